@@ -1,0 +1,1 @@
+"""The operator's side of inferlog: engine, provisioning, shipping, questions."""

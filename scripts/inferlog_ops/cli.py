@@ -1,0 +1,61 @@
+"""The ``inferlog`` command: puts the commands together and turns errors into one sentence and an exit code."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from inferlog import __version__
+from inferlog_ops.commands import demo, engine, provision, query, ship
+from inferlog_ops.console import err
+from inferlog_ops.errors import OperatorError
+
+app = typer.Typer(
+    name="inferlog",
+    help="From a Python inference service to p99, error rate, requests per second and tokens per model version.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("demo")(demo.demo)
+app.add_typer(engine.app, name="engine")
+app.command("provision")(provision.provision)
+app.command("ship")(ship.ship)
+app.command("query")(query.query)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"inferlog {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Hold the options that stand before the command's name."""
+
+
+def run() -> int:
+    """Run the command line in ``sys.argv``; return 0, or the exit code of what went wrong."""
+    try:
+        app()
+    except OperatorError as error:
+        err.print(f"[red]inferlog:[/red] {_plain(str(error))}", highlight=False)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stdout = None  # type: ignore[assignment]  # the reader has gone; nothing is left to flush to
+        return 141
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 1
+    return 0
+
+
+def _plain(text: str) -> str:
+    """Keep square brackets of a message from being read as markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,44 @@
+"""Where a user's inferlog data lies: one home directory, one folder in it per part."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def default_home() -> Path:
+    """Return ``INFERLOG_HOME``, or ``inferlog`` in the user's data directory (XDG base directories)."""
+    if configured := os.environ.get("INFERLOG_HOME"):
+        return Path(configured)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "inferlog"
+
+
+def cache_dir() -> Path:
+    """Return the folder for what can be fetched again, such as the engine's jars; shared by all homes."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inferlog"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One home directory. Two commands that name the same one work on the same data."""
+
+    root: Path
+
+    @property
+    def engine(self) -> Path:
+        """The embedded Elasticsearch: its data, configuration, logs and pid file."""
+        return self.root / "engine"
+
+    @property
+    def logs(self) -> Path:
+        """The event files that the server writes and the shipper reads."""
+        return self.root / "logs"
+
+    @property
+    def shipper_state(self) -> Path:
+        """The shipper's positions and dead letters."""
+        return self.root / "shipper"
+
+    @property
+    def output(self) -> Path:
+        """What the demo's processes print, one file each."""
+        return self.root / "output"
