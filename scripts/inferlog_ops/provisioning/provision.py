@@ -1,0 +1,45 @@
+"""Brings a cluster to where events can be shipped to it and asked about."""
+
+from collections.abc import Callable
+
+from inferlog_ops.cluster import Cluster, explained
+from inferlog_ops.provisioning.definitions import INDEX_TEMPLATE, load_definitions
+from inferlog_ops.provisioning.namespace import STREAMS, checked_namespace, stream_name
+from inferlog_ops.provisioning.objects import ensure_object
+from inferlog_ops.provisioning.outcome import Provisioned
+from inferlog_ops.provisioning.store import detect_store, wait_until_ready
+from inferlog_ops.provisioning.streams import ensure_stream
+
+
+def _say_nothing(_: str) -> None:
+    """Take progress of a caller that shows none."""
+
+
+def provision_cluster(
+    cluster: Cluster,
+    *,
+    wait_seconds: float = 60.0,
+    on_progress: Callable[[str], None] = _say_nothing,
+) -> list[Provisioned]:
+    """
+    Put templates, pipeline and data streams into *cluster*; a second run finds all of it unchanged.
+
+    Args:
+        cluster: Where to, and for which namespace.
+        wait_seconds: How long a cluster that is still starting is waited for.
+        on_progress: Is told what is being waited for, a few seconds apart.
+
+    Raises:
+        OperatorError: If the cluster does not answer, refuses an object, or has one of ours by another hand.
+    """
+    checked_namespace(cluster.namespace)
+    with cluster.client() as client, explained(cluster, "provisioning"):
+        wait_until_ready(cluster, client, timeout_seconds=wait_seconds, on_progress=on_progress)
+        store = detect_store(client)
+        definitions = load_definitions(store)
+        provisioned = [ensure_object(client, definition) for definition in definitions]
+        templates = {each.name: each for each in definitions if each.kind is INDEX_TEMPLATE}
+        for stream in STREAMS:
+            name = stream_name(stream, cluster.namespace)
+            provisioned.append(ensure_stream(client, store, name, templates[f"inferlog-{stream}"]))
+    return provisioned
