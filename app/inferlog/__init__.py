@@ -1,3 +1,32 @@
-"""inferlog."""
+"""
+inferlog: one inference, one event, none lost.
+
+    import inferlog
+
+    inferlog.configure(service_name="scoring", log_dir="logs")
+    app.add_middleware(inferlog.InferenceMiddleware)
+
+See README.md and docs/.
+"""
+
 from inferlog._version import __version__
-__all__ = ["__version__"]
+from inferlog.configuration import NotConfiguredError, configure, shutdown
+from inferlog.context import bind_inference
+from inferlog.event import InvalidFieldError
+from inferlog.logger import get_logger
+from inferlog.middleware.asgi import InferenceMiddleware
+from inferlog.settings import SettingsError
+from inferlog.tracking import track_performance
+
+__all__ = [
+    "InferenceMiddleware",
+    "InvalidFieldError",
+    "NotConfiguredError",
+    "SettingsError",
+    "__version__",
+    "bind_inference",
+    "configure",
+    "get_logger",
+    "shutdown",
+    "track_performance",
+]

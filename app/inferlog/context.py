@@ -1,0 +1,94 @@
+"""
+The inference in flight: who has opened it, what has been said of it so far.
+
+Inside a request the middleware owns it, elsewhere ``track_performance`` does; handlers, tasks and threads that run
+in a copy of the context share the one object, so that what they bind stands in the one event.
+"""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any, Final
+
+from inferlog.event import FIELDS, LABELS_LIMIT, InvalidFieldError, checked, label, label_name
+
+_SUMMED: Final = ("input_tokens", "output_tokens", "model_latency_seconds", "cost_usd")
+
+
+class Inference:
+    """What is known so far of one inference: checked fields, labels, and what was refused."""
+
+    __slots__ = ("fields", "labels", "refused")
+
+    def __init__(self) -> None:
+        self.fields: dict[str, Any] = {}
+        self.labels: dict[str, Any] | None = None
+        self.refused: list[str] = []
+
+    def bind(self, values: Mapping[str, Any]) -> None:
+        """
+        Take *values* over those known.
+
+        Unknown names become labels, None is no value, nonsense is refused and noted.
+        """
+        for name, value in values.items():
+            if value is None:
+                continue
+            if name in FIELDS:
+                try:
+                    self.fields[name] = checked(name, value)
+                except InvalidFieldError as error:
+                    self.refused.append(str(error))
+            elif name == "error":
+                self.bind_error(value)
+            else:
+                self._bind_label(name, value)
+
+    def bind_error(self, error: Any) -> None:
+        """Note what failed: an exception, or a text."""
+        if isinstance(error, BaseException):
+            self.bind({"error_type": error_type(error), "error_message": error})
+        else:
+            self.bind({"error_message": error})
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        """Take *values* of one of several model calls: tokens, seconds and cost add up, the rest is taken over."""
+        for name, value in values.items():
+            if name in _SUMMED and value is not None and name in self.fields:
+                try:
+                    self.fields[name] = checked(name, self.fields[name] + checked(name, value))
+                except InvalidFieldError as error:
+                    self.refused.append(str(error))
+            else:
+                self.bind({name: value})
+
+    def _bind_label(self, name: str, value: Any) -> None:
+        if self.labels is None:
+            self.labels = {}
+        if len(self.labels) < LABELS_LIMIT or name in self.labels:
+            self.labels[label_name(name)] = label(name, value)
+        else:
+            self.refused.append(f"{name}: the event has {LABELS_LIMIT} labels already")
+
+
+current_inference: Final[ContextVar[Inference | None]] = ContextVar("inferlog_current_inference", default=None)
+"""The inference that the running code works for, or None outside of any."""
+
+
+def error_type(error: BaseException) -> str:
+    """Return the exception's qualified name, without the module for Python's own."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def bind_inference(**values: Any) -> None:
+    """
+    State what is known of the inference that the calling code works for.
+
+    Fields of the event by their Python names (see docs/events.md), such as ``model_version="v3"``,
+    ``input_tokens=12``, ``time_to_first_token_seconds=0.04``; ``error=exception``; any other name becomes a label.
+    The last statement counts. A value that a field cannot mean is left out and named in the log.
+    Outside a request and outside ``track_performance`` there is no inference, and nothing happens.
+    """
+    inference = current_inference.get()
+    if inference is not None:
+        inference.bind(values)

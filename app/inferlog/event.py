@@ -1,0 +1,214 @@
+"""
+The event: what is known of one inference, as plain data with units.
+
+Fields have flat Python names (``input_tokens``) and a place in the document (``gen_ai.usage.input_tokens``).
+The table :data:`FIELDS` is the only list of them: checks, documents, docs and index mappings are held against it.
+Pure: no clock, no settings, no I/O.
+"""
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+from inferlog.redaction import REDACTED, names_a_secret, redact
+
+Status = Literal["success", "rejected", "error", "cancelled"]
+"""How an inference ended: answered; the caller's fault or asked to slow down; ours; the caller left."""
+
+ACTION_AND_OUTCOME: Final[Mapping[str, tuple[str, str]]] = {
+    "success": ("inference_completed", "success"),
+    "rejected": ("inference_rejected", "failure"),
+    "error": ("inference_failed", "failure"),
+    "cancelled": ("inference_cancelled", "unknown"),
+}
+"""``event.action`` and ``event.outcome`` (ECS) by status."""
+
+# A keyword of more than 32 766 bytes is refused by Elasticsearch, and the event with it.
+NAME_LIMIT_CHARACTERS: Final = 256
+MESSAGE_LIMIT_CHARACTERS: Final = 2_000
+STACK_TRACE_LIMIT_CHARACTERS: Final = 16_000
+LABELS_LIMIT: Final = 64
+_LONG_MAX: Final = 2**63 - 1
+
+
+class InvalidFieldError(ValueError):
+    """A value that its field cannot mean, such as a negative latency."""
+
+
+def cut(text: str, limit_characters: int) -> str:
+    """Return *text*, or its beginning and a note of how many characters are missing."""
+    if len(text) <= limit_characters:
+        return text
+    return f"{text[:limit_characters]}… [{len(text) - limit_characters} characters cut]"
+
+
+def whole_utf8(text: str) -> str:
+    """Return *text* with lone surrogates replaced: JSON text may carry them, UTF-8 may not."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidFieldError(f"{value!r:.80} is of type {type(value).__name__}; expected text")
+    if not value:
+        raise InvalidFieldError("the text is empty; leave the field out where nothing is known")
+    return cut(whole_utf8(value), NAME_LIMIT_CHARACTERS)
+
+
+def _names(value: Any) -> list[str]:
+    return [_name(value)] if isinstance(value, str) else [_name(item) for item in value]
+
+
+def free_text(value: Any, limit_characters: int) -> str:
+    """Return *value* as text for a human: credentials taken out, cut at a limit that says so. Never raises."""
+    try:
+        text = whole_utf8(str(value))
+    except Exception:  # noqa: BLE001 (a value whose own __str__ raises must not break what is being logged)
+        return f"<{type(value).__name__} without a text form>"
+    # Redaction reads twice the limit, so that no credential is halved at the cut and shown.
+    redacted = redact(text[: 2 * limit_characters])
+    return cut(redacted + text[2 * limit_characters :], limit_characters)
+
+
+def _message(value: Any) -> str:
+    return free_text(value, MESSAGE_LIMIT_CHARACTERS)
+
+
+def _stack_trace(value: Any) -> str:
+    return free_text(value, STACK_TRACE_LIMIT_CHARACTERS)
+
+
+def _count(value: Any) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = -1
+    if isinstance(value, bool) or not 0 <= number <= _LONG_MAX:
+        raise InvalidFieldError(f"{value!r:.80} is no count; expected a whole number from 0")
+    return number
+
+
+def _measure(value: Any) -> float:
+    try:
+        number = -1.0 if isinstance(value, (bool, str)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if not 0 <= number < math.inf:
+        raise InvalidFieldError(f"{value!r:.80} is no measure; expected a finite number from 0")
+    return round(number, 6)
+
+
+def _status(value: Any) -> str:
+    if value not in ACTION_AND_OUTCOME:
+        raise InvalidFieldError(f"{value!r:.80} is no status; expected one of {', '.join(get_args(Status))}")
+    return str(value)
+
+
+def _status_code(value: Any) -> int:
+    number = _count(value)
+    if not 100 <= number <= 599:
+        raise InvalidFieldError(f"{number} is no HTTP status code; expected 100 to 599")
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """
+    One field of the event.
+
+    Attributes:
+        place: Where it stands in the document, a name for each level.
+        check: Returns the value as it is written; raises InvalidFieldError for a value it cannot mean.
+    """
+
+    place: tuple[str, ...]
+    check: Callable[[Any], Any]
+
+
+FIELDS: Final[Mapping[str, Field]] = {
+    "request_id": Field(("request_id",), _name),
+    "correlation_id": Field(("correlation_id",), _name),
+    "trace_id": Field(("trace", "id"), _name),
+    "span_id": Field(("span", "id"), _name),
+    "model_name": Field(("model_name",), _name),
+    "model_version": Field(("model_version",), _name),
+    "status": Field(("status",), _status),
+    "latency_seconds": Field(("latency_seconds",), _measure),
+    "time_to_first_token_seconds": Field(("time_to_first_token_seconds",), _measure),
+    "queue_seconds": Field(("queue_seconds",), _measure),
+    "model_latency_seconds": Field(("model_latency_seconds",), _measure),
+    "cost_usd": Field(("cost_usd",), _measure),
+    "operation_name": Field(("gen_ai", "operation", "name"), _name),
+    "input_tokens": Field(("gen_ai", "usage", "input_tokens"), _count),
+    "output_tokens": Field(("gen_ai", "usage", "output_tokens"), _count),
+    "finish_reasons": Field(("gen_ai", "response", "finish_reasons"), _names),
+    "http_route": Field(("http", "route"), _name),
+    "http_request_method": Field(("http", "request", "method"), _name),
+    "http_response_status_code": Field(("http", "response", "status_code"), _status_code),
+    "client_id": Field(("client", "id"), _name),
+    "error_type": Field(("error", "type"), _name),
+    "error_message": Field(("error", "message"), _message),
+    "error_stack_trace": Field(("error", "stack_trace"), _stack_trace),
+}
+"""What a service may state of an inference. The recorder adds time, ids, sequence and service to each line."""
+
+_PLACES: Final = {name: field.place for name, field in FIELDS.items()}
+
+
+def checked(name: str, value: Any) -> Any:
+    """
+    Return *value* as field *name* is written.
+
+    Raises:
+        InvalidFieldError: If the field cannot mean that; the message names field, value and what was expected.
+    """
+    try:
+        return FIELDS[name].check(value)
+    except (InvalidFieldError, TypeError) as error:
+        raise InvalidFieldError(f"{name}: {error}") from error
+
+
+def label(name: str, value: Any) -> str | int | float | bool:
+    """Return *value* as a label is written: numbers as they are, everything else as redacted text, cut."""
+    if names_a_secret(name):
+        return REDACTED
+    if isinstance(value, (bool, int)) and -_LONG_MAX <= value <= _LONG_MAX:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return free_text(value, MESSAGE_LIMIT_CHARACTERS)
+
+
+def label_name(name: str) -> str:
+    """Return *name* as Elasticsearch takes it for a flattened key: printable and not empty."""
+    printable = "".join(character if character.isprintable() else "_" for character in whole_utf8(name))
+    return cut(printable, NAME_LIMIT_CHARACTERS) or "_"
+
+
+def document(fields: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """
+    Nest checked *fields* as the index has them; ``status`` also gives ``event.action`` and ``event.outcome``.
+
+    A dot in the field catalogue is an object here: ``{"gen_ai": {"usage": {"input_tokens": 12}}}``.
+    """
+    nested: dict[str, Any] = {}
+    for name, value in fields.items():
+        place = _PLACES[name]
+        depth = len(place)
+        if depth == 1:
+            nested[name] = value
+            continue
+        group = nested.get(place[0])
+        if group is None:
+            group = nested[place[0]] = {}
+        if depth == 2:
+            group[place[1]] = value
+        elif place[1] in group:
+            group[place[1]][place[2]] = value
+        else:
+            group[place[1]] = {place[2]: value}
+    if labels:
+        nested["labels"] = labels
+    return nested

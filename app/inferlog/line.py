@@ -1,0 +1,68 @@
+"""A log line that is not an event: what a structlog or stdlib call says, in a form the index takes. Pure."""
+
+import traceback
+from collections.abc import Mapping
+from typing import Any, Final
+
+from inferlog.context import Inference, error_type
+from inferlog.event import (
+    FIELDS,
+    LABELS_LIMIT,
+    STACK_TRACE_LIMIT_CHARACTERS,
+    InvalidFieldError,
+    checked,
+    document,
+    free_text,
+    label,
+    label_name,
+)
+
+# What a line inside a request carries of it, so that one id finds both.
+_SHARED: Final = ("request_id", "correlation_id", "trace_id", "span_id", "model_name", "model_version")
+
+
+def line_document(
+    message: Any,
+    *,
+    level: str,
+    logger: str,
+    values: Mapping[str, Any],
+    error: BaseException | None = None,
+    inference: Inference | None = None,
+) -> dict[str, Any]:
+    """
+    Return the line's document, without what the recorder adds.
+
+    A key of *values* that names a field of the event, with a value that the field can mean, goes there; every other
+    key goes to ``labels``. So ``error="boom"`` is ``labels.error``: ``error`` is an object in the index, and a text in
+    its place would have the whole line refused.
+    """
+    fields: dict[str, Any] = {}
+    if inference is not None:
+        fields.update((name, inference.fields[name]) for name in _SHARED if name in inference.fields)
+    labels: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in FIELDS and value is not None:
+            try:
+                fields[name] = checked(name, value)
+                continue
+            except InvalidFieldError:
+                pass  # it stays visible, as a label
+        if len(labels) < LABELS_LIMIT:
+            labels[label_name(str(name))] = label(str(name), value)
+    if error is not None:
+        fields.update(described(error))
+    return {
+        "log": {"level": level, "logger": label_name(logger)},
+        "message": free_text(message, STACK_TRACE_LIMIT_CHARACTERS),
+        **document(fields, labels),
+    }
+
+
+def described(error: BaseException) -> dict[str, Any]:
+    """Return the ``error_*`` fields of an exception: its type, its redacted message, where it was raised."""
+    return {
+        "error_type": checked("error_type", error_type(error)),
+        "error_message": checked("error_message", error),
+        "error_stack_trace": checked("error_stack_trace", "".join(traceback.format_exception(error))),
+    }

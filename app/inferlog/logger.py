@@ -1,0 +1,113 @@
+"""structlog and Python's own logging, set up to write JSON lines that carry the request's ids."""
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+from inferlog.context import current_inference
+from inferlog.line import line_document
+
+WriteLine = Callable[[dict[str, Any]], None]
+
+
+def get_logger(name: str = "", **initial_values: Any) -> FilteringBoundLogger:
+    """
+    Return a structlog logger. Its lines carry the ids of the request during which they are written.
+
+    ``log.info("model.loaded", seconds=1.2)`` writes ``{"message": "model.loaded", "labels": {"seconds": 1.2}, …}``.
+    """
+    if name:
+        initial_values["logger_name"] = name
+    logger: FilteringBoundLogger = structlog.get_logger(**initial_values)
+    return logger
+
+
+def install(level: str, *, capture_stdlib: bool, write: WriteLine) -> None:
+    """Have structlog, and with *capture_stdlib* Python's root logger, hand their lines to *write*."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            _to_line,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=lambda *_: _LineLogger(write),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, StdlibHandler)]:
+        root.removeHandler(handler)
+    if capture_stdlib:
+        root.addHandler(StdlibHandler(write))
+        root.setLevel(level.upper())
+
+
+class _LineLogger:
+    """End of the chain: takes the finished document, whatever the level's method is called."""
+
+    def __init__(self, write: WriteLine) -> None:
+        self._write = write
+
+    def msg(self, line: dict[str, Any]) -> None:
+        self._write(line)
+
+    debug = info = warning = warn = error = critical = exception = fatal = log = msg
+
+
+def _to_line(_: WrappedLogger, __: str, event_dict: EventDict) -> tuple[tuple[dict[str, Any]], dict[str, Any]]:
+    """Turn structlog's event dictionary into the line's document."""
+    values = dict(event_dict)
+    line = line_document(
+        values.pop("event", ""),
+        level=values.pop("level"),
+        logger=str(values.pop("logger_name", "") or "app"),
+        error=_exception(values.pop("exc_info", None)),
+        values=values,
+        inference=current_inference.get(),
+    )
+    return (line,), {}
+
+
+def _exception(exc_info: Any) -> BaseException | None:
+    """Return the exception that ``exc_info`` means, in any of the forms that logging calls take."""
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    if isinstance(exc_info, tuple):
+        return exc_info[1] if len(exc_info) == 3 else None
+    return sys.exc_info()[1] if exc_info else None
+
+
+class StdlibHandler(logging.Handler):
+    """Writes what libraries say through Python's ``logging`` as lines of the same form."""
+
+    def __init__(self, write: WriteLine) -> None:
+        super().__init__()
+        self._write = write
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write *record*; a record that cannot be formatted goes the way of ``logging.raiseExceptions``."""
+        try:
+            self._write(
+                line_document(
+                    record.getMessage(),
+                    level=record.levelname.lower(),
+                    logger=record.name,
+                    values=_extras(record),
+                    error=_exception(record.exc_info),
+                    inference=current_inference.get(),
+                )
+            )
+        except Exception:  # noqa: BLE001 (logging's own contract: a handler does not raise into the service)
+            self.handleError(record)
+
+
+_RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+
+
+def _extras(record: logging.LogRecord) -> Mapping[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _RECORD_ATTRIBUTES}

@@ -1,0 +1,1 @@
+"""One event for each request that a web framework answers."""

@@ -1,0 +1,106 @@
+"""Keeps the log directory bounded: what is shipped may go, what is not shipped stays, even when that means to drop."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+SHIPPED_DIRECTORY = ".shipped"
+"""Folder in the log directory where a shipper publishes ``{"version": 1, "positions": {file name: bytes}}``."""
+
+_RECHECK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _LogFile:
+    path: Path
+    size_bytes: int
+    modified: float
+
+
+def shipped_bytes(directory: Path) -> dict[str, int]:
+    """Return for each file name in *directory* how many bytes of it any shipper has seen answered."""
+    furthest: dict[str, int] = {}
+    for published in (directory / SHIPPED_DIRECTORY).glob("*.json"):
+        try:
+            positions = orjson.loads(published.read_bytes())["positions"]
+            for name, position in positions.items():
+                furthest[name] = max(furthest.get(name, 0), int(position))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # a shipper's broken word counts as no word: nothing is deleted by it
+    return furthest
+
+
+class Retention:
+    """
+    Deletes files by age and total size once they are shipped, and tells when nothing more may be written.
+
+    One for all sinks of a process. The running count is exact at each sweep and close to it in between.
+
+    Args:
+        directory: The log directory, shared with other processes.
+        keep_shipped_seconds: How long a shipped file stays, for a look with ``grep``.
+        max_total_bytes: Above this, shipped files go earlier, and new lines are refused if that does not help.
+    """
+
+    def __init__(self, directory: Path, *, keep_shipped_seconds: float, max_total_bytes: int) -> None:
+        self._directory = directory
+        self._keep_shipped_seconds = keep_shipped_seconds
+        self._max_total_bytes = max_total_bytes
+        self._free_bytes = max_total_bytes
+        self._checked = 0.0
+
+    def full(self, more_bytes: int) -> bool:
+        """Count *more_bytes* against the total; return True, at the cap, for as long as nothing can be deleted."""
+        if self._free_bytes < more_bytes:
+            if time.monotonic() - self._checked < _RECHECK_SECONDS:
+                return True
+            self.sweep()
+            if self._free_bytes < more_bytes:
+                return True
+        self._free_bytes -= more_bytes
+        return False
+
+    def sweep(self) -> None:
+        """Delete shipped, finished files that are too old or too many, oldest first; measure what is left."""
+        self._checked = time.monotonic()
+        files = sorted(self._files(), key=lambda file: file.modified)
+        total_bytes = sum(file.size_bytes for file in files)
+        shipped = shipped_bytes(self._directory)
+        expired_before = time.time() - self._keep_shipped_seconds
+        for file in files:
+            if file.modified >= expired_before and total_bytes <= self._max_total_bytes:
+                break
+            if shipped.get(file.path.name, 0) >= file.size_bytes and _delete_unless_open(file):
+                total_bytes -= file.size_bytes
+        self._free_bytes = self._max_total_bytes - total_bytes
+
+    def _files(self) -> Iterator[_LogFile]:
+        for path in self._directory.glob("*.jsonl"):
+            try:
+                status = path.stat()
+            except OSError:
+                continue  # another process has deleted it
+            yield _LogFile(path, status.st_size, status.st_mtime)
+
+
+def _delete_unless_open(file: _LogFile) -> bool:
+    """Delete *file* if no process holds it open for writing and it has not grown since it was looked at."""
+    try:
+        descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_size != file.size_bytes:
+            return False
+        file.path.unlink()
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
