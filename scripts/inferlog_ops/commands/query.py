@@ -1,0 +1,104 @@
+"""``inferlog query``: asks a question of dashboards/queries and prints the answer."""
+
+import sys
+from csv import DictWriter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from inferlog_ops.commands.options import HomeDir, Json, Namespace, Url
+from inferlog_ops.console import err, out, print_json
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.home import Home, default_home
+
+if TYPE_CHECKING:
+    from inferlog_ops.queries.run import Answer
+
+_WIDE = Console(width=10_000)
+_MOMENT = "%Y-%m-%d %H:%M:%S UTC"
+
+
+def query(
+    name: Annotated[str | None, typer.Argument(help="Which question. Without it, all are listed.")] = None,
+    *,
+    last: Annotated[str | None, typer.Option(help="How far back: 90s, 15m, 12h, 7d. Default: 15m.")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="First moment, ISO 8601; UTC if it names no offset.")
+    ] = None,
+    to: Annotated[str | None, typer.Option("--to", help="First moment after the range. Default: now.")] = None,
+    model_version: Annotated[
+        str | None, typer.Option(help='Only this version; "(none)" for requests that reached no model.')
+    ] = None,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values with a head.")] = False,
+    url: Url = None,
+    namespace: Namespace = "default",
+    home: HomeDir = None,
+) -> None:
+    """Ask one of the saved questions: p99 latency, error rate, requests per second, tokens, lost events."""
+    if json and csv:
+        raise OperatorError("--json and --csv both say how to print; give one of them", exit_code=2)
+    if name is None:
+        _print_list(json=json)
+        return
+    from inferlog_ops.cluster import cluster_from
+    from inferlog_ops.engine.control import running_url
+    from inferlog_ops.queries.library import find
+    from inferlog_ops.queries.run import ask
+    from inferlog_ops.queries.timerange import time_range
+
+    question = find(name)
+    start, end = time_range(last=last, from_=from_, to=to, now=datetime.now(UTC))
+    engine_home = Home(home or default_home()).engine
+    cluster = cluster_from(url, namespace, fallback_url=None if url else running_url(engine_home))
+    answer = ask(cluster, question, start, end, model_version)
+    if json:
+        print_json(answer.rows)
+    elif csv:
+        _print_csv(answer)
+    elif answer.rows:
+        _print_answer(answer)
+    else:
+        err.print(f"{name}: no rows from {start:{_MOMENT}} to {end:{_MOMENT}}", highlight=False)
+
+
+def _print_list(*, json: bool) -> None:
+    from inferlog_ops.queries.library import load_all
+
+    queries = load_all().values()
+    if json:
+        print_json([{"name": each.name, "question": each.question} for each in queries])
+        return
+    table = Table("name", "question", box=None, pad_edge=False)
+    for each in queries:
+        table.add_row(each.name, each.question)
+    _print_table(table)
+
+
+def _print_csv(answer: "Answer") -> None:
+    names = [column.name for column in answer.columns]
+    writer = DictWriter(sys.stdout, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(answer.rows)
+
+
+def _print_answer(answer: "Answer") -> None:
+    """Print a table, or where the terminal is too narrow for it one row below the other."""
+    from inferlog_ops.queries.table import as_records, as_table
+
+    table = as_table(answer)
+    width = _WIDE.measure(table).maximum
+    if out.is_terminal and width > out.width:
+        for record in as_records(answer):
+            out.print(record, soft_wrap=False)
+            out.print()
+    else:
+        _print_table(table)
+
+
+def _print_table(table: Table) -> None:
+    """Print *table*; into a pipe at its full width, not folded to the 80 columns a pipe is taken to have."""
+    (out if out.is_terminal else _WIDE).print(table)

@@ -1,0 +1,70 @@
+"""The query files in dashboards/queries: one question each, in ES|QL, a file's name without its ending."""
+
+import difflib
+from dataclasses import dataclass
+
+from inferlog_ops.assets import asset_dir
+from inferlog_ops.errors import OperatorError
+
+FOLDER = "dashboards/queries"
+
+_NO_MODEL_VERSION = "Takes no model version:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """
+    One question.
+
+    Attributes:
+        name: The file's name without its ending.
+        question: Its first line, which is a comment.
+        text: The whole file: ES|QL with the parameters ``?_tstart`` and ``?_tend``.
+        takes_model_version: Whether the answer for one model version alone is right. A file for which it is
+            not says so in a comment that begins with "Takes no model version:".
+    """
+
+    name: str
+    question: str
+    text: str
+    takes_model_version: bool
+
+
+def load_all() -> dict[str, Query]:
+    """
+    Return all queries by name, in alphabetical order.
+
+    Raises:
+        OperatorError: If a file does not begin with its question, or if there is none at all.
+    """
+    files = sorted(asset_dir(FOLDER).glob("*.esql"))
+    if not files:
+        raise OperatorError(f"{FOLDER} holds no query; install inferlog again")
+    return {path.stem: _read(path.stem, path.read_text(encoding="utf-8")) for path in files}
+
+
+def find(name: str) -> Query:
+    """
+    Return the query *name*.
+
+    Raises:
+        OperatorError: If there is none of that name; says which is nearest.
+    """
+    queries = load_all()
+    if name in queries:
+        return queries[name]
+    nearest = difflib.get_close_matches(name, queries, n=1)
+    advice = f"did you mean {nearest[0]}?" if nearest else "inferlog query lists them all"
+    raise OperatorError(f"there is no query {name!r}; {advice}", exit_code=2)
+
+
+def _read(name: str, text: str) -> Query:
+    comments = [line.removeprefix("//").strip() for line in text.splitlines() if line.startswith("//")]
+    if not text.startswith("//") or not comments[0].endswith("?"):
+        raise OperatorError(f"{FOLDER}/{name}.esql does not begin with a comment that is its question")
+    return Query(
+        name=name,
+        question=comments[0],
+        text=text,
+        takes_model_version=not any(comment.startswith(_NO_MODEL_VERSION) for comment in comments),
+    )

@@ -1,0 +1,122 @@
+"""Asks a cluster one of the queries for a range of time."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import elasticsearch
+
+from inferlog_ops.cluster import Cluster, explained, reason
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.provisioning.namespace import checked_namespace
+from inferlog_ops.queries.library import Query
+
+NO_MODEL_VERSION = "(none)"
+"""The row of the events that name no model version."""
+
+_TIMEOUT_SECONDS = 120.0
+_STREAM_PATTERN = re.compile(r"(?<=logs-inference\.)([a-z]+)-\*")
+_UNPROVISIONED = re.compile("Unknown (index|column)")
+_FIRST_TIME, _LAST_TIME = datetime(1970, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of an answer: its name and its ES|QL type, such as ``long``, ``double`` or ``date``."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """
+    What a cluster answered.
+
+    Attributes:
+        columns: In the order of the query; also there when no row is.
+        rows: One mapping a row, column name to value; times are ISO 8601 in UTC.
+    """
+
+    columns: list[Column]
+    rows: list[dict[str, Any]]
+
+
+def run(
+    cluster: Cluster, query: Query, start: datetime, end: datetime, model_version: str | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows that `ask` is answered with."""
+    return ask(cluster, query, start, end, model_version).rows
+
+
+def ask(cluster: Cluster, query: Query, start: datetime, end: datetime, model_version: str | None = None) -> Answer:
+    """
+    Ask *query* about the events with *start* <= ``@timestamp`` < *end*.
+
+    Args:
+        cluster: Whom to ask; its namespace takes the place of the ``*`` in the query.
+        query: The question.
+        start: First moment of the range; with a time zone.
+        end: First moment after the range; with a time zone.
+        model_version: Only events of this version; ``(none)`` for those that name none.
+
+    Raises:
+        OperatorError: If the range is empty, the query cannot be split by version, or the cluster refuses.
+    """
+    _check_range(start, end)
+    if model_version is not None and not query.takes_model_version:
+        raise OperatorError(
+            f"{query.name} cannot be asked about one model version; ask it without --model-version",
+            exit_code=2,
+        )
+    text = _STREAM_PATTERN.sub(rf"\1-{checked_namespace(cluster.namespace)}", query.text)
+    with (
+        cluster.client(request_timeout_seconds=_TIMEOUT_SECONDS) as client,
+        explained(cluster, f"asking {query.name}"),
+    ):
+        try:
+            answer = client.esql.query(
+                query=text,
+                params=[{"_tstart": _iso(start)}, {"_tend": _iso(end)}],
+                filter=_version_filter(model_version),
+            )
+        except elasticsearch.BadRequestError as error:
+            if _UNPROVISIONED.search(reason(error)):
+                raise OperatorError(
+                    f"{cluster.shown_url} lacks the streams or fields that {query.name} asks about; "
+                    f"make them with: inferlog provision --namespace {cluster.namespace}"
+                ) from error
+            raise
+    columns = [Column(name=column["name"], type=column["type"]) for column in answer["columns"]]
+    names = [column.name for column in columns]
+    return Answer(columns=columns, rows=[dict(zip(names, values, strict=True)) for values in answer["values"]])
+
+
+def _check_range(start: datetime, end: datetime) -> None:
+    if start.tzinfo is None or end.tzinfo is None:
+        raise ValueError("start and end need a time zone")
+    if start >= end:
+        raise OperatorError(
+            f"the range from {_iso(start)} to {_iso(end)} is empty; its end has to be later than its begin",
+            exit_code=2,
+        )
+    if start < _FIRST_TIME or end > _LAST_TIME:
+        raise OperatorError(
+            f"the range from {_iso(start)} to {_iso(end)} is not within {_FIRST_TIME.year} and "
+            f"{_LAST_TIME.year}, the years in which the index can tell time",
+            exit_code=2,
+        )
+
+
+def _version_filter(model_version: str | None) -> dict[str, Any] | None:
+    """Return the filter beside the query, as Kibana's controls put it there: never pasted into its text."""
+    if model_version is None:
+        return None
+    if model_version == NO_MODEL_VERSION:
+        return {"bool": {"must_not": {"exists": {"field": "model_version"}}}}
+    return {"term": {"model_version": model_version}}
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
