@@ -13,7 +13,7 @@ _SECRETS: Final = re.compile(
     rf"""
       (?:-----BEGIN[ ][A-Z ]{{0,32}}PRIVATE[ ]KEY-----.*?(?:-----END[ ][A-Z ]{{0,32}}PRIVATE[ ]KEY-----|\Z))
     | (?:\beyJ[A-Za-z0-9_-]{{8,4096}}\.[A-Za-z0-9_-]{{8,8192}}\.[A-Za-z0-9_-]*)
-    | (?P<scheme>\b(?:bearer|basic|apikey)[ ]+)[A-Za-z0-9._~+/=-]{{8,}}
+    | (?P<scheme>\b(?:bearer|basic|apikey)[ ]+)(?-i:(?=[a-z.~-]*[0-9A-Z_+/=]))[A-Za-z0-9._~+/=-]{{8,}}
     | (?P<url>\b[a-z][a-z0-9+.-]{{0,20}}://[^\s/:@]{{0,64}}:)[^\s/@]{{1,256}}(?=@)
     | \b(?:sk|pk|rk)-(?:[A-Za-z0-9]{{1,16}}-){{0,3}}[A-Za-z0-9_]{{16,}}
     | \bgh[pousr]_[A-Za-z0-9]{{20,}} | \bAKIA[0-9A-Z]{{16}}\b | \bhf_[A-Za-z0-9]{{20,}}

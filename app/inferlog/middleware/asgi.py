@@ -60,7 +60,7 @@ class _Exchange:
     __slots__ = (
         "_complete",
         "_gone",
-        "_ids",
+        "_mounted_at",
         "_receive",
         "_scope",
         "_send",
@@ -72,6 +72,7 @@ class _Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._started = time.perf_counter()
         self._scope, self._receive, self._send = scope, receive, send
+        self._mounted_at = len(scope.get("root_path", ""))
         self._status_code: int | None = None
         self._gone = False
         self._complete = False
@@ -101,16 +102,20 @@ class _Exchange:
         if self._complete:
             return
         self._complete = True
-        route = getattr(self._scope.get("route"), "path", None)
         end_request(
             self.inference,
             latency_seconds=time.perf_counter() - self._started,
             status_code=self._status_code,
-            route=self._scope.get("root_path", "") + route if isinstance(route, str) and route else None,
+            route=self._route_template(),
             error=error,
             client_gone=self._gone,
         )
         runtime().record(self.inference)
+
+    def _route_template(self) -> str | None:
+        # The framework's router leaves both in the scope: the route that matched, and below a mount the mount's path.
+        template = getattr(self._scope.get("route"), "path", None)
+        return self._scope.get("root_path", "")[self._mounted_at :] + template if isinstance(template, str) else None
 
     def _id_headers(self) -> list[tuple[bytes, bytes]]:
         fields = self.inference.fields

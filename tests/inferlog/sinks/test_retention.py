@@ -1,0 +1,91 @@
+import fcntl
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from inferlog.sinks.retention import Retention, shipped_bytes
+
+HOUR = 3600.0
+
+
+def write(directory: Path, name: str, size_bytes: int, *, age_seconds: float = 0) -> Path:
+    path = directory / name
+    path.write_bytes(b"x" * size_bytes)
+    os.utime(path, (time.time() - age_seconds,) * 2)
+    return path
+
+
+def publish(directory: Path, positions: dict[str, int], shipper: str = "one") -> None:
+    (directory / ".shipped").mkdir(exist_ok=True)
+    (directory / ".shipped" / f"{shipper}.json").write_text(json.dumps({"version": 1, "positions": positions}))
+
+
+def names(directory: Path) -> set[str]:
+    return {path.name for path in directory.glob("*.jsonl")}
+
+
+def sweep(directory: Path, max_total_bytes: int = 10**9) -> None:
+    Retention(directory, keep_shipped_seconds=HOUR, max_total_bytes=max_total_bytes).sweep()
+
+
+def test_only_what_is_old_and_wholly_shipped_goes(tmp_path: Path) -> None:
+    write(tmp_path, "events-old-shipped.jsonl", 10, age_seconds=2 * HOUR)
+    write(tmp_path, "events-old-half.jsonl", 10, age_seconds=2 * HOUR)
+    write(tmp_path, "events-old-never.jsonl", 10, age_seconds=2 * HOUR)
+    write(tmp_path, "events-new-shipped.jsonl", 10)
+    publish(tmp_path, {"events-old-shipped.jsonl": 10, "events-old-half.jsonl": 9, "events-new-shipped.jsonl": 10})
+    sweep(tmp_path)
+    assert names(tmp_path) == {"events-old-half.jsonl", "events-old-never.jsonl", "events-new-shipped.jsonl"}
+
+
+def test_above_the_total_the_oldest_shipped_files_go_first(tmp_path: Path) -> None:
+    for number in range(4):
+        write(tmp_path, f"events-{number}.jsonl", 10, age_seconds=100 - number)
+    publish(tmp_path, {f"events-{number}.jsonl": 10 for number in range(4)})
+    sweep(tmp_path, max_total_bytes=25)
+    assert names(tmp_path) == {"events-2.jsonl", "events-3.jsonl"}
+
+
+def test_a_file_that_its_writer_holds_open_stays(tmp_path: Path) -> None:
+    path = write(tmp_path, "events-a.jsonl", 10, age_seconds=2 * HOUR)
+    publish(tmp_path, {"events-a.jsonl": 10})
+    with path.open("ab") as writer:
+        fcntl.flock(writer, fcntl.LOCK_SH)
+        sweep(tmp_path)
+        assert names(tmp_path) == {"events-a.jsonl"}
+    sweep(tmp_path)
+    assert names(tmp_path) == set()
+
+
+def test_the_furthest_of_several_shippers_counts(tmp_path: Path) -> None:
+    publish(tmp_path, {"a.jsonl": 5}, shipper="one")
+    publish(tmp_path, {"a.jsonl": 7, "b.jsonl": 1}, shipper="two")
+    assert shipped_bytes(tmp_path) == {"a.jsonl": 7, "b.jsonl": 1}
+
+
+def test_a_broken_word_of_a_shipper_deletes_nothing(tmp_path: Path) -> None:
+    write(tmp_path, "events-a.jsonl", 10, age_seconds=2 * HOUR)
+    (tmp_path / ".shipped").mkdir()
+    for number, text in enumerate(
+        ["", "{", "[]", '{"positions": 5}', '{"positions": {"events-a.jsonl": "x"}}', "\xff"]
+    ):
+        (tmp_path / ".shipped" / f"{number}.json").write_text(text, "latin-1")
+    sweep(tmp_path)
+    assert names(tmp_path) == {"events-a.jsonl"}
+
+
+def test_room_comes_back_once_the_shipper_has_caught_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    retention = Retention(tmp_path, keep_shipped_seconds=HOUR, max_total_bytes=100)
+    write(tmp_path, "events-a.jsonl", 95)
+    retention.sweep()
+    assert retention.full(10)
+    publish(tmp_path, {"events-a.jsonl": 95})
+    assert retention.full(10)  # looked at a moment ago
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 2)
+    (tmp_path / "events-b.jsonl").write_bytes(b"x" * 20)
+    assert not retention.full(10)
+    assert names(tmp_path) == {"events-b.jsonl"}

@@ -1,0 +1,76 @@
+import os
+import threading
+
+from logfiles import Logs
+
+import inferlog
+
+
+def record_one() -> None:
+    with inferlog.track_performance("predict"):
+        pass
+
+
+def test_a_forked_child_has_an_instance_a_sequence_and_a_file_of_its_own(logs: Logs) -> None:
+    record_one()
+    child = os.fork()
+    if child == 0:
+        try:
+            record_one()
+            record_one()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    record_one()
+    by_instance: dict[str, list[int]] = {}
+    for event in logs.events:
+        by_instance.setdefault(event["service"]["instance"]["id"], []).append(event["event"]["sequence"])
+    assert sorted(by_instance.values()) == [[0, 1], [0, 1]]
+    assert len({event["event"]["id"] for event in logs.events}) == 4
+    assert len(list(logs.directory.glob("events-*"))) == 2
+
+
+def test_a_fork_while_a_thread_writes_does_not_hang_the_child(logs: Logs) -> None:
+    stop = threading.Event()
+
+    def write_always() -> None:
+        while not stop.is_set():
+            record_one()
+
+    writer = threading.Thread(target=write_always)
+    writer.start()
+    try:
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                try:
+                    record_one()
+                finally:
+                    os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        stop.set()
+        writer.join()
+    assert len({event["service"]["instance"]["id"] for event in logs.events}) == 21
+
+
+def test_threads_share_one_gapless_sequence_in_order_of_time(logs: Logs) -> None:
+    threads = [threading.Thread(target=lambda: [record_one() for _ in range(500)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    events = logs.events
+    assert [event["event"]["sequence"] for event in events] == list(range(4000))
+    times = [event["@timestamp"] for event in events]
+    assert times == sorted(times)
+    assert len({event["event"]["id"] for event in events}) == 4000
+
+
+def test_a_second_configuration_begins_anew(logs: Logs) -> None:
+    record_one()
+    inferlog.configure(service_name="other", log_dir=logs.directory)
+    record_one()
+    first, second = sorted(logs.events, key=lambda event: event["@timestamp"])
+    assert (first["service"]["name"], second["service"]["name"]) == ("scoring", "other")
+    assert first["service"]["instance"]["id"] != second["service"]["instance"]["id"]

@@ -1,0 +1,106 @@
+import json
+import math
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inferlog.event import (
+    ACTION_AND_OUTCOME,
+    FIELDS,
+    MESSAGE_LIMIT_CHARACTERS,
+    InvalidFieldError,
+    checked,
+    document,
+    label,
+    label_name,
+)
+
+MEASURES = [name for name in FIELDS if name.endswith("_seconds") or name == "cost_usd"]
+COUNTS = ["input_tokens", "output_tokens"]
+
+
+@pytest.mark.parametrize("name", MEASURES)
+@pytest.mark.parametrize("nonsense", [-0.000001, math.nan, math.inf, "0.5", True, None, [], 10**400])
+def test_measures_refuse_what_is_no_finite_number_from_0(name: str, nonsense: object) -> None:
+    with pytest.raises(InvalidFieldError, match=f"{name}: .*expected a finite number from 0"):
+        checked(name, nonsense)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("nonsense", [-1, 1.5, "12", True, 2**63, math.nan])
+def test_counts_refuse_what_is_no_whole_number_from_0(name: str, nonsense: object) -> None:
+    with pytest.raises(InvalidFieldError, match=f"{name}: .*expected a whole number from 0"):
+        checked(name, nonsense)
+
+
+@pytest.mark.parametrize("nonsense", ["", 5, None, b"v1"])
+def test_names_refuse_what_is_no_text(nonsense: object) -> None:
+    with pytest.raises(InvalidFieldError, match="model_version: "):
+        checked("model_version", nonsense)
+
+
+def test_status_says_which_ones_there_are() -> None:
+    with pytest.raises(InvalidFieldError, match="expected one of success, rejected, error, cancelled"):
+        checked("status", "ok")
+
+
+@given(st.floats(min_value=0, max_value=1e9))
+def test_measures_carry_at_most_six_decimals(value: float) -> None:
+    written = checked("latency_seconds", value)
+    assert written == round(written, 6)
+    assert abs(written - value) <= 0.5e-6 + value * 1e-15
+
+
+@given(st.text())
+def test_no_text_breaks_its_line_or_is_refused_by_json(text: str) -> None:
+    """Lone surrogates, newlines, quotes: one line, and the same text again where UTF-8 can carry it."""
+    labels = {label_name("note"): label("note", text)}
+    line = orjson.dumps(document({"error_message": checked("error_message", text)}, labels))
+    assert b"\n" not in line
+    assert json.loads(line)["labels"]["note"] is not None
+
+
+@given(st.text(), st.one_of(st.none(), st.text(), st.binary(), st.integers(), st.floats(), st.lists(st.integers())))
+def test_any_label_can_be_serialised(name: str, value: object) -> None:
+    line = orjson.dumps({label_name(name): label(name, value)})
+    assert line.count(b"\n") == 0
+    assert b"null" not in line or value is None or "null" in str(value)
+
+
+def test_a_value_without_a_text_form_does_not_raise() -> None:
+    class Broken:
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    assert label("x", Broken()) == "<Broken without a text form>"
+
+
+def test_long_texts_say_how_much_is_missing() -> None:
+    written = checked("error_message", "a" * 5_000)
+    assert written == "a" * MESSAGE_LIMIT_CHARACTERS + "… [3000 characters cut]"
+
+
+def test_a_credential_at_the_cut_does_not_show() -> None:
+    text = "x" * (MESSAGE_LIMIT_CHARACTERS - 20) + " Bearer " + "s3cr3t" * 50
+    assert "s3cr3t" not in checked("error_message", text)
+
+
+def test_every_field_has_a_place_of_its_own() -> None:
+    places = [field.place for field in FIELDS.values()]
+    assert len(set(places)) == len(places)
+    assert not any(a != b and a == b[: len(a)] for a in places for b in places)
+
+
+def test_dots_are_nested_objects() -> None:
+    nested = document({"input_tokens": 1, "output_tokens": 2, "operation_name": "chat", "http_route": "/x"}, {"a": 1})
+    assert nested == {
+        "gen_ai": {"usage": {"input_tokens": 1, "output_tokens": 2}, "operation": {"name": "chat"}},
+        "http": {"route": "/x"},
+        "labels": {"a": 1},
+    }
+
+
+def test_every_status_has_an_action_and_an_outcome() -> None:
+    assert {outcome for _, outcome in ACTION_AND_OUTCOME.values()} == {"success", "failure", "unknown"}

@@ -1,0 +1,30 @@
+"""What lies in a log directory, for tests to look at."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from polling import wait_until
+
+
+@dataclass(frozen=True)
+class Logs:
+    """What lies in a log directory."""
+
+    directory: Path
+
+    def lines(self, stream: str) -> list[dict[str, Any]]:
+        """Return every line of *stream*, the files in order of their names."""
+        paths = sorted(self.directory.glob(f"{stream}-*.jsonl"))
+        return [json.loads(line) for path in paths for line in path.read_text().split("\n") if line]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return self.lines("events")
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The one event there is, waited for: a response may reach its client a moment earlier."""
+        (event,) = wait_until(lambda: self.events, what="an event")
+        return event
