@@ -82,9 +82,7 @@ def explained(cluster: Cluster, doing: str) -> Iterator[None]:
     try:
         yield
     except elasticsearch.ApiError as error:
-        raise OperatorError(
-            f"{doing}: {cluster.shown_url} answered {error.status_code}: {reason(error)}"
-        ) from error
+        raise OperatorError(f"{doing}: {cluster.shown_url} answered {error.status_code}: {reason(error)}") from error
     except elasticsearch.TransportError as error:
         raise OperatorError(
             f"{doing}: no answer from {cluster.shown_url} ({error.message}); "

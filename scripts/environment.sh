@@ -1,0 +1,25 @@
+# Sourced by scripts/demo and scripts/test: sets `root` and brings .venv to what the lock files say.
+
+root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+
+fail() {
+    printf 'inferlog: %s\n' "$1" >&2
+    exit 1
+}
+
+find_python() {
+    for candidate in ${INFERLOG_PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python}; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            printf '%s' "$candidate"
+            return
+        fi
+    done
+    found=$(python3 --version 2>&1) || found="no Python"
+    fail "found $found on PATH; Python 3.11 or newer is needed: install it, or name it with INFERLOG_PYTHON=/path/to/python3.11"
+}
+
+# Sets up for running (no argument) or for developing (--dev). Says nothing when nothing is to do.
+set_up() {
+    python=$(find_python) || exit 1
+    "$python" "$root/scripts/set_up.py" "$@" || exit $?
+}
