@@ -1,0 +1,76 @@
+"""The files fit together, also those that only a whole cluster gets and the embedded engine cannot check."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from inferlog_ops.assets import asset_dir
+
+FOLDER = asset_dir("infra/elasticsearch")
+STREAMS = ["events", "app", "health", "content"]
+
+
+def _load(kind: str) -> dict[str, Any]:
+    return {path.stem: orjson.loads(path.read_bytes()) for path in sorted((FOLDER / kind).glob("*.json"))}
+
+
+def _components() -> dict[str, Any]:
+    return {name: body["template"] for name, body in _load("component_templates").items()}
+
+
+def test_each_stream_has_a_data_stream_template_that_beats_the_built_in_one() -> None:
+    templates = _load("index_templates")
+    assert sorted(templates) == sorted(f"inferlog-{stream}" for stream in STREAMS)
+    for stream in STREAMS:
+        template = templates[f"inferlog-{stream}"]
+        assert template["index_patterns"] == [f"logs-inference.{stream}-*"]
+        assert template["priority"] == 500
+        assert template["data_stream"] == {}
+
+
+def test_templates_are_composed_of_components_that_exist_and_none_is_left_over() -> None:
+    composed = {name for template in _load("index_templates").values() for name in template["composed_of"]}
+    assert composed == set(_components())
+
+
+def test_components_of_one_kind_of_store_only_are_optional() -> None:
+    for template in _load("index_templates").values():
+        either = [name for name in template["composed_of"] if name.endswith(("-embedded", "-cluster"))]
+        assert template["ignore_missing_component_templates"] == either
+
+
+def test_codec_is_set_for_the_embedded_engine_only() -> None:
+    with_codec = [name for name, body in _components().items() if "codec" in body.get("settings", {}).get("index", {})]
+    assert with_codec == ["inferlog-embedded"]
+
+
+def test_cluster_gets_a_pipeline_that_exists_retention_and_a_failure_store() -> None:
+    body = _components()["inferlog-cluster"]
+    assert body["settings"]["index"]["final_pipeline"] in _load("pipelines")
+    assert body["lifecycle"]["data_retention"] == "30d"
+    failure_store = body["data_stream_options"]["failure_store"]
+    assert failure_store == {"enabled": True, "lifecycle": {"data_retention": "30d"}}
+
+
+def test_cluster_knows_the_dataset_of_each_stream_as_a_constant() -> None:
+    for stream in STREAMS:
+        mappings = _components()[f"inferlog-{stream}-dataset-cluster"]["mappings"]
+        dataset = mappings["properties"]["event"]["properties"]["dataset"]
+        assert dataset == {"type": "constant_keyword", "value": f"inference.{stream}"}
+
+
+def test_pipeline_sets_the_time_of_ingestion_whatever_the_line_says() -> None:
+    (pipeline,) = _load("pipelines").values()
+    expand, put = pipeline["processors"]
+    assert expand["dot_expander"]["field"] == put["set"]["field"] == "event.ingested"
+    assert put["set"]["value"] == "{{{_ingest.timestamp}}}"
+    assert put["set"].get("override", True)
+    assert expand["dot_expander"]["ignore_failure"]
+    assert put["set"]["ignore_failure"]
+
+
+def test_object_names_are_safe_beside_the_names_elastic_reserves() -> None:
+    names = [path.stem for kind in FOLDER.iterdir() if kind.is_dir() for path in Path(kind).glob("*.json")]
+    assert names
+    assert all(name.startswith("inferlog-") and "@" not in name for name in names)
