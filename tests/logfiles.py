@@ -1,11 +1,15 @@
-"""What lies in a log directory, for tests to look at."""
+"""The library, set up to write into the test's own directory, and what it wrote."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from polling import wait_until
+
+import inferlog
 
 
 @dataclass(frozen=True)
@@ -28,3 +32,11 @@ class Logs:
         """The one event there is, waited for: a response may reach its client a moment earlier."""
         (event,) = wait_until(lambda: self.events, what="an event")
         return event
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Iterator[Logs]:
+    """Return the log directory of a library configured for this test."""
+    inferlog.configure(service_name="scoring", service_version="1.2.3", log_dir=tmp_path / "logs")
+    yield Logs(tmp_path / "logs")
+    inferlog.shutdown()

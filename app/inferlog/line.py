@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from inferlog.context import Inference, error_type
 from inferlog.event import (
-    FIELDS,
     LABELS_LIMIT,
     STACK_TRACE_LIMIT_CHARACTERS,
     InvalidFieldError,
@@ -17,7 +16,7 @@ from inferlog.event import (
     label_name,
 )
 
-# What a line inside a request carries of it, so that one id finds both.
+# What a line has in common with the event of its request, so that one id, or one version, finds both.
 _SHARED: Final = ("request_id", "correlation_id", "trace_id", "span_id", "model_name", "model_version")
 
 
@@ -33,16 +32,16 @@ def line_document(
     """
     Return the line's document, without what the recorder adds.
 
-    A key of *values* that names a field of the event, with a value that the field can mean, goes there; every other
-    key goes to ``labels``. So ``error="boom"`` is ``labels.error``: ``error`` is an object in the index, and a text in
-    its place would have the whole line refused.
+    A key of *values* that names an id or a model goes to its own field; every other key goes to ``labels``. So
+    ``error="boom"`` is ``labels.error``: ``error`` is an object in the index, and a text in its place would have the
+    whole line refused.
     """
     fields: dict[str, Any] = {}
     if inference is not None:
         fields.update((name, inference.fields[name]) for name in _SHARED if name in inference.fields)
     labels: dict[str, Any] = {}
     for name, value in values.items():
-        if name in FIELDS and value is not None:
+        if name in _SHARED and value is not None:
             try:
                 fields[name] = checked(name, value)
                 continue

@@ -1,5 +1,6 @@
 """The ``inferlog`` command: puts the commands together and turns errors into one sentence and an exit code."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -49,7 +50,8 @@ def run() -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]  # the reader has gone; nothing is left to flush to
+        # The reader has gone; what is left would fail again when Python flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 1

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import elasticsearch
+from elastic_transport.client_utils import DEFAULT
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.errors import OperatorError
@@ -34,7 +35,7 @@ class Cluster:
             return Elasticsearch(
                 self.url,
                 api_key=self.api_key,
-                ca_certs=self.ca_file,
+                ca_certs=self.ca_file or DEFAULT,
                 request_timeout=request_timeout_seconds,
             )
         except (ValueError, OSError) as error:

@@ -26,11 +26,11 @@ def test_a_key_that_collides_with_an_object_of_the_index_goes_to_labels(logs: Lo
     assert "error" not in line
 
 
-def test_a_field_of_the_event_stands_in_its_place_and_nonsense_in_it_stays_a_label(logs: Logs) -> None:
-    inferlog.get_logger().info("done", latency_seconds=0.25, output_tokens="many")
+def test_ids_and_models_stand_in_their_own_fields_and_nonsense_in_them_stays_a_label(logs: Logs) -> None:
+    inferlog.get_logger().info("done", model_version="v1", request_id=7, latency_seconds=0.25)
     (line,) = logs.lines("app")
-    assert line["latency_seconds"] == 0.25
-    assert line["labels"] == {"output_tokens": "many"}
+    assert line["model_version"] == "v1"
+    assert line["labels"] == {"request_id": 7, "latency_seconds": 0.25}
 
 
 def test_an_exception_is_described_and_redacted(logs: Logs) -> None:
