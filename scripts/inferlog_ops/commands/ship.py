@@ -1,0 +1,101 @@
+"""``inferlog ship``: carry log files to Elasticsearch."""
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from inferlog_ops.commands.options import HomeDir, Json, Namespace
+
+Logs = Annotated[
+    Path | None,
+    typer.Option("--from", help="Folder of log files, with all folders beneath it. Default: the home's logs."),
+]
+To = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        "--url",
+        envvar="ELASTICSEARCH_URL",
+        help="Elasticsearch to ship to. Credentials: ELASTICSEARCH_API_KEY, ELASTICSEARCH_CA_FILE. "
+        "Default: the embedded engine of --home, if it runs.",
+    ),
+]
+State = Annotated[
+    Path | None,
+    typer.Option("--state", help="The shipper's own directory: positions, dead letters. Default: the home's shipper."),
+]
+Once = Annotated[bool, typer.Option("--once", help="Ship what is there now and end, instead of waiting for more.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(min=0, help="Give up after so many seconds, with exit code 1. Default: keep trying for ever."),
+]
+StatsFile = Annotated[
+    Path | None, typer.Option("--stats-file", help="Keep this file up to date with the figures, as JSON.")
+]
+
+
+def ship(
+    logs: Logs = None,
+    to: To = None,
+    state: State = None,
+    once: Once = False,
+    timeout: Timeout = None,
+    stats_file: StatsFile = None,
+    namespace: Namespace = "default",
+    home: HomeDir = None,
+    json: Json = False,
+) -> None:
+    """
+    Carry log files to Elasticsearch: nothing is lost, and nothing is there twice.
+
+    Files named events-*.jsonl, app-*.jsonl, health-*.jsonl and content-*.jsonl are read as they grow. A store that is
+    down or refuses is tried again for ever; only lines that no store can take end up in dead_letters.jsonl in the
+    state directory. SIGTERM or Ctrl-C ends it, with the positions saved.
+    """
+    from inferlog_ops.cluster import cluster_from
+    from inferlog_ops.console import out, print_json
+    from inferlog_ops.engine.control import running_url
+    from inferlog_ops.errors import OperatorError
+    from inferlog_ops.home import Home, default_home
+    from inferlog_ops.shipper.display import Display
+    from inferlog_ops.shipper.shipper import shipper
+
+    place = Home(home or default_home())
+    cluster = cluster_from(to, namespace, fallback_url=None if to else running_url(place.engine))
+    folder = logs or place.logs
+    if once and not folder.is_dir():
+        raise OperatorError(f"there is no folder {folder} to ship from: give --from")
+    display = Display(sys.stderr)
+    with shipper(
+        cluster=cluster,
+        logs=folder,
+        state_dir=state or place.shipper_state,
+        display=display,
+        stats_file=stats_file,
+    ) as ready:
+        _stop_on_signals(ready.stop)
+        outcome = ready.run(once=once, timeout_seconds=timeout)
+    if json:
+        print_json(outcome.status.as_json())
+    elif once:
+        out.print(outcome.status.as_line(), highlight=False, markup=False)
+    if (once or outcome.timed_out) and not outcome.complete:
+        ended = f"the {timeout:g} s given were over" if outcome.timed_out else "it was ended"
+        raise OperatorError(f"not all was shipped before {ended}: {outcome.status.as_line()}")
+
+
+def _stop_on_signals(stop: Callable[[], None]) -> None:
+    """Have the first SIGTERM or SIGINT call *stop*; a second one ends the process on the spot."""
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_DFL)
+        stop()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, handle)

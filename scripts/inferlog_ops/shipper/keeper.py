@@ -1,0 +1,110 @@
+"""Saves, publishes and reports how far the shipper is, each at its own pace."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+
+from inferlog_ops.shipper.counters import Counters
+from inferlog_ops.shipper.display import Display
+from inferlog_ops.shipper.ledger import Ledger
+from inferlog_ops.shipper.positions import PositionFile, replace_file
+from inferlog_ops.shipper.publication import Publication
+from inferlog_ops.shipper.schedule import Schedule
+from inferlog_ops.shipper.status import Status, mean_line_bytes, oldest_age_seconds
+from inferlog_ops.shipper.watch import Watch
+
+
+class Keeper:
+    """What the main thread does while others read and send."""
+
+    def __init__(
+        self,
+        *,
+        root: Path,
+        ledger: Ledger,
+        schedule: Schedule,
+        watch: Watch,
+        counters: Counters,
+        positions: PositionFile,
+        publication: Publication,
+        display: Display,
+        stats_file: Path | None,
+        save_seconds: float,
+    ) -> None:
+        self._root = root
+        self._ledger = ledger
+        self._schedule = schedule
+        self._watch = watch
+        self._counters = counters
+        self._positions = positions
+        self._publication = publication
+        self._display = display
+        self._stats_file = stats_file
+        self._save_seconds = save_seconds
+        self._saved_changes = -1
+        self._next_save = self._next_show = 0.0
+        self._behind_seconds = 0.0
+        self._trouble: str | None = None
+        self._last_stats: Status | None = None
+
+    def keep(self, *, now_at_latest: bool = False) -> None:
+        """Do what is due; all of it with *now_at_latest*."""
+        now = time.monotonic()
+        if now_at_latest or now >= self._next_save:
+            self._next_save = now + self._save_seconds
+            self._save()
+            self._write_stats()
+        if now_at_latest or now >= self._next_show:
+            self._next_show = now + self._display.pause_seconds
+            self._behind_seconds = oldest_age_seconds(self._root, self._ledger.files(), datetime.now(UTC))
+            self._display.show(self.status().as_line())
+
+    def status(self) -> Status:
+        """Return how far the shipper is. The age of what is behind is as of the last status line."""
+        files = self._ledger.files()
+        counts = self._counters.counts
+        behind_bytes = sum(file.behind_bytes for file in files)
+        line_bytes = mean_line_bytes(counts, self._ledger.answered_bytes)
+        trouble = [file.trouble for file in files if file.trouble]
+        return Status(
+            counts=counts,
+            behind_bytes=behind_bytes,
+            behind_events=round(behind_bytes / line_bytes) if line_bytes else None,
+            behind_seconds=self._behind_seconds if behind_bytes else 0.0,
+            pending=sum(file.ends_in_half_a_line for file in files),
+            waiting=[
+                *([self._trouble] if self._trouble else []),
+                *self._schedule.reasons(),
+                *self._watch.listing.problems,
+                *trouble,
+            ],
+            left_alone=self._watch.listing.left_alone,
+        )
+
+    def _save(self) -> None:
+        changes = self._ledger.changes
+        if changes == self._saved_changes:
+            return
+        files = self._ledger.files()
+        try:
+            self._positions.save(files)
+        except OSError as error:
+            self._trouble = f"positions cannot be saved: {error.strerror}"
+            return
+        self._trouble = None
+        self._saved_changes = changes
+        self._publication.publish(files)
+
+    def _write_stats(self) -> None:
+        if self._stats_file is None:
+            return
+        stats = self.status()
+        if stats == self._last_stats:
+            return
+        try:
+            replace_file(self._stats_file, orjson.dumps(stats.as_json()), durable=False)
+            self._last_stats = stats
+        except OSError as error:
+            self._display.say_once(f"cannot write {self._stats_file}: {error.strerror}")

@@ -1,0 +1,131 @@
+"""The position file: up to where each file is answered, kept through crashes."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.shipper.ledger import Identity, TrackedFile
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPosition:
+    """Every line of the file that *identity* describes is answered up to *position* (bytes)."""
+
+    identity: Identity
+    position: int
+
+
+class PositionFile:
+    """
+    ``positions.json`` in the state directory.
+
+    It belongs to one folder and one namespace: for another one the same positions would pass over lines that were
+    never sent there.
+    """
+
+    def __init__(self, path: Path, *, logs: Path, namespace: str) -> None:
+        self._path = path
+        self._owner = {"from": str(logs.resolve()), "namespace": namespace}
+
+    def load(self, say: Callable[[str], None]) -> dict[str, SavedPosition]:
+        """
+        Return the saved positions by file name. A file that cannot be read is moved aside, and *say* is told.
+
+        Raises:
+            OperatorError: If the positions are of another folder or namespace, or of a newer inferlog.
+        """
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        try:
+            saved = orjson.loads(content)
+            version, owner = saved["version"], {key: saved[key] for key in self._owner}
+            positions = _positions(saved["files"]) if version == _VERSION else {}
+        except (ValueError, KeyError, TypeError) as error:
+            self._move_aside(error, say)
+            return {}
+        self._check_owner(version, owner)
+        return positions
+
+    def save(self, files: Iterable[TrackedFile]) -> None:
+        """Write the positions of *files* so that a crash at any moment leaves the old ones or the new ones."""
+        content = {"version": _VERSION, **self._owner, "files": {file.name: _row(file) for file in files}}
+        replace_file(self._path, orjson.dumps(content), durable=True)
+
+    def _check_owner(self, version: Any, owner: Mapping[str, Any]) -> None:
+        if version != _VERSION:
+            raise OperatorError(
+                f"{self._path} has version {version!r}, this inferlog reads {_VERSION}: "
+                "use the inferlog that wrote it, or give another --state"
+            )
+        for key, option in (("from", "--from"), ("namespace", "--namespace")):
+            if owner[key] != self._owner[key]:
+                raise OperatorError(
+                    f"{self._path} is about {option} {owner[key]}, not {self._owner[key]}: "
+                    "one state directory serves one folder and one namespace, give another --state"
+                )
+
+    def _move_aside(self, error: Exception, say: Callable[[str], None]) -> None:
+        aside = self._path.with_name(f"{self._path.name}.corrupt-{time.time_ns()}")
+        self._path.rename(aside)
+        say(
+            f"the position file {self._path} cannot be read ({error!r}) and is now {aside.name}: every file is sent "
+            "again from its beginning; lines that the store has count as duplicates"
+        )
+
+
+def replace_file(path: Path, content: bytes, *, durable: bool) -> None:
+    """
+    Put *content* in the place of *path* at once, so that a reader sees all of it or what was there before.
+
+    Args:
+        path: The file to replace.
+        content: All that it will hold.
+        durable: Whether it must be whole after a power failure, too, which costs waiting for the disk.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("wb") as file:
+        file.write(content)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _row(file: TrackedFile) -> dict[str, Any]:
+    identity = file.identity
+    return {
+        "device": identity.device,
+        "inode": identity.inode,
+        "head_bytes": identity.head_bytes,
+        "head_digest": identity.head_digest,
+        "position": file.position,
+    }
+
+
+def _positions(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, SavedPosition]:
+    return {name: SavedPosition(_identity(row), _whole_number(row["position"])) for name, row in rows.items()}
+
+
+def _identity(row: Mapping[str, Any]) -> Identity:
+    return Identity(
+        device=_whole_number(row["device"]),
+        inode=_whole_number(row["inode"]),
+        head_bytes=_whole_number(row["head_bytes"]),
+        head_digest=str(row["head_digest"]),
+    )
+
+
+def _whole_number(value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is no whole number of 0 or more")
+    return value

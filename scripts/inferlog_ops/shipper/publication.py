@@ -1,0 +1,54 @@
+"""Tells the writers of the files how far each one is shipped, so that they can delete what is."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import orjson
+
+from inferlog_ops.shipper.ledger import TrackedFile
+from inferlog_ops.shipper.positions import replace_file
+
+_VERSION = 1
+
+
+class Publication:
+    """
+    Keeps ``.shipped/<shipper id>.json`` in every folder that holds log files.
+
+    Written after the position file, so that nothing counts as shipped that this shipper could forget.
+    """
+
+    def __init__(self, root: Path, shipper_id: str, say: Callable[[str], None]) -> None:
+        self._root = root
+        self._file_name = f"{shipper_id}.json"
+        self._say = say
+        self._published: dict[Path, dict[str, int]] = {}
+        self._refused: set[Path] = set()
+
+    def publish(self, files: Iterable[TrackedFile]) -> None:
+        """Write what has changed since the last time. A folder that cannot be written to is told of once."""
+        current: defaultdict[Path, dict[str, int]] = defaultdict(dict)
+        for file in files:
+            path = self._root / file.name
+            current[path.parent][path.name] = file.position
+        for folder in current.keys() | self._published.keys():
+            positions = current.get(folder, {})
+            if self._published.get(folder) != positions:
+                self._write(folder, positions)
+                self._published[folder] = positions
+
+    def _write(self, folder: Path, positions: dict[str, int]) -> None:
+        if not folder.is_dir():
+            return
+        content = orjson.dumps({"version": _VERSION, "positions": positions})
+        try:
+            (folder / ".shipped").mkdir(exist_ok=True)
+            replace_file(folder / ".shipped" / self._file_name, content, durable=False)
+        except OSError as error:
+            if folder not in self._refused:
+                self._refused.add(folder)
+                self._say(
+                    f"cannot publish positions in {folder}/.shipped ({error.strerror}): shipping goes on, "
+                    "but whoever writes the files will not learn which ones it may delete"
+                )

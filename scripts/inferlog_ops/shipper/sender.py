@@ -1,0 +1,42 @@
+"""Takes one batch after the other from the schedule and has it delivered."""
+
+from inferlog_ops.shipper.backoff import delay_seconds
+from inferlog_ops.shipper.batch import Batch
+from inferlog_ops.shipper.delivery import Delivery, PostponedError
+from inferlog_ops.shipper.ledger import Ledger
+from inferlog_ops.shipper.schedule import Schedule
+from inferlog_ops.shipper.settings import Settings
+
+
+class Sender:
+    """Several threads may run the same one."""
+
+    def __init__(self, *, schedule: Schedule, delivery: Delivery, ledger: Ledger, settings: Settings) -> None:
+        self._schedule = schedule
+        self._delivery = delivery
+        self._ledger = ledger
+        self._settings = settings
+
+    def run(self) -> None:
+        """Send until the schedule is closed."""
+        while batch := self._schedule.take():
+            self._try(batch)
+
+    def _try(self, batch: Batch) -> None:
+        before = len(batch)
+        try:
+            self._delivery.deliver(batch)
+        except PostponedError as postponed:
+            batch.tries = batch.tries + 1 if len(batch) == before else 1
+            batch.reason = f"{batch.stream}: {postponed}"
+            self._schedule.postpone(batch, self._delay_seconds(batch))
+        else:
+            self._ledger.settle(batch.spans)
+            self._schedule.finish(batch)
+
+    def _delay_seconds(self, batch: Batch) -> float:
+        return delay_seconds(
+            batch.tries,
+            first_seconds=self._settings.first_backoff_seconds,
+            longest_seconds=self._settings.longest_backoff_seconds,
+        )

@@ -1,0 +1,126 @@
+"""How far the shipper is, for a person and for a program."""
+
+import os
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from inferlog_ops.shipper.counters import Counts
+from inferlog_ops.shipper.ledger import TrackedFile
+
+_TIMESTAMP = re.compile(rb'"@timestamp"\s*:\s*"([^"\\]{10,40})"')
+_PEEK_BYTES = 4096
+_PEEKED_FILES = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """
+    One look at the shipper.
+
+    Attributes:
+        counts: What it has done since it started.
+        behind_bytes: What is in the files and not answered.
+        behind_events: Estimated from *behind_bytes* and the mean length of the lines so far; None if unknown.
+        behind_seconds: Age of the oldest event that is not answered; 0 if all are.
+        pending: Files that end in half a line.
+        waiting: Why something is not answered, each reason once.
+        left_alone: Files whose names are none of ours.
+    """
+
+    counts: Counts
+    behind_bytes: int
+    behind_events: int | None
+    behind_seconds: float
+    pending: int
+    waiting: list[str]
+    left_alone: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as plain data, the counts beside the rest."""
+        rest = asdict(self)
+        counts: dict[str, Any] = rest.pop("counts")
+        return counts | rest
+
+    def as_line(self) -> str:
+        """Return one line for a person."""
+        counts = self.counts
+        parts = [
+            f"shipped {_number(counts.shipped)}",
+            f"behind by {self._behind()}",
+            f"refused {_number(counts.dead_lettered)}",
+        ]
+        if counts.duplicates:
+            parts.append(f"already there {_number(counts.duplicates)}")
+        if self.pending:
+            parts.append(f"half-written {self.pending}")
+        if counts.lost_files:
+            parts.append(f"gone unshipped {counts.lost_files} files, {_size(counts.lost_bytes)}")
+        if self.left_alone:
+            parts.append(f"left alone {_named(self.left_alone)}")
+        if self.waiting:
+            parts.append(f"waits: {_named(self.waiting)}")
+        return " · ".join(parts)
+
+    def _behind(self) -> str:
+        if not self.behind_bytes:
+            return "0"
+        events = "" if self.behind_events is None else f"about {_number(self.behind_events)} events, "
+        return f"{events}{_size(self.behind_bytes)}, {_duration(self.behind_seconds)}"
+
+
+def mean_line_bytes(counts: Counts, answered_bytes: int) -> float | None:
+    """Return how long lines were so far; None before the first one."""
+    return answered_bytes / counts.answered if counts.answered and answered_bytes else None
+
+
+def oldest_age_seconds(root: Path, files: Iterable[TrackedFile], now: datetime) -> float:
+    """Return the age of the oldest event that is not answered, by its own ``@timestamp``; 0 if there is none."""
+    behind = [file for file in files if file.behind_bytes and not file.gone]
+    return max((_age_seconds(root / file.name, file.position, now) for file in behind[:_PEEKED_FILES]), default=0.0)
+
+
+def _age_seconds(path: Path, position: int, now: datetime) -> float:
+    """Return the age of the line at *position*: by its time, or by the file's if it has none that can be read."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            head = os.pread(file.fileno(), _PEEK_BYTES, position)
+            changed_at = os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return 0.0
+    try:
+        found = _TIMESTAMP.search(head.partition(b"\n")[0])
+        written = datetime.fromisoformat(found[1].decode()) if found else datetime.fromtimestamp(changed_at, UTC)
+        age = now - (written if written.tzinfo else written.replace(tzinfo=UTC))
+    except ValueError:
+        return max(0.0, time.time() - changed_at)
+    return max(0.0, age.total_seconds())
+
+
+def _number(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
+
+
+def _named(names: list[str], shown: int = 2) -> str:
+    rest = f" (+{len(names) - shown})" if len(names) > shown else ""
+    return "; ".join(names[:shown]) + rest
+
+
+def _size(count_bytes: float) -> str:
+    for unit in ("B", "KB", "MB"):
+        if count_bytes < 1000:
+            return f"{count_bytes:.0f} {unit}"
+        count_bytes /= 1000
+    return f"{count_bytes:.1f} GB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h"

@@ -1,0 +1,198 @@
+"""Speaks HTTP with Elasticsearch: one bulk request, and which ids exist already."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+import urllib3
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.provisioning.namespace import stream_name
+from inferlog_ops.shipper.settings import Settings
+
+# Each item's status is needed, since a document that went into a failure store counts as no error; the rest of an
+# item's answer would only have to be parsed.
+_ITEM_FIELDS = "errors,items.create.status,items.create.error,items.create.failure_store"
+# Elasticsearch itself waits a minute for a shard that is not there, and the sender with it.
+_BULK_QUERY = f"require_data_stream=true&timeout=10s&filter_path={_ITEM_FIELDS}"
+_SEARCH_QUERY = "ignore_unavailable=true&allow_partial_search_results=false"
+_IDS_A_SEARCH = 1_000
+_HITS_A_SEARCH = 10_000
+
+
+class NoAnswerError(Exception):
+    """The store gave no answer; *may_have_arrived* tells whether it may have done what was asked all the same."""
+
+    def __init__(self, reason: str, *, may_have_arrived: bool) -> None:
+        super().__init__(reason)
+        self.may_have_arrived = may_have_arrived
+
+
+class RefusedError(Exception):
+    """The store answered something other than was asked for; *status* is the HTTP status."""
+
+    def __init__(self, status: int, reason: str, error_type: str = "") -> None:
+        super().__init__(reason)
+        self.status = status
+        self.error_type = error_type
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP status and the JSON that came with it; None if it was no JSON. *text* is its beginning."""
+
+    status: int
+    content: Any
+    text: str
+
+
+class Store:
+    """One Elasticsearch and one namespace in it. Safe to use from several threads, each gets a connection."""
+
+    def __init__(self, cluster: Cluster, settings: Settings) -> None:
+        self._namespace = cluster.namespace
+        self._pool, self._prefix, self._headers = _connection(cluster, settings)
+        self._shards_at_refresh: dict[str, int] = {}
+        self._lock = threading.Lock()
+        stream_name("events", cluster.namespace)  # an impossible namespace is told of now, not at the first line
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._pool.close()
+
+    def bulk(self, stream: str, body: bytes) -> Answer:
+        """
+        Send the lines of a bulk request.
+
+        Raises:
+            NoAnswerError: If there was no answer, or only a part of one.
+        """
+        return self._request("POST", stream, f"_bulk?{_BULK_QUERY}", body, "application/x-ndjson")
+
+    def existing_ids(self, stream: str, ids: Sequence[str], *, just_sent: bool) -> frozenset[str]:
+        """
+        Return which of *ids* the stream holds, where the store would not notice when it is given them again.
+
+        An id is unique within one backing index. A stream that has only one refuses the second copy itself, so
+        nothing is looked for there, and nothing is returned.
+
+        Args:
+            stream: ``events``, ``app``, …
+            ids: What to look for.
+            just_sent: Whether this shipper sent some of them a moment ago, so that they may not be searchable yet.
+
+        Raises:
+            NoAnswerError: If there was no answer.
+            RefusedError: If the store did not do it.
+        """
+        shards = self._shards(stream)
+        if shards <= 1:
+            return frozenset()
+        if just_sent or self._shards_at_refresh.get(stream) != shards:
+            self._refresh(stream)
+            with self._lock:
+                self._shards_at_refresh[stream] = shards
+        found: set[str] = set()
+        for start in range(0, len(ids), _IDS_A_SEARCH):
+            found |= self._search_ids(stream, ids[start : start + _IDS_A_SEARCH])
+        return frozenset(found)
+
+    def _shards(self, stream: str) -> int:
+        path = f"_search?size=0&track_total_hits=false&filter_path=_shards.total&{_SEARCH_QUERY}"
+        answer = self._request("GET", stream, path)
+        if answer.status == 404:
+            return 0
+        try:
+            return int(_accepted(answer)["_shards"]["total"])
+        except (KeyError, TypeError, ValueError):
+            raise RefusedError(answer.status, f"no number of shards in the answer: {answer.text}") from None
+
+    def _refresh(self, stream: str) -> None:
+        _accepted(self._request("POST", stream, "_refresh?ignore_unavailable=true&filter_path=_shards"))
+
+    def _search_ids(self, stream: str, ids: Sequence[str]) -> set[str]:
+        body = {"size": _HITS_A_SEARCH, "query": {"ids": {"values": ids}}, "_source": False}
+        path = f"_search?track_total_hits=false&filter_path=timed_out,hits.hits._id&{_SEARCH_QUERY}"
+        answer = self._request("POST", stream, path, orjson.dumps(body), "application/json")
+        content = _accepted(answer)
+        if content.get("timed_out") is not False:
+            raise RefusedError(answer.status, f"the search for ids did not come to its end: {answer.text}")
+        return {hit["_id"] for hit in content.get("hits", {}).get("hits", [])}
+
+    def _request(
+        self, method: str, stream: str, path: str, body: bytes | None = None, content_type: str | None = None
+    ) -> Answer:
+        headers = self._headers | ({"content-type": content_type} if content_type else {})
+        url = f"{self._prefix}/{stream_name(stream, self._namespace)}/{path}"
+        try:
+            answer = self._pool.request(method, url, body=body, headers=headers, retries=False, redirect=False)
+        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
+            raise NoAnswerError(_words(error), may_have_arrived=False) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise NoAnswerError(_words(error), may_have_arrived=True) from error
+        return _answer(answer.status, answer.data)
+
+
+def _answer(status: int, data: bytes) -> Answer:
+    try:
+        content = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        content = None
+    return Answer(status, content, data[:200].decode(errors="replace"))
+
+
+def refusal(answer: Answer) -> RefusedError:
+    """Return what *answer*, which is not what was asked for, says in the store's own words."""
+    error = answer.content.get("error") if isinstance(answer.content, dict) else None
+    if isinstance(error, dict):
+        words = f"{error.get('type')}: {error.get('reason')}"
+        return RefusedError(answer.status, f"answered {answer.status}: {words}", str(error.get("type")))
+    return RefusedError(answer.status, f"answered {answer.status}: {answer.text.strip() or '(nothing)'}")
+
+
+def _accepted(answer: Answer) -> dict[str, Any]:
+    if answer.status != 200 or not isinstance(answer.content, dict):
+        raise refusal(answer)
+    return answer.content
+
+
+def _words(error: urllib3.exceptions.HTTPError) -> str:
+    """Return what went wrong without the object that urllib3 puts before it."""
+    inner = error.args[1] if isinstance(error, urllib3.exceptions.ProtocolError) and len(error.args) > 1 else error
+    return str(inner).rpartition(">: ")[2] or type(error).__name__
+
+
+def _connection(cluster: Cluster, settings: Settings) -> tuple[urllib3.HTTPConnectionPool, str, dict[str, str]]:
+    """Return the connections, the path before every request's own, and the headers of every request."""
+    try:
+        url = urllib3.util.parse_url(cluster.url)
+    except urllib3.exceptions.LocationParseError as error:
+        raise _wrong_url(cluster) from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise _wrong_url(cluster)
+    options: dict[str, Any] = {
+        "maxsize": settings.senders,
+        "timeout": urllib3.Timeout(connect=settings.connect_timeout_seconds, read=settings.answer_timeout_seconds),
+    }
+    headers = {"accept": "application/json", "user-agent": "inferlog-ship"}
+    if cluster.api_key:
+        headers["authorization"] = f"ApiKey {cluster.api_key}"
+    elif url.auth:
+        headers |= urllib3.util.make_headers(basic_auth=unquote(url.auth))
+    prefix = (url.path or "").rstrip("/")
+    if url.scheme == "http":
+        return urllib3.HTTPConnectionPool(url.host, url.port or 80, **options), prefix, headers
+    pool = urllib3.HTTPSConnectionPool(
+        url.host, url.port or 443, cert_reqs="CERT_REQUIRED", ca_certs=cluster.ca_file, **options
+    )
+    return pool, prefix, headers
+
+
+def _wrong_url(cluster: Cluster) -> OperatorError:
+    return OperatorError(
+        f"the Elasticsearch to ship to is {cluster.shown_url!r}; expected http(s)://host:port", exit_code=2
+    )
