@@ -1,0 +1,90 @@
+"""The query files: found by name, each with its question, all of one make."""
+
+from pathlib import Path
+
+import pytest
+
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.queries import library
+
+QUERIES = library.load_all()
+PROMISED = [
+    "p99_latency",
+    "p99_latency_over_time",
+    "error_rate",
+    "error_rate_over_time",
+    "requests_per_second",
+    "requests_per_second_over_time",
+    "token_counts",
+    "token_counts_over_time",
+    "slowest_requests",
+    "errors_by_type",
+    "time_to_first_token",
+    "lost_events",
+    "duplicate_events",
+    "ingest_lag",
+]
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_promised_question_is_there(name: str) -> None:
+    assert library.find(name).name == name
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_file_asks_for_the_range_and_limits_its_rows(name: str) -> None:
+    text = QUERIES[name].text
+    assert "FROM logs-inference.events-*\n" in text
+    assert "| WHERE @timestamp >= ?_tstart AND @timestamp < ?_tend" in text
+    assert "\n| LIMIT " in text
+    assert "99.9" not in text
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_question_is_one_sentence_of_one_line(name: str) -> None:
+    question = QUERIES[name].question
+    assert question.endswith("?")
+    assert len(question) < 90
+
+
+def test_buckets_are_cut_alike_in_all_files_over_time() -> None:
+    begin, end = "| EVAL span_seconds", "| STATS"
+    cuts = {
+        query.text[query.text.index(begin) : query.text.index(end)]
+        for name, query in QUERIES.items()
+        if name.endswith("_over_time")
+    }
+    assert len(cuts) == 1
+
+
+def test_only_lost_events_takes_no_model_version() -> None:
+    assert [name for name, query in QUERIES.items() if not query.takes_model_version] == ["lost_events"]
+
+
+@pytest.mark.parametrize(
+    ("typo", "nearest"),
+    [("p99_latncy", "p99_latency"), ("error-rate", "error_rate"), ("duplicates_event", "duplicate_events")],
+)
+def test_typo_is_told_the_nearest_name(typo: str, nearest: str) -> None:
+    with pytest.raises(OperatorError, match=rf"no query '{typo}'; did you mean {nearest}\?") as refusal:
+        library.find(typo)
+    assert refusal.value.exit_code == 2
+
+
+def test_name_near_to_none_is_told_of_the_list() -> None:
+    with pytest.raises(OperatorError, match="no query 'xyzzy'; inferlog query lists them all"):
+        library.find("xyzzy")
+
+
+@pytest.mark.parametrize("text", ["", "FROM x\n", "// not a question\nFROM x\n", "\n// late?\nFROM x\n"])
+def test_file_without_a_question_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    (tmp_path / "odd.esql").write_text(text)
+    monkeypatch.setattr(library, "asset_dir", lambda _: tmp_path)
+    with pytest.raises(OperatorError, match=r"odd\.esql does not begin with a comment that is its question"):
+        library.load_all()
+
+
+def test_folder_without_a_query_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "asset_dir", lambda _: tmp_path)
+    with pytest.raises(OperatorError, match="holds no query"):
+        library.load_all()

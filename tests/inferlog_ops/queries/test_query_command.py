@@ -1,0 +1,140 @@
+"""``inferlog query`` and ``inferlog provision`` as a person and as a program call them."""
+
+import csv
+from io import StringIO
+from pathlib import Path
+
+import orjson
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.commands import provision, query
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.queries import library
+
+RANGE = ["--from", "2026-11-23T06:00:00Z", "--to", "2026-11-23T06:10:00Z"]
+EVENT = {
+    "@timestamp": "2026-11-23T06:05:00.000001Z",
+    "event": {"id": "e1", "sequence": 1},
+    "model_version": "v1",
+    "status": "success",
+    "latency_seconds": 0.25,
+}
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command("query")(query.query)
+app.command("provision")(provision.provision)
+
+
+def _inferlog(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def _of(cluster: Cluster) -> list[str]:
+    return ["--url", cluster.url, "--namespace", cluster.namespace]
+
+
+@pytest.fixture
+def one_event(provisioned: Cluster) -> Cluster:
+    with provisioned.client() as client:
+        stream = f"logs-inference.events-{provisioned.namespace}"
+        client.create(index=stream, id="e1", document=EVENT, refresh=True)
+    return provisioned
+
+
+def test_without_a_name_it_lists_names_and_questions() -> None:
+    result = _inferlog("query")
+    assert result.exit_code == 0
+    for each in library.load_all().values():
+        assert each.name in result.stdout
+        assert each.question in result.stdout
+
+
+def test_list_is_json_for_a_program() -> None:
+    listed = orjson.loads(_inferlog("query", "--json").stdout)
+    assert {"name": "p99_latency", "question": library.find("p99_latency").question} in listed
+
+
+def test_json_is_an_array_of_rows(one_event: Cluster) -> None:
+    result = _inferlog("query", "p99_latency", *RANGE, "--json", *_of(one_event))
+    row = {"model_version": "v1", "requests": 1, "p50_seconds": 0.25, "p95_seconds": 0.25, "p99_seconds": 0.25}
+    assert orjson.loads(result.stdout) == [row]
+
+
+def test_json_of_nothing_is_an_empty_array(provisioned: Cluster) -> None:
+    result = _inferlog("query", "p99_latency", "--last", "7d", "--json", *_of(provisioned))
+    assert orjson.loads(result.stdout) == []
+
+
+def test_model_version_is_asked_for(one_event: Cluster) -> None:
+    rows = [
+        orjson.loads(
+            _inferlog("query", "error_rate", *RANGE, "--model-version", version, "--json", *_of(one_event)).stdout
+        )
+        for version in ("v1", "v2")
+    ]
+    assert rows == [[{"model_version": "v1", "requests": 1, "errors": 0, "error_rate": 0.0}], []]
+
+
+def test_csv_has_a_head_and_the_values_as_they_are(one_event: Cluster) -> None:
+    result = _inferlog("query", "requests_per_second", *RANGE, "--csv", *_of(one_event))
+    (row,) = csv.DictReader(StringIO(result.stdout))
+    assert row == {"model_version": "v1", "requests": "1", "requests_per_second": str(1 / 600)}
+
+
+def test_csv_of_nothing_is_its_head(provisioned: Cluster) -> None:
+    result = _inferlog("query", "token_counts", "--csv", *_of(provisioned))
+    assert result.stdout == "model_version,input_tokens,output_tokens\n"
+
+
+def test_table_in_a_pipe_is_not_folded(one_event: Cluster) -> None:
+    head, row = _inferlog("query", "overview", *RANGE, *_of(one_event)).stdout.splitlines()
+    assert head.split()[0] == "model_version"
+    assert len(head) > 80
+    assert row.split()[:2] == ["v1", "1"]
+
+
+def test_table_of_nothing_says_so_with_the_range(provisioned: Cluster) -> None:
+    result = _inferlog("query", "p99_latency", *RANGE, *_of(provisioned))
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert "p99_latency: no rows from 2026-11-23 06:00:00 UTC to 2026-11-23 06:10:00 UTC" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["p99_latncy"], "did you mean p99_latency"),
+        (["p99_latency", "--json", "--csv"], "--json and --csv"),
+        (["p99_latency", "--last", "15 parsecs"], "no span of time"),
+        (["p99_latency", "--from", "soon"], "--from is 'soon'"),
+        (["p99_latency", "--from", "2026-11-24", "--to", "2026-11-23"], "is empty"),
+        (["p99_latency", "--namespace", "A-B"], "the namespace is 'A-B'"),
+        (["lost_events", "--model-version", "v1"], "cannot be asked about one model version"),
+    ],
+)
+def test_mistake_is_told_in_one_sentence(arguments: list[str], complaint: str) -> None:
+    result = _inferlog("query", *arguments, "--url", "http://127.0.0.1:1")
+    assert isinstance(result.exception, OperatorError)
+    assert complaint in str(result.exception)
+    assert result.exception.exit_code == 2
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("command", [["query", "p99_latency"], ["provision"]])
+def test_without_any_cluster_it_says_how_to_name_one(command: list[str], tmp_path: Path) -> None:
+    result = _inferlog(*command, "--home", str(tmp_path))
+    assert isinstance(result.exception, OperatorError)
+    assert "give --url or set ELASTICSEARCH_URL" in str(result.exception)
+
+
+def test_provision_prints_what_became_of_each_object(cluster: Cluster) -> None:
+    stream = f"logs-inference.events-{cluster.namespace}"
+    first = orjson.loads(_inferlog("provision", "--json", *_of(cluster)).stdout)
+    assert {"name": stream, "kind": "data stream", "outcome": "created"} in first
+    second = _inferlog("provision", *_of(cluster))
+    assert second.exit_code == 0
+    (line,) = [line for line in second.stdout.splitlines() if stream in line]
+    assert line.split() == ["data", "stream", stream, "unchanged"]
