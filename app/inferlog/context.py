@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
-from inferlog.event import FIELDS, LABELS_LIMIT, InvalidFieldError, checked, label, label_name
+from inferlog.event import CHECKS, LABELS_LIMIT, InvalidFieldError, label, label_name
 
 _SUMMED: Final = ("input_tokens", "output_tokens", "model_latency_seconds", "cost_usd")
 
@@ -30,14 +30,16 @@ class Inference:
 
         Unknown names become labels, None is no value, nonsense is refused and noted.
         """
+        fields = self.fields
         for name, value in values.items():
             if value is None:
                 continue
-            if name in FIELDS:
+            check = CHECKS.get(name)
+            if check is not None:
                 try:
-                    self.fields[name] = checked(name, value)
-                except InvalidFieldError as error:
-                    self.refused.append(str(error))
+                    fields[name] = check(value)
+                except (InvalidFieldError, TypeError) as error:
+                    self.refused.append(f"{name}: {error}")
             elif name == "error":
                 self.bind_error(value)
             else:
@@ -50,16 +52,16 @@ class Inference:
         else:
             self.bind({"error_message": error})
 
-    def add(self, values: Mapping[str, Any]) -> None:
-        """Take *values* of one of several model calls: tokens, seconds and cost add up, the rest is taken over."""
-        for name, value in values.items():
-            if name in _SUMMED and value is not None and name in self.fields:
-                try:
-                    self.fields[name] = checked(name, self.fields[name] + checked(name, value))
-                except InvalidFieldError as error:
-                    self.refused.append(str(error))
+    def take_over(self, part: "Inference") -> None:
+        """Take what is known of one of several model calls: tokens, seconds and cost add up, the rest replaces."""
+        for name, value in part.fields.items():
+            if name in _SUMMED and name in self.fields:
+                self.bind({name: self.fields[name] + value})
             else:
-                self.bind({name: value})
+                self.fields[name] = value
+        if part.labels:
+            self.labels = {**(self.labels or {}), **part.labels}
+        self.refused += part.refused
 
     def _bind_label(self, name: str, value: Any) -> None:
         if self.labels is None:

@@ -50,6 +50,8 @@ def whole_utf8(text: str) -> str:
 
 
 def _name(value: Any) -> str:
+    if type(value) is str and 0 < len(value) <= NAME_LIMIT_CHARACTERS and value.isascii():
+        return value  # the way of nearly every value
     if not isinstance(value, str):
         raise InvalidFieldError(f"{value!r:.80} is of type {type(value).__name__}; expected text")
     if not value:
@@ -81,6 +83,8 @@ def _stack_trace(value: Any) -> str:
 
 
 def _count(value: Any) -> int:
+    if type(value) is int and 0 <= value <= _LONG_MAX:
+        return value
     try:
         number = operator.index(value)
     except TypeError:
@@ -90,12 +94,19 @@ def _count(value: Any) -> int:
     return number
 
 
+def to_microunits(value: float) -> float:
+    """Return *value*, at least 0 and below 1e9, with 6 decimals; half the cost of ``round``."""
+    return int(value * 1e6 + 0.5) / 1e6
+
+
 def _measure(value: Any) -> float:
+    if type(value) is float and 0.0 <= value < 1e9:
+        return to_microunits(value)
     try:
         number = -1.0 if isinstance(value, (bool, str)) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = -1.0
-    if not 0 <= number < math.inf:
+    if not 0.0 <= number < math.inf:
         raise InvalidFieldError(f"{value!r:.80} is no measure; expected a finite number from 0")
     return round(number, 6)
 
@@ -154,7 +165,8 @@ FIELDS: Final[Mapping[str, Field]] = {
 }
 """What a service may state of an inference. The recorder adds time, ids, sequence and service to each line."""
 
-_PLACES: Final = {name: field.place for name, field in FIELDS.items()}
+CHECKS: Final = {name: field.check for name, field in FIELDS.items()}
+_PLACES_BELOW_TOP: Final = {name: field.place for name, field in FIELDS.items() if len(field.place) > 1}
 
 
 def checked(name: str, value: Any) -> Any:
@@ -165,7 +177,7 @@ def checked(name: str, value: Any) -> Any:
         InvalidFieldError: If the field cannot mean that; the message names field, value and what was expected.
     """
     try:
-        return FIELDS[name].check(value)
+        return CHECKS[name](value)
     except (InvalidFieldError, TypeError) as error:
         raise InvalidFieldError(f"{name}: {error}") from error
 
@@ -187,28 +199,23 @@ def label_name(name: str) -> str:
     return cut(printable, NAME_LIMIT_CHARACTERS) or "_"
 
 
-def document(fields: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def document(
+    fields: Mapping[str, Any], labels: Mapping[str, Any] | None = None, head: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """
-    Nest checked *fields* as the index has them; ``status`` also gives ``event.action`` and ``event.outcome``.
+    Nest checked *fields* as the index has them, after the entries of *head*.
 
     A dot in the field catalogue is an object here: ``{"gen_ai": {"usage": {"input_tokens": 12}}}``.
     """
-    nested: dict[str, Any] = {}
+    nested: dict[str, Any] = dict(head) if head else {}
     for name, value in fields.items():
-        place = _PLACES[name]
-        depth = len(place)
-        if depth == 1:
+        place = _PLACES_BELOW_TOP.get(name)
+        if place is None:
             nested[name] = value
-            continue
-        group = nested.get(place[0])
-        if group is None:
-            group = nested[place[0]] = {}
-        if depth == 2:
-            group[place[1]] = value
-        elif place[1] in group:
-            group[place[1]][place[2]] = value
+        elif len(place) == 2:
+            nested.setdefault(place[0], {})[place[1]] = value
         else:
-            group[place[1]] = {place[2]: value}
+            nested.setdefault(place[0], {}).setdefault(place[1], {})[place[2]] = value
     if labels:
         nested["labels"] = labels
     return nested

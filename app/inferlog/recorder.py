@@ -28,16 +28,17 @@ class Timestamps:
     """Formats time as ``2026-11-23T06:15:00.123456Z``; the part down to the second is kept from last time."""
 
     def __init__(self) -> None:
-        self._second = -1
+        self._second_begins = -1
+        self._second_ends = -1
         self._prefix = ""
 
     def __call__(self, unix_nanoseconds: int) -> str:
         """Return the moment *unix_nanoseconds* after 1970, cut to microseconds."""
-        second, nanosecond = divmod(unix_nanoseconds, 1_000_000_000)
-        if second != self._second:
-            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._second = second
-        return f"{self._prefix}.{nanosecond // 1000:06d}Z"
+        if not self._second_begins <= unix_nanoseconds < self._second_ends:
+            second = unix_nanoseconds // 1_000_000_000
+            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+            self._second_begins, self._second_ends = second * 1_000_000_000, (second + 1) * 1_000_000_000
+        return f"{self._prefix}{(unix_nanoseconds - self._second_begins) // 1000:06d}Z"
 
 
 class Recorder:
@@ -57,10 +58,10 @@ class Recorder:
     def __init__(self, sink: Sink, *, dataset: str, service: Mapping[str, Any], make_id: IdMaker) -> None:
         self._sink = sink
         self._dataset = dataset
-        # The same bytes in every line: serialised once.
-        self._service = orjson.Fragment(orjson.dumps(service))
+        # What every line begins with. The service is the same bytes each time: serialised once.
+        self._head = {"@timestamp": "", "event": {}, "service": orjson.Fragment(orjson.dumps(service))}
         self._make_id = make_id
-        self._timestamps = Timestamps()
+        self._timestamp = Timestamps()
         self._lock = threading.Lock()
         self._sequence = 0
         self.written = 0
@@ -68,38 +69,20 @@ class Recorder:
 
     def record_inference(self, fields: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> None:
         """Write the event of one inference from its checked *fields*, ``status`` among them."""
-        nested = document(fields, labels)
         action, outcome = ACTION_AND_OUTCOME[fields["status"]]
+        event = {"id": self._make_id(), "sequence": 0, "action": action, "outcome": outcome, "dataset": self._dataset}
+        line = document(fields, labels, self._head)
+        line["event"] = event
         with self._lock:
-            event = {
-                "id": self._make_id(),
-                "sequence": self._sequence,
-                "action": action,
-                "outcome": outcome,
-                "dataset": self._dataset,
-            }
+            event["sequence"] = self._sequence
             self._sequence += 1
-            self._write(
-                {
-                    "@timestamp": self._timestamps(time.time_ns()),
-                    "event": event,
-                    "service": self._service,
-                    **nested,
-                }
-            )
+            self._write(line)
 
     def record_line(self, content: Mapping[str, Any]) -> None:
         """Write a line of another stream: *content* beside time, id, dataset and service."""
+        line = {**self._head, "event": {"id": self._make_id(), "dataset": self._dataset}, **content}
         with self._lock:
-            event = {"id": self._make_id(), "dataset": self._dataset}
-            self._write(
-                {
-                    "@timestamp": self._timestamps(time.time_ns()),
-                    "event": event,
-                    "service": self._service,
-                    **content,
-                }
-            )
+            self._write(line)
 
     def close(self) -> None:
         """Close the sink. A later line opens it again."""
@@ -110,9 +93,10 @@ class Recorder:
         """Let go of the parent's sink in a forked child, where the lock may be held by a thread that is not there."""
         self._sink.abandon()
 
-    def _write(self, whole: dict[str, Any]) -> None:
+    def _write(self, line: dict[str, Any]) -> None:
+        line["@timestamp"] = self._timestamp(time.time_ns())
         # Every value has passed a check or became a label, so that JSON can carry all of them.
-        if self._sink.write(orjson.dumps(whole, option=orjson.OPT_APPEND_NEWLINE)):
+        if self._sink.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)):
             self.written += 1
         else:
             self.dropped += 1

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from inferlog.context import Inference
 from inferlog.correlation import parse_traceparent, usable_id
+from inferlog.event import to_microunits
 from inferlog.line import described
 
 NOT_AN_INFERENCE: Final = frozenset(
@@ -25,6 +26,7 @@ NOT_AN_INFERENCE: Final = frozenset(
 
 # A client may send any word as method; an index field is no place for it (OpenTelemetry's `_OTHER`).
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"})
+_FAILED: Final = frozenset({"rejected", "error"})
 _ID_HEADERS: Final = frozenset({b"x-correlation-id", b"x-request-id", b"traceparent"})
 
 
@@ -84,21 +86,19 @@ def end_request(
         error: What the application raised.
         client_gone: Whether the caller was seen to leave before the response was complete.
     """
-    outcome: dict[str, Any] = {"latency_seconds": latency_seconds, "http_route": route}
+    fields = inference.fields
+    fields["latency_seconds"] = to_microunits(latency_seconds)
     if error is not None and status_code is None:
         status_code = 500  # what every server answers for an application that raised before its response
+    inference.bind({"http_route": route, "http_response_status_code": status_code})
     if client_gone or isinstance(error, asyncio.CancelledError):
-        outcome["status"] = "cancelled"
+        fields["status"] = "cancelled"
     elif error is not None:
-        outcome["status"] = "error"
-    if error is not None and outcome["status"] == "error":
-        outcome |= described(error)
-    outcome["http_response_status_code"] = status_code
-    inference.bind(outcome)
-    fields = inference.fields
-    if "status" not in fields:
+        fields["status"] = "error"
+        fields.update(described(error))
+    elif "status" not in fields:
         fields["status"] = _status_of(status_code, failed="error_type" in fields or "error_message" in fields)
-    if fields["status"] in ("rejected", "error") and "error_type" not in fields:
+    if fields["status"] in _FAILED and "error_type" not in fields:
         fields["error_type"] = str(status_code or "no_response")
 
 

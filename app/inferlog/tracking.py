@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from inferlog.configuration import runtime
 from inferlog.context import Inference, current_inference
+from inferlog.event import to_microunits
 from inferlog.line import described
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -18,70 +19,74 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 class TrackedCall:
     """
-    One call being timed. What is set on it goes into the event: ``call.output_tokens = 40``.
+    What a ``with`` block has of its call. What is set on it goes into the event: ``call.output_tokens = 40``.
 
     Names are those of :func:`inferlog.bind_inference`; any other name becomes a label.
     """
 
-    __slots__ = ("_inference", "_owner", "_started", "_token")
+    __slots__ = ("_inference",)
 
     _inference: Inference
-    _owner: Inference | None
-    _started: float
-    _token: Token[Inference | None] | None
 
-    def __init__(self, values: dict[str, Any], *, separate: bool) -> None:
-        surrounding = current_inference.get()
-        inference = Inference()
-        owner = None if separate else surrounding
-        if owner is None:
-            request_id = runtime().make_id()
-            correlation_id = surrounding.fields["correlation_id"] if surrounding else request_id
-            inference.fields.update(request_id=request_id, correlation_id=correlation_id)
-        inference.bind(values)
-        _set(self, "_inference", inference)
-        _set(self, "_owner", owner)
-        _set(self, "_token", None)
-        _set(self, "_started", time.perf_counter())
+    def __init__(self, inference: Inference) -> None:
+        object.__setattr__(self, "_inference", inference)
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._inference.bind({name: value})
 
+
+class _Call:
+    """One call being timed, from its begin to its event."""
+
+    __slots__ = ("_owner", "_started", "_token", "inference")
+
+    def __init__(self, name: str | None, values: dict[str, Any], *, separate: bool) -> None:
+        surrounding = current_inference.get()
+        self.inference = inference = Inference()
+        self._owner = owner = None if separate else surrounding
+        self._token: Token[Inference | None] | None = None
+        if owner is None:
+            fields = inference.fields
+            fields["request_id"] = fields["correlation_id"] = runtime().make_id()
+            if surrounding is not None:
+                fields["correlation_id"] = surrounding.fields["correlation_id"]
+            if name is not None:
+                inference.bind({"operation_name": name})
+        inference.bind(values)
+        self._started = time.perf_counter()
+
     def resume(self) -> None:
         """Let the code that runs next work for this call: ``bind_inference`` and log lines find it."""
         if self._owner is None:
-            _set(self, "_token", current_inference.set(self._inference))
+            self._token = current_inference.set(self.inference)
 
     def pause(self) -> None:
         """Undo :meth:`resume`."""
         if self._token is not None:
             current_inference.reset(self._token)
-            _set(self, "_token", None)
+            self._token = None
 
     def first_item(self) -> None:
         """Note that the first item of a stream is there."""
-        self._inference.bind({"time_to_first_token_seconds": time.perf_counter() - self._started})
+        self.inference.bind({"time_to_first_token_seconds": time.perf_counter() - self._started})
 
     def finish(self, error: BaseException | None) -> None:
         """Write the event, or add what is known to the event of the request around this call."""
-        elapsed_seconds = time.perf_counter() - self._started
+        elapsed_seconds = to_microunits(time.perf_counter() - self._started)
+        fields = self.inference.fields
         if self._owner is not None:
-            self._inference.bind({"model_latency_seconds": elapsed_seconds})
-            self._owner.add(self._inference.fields)
-            self._owner.bind(self._inference.labels or {})
+            fields["model_latency_seconds"] = elapsed_seconds
+            self._owner.take_over(self.inference)
             return
-        outcome: dict[str, Any] = {"latency_seconds": elapsed_seconds}
+        fields["latency_seconds"] = elapsed_seconds
         if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
-            outcome["status"] = "cancelled"
+            fields["status"] = "cancelled"
         elif error is not None:
-            outcome |= {"status": "error", **described(error)}
-        self._inference.bind(outcome)
-        fields = self._inference.fields
-        fields.setdefault("status", "error" if "error_type" in fields or "error_message" in fields else "success")
-        runtime().record(self._inference)
-
-
-_set = object.__setattr__  # TrackedCall's own attributes, past the door that takes the user's
+            fields["status"] = "error"
+            fields.update(described(error))
+        elif "status" not in fields:
+            fields["status"] = "error" if "error_type" in fields or "error_message" in fields else "success"
+        runtime().record(self.inference)
 
 
 class Tracker:
@@ -91,14 +96,14 @@ class Tracker:
         self._name = name
         self._values = values
         self._separate = separate
-        self._call: TrackedCall | None = None
+        self._call: _Call | None = None
 
     def __enter__(self) -> TrackedCall:
         if self._call is not None:
             raise RuntimeError("track_performance: this block is open already; make a new one for each `with`")
         self._call = self._begin(self._name)
         self._call.resume()
-        return self._call
+        return TrackedCall(self._call.inference)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -114,8 +119,8 @@ class Tracker:
         begin = functools.partial(self._begin, self._name or function.__name__)
         return functools.update_wrapper(_wrapped(function, begin), function)  # type: ignore[return-value]  # same signature
 
-    def _begin(self, name: str | None) -> TrackedCall:
-        return TrackedCall({"operation_name": name, **self._values}, separate=self._separate)
+    def _begin(self, name: str | None) -> _Call:
+        return _Call(name, self._values, separate=self._separate)
 
 
 @overload
@@ -141,7 +146,7 @@ def track_performance(target: Any = None, /, *, separate: bool = False, **values
     return Tracker(target, values, separate=separate)
 
 
-def _wrapped(function: Callable[..., Any], begin: Callable[[], TrackedCall]) -> Callable[..., Any]:
+def _wrapped(function: Callable[..., Any], begin: Callable[[], _Call]) -> Callable[..., Any]:
     if inspect.isasyncgenfunction(function):
         return _async_generator(function, begin)
     if inspect.iscoroutinefunction(function):
@@ -151,7 +156,7 @@ def _wrapped(function: Callable[..., Any], begin: Callable[[], TrackedCall]) -> 
     return _function(function, begin)
 
 
-def _function(function: Callable[..., Any], begin: Callable[[], TrackedCall]) -> Callable[..., Any]:
+def _function(function: Callable[..., Any], begin: Callable[[], _Call]) -> Callable[..., Any]:
     def timed(*args: Any, **kwargs: Any) -> Any:
         call = begin()
         call.resume()
@@ -168,7 +173,7 @@ def _function(function: Callable[..., Any], begin: Callable[[], TrackedCall]) ->
     return timed
 
 
-def _coroutine(function: Callable[..., Any], begin: Callable[[], TrackedCall]) -> Callable[..., Any]:
+def _coroutine(function: Callable[..., Any], begin: Callable[[], _Call]) -> Callable[..., Any]:
     async def timed(*args: Any, **kwargs: Any) -> Any:
         call = begin()
         call.resume()
@@ -185,7 +190,7 @@ def _coroutine(function: Callable[..., Any], begin: Callable[[], TrackedCall]) -
     return timed
 
 
-def _generator(function: Callable[..., Any], begin: Callable[[], TrackedCall]) -> Callable[..., Any]:
+def _generator(function: Callable[..., Any], begin: Callable[[], _Call]) -> Callable[..., Any]:
     def timed(*args: Any, **kwargs: Any) -> Iterator[Any]:
         call = begin()
         items = function(*args, **kwargs)
@@ -213,7 +218,7 @@ def _generator(function: Callable[..., Any], begin: Callable[[], TrackedCall]) -
     return timed
 
 
-def _async_generator(function: Callable[..., Any], begin: Callable[[], TrackedCall]) -> Callable[..., Any]:
+def _async_generator(function: Callable[..., Any], begin: Callable[[], _Call]) -> Callable[..., Any]:
     async def timed(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         call = begin()
         items = function(*args, **kwargs)
