@@ -33,6 +33,14 @@ def filled(engine_url: str) -> tuple[Cluster, Golden]:
     return cluster, documents
 
 
+@pytest.fixture(scope="module")
+def empty(engine_url: str) -> Cluster:
+    """An engine that is provisioned and holds no event."""
+    cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
+    provision_cluster(cluster)
+    return cluster
+
+
 def _index(client: Elasticsearch, stream: str, documents: list[Document]) -> None:
     operations: list[dict[str, Any]] = []
     for document in documents:
@@ -118,10 +126,10 @@ def test_time_zone_of_the_range_does_not_matter(filled: tuple[Cluster, Golden]) 
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_provisioned_stack_without_events_answers_with_no_rows(name: str, provisioned: Cluster) -> None:
-    assert run(provisioned, QUERIES[name], START, END) == []
+def test_provisioned_stack_without_events_answers_with_no_rows(name: str, empty: Cluster) -> None:
+    assert run(empty, QUERIES[name], START, END) == []
     if QUERIES[name].takes_model_version:
-        assert run(provisioned, QUERIES[name], START, END, "v1") == []
+        assert run(empty, QUERIES[name], START, END, "v1") == []
 
 
 @pytest.mark.parametrize("name", QUERIES)
@@ -135,7 +143,7 @@ def test_head_of_the_file_names_the_columns_of_the_answer(name: str, filled: tup
     assert described == [column.name for column in ask(filled[0], QUERIES[name], START, END).columns]
 
 
-def test_query_of_a_field_that_is_not_mapped_is_refused(provisioned: Cluster) -> None:
+def test_query_of_a_field_that_is_not_mapped_is_refused(empty: Cluster) -> None:
     known = QUERIES["p99_latency"]
     renamed = Query(
         name=known.name,
@@ -144,7 +152,7 @@ def test_query_of_a_field_that_is_not_mapped_is_refused(provisioned: Cluster) ->
         takes_model_version=True,
     )
     with pytest.raises(OperatorError, match=r"lacks the streams or fields that p99_latency .* inferlog provision"):
-        run(provisioned, renamed, START, END)
+        run(empty, renamed, START, END)
 
 
 def test_stack_that_is_not_provisioned_is_told_how_to_become_so(cluster: Cluster) -> None:
@@ -152,10 +160,10 @@ def test_stack_that_is_not_provisioned_is_told_how_to_become_so(cluster: Cluster
         run(cluster, QUERIES["p99_latency"], START, END)
 
 
-def test_refused_query_says_why(provisioned: Cluster) -> None:
+def test_refused_query_says_why(empty: Cluster) -> None:
     wrong = Query(name="wrong", question="?", text="FROM logs-inference.events-* | WHER", takes_model_version=True)
     with pytest.raises(OperatorError, match=r"asking wrong: http\S+ answered 400: parsing_exception"):
-        run(provisioned, wrong, START, END)
+        run(empty, wrong, START, END)
 
 
 def test_silent_cluster_is_named() -> None:

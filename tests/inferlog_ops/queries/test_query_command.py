@@ -3,6 +3,7 @@
 import csv
 from io import StringIO
 from pathlib import Path
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -12,9 +13,11 @@ from typer.testing import CliRunner, Result
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.commands import provision, query
 from inferlog_ops.errors import OperatorError
+from inferlog_ops.provisioning import provision_cluster
 from inferlog_ops.queries import library
 
 RANGE = ["--from", "2026-11-23T06:00:00Z", "--to", "2026-11-23T06:10:00Z"]
+BEFORE = ["--from", "2026-11-22T06:00:00Z", "--to", "2026-11-22T06:10:00Z"]
 EVENT = {
     "@timestamp": "2026-11-23T06:05:00.000001Z",
     "event": {"id": "e1", "sequence": 1},
@@ -36,12 +39,14 @@ def _of(cluster: Cluster) -> list[str]:
     return ["--url", cluster.url, "--namespace", cluster.namespace]
 
 
-@pytest.fixture
-def one_event(provisioned: Cluster) -> Cluster:
-    with provisioned.client() as client:
-        stream = f"logs-inference.events-{provisioned.namespace}"
+@pytest.fixture(scope="module")
+def one_event(engine_url: str) -> Cluster:
+    cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
+    provision_cluster(cluster)
+    with cluster.client() as client:
+        stream = f"logs-inference.events-{cluster.namespace}"
         client.create(index=stream, id="e1", document=EVENT, refresh=True)
-    return provisioned
+    return cluster
 
 
 def test_without_a_name_it_lists_names_and_questions() -> None:
@@ -63,8 +68,8 @@ def test_json_is_an_array_of_rows(one_event: Cluster) -> None:
     assert orjson.loads(result.stdout) == [row]
 
 
-def test_json_of_nothing_is_an_empty_array(provisioned: Cluster) -> None:
-    result = _inferlog("query", "p99_latency", "--last", "7d", "--json", *_of(provisioned))
+def test_json_of_nothing_is_an_empty_array(one_event: Cluster) -> None:
+    result = _inferlog("query", "p99_latency", *BEFORE, "--json", *_of(one_event))
     assert orjson.loads(result.stdout) == []
 
 
@@ -84,8 +89,8 @@ def test_csv_has_a_head_and_the_values_as_they_are(one_event: Cluster) -> None:
     assert row == {"model_version": "v1", "requests": "1", "requests_per_second": str(1 / 600)}
 
 
-def test_csv_of_nothing_is_its_head(provisioned: Cluster) -> None:
-    result = _inferlog("query", "token_counts", "--csv", *_of(provisioned))
+def test_csv_of_nothing_is_its_head(one_event: Cluster) -> None:
+    result = _inferlog("query", "token_counts", *BEFORE, "--csv", *_of(one_event))
     assert result.stdout == "model_version,input_tokens,output_tokens\n"
 
 
@@ -96,11 +101,11 @@ def test_table_in_a_pipe_is_not_folded(one_event: Cluster) -> None:
     assert row.split()[:2] == ["v1", "1"]
 
 
-def test_table_of_nothing_says_so_with_the_range(provisioned: Cluster) -> None:
-    result = _inferlog("query", "p99_latency", *RANGE, *_of(provisioned))
+def test_table_of_nothing_says_so_with_the_range(one_event: Cluster) -> None:
+    result = _inferlog("query", "p99_latency", *BEFORE, *_of(one_event))
     assert result.exit_code == 0
     assert result.stdout == ""
-    assert "p99_latency: no rows from 2026-11-23 06:00:00 UTC to 2026-11-23 06:10:00 UTC" in result.stderr
+    assert "p99_latency: no rows from 2026-11-22 06:00:00 UTC to 2026-11-22 06:10:00 UTC" in result.stderr
 
 
 @pytest.mark.parametrize(
