@@ -80,6 +80,8 @@ def ask(cluster: Cluster, query: Query, start: datetime, end: datetime, model_ve
                 query=text,
                 params=[{"_tstart": _iso(start)}, {"_tend": _iso(end)}],
                 filter=_version_filter(model_version),
+                # A figure of some of the shards is a wrong figure; 9.x would give it without a word.
+                allow_partial_results=False,
             )
         except elasticsearch.BadRequestError as error:
             if _UNPROVISIONED.search(reason(error)):
