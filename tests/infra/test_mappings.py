@@ -60,7 +60,14 @@ FIELDS = {
         "audit.prev": NOT_INDEXED,
         "audit.hash": NOT_INDEXED,
     },
-    "app": {**COMMON_FIELDS, "log.level": "keyword", "log.logger": "keyword", "message": "text"},
+    "app": {
+        **COMMON_FIELDS,
+        "log.level": "keyword",
+        "log.logger": "keyword",
+        "message": "text",
+        "model_name": "keyword",
+        "model_version": "keyword",
+    },
     "health": {
         **COMMON_FIELDS,
         "log.level": "keyword",
@@ -136,6 +143,8 @@ LINES: dict[str, dict[str, Any]] = {
         **COMMON_LINE,
         "log": {"level": "info", "logger": "scoring.model"},
         "message": "model.loaded",
+        "model_name": "smollm2-135m-instruct",
+        "model_version": "v1",
     },
     "health": {
         **COMMON_LINE,
