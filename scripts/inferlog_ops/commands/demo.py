@@ -1,0 +1,106 @@
+"""``inferlog demo``: the main job, end to end."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from enum import StrEnum
+from time import sleep
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from inferlog_ops.commands.options import HomeDir, Json, Namespace
+from inferlog_ops.console import err, out, print_json
+from inferlog_ops.home import Home, default_home
+from inferlog_ops.progress import shown_progress
+
+if TYPE_CHECKING:
+    from inferlog_ops.demo.services import Services
+
+_SECONDS_BETWEEN_TABLES = 2.0
+
+
+class Backend(StrEnum):
+    """What answers the requests."""
+
+    LLAMA = "llama"
+    SIMULATED = "simulated"
+
+
+_DEFAULT_REQUESTS = {Backend.LLAMA: 60, Backend.SIMULATED: 2_000}
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End after the table instead of staying up.")] = False,
+    json: Json = False,
+    requests: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="How many to send. Default: 60, simulated 2000.")
+    ] = None,
+    backend: Annotated[
+        Backend, typer.Option(help="llama: a real language model on this machine; simulated: its delays only.")
+    ] = Backend.LLAMA,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the inference service; 0 takes any free one.")] = 8000,
+    namespace: Namespace = "default",
+    home: HomeDir = None,
+) -> None:
+    """
+    Run a real inference service, send it requests, and show what Elasticsearch says of them.
+
+    Starts engine, server and shipper, and ends what it started. With ELASTICSEARCH_URL set, that cluster is used.
+    """
+    from inferlog_ops.cluster import cluster_from
+    from inferlog_ops.demo import run, services, table
+
+    place = Home((home or default_home()).absolute())
+    cluster = cluster_from(None, namespace) if os.environ.get("ELASTICSEARCH_URL") else None
+    with _one_signal_ends(), services.held(place), ExitStack() as cleanup:
+        with shown_progress() as say:
+            running = services.running(place, cluster, backend=backend, port=port, namespace=namespace, say=say)
+            started = cleanup.enter_context(running)
+            result, began = run.run(
+                started, place, requests=requests or _DEFAULT_REQUESTS[backend], backend=backend, say=say
+            )
+        if json:
+            print_json(result.as_json())
+        else:
+            out.print(table.report(result))
+        if not (once or json):
+            _stay_up(started, began)
+    if not result.complete:
+        raise typer.Exit(1)
+
+
+def _stay_up(started: "Services", began: datetime) -> None:
+    """Show the table anew until Ctrl-C."""
+    from rich.live import Live
+
+    from inferlog_ops.demo import run, table
+
+    err.print(
+        f"The service answers at {started.server_url}, Elasticsearch at {started.cluster.shown_url}. Ctrl-C ends both.",
+        highlight=False,
+    )
+    with suppress(KeyboardInterrupt), Live(console=out, auto_refresh=False, transient=True) as live:
+        while True:
+            started.check()
+            live.update(table.version_table(run.figures(started, began, datetime.now(UTC))), refresh=out.is_terminal)
+            sleep(_SECONDS_BETWEEN_TABLES)
+
+
+@contextmanager
+def _one_signal_ends() -> Iterator[None]:
+    """Let the first Ctrl-C or SIGTERM end the demo in order, and a second one not disturb that."""
+
+    def end(*_: object) -> NoReturn:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

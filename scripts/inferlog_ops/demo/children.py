@@ -1,0 +1,93 @@
+"""The demo's processes: each with its output in a file, ended with the demo whatever ends it."""
+
+import ctypes
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from time import monotonic, sleep
+
+from inferlog_ops.errors import OperatorError
+
+_SECONDS_BETWEEN_LOOKS = 0.05
+_KILL_AFTER_SECONDS = 20.0
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def _end_with_parent() -> None:
+    # The kernel sends this when the demo is gone, also by kill -9: no server and no shipper stay behind.
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Child:
+    """
+    A process of the demo.
+
+    Args:
+        name: For messages and for the file of its output.
+        command: Program and arguments.
+        output: Directory for what it prints.
+        environment: Set for it besides this process's own.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], *, output: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self.output_file = output / f"{name}.log"
+        with self.output_file.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(environment or {})},
+                # Ctrl-C goes to the demo alone, which then ends its processes in order.
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 (no other thread runs yet)
+            )
+
+    def wait_until(self, ready: Callable[[], bool], *, timeout_seconds: float) -> None:
+        """
+        Return when *ready* does.
+
+        Raises:
+            OperatorError: If the process ends before, with its last words; or not ready in time.
+        """
+        deadline = monotonic() + timeout_seconds
+        while not ready():
+            self.check()
+            if monotonic() > deadline:
+                raise OperatorError(
+                    f"the {self.name} was not ready after {timeout_seconds:.0f} s; its output: {self.output_file}"
+                )
+            sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def check(self) -> None:
+        """
+        Do nothing while the process runs.
+
+        Raises:
+            OperatorError: If it has ended.
+        """
+        if self._process.poll() is not None:
+            raise OperatorError(
+                f"the {self.name} ended with status {self._process.returncode}: {self._last_words()} "
+                f"(all of it: {self.output_file})"
+            )
+
+    def stop(self) -> None:
+        """End the process: SIGTERM, and if that does not help, SIGKILL."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_KILL_AFTER_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def _last_words(self) -> str:
+        lines = [line for line in self.output_file.read_text(errors="replace").splitlines() if line.strip()]
+        return lines[-1].strip()[:300] if lines else "it said nothing"

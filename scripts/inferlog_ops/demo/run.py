@@ -1,0 +1,100 @@
+"""The main job from traffic to figures, against services that run."""
+
+import os
+import secrets
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+from elasticsearch import Elasticsearch
+
+from inferlog_ops.cluster import explained
+from inferlog_ops.demo import evidence, traffic
+from inferlog_ops.demo.result import Result, missing_and_unexpected, versions_of
+from inferlog_ops.demo.services import Services
+from inferlog_ops.home import Home
+from inferlog_ops.progress import Say
+from inferlog_ops.queries import library
+from inferlog_ops.queries.run import run as ask
+
+MODEL = "smollm2-135m-instruct"
+_AT_ONCE = {"llama": 4, "simulated": 32}
+_PATIENCE_SECONDS = 30.0
+_SECONDS_BETWEEN_LOOKS = 0.2
+
+
+def run(services: Services, home: Home, *, requests: int, backend: str, say: Say) -> tuple[Result, datetime]:
+    """
+    Send *requests* requests, wait for their events, and return the figures and when the first was sent.
+
+    The wait ends when every event is searchable, or when nothing has moved for half a minute.
+    """
+    setup_seconds = _seconds_since_start()
+    run_id = f"demo-{secrets.token_hex(4)}"
+    planned = traffic.plan(run_id, requests, MODEL)
+    began = datetime.now(UTC)
+    answered = 0
+
+    def count(_: traffic.Answer) -> None:
+        nonlocal answered
+        answered += 1
+        say(f"sending requests: {answered}/{requests} answered")
+
+    answers = traffic.send_all(services.server_url, planned, at_once=_AT_ONCE[backend], on_answer=count)
+    services.check()
+    sent_ids = [answer.correlation_id for answer in answers]
+    with (
+        services.cluster.client() as client,
+        explained(services.cluster, "looking for the events"),
+    ):
+        _wait_until_found(client, services, home.logs, run_id, sent=len(sent_ids), say=say)
+        written = evidence.written_events(home.logs, run_id)
+        found_ids = evidence.found_ids(client, services.cluster.namespace, run_id)
+    ended = datetime.now(UTC)
+    refused = evidence.count_dead_letters(home.shipper_state, run_id)
+    missing, unexpected = missing_and_unexpected(sent_ids, found_ids)
+    return Result(
+        sent=len(sent_ids),
+        written=len(written),
+        shipped=sum(event.shipped for event in written) - refused,
+        found=len(found_ids),
+        duplicates=sum(
+            row["copies"] - 1 for row in ask(services.cluster, library.find("duplicate_events"), began, ended)
+        ),
+        dead_lettered=refused,
+        setup_seconds=round(setup_seconds, 1),
+        versions=figures(services, began, ended),
+        missing=missing,
+        unexpected=unexpected,
+    ), began
+
+
+def figures(services: Services, began: datetime, ended: datetime) -> dict[str, dict[str, Any]]:
+    """Return what the query ``overview`` says of each model version between *began* and *ended*."""
+    return versions_of(ask(services.cluster, library.find("overview"), began, ended))
+
+
+def _wait_until_found(
+    client: Elasticsearch, services: Services, log_dir: Path, run_id: str, *, sent: int, say: Say
+) -> None:
+    seen, moved_at = (-1, -1), time.monotonic()
+    while True:
+        services.check()
+        written = len(evidence.written_events(log_dir, run_id))
+        found = evidence.count_found(client, services.cluster.namespace, run_id)
+        if found >= written >= sent:
+            return
+        if (written, found) != seen:
+            seen, moved_at = (written, found), time.monotonic()
+        elif time.monotonic() - moved_at > _PATIENCE_SECONDS:
+            return
+        say(f"waiting for the events: {sent} sent, {written} written, {found} searchable")
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _seconds_since_start() -> float:
+    # scripts/demo notes when it was called: the set-up of the environment is part of what a user waits for.
+    started_at = os.environ.get("INFERLOG_STARTED_AT")
+    return time.time() - (float(started_at) if started_at else psutil.Process().create_time())

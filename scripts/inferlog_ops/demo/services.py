@@ -1,0 +1,148 @@
+"""Starts what the demo needs, each a process of its own, and ends what it started in the right order."""
+
+import fcntl
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.demo.children import Child
+from inferlog_ops.engine import control
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.home import Home
+from inferlog_ops.progress import Say
+from inferlog_ops.provisioning import provision_cluster
+
+SERVICE_NAME = "demo"
+_SERVER_READY_SECONDS = 120.0
+# Long enough for a slow machine's ordinary answers, short enough that the demo's longest stories run into it.
+_DEADLINE_SECONDS = 10.0
+_SIMULATED_VERSIONS = json.dumps(
+    [
+        {"name": "v1", "share": 80},
+        {
+            "name": "v2",
+            "share": 20,
+            "simulated": {"first_token_median_seconds": 0.04, "output_tokens_median": 80, "failure_share": 0.02},
+        },
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """
+    What runs.
+
+    Attributes:
+        cluster: Where the events go.
+        server_url: Where the inference service answers.
+        server: Its process.
+        shipper: The process that ships its files.
+    """
+
+    cluster: Cluster
+    server_url: str
+    server: Child
+    shipper: Child
+
+    def check(self) -> None:
+        """Raise OperatorError if one of the processes has ended."""
+        self.server.check()
+        self.shipper.check()
+
+
+@contextmanager
+def held(home: Home) -> Iterator[None]:
+    """
+    Keep a second demo away from *home*.
+
+    Raises:
+        OperatorError: If one runs there, or the directory cannot be made.
+    """
+    try:
+        for directory in (home.root, home.logs, home.output):
+            directory.mkdir(parents=True, exist_ok=True)
+        lock = (home.root / "demo.lock").open("a")
+    except OSError as error:
+        raise OperatorError(f"{error.filename}: {error.strerror}; choose another directory with --home") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OperatorError(
+                f"{home.root} is in use by another demo; end that one, or choose another directory with --home"
+            ) from None
+        yield
+
+
+@contextmanager
+def running(
+    home: Home, cluster: Cluster | None, *, backend: str, port: int, namespace: str, say: Say
+) -> Iterator[Services]:
+    """
+    Run engine, server and shipper on *home* until the block ends.
+
+    Args:
+        home: Where all data lies.
+        cluster: Used instead of the embedded engine; None starts that one, unless it runs already.
+        backend: ``llama`` or ``simulated``.
+        port: Of the inference service; 0 takes any free one.
+        namespace: Of the data streams in the embedded engine.
+        say: Is told what is being waited for.
+
+    Raises:
+        OperatorError: If something does not come up.
+    """
+    with ExitStack() as cleanup:
+        if cluster is None:
+            cluster = Cluster(url=_engine(home, cleanup, say), namespace=namespace)
+        provision_cluster(cluster, on_progress=say)
+        shipper = _shipper(home, cluster)
+        # Ended last but for the engine: it ships what the server writes while it ends.
+        cleanup.callback(shipper.stop)
+        say("loading the model" if backend == "llama" else "starting the service")
+        server, server_url = _server(home, cleanup, backend=backend, port=port)
+        yield Services(cluster=cluster, server_url=server_url, server=server, shipper=shipper)
+        say("stopping what was started")
+
+
+def _engine(home: Home, cleanup: ExitStack, say: Say) -> str:
+    url = control.running_url(home.engine)
+    if url is None:
+        url = control.start(home.engine, 0, say).url
+        cleanup.callback(control.stop, home.engine)
+    return url
+
+
+def _shipper(home: Home, cluster: Cluster) -> Child:
+    command = [
+        *_python("inferlog_ops.main", "ship"),
+        *("--from", str(home.logs), "--state", str(home.shipper_state)),
+        *("--url", cluster.url, "--namespace", cluster.namespace),
+    ]
+    return Child("shipper", command, output=home.output)
+
+
+def _server(home: Home, cleanup: ExitStack, *, backend: str, port: int) -> tuple[Child, str]:
+    ready_file = home.output / "server.ready.json"
+    ready_file.unlink(missing_ok=True)
+    environment = {
+        "INFERLOG_SERVICE_NAME": SERVICE_NAME,
+        "INFERLOG_LOG_DIR": str(home.logs),
+        "INFERLOG_SERVER_DEADLINE_SECONDS": str(_DEADLINE_SECONDS),
+    }
+    if backend == "simulated":
+        environment["INFERLOG_SERVER_VERSIONS"] = _SIMULATED_VERSIONS
+    command = _python("inferlog_server", "--backend", backend, "--port", str(port), "--ready-file", str(ready_file))
+    server = Child("server", command, output=home.output, environment=environment)
+    cleanup.callback(server.stop)
+    server.wait_until(ready_file.exists, timeout_seconds=_SERVER_READY_SECONDS)
+    return server, json.loads(ready_file.read_text())["url"]
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    # -P: a file of the user's in the working directory must not stand in for one of our modules.
+    return [sys.executable, "-P", "-m", module, *arguments]

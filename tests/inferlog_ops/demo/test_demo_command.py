@@ -1,0 +1,120 @@
+"""The command as a user runs it, on the simulated backend; what the real model adds is tested with the server."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+from polling import wait_until
+
+PRINTED = {"sent", "written", "shipped", "found", "duplicates", "dead_lettered", "setup_seconds", "versions"}
+OF_A_VERSION = {
+    "requests",
+    "errors",
+    "error_rate",
+    "requests_per_second",
+    "p50_seconds",
+    "p95_seconds",
+    "p99_seconds",
+    "time_to_first_token_p50_seconds",
+    "input_tokens",
+    "output_tokens",
+}
+
+
+def start(home: Path, *arguments: str, cluster_url: str | None = None) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("INFERLOG", "ELASTIC"))}
+    if cluster_url:
+        environment["ELASTICSEARCH_URL"] = cluster_url
+    command: Sequence[str] = [sys.executable, "-m", "inferlog_ops.main", "demo", "--home", str(home)]
+    return subprocess.Popen(
+        [*command, "--backend", "simulated", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def test_once_with_json_prints_the_contract_and_counts_everything_once(tmp_path: Path) -> None:
+    """With an engine of its own, which is gone afterwards like everything else that it started."""
+    demo = start(tmp_path / "home", "--once", "--json", "--requests", "400", "--port", "0")
+    printed, said = demo.communicate(timeout=240)
+    assert demo.returncode == 0, said
+    result = json.loads(printed)
+    assert result.keys() >= PRINTED
+    assert result["sent"] == result["written"] == result["shipped"] == result["found"] == 400
+    assert (result["duplicates"], result["dead_lettered"]) == (0, 0)
+    assert result["versions"].keys() == {"v1", "v2", "(none)"}
+    assert all(figures.keys() >= OF_A_VERSION for figures in result["versions"].values())
+    assert sum(figures["requests"] for figures in result["versions"].values()) == 400
+    assert result["versions"]["v1"]["p50_seconds"] <= result["versions"]["v1"]["p99_seconds"]
+    assert processes_on(tmp_path) == []
+
+
+def test_a_second_demo_on_a_home_is_refused_and_ctrl_c_ends_what_the_first_started(
+    tmp_path: Path, engine_url: str, namespace: str
+) -> None:
+    home = tmp_path / "home"
+    first = start(home, "--requests", "40", "--port", "0", "--namespace", namespace, cluster_url=engine_url)
+    try:
+        wait_until(lambda: len(processes_on(tmp_path)) >= 3, timeout_seconds=60, what="server and shipper")
+        second = start(home, "--once", "--namespace", namespace, cluster_url=engine_url)
+        _, refusal = second.communicate(timeout=30)
+        assert second.returncode == 1
+        assert "is in use by another demo; end that one, or choose another directory with --home" in refusal
+        wait_until(lambda: is_staying_up(home), timeout_seconds=60, what="the table")
+    finally:
+        first.send_signal(signal.SIGINT)
+    printed, said = first.communicate(timeout=60)
+    assert first.returncode == 0, said
+    assert "40 requests sent = 40 events written = 40 shipped = 40 found" in printed
+    assert processes_on(tmp_path) == []
+
+
+def test_a_demo_that_is_killed_leaves_no_process_behind(tmp_path: Path, engine_url: str, namespace: str) -> None:
+    demo = start(tmp_path / "home", "--port", "0", "--namespace", namespace, cluster_url=engine_url)
+    wait_until(lambda: len(processes_on(tmp_path)) >= 3, timeout_seconds=60, what="server and shipper")
+    demo.kill()
+    demo.communicate()
+    wait_until(lambda: not processes_on(tmp_path), timeout_seconds=60, what="the end of server and shipper")
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path, engine_url: str, namespace: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        demo = start(tmp_path, "--once", "--port", port, "--namespace", namespace, cluster_url=engine_url)
+        _, said = demo.communicate(timeout=60)
+    assert demo.returncode == 1
+    assert port in said.splitlines()[-1]
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("arguments", [("--requests", "0"), ("--backend", "gpt"), ("--port", "99999")])
+def test_a_wrong_option_is_refused_before_anything_starts(tmp_path: Path, arguments: tuple[str, str]) -> None:
+    demo = start(tmp_path / "home", *arguments)
+    demo.communicate(timeout=30)
+    assert demo.returncode == 2
+    assert not (tmp_path / "home").exists()
+
+
+def processes_on(directory: Path) -> list[psutil.Process]:
+    """Return the processes whose command line names *directory*."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline", "status"])
+        if any(str(directory) in argument for argument in process.info["cmdline"] or ())
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]
+
+
+def is_staying_up(home: Path) -> bool:
+    """Tell whether the events of the demo's requests are all written and shipped."""
+    written = sum(path.read_bytes().count(b"\n") for path in home.glob("logs/events-*"))
+    return written >= 40
