@@ -1,0 +1,8 @@
+"""``python -m inferlog_server`` starts the service."""
+
+import sys
+
+from inferlog_server.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

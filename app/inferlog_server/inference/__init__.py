@@ -1,0 +1,1 @@
+"""The models and how they are run. Knows nothing of HTTP and nothing of logs."""

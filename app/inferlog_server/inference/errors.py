@@ -1,0 +1,42 @@
+"""Why a generation did not come to its end. How these look to a client is decided in ``routes``."""
+
+
+class InferenceError(Exception):
+    """A generation that failed for a reason this service foresees."""
+
+
+class UnknownModelError(InferenceError):
+    """Nobody here answers to the model's name; *available* lists who does."""
+
+    def __init__(self, available: tuple[str, ...]) -> None:
+        super().__init__("no such model")
+        self.available = available
+
+
+class QueueFullError(InferenceError):
+    """As many requests wait as may wait; *retry_after_seconds* is a good moment to ask again."""
+
+    def __init__(self, waiting: int, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(f"{waiting} requests are waiting")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class DeadlineExceededError(InferenceError):
+    """The generation took longer than *deadline_seconds*, its time in the queue included."""
+
+    def __init__(self, deadline_seconds: float) -> None:
+        super().__init__(f"no complete answer within {deadline_seconds:g} s")
+        self.deadline_seconds = deadline_seconds
+
+
+class PromptTooLongError(InferenceError):
+    """The prompt's *prompt_tokens* do not fit into the model's *context_tokens*."""
+
+    def __init__(self, *, prompt_tokens: int, context_tokens: int) -> None:
+        super().__init__(f"{prompt_tokens} tokens in a context of {context_tokens}")
+        self.prompt_tokens = prompt_tokens
+        self.context_tokens = context_tokens
+
+
+class ModelFailedError(InferenceError):
+    """The model itself gave up; the message is its own."""

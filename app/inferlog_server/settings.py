@@ -1,0 +1,98 @@
+"""What differs between two deployments of the service."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from inferlog_server.inference.versions import SimulatedFigures, Version
+
+_DEFAULT_VERSIONS = (
+    Version(name="v1", share=80, temperature=0, max_tokens=64),
+    Version(
+        name="v2",
+        share=20,
+        temperature=0.7,
+        max_tokens=128,
+        simulated=SimulatedFigures(
+            first_token_median_seconds=0.03, token_median_seconds=0.0012, output_tokens_median=80
+        ),
+    ),
+)
+
+
+class Settings(BaseSettings):
+    """
+    Serve a language model over OpenAI's protocol and write one event per request.
+
+    Each option can also be given as INFERLOG_SERVER_<OPTION>; the option wins. Where the events go, and
+    under which service's name, is read from INFERLOG_LOG_DIR, INFERLOG_SERVICE_NAME and the like.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="INFERLOG_SERVER_",
+        frozen=True,
+        cli_prog_name="inferlog_server",
+        cli_kebab_case=True,
+        cli_avoid_json=True,
+        cli_hide_none_type=True,
+        use_attribute_docstrings=True,
+    )
+
+    host: str = "127.0.0.1"
+    """Address to listen on; anything but a loopback address opens the service to the network."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """Port to listen on; 0 = any free one, see ready_file."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes; each loads the model and writes log files of its own."""
+    ready_file: Path | None = None
+    """Written as {"url": …, "pid": …} once requests are answered, removed at the end."""
+
+    backend: Literal["llama", "simulated"] = "llama"
+    """llama = a real model on this machine's processors; simulated = only its delays, for load."""
+    model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "smollm2-135m-instruct"
+    """What clients ask for, and what stands in every event."""
+    versions: Annotated[tuple[Version, ...], Field(min_length=1)] = _DEFAULT_VERSIONS
+    """The model's versions as JSON, each with its share of the traffic and its decoding settings."""
+    context_tokens: Annotated[int, Field(ge=64)] = 2048
+    """Prompt and answer of one request together."""
+
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
+    """A larger request body is answered with 413."""
+    body_timeout_seconds: Annotated[float, Field(gt=0)] = 30
+    """A body that takes longer to arrive is answered with 408."""
+    max_tokens_limit: Annotated[int, Field(ge=1)] = 1024
+    """No request and no version may ask for a longer answer."""
+    queue_limit_requests: Annotated[int, Field(ge=0)] = 64
+    """As many wait for the model; the next is answered with 429."""
+    deadline_seconds: Annotated[float, Field(gt=0)] = 60
+    """A generation that takes longer, its wait included, is stopped and answered with 504."""
+    shutdown_timeout_seconds: Annotated[int, Field(ge=0)] = 10
+    """After SIGTERM open requests may take this long to finish."""
+
+    llama_parallel_requests: Annotated[int, Field(ge=1, le=64)] = 4
+    """Generations computed side by side."""
+    llama_threads: Annotated[int, Field(ge=1)] | None = None
+    """Processor threads that compute; default: one for each processor but one. They wait for each other by
+    spinning: as soon as something else wants their processors, more of them are several times slower."""
+
+    simulated_parallel_requests: Annotated[int, Field(ge=1)] = 1000
+    """Generations simulated side by side."""
+    simulated_seed: int = 0
+    """What the simulated delays and lengths are drawn from."""
+
+    @model_validator(mode="after")
+    def _versions_fit_together(self) -> Self:
+        names = [version.name for version in self.versions]
+        if len(set(names)) < len(names):
+            raise ValueError(f"versions: the names {names} are not all different")
+        if not any(version.share > 0 for version in self.versions):
+            raise ValueError("versions: no version has a share above 0, so none would answer")
+        for version in self.versions:
+            if version.max_tokens > self.max_tokens_limit:
+                raise ValueError(
+                    f"versions: {version.name} has max_tokens {version.max_tokens}; "
+                    f"expected at most max_tokens_limit, {self.max_tokens_limit}"
+                )
+        return self

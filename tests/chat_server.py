@@ -1,0 +1,93 @@
+"""The service as its users start it: a process of its own, on a real socket."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx2 as httpx
+import openai
+import pytest
+from logfiles import Logs
+from polling import wait_until
+
+MODEL = "smollm2-135m-instruct"
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A service that answers, and what it has written."""
+
+    process: subprocess.Popen[str]
+    home: Path
+    url: str
+    pid: int
+    logs: Logs
+
+    def client(self) -> openai.OpenAI:
+        """OpenAI's own client; it does not try again by itself."""
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="unused", max_retries=0)
+
+    def ask(self, text: str = "Say hello.", **more: Any) -> httpx.Response:
+        """Send one chat request as plain HTTP."""
+        body = {"model": MODEL, "messages": [{"role": "user", "content": text}], **more}
+        return httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=60)
+
+    def event_of(self, request_id: str | None) -> dict[str, Any]:
+        """The one event of a request, by the id in its response's ``x-request-id``."""
+        assert request_id
+        (event,) = wait_until(
+            lambda: [event for event in self.logs.events if event["request_id"] == request_id],
+            what=f"the event of {request_id}",
+        )
+        return event
+
+    def terminate(self) -> int:
+        """Send SIGTERM and return the exit code."""
+        os.kill(self.pid, signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+
+@contextmanager
+def running_server(home: Path, **settings: Any) -> Iterator[RunningServer]:
+    """Start the service with *settings* and with all its files in *home*; end it afterwards."""
+    ready_file = home / "ready.json"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inferlog_server", *options(port=0, ready_file=ready_file, **settings)],
+        cwd=home,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def ready() -> dict[str, Any] | None:
+        if process.poll() is not None:
+            assert process.stderr
+            pytest.fail(f"the service ended with {process.returncode}: {process.stderr.read()}")
+        return json.loads(ready_file.read_text()) if ready_file.exists() else None
+
+    with process:
+        try:
+            where = wait_until(ready, timeout_seconds=60, what="the ready file")
+            yield RunningServer(process, home, where["url"], where["pid"], Logs(home / "logs"))
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(timeout=30)
+
+
+def options(**settings: Any) -> list[str]:
+    """Write *settings* as options of the command line."""
+    texts = {name: value if isinstance(value, str | Path) else json.dumps(value) for name, value in settings.items()}
+    return [f"--{name.replace('_', '-')}={text}" for name, text in texts.items()]
+
+
+class StartServer(Protocol):
+    """Starts a service with the settings given; it ends with the test."""
+
+    def __call__(self, **settings: Any) -> RunningServer: ...

@@ -1,0 +1,82 @@
+from typing import Any
+
+import pytest
+
+from inferlog_server.inference.errors import ModelFailedError, PromptTooLongError
+from inferlog_server.inference.generation import GenerationRequest, Message, Piece, Usage
+from inferlog_server.inference.llama_protocol import Transcript, request_body
+from inferlog_server.inference.versions import Version
+
+
+def request(**more: Any) -> GenerationRequest:
+    given: dict[str, Any] = {"max_tokens": 5, "temperature": 0.5, "top_p": 0.9} | more
+    return GenerationRequest(version=Version(name="v1"), messages=(Message(role="user", text="Hi"),), **given)
+
+
+def chunk(content: str | None = None, *, finish_reason: str | None = None, predicted: int = 0) -> dict[str, Any]:
+    return {
+        "choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish_reason}],
+        "timings": {"cache_n": 4, "prompt_n": 6, "predicted_n": predicted},
+    }
+
+
+def test_the_body_carries_what_was_asked() -> None:
+    body = request_body(request(stop=("a", "b"), seed=7))
+
+    assert body["messages"] == [{"role": "user", "content": "Hi"}]
+    assert (body["max_tokens"], body["temperature"], body["top_p"], body["seed"]) == (5, 0.5, 0.9, 7)
+    assert body["stop"] == ["a", "b"]
+    assert body["stream"]
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32 - 1, 2**32, -(2**70), 2**70])
+def test_any_seed_becomes_one_that_llama_cpp_takes_as_given(seed: int) -> None:
+    assert 0 <= request_body(request(seed=seed))["seed"] < 2**32 - 1
+
+
+def test_no_seed_leaves_the_choice_to_the_model() -> None:
+    assert "seed" not in request_body(request())
+
+
+def test_text_comes_with_the_counts_so_far() -> None:
+    transcript = Transcript()
+
+    assert transcript.read(chunk("Hel", predicted=1)) == Piece(
+        text="Hel", usage=Usage(input_tokens=10, output_tokens=1, cached_tokens=4)
+    )
+    assert transcript.usage is None
+
+
+def test_chunks_without_text_are_no_pieces() -> None:
+    transcript = Transcript()
+
+    assert transcript.read(chunk(None)) is None
+    assert transcript.read(chunk("")) is None
+    assert transcript.read({"choices": [{"index": 0, "delta": {}, "finish_reason": None}]}) is None
+
+
+def test_the_last_chunks_bring_reason_and_final_counts() -> None:
+    transcript = Transcript()
+    transcript.read(chunk(finish_reason="length"))
+    transcript.read(
+        {
+            "choices": [],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}},
+        }
+    )
+
+    assert transcript.finish_reason == "length"
+    assert transcript.usage == Usage(input_tokens=10, output_tokens=5, cached_tokens=4)
+
+
+def test_a_prompt_that_does_not_fit_is_told_with_its_size() -> None:
+    error = {"code": 400, "type": "exceed_context_size_error", "n_prompt_tokens": 3000, "n_ctx": 2048}
+    with pytest.raises(PromptTooLongError) as failure:
+        Transcript().read({"error": error})
+
+    assert (failure.value.prompt_tokens, failure.value.context_tokens) == (3000, 2048)
+
+
+def test_any_other_error_is_the_models_own() -> None:
+    with pytest.raises(ModelFailedError, match="out of memory"):
+        Transcript().read({"error": {"code": 500, "type": "server_error", "message": "out of memory"}})

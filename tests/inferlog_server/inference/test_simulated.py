@@ -1,0 +1,115 @@
+import asyncio
+import statistics
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inferlog_server.inference.errors import ModelFailedError, PromptTooLongError, QueueFullError
+from inferlog_server.inference.generation import Admitted, Finished, GenerationRequest, Item, Message, Piece
+from inferlog_server.inference.simulated import SimulatedBackend, plan
+from inferlog_server.inference.versions import SimulatedFigures, Version
+
+INSTANT = {"first_token_median_seconds": 0, "token_median_seconds": 0}
+
+
+def request(*, text: str = "one two three", max_tokens: int = 1000, **figures: Any) -> GenerationRequest:
+    return GenerationRequest(
+        version=Version(name="v1", simulated=SimulatedFigures(**INSTANT | figures)),
+        messages=(Message(role="user", text=text),),
+        max_tokens=max_tokens,
+        temperature=0,
+        top_p=1,
+    )
+
+
+def backend(*, seed: int = 1, places: int = 10, waiting_limit: int = 10) -> SimulatedBackend:
+    return SimulatedBackend(seed=seed, context_tokens=100, places=places, waiting_limit=waiting_limit)
+
+
+async def items(model: SimulatedBackend, asked: GenerationRequest) -> list[Item]:
+    return [item async for item in model.generate(asked)]
+
+
+@given(
+    figures=st.builds(
+        SimulatedFigures,
+        output_tokens_median=st.floats(1, 500),
+        sigma=st.floats(0, 3),
+    ),
+    seed=st.text(max_size=10),
+    max_tokens=st.integers(1, 500),
+)
+def test_a_plan_is_possible_and_the_same_again(figures: SimulatedFigures, seed: str, max_tokens: int) -> None:
+    planned = plan(figures, seed=seed, max_tokens=max_tokens)
+
+    assert planned == plan(figures, seed=seed, max_tokens=max_tokens)
+    assert 1 <= planned.output_tokens <= max_tokens
+    assert planned.first_token_seconds >= 0
+    assert planned.rest_seconds >= 0
+
+
+def test_half_of_the_plans_are_below_the_median() -> None:
+    figures = SimulatedFigures(first_token_median_seconds=2, sigma=1)
+    drawn = [plan(figures, seed=str(number), max_tokens=1).first_token_seconds for number in range(2000)]
+
+    assert statistics.median(drawn) == pytest.approx(2, rel=0.1)
+    assert max(drawn) > 10
+
+
+@given(st.integers(1, 200))
+def test_the_pieces_are_the_answer_and_end_with_its_counts(output_tokens: int) -> None:
+    asked = request(output_tokens_median=output_tokens, sigma=0)
+    first, *pieces, last = asyncio.run(items(backend(), asked))
+
+    assert isinstance(first, Admitted)
+    assert isinstance(last, Finished)
+    assert last.reason == "stop"
+    assert (last.usage.input_tokens, last.usage.output_tokens) == (3, output_tokens)
+    texts = [piece.text for piece in pieces if isinstance(piece, Piece)]
+    assert len(texts) == len(pieces) <= 5
+    assert len("".join(texts).split()) == output_tokens
+
+
+def test_an_answer_that_reaches_max_tokens_says_so() -> None:
+    *_, last = asyncio.run(items(backend(), request(output_tokens_median=50, sigma=0, max_tokens=7)))
+
+    assert isinstance(last, Finished)
+    assert (last.reason, last.usage.output_tokens) == ("length", 7)
+
+
+def test_the_share_of_failures_is_kept() -> None:
+    async def failures() -> int:
+        model = backend()
+        results = [await asyncio.gather(items(model, request(failure_share=0.25)), return_exceptions=True)
+                   for _ in range(400)]  # fmt: skip
+        return sum(isinstance(result, ModelFailedError) for (result,) in results)
+
+    assert 60 < asyncio.run(failures()) < 140
+
+
+def test_a_prompt_beyond_the_context_is_refused() -> None:
+    with pytest.raises(PromptTooLongError) as error:
+        asyncio.run(items(backend(), request(text="word " * 101)))
+    assert (error.value.prompt_tokens, error.value.context_tokens) == (101, 100)
+
+
+def test_a_generation_that_is_closed_gives_its_place_back() -> None:
+    async def scenario() -> None:
+        model = backend(places=1, waiting_limit=0)
+        generation = model.generate(request(token_median_seconds=60))
+        await anext(generation)
+        with pytest.raises(QueueFullError):
+            await items(model, request())
+        await generation.aclose()
+        await items(model, request())
+
+    asyncio.run(scenario())
+
+
+def test_a_closed_backend_is_not_ready() -> None:
+    model = backend()
+    asyncio.run(model.close())
+
+    assert not model.ready

@@ -1,0 +1,208 @@
+"""Start, stop, several processes, and what is said when the service cannot start."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2 as httpx
+import psutil
+import pytest
+from chat_server import MODEL, StartServer
+from polling import wait_until
+
+from inferlog_server.main import main, read_settings
+
+FAST = [
+    {"name": name, "share": share, "simulated": {"first_token_median_seconds": 0, "token_median_seconds": 0}}
+    for name, share in (("v1", 3), ("v2", 1))
+]
+
+
+def start_and_fail(home: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    """Start a service that cannot start; return its exit code and what it said."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "inferlog_server", "--port=0", *arguments],
+        check=False,
+        cwd=home,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return ended.returncode, ended.stderr
+
+
+def test_health_and_readiness_are_told_and_leave_no_event(start_server: StartServer) -> None:
+    server = start_server(backend="simulated")
+
+    assert httpx.get(f"{server.url}/healthz").json() == {"status": "ok"}
+    assert httpx.get(f"{server.url}/readyz").status_code == 200
+    assert httpx.get(f"{server.url}/openapi.json").status_code == 200
+    server.event_of(server.ask().headers["x-request-id"])
+    assert len(server.logs.events) == 1
+
+
+def test_sigterm_lets_an_open_stream_finish_and_ends_with_0(start_server: StartServer) -> None:
+    server = start_server(shutdown_timeout_seconds=60)
+    chunks = server.client().chat.completions.create(
+        model=f"{MODEL}:v2", messages=[{"role": "user", "content": "Tell a story."}], max_tokens=60, stream=True
+    )
+    next(iter(chunks))
+    os.kill(server.pid, signal.SIGTERM)
+    *_, last = chunks
+
+    assert last.usage is not None
+    assert server.process.wait(timeout=30) == 0
+    (event,) = server.logs.events
+    assert event["status"] == "success"
+    assert event["gen_ai"]["usage"]["output_tokens"] == last.usage.completion_tokens
+
+
+def test_sigterm_ends_what_takes_too_long_with_an_event(start_server: StartServer) -> None:
+    server = start_server(shutdown_timeout_seconds=0)
+    chunks = server.client().chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": "Tell a story."}], max_tokens=1024, stream=True
+    )
+    next(iter(chunks))
+
+    assert server.terminate() == 0
+    (event,) = server.logs.events
+    assert event["status"] in ("cancelled", "error")
+
+
+def test_the_ready_file_is_gone_after_the_end(start_server: StartServer) -> None:
+    server = start_server(backend="simulated")
+    ready_file = server.home / "ready.json"
+    assert json.loads(ready_file.read_text()) == {"url": server.url, "pid": server.process.pid}
+
+    assert server.terminate() == 0
+    assert not ready_file.exists()
+
+
+def test_versions_get_exactly_their_shares(start_server: StartServer) -> None:
+    server = start_server(backend="simulated", versions=FAST)
+    with ThreadPoolExecutor(4) as threads:
+        models = [answer.json()["model"] for answer in threads.map(lambda _: server.ask(), range(40))]
+
+    assert Counter(models) == {f"{MODEL}:v1": 30, f"{MODEL}:v2": 10}
+    wait_until(lambda: len(server.logs.events) == 40, what="an event each")
+    assert Counter(event["model_version"] for event in server.logs.events) == {"v1": 30, "v2": 10}
+
+
+def test_the_same_seed_simulates_the_same_answers(start_server: StartServer) -> None:
+    servers = [start_server(backend="simulated", simulated_seed=seed) for seed in (5, 5, 6)]
+    usages = [[server.ask(model=f"{MODEL}:v1").json()["usage"] for _ in range(5)] for server in servers]
+
+    assert usages[0] == usages[1]
+    assert usages[0] != usages[2]
+
+
+def test_each_worker_writes_files_of_its_own(start_server: StartServer) -> None:
+    server = start_server(backend="simulated", versions=FAST, workers=2)
+
+    def instances() -> set[str]:
+        server.ask()  # on a connection of its own, which either worker may take
+        return {event["service"]["instance"]["id"] for event in server.logs.events}
+
+    wait_until(lambda: len(instances()) == 2, timeout_seconds=30, what="an event of both workers")
+    assert len(list(server.logs.directory.glob("events-*.jsonl"))) == 2
+    assert server.terminate() == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_weights_that_are_none_are_one_sentence(tmp_path: Path, workers: str) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + bytes(100))
+    versions = json.dumps([{"name": "v1", "weights": str(broken)}])
+
+    code, said = start_and_fail(tmp_path, "--versions", versions, "--workers", workers)
+
+    assert code == 1
+    assert f"weights {broken}: llama.cpp could not load them" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "sentence"),
+    [
+        (["--port=abc"], {}, "setting port is 'abc': Input should be a valid integer"),
+        ([], {"INFERLOG_SERVER_DEADLINE_SECONDS": "0"}, "setting deadline_seconds is '0'"),
+        (["--versions=[{"], {}, "expected JSON"),
+        ([], {"INFERLOG_SERVER_VERSIONS": "[{"}, "expected JSON"),
+        (['--versions=[{"name": "v1", "typo": 1}]'], {}, "setting versions[0].typo is 1"),
+        (['--versions=[{"name": "v1"}, {"name": "v1"}]'], {}, "are not all different"),
+        (['--versions=[{"name": "v1", "share": 0}]'], {}, "none would answer"),
+        (['--versions=[{"name": "v1", "max_tokens": 9999}]'], {}, "expected at most max_tokens_limit, 1024"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    environment: dict[str, str],
+    sentence: str,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.startswith("inferlog_server: ")
+    assert said.count("\n") == 1
+
+
+def test_an_option_is_stronger_than_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFERLOG_SERVER_PORT", "1")
+    monkeypatch.setenv("INFERLOG_SERVER_WORKERS", "3")
+
+    settings = read_settings(["--port=2"])
+
+    assert (settings.port, settings.workers) == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "sentence"),
+    [
+        (['--versions=[{"name": "v1", "weights": "no.gguf"}]'], {}, "weights no.gguf: No such file or directory"),
+        (["--ready-file=nowhere/ready.json"], {}, "cannot be written"),
+        (["--host=host.invalid"], {}, "cannot listen on host.invalid port 0"),
+        ([], {"INFERLOG_LOG_LEVEL": "loud"}, "expected one of debug, info"),
+    ],
+)
+def test_what_keeps_the_service_from_starting_is_one_sentence(
+    tmp_path: Path, arguments: list[str], environment: dict[str, str], sentence: str
+) -> None:
+    code, said = start_and_fail(tmp_path, *arguments, **environment)
+
+    assert code == 1
+    assert sentence in said
+    assert said.startswith("inferlog_server: ")
+    assert said.count("\n") == 1
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said = start_and_fail(tmp_path, f"--port={port}")
+
+    assert code == 1
+    assert said == (
+        f"inferlog_server: cannot listen on 127.0.0.1 port {port}: Address already in use; "
+        "choose another with --port, or 0 for any that is free\n"
+    )
+
+
+def test_the_model_is_reachable_through_no_port_but_the_services(start_server: StartServer) -> None:
+    """The bindings bring an HTTP server of their own, which would answer without an event."""
+    server = start_server()
+
+    listening = [c for c in psutil.Process(server.pid).net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+
+    assert [connection.laddr.port for connection in listening] == [int(server.url.rpartition(":")[2])]
