@@ -4,10 +4,11 @@ import os
 from dataclasses import dataclass
 
 from inferlog import logger
+from inferlog.audit import Hasher
 from inferlog.context import Inference
 from inferlog.ids import IdMaker, new_instance_id
 from inferlog.line import line_document
-from inferlog.recorder import Recorder
+from inferlog.recorder import EventRecorder, LineRecorder
 from inferlog.settings import Settings
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
@@ -33,8 +34,8 @@ class Runtime:
     settings: Settings
     instance_id: str
     make_id: IdMaker
-    events: Recorder
-    app: Recorder
+    events: EventRecorder
+    app: LineRecorder
 
     @classmethod
     def begin(cls, settings: Settings) -> "Runtime":
@@ -54,8 +55,8 @@ class Runtime:
             max_total_bytes=settings.max_total_bytes,
         )
 
-        def recorder(stream: str) -> Recorder:
-            sink = FileSink(
+        def sink(stream: str) -> FileSink:
+            return FileSink(
                 settings.log_dir,
                 stream=stream,
                 service=settings.service_name,
@@ -63,21 +64,22 @@ class Runtime:
                 limits=limits,
                 retention=retention,
             )
-            return Recorder(sink, dataset=f"inference.{stream}", service=service, make_id=make_id)
 
         return cls(
             settings=settings,
             instance_id=instance_id,
             make_id=make_id,
-            events=recorder("events"),
-            app=recorder("app"),
+            events=EventRecorder(
+                sink("events"), service=service, make_id=make_id, hasher=Hasher(settings.read_audit_key())
+            ),
+            app=LineRecorder(sink("app"), dataset="inference.app", service=service, make_id=make_id),
         )
 
     def record(self, inference: Inference) -> None:
         """Write the event of a finished *inference*, and a line about what was refused on the way to it."""
-        self.events.record_inference(inference.fields, inference.labels)
+        self.events.record(inference.fields, inference.labels)
         if inference.refused:
-            self.app.record_line(
+            self.app.record(
                 line_document(
                     "inferlog.value_refused",
                     level="warning",
@@ -120,6 +122,7 @@ def configure(
     max_file_age_seconds: float | None = None,
     keep_shipped_seconds: float | None = None,
     max_total_bytes: int | None = None,
+    audit_key_file: str | os.PathLike[str] | None = None,
 ) -> None:
     """
     Set inferlog up for this process: once, at start. What is not given is read from ``INFERLOG_*``.
@@ -146,7 +149,7 @@ def shutdown() -> None:
 
 def _write_app_line(content: dict[str, object]) -> None:
     # Asked for at each line, since a fork replaces it.
-    runtime().app.record_line(content)
+    runtime().app.record(content)
 
 
 def _begin_anew_in_child() -> None:

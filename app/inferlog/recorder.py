@@ -1,4 +1,4 @@
-"""Gives each finished document its time, id and sequence number, and writes it as one line."""
+"""Gives what is finished its time, id, and for events sequence and hash, and writes it as one line."""
 
 import threading
 import time
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from inferlog.audit import FIRST, Hasher, canonical_body
 from inferlog.event import ACTION_AND_OUTCOME, document
 from inferlog.ids import IdMaker
 
@@ -41,48 +42,14 @@ class Timestamps:
         return f"{self._prefix}{(unix_nanoseconds - self._second_begins) // 1000:06d}Z"
 
 
-class Recorder:
-    """
-    Writes the lines of one stream of one process. Thread-safe; never raises.
+class _Recorder:
+    """What both recorders have: a sink and the lock that keeps its lines apart."""
 
-    Time, sequence and write happen under one lock, so that sequence and time grow together in the file and a hole
-    in the sequence is a loss.
-
-    Args:
-        sink: Where the lines go.
-        dataset: ``event.dataset`` of each line, such as ``inference.events``.
-        service: The ``service`` object of each line.
-        make_id: Makes ``event.id``.
-    """
-
-    def __init__(self, sink: Sink, *, dataset: str, service: Mapping[str, Any], make_id: IdMaker) -> None:
+    def __init__(self, sink: Sink, make_id: IdMaker) -> None:
         self._sink = sink
-        self._dataset = dataset
-        # What every line begins with. The service is the same bytes each time: serialised once.
-        self._head = {"@timestamp": "", "event": {}, "service": orjson.Fragment(orjson.dumps(service))}
         self._make_id = make_id
         self._timestamp = Timestamps()
         self._lock = threading.Lock()
-        self._sequence = 0
-        self.written = 0
-        self.dropped = 0
-
-    def record_inference(self, fields: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> None:
-        """Write the event of one inference from its checked *fields*, ``status`` among them."""
-        action, outcome = ACTION_AND_OUTCOME[fields["status"]]
-        event = {"id": self._make_id(), "sequence": 0, "action": action, "outcome": outcome, "dataset": self._dataset}
-        line = document(fields, labels, self._head)
-        line["event"] = event
-        with self._lock:
-            event["sequence"] = self._sequence
-            self._sequence += 1
-            self._write(line)
-
-    def record_line(self, content: Mapping[str, Any]) -> None:
-        """Write a line of another stream: *content* beside time, id, dataset and service."""
-        line = {**self._head, "event": {"id": self._make_id(), "dataset": self._dataset}, **content}
-        with self._lock:
-            self._write(line)
 
     def close(self) -> None:
         """Close the sink. A later line opens it again."""
@@ -93,10 +60,87 @@ class Recorder:
         """Let go of the parent's sink in a forked child, where the lock may be held by a thread that is not there."""
         self._sink.abandon()
 
-    def _write(self, line: dict[str, Any]) -> None:
-        line["@timestamp"] = self._timestamp(time.time_ns())
-        # Every value has passed a check or became a label, so that JSON can carry all of them.
-        if self._sink.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)):
-            self.written += 1
-        else:
-            self.dropped += 1
+
+class LineRecorder(_Recorder):
+    """
+    Writes the lines of one stream of one process that are not inference events. Thread-safe; never raises.
+
+    Args:
+        sink: Where the lines go.
+        dataset: ``event.dataset`` of each line, such as ``inference.app``.
+        service: The ``service`` object of each line.
+        make_id: Makes ``event.id``.
+    """
+
+    def __init__(self, sink: Sink, *, dataset: str, service: Mapping[str, Any], make_id: IdMaker) -> None:
+        super().__init__(sink, make_id)
+        self._dataset = dataset
+        # The same bytes in every line: serialised once.
+        self._service = orjson.Fragment(orjson.dumps(service))
+
+    def record(self, content: Mapping[str, Any]) -> None:
+        """Write *content* beside time, id, dataset and service."""
+        line = {
+            "@timestamp": "",
+            "event": {"id": self._make_id(), "dataset": self._dataset},
+            "service": self._service,
+            **content,
+        }
+        with self._lock:
+            line["@timestamp"] = self._timestamp(time.time_ns())
+            self._sink.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+
+
+class EventRecorder(_Recorder):
+    """
+    Writes the inference events of one process. Thread-safe; never raises.
+
+    Time, sequence, hash and write happen under one lock: sequence and time grow together in the file, a hole in the
+    sequence is a loss, and each event carries the hash of the one before it. An event that the sink drops leaves its
+    hole in the sequence but no break in the chain, so that it can be told from one that was removed later.
+
+    Args:
+        sink: Where the lines go.
+        service: The ``service`` object of each event.
+        make_id: Makes ``event.id``.
+        hasher: Computes the hash chain.
+    """
+
+    def __init__(self, sink: Sink, *, service: Mapping[str, Any], make_id: IdMaker, hasher: Hasher) -> None:
+        super().__init__(sink, make_id)
+        self._head = {"service": orjson.Fragment(orjson.dumps(service, option=orjson.OPT_SORT_KEYS))}
+        self._hasher = hasher
+        self._sequence = 0
+        self._previous_hash = FIRST
+        self.written = 0
+        self.dropped = 0
+
+    def record(self, fields: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> None:
+        """Write the event of one inference from its checked *fields*, ``status`` among them."""
+        action, outcome = ACTION_AND_OUTCOME[fields["status"]]
+        event: dict[str, Any] = {
+            "action": action,
+            "dataset": "inference.events",
+            "id": self._make_id(),
+            "outcome": outcome,
+        }
+        content = document(fields, labels, self._head)
+        content["event"] = event
+        with self._lock:
+            event["sequence"] = self._sequence
+            self._sequence += 1
+            unix_nanoseconds = time.time_ns()
+            # Every value has passed a check or became a label, so that JSON can carry all of them.
+            body = canonical_body(content)
+            own_hash = self._hasher(self._previous_hash, unix_nanoseconds // 1000, body)
+            line = b'{"@timestamp":"%b","audit":{"prev":"%b","hash":"%b"},%b\n' % (
+                self._timestamp(unix_nanoseconds).encode(),
+                self._previous_hash.encode(),
+                own_hash.encode(),
+                body[1:],
+            )
+            if self._sink.write(line):
+                self.written += 1
+                self._previous_hash = own_hash
+            else:
+                self.dropped += 1

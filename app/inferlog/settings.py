@@ -1,7 +1,7 @@
 """What differs between two deployments of an instrumented service. Read once, by :func:`inferlog.configure`."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +29,7 @@ class Settings:
         max_file_age_seconds: A file is closed at the first line after this.
         keep_shipped_seconds: How long a file stays after all of it is shipped.
         max_total_bytes: Most that all files in log_dir may take. At this size, events are dropped and counted.
+        audit_key_file: Holds the key of the events' hash chain, up to 64 bytes; without it the chain has no key.
     """
 
     service_name: str = "inference"
@@ -41,6 +42,7 @@ class Settings:
     max_file_age_seconds: float = 3600.0
     keep_shipped_seconds: float = 24 * 3600.0
     max_total_bytes: int = 2 * 1024 * 1024 * 1024
+    audit_key_file: Path | None = None
 
     @classmethod
     def read(cls, given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Self:
@@ -56,7 +58,7 @@ class Settings:
             if value is None:
                 source, value = PREFIX + field.name.upper(), environ.get(PREFIX + field.name.upper())
             if value is not None:
-                values[field.name] = _parsed(source, value, type(field.default))
+                values[field.name] = _PARSERS[field.type](source, value)
         return cls(**values)
 
     def __post_init__(self) -> None:
@@ -69,45 +71,73 @@ class Settings:
         if self.keep_shipped_seconds < 0:
             raise SettingsError(f"keep_shipped_seconds is {self.keep_shipped_seconds}; expected 0 or more")
 
+    def read_audit_key(self) -> bytes:
+        """
+        Return what is in audit_key_file, white space at its ends left out; nothing without such a file.
+
+        Raises:
+            SettingsError: If it cannot be read, or is no key.
+        """
+        if self.audit_key_file is None:
+            return b""
+        try:
+            key = self.audit_key_file.read_bytes().strip()
+        except OSError as error:
+            raise SettingsError(f"audit_key_file {self.audit_key_file} cannot be read: {error.strerror}") from error
+        if not 16 <= len(key) <= 64:
+            raise SettingsError(f"audit_key_file {self.audit_key_file} holds {len(key)} bytes; expected 16 to 64")
+        return key
+
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
-_TRUTH = {
-    "1": True,
-    "true": True,
-    "yes": True,
-    "on": True,
-    "0": False,
-    "false": False,
-    "no": False,
-    "off": False,
-}
+_TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
-def _parsed(source: str, value: Any, kind: type) -> Any:
-    if issubclass(kind, Path):
-        return _parsed_path(source, value)
-    if kind is bool:
-        if isinstance(value, bool):
-            return value
-        if str(value).lower() in _TRUTH:
-            return _TRUTH[str(value).lower()]
+def _parsed_text(source: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SettingsError(f"{source} is {value!r}; expected text that is not empty")
+    return value.lower() if source.lower().endswith("log_level") else value
+
+
+def _parsed_truth(source: str, value: Any) -> bool:
+    if str(value).lower() not in _TRUTH:
         raise SettingsError(f"{source} is {value!r}; expected true or false")
-    if kind is str:
-        if not isinstance(value, str) or not value.strip():
-            raise SettingsError(f"{source} is {value!r}; expected text that is not empty")
-        return value.lower() if source.lower().endswith("log_level") else value
+    return _TRUTH[str(value).lower()]
+
+
+def _parsed_whole_number(source: str, value: Any) -> int:
     try:
-        return int(value) if kind is int else float(value)
+        return int(value)
     except (TypeError, ValueError):
-        wanted = "a whole number" if kind is int else "a number"
-        raise SettingsError(f"{source} is {value!r}; expected {wanted}") from None
+        raise SettingsError(f"{source} is {value!r}; expected a whole number") from None
 
 
-def _parsed_path(source: str, value: Any) -> Path:
-    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value) or "\0" in os.fspath(value):
-        raise SettingsError(f"{source} is {value!r}; expected a directory's path")
-    path = Path(value)
+def _parsed_number(source: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise SettingsError(f"{source} is {value!r}; expected a number") from None
+
+
+def _parsed_directory(source: str, value: Any) -> Path:
+    path = _parsed_file(source, value)
     if path.exists() and not path.is_dir():
         raise SettingsError(f"{source} is {str(path)!r}, which is a file; expected a directory")
+    return path
+
+
+def _parsed_file(source: str, value: Any) -> Path:
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value) or "\0" in str(os.fspath(value)):
+        raise SettingsError(f"{source} is {value!r}; expected a path")
     # Absolute at once: a service that changes its directory later must not scatter its files.
-    return path.absolute()
+    return Path(value).absolute()
+
+
+_PARSERS: dict[Any, Callable[[str, Any], Any]] = {
+    str: _parsed_text,
+    bool: _parsed_truth,
+    int: _parsed_whole_number,
+    float: _parsed_number,
+    Path: _parsed_directory,
+    Path | None: _parsed_file,
+}

@@ -23,7 +23,7 @@ def test_arguments_win_over_the_environment_and_that_over_defaults() -> None:
         ({"keep_shipped_seconds": -1}, "keep_shipped_seconds is -1.0; expected 0 or more"),
         ({"capture_stdlib": "perhaps"}, "capture_stdlib is 'perhaps'; expected true or false"),
         ({"service_name": " "}, "service_name is ' '; expected text"),
-        ({"log_dir": ""}, "log_dir is ''; expected a directory's path"),
+        ({"log_dir": ""}, "log_dir is ''; expected a path"),
         ({"log_dir": __file__}, "which is a file; expected a directory"),
     ],
 )
