@@ -10,6 +10,7 @@ import pytest
 
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.engine import control
+from inferlog_ops.home import Home
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -23,12 +24,20 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """The home of the run's one engine, which is running."""
+    home = Home(tmp_path_factory.mktemp("home"))
+    control.start(home.engine)
+    yield home
+    control.stop(home.engine)
+
+
+@pytest.fixture(scope="session")
+def engine_url(home: Home) -> str:
     """The address of a real Elasticsearch in a home of its own."""
-    engine_home = tmp_path_factory.mktemp("home") / "engine"
-    engine = control.start(engine_home)
-    yield engine.url
-    control.stop(engine_home)
+    url = control.running_url(home.engine)
+    assert url, "the engine of this run has died"
+    return url
 
 
 @pytest.fixture
@@ -46,7 +55,7 @@ def cluster(engine_url: str, namespace: str) -> Cluster:
 @pytest.fixture
 def provisioned(cluster: Cluster) -> Cluster:
     """The same, with every template and data stream in place."""
-    from inferlog_ops.provisioning import provision_cluster  # noqa: PLC0415 (only some tests need it)
+    from inferlog_ops.provisioning import provision_cluster  # noqa: PLC0415 (few tests need it)
 
     provision_cluster(cluster)
     return cluster

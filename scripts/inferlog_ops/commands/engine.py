@@ -1,21 +1,23 @@
 """``inferlog engine``: the embedded Elasticsearch."""
 
 import os
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from inferlog_ops.commands.options import HomeDir, Json
-from inferlog_ops.console import err, out, print_json
+from inferlog_ops.console import out, print_json
+from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home, default_home
+from inferlog_ops.progress import shown_progress
 
 app = typer.Typer(help="The embedded Elasticsearch: start, stop, status, prune.", no_args_is_help=True)
 
-NOT_RUNNING = 3
+_NOT_RUNNING = 3
+_PRUNE_TIMEOUT_SECONDS = 600.0
 
 
 @app.command()
@@ -25,18 +27,18 @@ def start(
     heap: Annotated[str, typer.Option(envvar="INFERLOG_ENGINE_HEAP", help="Most memory for Java objects.")] = "1g",
     json: Json = False,
 ) -> None:
-    """Start the engine and return when it answers. It goes on running until ``engine stop``."""
+    """Start the engine and return when it answers. It runs until ``engine stop``."""
     from inferlog_ops.engine import control
 
     if os.environ.get("ELASTICSEARCH_URL"):
         _tell_of_cluster_in_use(json=json)
         return
-    with _progress() as say:
+    with shown_progress() as say:
         engine = control.start(_engine_home(home), port, say, heap=heap)
     if json:
         print_json({"url": engine.url, "pid": engine.pid, "version": engine.version})
     else:
-        out.print(f"Elasticsearch {engine.version} answers at {engine.url} (pid {engine.pid})", highlight=False)
+        _print(f"Elasticsearch {engine.version} answers at {engine.url} (pid {engine.pid})")
 
 
 @app.command()
@@ -44,51 +46,66 @@ def stop(home: HomeDir = None, json: Json = False) -> None:
     """Stop the engine. Its data stays; stopping a stopped one is no error."""
     from inferlog_ops.engine import control
 
-    with _progress() as say:
+    with shown_progress() as say:
         stopped = control.stop(_engine_home(home), say)
     if json:
         print_json({"stopped": stopped})
     else:
-        out.print("stopped" if stopped else "not running")
+        _print("stopped" if stopped else "not running")
 
 
 @app.command()
 def status(home: HomeDir = None, json: Json = False) -> None:
-    """Say whether the engine runs, where it answers, what it holds. Exit code 0: running, 3: not running."""
-    from inferlog_ops.engine import control, disk
-    from inferlog_ops.engine.contents import stored_documents
+    """Say whether the engine runs, where it answers and what it holds. Exit code 0: it runs, 3: it does not."""
+    facts = _status_facts(_engine_home(home))
+    if json:
+        print_json(facts)
+    else:
+        _print_status(facts)
+    if not facts["running"]:
+        raise typer.Exit(_NOT_RUNNING)
 
-    engine_home = _engine_home(home)
-    seen = control.status(engine_home)
-    engine = seen.engine
-    uptime_seconds = round((datetime.now(UTC) - engine.started).total_seconds()) if engine else None
+
+@app.command()
+def prune(
+    older_than: Annotated[str, typer.Option(help="Age of the events to remove: 7d, 12h, 2w.")],
+    home: HomeDir = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    json: Json = False,
+) -> None:
+    """Remove events older than an age from the running engine, in every namespace, and free their room."""
+    from inferlog_ops.cluster import Cluster, explained
+    from inferlog_ops.durations import parse_duration
+    from inferlog_ops.engine import control
+    from inferlog_ops.engine.prune import STREAMS, prune
+    from inferlog_ops.engine.reclaim import reclaim, stored_bytes
+
+    before = datetime.now(UTC) - parse_duration(older_than)
+    if (url := control.running_url(_engine_home(home))) is None:
+        raise OperatorError("the engine does not run, and only a running one can be pruned: inferlog engine start")
+    cluster = Cluster(url=url)
+    with (
+        explained(cluster, "removing old events"),
+        cluster.client(request_timeout_seconds=_PRUNE_TIMEOUT_SECONDS) as client,
+        shown_progress() as say,
+    ):
+        bytes_before = stored_bytes(client, STREAMS)
+        pruned = prune(client, before, say, dry_run=dry_run)
+        thinned = [] if dry_run else [index for stream in pruned for index in stream.thinned_indices]
+        reclaimed = reclaim(client, thinned, say)
+        freed_bytes = bytes_before - stored_bytes(client, STREAMS)
     facts = {
-        "running": engine is not None,
-        "starting": seen.starting,
-        "url": engine and engine.url,
-        "pid": engine and engine.pid,
-        "version": engine and engine.version,
-        "uptime_seconds": uptime_seconds,
-        "documents": stored_documents(engine.url) if engine else None,
-        "home": str(engine_home.parent),
-        "size_bytes": disk.used_bytes(engine_home.parent),
-        "engine_bytes": seen.size_bytes,
+        "before": before.isoformat(),
+        "dry_run": dry_run,
+        "documents": sum(stream.documents for stream in pruned),
+        "freed_bytes": freed_bytes,
+        "reclaimed": reclaimed,
+        "streams": [asdict(stream) for stream in pruned],
     }
     if json:
         print_json(facts)
     else:
-        state = "running" if engine else "starting" if seen.starting else "not running"
-        out.print(f"engine      {state}", highlight=False)
-        if engine:
-            out.print(f"url         {engine.url}", highlight=False)
-            out.print(f"pid         {engine.pid}", highlight=False)
-            out.print(f"version     {engine.version}", highlight=False)
-            out.print(f"uptime      {timedelta(seconds=uptime_seconds or 0)}", highlight=False)
-            out.print(f"documents   {facts['documents']}", highlight=False)
-        out.print(f"home        {engine_home.parent}", highlight=False)
-        out.print(f"on disk     {disk.readable(disk.used_bytes(engine_home.parent))}", highlight=False)
-    if not engine:
-        raise typer.Exit(NOT_RUNNING)
+        _print_pruned(facts)
 
 
 def _engine_home(home: Path | None) -> Path:
@@ -105,18 +122,61 @@ def _tell_of_cluster_in_use(*, json: bool) -> None:
     if json:
         print_json({"url": cluster.shown_url, "pid": None, "version": version})
     else:
-        out.print(
-            f"ELASTICSEARCH_URL names {cluster.shown_url} (Elasticsearch {version}): "
-            "it is used, and no engine is started",
-            highlight=False,
+        _print(
+            f"ELASTICSEARCH_URL names {cluster.shown_url} (Elasticsearch {version}): that is used, no engine is started"
         )
 
 
-@contextmanager
-def _progress() -> Generator[Callable[[str], None]]:
-    """Give a function that shows what is being waited for: in place on a terminal, line by line elsewhere."""
-    if not err.is_terminal:
-        yield lambda text: err.print(text, highlight=False, markup=False)
-        return
-    with err.status("") as line:
-        yield line.update
+def _status_facts(engine_home: Path) -> dict[str, Any]:
+    from inferlog_ops.engine import control, disk
+    from inferlog_ops.engine.contents import stored_documents
+
+    seen = control.status(engine_home)
+    facts: dict[str, Any] = {"running": seen.engine is not None, "changing": seen.changing}
+    if engine := seen.engine:
+        facts |= {
+            "url": engine.url,
+            "pid": engine.pid,
+            "version": engine.version,
+            "uptime_seconds": round((datetime.now(UTC) - engine.started).total_seconds()),
+            "documents": stored_documents(engine.url),
+        }
+    return facts | {
+        "home": str(engine_home.parent),
+        "home_bytes": disk.used_bytes(engine_home.parent),
+        "engine_bytes": seen.size_bytes,
+    }
+
+
+def _print_status(facts: dict[str, Any]) -> None:
+    from inferlog_ops.engine.disk import readable
+
+    state = "running" if facts["running"] else "starting or stopping" if facts["changing"] else "not running"
+    _print(f"engine     {state}")
+    if facts["running"]:
+        documents = "it does not answer" if facts["documents"] is None else f"{facts['documents']:,}"
+        _print(f"url        {facts['url']}")
+        _print(f"pid        {facts['pid']}")
+        _print(f"version    Elasticsearch {facts['version']}")
+        _print(f"uptime     {timedelta(seconds=facts['uptime_seconds'])}")
+        _print(f"documents  {documents}")
+    _print(f"home       {facts['home']}")
+    _print(f"on disk    {readable(facts['home_bytes'])}, of which the engine {readable(facts['engine_bytes'])}")
+
+
+def _print_pruned(facts: dict[str, Any]) -> None:
+    from inferlog_ops.engine.disk import readable
+
+    would = "would be " if facts["dry_run"] else ""
+    for stream in facts["streams"]:
+        whole = len(stream["deleted_indices"])
+        _print(f"{stream['stream']}: {stream['documents']:,} events {would}removed ({whole} whole indices)")
+    _print(f"{facts['documents']:,} events from before {facts['before']} {would}removed")
+    if not facts["dry_run"]:
+        _print(f"{readable(max(facts['freed_bytes'], 0))} freed")
+        if not facts["reclaimed"]:
+            _print("the engine holds on to some of the room for now and frees it later by itself")
+
+
+def _print(text: str) -> None:
+    out.print(text, highlight=False, markup=False)

@@ -1,15 +1,20 @@
 """What a cluster says of itself."""
 
-from elasticsearch import ApiError
+import elasticsearch
 
 from inferlog_ops.cluster import Cluster
 
+_TIMEOUT_SECONDS = 5.0
 
-def stored_documents(url: str) -> int:
-    """Return how many documents the cluster at *url* holds, over all indices."""
-    with Cluster(url=url).client() as client:
-        answer = client.nodes.stats(metric="indices", index_metric="docs")
-        return sum(node["indices"]["docs"]["count"] for node in answer["nodes"].values())
+
+def stored_documents(url: str) -> int | None:
+    """Return how many documents the cluster at *url* holds, over all indices; None if it does not say."""
+    try:
+        with Cluster(url=url).client(request_timeout_seconds=_TIMEOUT_SECONDS) as client:
+            nodes = client.nodes.stats(metric="indices", index_metric="docs")["nodes"]
+    except (elasticsearch.ApiError, elasticsearch.TransportError):
+        return None
+    return sum(int(node["indices"]["docs"]["count"]) for node in nodes.values())
 
 
 def cluster_version(cluster: Cluster) -> str:
@@ -17,9 +22,9 @@ def cluster_version(cluster: Cluster) -> str:
     with cluster.client() as client:
         try:
             return str(client.info()["version"]["number"])
-        except ApiError as error:
+        except elasticsearch.ApiError as error:
             if error.status_code != 405:
                 raise
-        # The embedded engine has no answer at its root.
+        # The embedded engine does not answer at its root.
         nodes = client.nodes.info(node_id="_local")["nodes"]
         return str(next(iter(nodes.values()))["version"])

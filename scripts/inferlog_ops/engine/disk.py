@@ -1,5 +1,6 @@
 """Room on the disk: how much is left, how much a folder takes."""
 
+import math
 import os
 import shutil
 from pathlib import Path
@@ -8,6 +9,8 @@ from inferlog_ops.errors import OperatorError
 
 NEEDED_BYTES = 1_500_000_000
 """The engine takes no events below 1 GiB of room (its watermarks); the rest is for its jars and first events."""
+
+_UNITS = ("kB", "MB", "GB", "TB")
 
 
 def free_bytes(path: Path) -> int:
@@ -44,11 +47,7 @@ def used_bytes(folder: Path) -> int:
 
 def readable(size_bytes: int) -> str:
     """Write a size for a person: ``71.3 MB``."""
-    size = float(size_bytes)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if abs(size) < 1000:
-            break
-        size /= 1000
-    else:
-        unit = "TB"
-    return f"{size_bytes} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+    if size_bytes < 1000:
+        return f"{size_bytes} bytes"
+    power = min(int(math.log(size_bytes, 1000)), len(_UNITS))
+    return f"{size_bytes / 1000**power:.1f} {_UNITS[power - 1]}"

@@ -4,15 +4,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
 from inferlog_ops.engine.blueprint import SERVER, Blueprint, Module
-from inferlog_ops.engine.fetch import Say, fetch_missing, is_intact
+from inferlog_ops.engine.integrity import differing
 from inferlog_ops.errors import OperatorError
+from inferlog_ops.progress import Say
 
 _DESCRIPTOR = "plugin-descriptor.properties"
+_FAULTS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Layout:
         return self.root / "modules"
 
     def part(self, name: str) -> Path:
-        """The folder of one part's jars."""
+        """Return the folder of one part's jars."""
         return self.server if name == SERVER else self.modules / name
 
 
@@ -45,6 +47,9 @@ def prepare(blueprint: Blueprint, engine_home: Path, cache: Path, say: Say) -> L
     """
     layout = Layout(engine_home / "lib" / blueprint.name)
     if not layout.root.exists():
+        # Only a first start pays for its imports.
+        from inferlog_ops.engine.fetch import fetch_missing  # noqa: PLC0415
+
         fetch_missing(blueprint.files.values(), cache, say)
         _lay_out(blueprint, layout, cache)
     verify(blueprint, layout)
@@ -62,20 +67,21 @@ def verify(blueprint: Blueprint, layout: Layout) -> None:
     descriptors = {
         layout.part(module.name) / _DESCRIPTOR: _descriptor(blueprint, module) for module in blueprint.modules
     }
-    there = {path for path in layout.root.rglob("*") if not path.is_dir()}
+    there = {path for path in layout.root.rglob("*") if path.is_symlink() or not path.is_dir()}
     wanted = jars.keys() | descriptors.keys()
-    with ThreadPoolExecutor() as pool:
-        intact = dict(zip(jars, pool.map(is_intact, jars.keys(), jars.values()), strict=True))
-    changed = {path for path in there & jars.keys() if not intact[path]}
+    changed = {path for path, _ in differing([(path, jar) for path, jar in jars.items() if path in there])}
     changed |= {path for path in there & descriptors.keys() if path.read_text() != descriptors[path]}
-    if faults := [*_named("changed", changed), *_named("missing", wanted - there), *_named("extra", there - wanted)]:
+    faults = [*_named("changed", changed), *_named("missing", wanted - there), *_named("extra", there - wanted)]
+    if faults:
+        shown = ", ".join(faults[:_FAULTS_SHOWN])
+        more = f" and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
         raise OperatorError(
-            f"the engine's files differ from the lock file ({', '.join(faults)}), so it was not started; "
-            f"if you did not do this, find out who did; to lay them out anew, delete {layout.root}"
+            f"the engine was not started, because its files are not those of the lock file: {shown}{more}; "
+            f"find out who did that, then delete {layout.root} to have them laid out anew"
         )
 
 
-def _named(fault: str, paths: set[Path]) -> Iterator[str]:
+def _named(fault: str, paths: AbstractSet[Path]) -> Iterator[str]:
     return (f"{fault}: {path}" for path in sorted(paths))
 
 

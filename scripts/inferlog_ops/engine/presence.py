@@ -10,14 +10,14 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from time import monotonic, sleep
-from typing import IO
 
 import orjson
 
-_ASKING_TAKES_SECONDS = 0.5
+_LOOKING_TAKES_SECONDS = 0.5
+_SECONDS_BETWEEN_TRIES = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,26 +38,8 @@ class RunningEngine:
     started: datetime
 
 
-def publish(engine_home: Path, engine: RunningEngine) -> None:
-    """Say where *engine* answers. Only the process that holds the home's lock may do this."""
-    target = _published(engine_home)
-    draft = target.with_suffix(".draft")
-    draft.write_bytes(orjson.dumps(asdict(engine), option=orjson.OPT_APPEND_NEWLINE))
-    draft.replace(target)
-
-
-def withdraw(engine_home: Path) -> None:
-    """Take back what was published. Only the process that holds the home's lock may do this."""
-    _published(engine_home).unlink(missing_ok=True)
-
-
-def published(engine_home: Path) -> RunningEngine | None:
-    """Return the engine that runs and answers on *engine_home*; None if there is none, or it is still starting."""
-    return _read(engine_home) if is_held(engine_home) else None
-
-
 def is_held(engine_home: Path) -> bool:
-    """Whether a process, starting or running, holds *engine_home*."""
+    """Return whether an engine, starting, running or stopping, holds *engine_home*."""
     try:
         with _lock_file(engine_home).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -68,28 +50,44 @@ def is_held(engine_home: Path) -> bool:
     return False
 
 
-@contextmanager
-def held(engine_home: Path) -> Generator[IO[bytes] | None]:
-    """
-    Hold *engine_home* while in the block; give None if another process does.
-
-    A child that inherits the file's descriptor goes on holding it after the block.
-    """
-    with _lock_file(engine_home).open("ab") as lock:
-        yield lock if _acquired(lock) else None
-
-
-def note_holder(lock: IO[bytes], pid: int) -> None:
-    """Write into the held *lock* which process goes on holding it."""
-    lock.truncate(0)
-    lock.write(b"%d\n" % pid)
-    lock.flush()
+def published(engine_home: Path) -> RunningEngine | None:
+    """Return the engine that answers on *engine_home*; None if there is none, or it is starting or stopping."""
+    if not is_held(engine_home):
+        return None
+    try:
+        content = orjson.loads(_published_file(engine_home).read_bytes())
+    except FileNotFoundError:
+        return None
+    return RunningEngine(**{**content, "started": datetime.fromisoformat(content["started"])})
 
 
 def holder_pid(engine_home: Path) -> int | None:
-    """Return the process that was last said to hold *engine_home*; tells something only while it is held."""
+    """Return the engine process that holds *engine_home*; None if a command is still about to start it."""
     content = _lock_file(engine_home).read_bytes()
     return int(content) if content else None
+
+
+@contextmanager
+def held(engine_home: Path) -> Generator[int | None]:
+    """
+    Hold *engine_home* while in the block; give the lock's descriptor, or None if another process holds the home.
+
+    A child that inherits the descriptor goes on holding it after the block.
+    """
+    descriptor = os.open(_lock_file(engine_home), os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if _acquired(descriptor):
+            os.ftruncate(descriptor, 0)
+            yield descriptor
+        else:
+            yield None
+    finally:
+        os.close(descriptor)
+
+
+def note_holder(descriptor: int, pid: int) -> None:
+    """Write into the held lock which process goes on holding it."""
+    os.pwrite(descriptor, b"%d\n" % pid, 0)
 
 
 def keep_holding(descriptor: int) -> None:
@@ -97,30 +95,32 @@ def keep_holding(descriptor: int) -> None:
     os.set_inheritable(descriptor, False)
 
 
-def _acquired(lock: IO[bytes]) -> bool:
-    # Whoever asks whether the home is held takes the lock for a moment.
-    deadline = monotonic() + _ASKING_TAKES_SECONDS
-    while True:
+def publish(engine_home: Path, engine: RunningEngine) -> None:
+    """Say where *engine* answers. Only the process that holds the home may do this."""
+    draft = engine_home / "engine.json.draft"
+    draft.write_bytes(orjson.dumps(asdict(engine), option=orjson.OPT_APPEND_NEWLINE))
+    draft.replace(_published_file(engine_home))
+
+
+def withdraw(engine_home: Path) -> None:
+    """Take back what was published, by this process or a dead one. Only who holds the home may do this."""
+    _published_file(engine_home).unlink(missing_ok=True)
+
+
+def _acquired(descriptor: int) -> bool:
+    # Whoever looks whether the home is held takes the lock for a moment.
+    deadline = monotonic() + _LOOKING_TAKES_SECONDS
+    while monotonic() < deadline:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if monotonic() >= deadline:
-                return False
-            sleep(0.02)
+            sleep(_SECONDS_BETWEEN_TRIES)
         else:
             return True
+    return False
 
 
-def _read(engine_home: Path) -> RunningEngine | None:
-    try:
-        content = orjson.loads(_published(engine_home).read_bytes())
-    except FileNotFoundError:
-        return None
-    started = datetime.fromisoformat(content.pop("started")).astimezone(UTC)
-    return RunningEngine(**content, started=started)
-
-
-def _published(engine_home: Path) -> Path:
+def _published_file(engine_home: Path) -> Path:
     return engine_home / "engine.json"
 
 

@@ -1,0 +1,137 @@
+"""Engines of their own: started, stopped, killed. Each start takes seconds, so a test goes some way with one."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from commands import begin, run
+from polling import wait_until
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.engine import control, presence
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.home import Home
+
+
+@pytest.fixture
+def own_home(tmp_path: Path) -> Iterator[Home]:
+    """A home without an engine; one that is started on it ends with the test."""
+    home = Home(tmp_path / "a höme: [x]")
+    yield home
+    control.stop(home.engine)
+
+
+def test_start_status_stop_as_a_user_sees_them(own_home: Home) -> None:
+    started = run("engine", "start", "--home", own_home.root, "--port", 0, "--json")
+    assert started.returncode == 0, started.stderr
+    engine = json.loads(started.stdout)
+    assert engine.keys() == {"url", "pid", "version"}
+    assert engine["version"] == "8.19.21"
+    assert "starting the engine" in started.stderr
+
+    seen = run("engine", "status", "--home", own_home.root, "--json")
+    assert seen.returncode == 0
+    status = json.loads(seen.stdout)
+    assert status["running"] is True
+    assert {name: status[name] for name in engine} == engine
+    assert status["documents"] == 0
+    assert status["home"] == str(own_home.root)
+    assert status["home_bytes"] >= status["engine_bytes"] > 50_000_000
+    assert 0 <= status["uptime_seconds"] < 100
+
+    assert addresses_of(engine["pid"]) == {"127.0.0.1"}
+    assert psutil.Process(engine["pid"]).ppid() != os.getpid(), "the engine outlives the command that started it"
+
+    stopped = run("engine", "stop", "--home", own_home.root, "--json")
+    assert stopped.returncode == 0
+    assert json.loads(stopped.stdout) == {"stopped": True}
+    assert not is_alive(engine["pid"])
+    assert "closed" in log_of(own_home)
+
+    seen = run("engine", "status", "--home", own_home.root, "--json")
+    assert seen.returncode == 3
+    assert json.loads(seen.stdout)["running"] is False
+    again = run("engine", "stop", "--home", own_home.root)
+    assert (again.returncode, again.stdout) == (0, "not running\n")
+
+
+def test_acknowledged_documents_survive_kill_9_and_sigterm(own_home: Home) -> None:
+    first = control.start(own_home.engine)
+    with Cluster(url=first.url).client() as client:
+        for number in range(100):
+            client.create(index="kept", id=str(number), document={"number": number})
+    os.kill(first.pid, signal.SIGKILL)
+    wait_until(lambda: not presence.is_held(own_home.engine), what="the killed engine to be gone")
+    assert (own_home.engine / "engine.json").exists(), "kill -9 leaves the file behind"
+    assert control.running_url(own_home.engine) is None
+    assert not control.stop(own_home.engine)
+
+    second = control.start(own_home.engine, port=port_of(first.url))
+    assert second.url == first.url
+    with Cluster(url=second.url).client() as client:
+        assert client.count(index="kept")["count"] == 100
+        client.create(index="kept", id="100", document={"number": 100})
+    os.kill(second.pid, signal.SIGTERM)
+    wait_until(lambda: not presence.is_held(own_home.engine), timeout_seconds=30, what="the engine to end")
+    assert not (own_home.engine / "engine.json").exists()
+    assert log_of(own_home).rstrip().endswith("closed")
+
+
+def test_of_two_starts_at_once_on_one_home_one_wins(own_home: Home) -> None:
+    commands = [begin("engine", "start", "--home", own_home.root, "--json") for _ in range(2)]
+    ends = sorted(
+        [(*command.communicate(timeout=120), command.returncode) for command in commands], key=lambda end: end[2]
+    )
+    (won, _, winner), (_, refused, loser) = ends
+    assert (winner, loser) == (0, 1)
+    assert control.running_url(own_home.engine) == json.loads(won)["url"]
+    assert "is in use by" in refused
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing_running(own_home: Home) -> None:
+    with begin("engine", "start", "--home", own_home.root) as command:
+        pid = wait_until(lambda: starting_pid(own_home), timeout_seconds=30, what="the engine's process")
+        command.send_signal(signal.SIGINT)
+        assert command.wait(timeout=30) == 130
+        assert not is_alive(pid)
+        assert not presence.is_held(own_home.engine)
+
+
+def test_an_engine_that_dies_while_it_starts_says_why(own_home: Home) -> None:
+    own_home.engine.mkdir(parents=True)
+    (own_home.engine / "data").write_text("not a directory")
+    with pytest.raises(OperatorError, match=r"ended with status 1 while it started: .*data.* its log: .*engine\.log"):
+        control.start(own_home.engine)
+    assert not presence.is_held(own_home.engine)
+
+
+def test_an_impossible_heap_says_why(own_home: Home) -> None:
+    with pytest.raises(OperatorError, match=r"while it started: .*(heap|memory|Invalid)"):
+        control.start(own_home.engine, heap="99999999g")
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie, whose parent has not asked for its end yet, is dead."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def starting_pid(home: Home) -> int | None:
+    return presence.holder_pid(home.engine) if presence.is_held(home.engine) else None
+
+
+def addresses_of(pid: int) -> set[str]:
+    listening = [socket for socket in psutil.Process(pid).net_connections("inet") if socket.status == "LISTEN"]
+    assert listening
+    return {socket.laddr.ip.removeprefix("::ffff:") for socket in listening}
+
+
+def log_of(home: Home) -> str:
+    return (home.engine / "logs/engine.log").read_text()
+
+
+def port_of(url: str) -> int:
+    return int(url.rpartition(":")[2])

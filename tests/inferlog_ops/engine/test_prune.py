@@ -1,0 +1,142 @@
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from commands import run
+from elasticsearch import Elasticsearch
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.engine.prune import Pruned, prune
+from inferlog_ops.home import Home
+from inferlog_ops.progress import say_nothing
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+WEEK_AGO = NOW - timedelta(days=7)
+
+
+@pytest.fixture
+def client(provisioned: Cluster) -> Iterator[Elasticsearch]:
+    with provisioned.client() as client:
+        yield client
+
+
+@pytest.fixture
+def stream(provisioned: Cluster) -> str:
+    return f"logs-inference.events-{provisioned.namespace}"
+
+
+def write(client: Elasticsearch, stream: str, timestamps: list[datetime]) -> None:
+    operations: list[dict[str, object]] = []
+    for number, timestamp in enumerate(timestamps):
+        operations.append({"create": {"_id": f"{timestamp.isoformat()}-{number}"}})
+        operations.append({"@timestamp": timestamp.isoformat(), "model_version": "v1"})
+    answer = client.bulk(index=stream, operations=operations, refresh=True)
+    assert not answer["errors"], answer
+
+
+def kept(client: Elasticsearch, stream: str) -> list[str]:
+    client.indices.refresh(index=stream)
+    hits = client.search(index=stream, size=10_000, sort="@timestamp")["hits"]["hits"]
+    return [hit["_source"]["@timestamp"] for hit in hits]
+
+
+def indices_of(client: Elasticsearch, stream: str) -> list[str]:
+    found = client.indices.resolve_index(name=stream, expand_wildcards="all")["data_streams"]
+    return list(found[0]["backing_indices"])
+
+
+def pruned_from(pruned: list[Pruned], stream: str) -> Pruned | None:
+    return next((one for one in pruned if one.stream == stream), None)
+
+
+def test_old_events_go_and_the_boundary_stays(client: Elasticsearch, stream: str) -> None:
+    times = [WEEK_AGO + timedelta(microseconds=offset) for offset in (-5_000_000, -1, 0, 1)]
+    write(client, stream, [*times, NOW])
+    done = pruned_from(prune(client, WEEK_AGO, say_nothing), stream)
+    assert done == Pruned(
+        stream=stream, documents=2, deleted_indices=(), thinned_indices=(indices_of(client, stream)[0],)
+    )
+    assert kept(client, stream) == [time.isoformat() for time in (*times[2:], NOW)]
+
+
+def test_more_old_events_than_one_page_all_go(client: Elasticsearch, stream: str) -> None:
+    write(client, stream, [WEEK_AGO - timedelta(seconds=second) for second in range(1, 12_002)])
+    write(client, stream, [NOW])
+    done = pruned_from(prune(client, WEEK_AGO, say_nothing), stream)
+    assert done
+    assert done.documents == 12_001
+    assert kept(client, stream) == [NOW.isoformat()]
+
+
+def test_an_index_of_old_events_only_is_deleted_whole(client: Elasticsearch, stream: str) -> None:
+    write(client, stream, [WEEK_AGO - timedelta(days=day) for day in range(1, 9)])
+    (old,) = indices_of(client, stream)
+    client.indices.rollover(alias=stream)
+    write(client, stream, [NOW])
+    assert pruned_from(prune(client, WEEK_AGO, say_nothing), stream) == Pruned(
+        stream=stream, documents=8, deleted_indices=(old,), thinned_indices=()
+    )
+    assert kept(client, stream) == [NOW.isoformat()]
+    assert old not in indices_of(client, stream)
+
+
+def test_a_write_index_of_old_events_only_is_rolled_over(client: Elasticsearch, stream: str) -> None:
+    write(client, stream, [WEEK_AGO - timedelta(days=1)])
+    (old,) = indices_of(client, stream)
+    done = pruned_from(prune(client, WEEK_AGO, say_nothing), stream)
+    assert done
+    assert done.deleted_indices == (old,)
+    assert kept(client, stream) == []
+    write(client, stream, [NOW])
+    assert kept(client, stream) == [NOW.isoformat()]
+
+
+def test_a_stream_without_old_events_is_left_alone(client: Elasticsearch, stream: str) -> None:
+    write(client, stream, [WEEK_AGO, NOW])
+    before = indices_of(client, stream)
+    assert pruned_from(prune(client, WEEK_AGO, say_nothing), stream) is None
+    assert indices_of(client, stream) == before
+    assert len(kept(client, stream)) == 2
+
+
+def test_an_empty_stream_is_left_alone(client: Elasticsearch, stream: str) -> None:
+    before = indices_of(client, stream)
+    assert pruned_from(prune(client, WEEK_AGO, say_nothing), stream) is None
+    assert indices_of(client, stream) == before
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(client: Elasticsearch, stream: str) -> None:
+    write(client, stream, [WEEK_AGO - timedelta(days=1)])
+    client.indices.rollover(alias=stream)
+    write(client, stream, [WEEK_AGO - timedelta(days=1), NOW])
+    before = indices_of(client, stream), kept(client, stream)
+    foretold = pruned_from(prune(client, WEEK_AGO, say_nothing, dry_run=True), stream)
+    assert (indices_of(client, stream), kept(client, stream)) == before
+    assert pruned_from(prune(client, WEEK_AGO, say_nothing), stream) == foretold
+
+
+def test_the_command_frees_the_room(home: Home, client: Elasticsearch, stream: str) -> None:
+    now = datetime.now(UTC)
+    write(client, stream, [now - timedelta(days=8, milliseconds=number) for number in range(20_000)])
+    write(client, stream, [now])
+    done = run("engine", "prune", "--home", home.root, "--older-than", "7d", "--json")
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["documents"] >= 20_000
+    assert facts["reclaimed"] is True
+    assert facts["freed_bytes"] > 100_000
+    assert len(kept(client, stream)) == 1
+
+
+def test_a_stopped_engine_cannot_be_pruned(tmp_path: Path) -> None:
+    refused = run("engine", "prune", "--home", tmp_path, "--older-than", "7d")
+    assert refused.returncode == 1
+    assert "only a running one can be pruned: inferlog engine start" in refused.stderr
+
+
+def test_an_age_that_is_none_is_refused(home: Home) -> None:
+    refused = run("engine", "prune", "--home", home.root, "--older-than", "soon")
+    assert refused.returncode == 2
+    assert "'soon' is no span of time" in refused.stderr
