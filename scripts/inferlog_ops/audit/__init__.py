@@ -1,0 +1,1 @@
+"""Checks the hash chain of events: see docs/audit.md."""
