@@ -1,7 +1,9 @@
 """Tells a person what a command is waiting for."""
 
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from time import monotonic
 
 from rich.text import Text
 
@@ -9,6 +11,8 @@ from inferlog_ops.console import err
 
 Say = Callable[[str], None]
 """Takes one line about what is being done or waited for."""
+
+_SECONDS_BETWEEN_LINES = 5.0
 
 
 def say_nothing(_text: str) -> None:
@@ -19,7 +23,21 @@ def say_nothing(_text: str) -> None:
 def shown_progress() -> Generator[Say]:
     """Give a function that shows its line on stderr: in place on a terminal, one below the other elsewhere."""
     if not err.is_terminal:
-        yield lambda text: err.print(Text(text))
+        yield _now_and_then(lambda text: err.print(Text(text)))
         return
     with err.status("") as line:
         yield lambda text: line.update(Text(text))
+
+
+def _now_and_then(show: Say) -> Say:
+    """Let through what is new; of lines that differ in their figures only, one every few seconds."""
+    last_words, last_shown = "", 0.0
+
+    def say(text: str) -> None:
+        nonlocal last_words, last_shown
+        words = re.sub(r"[0-9]+", "", text)
+        if words != last_words or monotonic() - last_shown >= _SECONDS_BETWEEN_LINES:
+            last_words, last_shown = words, monotonic()
+            show(text)
+
+    return say
