@@ -1,9 +1,10 @@
 """One try at a batch: what is asked, what is sent, what becomes of each line."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from inferlog_ops.progress import Say
 from inferlog_ops.shipper.batch import Batch
 from inferlog_ops.shipper.counters import Counters
 from inferlog_ops.shipper.dead_letters import DeadLetters
@@ -19,9 +20,7 @@ class PostponedError(Exception):
 class Delivery:
     """Brings batches to the store. Safe to use from several threads, each batch in one thread at a time."""
 
-    def __init__(
-        self, *, store: Store, letters: DeadLetters, counters: Counters, say_once: Callable[[str], None]
-    ) -> None:
+    def __init__(self, *, store: Store, letters: DeadLetters, counters: Counters, say_once: Say) -> None:
         self._store = store
         self._letters = letters
         self._counters = counters

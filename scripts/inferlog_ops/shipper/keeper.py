@@ -12,7 +12,7 @@ from inferlog_ops.shipper.ledger import Ledger
 from inferlog_ops.shipper.positions import PositionFile, replace_file
 from inferlog_ops.shipper.publication import Publication
 from inferlog_ops.shipper.schedule import Schedule
-from inferlog_ops.shipper.status import Status, mean_line_bytes, oldest_age_seconds
+from inferlog_ops.shipper.status import Status, estimated_events, oldest_age_seconds
 from inferlog_ops.shipper.watch import Watch
 
 
@@ -66,12 +66,11 @@ class Keeper:
         files = self._ledger.files()
         counts = self._counters.counts
         behind_bytes = sum(file.behind_bytes for file in files)
-        line_bytes = mean_line_bytes(counts, self._ledger.answered_bytes)
         trouble = [file.trouble for file in files if file.trouble]
         return Status(
             counts=counts,
             behind_bytes=behind_bytes,
-            behind_events=round(behind_bytes / line_bytes) if line_bytes else None,
+            behind_events=estimated_events(behind_bytes, counts, self._ledger.answered_bytes),
             behind_seconds=self._behind_seconds if behind_bytes else 0.0,
             pending=sum(file.ends_in_half_a_line for file in files),
             waiting=[

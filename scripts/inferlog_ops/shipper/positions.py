@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from inferlog_ops.errors import OperatorError
+from inferlog_ops.progress import Say
 from inferlog_ops.shipper.ledger import Identity, TrackedFile
 
 _VERSION = 1
@@ -35,7 +36,7 @@ class PositionFile:
         self._path = path
         self._owner = {"from": str(logs.resolve()), "namespace": namespace}
 
-    def load(self, say: Callable[[str], None]) -> dict[str, SavedPosition]:
+    def load(self, say: Say) -> dict[str, SavedPosition]:
         """
         Return the saved positions by file name. A file that cannot be read is moved aside, and *say* is told.
 
@@ -74,7 +75,7 @@ class PositionFile:
                     "one state directory serves one folder and one namespace, give another --state"
                 )
 
-    def _move_aside(self, error: Exception, say: Callable[[str], None]) -> None:
+    def _move_aside(self, error: Exception, say: Say) -> None:
         aside = self._path.with_name(f"{self._path.name}.corrupt-{time.time_ns()}")
         self._path.rename(aside)
         say(

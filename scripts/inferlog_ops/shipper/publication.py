@@ -1,11 +1,12 @@
 """Tells the writers of the files how far each one is shipped, so that they can delete what is."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import orjson
 
+from inferlog_ops.progress import Say
 from inferlog_ops.shipper.ledger import TrackedFile
 from inferlog_ops.shipper.positions import replace_file
 
@@ -19,7 +20,7 @@ class Publication:
     Written after the position file, so that nothing counts as shipped that this shipper could forget.
     """
 
-    def __init__(self, root: Path, shipper_id: str, say: Callable[[str], None]) -> None:
+    def __init__(self, root: Path, shipper_id: str, say: Say) -> None:
         self._root = root
         self._file_name = f"{shipper_id}.json"
         self._say = say

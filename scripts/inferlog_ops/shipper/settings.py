@@ -38,4 +38,4 @@ class Settings:
     longest_backoff_seconds: float = 30.0
     connect_timeout_seconds: float = 5.0
     answer_timeout_seconds: float = 30.0
-    stop_seconds: float = 7.0
+    stop_seconds: float = 6.0

@@ -73,9 +73,11 @@ class Status:
         return f"{events}{_size(self.behind_bytes)}, {_duration(self.behind_seconds)}"
 
 
-def mean_line_bytes(counts: Counts, answered_bytes: int) -> float | None:
-    """Return how long lines were so far; None before the first one."""
-    return answered_bytes / counts.answered if counts.answered and answered_bytes else None
+def estimated_events(behind_bytes: int, counts: Counts, answered_bytes: int) -> int | None:
+    """Return how many lines *behind_bytes* hold if they are as long as those so far; None before the first one."""
+    if not behind_bytes:
+        return 0
+    return round(behind_bytes * counts.answered / answered_bytes) if answered_bytes else None
 
 
 def oldest_age_seconds(root: Path, files: Iterable[TrackedFile], now: datetime) -> float:

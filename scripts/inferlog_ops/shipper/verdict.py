@@ -78,6 +78,13 @@ _STORE_ERRORS = frozenset(
     }
 )
 
+# What a person can do about it, by the store's type of error.
+_ADVICE = {
+    "index_not_found_exception": "make the stream with: inferlog provision",
+    "resource_not_found_exception": "make the stream with: inferlog provision",
+    "security_exception": "check ELASTICSEARCH_API_KEY and what it may do",
+}
+
 
 def verdicts(answer: Answer, documents: int) -> list[Verdict] | Verdict:
     """
@@ -102,7 +109,8 @@ def _on_request(answer: Answer) -> Verdict:
         return Verdict(Fate.TOO_LARGE, str(refused))
     if refused.status == 400 and refused.error_type not in _STORE_ERRORS:
         return Verdict(Fate.SUSPECTED, str(refused))
-    return Verdict(Fate.POSTPONED, str(refused), unclear=refused.status not in _CLEAR_REFUSALS)
+    reason = f"{refused}{_advice(refused.error_type)}"
+    return Verdict(Fate.POSTPONED, reason, unclear=refused.status not in _CLEAR_REFUSALS)
 
 
 def _no_bulk_answer(answer: Answer) -> Verdict:
@@ -118,12 +126,16 @@ def _on_item(item: dict[str, Any]) -> Verdict:
     if status == 409:
         return DUPLICATE
     error = item["error"]
-    reason = f"answered {status}: {error['type']}: {error['reason']}{_cause(error)}"
+    reason = f"answered {status}: {error['type']}: {error['reason']}{_cause(error)}{_advice(error['type'])}"
     if status == 413:
         return Verdict(Fate.TOO_LARGE, reason)
     if status != 400:
         return Verdict(Fate.POSTPONED, reason, unclear=status not in _CLEAR_REFUSALS)
     return Verdict(_fate_of_400(error["type"]), reason)
+
+
+def _advice(error_type: str) -> str:
+    return f"; {_ADVICE[error_type]}" if error_type in _ADVICE else ""
 
 
 def _cause(error: dict[str, Any]) -> str:

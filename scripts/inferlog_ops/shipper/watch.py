@@ -1,9 +1,10 @@
 """Keeps the ledger's files in step with the folder: new, grown, replaced, gone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from inferlog_ops.progress import Say
 from inferlog_ops.shipper.counters import Counters
 from inferlog_ops.shipper.folder import FoundFile, Listing, list_folder
 from inferlog_ops.shipper.ledger import Identity, Ledger, TrackedFile
@@ -19,7 +20,7 @@ class Watch:
         ledger: Ledger,
         saved: Mapping[str, SavedPosition],
         counters: Counters,
-        say: Callable[[str], None],
+        say: Say,
     ) -> None:
         self._root = root
         self._ledger = ledger
@@ -67,6 +68,8 @@ class Watch:
         elif _is_other(file.identity, identity) or found.size < file.read_to:
             self.follow_anew(file, identity, found.size)
         else:
+            if found.size < file.size:
+                file.scanned_to = file.read_to  # half a line was taken back
             file.size = found.size
 
     def _track(self, found: FoundFile, identity: Identity) -> None:

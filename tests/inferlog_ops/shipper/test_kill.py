@@ -1,0 +1,152 @@
+"""Shippers and an engine of their own, killed while events are written."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from polling import wait_until
+from shipping import Place, event_ids, event_line, ship_command, stored_ids
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.provisioning import provision_cluster
+
+EVENTS = 20_000
+BAD_LINES = 40
+FILES = 6
+KILLS = 10
+
+
+@dataclass
+class Engine:
+    """An engine of this test's own, on a port that it keeps."""
+
+    home: Path
+    port: int = 0
+    pid: int = 0
+
+    def start(self) -> None:
+        started = self._command("start", "--port", str(self.port), "--json")
+        self.pid, self.port = started["pid"], int(started["url"].rpartition(":")[2])
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._command("stop", "--json")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def _command(self, *arguments: str) -> Any:
+        command = [sys.executable, "-m", "inferlog_ops.main", "engine", *arguments, "--home", str(self.home)]
+        done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return orjson.loads(done.stdout)
+
+
+@dataclass
+class Writers:
+    """Writes lines into several files at once, in pieces that end anywhere."""
+
+    logs: Path
+    chance: random.Random
+    ids: list[str] = field(default_factory=lambda: event_ids(EVENTS))
+
+    @contextmanager
+    def at_work(self, seconds: float) -> Iterator[threading.Thread]:
+        """Write everything in about *seconds*; the block may end earlier."""
+        hurry = threading.Event()
+        thread = threading.Thread(target=self._write, args=(seconds, hurry))
+        thread.start()
+        try:
+            yield thread
+        finally:
+            hurry.set()
+            thread.join()
+
+    def _write(self, seconds: float, hurry: threading.Event) -> None:
+        lines = [event_line(event_id, message="x" * self.chance.randrange(300)) for event_id in self.ids]
+        lines += [b'{"bad":%d\n' % number for number in range(BAD_LINES)]
+        self.chance.shuffle(lines)
+        contents = [b"".join(lines[number::FILES]) for number in range(FILES)]
+        self.logs.mkdir(parents=True, exist_ok=True)
+        files = [(self.logs / f"events-scoring-{number}-0001.jsonl").open("ab", buffering=0) for number in range(FILES)]
+        steps = int(seconds / 0.02)
+        for step in range(steps):
+            for file, content in zip(files, contents, strict=True):
+                end = (
+                    len(content)
+                    if step == steps - 1
+                    else self.chance.randint(file.tell(), len(content) * step // steps + 1)
+                )
+                file.write(content[file.tell() : end])
+            hurry.wait(0.02)
+        for file in files:
+            file.close()
+
+
+def killed_at_some_moment(shipper: "subprocess.Popen[bytes]", stats: Path, chance: random.Random) -> None:
+    """Kill *shipper* up to a second after it has begun to work."""
+    before = stats.stat().st_mtime_ns if stats.exists() else 0
+    wait_until(lambda: stats.exists() and stats.stat().st_mtime_ns != before, 30, "the shipper's start")
+    with pytest.raises(subprocess.TimeoutExpired):
+        shipper.wait(chance.random())
+    shipper.kill()
+    shipper.wait()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = Engine(tmp_path / "home")
+    engine.start()
+    yield engine
+    engine.stop()
+
+
+@pytest.mark.timeout(240)
+def test_nothing_is_lost_and_nothing_is_twice_when_shipper_and_engine_are_killed(engine: Engine, place: Place) -> None:
+    seed = random.randrange(10**6)
+    chance = random.Random(seed)
+    cluster = Cluster(url=engine.url, namespace="kill")
+    stats = place.root / "stats.json"
+    command = ship_command(
+        "--from", place.logs, "--to", engine.url, "--state", place.state, "--namespace", "kill", "--stats-file", stats
+    )
+    writers = Writers(place.logs, chance)
+    with writers.at_work(seconds=15):
+        for kill in range(KILLS):
+            with (
+                (place.root / f"stderr-{kill}").open("wb") as stderr,
+                subprocess.Popen(command, stderr=stderr) as shipper,
+            ):
+                if kill == 0:
+                    said = Path(stderr.name)
+                    wait_until(lambda: "inferlog provision" in said.read_text(), 60, "advice")  # noqa: B023
+                    provision_cluster(cluster)
+                if kill == 4:
+                    engine.kill()
+                killed_at_some_moment(shipper, stats, chance)
+            if kill == 5:
+                engine.start()
+            if kill in (2, 7):
+                with cluster.client() as client:
+                    client.indices.rollover(alias="logs-inference.events-kill")
+    done = subprocess.run([*command, "--once", "--json", "--timeout", "100"], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert orjson.loads(done.stdout)["pending"] == 0
+    found = stored_ids(cluster)
+    assert found.keys() == set(writers.ids)
+    assert [event_id for event_id, times in found.items() if times > 1] == []
+    letters = [letter["line"] for letter in place.dead_letters]
+    assert sorted(letters) == sorted(f'{{"bad":{number}' for number in range(BAD_LINES))
