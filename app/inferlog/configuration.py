@@ -8,8 +8,9 @@ from inferlog.audit import Hasher
 from inferlog.context import Inference
 from inferlog.ids import IdMaker, new_instance_id
 from inferlog.line import line_document
+from inferlog.pricing import PriceTable, PriceTableError, read_price_table
 from inferlog.recorder import EventRecorder, LineRecorder
-from inferlog.settings import Settings
+from inferlog.settings import Settings, SettingsError
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
 
@@ -29,6 +30,7 @@ class Runtime:
         make_id: Makes event and request ids.
         events: Takes the inference events.
         app: Takes all other log lines.
+        prices: What an inference costs; None if nobody has said.
     """
 
     settings: Settings
@@ -36,6 +38,7 @@ class Runtime:
     make_id: IdMaker
     events: EventRecorder
     app: LineRecorder
+    prices: PriceTable | None
 
     @classmethod
     def begin(cls, settings: Settings) -> "Runtime":
@@ -73,11 +76,15 @@ class Runtime:
                 sink("events"), service=service, make_id=make_id, hasher=Hasher(settings.read_audit_key())
             ),
             app=LineRecorder(sink("app"), dataset="inference.app", service=service, make_id=make_id),
+            prices=_price_table(settings),
         )
 
     def record(self, inference: Inference) -> None:
         """Write the event of a finished *inference*, and a line about what was refused on the way to it."""
-        self.events.record(inference.fields, inference.labels)
+        fields = inference.fields
+        if self.prices is not None and "cost_usd" not in fields:
+            inference.bind({"cost_usd": self.prices.cost_usd(fields)})
+        self.events.record(fields, inference.labels)
         if inference.refused:
             self.app.record(
                 line_document(
@@ -93,6 +100,15 @@ class Runtime:
         """Close the files."""
         self.events.close()
         self.app.close()
+
+
+def _price_table(settings: Settings) -> PriceTable | None:
+    if settings.price_file is None:
+        return None
+    try:
+        return read_price_table(settings.price_file)
+    except PriceTableError as error:
+        raise SettingsError(f"price_file {error}") from error
 
 
 _runtime: Runtime | None = None
@@ -123,6 +139,7 @@ def configure(
     keep_shipped_seconds: float | None = None,
     max_total_bytes: int | None = None,
     audit_key_file: str | os.PathLike[str] | None = None,
+    price_file: str | os.PathLike[str] | None = None,
 ) -> None:
     """
     Set inferlog up for this process: once, at start. What is not given is read from ``INFERLOG_*``.

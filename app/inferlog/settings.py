@@ -30,6 +30,7 @@ class Settings:
         keep_shipped_seconds: How long a file stays after all of it is shipped.
         max_total_bytes: Most that all files in log_dir may take. At this size, events are dropped and counted.
         audit_key_file: Holds the key of the events' hash chain, up to 64 bytes; without it the chain has no key.
+        price_file: JSON table of prices per million tokens (:class:`inferlog.pricing.PriceTable`); sets ``cost_usd``.
     """
 
     service_name: str = "inference"
@@ -43,6 +44,7 @@ class Settings:
     keep_shipped_seconds: float = 24 * 3600.0
     max_total_bytes: int = 2 * 1024 * 1024 * 1024
     audit_key_file: Path | None = None
+    price_file: Path | None = None
 
     @classmethod
     def read(cls, given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Self:
