@@ -9,20 +9,29 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Final
 
-from inferlog.event import CHECKS, LABELS_LIMIT, InvalidFieldError, label, label_name
+from inferlog.event import CHECKS, LABELS_LIMIT, label, label_name
 
 _SUMMED: Final = ("input_tokens", "output_tokens", "model_latency_seconds", "cost_usd")
 
 
 class Inference:
-    """What is known so far of one inference: checked fields, labels, and what was refused."""
+    """
+    What is known so far of one inference.
 
-    __slots__ = ("fields", "labels", "refused")
+    Attributes:
+        fields: Checked values by the event's Python names.
+        labels: What is bound besides.
+        refused: What could not be taken, and why.
+        ended: Whether its event is written. A task that outlives its request still finds the request's ids here.
+    """
+
+    __slots__ = ("ended", "fields", "labels", "refused")
 
     def __init__(self) -> None:
         self.fields: dict[str, Any] = {}
         self.labels: dict[str, Any] | None = None
         self.refused: list[str] = []
+        self.ended = False
 
     def bind(self, values: Mapping[str, Any]) -> None:
         """
@@ -38,7 +47,7 @@ class Inference:
             if check is not None:
                 try:
                     fields[name] = check(value)
-                except (InvalidFieldError, TypeError) as error:
+                except Exception as error:  # noqa: BLE001 (a tensor of two items raises RuntimeError as a number)
                     self.refused.append(f"{name}: {error}")
             elif name == "error":
                 self.bind_error(value)
