@@ -15,6 +15,7 @@ from inferlog.context import bind_inference
 from inferlog.event import InvalidFieldError
 from inferlog.logger import get_logger
 from inferlog.middleware.asgi import InferenceMiddleware
+from inferlog.propagation import outgoing_headers, propagate
 from inferlog.settings import SettingsError
 from inferlog.tracking import track_performance
 
@@ -27,6 +28,8 @@ __all__ = [
     "bind_inference",
     "configure",
     "get_logger",
+    "outgoing_headers",
+    "propagate",
     "shutdown",
     "track_performance",
 ]

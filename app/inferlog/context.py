@@ -22,15 +22,17 @@ class Inference:
         fields: Checked values by the event's Python names.
         labels: What is bound besides.
         refused: What could not be taken, and why.
+        traceparent: The caller's W3C header, if it sent a valid one.
         ended: Whether its event is written. A task that outlives its request still finds the request's ids here.
     """
 
-    __slots__ = ("ended", "fields", "labels", "refused")
+    __slots__ = ("ended", "fields", "labels", "refused", "traceparent")
 
     def __init__(self) -> None:
         self.fields: dict[str, Any] = {}
         self.labels: dict[str, Any] | None = None
         self.refused: list[str] = []
+        self.traceparent: str | None = None
         self.ended = False
 
     def bind(self, values: Mapping[str, Any]) -> None:

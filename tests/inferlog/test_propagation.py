@@ -1,0 +1,100 @@
+"""Ids go from service to service: two real ones on real sockets, with each client that is supported."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import fastapi
+import httpx2 as httpx
+import openai
+import pytest
+import requests
+from logfiles import Logs
+from polling import wait_until
+from serving import serving
+
+import inferlog
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+
+
+@pytest.fixture
+def callee(logs: Logs) -> Iterator[str]:
+    app = fastapi.FastAPI()
+    app.add_middleware(inferlog.InferenceMiddleware)
+
+    @app.api_route("/{path:path}", methods=["GET", "POST"])
+    async def echo(request: fastapi.Request) -> dict[str, object]:
+        return {"id": "x", "object": "list", "data": [], "seen": dict(request.headers)}
+
+    with serving(app) as url:
+        yield url
+
+
+def with_httpx(url: str) -> None:
+    with inferlog.propagate(httpx.Client()) as client:
+        client.get(url)
+
+
+def with_async_httpx(url: str) -> None:
+    async def call() -> None:
+        async with inferlog.propagate(httpx.AsyncClient()) as client:
+            await client.get(url)
+
+    asyncio.run(call())
+
+
+def with_requests(url: str) -> None:
+    with inferlog.propagate(requests.Session()) as session:
+        session.get(url, timeout=10)
+
+
+def with_openai(url: str) -> None:
+    with inferlog.propagate(httpx.Client()) as client:
+        openai.OpenAI(base_url=url, api_key="x", http_client=client).models.list()
+
+
+CLIENTS = [with_httpx, with_async_httpx, with_requests, with_openai]
+
+
+@pytest.mark.parametrize("call", CLIENTS, ids=lambda call: call.__name__)
+def test_one_line_ties_the_callee_s_event_to_the_caller_s(logs: Logs, callee: str, call: Callable[[str], None]) -> None:
+    app = fastapi.FastAPI()
+    app.add_middleware(inferlog.InferenceMiddleware)
+
+    @app.get("/gateway")
+    def gateway() -> str:
+        call(callee)
+        return "ok"
+
+    with serving(app) as url:
+        httpx.get(f"{url}/gateway", headers={"X-Correlation-ID": "order-17", "traceparent": TRACEPARENT})
+    events = wait_until(lambda: logs.events if len(logs.events) == 2 else None, what="both events")
+    assert {event["correlation_id"] for event in events} == {"order-17"}
+    assert {event["trace"]["id"] for event in events} == {"4bf92f3577b34da6a3ce929d0e0e4736"}
+    assert len({event["request_id"] for event in events}) == 2
+
+
+def test_a_traceparent_goes_on_as_it_came_and_the_caller_s_own_headers_win(callee: str) -> None:
+    app = fastapi.FastAPI()
+    app.add_middleware(inferlog.InferenceMiddleware)
+
+    @app.get("/gateway")
+    def gateway() -> dict[str, str]:
+        with inferlog.propagate(httpx.Client()) as client:
+            return client.get(callee, headers={"X-Correlation-ID": "mine"}).json()["seen"]
+
+    with serving(app) as url:
+        seen = httpx.get(f"{url}/gateway", headers={"traceparent": TRACEPARENT}).json()
+    assert seen["traceparent"] == TRACEPARENT
+    assert seen["x-correlation-id"] == "mine"
+
+
+@pytest.mark.parametrize("call", CLIENTS, ids=lambda call: call.__name__)
+def test_outside_a_request_nothing_is_added(logs: Logs, callee: str, call: Callable[[str], None]) -> None:
+    call(callee)
+    assert logs.event["correlation_id"] == logs.event["request_id"]
+
+
+def test_a_client_of_another_kind_is_refused_with_what_to_do() -> None:
+    with pytest.raises(TypeError, match="object is neither an httpx client nor a requests session"):
+        inferlog.propagate(object())
