@@ -15,12 +15,14 @@ from inferlog.context import bind_inference
 from inferlog.event import InvalidFieldError
 from inferlog.logger import get_logger
 from inferlog.middleware.asgi import InferenceMiddleware
+from inferlog.middleware.wsgi import InferenceWSGIMiddleware
 from inferlog.propagation import outgoing_headers, propagate
 from inferlog.settings import SettingsError
 from inferlog.tracking import track_performance
 
 __all__ = [
     "InferenceMiddleware",
+    "InferenceWSGIMiddleware",
     "InvalidFieldError",
     "NotConfiguredError",
     "SettingsError",

@@ -1,12 +1,12 @@
 """What a request's event begins with and how it ends, whatever the web framework. Pure."""
 
 import asyncio
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from inferlog.context import Inference
+from inferlog.context import Inference, error_type
 from inferlog.correlation import parse_traceparent, usable_id
-from inferlog.event import to_microunits
+from inferlog.event import checked, to_microunits
 from inferlog.line import described
 
 NOT_AN_INFERENCE: Final = frozenset(
@@ -24,46 +24,77 @@ NOT_AN_INFERENCE: Final = frozenset(
 )
 """Paths of health, metrics and documentation: no event unless asked for."""
 
+ModelVersion = str | Callable[[Any, Mapping[str, str]], str | None]
+"""A constant, or what finds it in a request and the headers of its response."""
+
 # A client may send any word as method; an index field is no place for it (OpenTelemetry's `_OTHER`).
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"})
 _FAILED: Final = frozenset({"rejected", "error"})
-_ID_HEADERS: Final = frozenset({b"x-correlation-id", b"x-request-id", b"traceparent"})
 
 
-def begin_request(method: str, headers: Iterable[tuple[bytes, bytes]], request_id: str) -> Inference:
+def checked_model_version(given: ModelVersion | None) -> ModelVersion | None:
+    """
+    Return what a middleware is *given* as model version, so that a wrong one is heard of at start.
+
+    Raises:
+        InvalidFieldError: If it is neither text nor a callable.
+    """
+    return given if given is None or callable(given) else str(checked("model_version", given))
+
+
+def begin_request(method: str, request_id: str, received: Mapping[str, str], version: ModelVersion | None) -> Inference:
     """
     Return the inference of a request that has just come in, with its ids.
 
     Args:
         method: As the client sent it.
-        headers: Names in lower case.
         request_id: Made here, for this hop. The correlation id is the caller's ``X-Correlation-ID``, else its
             ``X-Request-ID``, else this; an id that could forge a line is replaced and its header named in a label.
+        received: What came in of the headers ``x-request-id``, ``x-correlation-id`` and ``traceparent``.
+        version: The model's, if it is a constant.
     """
     inference = Inference()
-    received = {name: value.decode("latin-1") for name, value in headers if name in _ID_HEADERS}
     fields = inference.fields
     fields["request_id"] = fields["correlation_id"] = request_id
     fields["http_request_method"] = method if method in _METHODS else "_OTHER"
-    if not received:
-        return inference
+    if isinstance(version, str):
+        fields["model_version"] = version
+    if received:
+        _take_ids(inference, received)
+    return inference
+
+
+def _take_ids(inference: Inference, received: Mapping[str, str]) -> None:
+    fields = inference.fields
     refused = []
     for header in ("x-request-id", "x-correlation-id"):  # the second, if usable, is the stronger word
-        value = received.get(header.encode())
+        value = received.get(header)
         if value is not None and usable_id(value):
             fields["correlation_id"] = value
         elif value is not None:
             refused.append(header)
-    traceparent = received.get(b"traceparent")
+    traceparent = received.get("traceparent")
     if traceparent is not None:
         trace = parse_traceparent(traceparent)
         if trace:
+            inference.traceparent = traceparent
             fields["trace_id"], fields["span_id"] = trace.trace_id, trace.span_id
         else:
             refused.append("traceparent")
     if refused:
         inference.labels = {"refused_headers": ",".join(refused)}
-    return inference
+
+
+def find_model_version(
+    inference: Inference, version: ModelVersion, request: Any, response_headers: Mapping[str, str]
+) -> None:
+    """State the model's version as the service's callable finds it."""
+    try:
+        found = version if isinstance(version, str) else version(request, response_headers)
+    except Exception as error:  # noqa: BLE001 (the service's callable; whatever it raises must not reach the client)
+        inference.refused.append(f"model_version: {error!r}")
+    else:
+        inference.bind({"model_version": found})
 
 
 def end_request(
@@ -73,6 +104,8 @@ def end_request(
     status_code: int | None,
     route: str | None,
     error: BaseException | None,
+    handled_error: BaseException | None,
+    complete: bool,
     client_gone: bool,
 ) -> None:
     """
@@ -84,22 +117,34 @@ def end_request(
         status_code: Of the response; None if none began.
         route: The template that matched, never the raw path; None if none did.
         error: What the application raised.
+        handled_error: What it caught and made a response of; tells more than the code of a 5xx.
+        complete: Whether the whole response was handed over.
         client_gone: Whether the caller was seen to leave before the response was complete.
     """
     fields = inference.fields
     fields["latency_seconds"] = to_microunits(latency_seconds)
     if error is not None and status_code is None:
         status_code = 500  # what every server answers for an application that raised before its response
-    inference.bind({"http_route": route, "http_response_status_code": status_code})
-    if client_gone or isinstance(error, asyncio.CancelledError):
+    if route is not None:
+        fields["http_route"] = checked("http_route", route)
+    if status_code is not None:
+        fields["http_response_status_code"] = status_code
+    if client_gone or isinstance(error, (asyncio.CancelledError, GeneratorExit)):
         fields["status"] = "cancelled"
     elif error is not None:
         fields["status"] = "error"
         fields.update(described(error))
+    elif not complete:
+        fields["status"] = "error"
+        fields["error_type"] = "no_response" if status_code is None else "incomplete_response"
     elif "status" not in fields:
         fields["status"] = _status_of(status_code, failed="error_type" in fields or "error_message" in fields)
     if fields["status"] in _FAILED and "error_type" not in fields:
-        fields["error_type"] = str(status_code or "no_response")
+        if handled_error is not None and status_code is not None and status_code >= 500:
+            message = fields.get("error_message", handled_error)
+            inference.bind({"error_type": error_type(handled_error), "error_message": message})
+        else:
+            fields["error_type"] = "no_response" if status_code is None else str(status_code)
 
 
 def _status_of(status_code: int | None, *, failed: bool) -> str:

@@ -1,13 +1,14 @@
 """Middleware for FastAPI, Starlette and any other ASGI application: raw ASGI, so that streams stay streams."""
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+import sys
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, Final
 
 from inferlog.configuration import runtime
-from inferlog.context import Inference, current_inference
-from inferlog.request import NOT_AN_INFERENCE, begin_request, end_request
+from inferlog.context import current_inference
+from inferlog.middleware.exchange import Exchange
+from inferlog.middleware.starlette_route import RouteTemplates
+from inferlog.request import NOT_AN_INFERENCE, ModelVersion, checked_model_version
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -16,6 +17,9 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _OWNED: Final = "inferlog.inference"
+_ID_HEADERS: Final = {name.encode(): name for name in ("x-request-id", "x-correlation-id", "traceparent")}
+_OUR_HEADERS: Final = frozenset({b"x-request-id", b"x-correlation-id"})
+_BODY: Final = frozenset({"http.response.body", "http.response.pathsend", "http.response.zerocopysend"})
 
 
 class InferenceMiddleware:
@@ -23,24 +27,40 @@ class InferenceMiddleware:
     Writes exactly one event for each HTTP request, whatever ends it, and gives the response its ids.
 
     The event is written when the last byte of the response has been handed over: a background task that runs after
-    it is not part of the request. The application's exceptions pass through unchanged.
+    it is not part of the request. The application's exceptions pass through unchanged. ``X-Request-ID`` and
+    ``X-Correlation-ID`` of the response are the event's, also where the application has set its own: whoever has a
+    response can find its event.
+
+    What ASGI shows of a caller who leaves is a disconnect received or a send that fails. A handler that does neither
+    before it answers has answered, as far as anyone can tell.
 
     Args:
         app: The ASGI application.
-        exclude: Paths that make no event. Default: those of health, metrics and documentation.
+        exclude: Paths, seen from the application, that make no event. Default: health, metrics, documentation.
+        model_version: What answers, unless the handler says so with ``bind_inference``: a constant, or a callable
+            that finds it in the request's scope and the response's headers (names in lower case, empty where no
+            response began), such as ``lambda scope, headers: headers.get("x-model")``. Called once, at the end.
     """
 
-    def __init__(self, app: ASGIApp, *, exclude: Collection[str] = NOT_AN_INFERENCE) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        exclude: Collection[str] = NOT_AN_INFERENCE,
+        model_version: ModelVersion | None = None,
+    ) -> None:
         self.app = app
         self._exclude = frozenset(exclude)
+        self._model_version = checked_model_version(model_version)
+        self._templates = RouteTemplates()
         runtime()  # a service that forgot configure() hears of it at start, not at its first request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection; ASGI's entry point."""
-        if scope["type"] != "http" or scope["path"] in self._exclude or _OWNED in scope:
+        if scope["type"] != "http" or _OWNED in scope or self._excluded(scope):
             await self.app(scope, receive, send)
             return
-        exchange = _Exchange(scope, receive, send)
+        exchange = _AsgiExchange(scope, receive, send, self._templates, self._model_version)
         scope[_OWNED] = exchange.inference  # an application mounted in this one leaves the event to us
         token = current_inference.set(exchange.inference)
         try:
@@ -49,77 +69,76 @@ class InferenceMiddleware:
             exchange.finish(error)
             raise
         else:
-            exchange.finish(None)
+            exchange.finish(complete=False)  # unless the last byte has done so
         finally:
             current_inference.reset(token)
 
+    def _excluded(self, scope: Scope) -> bool:
+        path = scope["path"]
+        return path in self._exclude or path.removeprefix(scope.get("root_path", "")) in self._exclude
 
-class _Exchange:
-    """One request and its response, as they pass by."""
 
-    __slots__ = (
-        "_complete",
-        "_gone",
-        "_mounted_at",
-        "_receive",
-        "_scope",
-        "_send",
-        "_started",
-        "_status_code",
-        "inference",
-    )
+class _AsgiExchange(Exchange):
+    """One request's scope, ``receive`` and ``send``."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._started = time.perf_counter()
+    __slots__ = ("_answered", "_headers", "_mounted_at", "_receive", "_scope", "_send", "_templates")
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        templates: RouteTemplates,
+        model_version: ModelVersion | None,
+    ) -> None:
+        received = {
+            _ID_HEADERS[name]: value.decode("latin-1") for name, value in scope["headers"] if name in _ID_HEADERS
+        }
+        super().__init__(scope["method"], received, model_version)
         self._scope, self._receive, self._send = scope, receive, send
-        self._mounted_at = len(scope.get("root_path", ""))
-        self._status_code: int | None = None
-        self._gone = False
-        self._complete = False
-        self.inference: Inference = begin_request(scope["method"], scope["headers"], runtime().make_id())
+        self._templates = templates
+        self._mounted_at = len(scope["root_path"]) if "app_root_path" in scope else 0
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._answered = False
 
     async def receive(self) -> Message:
         message = await self._receive()
-        if message["type"] == "http.disconnect":
-            # After the response every server says "disconnect": only before its end has the caller left.
-            self._gone = True
+        # After the response every server says "disconnect": only before its end has the caller left.
+        if message["type"] == "http.disconnect" and not self._answered:
+            self.client_gone = True
         return message
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._status_code = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *self._id_headers()]}
+        kind = message["type"]
+        if kind == "http.response.start":
+            message = self._begun(message)
+        last = kind in _BODY and not message.get("more_body", False)
+        if last:
+            self._answered = True
         try:
             await self._send(message)
-        except (OSError, asyncio.CancelledError):
-            self._gone = True
+        except OSError:
+            self.client_gone = True
             raise
-        if message["type"] == "http.response.body" and not message.get("more_body", False):
-            self.finish(None)
+        if last:
+            self.finish()
 
-    def finish(self, error: BaseException | None) -> None:
-        """Write the event, once."""
-        if self._complete:
-            return
-        self._complete = True
-        end_request(
-            self.inference,
-            latency_seconds=time.perf_counter() - self._started,
-            status_code=self._status_code,
-            route=self._route_template(),
-            error=error,
-            client_gone=self._gone,
-        )
-        runtime().record(self.inference)
-
-    def _route_template(self) -> str | None:
-        # The framework's router leaves both in the scope: the route that matched, and below a mount the mount's path.
-        template = getattr(self._scope.get("route"), "path", None)
-        return self._scope.get("root_path", "")[self._mounted_at :] + template if isinstance(template, str) else None
-
-    def _id_headers(self) -> list[tuple[bytes, bytes]]:
+    def _begun(self, message: Message) -> Message:
+        # Frameworks answer for an exception while they handle it.
+        self.begin_response(message.get("status"), sys.exc_info()[1])
         fields = self.inference.fields
-        return [
+        self._headers = [header for header in message.get("headers", ()) if header[0].lower() not in _OUR_HEADERS]
+        self._headers += (
             (b"x-request-id", fields["request_id"].encode()),
             (b"x-correlation-id", fields["correlation_id"].encode()),
-        ]
+        )
+        return {**message, "headers": self._headers}
+
+    def request(self) -> Scope:
+        return self._scope
+
+    def response_headers(self) -> Mapping[str, str]:
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._headers}
+
+    def route_template(self) -> str | None:
+        return self._templates(self._scope, self._mounted_at)

@@ -1,0 +1,160 @@
+"""One call that ``track_performance`` times, from its begin to its event."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextvars import Token
+from types import TracebackType
+from typing import Any, Final, Self
+
+from inferlog.configuration import runtime
+from inferlog.context import Inference, current_inference
+from inferlog.event import to_microunits
+from inferlog.guard import note_failure
+from inferlog.line import described
+
+_CHAIN: Final = ("correlation_id", "trace_id", "span_id")
+_NOTHING: Final = object()
+
+FromResult = Mapping[str, Callable[[Any], Any]]
+"""Values that are found in what the function returns."""
+
+
+class Call:
+    """
+    One call being timed.
+
+    ``with call:`` surrounds the code that works for it: what that code binds and logs belongs to the call, and an
+    exception that leaves it ends the call. Otherwise the call ends with :meth:`finish`.
+
+    Args:
+        name: ``gen_ai.operation.name`` of a call that owns its event.
+        known: What is known beforehand.
+        from_result: What is to be found in the result.
+        separate: Own an event also where another could be added to.
+    """
+
+    __slots__ = ("_from_result", "_name", "_owner", "_result", "_started", "_token", "inference")
+
+    def __init__(self, name: str | None, known: Inference, from_result: FromResult, *, separate: bool) -> None:
+        surrounding = current_inference.get()
+        self._name = name
+        self._from_result = from_result
+        self._result: Any = _NOTHING
+        self._token: Token[Inference | None] | None = None
+        self.inference = inference = Inference()
+        # A task that outlives its request has nothing to add to: the request's event is written.
+        self._owner = None if separate or surrounding is None or surrounding.ended else surrounding
+        if self._owner is None:
+            self._own(surrounding)
+        inference.take_over(known)
+        self._started = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        self.resume()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.pause()
+        if error is not None:
+            self.finish(error)
+
+    @property
+    def context(self) -> Inference:
+        """What is current while code works for this call."""
+        return self._owner or self.inference
+
+    def resume(self) -> None:
+        """Let the code that runs next work for this call: ``bind_inference`` and log lines find it."""
+        if self._owner is None:
+            self._token = current_inference.set(self.inference)
+
+    def pause(self) -> None:
+        """Undo :meth:`resume`."""
+        token, self._token = self._token, None
+        if token is not None:
+            try:  # noqa: SIM105 (on the way of every call, where suppress costs more than all the rest)
+                current_inference.reset(token)
+            except ValueError:
+                pass  # a block left in another thread than entered, as in a dependency that yields: nothing to undo
+
+    def take_item(self, item: Any) -> None:
+        """Note that a stream has given its next item."""
+        self._result = item
+        fields = self.inference.fields
+        if "time_to_first_token_seconds" not in fields:
+            fields["time_to_first_token_seconds"] = to_microunits(time.perf_counter() - self._started)
+
+    def finish(self, error: BaseException | None = None, result: Any = _NOTHING) -> None:
+        """
+        Write the event, or add what is known to the event of the request around this call. Never raises.
+
+        Args:
+            error: What has ended the call.
+            result: What it returned; of a stream, its last item counts.
+        """
+        elapsed_seconds = to_microunits(time.perf_counter() - self._started)
+        try:
+            if self._from_result:
+                self._find(self._result if result is _NOTHING else result)
+            self._write(error, elapsed_seconds)
+        except Exception as failure:  # noqa: BLE001 (a log that fails must not change a result, nor hide its error)
+            note_failure("the event of a call", failure)
+        self._result = _NOTHING
+
+    def _write(self, error: BaseException | None, elapsed_seconds: float) -> None:
+        owner, inference = self._owner, self.inference
+        fields = inference.fields
+        if owner is not None and not owner.ended:
+            fields.setdefault("model_latency_seconds", elapsed_seconds)
+            with _adding:
+                owner.take_over(inference)
+            return
+        if owner is not None:
+            self._own(owner)
+        fields["latency_seconds"] = elapsed_seconds
+        if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            fields["status"] = "cancelled"
+        elif error is not None:
+            fields["status"] = "error"
+            fields.update(described(error))
+        elif "status" not in fields:
+            fields["status"] = "error" if "error_type" in fields or "error_message" in fields else "success"
+        inference.ended = True
+        runtime().record(inference)
+
+    def _own(self, surrounding: Inference | None) -> None:
+        """Give the call ids of its own, in the chain of what it was made in."""
+        fields = self.inference.fields
+        fields["request_id"] = fields["correlation_id"] = runtime().make_id()
+        if surrounding is not None:
+            fields.update((name, surrounding.fields[name]) for name in _CHAIN if name in surrounding.fields)
+        if self._name is not None and "operation_name" not in fields:
+            self.inference.bind({"operation_name": self._name})
+
+    def _find(self, result: Any) -> None:
+        if result is _NOTHING:
+            return
+        for name, find in self._from_result.items():
+            if name in self.inference.fields:
+                continue  # stated by the call itself
+            try:
+                value = find(result)
+            except Exception as error:  # noqa: BLE001 (the service's callable must not break the service's call)
+                self.inference.refused.append(f"{name}: {error!r}")
+            else:
+                self.inference.bind({name: value})
+
+
+def _renew_lock() -> None:
+    global _adding  # noqa: PLW0603 (a fork may leave it held by a thread that is not in the child)
+    _adding = threading.Lock()
+
+
+# Two threads of one request may add their tokens at the same time; a sum is read, then written.
+_adding = threading.Lock()
+os.register_at_fork(after_in_child=_renew_lock)

@@ -1,0 +1,86 @@
+"""One request and its response, as a middleware sees them pass by, whatever the protocol."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from inferlog.configuration import runtime
+from inferlog.guard import note_failure
+from inferlog.request import ModelVersion, begin_request, end_request, find_model_version
+
+
+class Exchange:
+    """
+    What is seen of one request until its one event is written.
+
+    Attributes:
+        inference: What the service states of it.
+        status_code: Of the response; None before it began.
+        client_gone: Whether the caller was seen to leave before the response was complete.
+    """
+
+    __slots__ = ("_handled_error", "_model_version", "_started", "client_gone", "inference", "status_code")
+
+    def __init__(self, method: str, received: Mapping[str, str], model_version: ModelVersion | None) -> None:
+        self._started = time.perf_counter()
+        self._model_version = model_version
+        self.inference = begin_request(method, runtime().make_id(), received, model_version)
+        self.status_code: int | None = None
+        self._handled_error: BaseException | None = None
+        self.client_gone = False
+
+    def begin_response(self, status_code: Any, handled_error: BaseException | None) -> None:
+        """
+        Note that the response begins.
+
+        Args:
+            status_code: As the application says it.
+            handled_error: The exception that is being handled meanwhile. It says more than "500"; an HTTPException
+                says the same.
+        """
+        self.status_code = int(status_code) if isinstance(status_code, int) and 100 <= status_code <= 599 else None
+        if handled_error is not None and type(handled_error).__name__ != "HTTPException":
+            self._handled_error = handled_error
+
+    def finish(self, error: BaseException | None = None, *, complete: bool = True) -> None:
+        """
+        Write the event, at the first call. Never raises.
+
+        Args:
+            error: What the application raised.
+            complete: Whether the whole response was handed over.
+        """
+        inference = self.inference
+        if inference.ended:
+            return
+        inference.ended = True
+        latency_seconds = time.perf_counter() - self._started
+        try:
+            if self._model_version is not None and "model_version" not in inference.fields:
+                find_model_version(inference, self._model_version, self.request(), self.response_headers())
+            end_request(
+                inference,
+                latency_seconds=latency_seconds,
+                status_code=self.status_code,
+                route=self.route_template(),
+                error=error,
+                handled_error=self._handled_error,
+                complete=complete,
+                client_gone=self.client_gone,
+            )
+            runtime().record(inference)
+        except Exception as failure:  # noqa: BLE001 (a log that fails must not change a response, nor hide its error)
+            note_failure("the event of a request", failure)
+        self._handled_error = None  # its traceback leads back to here
+
+    def request(self) -> Any:
+        """Return what the protocol calls the request: the scope or the environ."""
+        raise NotImplementedError
+
+    def response_headers(self) -> Mapping[str, str]:
+        """Return the headers of the response, names in lower case; none before it began."""
+        raise NotImplementedError
+
+    def route_template(self) -> str | None:
+        """Return the template of the route that took the request."""
+        raise NotImplementedError

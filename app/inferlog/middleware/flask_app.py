@@ -1,0 +1,61 @@
+"""
+What Flask shows of a request: its route, left in the environ, and by signal the exceptions that it makes a 500 of.
+
+Flask is not imported here: who has a Flask application has imported it.
+"""
+
+import sys
+from typing import Any
+
+from inferlog.context import current_inference
+from inferlog.guard import note_failure
+from inferlog.line import described
+
+
+def listen_for_exceptions() -> None:
+    """Have Flask, if it is in use, tell of exceptions that no handler of the service's takes."""
+    flask = sys.modules.get("flask")
+    if flask is not None:
+        # Of any application: it may lie below others, and the running request's context says whose event it is.
+        flask.got_request_exception.connect(_note_exception)
+
+
+def _note_exception(_application: Any, exception: BaseException, **_: Any) -> None:
+    inference = current_inference.get()
+    if inference is None:
+        return
+    try:
+        inference.fields.update(described(exception))
+    except Exception as failure:  # noqa: BLE001 (raised in a signal it would take the place of the service's own error)
+        note_failure("the error of a request", failure)
+
+
+def route_template(environ: dict[str, Any], app: Any, mounted_at: str) -> str | None:
+    """
+    Return the template of the route that took the request, such as ``/items/<int:item>``, or None if none did.
+
+    Args:
+        environ: As Flask and what is around it have left it.
+        app: What the middleware is around.
+        mounted_at: ``SCRIPT_NAME`` when the request came in; not in the template.
+    """
+    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
+    if rule is None:
+        return None
+    script_name = environ.get("SCRIPT_NAME", "")
+    if script_name == mounted_at:
+        return str(rule.rule)
+    return _known_mounts(app, script_name.removeprefix(mounted_at)) + str(rule.rule)
+
+
+def _known_mounts(app: Any, path: str) -> str:
+    """Return *path* if it is made of mounts of werkzeug's dispatcher: a client or a proxy may have sent any other."""
+    rest = path
+    while rest and app is not None:
+        mounts = getattr(app, "mounts", {})
+        mount = max((mount for mount in mounts if f"{rest}/".startswith(f"{mount}/")), key=len, default=None)
+        if mount:
+            rest, app = rest[len(mount) :], mounts[mount]
+        else:
+            app = getattr(app, "app", None) or getattr(app, "wsgi_app", None)
+    return "" if rest else path

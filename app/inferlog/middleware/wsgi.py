@@ -1,0 +1,194 @@
+"""Middleware for Flask and any other WSGI application."""
+
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
+from types import TracebackType
+from typing import Any, Final
+
+from inferlog.configuration import runtime
+from inferlog.context import current_inference
+from inferlog.middleware import flask_app
+from inferlog.middleware.exchange import Exchange
+from inferlog.request import NOT_AN_INFERENCE, ModelVersion, checked_model_version
+
+Environ = dict[str, Any]
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+Write = Callable[[bytes], object]
+StartResponse = Callable[..., Write]
+WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+_ID_HEADERS: Final = (
+    ("HTTP_X_REQUEST_ID", "x-request-id"),
+    ("HTTP_X_CORRELATION_ID", "x-correlation-id"),
+    ("HTTP_TRACEPARENT", "traceparent"),
+)
+_OUR_HEADERS: Final = frozenset({"x-request-id", "x-correlation-id"})
+
+
+class InferenceWSGIMiddleware:
+    """
+    Writes exactly one event for each HTTP request, whatever ends it, and gives the response its ids.
+
+    ``app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app)`` for Flask, whose exceptions and route templates
+    it finds also below other middleware; ``application = inferlog.InferenceWSGIMiddleware(application)`` for any
+    other, whose route a handler may state with ``bind_inference(http_route="/predict/{model}")``.
+
+    The event is written when the server has taken the last part of the response: what the application does when the
+    response is closed is not part of the request. Exceptions pass through unchanged. ``X-Request-ID`` and
+    ``X-Correlation-ID`` of the response are the event's, also where the application has set its own.
+
+    What WSGI shows of a caller who leaves is that the server closes the response before its end. An answer in one
+    piece is in the system's buffers before anyone can tell.
+
+    Args:
+        app: The WSGI application.
+        exclude: Paths, seen from the application, that make no event. Default: health, metrics, documentation.
+        model_version: What answers, unless the handler says so with ``bind_inference``: a constant, or a callable
+            that finds it in the request's environ and the response's headers (names in lower case, empty where no
+            response began), such as ``lambda environ, headers: headers.get("x-model")``. Called once, at the end.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApp,
+        *,
+        exclude: Collection[str] = NOT_AN_INFERENCE,
+        model_version: ModelVersion | None = None,
+    ) -> None:
+        self.app = app
+        self._exclude = frozenset(exclude)
+        self._model_version = checked_model_version(model_version)
+        flask_app.listen_for_exceptions()
+        runtime()  # a service that forgot configure() hears of it at start, not at its first request
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request; WSGI's entry point."""
+        if environ.get("PATH_INFO") in self._exclude or _in_request():
+            return self.app(environ, start_response)
+        exchange = _WsgiExchange(self.app, environ, start_response, self._model_version)
+        token = current_inference.set(exchange.inference)
+        try:
+            body = self.app(environ, exchange.start_response)
+        except BaseException as error:
+            exchange.finish(error)
+            raise
+        finally:
+            # The thread's next request is someone else's.
+            current_inference.reset(token)
+        # A server may take the length of a list for the response's only part, and state its size.
+        return _SizedBody(body, exchange) if isinstance(body, (list, tuple)) else _Body(body, exchange)
+
+
+def _in_request() -> bool:
+    """Tell whether a middleware further out, of WSGI or of ASGI, owns the request's event."""
+    inference = current_inference.get()
+    return inference is not None and not inference.ended and "http_request_method" in inference.fields
+
+
+class _WsgiExchange(Exchange):
+    """One request's environ and ``start_response``."""
+
+    __slots__ = ("_app", "_environ", "_headers", "_mounted_at", "_start_response", "_write_to_client")
+
+    def __init__(
+        self, app: WSGIApp, environ: Environ, start_response: StartResponse, model_version: ModelVersion | None
+    ) -> None:
+        received = {name: environ[key] for key, name in _ID_HEADERS if key in environ}
+        super().__init__(environ["REQUEST_METHOD"], received, model_version)
+        self._app = app
+        self._environ = environ
+        self._mounted_at = environ.get("SCRIPT_NAME", "")
+        self._start_response = start_response
+        self._headers: list[tuple[str, str]] = []
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: ExcInfo | None) -> Write:
+        handled_error = exc_info[0][1] if exc_info and exc_info[0] else sys.exc_info()[1]
+        self.begin_response(_code(status), handled_error)
+        fields = self.inference.fields
+        self._headers = [header for header in headers if header[0].lower() not in _OUR_HEADERS]
+        self._headers += (("X-Request-ID", fields["request_id"]), ("X-Correlation-ID", fields["correlation_id"]))
+        self._write_to_client = self._start_response(status, self._headers, *exc_info)
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._write_to_client(data)
+        except OSError:
+            self.client_gone = True
+            raise
+
+    def has_no_body(self) -> bool:
+        """Tell whether a server may close the response without looking for a body."""
+        return self._environ["REQUEST_METHOD"] == "HEAD" or self.status_code in (204, 304)
+
+    def request(self) -> Environ:
+        return self._environ
+
+    def response_headers(self) -> Mapping[str, str]:
+        return {name.lower(): value for name, value in self._headers}
+
+    def route_template(self) -> str | None:
+        return flask_app.route_template(self._environ, self._app, self._mounted_at)
+
+
+def _code(status: Any) -> int | None:
+    try:
+        return int(status[:3])
+    except (TypeError, ValueError):
+        return None  # the server will say what it thinks of it
+
+
+class _Body:
+    """The response's parts, as the server takes them. The code that makes a part works for the request."""
+
+    __slots__ = ("_body", "_exchange", "_next")
+
+    def __init__(self, body: Iterable[bytes], exchange: _WsgiExchange) -> None:
+        self._body = body
+        self._exchange = exchange
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._next = iter(self._body).__next__
+        return self
+
+    def __next__(self) -> bytes:
+        token = current_inference.set(self._exchange.inference)
+        try:
+            return self._next()
+        except StopIteration:
+            self._exchange.finish()
+            raise
+        except BaseException as error:
+            self._exchange.finish(error)
+            raise
+        finally:
+            current_inference.reset(token)
+
+    def close(self) -> None:
+        """Close what the application has returned; the server calls this at the end of every response."""
+        exchange = self._exchange
+        # The server closes before the end because of what it is handling: its own error, or the client's leaving.
+        error = sys.exc_info()[1]
+        token = current_inference.set(exchange.inference)
+        try:
+            if hasattr(self._body, "close"):
+                self._body.close()
+        except BaseException as closing_error:
+            exchange.finish(closing_error)
+            raise
+        finally:
+            current_inference.reset(token)
+        if error is None or isinstance(error, OSError):
+            exchange.client_gone = not exchange.has_no_body()
+            error = None
+        exchange.finish(error)
+
+
+class _SizedBody(_Body):
+    """A list's or tuple's parts."""
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        assert isinstance(self._body, Sized)  # noqa: S101
+        return len(self._body)
