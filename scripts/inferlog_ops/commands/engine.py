@@ -27,7 +27,7 @@ def start(
     heap: Annotated[str, typer.Option(envvar="INFERLOG_ENGINE_HEAP", help="Most memory for Java objects.")] = "1g",
     json: Json = False,
 ) -> None:
-    """Start the engine and return when it answers. It runs until ``engine stop``."""
+    """Start the engine and return when it answers. It runs until it is stopped."""
     from inferlog_ops.engine import control
 
     if os.environ.get("ELASTICSEARCH_URL"):

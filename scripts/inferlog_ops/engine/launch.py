@@ -19,6 +19,7 @@ _START_TIMEOUT_SECONDS = 180.0
 _SECONDS_BETWEEN_LOOKS = 0.05
 _SECONDS_BETWEEN_LINES = 2.0
 _LOG_KEPT_BYTES = 5_000_000
+_WORDS_KEPT_CHARACTERS = 500
 # They would change which code runs, and how.
 _JAVA_ENVIRONMENT = {"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"}
 
@@ -116,10 +117,14 @@ def _answering(pid: int, engine_home: Path, said_before_bytes: int, say: Say) ->
 
 
 def _last_words(engine_home: Path, said_before_bytes: int) -> str:
+    """Return the engine's own explanation, else the last error with the line below it: Java splits some in two."""
     with log_file(engine_home).open("rb") as log:
         log.seek(said_before_bytes)
-        lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
-    own = [line for line in lines if line.startswith("engine: ")]
-    errors = [line for line in lines if re.search(r"error|exception|fatal", line, re.IGNORECASE)]
-    words = own or [line for line in errors if not line.startswith("at ")] or lines or ["it said nothing"]
-    return words[-1][:500]
+        lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
+    lines = [line for line in lines if line and not line.startswith("at ")]
+    for line in lines:
+        if line.startswith("engine: "):
+            return line.removeprefix("engine: ")
+    errors = [number for number, line in enumerate(lines) if re.search(r"error|exception", line, re.IGNORECASE)]
+    last = errors[-1] if errors else -2
+    return " / ".join(lines[last:][:2])[:_WORDS_KEPT_CHARACTERS] or "it said nothing"

@@ -51,7 +51,10 @@ def prepare(blueprint: Blueprint, engine_home: Path, cache: Path, say: Say) -> L
         from inferlog_ops.engine.fetch import fetch_missing  # noqa: PLC0415
 
         fetch_missing(blueprint.files.values(), cache, say)
-        _lay_out(blueprint, layout, cache)
+        try:
+            _lay_out(blueprint, layout, cache)
+        except OSError as error:
+            raise OperatorError(f"{layout.root}: the engine cannot be laid out: {error.strerror}") from error
     verify(blueprint, layout)
     return layout
 

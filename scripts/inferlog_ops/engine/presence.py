@@ -5,6 +5,7 @@ The truth is a lock that the engine's process holds as long as it lives: the ker
 ends, so a file left by ``kill -9`` misleads nobody, nor does another process that was given the same pid.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Generator
@@ -15,6 +16,8 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import orjson
+
+from inferlog_ops.errors import OperatorError
 
 _LOOKING_TAKES_SECONDS = 0.5
 _SECONDS_BETWEEN_TRIES = 0.02
@@ -39,7 +42,12 @@ class RunningEngine:
 
 
 def is_held(engine_home: Path) -> bool:
-    """Return whether an engine, starting, running or stopping, holds *engine_home*."""
+    """
+    Return whether an engine, starting, running or stopping, holds *engine_home*.
+
+    Raises:
+        OperatorError: If the home belongs to another user.
+    """
     try:
         with _lock_file(engine_home).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -47,6 +55,8 @@ def is_held(engine_home: Path) -> bool:
         return False
     except BlockingIOError:
         return True
+    except PermissionError as error:
+        raise _foreign(engine_home) from error
     return False
 
 
@@ -73,8 +83,14 @@ def held(engine_home: Path) -> Generator[int | None]:
     Hold *engine_home* while in the block; give the lock's descriptor, or None if another process holds the home.
 
     A child that inherits the descriptor goes on holding it after the block.
+
+    Raises:
+        OperatorError: If the home belongs to another user.
     """
-    descriptor = os.open(_lock_file(engine_home), os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        descriptor = os.open(_lock_file(engine_home), os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError as error:
+        raise _foreign(engine_home) from error
     try:
         if _acquired(descriptor):
             os.ftruncate(descriptor, 0)
@@ -118,6 +134,12 @@ def _acquired(descriptor: int) -> bool:
         else:
             return True
     return False
+
+
+def _foreign(engine_home: Path) -> OperatorError:
+    return OperatorError(
+        f"{_lock_file(engine_home)}: {os.strerror(errno.EACCES)}; this home is another user's: choose one with --home"
+    )
 
 
 def _published_file(engine_home: Path) -> Path:
