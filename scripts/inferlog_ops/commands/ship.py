@@ -1,10 +1,7 @@
 """``inferlog ship``: carry log files to Elasticsearch."""
 
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -63,6 +60,7 @@ def ship(
     from inferlog_ops.errors import OperatorError
     from inferlog_ops.home import Home, default_home
     from inferlog_ops.shipper.display import Display
+    from inferlog_ops.shipper.process import collect_garbage_seldom, stop_on_signals
     from inferlog_ops.shipper.shipper import shipper
 
     place = Home(home or default_home())
@@ -78,7 +76,8 @@ def ship(
         display=display,
         stats_file=stats_file,
     ) as ready:
-        _stop_on_signals(ready.stop)
+        stop_on_signals(ready.stop)
+        collect_garbage_seldom()
         outcome = ready.run(once=once, timeout_seconds=timeout)
     if json:
         print_json(outcome.status.as_json())
@@ -87,15 +86,3 @@ def ship(
     if (once or outcome.timed_out) and not outcome.complete:
         ended = f"the {timeout:g} s given were over" if outcome.timed_out else "it was ended"
         raise OperatorError(f"not all was shipped before {ended}: {outcome.status.as_line()}")
-
-
-def _stop_on_signals(stop: Callable[[], None]) -> None:
-    """Have the first SIGTERM or SIGINT call *stop*; a second one ends the process on the spot."""
-
-    def handle(_signal: int, _frame: FrameType | None) -> None:
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, signal.SIG_DFL)
-        stop()
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, handle)

@@ -1,7 +1,6 @@
 """One try at a batch: what is asked, what is sent, what becomes of each line."""
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from inferlog_ops.progress import Say
@@ -10,7 +9,7 @@ from inferlog_ops.shipper.counters import Counters
 from inferlog_ops.shipper.dead_letters import DeadLetters
 from inferlog_ops.shipper.lines import Line, RefusedLine, bulk_body
 from inferlog_ops.shipper.store import NoAnswerError, RefusedError, Store
-from inferlog_ops.shipper.verdict import Fate, Verdict, verdicts
+from inferlog_ops.shipper.verdict import DUPLICATE, STORED, Fate, Verdict, verdicts
 
 
 class PostponedError(Exception):
@@ -86,62 +85,59 @@ class Delivery:
         found = verdicts(answer, len(lines))
         if isinstance(found, Verdict):
             if found.fate in (Fate.TOO_LARGE, Fate.SUSPECTED) and len(lines) > 1:
-                self._note_suspicion(batch, [found])
+                self._note_suspicion(batch, found)
                 batch.request_lines = len(lines) // 2
                 return
             found = [found] * len(lines)
-        self._settle(batch, lines, self._judged(batch, found, began))
+        shipped, duplicates = found.count(STORED), found.count(DUPLICATE)
+        self._counters.add(shipped=shipped, duplicates=duplicates)
+        guilty = self._is_guilty(batch, took_some=shipped + duplicates > 0, began=began)
+        undone = [
+            (line, verdict.refused_if(guilty=guilty, alone=len(lines) == 1))
+            for line, verdict in zip(lines, found, strict=True)
+            if not verdict.is_done
+        ]
+        self._settle(batch, len(lines), undone)
 
-    def _judged(self, batch: Batch, found: list[Verdict], began: float) -> list[Verdict]:
+    def _is_guilty(self, batch: Batch, *, took_some: bool, began: float) -> bool:
         """
-        Return *found* without suspicion where it can be decided.
+        Return whether a refusal that could lie in the document or in the configuration lies in the document.
 
-        A refusal that could lie in the document or in the configuration lies in the document if the stream took
-        others: in the same request, or after the document was first refused and before this try of it *began*.
+        It does if the stream takes others: in the same request, or after the document was first refused and before
+        this try of it *began*.
         """
-        if any(verdict.is_done for verdict in found):
+        if took_some:
             self._last_taken[batch.stream] = time.monotonic()
-            guilty = True
-        else:
-            suspected_at = batch.suspected_at
-            guilty = suspected_at is not None and suspected_at < self._last_taken.get(batch.stream, 0.0) < began
-        alone = len(found) == 1
-        judged = [verdict.refused_if(guilty=guilty, alone=alone) for verdict in found]
-        self._note_suspicion(batch, judged)
-        return judged
+            return True
+        return batch.suspected_at is not None and batch.suspected_at < self._last_taken.get(batch.stream, 0.0) < began
 
-    def _note_suspicion(self, batch: Batch, found: Sequence[Verdict]) -> None:
-        if batch.suspected_at is None and any(verdict.fate is Fate.SUSPECTED for verdict in found):
+    def _note_suspicion(self, batch: Batch, verdict: Verdict) -> None:
+        if verdict.fate is Fate.SUSPECTED and batch.suspected_at is None:
             batch.suspected_at = time.monotonic()
 
-    def _settle(self, batch: Batch, lines: list[Line], judged: list[Verdict]) -> None:
+    def _settle(self, batch: Batch, sent: int, undone: list[tuple[Line, Verdict]]) -> None:
         """
-        Take out of *batch* what is done, and prepare its next request.
+        Take out of *batch* what is done of the first *sent* lines, and prepare its next request.
 
         Raises:
-            PostponedError: If some of *lines* have to wait.
+            PostponedError: If some of them have to wait.
         """
         left: dict[Fate, list[Line]] = {Fate.POSTPONED: [], Fate.TOO_LARGE: [], Fate.SUSPECTED: []}
-        reason = ""
-        for line, verdict in zip(lines, judged, strict=True):
-            if verdict.is_done:
-                continue
+        for line, verdict in undone:
             if verdict.fate is Fate.REFUSED:
                 text = line.text
                 batch.refused.append(RefusedLine(line.file, line.offset, verdict.reason, text, len(text)))
-                continue
-            left[verdict.fate].append(line)
-            batch.doubtful |= verdict.unclear
-            reason = reason or verdict.reason
-        fates = [verdict.fate for verdict in judged]
-        self._counters.add(shipped=fates.count(Fate.STORED), duplicates=fates.count(Fate.DUPLICATE))
+            else:
+                left[verdict.fate].append(line)
+                batch.doubtful |= verdict.unclear
+                self._note_suspicion(batch, verdict)
         # A suspect goes to the end: what becomes of the others shows where the fault lies.
-        batch.lines[: len(lines)] = left[Fate.POSTPONED] + left[Fate.TOO_LARGE]
+        batch.lines[:sent] = left[Fate.POSTPONED] + left[Fate.TOO_LARGE]
         batch.lines += left[Fate.SUSPECTED]
-        if batch.request_lines is not None:
-            batch.request_lines = max(1, len(lines) // 2 if left[Fate.TOO_LARGE] else len(lines) * 2)
-        elif left[Fate.TOO_LARGE]:
-            batch.request_lines = max(1, len(lines) // 2)
+        if left[Fate.TOO_LARGE]:
+            batch.request_lines = max(1, sent // 2)
+        elif batch.request_lines is not None:
+            batch.request_lines = sent * 2
         if left[Fate.POSTPONED] or left[Fate.SUSPECTED]:
             self._write_letters(batch)
-            raise PostponedError(reason)
+            raise PostponedError(next(verdict.reason for _, verdict in undone if verdict.fate is not Fate.REFUSED))

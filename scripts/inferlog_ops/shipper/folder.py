@@ -49,17 +49,18 @@ def stream_of(file_name: str) -> str | None:
 def list_folder(root: Path) -> Listing:
     """Look through *root* and all folders beneath it, but for hidden ones. Links to folders are not followed."""
     listing = Listing()
-    folders = [root]
+    folders = [""]
     while folders:
         folder = folders.pop()
         try:
-            for entry in _entries(folder):
+            for entry in _entries(root / folder):
+                name = folder + entry.name
                 if entry.is_dir(follow_symlinks=False):
-                    folders.append(folder / entry.name)
+                    folders.append(f"{name}/")
                 else:
-                    _note(listing, root, folder, entry)
+                    _note(listing, name, entry)
         except OSError as error:
-            listing.problems.append(f"cannot read the folder {folder}: {error.strerror}")
+            listing.problems.append(f"cannot read the folder {root / folder}: {error.strerror}")
     listing.files.sort(key=lambda file: file.name)
     listing.left_alone.sort()
     return listing
@@ -70,8 +71,7 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         yield from (entry for entry in entries if not entry.name.startswith("."))
 
 
-def _note(listing: Listing, root: Path, folder: Path, entry: os.DirEntry[str]) -> None:
-    name = (folder / entry.name).relative_to(root).as_posix()
+def _note(listing: Listing, name: str, entry: os.DirEntry[str]) -> None:
     stream = stream_of(entry.name)
     if stream is None or not name.isprintable():
         listing.left_alone.append(name if name.isprintable() else ascii(name))

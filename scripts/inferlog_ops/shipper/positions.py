@@ -28,20 +28,20 @@ class PositionFile:
     """
     ``positions.json`` in the state directory.
 
-    It belongs to one folder and one namespace: for another one the same positions would pass over lines that were
-    never sent there.
+    It belongs to one namespace: for another one the same positions would pass over lines that were never sent there.
     """
 
-    def __init__(self, path: Path, *, logs: Path, namespace: str) -> None:
+    def __init__(self, path: Path, namespace: str) -> None:
         self._path = path
-        self._owner = {"from": str(logs.resolve()), "namespace": namespace}
+        self._namespace = namespace
 
     def load(self, say: Say) -> dict[str, SavedPosition]:
         """
-        Return the saved positions by file name. A file that cannot be read is moved aside, and *say* is told.
+        Return the saved positions by file name. A file that makes no sense is moved aside, and *say* is told.
 
         Raises:
-            OperatorError: If the positions are of another folder or namespace, or of a newer inferlog.
+            OperatorError: If the positions are of another namespace, or of a newer inferlog.
+            OSError: If the file cannot be read.
         """
         try:
             content = self._path.read_bytes()
@@ -49,37 +49,39 @@ class PositionFile:
             return {}
         try:
             saved = orjson.loads(content)
-            version, owner = saved["version"], {key: saved[key] for key in self._owner}
-            positions = _positions(saved["files"]) if version == _VERSION else {}
+            self._check_version(saved["version"])
+            positions, namespace = _positions(saved["files"]), saved["namespace"]
         except (ValueError, KeyError, TypeError) as error:
             self._move_aside(error, say)
             return {}
-        self._check_owner(version, owner)
+        if namespace != self._namespace:
+            raise OperatorError(
+                f"{self._path} is about the namespace {namespace}, not {self._namespace}: "
+                "one state directory serves one namespace of one store, give another --state"
+            )
         return positions
 
     def save(self, files: Iterable[TrackedFile]) -> None:
         """Write the positions of *files* so that a crash at any moment leaves the old ones or the new ones."""
-        content = {"version": _VERSION, **self._owner, "files": {file.name: _row(file) for file in files}}
+        content = {
+            "version": _VERSION,
+            "namespace": self._namespace,
+            "files": {file.name: _row(file) for file in files},
+        }
         replace_file(self._path, orjson.dumps(content), durable=True)
 
-    def _check_owner(self, version: Any, owner: Mapping[str, Any]) -> None:
+    def _check_version(self, version: Any) -> None:
         if version != _VERSION:
             raise OperatorError(
                 f"{self._path} has version {version!r}, this inferlog reads {_VERSION}: "
                 "use the inferlog that wrote it, or give another --state"
             )
-        for key, option in (("from", "--from"), ("namespace", "--namespace")):
-            if owner[key] != self._owner[key]:
-                raise OperatorError(
-                    f"{self._path} is about {option} {owner[key]}, not {self._owner[key]}: "
-                    "one state directory serves one folder and one namespace, give another --state"
-                )
 
     def _move_aside(self, error: Exception, say: Say) -> None:
         aside = self._path.with_name(f"{self._path.name}.corrupt-{time.time_ns()}")
         self._path.rename(aside)
         say(
-            f"the position file {self._path} cannot be read ({error!r}) and is now {aside.name}: every file is sent "
+            f"the position file {self._path} makes no sense ({error!r}) and is now {aside.name}: every file is sent "
             "again from its beginning; lines that the store has count as duplicates"
         )
 

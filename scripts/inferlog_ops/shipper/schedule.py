@@ -53,9 +53,7 @@ class Schedule:
     def postpone(self, batch: Batch, delay_seconds: float) -> None:
         """Have *batch* sent again in a while; not at all once the schedule is closed."""
         with self._condition:
-            if self._closed:
-                self._on_the_way.discard(batch)
-            else:
+            if not self._closed:
                 self._push(batch, time.monotonic() + delay_seconds)
 
     def finish(self, batch: Batch) -> None:

@@ -20,7 +20,7 @@ from inferlog_ops.shipper.reader import Reader
 from inferlog_ops.shipper.schedule import Schedule
 from inferlog_ops.shipper.sender import Sender
 from inferlog_ops.shipper.settings import Settings
-from inferlog_ops.shipper.state_dir import StateDir, held
+from inferlog_ops.shipper.state_dir import StateDir, held, usable
 from inferlog_ops.shipper.status import Status
 from inferlog_ops.shipper.store import Store
 from inferlog_ops.shipper.tail import Tail
@@ -58,7 +58,7 @@ class Shipper:
         settings: Settings,
         stats_file: Path | None,
     ) -> None:
-        positions = PositionFile(state.positions, logs=logs, namespace=cluster.namespace)
+        positions = PositionFile(state.positions, cluster.namespace)
         counters = Counters()
         self._settings = settings
         self._ledger = Ledger()
@@ -181,14 +181,15 @@ def shipper(
         OperatorError: If the directory is another shipper's, or its positions are about something else.
     """
     with held(state_dir) as state:
-        made = Shipper(
-            cluster=cluster,
-            logs=logs,
-            state=state,
-            display=display,
-            settings=settings or Settings(),
-            stats_file=stats_file,
-        )
+        with usable(state_dir):
+            made = Shipper(
+                cluster=cluster,
+                logs=logs,
+                state=state,
+                display=display,
+                settings=settings or Settings(),
+                stats_file=stats_file,
+            )
         try:
             yield made
         finally:

@@ -38,18 +38,33 @@ def held(path: Path) -> Iterator[StateDir]:
     Raises:
         OperatorError: If another shipper holds it, or it cannot be written to.
     """
-    try:
+    with usable(path):
         path.mkdir(parents=True, exist_ok=True)
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise OperatorError(
-            f"the state directory {path} cannot be written to ({error.strerror}): give another --state"
-        ) from error
     try:
-        _take(lock, path)
-        yield StateDir(path, _shipper_id(path / "id"))
+        with usable(path):
+            _take(lock, path)
+            state = StateDir(path, _shipper_id(path / "id"))
+        yield state
     finally:
         os.close(lock)
+
+
+@contextmanager
+def usable(path: Path) -> Iterator[None]:
+    """
+    Say what is wrong with the state directory *path* when something in it cannot be read or written.
+
+    Raises:
+        OperatorError: For any `OSError` in the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OperatorError(
+            f"the state directory {path} cannot be used ({error.filename or path}: {error.strerror}): "
+            "mend that, or give another --state"
+        ) from error
 
 
 def _take(lock: int, path: Path) -> None:

@@ -160,6 +160,22 @@ def test_a_signal_ends_it_in_time_when_the_store_is_away(
     assert place.positions == {place.events.name: 0}
 
 
+def test_a_single_run_that_is_ended_early_does_not_claim_to_be_done(nobody: str, place: Place) -> None:
+    write_events(place.events, event_ids(10))
+    with running(place, "--to", nobody, "--once") as process:
+        wait_while_running(process, place, lambda: place.positions, "the shipper's start")
+        process.terminate()
+        assert process.wait(10) == 1
+    assert "not all was shipped before it was ended" in said(place)
+
+
+def test_a_position_file_that_may_not_be_read_is_one_sentence(faulty_cluster: Cluster, place: Place) -> None:
+    """A directory in the place of the file stands for missing rights, which root does not miss."""
+    (place.state / "positions.json").mkdir(parents=True)
+    with pytest.raises(OperatorError, match=r"positions\.json: Is a directory.*another --state"):
+        place.ship_once(faulty_cluster)
+
+
 def test_one_state_directory_serves_one_shipper(faulty_cluster: Cluster, place: Place) -> None:
     with place.shipper(faulty_cluster), pytest.raises(OperatorError, match=r"another shipper \(pid \d+\) works with"):
         place.ship_once(faulty_cluster)

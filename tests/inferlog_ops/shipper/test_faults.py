@@ -4,10 +4,11 @@ import errno
 import threading
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import orjson
 import pytest
-from faulty_store import Fault, FaultyStore, error_body, refused_item
+from faulty_store import Fault, FaultyStore, error_body, faulty_store, refused_item
 from polling import wait_until
 from shipping import QUICK, Place, event_ids, event_line, write_events
 
@@ -308,3 +309,15 @@ def test_a_disk_that_takes_no_dead_letter_holds_up_the_position(
         wait_until(lambda: place.positions.get(place.events.name, 0) > 0, what="an answer")
     assert [letter["offset"] for letter in place.dead_letters] == [0]
     assert faulty.stored == Counter(["a"])
+
+
+def test_a_store_over_tls_is_believed_by_its_authority_alone(place: Place) -> None:
+    certificate = Path(__file__).with_name("certificate.pem")  # made for tests, for 127.0.0.1, valid for 100 years
+    write_events(place.events, IDS)
+    with faulty_store(certificate=certificate) as store:
+        stranger = Cluster(url=store.url, namespace="test")
+        with place.shipper(stranger) as shipper:
+            outcome = shipper.run(once=True, timeout_seconds=0.5)
+        assert "CERTIFICATE_VERIFY_FAILED" in outcome.status.waiting[0]
+        place.ship_once(replace(stranger, ca_file=str(certificate)))
+    assert store.stored == Counter(IDS)

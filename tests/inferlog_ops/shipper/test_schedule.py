@@ -54,6 +54,19 @@ def test_closing_lets_senders_finish_what_is_due_and_wakes_those_that_wait() -> 
     assert schedule.take() is None
 
 
+def test_what_is_let_go_at_the_end_still_counts_as_not_answered() -> None:
+    schedule = Schedule(stream_batches=4)
+    waiting, failing = Batch(stream="events"), Batch(stream="events", reason="503")
+    schedule.postpone(waiting, 60)
+    schedule.submit(failing)
+    assert schedule.take() is failing
+    schedule.close()
+    schedule.postpone(failing, 0)
+    assert schedule.take() is None
+    assert not schedule.is_empty()
+    assert schedule.reasons() == ["503"]
+
+
 def test_a_change_between_looking_and_waiting_is_not_missed() -> None:
     schedule = Schedule(stream_batches=1)
     batch = Batch(stream="events")
