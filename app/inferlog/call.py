@@ -49,7 +49,11 @@ class Call:
         self._owner = None if separate or surrounding is None or surrounding.ended else surrounding
         if self._owner is None:
             self._own(surrounding)
-        inference.take_over(known)
+        inference.fields.update(known.fields)
+        if known.labels:
+            inference.labels = {**known.labels}
+        if known.refused:
+            inference.refused += known.refused
         self._started = time.perf_counter()
 
     def __enter__(self) -> Self:

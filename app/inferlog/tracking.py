@@ -40,9 +40,9 @@ class Tracker:
     def __init__(self, name: str | None, values: dict[str, Any], *, separate: bool) -> None:
         self._name = name
         self._separate = separate
-        self._from_result = {name: value for name, value in values.items() if callable(value)}
-        self._known = Inference()
-        self._known.bind({name: value for name, value in values.items() if name not in self._from_result})
+        self._from_result = {key: value for key, value in values.items() if callable(value)}
+        self._known = Inference()  # checked here, once for all calls of a decorated function
+        self._known.bind({key: value for key, value in values.items() if key not in self._from_result})
         self._open: list[Call] = []
 
     def __enter__(self) -> TrackedCall:

@@ -91,9 +91,10 @@ class _AsgiExchange(Exchange):
         templates: RouteTemplates,
         model_version: ModelVersion | None,
     ) -> None:
-        received = {
-            _ID_HEADERS[name]: value.decode("latin-1") for name, value in scope["headers"] if name in _ID_HEADERS
-        }
+        received = {}
+        for name, value in scope["headers"]:
+            if name in _ID_HEADERS:
+                received[_ID_HEADERS[name]] = value.decode("latin-1")
         super().__init__(scope["method"], received, model_version)
         self._scope, self._receive, self._send = scope, receive, send
         self._templates = templates

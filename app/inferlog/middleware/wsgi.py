@@ -93,7 +93,10 @@ class _WsgiExchange(Exchange):
     def __init__(
         self, app: WSGIApp, environ: Environ, start_response: StartResponse, model_version: ModelVersion | None
     ) -> None:
-        received = {name: environ[key] for key, name in _ID_HEADERS if key in environ}
+        received = {}
+        for key, name in _ID_HEADERS:
+            if key in environ:
+                received[name] = environ[key]
         super().__init__(environ["REQUEST_METHOD"], received, model_version)
         self._app = app
         self._environ = environ
