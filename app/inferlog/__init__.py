@@ -11,8 +11,10 @@ See README.md and docs/.
 
 from inferlog._version import __version__
 from inferlog.configuration import NotConfiguredError, configure, shutdown
+from inferlog.content import capture_content
 from inferlog.context import bind_inference
 from inferlog.event import InvalidFieldError
+from inferlog.heartbeat import add_gauge
 from inferlog.logger import get_logger
 from inferlog.middleware.asgi import InferenceMiddleware
 from inferlog.middleware.wsgi import InferenceWSGIMiddleware
@@ -27,7 +29,9 @@ __all__ = [
     "NotConfiguredError",
     "SettingsError",
     "__version__",
+    "add_gauge",
     "bind_inference",
+    "capture_content",
     "configure",
     "get_logger",
     "outgoing_headers",

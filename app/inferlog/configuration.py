@@ -1,114 +1,16 @@
-"""The one configuration call, and what it leaves behind for a process: its instance id and its recorders."""
+"""The one configuration call, and the process's state that it sets."""
 
+import atexit
 import os
-from dataclasses import dataclass
+from collections.abc import Collection
 
 from inferlog import logger
-from inferlog.audit import Hasher
-from inferlog.context import Inference
-from inferlog.ids import IdMaker, new_instance_id
-from inferlog.line import line_document
-from inferlog.pricing import PriceTable, PriceTableError, read_price_table
-from inferlog.recorder import EventRecorder, LineRecorder
-from inferlog.settings import Settings, SettingsError
-from inferlog.sinks.file import FileLimits, FileSink
-from inferlog.sinks.retention import Retention
+from inferlog.runtime import Runtime
+from inferlog.settings import Settings
 
 
 class NotConfiguredError(RuntimeError):
     """The library is used before :func:`inferlog.configure`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runtime:
-    """
-    What one process writes with.
-
-    Attributes:
-        settings: As read by :func:`configure`.
-        instance_id: ``service.instance.id``: this process since its start or fork.
-        make_id: Makes event and request ids.
-        events: Takes the inference events.
-        app: Takes all other log lines.
-        prices: What an inference costs; None if nobody has said.
-    """
-
-    settings: Settings
-    instance_id: str
-    make_id: IdMaker
-    events: EventRecorder
-    app: LineRecorder
-    prices: PriceTable | None
-
-    @classmethod
-    def begin(cls, settings: Settings) -> "Runtime":
-        """Put together the recorders of this process. No file is opened before the first line."""
-        instance_id, make_id = new_instance_id(), IdMaker()
-        service = {
-            "name": settings.service_name,
-            "version": settings.service_version,
-            "environment": settings.environment,
-            "instance": {"id": instance_id},
-        }
-
-        limits = FileLimits(max_file_bytes=settings.max_file_bytes, max_file_age_seconds=settings.max_file_age_seconds)
-        retention = Retention(
-            settings.log_dir,
-            keep_shipped_seconds=settings.keep_shipped_seconds,
-            max_total_bytes=settings.max_total_bytes,
-        )
-
-        def sink(stream: str) -> FileSink:
-            return FileSink(
-                settings.log_dir,
-                stream=stream,
-                service=settings.service_name,
-                instance_id=instance_id,
-                limits=limits,
-                retention=retention,
-            )
-
-        return cls(
-            settings=settings,
-            instance_id=instance_id,
-            make_id=make_id,
-            events=EventRecorder(
-                sink("events"), service=service, make_id=make_id, hasher=Hasher(settings.read_audit_key())
-            ),
-            app=LineRecorder(sink("app"), dataset="inference.app", service=service, make_id=make_id),
-            prices=_price_table(settings),
-        )
-
-    def record(self, inference: Inference) -> None:
-        """Write the event of a finished *inference*, and a line about what was refused on the way to it."""
-        fields = inference.fields
-        if self.prices is not None and "cost_usd" not in fields:
-            inference.bind({"cost_usd": self.prices.cost_usd(fields)})
-        self.events.record(fields, inference.labels)
-        if inference.refused:
-            self.app.record(
-                line_document(
-                    "inferlog.value_refused",
-                    level="warning",
-                    logger="inferlog",
-                    values={"reasons": "; ".join(inference.refused)},
-                    inference=inference,
-                )
-            )
-
-    def close(self) -> None:
-        """Close the files."""
-        self.events.close()
-        self.app.close()
-
-
-def _price_table(settings: Settings) -> PriceTable | None:
-    if settings.price_file is None:
-        return None
-    try:
-        return read_price_table(settings.price_file)
-    except PriceTableError as error:
-        raise SettingsError(f"price_file {error}") from error
 
 
 _runtime: Runtime | None = None
@@ -140,6 +42,12 @@ def configure(
     max_total_bytes: int | None = None,
     audit_key_file: str | os.PathLike[str] | None = None,
     price_file: str | os.PathLike[str] | None = None,
+    heartbeat_seconds: float | None = None,
+    capture_content: bool | None = None,
+    sinks: str | Collection[str] | None = None,
+    forward_host: str | None = None,
+    forward_port: int | None = None,
+    forward_queue_events: int | None = None,
 ) -> None:
     """
     Set inferlog up for this process: once, at start. What is not given is read from ``INFERLOG_*``.
@@ -159,7 +67,11 @@ def configure(
 
 
 def shutdown() -> None:
-    """Close the files. Nothing is buffered, so that leaving this out loses nothing either."""
+    """
+    Write a last heartbeat and close the files; done at the process's end by itself.
+
+    Events are not buffered: a process that is killed before loses none.
+    """
     if _runtime is not None:
         _runtime.close()
 
@@ -173,8 +85,8 @@ def _begin_anew_in_child() -> None:
     global _runtime
     if _runtime is not None:
         parent, _runtime = _runtime, Runtime.begin(_runtime.settings)
-        parent.events.abandon()
-        parent.app.abandon()
+        parent.abandon()
 
 
 os.register_at_fork(after_in_child=_begin_anew_in_child)
+atexit.register(shutdown)

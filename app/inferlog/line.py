@@ -36,9 +36,7 @@ def line_document(
     ``error="boom"`` is ``labels.error``: ``error`` is an object in the index, and a text in its place would have the
     whole line refused.
     """
-    fields: dict[str, Any] = {}
-    if inference is not None:
-        fields.update((name, inference.fields[name]) for name in _SHARED if name in inference.fields)
+    fields = _shared(inference)
     labels: dict[str, Any] = {}
     for name, value in values.items():
         if name in _SHARED and value is not None:
@@ -56,6 +54,17 @@ def line_document(
         "message": free_text(message, STACK_TRACE_LIMIT_CHARACTERS),
         **document(fields, labels),
     }
+
+
+def shared_fields(inference: Inference | None) -> dict[str, Any]:
+    """Return the document of what any line has in common with *inference*: its ids, model and version."""
+    return document(_shared(inference))
+
+
+def _shared(inference: Inference | None) -> dict[str, Any]:
+    if inference is None:
+        return {}
+    return {name: inference.fields[name] for name in _SHARED if name in inference.fields}
 
 
 def described(error: BaseException) -> dict[str, Any]:

@@ -13,7 +13,15 @@ from inferlog.ids import IdMaker
 
 
 class Sink(Protocol):
-    """Takes finished lines. Neither method raises."""
+    """
+    Takes finished lines. No method raises.
+
+    Attributes:
+        copies_dropped: Lines that a copy beside the record of truth has lost, as far as it knows.
+    """
+
+    @property
+    def copies_dropped(self) -> int: ...  # noqa: D102 (as above)
 
     def write(self, line: bytes) -> bool:
         """Take *line*, newline included; return False if it is lost."""
@@ -114,6 +122,11 @@ class EventRecorder(_Recorder):
         self._previous_hash = FIRST
         self.written = 0
         self.dropped = 0
+
+    @property
+    def copies_dropped(self) -> int:
+        """How many events a copy beside the record of truth has lost."""
+        return self._sink.copies_dropped
 
     def record(self, fields: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> None:
         """Write the event of one inference from its checked *fields*, ``status`` among them."""

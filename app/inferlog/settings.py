@@ -1,7 +1,7 @@
 """What differs between two deployments of an instrumented service. Read once, by :func:`inferlog.configure`."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -31,6 +31,12 @@ class Settings:
         max_total_bytes: Most that all files in log_dir may take. At this size, events are dropped and counted.
         audit_key_file: Holds the key of the events' hash chain, up to 64 bytes; without it the chain has no key.
         price_file: JSON table of prices per million tokens (:class:`inferlog.pricing.PriceTable`); sets ``cost_usd``.
+        heartbeat_seconds: A line about the process's health so often; 0: none.
+        capture_content: Write prompts and answers that the service hands to ``capture_content()``.
+        sinks: Where lines go: ``file``, ``stdout``, ``forward``, or several of them; the first is the record of truth.
+        forward_host: Of the Fluentd for the sink ``forward``.
+        forward_port: Of the same.
+        forward_queue_events: How many lines may wait to be forwarded; above, the oldest is dropped and counted.
     """
 
     service_name: str = "inference"
@@ -45,6 +51,12 @@ class Settings:
     max_total_bytes: int = 2 * 1024 * 1024 * 1024
     audit_key_file: Path | None = None
     price_file: Path | None = None
+    heartbeat_seconds: float = 10.0
+    capture_content: bool = False
+    sinks: tuple[str, ...] = ("file",)
+    forward_host: str = "127.0.0.1"
+    forward_port: int = 24224
+    forward_queue_events: int = 10_000
 
     @classmethod
     def read(cls, given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Self:
@@ -70,8 +82,15 @@ class Settings:
         for name in ("max_file_bytes", "max_file_age_seconds", "max_total_bytes"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected more than 0")
-        if self.keep_shipped_seconds < 0:
-            raise SettingsError(f"keep_shipped_seconds is {self.keep_shipped_seconds}; expected 0 or more")
+        for name in ("keep_shipped_seconds", "heartbeat_seconds"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"{name} is {getattr(self, name)}; expected 0 or more")
+        if not self.sinks or len(set(self.sinks)) < len(self.sinks) or not set(self.sinks) <= set(SINKS):
+            raise SettingsError(f"sinks is {','.join(self.sinks)!r}; expected some of {', '.join(SINKS)}, each once")
+        if not 1 <= self.forward_port <= 65535:
+            raise SettingsError(f"forward_port is {self.forward_port}; expected 1 to 65535")
+        if self.forward_queue_events < 1:
+            raise SettingsError(f"forward_queue_events is {self.forward_queue_events}; expected 1 or more")
 
     def read_audit_key(self) -> bytes:
         """
@@ -92,6 +111,7 @@ class Settings:
 
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+SINKS = ("file", "stdout", "forward")
 _TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -135,11 +155,20 @@ def _parsed_file(source: str, value: Any) -> Path:
     return Path(value).absolute()
 
 
+def _parsed_names(source: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(","))
+    if not isinstance(value, Collection) or not all(isinstance(name, str) for name in value):
+        raise SettingsError(f"{source} is {value!r}; expected names")
+    return tuple(value)
+
+
 _PARSERS: dict[Any, Callable[[str, Any], Any]] = {
     str: _parsed_text,
     bool: _parsed_truth,
     int: _parsed_whole_number,
     float: _parsed_number,
+    tuple[str, ...]: _parsed_names,
     Path: _parsed_directory,
     Path | None: _parsed_file,
 }

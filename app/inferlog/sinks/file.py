@@ -51,6 +51,8 @@ class FileSink:
         clock: Seconds that never go back.
     """
 
+    copies_dropped = 0
+
     def __init__(
         self,
         directory: Path,

@@ -1,0 +1,162 @@
+"""What one process writes with, from its start or fork to its end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from inferlog.audit import Hasher
+from inferlog.context import Inference
+from inferlog.heartbeat import Heartbeat
+from inferlog.ids import IdMaker, new_instance_id
+from inferlog.line import line_document
+from inferlog.pricing import PriceTable, PriceTableError, read_price_table
+from inferlog.recorder import EventRecorder, LineRecorder, Sink
+from inferlog.settings import Settings, SettingsError
+from inferlog.sinks.fan_out import FanOut
+from inferlog.sinks.file import FileLimits, FileSink
+from inferlog.sinks.retention import Retention
+from inferlog.sinks.stdout import StdoutSink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """
+    What one process writes with.
+
+    Attributes:
+        settings: As read by :func:`inferlog.configure`.
+        make_id: Makes event and request ids.
+        events: Takes the inference events.
+        app: Takes all other log lines.
+        content: Takes prompts and answers; None unless the service has opted in.
+        heartbeat: Says now and then how the process is.
+        prices: What an inference costs; None if nobody has said.
+    """
+
+    settings: Settings
+    make_id: IdMaker
+    events: EventRecorder
+    app: LineRecorder
+    content: LineRecorder | None
+    heartbeat: Heartbeat
+    prices: PriceTable | None
+
+    @classmethod
+    def begin(cls, settings: Settings) -> "Runtime":
+        """
+        Put together the recorders of this process. No file is opened before the first line.
+
+        Raises:
+            SettingsError: If a file that the settings name cannot be used.
+        """
+        instance_id, make_id = new_instance_id(), IdMaker()
+        service = {
+            "name": settings.service_name,
+            "version": settings.service_version,
+            "environment": settings.environment,
+            "instance": {"id": instance_id},
+        }
+        sink = partial(_sink, settings, instance_id, _retention(settings))
+
+        def recorder(stream: str) -> LineRecorder:
+            return LineRecorder(sink(stream), dataset=f"inference.{stream}", service=service, make_id=make_id)
+
+        events = EventRecorder(
+            sink("events"), service=service, make_id=make_id, hasher=Hasher(settings.read_audit_key())
+        )
+        return cls(
+            settings=settings,
+            make_id=make_id,
+            events=events,
+            app=recorder("app"),
+            content=recorder("content") if settings.capture_content else None,
+            heartbeat=Heartbeat(
+                recorder("health"),
+                events,
+                log_dir=settings.log_dir,
+                instance_id=instance_id,
+                every_seconds=settings.heartbeat_seconds,
+            ),
+            prices=_price_table(settings),
+        )
+
+    def record(self, inference: Inference) -> None:
+        """Write the event of a finished *inference*, and a line about what was refused on the way to it."""
+        if not self.heartbeat.begun:
+            self.heartbeat.start()
+        fields = inference.fields
+        if self.prices is not None and "cost_usd" not in fields:
+            inference.bind({"cost_usd": self.prices.cost_usd(fields)})
+        self.events.record(fields, inference.labels)
+        if inference.refused:
+            self.app.record(
+                line_document(
+                    "inferlog.value_refused",
+                    level="warning",
+                    logger="inferlog",
+                    values={"reasons": "; ".join(inference.refused)},
+                    inference=inference,
+                )
+            )
+
+    def close(self) -> None:
+        """Say goodbye with a last heartbeat, and close what is open."""
+        self.heartbeat.stop()
+        for recorder in self._recorders():
+            recorder.close()
+
+    def abandon(self) -> None:
+        """Let go, in a forked child, of what belongs to the parent."""
+        for recorder in self._recorders():
+            recorder.abandon()
+
+    def _recorders(self) -> list[EventRecorder | LineRecorder]:
+        return [self.events, self.app, self.heartbeat.recorder, *([self.content] if self.content else [])]
+
+
+def _retention(settings: Settings) -> Retention:
+    return Retention(
+        settings.log_dir,
+        keep_shipped_seconds=settings.keep_shipped_seconds,
+        max_total_bytes=settings.max_total_bytes,
+    )
+
+
+def _sink(settings: Settings, instance_id: str, retention: Retention, stream: str) -> Sink:
+    makers: dict[str, Callable[[], Sink]] = {
+        "file": lambda: FileSink(
+            settings.log_dir,
+            stream=stream,
+            service=settings.service_name,
+            instance_id=instance_id,
+            limits=FileLimits(
+                max_file_bytes=settings.max_file_bytes, max_file_age_seconds=settings.max_file_age_seconds
+            ),
+            retention=retention,
+        ),
+        "stdout": StdoutSink,
+        "forward": lambda: _forward_sink(settings, stream),
+    }
+    sinks = [makers[name]() for name in settings.sinks]
+    return sinks[0] if len(sinks) == 1 else FanOut(sinks)
+
+
+def _forward_sink(settings: Settings, stream: str) -> Sink:
+    try:
+        from inferlog.sinks.forward import ForwardSink  # noqa: PLC0415 (needs an extra that only who asks for it has)
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"sinks names forward, which needs {error.name}; install it with: pip install 'inferlog[forward]'"
+        ) from error
+    return ForwardSink(
+        stream, host=settings.forward_host, port=settings.forward_port, queue_events=settings.forward_queue_events
+    )
+
+
+def _price_table(settings: Settings) -> PriceTable | None:
+    if settings.price_file is None:
+        return None
+    try:
+        return read_price_table(settings.price_file)
+    except PriceTableError as error:
+        raise SettingsError(f"price_file {error}") from error

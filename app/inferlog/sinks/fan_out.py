@@ -1,0 +1,46 @@
+"""Several sinks at once."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class _Sink(Protocol):
+    @property
+    def copies_dropped(self) -> int: ...
+    def write(self, line: bytes) -> bool: ...
+    def close(self) -> None: ...
+    def abandon(self) -> None: ...
+
+
+class FanOut:
+    """
+    Gives each line to all of *sinks*. The first is the record of truth: whether it has the line is the answer.
+
+    What the others lose is counted in :attr:`copies_dropped`.
+    """
+
+    def __init__(self, sinks: Sequence[_Sink]) -> None:
+        self._truth, *self._copies = sinks
+        self._refused = 0
+
+    @property
+    def copies_dropped(self) -> int:
+        """How many lines a sink beside the first has lost, as far as it knows."""
+        return self._refused + sum(copy.copies_dropped for copy in self._copies)
+
+    def write(self, line: bytes) -> bool:
+        """Hand *line* to all; return whether the first has it."""
+        for copy in self._copies:
+            if not copy.write(line):
+                self._refused += 1
+        return self._truth.write(line)
+
+    def close(self) -> None:
+        """Close all."""
+        for sink in (self._truth, *self._copies):
+            sink.close()
+
+    def abandon(self) -> None:
+        """Let go of all in a forked child."""
+        for sink in (self._truth, *self._copies):
+            sink.abandon()

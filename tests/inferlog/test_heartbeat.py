@@ -1,0 +1,139 @@
+import asyncio
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from logfiles import Logs
+from polling import wait_until
+
+import inferlog
+from inferlog import heartbeat
+from inferlog.activity import Activity
+from inferlog.configuration import runtime
+from inferlog.vitals import Vitals
+
+
+@pytest.fixture(autouse=True)
+def _no_gauges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "_gauges", {})
+
+
+def configure(directory: Path, every_seconds: float) -> Logs:
+    inferlog.configure(service_name="scoring", log_dir=directory, heartbeat_seconds=every_seconds)
+    return Logs(directory)
+
+
+def record() -> None:
+    with inferlog.track_performance("predict"):
+        pass
+
+
+def test_a_process_that_does_nothing_writes_nothing(tmp_path: Path) -> None:
+    configure(tmp_path / "logs", 0.01)
+    inferlog.shutdown()
+    assert not (tmp_path / "logs").exists()
+
+
+def test_heartbeats_come_from_the_first_event_on(tmp_path: Path) -> None:
+    logs = configure(tmp_path, 0.01)
+    record()
+    beats = wait_until(lambda: (lines := logs.lines("health")) and len(lines) >= 3 and lines, what="three heartbeats")
+    inferlog.shutdown()
+    beat = beats[-1]
+    assert beat["message"] == "service_heartbeat"
+    assert beat["event"]["dataset"] == "inference.health"
+    assert beat["service"]["instance"]["id"] == logs.event["service"]["instance"]["id"]
+    assert (beat["events_written"], beat["events_dropped"], beat["copies_dropped"]) == (1, 0, 0)
+    assert beat["process"]["memory"]["usage_bytes"] > 1_000_000
+    assert 0 <= beat["process"]["cpu"]["utilization"] < 64
+
+
+def test_the_last_heartbeat_counts_every_event(tmp_path: Path) -> None:
+    logs = configure(tmp_path, 3600)
+    for _ in range(5):
+        record()
+    inferlog.shutdown()
+    (beat,) = logs.lines("health")
+    assert beat["events_written"] == 5
+    assert beat["events_unshipped_bytes"] == sum(path.stat().st_size for path in tmp_path.glob("events-*"))
+
+
+def test_zero_seconds_switch_it_off(tmp_path: Path) -> None:
+    logs = configure(tmp_path, 0)
+    record()
+    inferlog.shutdown()
+    assert logs.lines("health") == []
+
+
+def test_what_is_shipped_is_not_counted_as_unshipped(tmp_path: Path) -> None:
+    configure(tmp_path, 3600)
+    record()
+    (path,) = tmp_path.glob("events-*")
+    (tmp_path / ".shipped").mkdir()
+    (tmp_path / ".shipped" / "x.json").write_text(f'{{"version": 1, "positions": {{"{path.name}": 100}}}}')
+    assert runtime().heartbeat.line()["events_unshipped_bytes"] == path.stat().st_size - 100
+
+
+def test_a_service_adds_figures_of_its_own_and_a_broken_one_is_logged_once(tmp_path: Path) -> None:
+    def broken() -> float:
+        raise RuntimeError("no figure")
+
+    logs = configure(tmp_path, 0)
+    inferlog.add_gauge("queue_requests", lambda: 7)
+    inferlog.add_gauge("unknown", lambda: None)
+    inferlog.add_gauge("broken", broken)
+    lines = [runtime().heartbeat.line() for _ in range(2)]
+    assert [line["gauges"] for line in lines] == [{"queue_requests": 7.0}] * 2
+    (complaint,) = logs.lines("app")
+    assert (complaint["message"], complaint["labels"]) == ("gauge.failed", {"gauge": "broken"})
+
+
+def test_a_forked_child_has_a_heartbeat_of_its_own(tmp_path: Path) -> None:
+    logs = configure(tmp_path, 3600)
+    record()
+    child = os.fork()
+    if child == 0:
+        try:
+            record()
+            inferlog.shutdown()
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    inferlog.shutdown()
+    beats: list[dict[str, Any]] = logs.lines("health")
+    assert len({beat["service"]["instance"]["id"] for beat in beats}) == 2
+    assert [beat["events_written"] for beat in beats] == [1, 1]
+
+
+def test_others_in_flight_are_counted() -> None:
+    activity = Activity()
+    assert [activity.begin(), activity.begin()] == [0, 1]
+    activity.end()
+    assert activity.open_requests == 1
+    assert activity.begin() == 1
+
+
+def test_a_blocked_event_loop_shows_as_lag() -> None:
+    activity = Activity()
+    assert activity.loop_lag_seconds(at_most_seconds=1) is None
+    release = threading.Event()
+
+    async def block() -> float | None:
+        loop = asyncio.get_running_loop()
+        activity.serve_on(loop)
+        measured = loop.run_in_executor(None, lambda: activity.loop_lag_seconds(at_most_seconds=0.05))
+        release.wait(0.2)  # holds the loop, as a model run on it by mistake would
+        return await measured
+
+    assert asyncio.run(block()) == 0.05
+    assert activity.loop_lag_seconds(at_most_seconds=1) is None  # closed since
+
+
+def test_processor_use_is_of_the_time_since_the_last_look() -> None:
+    vitals = Vitals()
+    total = sum(number * number for number in range(500_000))
+    assert total
+    assert vitals.process()["cpu"]["utilization"] > 0.2
+    assert vitals.gpu() is None or vitals.gpu()["utilization"] <= 1
