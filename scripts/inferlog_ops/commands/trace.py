@@ -1,0 +1,88 @@
+"""``inferlog trace``: one chain of calls over all services."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from inferlog_ops.commands.options import HomeDir, Json, Namespace, Url
+from inferlog_ops.console import out, print_json
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.home import Home, default_home
+
+if TYPE_CHECKING:
+    from inferlog_ops.trace.hops import Hop
+
+_STYLES = {"success": "green", "rejected": "yellow", "error": "red", "cancelled": "magenta"}
+
+
+def trace(
+    correlation_id: Annotated[str, typer.Argument(help="The X-Correlation-ID of a response.")],
+    lines: Annotated[bool, typer.Option("--lines", help="Also what the services logged meanwhile.")] = False,
+    json: Json = False,
+    url: Url = None,
+    namespace: Namespace = "default",
+    home: HomeDir = None,
+) -> None:
+    """Show every service's part in one chain of calls, and its share of the latency."""
+    from inferlog_ops.cluster import cluster_from, explained
+    from inferlog_ops.engine.control import running_url
+    from inferlog_ops.trace import hops, lookup
+
+    engine_home = Home(home or default_home()).engine
+    cluster = cluster_from(url, namespace, fallback_url=None if url else running_url(engine_home))
+    with cluster.client() as client, explained(cluster, f"looking for {correlation_id}"):
+        outermost = hops.chain(lookup.events(client, cluster.namespace, correlation_id))
+        logged = lookup.log_lines(client, cluster.namespace, correlation_id) if lines else []
+    if not outermost:
+        raise OperatorError(
+            f"no event has the correlation id {correlation_id!r} in namespace {cluster.namespace!r} of "
+            f"{cluster.shown_url}; it may not be shipped yet"
+        )
+    rows = _rows(outermost)
+    if json:
+        print_json({"correlation_id": correlation_id, "hops": rows, "lines": logged})
+        return
+    out.print(_table(rows))
+    for line in logged:
+        level, message = line.get("log", {}).get("level", ""), line.get("message", "")
+        out.print(Text(f"{line['@timestamp']}  {line['service']['name']}  {level}  {message}"))
+
+
+def _rows(outermost: list["Hop"]) -> list[dict[str, Any]]:
+    total_seconds = sum(hop.latency_seconds for hop in outermost) or 1.0
+    first = min(hop.began for hop in outermost)
+    return [
+        {
+            "depth": depth,
+            "service": hop.event["service"]["name"],
+            "request_id": hop.event.get("request_id"),
+            "model_version": hop.event.get("model_version"),
+            "status": hop.event["status"],
+            "begin_seconds": round((hop.began - first).total_seconds(), 6),
+            "latency_seconds": round(hop.latency_seconds, 6),
+            "own_seconds": round(hop.own_seconds, 6),
+            "own_share": round(hop.own_seconds / total_seconds, 4),
+        }
+        for outer in outermost
+        for depth, hop in outer.walk()
+    ]
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table("service", "request id", "model version", "status", box=None, pad_edge=False)
+    for title in ("begin s", "latency s", "own s", "own share"):
+        table.add_column(title, justify="right")
+    for row in rows:
+        table.add_row(
+            Text("  " * row["depth"] + row["service"]),
+            Text(row["request_id"] or "-"),
+            Text(row["model_version"] or "(none)"),
+            Text(row["status"], style=_STYLES.get(row["status"], "")),
+            f"{row['begin_seconds']:.3f}",
+            f"{row['latency_seconds']:.3f}",
+            f"{row['own_seconds']:.3f}",
+            f"{row['own_share']:.1%}",
+        )
+    return table

@@ -1,0 +1,1 @@
+"""One chain of calls, over all services that took part in it."""
