@@ -10,6 +10,7 @@ import typer
 
 from inferlog_ops.commands.options import HomeDir, Json
 from inferlog_ops.console import out, print_json
+from inferlog_ops.engine.order import DEFAULT_HEAP
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home, default_home
 from inferlog_ops.progress import shown_progress
@@ -24,7 +25,9 @@ _PRUNE_TIMEOUT_SECONDS = 600.0
 def start(
     home: HomeDir = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
-    heap: Annotated[str, typer.Option(envvar="INFERLOG_ENGINE_HEAP", help="Most memory for Java objects.")] = "1g",
+    heap: Annotated[
+        str, typer.Option(envvar="INFERLOG_ENGINE_HEAP", help="Most memory for Java objects.")
+    ] = DEFAULT_HEAP,
     json: Json = False,
 ) -> None:
     """Start the engine and return when it answers. It runs until it is stopped."""

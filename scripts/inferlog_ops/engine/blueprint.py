@@ -4,7 +4,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -53,7 +53,7 @@ class Module:
     extends: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Blueprint:
     """
     Everything that decides which code the engine runs.
@@ -101,7 +101,7 @@ def load(folder: Path | None = None) -> Blueprint:
             f"{lock} is for Elasticsearch {content['version']}, modules.toml beside it for {plan.version}; "
             "make the lock file anew with: python -m inferlog_ops.engine.relock"
         )
-    return Blueprint(plan.version, plan.server_artifacts, plan.modules, jars)
+    return replace(plan, jars=jars)
 
 
 def load_plan(folder: Path) -> Blueprint:
@@ -116,7 +116,7 @@ def load_plan(folder: Path) -> Blueprint:
         )
         for name, module in content["modules"].items()
     )
-    return Blueprint(content["version"], tuple(content["server"]), modules, ())
+    return Blueprint(version=content["version"], server_artifacts=tuple(content["server"]), modules=modules, jars=())
 
 
 def lock_text(blueprint: Blueprint) -> str:

@@ -10,13 +10,11 @@ from time import monotonic, sleep
 
 from inferlog_ops.engine import blueprint, disk, layout, presence
 from inferlog_ops.engine.launch import launch, log_file, require_free_port
-from inferlog_ops.engine.order import Order
+from inferlog_ops.engine.order import DEFAULT_HEAP, Order
 from inferlog_ops.engine.presence import RunningEngine
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import cache_dir
 from inferlog_ops.progress import Say, say_nothing
-
-DEFAULT_HEAP = "1g"
 
 _STOP_TIMEOUT_SECONDS = 30.0
 _SECONDS_BETWEEN_LOOKS = 0.05

@@ -38,6 +38,11 @@ class Layout:
         return self.server if name == SERVER else self.modules / name
 
 
+def layout_in(engine_home: Path, blueprint: Blueprint) -> Layout:
+    """Return where *blueprint* is, or would be, laid out in *engine_home*: for each blueprint another folder."""
+    return Layout(engine_home / "lib" / blueprint.name)
+
+
 def prepare(blueprint: Blueprint, engine_home: Path, cache: Path, say: Say) -> Layout:
     """
     Lay out *blueprint* in *engine_home*, from *cache* or the network if it is not there yet, and check all of it.
@@ -45,7 +50,7 @@ def prepare(blueprint: Blueprint, engine_home: Path, cache: Path, say: Say) -> L
     Raises:
         OperatorError: If a jar cannot be had, or a file that was laid out earlier is changed, missing or extra.
     """
-    layout = Layout(engine_home / "lib" / blueprint.name)
+    layout = layout_in(engine_home, blueprint)
     if not layout.root.exists():
         # Only a first start pays for its imports.
         from inferlog_ops.engine.fetch import fetch_missing  # noqa: PLC0415

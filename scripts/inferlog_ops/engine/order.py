@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+DEFAULT_HEAP = "1g"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:

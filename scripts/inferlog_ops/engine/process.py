@@ -12,7 +12,7 @@ import urllib.request
 from datetime import UTC, datetime
 
 from inferlog_ops.engine import blueprint, node, presence
-from inferlog_ops.engine.layout import Layout
+from inferlog_ops.engine.layout import layout_in
 from inferlog_ops.engine.order import Order
 
 _STOPPING = {signal.SIGTERM, signal.SIGINT}
@@ -27,7 +27,7 @@ def main() -> int:
     # Blocked in every thread, also in those of Java: sigwait() takes them when closing is safe, and not before.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     plan = blueprint.load()
-    layout = Layout(order.engine_home / "lib" / plan.name)
+    layout = layout_in(order.engine_home, plan)
     node.start_java(layout, order.engine_home, order.heap)
     try:
         running = node.start_node(layout, order.engine_home, order.port)
