@@ -1,6 +1,5 @@
 from dataclasses import replace
 
-
 from inferlog_ops.demo.result import Result, missing_and_unexpected, versions_of
 from inferlog_ops.demo.table import account
 
