@@ -1,4 +1,4 @@
-"""A real uvicorn on a real socket, in a thread of the test."""
+"""Real servers on real sockets, in a thread of the test: uvicorn for ASGI, werkzeug's for WSGI."""
 
 import threading
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from typing import Any
 
 import uvicorn
 from polling import wait_until
+from werkzeug.serving import make_server
 
 
 @contextmanager
@@ -22,3 +23,17 @@ def serving(app: Any) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@contextmanager
+def serving_wsgi(app: Any) -> Iterator[str]:
+    """Serve *app* on a free port of 127.0.0.1, each request in a thread of its own; yield its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -123,13 +123,14 @@ def end_request(
     """
     fields = inference.fields
     fields["latency_seconds"] = to_microunits(latency_seconds)
-    if error is not None and status_code is None:
+    cancelled = client_gone or isinstance(error, (asyncio.CancelledError, GeneratorExit))
+    if error is not None and status_code is None and not cancelled:
         status_code = 500  # what every server answers for an application that raised before its response
     if route is not None:
         fields["http_route"] = checked("http_route", route)
     if status_code is not None:
         fields["http_response_status_code"] = status_code
-    if client_gone or isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+    if cancelled:
         fields["status"] = "cancelled"
     elif error is not None:
         fields["status"] = "error"

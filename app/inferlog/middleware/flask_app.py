@@ -1,7 +1,8 @@
 """
-What Flask shows of a request: its route, left in the environ, and by signal the exceptions that it makes a 500 of.
+What Flask shows of a request: the route, by what it leaves in the environ until it has answered, and by signal the
+exceptions that it makes a 500 of.
 
-Flask is not imported here: who has a Flask application has imported it.
+Flask is not imported here: whoever has a Flask application has imported it.
 """
 
 import sys
@@ -26,6 +27,8 @@ def _note_exception(_application: Any, exception: BaseException, **_: Any) -> No
         return
     try:
         inference.fields.update(described(exception))
+        # In debug mode the exception goes on, and no answer is begun that would show the route.
+        inference.bind({"http_route": _rule(sys.modules["flask"].request)})
     except Exception as failure:  # noqa: BLE001 (raised in a signal it would take the place of the service's own error)
         note_failure("the error of a request", failure)
 
@@ -35,17 +38,20 @@ def route_template(environ: dict[str, Any], app: Any, mounted_at: str) -> str | 
     Return the template of the route that took the request, such as ``/items/<int:item>``, or None if none did.
 
     Args:
-        environ: As Flask and what is around it have left it.
+        environ: As it is while the answer begins; later Flask takes its request out of it.
         app: What the middleware is around.
         mounted_at: ``SCRIPT_NAME`` when the request came in; not in the template.
     """
-    rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
-    if rule is None:
-        return None
+    rule = _rule(environ.get("werkzeug.request"))
     script_name = environ.get("SCRIPT_NAME", "")
-    if script_name == mounted_at:
-        return str(rule.rule)
-    return _known_mounts(app, script_name.removeprefix(mounted_at)) + str(rule.rule)
+    if rule is None or script_name == mounted_at:
+        return rule
+    return _known_mounts(app, script_name.removeprefix(mounted_at)) + rule
+
+
+def _rule(request: Any) -> str | None:
+    rule = getattr(request, "url_rule", None)
+    return None if rule is None else str(rule.rule)
 
 
 def _known_mounts(app: Any, path: str) -> str:

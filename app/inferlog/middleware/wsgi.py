@@ -88,7 +88,7 @@ def _in_request() -> bool:
 class _WsgiExchange(Exchange):
     """One request's environ and ``start_response``."""
 
-    __slots__ = ("_app", "_environ", "_headers", "_mounted_at", "_start_response", "_write_to_client")
+    __slots__ = ("_app", "_environ", "_headers", "_mounted_at", "_route", "_start_response", "_write_to_client")
 
     def __init__(
         self, app: WSGIApp, environ: Environ, start_response: StartResponse, model_version: ModelVersion | None
@@ -103,10 +103,12 @@ class _WsgiExchange(Exchange):
         self._mounted_at = environ.get("SCRIPT_NAME", "")
         self._start_response = start_response
         self._headers: list[tuple[str, str]] = []
+        self._route: str | None = None
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: ExcInfo | None) -> Write:
         handled_error = exc_info[0][1] if exc_info and exc_info[0] else sys.exc_info()[1]
         self.begin_response(_code(status), handled_error)
+        self._route = flask_app.route_template(self._environ, self._app, self._mounted_at)
         fields = self.inference.fields
         self._headers = [header for header in headers if header[0].lower() not in _OUR_HEADERS]
         self._headers += (("X-Request-ID", fields["request_id"]), ("X-Correlation-ID", fields["correlation_id"]))
@@ -131,7 +133,7 @@ class _WsgiExchange(Exchange):
         return {name.lower(): value for name, value in self._headers}
 
     def route_template(self) -> str | None:
-        return flask_app.route_template(self._environ, self._app, self._mounted_at)
+        return self._route
 
 
 def _code(status: Any) -> int | None:
