@@ -16,12 +16,7 @@ from inferlog_server.inference.llama_protocol import Transcript, request_body
 
 
 class LlamaBackend:
-    """
-    Versions over one or several sets of weights; those over the same file share the memory.
-
-    Attributes:
-        ready: False once it is closed.
-    """
+    """Versions over one or several sets of weights; those over the same file share the memory."""
 
     def __init__(self, engines: Mapping[str, LlamaEngine], *, places: int, waiting_limit: int) -> None:
         """
