@@ -116,14 +116,6 @@ def test_an_answer_does_not_wait_for_the_clients_acknowledgement() -> None:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_the_same_seed_simulates_the_same_answers(start_server: StartServer) -> None:
-    servers = [start_server(backend="simulated", simulated_seed=seed) for seed in (5, 5, 6)]
-    usages = [[server.ask(model=f"{MODEL}:v1").json()["usage"] for _ in range(5)] for server in servers]
-
-    assert usages[0] == usages[1]
-    assert usages[0] != usages[2]
-
-
 def test_each_worker_writes_files_of_its_own(start_server: StartServer) -> None:
     server = start_server(backend="simulated", versions=FAST, workers=2)
 

@@ -72,6 +72,15 @@ def test_the_pieces_are_the_answer_and_end_with_its_counts(output_tokens: int) -
     assert len("".join(texts).split()) == output_tokens
 
 
+def test_the_same_seed_gives_the_same_answers_again() -> None:
+    async def answers(seed: int) -> list[str]:
+        model = backend(seed=seed)
+        return [str((await items(model, request()))[1:-1]) for _ in range(5)]
+
+    assert asyncio.run(answers(5)) == asyncio.run(answers(5)) != asyncio.run(answers(6))
+    assert len(set(asyncio.run(answers(5)))) > 1
+
+
 def test_an_answer_that_reaches_max_tokens_says_so() -> None:
     *_, last = asyncio.run(items(backend(), request(output_tokens_median=50, sigma=0, max_tokens=7)))
 
