@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,43 +57,47 @@ class Engine:
 
 @dataclass
 class Writers:
-    """Writes lines into several files at once, in pieces that end anywhere."""
+    """
+    Writes lines into several files at once, in pieces that end anywhere.
+
+    Attributes:
+        logs: Where the files lie.
+        chance: Decides where pieces end.
+        released: How much of everything may have been written, from 0 to 1. The writers lag behind by up to a second.
+    """
 
     logs: Path
     chance: random.Random
+    released: float = 0.0
     ids: list[str] = field(default_factory=lambda: event_ids(EVENTS))
 
     @contextmanager
-    def at_work(self, seconds: float) -> Iterator[threading.Thread]:
-        """Write everything in about *seconds*; the block may end earlier."""
-        hurry = threading.Event()
-        thread = threading.Thread(target=self._write, args=(seconds, hurry))
+    def at_work(self) -> Iterator[None]:
+        """Write during the block, and all that is left at its end."""
+        ended = threading.Event()
+        thread = threading.Thread(target=self._write, args=(ended,))
         thread.start()
         try:
-            yield thread
+            yield
         finally:
-            hurry.set()
+            ended.set()
             thread.join()
 
-    def _write(self, seconds: float, hurry: threading.Event) -> None:
+    def _write(self, ended: threading.Event) -> None:
         lines = [event_line(event_id, message="x" * self.chance.randrange(300)) for event_id in self.ids]
         lines += [b'{"bad":%d\n' % number for number in range(BAD_LINES)]
         self.chance.shuffle(lines)
         contents = [b"".join(lines[number::FILES]) for number in range(FILES)]
         self.logs.mkdir(parents=True, exist_ok=True)
-        files = [(self.logs / f"events-scoring-{number}-0001.jsonl").open("ab", buffering=0) for number in range(FILES)]
-        steps = int(seconds / 0.02)
-        for step in range(steps):
+        with ExitStack() as open_files:
+            paths = [self.logs / f"events-scoring-{number}-0001.jsonl" for number in range(FILES)]
+            files = [open_files.enter_context(path.open("ab", buffering=0)) for path in paths]
+            while not ended.wait(0.02):
+                for file, content in zip(files, contents, strict=True):
+                    most = min(int(len(content) * self.released), file.tell() + len(content) // 400)
+                    file.write(content[file.tell() : self.chance.randint(file.tell(), max(file.tell(), most))])
             for file, content in zip(files, contents, strict=True):
-                end = (
-                    len(content)
-                    if step == steps - 1
-                    else self.chance.randint(file.tell(), len(content) * step // steps + 1)
-                )
-                file.write(content[file.tell() : end])
-            hurry.wait(0.02)
-        for file in files:
-            file.close()
+                file.write(content[file.tell() :])
 
 
 def killed_at_some_moment(shipper: "subprocess.Popen[bytes]", stats: Path, chance: random.Random) -> None:
@@ -124,8 +128,9 @@ def test_nothing_is_lost_and_nothing_is_twice_when_shipper_and_engine_are_killed
         "--from", place.logs, "--to", engine.url, "--state", place.state, "--namespace", "kill", "--stats-file", stats
     )
     writers = Writers(place.logs, chance)
-    with writers.at_work(seconds=15):
+    with writers.at_work():
         for kill in range(KILLS):
+            writers.released = (kill + 1) / KILLS
             with (
                 (place.root / f"stderr-{kill}").open("wb") as stderr,
                 subprocess.Popen(command, stderr=stderr) as shipper,
