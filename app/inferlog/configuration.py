@@ -2,10 +2,12 @@
 
 import atexit
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 from inferlog import logger
-from inferlog.runtime import Runtime
+from inferlog.runtime import MakeSink, Runtime
 from inferlog.settings import Settings
 
 
@@ -63,7 +65,7 @@ def configure(
     settings = Settings.read(locals())
     shutdown()
     _runtime = Runtime.begin(settings)
-    logger.install(settings.log_level, capture_stdlib=settings.capture_stdlib, write=_write_app_line)
+    _install_loggers(settings)
 
 
 def shutdown() -> None:
@@ -76,6 +78,28 @@ def shutdown() -> None:
         _runtime.close()
 
 
+@contextmanager
+def replaced(given: Mapping[str, Any], make_sink: MakeSink) -> Iterator[None]:
+    """Write to the sinks of *make_sink* until the block ends: what :mod:`inferlog.testing` stands on."""
+    global _runtime  # noqa: PLW0603 (as above)
+    before, settings = _runtime, Settings.read(given)
+    _runtime = running = Runtime.begin(settings, make_sink)
+    _install_loggers(settings)
+    try:
+        yield
+    finally:
+        running.close()
+        _runtime = before
+        if before is None:
+            logger.uninstall()
+        else:
+            _install_loggers(before.settings)
+
+
+def _install_loggers(settings: Settings) -> None:
+    logger.install(settings.log_level, capture_stdlib=settings.capture_stdlib, write=_write_app_line)
+
+
 def _write_app_line(content: dict[str, object]) -> None:
     # Asked for at each line, since a fork replaces it.
     runtime().app.record(content)
@@ -84,7 +108,7 @@ def _write_app_line(content: dict[str, object]) -> None:
 def _begin_anew_in_child() -> None:
     global _runtime
     if _runtime is not None:
-        parent, _runtime = _runtime, Runtime.begin(_runtime.settings)
+        parent, _runtime = _runtime, Runtime.begin(_runtime.settings, _runtime.make_sink)
         parent.abandon()
 
 

@@ -39,12 +39,24 @@ def install(level: str, *, capture_stdlib: bool, write: WriteLine) -> None:
         logger_factory=lambda *_: _LineLogger(write),
         cache_logger_on_first_use=False,
     )
+    _remove_handlers()
+    if capture_stdlib:
+        root = logging.getLogger()
+        root.addHandler(StdlibHandler(write))
+        root.setLevel(level.upper())
+
+
+def uninstall() -> None:
+    """Set structlog and Python's root logger back to how they are without this library."""
+    structlog.reset_defaults()
+    _remove_handlers()
+    logging.getLogger().setLevel(logging.WARNING)
+
+
+def _remove_handlers() -> None:
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, StdlibHandler)]:
         root.removeHandler(handler)
-    if capture_stdlib:
-        root.addHandler(StdlibHandler(write))
-        root.setLevel(level.upper())
 
 
 class _LineLogger:

@@ -17,6 +17,9 @@ from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
 from inferlog.sinks.stdout import StdoutSink
 
+MakeSink = Callable[[str], Sink]
+"""Makes the sink of a stream: ``events``, ``app``, ``health`` or ``content``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
@@ -31,6 +34,7 @@ class Runtime:
         content: Takes prompts and answers; None unless the service has opted in.
         heartbeat: Says now and then how the process is.
         prices: What an inference costs; None if nobody has said.
+        make_sink: Makes the sink of a stream; None: those that the settings name.
     """
 
     settings: Settings
@@ -40,9 +44,10 @@ class Runtime:
     content: LineRecorder | None
     heartbeat: Heartbeat
     prices: PriceTable | None
+    make_sink: MakeSink | None
 
     @classmethod
-    def begin(cls, settings: Settings) -> "Runtime":
+    def begin(cls, settings: Settings, make_sink: MakeSink | None = None) -> "Runtime":
         """
         Put together the recorders of this process. No file is opened before the first line.
 
@@ -56,7 +61,7 @@ class Runtime:
             "environment": settings.environment,
             "instance": {"id": instance_id},
         }
-        sink = partial(_sink, settings, instance_id, _retention(settings))
+        sink = make_sink or partial(_sink, settings, instance_id, _retention(settings))
 
         def recorder(stream: str) -> LineRecorder:
             return LineRecorder(sink(stream), dataset=f"inference.{stream}", service=service, make_id=make_id)
@@ -78,6 +83,7 @@ class Runtime:
                 every_seconds=settings.heartbeat_seconds,
             ),
             prices=_price_table(settings),
+            make_sink=make_sink,
         )
 
     def record(self, inference: Inference) -> None:

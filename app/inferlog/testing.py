@@ -1,0 +1,97 @@
+"""
+For the tests of services that use inferlog: what would be written, without files.
+
+    from inferlog.testing import recording
+
+    def test_predictions_say_their_version():
+        with recording() as recorded:
+            client.post("/predict", json=…)
+        assert recorded.event["model_version"] == "v3"
+
+With pytest, the fixture ``inferlog_recorded`` does the same for a whole test; installing inferlog makes it known.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from inferlog import configuration
+
+
+class RecordingSink:
+    """Keeps the lines that it is given, by stream. Thread-safe."""
+
+    copies_dropped = 0
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._lock = threading.Lock()
+
+    def write(self, line: bytes) -> bool:
+        """Keep *line*."""
+        with self._lock:
+            self.lines.append(line)
+        return True
+
+    def close(self) -> None:
+        """Do nothing: what is recorded stays."""
+
+    def abandon(self) -> None:
+        """Do nothing, as above."""
+
+
+class Recorded:
+    """What has been written since :func:`recording` began, as it would stand in the files."""
+
+    def __init__(self) -> None:
+        self._sinks: dict[str, RecordingSink] = {}
+
+    def sink(self, stream: str) -> RecordingSink:
+        """Return the sink of *stream*: ``events``, ``app``, ``health`` or ``content``."""
+        return self._sinks.setdefault(stream, RecordingSink())
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The inference events, as nested objects."""
+        return self._documents("events")
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """
+        The one event there is.
+
+        Raises:
+            AssertionError: If there is none, or more than one.
+        """
+        events = self.events
+        if len(events) != 1:
+            raise AssertionError(f"expected one event, found {len(events)}: {events}")
+        return events[0]
+
+    @property
+    def log_lines(self) -> list[dict[str, Any]]:
+        """All other log lines."""
+        return self._documents("app")
+
+    @property
+    def contents(self) -> list[dict[str, Any]]:
+        """Prompts and answers, with ``capture_content=True``."""
+        return self._documents("content")
+
+    def _documents(self, stream: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.sink(stream).lines]
+
+
+@contextmanager
+def recording(**settings: Any) -> Iterator[Recorded]:
+    """
+    Record instead of writing, until the block ends; then what was configured before is in force again.
+
+    Args:
+        **settings: As for :func:`inferlog.configure`. There are no heartbeats unless they are asked for.
+    """
+    recorded = Recorded()
+    with configuration.replaced({"service_name": "test", "heartbeat_seconds": 0.0, **settings}, recorded.sink):
+        yield recorded
