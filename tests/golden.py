@@ -239,6 +239,16 @@ def _recent_errors(documents: list[Document], _: float) -> list[Row]:
     return [_listed(each, fields) for each in errors[:20]]
 
 
+def _audit_trail(documents: list[Document], _: float) -> list[Row]:
+    trail = sorted(documents, key=lambda each: str(each["request_id"]))
+    trail.sort(key=lambda each: str(each["@timestamp"]), reverse=True)
+    fields = (
+        "@timestamp", "client.id", "service.name", "model_name", "model_version", "status", "request_id",
+        "correlation_id",
+    )  # fmt: skip
+    return [_listed(each, fields) for each in trail]
+
+
 def _listed(document: Document, fields: Iterable[str]) -> Row:
     row = {field: get(document, field) for field in fields}
     return {**row, "@timestamp": _shortest(_when(document)), "model_version": row["model_version"] or "(none)"}
@@ -327,6 +337,7 @@ _ANSWERS: dict[str, Callable[[list[Document], float], list[Row]]] = {
     "requests_per_second": _requests_per_second,
     "token_counts": _token_counts,
     "overview": _overview,
+    "audit_trail": _audit_trail,
     "slowest_requests": _slowest_requests,
     "recent_errors": _recent_errors,
     "errors_by_type": _errors_by_type,
