@@ -1,5 +1,5 @@
 """
-What one event costs the service: the library with its file, as a ratio to the least there could be.
+What one event costs the service: the library with its file and what others cost, as ratios to the least there could be.
 
     .venv/bin/python benchmarks/logging_cost.py
 
@@ -10,6 +10,7 @@ rounds, and the median counts: a machine has slow minutes, a ratio within one ru
 import argparse
 import contextlib
 import json
+import logging
 import os
 import statistics
 import sys
@@ -18,7 +19,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import ecs_logging
+import loguru
 import orjson
+import structlog
+from pythonjsonlogger.json import JsonFormatter
 from rich.console import Console
 from rich.table import Table
 
@@ -51,6 +56,10 @@ def main() -> None:
             "track_performance block": block(),
             "middleware, whole request": middleware(),
             "the same request without": without_middleware(),
+            "structlog": structlog_as_documented(Path(directory)),
+            "python-json-logger": stdlib_with(JsonFormatter(), Path(directory) / "json_logger.jsonl"),
+            "ecs-logging": stdlib_with(ecs_logging.StdlibFormatter(), Path(directory) / "ecs.jsonl"),
+            "loguru": loguru_serialised(Path(directory) / "loguru.jsonl"),
         }
         microseconds = measured(ways, rounds=options.rounds, events=options.events)
     least_microseconds = microseconds["orjson.dumps + os.write"]
@@ -111,6 +120,54 @@ def block() -> Callable[[int], None]:
         for _ in range(events):
             with inferlog.track_performance("chat", **VALUES):
                 pass
+
+    return way
+
+
+EXTRA = {**VALUES, "request_id": "a" * 32, "correlation_id": "b" * 32, "status": "success", "latency_seconds": 0.123456}
+
+
+def structlog_as_documented(directory: Path) -> Callable[[int], None]:
+    """As its page on performance recommends: bytes, orjson, no standard library."""
+    logger = structlog.wrap_logger(
+        structlog.BytesLogger((directory / "structlog.jsonl").open("ab")),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(serializer=orjson.dumps),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+
+    def way(events: int) -> None:
+        for _ in range(events):
+            logger.info("inference_completed", **EXTRA)
+
+    return way
+
+
+def stdlib_with(formatter: logging.Formatter, path: Path) -> Callable[[int], None]:
+    logger = logging.Logger(path.stem, logging.INFO)  # noqa: LOG001 (not in the hierarchy: nothing else handles it)
+    handler = logging.FileHandler(path)
+    handler.setFormatter(formatter)
+    logger.addHandler(handler)
+
+    def way(events: int) -> None:
+        for _ in range(events):
+            logger.info("inference_completed", extra=EXTRA)
+
+    return way
+
+
+def loguru_serialised(path: Path) -> Callable[[int], None]:
+    loguru.logger.remove()
+    loguru.logger.add(path, serialize=True, format="{message}")
+
+    def way(events: int) -> None:
+        for _ in range(events):
+            loguru.logger.bind(**EXTRA).info("inference_completed")
 
     return way
 
