@@ -1,0 +1,217 @@
+"""Route templates: what the routers matched, never what the client sent."""
+
+import asyncio
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import fastapi
+import pytest
+from fastapi.middleware import Middleware
+from logfiles import Logs
+from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Host, Mount, Route, Router
+from starlette.staticfiles import StaticFiles
+
+import inferlog
+
+
+async def endpoint(request: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+def ask(app: Any, path: str, *, root_path: str = "", method: str = "GET", host: bytes = b"x") -> int:
+    """Send one request straight into *app*, as a server deployed below *root_path* does; return the status code."""
+    codes = []
+    body = [{"type": "http.request", "body": b""}]
+
+    async def receive() -> dict[str, Any]:
+        return body.pop() if body else await asyncio.Future()  # the client stays
+
+    async def send(message: Any) -> None:
+        codes.append(message.get("status"))
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": root_path + path,
+        "root_path": root_path,
+        "query_string": b"",
+        "headers": [(b"host", host)],
+        "http_version": "1.1",
+    }
+    asyncio.run(app(scope, receive, send))
+    return int(codes[0])
+
+
+def route_of(logs: Logs) -> str | None:
+    route: str | None = logs.events[-1]["http"].get("route")
+    return route
+
+
+def in_starlette() -> Any:
+    app = Starlette(
+        routes=[
+            Route("/items/{item:int}", endpoint),
+            Route("/same", endpoint),
+            Mount("/tenant/{id}", routes=[Route("/items/{item}", endpoint), Mount("/deep/{level:int}", app=plain())]),
+            Mount("/plain", app=plain()),
+            Mount("/v1", app=plain()),
+            Mount("/v2", app=plain()),
+            Mount("/files", app=StaticFiles(directory=".")),
+            Mount("/wrapped/{id}", app=GZipMiddleware(plain())),
+            Host("api.example.org", app=Router([Mount("/hosted/{id}", app=plain())])),
+        ]
+    )
+    app.add_middleware(inferlog.InferenceMiddleware)
+    return app
+
+
+def plain() -> Starlette:
+    return Starlette(routes=[Route("/items/{item}", endpoint), Route("/other/{item}", endpoint)])
+
+
+def in_fastapi() -> Any:
+    router = fastapi.APIRouter(prefix="/router")
+    router.add_api_route("/items/{item}", endpoint, response_model=None)
+    router.mount("/mounted/{id}", plain())  # FastAPI does not put the router's own prefix before a mount
+    outer = fastapi.APIRouter()
+    outer.include_router(router, prefix="/outer")
+    sub = fastapi.FastAPI()
+    sub.include_router(router, prefix="/below")
+    sub.add_route("/undecorated/{item}", endpoint)
+    app = fastapi.FastAPI()
+    app.add_middleware(inferlog.InferenceMiddleware)
+    app.include_router(router)
+    app.include_router(router, prefix="/twice")
+    app.include_router(outer)
+    app.add_route("/undecorated/{item}", endpoint)
+    app.add_api_route("/a/{item}", endpoint, response_model=None)
+    app.add_api_route("/b/{item}", endpoint, response_model=None)
+    app.mount("/sub/{id}", sub)
+    app.mount("/starlette/{id}", plain())
+    return app
+
+
+CASES = [
+    (in_starlette, "/items/5", "/items/{item}"),
+    (in_starlette, "/same", "/same"),
+    (in_starlette, "/tenant/4711/items/5", "/tenant/{id}/items/{item}"),
+    (in_starlette, "/tenant/4711/deep/7/items/5", "/tenant/{id}/deep/{level}/items/{item}"),
+    (in_starlette, "/tenant/tenant/items/items", "/tenant/{id}/items/{item}"),
+    (in_starlette, "/plain/items/5", "/plain/items/{item}"),
+    (in_starlette, "/v2/items/5", "/v2/items/{item}"),
+    (in_starlette, "/v2/other/5", "/v2/other/{item}"),
+    (in_starlette, "/files/pyproject.toml", "/files/{path}"),
+    (in_starlette, "/wrapped/4711/items/5", "/wrapped/{id}/items/{item}"),
+    (in_fastapi, "/router/items/5", "/router/items/{item}"),
+    (in_fastapi, "/twice/router/items/5", "/twice/router/items/{item}"),
+    (in_fastapi, "/outer/router/items/5", "/outer/router/items/{item}"),
+    (in_fastapi, "/twice/mounted/4711/items/5", "/twice/mounted/{id}/items/{item}"),
+    (in_fastapi, "/undecorated/5", "/undecorated/{item}"),
+    (in_fastapi, "/a/5", "/a/{item}"),
+    (in_fastapi, "/b/5", "/b/{item}"),
+    (in_fastapi, "/sub/4711/below/router/items/5", "/sub/{id}/below/router/items/{item}"),
+    (in_fastapi, "/sub/4711/below/mounted/1/items/5", "/sub/{id}/below/mounted/{id}/items/{item}"),
+    (in_fastapi, "/sub/4711/undecorated/5", "/sub/{id}/undecorated/{item}"),
+    (in_fastapi, "/starlette/4711/items/5", "/starlette/{id}/items/{item}"),
+]
+
+
+@pytest.mark.parametrize(("build", "path", "template"), CASES)
+@pytest.mark.parametrize("root_path", ["", "/deployed"])
+@pytest.mark.parametrize("around", [False, True])
+def test_the_template_is_what_the_routers_matched(
+    logs: Logs, build: Callable[[], Any], path: str, template: str, root_path: str, around: bool
+) -> None:
+    app = inferlog.InferenceMiddleware(build()) if around else build()
+    for _ in range(2):  # a mount is known at the second request
+        assert ask(app, path, root_path=root_path) == 200
+        assert route_of(logs) == template
+
+
+@pytest.mark.parametrize(
+    ("build", "path"),
+    [
+        (in_starlette, "/nothing/4711"),
+        (in_starlette, "/tenant/4711/nothing"),
+        (in_starlette, "/tenant/4711/deep/7/nothing"),
+        (in_starlette, "/tenant/4711/deep/seven/items/5"),
+        (in_starlette, "/plain/nothing"),
+        (in_fastapi, "/nothing/4711"),
+        (in_fastapi, "/router/nothing"),
+        (in_fastapi, "/sub/4711/nothing"),
+        (in_fastapi, "/starlette/4711/nothing"),
+    ],
+)
+def test_where_no_route_matches_there_is_none(logs: Logs, build: Callable[[], Any], path: str) -> None:
+    assert ask(build(), path) == 404
+    assert route_of(logs) is None
+
+
+@pytest.mark.parametrize(("build", "path"), [(in_starlette, "/items/5"), (in_fastapi, "/twice/router/items/5")])
+def test_a_wrong_method_has_the_route_s_template(logs: Logs, build: Callable[[], Any], path: str) -> None:
+    assert ask(build(), path, method="DELETE") == 405
+    assert route_of(logs) == path.replace("5", "{item}")
+
+
+def test_the_application_of_a_host_is_looked_into(logs: Logs) -> None:
+    assert ask(in_starlette(), "/hosted/4711/items/5", host=b"api.example.org") == 200
+    assert route_of(logs) == "/hosted/{id}/items/{item}"
+
+
+@pytest.mark.filterwarnings("ignore:The `root_path` parameter is deprecated")
+def test_a_root_path_that_the_application_sets_itself_is_not_in_the_template(logs: Logs) -> None:
+    app = fastapi.FastAPI(root_path="/behind/a/proxy")
+    app.mount("/tenant/{id}", plain())
+    app.add_api_route("/items/{item}", endpoint, response_model=None)
+    for path, template in [("/items/5", "/items/{item}"), ("/tenant/4711/items/5", "/tenant/{id}/items/{item}")]:
+        assert ask(inferlog.InferenceMiddleware(app), "/behind/a/proxy" + path) == 200
+        assert route_of(logs) == template
+
+
+def test_a_mounted_application_with_the_middleware_gives_its_own_part(logs: Logs) -> None:
+    inner = Starlette(
+        routes=[Route("/items/{item}", endpoint), Mount("/deep/{level}", app=plain())],
+        middleware=[Middleware(inferlog.InferenceMiddleware)],
+    )
+    app = Starlette(routes=[Mount("/tenant/{id}", app=inner)])
+    ask(app, "/tenant/4711/items/5", root_path="/deployed")
+    ask(app, "/tenant/4711/deep/7/items/5", root_path="/deployed")
+    assert [event["http"]["route"] for event in logs.events] == ["/items/{item}", "/deep/{level}/items/{item}"]
+
+
+def test_middleware_of_the_service_in_between_hides_nothing(logs: Logs) -> None:
+    async def dispatch(request: Request, call_next: Any) -> Response:
+        await request.body()
+        response: Response = await call_next(request)
+        return response
+
+    app = Starlette(routes=[Mount("/tenant/{id}", app=plain())])
+    app.add_middleware(BaseHTTPMiddleware, dispatch=dispatch)
+    app.add_middleware(GZipMiddleware)
+    app.add_middleware(inferlog.InferenceMiddleware)
+    assert ask(app, "/tenant/4711/items/5") == 200
+    assert route_of(logs) == "/tenant/{id}/items/{item}"
+
+
+def test_a_mounted_wsgi_application_is_known_by_its_mount(logs: Logs) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated in Starlette, and still what many have
+        from starlette.middleware.wsgi import WSGIMiddleware  # noqa: PLC0415 (it warns when it is imported)
+
+    def wsgi_app(environ: Any, start_response: Any) -> list[bytes]:
+        inferlog.bind_inference(model_version="v1")
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    app = Starlette(routes=[Mount("/wsgi", app=WSGIMiddleware(inferlog.InferenceWSGIMiddleware(wsgi_app)))])
+    app.add_middleware(inferlog.InferenceMiddleware)
+    assert ask(app, "/wsgi/whatever/4711") == 200
+    (event,) = logs.events
+    assert event["http"]["route"] == "/wsgi/{path}"
+    assert event["model_version"] == "v1"
