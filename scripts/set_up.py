@@ -138,7 +138,7 @@ def install(wanted: Path) -> None:
 
 def pip(*arguments: str, packages: int) -> None:
     """Run ``pip install``, showing how far it is."""
-    command = [VENV / "bin" / "python", "-m", "pip", "install", "--no-deps", "--no-input", "--progress-bar=off"]
+    command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--no-deps", "--no-input", "--progress-bar=off"]
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_RETRIES": "2", "PYTHONUTF8": "1"}
     process = subprocess.Popen(
         [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
