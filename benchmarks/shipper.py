@@ -12,6 +12,7 @@ An engine that has just started is several times slower, so some events that do 
 import argparse
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -74,7 +75,7 @@ def main() -> None:
     if options.json:
         print(orjson.dumps({way: [asdict(turn) for turn in turns[way]] for way in WAYS}).decode())
     else:
-        Console().print(as_table(turns))
+        Console(width=110).print(as_table(turns))
 
 
 def parsed_options() -> argparse.Namespace:
@@ -239,21 +240,32 @@ def engine_at(url: str | None, directory: Path) -> Iterator[tuple[str, int]]:
 
 def as_table(turns: dict[str, list[Turn]]) -> Table:
     events = sum(turn.events for turn in turns["shipper"])
-    table = Table("", title=f"{events:,} events each in {len(turns['shipper'])} turns; mean (slowest to fastest turn)")
-    for heading in ("events/s", "MB/s", "CPU s a million", "engine CPU s a million", "resident MB"):
+    table = Table("", title=f"{events:,} events each, in {len(turns['shipper'])} turns")
+    headings = (
+        "events/s",
+        "slowest turn",
+        "fastest",
+        "MB/s",
+        "CPU s\na million",
+        "engine CPU s\na million",
+        "resident\nMB",
+    )
+    for heading in headings:
         table.add_column(heading, justify="right")
     for way in WAYS:
         table.add_row(way, *cells(turns[way]))
-    ratio = rate(turns["shipper"]) / rate(turns["bare loop"])
-    table.add_row("ratio", f"{ratio:.2f}")
+    ratios = [rate([ours]) / rate([least]) for ours, least in zip(turns["shipper"], turns["bare loop"], strict=True)]
+    table.add_row("ratio, median", f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f}", f"{max(ratios):.2f}")
     return table
 
 
 def cells(turns: list[Turn]) -> list[str]:
     events = sum(turn.events for turn in turns)
-    rates = sorted(rate([turn]) for turn in turns)
+    rates = [rate([turn]) for turn in turns]
     return [
-        f"{rate(turns):,.0f} ({rates[0]:,.0f} to {rates[-1]:,.0f})",
+        f"{rate(turns):,.0f}",
+        f"{min(rates):,.0f}",
+        f"{max(rates):,.0f}",
         f"{sum(turn.file_bytes for turn in turns) / sum(turn.seconds for turn in turns) / 1e6:.1f}",
         f"{sum(turn.cpu_seconds for turn in turns) / events * 1e6:.1f}",
         f"{sum(turn.engine_cpu_seconds for turn in turns) / events * 1e6:.0f}",

@@ -57,7 +57,7 @@ class Delivery:
         try:
             existing = self._store.existing_ids(batch.stream, [line.id for line in lines], just_sent=batch.tries > 0)
         except NoAnswerError as error:
-            raise PostponedError(f"no answer when asked which events it has: {error}") from error
+            raise PostponedError(f"no answer {error}") from error
         except RefusedError as error:
             if error.status != 403 or error.error_type != "security_exception":
                 raise PostponedError(f"asked which events it has, the store {error}") from error
@@ -81,7 +81,7 @@ class Delivery:
                 batch.doubtful = True
                 # Some proxies cut a request that is too large for them, instead of answering 413.
                 batch.request_lines = max(1, len(lines) // 2)
-            raise PostponedError(f"no answer: {error}") from error
+            raise PostponedError(f"no answer {error}") from error
         found = verdicts(answer, len(lines))
         if isinstance(found, Verdict):
             if found.fate in (Fate.TOO_LARGE, Fate.SUSPECTED) and len(lines) > 1:

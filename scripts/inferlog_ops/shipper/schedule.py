@@ -17,10 +17,12 @@ class Schedule:
 
     Args:
         stream_batches: How many batches of one stream there may be at a time.
+        shortened_seconds: The longest wait of a stream's batches after one of them got through.
     """
 
-    def __init__(self, stream_batches: int) -> None:
+    def __init__(self, stream_batches: int, *, shortened_seconds: float) -> None:
         self._stream_batches = stream_batches
+        self._shortened_seconds = shortened_seconds
         self._condition = threading.Condition()
         self._due: list[tuple[float, int, Batch]] = []
         self._numbers = itertools.count()
@@ -57,13 +59,13 @@ class Schedule:
                 self._push(batch, time.monotonic() + delay_seconds)
 
     def finish(self, batch: Batch) -> None:
-        """Note that *batch* is answered. The store takes this stream: others of it need not wait any longer."""
+        """Note that *batch* is answered. The store takes this stream again: others of it need not wait for long."""
         with self._condition:
             self._on_the_way.discard(batch)
             self._changes += 1
-            now = time.monotonic()
+            soon = time.monotonic() + self._shortened_seconds
             self._due = [
-                (min(due, now) if waiting.stream == batch.stream else due, number, waiting)
+                (min(due, soon) if waiting.stream == batch.stream else due, number, waiting)
                 for due, number, waiting in self._due
             ]
             heapq.heapify(self._due)

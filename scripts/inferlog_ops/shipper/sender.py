@@ -7,6 +7,8 @@ from inferlog_ops.shipper.ledger import Ledger
 from inferlog_ops.shipper.schedule import Schedule
 from inferlog_ops.shipper.settings import Settings
 
+_REASON_CHARACTERS = 300
+
 
 class Sender:
     """Several threads may run the same one."""
@@ -28,7 +30,7 @@ class Sender:
             self._delivery.deliver(batch)
         except PostponedError as postponed:
             batch.tries = batch.tries + 1 if len(batch) == before else 1
-            batch.reason = f"{batch.stream}: {postponed}"
+            batch.reason = _one_line(f"{batch.stream}: {postponed}")
             self._schedule.postpone(batch, self._delay_seconds(batch))
         else:
             self._ledger.settle(batch.spans)
@@ -40,3 +42,8 @@ class Sender:
             first_seconds=self._settings.first_backoff_seconds,
             longest_seconds=self._settings.longest_backoff_seconds,
         )
+
+
+def _one_line(reason: str) -> str:
+    """Return *reason* fit for a status line: a store's own words can be many, over several lines."""
+    return " ".join(reason.split())[:_REASON_CHARACTERS]

@@ -62,12 +62,12 @@ class Shipper:
         counters = Counters()
         self._settings = settings
         self._ledger = Ledger()
-        self._schedule = Schedule(settings.stream_batches)
+        self._schedule = Schedule(settings.stream_batches, shortened_seconds=settings.first_backoff_seconds)
         self._store = Store(cluster, settings)
         self._letters = DeadLetters(state.dead_letters)
-        watch = Watch(logs, self._ledger, positions.load(display.say), counters, display.say)
+        self._watch = Watch(logs, self._ledger, positions.load(display.say), counters, display.say)
         self._reader = Reader(
-            watch=watch,
+            watch=self._watch,
             tail=Tail(logs, self._ledger, settings),
             ledger=self._ledger,
             schedule=self._schedule,
@@ -83,7 +83,7 @@ class Shipper:
             root=logs,
             ledger=self._ledger,
             schedule=self._schedule,
-            watch=watch,
+            watch=self._watch,
             counters=counters,
             positions=positions,
             publication=Publication(logs, state.shipper_id, display.say),
@@ -136,6 +136,8 @@ class Shipper:
         self._schedule.close()
         for thread in senders:
             thread.join(max(0.0, deadline - time.monotonic()))
+        if not reader.is_alive():
+            self._watch.forget_gone()
         self._keeper.keep(now_at_latest=True)
         if self._crash:
             raise self._crash

@@ -1,5 +1,6 @@
 """Speaks HTTP with Elasticsearch: one bulk request, and which ids exist already."""
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ _ITEM_FIELDS = "errors,items.create.status,items.create.error,items.create.failu
 # Elasticsearch itself waits a minute for a shard that is not there, and the sender with it.
 _BULK_QUERY = f"require_data_stream=true&timeout=10s&filter_path={_ITEM_FIELDS}"
 _SEARCH_QUERY = "ignore_unavailable=true&allow_partial_search_results=false"
+_OBJECT = re.compile(r"^HTTPS?Connection(Pool)?\(.*?\): (Failed to establish a new connection: )?")
 _IDS_A_SEARCH = 1_000
 _HITS_A_SEARCH = 10_000
 
@@ -54,6 +56,7 @@ class Store:
     """One Elasticsearch and one namespace in it. Safe to use from several threads, each gets a connection."""
 
     def __init__(self, cluster: Cluster, settings: Settings) -> None:
+        self._shown_url = cluster.shown_url
         self._namespace = cluster.namespace
         self._pool, self._prefix, self._headers = _connection(cluster, settings)
         self._shards_at_refresh: dict[str, int] = {}
@@ -131,9 +134,9 @@ class Store:
         try:
             answer = self._pool.request(method, url, body=body, headers=headers, retries=False, redirect=False)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
-            raise NoAnswerError(_words(error), may_have_arrived=False) from error
+            raise NoAnswerError(f"from {self._shown_url}: {_words(error)}", may_have_arrived=False) from error
         except urllib3.exceptions.HTTPError as error:
-            raise NoAnswerError(_words(error), may_have_arrived=True) from error
+            raise NoAnswerError(f"from {self._shown_url}: {_words(error)}", may_have_arrived=True) from error
         return _answer(answer.status, answer.data)
 
 
@@ -161,9 +164,9 @@ def _accepted(answer: Answer) -> dict[str, Any]:
 
 
 def _words(error: urllib3.exceptions.HTTPError) -> str:
-    """Return what went wrong without the object that urllib3 puts before it."""
+    """Return what went wrong, without the object that urllib3 puts before it."""
     inner = error.args[1] if isinstance(error, urllib3.exceptions.ProtocolError) and len(error.args) > 1 else error
-    return str(inner).rpartition(">: ")[2] or type(error).__name__
+    return _OBJECT.sub("", str(inner)) or type(error).__name__
 
 
 def _connection(cluster: Cluster, settings: Settings) -> tuple[urllib3.HTTPConnectionPool, str, dict[str, str]]:

@@ -15,6 +15,7 @@ from shipping import QUICK, Place, event_ids, event_line, write_events
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.shipper.counters import Counts
 from inferlog_ops.shipper.dead_letters import DeadLetters
+from inferlog_ops.shipper.shipper import Outcome
 
 IDS = event_ids(20)
 
@@ -271,6 +272,34 @@ def test_stopping_while_the_store_hangs_saves_what_is_answered(
         assert place.positions == {place.events.name: place.events.stat().st_size, "app-scoring-1-1.jsonl": 0}
     finally:
         hang.set()
+
+
+def test_the_reason_for_waiting_fits_into_one_line(faulty: FaultyStore, faulty_cluster: Cluster, place: Place) -> None:
+    write_events(place.events, IDS)
+    long = "line one\n at [Source: x]\r\n" * 100
+    faulty.always = lambda _stream, _ids: Fault(item=lambda _: refused_item(503, "x", long))
+    with place.shipper(faulty_cluster) as shipper:
+        outcome = shipper.run(once=True, timeout_seconds=0.3)
+    assert len(outcome.status.waiting[0]) <= 300
+    assert outcome.status.as_line().isprintable()
+
+
+def test_a_file_that_disappears_during_a_single_run_is_told_of(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+) -> None:
+    hang = threading.Event()
+    faulty.always = lambda _stream, ids: Fault(hang=hang, stores=True) if ids[0] == IDS[0] else None
+    settings = replace(QUICK, bulk_events=10, stream_batches=1)
+    write_events(place.events, IDS)
+    size = place.events.stat().st_size
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(place.ship_once(faulty_cluster, settings)))
+    thread.start()
+    wait_until(lambda: faulty.bulk_sizes, what="the first half")
+    place.events.unlink()
+    hang.set()
+    thread.join()
+    assert outcomes[0].status.counts == Counts(shipped=10, lost_files=1, lost_bytes=size // 2)
 
 
 def test_a_run_that_gives_up_says_why(faulty: FaultyStore, faulty_cluster: Cluster, place: Place) -> None:

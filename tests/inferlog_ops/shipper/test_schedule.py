@@ -7,7 +7,7 @@ from inferlog_ops.shipper.schedule import Schedule
 
 
 def test_batches_are_handed_out_in_order_and_only_when_due() -> None:
-    schedule = Schedule(stream_batches=4)
+    schedule = Schedule(stream_batches=4, shortened_seconds=0)
     late, first, second = Batch(stream="events"), Batch(stream="app"), Batch(stream="app")
     schedule.postpone(late, 0.05)
     schedule.submit(first)
@@ -16,7 +16,7 @@ def test_batches_are_handed_out_in_order_and_only_when_due() -> None:
 
 
 def test_a_stream_has_room_for_so_many_batches_and_its_neighbour_has_its_own() -> None:
-    schedule = Schedule(stream_batches=2)
+    schedule = Schedule(stream_batches=2, shortened_seconds=0)
     batches = [Batch(stream="events") for _ in range(2)]
     for batch in batches:
         schedule.submit(batch)
@@ -29,7 +29,7 @@ def test_a_stream_has_room_for_so_many_batches_and_its_neighbour_has_its_own() -
 
 
 def test_a_batch_that_got_through_ends_the_waiting_of_its_stream_alone() -> None:
-    schedule = Schedule(stream_batches=4)
+    schedule = Schedule(stream_batches=4, shortened_seconds=0)
     waiting, other, through = Batch(stream="events"), Batch(stream="app"), Batch(stream="events")
     schedule.postpone(waiting, 60)
     schedule.postpone(other, 60)
@@ -42,7 +42,7 @@ def test_a_batch_that_got_through_ends_the_waiting_of_its_stream_alone() -> None
 
 
 def test_closing_lets_senders_finish_what_is_due_and_wakes_those_that_wait() -> None:
-    schedule = Schedule(stream_batches=4)
+    schedule = Schedule(stream_batches=4, shortened_seconds=0)
     taken: list[Batch | None] = []
     sender = threading.Thread(target=lambda: taken.append(schedule.take()))
     sender.start()
@@ -55,7 +55,7 @@ def test_closing_lets_senders_finish_what_is_due_and_wakes_those_that_wait() -> 
 
 
 def test_what_is_let_go_at_the_end_still_counts_as_not_answered() -> None:
-    schedule = Schedule(stream_batches=4)
+    schedule = Schedule(stream_batches=4, shortened_seconds=0)
     waiting, failing = Batch(stream="events"), Batch(stream="events", reason="503")
     schedule.postpone(waiting, 60)
     schedule.submit(failing)
@@ -68,7 +68,7 @@ def test_what_is_let_go_at_the_end_still_counts_as_not_answered() -> None:
 
 
 def test_a_change_between_looking_and_waiting_is_not_missed() -> None:
-    schedule = Schedule(stream_batches=1)
+    schedule = Schedule(stream_batches=1, shortened_seconds=0)
     batch = Batch(stream="events")
     schedule.submit(batch)
     seen = schedule.changes
@@ -79,7 +79,7 @@ def test_a_change_between_looking_and_waiting_is_not_missed() -> None:
 
 
 def test_reasons_are_named_once_the_most_frequent_first() -> None:
-    schedule = Schedule(stream_batches=4)
+    schedule = Schedule(stream_batches=4, shortened_seconds=0)
     for reason in ("503", "429", "503", None):
         batch = Batch(stream="events", reason=reason)
         schedule.submit(batch)

@@ -1,7 +1,9 @@
 """What is read from files that grow, change and disappear, up to the batches; nothing is sent here."""
 
+import os
 import tempfile
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,7 +22,7 @@ from inferlog_ops.shipper.lines import RefusedLine
 from inferlog_ops.shipper.positions import PositionFile
 from inferlog_ops.shipper.reader import Reader
 from inferlog_ops.shipper.schedule import Schedule
-from inferlog_ops.shipper.settings import Settings
+from inferlog_ops.shipper.settings import MEBIBYTE, Settings
 from inferlog_ops.shipper.tail import Tail
 from inferlog_ops.shipper.watch import Watch
 
@@ -41,7 +43,7 @@ class Reading:
 
     def read(self) -> list[Batch]:
         """Look once, and return what there is to send, in the order in which it is sent."""
-        schedule = Schedule(stream_batches=10_000)
+        schedule = Schedule(stream_batches=10_000, shortened_seconds=0)
         tail = Tail(self.root, self.ledger, self.settings)
         reader = Reader(watch=self.watch, tail=tail, ledger=self.ledger, schedule=schedule, settings=self.settings)
         reader.run_once(threading.Event())
@@ -140,6 +142,21 @@ def test_of_a_line_that_is_too_long_only_the_beginning_is_kept(tmp_path: Path) -
     assert (letter.offset, letter.length) == (len(event_line("b")), len(line) - 1)
     assert letter.text == line[:LONG_LINE_KEPT_BYTES]
     assert letter.reason == f"line too long: {len(line) - 1} bytes, at most 20000 are sent"
+
+
+def test_a_huge_line_takes_little_memory(tmp_path: Path) -> None:
+    reading = begin_reading(tmp_path, Settings())
+    with (reading.root / NAME).open("wb") as file:
+        file.truncate(64 * MEBIBYTE)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + event_line("after"))
+    tracemalloc.start()
+    batches = reading.read()
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert ids(batches) == ["after"]
+    assert [line.length for line in refused(batches)] == [64 * MEBIBYTE]
+    assert most_bytes < 4 * MEBIBYTE
 
 
 def test_a_line_of_the_greatest_length_is_sent(reading: Reading) -> None:
