@@ -1,6 +1,5 @@
 """
-What Flask shows of a request: the route, by what it leaves in the environ until it has answered, and by signal the
-exceptions that it makes a 500 of.
+What Flask shows of a request: its route, in the environ until it has answered, and by signal what ends in a 500.
 
 Flask is not imported here: whoever has a Flask application has imported it.
 """

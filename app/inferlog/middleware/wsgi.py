@@ -70,7 +70,7 @@ class InferenceWSGIMiddleware:
         try:
             body = self.app(environ, exchange.start_response)
         except BaseException as error:
-            exchange.finish(error)
+            exchange.fail(error)
             raise
         finally:
             # The thread's next request is someone else's.
@@ -86,9 +86,14 @@ def _in_request() -> bool:
 
 
 class _WsgiExchange(Exchange):
-    """One request's environ and ``start_response``."""
+    """
+    One request's environ and ``start_response``.
 
-    __slots__ = ("_app", "_environ", "_headers", "_mounted_at", "_route", "_start_response", "_write_to_client")
+    Attributes:
+        answered: Whether the server has taken a part of the response, and with it the status.
+    """
+
+    __slots__ = ("_app", "_environ", "_headers", "_mounted_at", "_route", "_start_response", "_write", "answered")
 
     def __init__(
         self, app: WSGIApp, environ: Environ, start_response: StartResponse, model_version: ModelVersion | None
@@ -104,6 +109,7 @@ class _WsgiExchange(Exchange):
         self._start_response = start_response
         self._headers: list[tuple[str, str]] = []
         self._route: str | None = None
+        self.answered = False
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: ExcInfo | None) -> Write:
         handled_error = exc_info[0][1] if exc_info and exc_info[0] else sys.exc_info()[1]
@@ -112,15 +118,22 @@ class _WsgiExchange(Exchange):
         fields = self.inference.fields
         self._headers = [header for header in headers if header[0].lower() not in _OUR_HEADERS]
         self._headers += (("X-Request-ID", fields["request_id"]), ("X-Correlation-ID", fields["correlation_id"]))
-        self._write_to_client = self._start_response(status, self._headers, *exc_info)
+        self._write = self._start_response(status, self._headers, *exc_info)
         return self.write
 
     def write(self, data: bytes) -> None:
+        self.answered = True
         try:
-            self._write_to_client(data)
+            self._write(data)
         except OSError:
             self.client_gone = True
             raise
+
+    def fail(self, error: BaseException) -> None:
+        """Write the event of a request whose application has raised *error*."""
+        if not self.answered:
+            self.status_code = None  # the server answers, not with what the application has announced
+        self.finish(error)
 
     def has_no_body(self) -> bool:
         """Tell whether a server may close the response without looking for a body."""
@@ -159,15 +172,17 @@ class _Body:
     def __next__(self) -> bytes:
         token = current_inference.set(self._exchange.inference)
         try:
-            return self._next()
+            part = self._next()
         except StopIteration:
             self._exchange.finish()
             raise
         except BaseException as error:
-            self._exchange.finish(error)
+            self._exchange.fail(error)
             raise
         finally:
             current_inference.reset(token)
+        self._exchange.answered = True
+        return part
 
     def close(self) -> None:
         """Close what the application has returned; the server calls this at the end of every response."""
@@ -179,14 +194,15 @@ class _Body:
             if hasattr(self._body, "close"):
                 self._body.close()
         except BaseException as closing_error:
-            exchange.finish(closing_error)
+            exchange.fail(closing_error)
             raise
         finally:
             current_inference.reset(token)
         if error is None or isinstance(error, OSError):
             exchange.client_gone = not exchange.has_no_body()
-            error = None
-        exchange.finish(error)
+            exchange.finish()
+        else:
+            exchange.fail(error)
 
 
 class _SizedBody(_Body):

@@ -1,0 +1,406 @@
+"""The WSGI middleware, driven as servers drive it: one event a request, and nothing that the server notices."""
+
+import socketserver
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+from wsgiref.handlers import SimpleHandler
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import httpx2 as httpx
+import pytest
+from logfiles import Logs
+
+import inferlog
+from inferlog.context import current_inference
+
+App = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+class Answer:
+    """What a server has had of an application."""
+
+    def __init__(self) -> None:
+        self.status = ""
+        self.headers: dict[str, str] = {}
+        self.written: list[bytes] = []
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+        assert exc_info or not self.status
+        names = [name for name, _ in headers]
+        assert len(names) == len(set(names)), "a header twice"
+        self.status, self.headers = status, dict(headers)
+        return self.written.append
+
+
+def environ(path: str = "/predict", **more: str) -> dict[str, Any]:
+    variables: dict[str, Any] = {"PATH_INFO": path, "SCRIPT_NAME": "", "QUERY_STRING": "", **more}
+    setup_testing_defaults(variables)
+    return variables
+
+
+def ask(app: App, given: dict[str, Any] | None = None, *, parts: int | None = None) -> Answer:
+    """Do as a server does; with *parts*, as one whose client leaves after so many of them."""
+    answer = Answer()
+    body = app(environ() if given is None else given, answer.start_response)
+    try:
+        for number, part in enumerate(body):
+            if number == parts:
+                break
+            answer.written.append(part)
+    finally:
+        if hasattr(body, "close"):
+            body.close()
+    return answer
+
+
+class Parts:
+    """A body that says whether it was closed."""
+
+    def __init__(self, *parts: bytes | Exception, on_close: Callable[[], object] = lambda: None) -> None:
+        self._parts = list(parts)
+        self._on_close = on_close
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if not self._parts:
+            raise StopIteration
+        part = self._parts.pop(0)
+        if isinstance(part, Exception):
+            raise part
+        return part
+
+    def close(self) -> None:
+        self.closed += 1
+        self._on_close()
+
+
+def answering(body: Iterable[bytes], status: str = "200 OK", headers: list[tuple[str, str]] | None = None) -> App:
+    def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response(status, headers or [])
+        return body
+
+    return inferlog.InferenceWSGIMiddleware(app)
+
+
+def seen(logs: Logs) -> tuple[str, int | None, str | None]:
+    """Return status, code and error type of the one event."""
+    (event,) = logs.events
+    return (
+        event["status"],
+        event["http"].get("response", {}).get("status_code"),
+        event.get("error", {}).get("type"),
+    )
+
+
+def test_a_list_is_one_event_and_keeps_its_length(logs: Logs) -> None:
+    app = answering([b"a", b"b"])
+    answer = ask(app)
+    assert answer.written == [b"a", b"b"]
+    assert answer.headers["X-Request-ID"] == logs.event["request_id"]
+    assert seen(logs) == ("success", 200, None)
+    assert len(app(environ(), Answer().start_response)) == 2  # type: ignore[arg-type]  # a list has one
+    assert not hasattr(answering(iter([b"a"]))(environ(), Answer().start_response), "__len__")
+
+
+@pytest.mark.parametrize("body", [[b"one part"], (b"two", b"parts"), iter([b"iterated"]), [], Parts(b"closed")])
+def test_what_the_standard_allows_is_passed_on_as_the_standard_demands(logs: Logs, body: Iterable[bytes]) -> None:
+    def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return body
+
+    checked = validator(inferlog.InferenceWSGIMiddleware(validator(app)))  # type: ignore[arg-type]
+    expected = list(body) if isinstance(body, (list, tuple)) else None
+    answer = ask(checked)  # type: ignore[arg-type]
+    assert expected is None or answer.written == expected
+    assert seen(logs) == ("success", 200, None)
+
+
+def test_an_exception_before_the_answer_is_the_server_s_500(logs: Logs) -> None:
+    def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        raise boom
+
+    boom = RuntimeError("boom")
+    with pytest.raises(RuntimeError) as caught:
+        ask(inferlog.InferenceWSGIMiddleware(app))
+    assert caught.value is boom
+    assert seen(logs) == ("error", 500, "RuntimeError")
+
+
+def test_an_exception_before_the_first_part_is_the_server_s_500_too(logs: Logs) -> None:
+    parts = Parts(ValueError("broke at once"))
+    with pytest.raises(ValueError, match="broke at once"):
+        ask(answering(parts))
+    assert seen(logs) == ("error", 500, "ValueError")
+    assert parts.closed == 1
+
+
+def test_an_exception_in_mid_stream_is_an_error_with_the_code_that_was_sent(logs: Logs) -> None:
+    parts = Parts(b"a", ValueError("broke in the middle"))
+    with pytest.raises(ValueError, match="broke in the middle"):
+        ask(answering(parts))
+    assert seen(logs) == ("error", 200, "ValueError")
+    assert parts.closed == 1
+
+
+def test_a_stream_is_one_event_when_it_is_exhausted(logs: Logs) -> None:
+    parts = Parts(b"a", b"b", on_close=lambda: seen_at_close.append(len(logs.events)))
+    seen_at_close: list[int] = []
+    assert ask(answering(parts)).written == [b"a", b"b"]
+    assert seen_at_close == [1]
+    assert seen(logs) == ("success", 200, None)
+
+
+def test_a_client_that_leaves_a_stream_is_cancelled_and_what_the_stream_says_at_its_close_counts(logs: Logs) -> None:
+    parts = Parts(b"a", b"b", b"c", on_close=lambda: inferlog.bind_inference(output_tokens=2))
+    ask(answering(parts), parts=2)
+    assert seen(logs) == ("cancelled", 200, None)
+    assert logs.event["gen_ai"]["usage"] == {"output_tokens": 2}
+    assert parts.closed == 1
+
+
+def test_an_exception_at_the_close_goes_to_the_server_and_into_the_event(logs: Logs) -> None:
+    def fail() -> None:
+        raise OSError("cannot be closed")
+
+    with pytest.raises(OSError, match="cannot be closed"):
+        ask(answering(Parts(b"a", b"b", on_close=fail)), parts=1)
+    assert seen(logs) == ("error", 200, "OSError")
+
+
+def test_a_body_that_the_server_cannot_take_is_an_error_and_no_cancellation(logs: Logs) -> None:
+    body = answering(["text"])(environ(), Answer().start_response)  # type: ignore[list-item]  # what is tested
+    with pytest.raises(TypeError), closing(body):  # type: ignore[type-var]
+        [bytes(part) for part in body]
+    assert seen(logs) == ("error", 200, "TypeError")
+
+
+@pytest.mark.parametrize(("method", "status"), [("HEAD", "200 OK"), ("GET", "304 Not Modified"), ("GET", "204 No")])
+def test_a_response_without_a_body_is_complete_also_if_the_server_does_not_look(
+    logs: Logs, method: str, status: str
+) -> None:
+    body = answering(Parts(b"not wanted"), status)(environ(REQUEST_METHOD=method), Answer().start_response)
+    body.close()  # type: ignore[attr-defined]
+    assert seen(logs) == ("success", int(status[:3]), None)
+
+
+def test_an_application_that_writes_is_one_event(logs: Logs) -> None:
+    def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        write = start_response("200 OK", [])
+        write(b"written")
+        return []
+
+    assert ask(inferlog.InferenceWSGIMiddleware(app)).written == [b"written"]
+    assert seen(logs) == ("success", 200, None)
+
+
+def test_a_write_to_a_client_that_has_left_is_cancelled(logs: Logs) -> None:
+    def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])(b"written")
+        return []
+
+    def write(data: bytes) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        inferlog.InferenceWSGIMiddleware(app)(environ(), lambda *_: write)
+    assert seen(logs) == ("cancelled", 200, None)
+
+
+def test_an_error_that_the_application_answers_names_its_cause(logs: Logs) -> None:
+    def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        try:
+            raise LookupError("no such model")
+        except LookupError:
+            start_response("503 Service Unavailable", [], sys.exc_info())
+        return [b"later"]
+
+    assert ask(inferlog.InferenceWSGIMiddleware(app)).status == "503 Service Unavailable"
+    assert seen(logs) == ("error", 503, "LookupError")
+    assert logs.event["error"]["message"] == "no such model"
+    assert "stack_trace" not in logs.event["error"]
+
+
+def test_an_application_that_answers_while_it_is_iterated_is_one_event(logs: Logs) -> None:
+    def app(given: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        inferlog.bind_inference(model_version="v1")
+        start_response("200 OK", [])
+        yield b"a"
+        inferlog.bind_inference(output_tokens=1)
+
+    ask(inferlog.InferenceWSGIMiddleware(app))
+    assert seen(logs) == ("success", 200, None)
+    assert logs.event["model_version"] == "v1"
+    assert logs.event["gen_ai"]["usage"] == {"output_tokens": 1}
+
+
+def test_an_application_that_never_answers_is_an_error(logs: Logs) -> None:
+    ask(inferlog.InferenceWSGIMiddleware(lambda *_: []))
+    assert seen(logs) == ("error", None, "no_response")
+
+
+@pytest.mark.parametrize("status", ["999 Odd", "nonsense", ""])
+def test_a_status_that_is_none_leaves_the_response_to_the_server(logs: Logs, status: str) -> None:
+    ask(answering([b"a"], status))
+    assert seen(logs)[:2] == ("error", None)
+
+
+def test_the_request_is_current_in_every_step_and_in_none_between(logs: Logs) -> None:
+    currents = []
+
+    def note() -> None:
+        inference = current_inference.get()
+        currents.append(inference and inference.fields["request_id"])
+
+    def parts() -> Iterator[bytes]:
+        note()
+        yield b"a"
+        note()
+
+    def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        note()
+        return Parts(*parts(), on_close=note)
+
+    answer = Answer()
+    body = inferlog.InferenceWSGIMiddleware(app)(environ(), answer.start_response)
+    outside = [current_inference.get(), *(current_inference.get() for _ in body)]
+    body.close()  # type: ignore[attr-defined]
+    outside.append(current_inference.get())
+    assert set(outside) == {None}
+    assert currents == [answer.headers["X-Request-ID"]] * 4
+
+
+def test_the_outermost_of_nested_middlewares_owns_the_event(logs: Logs) -> None:
+    answer = ask(inferlog.InferenceWSGIMiddleware(answering([b"a"])))
+    assert answer.headers["X-Request-ID"] == logs.event["request_id"]
+    assert len(logs.events) == 1
+
+
+def test_an_application_called_within_a_tracked_block_has_an_event_of_its_own(logs: Logs) -> None:
+    with inferlog.track_performance("outer"):
+        ask(answering([b"a"]))
+    assert [event["http"]["request"] if "http" in event else None for event in logs.events] == [{"method": "GET"}, None]
+
+
+def test_health_checks_make_no_event(logs: Logs) -> None:
+    assert "X-Request-ID" not in ask(answering([b"a"]), environ("/healthz")).headers
+    assert logs.events == []
+
+
+def test_ids_go_in_and_out_and_take_the_place_of_the_application_s(logs: Logs) -> None:
+    app = answering([b"a"], headers=[("x-request-id", "its own"), ("X-Other", "stays")])
+    answer = ask(app, environ(HTTP_X_CORRELATION_ID="order-17", HTTP_TRACEPARENT="00-nonsense"))
+    assert answer.headers == {
+        "X-Other": "stays",
+        "X-Request-ID": logs.event["request_id"],
+        "X-Correlation-ID": "order-17",
+    }
+    assert logs.event["correlation_id"] == "order-17"
+    assert logs.event["labels"] == {"refused_headers": "traceparent"}
+
+
+@pytest.mark.parametrize(
+    ("model_version", "expected"),
+    [
+        ("v3", "v3"),
+        (lambda given, _: given["PATH_INFO"].strip("/"), "predict"),
+        (lambda _, headers: headers["x-model"], "v4"),
+        (lambda *_: None, None),
+        (lambda _, headers: headers["absent"], None),
+        (lambda *_: 7, None),
+    ],
+)
+def test_the_model_version_is_a_constant_or_found_in_request_and_response(
+    logs: Logs, model_version: Any, expected: str | None
+) -> None:
+    def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [("X-Model", "v4")])
+        return [b"a"]
+
+    assert ask(inferlog.InferenceWSGIMiddleware(app, model_version=model_version)).status == "200 OK"
+    assert logs.event.get("model_version") == expected
+
+
+def test_many_threads_keep_their_requests_apart(logs: Logs) -> None:
+    together = threading.Barrier(4)
+
+    def parts(name: str) -> Iterator[bytes]:
+        together.wait(10)
+        inferlog.bind_inference(model_name=name)
+        yield b"a"
+        together.wait(10)
+        inferlog.bind_inference(model_version=name)
+        yield b"b"
+
+    def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return parts(given["PATH_INFO"])
+
+    application = inferlog.InferenceWSGIMiddleware(app)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: ask(application, environ(f"/{number}")), range(40)))
+    assert all(event["model_name"] == event["model_version"] for event in logs.events)
+    assert sorted(event["model_name"] for event in logs.events) == sorted(f"/{number}" for number in range(40))
+
+
+@pytest.mark.parametrize("error", [OSError("disk is gone"), RuntimeError("odd")])
+def test_a_log_that_fails_changes_neither_response_nor_exception(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def record(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("inferlog.runtime.Runtime.record", record)
+    assert ask(answering([b"a"])).written == [b"a"]
+    with pytest.raises(ValueError, match="the service's own"):
+        ask(answering(Parts(b"a", ValueError("the service's own"))))
+    (line, _) = logs.lines("app")
+    assert line["message"] == "inferlog.failed: the event of a request"
+    assert line["error"]["message"] == str(error)
+
+
+class _ThreadingServer(socketserver.ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _QuietHandler(WSGIRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_the_standard_library_s_server_states_the_size_of_a_list_s_only_part(logs: Logs) -> None:
+    server = make_server("127.0.0.1", 0, answering([b"12345"]), _ThreadingServer, _QuietHandler)  # type: ignore[arg-type]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        response = httpx.get(f"http://127.0.0.1:{server.server_port}/")
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert response.headers["Content-Length"] == "5"
+    assert response.headers["X-Request-ID"] == logs.event["request_id"]
+    assert seen(logs) == ("success", 200, None)
+
+
+def test_a_server_whose_client_has_left_closes_the_body_and_that_is_a_cancellation(logs: Logs) -> None:
+    class Gone(SimpleHandler):
+        def _write(self, _: bytes) -> None:
+            raise BrokenPipeError
+
+        def log_exception(self, exc_info: Any) -> None:
+            pass
+
+    handler = Gone(None, None, None, environ())  # type: ignore[arg-type]  # nothing is read or written
+    handler.run(answering(Parts(b"a", b"b")))  # type: ignore[arg-type]
+    assert seen(logs) == ("cancelled", 200, None)
