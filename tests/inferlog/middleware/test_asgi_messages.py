@@ -1,0 +1,365 @@
+"""The ASGI middleware, message by message: what servers and applications may do, and what it must not change."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import anyio
+import pytest
+from logfiles import Logs
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+import inferlog
+
+Message = MutableMapping[str, Any]
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+START: Message = {"type": "http.response.start", "status": 200, "headers": [(b"x-other", b"stays")]}
+BODY: Message = {"type": "http.response.body", "body": b"answer"}
+PART: Message = {**BODY, "more_body": True}
+DISCONNECT: Message = {"type": "http.disconnect"}
+
+
+class Client:
+    """One request: what it says, and what it has had."""
+
+    def __init__(self, *says: Message, send_error: BaseException | None = None, **scope: Any) -> None:
+        self.scope: dict[str, Any] = {
+            "type": "http",
+            "method": "GET",
+            "path": "/predict",
+            "query_string": b"",
+            "headers": [],
+            **scope,
+        }
+        self._says = list(says)
+        self._send_error = send_error
+        self.had: list[Message] = []
+
+    async def receive(self) -> Message:
+        return self._says.pop(0) if self._says else await asyncio.Future[Message]()
+
+    async def send(self, message: Message) -> None:
+        self.had.append(message)
+        if self._send_error is not None and message["type"] == "http.response.body":
+            raise self._send_error
+
+    def ask(self, app: App, **options: Any) -> "Client":
+        asyncio.run(inferlog.InferenceMiddleware(app, **options)(self.scope, self.receive, self.send))
+        return self
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        return list(self.had[0]["headers"])
+
+
+def answering(*messages: Message) -> App:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        for message in messages:
+            await send(message)
+
+    return app
+
+
+def seen(logs: Logs) -> tuple[str, int | None, str | None]:
+    """Return status, code and error type of the one event."""
+    (event,) = logs.events
+    return (
+        event["status"],
+        event["http"].get("response", {}).get("status_code"),
+        event.get("error", {}).get("type"),
+    )
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [BODY],
+        [PART, BODY],
+        [PART, {"type": "http.response.body"}],
+        [{"type": "http.response.pathsend", "path": "/a/file"}],
+        [{"type": "http.response.zerocopysend", "file": 3}],
+        [{"type": "http.response.debug", "info": {}}, BODY],
+    ],
+)
+def test_a_response_is_complete_with_its_last_message(logs: Logs, ends: list[Message]) -> None:
+    events_before_the_end = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answering(START, *ends)(scope, receive, send)
+        events_before_the_end.append(len(logs.events))
+
+    assert Client().ask(app).had[1:] == ends
+    assert events_before_the_end == [1]
+    assert seen(logs) == ("success", 200, None)
+
+
+def test_an_application_that_never_answers_is_an_error(logs: Logs) -> None:
+    Client().ask(answering())
+    assert seen(logs) == ("error", None, "no_response")
+
+
+def test_an_application_that_stops_in_mid_stream_is_an_error(logs: Logs) -> None:
+    Client().ask(answering(START, PART))
+    assert seen(logs) == ("error", 200, "incomplete_response")
+
+
+@pytest.mark.parametrize("status", [999, "200", None])
+def test_a_status_that_is_none_leaves_the_response_to_the_server(logs: Logs, status: Any) -> None:
+    assert Client().ask(answering({**START, "status": status}, BODY)).had[0]["status"] == status
+    assert seen(logs)[:2] == ("error", None)
+
+
+def test_the_ids_take_the_place_of_the_application_s_and_its_message_stays_its_own(logs: Logs) -> None:
+    start = {**START, "headers": [(b"x-request-id", b"its own"), (b"X-Correlation-ID", b"too"), (b"x-other", b"stays")]}
+    headers = list(start["headers"])
+    client = Client(headers=[(b"x-correlation-id", b"order-17")]).ask(answering(start, BODY))
+    assert client.headers == [
+        (b"x-other", b"stays"),
+        (b"x-request-id", logs.event["request_id"].encode()),
+        (b"x-correlation-id", b"order-17"),
+    ]
+    assert start["headers"] == headers
+
+
+def test_a_client_that_leaves_before_the_answer_is_cancelled(logs: Logs) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert await receive() == DISCONNECT
+        await answering(START, BODY)(scope, receive, send)
+
+    Client(DISCONNECT).ask(app)
+    assert seen(logs) == ("cancelled", 200, None)
+
+
+def test_a_disconnect_after_the_answer_is_what_every_server_says(logs: Logs) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def listen() -> None:
+            assert await receive() == DISCONNECT
+
+        async with asyncio.TaskGroup() as group:
+            await send(START)
+            # The server hands the disconnect out while it takes the last message.
+            group.create_task(send(BODY))
+            group.create_task(listen())
+
+    class Slow(Client):
+        async def send(self, message: Message) -> None:
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await super().send(message)
+
+    Slow(DISCONNECT).ask(app)
+    assert seen(logs) == ("success", 200, None)
+
+
+@pytest.mark.parametrize("message", [BODY, PART])
+def test_a_send_that_fails_is_a_client_that_has_left(logs: Logs, message: Message) -> None:
+    with pytest.raises(BrokenPipeError):
+        Client(send_error=BrokenPipeError()).ask(answering(START, message))
+    assert seen(logs) == ("cancelled", 200, None)
+
+
+def test_an_odd_error_of_the_server_is_an_error(logs: Logs) -> None:
+    with pytest.raises(RuntimeError):
+        Client(send_error=RuntimeError("response is complete already")).ask(answering(START, BODY))
+    assert seen(logs) == ("error", 200, "RuntimeError")
+
+
+def test_a_deadline_of_middleware_in_between_that_answers_names_its_cause(logs: Logs) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            async with asyncio.timeout(0.01):
+                await asyncio.Future()
+        except TimeoutError:
+            await answering({**START, "status": 504}, BODY)(scope, receive, send)
+
+    Client().ask(app)
+    assert seen(logs) == ("error", 504, "TimeoutError")
+
+
+def test_a_cancel_scope_in_between_that_says_nothing_is_an_error(logs: Logs) -> None:
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        with anyio.move_on_after(0.01):
+            await asyncio.Future()
+
+    Client().ask(app)
+    assert seen(logs) == ("error", None, "no_response")
+
+
+def test_a_deadline_while_the_client_is_slow_is_the_service_s(logs: Logs) -> None:
+    class Stuck(Client):
+        async def send(self, message: Message) -> None:
+            if message["type"] == "http.response.body":
+                await asyncio.Future()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async with asyncio.timeout(0.01):
+            await answering(START, PART)(scope, receive, send)
+
+    with pytest.raises(TimeoutError):
+        Stuck().ask(app)
+    assert seen(logs) == ("error", 200, "TimeoutError")
+
+
+@pytest.mark.parametrize("backend", ["asyncio.timeout", "anyio.fail_after", "task.cancel"])
+def test_a_deadline_around_the_application_is_a_cancellation(logs: Logs, backend: str) -> None:
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        await asyncio.Future()
+
+    client = Client()
+    middleware = inferlog.InferenceMiddleware(app)
+
+    async def ask() -> None:
+        answer = middleware(client.scope, client.receive, client.send)
+        if backend == "asyncio.timeout":
+            async with asyncio.timeout(0.01):
+                await answer
+        elif backend == "anyio.fail_after":
+            with anyio.fail_after(0.01):
+                await answer
+        else:
+            task = asyncio.ensure_future(answer)
+            await asyncio.sleep(0)
+            task.cancel()
+            await task
+
+    with pytest.raises((TimeoutError, asyncio.CancelledError)):
+        asyncio.run(ask())
+    assert seen(logs) == ("cancelled", None, None)
+
+
+def test_around_the_whole_application_the_middleware_sees_what_handlers_of_all_exceptions_answer(logs: Logs) -> None:
+    async def crash(_: Request) -> Response:
+        raise RuntimeError("boom")
+
+    async def sorry(_: Request, __: Exception) -> Response:
+        return PlainTextResponse("sorry", status_code=503)
+
+    client = Client()
+    with pytest.raises(RuntimeError, match="boom"):  # Starlette raises it again, for the server to log
+        client.ask(Starlette(routes=[Route("/predict", crash)], exception_handlers={Exception: sorry}))
+    assert seen(logs) == ("error", 503, "RuntimeError")
+    assert logs.event["error"]["message"] == "boom"
+    assert (b"x-request-id", logs.event["request_id"].encode()) in client.headers
+
+
+def test_an_http_exception_is_known_by_its_code(logs: Logs) -> None:
+    async def unavailable(_: Request) -> Response:
+        raise HTTPException(503, "later")
+
+    Client().ask(Starlette(routes=[Route("/predict", unavailable)]))
+    assert seen(logs) == ("error", 503, "503")
+
+
+def test_middleware_of_the_service_in_between_changes_nothing(logs: Logs) -> None:
+    async def dispatch(request: Request, call_next: Any) -> Response:
+        inferlog.bind_inference(input_tokens=len(await request.body()))
+        response: Response = await call_next(request)
+        return response
+
+    async def predict(request: Request) -> Response:
+        inferlog.bind_inference(model_version="v1")
+        return PlainTextResponse(await request.body() * 1000)
+
+    app = Starlette(routes=[Route("/predict", predict, methods=["POST"])])
+    app.add_middleware(BaseHTTPMiddleware, dispatch=dispatch)
+    app.add_middleware(GZipMiddleware)
+    client = Client(
+        {"type": "http.request", "body": b"abc"}, method="POST", headers=[(b"accept-encoding", b"gzip")]
+    ).ask(app)
+    assert (b"content-encoding", b"gzip") in client.headers
+    assert seen(logs) == ("success", 200, None)
+    assert logs.event["model_version"] == "v1"
+    assert logs.event["gen_ai"]["usage"] == {"input_tokens": 3}
+
+
+def test_a_file_is_one_event(logs: Logs) -> None:
+    async def download(_: Request) -> Response:
+        return FileResponse(__file__)
+
+    Client().ask(Starlette(routes=[Route("/predict", download)]))
+    assert seen(logs) == ("success", 200, None)
+
+
+@pytest.mark.parametrize(
+    ("model_version", "expected"),
+    [
+        ("v3", "v3"),
+        (lambda scope, _: scope["path_params"]["version"], "v5"),
+        (lambda _, headers: headers["x-model"], "v4"),
+        (lambda *_: None, None),
+        (lambda _, headers: headers["absent"], None),
+        (lambda *_: 7, None),
+    ],
+)
+def test_the_model_version_is_a_constant_or_found_in_request_and_response(
+    logs: Logs, model_version: Any, expected: str | None
+) -> None:
+    async def predict(_: Request) -> Response:
+        return PlainTextResponse("", headers={"X-Model": "v4"})
+
+    app = Starlette(routes=[Route("/{version}/predict", predict)])
+    Client(path="/v5/predict").ask(app, model_version=model_version)
+    assert seen(logs) == ("success", 200, None)
+    assert logs.event.get("model_version") == expected
+
+
+@pytest.mark.parametrize("model_version", ["v3", lambda *_: "v3"])
+def test_the_model_version_that_the_handler_states_wins(logs: Logs, model_version: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        inferlog.bind_inference(model_version="v4")
+        await answering(START, BODY)(scope, receive, send)
+
+    Client().ask(app, model_version=model_version)
+    assert logs.event["model_version"] == "v4"
+
+
+def test_a_model_version_that_cannot_be_found_is_named_in_the_log(logs: Logs) -> None:
+    Client().ask(answering(START, BODY), model_version=lambda *_: 1 // 0)
+    (line,) = logs.lines("app")
+    assert line["labels"]["reasons"] == "model_version: ZeroDivisionError('integer division or modulo by zero')"
+
+
+@pytest.mark.parametrize("model_version", ["", 7])
+def test_a_model_version_that_is_none_is_refused_at_start(logs: Logs, model_version: Any) -> None:
+    with pytest.raises(inferlog.InvalidFieldError, match="model_version"):
+        inferlog.InferenceMiddleware(answering(), model_version=model_version)
+
+
+@pytest.mark.parametrize("scope", [{"path": "/healthz"}, {"path": "/deployed/healthz", "root_path": "/deployed"}])
+def test_an_excluded_path_is_seen_from_the_application(logs: Logs, scope: dict[str, Any]) -> None:
+    assert Client(**scope).ask(answering(START, BODY)).headers == START["headers"]
+    assert logs.events == []
+
+
+def test_the_outermost_of_nested_middlewares_owns_the_event(logs: Logs) -> None:
+    inner = Starlette(routes=[Mount("/", app=inferlog.InferenceMiddleware(answering(START, BODY)))])
+    client = Client().ask(inner)
+    assert [name for name, _ in client.headers].count(b"x-request-id") == 1
+    assert seen(logs) == ("success", 200, None)
+
+
+@pytest.mark.parametrize("error", [OSError("disk is gone"), RuntimeError("odd")])
+def test_a_log_that_fails_changes_neither_response_nor_exception(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        await answering(START, PART)(scope, receive, send)
+        raise ValueError("the service's own")
+
+    def record(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("inferlog.runtime.Runtime.record", record)
+    assert Client().ask(answering(START, BODY)).had[1] == BODY
+    with pytest.raises(ValueError, match="the service's own"):
+        Client().ask(broken)
+    (line, _) = logs.lines("app")
+    assert line["message"] == "inferlog.failed: the event of a request"
+    assert line["error"]["message"] == str(error)
