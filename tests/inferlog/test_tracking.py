@@ -1,10 +1,15 @@
 import asyncio
+import contextvars
+import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from logfiles import Logs
 
 import inferlog
+from inferlog.context import Inference, current_inference
 
 
 def test_a_call_outside_a_request_is_one_event(logs: Logs) -> None:
@@ -176,3 +181,174 @@ def test_use_before_configuration_says_what_to_do(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("inferlog.configuration._runtime", None)
     with pytest.raises(inferlog.NotConfiguredError, match="call inferlog.configure"), inferlog.track_performance("x"):
         pass
+
+
+def test_a_block_may_be_asynchronous(logs: Logs) -> None:
+    async def predict() -> None:
+        async with inferlog.track_performance("classify") as call:
+            await asyncio.sleep(0.01)
+            call.output_tokens = 40
+
+    asyncio.run(predict())
+    assert logs.event["latency_seconds"] >= 0.01
+    assert logs.event["gen_ai"]["usage"] == {"output_tokens": 40}
+
+
+def test_one_tracker_serves_blocks_one_after_the_other_and_within_itself(logs: Logs) -> None:
+    tracker = inferlog.track_performance("classify", output_tokens=1)
+    with tracker:
+        pass
+    with tracker, tracker as inner:
+        inner.output_tokens = 10
+    assert [event["gen_ai"]["usage"]["output_tokens"] for event in logs.events] == [1, 11]
+    assert current_inference.get() is None
+
+
+def test_one_tracker_serves_blocks_of_many_threads(logs: Logs) -> None:
+    tracker = inferlog.track_performance("classify")
+    together = threading.Barrier(4)
+
+    def predict(number: int) -> None:
+        with tracker as call:
+            together.wait(10)
+            inferlog.bind_inference(model_version=str(number))
+            call.model_name = str(number)
+            together.wait(10)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(predict, range(40)))
+    assert sorted(event["model_version"] for event in logs.events) == sorted(map(str, range(40)))
+    assert all(event["model_name"] == event["model_version"] for event in logs.events)
+
+
+def test_one_tracker_serves_blocks_of_many_tasks_that_end_in_another_order(logs: Logs) -> None:
+    tracker = inferlog.track_performance("classify")
+
+    async def predict(number: int) -> None:
+        async with tracker as call:
+            await asyncio.sleep(0.001 * (number % 3))
+            call.model_version = str(number)
+            inferlog.bind_inference(model_name=str(number))
+
+    async def drive() -> None:
+        await asyncio.gather(*(predict(number) for number in range(20)))
+
+    asyncio.run(drive())
+    assert sorted(event["model_version"] for event in logs.events) == sorted(map(str, range(20)))
+    assert all(event["model_name"] == event["model_version"] for event in logs.events)
+
+
+def test_a_block_may_end_in_another_context_than_it_began(logs: Logs) -> None:
+    # A dependency that yields does that: its two halves run in two threads, each with a copy of the context.
+    def dependency() -> Iterator[Any]:
+        with inferlog.track_performance("classify") as call:
+            yield call
+
+    halves = dependency()
+    call = contextvars.copy_context().run(next, halves)
+    call.output_tokens = 40
+    assert contextvars.copy_context().run(next, halves, None) is None
+    assert logs.event["gen_ai"]["usage"] == {"output_tokens": 40}
+    assert current_inference.get() is None
+
+
+def test_a_block_has_no_result_to_find_a_value_in(logs: Logs) -> None:
+    with (
+        pytest.raises(TypeError, match="model_version would be found in a result"),
+        inferlog.track_performance("classify", model_version=lambda result: result.version),
+    ):
+        pass
+
+
+def test_a_call_that_ends_after_its_request_has_an_event_of_its_own(logs: Logs) -> None:
+    request = _request()
+    token = current_inference.set(request)
+    with inferlog.track_performance("began in time") as call:
+        call.output_tokens = 40
+        request.ended = True
+    with inferlog.track_performance("began later"):
+        pass
+    current_inference.reset(token)
+    assert [event["gen_ai"]["operation"]["name"] for event in logs.events] == ["began in time", "began later"]
+    assert {event["correlation_id"] for event in logs.events} == {"chain"}
+    assert {event["trace"]["id"] for event in logs.events} == {"4bf92f3577b34da6a3ce929d0e0e4736"}
+    assert len({event["request_id"] for event in logs.events} | {"request"}) == 3
+
+
+def test_calls_of_many_threads_in_one_request_add_up(logs: Logs) -> None:
+    request = _request()
+
+    def predict() -> None:
+        for _ in range(500):
+            with inferlog.track_performance("classify") as call:
+                call.output_tokens = 1
+
+    context = contextvars.copy_context()
+    context.run(current_inference.set, request)
+    threads = [threading.Thread(target=context.copy().run, args=(predict,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert request.fields["output_tokens"] == 2000
+    assert logs.events == []
+
+
+def _request() -> Inference:
+    request = Inference()
+    request.bind(
+        {
+            "request_id": "request",
+            "correlation_id": "chain",
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+            "span_id": "00f067aa0ba902b7",
+        }
+    )
+    return request
+
+
+@pytest.mark.parametrize("error", [OSError("disk is gone"), RuntimeError("odd")])
+def test_a_log_that_fails_changes_neither_result_nor_exception(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    @inferlog.track_performance
+    def predict(value: int) -> float:
+        return 1 / value
+
+    def record(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("inferlog.runtime.Runtime.record", record)
+    assert predict(2) == 0.5
+    with pytest.raises(ZeroDivisionError):
+        predict(0)
+    (line, _) = logs.lines("app")
+    assert line["message"] == "inferlog.failed: the event of a call"
+    assert line["error"]["message"] == str(error)
+
+
+class Hostile:
+    """Raises whatever is asked of it."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("a tensor of two items")
+
+    def __index__(self) -> int:
+        raise RuntimeError("a tensor of two items")
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+def test_a_value_that_raises_at_every_look_breaks_nothing(logs: Logs) -> None:
+    with inferlog.track_performance("predict") as call:
+        call.output_tokens = Hostile()
+        call.queue_seconds = Hostile()
+        call.model_version = Hostile()
+        call.finish_reasons = Hostile()
+        call.anything = Hostile()
+        call.error_message = Hostile()
+    assert logs.event["labels"] == {"anything": "<Hostile without a text form>"}
+    assert logs.event["error"]["message"] == "<Hostile without a text form>"

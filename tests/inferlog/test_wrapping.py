@@ -1,0 +1,364 @@
+"""What can be decorated, and that it stays what it was: same kind, same values, same exceptions."""
+
+import asyncio
+import functools
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from typing import Any
+
+import pytest
+from logfiles import Logs
+
+import inferlog
+from inferlog.context import current_inference
+
+
+class Model:
+    version = "v3"
+
+    @inferlog.track_performance
+    def method(self, value: int) -> str:
+        inferlog.bind_inference(model_version=self.version)
+        return f"{self.version} {value}"
+
+    @classmethod
+    @inferlog.track_performance
+    def inside_classmethod(cls, value: int) -> str:
+        return f"{cls.version} {value}"
+
+    @inferlog.track_performance
+    @classmethod
+    def around_classmethod(cls, value: int) -> str:
+        return f"{cls.version} {value}"
+
+    @inferlog.track_performance("named", model_version="v3")
+    @staticmethod
+    def around_staticmethod(value: int) -> str:
+        return f"v3 {value}"
+
+
+class CallableObject:
+    def __call__(self, value: int) -> str:
+        return f"v3 {value}"
+
+
+def _plain(prefix: str, value: int) -> str:
+    return f"{prefix} {value}"
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (Model().method, "method"),
+        (Model.inside_classmethod, "inside_classmethod"),
+        (Model().around_classmethod, "around_classmethod"),
+        (Model.around_classmethod, "around_classmethod"),
+        (Model().around_staticmethod, "named"),
+        (Model.around_staticmethod, "named"),
+        (inferlog.track_performance(CallableObject()), "CallableObject"),
+        (inferlog.track_performance(functools.partial(_plain, "v3")), "_plain"),
+        (inferlog.track_performance(lambda value: f"v3 {value}"), "<lambda>"),
+    ],
+)
+def test_whatever_can_be_called_is_timed(logs: Logs, call: Callable[[int], str], name: str) -> None:
+    assert call(5) == "v3 5"
+    assert logs.event["gen_ai"]["operation"]["name"] == name
+
+
+def test_a_class_is_refused(logs: Logs) -> None:
+    with pytest.raises(TypeError, match="Model is a class; decorate the method"):
+        inferlog.track_performance(Model)
+
+
+class AsyncCallable:
+    async def __call__(self) -> str:
+        await asyncio.sleep(0.01)
+        return "v3"
+
+
+async def _coroutine() -> str:
+    await asyncio.sleep(0.01)
+    return "v3"
+
+
+def _returning_coroutine() -> Any:
+    return _coroutine()
+
+
+@pytest.mark.parametrize("function", [_coroutine, AsyncCallable(), functools.partial(_coroutine), _returning_coroutine])
+def test_a_coroutine_is_timed_to_its_end(logs: Logs, function: Any) -> None:
+    timed = inferlog.track_performance(function)
+    is_async = function is not _returning_coroutine
+    assert inspect.iscoroutinefunction(timed) == is_async
+    assert asyncio.run(timed()) == "v3"
+    assert logs.event["latency_seconds"] >= 0.01
+
+
+def counting(stop: int) -> Generator[int, int | None, str]:
+    """Count, begin anew at what is sent, give 0 for a ValueError thrown in."""
+    number = 0
+    while number < stop:
+        number += 1
+        try:
+            sent = yield number
+        except ValueError:
+            number = -1
+        else:
+            number = number if sent is None else sent
+    return "done"
+
+
+def _returning_generator(stop: int) -> Generator[int, int | None, str]:
+    return counting(stop)
+
+
+@pytest.mark.parametrize("function", [counting, functools.partial(counting), _returning_generator])
+def test_a_generator_takes_what_is_sent_and_thrown_in_and_returns_its_value(logs: Logs, function: Any) -> None:
+    items = inferlog.track_performance(function)(5)
+    assert inspect.isgenerator(items)
+    assert next(items) == 1
+    assert items.send(3) == 4
+    assert items.throw(ValueError) == 0
+    assert items.send(4) == 5
+    with pytest.raises(StopIteration) as end:
+        next(items)
+    assert end.value.value == "done"
+    assert logs.event["status"] == "success"
+    assert 0 <= logs.event["time_to_first_token_seconds"] <= logs.event["latency_seconds"]
+
+
+def test_what_a_generator_does_not_handle_comes_back_and_is_its_error(logs: Logs) -> None:
+    items = inferlog.track_performance(counting)(5)
+    next(items)
+    boom = LookupError("thrown in")
+    with pytest.raises(LookupError) as caught:
+        items.throw(boom)
+    assert caught.value is boom
+    assert logs.event["error"]["type"] == "LookupError"
+
+
+def closing_badly() -> Iterator[int]:
+    try:
+        yield 1
+    finally:
+        raise OSError("cannot be closed")
+
+
+def staying_open() -> Iterator[int]:
+    try:
+        yield 1
+    except GeneratorExit:
+        yield 2
+
+
+@pytest.mark.parametrize(("function", "error"), [(closing_badly, OSError), (staying_open, RuntimeError)])
+def test_an_exception_at_a_generator_s_close_is_its_error(
+    logs: Logs, function: Callable[[], Iterator[int]], error: type[Exception]
+) -> None:
+    items: Any = inferlog.track_performance(function)()
+    next(items)
+    with pytest.raises(error):
+        items.close()
+    assert logs.event["error"]["type"] == error.__name__
+
+
+def test_what_a_generator_says_at_its_close_counts(logs: Logs) -> None:
+    @inferlog.track_performance
+    def stream() -> Iterator[int]:
+        try:
+            yield 1
+        finally:
+            inferlog.bind_inference(output_tokens=1)
+
+    items: Any = stream()
+    next(items)
+    items.close()
+    assert logs.event["status"] == "cancelled"
+    assert logs.event["gen_ai"]["usage"] == {"output_tokens": 1}
+
+
+def test_a_generator_that_nobody_keeps_is_cancelled(logs: Logs) -> None:
+    next(inferlog.track_performance(counting)(5))
+    assert logs.event["status"] == "cancelled"
+
+
+def test_a_generator_that_is_never_iterated_makes_no_event(logs: Logs) -> None:
+    inferlog.track_performance(counting)(5).close()
+    assert logs.events == []
+
+
+async def counting_async(stop: int) -> AsyncGenerator[int, int | None]:
+    """Count as `counting` does, waiting before each number."""
+    number = 0
+    while number < stop:
+        number += 1
+        await asyncio.sleep(0)
+        try:
+            sent = yield number
+        except ValueError:
+            number = -1
+        else:
+            number = number if sent is None else sent
+
+
+def _returning_async_generator(stop: int) -> AsyncGenerator[int, int | None]:
+    return counting_async(stop)
+
+
+@pytest.mark.parametrize("function", [counting_async, functools.partial(counting_async), _returning_async_generator])
+def test_an_async_generator_takes_what_is_sent_and_thrown_in(logs: Logs, function: Any) -> None:
+    async def drive() -> None:
+        items = inferlog.track_performance(function)(5)
+        assert inspect.isasyncgen(items)
+        assert await anext(items) == 1
+        assert await items.asend(3) == 4
+        assert await items.athrow(ValueError()) == 0
+        assert await items.asend(4) == 5
+        with pytest.raises(StopAsyncIteration):
+            await anext(items)
+
+    asyncio.run(drive())
+    assert logs.event["status"] == "success"
+    assert 0 <= logs.event["time_to_first_token_seconds"] <= logs.event["latency_seconds"]
+
+
+def test_an_async_generator_that_is_closed_is_cancelled_and_cleans_up(logs: Logs) -> None:
+    @inferlog.track_performance
+    async def stream() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0)
+            inferlog.bind_inference(output_tokens=1)
+
+    async def drive() -> None:
+        items: Any = stream()
+        await anext(items)
+        await items.aclose()
+
+    asyncio.run(drive())
+    assert logs.event["status"] == "cancelled"
+    assert logs.event["gen_ai"]["usage"] == {"output_tokens": 1}
+
+
+def test_an_async_generator_that_nobody_keeps_is_cancelled_by_the_loop(logs: Logs) -> None:
+    async def drive() -> None:
+        await anext(inferlog.track_performance(counting_async)(5))
+
+    asyncio.run(drive())
+    assert logs.event["status"] == "cancelled"
+
+
+def test_an_async_generator_whose_step_is_cancelled_is_cancelled(logs: Logs) -> None:
+    @inferlog.track_performance
+    async def stream() -> AsyncIterator[int]:
+        yield 1
+        await asyncio.Future()
+
+    async def drive() -> None:
+        items = stream()
+        await anext(items)
+        async with asyncio.timeout(0.01):
+            await anext(items)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(drive())
+    assert logs.event["status"] == "cancelled"
+
+
+def test_an_exception_at_an_async_generator_s_close_is_its_error(logs: Logs) -> None:
+    @inferlog.track_performance
+    async def stream() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            raise OSError("cannot be closed")
+
+    async def drive() -> None:
+        items: Any = stream()
+        await anext(items)
+        await items.aclose()
+
+    with pytest.raises(OSError, match="cannot be closed"):
+        asyncio.run(drive())
+    assert logs.event["error"]["type"] == "OSError"
+
+
+def test_many_tasks_share_one_decorated_stream_and_keep_their_own(logs: Logs) -> None:
+    @inferlog.track_performance
+    async def stream(name: str) -> AsyncIterator[str]:
+        for part in "abc":
+            inferlog.bind_inference(model_version=name)
+            await asyncio.sleep(0)
+            inferlog.bind_inference(model_name=name)
+            yield part
+
+    async def read(name: str) -> str:
+        return "".join([part async for part in stream(name)])
+
+    async def drive() -> list[str]:
+        return await asyncio.gather(*(read(str(number)) for number in range(20)))
+
+    assert asyncio.run(drive()) == ["abc"] * 20
+    assert sorted(event["model_version"] for event in logs.events) == sorted(map(str, range(20)))
+    assert all(event["model_name"] == event["model_version"] for event in logs.events)
+
+
+def test_a_recursive_function_is_one_event_with_the_sum_of_its_calls(logs: Logs) -> None:
+    @inferlog.track_performance(output_tokens=1)
+    def descend(depth: int) -> int:
+        return 0 if depth == 0 else 1 + descend(depth - 1)
+
+    assert descend(3) == 3
+    assert logs.event["gen_ai"]["usage"] == {"output_tokens": 4}
+
+
+def test_after_every_call_the_context_is_what_it_was(logs: Logs) -> None:
+    items = inferlog.track_performance(counting)(3)
+    for _ in items:
+        assert current_inference.get() is None
+    inferlog.track_performance(_plain)("a", 1)
+    with pytest.raises(TypeError):
+        inferlog.track_performance(_plain)()
+    assert current_inference.get() is None
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda: {"version": "v4", "tokens": 7},
+        lambda: iter_of({"version": "v3", "tokens": 1}, {"version": "v4", "tokens": 7}),
+    ],
+)
+def test_a_value_may_be_found_in_the_result_or_in_a_stream_s_last_item(logs: Logs, function: Any) -> None:
+    timed = inferlog.track_performance(
+        "predict", model_version=lambda item: item["version"], output_tokens=lambda item: item["tokens"]
+    )(function)
+    result = timed()
+    assert isinstance(result, dict) or list(result)
+    assert logs.event["model_version"] == "v4"
+    assert logs.event["gen_ai"]["usage"] == {"output_tokens": 7}
+
+
+def iter_of(*items: Any) -> Iterator[Any]:
+    yield from items
+
+
+def test_a_value_that_the_call_states_wins_over_one_in_the_result(logs: Logs) -> None:
+    @inferlog.track_performance(model_version=lambda _: "v3")
+    def predict() -> None:
+        inferlog.bind_inference(model_version="v4")
+
+    predict()
+    assert logs.event["model_version"] == "v4"
+
+
+def test_a_value_that_cannot_be_found_is_named_in_the_log_and_the_result_comes(logs: Logs) -> None:
+    @inferlog.track_performance(model_version=lambda result: result.version)
+    def predict() -> str:
+        return "no version"
+
+    assert predict() == "no version"
+    assert "model_version" not in logs.event
+    (line,) = logs.lines("app")
+    assert line["labels"]["reasons"].startswith("model_version: AttributeError")
