@@ -69,8 +69,11 @@ def _shared(inference: Inference | None) -> dict[str, Any]:
 
 def described(error: BaseException) -> dict[str, Any]:
     """Return the ``error_*`` fields of an exception: its type, its redacted message, where it was raised."""
+    cause = error
+    while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
+        cause = cause.exceptions[0]  # a task group of one that failed: "ExceptionGroup" would say nothing
     return {
-        "error_type": checked("error_type", error_type(error)),
-        "error_message": checked("error_message", error),
+        "error_type": checked("error_type", error_type(cause)),
+        "error_message": checked("error_message", cause),
         "error_stack_trace": checked("error_stack_trace", "".join(traceback.format_exception(error))),
     }

@@ -187,7 +187,8 @@ class _Body:
     def close(self) -> None:
         """Close what the application has returned; the server calls this at the end of every response."""
         exchange = self._exchange
-        # The server closes before the end because of what it is handling: its own error, or the client's leaving.
+        # The server closes before the end because of what it is handling: its own error, or the client's leaving, for
+        # which waitress has an exception of its own.
         error = sys.exc_info()[1]
         token = current_inference.set(exchange.inference)
         try:
@@ -198,7 +199,7 @@ class _Body:
             raise
         finally:
             current_inference.reset(token)
-        if error is None or isinstance(error, OSError):
+        if error is None or isinstance(error, OSError) or type(error).__name__ == "ClientDisconnected":
             exchange.client_gone = not exchange.has_no_body()
             exchange.finish()
         else:

@@ -249,6 +249,21 @@ def test_around_the_whole_application_the_middleware_sees_what_handlers_of_all_e
     assert (b"x-request-id", logs.event["request_id"].encode()) in client.headers
 
 
+def test_one_task_s_exception_is_what_its_group_is_known_by(logs: Logs) -> None:
+    async def fail() -> None:
+        raise LookupError("no such model")
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail())
+
+    with pytest.raises(ExceptionGroup):
+        Client().ask(app)
+    assert seen(logs) == ("error", 500, "LookupError")
+    assert logs.event["error"]["message"] == "no such model"
+    assert "ExceptionGroup" in logs.event["error"]["stack_trace"]
+
+
 def test_an_http_exception_is_known_by_its_code(logs: Logs) -> None:
     async def unavailable(_: Request) -> Response:
         raise HTTPException(503, "later")

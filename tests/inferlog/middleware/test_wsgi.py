@@ -393,10 +393,17 @@ def test_the_standard_library_s_server_states_the_size_of_a_list_s_only_part(log
     assert seen(logs) == ("success", 200, None)
 
 
-def test_a_server_whose_client_has_left_closes_the_body_and_that_is_a_cancellation(logs: Logs) -> None:
+class ClientDisconnected(Exception):  # noqa: N818 (its name is what counts)
+    """What waitress raises."""
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError, ConnectionResetError, TimeoutError, ClientDisconnected])
+def test_a_server_whose_client_has_left_closes_the_body_and_that_is_a_cancellation(
+    logs: Logs, error: type[Exception]
+) -> None:
     class Gone(SimpleHandler):
         def _write(self, _: bytes) -> None:
-            raise BrokenPipeError
+            raise error
 
         def log_exception(self, exc_info: Any) -> None:
             pass
