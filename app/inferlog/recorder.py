@@ -47,7 +47,8 @@ class Timestamps:
             second = unix_nanoseconds // 1_000_000_000
             self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
             self._second_begins, self._second_ends = second * 1_000_000_000, (second + 1) * 1_000_000_000
-        return f"{self._prefix}{(unix_nanoseconds - self._second_begins) // 1000:06d}Z"
+        # A million more, and its first digit cut off, are the six digits in half the time of a format.
+        return self._prefix + str((unix_nanoseconds - self._second_begins) // 1000 + 1_000_000)[1:] + "Z"
 
 
 class _Recorder:

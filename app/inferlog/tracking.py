@@ -40,9 +40,11 @@ class Tracker:
     def __init__(self, name: str | None, values: dict[str, Any], *, separate: bool) -> None:
         self._name = name
         self._separate = separate
-        self._from_result = {key: value for key, value in values.items() if callable(value)}
+        self._from_result = {name: values[name] for name in values if callable(values[name])}
         self._known = Inference()  # checked here, once for all calls of a decorated function
-        self._known.bind({key: value for key, value in values.items() if key not in self._from_result})
+        self._known.bind(
+            {name: values[name] for name in values if name not in self._from_result} if self._from_result else values
+        )
         self._open: list[Call] = []
 
     def __enter__(self) -> TrackedCall:
@@ -83,6 +85,8 @@ class Tracker:
 
     def _innermost(self) -> Call:
         """Return the call whose block ends here: of this thread and task, if several have one open."""
+        if len(self._open) == 1:
+            return self._open[0]
         current = current_inference.get()
         calls = self._open[::-1]
         # A block that ends elsewhere than it began, as in a dependency that yields, has lost its context.

@@ -18,7 +18,7 @@ from inferlog_ops.provisioning import provision_cluster
 SERVICE_NAME = "demo"
 _SERVER_READY_SECONDS = 120.0
 # Long enough for a slow machine's ordinary answers, short enough that the demo's longest stories run into it.
-_DEADLINE_SECONDS = 20.0
+_DEADLINE_SECONDS = 15.0
 _SIMULATED_VERSIONS = json.dumps(
     [
         {"name": "v1", "share": 80},
