@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from inferlog.configuration import runtime
-from inferlog.context import Inference, current_inference
+from inferlog.context import SUMMED, Inference, current_inference
 from inferlog.event import to_microunits
 from inferlog.guard import note_failure
 from inferlog.line import described
@@ -34,9 +34,13 @@ class Call:
         known: What is known beforehand.
         from_result: What is to be found in the result.
         separate: Own an event also where another could be added to.
+
+    Attributes:
+        inference: What is known of the call.
+        left: Whether it is a stream that is closed before its end.
     """
 
-    __slots__ = ("_from_result", "_name", "_owner", "_result", "_started", "_token", "inference")
+    __slots__ = ("_from_result", "_name", "_owner", "_result", "_started", "_token", "inference", "left")
 
     def __init__(self, name: str | None, known: Inference, from_result: FromResult, *, separate: bool) -> None:
         surrounding = current_inference.get()
@@ -44,11 +48,15 @@ class Call:
         self._from_result = from_result
         self._result: Any = _NOTHING
         self._token: Token[Inference | None] | None = None
+        self.left = False
         self.inference = inference = Inference()
         # A task that outlives its request has nothing to add to: the request's event is written.
-        self._owner = None if separate or surrounding is None or surrounding.ended else surrounding
-        if self._owner is None:
+        self._owner = owner = None if separate or surrounding is None or surrounding.ended else surrounding
+        if owner is None:
             self._own(surrounding)
+        else:
+            # Said at once: if the client leaves, this call may end after the request's event.
+            owner.fields.update({name: value for name, value in known.fields.items() if name not in SUMMED})
         inference.fields.update(known.fields)
         if known.labels:
             inference.labels = {**known.labels}
@@ -91,7 +99,9 @@ class Call:
         self._result = item
         fields = self.inference.fields
         if "time_to_first_token_seconds" not in fields:
-            fields["time_to_first_token_seconds"] = to_microunits(time.perf_counter() - self._started)
+            seconds = fields["time_to_first_token_seconds"] = to_microunits(time.perf_counter() - self._started)
+            if self._owner is not None:
+                self._owner.fields["time_to_first_token_seconds"] = seconds
 
     def finish(self, error: BaseException | None = None, result: Any = _NOTHING) -> None:
         """
@@ -119,6 +129,8 @@ class Call:
                 owner.take_over(inference)
             return
         if owner is not None:
+            if self.left:
+                return  # the request has left its stream behind, and its event says so
             self._own(owner)
         fields["latency_seconds"] = elapsed_seconds
         if isinstance(error, (asyncio.CancelledError, GeneratorExit)):

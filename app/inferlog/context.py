@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from inferlog.event import CHECKS, LABELS_LIMIT, label, label_name
 
-_SUMMED: Final = ("input_tokens", "output_tokens", "model_latency_seconds", "cost_usd")
+SUMMED: Final = ("input_tokens", "output_tokens", "model_latency_seconds", "cost_usd")
+"""Fields of which several model calls in one request add up."""
 
 
 class Inference:
@@ -66,7 +67,7 @@ class Inference:
     def take_over(self, part: "Inference") -> None:
         """Take what is known of one of several model calls: tokens, seconds and cost add up, the rest replaces."""
         for name, value in part.fields.items():
-            if name in _SUMMED and name in self.fields:
+            if name in SUMMED and name in self.fields:
                 self.bind({name: self.fields[name] + value})
             else:
                 self.fields[name] = value

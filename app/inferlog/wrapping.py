@@ -1,5 +1,6 @@
 """Wraps what can be called, so that each call is timed to its end: until it returns, or its stream is exhausted."""
 
+import asyncio
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -94,6 +95,7 @@ def _generator(function: _Function, begin: Begin) -> _Function:
             try:
                 advance, argument = items.send, (yield item)
             except GeneratorExit as left:
+                call.left = True
                 with call:
                     items.close()
                 call.finish(left)
@@ -126,11 +128,13 @@ def _async_generator(function: _Function, begin: Begin) -> _Function:
             try:
                 advance, argument = items.asend, (yield item)
             except GeneratorExit as left:
+                call.left = True
                 with call:
                     await items.aclose()
                 call.finish(left)
                 raise
             except BaseException as thrown:  # noqa: BLE001 (as above)
+                call.left = isinstance(thrown, asyncio.CancelledError)  # how a loop that ends closes what is still open
                 advance, argument = items.athrow, thrown
 
     return timed

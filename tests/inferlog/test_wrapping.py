@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import gc
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from logfiles import Logs
 
 import inferlog
-from inferlog.context import current_inference
+from inferlog.context import Inference, current_inference
 
 
 class Model:
@@ -362,3 +363,25 @@ def test_a_value_that_cannot_be_found_is_named_in_the_log_and_the_result_comes(l
     assert "model_version" not in logs.event
     (line,) = logs.lines("app")
     assert line["labels"]["reasons"].startswith("model_version: AttributeError")
+
+
+@pytest.mark.parametrize("function", [counting, counting_async])
+def test_a_stream_that_its_request_leaves_behind_is_not_a_second_event(logs: Logs, function: Any) -> None:
+    request = Inference()
+    request.bind({"request_id": "request", "correlation_id": "chain"})
+
+    async def serve() -> None:
+        current_inference.set(request)
+        items = inferlog.track_performance("predict", model_version="v1", input_tokens=3)(function)(5)
+        if inspect.isasyncgen(items):
+            await anext(items)
+        else:
+            next(items)
+        request.ended = True  # and only now does anything close the stream
+
+    asyncio.run(serve())
+    gc.collect()
+    assert logs.events == []
+    assert request.fields["model_version"] == "v1"
+    assert "time_to_first_token_seconds" in request.fields
+    assert "input_tokens" not in request.fields
