@@ -30,9 +30,12 @@ class Activity:
         with self._lock:
             self._open -= 1
 
-    def serve_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Note that requests are served on *loop*; the last one noted is the one that is measured."""
-        self._loop = loop
+    def serve_on_this_loop(self) -> None:
+        """Note that requests are served on the running loop; the last one noted is the one that is measured."""
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None  # trio: not measured
 
     def loop_lag_seconds(self, *, at_most_seconds: float) -> float | None:
         """

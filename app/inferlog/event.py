@@ -149,6 +149,8 @@ FIELDS: Final[Mapping[str, Field]] = {
     "latency_seconds": Field(("latency_seconds",), _measure),
     "time_to_first_token_seconds": Field(("time_to_first_token_seconds",), _measure),
     "queue_seconds": Field(("queue_seconds",), _measure),
+    "in_flight": Field(("in_flight",), _count),
+    "batch_size": Field(("batch_size",), _count),
     "model_latency_seconds": Field(("model_latency_seconds",), _measure),
     "cost_usd": Field(("cost_usd",), _measure),
     "operation_name": Field(("gen_ai", "operation", "name"), _name),

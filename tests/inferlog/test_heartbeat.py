@@ -122,7 +122,7 @@ def test_a_blocked_event_loop_shows_as_lag() -> None:
 
     async def block() -> float | None:
         loop = asyncio.get_running_loop()
-        activity.serve_on(loop)
+        activity.serve_on_this_loop()
         measured = loop.run_in_executor(None, lambda: activity.loop_lag_seconds(at_most_seconds=0.05))
         release.wait(0.2)  # holds the loop, as a model run on it by mistake would
         return await measured

@@ -96,6 +96,7 @@ class _AsgiExchange(Exchange):
             if name in _ID_HEADERS:
                 received[_ID_HEADERS[name]] = value.decode("latin-1")
         super().__init__(scope["method"], received, model_version)
+        self._activity.serve_on_this_loop()
         self._scope, self._receive, self._send = scope, receive, send
         self._templates = templates
         self._mounted_at = len(scope["root_path"]) if "app_root_path" in scope else 0

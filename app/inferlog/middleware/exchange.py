@@ -19,12 +19,15 @@ class Exchange:
         client_gone: Whether the caller was seen to leave before the response was complete.
     """
 
-    __slots__ = ("_handled_error", "_model_version", "_started", "client_gone", "inference", "status_code")
+    __slots__ = ("_activity", "_handled_error", "_model_version", "_started", "client_gone", "inference", "status_code")
 
     def __init__(self, method: str, received: Mapping[str, str], model_version: ModelVersion | None) -> None:
         self._started = time.perf_counter()
         self._model_version = model_version
-        self.inference = begin_request(method, runtime().make_id(), received, model_version)
+        running = runtime()
+        self._activity = running.heartbeat.activity
+        self.inference = begin_request(method, running.make_id(), received, model_version)
+        self.inference.fields["in_flight"] = self._activity.begin()
         self.status_code: int | None = None
         self._handled_error: BaseException | None = None
         self.client_gone = False
@@ -54,6 +57,7 @@ class Exchange:
         if inference.ended:
             return
         inference.ended = True
+        self._activity.end()
         latency_seconds = time.perf_counter() - self._started
         try:
             if self._model_version is not None and "model_version" not in inference.fields:
