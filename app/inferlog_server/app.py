@@ -1,5 +1,6 @@
 """The service, put together."""
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -25,7 +26,7 @@ _NO_EVENT = ("/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/v1/mod
 
 def create_app(settings: Settings, *, on_start: Callable[[], None] | None = None) -> FastAPI:
     """
-    Load the model and wire the service; the only place that knows all parts.
+    Load the model, or get ready to ask another service, and wire the service; the only place that knows all parts.
 
     Call it in the main thread of the process that is to serve, or llama.cpp's signal handlers stay in
     place of the process's own.
@@ -44,7 +45,8 @@ def create_app(settings: Settings, *, on_start: Callable[[], None] | None = None
     log = inferlog.get_logger(__name__)
     started = time.perf_counter()
     backend = _backend(settings)
-    log.info("model.loaded", backend=settings.backend, seconds=round(time.perf_counter() - started, 3))
+    inferlog.add_gauge("queue_requests", lambda: backend.waiting_requests)
+    log.info("backend.ready", backend=settings.backend, seconds=round(time.perf_counter() - started, 3))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -54,7 +56,8 @@ def create_app(settings: Settings, *, on_start: Callable[[], None] | None = None
         yield
         await backend.close()
         log.info("server.stopped")
-        inferlog.shutdown()
+        # Its last heartbeat measures how late the event loop is, so that the loop must be free to answer.
+        await asyncio.to_thread(inferlog.shutdown)
 
     catalog = Catalog(settings.model_name, settings.versions)
     limits = Limits(
@@ -84,6 +87,11 @@ def _backend(settings: Settings) -> Backend:
                 places=settings.simulated_parallel_requests,
                 waiting_limit=settings.queue_limit_requests,
             )
+        case "upstream":
+            # Imported where it is wanted: an HTTP client that the others do without.
+            from inferlog_server.upstream import upstream_backend  # noqa: PLC0415
+
+            return upstream_backend(settings)
 
 
 def _llama_backend(settings: Settings) -> Backend:

@@ -9,6 +9,9 @@ from pydantic_settings import CliApp, SettingsError
 from inferlog_server.errors import StartError
 from inferlog_server.settings import Settings
 
+# May hold a credential, also where it is no usable value.
+_NEVER_SHOWN = ("upstream_url", "upstream_api_key")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """
@@ -59,7 +62,8 @@ def _sentence(error: ValidationError) -> str:
     where = str(name) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in inside)
     option = f"--{str(name).replace('_', '-')}"
     variable = f"INFERLOG_SERVER_{str(name).upper()}"
-    return f"setting {where} is {first['input']!r:.80}: {reason} (set by {option} or {variable})"
+    found = "cannot be used" if name in _NEVER_SHOWN else f"is {first['input']!r:.80}"
+    return f"setting {where} {found}: {reason} (set by {option} or {variable})"
 
 
 def _refuse(error: StartError, *, exit_code: int) -> int:

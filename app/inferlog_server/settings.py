@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from inferlog_server.inference.versions import SimulatedFigures, Version
+from inferlog_server.inference.versions import NAME_PATTERN, SimulatedFigures, Version
+from inferlog_server.upstream_url import completions_url
 
 _DEFAULT_VERSIONS = (
     Version(name="v1", share=80, temperature=0, max_tokens=64),
@@ -49,9 +50,10 @@ class Settings(BaseSettings):
     ready_file: Path | None = None
     """Written as {"url": …, "pid": …} once requests are answered, removed at the end."""
 
-    backend: Literal["llama", "simulated"] = "llama"
-    """llama = a real model on this machine's processors; simulated = only its delays, for load."""
-    model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "smollm2-135m-instruct"
+    backend: Literal["llama", "simulated", "upstream"] = "llama"
+    """llama = a real model on this machine's processors; simulated = only its delays, for load; upstream = another
+    service that speaks OpenAI's protocol, see upstream_url."""
+    model_name: Annotated[str, Field(pattern=NAME_PATTERN)] = "smollm2-135m-instruct"
     """What clients ask for, and what stands in every event."""
     versions: Annotated[tuple[Version, ...], Field(min_length=1)] = _DEFAULT_VERSIONS
     """The model's versions as JSON, each with its share of the traffic and its decoding settings."""
@@ -81,6 +83,26 @@ class Settings(BaseSettings):
     """Generations simulated side by side."""
     simulated_seed: int = 0
     """What the simulated delays and lengths are drawn from."""
+
+    upstream_url: Annotated[str, AfterValidator(completions_url)] | None = None
+    """Base URL of the service that answers, such as http://127.0.0.1:8001/v1. Each version asks it for the version's
+    upstream_model, or for model_name:version where it has none."""
+    upstream_api_key: SecretStr | None = None
+    """Sent to it as bearer token. A command line is visible to others: better in the environment, or in a file."""
+    upstream_api_key_file: Path | None = None
+    """File with that key."""
+    upstream_parallel_requests: Annotated[int, Field(ge=1)] = 256
+    """Requests, and connections, to it at once."""
+    upstream_connect_timeout_seconds: Annotated[float, Field(gt=0)] = 5
+    """A connection to it that takes longer is given up and answered with 504."""
+
+    @model_validator(mode="after")
+    def _upstream_is_known(self) -> Self:
+        if self.backend == "upstream" and self.upstream_url is None:
+            raise ValueError("backend is 'upstream'; expected upstream_url to say which service to ask")
+        if self.upstream_api_key is not None and self.upstream_api_key_file is not None:
+            raise ValueError("upstream_api_key and upstream_api_key_file are both given; expected one of them")
+        return self
 
     @model_validator(mode="after")
     def _versions_fit_together(self) -> Self:

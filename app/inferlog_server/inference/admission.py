@@ -18,6 +18,11 @@ class Admission:
         self._waiting_limit = waiting_limit
         self._waiting = 0
 
+    @property
+    def waiting_requests(self) -> int:
+        """How many wait for a place."""
+        return self._waiting
+
     async def acquire(self) -> float:
         """
         Wait for a place; whoever gets one calls `release` once.

@@ -25,6 +25,11 @@ class Backend(Protocol):
         """Whether a request would be answered now."""
         ...
 
+    @property
+    def waiting_requests(self) -> int:
+        """How many requests wait for a place."""
+        ...
+
     async def close(self) -> None:
         """Stop what still runs and free the model."""
         ...

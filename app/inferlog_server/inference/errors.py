@@ -40,3 +40,47 @@ class PromptTooLongError(InferenceError):
 
 class ModelFailedError(InferenceError):
     """The model itself gave up; the message is its own."""
+
+
+class UpstreamRefusedError(InferenceError):
+    """
+    The service asked for the answer says that the request is at fault, or comes too early.
+
+    Attributes:
+        status: HTTP status code, 400 to 499.
+        message: Its own words. They may repeat what the client wrote.
+        kind: OpenAI's ``type``.
+        code: OpenAI's ``code``, a word; ``None`` if it gave none.
+        param: Which part of the request it is about; ``None`` if it did not say.
+        retry_after_seconds: When to ask again; ``None`` if it did not say.
+    """
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        message: str,
+        kind: str,
+        code: str | None = None,
+        param: str | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.kind = kind
+        self.code = code
+        self.param = param
+        self.retry_after_seconds = retry_after_seconds
+
+
+class UpstreamFailedError(InferenceError):
+    """The service asked for the answer gave none, or only part of one; *detail* is for the log."""
+
+    def __init__(self, what: str, *, detail: str = "") -> None:
+        super().__init__(what)
+        self.detail = detail
+
+
+class UpstreamTimeoutError(UpstreamFailedError):
+    """It gave none in time."""

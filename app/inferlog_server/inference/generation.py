@@ -34,6 +34,8 @@ class GenerationRequest:
         presence_penalty: -2 to 2; above 0 makes tokens rarer once they have appeared.
         stop: The answer ends before any of these.
         seed: Same seed, same answer, as far as the model's arithmetic allows; ``None`` = a new one each time.
+        given: Which of these the client itself has stated; a backend that only forwards leaves the others
+            to whoever it asks.
     """
 
     version: Version
@@ -45,6 +47,7 @@ class GenerationRequest:
     presence_penalty: float = 0.0
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +75,18 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """Some more of the answer's *text*, never empty, and the tokens used up to here."""
+    """
+    Some more of the answer.
+
+    Attributes:
+        text: Never empty.
+        usage: The tokens used up to here; ``None`` where the model tells them at the end only.
+        version_name: Which version answers, where that was decided elsewhere; ``None`` = the request's.
+    """
 
     text: str
-    usage: Usage
+    usage: Usage | None
+    version_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +96,16 @@ class Finished:
 
     Attributes:
         reason: ``stop``, or ``length`` if *max_tokens* or the context cut it.
-        usage: The final counts.
+        usage: The final counts; ``None`` where the model does not tell.
         model_seconds: From leaving the queue to the last token, as the worker measured it: a client
             that reads its stream slowly does not make the model look slow.
+        version_name: As of a `Piece`.
     """
 
     reason: str
-    usage: Usage
+    usage: Usage | None
     model_seconds: float
+    version_name: str | None = None
 
 
 Item = Admitted | Piece | Finished

@@ -54,6 +54,11 @@ class LlamaBackend:
         """Whether a request would be answered now."""
         return not self._closing.is_set()
 
+    @property
+    def waiting_requests(self) -> int:
+        """How many requests wait for a place."""
+        return self._admission.waiting_requests
+
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Item, None]:
         """See `Backend.generate`."""
         queue_seconds = await self._admission.acquire()

@@ -85,6 +85,11 @@ class SimulatedBackend:
         self._admission = Admission(places=places, waiting_limit=waiting_limit)
         self._numbers = itertools.count(1)
 
+    @property
+    def waiting_requests(self) -> int:
+        """How many requests wait for a place."""
+        return self._admission.waiting_requests
+
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Item, None]:
         """See `Backend.generate`."""
         input_tokens = sum(len(message.text.split()) for message in request.messages)

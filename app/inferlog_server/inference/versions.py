@@ -11,6 +11,8 @@ from pydantic.dataclasses import dataclass
 
 from inferlog_server.inference.errors import UnknownModelError
 
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
 _STRICT = ConfigDict(extra="forbid")  # a misspelt setting is an error, never a default in disguise
 
 
@@ -48,9 +50,10 @@ class Version:
         max_tokens: Length of an answer at most.
         seed: ``None`` = a new one each time.
         simulated: Its figures under the simulated backend.
+        upstream_model: What the upstream backend asks for; ``None`` = this version by its full name.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     share: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1
     weights: Path | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] = 0
@@ -58,12 +61,26 @@ class Version:
     max_tokens: Annotated[int, Field(ge=1)] = 128
     seed: int | None = None
     simulated: SimulatedFigures = field(default_factory=SimulatedFigures)
+    upstream_model: Annotated[str, Field(min_length=1)] | None = None
 
     @property
     def fingerprint(self) -> str:
         """A short text that changes whenever the version's settings change."""
-        settings = (self.name, str(self.weights), self.temperature, self.top_p, self.max_tokens, self.seed)
+        settings = (
+            self.name,
+            str(self.weights),
+            self.upstream_model,
+            self.temperature,
+            self.top_p,
+            self.max_tokens,
+            self.seed,
+        )
         return f"fp_{sha256(repr(settings).encode()).hexdigest()[:10]}"
+
+
+def full_name(model_name: str, version_name: str) -> str:
+    """Return what a client writes to get exactly this version of the model."""
+    return f"{model_name}:{version_name}"
 
 
 class Catalog:
@@ -76,13 +93,9 @@ class Catalog:
 
     def __init__(self, model_name: str, versions: Sequence[Version]) -> None:
         self.model_name = model_name
-        self.versions = {self.full_name(version): version for version in versions}
+        self.versions = {full_name(model_name, version.name): version for version in versions}
         self._credit = dict.fromkeys(self.versions, 0.0)
         self._total_share = sum(version.share for version in versions)
-
-    def full_name(self, version: Version) -> str:
-        """Return what a client writes to get exactly this version."""
-        return f"{self.model_name}:{version.name}"
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """``POST /v1/chat/completions``."""
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from inferlog_server.inference.backend import Backend
 from inferlog_server.inference.deadline import before_deadline
 from inferlog_server.inference.errors import InferenceError
 from inferlog_server.inference.generation import Finished, Piece
-from inferlog_server.inference.versions import Catalog
+from inferlog_server.inference.versions import Catalog, full_name
 from inferlog_server.routes.body import read_body
 from inferlog_server.routes.chat_request import generation_request, parse
 from inferlog_server.routes.chat_response import DONE, ChatResponse, event
@@ -24,6 +24,8 @@ from inferlog_server.routes.openai_error import openai_error
 from inferlog_server.routes.recording import record_error, recorded
 
 Answer = AsyncGenerator[Piece | Finished, None]
+Respond = Callable[[Piece | Finished], ChatResponse]
+"""Makes the response to a request once an item of the answer is there: only then is it sure which version answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +52,20 @@ def chat_router(backend: Backend, catalog: Catalog, limits: Limits) -> APIRouter
         inferlog.bind_inference(model_name=catalog.model_name, model_version=version.name)
         generation = generation_request(chat, version, max_tokens_limit=limits.max_tokens)
         items = before_deadline(backend.generate(generation), deadline_seconds=limits.deadline_seconds)
-        answer = recorded(items, arrived=arrived)
-        response = ChatResponse(model=catalog.full_name(version), fingerprint=version.fingerprint)
+        answer = recorded(items, generation.messages, arrived=arrived)
+
+        def respond(item: Piece | Finished) -> ChatResponse:
+            model = full_name(catalog.model_name, item.version_name or version.name)
+            return ChatResponse(model=model, fingerprint=version.fingerprint)
+
         if chat.stream:
-            return await _streamed(answer, request, response, usage_apart=chat.usage_apart)
-        return await _whole(answer, request, response)
+            return await _streamed(answer, request, respond, usage_apart=chat.usage_apart)
+        return await _whole(answer, request, respond)
 
     return router
 
 
-async def _whole(answer: Answer, request: Request, response: ChatResponse) -> Response:
+async def _whole(answer: Answer, request: Request, respond: Respond) -> Response:
     texts: list[str] = []
     async with until_client_leaves(request.receive), aclosing(answer):
         async for item in answer:
@@ -67,11 +73,11 @@ async def _whole(answer: Answer, request: Request, response: ChatResponse) -> Re
                 case Piece():
                     texts.append(item.text)
                 case Finished():
-                    completion = response.completion("".join(texts), item)
+                    completion = respond(item).completion("".join(texts), item)
     return Response(completion, media_type="application/json")
 
 
-async def _streamed(answer: Answer, request: Request, response: ChatResponse, *, usage_apart: bool) -> Response:
+async def _streamed(answer: Answer, request: Request, respond: Respond, *, usage_apart: bool) -> Response:
     """Begin the response with the model's first token: an error before it has a status of its own."""
     try:
         async with until_client_leaves(request.receive):
@@ -79,7 +85,7 @@ async def _streamed(answer: Answer, request: Request, response: ChatResponse, *,
     except BaseException:
         await answer.aclose()
         raise
-    return _AnswerStream(_events(first, answer, response, usage_apart=usage_apart), answer)
+    return _AnswerStream(_events(first, answer, respond(first), usage_apart=usage_apart), answer)
 
 
 class _AnswerStream(StreamingResponse):

@@ -139,6 +139,7 @@ def generation_request(chat: ChatRequest, version: Version, *, max_tokens_limit:
         presence_penalty=_or(chat.presence_penalty, 0.0),
         stop=tuple(chat.stop or ()),
         seed=_or(chat.seed, version.seed),
+        given=frozenset(name for name in chat.model_fields_set if getattr(chat, name) is not None),
     )
 
 

@@ -35,8 +35,7 @@ class ChatResponse:
             "logprobs": None,
             "finish_reason": finished.reason,
         }
-        usage = _usage(finished.usage)
-        return orjson.dumps(self._object("chat.completion", choices=[choice], usage=usage))
+        return orjson.dumps(self._object("chat.completion", choices=[choice], **_usage(finished.usage)))
 
     def first_chunk(self) -> bytes:
         """Return the chunk that says who speaks."""
@@ -56,9 +55,9 @@ class ChatResponse:
         """
         end = [_choice({}, finished.reason)]
         usage = _usage(finished.usage)
-        if usage_apart:
-            return self._chunk(end) + self._chunk([], usage=usage)
-        return self._chunk(end, usage=usage)
+        if usage and usage_apart:
+            return self._chunk(end) + self._chunk([], **usage)
+        return self._chunk(end, **usage)
 
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
         return event(self._object("chat.completion.chunk", choices=choices, **more))
@@ -83,10 +82,14 @@ def _choice(delta: dict[str, str], finish_reason: str | None = None) -> dict[str
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _usage(usage: Usage) -> dict[str, Any]:
-    return {
+def _usage(usage: Usage | None) -> dict[str, Any]:
+    """Return the field ``usage``; none where nothing is known."""
+    if usage is None:
+        return {}
+    counts = {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.input_tokens + usage.output_tokens,
         "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
     }
+    return {"usage": counts}

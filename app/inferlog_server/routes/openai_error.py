@@ -9,6 +9,9 @@ from inferlog_server.inference.errors import (
     PromptTooLongError,
     QueueFullError,
     UnknownModelError,
+    UpstreamFailedError,
+    UpstreamRefusedError,
+    UpstreamTimeoutError,
 )
 
 
@@ -24,18 +27,20 @@ class OpenAIError(Exception):
         kind: str = "invalid_request_error",
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
+        recorded_message: str | None = None,
     ) -> None:
         """
         State what is wrong.
 
         Args:
             status: HTTP status code.
-            message: What was found and what was wanted. Never repeats what the client sent: it is also in
-                the event.
+            message: What was found and what was wanted. Never repeats what the client sent, unless there
+                is a *recorded_message*.
             code: What a program tests for; the event's ``error.type``.
             kind: OpenAI's ``type``.
             param: Which part of the request it is about.
             headers: Sent along.
+            recorded_message: What the event says in place of *message*.
         """
         super().__init__(message)
         self.status = status
@@ -44,6 +49,7 @@ class OpenAIError(Exception):
         self.kind = kind
         self.param = param
         self.headers = dict(headers or {})
+        self.recorded_message = message if recorded_message is None else recorded_message
 
     def body(self) -> dict[str, Any]:
         """Return the JSON object that says it."""
@@ -85,10 +91,35 @@ def openai_error(error: InferenceError) -> OpenAIError:
                 kind="server_error",
                 code="deadline_exceeded",
             )
+        case UpstreamRefusedError() | UpstreamFailedError():
+            return _upstream_error(error)
         case _:
             return OpenAIError(
                 status=500, message=f"The model failed: {error}", kind="server_error", code="model_failed"
             )
+
+
+def _upstream_error(error: UpstreamRefusedError | UpstreamFailedError) -> OpenAIError:
+    if isinstance(error, UpstreamRefusedError):
+        retry_after = error.retry_after_seconds
+        return OpenAIError(
+            status=error.status,
+            message=error.message,
+            kind=error.kind,
+            code=error.code or "upstream_refused",
+            param=error.param,
+            headers={} if retry_after is None else {"retry-after": str(retry_after)},
+            recorded_message=f"The upstream service answered with status {error.status}",
+        )
+    timed_out = isinstance(error, UpstreamTimeoutError)
+    message = f"The upstream service failed: {error}"
+    return OpenAIError(
+        status=504 if timed_out else 502,
+        message=message,
+        kind="server_error",
+        code="upstream_timeout" if timed_out else "upstream_failed",
+        recorded_message=f"{message} ({error.detail})" if error.detail else message,
+    )
 
 
 def http_error(status: int, *, headers: Mapping[str, str] | None = None) -> OpenAIError:
