@@ -1,5 +1,6 @@
 import asyncio
 import contextvars
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -275,7 +276,7 @@ def test_a_call_that_ends_after_its_request_has_an_event_of_its_own(logs: Logs) 
     assert len({event["request_id"] for event in logs.events} | {"request"}) == 3
 
 
-def test_calls_of_many_threads_in_one_request_add_up(logs: Logs) -> None:
+def test_calls_of_many_threads_in_one_request_add_up(logs: Logs, eager_threads: None) -> None:
     request = _request()
 
     def predict() -> None:
@@ -292,6 +293,15 @@ def test_calls_of_many_threads_in_one_request_add_up(logs: Logs) -> None:
         thread.join()
     assert request.fields["output_tokens"] == 2000
     assert logs.events == []
+
+
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Have Python change threads as often as it can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
 
 
 def _request() -> Inference:

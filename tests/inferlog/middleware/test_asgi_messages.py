@@ -1,7 +1,7 @@
 """The ASGI middleware, message by message: what servers and applications may do, and what it must not change."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 import anyio
@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
 import inferlog
@@ -378,3 +378,36 @@ def test_a_log_that_fails_changes_neither_response_nor_exception(
     (line, _) = logs.lines("app")
     assert line["message"] == "inferlog.failed: the event of a request"
     assert line["error"]["message"] == str(error)
+
+
+def broken_stream(_: Request) -> Response:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"a"
+        raise ValueError("broke in the middle")
+
+    return StreamingResponse(parts())
+
+
+async def pass_on(request: Request, call_next: Any) -> Response:
+    response: Response = await call_next(request)
+    return response
+
+
+@pytest.mark.parametrize(
+    ("outermost_last", "status"),
+    [
+        # Starlette's BaseHTTPMiddleware ends the response as if it were whole, and only then hands the error on.
+        ([BaseHTTPMiddleware, inferlog.InferenceMiddleware], "success"),
+        ([inferlog.InferenceMiddleware, BaseHTTPMiddleware], "error"),
+    ],
+)
+def test_what_base_http_middleware_hides_is_seen_from_inside_it(
+    logs: Logs, outermost_last: list[Any], status: str
+) -> None:
+    app = Starlette(routes=[Route("/predict", broken_stream)])
+    for middleware in outermost_last:
+        app.add_middleware(middleware, **({"dispatch": pass_on} if middleware is BaseHTTPMiddleware else {}))
+    client = Client()
+    with pytest.raises(ValueError, match="broke in the middle"):
+        asyncio.run(app(client.scope, client.receive, client.send))
+    assert [event["status"] for event in logs.events] == [status]
