@@ -31,8 +31,17 @@ class InferenceMiddleware:
     ``X-Correlation-ID`` of the response are the event's, also where the application has set its own: whoever has a
     response can find its event.
 
+    Where it stands decides what it sees. ``app.add_middleware(InferenceMiddleware)`` is inside of what answers for
+    exceptions without a handler: they are in the event, and their response has no ids. ``InferenceMiddleware(app)``,
+    given to the server, is around everything. Inside of ``BaseHTTPMiddleware``, which means added before it, a stream
+    that breaks is seen to break; outside, it looks whole.
+
+    The route's template is found for FastAPI and Starlette; with another framework the handler may state it:
+    ``bind_inference(http_route="/predict/{model}")``.
+
     What ASGI shows of a caller who leaves is a disconnect received or a send that fails. A handler that does neither
-    before it answers has answered, as far as anyone can tell.
+    before it answers has answered, as far as anyone can tell. A deadline around the middleware cancels it, which looks
+    like a caller who leaves; one inside of it is an error.
 
     Args:
         app: The ASGI application.
@@ -57,7 +66,7 @@ class InferenceMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection; ASGI's entry point."""
-        if scope["type"] != "http" or _OWNED in scope or self._excluded(scope):
+        if scope["type"] != "http" or _OWNED in scope or _path_in_application(scope) in self._exclude:
             await self.app(scope, receive, send)
             return
         exchange = _AsgiExchange(scope, receive, send, self._templates, self._model_version)
@@ -73,9 +82,11 @@ class InferenceMiddleware:
         finally:
             current_inference.reset(token)
 
-    def _excluded(self, scope: Scope) -> bool:
-        path = scope["path"]
-        return path in self._exclude or path.removeprefix(scope.get("root_path", "")) in self._exclude
+
+def _path_in_application(scope: Scope) -> str:
+    root_path = scope.get("root_path")
+    path: str = scope["path"]
+    return path.removeprefix(root_path) if root_path else path
 
 
 class _AsgiExchange(Exchange):
