@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,12 +55,16 @@ class RunningServer:
 
 
 @contextmanager
-def running_server(home: Path, **settings: Any) -> Iterator[RunningServer]:
-    """Start the service with *settings* and with all its files in *home*; end it afterwards."""
+def running_server(
+    home: Path, environment: Mapping[str, str] | None = None, **settings: Any
+) -> Iterator[RunningServer]:
+    """Start the service with *settings* and with all its files in *home*, made where missing; end it afterwards."""
+    home.mkdir(exist_ok=True)
     ready_file = home / "ready.json"
     process = subprocess.Popen(
         [sys.executable, "-m", "inferlog_server", *options(port=0, ready_file=ready_file, **settings)],
         cwd=home,
+        env={**os.environ, "INFERLOG_LOG_DIR": str(home / "logs"), **(environment or {})},
         stderr=subprocess.PIPE,
         text=True,
     )

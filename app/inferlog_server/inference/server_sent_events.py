@@ -22,10 +22,9 @@ async def event_data(chunks: AsyncIterable[bytes], *, limit_bytes: int) -> Async
     unfinished = bytearray()
     async for chunk in chunks:
         unfinished += chunk
-        *lines, rest = unfinished.split(b"\n")
-        unfinished = rest
+        *lines, unfinished = unfinished.split(b"\n")
+        if max(map(len, (*lines, unfinished))) > limit_bytes:
+            raise EventTooLongError(f"an event of the stream is larger than {limit_bytes} bytes")
         for line in lines:
             if line.startswith(_DATA) and (data := line[len(_DATA) :].strip()):
                 yield bytes(data)
-        if len(unfinished) > limit_bytes:
-            raise EventTooLongError(f"an event of the stream is larger than {limit_bytes} bytes")
