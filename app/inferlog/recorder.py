@@ -120,7 +120,7 @@ class EventRecorder(_Recorder):
         self._head = {"service": orjson.Fragment(orjson.dumps(service, option=orjson.OPT_SORT_KEYS))}
         self._hasher = hasher
         self._sequence = 0
-        self._previous_hash = FIRST
+        self._previous_hash = self._hash = FIRST
         self.written = 0
         self.dropped = 0
 
@@ -143,18 +143,26 @@ class EventRecorder(_Recorder):
         with self._lock:
             event["sequence"] = self._sequence
             self._sequence += 1
-            unix_nanoseconds = time.time_ns()
-            # Every value has passed a check or became a label, so that JSON can carry all of them.
-            body = canonical_body(content)
-            own_hash = self._hasher(self._previous_hash, unix_nanoseconds // 1000, body)
-            line = b'{"@timestamp":"%b","audit":{"prev":"%b","hash":"%b"},%b\n' % (
-                self._timestamp(unix_nanoseconds).encode(),
-                self._previous_hash.encode(),
-                own_hash.encode(),
-                body[1:],
-            )
-            if self._sink.write(line):
+            try:
+                whole = self._sink.write(self._chained(content))
+            except Exception:
+                self.dropped += 1
+                raise
+            if whole:
                 self.written += 1
-                self._previous_hash = own_hash
+                self._previous_hash = self._hash
             else:
                 self.dropped += 1
+
+    def _chained(self, content: dict[str, Any]) -> bytes:
+        """Return the line of *content*, with time and hashes; canonical but for its beginning."""
+        unix_nanoseconds = time.time_ns()
+        # Every value has passed a check or became a label, so that JSON can carry all of them.
+        body = canonical_body(content)
+        self._hash = self._hasher(self._previous_hash, unix_nanoseconds // 1000, body)
+        return b'{"@timestamp":"%b","audit":{"prev":"%b","hash":"%b"},%b\n' % (
+            self._timestamp(unix_nanoseconds).encode(),
+            self._previous_hash.encode(),
+            self._hash.encode(),
+            body[1:],
+        )

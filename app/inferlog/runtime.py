@@ -93,7 +93,8 @@ class Runtime:
         fields = inference.fields
         if self.prices is not None and "cost_usd" not in fields:
             inference.bind({"cost_usd": self.prices.cost_usd(fields)})
-        self.events.record(fields, inference.labels)
+        # A copy: a thread that the request has left behind may go on binding.
+        self.events.record(fields.copy(), inference.labels)
         if inference.refused:
             self.app.record(
                 line_document(

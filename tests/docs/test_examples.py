@@ -82,7 +82,8 @@ def test_two_services(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
         with serving(load("gateway").app) as url:
             response = httpx.post(f"{url}/ask", json={"text": "a good book"})
     assert response.json() == {"sentiment": "good"}
-    model, gateway = wait_until(lambda: logs.events if len(logs.events) == 2 else None, what="both events")
+    events = wait_until(lambda: logs.events if len(logs.events) == 2 else None, what="both events")
+    gateway, model = sorted(events, key=lambda event: str(event["http"]["route"]))
     assert model["correlation_id"] == gateway["correlation_id"] == response.headers["X-Correlation-ID"]
     assert gateway["latency_seconds"] >= model["latency_seconds"]
 
