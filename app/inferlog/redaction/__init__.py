@@ -1,0 +1,91 @@
+"""
+Takes credentials and personal data out of free text, such as an exception's message, before it is written anywhere.
+
+What goes, what stays and what cannot be known: ``docs/redaction.md``. Pure: no settings, no I/O. The time it takes
+grows with the length of the text and no faster, whatever the text says.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from inferlog.redaction.assignments import assigned
+from inferlog.redaction.names import WORDS, Words, secret_names, words_with
+from inferlog.redaction.personal import account_numbers, email_addresses
+from inferlog.redaction.spans import REDACTED, Span, lower, without
+from inferlog.redaction.tokens import issued, json_web_tokens, presented, private_keys
+from inferlog.redaction.urls import in_addresses
+
+__all__ = ["REDACTED", "Secrets", "names_a_secret", "redact", "secrets_with"]
+
+_READINGS_LIMIT: Final = 8
+_NAME_READ_CHARACTERS: Final = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Secrets:
+    """What is secret: *words* that make a name secret, and *patterns* of values; see :func:`secrets_with`."""
+
+    words: Words
+    patterns: tuple[re.Pattern[str], ...] = ()
+
+
+USUAL: Final = Secrets(WORDS)
+
+
+def secrets_with(names: Iterable[str] = (), patterns: Iterable[str] = ()) -> Secrets:
+    """
+    Return the usual secrets and a user's own.
+
+    Args:
+        names: Names whose value is secret, in any spelling: ``badge_number`` also stands for ``badgeNumber``.
+        patterns: Regular expressions of values. They read every text: write them without nested repetitions.
+
+    Raises:
+        re.error: If a pattern is no regular expression.
+    """
+    return Secrets(words_with(names), tuple(re.compile(pattern) for pattern in patterns))
+
+
+def redact(text: str, secrets: Secrets = USUAL) -> str:
+    """Return *text* with credentials and personal data replaced by ``[REDACTED]``. Never raises."""
+    # What is taken out changes what stands beside it, so a text is read again until nothing more is found.
+    for _ in range(_READINGS_LIMIT):
+        spans = _spans(text, secrets)
+        if not spans:
+            return text
+        redacted = without(text, spans)
+        if redacted == text:
+            return text
+        text = redacted
+    return text
+
+
+def _spans(text: str, secrets: Secrets) -> list[Span]:
+    lowered = lower(text)
+    spans = assigned(text, lowered, secrets.words)
+    spans += issued(text)
+    spans += json_web_tokens(text, lowered)
+    spans += presented(text, lowered)
+    spans += private_keys(text, lowered)
+    spans += account_numbers(text)
+    has_at_sign = "@" in text
+    if has_at_sign or "://" in text or "?" in text:
+        spans += in_addresses(text)
+    if has_at_sign or "%40" in text:
+        spans += email_addresses(text, lowered)
+    for pattern in secrets.patterns:
+        spans += [match.span() for match in pattern.finditer(text) if match.group()]
+    return spans
+
+
+def names_a_secret(name: str, secrets: Secrets = USUAL) -> bool:
+    """Tell whether a value under *name* is a secret whatever it looks like: ``api_key``, ``db.password``."""
+    return _names_a_secret(name[-_NAME_READ_CHARACTERS:], secrets)
+
+
+@lru_cache(maxsize=1_024)  # a service binds the same few names all day
+def _names_a_secret(name: str, secrets: Secrets) -> bool:
+    return any(found.end == len(name) for found in secret_names(lower(name), secrets.words))
