@@ -75,7 +75,7 @@ class Retention:
         for file in files:
             if file.modified >= expired_before and total_bytes <= self._max_total_bytes:
                 break
-            if shipped.get(file.path.name, 0) >= file.size_bytes and _delete_unless_open(file):
+            if _delete_if_done(file, shipped.get(file.path.name, 0)):
                 total_bytes -= file.size_bytes
         self._free_bytes = self._max_total_bytes - total_bytes
 
@@ -88,8 +88,12 @@ class Retention:
             yield _LogFile(path, status.st_size, status.st_mtime)
 
 
-def _delete_unless_open(file: _LogFile) -> bool:
-    """Delete *file* if no process holds it open for writing and it has not grown since it was looked at."""
+def _delete_if_done(file: _LogFile, shipped: int) -> bool:
+    """
+    Delete *file* if no process holds it open for writing, and nothing is left in it that could be shipped.
+
+    What is left may be half a line: its writer was killed in the midst of it, and nobody will finish it.
+    """
     try:
         descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -97,6 +101,8 @@ def _delete_unless_open(file: _LogFile) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(descriptor).st_size != file.size_bytes:
+            return False  # it has grown since it was looked at
+        if b"\n" in os.pread(descriptor, file.size_bytes - min(shipped, file.size_bytes), shipped):
             return False
         file.path.unlink()
     except OSError:

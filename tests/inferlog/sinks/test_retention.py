@@ -13,7 +13,7 @@ HOUR = 3600.0
 
 def write(directory: Path, name: str, size_bytes: int, *, age_seconds: float = 0) -> Path:
     path = directory / name
-    path.write_bytes(b"x" * size_bytes)
+    path.write_bytes(b"x" * (size_bytes - 1) + b"\n")
     os.utime(path, (time.time() - age_seconds,) * 2)
     return path
 
@@ -39,6 +39,17 @@ def test_only_what_is_old_and_wholly_shipped_goes(tmp_path: Path) -> None:
     publish(tmp_path, {"events-old-shipped.jsonl": 10, "events-old-half.jsonl": 9, "events-new-shipped.jsonl": 10})
     sweep(tmp_path)
     assert names(tmp_path) == {"events-old-half.jsonl", "events-old-never.jsonl", "events-new-shipped.jsonl"}
+
+
+def test_half_a_line_that_nobody_will_finish_keeps_no_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "events-killed.jsonl", 10, age_seconds=2 * HOUR)
+    path.write_bytes(b'{"whole": 1}\n{"ha')
+    os.utime(path, (time.time() - 2 * HOUR,) * 2)
+    sweep(tmp_path)
+    assert names(tmp_path) == {"events-killed.jsonl"}
+    publish(tmp_path, {"events-killed.jsonl": 13})
+    sweep(tmp_path)
+    assert names(tmp_path) == set()
 
 
 def test_above_the_total_the_oldest_shipped_files_go_first(tmp_path: Path) -> None:
