@@ -13,6 +13,7 @@ SHIPPED_DIRECTORY = ".shipped"
 """Folder in the log directory where a shipper publishes ``{"version": 1, "positions": {file name: bytes}}``."""
 
 _RECHECK_SECONDS = 1.0
+_HALF_LINE_BYTES = 256 * 1024  # more than the longest line there is: no need to look
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ def _delete_if_done(file: _LogFile, shipped: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(descriptor).st_size != file.size_bytes:
             return False  # it has grown since it was looked at
-        if b"\n" in os.pread(descriptor, file.size_bytes - min(shipped, file.size_bytes), shipped):
+        left_bytes = file.size_bytes - shipped
+        if left_bytes > _HALF_LINE_BYTES or (left_bytes > 0 and b"\n" in os.pread(descriptor, left_bytes, shipped)):
             return False
         file.path.unlink()
     except OSError:
