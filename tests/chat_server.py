@@ -34,10 +34,10 @@ class RunningServer:
         """OpenAI's own client; it does not try again by itself."""
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key="unused", max_retries=0)
 
-    def ask(self, text: str = "Say hello.", **more: Any) -> httpx.Response:
+    def ask(self, text: str = "Say hello.", *, headers: Mapping[str, str] | None = None, **more: Any) -> httpx.Response:
         """Send one chat request as plain HTTP."""
         body = {"model": MODEL, "messages": [{"role": "user", "content": text}], **more}
-        return httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=60)
+        return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=60)
 
     def event_of(self, request_id: str | None) -> dict[str, Any]:
         """The one event of a request, by the id in its response's ``x-request-id``."""
@@ -61,10 +61,11 @@ def running_server(
     """Start the service with *settings* and with all its files in *home*, made where missing; end it afterwards."""
     home.mkdir(exist_ok=True)
     ready_file = home / "ready.json"
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("INFERLOG_")}
     process = subprocess.Popen(
         [sys.executable, "-m", "inferlog_server", *options(port=0, ready_file=ready_file, **settings)],
         cwd=home,
-        env={**os.environ, "INFERLOG_LOG_DIR": str(home / "logs"), **(environment or {})},
+        env={**outside, "INFERLOG_LOG_DIR": str(home / "logs"), **(environment or {})},
         stderr=subprocess.PIPE,
         text=True,
     )
