@@ -33,8 +33,9 @@ def upstream_backend(settings: Settings) -> UpstreamBackend:
             max_connections=places, max_keepalive_connections=places, keepalive_expiry=_IDLE_CONNECTION_SECONDS
         ),
     )
-    # At its usual level it writes a line for each request, of which the event says more.
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    # Below that they write of every request what its event says better, and of its headers what no log should.
+    for name in ("httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     return UpstreamBackend(
         inferlog.propagate(client),
         url=settings.upstream_url,

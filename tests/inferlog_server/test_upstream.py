@@ -175,8 +175,9 @@ def test_the_answer_and_the_event_say_what_the_upstream_says(
 
 
 def test_the_upstream_is_told_the_chain_and_the_key_and_nothing_else_of_the_client(
-    gateway: StartGateway, upstream: ScriptedUpstream
+    gateway: StartGateway, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("INFERLOG_LOG_LEVEL", "debug")
     upstream.answer = stream(*HELLO)
     asking = gateway(upstream_api_key=KEY)
     caller = {"x-correlation-id": "order-17", "traceparent": TRACEPARENT, "authorization": "Bearer of-the-client"}
@@ -191,7 +192,9 @@ def test_the_upstream_is_told_the_chain_and_the_key_and_nothing_else_of_the_clie
     assert "of-the-client" not in json.dumps(headers)
     assert (body["model"], body["temperature"], body["max_tokens"]) == (f"{MODEL}:v2", 0.25, 9)
     written = "".join(path.read_text() for path in asking.logs.directory.rglob("*") if path.is_file())
+    assert written
     assert KEY not in written
+    assert not [line for line in asking.logs.lines("app") if line["log"]["logger"].startswith("http")]
 
 
 def test_a_model_of_another_name_counts_as_the_version_that_asks_for_it(

@@ -1,0 +1,48 @@
+"""Prompts and answers: in no file, unless the one switch is on, and then in their own stream only."""
+
+import json
+from pathlib import Path
+
+from chat_server import MODEL, RunningServer, running_server
+
+PROMPT = "what only the customer may know 4711"
+ANSWER = "once there was a model"
+VERSIONS = [{"name": "v1", "simulated": {"output_tokens_median": 5, "sigma": 0}}]
+
+
+def ask_for_everything(server: RunningServer) -> None:
+    """Whole and streamed, refused and wrong: whatever path a prompt may take."""
+    for more in ({}, {"stream": True}, {"model": "unknown"}, {"max_tokens": "many"}, {"model": f"{MODEL}:v1"}):
+        server.ask(PROMPT, **more)
+    server.ask(f"{PROMPT} " * 1_000)
+    assert server.terminate() == 0
+
+
+def files_with(text: str, home: Path) -> set[str]:
+    """The streams of the files that hold *text*."""
+    return {path.name.split("-")[0] for path in home.rglob("*") if path.is_file() and text in path.read_text()}
+
+
+def test_nothing_of_a_prompt_or_an_answer_is_in_any_file(tmp_path: Path) -> None:
+    loud = {"INFERLOG_LOG_LEVEL": "debug"}
+    with running_server(tmp_path / "server", loud, backend="simulated", versions=VERSIONS) as server:
+        ask_for_everything(server)
+
+    assert len(server.logs.events) == 6
+    assert files_with("4711", server.home) == files_with(ANSWER, server.home) == set()
+
+
+def test_with_the_switch_they_are_in_the_content_stream_only(tmp_path: Path) -> None:
+    switch = {"INFERLOG_CAPTURE_CONTENT": "true"}
+    with running_server(tmp_path / "server", switch, backend="simulated", versions=VERSIONS) as server:
+        ask_for_everything(server)
+
+    assert files_with("4711", server.home) == files_with(ANSWER, server.home) == {"content"}
+    lines = server.logs.lines("content")
+    answered = [event for event in server.logs.events if event["status"] == "success"]
+    assert [line["request_id"] for line in lines] == [event["request_id"] for event in answered]
+    assert len(lines) == 3
+    for line in lines:
+        assert json.loads(line["gen_ai"]["input"]["text"]) == [{"role": "user", "content": PROMPT}]
+        assert line["gen_ai"]["output"]["text"] == ANSWER
+        assert line["model_version"] == "v1"
