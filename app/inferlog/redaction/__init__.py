@@ -20,6 +20,8 @@ from inferlog.redaction.urls import in_addresses
 
 __all__ = ["REDACTED", "Secrets", "names_a_secret", "redact", "secrets_with"]
 
+# Most labels are such a word. No shape of a secret is shorter than 13 characters but "name=value" and "a@b.org".
+_SHORT_WORD: Final = re.compile(r"[\w.-]{0,12}")
 _READINGS_LIMIT: Final = 8
 _NAME_READ_CHARACTERS: Final = 64
 
@@ -51,6 +53,8 @@ def secrets_with(names: Iterable[str] = (), patterns: Iterable[str] = ()) -> Sec
 
 def redact(text: str, secrets: Secrets = USUAL) -> str:
     """Return *text* with credentials and personal data replaced by ``[REDACTED]``. Never raises."""
+    if not secrets.patterns and _SHORT_WORD.fullmatch(text):
+        return text
     # What is taken out changes what stands beside it, so a text is read again until nothing more is found.
     for _ in range(_READINGS_LIMIT):
         spans = _spans(text, secrets)
