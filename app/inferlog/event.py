@@ -69,9 +69,13 @@ def free_text(value: Any, limit_characters: int) -> str:
         text = whole_utf8(str(value))
     except Exception:  # noqa: BLE001 (a value whose own __str__ raises must not break what is being logged)
         return f"<{type(value).__name__} without a text form>"
-    # Redaction reads twice the limit, so that no credential is halved at the cut and shown.
-    redacted = redact(text[: 2 * limit_characters])
-    return cut(redacted + text[2 * limit_characters :], limit_characters)
+    if len(text) <= 2 * limit_characters:
+        return cut(redact(text), limit_characters)
+    # What is not read is not shown. The last word read may be half a credential, which redaction does not know.
+    read = text[: 2 * limit_characters]
+    whole_words = read[: max(read.rfind(" "), read.rfind("\n"), read.rfind("\t")) + 1] or read
+    shown = redact(whole_words)[:limit_characters]
+    return f"{shown}… [{len(text) - len(shown)} characters cut]"
 
 
 def _message(value: Any) -> str:

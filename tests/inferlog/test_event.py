@@ -82,9 +82,28 @@ def test_long_texts_say_how_much_is_missing() -> None:
     assert written == "a" * MESSAGE_LIMIT_CHARACTERS + "… [3000 characters cut]"
 
 
-def test_a_credential_at_the_cut_does_not_show() -> None:
-    text = "x" * (MESSAGE_LIMIT_CHARACTERS - 20) + " Bearer " + "s3cr3t" * 50
-    assert "s3cr3t" not in checked("error_message", text)
+@pytest.mark.parametrize("before", range(MESSAGE_LIMIT_CHARACTERS - 60, MESSAGE_LIMIT_CHARACTERS + 20, 7))
+@pytest.mark.parametrize("reads", [1, 2])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "Authorization: Bearer s3cr3t" + "S3CR3T9" * 40,
+        "postgres://app:s3cr3tS3CR3T9@db/x",
+        "-----BEGIN PRIVATE KEY-----\n" + "S3CR3T9\n" * 500 + "-----END PRIVATE KEY-----",
+        "password=s3cr3tS3CR3T9",
+    ],
+)
+def test_a_credential_at_the_cut_does_not_show(secret: str, before: int, reads: int) -> None:
+    """Where the text is cut for reading, and where what was read is cut for showing."""
+    text = ("word " * MESSAGE_LIMIT_CHARACTERS)[: before * reads - 1] + " " + secret + " word" * 2_000
+    written = checked("error_message", text)
+    assert "S3CR3T" not in written
+    assert "characters cut]" in written
+
+
+def test_what_was_not_read_is_not_shown_when_redaction_has_made_room() -> None:
+    text = "-----BEGIN PRIVATE KEY-----\n" + "S3CR3T9\n" * 700 + "-----END PRIVATE KEY----- after"
+    assert "S3CR3T" not in checked("error_message", text)
 
 
 def test_every_field_has_a_place_of_its_own() -> None:
