@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import openai
@@ -37,7 +39,16 @@ class RunningServer:
     def ask(self, text: str = "Say hello.", *, headers: Mapping[str, str] | None = None, **more: Any) -> httpx.Response:
         """Send one chat request as plain HTTP."""
         body = {"model": MODEL, "messages": [{"role": "user", "content": text}], **more}
-        return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=60)
+        return self.post(json=body, headers=headers)
+
+    def post(self, **request: Any) -> httpx.Response:
+        """Send a request of any form to the chat route."""
+        # There are no certificates to verify; to load those of the system takes longer than the request.
+        return httpx.post(f"{self.url}/v1/chat/completions", **request, timeout=60, verify=False)
+
+    def connect(self, correlation_id: str = "", **body: Any) -> socket.socket:
+        """Send one chat request over a socket that can be closed at will."""
+        return connect(self.url, correlation_id, **body)
 
     def event_of(self, request_id: str | None) -> dict[str, Any]:
         """The one event of a request, by the id in its response's ``x-request-id``."""
@@ -48,10 +59,35 @@ class RunningServer:
         )
         return event
 
+    def event_of_chain(self, correlation_id: str) -> dict[str, Any]:
+        """The one event of a request, by the id under which it was asked."""
+        (event,) = wait_until(
+            lambda: [event for event in self.logs.events if event["correlation_id"] == correlation_id],
+            what=f"the event of {correlation_id}",
+        )
+        return event
+
     def terminate(self) -> int:
         """Send SIGTERM and return the exit code."""
         os.kill(self.pid, signal.SIGTERM)
         return self.process.wait(timeout=30)
+
+
+def connect(url: str, correlation_id: str = "", **body: Any) -> socket.socket:
+    """Send one chat request to *url* over a socket that can be closed at will."""
+    content = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "Say hello."}], **body}).encode()
+    connection = dial(url)
+    connection.sendall(
+        b"POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\n"
+        b"x-correlation-id: %b\r\ncontent-length: %d\r\n\r\n" % (correlation_id.encode(), len(content)) + content
+    )
+    return connection
+
+
+def dial(url: str) -> socket.socket:
+    """Open a connection to *url* and send nothing."""
+    address = urlsplit(url)
+    return socket.create_connection((address.hostname, address.port), timeout=30)
 
 
 @contextmanager

@@ -54,10 +54,31 @@ def _serve_in_workers(settings: Settings, listener: socket.socket, on_start: Cal
         timeout_worker_healthcheck=_WORKER_SILENCE_SECONDS,
         **_options(settings),
     )
-    supervisor = Multiprocess(config, [listener])
+    supervisor = _Supervisor(config, [listener])
     supervisor.run()
     if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
         raise StartError("a worker could not start, for the reason above")
+
+
+class _Supervisor(Multiprocess):
+    """
+    Notices at once that a worker has ended.
+
+    uvicorn's own keeps the worker's end of their pipe open too, and so waits for an answer that cannot come as long as
+    it would for a worker that is loading.
+    """
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        self._let_go_of_their_ends()
+
+    def keep_subprocess_alive(self) -> None:
+        super().keep_subprocess_alive()
+        self._let_go_of_their_ends()  # those of workers that have just been started in place of others
+
+    def _let_go_of_their_ends(self) -> None:
+        for worker in self.processes:
+            worker.child_conn.close()
 
 
 def _worker_app(settings: Settings, on_start: Callable[[], None]) -> FastAPI:

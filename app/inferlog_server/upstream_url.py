@@ -12,10 +12,13 @@ def completions_url(base_url: str) -> str:
     Raises:
         ValueError: If it is no such URL. The message does not repeat it: it may hold a password.
     """
-    url = urlsplit(base_url)
-    if url.scheme not in ("http", "https") or not url.hostname:
+    try:
+        url = urlsplit(base_url)
+        complete = url.scheme in ("http", "https") and url.hostname and url.port != 0
+    except ValueError:  # its text would repeat what stands in the place of host or port
+        complete = False
+    if not complete:
         raise ValueError("expected http://host:port or https://host:port, and a path where it is not /v1")
-    url.port  # noqa: B018 (raises ValueError if it is none)
     if url.username or url.password:
         raise ValueError("expected no user or password in it; upstream_api_key_file names a file with the key")
     if url.query or url.fragment:

@@ -73,7 +73,7 @@ ANSWERED = {
 
 def post(server: RunningServer, body: bytes, headers: dict[str, str] | None = None) -> httpx.Response:
     headers = {"content-type": "application/json"} | (headers or {})
-    return httpx.post(f"{server.url}/v1/chat/completions", content=body, headers=headers, timeout=60)
+    return server.post(content=body, headers=headers)
 
 
 @pytest.mark.parametrize("case", REFUSED)

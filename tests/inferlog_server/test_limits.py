@@ -1,169 +1,133 @@
 """Too many, too long, gone: the request ends, the generation with it, and one event says how."""
 
-import json
-import socket
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
+from uuid import uuid4
 
 import openai
 import psutil
 import pytest
-from chat_server import MODEL, RunningServer, StartServer
+from chat_server import MODEL, RunningServer, dial
 from polling import wait_until
 
-LONG = "Tell me a very long story about the sea."
+QUESTION: list[Any] = [{"role": "user", "content": "Tell me a very long story about the sea."}]
 # Takes some ten seconds on an idle machine and longer on a busy one: what comes much sooner was not waiting for it.
-ENDLESS = {"model": f"{MODEL}:v1", "max_tokens": 1024}
+ENDLESS: dict[str, Any] = {"model": f"{MODEL}:v1", "max_tokens": 1024, "messages": QUESTION}
 SOON_SECONDS = 5.0
 
 
-def connect(server: RunningServer, **more: Any) -> socket.socket:
-    """Send a chat request over a socket that can be closed at will."""
-    body = json.dumps(ENDLESS | {"messages": [{"role": "user", "content": LONG}]} | more).encode()
-    address = urlsplit(server.url)
-    connection = socket.create_connection((address.hostname, address.port), timeout=30)
-    connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\n")
-    connection.sendall(b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
-    return connection
+def waited_seconds(server: RunningServer) -> float:
+    """How long a request has to wait for its place now."""
+    answer = server.ask(max_tokens=1)
+    return float(server.event_of(answer.headers["x-request-id"])["queue_seconds"])
 
 
-def ended(server: RunningServer, status: str) -> list[dict[str, Any]]:
-    """The events that ended with *status*."""
-    return [event for event in server.logs.events if event["status"] == status]
+@pytest.fixture
+def chain() -> str:
+    """An id to find the event of a request by whose answer the test does not read."""
+    return f"test-{uuid4().hex}"
 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_generation_past_its_deadline_is_stopped_and_answered_with_504(
-    start_server: StartServer, stream: bool
+    impatient_server: RunningServer, chain: str, stream: bool
 ) -> None:
-    server = start_server(deadline_seconds=3.0, llama_parallel_requests=1)
-    client = server.client()
-
-    with pytest.raises(openai.APIError) as failure:
-        list(client.chat.completions.create(**ENDLESS, messages=[{"role": "user", "content": LONG}], stream=stream))
-    after = server.ask(max_tokens=1)
+    asked = ENDLESS | {"stream": stream, "extra_headers": {"x-correlation-id": chain}}
+    with impatient_server.client() as client, pytest.raises(openai.APIError) as failure:
+        list(client.chat.completions.create(**asked))
 
     assert failure.value.code == "deadline_exceeded"
-    (event,) = ended(server, "error")
+    # Its place is free again at once, not when the long answer would have been complete.
+    assert waited_seconds(impatient_server) < SOON_SECONDS
+    event = impatient_server.event_of_chain(chain)
+    assert event["status"] == "error"
     assert event["error"]["type"] == "deadline_exceeded"
     assert event["http"]["response"]["status_code"] == (200 if stream else 504)
-    assert 3.0 <= event["latency_seconds"] < 3.0 + SOON_SECONDS
+    assert 2.0 <= event["latency_seconds"] < 2.0 + SOON_SECONDS
     assert 0 < event["gen_ai"]["usage"]["output_tokens"] < 1024
     assert event["model_latency_seconds"] > 0.5
     assert "finish_reasons" not in event["gen_ai"].get("response", {})
-    # Its place is free again at once, not when the long answer would have been complete.
-    assert server.event_of(after.headers["x-request-id"])["queue_seconds"] < SOON_SECONDS
 
 
-def test_the_deadline_counts_the_wait_for_a_place(start_server: StartServer) -> None:
-    server = start_server(deadline_seconds=2.0, llama_parallel_requests=1)
-    with ThreadPoolExecutor() as threads:
-        asked = [threads.submit(server.ask, LONG, **ENDLESS) for _ in range(3)]
-        answers = [future.result() for future in asked]
-
-    assert [answer.status_code for answer in answers] == [504, 504, 504]
-    events = [server.event_of(answer.headers["x-request-id"]) for answer in answers]
-    assert all(2.0 <= event["latency_seconds"] < 2.0 + SOON_SECONDS for event in events)
-    assert {"queue_seconds" in event for event in events} == {True, False}
-
-
-def test_a_deadline_stops_a_long_prompt_before_its_first_token(start_server: StartServer) -> None:
-    server = start_server(deadline_seconds=2.0, llama_parallel_requests=1)
-    late = server.ask("the sea is blue and " * 390, max_tokens=1)
+def test_a_deadline_stops_a_long_prompt_before_its_first_token(impatient_server: RunningServer) -> None:
+    late = impatient_server.ask("the sea is blue and " * 390, max_tokens=1)
 
     assert late.status_code == 504
-    event = server.event_of(late.headers["x-request-id"])
-    assert "time_to_first_token_seconds" not in event
-    after = server.ask(max_tokens=1, model=f"{MODEL}:v2")
-    assert server.event_of(after.headers["x-request-id"])["queue_seconds"] < SOON_SECONDS
+    assert waited_seconds(impatient_server) < SOON_SECONDS
+    assert "time_to_first_token_seconds" not in impatient_server.event_of(late.headers["x-request-id"])
 
 
-def test_a_full_queue_is_answered_with_429_and_when_to_come_back(start_server: StartServer) -> None:
-    server = start_server(llama_parallel_requests=1, queue_limit_requests=1)
-    running, waiting = connect(server, stream=True), None
-    try:
+def test_a_full_queue_is_answered_with_429_and_when_to_come_back(single_server: RunningServer) -> None:
+    with single_server.connect(**ENDLESS, stream=True) as running:
         running.recv(1000)
-        waiting = connect(server)
-        refused = wait_until(
-            lambda: [answer for answer in [server.ask(max_tokens=1)] if answer.status_code != 200],
-            what="a full queue",
-        )[0]
-    finally:
-        running.close()
-        if waiting:
-            waiting.close()
+        with single_server.connect(**ENDLESS):
+            refused = wait_until(
+                lambda: [answer for answer in [single_server.ask(max_tokens=1)] if answer.status_code != 200],
+                what="a full queue",
+            )[0]
 
     assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) >= 1
     assert refused.json()["error"]["code"] == "queue_full"
-    event = server.event_of(refused.headers["x-request-id"])
+    event = single_server.event_of(refused.headers["x-request-id"])
     assert event["status"] == "rejected"
     assert event["error"]["type"] == "queue_full"
     assert event["latency_seconds"] < SOON_SECONDS
     assert "queue_seconds" not in event
 
 
-def test_a_client_that_leaves_its_stream_ends_the_generation(start_server: StartServer) -> None:
-    server = start_server(llama_parallel_requests=1)
-    connection = connect(server, stream=True)
-    received = b""
-    while received.count(b'"content"') < 10:
-        received += connection.recv(1000)
-    connection.close()
-    after = server.ask(max_tokens=1)
+def test_a_client_that_leaves_its_stream_ends_the_generation(single_server: RunningServer, chain: str) -> None:
+    with single_server.connect(chain, **ENDLESS, stream=True) as connection:
+        received = b""
+        while received.count(b'"content"') < 10:
+            received += connection.recv(1000)
 
-    (event,) = wait_until(lambda: ended(server, "cancelled"), what="the event of the stream")
-    assert event["event"]["outcome"] == "unknown"
+    assert waited_seconds(single_server) < SOON_SECONDS
+    event = single_server.event_of_chain(chain)
+    assert (event["status"], event["event"]["outcome"]) == ("cancelled", "unknown")
     assert event["model_version"] == "v1"
     assert 9 <= event["gen_ai"]["usage"]["output_tokens"] < 200
     assert event["time_to_first_token_seconds"] < event["latency_seconds"]
     assert "error" not in event
-    assert server.event_of(after.headers["x-request-id"])["queue_seconds"] < SOON_SECONDS
 
 
-def test_a_client_that_leaves_before_its_answer_ends_the_generation(start_server: StartServer) -> None:
-    server = start_server(llama_parallel_requests=1)
-    process = psutil.Process(server.pid)
+def test_a_client_that_leaves_before_its_answer_ends_the_generation(single_server: RunningServer, chain: str) -> None:
+    process = psutil.Process(single_server.pid)
     computed_before = process.cpu_times().user
-    connection = connect(server)
-    wait_until(lambda: process.cpu_times().user > computed_before + 2.0, what="the generation to be under way")
-    connection.close()
-    after = server.ask(max_tokens=1)
+    with single_server.connect(chain, **ENDLESS):
+        wait_until(lambda: process.cpu_times().user > computed_before + 1.0, what="the generation to be under way")
 
-    (event,) = wait_until(lambda: ended(server, "cancelled"), what="the event of the long one")
+    assert waited_seconds(single_server) < SOON_SECONDS
+    event = single_server.event_of_chain(chain)
+    assert event["status"] == "cancelled"
     assert "response" not in event["http"]
     assert 0 < event["gen_ai"]["usage"]["output_tokens"] < 1024
-    assert server.event_of(after.headers["x-request-id"])["queue_seconds"] < SOON_SECONDS
 
 
-def test_a_client_that_leaves_while_it_sends_leaves_one_event(start_server: StartServer) -> None:
-    server = start_server(backend="simulated")
-    address = urlsplit(server.url)
-    with socket.create_connection((address.hostname, address.port)) as connection:
-        connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\ncontent-length: 100\r\n\r\n{")
+def test_a_client_that_leaves_while_it_sends_leaves_one_event(simulated_server: RunningServer, chain: str) -> None:
+    with dial(simulated_server.url) as connection:
+        connection.sendall(unfinished_request(chain))
 
-    (event,) = wait_until(lambda: server.logs.events, what="its event")
-    assert event["status"] == "cancelled"
+    assert simulated_server.event_of_chain(chain)["status"] == "cancelled"
 
 
-def test_a_body_that_does_not_arrive_is_answered_with_408(start_server: StartServer) -> None:
-    server = start_server(backend="simulated", body_timeout_seconds=0.2)
-    address = urlsplit(server.url)
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
-        connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\ncontent-length: 100\r\n\r\n{")
+def test_a_body_that_does_not_arrive_is_answered_with_408(simulated_server: RunningServer, chain: str) -> None:
+    with dial(simulated_server.url) as connection:
+        connection.sendall(unfinished_request(chain))
         head = connection.recv(1000)
 
     assert head.startswith(b"HTTP/1.1 408 ")
-    (event,) = wait_until(lambda: server.logs.events, what="its event")
-    assert event["error"]["type"] == "request_timeout"
+    assert simulated_server.event_of_chain(chain)["error"]["type"] == "request_timeout"
 
 
-def test_a_simulated_failure_is_an_error_with_its_event(start_server: StartServer) -> None:
-    server = start_server(backend="simulated", versions=[{"name": "v1", "simulated": {"failure_share": 1}}])
-    whole, stream = server.ask(), server.ask(stream=True)
+def unfinished_request(chain: str) -> bytes:
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\nx-correlation-id: %b\r\ncontent-length: 100\r\n\r\n{"
+    return head % chain.encode()
 
-    for answer in (whole, stream):
+
+def test_a_simulated_failure_is_an_error_with_its_event(simulated_server: RunningServer) -> None:
+    for stream in (True, False):
+        answer = simulated_server.ask(model=f"{MODEL}:failing", stream=stream)
+
         assert answer.status_code == 500
         assert answer.json()["error"]["code"] == "model_failed"
-        assert server.event_of(answer.headers["x-request-id"])["status"] == "error"
+        assert simulated_server.event_of(answer.headers["x-request-id"])["status"] == "error"

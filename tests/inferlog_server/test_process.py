@@ -7,23 +7,20 @@ import socket
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2 as httpx
 import psutil
 import pytest
-from chat_server import MODEL, StartServer
+from chat_server import MODEL, RunningServer, StartServer
 from polling import wait_until
 
+import inferlog
 from inferlog_server.inference.weights import weights_file
 from inferlog_server.main import main, read_settings
 from inferlog_server.serving import _listener
-
-FAST = [
-    {"name": name, "share": share, "simulated": {"first_token_median_seconds": 0, "token_median_seconds": 0}}
-    for name, share in (("v1", 3), ("v2", 1))
-]
 
 
 def start_and_fail(home: Path, *arguments: str, **environment: str) -> tuple[int, str]:
@@ -40,14 +37,14 @@ def start_and_fail(home: Path, *arguments: str, **environment: str) -> tuple[int
     return ended.returncode, ended.stderr
 
 
-def test_health_and_readiness_are_told_and_leave_no_event(start_server: StartServer) -> None:
-    server = start_server(backend="simulated")
+def test_health_and_readiness_are_told_and_leave_no_event(simulated_server: RunningServer) -> None:
+    before = len(simulated_server.logs.events)
 
-    assert httpx.get(f"{server.url}/healthz").json() == {"status": "ok"}
-    assert httpx.get(f"{server.url}/readyz").status_code == 200
-    assert httpx.get(f"{server.url}/openapi.json").status_code == 200
-    server.event_of(server.ask().headers["x-request-id"])
-    assert len(server.logs.events) == 1
+    assert httpx.get(f"{simulated_server.url}/healthz").json() == {"status": "ok"}
+    assert httpx.get(f"{simulated_server.url}/readyz").status_code == 200
+    assert httpx.get(f"{simulated_server.url}/openapi.json").status_code == 200
+    simulated_server.event_of(simulated_server.ask().headers["x-request-id"])
+    assert len(simulated_server.logs.events) == before + 1
 
 
 def test_sigterm_lets_an_open_stream_finish_and_ends_with_0(start_server: StartServer) -> None:
@@ -87,14 +84,15 @@ def test_the_ready_file_is_gone_after_the_end(start_server: StartServer) -> None
     assert not ready_file.exists()
 
 
-def test_versions_get_exactly_their_shares(start_server: StartServer) -> None:
-    server = start_server(backend="simulated", versions=FAST)
+def test_versions_get_exactly_their_shares(simulated_server: RunningServer) -> None:
+    before = len(simulated_server.logs.events)
     with ThreadPoolExecutor(4) as threads:
-        models = [answer.json()["model"] for answer in threads.map(lambda _: server.ask(), range(40))]
+        models = [answer.json()["model"] for answer in threads.map(lambda _: simulated_server.ask(), range(40))]
 
     assert Counter(models) == {f"{MODEL}:v1": 30, f"{MODEL}:v2": 10}
-    wait_until(lambda: len(server.logs.events) == 40, what="an event each")
-    assert Counter(event["model_version"] for event in server.logs.events) == {"v1": 30, "v2": 10}
+    wait_until(lambda: len(simulated_server.logs.events) == before + 40, what="an event each")
+    events = simulated_server.logs.events[before:]
+    assert Counter(event["model_version"] for event in events) == {"v1": 30, "v2": 10}
 
 
 def test_versions_with_weights_of_their_own_are_loaded_and_answer(start_server: StartServer, tmp_path: Path) -> None:
@@ -117,7 +115,7 @@ def test_an_answer_does_not_wait_for_the_clients_acknowledgement() -> None:
 
 
 def test_each_worker_writes_files_of_its_own(start_server: StartServer) -> None:
-    server = start_server(backend="simulated", versions=FAST, workers=2)
+    server = start_server(backend="simulated", workers=2)
 
     def instances() -> set[str]:
         server.ask()  # on a connection of its own, which either worker may take
@@ -146,6 +144,12 @@ def test_weights_that_are_none_are_one_sentence(tmp_path: Path, workers: str) ->
     [
         (["--port=abc"], {}, "setting port is 'abc': Input should be a valid integer"),
         ([], {"INFERLOG_SERVER_DEADLINE_SECONDS": "0"}, "setting deadline_seconds is '0'"),
+        (["--backend=upstream"], {}, "expected upstream_url to say which service to ask"),
+        (["--upstream-url=ftp://secret@host"], {}, "setting upstream_url cannot be used: expected http://host:port"),
+        ([], {"INFERLOG_SERVER_UPSTREAM_URL": "http://host:secret"}, "setting upstream_url cannot be used"),
+        (["--upstream-url=http://user:secret@host"], {}, "expected no user or password in it"),
+        (["--upstream-url=http://host/v1?key=secret"], {}, "expected no query"),
+        (["--upstream-api-key=secret", "--upstream-api-key-file=key"], {}, "expected one of them"),
         (["--versions=[{"], {}, "expected JSON"),
         ([], {"INFERLOG_SERVER_VERSIONS": "[{"}, "expected JSON"),
         (['--versions=[{"name": "v1", "typo": 1}]'], {}, "setting versions[0].typo is 1"),
@@ -169,6 +173,7 @@ def test_a_wrong_setting_is_one_sentence(
     assert sentence in said
     assert said.startswith("inferlog_server: ")
     assert said.count("\n") == 1
+    assert "secret" not in said
 
 
 def test_an_option_is_stronger_than_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,23 +186,59 @@ def test_an_option_is_stronger_than_the_environment(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
+    ("base", "posted_to"),
+    [
+        ("http://127.0.0.1:8001", "http://127.0.0.1:8001/v1/chat/completions"),
+        ("http://127.0.0.1:8001/", "http://127.0.0.1:8001/v1/chat/completions"),
+        ("https://api.example.com/v1/", "https://api.example.com/v1/chat/completions"),
+        ("http://[::1]:80/openai/deployment", "http://[::1]:80/openai/deployment/chat/completions"),
+    ],
+)
+def test_the_upstream_is_named_by_its_base_url(base: str, posted_to: str) -> None:
+    assert read_settings([f"--upstream-url={base}"]).upstream_url == posted_to
+
+
+@pytest.fixture
+def process_kept() -> Iterator[None]:
+    """Undo what the service does to the process it runs in."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    inferlog.shutdown()
+
+
+@pytest.mark.parametrize(
     ("arguments", "environment", "sentence"),
     [
         (['--versions=[{"name": "v1", "weights": "no.gguf"}]'], {}, "weights no.gguf: No such file or directory"),
         (["--ready-file=nowhere/ready.json"], {}, "cannot be written"),
         (["--host=host.invalid"], {}, "cannot listen on host.invalid port 0"),
         ([], {"INFERLOG_LOG_LEVEL": "loud"}, "expected one of debug, info"),
+        (["--backend=upstream", "--upstream-api-key-file=no.key"], {}, "no.key: No such file or directory"),
+        (["--backend=upstream"], {"INFERLOG_SERVER_UPSTREAM_API_KEY": "secret secret"}, "expected one key"),
+        (["--backend=upstream"], {"INFERLOG_SERVER_UPSTREAM_API_KEY": " "}, "expected one key"),
     ],
 )
+@pytest.mark.usefixtures("process_kept")
 def test_what_keeps_the_service_from_starting_is_one_sentence(
-    tmp_path: Path, arguments: list[str], environment: dict[str, str], sentence: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    environment: dict[str, str],
+    sentence: str,
 ) -> None:
-    code, said = start_and_fail(tmp_path, *arguments, **environment)
+    monkeypatch.chdir(tmp_path)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
 
-    assert code == 1
+    assert main(["--port=0", "--upstream-url=http://127.0.0.1:1", *arguments]) == 1
+    said = capsys.readouterr().err
     assert sentence in said
     assert said.startswith("inferlog_server: ")
     assert said.count("\n") == 1
+    assert "secret" not in said
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
@@ -212,10 +253,9 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     )
 
 
-def test_the_model_is_reachable_through_no_port_but_the_services(start_server: StartServer) -> None:
+def test_the_model_is_reachable_through_no_port_but_the_services(llama_server: RunningServer) -> None:
     """The bindings bring an HTTP server of their own, which would answer without an event."""
-    server = start_server()
+    connections = psutil.Process(llama_server.pid).net_connections("tcp")
+    listening = [connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN]
 
-    listening = [c for c in psutil.Process(server.pid).net_connections("tcp") if c.status == psutil.CONN_LISTEN]
-
-    assert [connection.laddr.port for connection in listening] == [int(server.url.rpartition(":")[2])]
+    assert listening == [int(llama_server.url.rpartition(":")[2])]

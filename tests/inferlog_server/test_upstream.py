@@ -7,12 +7,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import openai
 import pytest
-from chat_server import MODEL, running_server
+from chat_server import MODEL, connect, running_server
 from logfiles import Logs
 from polling import wait_until
 from serving import serving
@@ -63,15 +62,6 @@ class Gateway:
     def ask(self, *, headers: dict[str, str] | None = None, **more: Any) -> httpx.Response:
         body = {"model": MODEL, "messages": QUESTION, **more}
         return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=30)
-
-    def connect(self, **more: Any) -> socket.socket:
-        """Ask over a socket that can be closed at will."""
-        body = json.dumps({"model": MODEL, "messages": QUESTION, **more}).encode()
-        address = urlsplit(self.url)
-        connection = socket.create_connection((address.hostname, address.port), timeout=30)
-        connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\n")
-        connection.sendall(b"content-length: %d\r\n\r\n" % len(body) + body)
-        return connection
 
 
 class StartGateway(Protocol):
@@ -345,7 +335,7 @@ def test_requests_beyond_the_places_wait_and_beyond_that_are_refused(
 ) -> None:
     upstream.answer = lambda receive, _: upstream.until_the_client_leaves(receive)
     asking = gateway(upstream_parallel_requests=1, queue_limit_requests=1)
-    with asking.connect(), asking.connect():
+    with connect(asking.url), connect(asking.url):
         refused = wait_until(
             lambda: [answer for answer in [_at_once(asking)] if answer is not None], what="a full queue"
         )[0]
@@ -370,11 +360,11 @@ def test_a_client_that_leaves_the_gateway_ends_the_generation_of_the_model_serve
     versions = [{"name": "v1", "simulated": slow}]
     with running_server(tmp_path / "model", backend="simulated", versions=versions) as model:
         asking = gateway(upstream_url=model.url, versions=[{"name": "v1"}])
-        with asking.connect(stream=True) as streamed:
+        with connect(asking.url, stream=True) as streamed:
             received = b""
             while b'"once"' not in received:
                 received += streamed.recv(1000)
-        with asking.connect():
+        with connect(asking.url):
             wait_until(lambda: len(model.logs.events) == 1, what="the first to end")
         events = [
             *wait_until(lambda: asking.logs.events[1:] and asking.logs.events, what="both events of the gateway"),

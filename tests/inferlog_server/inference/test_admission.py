@@ -13,11 +13,13 @@ def test_places_are_given_at_once_then_the_queue_fills_then_it_is_full() -> None
         await admission.acquire()
         waiting = asyncio.create_task(admission.acquire())
         await asyncio.sleep(0)
+        assert admission.waiting_requests == 1
 
         with pytest.raises(QueueFullError):
             await admission.acquire()
         admission.release()
         assert await waiting >= 0
+        assert admission.waiting_requests == 0
 
     asyncio.run(scenario())
 

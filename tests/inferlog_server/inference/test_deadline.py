@@ -3,6 +3,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from inferlog_server.inference.admission import Admission
 from inferlog_server.inference.deadline import before_deadline
 from inferlog_server.inference.errors import DeadlineExceededError
 from inferlog_server.inference.generation import Admitted, Item
@@ -56,6 +57,21 @@ def test_many_items_that_are_each_in_time_are_too_late_together() -> None:
     with pytest.raises(DeadlineExceededError):
         asyncio.run(collected(source, 0.2))
     assert source.closed
+
+
+def test_the_wait_for_a_place_counts() -> None:
+    async def scenario() -> None:
+        admission = Admission(places=1, waiting_limit=1)
+        await admission.acquire()
+
+        async def items() -> AsyncGenerator[Item, None]:
+            yield Admitted(queue_seconds=await admission.acquire())
+
+        with pytest.raises(DeadlineExceededError):
+            await anext(before_deadline(items(), deadline_seconds=0.05))
+        assert admission.waiting_requests == 0
+
+    asyncio.run(scenario())
 
 
 def test_a_slow_reader_is_not_the_models_fault() -> None:
