@@ -121,9 +121,7 @@ def check_room() -> None:
 def make_venv() -> None:
     """Make the environment anew."""
     say("making a virtual environment in .venv")
-    made = subprocess.run(
-        [sys.executable, "-m", "venv", "--clear", VENV], capture_output=True, text=True, check=False
-    )
+    made = subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], capture_output=True, text=True, check=False)
     if made.returncode != 0:
         hint = "on Debian and Ubuntu: apt install python3-venv"
         raise SetUpError(f"python -m venv failed: {last_line(made.stdout + made.stderr)}; {hint}")

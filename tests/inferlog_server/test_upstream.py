@@ -93,7 +93,7 @@ def gateway(upstream: ScriptedUpstream, tmp_path: Path, monkeypatch: pytest.Monk
 
         def start(**settings: Any) -> Gateway:
             app = create_app(Settings(backend="upstream", **{"upstream_url": upstream.url} | settings))
-            return Gateway(servers.enter_context(serving(app)), Logs(tmp_path / "logs"))
+            return Gateway(servers.enter_context(serving(app, lifespan="on")), Logs(tmp_path / "logs"))
 
         yield start
     inferlog.shutdown()

@@ -33,9 +33,7 @@ class Kind:
 
 
 PIPELINE = Kind(label="pipeline", folder="pipelines", api="/_ingest/pipeline")
-COMPONENT_TEMPLATE = Kind(
-    label="component template", folder="component_templates", api="/_component_template"
-)
+COMPONENT_TEMPLATE = Kind(label="component template", folder="component_templates", api="/_component_template")
 INDEX_TEMPLATE = Kind(label="index template", folder="index_templates", api="/_index_template")
 
 
@@ -112,9 +110,7 @@ def _index_template(path: Path, components: dict[str, Definition]) -> Definition
 
 def _stamped(kind: Kind, path: Path, body: dict[str, Any], sha256: str) -> Definition:
     stamp = {"managed_by": MANAGED_BY, "source": _source(path), "sha256": sha256}
-    return Definition(
-        kind=kind, name=path.stem, source=stamp["source"], stamp=stamp, body={**body, "_meta": stamp}
-    )
+    return Definition(kind=kind, name=path.stem, source=stamp["source"], stamp=stamp, body={**body, "_meta": stamp})
 
 
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:

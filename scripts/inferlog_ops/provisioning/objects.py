@@ -62,9 +62,7 @@ def _current(client: Elasticsearch, definition: Definition) -> dict[str, Any] | 
 
 def _put(client: Elasticsearch, definition: Definition) -> None:
     try:
-        client.perform_request(
-            "PUT", f"{definition.kind.api}/{definition.name}", headers=_JSON, body=definition.body
-        )
+        client.perform_request("PUT", f"{definition.kind.api}/{definition.name}", headers=_JSON, body=definition.body)
     except elasticsearch.ApiError as error:
         raise OperatorError(
             f"{definition.source}: the cluster refused this {definition.kind.label} "

@@ -58,8 +58,7 @@ def _create(client: Elasticsearch, store: Store, name: str, template: Definition
             client.bulk(index=name, operations=[{"create": {}}, {}], require_data_stream=True)
     except elasticsearch.ApiError as error:
         raise OperatorError(
-            f"{template.source}: the cluster refused the data stream {name} "
-            f"with {error.status_code}: {reason(error)}"
+            f"{template.source}: the cluster refused the data stream {name} with {error.status_code}: {reason(error)}"
         ) from error
     if _mappings(client, name) is None:
         raise OperatorError(
