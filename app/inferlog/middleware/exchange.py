@@ -1,6 +1,7 @@
 """One request and its response, as a middleware sees them pass by, whatever the protocol."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ from inferlog.guard import note_failure
 from inferlog.request import ModelVersion, begin_request, end_request, find_model_version
 
 
-class Exchange:
+class Exchange(ABC):
     """
     What is seen of one request until its one event is written.
 
@@ -77,14 +78,14 @@ class Exchange:
             note_failure("the event of a request", failure)
         self._handled_error = None  # its traceback leads back to here
 
+    @abstractmethod
     def request(self) -> Any:
         """Return what the protocol calls the request: the scope or the environ."""
-        raise NotImplementedError
 
+    @abstractmethod
     def response_headers(self) -> Mapping[str, str]:
         """Return the headers of the response, names in lower case; none before it began."""
-        raise NotImplementedError
 
+    @abstractmethod
     def route_template(self) -> str | None:
         """Return the template of the route that took the request."""
-        raise NotImplementedError
