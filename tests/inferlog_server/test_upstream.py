@@ -326,8 +326,11 @@ def test_a_place_is_free_again_after_every_ending(gateway: StartGateway, upstrea
     for answer in (status(500), stream(broken=True), stream(chunk("Hel"), broken=True), status(400)):
         upstream.answer = answer
         assert asking.ask().status_code in (400, 502)
+    upstream.answer = lambda receive, _: upstream.until_the_client_leaves(receive)
+    with connect(asking.url):
+        wait_until(lambda: len(upstream.asked) == 5, what="a request under way")
     upstream.answer = stream(*HELLO)
-    assert asking.ask().status_code == 200
+    wait_until(lambda: asking.ask().status_code == 200, what="the place of the client that left")
 
 
 def test_requests_beyond_the_places_wait_and_beyond_that_are_refused(
