@@ -330,11 +330,11 @@ def test_a_disk_that_takes_no_dead_letter_holds_up_the_position(
 
     place.logs.mkdir()
     place.events.write_bytes(b"{bad\n" + event_line("a"))
-    with monkeypatch.context() as patched, place.tailing(faulty_cluster):
-        patched.setattr(DeadLetters, "_append", full_disk)
+    monkeypatch.setattr(DeadLetters, "_append", full_disk)
+    with place.tailing(faulty_cluster):
         wait_until(lambda: "dead letters cannot be written: No space left" in place.said.getvalue(), what="the reason")
         assert place.positions == {place.events.name: 0}
-        patched.undo()
+        monkeypatch.undo()
         wait_until(lambda: place.positions.get(place.events.name, 0) > 0, what="an answer")
     assert [letter["offset"] for letter in place.dead_letters] == [0]
     assert faulty.stored == Counter(["a"])
