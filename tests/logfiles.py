@@ -19,9 +19,10 @@ class Logs:
     directory: Path
 
     def lines(self, stream: str) -> list[dict[str, Any]]:
-        """Return every line of *stream*, the files in order of their names."""
+        """Return every whole line of *stream*, the files in order of their names."""
         paths = sorted(self.directory.glob(f"{stream}-*.jsonl"))
-        return [json.loads(line) for path in paths for line in path.read_text().split("\n") if line]
+        # What follows the last newline is being written: a line may lie on two pages, and each is seen by itself.
+        return [json.loads(line) for path in paths for line in path.read_text().split("\n")[:-1] if line]
 
     @property
     def events(self) -> list[dict[str, Any]]:
