@@ -5,6 +5,7 @@ Inside a request the middleware owns it, elsewhere ``track_performance`` does; h
 in a copy of the context share the one object, so that what they bind stands in the one event.
 """
 
+import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Final
@@ -86,6 +87,29 @@ class Inference:
 
 current_inference: Final[ContextVar[Inference | None]] = ContextVar("inferlog_current_inference", default=None)
 """The inference that the running code works for, or None outside of any."""
+
+_ENDED_BY_IT: Final = "inferlog_inference"
+
+
+def tie(error: BaseException, inference: Inference) -> None:
+    """Note on *error* which inference it has ended, for those who handle it further out."""
+    vars(error)[_ENDED_BY_IT] = inference
+
+
+def inference_at_hand() -> Inference | None:
+    """
+    Return the inference that the running code works for, else the one that the exception being handled has ended.
+
+    A framework's last exception handler and the server both run outside of the middleware, and what they log of a
+    request is most worth finding.
+    """
+    inference = current_inference.get()
+    if inference is None:
+        error = sys.exc_info()[1]
+        if error is not None:
+            ended: Inference | None = vars(error).get(_ENDED_BY_IT)
+            return ended
+    return inference
 
 
 def error_type(error: BaseException) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 
-from inferlog.context import current_inference
+from inferlog.context import inference_at_hand
 from inferlog.line import line_document
+from inferlog.server_lines import OWN_LOGGERS, ids_of, message_of
 
 WriteLine = Callable[[dict[str, Any]], None]
 
@@ -27,7 +28,7 @@ def get_logger(name: str = "", **initial_values: Any) -> FilteringBoundLogger:
 
 
 def install(level: str, *, capture_stdlib: bool, write: WriteLine) -> None:
-    """Have structlog, and with *capture_stdlib* Python's root logger, hand their lines to *write*."""
+    """Have structlog, and with *capture_stdlib* Python's loggers, hand their lines to *write*."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -42,8 +43,12 @@ def install(level: str, *, capture_stdlib: bool, write: WriteLine) -> None:
     _remove_handlers()
     if capture_stdlib:
         root = logging.getLogger()
-        root.addHandler(StdlibHandler(write))
         root.setLevel(level.upper())
+        handler = StdlibHandler(write)
+        handler.setLevel(level.upper())
+        for logger in (root, *_loggers_of_servers()):
+            if handler not in logger.handlers:  # gunicorn's worker gives several loggers one list
+                logger.addHandler(handler)
 
 
 def uninstall() -> None:
@@ -54,9 +59,15 @@ def uninstall() -> None:
 
 
 def _remove_handlers() -> None:
-    root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if isinstance(handler, StdlibHandler)]:
-        root.removeHandler(handler)
+    for logger in (logging.getLogger(), *map(logging.getLogger, OWN_LOGGERS)):
+        for handler in [handler for handler in logger.handlers if isinstance(handler, StdlibHandler)]:
+            logger.removeHandler(handler)
+
+
+def _loggers_of_servers() -> list[logging.Logger]:
+    """Return the loggers that a web server writes with itself: what it has switched off stays off."""
+    loggers = [logging.getLogger(name) for name in OWN_LOGGERS]
+    return [logger for logger in loggers if logger.handlers and not logger.propagate]
 
 
 class _LineLogger:
@@ -80,7 +91,7 @@ def _to_line(_: WrappedLogger, __: str, event_dict: EventDict) -> tuple[tuple[di
         logger=str(values.pop("logger_name", "") or "app"),
         error=_exception(values.pop("exc_info", None)),
         values=values,
-        inference=current_inference.get(),
+        inference=inference_at_hand(),
     )
     return (line,), {}
 
@@ -106,12 +117,12 @@ class StdlibHandler(logging.Handler):
         try:
             self._write(
                 line_document(
-                    record.getMessage(),
+                    message_of(record),
                     level=record.levelname.lower(),
                     logger=record.name,
-                    values=_extras(record),
+                    values={**_extras(record), **ids_of(record)},
                     error=_exception(record.exc_info),
-                    inference=current_inference.get(),
+                    inference=inference_at_hand(),
                 )
             )
         except Exception:  # noqa: BLE001 (logging's own contract: a handler does not raise into the service)

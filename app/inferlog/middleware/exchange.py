@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inferlog.configuration import runtime
+from inferlog.context import tie
 from inferlog.guard import note_failure
 from inferlog.request import ModelVersion, begin_request, end_request, find_model_version
 
@@ -55,6 +56,8 @@ class Exchange(ABC):
             complete: Whether the whole response was handed over.
         """
         inference = self.inference
+        if error is not None:
+            tie(error, inference)
         if inference.ended:
             return
         inference.ended = True

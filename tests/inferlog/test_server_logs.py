@@ -1,0 +1,163 @@
+"""
+What web servers say of a request stands in the log with its ids, and without what its client sent.
+
+The servers are real and started as their users start them, with nothing set for this library; only a service that
+calls ``uvicorn.run`` itself has to pass ``log_config=None``, or uvicorn undoes what ``configure()`` has set up before.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+from logfiles import Logs
+from polling import wait_until
+from serving import serving_wsgi
+
+SERVICES = Path(__file__).parent / "served"
+SECRET = "tell-nobody-4711"
+UVICORN = ("uvicorn", "--app-dir", str(SERVICES), "asgi_service:app")
+GUNICORN = ("gunicorn", "--chdir", str(SERVICES), "--access-logfile=-", "--log-level=info")
+UVICORN_WORKER = ("--worker-class=uvicorn.workers.UvicornWorker", "asgi_service:app")
+SERVERS = {
+    "uvicorn": UVICORN,
+    "uvicorn in the service's own process": (str(SERVICES / "asgi_service.py"),),
+    "gunicorn": (*GUNICORN, "wsgi_service:app"),
+    "gunicorn with threads, preloaded": (*GUNICORN, "--threads=2", "--preload", "wsgi_service:app"),
+    "gunicorn with uvicorn": (*GUNICORN, *UVICORN_WORKER),
+    "gunicorn with uvicorn, preloaded": (*GUNICORN, "--preload", *UVICORN_WORKER),
+}
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service that has answered one request and failed at another."""
+
+    logs: Logs
+    answer: httpx.Response
+    console: str
+
+    def lines(self, logger: str) -> list[dict[str, Any]]:
+        return [line for line in self.logs.lines("app") if line["log"]["logger"] == logger]
+
+
+@contextmanager
+def listening() -> Iterator[socket.socket]:
+    """Hold a socket that a server process can be given: nobody has to guess a free port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.set_inheritable(True)
+        yield listener
+
+
+def run(home: Path, *server: str, **environment: str) -> Served:
+    """Start *server*, ask it twice, and end it."""
+    console = home / "console.txt"
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("INFERLOG_")}
+    with listening() as listener, console.open("w") as out:
+        number = listener.fileno()
+        where = f"--bind=fd://{number}" if server[0] == "gunicorn" else f"--fd={number}"
+        process = subprocess.Popen(
+            [sys.executable, *([] if server[0].endswith(".py") else ["-m"]), *server, where],
+            env={**outside, "INFERLOG_LOG_DIR": str(home / "logs"), **environment},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            pass_fds=[number],
+        )
+        try:
+            address = "http://127.0.0.1:{1}".format(*listener.getsockname())
+            with httpx.Client(base_url=address, verify=False, timeout=30, headers={"referer": SECRET}) as client:
+                answer = client.get(f"/predict?prompt={SECRET}", headers={"x-correlation-id": "order-17"})
+                assert client.get(f"/fail?prompt={SECRET}").status_code == 500
+            wait_until(lambda: len(Logs(home / "logs").events) == 2, what="both events")
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+    return Served(Logs(home / "logs"), answer, console.read_text())
+
+
+@pytest.fixture(scope="module", params=SERVERS.values(), ids=SERVERS.keys())
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    return run(tmp_path_factory.mktemp("served"), *request.param)
+
+
+def access_lines(served: Served) -> list[dict[str, Any]]:
+    return served.lines("uvicorn.access") + served.lines("gunicorn.access")
+
+
+def test_each_access_line_carries_the_ids_of_its_request(served: Served) -> None:
+    lines = access_lines(served)
+    events = served.logs.events
+
+    assert [line["message"] for line in lines] == ["GET /predict 200", "GET /fail 500"]
+    answered = next(event for event in events if event["status"] == "success")
+    assert lines[0]["request_id"] == answered["request_id"] == served.answer.headers["x-request-id"]
+    assert lines[0]["correlation_id"] == answered["correlation_id"] == "order-17"
+    failed = next(event for event in events if event["status"] == "error")
+    assert lines[1]["request_id"] == failed["request_id"]
+
+
+def test_the_line_with_the_traceback_carries_the_ids_of_its_request(served: Served) -> None:
+    (failed,) = [event for event in served.logs.events if event["status"] == "error"]
+    (line,) = [line for line in served.logs.lines("app") if "error" in line]
+
+    assert line["log"]["logger"] in ("uvicorn.error", "gunicorn.error")
+    assert line["error"]["type"] == "RuntimeError"
+    assert (line["request_id"], line["correlation_id"]) == (failed["request_id"], failed["correlation_id"])
+
+
+def test_a_handler_for_all_exceptions_logs_with_the_ids_of_the_request(served: Served) -> None:
+    (failed,) = [event for event in served.logs.events if event["status"] == "error"]
+    predicting, *apologising = served.lines("scoring")
+
+    assert predicting["request_id"] == served.answer.headers["x-request-id"]
+    assert [line["request_id"] for line in apologising] in ([], [failed["request_id"]])
+
+
+def test_no_query_string_and_no_header_is_in_any_file(served: Served) -> None:
+    for path in served.logs.directory.rglob("*"):
+        assert path.is_dir() or SECRET not in path.read_text(), path
+
+
+def test_lines_of_no_request_carry_no_ids(served: Served) -> None:
+    lines = served.lines("uvicorn.error") + served.lines("gunicorn.error")
+
+    assert [line for line in lines if "request_id" not in line]
+
+
+def test_the_server_writes_its_own_log_as_before(tmp_path: Path) -> None:
+    assert f'"GET /predict?prompt={SECRET} HTTP/1.1" 200' in run(tmp_path, *UVICORN).console
+
+
+SILENT = [(*UVICORN, "--no-access-log"), ("gunicorn", "--chdir", str(SERVICES), "wsgi_service:app")]
+
+
+@pytest.mark.parametrize("server", SILENT, ids=["uvicorn", "gunicorn"])
+def test_access_lines_that_the_server_does_not_write_are_not_written_here(
+    tmp_path: Path, server: tuple[str, ...]
+) -> None:
+    assert access_lines(run(tmp_path, *server)) == []
+
+
+def test_the_log_level_holds_for_servers_too(tmp_path: Path) -> None:
+    lines = run(tmp_path, *UVICORN, INFERLOG_LOG_LEVEL="warning").logs.lines("app")
+
+    assert {line["log"]["level"] for line in lines} == {"error", "warning"}
+
+
+def test_the_line_of_a_development_server_loses_its_query_string(logs: Logs) -> None:
+    def app(_: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    with serving_wsgi(app) as url:
+        httpx.get(f"{url}/predict?prompt={SECRET}")
+    (line,) = [line for line in logs.lines("app") if line["log"]["logger"] == "werkzeug"]
+    assert '"GET /predict HTTP/1.1" 200' in line["message"]
+    assert SECRET not in line["message"]
