@@ -37,6 +37,10 @@ class Activity:
         except RuntimeError:
             self._loop = None  # trio: not measured
 
+    def serve_nowhere(self) -> None:
+        """Forget the loop: it is not measured any more."""
+        self._loop = None
+
     def loop_lag_seconds(self, *, at_most_seconds: float) -> float | None:
         """
         Measure from another thread how long the loop takes to get round to a callback.

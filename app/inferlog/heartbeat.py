@@ -101,6 +101,8 @@ class Heartbeat:
     def _beat_until_stopped(self) -> None:
         while not self._stopped.wait(self._every_seconds):
             self.recorder.record(self.line())
+        # A loop that is just ending may be the one that waits for this thread: it is not asked how late it is.
+        self.activity.serve_nowhere()
         self.recorder.record(self.line())
 
     def _unshipped_bytes(self) -> int:
