@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-# Clocks of several machines differ a little: a call may seem to begin before its caller.
+# Clocks of several machines differ a little, and a busy service notes the time a little late: a call may seem to begin
+# before its caller, or to end after it.
 _CLOCK_SKEW = timedelta(milliseconds=20)
+_LATE_SHARE = 0.1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,4 +74,5 @@ def _hop(event: dict[str, Any]) -> Hop:
 
 
 def _spans(outer: Hop, inner: Hop) -> bool:
-    return outer.began - _CLOCK_SKEW <= inner.began and inner.ended <= outer.ended + _CLOCK_SKEW
+    tolerance = max(_CLOCK_SKEW, (outer.ended - outer.began) * _LATE_SHARE)
+    return outer.began - tolerance <= inner.began and inner.ended <= outer.ended + tolerance
