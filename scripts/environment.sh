@@ -8,14 +8,19 @@ fail() {
 }
 
 find_python() {
-    for candidate in ${INFERLOG_PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python}; do
+    if [ -n "${INFERLOG_PYTHON:-}" ]; then
+        set -- "$INFERLOG_PYTHON"
+    else
+        set -- python3 python3.14 python3.13 python3.12 python3.11 python
+    fi
+    for candidate in "$@"; do
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             printf '%s' "$candidate"
             return
         fi
     done
-    found=$(python3 --version 2>&1) || found="no Python"
-    fail "found $found on PATH; Python 3.11 or newer is needed: install it, or name it with INFERLOG_PYTHON=/path/to/python3.11"
+    found=$("$1" --version 2>&1) || found="no Python"
+    fail "$1 is $found; Python 3.11 or newer is needed: install it, or name it with INFERLOG_PYTHON=/path/to/python3.11"
 }
 
 # Sets up for running (no argument) or for developing (--dev). Says nothing when nothing is to do.

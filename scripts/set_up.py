@@ -77,9 +77,10 @@ def set_up(wanted: Path) -> None:
     """Make or renew the environment, unless it already is what *wanted* says."""
     state = fingerprints()
     installed = stamped()
-    if installed.get(wanted.name) == state[wanted.name]:
+    same_python = installed.get("python") == state["python"]
+    if same_python and installed.get(wanted.name) == state[wanted.name]:
         return
-    if installed.get("python") != state["python"]:
+    if not same_python:
         check_room()
         make_venv()
     else:

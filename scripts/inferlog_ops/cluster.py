@@ -95,7 +95,7 @@ def reason(error: elasticsearch.ApiError) -> str:
     """Return the cluster's own words for what it refused, the innermost cause where it names one."""
     body = error.body
     if not isinstance(body, dict) or not isinstance(body.get("error"), dict):
-        return str(body or error.message)
+        return " ".join(str(body or error.message).split())[:300]  # a proxy's page is many lines long
     cause = body["error"]
     while isinstance(cause.get("caused_by"), dict) and cause["caused_by"].get("reason"):
         cause = cause["caused_by"]

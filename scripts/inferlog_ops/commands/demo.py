@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from inferlog_ops.demo.services import Services
 
 _SECONDS_BETWEEN_TABLES = 2.0
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, kill, a closed terminal
 
 
 class Backend(StrEnum):
@@ -91,14 +92,14 @@ def _stay_up(started: "Services", began: datetime) -> None:
 
 @contextmanager
 def _one_signal_ends() -> Iterator[None]:
-    """Let the first Ctrl-C or SIGTERM end the demo in order, and a second one not disturb that."""
+    """Let the first signal end the demo in order, and a second one not disturb that."""
 
     def end(*_: object) -> NoReturn:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _ENDING:
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, end) for number in _ENDING}
     try:
         yield
     finally:

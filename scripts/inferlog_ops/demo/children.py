@@ -43,10 +43,12 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **(environment or {})},
+                # The user's own settings of the library are for the user's service, not for the demo's.
+                env={name: value for name, value in os.environ.items() if not name.startswith("INFERLOG_")}
+                | dict(environment or {}),
                 # Ctrl-C goes to the demo alone, which then ends its processes in order.
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 (no other thread runs yet)
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 (a system call: no lock that a thread may hold)
             )
 
     def wait_until(self, ready: Callable[[], bool], *, timeout_seconds: float) -> None:
@@ -72,11 +74,11 @@ class Child:
         Raises:
             OperatorError: If it has ended.
         """
-        if self._process.poll() is not None:
-            raise OperatorError(
-                f"the {self.name} ended with status {self._process.returncode}: {self._last_words()} "
-                f"(all of it: {self.output_file})"
-            )
+        code = self._process.poll()
+        if code is None:
+            return
+        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}: {self._last_words()}"
+        raise OperatorError(f"the {self.name} ended {how} (all it said: {self.output_file})")
 
     def stop(self) -> None:
         """End the process: SIGTERM, and if that does not help, SIGKILL."""

@@ -60,7 +60,7 @@ def count_dead_letters(state_dir: Path, run_id: str) -> int:
 
 def count_found(client: Elasticsearch, namespace: str, run_id: str) -> int:
     """Return how many of the run's events can be searched."""
-    answer = client.count(index=stream_name("events", namespace), query=_of_run(run_id))
+    answer = client.count(index=stream_name("events", namespace), query=of_run(run_id))
     return int(answer["count"])
 
 
@@ -71,7 +71,7 @@ def found_ids(client: Elasticsearch, namespace: str, run_id: str) -> list[str]:
     while True:
         page = client.search(
             index=stream_name("events", namespace),
-            query=_of_run(run_id),
+            query=of_run(run_id),
             source=False,
             fields=[{"field": "correlation_id"}],
             sort=[{"correlation_id": "asc"}, {"event.id": "asc"}],
@@ -84,5 +84,6 @@ def found_ids(client: Elasticsearch, namespace: str, run_id: str) -> list[str]:
         after = page[-1]["sort"]
 
 
-def _of_run(run_id: str) -> dict[str, Any]:
+def of_run(run_id: str) -> dict[str, Any]:
+    """Return the query DSL filter of the run's events: others may use the same streams."""
     return {"prefix": {"correlation_id": run_id}}

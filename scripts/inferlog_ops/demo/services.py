@@ -105,8 +105,8 @@ def running(
         cleanup.callback(shipper.stop)
         say("loading the model" if backend == "llama" else "starting the service")
         server, server_url = _server(home, cleanup, backend=backend, port=port)
+        cleanup.callback(say, "stopping what was started")
         yield Services(cluster=cluster, server_url=server_url, server=server, shipper=shipper)
-        say("stopping what was started")
 
 
 def _engine(home: Home, cleanup: ExitStack, say: Say) -> str:
@@ -121,9 +121,10 @@ def _shipper(home: Home, cluster: Cluster) -> Child:
     command = [
         *_python("inferlog_ops.main", "ship"),
         *("--from", str(home.logs), "--state", str(home.shipper_state)),
-        *("--url", cluster.url, "--namespace", cluster.namespace),
+        *("--namespace", cluster.namespace),
     ]
-    return Child("shipper", command, output=home.output)
+    # Not as an argument: a password in the address would stand in every list of processes.
+    return Child("shipper", command, output=home.output, environment={"ELASTICSEARCH_URL": cluster.url})
 
 
 def _server(home: Home, cleanup: ExitStack, *, backend: str, port: int) -> tuple[Child, str]:

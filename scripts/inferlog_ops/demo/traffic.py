@@ -106,7 +106,11 @@ def send_all(
             on_answer(answer)
             return answer
 
-        return list(threads.map(send, requests))
+        try:
+            return list(threads.map(send, requests))
+        except BaseException:
+            threads.shutdown(cancel_futures=True)  # what is not begun would only be waited for
+            raise
 
 
 def _sent(pool: urllib3.PoolManager, url: str, request: Request) -> Answer:

@@ -51,7 +51,7 @@ def is_held(engine_home: Path) -> bool:
     try:
         with _lock_file(engine_home).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except BlockingIOError:
         return True

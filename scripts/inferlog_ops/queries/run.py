@@ -44,13 +44,27 @@ class Answer:
 
 
 def run(
-    cluster: Cluster, query: Query, start: datetime, end: datetime, model_version: str | None = None
+    cluster: Cluster,
+    query: Query,
+    start: datetime,
+    end: datetime,
+    model_version: str | None = None,
+    *,
+    within: dict[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the rows that `ask` is answered with."""
-    return ask(cluster, query, start, end, model_version).rows
+    return ask(cluster, query, start, end, model_version, within=within).rows
 
 
-def ask(cluster: Cluster, query: Query, start: datetime, end: datetime, model_version: str | None = None) -> Answer:
+def ask(
+    cluster: Cluster,
+    query: Query,
+    start: datetime,
+    end: datetime,
+    model_version: str | None = None,
+    *,
+    within: dict[str, Any] | None = None,
+) -> Answer:
     """
     Ask *query* about the events with *start* <= ``@timestamp`` < *end*.
 
@@ -60,6 +74,7 @@ def ask(cluster: Cluster, query: Query, start: datetime, end: datetime, model_ve
         start: First moment of the range; with a time zone.
         end: First moment after the range; with a time zone.
         model_version: Only events of this version; ``(none)`` for those that name none.
+        within: Only events that this filter in query DSL lets through.
 
     Raises:
         OperatorError: If the range is empty, the query cannot be split by version, or the cluster refuses.
@@ -79,7 +94,7 @@ def ask(cluster: Cluster, query: Query, start: datetime, end: datetime, model_ve
             answer = client.esql.query(
                 query=text,
                 params=[{"_tstart": _iso(start)}, {"_tend": _iso(end)}],
-                filter=_version_filter(model_version),
+                filter=_both(_version_filter(model_version), within),
                 # A figure of some of the shards is a wrong figure; 9.x would give it without a word.
                 allow_partial_results=False,
             )
@@ -118,6 +133,11 @@ def _version_filter(model_version: str | None) -> dict[str, Any] | None:
     if model_version == NO_MODEL_VERSION:
         return {"bool": {"must_not": {"exists": {"field": "model_version"}}}}
     return {"term": {"model_version": model_version}}
+
+
+def _both(one: dict[str, Any] | None, other: dict[str, Any] | None) -> dict[str, Any] | None:
+    filters = [each for each in (one, other) if each is not None]
+    return {"bool": {"filter": filters}} if filters else None
 
 
 def _iso(moment: datetime) -> str:
