@@ -117,14 +117,15 @@ def test_text_parts_and_the_developer_role_are_understood(llama_server: RunningS
 
 
 def test_models_can_be_listed_and_leave_no_event(llama_server: RunningServer) -> None:
-    before = len(llama_server.logs.events)
     client = llama_server.client()
 
     assert [model.id for model in client.models.list()] == [MODEL, f"{MODEL}:v1", f"{MODEL}:v2"]
     assert client.models.retrieve(f"{MODEL}:v2").id == f"{MODEL}:v2"
 
     llama_server.event_of(client.chat.completions.create(model=MODEL, messages=QUESTION, max_tokens=1)._request_id)
-    assert len(llama_server.logs.events) == before + 1
+    # Requests of other tests that were left early may still be on their way to their events.
+    routes = [event["http"].get("route", "") for event in llama_server.logs.events]
+    assert not [route for route in routes if route.startswith("/v1/models")]
 
 
 def test_errors_become_the_exceptions_of_the_client(llama_server: RunningServer) -> None:
