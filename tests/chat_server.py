@@ -59,6 +59,11 @@ class RunningServer:
         )
         return event
 
+    def events_like(self, response: httpx.Response) -> list[dict[str, Any]]:
+        """Return the events with the correlation id of *response*: other tests' may still come in."""
+        correlation_id = response.headers["x-correlation-id"]
+        return [event for event in self.logs.events if event["correlation_id"] == correlation_id]
+
     def event_of_chain(self, correlation_id: str) -> dict[str, Any]:
         """The one event of a request, by the id under which it was asked."""
         (event,) = wait_until(

@@ -79,8 +79,6 @@ def post(server: RunningServer, body: bytes, headers: dict[str, str] | None = No
 @pytest.mark.parametrize("case", REFUSED)
 def test_nonsense_is_refused_in_openais_shape_and_leaves_one_event(llama_server: RunningServer, case: str) -> None:
     body, status, code = REFUSED[case]
-    before = len(llama_server.logs.events)
-
     response = post(llama_server, body)
 
     assert response.status_code == status, response.text
@@ -88,7 +86,7 @@ def test_nonsense_is_refused_in_openais_shape_and_leaves_one_event(llama_server:
     assert error.keys() == {"message", "type", "param", "code"}
     assert error["code"] == code
     event = llama_server.event_of(response.headers["x-request-id"])
-    assert len(llama_server.logs.events) == before + 1
+    assert llama_server.events_like(response) == [event]
     assert event["status"] == "rejected"
     assert event["error"]["type"] == code
     assert event["http"]["response"]["status_code"] == status
@@ -96,25 +94,21 @@ def test_nonsense_is_refused_in_openais_shape_and_leaves_one_event(llama_server:
 
 @pytest.mark.parametrize("case", ANSWERED)
 def test_odd_but_valid_requests_are_answered_and_leave_one_event(llama_server: RunningServer, case: str) -> None:
-    before = len(llama_server.logs.events)
-
     response = post(llama_server, ANSWERED[case])
 
     assert response.status_code == 200, response.text
     event = llama_server.event_of(response.headers["x-request-id"])
-    assert len(llama_server.logs.events) == before + 1
+    assert llama_server.events_like(response) == [event]
     assert event["status"] == "success"
 
 
 @pytest.mark.parametrize("header", ["x-request-id", "x-correlation-id", "traceparent", "user-agent", "authorization"])
 def test_an_id_of_10_000_characters_leaves_one_event_of_usual_size(llama_server: RunningServer, header: str) -> None:
-    before = len(llama_server.logs.events)
-
     response = post(llama_server, chat(), {header: "i" * 10_000})
 
     assert response.status_code == 200
     event = llama_server.event_of(response.headers["x-request-id"])
-    assert len(llama_server.logs.events) == before + 1
+    assert llama_server.events_like(response) == [event]
     assert len(json.dumps(event)) < 2_000
 
 
