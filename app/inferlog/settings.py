@@ -71,6 +71,8 @@ class Settings:
             source, value = field.name, given.get(field.name)
             if value is None:
                 source, value = PREFIX + field.name.upper(), environ.get(PREFIX + field.name.upper())
+            if value is None and isinstance(field.default, Path):
+                value = field.default  # parsed like any other: a default directory must not move either
             if value is not None:
                 values[field.name] = _PARSERS[field.type](source, value)
         return cls(**values)

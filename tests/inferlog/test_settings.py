@@ -38,4 +38,5 @@ def test_a_wrong_variable_is_named_as_the_user_wrote_it() -> None:
 
 
 def test_the_log_directory_does_not_move_with_the_working_directory() -> None:
-    assert Settings.read({"log_dir": "logs"}, {}).log_dir == Path.cwd() / "logs"
+    assert Settings.read({"log_dir": "files"}, {}).log_dir == Path.cwd() / "files"
+    assert Settings.read({}, {}).log_dir == Path.cwd() / "logs"
