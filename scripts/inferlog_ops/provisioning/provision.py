@@ -1,8 +1,7 @@
 """Brings a cluster to where events can be shipped to it and asked about."""
 
-from collections.abc import Callable
-
 from inferlog_ops.cluster import Cluster, explained
+from inferlog_ops.progress import Say, say_nothing
 from inferlog_ops.provisioning.definitions import INDEX_TEMPLATE, load_definitions
 from inferlog_ops.provisioning.namespace import STREAMS, checked_namespace, stream_name
 from inferlog_ops.provisioning.objects import ensure_object
@@ -11,15 +10,11 @@ from inferlog_ops.provisioning.store import detect_store, wait_until_ready
 from inferlog_ops.provisioning.streams import ensure_stream
 
 
-def _say_nothing(_: str) -> None:
-    """Take progress of a caller that shows none."""
-
-
 def provision_cluster(
     cluster: Cluster,
     *,
     wait_seconds: float = 60.0,
-    on_progress: Callable[[str], None] = _say_nothing,
+    on_progress: Say = say_nothing,
 ) -> list[Provisioned]:
     """
     Put templates, pipeline and data streams into *cluster*; a second run finds all of it unchanged.
