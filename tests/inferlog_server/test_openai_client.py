@@ -121,6 +121,8 @@ def test_models_can_be_listed_and_leave_no_event(llama_server: RunningServer) ->
 
     assert [model.id for model in client.models.list()] == [MODEL, f"{MODEL}:v1", f"{MODEL}:v2"]
     assert client.models.retrieve(f"{MODEL}:v2").id == f"{MODEL}:v2"
+    for asked in (client.models.with_raw_response.list(), client.models.with_raw_response.retrieve(f"{MODEL}:v2")):
+        assert "x-request-id" not in asked.headers  # what has an event has its id in the response
 
     llama_server.event_of(client.chat.completions.create(model=MODEL, messages=QUESTION, max_tokens=1)._request_id)
     # Other tests ask for models that there are not, which leaves events.
