@@ -1,14 +1,17 @@
 """The query files in dashboards/queries: one question each, in ES|QL, a file's name without its ending."""
 
 import difflib
+import re
 from dataclasses import dataclass
 
 from inferlog_ops.assets import asset_dir
 from inferlog_ops.errors import OperatorError
+from inferlog_ops.provisioning.namespace import checked_namespace
 
 FOLDER = "dashboards/queries"
 
 _NO_MODEL_VERSION = "Takes no model version:"
+_STREAM_PATTERN = re.compile(r"(?<=logs-inference\.)([a-z]+)-\*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,16 @@ def find(name: str) -> Query:
     nearest = difflib.get_close_matches(name, queries, n=1)
     advice = f"did you mean {nearest[0]}?" if nearest else "inferlog query lists them all"
     raise OperatorError(f"there is no query {name!r}; {advice}", exit_code=2)
+
+
+def text_for(query: Query, namespace: str) -> str:
+    """
+    Return the text of *query* about one namespace, which takes the place of the ``*`` in the streams' names.
+
+    Raises:
+        OperatorError: If *namespace* could not be a part of a stream's name.
+    """
+    return _STREAM_PATTERN.sub(rf"\1-{checked_namespace(namespace)}", query.text)
 
 
 def _read(name: str, text: str) -> Query:

@@ -9,14 +9,12 @@ import elasticsearch
 
 from inferlog_ops.cluster import Cluster, explained, reason
 from inferlog_ops.errors import OperatorError
-from inferlog_ops.provisioning.namespace import checked_namespace
-from inferlog_ops.queries.library import Query
+from inferlog_ops.queries.library import Query, text_for
 
 NO_MODEL_VERSION = "(none)"
 """The row of the events that name no model version."""
 
 _TIMEOUT_SECONDS = 120.0
-_STREAM_PATTERN = re.compile(r"(?<=logs-inference\.)([a-z]+)-\*")
 _UNPROVISIONED = re.compile("Unknown (index|column)")
 _FIRST_TIME, _LAST_TIME = datetime(1970, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
 
@@ -85,7 +83,7 @@ def ask(
             f"{query.name} cannot be asked about one model version; ask it without --model-version",
             exit_code=2,
         )
-    text = _STREAM_PATTERN.sub(rf"\1-{checked_namespace(cluster.namespace)}", query.text)
+    text = text_for(query, cluster.namespace)
     with (
         cluster.client(request_timeout_seconds=_TIMEOUT_SECONDS) as client,
         explained(cluster, f"asking {query.name}"),

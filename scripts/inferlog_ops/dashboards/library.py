@@ -1,0 +1,80 @@
+"""The dashboard files: one each, named for the id under which Kibana knows it."""
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from inferlog_ops.assets import asset_dir
+from inferlog_ops.errors import OperatorError
+
+FOLDER = "dashboards"
+LANDING_PAGE = "inferlog-overview"
+
+_FILES = "inferlog-*.json"  # beside them stands slo.json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dashboard:
+    """
+    One dashboard as its file says it.
+
+    Attributes:
+        id: The file's name without its ending.
+        path: The file.
+        body: The body of ``PUT /api/dashboards/<id>``, but for two things that stand in one place only: where Kibana
+            takes the text of a query there is its file ("queries/p99_latency.esql"), and where it takes the figure of
+            a service level there is its name ("{slo.p99_latency_seconds}"). `render` puts both in.
+    """
+
+    id: str
+    path: Path
+    body: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        """As Kibana and the preview page show it."""
+        return str(self.body["title"])
+
+
+def load_all() -> dict[str, Dashboard]:
+    """
+    Return all dashboards by id; the landing page first, the others in alphabetical order.
+
+    Raises:
+        OperatorError: If a file is no JSON object with a title.
+    """
+    files = sorted(asset_dir(FOLDER).glob(_FILES), key=lambda path: (path.stem != LANDING_PAGE, path.stem))
+    return {path.stem: read(path) for path in files}
+
+
+def find(dashboard_id: str) -> Dashboard:
+    """
+    Return the dashboard *dashboard_id*.
+
+    Raises:
+        OperatorError: If there is none; says which is nearest.
+    """
+    dashboards = load_all()
+    if dashboard_id in dashboards:
+        return dashboards[dashboard_id]
+    nearest = difflib.get_close_matches(dashboard_id, dashboards, n=1, cutoff=0.4)
+    advice = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(dashboards)}"
+    raise OperatorError(f"there is no dashboard {dashboard_id!r}; {advice}", exit_code=2)
+
+
+def read(path: Path) -> Dashboard:
+    """
+    Read one file.
+
+    Raises:
+        OperatorError: If it is no JSON object with a title.
+    """
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OperatorError(f"{FOLDER}/{path.name} is no JSON: {error}") from error
+    if not isinstance(body, dict) or not isinstance(body.get("title"), str):
+        raise OperatorError(f"{FOLDER}/{path.name} is no dashboard; expected a JSON object with a title")
+    return Dashboard(id=path.stem, path=path, body=body)
