@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from inferlog.activity import Activity
 from inferlog.recorder import EventRecorder, LineRecorder
-from inferlog.sinks.retention import shipped_bytes
+from inferlog.sinks.shipped import shipped_bytes
 from inferlog.vitals import Vitals
 
 Gauge = Callable[[], float | None]

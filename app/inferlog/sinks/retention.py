@@ -7,10 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
-SHIPPED_DIRECTORY = ".shipped"
-"""Folder in the log directory where a shipper publishes ``{"version": 1, "positions": {file name: bytes}}``."""
+from inferlog.sinks.shipped import shipped_to_all_bytes
 
 _RECHECK_SECONDS = 1.0
 _HALF_LINE_BYTES = 256 * 1024  # more than the longest line there is: no need to look
@@ -21,19 +18,6 @@ class _LogFile:
     path: Path
     size_bytes: int
     modified: float
-
-
-def shipped_bytes(directory: Path) -> dict[str, int]:
-    """Return for each file name in *directory* how many bytes of it any shipper has seen answered."""
-    furthest: dict[str, int] = {}
-    for published in (directory / SHIPPED_DIRECTORY).glob("*.json"):
-        try:
-            positions = orjson.loads(published.read_bytes())["positions"]
-            for name, position in positions.items():
-                furthest[name] = max(furthest.get(name, 0), int(position))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue  # a shipper's broken word counts as no word: nothing is deleted by it
-    return furthest
 
 
 class Retention:
@@ -71,7 +55,7 @@ class Retention:
         self._checked = time.monotonic()
         files = sorted(self._files(), key=lambda file: file.modified)
         total_bytes = sum(file.size_bytes for file in files)
-        shipped = shipped_bytes(self._directory)
+        shipped = shipped_to_all_bytes(self._directory)
         expired_before = time.time() - self._keep_shipped_seconds
         for file in files:
             if file.modified >= expired_before and total_bytes <= self._max_total_bytes:

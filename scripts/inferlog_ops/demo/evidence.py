@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from elasticsearch import Elasticsearch
 
-from inferlog.sinks.retention import shipped_bytes
+from inferlog.sinks.shipped import shipped_bytes
 from inferlog_ops.provisioning.namespace import stream_name
 
 _PAGE = 1_000

@@ -55,6 +55,7 @@ class Keeper:
         if now_at_latest or now >= self._next_save:
             self._next_save = now + self._save_seconds
             self._save()
+            self._publication.renew()
             self._write_stats()
         if now_at_latest or now >= self._next_show:
             self._next_show = now + self._display.pause_seconds

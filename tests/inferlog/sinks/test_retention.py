@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from inferlog.sinks.retention import Retention, shipped_bytes
+from inferlog.sinks.retention import Retention
+from inferlog.sinks.shipped import SILENT_SECONDS, shipped_bytes, shipped_to_all_bytes
 
 HOUR = 3600.0
 
@@ -18,9 +19,11 @@ def write(directory: Path, name: str, size_bytes: int, *, age_seconds: float = 0
     return path
 
 
-def publish(directory: Path, positions: dict[str, int], shipper: str = "one") -> None:
-    (directory / ".shipped").mkdir(exist_ok=True)
-    (directory / ".shipped" / f"{shipper}.json").write_text(json.dumps({"version": 1, "positions": positions}))
+def publish(directory: Path, positions: dict[str, int], shipper: str = "one", *, silent_seconds: float = 0.0) -> None:
+    path = directory / ".shipped" / f"{shipper}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"version": 1, "positions": positions}))
+    os.utime(path, (time.time() - silent_seconds,) * 2)
 
 
 def names(directory: Path) -> set[str]:
@@ -71,10 +74,37 @@ def test_a_file_that_its_writer_holds_open_stays(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
-def test_the_furthest_of_several_shippers_counts(tmp_path: Path) -> None:
+def test_shipped_is_what_one_of_several_shippers_has_brought_somewhere(tmp_path: Path) -> None:
     publish(tmp_path, {"a.jsonl": 5}, shipper="one")
     publish(tmp_path, {"a.jsonl": 7, "b.jsonl": 1}, shipper="two")
     assert shipped_bytes(tmp_path) == {"a.jsonl": 7, "b.jsonl": 1}
+
+
+def test_only_what_every_shipper_at_work_has_shipped_goes(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write(tmp_path, f"events-{name}.jsonl", 10, age_seconds=2 * HOUR)
+    publish(tmp_path, {"events-a.jsonl": 10, "events-b.jsonl": 10, "events-c.jsonl": 10}, shipper="quick")
+    publish(tmp_path, {"events-a.jsonl": 10, "events-b.jsonl": 9}, shipper="slow", silent_seconds=60)
+    sweep(tmp_path)
+    assert names(tmp_path) == {"events-b.jsonl", "events-c.jsonl"}
+
+
+def test_a_shipper_that_fell_silent_long_before_the_others_is_not_waited_for(tmp_path: Path) -> None:
+    write(tmp_path, "events-a.jsonl", 10, age_seconds=2 * HOUR)
+    publish(tmp_path, {"events-a.jsonl": 10}, shipper="at work")
+    publish(tmp_path, {"events-a.jsonl": 0}, shipper="gone", silent_seconds=SILENT_SECONDS - 30)
+    sweep(tmp_path)
+    assert names(tmp_path) == {"events-a.jsonl"}
+    publish(tmp_path, {"events-a.jsonl": 0}, shipper="gone", silent_seconds=SILENT_SECONDS + 30)
+    sweep(tmp_path)
+    assert names(tmp_path) == set()
+
+
+def test_shippers_that_all_stopped_still_count(tmp_path: Path) -> None:
+    publish(tmp_path, {"a.jsonl": 5, "b.jsonl": 5}, shipper="one", silent_seconds=100 * HOUR)
+    publish(tmp_path, {"a.jsonl": 3}, shipper="two", silent_seconds=100 * HOUR + 60)
+    publish(tmp_path, {}, shipper="never came back", silent_seconds=200 * HOUR)
+    assert shipped_to_all_bytes(tmp_path) == {"a.jsonl": 3, "b.jsonl": 0}
 
 
 def test_a_broken_word_of_a_shipper_deletes_nothing(tmp_path: Path) -> None:
@@ -86,6 +116,9 @@ def test_a_broken_word_of_a_shipper_deletes_nothing(tmp_path: Path) -> None:
         (tmp_path / ".shipped" / f"{number}.json").write_text(text, "latin-1")
     sweep(tmp_path)
     assert names(tmp_path) == {"events-a.jsonl"}
+    publish(tmp_path, {"events-a.jsonl": 10}, shipper="whole")
+    sweep(tmp_path)
+    assert names(tmp_path) == {"events-a.jsonl"}, "the others may have meant to keep it"
 
 
 def test_room_comes_back_once_the_shipper_has_caught_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

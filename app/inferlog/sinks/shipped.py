@@ -1,0 +1,62 @@
+"""What shippers have published about a log directory: how far each one is, and which of them still count."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+SHIPPED_DIRECTORY = ".shipped"
+"""Folder in the log directory where a shipper publishes ``{"version": 1, "positions": {file name: bytes}}``."""
+
+SILENT_SECONDS = 3600.0
+"""A shipper that fell silent so long before the last one that was heard of is not waited for any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Publication:
+    """One shipper's word: how many bytes of each file are answered, as of *published* (Unix time)."""
+
+    positions: Mapping[str, int]
+    published: float
+
+
+def shipped_bytes(directory: Path) -> dict[str, int]:
+    """Return for each file name in *directory* how many bytes of it any shipper has seen answered."""
+    furthest: dict[str, int] = {}
+    for publication in _publications(directory):
+        for name, position in publication.positions.items():
+            furthest[name] = max(furthest.get(name, 0), position)
+    return furthest
+
+
+def shipped_to_all_bytes(directory: Path) -> dict[str, int]:
+    """
+    Return for each file name in *directory* how many bytes of it every shipper at work has seen answered.
+
+    Several shippers bring the same files to several stores. Whether one is at work is compared with the others and
+    not with the clock: shippers that stop for a while, all of them, still count when they come back.
+    """
+    publications = list(_publications(directory))
+    last_heard_of = max((publication.published for publication in publications), default=0.0)
+    at_work = [each.positions for each in publications if last_heard_of - each.published <= SILENT_SECONDS]
+    names = {name for positions in at_work for name in positions}
+    return {name: min(positions.get(name, 0) for positions in at_work) for name in names}
+
+
+def _publications(directory: Path) -> Iterator[_Publication]:
+    for path in (directory / SHIPPED_DIRECTORY).glob("*.json"):
+        try:
+            published = path.stat().st_mtime
+        except OSError:
+            continue  # removed in between
+        yield _Publication(positions=_positions(path), published=published)
+
+
+def _positions(path: Path) -> dict[str, int]:
+    """Return what *path* says; a broken word says that nothing is shipped, so that nothing is deleted by it."""
+    try:
+        positions = orjson.loads(path.read_bytes())["positions"]
+        return {name: int(position) for name, position in positions.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
