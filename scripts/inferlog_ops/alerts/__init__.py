@@ -1,0 +1,1 @@
+"""Alert rules: conditions on the answers of saved queries, evaluated here or by Kibana."""

@@ -1,0 +1,158 @@
+"""The rule files in kibana/rules: one condition each, over the columns of a saved query."""
+
+import difflib
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from inferlog_ops.assets import asset_dir
+from inferlog_ops.dashboards.render import query_named
+from inferlog_ops.durations import parse_duration
+from inferlog_ops.errors import OperatorError
+
+FOLDER = "kibana/rules"
+
+_TEXTS = ("title", "description", "severity", "query", "where", "threshold", "window", "every", "dashboard")
+_LISTS = ("group", "figures")
+_OPTIONAL = ("settle",)
+
+
+class Severity(StrEnum):
+    """How soon somebody has to look: at once, or on the same day."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """
+    One rule as its file says it.
+
+    Attributes:
+        name: The file's name without its ending.
+        title: What is wrong when it fires.
+        description: What it means and where to look first.
+        severity: How soon somebody has to look.
+        query: Name of the saved query whose rows are judged.
+        where: ES|QL condition over the query's columns; ``{slo.error_rate}`` is a service level. A row for which it
+            is true fires.
+        threshold: ES|QL expression of what the first figure is held against, as *where* does it.
+        group: Columns that tell the rows apart: one alert each. None for a query of one row.
+        figures: Columns that the alert tells; the first is the one that is held against the threshold.
+        window: The range that is asked about.
+        settle: How long before now the range ends: what is younger may still be on its way to the store.
+        every: How often it is evaluated.
+        dashboard: Id of the dashboard to look at.
+    """
+
+    name: str
+    title: str
+    description: str
+    severity: Severity
+    query: str
+    where: str
+    threshold: str
+    group: tuple[str, ...]
+    figures: tuple[str, ...]
+    window: timedelta
+    settle: timedelta
+    every: timedelta
+    dashboard: str
+
+
+def load_all() -> dict[str, Rule]:
+    """
+    Return all rules by name, in alphabetical order.
+
+    Raises:
+        OperatorError: If a file is no rule, or if there is none at all.
+    """
+    files = sorted(asset_dir(FOLDER).glob("*.json"))
+    if not files:
+        raise OperatorError(f"{FOLDER} holds no rule; install inferlog again")
+    return {path.stem: read(path) for path in files}
+
+
+def find(name: str) -> Rule:
+    """
+    Return the rule *name*.
+
+    Raises:
+        OperatorError: If there is none of that name; says which is nearest.
+    """
+    rules = load_all()
+    if name in rules:
+        return rules[name]
+    nearest = difflib.get_close_matches(name, rules, n=1)
+    advice = f"did you mean {nearest[0]}?" if nearest else "inferlog alerts list names them all"
+    raise OperatorError(f"there is no rule {name!r}; {advice}", exit_code=2)
+
+
+def read(path: Path) -> Rule:
+    """
+    Read one file.
+
+    Raises:
+        OperatorError: If it is no rule; says what was found and what was wanted.
+    """
+    where = f"{FOLDER}/{path.name}"
+    table = _table(path, where)
+    query = query_named(table["query"])
+    if query is None:
+        raise OperatorError(f"{where}: query is {table['query']!r}; expected a file such as queries/error_rate.esql")
+    if table["severity"] not in list(Severity):
+        raise OperatorError(f"{where}: severity is {table['severity']!r}; expected {' or '.join(Severity)}")
+    if not table["figures"]:
+        raise OperatorError(f"{where}: figures names no column; expected at least the one that is judged")
+    return Rule(
+        name=path.stem,
+        title=table["title"],
+        description=table["description"],
+        severity=Severity(table["severity"]),
+        query=query,
+        where=table["where"],
+        threshold=table["threshold"],
+        group=tuple(table["group"]),
+        figures=tuple(table["figures"]),
+        window=_duration(where, "window", table["window"]),
+        settle=_duration(where, "settle", table["settle"]) if "settle" in table else timedelta(),
+        every=_duration(where, "every", table["every"]),
+        dashboard=table["dashboard"],
+    )
+
+
+def _table(path: Path, where: str) -> dict[str, Any]:
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OperatorError(f"{where} is no JSON: {error}") from error
+    if not isinstance(table, dict):
+        raise OperatorError(f"{where} holds no JSON object; expected one with {', '.join((*_TEXTS, *_LISTS))}")
+    if unknown := table.keys() - {*_TEXTS, *_LISTS, *_OPTIONAL}:
+        raise OperatorError(f"{where}: {min(unknown)} is none of a rule's keys, which are {_keys()}")
+    for key in (*_TEXTS, *_OPTIONAL):
+        if (key in table or key in _TEXTS) and not (isinstance(table.get(key), str) and table[key]):
+            raise OperatorError(f"{where}: {key} is {json.dumps(table.get(key))}; expected text")
+    for key in _LISTS:
+        columns = table.get(key)
+        if not isinstance(columns, list) or not all(isinstance(each, str) and each for each in columns):
+            raise OperatorError(f"{where}: {key} is {json.dumps(columns)}; expected a list of the query's columns")
+    return table
+
+
+def _keys() -> str:
+    return ", ".join((*_TEXTS, *_LISTS, *_OPTIONAL))
+
+
+def _duration(where: str, key: str, text: str) -> timedelta:
+    try:
+        duration = parse_duration(text)
+    except OperatorError as error:
+        raise OperatorError(f"{where}: {key}: {error}") from error
+    if duration % timedelta(seconds=1):
+        raise OperatorError(f"{where}: {key} is {text!r}; expected whole seconds")
+    return duration
