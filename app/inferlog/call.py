@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from inferlog.configuration import runtime
-from inferlog.context import SUMMED, Inference, current_inference
+from inferlog.context import SUMMED, Inference, current_inference, raised
 from inferlog.event import to_microunits
 from inferlog.guard import note_failure
 from inferlog.line import described
@@ -161,7 +161,7 @@ class Call:
             try:
                 value = find(result)
             except Exception as error:  # noqa: BLE001 (the service's callable must not break the service's call)
-                self.inference.refused.append(f"{name}: {error!r}")
+                self.inference.refused.append(raised(name, error))
             else:
                 self.inference.bind({name: value})
 

@@ -112,6 +112,11 @@ def inference_at_hand() -> Inference | None:
     return inference
 
 
+def raised(name: str, error: Exception) -> str:
+    """Return what is noted of a service's callable that was to find *name*; what it says may quote who called."""
+    return f"{name}: {error_type(error) if name == 'client_id' else repr(error)}"
+
+
 def error_type(error: BaseException) -> str:
     """Return the exception's qualified name, without the module for Python's own."""
     kind = type(error)

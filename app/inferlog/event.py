@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
+from uuid import UUID
 
 from inferlog.redaction import REDACTED, names_a_secret, redact
 
@@ -61,6 +62,15 @@ def _name(value: Any) -> str:
 
 def _names(value: Any) -> list[str]:
     return [_name(value)] if isinstance(value, str) else [_name(item) for item in value]
+
+
+def _caller(value: Any) -> str:
+    # Whole, since it is hashed when the event is written; and never quoted, since it may be a credential.
+    if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
+        raise InvalidFieldError(f"a value of type {type(value).__name__}; expected text, a whole number or a UUID")
+    if value == "":
+        raise InvalidFieldError("the text is empty; leave the field out where nothing is known")
+    return value if isinstance(value, str) else str(value)
 
 
 def free_text(value: Any, limit_characters: int) -> str:
@@ -164,7 +174,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "http_route": Field(("http", "route"), _name),
     "http_request_method": Field(("http", "request", "method"), _name),
     "http_response_status_code": Field(("http", "response", "status_code"), _status_code),
-    "client_id": Field(("client", "id"), _name),
+    "client_id": Field(("client", "id"), _caller),
     "error_type": Field(("error", "type"), _name),
     "error_message": Field(("error", "message"), _message),
     "error_stack_trace": Field(("error", "stack_trace"), _stack_trace),

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from inferlog.context import Inference, error_type
+from inferlog.client import ClientId
+from inferlog.context import Inference, error_type, raised
 from inferlog.correlation import parse_traceparent, usable_id
 from inferlog.event import checked, to_microunits
 from inferlog.line import described
@@ -92,9 +93,21 @@ def find_model_version(
     try:
         found = version if isinstance(version, str) else version(request, response_headers)
     except Exception as error:  # noqa: BLE001 (the service's callable; whatever it raises must not reach the client)
-        inference.refused.append(f"model_version: {error!r}")
+        inference.refused.append(raised("model_version", error))
     else:
         inference.bind({"model_version": found})
+
+
+def find_client_id(
+    inference: Inference, client_id: ClientId, request: Any, header: Callable[[str], str | None]
+) -> None:
+    """State who called, as the header says that is named, or as the service's callable finds it. Nobody: no value."""
+    try:
+        found = header(client_id) if isinstance(client_id, str) else client_id(request)
+        if found != "":
+            inference.bind({"client_id": found})
+    except Exception as error:  # noqa: BLE001 (as above)
+        inference.refused.append(raised("client_id", error))
 
 
 def end_request(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from inferlog.audit import Hasher
+from inferlog.client import ClientIds
 from inferlog.context import Inference
 from inferlog.heartbeat import Heartbeat
 from inferlog.ids import IdMaker, new_instance_id
@@ -29,6 +30,7 @@ class Runtime:
     Attributes:
         settings: As read by :func:`inferlog.configure`.
         make_id: Makes event and request ids.
+        client_ids: Makes of who called what an event may carry.
         events: Takes the inference events.
         app: Takes all other log lines.
         content: Takes prompts and answers; None unless the service has opted in.
@@ -39,6 +41,7 @@ class Runtime:
 
     settings: Settings
     make_id: IdMaker
+    client_ids: ClientIds
     events: EventRecorder
     app: LineRecorder
     content: LineRecorder | None
@@ -67,11 +70,12 @@ class Runtime:
             return LineRecorder(sink(stream), dataset=f"inference.{stream}", service=service, make_id=make_id)
 
         events = EventRecorder(
-            sink("events"), service=service, make_id=make_id, hasher=Hasher(settings.read_audit_key())
+            sink("events"), service=service, make_id=make_id, hasher=Hasher(settings.read_key("audit_key_file"))
         )
         return cls(
             settings=settings,
             make_id=make_id,
+            client_ids=ClientIds(settings.read_key("client_id_key_file"), plain=settings.client_id_plain),
             events=events,
             app=recorder("app"),
             content=recorder("content") if settings.capture_content else None,
@@ -94,7 +98,10 @@ class Runtime:
         if self.prices is not None and "cost_usd" not in fields:
             inference.bind({"cost_usd": self.prices.cost_usd(fields)})
         # A copy: a thread that the request has left behind may go on binding.
-        self.events.record(fields.copy(), inference.labels)
+        fields = fields.copy()
+        if "client_id" in fields:
+            fields["client_id"] = self.client_ids(fields["client_id"])
+        self.events.record(fields, inference.labels)
         if inference.refused:
             self.app.record(
                 line_document(

@@ -1,10 +1,13 @@
 """What differs between two deployments of an instrumented service. Read once, by :func:`inferlog.configure`."""
 
 import os
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
+
+from inferlog.redaction import names_a_secret
 
 PREFIX = "INFERLOG_"
 
@@ -30,6 +33,9 @@ class Settings:
         keep_shipped_seconds: How long a file stays after all of it is shipped.
         max_total_bytes: Most that all files in log_dir may take. At this size, events are dropped and counted.
         audit_key_file: Holds the key of the events' hash chain, up to 64 bytes; without it the chain has no key.
+        client_id_header: Request header that says who called, for ``client.id``; none: only what the service states.
+        client_id_key_file: Holds the key with which ``client.id`` is hashed, 16 to 64 bytes; without it, no key.
+        client_id_plain: Write ``client.id`` as it is, not hashed.
         price_file: JSON table of prices per million tokens (:class:`inferlog.pricing.PriceTable`); sets ``cost_usd``.
         heartbeat_seconds: A line about the process's health so often; 0: none.
         capture_content: Write prompts and answers that the service hands to ``capture_content()``.
@@ -50,6 +56,9 @@ class Settings:
     keep_shipped_seconds: float = 24 * 3600.0
     max_total_bytes: int = 2 * 1024 * 1024 * 1024
     audit_key_file: Path | None = None
+    client_id_header: str | None = None
+    client_id_key_file: Path | None = None
+    client_id_plain: bool = False
     price_file: Path | None = None
     heartbeat_seconds: float = 10.0
     capture_content: bool = False
@@ -93,34 +102,53 @@ class Settings:
             raise SettingsError(f"forward_port is {self.forward_port}; expected 1 to 65535")
         if self.forward_queue_events < 1:
             raise SettingsError(f"forward_queue_events is {self.forward_queue_events}; expected 1 or more")
+        if self.client_id_header is not None:
+            self.check_client_id_header("client_id_header", self.client_id_header)
 
-    def read_audit_key(self) -> bytes:
+    def check_client_id_header(self, source: str, name: str) -> None:
         """
-        Return what is in audit_key_file, white space at its ends left out; nothing without such a file.
+        Check that a header may say who called; *source* is where it is named.
+
+        Raises:
+            SettingsError: If it is no header's name, or its credential would be written as it is.
+        """
+        if not _HEADER.fullmatch(name):
+            raise SettingsError(f"{source} is {name!r:.80}; expected the name of a header")
+        if self.client_id_plain and names_a_secret(name):
+            raise SettingsError(
+                f"{source} is {name!r}, a header with a credential, which client_id_plain would write as it is; "
+                "expected another header, or client_id_plain off"
+            )
+
+    def read_key(self, setting: str) -> bytes:
+        """
+        Return what is in the key file that *setting* names, white space at its ends left out; nothing without one.
 
         Raises:
             SettingsError: If it cannot be read, or is no key.
         """
-        if self.audit_key_file is None:
+        path: Path | None = getattr(self, setting)
+        if path is None:
             return b""
         try:
-            key = self.audit_key_file.read_bytes().strip()
+            key = path.read_bytes().strip()
         except OSError as error:
-            raise SettingsError(f"audit_key_file {self.audit_key_file} cannot be read: {error.strerror}") from error
+            raise SettingsError(f"{setting} {path} cannot be read: {error.strerror}") from error
         if not 16 <= len(key) <= 64:
-            raise SettingsError(f"audit_key_file {self.audit_key_file} holds {len(key)} bytes; expected 16 to 64")
+            raise SettingsError(f"{setting} {path} holds {len(key)} bytes; expected 16 to 64")
         return key
 
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 SINKS = ("file", "stdout", "forward")
+_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)  # a token, by RFC 9110
 _TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 def _parsed_text(source: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise SettingsError(f"{source} is {value!r}; expected text that is not empty")
-    return value.lower() if source.lower().endswith("log_level") else value
+    return value.lower() if source.lower().endswith(("log_level", "client_id_header")) else value
 
 
 def _parsed_truth(source: str, value: Any) -> bool:
@@ -167,6 +195,7 @@ def _parsed_names(source: str, value: Any) -> tuple[str, ...]:
 
 _PARSERS: dict[Any, Callable[[str, Any], Any]] = {
     str: _parsed_text,
+    str | None: _parsed_text,
     bool: _parsed_truth,
     int: _parsed_whole_number,
     float: _parsed_number,

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, Final
 
+from inferlog.client import ClientId, checked_client_id, header_text
 from inferlog.configuration import runtime
 from inferlog.context import current_inference
 from inferlog.middleware.exchange import Exchange
@@ -49,6 +50,9 @@ class InferenceMiddleware:
         model_version: What answers, unless the handler says so with ``bind_inference``: a constant, or a callable
             that finds it in the request's scope and the response's headers (names in lower case, empty where no
             response began), such as ``lambda scope, headers: headers.get("x-model")``. Called once, at the end.
+        client_id: Who called, unless the handler says so: a header's name, or a callable that finds it in the
+            request's scope, such as ``lambda scope: scope["user"].display_name``. Called once, at the end. Default:
+            the setting ``client_id_header``. Written as a hash, unless the setting ``client_id_plain`` is on.
     """
 
     def __init__(
@@ -57,19 +61,21 @@ class InferenceMiddleware:
         *,
         exclude: Collection[str] = NOT_AN_INFERENCE,
         model_version: ModelVersion | None = None,
+        client_id: ClientId | None = None,
     ) -> None:
         self.app = app
         self._exclude = frozenset(exclude)
         self._model_version = checked_model_version(model_version)
+        # A service that forgot configure() hears of it at start, not at its first request.
+        self._client_id = checked_client_id(client_id, runtime().settings)
         self._templates = RouteTemplates()
-        runtime()  # a service that forgot configure() hears of it at start, not at its first request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection; ASGI's entry point."""
         if scope["type"] != "http" or _OWNED in scope or _path_in_application(scope) in self._exclude:
             await self.app(scope, receive, send)
             return
-        exchange = _AsgiExchange(scope, receive, send, self._templates, self._model_version)
+        exchange = _AsgiExchange(scope, receive, send, self._templates, self._model_version, client_id=self._client_id)
         scope[_OWNED] = exchange.inference  # an application mounted in this one leaves the event to us
         token = current_inference.set(exchange.inference)
         try:
@@ -101,12 +107,14 @@ class _AsgiExchange(Exchange):
         send: Send,
         templates: RouteTemplates,
         model_version: ModelVersion | None,
+        *,
+        client_id: ClientId | None,
     ) -> None:
         received = {}
         for name, value in scope["headers"]:
             if name in _ID_HEADERS:
                 received[_ID_HEADERS[name]] = value.decode("latin-1")
-        super().__init__(scope["method"], received, model_version)
+        super().__init__(scope["method"], received, model_version, client_id)
         self._activity.serve_on_this_loop()
         self._scope, self._receive, self._send = scope, receive, send
         self._templates = templates
@@ -149,6 +157,11 @@ class _AsgiExchange(Exchange):
 
     def request(self) -> Scope:
         return self._scope
+
+    def request_header(self, name: str) -> str | None:
+        wanted = name.encode()
+        found = [value for header, value in self._scope["headers"] if header == wanted]
+        return header_text(b",".join(found)) if found else None
 
     def response_headers(self) -> Mapping[str, str]:
         return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._headers}

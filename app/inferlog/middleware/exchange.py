@@ -5,10 +5,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+from inferlog.client import ClientId
 from inferlog.configuration import runtime
 from inferlog.context import tie
 from inferlog.guard import note_failure
-from inferlog.request import ModelVersion, begin_request, end_request, find_model_version
+from inferlog.request import ModelVersion, begin_request, end_request, find_client_id, find_model_version
 
 
 class Exchange(ABC):
@@ -21,11 +22,27 @@ class Exchange(ABC):
         client_gone: Whether the caller was seen to leave before the response was complete.
     """
 
-    __slots__ = ("_activity", "_handled_error", "_model_version", "_started", "client_gone", "inference", "status_code")
+    __slots__ = (
+        "_activity",
+        "_client_id",
+        "_handled_error",
+        "_model_version",
+        "_started",
+        "client_gone",
+        "inference",
+        "status_code",
+    )
 
-    def __init__(self, method: str, received: Mapping[str, str], model_version: ModelVersion | None) -> None:
+    def __init__(
+        self,
+        method: str,
+        received: Mapping[str, str],
+        model_version: ModelVersion | None,
+        client_id: ClientId | None,
+    ) -> None:
         self._started = time.perf_counter()
         self._model_version = model_version
+        self._client_id = client_id
         running = runtime()
         self._activity = running.heartbeat.activity
         self.inference = begin_request(method, running.make_id(), received, model_version)
@@ -64,6 +81,10 @@ class Exchange(ABC):
         self._activity.end()
         latency_seconds = time.perf_counter() - self._started
         try:
+            running = runtime()
+            client_id = self._client_id or running.settings.client_id_header
+            if client_id is not None and "client_id" not in inference.fields:
+                find_client_id(inference, client_id, self.request(), self.request_header)
             if self._model_version is not None and "model_version" not in inference.fields:
                 find_model_version(inference, self._model_version, self.request(), self.response_headers())
             end_request(
@@ -76,7 +97,7 @@ class Exchange(ABC):
                 complete=complete,
                 client_gone=self.client_gone,
             )
-            runtime().record(inference)
+            running.record(inference)
         except Exception as failure:  # noqa: BLE001 (a log that fails must not change a response, nor hide its error)
             note_failure("the event of a request", failure)
         self._handled_error = None  # its traceback leads back to here
@@ -84,6 +105,10 @@ class Exchange(ABC):
     @abstractmethod
     def request(self) -> Any:
         """Return what the protocol calls the request: the scope or the environ."""
+
+    @abstractmethod
+    def request_header(self, name: str) -> str | None:
+        """Return the request's header of that *name*, in lower case; several with commas between them."""
 
     @abstractmethod
     def response_headers(self) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from types import TracebackType
 from typing import Any, Final
 
+from inferlog.client import ClientId, checked_client_id, header_text
 from inferlog.configuration import runtime
 from inferlog.context import current_inference
 from inferlog.middleware import flask_app
@@ -46,6 +47,9 @@ class InferenceWSGIMiddleware:
         model_version: What answers, unless the handler says so with ``bind_inference``: a constant, or a callable
             that finds it in the request's environ and the response's headers (names in lower case, empty where no
             response began), such as ``lambda environ, headers: headers.get("x-model")``. Called once, at the end.
+        client_id: Who called, unless the handler says so: a header's name, or a callable that finds it in the
+            request's environ, such as ``lambda environ: environ.get("REMOTE_USER")``. Called once, at the end.
+            Default: the setting ``client_id_header``. Written as a hash, unless the setting ``client_id_plain`` is on.
     """
 
     def __init__(
@@ -54,18 +58,20 @@ class InferenceWSGIMiddleware:
         *,
         exclude: Collection[str] = NOT_AN_INFERENCE,
         model_version: ModelVersion | None = None,
+        client_id: ClientId | None = None,
     ) -> None:
         self.app = app
         self._exclude = frozenset(exclude)
         self._model_version = checked_model_version(model_version)
+        # A service that forgot configure() hears of it at start, not at its first request.
+        self._client_id = checked_client_id(client_id, runtime().settings)
         flask_app.listen_for_exceptions()
-        runtime()  # a service that forgot configure() hears of it at start, not at its first request
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; WSGI's entry point."""
         if environ.get("PATH_INFO") in self._exclude or _in_request():
             return self.app(environ, start_response)
-        exchange = _WsgiExchange(self.app, environ, start_response, self._model_version)
+        exchange = _WsgiExchange(self.app, environ, start_response, self._model_version, client_id=self._client_id)
         token = current_inference.set(exchange.inference)
         try:
             body = self.app(environ, exchange.start_response)
@@ -96,13 +102,19 @@ class _WsgiExchange(Exchange):
     __slots__ = ("_app", "_environ", "_headers", "_mounted_at", "_route", "_start_response", "_write", "answered")
 
     def __init__(
-        self, app: WSGIApp, environ: Environ, start_response: StartResponse, model_version: ModelVersion | None
+        self,
+        app: WSGIApp,
+        environ: Environ,
+        start_response: StartResponse,
+        model_version: ModelVersion | None,
+        *,
+        client_id: ClientId | None,
     ) -> None:
         received = {}
         for key, name in _ID_HEADERS:
             if key in environ:
                 received[name] = environ[key]
-        super().__init__(environ["REQUEST_METHOD"], received, model_version)
+        super().__init__(environ["REQUEST_METHOD"], received, model_version, client_id)
         self._app = app
         self._environ = environ
         self._mounted_at = environ.get("SCRIPT_NAME", "")
@@ -141,6 +153,10 @@ class _WsgiExchange(Exchange):
 
     def request(self) -> Environ:
         return self._environ
+
+    def request_header(self, name: str) -> str | None:
+        value = self._environ.get(f"HTTP_{name.upper().replace('-', '_')}")
+        return None if value is None else header_text(value.encode("latin-1", "replace"))
 
     def response_headers(self) -> Mapping[str, str]:
         return {name.lower(): value for name, value in self._headers}

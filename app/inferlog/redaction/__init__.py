@@ -18,7 +18,7 @@ from inferlog.redaction.spans import REDACTED, Span, lower, without
 from inferlog.redaction.tokens import issued, json_web_tokens, presented, private_keys
 from inferlog.redaction.urls import in_addresses
 
-__all__ = ["REDACTED", "Secrets", "names_a_secret", "redact", "secrets_with"]
+__all__ = ["REDACTED", "Secrets", "is_credential", "names_a_secret", "redact", "secrets_with"]
 
 # Most labels are such a word. No shape of a secret is shorter than 13 characters but "name=value" and "a@b.org".
 _SHORT_WORD: Final = re.compile(r"[\w.-]{0,12}")
@@ -83,6 +83,14 @@ def _spans(text: str, secrets: Secrets) -> list[Span]:
     for pattern in secrets.patterns:
         spans += [match.span() for match in pattern.finditer(text) if match.group()]
     return spans
+
+
+def is_credential(text: str) -> bool:
+    """Tell whether *text* has a credential that is told by its own shape, such as an issued token or a JWT."""
+    lowered = lower(text)
+    return bool(
+        issued(text) or json_web_tokens(text, lowered) or presented(text, lowered) or private_keys(text, lowered)
+    )
 
 
 def names_a_secret(name: str, secrets: Secrets = USUAL) -> bool:

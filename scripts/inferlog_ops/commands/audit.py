@@ -54,7 +54,7 @@ def verify(
         last=last, from_="1970-01-01T00:00:00Z" if everything else from_, to=to, now=datetime.now(UTC)
     )
     try:
-        hasher = Hasher(Settings(audit_key_file=key_file).read_audit_key())
+        hasher = Hasher(Settings(audit_key_file=key_file).read_key("audit_key_file"))
     except SettingsError as error:
         raise OperatorError(str(error), exit_code=2) from error
     if files is not None:

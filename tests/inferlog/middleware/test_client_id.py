@@ -1,0 +1,158 @@
+"""Who called, found in the request by each middleware on a real server, and written as a hash."""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import fastapi
+import flask
+import httpx2 as httpx
+import pytest
+from logfiles import Logs
+from serving import serving, serving_wsgi
+from starlette.applications import Starlette
+from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
+from starlette.middleware import Middleware
+from starlette.middleware.authentication import AuthenticationMiddleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+import inferlog
+
+FRAMEWORKS = ("fastapi", "starlette", "flask")
+Serve = Callable[..., AbstractContextManager[str]]
+
+
+def blake2b(raw: bytes) -> str:
+    return hashlib.blake2b(raw, digest_size=16).hexdigest()
+
+
+def bound() -> str:
+    inferlog.bind_inference(client_id="bound by the handler")
+    return "ok"
+
+
+def on_fastapi(**options: Any) -> AbstractContextManager[str]:
+    app = fastapi.FastAPI()
+    app.add_middleware(inferlog.InferenceMiddleware, **options)
+    app.add_api_route("/ok", lambda: "ok")
+    app.add_api_route("/bound", bound)
+    return serving(app)
+
+
+def on_starlette(**options: Any) -> AbstractContextManager[str]:
+    def ok(request: Request) -> Response:
+        return PlainTextResponse(bound() if request.url.path == "/bound" else "ok")
+
+    routes = [Route("/ok", ok), Route("/bound", ok)]
+    return serving(Starlette(routes=routes, middleware=[Middleware(inferlog.InferenceMiddleware, **options)]))
+
+
+def on_flask(**options: Any) -> AbstractContextManager[str]:
+    app = flask.Flask(__name__)
+    app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app, **options)  # type: ignore[method-assign]
+    app.get("/ok")(lambda: "ok")
+    app.get("/bound")(bound)
+    return serving_wsgi(app)
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def serve(request: pytest.FixtureRequest, logs: Logs) -> Serve:
+    """Return what serves an application of each framework, whose middleware gets the arguments."""
+    return {"fastapi": on_fastapi, "starlette": on_starlette, "flask": on_flask}[request.param]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"acme", b"Bearer not-a-real-token", "Käthe".encode(), b"x" * 30_000],
+    ids=["short", "credential", "utf-8", "huge"],
+)
+def test_the_named_header_says_who_called(serve: Serve, logs: Logs, value: bytes) -> None:
+    with serve(client_id="Authorization") as url:
+        assert httpx.get(f"{url}/ok", headers=[(b"authorization", value)]).status_code == 200
+    assert logs.event["client"] == {"id": blake2b(value)}
+    assert all(value not in path.read_bytes() for path in logs.directory.iterdir() if path.is_file())
+
+
+def test_the_header_may_be_named_in_the_settings(serve: Serve, logs: Logs) -> None:
+    inferlog.configure(service_name="scoring", log_dir=logs.directory, client_id_header="X-Client-Id")
+    with serve() as url:
+        httpx.get(f"{url}/ok", headers={"X-Client-Id": "acme"})
+    assert logs.event["client"] == {"id": blake2b(b"acme")}
+
+
+def test_a_header_sent_twice_is_read_whole(serve: Serve, logs: Logs) -> None:
+    with serve(client_id="x-client-id") as url:
+        httpx.get(f"{url}/ok", headers=[("X-Client-Id", "acme"), ("X-Client-Id", "other")])
+    assert logs.event["client"] == {"id": blake2b(b"acme,other")}
+
+
+def test_bytes_that_are_no_text_are_an_id_like_any_other(serve: Serve, logs: Logs) -> None:
+    inferlog.configure(service_name="scoring", log_dir=logs.directory, client_id_plain=True)
+    with serve(client_id="x-client-id") as url:
+        assert httpx.get(f"{url}/ok", headers=[(b"x-client-id", b"K\xe4the")]).status_code == 200
+    assert logs.event["client"] == {"id": r"K\xe4the"}
+
+
+def test_a_callable_finds_it_in_the_request(serve: Serve, logs: Logs) -> None:
+    def who(request: Any) -> str:
+        """Look into an ASGI scope, or a WSGI environ."""
+        return str(request["client"][0] if "client" in request else request["REMOTE_ADDR"])
+
+    with serve(client_id=who) as url:
+        httpx.get(f"{url}/ok")
+    assert logs.event["client"] == {"id": blake2b(b"127.0.0.1")}
+
+
+def test_a_user_known_only_further_in_is_found(logs: Logs) -> None:
+    """The callable is asked at the end: by then an authentication inside of the middleware has left its user."""
+
+    class Known(AuthenticationBackend):
+        async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser]:
+            return AuthCredentials(), SimpleUser(conn.headers["x-name"])
+
+    app = Starlette(
+        routes=[Route("/ok", lambda _: PlainTextResponse("ok"))],
+        middleware=[
+            Middleware(inferlog.InferenceMiddleware, client_id=lambda scope: scope["user"].display_name),
+            Middleware(AuthenticationMiddleware, backend=Known()),
+        ],
+    )
+    with serving(app) as url:
+        httpx.get(f"{url}/ok", headers={"X-Name": "kim"})
+    assert logs.event["client"] == {"id": blake2b(b"kim")}
+
+
+def test_what_the_handler_binds_wins_and_is_hashed_the_same_way(serve: Serve, logs: Logs) -> None:
+    with serve(client_id="x-client-id") as url:
+        httpx.get(f"{url}/bound", headers={"X-Client-Id": "acme"})
+    assert logs.event["client"] == {"id": blake2b(b"bound by the handler")}
+
+
+@pytest.mark.parametrize("nobody", ["x-client-id", lambda _: None, lambda _: ""], ids=["header", "none", "empty"])
+def test_where_nobody_says_it_the_field_is_absent(serve: Serve, logs: Logs, nobody: Any) -> None:
+    with serve(client_id=nobody) as url:
+        httpx.get(f"{url}/ok", headers={"X-Client-Id": ""})
+    assert "client" not in logs.event
+    assert not [line for line in logs.lines("app") if line["message"] == "inferlog.value_refused"]
+
+
+def test_a_callable_that_raises_changes_no_response_and_is_named_without_what_it_says(serve: Serve, logs: Logs) -> None:
+    def broken(request: Any) -> str:
+        raise LookupError("no customer has the key hunter22")
+
+    with serve(client_id=broken) as url:
+        assert httpx.get(f"{url}/ok").text.strip('"') == "ok"
+    assert "client" not in logs.event
+    (line,) = [line for line in logs.lines("app") if line["message"] == "inferlog.value_refused"]
+    assert line["labels"] == {"reasons": "client_id: LookupError"}
+    assert line["request_id"] == logs.event["request_id"]
+
+
+def test_a_header_with_a_credential_is_refused_at_start_where_it_would_be_written_plain(logs: Logs) -> None:
+    inferlog.configure(service_name="scoring", log_dir=logs.directory, client_id_plain=True)
+    for middleware in (inferlog.InferenceMiddleware, inferlog.InferenceWSGIMiddleware):
+        with pytest.raises(inferlog.SettingsError, match="client_id is 'Authorization', a header with a credential"):
+            middleware(None, client_id="Authorization")  # type: ignore[arg-type]

@@ -1,0 +1,151 @@
+"""What is written of who called, and which settings say so."""
+
+import hashlib
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from logfiles import Logs
+
+import inferlog
+from inferlog.client import ClientIds, checked_client_id, header_text
+from inferlog.settings import Settings, SettingsError
+from inferlog.testing import recording
+
+KEY = b"0123456789abcdef"
+# Made up; in two parts, so that scanners do not take it for real.
+API_KEY = "sk-" + "proj-0123456789abcdefABCDEF"
+
+
+def blake2b(text: str, key: bytes = b"") -> str:
+    """As docs/audit.md says how to find a caller."""
+    return hashlib.blake2b(text.encode(), key=key, digest_size=16).hexdigest()
+
+
+def test_a_bound_id_is_hashed() -> None:
+    with recording() as recorded, inferlog.track_performance("predict") as call:
+        call.client_id = "acme"
+    assert recorded.event["client"] == {"id": blake2b("acme")}
+
+
+def test_with_a_key_the_hash_is_another_one(tmp_path: Path) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_bytes(KEY + b"\n")
+    with recording(client_id_key_file=key_file) as recorded, inferlog.track_performance("predict"):
+        inferlog.bind_inference(client_id="acme")
+    assert recorded.event["client"] == {"id": blake2b("acme", KEY)}
+    assert recorded.event["client"] != {"id": blake2b("acme")}
+
+
+def test_plain_ids_are_written_as_they_are_and_cut() -> None:
+    with recording(client_id_plain=True) as recorded:
+        for client_id in ("acme", "kim@example.org", "x" * 300):
+            with inferlog.track_performance(client_id=client_id):
+                pass
+    written = [event["client"]["id"] for event in recorded.events]
+    assert written == ["acme", "kim@example.org", "x" * 256 + "… [44 characters cut]"]
+
+
+@pytest.mark.parametrize("credential", [API_KEY, f"Bearer {API_KEY}", "Bearer 0123456789abcdef"])
+def test_what_is_a_credential_by_its_shape_is_hashed_all_the_same(credential: str) -> None:
+    with recording(client_id_plain=True) as recorded, inferlog.track_performance(client_id=credential):
+        pass
+    assert recorded.event["client"] == {"id": blake2b(credential)}
+
+
+@pytest.mark.parametrize(("bound", "as_text"), [(17, "17"), (UUID(int=5), str(UUID(int=5)))])
+def test_a_number_or_a_uuid_is_an_id_too(bound: object, as_text: str) -> None:
+    with recording() as recorded, inferlog.track_performance(client_id=bound):
+        pass
+    assert recorded.event["client"] == {"id": blake2b(as_text)}
+
+
+@pytest.mark.parametrize("nonsense", [b"hunter22", ["hunter22"], {"id": "hunter22"}, True, 1.5, ""])
+def test_what_is_no_id_is_refused_by_its_type_and_never_quoted(logs: Logs, nonsense: object) -> None:
+    with inferlog.track_performance(client_id=nonsense):
+        pass
+    assert "client" not in logs.event
+    (line,) = logs.lines("app")
+    assert line["labels"]["reasons"].startswith("client_id: ")
+    assert all("hunter22" not in path.read_text() for path in logs.directory.iterdir() if path.is_file())
+
+
+def test_an_id_that_cannot_be_found_in_a_result_is_not_quoted(logs: Logs) -> None:
+    def who(result: str) -> str:
+        raise LookupError(f"nobody is called {result}")
+
+    @inferlog.track_performance(client_id=who)
+    def predict() -> str:
+        return "hunter22"
+
+    predict()
+    assert "client" not in logs.event
+    (line,) = logs.lines("app")
+    assert line["labels"] == {"reasons": "client_id: LookupError"}
+
+
+@given(st.text(st.characters(), min_size=1), st.booleans())
+def test_any_text_has_a_hash(text: str, plain: bool) -> None:
+    written = ClientIds(KEY, plain=plain)(text)
+    assert written.encode()
+    assert plain or (len(written) == 32 and written == ClientIds(KEY, plain=False)(text))
+
+
+@given(st.binary())
+def test_any_header_is_text(raw: bytes) -> None:
+    assert ClientIds(b"", plain=False)(header_text(raw))
+
+
+def test_settings_are_read_from_the_environment(tmp_path: Path) -> None:
+    key_file = tmp_path / "key"
+    settings = Settings.read(
+        {},
+        {
+            "INFERLOG_CLIENT_ID_HEADER": "X-Client-Id",
+            "INFERLOG_CLIENT_ID_PLAIN": "true",
+            "INFERLOG_CLIENT_ID_KEY_FILE": str(key_file),
+        },
+    )
+    assert (settings.client_id_header, settings.client_id_plain) == ("x-client-id", True)
+    assert settings.client_id_key_file == key_file
+
+
+@pytest.mark.parametrize("header", ["Authorization", "cookie", "X-Api-Key", "Proxy-Authorization"])
+def test_a_header_with_a_credential_is_refused_where_it_would_be_written_plain(header: str) -> None:
+    wanted = "expected another header, or client_id_plain off"
+    with pytest.raises(SettingsError, match=f"client_id_header is '{header.lower()}', a header with.*{wanted}"):
+        Settings.read({"client_id_header": header, "client_id_plain": True}, {})
+    with pytest.raises(SettingsError, match=f"client_id is '{header}', a header with.*{wanted}"):
+        checked_client_id(header, Settings(client_id_plain=True))
+    assert checked_client_id(header, Settings()) == header.lower()
+
+
+@pytest.mark.parametrize("name", ["x client", "x-client:", "", "ü"])
+def test_what_is_no_header_s_name_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="client_id is .*; expected the name of a header"):
+        checked_client_id(name, Settings())
+    with pytest.raises(SettingsError, match="client_id_header is .*; expected"):
+        Settings.read({"client_id_header": name}, {})
+
+
+def test_what_is_neither_header_nor_callable_is_refused() -> None:
+    with pytest.raises(SettingsError, match="client_id is 17; expected the name of a header, or a callable"):
+        checked_client_id(17, Settings())  # type: ignore[arg-type]
+
+
+def test_a_key_file_that_holds_no_key_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("short")
+    with (
+        pytest.raises(SettingsError, match=r"client_id_key_file .*key holds 5 bytes; expected 16 to 64"),
+        recording(client_id_key_file=tmp_path / "key"),
+    ):
+        pass
+
+
+def test_a_caller_is_found_as_the_audit_page_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
+    (formula,) = [line for line in page.splitlines() if line.startswith("hashlib.")]
+    for key in (b"", KEY):
+        assert eval(formula, {"hashlib": hashlib, "key": key}) == ClientIds(key, plain=False)("acme")
