@@ -39,7 +39,7 @@ def create_app(settings: Settings, *, on_start: Callable[[], None] | None = None
         StartError: If the model cannot be loaded, or the log not be written.
     """
     try:
-        inferlog.configure()
+        inferlog.configure(client_id_header=settings.client_id_header)
     except inferlog.SettingsError as error:
         raise StartError(str(error)) from None
     log = inferlog.get_logger(__name__)

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     """The model's versions as JSON, each with its share of the traffic and its decoding settings."""
     context_tokens: Annotated[int, Field(ge=64)] = 2048
     """Prompt and answer of one request together."""
+    client_id_header: str | None = None
+    """Request header that says who called, such as authorization; its hash stands in the event as client.id. Default:
+    what INFERLOG_CLIENT_ID_HEADER says."""
 
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
     """A larger request body is answered with 413."""

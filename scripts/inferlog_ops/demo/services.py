@@ -133,6 +133,7 @@ def _server(home: Home, cleanup: ExitStack, *, backend: str, port: int) -> tuple
     environment = {
         "INFERLOG_SERVICE_NAME": SERVICE_NAME,
         "INFERLOG_LOG_DIR": str(home.logs),
+        "INFERLOG_SERVER_CLIENT_ID_HEADER": "authorization",
         "INFERLOG_SERVER_DEADLINE_SECONDS": str(_DEADLINE_SECONDS),
     }
     if backend == "simulated":

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ _PROMPTS: Final = (
     "Finish the sentence: The train was late, so",
 )
 _LONG_STORY: Final = "Write a very long story about a lighthouse keeper. Do not stop before the story has ten chapters."
+_CALLERS: Final = ("shop", "support", "night-batch")
 _SECONDS_FOR_AN_ANSWER: Final = 120.0
 
 
@@ -31,12 +33,14 @@ class Request:
 
     Attributes:
         correlation_id: Found again in the request's event.
+        caller: Who sends it; the audit trail has a hash of that.
         body: JSON, or what a careless client takes for it.
         streamed: The answer comes as server-sent events.
         leaves: The client closes the connection after the first bytes of the answer.
     """
 
     correlation_id: str
+    caller: str
     body: bytes
     streamed: bool = False
     leaves: bool = False
@@ -66,26 +70,25 @@ def plan(run_id: str, requests: int, model: str) -> list[Request]:
     an unknown model, a negative ``max_tokens``, a body that is no JSON, an answer too long for the server's
     deadline, and a client that leaves its stream.
     """
-    return [_request(f"{run_id}-{number:06d}", number, model) for number in range(requests)]
+    return [_request(run_id, number, model) for number in range(requests)]
 
 
-def _request(correlation_id: str, number: int, model: str) -> Request:
+def _request(run_id: str, number: int, model: str) -> Request:
+    request = partial(Request, correlation_id=f"{run_id}-{number:06d}", caller=_CALLERS[number % len(_CALLERS)])
     match number % 20:
         case 2:
-            return Request(correlation_id=correlation_id, body=_chat("no-such-model", _PROMPTS[0]))
+            return request(body=_chat("no-such-model", _PROMPTS[0]))
         case 6:
-            return Request(correlation_id=correlation_id, body=_chat(model, _PROMPTS[0], max_tokens=-1))
+            return request(body=_chat(model, _PROMPTS[0], max_tokens=-1))
         case 10:
-            return Request(correlation_id=correlation_id, body=b'{"model": "' + model.encode() + b'", "messages": [')
+            return request(body=b'{"model": "' + model.encode() + b'", "messages": [')
         case 12:
-            return Request(correlation_id=correlation_id, body=_chat(f"{model}:v2", _LONG_STORY, max_tokens=1024))
+            return request(body=_chat(f"{model}:v2", _LONG_STORY, max_tokens=1024))
         case 17:
-            body = _chat(model, _LONG_STORY, stream=True)
-            return Request(correlation_id=correlation_id, body=body, streamed=True, leaves=True)
+            return request(body=_chat(model, _LONG_STORY, stream=True), streamed=True, leaves=True)
     asked_for = f"{model}:v2" if number % 5 == 0 else model
     streamed = number % 2 == 1
-    body = _chat(asked_for, _PROMPTS[number % len(_PROMPTS)], stream=streamed)
-    return Request(correlation_id=correlation_id, body=body, streamed=streamed)
+    return request(body=_chat(asked_for, _PROMPTS[number % len(_PROMPTS)], stream=streamed), streamed=streamed)
 
 
 def _chat(model: str, prompt: str, **more: Any) -> bytes:
@@ -114,7 +117,11 @@ def send_all(
 
 
 def _sent(pool: urllib3.PoolManager, url: str, request: Request) -> Answer:
-    headers = {"Content-Type": "application/json", "X-Correlation-ID": request.correlation_id}
+    headers = {
+        "Authorization": f"Bearer {request.caller}",
+        "Content-Type": "application/json",
+        "X-Correlation-ID": request.correlation_id,
+    }
     began = perf_counter()
     status_code = None
     try:

@@ -12,6 +12,7 @@ from typing import IO
 
 import psutil
 import pytest
+from logfiles import Logs
 from polling import wait_until
 
 PRINTED = {"sent", "written", "shipped", "found", "duplicates", "dead_lettered", "setup_seconds", "versions"}
@@ -58,6 +59,7 @@ def test_once_with_json_prints_the_contract_and_counts_everything_once(tmp_path:
     assert all(figures.keys() >= OF_A_VERSION for figures in result["versions"].values())
     assert sum(figures["requests"] for figures in result["versions"].values()) == 400
     assert result["versions"]["v1"]["p50_seconds"] <= result["versions"]["v1"]["p99_seconds"]
+    assert len({event["client"]["id"] for event in Logs(tmp_path / "home" / "logs").events}) == 3
     assert processes_on(tmp_path) == []
 
 
