@@ -56,8 +56,12 @@ class StandIn:
     def _mapping(self, stream: str) -> Any:
         if f"/_data_stream/{stream}" not in self.objects:
             return None
-        name = stream.removeprefix("logs-inference.").partition("-")[0]
-        template = self.objects[f"/_index_template/inferlog-{name}"]["template"]
+        pattern = f"{stream.rpartition('-')[0]}-*"
+        (template,) = (
+            body["template"]
+            for path, body in self.objects.items()
+            if path.startswith("/_index_template/") and body["index_patterns"] == [pattern]
+        )
         return {f".ds-{stream}-000001": {"mappings": template["mappings"]}}
 
     def _listed(self, path: str) -> Any:

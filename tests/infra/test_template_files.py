@@ -21,10 +21,12 @@ def _components() -> dict[str, Any]:
 
 def test_each_stream_has_a_data_stream_template_that_beats_the_built_in_one() -> None:
     templates = _load("index_templates")
-    assert sorted(templates) == sorted(f"inferlog-{stream}" for stream in STREAMS)
-    for stream in STREAMS:
-        template = templates[f"inferlog-{stream}"]
-        assert template["index_patterns"] == [f"logs-inference.{stream}-*"]
+    patterns = {f"inferlog-{stream}": f"logs-inference.{stream}-*" for stream in STREAMS}
+    patterns["inferlog-alerts"] = "inferlog-alerts-*"
+    assert sorted(templates) == sorted(patterns)
+    for name, pattern in patterns.items():
+        template = templates[name]
+        assert template["index_patterns"] == [pattern]
         assert template["priority"] == 500
         assert template["data_stream"] == {}
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from inferlog_ops.alerts.condition import THRESHOLD, VALUE, text_of
 from inferlog_ops.alerts.rules import Rule
-from inferlog_ops.alerts.stream import alerts_stream
 from inferlog_ops.dashboards.slo import ServiceLevels
+from inferlog_ops.provisioning.namespace import alerts_stream_name
 from inferlog_ops.queries.library import Query
 
 CONNECTOR_ID = "inferlog-alerts"
@@ -72,7 +72,7 @@ def connector_body(namespace: str) -> dict[str, Any]:
     return {
         "name": "inferlog alerts",
         "connector_type_id": ".index",
-        "config": {"index": alerts_stream(namespace), "refresh": False, "executionTimeField": "@timestamp"},
+        "config": {"index": alerts_stream_name(namespace), "refresh": False, "executionTimeField": "@timestamp"},
         "secrets": {},
     }
 

@@ -5,6 +5,7 @@ import re
 from inferlog_ops.errors import OperatorError
 
 STREAMS = ("events", "app", "health", "content")
+ALERTS = "inferlog-alerts"
 
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_.]{0,99}")
 
@@ -17,6 +18,16 @@ def stream_name(stream: str, namespace: str) -> str:
         OperatorError: If *namespace* could not be a part of the name.
     """
     return f"logs-inference.{stream}-{checked_namespace(namespace)}"
+
+
+def alerts_stream_name(namespace: str) -> str:
+    """
+    Return the name of the data stream that alerts are written to, by Kibana or by ``inferlog alerts check``.
+
+    Raises:
+        OperatorError: If *namespace* could not be a part of the name.
+    """
+    return f"{ALERTS}-{checked_namespace(namespace)}"
 
 
 def checked_namespace(namespace: str) -> str:

@@ -3,7 +3,7 @@
 from inferlog_ops.cluster import Cluster, explained
 from inferlog_ops.progress import Say, say_nothing
 from inferlog_ops.provisioning.definitions import INDEX_TEMPLATE, load_definitions
-from inferlog_ops.provisioning.namespace import STREAMS, checked_namespace, stream_name
+from inferlog_ops.provisioning.namespace import ALERTS, STREAMS, alerts_stream_name, checked_namespace, stream_name
 from inferlog_ops.provisioning.objects import ensure_object
 from inferlog_ops.provisioning.outcome import Provisioned
 from inferlog_ops.provisioning.store import detect_store, wait_until_ready
@@ -34,7 +34,7 @@ def provision_cluster(
         definitions = load_definitions(store)
         provisioned = [ensure_object(client, definition) for definition in definitions]
         templates = {each.name: each for each in definitions if each.kind is INDEX_TEMPLATE}
-        for stream in STREAMS:
-            name = stream_name(stream, cluster.namespace)
-            provisioned.append(ensure_stream(client, store, name, templates[f"inferlog-{stream}"]))
+        streams = {stream_name(stream, cluster.namespace): templates[f"inferlog-{stream}"] for stream in STREAMS}
+        streams[alerts_stream_name(cluster.namespace)] = templates[ALERTS]
+        provisioned += [ensure_stream(client, store, name, template) for name, template in streams.items()]
     return provisioned

@@ -11,7 +11,7 @@ from inferlog_ops.provisioning.namespace import checked_namespace
 FOLDER = "dashboards/queries"
 
 _NO_MODEL_VERSION = "Takes no model version:"
-_STREAM_PATTERN = re.compile(r"(?<=logs-inference\.)([a-z]+)-\*")
+_STREAM_PATTERN = re.compile(r"\b(logs-inference\.[a-z]+|inferlog-alerts)-\*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
