@@ -27,7 +27,7 @@ def body_for_kibana(
         name = query_named(text)
         return text if name is None else text_for(_known(queries, name, dashboard), namespace)
 
-    body: dict[str, Any] = _each_string(with_levels(dashboard, levels), put_in)
+    body: dict[str, Any] = each_string(with_levels(dashboard, levels), put_in)
     return body
 
 
@@ -45,7 +45,7 @@ def with_levels(dashboard: Dashboard, levels: ServiceLevels) -> dict[str, Any]:
             return _level(levels, whole[1], dashboard)
         return _LEVEL.sub(lambda match: f"{_level(levels, match[1], dashboard):g}", text)
 
-    body: dict[str, Any] = _each_string(dashboard.body, put_in)
+    body: dict[str, Any] = each_string(dashboard.body, put_in)
     return body
 
 
@@ -55,14 +55,14 @@ def query_named(text: str) -> str | None:
     return match[1] if match else None
 
 
-def _each_string(value: Any, change: Callable[[str], Any]) -> Any:
+def each_string(value: Any, change: Callable[[str], Any]) -> Any:
     """Return *value* with every string in it changed, but for the keys."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):
-        return [_each_string(each, change) for each in value]
+        return [each_string(each, change) for each in value]
     if isinstance(value, dict):
-        return {key: _each_string(each, change) for key, each in value.items()}
+        return {key: each_string(each, change) for key, each in value.items()}
     return value
 
 
