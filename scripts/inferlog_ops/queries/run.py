@@ -62,6 +62,7 @@ def ask(
     model_version: str | None = None,
     *,
     within: dict[str, Any] | None = None,
+    timeout_seconds: float = _TIMEOUT_SECONDS,
 ) -> Answer:
     """
     Ask *query* about the events with *start* <= ``@timestamp`` < *end*.
@@ -73,11 +74,12 @@ def ask(
         end: First moment after the range; with a time zone.
         model_version: Only events of this version; ``(none)`` for those that name none.
         within: Only events that this filter in query DSL lets through.
+        timeout_seconds: How long the cluster may take.
 
     Raises:
         OperatorError: If the range is empty, the query cannot be split by version, or the cluster refuses.
     """
-    _check_range(start, end)
+    check_range(start, end)
     if model_version is not None and not query.takes_model_version:
         raise OperatorError(
             f"{query.name} cannot be asked about one model version; ask it without --model-version",
@@ -85,14 +87,15 @@ def ask(
         )
     text = text_for(query, cluster.namespace)
     with (
-        cluster.client(request_timeout_seconds=_TIMEOUT_SECONDS) as client,
+        cluster.client(request_timeout_seconds=timeout_seconds) as client,
         explained(cluster, f"asking {query.name}"),
     ):
         try:
             answer = client.esql.query(
                 query=text,
                 params=[{"_tstart": _iso(start)}, {"_tend": _iso(end)}],
-                filter=_both(_version_filter(model_version), within),
+                # Beside the query, as Kibana's controls put it there: never pasted into its text.
+                filter=_both(None if model_version is None else version_filter(model_version), within),
                 # A figure of some of the shards is a wrong figure; 9.x would give it without a word.
                 allow_partial_results=False,
             )
@@ -108,7 +111,13 @@ def ask(
     return Answer(columns=columns, rows=[dict(zip(names, values, strict=True)) for values in answer["values"]])
 
 
-def _check_range(start: datetime, end: datetime) -> None:
+def check_range(start: datetime, end: datetime) -> None:
+    """
+    Refuse a range that no event can lie in.
+
+    Raises:
+        OperatorError: If *end* is not after *start*, or one of them beyond what the index can tell.
+    """
     if start.tzinfo is None or end.tzinfo is None:
         raise ValueError("start and end need a time zone")
     if start >= end:
@@ -124,10 +133,8 @@ def _check_range(start: datetime, end: datetime) -> None:
         )
 
 
-def _version_filter(model_version: str | None) -> dict[str, Any] | None:
-    """Return the filter beside the query, as Kibana's controls put it there: never pasted into its text."""
-    if model_version is None:
-        return None
+def version_filter(model_version: str) -> dict[str, Any]:
+    """Return the filter, in query DSL, that lets through the events of *model_version* or of ``(none)``."""
     if model_version == NO_MODEL_VERSION:
         return {"bool": {"must_not": {"exists": {"field": "model_version"}}}}
     return {"term": {"model_version": model_version}}
