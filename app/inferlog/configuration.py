@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from inferlog import logger
+from inferlog import logger, redaction
 from inferlog.runtime import MakeSink, Runtime
 from inferlog.settings import Settings
 
@@ -46,6 +46,8 @@ def configure(
     client_id_header: str | None = None,
     client_id_key_file: str | os.PathLike[str] | None = None,
     client_id_plain: bool | None = None,
+    redact_names: str | Collection[str] | None = None,
+    redact_patterns: str | Collection[str] | None = None,
     price_file: str | os.PathLike[str] | None = None,
     heartbeat_seconds: float | None = None,
     capture_content: bool | None = None,
@@ -68,7 +70,7 @@ def configure(
     settings = Settings.read(locals())
     shutdown()
     _runtime = Runtime.begin(settings)
-    _install_loggers(settings)
+    _put_in_force(settings)
 
 
 def shutdown() -> None:
@@ -87,7 +89,7 @@ def replaced(given: Mapping[str, Any], make_sink: MakeSink) -> Iterator[None]:
     global _runtime  # noqa: PLW0603 (as above)
     before, settings = _runtime, Settings.read(given)
     _runtime = running = Runtime.begin(settings, make_sink)
-    _install_loggers(settings)
+    _put_in_force(settings)
     try:
         yield
     finally:
@@ -95,11 +97,13 @@ def replaced(given: Mapping[str, Any], make_sink: MakeSink) -> Iterator[None]:
         _runtime = before
         if before is None:
             logger.uninstall()
+            redaction.put_in_force(redaction.USUAL)
         else:
-            _install_loggers(before.settings)
+            _put_in_force(before.settings)
 
 
-def _install_loggers(settings: Settings) -> None:
+def _put_in_force(settings: Settings) -> None:
+    redaction.put_in_force(settings.secrets())
     logger.install(settings.log_level, capture_stdlib=settings.capture_stdlib, write=_write_app_line)
 
 

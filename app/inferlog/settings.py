@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Self
 
-from inferlog.redaction import names_a_secret
+from inferlog.redaction import Secrets, names_a_secret, secrets_with
 
 PREFIX = "INFERLOG_"
 
@@ -36,6 +36,8 @@ class Settings:
         client_id_header: Request header that says who called, for ``client.id``; none: only what the service states.
         client_id_key_file: Holds the key with which ``client.id`` is hashed, 16 to 64 bytes; without it, no key.
         client_id_plain: Write ``client.id`` as it is, not hashed.
+        redact_names: More names whose value is a secret, in any spelling; ``badge_number``.
+        redact_patterns: Regular expressions of more values that are secret; in the environment one a line.
         price_file: JSON table of prices per million tokens (:class:`inferlog.pricing.PriceTable`); sets ``cost_usd``.
         heartbeat_seconds: A line about the process's health so often; 0: none.
         capture_content: Write prompts and answers that the service hands to ``capture_content()``.
@@ -59,6 +61,8 @@ class Settings:
     client_id_header: str | None = None
     client_id_key_file: Path | None = None
     client_id_plain: bool = False
+    redact_names: tuple[str, ...] = ()
+    redact_patterns: tuple[re.Pattern[str], ...] = ()
     price_file: Path | None = None
     heartbeat_seconds: float = 10.0
     capture_content: bool = False
@@ -102,6 +106,12 @@ class Settings:
             raise SettingsError(f"forward_port is {self.forward_port}; expected 1 to 65535")
         if self.forward_queue_events < 1:
             raise SettingsError(f"forward_queue_events is {self.forward_queue_events}; expected 1 or more")
+        self._check_what_is_secret()
+
+    def _check_what_is_secret(self) -> None:
+        for name in self.redact_names:
+            if not any(map(str.isalnum, name)):
+                raise SettingsError(f"redact_names has {name!r}; expected names such as badge_number")
         if self.client_id_header is not None:
             self.check_client_id_header("client_id_header", self.client_id_header)
 
@@ -114,11 +124,15 @@ class Settings:
         """
         if not _HEADER.fullmatch(name):
             raise SettingsError(f"{source} is {name!r:.80}; expected the name of a header")
-        if self.client_id_plain and names_a_secret(name):
+        if self.client_id_plain and names_a_secret(name, self.secrets()):
             raise SettingsError(
                 f"{source} is {name!r}, a header with a credential, which client_id_plain would write as it is; "
                 "expected another header, or client_id_plain off"
             )
+
+    def secrets(self) -> Secrets:
+        """Return what is taken out of all free text: the usual secrets, and the user's own."""
+        return secrets_with(self.redact_names, self.redact_patterns)
 
     def read_key(self, setting: str) -> bytes:
         """
@@ -193,6 +207,20 @@ def _parsed_names(source: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _parsed_patterns(source: str, value: Any) -> tuple[re.Pattern[str], ...]:
+    given = value.splitlines() if isinstance(value, str) else value
+    if not isinstance(given, Collection) or not all(isinstance(pattern, str) for pattern in given):
+        raise SettingsError(f"{source} is {value!r}; expected regular expressions")
+    return tuple(_pattern(source, pattern) for pattern in given if pattern)
+
+
+def _pattern(source: str, pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise SettingsError(f"{source} has {pattern!r}, which is no regular expression: {error}") from None
+
+
 _PARSERS: dict[Any, Callable[[str, Any], Any]] = {
     str: _parsed_text,
     str | None: _parsed_text,
@@ -200,6 +228,7 @@ _PARSERS: dict[Any, Callable[[str, Any], Any]] = {
     int: _parsed_whole_number,
     float: _parsed_number,
     tuple[str, ...]: _parsed_names,
+    tuple[re.Pattern[str], ...]: _parsed_patterns,
     Path: _parsed_directory,
     Path | None: _parsed_file,
 }

@@ -13,7 +13,7 @@ PAGE = (ROOT / "docs" / "configuration.md").read_text()
 
 
 def shown(default: object) -> str:
-    if default is None:
+    if default in (None, ()):
         return "none"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"

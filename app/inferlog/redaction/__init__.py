@@ -1,8 +1,9 @@
 """
 Takes credentials and personal data out of free text, such as an exception's message, before it is written anywhere.
 
-What goes, what stays and what cannot be known: ``docs/redaction.md``. Pure: no settings, no I/O. The time it takes
-grows with the length of the text and no faster, whatever the text says.
+What goes, what stays and what cannot be known: ``docs/redaction.md``. No I/O, and no state but the secrets that are in
+force. The time it takes grows with the length of the text and no faster, whatever the text says; what a user's own
+patterns take is theirs to know.
 """
 
 import re
@@ -18,7 +19,7 @@ from inferlog.redaction.spans import REDACTED, Span, lower, without
 from inferlog.redaction.tokens import issued, json_web_tokens, presented, private_keys
 from inferlog.redaction.urls import in_addresses
 
-__all__ = ["REDACTED", "Secrets", "is_credential", "names_a_secret", "redact", "secrets_with"]
+__all__ = ["REDACTED", "Secrets", "is_credential", "names_a_secret", "put_in_force", "redact", "secrets_with"]
 
 # Most labels are such a word. No shape of a secret is shorter than 13 characters but "name=value" and "a@b.org".
 _SHORT_WORD: Final = re.compile(r"[\w.-]{0,12}")
@@ -35,9 +36,16 @@ class Secrets:
 
 
 USUAL: Final = Secrets(WORDS)
+_in_force: Secrets = USUAL
 
 
-def secrets_with(names: Iterable[str] = (), patterns: Iterable[str] = ()) -> Secrets:
+def put_in_force(secrets: Secrets) -> None:
+    """Have all that this process writes read for *secrets* from now on; until then it is for the usual ones."""
+    global _in_force  # noqa: PLW0603 (free text is read in many places, which know of no settings)
+    _in_force = secrets
+
+
+def secrets_with(names: Iterable[str] = (), patterns: Iterable[str | re.Pattern[str]] = ()) -> Secrets:
     """
     Return the usual secrets and a user's own.
 
@@ -51,8 +59,15 @@ def secrets_with(names: Iterable[str] = (), patterns: Iterable[str] = ()) -> Sec
     return Secrets(words_with(names), tuple(re.compile(pattern) for pattern in patterns))
 
 
-def redact(text: str, secrets: Secrets = USUAL) -> str:
-    """Return *text* with credentials and personal data replaced by ``[REDACTED]``. Never raises."""
+def redact(text: str, secrets: Secrets | None = None) -> str:
+    """
+    Return *text* with credentials and personal data replaced by ``[REDACTED]``. Never raises.
+
+    Args:
+        text: Any.
+        secrets: What is secret; None: what is in force in this process.
+    """
+    secrets = secrets or _in_force
     if not secrets.patterns and _SHORT_WORD.fullmatch(text):
         return text
     # What is taken out changes what stands beside it, so a text is read again until nothing more is found.
@@ -86,16 +101,20 @@ def _spans(text: str, secrets: Secrets) -> list[Span]:
 
 
 def is_credential(text: str) -> bool:
-    """Tell whether *text* has a credential that is told by its own shape, such as an issued token or a JWT."""
+    """Tell whether *text* has a secret that is told by its own shape: an issued token, a JWT, a user's pattern."""
     lowered = lower(text)
     return bool(
-        issued(text) or json_web_tokens(text, lowered) or presented(text, lowered) or private_keys(text, lowered)
+        issued(text)
+        or json_web_tokens(text, lowered)
+        or presented(text, lowered)
+        or private_keys(text, lowered)
+        or any(pattern.search(text) for pattern in _in_force.patterns)
     )
 
 
-def names_a_secret(name: str, secrets: Secrets = USUAL) -> bool:
-    """Tell whether a value under *name* is a secret whatever it looks like: ``api_key``, ``db.password``."""
-    return _names_a_secret(name[-_NAME_READ_CHARACTERS:], secrets)
+def names_a_secret(name: str, secrets: Secrets | None = None) -> bool:
+    """Tell whether a value under *name* is a secret whatever it looks like: ``api_key``. *secrets* as for `redact`."""
+    return _names_a_secret(name[-_NAME_READ_CHARACTERS:], secrets or _in_force)
 
 
 @lru_cache(maxsize=1_024)  # a service binds the same few names all day

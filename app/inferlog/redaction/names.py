@@ -120,7 +120,8 @@ WORDS: Final = _by_core(_WORDS)
 
 def words_with(names: Iterable[str]) -> Words:
     """Return the usual words and the *names* of a user in every usual spelling: ``badge_number``, ``badgeNumber``."""
-    cores = dict.fromkeys(re.sub(r"[_. -]", between, name.lower()) for name in names for between in ("", *_BETWEEN))
+    parts = [re.split(r"[_. -]|(?<=[a-z0-9])(?=[A-Z])", name) for name in names]
+    cores = dict.fromkeys(between.join(words).lower() for words in parts for between in ("", *_BETWEEN))
     return _by_core((*_WORDS, *(Word(core=core) for core in cores if core)))
 
 
