@@ -1,0 +1,94 @@
+"""Waits for a Kibana that is starting, and makes sure that it is one that can take what is provisioned."""
+
+import time
+from typing import Any
+
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.kibana.address import DEFAULT_SPACE
+from inferlog_ops.kibana.client import Answer, Client, UnreachableError
+from inferlog_ops.kibana.wanted import Request
+from inferlog_ops.progress import Say
+
+_OLDEST = (9, 5)
+_STATUS = Request(method="GET", path="/api/status")
+_STILL_STARTING = {502, 503, 504}
+_USABLE = {"available", "degraded"}
+_SECONDS_BETWEEN_LOOKS = 0.3
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+def wait_until_ready(client: Client, *, timeout_seconds: float, on_progress: Say) -> None:
+    """
+    Return once Kibana is available; say each few seconds what it is waiting for.
+
+    Raises:
+        OperatorError: If it is not ready after *timeout_seconds*, is no Kibana, is too old, does not let us in, or
+            has no such space.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    next_line = time.monotonic() + 2
+    while missing := _what_is_missing(client):
+        now = time.monotonic()
+        if now >= deadline:
+            raise OperatorError(
+                f"{client.kibana.base_url} was not ready after {timeout_seconds:.0f} s: {missing}; "
+                "is the address right, and does it run?"
+            )
+        if now >= next_line:
+            on_progress(f"waiting for {client.kibana.base_url}: {missing}")
+            next_line = now + _SECONDS_BETWEEN_LINES
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    _check_space(client)
+
+
+def _what_is_missing(client: Client) -> str | None:
+    """Return why Kibana cannot be asked for anything yet, or None if it can."""
+    doing = "asking for its status"
+    try:
+        answer = client.ask_about_itself(_STATUS, doing)
+    except UnreachableError as error:
+        return str(error).removeprefix(f"{doing}: ")
+    level = _overall_level(answer)
+    if answer.status in _STILL_STARTING:
+        return f"it answers {answer.status}" + (f", its status is {level}" if level else "")
+    if not answer.ok or level is None:
+        raise OperatorError(
+            f"{client.kibana.base_url} is no Kibana: it answered /api/status with {answer.status} and no status; "
+            "is its base path missing in the address?"
+        )
+    _check_version(client, answer.json)
+    return None if level in _USABLE else f"its status is {level}"
+
+
+def _overall_level(answer: Answer) -> str | None:
+    try:
+        return str(answer.json["status"]["overall"]["level"])
+    except (KeyError, TypeError):
+        return None
+
+
+def _check_version(client: Client, status: dict[str, Any]) -> None:
+    """Refuse a Kibana older than the dashboards API; one that does not tell its version to us may be new enough."""
+    number = str((status.get("version") or {}).get("number", ""))
+    parts = number.split(".")
+    if len(parts) >= 2 and all(part.isdecimal() for part in parts[:2]) and (int(parts[0]), int(parts[1])) < _OLDEST:
+        raise OperatorError(
+            f"{client.kibana.base_url} is Kibana {number}; expected {_OLDEST[0]}.{_OLDEST[1]} or newer, "
+            "which take dashboards as files"
+        )
+
+
+def _check_space(client: Client) -> None:
+    """Refuse a space that is not there: Kibana would keep objects for it that nobody could ever see."""
+    space = client.kibana.space
+    if space == DEFAULT_SPACE:
+        return
+    answer = client.ask_about_itself(
+        Request(method="GET", path=f"/api/spaces/space/{space}"), f"looking for the space {space}"
+    )
+    if answer.status == 404:
+        raise OperatorError(f"{client.kibana.base_url} has no space {space!r}; create it, then provision again")
+    if not answer.ok:
+        raise OperatorError(
+            f"looking for the space {space}: {client.kibana.base_url} answered {answer.status}: {answer.message}"
+        )
