@@ -13,12 +13,13 @@ VALUE, THRESHOLD = "alert_value", "alert_threshold"
 
 _LEVEL = re.compile(r"\{slo\.([a-z0-9_]+)\}")
 _MODEL_VERSION = "model_version"
+_MOST_ALERTS = 1000
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def text_of(rule: Rule, levels: ServiceLevels, queries: Mapping[str, Query], namespace: str) -> str:
     """
-    Return the query of *rule* about *namespace* with its condition behind it: a row is an alert.
+    Return the query of *rule* about *namespace* with its condition behind it: a row is an alert, the worst first.
 
     ``?_tstart`` and ``?_tend`` are still in it.
 
@@ -27,12 +28,17 @@ def text_of(rule: Rule, levels: ServiceLevels, queries: Mapping[str, Query], nam
     """
     if rule.query not in queries:
         raise OperatorError(f"{FOLDER}/{rule.name}.json names queries/{rule.query}.esql, which is not there")
-    where, threshold = (with_levels(rule, text, levels) for text in (rule.where, rule.threshold))
-    return (
-        f"{text_for(queries[rule.query], namespace).rstrip()}\n"
-        f"| WHERE {where}\n"
-        f"| EVAL {VALUE} = TO_DOUBLE({rule.figures[0]}), {THRESHOLD} = TO_DOUBLE({threshold})\n"
-    )
+    made, where, threshold = (with_levels(rule, text, levels) for text in (rule.eval, rule.where, rule.threshold))
+    commands = [
+        text_for(queries[rule.query], namespace).rstrip(),
+        *([f"EVAL {made}"] if made else []),
+        f"WHERE {where}",
+        f"EVAL {VALUE} = TO_DOUBLE({rule.figures[0]}), {THRESHOLD} = TO_DOUBLE({threshold})",
+        *([_one_row_each(rule)] if rule.group else []),
+        f"SORT {VALUE} DESC NULLS LAST",
+        f"LIMIT {_MOST_ALERTS}",
+    ]
+    return "\n| ".join(commands) + "\n"
 
 
 def with_levels(rule: Rule, text: str, levels: ServiceLevels) -> str:
@@ -45,6 +51,16 @@ def with_levels(rule: Rule, text: str, levels: ServiceLevels) -> str:
         OperatorError: If a level is not there.
     """
     return _LEVEL.sub(lambda match: _figure(rule, match[1], levels), text)
+
+
+def _one_row_each(rule: Rule) -> str:
+    """
+    Return the command that keeps one row for each group, and of the columns the group and the figures.
+
+    By the last STATS … BY Kibana knows which alert a row is; the query's own may be another, or none.
+    """
+    kept = ", ".join(f"{column} = MAX({column})" for column in (VALUE, THRESHOLD, *rule.figures))
+    return f"STATS {kept} BY {', '.join(rule.group)}"
 
 
 def _figure(rule: Rule, name: str, levels: ServiceLevels) -> str:

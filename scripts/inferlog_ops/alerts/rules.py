@@ -17,7 +17,7 @@ FOLDER = "kibana/rules"
 
 _TEXTS = ("title", "description", "severity", "query", "where", "threshold", "window", "every", "dashboard")
 _LISTS = ("group", "figures")
-_OPTIONAL = ("settle",)
+_OPTIONAL = ("eval", "settle")
 
 
 class Severity(StrEnum):
@@ -38,8 +38,9 @@ class Rule:
         description: What it means and where to look first.
         severity: How soon somebody has to look.
         query: Name of the saved query whose rows are judged.
-        where: ES|QL condition over the query's columns; ``{slo.error_rate}`` is a service level. A row for which it
-            is true fires.
+        eval: ES|QL that makes further columns of the query's, ``missing = lost + dropped``; empty for none.
+        where: ES|QL condition over the columns; ``{slo.error_rate}`` is a service level, here and in *eval* and
+            *threshold*. A row for which it is true fires.
         threshold: ES|QL expression of what the first figure is held against, as *where* does it.
         group: Columns that tell the rows apart: one alert each. None for a query of one row.
         figures: Columns that the alert tells; the first is the one that is held against the threshold.
@@ -54,6 +55,7 @@ class Rule:
     description: str
     severity: Severity
     query: str
+    eval: str
     where: str
     threshold: str
     group: tuple[str, ...]
@@ -114,6 +116,7 @@ def read(path: Path) -> Rule:
         description=table["description"],
         severity=Severity(table["severity"]),
         query=query,
+        eval=table.get("eval", ""),
         where=table["where"],
         threshold=table["threshold"],
         group=tuple(table["group"]),
