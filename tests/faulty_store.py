@@ -63,6 +63,8 @@ class FaultyStore:
         always: What happens to every bulk request for which there is none in *faults*; decides by its ids.
         requests: Method, path and ids of every request, in order.
         largest_bytes: A larger bulk request is answered with 413.
+        identity: Its cluster uuid.
+        identity_faults: Status and body of its next answers to who it is, one each, in this order.
         may_search: Whether the shipper's key has more than the right to create.
         before_search: Called when ids are looked for.
     """
@@ -76,6 +78,8 @@ class FaultyStore:
     requests: list[tuple[str, str, list[str]]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     largest_bytes: int | None = None
+    identity: str = "first-store"
+    identity_faults: deque[tuple[int, bytes]] = field(default_factory=deque)
     may_search: bool = True
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -106,6 +110,15 @@ class FaultyStore:
             self.stored[event_id] += 1
             items.append({"status": 201})
         return items
+
+    def answer(self, path: str, stream: str, body: bytes) -> tuple[int, bytes]:
+        """Return status and body of the answer to anything but a bulk request."""
+        if not self.may_search:
+            return 403, error_body("security_exception", "action is unauthorized", 403)
+        if "/_cluster/state" in path:
+            known = 200, orjson.dumps({"cluster_uuid": self.identity})
+            return self.identity_faults.popleft() if self.identity_faults else known
+        return 200, orjson.dumps(self.search(stream, body) if "/_search" in path else {"_shards": {}})
 
     def search(self, stream: str, body: bytes) -> Any:
         indexes = self._of(stream)
@@ -146,11 +159,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         with self.store.lock:
             self.store.requests.append((self.command, self.path, []))
-            found = self.store.search(stream, body) if "/_search" in self.path else {"_shards": {}}
-        if self.store.may_search:
-            self._answer(200, orjson.dumps(found))
-        else:
-            self._answer(403, error_body("security_exception", "action [read] is unauthorized", 403))
+            status, answer = self.store.answer(self.path, stream, body)
+        self._answer(status, answer)
 
     def _bulk(self, stream: str, length: int) -> None:
         if self.store.largest_bytes is not None and length > self.store.largest_bytes:

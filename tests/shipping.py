@@ -15,8 +15,9 @@ import orjson
 
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.shipper.display import Display
+from inferlog_ops.shipper.run import Outcome
 from inferlog_ops.shipper.settings import Settings
-from inferlog_ops.shipper.shipper import Outcome, Shipper, shipper
+from inferlog_ops.shipper.shipper import Shipper, shipper
 
 QUICK = Settings(
     first_backoff_seconds=0.01, longest_backoff_seconds=0.05, poll_seconds=0.02, save_seconds=0.02, stop_seconds=3.0
@@ -85,7 +86,12 @@ class Place:
 
     @contextmanager
     def shipper(
-        self, cluster: Cluster, settings: Settings = QUICK, stats_file: Path | None = None
+        self,
+        cluster: Cluster,
+        settings: Settings = QUICK,
+        *,
+        stats_file: Path | None = None,
+        replay: bool = False,
     ) -> Iterator[Shipper]:
         """Give a shipper that has not begun."""
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -97,20 +103,21 @@ class Place:
             display=display,
             settings=settings,
             stats_file=stats_file,
+            replay=replay,
         ) as ready:
             yield ready
 
-    def ship_once(self, cluster: Cluster, settings: Settings = QUICK, timeout_seconds: float = 60.0) -> Outcome:
+    def ship_once(self, cluster: Cluster, settings: Settings = QUICK, *, replay: bool = False) -> Outcome:
         """Ship what is there; all of it, or the test fails."""
-        with self.shipper(cluster, settings) as ready:
-            outcome = ready.run(once=True, timeout_seconds=timeout_seconds)
+        with self.shipper(cluster, settings, replay=replay) as ready:
+            outcome = ready.run(once=True, timeout_seconds=60.0)
         assert outcome.complete, self.said.getvalue()
         return outcome
 
     @contextmanager
-    def tailing(self, cluster: Cluster, settings: Settings = QUICK) -> Iterator[Shipper]:
+    def tailing(self, cluster: Cluster, settings: Settings = QUICK, *, replay: bool = False) -> Iterator[Shipper]:
         """Have a shipper at work until the end of the block."""
-        with self.shipper(cluster, settings) as ready:
+        with self.shipper(cluster, settings, replay=replay) as ready:
             failures: list[BaseException] = []
 
             def work() -> None:

@@ -31,6 +31,15 @@ Timeout = Annotated[
     float | None,
     typer.Option(min=0, help="Give up after so many seconds, with exit code 1. Default: keep trying for ever."),
 ]
+Replay = Annotated[
+    bool,
+    typer.Option(
+        "--replay",
+        help="Should the positions be about another Elasticsearch, send this one every file from its beginning, but "
+        "for what it has already. Without it such a store is refused with exit code 2, unless it is the home's own "
+        "embedded engine.",
+    ),
+]
 StatsFile = Annotated[
     Path | None, typer.Option("--stats-file", help="Keep this file up to date with the figures, as JSON.")
 ]
@@ -42,6 +51,7 @@ def ship(
     state: State = None,
     once: Once = False,
     timeout: Timeout = None,
+    replay: Replay = False,
     stats_file: StatsFile = None,
     namespace: Namespace = "default",
     home: HomeDir = None,
@@ -64,7 +74,8 @@ def ship(
     from inferlog_ops.shipper.shipper import shipper
 
     place = Home(home or default_home())
-    cluster = cluster_from(to, namespace, fallback_url=None if to else running_url(place.engine))
+    engine_url = running_url(place.engine)
+    cluster = cluster_from(to, namespace, fallback_url=engine_url)
     folder = logs or place.logs
     if once and not folder.is_dir():
         raise OperatorError(f"there is no folder {folder} to ship from: give --from")
@@ -75,6 +86,8 @@ def ship(
         state_dir=state or place.shipper_state,
         display=display,
         stats_file=stats_file,
+        # The engine of a home is another one only if its data were deleted: the log files are all that there is.
+        replay=replay or (state is None and cluster.url == engine_url),
     ) as ready:
         stop_on_signals(ready.stop)
         collect_garbage_seldom()

@@ -122,6 +122,8 @@ def _shipper(home: Home, cluster: Cluster) -> Child:
         *_python("inferlog_ops.main", "ship"),
         *("--from", str(home.logs), "--state", str(home.shipper_state)),
         *("--namespace", cluster.namespace),
+        # The home's positions may be about an engine whose data were deleted since, or about another cluster.
+        "--replay",
     ]
     # Not as an argument: a password in the address would stand in every list of processes.
     return Child("shipper", command, output=home.output, environment={"ELASTICSEARCH_URL": cluster.url})

@@ -8,6 +8,7 @@ from inferlog_ops.shipper.batch import Batch
 from inferlog_ops.shipper.counters import Counters
 from inferlog_ops.shipper.dead_letters import DeadLetters
 from inferlog_ops.shipper.lines import Line, RefusedLine, bulk_body
+from inferlog_ops.shipper.same_store import SameStore
 from inferlog_ops.shipper.store import NoAnswerError, RefusedError, Store
 from inferlog_ops.shipper.verdict import DUPLICATE, STORED, Fate, Verdict, verdicts
 
@@ -19,8 +20,11 @@ class PostponedError(Exception):
 class Delivery:
     """Brings batches to the store. Safe to use from several threads, each batch in one thread at a time."""
 
-    def __init__(self, *, store: Store, letters: DeadLetters, counters: Counters, say_once: Say) -> None:
+    def __init__(
+        self, *, store: Store, same_store: SameStore, letters: DeadLetters, counters: Counters, say_once: Say
+    ) -> None:
         self._store = store
+        self._same_store = same_store
         self._letters = letters
         self._counters = counters
         self._say_once = say_once
@@ -32,15 +36,23 @@ class Delivery:
 
         Raises:
             PostponedError: If something is left that cannot be sent right now.
+            OtherStoreError: If the store is not the one that the positions are about.
         """
         self._write_letters(batch)
         while batch.lines:
+            self._check_store()
             lines = batch.lines[: batch.request_lines]
             if batch.doubtful:
                 lines = self._without_existing(batch, lines)
             if lines:
                 self._send(batch, lines)
                 self._write_letters(batch)
+
+    def _check_store(self) -> None:
+        try:
+            self._same_store.check()
+        except NoAnswerError as error:
+            raise PostponedError(f"no answer {error}") from error
 
     def _write_letters(self, batch: Batch) -> None:
         if not batch.refused:

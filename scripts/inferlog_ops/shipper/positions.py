@@ -28,11 +28,16 @@ class PositionFile:
     """
     ``positions.json`` in the state directory.
 
-    It belongs to one namespace: for another one the same positions would pass over lines that were never sent there.
+    It belongs to one namespace of one store: elsewhere the same positions would pass over lines that were never sent.
+
+    Attributes:
+        path: Where it lies.
+        store: Which store it is about (cluster uuid); None for as long as none has told.
     """
 
     def __init__(self, path: Path, namespace: str) -> None:
-        self._path = path
+        self.path = path
+        self.store: str | None = None
         self._namespace = namespace
 
     def load(self, say: Say) -> dict[str, SavedPosition]:
@@ -44,44 +49,52 @@ class PositionFile:
             OSError: If the file cannot be read.
         """
         try:
-            content = self._path.read_bytes()
+            content = self.path.read_bytes()
         except FileNotFoundError:
             return {}
         try:
             saved = orjson.loads(content)
             self._check_version(saved["version"])
-            positions, namespace = _positions(saved["files"]), saved["namespace"]
+            positions, namespace, store = _positions(saved["files"]), saved["namespace"], _store(saved)
         except (ValueError, KeyError, TypeError) as error:
             self._move_aside(error, say)
             return {}
         if namespace != self._namespace:
             raise OperatorError(
-                f"{self._path} is about the namespace {namespace}, not {self._namespace}: "
-                "one state directory serves one namespace of one store, give another --state"
+                f"{self.path} is about the namespace {namespace}, not {self._namespace}: "
+                "one state directory serves one namespace of one store, give another --state",
+                exit_code=2,
             )
+        self.store = store
         return positions
+
+    def start_over(self, store: str) -> None:
+        """Forget every position, and be about *store* from now on."""
+        self.store = store
+        self.save([])
 
     def save(self, files: Iterable[TrackedFile]) -> None:
         """Write the positions of *files* so that a crash at any moment leaves the old ones or the new ones."""
         content = {
             "version": _VERSION,
             "namespace": self._namespace,
+            "store": self.store,
             "files": {file.name: _row(file) for file in files},
         }
-        replace_file(self._path, orjson.dumps(content), durable=True)
+        replace_file(self.path, orjson.dumps(content), durable=True)
 
     def _check_version(self, version: Any) -> None:
         if version != _VERSION:
             raise OperatorError(
-                f"{self._path} has version {version!r}, this inferlog reads {_VERSION}: "
+                f"{self.path} has version {version!r}, this inferlog reads {_VERSION}: "
                 "use the inferlog that wrote it, or give another --state"
             )
 
     def _move_aside(self, error: Exception, say: Say) -> None:
-        aside = self._path.with_name(f"{self._path.name}.corrupt-{time.time_ns()}")
-        self._path.rename(aside)
+        aside = self.path.with_name(f"{self.path.name}.corrupt-{time.time_ns()}")
+        self.path.rename(aside)
         say(
-            f"the position file {self._path} makes no sense ({error!r}) and is now {aside.name}: every file is sent "
+            f"the position file {self.path} makes no sense ({error!r}) and is now {aside.name}: every file is sent "
             "again from its beginning; lines that the store has count as duplicates"
         )
 
@@ -126,6 +139,13 @@ def _identity(row: Mapping[str, Any]) -> Identity:
         head_bytes=_whole_number(row["head_bytes"]),
         head_digest=str(row["head_digest"]),
     )
+
+
+def _store(saved: Mapping[str, Any]) -> str | None:
+    store = saved.get("store")
+    if store is not None and not isinstance(store, str):
+        raise ValueError(f"{store!r} is no cluster uuid")
+    return store
 
 
 def _whole_number(value: Any) -> int:

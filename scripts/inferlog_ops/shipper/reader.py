@@ -47,7 +47,7 @@ class Reader:
             if not self._submit_some():
                 self._schedule.wait_for_change(changes, max(0.0, self._next_look - time.monotonic()))
         deadline = time.monotonic() + self._settings.stop_seconds / 2
-        self._read_all(lambda: time.monotonic() >= deadline or bool(self._schedule.reasons()))
+        self._read_all(lambda: time.monotonic() >= deadline or self._schedule.closed or bool(self._schedule.reasons()))
 
     def run_once(self, stopping: threading.Event) -> None:
         """Read what is there now, and return when all of it is read, or *stopping* is set."""

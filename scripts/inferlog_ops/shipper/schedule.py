@@ -87,6 +87,11 @@ class Schedule:
             self._changes += 1
             self._condition.notify_all()
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing will be sent any more but what is due."""
+        return self._closed
+
     def close(self) -> None:
         """Let go of what waits for another try; what is due is still handed out."""
         with self._condition:

@@ -1,4 +1,4 @@
-"""Speaks HTTP with Elasticsearch: one bulk request, and which ids exist already."""
+"""Speaks HTTP with Elasticsearch: one bulk request, which ids exist already, and which cluster it is."""
 
 import re
 import threading
@@ -21,6 +21,9 @@ _ITEM_FIELDS = "errors,items.create.status,items.create.error,items.create.failu
 # Elasticsearch itself waits a minute for a shard that is not there, and the sender with it.
 _BULK_QUERY = f"require_data_stream=true&timeout=10s&filter_path={_ITEM_FIELDS}"
 _SEARCH_QUERY = "ignore_unavailable=true&allow_partial_search_results=false"
+# Of all that a cluster's state holds, next to nothing, and from whichever node answers.
+_IDENTITY_PATH = "/_cluster/state/version?local=true&filter_path=cluster_uuid"
+_NO_IDENTITY_YET = "_na_"
 _OBJECT = re.compile(r"^HTTPS?Connection(Pool)?\(.*?\): (Failed to establish a new connection: )?")
 _IDS_A_SEARCH = 1_000
 _HITS_A_SEARCH = 10_000
@@ -53,10 +56,15 @@ class Answer:
 
 
 class Store:
-    """One Elasticsearch and one namespace in it. Safe to use from several threads, each gets a connection."""
+    """
+    One Elasticsearch and one namespace in it. Safe to use from several threads, each gets a connection.
+
+    Attributes:
+        shown_url: Its address without a password, for messages.
+    """
 
     def __init__(self, cluster: Cluster, settings: Settings) -> None:
-        self._shown_url = cluster.shown_url
+        self.shown_url = cluster.shown_url
         self._namespace = cluster.namespace
         self._pool, self._prefix, self._headers = _connection(cluster, settings)
         self._shards_at_refresh: dict[str, int] = {}
@@ -67,6 +75,20 @@ class Store:
         """Close the connections that are not in use."""
         self._pool.close()
 
+    def identity(self) -> str:
+        """
+        Return the cluster's uuid, which it keeps for as long as its data.
+
+        Raises:
+            NoAnswerError: If there was no answer.
+            RefusedError: If it does not tell, or not yet.
+        """
+        answer = self._request("GET", _IDENTITY_PATH)
+        identity = _accepted(answer).get("cluster_uuid")
+        if not isinstance(identity, str) or identity == _NO_IDENTITY_YET:
+            raise RefusedError(answer.status, f"no cluster_uuid in the answer: {answer.text}")
+        return identity
+
     def bulk(self, stream: str, body: bytes) -> Answer:
         """
         Send the lines of a bulk request.
@@ -74,7 +96,7 @@ class Store:
         Raises:
             NoAnswerError: If there was no answer, or only a part of one.
         """
-        return self._request("POST", stream, f"_bulk?{_BULK_QUERY}", body, "application/x-ndjson")
+        return self._request("POST", self._path(stream, f"_bulk?{_BULK_QUERY}"), body, "application/x-ndjson")
 
     def existing_ids(self, stream: str, ids: Sequence[str], *, just_sent: bool) -> frozenset[str]:
         """
@@ -106,7 +128,7 @@ class Store:
 
     def _shards(self, stream: str) -> int:
         path = f"_search?size=0&track_total_hits=false&filter_path=_shards.total&{_SEARCH_QUERY}"
-        answer = self._request("GET", stream, path)
+        answer = self._request("GET", self._path(stream, path))
         if answer.status == 404:
             return 0
         try:
@@ -115,28 +137,29 @@ class Store:
             raise RefusedError(answer.status, f"no number of shards in the answer: {answer.text}") from None
 
     def _refresh(self, stream: str) -> None:
-        _accepted(self._request("POST", stream, "_refresh?ignore_unavailable=true&filter_path=_shards"))
+        _accepted(self._request("POST", self._path(stream, "_refresh?ignore_unavailable=true&filter_path=_shards")))
 
     def _search_ids(self, stream: str, ids: Sequence[str]) -> set[str]:
         body = {"size": _HITS_A_SEARCH, "query": {"ids": {"values": ids}}, "_source": False}
         path = f"_search?track_total_hits=false&filter_path=timed_out,hits.hits._id&{_SEARCH_QUERY}"
-        answer = self._request("POST", stream, path, orjson.dumps(body), "application/json")
+        answer = self._request("POST", self._path(stream, path), orjson.dumps(body), "application/json")
         content = _accepted(answer)
         if content.get("timed_out") is not False:
             raise RefusedError(answer.status, f"the search for ids did not come to its end: {answer.text}")
         return {hit["_id"] for hit in content.get("hits", {}).get("hits", [])}
 
-    def _request(
-        self, method: str, stream: str, path: str, body: bytes | None = None, content_type: str | None = None
-    ) -> Answer:
+    def _path(self, stream: str, action: str) -> str:
+        return f"/{stream_name(stream, self._namespace)}/{action}"
+
+    def _request(self, method: str, path: str, body: bytes | None = None, content_type: str | None = None) -> Answer:
         headers = self._headers | ({"content-type": content_type} if content_type else {})
-        url = f"{self._prefix}/{stream_name(stream, self._namespace)}/{path}"
+        url = self._prefix + path
         try:
             answer = self._pool.request(method, url, body=body, headers=headers, retries=False, redirect=False)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
-            raise NoAnswerError(f"from {self._shown_url}: {_words(error)}", may_have_arrived=False) from error
+            raise NoAnswerError(f"from {self.shown_url}: {_words(error)}", may_have_arrived=False) from error
         except urllib3.exceptions.HTTPError as error:
-            raise NoAnswerError(f"from {self._shown_url}: {_words(error)}", may_have_arrived=True) from error
+            raise NoAnswerError(f"from {self.shown_url}: {_words(error)}", may_have_arrived=True) from error
         return _answer(answer.status, answer.data)
 
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -61,6 +63,21 @@ def test_once_with_json_prints_the_contract_and_counts_everything_once(tmp_path:
     assert result["versions"]["v1"]["p50_seconds"] <= result["versions"]["v1"]["p99_seconds"]
     assert len({event["client"]["id"] for event in Logs(tmp_path / "home" / "logs").events}) == 3
     assert processes_on(tmp_path) == []
+
+
+def test_an_engine_whose_data_were_deleted_is_given_the_earlier_events_again(tmp_path: Path) -> None:
+    """The home's log files and positions are still there, and the positions are about an engine that is no more."""
+    home = tmp_path / "home"
+    for _ in range(2):
+        demo = start(home, "--once", "--json", "--requests", "30", "--port", "0")
+        printed, said = demo.communicate(timeout=240)
+        assert demo.returncode == 0, said
+        result = json.loads(printed)
+        assert result["sent"] == result["shipped"] == result["found"] == 30
+        shutil.rmtree(home / "engine" / "data", ignore_errors=True)
+    said = (home / "output" / "shipper.log").read_text()
+    assert "is another one than before" in said
+    assert int(re.findall(r"shipped (\d+)", said)[-1]) >= 60, "the events of both runs"
 
 
 def test_a_second_demo_on_a_home_is_refused_and_ctrl_c_ends_what_the_first_started(

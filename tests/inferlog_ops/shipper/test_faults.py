@@ -15,7 +15,7 @@ from shipping import QUICK, Place, event_ids, event_line, write_events
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.shipper.counters import Counts
 from inferlog_ops.shipper.dead_letters import DeadLetters
-from inferlog_ops.shipper.shipper import Outcome
+from inferlog_ops.shipper.run import Outcome
 
 IDS = event_ids(20)
 

@@ -1,0 +1,149 @@
+"""One run, from saved positions to its end: one reader, a few senders, and the thread that saves and reports."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from inferlog_ops.shipper.counters import Counters
+from inferlog_ops.shipper.delivery import Delivery
+from inferlog_ops.shipper.display import Display
+from inferlog_ops.shipper.keeper import Keeper
+from inferlog_ops.shipper.ledger import Ledger
+from inferlog_ops.shipper.positions import PositionFile, SavedPosition
+from inferlog_ops.shipper.publication import Publication
+from inferlog_ops.shipper.reader import Reader
+from inferlog_ops.shipper.same_store import SameStore
+from inferlog_ops.shipper.schedule import Schedule
+from inferlog_ops.shipper.sender import Sender
+from inferlog_ops.shipper.settings import Settings
+from inferlog_ops.shipper.status import Status
+from inferlog_ops.shipper.store import NoAnswerError
+from inferlog_ops.shipper.tail import Tail
+from inferlog_ops.shipper.watch import Watch
+
+_TICK_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """
+    How a run ended.
+
+    Attributes:
+        status: The last look at it.
+        complete: Whether every whole line of every file was answered.
+        timed_out: Whether the time given was over before.
+    """
+
+    status: Status
+    complete: bool
+    timed_out: bool
+
+
+class Run:
+    """Carries on from *saved* positions until it is told to stop. Runs once."""
+
+    def __init__(
+        self,
+        *,
+        logs: Path,
+        saved: Mapping[str, SavedPosition],
+        positions: PositionFile,
+        publication: Publication,
+        same_store: SameStore,
+        delivery: Delivery,
+        counters: Counters,
+        display: Display,
+        settings: Settings,
+        stats_file: Path | None,
+    ) -> None:
+        self._settings = settings
+        self._same_store = same_store
+        self._ledger = Ledger()
+        self._schedule = Schedule(settings.stream_batches, shortened_seconds=settings.first_backoff_seconds)
+        self._watch = Watch(logs, self._ledger, saved, counters, display.say)
+        self._reader = Reader(
+            watch=self._watch,
+            tail=Tail(logs, self._ledger, settings),
+            ledger=self._ledger,
+            schedule=self._schedule,
+            settings=settings,
+        )
+        self._sender = Sender(schedule=self._schedule, delivery=delivery, ledger=self._ledger, settings=settings)
+        self._keeper = Keeper(
+            root=logs,
+            ledger=self._ledger,
+            schedule=self._schedule,
+            watch=self._watch,
+            counters=counters,
+            positions=positions,
+            publication=publication,
+            display=display,
+            stats_file=stats_file,
+            save_seconds=settings.save_seconds,
+        )
+        self._stopping = threading.Event()
+        self._crash: BaseException | None = None
+
+    def until(self, stop_asked: Callable[[], bool], *, once: bool, deadline: float | None) -> Outcome:
+        """
+        Ship until *stop_asked*, or with *once* until all that is there now is answered.
+
+        Args:
+            stop_asked: Whether to end.
+            once: Whether to end by itself.
+            deadline: End then at the latest (monotonic clock).
+        """
+        timed_out = False
+        reading = self._reader.run_once if once else self._reader.run_until
+        reader = self._thread("reader", lambda: reading(self._stopping))
+        asker = self._thread("asker", self._ask_store)
+        senders = [self._thread(f"sender-{n}", self._sender.run) for n in range(self._settings.senders)]
+        while not (stop_asked() or timed_out or self._crash):
+            self._keeper.keep()
+            if once and not (reader.is_alive() or asker.is_alive()) and self._schedule.is_empty():
+                break
+            timed_out = deadline is not None and time.monotonic() >= deadline
+            time.sleep(_TICK_SECONDS)
+        self._end(reader, senders)
+        return Outcome(status=self._keeper.status(), complete=self._is_complete(), timed_out=timed_out)
+
+    def _ask_store(self) -> None:
+        """Have another store noticed even if there is nothing to send. One that is away is noticed later."""
+        with suppress(NoAnswerError):
+            self._same_store.check()
+
+    def _end(self, reader: threading.Thread, senders: list[threading.Thread]) -> None:
+        """Give what is on its way a little time, then save. Threads that still wait for an answer are left behind."""
+        deadline = time.monotonic() + self._settings.stop_seconds
+        self._stopping.set()
+        if self._crash:
+            self._schedule.close()
+        self._schedule.nudge()
+        reader.join(self._settings.stop_seconds * 0.6)
+        self._schedule.close()
+        for thread in senders:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if not reader.is_alive():
+            self._watch.forget_gone()
+        self._keeper.keep(now_at_latest=True)
+        if self._crash:
+            raise self._crash
+
+    def _is_complete(self) -> bool:
+        files = self._ledger.files()
+        return self._schedule.is_empty() and not any(file.has_unread or file.trouble for file in files)
+
+    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 (raised again in the main thread)
+                self._crash = error
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        thread.start()
+        return thread
