@@ -18,6 +18,9 @@ from inferlog.vitals import Vitals
 Gauge = Callable[[], float | None]
 
 MESSAGE: Final = "service_heartbeat"
+STOPPED: Final = "service_stopped"
+"""The message of a process's last heartbeat: it ends on purpose, and its silence from now on is no alarm."""
+
 _LAG_AT_MOST_SECONDS = 1.0
 _gauges: dict[str, Gauge] = {}
 
@@ -103,7 +106,7 @@ class Heartbeat:
             self.recorder.record(self.line())
         # A loop that is just ending may be the one that waits for this thread: it is not asked how late it is.
         self.activity.serve_nowhere()
-        self.recorder.record(self.line())
+        self.recorder.record({**self.line(), "message": STOPPED})
 
     def _unshipped_bytes(self) -> int:
         shipped = shipped_bytes(self._log_dir)

@@ -60,6 +60,16 @@ def test_the_last_heartbeat_counts_every_event(tmp_path: Path) -> None:
     assert beat["events_unshipped_bytes"] == sum(path.stat().st_size for path in tmp_path.glob("events-*"))
 
 
+def test_a_process_that_is_stopped_says_so_in_its_last_heartbeat_only(tmp_path: Path) -> None:
+    logs = configure(tmp_path, 0.01)
+    record()
+    wait_until(lambda: len(logs.lines("health")) >= 2, what="two heartbeats")
+    inferlog.shutdown()
+    *before, last = [beat["message"] for beat in logs.lines("health")]
+    assert set(before) == {"service_heartbeat"}
+    assert last == "service_stopped"
+
+
 def test_zero_seconds_switch_it_off(tmp_path: Path) -> None:
     logs = configure(tmp_path, 0)
     record()
