@@ -4,9 +4,10 @@ import re
 from dataclasses import dataclass
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-# https://www.w3.org/TR/trace-context/: version, trace id, parent id, flags; all-zero ids are invalid.
+# https://www.w3.org/TR/trace-context/: version, trace id, parent id, flags; all-zero ids are invalid, and only a later
+# version than 00 may say more. What is kept goes on to other services: nothing that a header must not hold.
 _TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?", re.ASCII
+    r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-[!-~]{0,200})?", re.ASCII
 )
 
 

@@ -23,6 +23,12 @@ def test_a_valid_traceparent_is_read() -> None:
     assert trace == Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
 
 
+@pytest.mark.parametrize("more", ["", "-", "-more", "-" + "x" * 200])
+def test_a_traceparent_of_a_version_to_come_is_read_as_far_as_it_is_known(more: str) -> None:
+    trace = parse_traceparent(f"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01{more}")
+    assert trace == Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -32,6 +38,12 @@ def test_a_valid_traceparent_is_read() -> None:
         "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
         "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n",
+        # More than that only a version to come may have, and it goes on to others as it came.
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+        "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-\xbcmore",
+        "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more\rX-Other: 1",
+        "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-two words",
+        "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-" + "x" * 201,
     ],
 )
 def test_an_invalid_traceparent_is_none(header: str) -> None:
