@@ -60,7 +60,7 @@ def shown(column: Column, value: Any) -> str:
         return str(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return _printable(str(value))
+    return printable(str(value))
 
 
 def _shown_float(column: Column, value: float) -> str:
@@ -71,7 +71,7 @@ def _shown_float(column: Column, value: float) -> str:
     return f"{value:,.2f}" if abs(value) >= 1 or value == 0 else f"{value:.3g}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Spell out control characters: what a client sent must not steer the terminal."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text

@@ -1,0 +1,86 @@
+"""``inferlog compare``: two model versions side by side, with a verdict."""
+
+from datetime import UTC, datetime
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from inferlog_ops.commands.options import HomeDir, Json, Namespace, Url
+from inferlog_ops.console import out, print_json
+from inferlog_ops.home import Home, default_home
+
+if TYPE_CHECKING:
+    from inferlog_ops.progress import Say
+
+_QUIET_SECONDS = 2.0
+_MOMENT = "%Y-%m-%d %H:%M:%S UTC"
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="V1", help="The model version to compare with.")],
+    second: Annotated[str, typer.Argument(metavar="V2", help="The one that is judged.")],
+    *,
+    last: Annotated[str | None, typer.Option(help="How far back: 90s, 15m, 12h, 7d. Default: 15m.")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="First moment, ISO 8601; UTC if it names no offset.")
+    ] = None,
+    to: Annotated[str | None, typer.Option("--to", help="First moment after the range. Default: now.")] = None,
+    margin: Annotated[
+        float,
+        typer.Option(min=0, help="Differences up to this share of V1's figure count as none: 0.05 is a twentieth."),
+    ] = 0.0,
+    fail_if_worse: Annotated[
+        bool, typer.Option("--fail-if-worse", help="End with exit code 1 if V2 is worse, else with 0, also if too few.")
+    ] = False,
+    at_most: Annotated[
+        int, typer.Option(min=1_000, help="Of a version with more requests, about so many are drawn at random.")
+    ] = 500_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of all chance: the same one gives the same answer.")] = 1,
+    json: Json = False,
+    url: Url = None,
+    namespace: Namespace = "default",
+    home: HomeDir = None,
+) -> None:
+    """
+    Say whether V2 is worse than V1, the same or better: latency, first token, errors, tokens per second, cost.
+
+    Each difference stands with its 95 % interval: by bootstrap for percentiles, Newcombe's for the error rate, Welch's
+    for the cost. A figure is worse or better if 0 lies outside of it, and "same" means that no difference has shown.
+    Requests count as independent of each other: where they wait in one queue, the intervals are too narrow.
+
+    Over all, V2 is worse if any figure is, by intervals widened for their number; else too few, if the p99 of the
+    latency or the error rate cannot be judged; else better, if any figure is; else the same.
+    """
+    from inferlog_ops.cluster import cluster_from
+    from inferlog_ops.compare import report
+    from inferlog_ops.compare.comparison import Verdict, compare
+    from inferlog_ops.compare.fetch import Wanted, samples
+    from inferlog_ops.compare.figures import Chance
+    from inferlog_ops.compare.snapshot import Snapshot
+    from inferlog_ops.engine.control import running_url
+    from inferlog_ops.progress import shown_progress
+    from inferlog_ops.queries.timerange import time_range
+
+    start, end = time_range(last=last, from_=from_, to=to, now=datetime.now(UTC))
+    wanted = Wanted(model_versions=(first, second), start=start, end=end, at_most=at_most, seed=seed)
+    engine_home = Home(home or default_home()).engine
+    cluster = cluster_from(url, namespace, fallback_url=None if url else running_url(engine_home))
+    with shown_progress() as say, Snapshot.of_events(cluster) as snapshot:
+        both = samples(snapshot, wanted, _after_a_while(say))
+    comparison = compare(*both, (end - start).total_seconds(), Chance(seed=seed), margin)
+    if json:
+        print_json({"from": start, "to": end, "seed": seed, "margin": margin, **report.as_json(comparison, *both)})
+    else:
+        out.print(f"{start:{_MOMENT}} to {end:{_MOMENT}}", highlight=False)
+        out.print(report.as_table(comparison, *both))
+        for sentence in report.sentences(comparison, *both):
+            out.print(sentence, highlight=False, markup=False)
+    if fail_if_worse and comparison.verdict is Verdict.WORSE:
+        raise typer.Exit(1)
+
+
+def _after_a_while(say: "Say") -> "Say":
+    """Say nothing of what is done before anybody waits for it."""
+    began = monotonic()
+    return lambda text: say(text) if monotonic() - began >= _QUIET_SECONDS else None
