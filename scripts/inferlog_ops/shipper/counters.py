@@ -14,7 +14,7 @@ class Counts:
         duplicates: The store had it already.
         dead_lettered: It stands in the dead letter file.
         lost_files: Files that disappeared before all of their lines were answered.
-        lost_bytes: What these files held beyond the answered lines.
+        lost_bytes: What these files held beyond the answered lines, but for half a line at the end.
     """
 
     shipped: int = 0

@@ -79,8 +79,9 @@ class TrackedFile:
 
     @property
     def behind_bytes(self) -> int:
-        """How much of it is not answered."""
-        return max(0, self.size - self.position)
+        """How much of it is not answered, but for half a line at its end, which cannot be sent."""
+        end_of_lines = self.read_to if self.scanned_to >= self.size else self.size
+        return max(0, end_of_lines - self.position)
 
 
 class Ledger:

@@ -24,7 +24,7 @@ class Status:
 
     Attributes:
         counts: What it has done since it started.
-        behind_bytes: What is in the files and not answered.
+        behind_bytes: What is in the files and not answered, but for half a line at a file's end.
         behind_events: Estimated from *behind_bytes* and the mean length of the lines so far; None if unknown.
         behind_seconds: Age of the oldest event that is not answered; 0 if all are.
         pending: Files that end in half a line.

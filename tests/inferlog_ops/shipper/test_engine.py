@@ -177,5 +177,5 @@ def test_the_stats_file_tells_other_programs_how_far_it_is(provisioned: Cluster,
         "duplicates": 0,
         "dead_lettered": 1,
         "pending": 1,
-        "behind_bytes": len(b"{half"),
+        "behind_bytes": 0,
     }

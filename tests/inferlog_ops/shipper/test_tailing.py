@@ -271,6 +271,19 @@ def test_a_file_that_disappears_unshipped_is_counted_as_lost(reading: Reading) -
     assert (reading.counters.counts.lost_files, reading.counters.counts.lost_bytes) == (1, size // 2)
 
 
+def test_half_a_line_is_neither_behind_nor_lost(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, event_ids(3))
+    with path.open("ab") as file:
+        file.write(b'{"its writer was killed')
+    reading.answer(reading.read())
+    (file_read,) = reading.ledger.files()
+    assert (file_read.behind_bytes, file_read.ends_in_half_a_line) == (0, True)
+    path.unlink()
+    reading.watch.look()
+    assert reading.ledger.files() == []
+    assert reading.counters.counts.lost_files == 0
+
+
 def test_positions_outlive_a_folder_that_is_away_for_a_while(reading: Reading) -> None:
     write_events(reading.root / NAME, event_ids(5))
     reading.answer(reading.read())
