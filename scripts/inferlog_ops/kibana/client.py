@@ -22,7 +22,11 @@ _LONGEST_MESSAGE = 1500  # characters: one fault in a chart makes Kibana list wh
 
 
 class UnreachableError(OperatorError):
-    """Nothing answered. A Kibana that is starting is like that, too."""
+    """Nothing answered, for *reason*. A Kibana that is starting is like that, too."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +110,12 @@ class Client:
         except SSLError as error:
             raise OperatorError(f"{doing}: {self._no_trust(error)}") from error
         except HTTPError as error:
-            raise UnreachableError(f"{doing}: {self.kibana.base_url} does not answer ({_reason(error)})") from error
+            reason = _reason(error)
+            raise UnreachableError(
+                f"{doing}: {self.kibana.base_url} does not answer ({reason}); "
+                "what is done is done: provision again when it does",
+                reason=reason,
+            ) from error
         answer = Answer(status=response.status, body=response.data)
         if "x-elastic-product" in response.headers and "kbn-name" not in response.headers:
             raise OperatorError(
@@ -174,8 +183,8 @@ def _content(request: Request) -> tuple[bytes | None, str]:
 
 
 def _reason(error: HTTPError) -> str:
-    if isinstance(error, HTTPTimeoutError):
-        return "no answer in time"
     if isinstance(error, NewConnectionError):
         return str(error).rpartition(": ")[2]
+    if isinstance(error, HTTPTimeoutError):
+        return "no answer in time"
     return " ".join(str(error).split())

@@ -43,11 +43,10 @@ def wait_until_ready(client: Client, *, timeout_seconds: float, on_progress: Say
 
 def _what_is_missing(client: Client) -> str | None:
     """Return why Kibana cannot be asked for anything yet, or None if it can."""
-    doing = "asking for its status"
     try:
-        answer = client.ask_about_itself(_STATUS, doing)
+        answer = client.ask_about_itself(_STATUS, "asking for its status")
     except UnreachableError as error:
-        return str(error).removeprefix(f"{doing}: ")
+        return f"no connection ({error.reason})"
     level = _overall_level(answer)
     if answer.status in _STILL_STARTING:
         return f"it answers {answer.status}" + (f", its status is {level}" if level else "")
