@@ -93,7 +93,9 @@ class Alert:
 
 
 def figure_text(figure: Any) -> str:
-    """Return *figure* for a person: four digits of a fraction, everything else as it is."""
+    """Return *figure* for a person: four digits of a fraction, a dash for what is not known, all else as it is."""
+    if figure is None:
+        return "-"
     return f"{figure:.4g}" if isinstance(figure, float) and abs(figure) < 10_000 else str(figure)
 
 
