@@ -1,0 +1,49 @@
+"""Which function answers which question."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from golden import canary, cost, delivery, health, latency, listings, traffic
+from golden.reading import Document, Row, when
+
+Answer = Callable[[list[Document], datetime, datetime], list[Row]]
+
+_WIDTHS_SECONDS = {  # longest range, width of its buckets
+    60: 1, 300: 5, 900: 15, 1800: 30, 3600: 60, 10800: 180, 21600: 300, 43200: 600, 86400: 1800,
+    259200: 3600, 604800: 10800, 2592000: 43200, 7948800: 86400,
+}  # fmt: skip
+_WEEK_SECONDS = 604800
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ANSWERS: dict[str, Answer] = {
+    **traffic.ANSWERS,
+    **latency.ANSWERS,
+    **cost.ANSWERS,
+    **listings.ANSWERS,
+    **canary.ANSWERS,
+    **delivery.ANSWERS,
+    **health.ANSWERS,
+}
+
+
+def expected(name: str, documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+    """Return the rows that the query *name* must give for *documents*, all of which lie in the range."""
+    if name.endswith("_over_time"):
+        return _over_time(_ANSWERS[name.removesuffix("_over_time")], documents, start, end)
+    return _ANSWERS[name](documents, start, end)
+
+
+def _over_time(answer: Answer, documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+    span_seconds = (end - start).total_seconds()
+    width = timedelta(
+        seconds=next((width for longest, width in _WIDTHS_SECONDS.items() if span_seconds <= longest), _WEEK_SECONDS)
+    )
+    slices: defaultdict[datetime, list[Document]] = defaultdict(list)
+    for document in documents:
+        moment = when(document)
+        slices[moment - (moment - _EPOCH) % width].append(document)
+    return [
+        {"bucket": begin.strftime("%Y-%m-%dT%H:%M:%S.000Z"), **row}
+        for begin, inside in sorted(slices.items())
+        for row in answer(inside, max(begin, start), min(begin + width, end))
+    ]

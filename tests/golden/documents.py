@@ -1,0 +1,220 @@
+"""The documents: events, the heartbeats of those who wrote and of those who shipped them, and log lines."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from random import Random
+
+from golden.reading import Document, iso, when
+
+START = datetime(2026, 11, 23, 6, 0, 7, 500_000, tzinfo=UTC)
+END = datetime(2026, 11, 23, 6, 9, 52, 250_000, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+_STATUS_CODES = {"success": 200, "rejected": 429, "error": 500, "cancelled": 200}
+_V2_SINCE = START + timedelta(minutes=2)
+_V3_SINCE = START + timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """
+    Documents as they lie in the index; which stream's, says their ``event.dataset``.
+
+    Attributes:
+        first: Events to index first, one a line.
+        again: Some of them once more, to be indexed after a rollover; the index takes an id again then.
+        again_later: One of them a third time, after another rollover.
+        heartbeats: Of processes that serve, and of shippers.
+        log_lines: What services wrote besides.
+    """
+
+    first: list[Document]
+    again: list[Document]
+    again_later: list[Document]
+    heartbeats: list[Document]
+    log_lines: list[Document]
+
+    def between(self, start: datetime, end: datetime) -> list[Document]:
+        """Return what lies in the index with *start* <= ``@timestamp`` < *end*."""
+        documents = [*self.first, *self.again, *self.again_later, *self.heartbeats, *self.log_lines]
+        return [document for document in documents if start <= when(document) < end]
+
+
+def golden() -> Golden:
+    """Return the documents: the same ones at each call."""
+    random = Random(20261123)
+    events = list(_events(random))
+    holes = {("c", 9), ("c", 12), ("c", 13)}
+    kept = [each for each in events if (each["service"]["instance"]["id"], each["event"]["sequence"]) not in holes]
+    in_range = [each for each in kept if START <= when(each) < END]
+    again = random.sample(in_range, 3)
+    return Golden(
+        first=kept,
+        again=again,
+        again_later=again[:1],
+        heartbeats=[*_service_heartbeats(random), *_shipper_heartbeats(random)],
+        log_lines=list(_log_lines(random, in_range)),
+    )
+
+
+def _events(random: Random) -> Iterator[Document]:
+    sequences: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(5))
+    on_the_edge = [START - MICROSECOND, START, END - MICROSECOND, END]
+    within = sorted(START + (END - START) * random.random() for _ in range(400))
+    for number, moment in enumerate([START - timedelta(days=2), *on_the_edge[:2], *within, *on_the_edge[2:]]):
+        status = random.choices(list(_STATUS_CODES), [80, 5, 10, 5])[0]
+        yield _event(random, number, moment, status, sequences)
+
+
+def _event(
+    random: Random, number: int, moment: datetime, status: str, sequences: defaultdict[str, Iterator[int]]
+) -> Document:
+    instance = random.choice("abc")
+    document: Document = {
+        "@timestamp": iso(moment),
+        "event": {"id": f"{number:032x}", "sequence": next(sequences[instance]), "dataset": "inference.events"},
+        "service": {"name": "scoring" if instance == "a" else "gateway", "instance": {"id": instance}},
+        "request_id": f"r{number}",
+        "status": status,
+        "http": {"route": "/v1/chat/completions", "response": {"status_code": _STATUS_CODES[status]}},
+    }
+    if number % 10:
+        document["correlation_id"] = f"c{number // 3}"
+    if random.random() < 0.7:
+        document["client"] = {"id": random.choice(["ann", "ben", "cleo"])}
+    if status != "rejected" and random.random() < 0.95:
+        document["model_version"] = _version(random, moment)
+    if status != "error" or random.random() < 0.5:
+        document |= _durations(random, queued=instance == "a")
+    document |= _RESULTS[status](random, number)
+    ingested = iso(moment + timedelta(microseconds=random.randrange(5_000_000)))
+    if number % 3 == 0:
+        document["event"]["ingested"] = ingested
+    elif number % 3 == 1:
+        document["event.ingested"] = ingested
+    return document
+
+
+def _durations(random: Random, *, queued: bool) -> Document:
+    latency_seconds = round(random.lognormvariate(-1, 1.5), 6)
+    if not queued:
+        return {"latency_seconds": latency_seconds}
+    return {
+        "latency_seconds": latency_seconds,
+        "queue_seconds": round(latency_seconds * random.random() / 2, 6),
+        "model_latency_seconds": round(latency_seconds * random.random() / 2, 6),
+    }
+
+
+def _success(random: Random, _number: int) -> Document:
+    fields: Document = {
+        "gen_ai": {"usage": {"input_tokens": random.randrange(90), "output_tokens": random.randrange(90)}}
+    }
+    if random.random() < 0.5:
+        fields["time_to_first_token_seconds"] = round(random.random(), 6)
+    if random.random() < 0.8:
+        fields["cost_usd"] = round(random.random() / 1000, 6)
+    return fields
+
+
+def _error(random: Random, number: int) -> Document:
+    fields: Document = {"http": {"route": "/v1/chat/completions"}}
+    if random.random() < 0.8:
+        fields["error"] = {"type": random.choice(["TimeoutError", "ValueError"]), "message": f"no {number}"}
+    return fields
+
+
+def _rejected(random: Random, _number: int) -> Document:
+    return {"http": {}} if random.random() < 0.5 else {}
+
+
+def _cancelled(_random: Random, _number: int) -> Document:
+    return {}
+
+
+_RESULTS = {"success": _success, "rejected": _rejected, "error": _error, "cancelled": _cancelled}
+
+
+def _version(random: Random, moment: datetime) -> str:
+    """Return v1, from some time on also v2, and later still v3: the newest one, and the rarest."""
+    versions = ["v1", "v1", "v1", "v1", "v1"]
+    if moment >= _V2_SINCE:
+        versions += ["v2", "v2", "v2"]
+    if moment >= _V3_SINCE:
+        versions += ["v3", "v3"]
+    return random.choice(versions)
+
+
+def _service_heartbeats(random: Random) -> Iterator[Document]:
+    """Yield those of four processes: b stops, c counts more than was found, d has no event in the index."""
+    written = {"a": 100, "b": 120, "c": 130, "d": 7}
+    moments = [START - MICROSECOND, START, *(START + timedelta(seconds=10 * beat) for beat in range(1, 58)), END]
+    for beat, moment in enumerate(moments):
+        for instance in "abcd":
+            if instance == "b" and beat > 40:
+                continue
+            written[instance] += random.randrange(3)
+            yield _service_heartbeat(random, instance, moment, written[instance], stopped=(instance, beat) == ("b", 40))
+
+
+def _service_heartbeat(random: Random, instance: str, moment: datetime, written: int, *, stopped: bool) -> Document:
+    document: Document = {
+        "@timestamp": iso(moment),
+        "event": {"id": f"h-{instance}-{iso(moment)}", "dataset": "inference.health"},
+        "service": {"name": "scoring" if instance in "ad" else "gateway", "instance": {"id": instance}},
+        "message": "service_stopped" if stopped else "service_heartbeat",
+        "events_written": written,
+        "events_dropped": 2 if instance == "c" else 0,
+        "events_unshipped_bytes": random.randrange(10_000),
+        "active_requests": random.randrange(9),
+        "process": {
+            "cpu": {"utilization": round(random.random() * 2, 4)},
+            "memory": {"usage_bytes": 10**8 + random.randrange(10**8)},
+        },
+    }
+    if instance != "b":
+        document["event_loop"] = {"lag_seconds": round(random.random() / 10, 6)}
+    if instance in "ad":
+        document["gauges"] = {"queue_requests": float(random.randrange(5))}
+        document["gpu"] = {"utilization": round(random.random(), 2), "memory_usage_bytes": random.randrange(10**10)}
+    return document
+
+
+def _shipper_heartbeats(random: Random) -> Iterator[Document]:
+    """Yield those of two shippers, one of which does not know how far it is behind at first."""
+    for shipper in ("s1", "s2"):
+        shipped = refused = 0
+        for beat in range(58):
+            moment = START + timedelta(seconds=10 * beat, microseconds=7)
+            shipped += random.randrange(50)
+            refused += shipper == "s2" and beat > 50
+            figures = {"shipped": shipped, "refused": refused, "behind_seconds": round(random.random() * 3, 3)}
+            if shipper == "s1" or beat > 3:
+                figures["behind_events"] = random.randrange(99)
+            yield {
+                "@timestamp": iso(moment),
+                "event": {"id": f"{shipper}-{beat}", "dataset": "inference.health"},
+                "service": {"name": "inferlog-shipper", "instance": {"id": shipper}},
+                "message": "shipper_heartbeat",
+                "shipper": figures,
+            }
+
+
+def _log_lines(random: Random, events: list[Document]) -> Iterator[Document]:
+    for number, event in enumerate(random.sample(events, 40)):
+        line = {
+            "@timestamp": iso(when(event) - timedelta(milliseconds=number)),
+            "event": {"id": f"l-{number}", "dataset": "inference.app"},
+            "service": event["service"],
+            "message": f"took {number} of 40",
+            "log": {"level": random.choice(["info", "error"])},
+            "request_id": event["request_id"],
+        }
+        if "correlation_id" in event:
+            line["correlation_id"] = event["correlation_id"]
+        if number % 2 and "model_version" in event:
+            line["model_version"] = event["model_version"]
+        yield line

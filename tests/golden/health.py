@@ -1,0 +1,99 @@
+"""What the heartbeats of services and shippers say."""
+
+from datetime import datetime
+from typing import Any
+
+from golden.reading import Document, Row, get, grouped, highest, mean, of_stream, shortest, total, values, when
+
+
+def _saturation(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    beats = [each for each in of_stream(documents, "health") if "events_written" in each]
+    rows = []
+    for (service,), of_service in sorted(grouped(beats, "service.name").items()):
+        instances = grouped(of_service, "service.instance.id").values()
+
+        def means(field: str, instances: Any = instances) -> list[float | None]:
+            return [mean(values(inside, field)) for inside in instances]
+
+        rows.append(
+            {
+                "service.name": service,
+                "instances": len(instances),
+                "active_requests": total(means("active_requests")),
+                "queue_requests": total(means("gauges.queue_requests")),
+                "cpu_utilization": total(means("process.cpu.utilization")),
+                "memory_usage_bytes": total(means("process.memory.usage_bytes")),
+                "event_loop_lag_seconds": highest(means("event_loop.lag_seconds")),
+                "gpu_utilization": highest(means("gpu.utilization")),
+                "gpu_memory_usage_bytes": highest(means("gpu.memory_usage_bytes")),
+            }
+        )
+    return rows
+
+
+def _backlog(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    beats = of_stream(documents, "health")
+    if not beats:
+        return []
+    processes = grouped(beats, "service.instance.id").values()
+
+    def highest_of_each(field: str) -> list[float | None]:
+        return [highest(values(inside, field)) for inside in processes]
+
+    return [
+        {
+            "unshipped_bytes": total(highest_of_each("events_unshipped_bytes")),
+            "dropped": total(highest_of_each("events_dropped")),
+            "behind_events": total(highest_of_each("shipper.behind_events")),
+            "behind_seconds": highest(highest_of_each("shipper.behind_seconds")),
+            "refused": total(highest_of_each("shipper.refused")),
+        }
+    ]
+
+
+def _shippers(documents: list[Document], _start: datetime, end: datetime) -> list[Row]:
+    rows = []
+    for name, beats in _by_shipper(documents).items():
+        known = [beat for beat in beats if get(beat, "shipper.behind_events") is not None]
+        rows.append(
+            {
+                "service.instance.id": name,
+                "last_heartbeat": shortest(when(beats[-1])),
+                "silent_seconds": (end - when(beats[-1])).total_seconds(),
+                "shipped": max(values(beats, "shipper.shipped")),
+                "refused": max(values(beats, "shipper.refused")),
+                "behind_events": get(known[-1], "shipper.behind_events") if known else None,
+                "behind_seconds": get(beats[-1], "shipper.behind_seconds"),
+            }
+        )
+    return sorted(rows, key=lambda row: (-row["refused"], row["service.instance.id"]))
+
+
+def _refused_of_late(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+    middle = end - (end - start) / 2
+    rows = []
+    for name, beats in _by_shipper(documents).items():
+        before = max(values([beat for beat in beats if when(beat) < middle], "shipper.refused"), default=0)
+        rows.append(
+            {
+                "service.instance.id": name,
+                "last_heartbeat": shortest(when(beats[-1])),
+                "refused": max(values(beats, "shipper.refused")) - before,
+                "refused_before": before,
+                "shipped": max(values(beats, "shipper.shipped")),
+            }
+        )
+    return sorted(rows, key=lambda row: (-row["refused"], row["service.instance.id"]))
+
+
+def _by_shipper(documents: list[Document]) -> dict[str, list[Document]]:
+    beats = [each for each in of_stream(documents, "health") if "shipper" in each]
+    return {name: sorted(inside, key=when) for (name,), inside in grouped(beats, "service.instance.id").items()}
+
+
+ANSWERS = {
+    "saturation": _saturation,
+    "backlog": _backlog,
+    "shippers": _shippers,
+    "refused_of_late": _refused_of_late,
+}

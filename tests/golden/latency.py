@@ -1,0 +1,63 @@
+"""How long requests took, and where the time went."""
+
+from collections import Counter
+from datetime import datetime
+
+from golden.reading import Document, Row, by_version, grouped, of_stream, percentiles, values, with_status
+
+_BANDS_SECONDS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+def _p99_latency(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    return by_version(of_stream(documents, "events"), _count_and_percentiles)
+
+
+def _p99_latency_of_successes(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    return by_version(with_status(of_stream(documents, "events"), "success"), _count_and_percentiles)
+
+
+def _count_and_percentiles(documents: list[Document]) -> Row:
+    return {"requests": len(documents), **percentiles(documents, "latency_seconds")}
+
+
+def _time_to_first_token(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    field = "time_to_first_token_seconds"
+    streams = [each for each in of_stream(documents, "events") if field in each]
+    return by_version(streams, lambda each: {"requests": len(each), **percentiles(each, field)})
+
+
+def _latency_bands(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    latencies = values(of_stream(documents, "events"), "latency_seconds")
+    counted = Counter(max(band for band in _BANDS_SECONDS if band <= latency) for latency in latencies)
+    return [{"from_seconds": band, "requests": requests} for band, requests in sorted(counted.items())]
+
+
+def _time_spent(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    timed = [each for each in of_stream(documents, "events") if "latency_seconds" in each]
+    rows = []
+    for (service, version), inside in grouped(timed, "service.name", "model_version").items():
+        whole, queue, model = (
+            sum(values(inside, field)) / len(inside)
+            for field in ("latency_seconds", "queue_seconds", "model_latency_seconds")
+        )
+        rows.append(
+            {
+                "service.name": service,
+                "model_version": version or "(none)",
+                "requests": len(inside),
+                "latency_seconds": whole,
+                "queue_seconds": queue,
+                "model_seconds": model,
+                "other_seconds": whole - queue - model,
+            }
+        )
+    return sorted(rows, key=lambda row: (row["service.name"], row["model_version"]))
+
+
+ANSWERS = {
+    "p99_latency": _p99_latency,
+    "p99_latency_of_successes": _p99_latency_of_successes,
+    "time_to_first_token": _time_to_first_token,
+    "latency_bands": _latency_bands,
+    "time_spent": _time_spent,
+}

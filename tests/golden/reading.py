@@ -1,0 +1,99 @@
+"""How the answers read documents: fields, moments, groups, percentiles."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+Document = dict[str, Any]
+Row = dict[str, Any]
+
+
+def get(document: Document, field: str) -> Any:
+    """Return the value at a dotted path, or None."""
+    if field in document:
+        return document[field]
+    value: Any = document
+    for part in field.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def values(documents: Iterable[Document], field: str) -> list[Any]:
+    """Return what those documents have at *field* that have it."""
+    return [value for document in documents if (value := get(document, field)) is not None]
+
+
+def of_stream(documents: Iterable[Document], stream: str) -> list[Document]:
+    """Return those documents that lie in the stream *stream*."""
+    return [document for document in documents if document["event"]["dataset"] == f"inference.{stream}"]
+
+
+def grouped(documents: Iterable[Document], *fields: str) -> dict[tuple[Any, ...], list[Document]]:
+    """Return the documents by their values of *fields*; None where one has none."""
+    groups: defaultdict[tuple[Any, ...], list[Document]] = defaultdict(list)
+    for document in documents:
+        groups[tuple(get(document, field) for field in fields)].append(document)
+    return groups
+
+
+def by_version(documents: list[Document], figures: Callable[[list[Document]], Row]) -> list[Row]:
+    """Return *figures* of the documents of each model version."""
+    groups: defaultdict[str, list[Document]] = defaultdict(list)
+    for document in documents:
+        groups[document.get("model_version", "(none)")].append(document)
+    return [{"model_version": version, **figures(inside)} for version, inside in sorted(groups.items())]
+
+
+def with_status(documents: Iterable[Document], status: str) -> list[Document]:
+    """Return those documents that ended with *status*."""
+    return [document for document in documents if document["status"] == status]
+
+
+def percentile(numbers: list[float], percent: int) -> float | None:
+    """Return the linear interpolation between the two closest ranks, or None of no numbers."""
+    if not numbers:
+        return None
+    ordered = sorted(numbers)
+    rank = percent / 100 * (len(ordered) - 1)
+    below = int(rank)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)
+
+
+def percentiles(documents: list[Document], field: str, *percents: int) -> Row:
+    """Return p50, p95 and p99 of *field*, or those *percents* that are named."""
+    numbers = values(documents, field)
+    return {f"p{percent}_seconds": percentile(numbers, percent) for percent in percents or (50, 95, 99)}
+
+
+def mean(numbers: list[float]) -> float | None:
+    """Return the arithmetic mean, or None of no numbers."""
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+def total(numbers: Iterable[float | None]) -> float | None:
+    """Return the sum of those that are known, or None if none is."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
+
+
+def highest(numbers: Iterable[float | None]) -> float | None:
+    """Return the highest of those that are known, or None if none is."""
+    return max((number for number in numbers if number is not None), default=None)
+
+
+def when(document: Document) -> datetime:
+    """Return the document's ``@timestamp``."""
+    return datetime.fromisoformat(document["@timestamp"])
+
+
+def iso(moment: datetime) -> str:
+    """Spell *moment* as the library does."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def shortest(moment: datetime) -> str:
+    """Spell *moment* as ES|QL does: milliseconds, and after them what is not zero."""
+    fraction = f"{moment.microsecond:06d}"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction[:3]}{fraction[3:].rstrip('0')}Z"
