@@ -1,0 +1,73 @@
+"""
+Feed a target with inputs that its own coverage leads to, until one breaks it or it has taken enough of them.
+
+    .venv/bin/python tests/fuzz/run.py headers --runs 1000000
+
+Needs atheris, which the tests' environment has. An input that breaks a target is written to a file; with that file as
+--input the target takes it alone. The suite runs every target on a few hundred inputs: test_targets.py.
+"""
+
+import argparse
+import importlib
+import mmap
+import os
+import struct
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import atheris
+
+TARGETS = ("headers", "redaction", "lines", "shipped")
+_HANGS_SECONDS = 10
+_COUNT = struct.Struct("q")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("target", choices=TARGETS)
+    parser.add_argument("--runs", type=int, default=1_000_000, help="inputs; default: %(default)s")
+    parser.add_argument("--seconds", type=int, default=1_800, help="at most; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=1, help="of what is random; default: %(default)s")
+    parser.add_argument("--input", type=Path, help="a file to be taken alone")
+    options = parser.parse_args()
+    if options.input:
+        importlib.import_module(options.target).check(options.input.read_bytes())
+        return 0
+    # Shared with the child, which libFuzzer ends without a word.
+    counter = mmap.mmap(-1, _COUNT.size)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="inferlog-fuzz-") as corpus:
+        child = os.fork()
+        if child == 0:
+            _fuzz(options, Path(corpus), counter)
+        _, status = os.waitpid(child, 0)
+    taken, seconds = _COUNT.unpack(counter[:])[0], time.monotonic() - began
+    found = "something was found: see above" if status else "nothing was found"
+    sys.stdout.write(f"{options.target}: {taken:,} inputs in {seconds:.0f} s, {found}\n")
+    return 1 if status else 0
+
+
+def _fuzz(options: argparse.Namespace, corpus: Path, counter: mmap.mmap) -> None:
+    with atheris.instrument_imports(include=["inferlog", "inferlog_ops"]):
+        target = importlib.import_module(options.target)
+    taken = 0
+
+    def take(data: bytes) -> None:
+        nonlocal taken
+        target.check(data)
+        taken += 1
+        counter[:] = _COUNT.pack(taken)
+
+    for number, seed in enumerate(target.SEEDS):
+        (corpus / str(number)).write_bytes(seed)
+    limits = [f"-runs={options.runs}", f"-max_total_time={options.seconds}", f"-timeout={_HANGS_SECONDS}"]
+    atheris.Setup(
+        [sys.argv[0], *limits, f"-max_len={target.LONGEST_BYTES}", f"-seed={options.seed}", str(corpus)], take
+    )
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""A log file's bytes, through the shipper's reader: every whole line is sent as it is, or refused with a reason."""
+
+import json
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+
+from inferlog_ops.shipper.batch import Batch
+from inferlog_ops.shipper.counters import Counters
+from inferlog_ops.shipper.dead_letters import _letter
+from inferlog_ops.shipper.ledger import Ledger
+from inferlog_ops.shipper.lines import ID_BYTES, Line, RefusedLine, bulk_body
+from inferlog_ops.shipper.reader import Reader
+from inferlog_ops.shipper.schedule import Schedule
+from inferlog_ops.shipper.settings import Settings
+from inferlog_ops.shipper.tail import Tail
+from inferlog_ops.shipper.watch import Watch
+
+LONGEST_BYTES = 2_000
+SEEDS = (
+    b"\x80",
+    b'\x80{"event":{"id":"a"}}\n{"event":{"id":"b"}}\n',
+    b'\x40{"event":{"id":"a","dataset":"inference.events"},"labels":{"note":"\\ud800"}}\r\n\n \n{"half',
+    b'\xff[]\n"event"\n{"event":"a"}\n{"event":{"id":7}}\n{"event":{"id":""}}\nnull\n',
+    b'\x10{"event":{"id":"a"},"event":{"id":"b"},"n":1e999,"m":NaN}\n\xff\xfe\n',
+    b'\x80{"event":{"id":"' + b"x" * 600 + b'"}}\n' + b'{"a":' * 100,
+)
+_SMALL = Settings(read_bytes=64, line_bytes=800, bulk_events=7, bulk_bytes=500, poll_seconds=0.0)
+_SENT_AT = datetime(2026, 11, 23, 6, 15, tzinfo=UTC)
+_INGESTED = "2026-11-23T06:15:00.000000Z"
+_WHITE_SPACE = b" \t\n\r\x0b\x0c"
+
+resources = ExitStack()
+_root = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="inferlog-fuzz-")))
+_path = _root / "events-fuzz-1-1.jsonl"
+
+
+def check(data: bytes) -> None:
+    """Take a file that is read twice: its first byte says how much of it is there at the first time."""
+    content = data[1:]
+    first = len(content) * data[0] // 255 if data else 0
+    ledger = Ledger()
+    watch = Watch(_root, ledger, {}, Counters(), _never)
+    read: list[Line | RefusedLine] = []
+    for known in (content[:first], content):
+        _path.write_bytes(known)
+        for batch in _batches(watch, ledger):
+            if batch.lines:
+                assert b"".join(_sent(batch)) == bulk_body(batch.lines, _SENT_AT)
+            read += sorted([*batch.lines, *batch.refused], key=lambda line: line.offset)
+            ledger.settle(batch.spans)
+    _check(content, read)
+    (file,) = ledger.files()
+    assert file.position == content.rfind(b"\n") + 1
+
+
+def _batches(watch: Watch, ledger: Ledger) -> Iterator[Batch]:
+    schedule = Schedule(stream_batches=10_000, shortened_seconds=0)
+    tail = Tail(_root, ledger, _SMALL)
+    Reader(watch=watch, tail=tail, ledger=ledger, schedule=schedule, settings=_SMALL).run_once(threading.Event())
+    schedule.close()
+    return iter(schedule.take, None)
+
+
+def _check(content: bytes, read: list[Line | RefusedLine]) -> None:
+    """Compare with what a plain reading of the file gives."""
+    offset = 0
+    left = iter(read)
+    for raw in content.split(b"\n")[:-1]:
+        if raw.strip(_WHITE_SPACE):
+            line = next(left)
+            assert line.offset == offset
+            if isinstance(line, Line):
+                assert line.id == _id(raw)
+                assert line.text == raw.strip(_WHITE_SPACE)
+            else:
+                is_long = len(raw) > _SMALL.line_bytes
+                assert is_long or _id(raw) is None
+                assert line.length == len(raw)
+                assert line.text == (raw[: len(line.text)] if is_long and line.text else raw)
+                assert orjson.loads(orjson.dumps(_letter(line)))["offset"] == offset
+        offset += len(raw) + 1
+    assert next(left, None) is None
+
+
+def _sent(batch: Batch) -> Iterator[bytes]:
+    """Yield the two lines of each document in a bulk request, and check that the store reads in them what was meant."""
+    for line in batch.lines:
+        action = b'{"create":{"_id":%b}}\n' % orjson.dumps(line.id)
+        assert json.loads(action) == {"create": {"_id": line.id}}
+        document = b'%b,"event.ingested":"%b"}\n' % (line.text[:-1], _INGESTED.encode())
+        assert document.count(b"\n") == 1
+        sent = json.loads(document)
+        assert sent.pop("event.ingested") == _INGESTED
+        assert str(sent) == str(_without_time(line.text))
+        yield action + document
+
+
+def _without_time(text: bytes) -> dict[str, object]:
+    found: dict[str, object] = json.loads(text)
+    found.pop("event.ingested", None)
+    return found
+
+
+def _id(raw: bytes) -> str | None:
+    """Return the id of a line that can be a document."""
+    try:
+        found = json.loads(raw.strip(_WHITE_SPACE).decode())
+        event_id = found["event"]["id"]
+        usable = isinstance(event_id, str) and 0 < len(event_id.encode()) <= ID_BYTES
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return event_id if usable else None
+
+
+def _never(text: str) -> None:
+    raise AssertionError(text)

@@ -1,0 +1,95 @@
+"""What the fuzzer runs for an hour is run here for a moment, so that it still works when somebody wants it."""
+
+import importlib
+import random
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from inferlog import context, event, redaction, request
+from inferlog.middleware import asgi, wsgi
+from inferlog_ops.shipper import lines, tail
+from inferlog_ops.shipper.lines import UnshippableError
+
+HERE = Path(__file__).parent
+TARGETS = ("headers", "redaction", "lines", "shipped")
+INPUTS = 300
+
+
+@pytest.fixture
+def target(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """Import a target as the fuzzer does; what it holds, such as the library's recording, it gives back afterwards."""
+    monkeypatch.syspath_prepend(str(HERE))
+    module = importlib.import_module(request.param)
+    yield module
+    module.resources.close()
+    for name in (request.param, "written"):
+        sys.modules.pop(name, None)
+
+
+def inputs(target: ModuleType, count: int) -> Iterator[bytes]:
+    """Yield the target's seeds, then what small changes make of them; the same ones each time."""
+    chance = random.Random(1)
+    seeds: list[bytes] = list(target.SEEDS)
+    yield from seeds[:count]
+    for _ in range(count - len(seeds)):
+        data = bytearray(chance.choice(seeds))
+        for _ in range(chance.randrange(1, 6)):
+            at = chance.randrange(len(data) + 1)
+            change = chance.choice(seeds) if chance.random() < 0.3 else chance.randbytes(chance.randrange(1, 3))
+            data[at : at + chance.randrange(3)] = change
+        yield bytes(data[: target.LONGEST_BYTES])
+
+
+@pytest.mark.parametrize("target", TARGETS, indirect=True)
+def test_a_target_takes_any_input(target: ModuleType) -> None:
+    take_all(target, INPUTS)
+
+
+def take_all(target: ModuleType, count: int) -> None:
+    for data in inputs(target, count):
+        target.check(data)
+
+
+def test_the_fuzzer_itself_runs_and_counts(tmp_path: Path) -> None:
+    pytest.importorskip("atheris")
+    command = [sys.executable, HERE / "run.py", "headers", "--runs", "50"]
+    fuzzer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert re.fullmatch(r"headers: \d+ inputs in \d+ s, nothing was found\n", fuzzer.stdout), fuzzer.stderr
+    assert fuzzer.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def keep_any_id(_: str) -> bool:
+    return True
+
+
+def refuse(*_: object) -> None:
+    raise UnshippableError("not today")
+
+
+@pytest.mark.parametrize(
+    ("target", "where", "what", "broken"),
+    [
+        ("headers", request, "usable_id", keep_any_id),
+        ("headers", asgi, "header_text", bytes.hex),
+        ("headers", wsgi, "header_text", bytes.hex),
+        ("redaction", redaction, "_READINGS_LIMIT", 1),
+        ("lines", event, "whole_utf8", str),
+        ("lines", context, "label_name", str),
+        ("shipped", lines, "_parsed_leniently", refuse),
+        ("shipped", tail, "_ends_a_line", lambda *_: False),
+    ],
+    indirect=["target"],
+)
+def test_a_target_sees_what_is_broken(
+    target: ModuleType, where: ModuleType, what: str, broken: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(where, what, broken)
+    with pytest.raises((AssertionError, TypeError, ValueError)):
+        take_all(target, 20 * INPUTS)
