@@ -87,8 +87,8 @@ class LineRecorder(_Recorder):
         # The same bytes in every line: serialised once.
         self._service = orjson.Fragment(orjson.dumps(service))
 
-    def record(self, content: Mapping[str, Any]) -> None:
-        """Write *content* beside time, id, dataset and service."""
+    def record(self, content: Mapping[str, Any]) -> bool:
+        """Write *content* beside time, id, dataset and service; return False if it is lost."""
         line = {
             "@timestamp": "",
             "event": {"id": self._make_id(), "dataset": self._dataset},
@@ -97,7 +97,7 @@ class LineRecorder(_Recorder):
         }
         with self._lock:
             line["@timestamp"] = self._timestamp(time.time_ns())
-            self._sink.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            return self._sink.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
 
 
 class EventRecorder(_Recorder):
@@ -160,9 +160,6 @@ class EventRecorder(_Recorder):
         # Every value has passed a check or became a label, so that JSON can carry all of them.
         body = canonical_body(content)
         self._hash = self._hasher(self._previous_hash, unix_nanoseconds // 1000, body)
-        return b'{"@timestamp":"%b","audit":{"prev":"%b","hash":"%b"},%b\n' % (
-            self._timestamp(unix_nanoseconds).encode(),
-            self._previous_hash.encode(),
-            self._hash.encode(),
-            body[1:],
-        )
+        timestamp, previous_hash = self._timestamp(unix_nanoseconds), self._previous_hash
+        head = f'{{"@timestamp":"{timestamp}","audit":{{"prev":"{previous_hash}","hash":"{self._hash}"}},'
+        return head.encode() + body[1:] + b"\n"
