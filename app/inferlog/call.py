@@ -31,7 +31,7 @@ class Call:
 
     Args:
         name: ``gen_ai.operation.name`` of a call that owns its event.
-        known: What is known beforehand.
+        inference: What is known beforehand; taken over.
         from_result: What is to be found in the result.
         separate: Own an event also where another could be added to.
 
@@ -42,26 +42,21 @@ class Call:
 
     __slots__ = ("_from_result", "_name", "_owner", "_result", "_started", "_token", "inference", "left")
 
-    def __init__(self, name: str | None, known: Inference, from_result: FromResult, *, separate: bool) -> None:
-        surrounding = current_inference.get()
+    def __init__(self, name: str | None, inference: Inference, from_result: FromResult, *, separate: bool) -> None:
         self._name = name
         self._from_result = from_result
         self._result: Any = _NOTHING
         self._token: Token[Inference | None] | None = None
         self.left = False
-        self.inference = inference = Inference()
+        self.inference = inference
+        surrounding = current_inference.get()
         # A task that outlives its request has nothing to add to: the request's event is written.
         self._owner = owner = None if separate or surrounding is None or surrounding.ended else surrounding
         if owner is None:
             self._own(surrounding)
         else:
             # Said at once: if the client leaves, this call may end after the request's event.
-            owner.fields.update({name: value for name, value in known.fields.items() if name not in SUMMED})
-        inference.fields.update(known.fields)
-        if known.labels:
-            inference.labels = {**known.labels}
-        if known.refused:
-            inference.refused += known.refused
+            owner.fields.update({name: value for name, value in inference.fields.items() if name not in SUMMED})
         self._started = time.perf_counter()
 
     def __enter__(self) -> Self:
@@ -133,22 +128,27 @@ class Call:
                 return  # the request has left its stream behind, and its event says so
             self._own(owner)
         fields["latency_seconds"] = elapsed_seconds
-        if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+        if error is None:
+            if "status" not in fields:
+                fields["status"] = "error" if "error_type" in fields or "error_message" in fields else "success"
+        elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
             fields["status"] = "cancelled"
-        elif error is not None:
+        else:
             fields["status"] = "error"
             fields.update(described(error))
-        elif "status" not in fields:
-            fields["status"] = "error" if "error_type" in fields or "error_message" in fields else "success"
         inference.ended = True
         runtime().record(inference)
 
     def _own(self, surrounding: Inference | None) -> None:
-        """Give the call ids of its own, in the chain of what it was made in."""
+        """Give the call ids of its own, in the chain of what it was made in; what it states itself stays."""
         fields = self.inference.fields
-        fields["request_id"] = fields["correlation_id"] = runtime().make_id()
+        own_id = runtime().make_id()
         if surrounding is not None:
-            fields.update((name, surrounding.fields[name]) for name in _CHAIN if name in surrounding.fields)
+            for name in _CHAIN:
+                if name in surrounding.fields:
+                    fields.setdefault(name, surrounding.fields[name])
+        fields.setdefault("request_id", own_id)
+        fields.setdefault("correlation_id", own_id)
         if self._name is not None and "operation_name" not in fields:
             self.inference.bind({"operation_name": self._name})
 

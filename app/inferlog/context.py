@@ -65,13 +65,21 @@ class Inference:
         else:
             self.bind({"error_message": error})
 
+    def copy(self) -> "Inference":
+        """Return another inference of which the same fields and labels are known, and the same was refused."""
+        other = Inference()
+        other.fields = self.fields.copy()
+        other.labels = None if self.labels is None else self.labels.copy()
+        other.refused = self.refused.copy()
+        return other
+
     def take_over(self, part: "Inference") -> None:
         """Take what is known of one of several model calls: tokens, seconds and cost add up, the rest replaces."""
-        for name, value in part.fields.items():
-            if name in SUMMED and name in self.fields:
-                self.bind({name: self.fields[name] + value})
-            else:
-                self.fields[name] = value
+        known = part.fields.copy()
+        for name in SUMMED:
+            if name in known and name in self.fields:
+                self.bind({name: self.fields[name] + known.pop(name)})
+        self.fields.update(known)
         if part.labels:
             self.labels = {**(self.labels or {}), **part.labels}
         self.refused += part.refused

@@ -61,7 +61,7 @@ def _name(value: Any) -> str:
 
 
 def _names(value: Any) -> list[str]:
-    return [_name(value)] if isinstance(value, str) else [_name(item) for item in value]
+    return [_name(value)] if isinstance(value, str) else list(map(_name, value))
 
 
 def _caller(value: Any) -> str:

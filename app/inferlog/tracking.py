@@ -1,6 +1,5 @@
 """``track_performance``: times a function or a block, and says how it ended."""
 
-import functools
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
@@ -37,32 +36,32 @@ class Tracker:
     One tracker may be used many times, one after the other, within itself, and by several threads and tasks at once.
     """
 
+    __slots__ = ("_name", "_open", "_separate", "_values")
+
     def __init__(self, name: str | None, values: dict[str, Any], *, separate: bool) -> None:
         self._name = name
+        self._values = values
         self._separate = separate
-        self._from_result = {name: values[name] for name in values if callable(values[name])}
-        self._known = Inference()  # checked here, once for all calls of a decorated function
-        self._known.bind(
-            {name: values[name] for name in values if name not in self._from_result} if self._from_result else values
-        )
         self._open: list[Call] = []
 
     def __enter__(self) -> TrackedCall:
-        if self._from_result:
+        if any(map(callable, self._values.values())):
             raise TypeError(
-                f"track_performance: {', '.join(self._from_result)} would be found in a result, and a block has none; "
-                "set it in the block on what `with … as call` gives"
+                f"track_performance: {', '.join(_callables(self._values))} would be found in a result, and a block "
+                "has none; set it in the block on what `with … as call` gives"
             )
-        call = self._begin(self._name)
+        inference = Inference()
+        inference.bind(self._values)
+        call = Call(self._name, inference, {}, separate=self._separate)
         call.resume()
         self._open.append(call)
-        return TrackedCall(call.inference)
+        return TrackedCall(inference)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> Literal[False]:
-        call = self._innermost()
-        self._open.remove(call)
+        # One that is alone stays the first, also if another thread opens one at this moment.
+        call = self._open.pop(0) if len(self._open) == 1 else self._innermost()
         call.pause()
         call.finish(error)
         return False
@@ -77,20 +76,28 @@ class Tracker:
 
     def __call__(self, function: _Function) -> _Function:
         """Return *function*, timed at each call: until it returns, or until its generator is exhausted."""
-        timed: _Function = wrapped(function, functools.partial(self._begin, self._name or name_of(function)))
+        name, separate, from_result = self._name or name_of(function), self._separate, _callables(self._values)
+        known = Inference()  # checked here, once for all calls
+        known.bind({name: value for name, value in self._values.items() if name not in from_result})
+
+        def begin() -> Call:
+            return Call(name, known.copy(), from_result, separate=separate)
+
+        timed: _Function = wrapped(function, begin)
         return timed
 
-    def _begin(self, name: str | None) -> Call:
-        return Call(name, self._known, self._from_result, separate=self._separate)
-
     def _innermost(self) -> Call:
-        """Return the call whose block ends here: of this thread and task, if several have one open."""
-        if len(self._open) == 1:
-            return self._open[0]
+        """Take the call whose block ends here: of this thread and task, where several have one open."""
         current = current_inference.get()
         calls = self._open[::-1]
         # A block that ends elsewhere than it began, as in a dependency that yields, has lost its context.
-        return next((call for call in calls if call.context is current), calls[0])
+        call = next((call for call in calls if call.context is current), calls[0])
+        self._open.remove(call)
+        return call
+
+
+def _callables(values: dict[str, Any]) -> dict[str, Callable[[Any], Any]]:
+    return {name: value for name, value in values.items() if callable(value)}
 
 
 @overload
