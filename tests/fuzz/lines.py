@@ -75,7 +75,7 @@ def _do(action: int, field: str, kind: int, raw: bytes) -> None:
             _log.info(name, **{f"{name}_": value})
         case 3:
             # Not through a logger of that name: Python keeps each of them for ever.
-            record = logging.makeLogRecord({"name": name, "msg": rest.decode("latin-1"), "levelname": "WARNING"})
+            record = logging.LogRecord(name, logging.WARNING, "", 0, rest.decode("latin-1"), (), None)
             setattr(record, f"x{name}", value)
             logging.getLogger().handle(record)
         case 4:
