@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from inferlog import __version__
-from inferlog_ops.commands import audit, compare, demo, engine, provision, query, ship, trace
+from inferlog_ops.commands import alerts, audit, compare, demo, engine, preview, provision, query, ship, trace
 from inferlog_ops.console import err
 from inferlog_ops.errors import OperatorError
 
@@ -23,9 +23,11 @@ app.add_typer(engine.app, name="engine")
 app.command("provision")(provision.provision)
 app.command("ship")(ship.ship)
 app.command("query")(query.query)
+app.command("preview")(preview.preview)
 app.command("compare")(compare.compare)
 app.command("trace")(trace.trace)
 app.add_typer(audit.app, name="audit")
+app.add_typer(alerts.app, name="alerts")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,52 @@
+"""``inferlog preview``: the dashboards in a browser, without a Kibana."""
+
+import os
+import webbrowser
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inferlog_ops.commands.options import HomeDir, Namespace, Url
+from inferlog_ops.console import err, out
+from inferlog_ops.home import Home, default_home
+
+DEFAULT_PORT = 5602
+"""Beside Kibana's 5601."""
+
+
+def preview(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes any free one.")] = DEFAULT_PORT,
+    open_: Annotated[
+        bool | None, typer.Option("--open/--no-open", help="Open a browser. Default: yes on a terminal with a desktop.")
+    ] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="A file that holds the page's address while it answers, for a program to read.")
+    ] = None,
+    url: Url = None,
+    namespace: Namespace = "default",
+    home: HomeDir = None,
+) -> None:
+    """Show the dashboards in a browser, with figures from Elasticsearch. Only this machine can open the page."""
+    from inferlog_ops.cluster import cluster_from
+    from inferlog_ops.engine.control import running_url
+    from inferlog_ops.preview.serving import serve
+    from inferlog_ops.provisioning.namespace import checked_namespace
+
+    engine_home = Home(home or default_home()).engine
+    cluster = cluster_from(url, checked_namespace(namespace), fallback_url=None if url else running_url(engine_home))
+
+    def tell(page: str) -> None:
+        out.print(page, highlight=False)
+        err.print(f"The dashboards, from {cluster.shown_url}. Ctrl-C ends it.", highlight=False)
+        if _wants_browser() if open_ is None else open_:
+            with suppress(webbrowser.Error):
+                webbrowser.open(page)
+
+    serve(cluster, port=port, ready_file=ready_file, on_ready=tell)
+
+
+def _wants_browser() -> bool:
+    # Without a desktop, Python would open a browser of text in the very terminal.
+    return out.is_terminal and bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,48 @@
+"""Whether the page can have figures at all: said once, instead of by every panel."""
+
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from inferlog_ops.cluster import Cluster, explained
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.provisioning.namespace import stream_name
+
+_TIMEOUT_SECONDS = 5.0
+
+
+def status(cluster: Cluster) -> dict[str, Any]:
+    """
+    Return where the figures come from.
+
+    ``problem`` is what keeps them from coming, in a sentence, or None; ``newest_event`` when the last request that is
+    known ended, ISO 8601, or None before the first.
+    """
+    said = {"cluster": cluster.shown_url, "namespace": cluster.namespace, "problem": None, "newest_event": None}
+    try:
+        with (
+            cluster.client(request_timeout_seconds=_TIMEOUT_SECONDS) as client,
+            explained(cluster, "looking for the newest event"),
+        ):
+            return said | {"newest_event": _newest_event(client, cluster)}
+    except OperatorError as error:
+        return said | {"problem": str(error)}
+
+
+def _newest_event(client: Elasticsearch, cluster: Cluster) -> str | None:
+    stream = stream_name("events", cluster.namespace)
+    # A search needs no right but that to read. logsdb finds the newest without looking at the others.
+    answer = client.options(ignore_status=404).search(
+        index=stream,
+        size=1,
+        source=False,
+        fields=[{"field": "@timestamp", "format": "strict_date_time"}],
+        sort=[{"@timestamp": "desc"}],
+        track_total_hits=False,
+    )
+    if answer.meta.status == 404:
+        raise OperatorError(
+            f"{cluster.shown_url} has no {stream}; make it with: inferlog provision --namespace {cluster.namespace}"
+        )
+    hits = answer["hits"]["hits"]
+    return str(hits[0]["fields"]["@timestamp"][0]) if hits else None

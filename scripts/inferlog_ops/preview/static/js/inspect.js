@@ -1,0 +1,36 @@
+// Behind each panel: the rows it is drawn from, and the question that they answer.
+
+import { h } from "./dom.js";
+import { columnOf, question } from "./panels/discover_session.js";
+import { drawTable } from "./table.js";
+
+export function inspect(panel, data, page) {
+  const title = panel.config.title || panel.id;
+  const content = h("div", { class: "inspect-content" });
+  const dialog = h(
+    "dialog",
+    { class: "inspect", "aria-label": `Inside ${title}`, on: { close: () => dialog.remove() } },
+    h("header", { class: "inspect-head" },
+      h("h2", {}, title),
+      h("button", { type: "button", class: "quiet", on: { click: () => dialog.close() } }, "Close"),
+    ),
+    content,
+  );
+  for (const [index, query] of panel.queries.entries()) {
+    content.append(question(query, panel.queries.length === 1), rowsOf(data?.answers[index], query, page));
+  }
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+function rowsOf(answer, query, page) {
+  if (!answer) return h("p", { class: "panel-note" }, "Not answered.");
+  if (answer.rows.length === 0) return h("p", { class: "panel-note" }, "No events in this range");
+  const body = h("div", { class: "panel-rows" });
+  drawTable(body, {
+    caption: `Rows of ${query.name}`,
+    columns: answer.columns.map(({ name }) => columnOf(name, answer, page)),
+    rows: answer.rows,
+  });
+  return body;
+}

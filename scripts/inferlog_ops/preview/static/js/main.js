@@ -1,0 +1,140 @@
+// The page: its address says what is shown, and everything else follows from that.
+
+import * as address from "./address.js";
+import * as api from "./api.js";
+import { controlRow } from "./controls.js";
+import { Dashboard } from "./dashboard.js";
+import { announce, h } from "./dom.js";
+import { notice, statusNotice } from "./notice.js";
+import { Page } from "./page.js";
+import * as theme from "./theme.js";
+import * as timerange from "./timerange.js";
+import { topBar } from "./topbar.js";
+
+const DEFAULT_RANGE = { from: "now-15m", to: "now" };
+
+const main = document.getElementById("main");
+const place = { notice: h("div", {}), heading: h("div", { class: "heading" }), controls: h("div", {}), dashboard: h("div", {}) };
+let known = []; // all dashboards: { id, title, description }
+let current = null; // the one that is shown: { described, dashboard, controls, page }
+let looking = null; // the AbortController of the look under way
+
+const bar = topBar({
+  onPick: (from, to) => go({ from, to }),
+  onZone: (utc) => go({ utc }),
+  onRefresh: (refresh) => go({ refresh }),
+  onLook: () => look(),
+  isBusy: () => looking !== null || (current?.dashboard.busy ?? false),
+  onTheme: () => theme.toggle(),
+});
+
+/** What the address says, completed by what the dashboard's file says. */
+function state() {
+  const said = address.read(location.hash);
+  const file = current?.described ?? {};
+  const range = said.from ? said : (file.time_range ?? DEFAULT_RANGE);
+  const paused = file.refresh_interval?.pause ?? true;
+  return {
+    ...said,
+    from: range.from,
+    to: range.to,
+    refresh: said.refresh ?? (paused ? 0 : Math.round((file.refresh_interval?.value ?? 0) / 1000)),
+    filters: filtersOf(said.filters, file.controls ?? []),
+  };
+}
+
+/** Only fields of this dashboard's controls filter; before anybody touches them, the values that the file selects. */
+function filtersOf(said, controls) {
+  if (said === null) return controls.flatMap(({ field, selected }) => selected.map((value) => ({ field, value })));
+  const fields = new Set(controls.map(({ field }) => field));
+  return said.filter(({ field }) => fields.has(field));
+}
+
+/** Change the address, and with it what is shown. */
+function go(change) {
+  location.hash = address.write({ ...address.read(location.hash), ...change });
+}
+
+async function follow() {
+  const { dashboard: wanted } = address.read(location.hash);
+  const id = wanted ?? known[0]?.id;
+  if (!id) return;
+  if (current?.described.id !== id) await open(id);
+  if (!current) return;
+  const now = state();
+  current.page.utc = now.utc;
+  bar.update(now, current.described, known, linkTo);
+  look();
+}
+
+async function open(id) {
+  current?.dashboard.stop();
+  current = null;
+  try {
+    const described = await api.dashboard(id);
+    const page = new Page(described, known, { go, state, linkTo });
+    const dashboard = new Dashboard(described, page);
+    const controls = controlRow(described.controls, page);
+    current = { described, page, dashboard, controls };
+    document.title = `${described.title} · inferlog`;
+    place.heading.replaceChildren(h("h1", {}, described.title), h("p", {}, described.description ?? ""));
+    place.controls.replaceChildren(...(controls ? [controls.element] : []));
+    place.dashboard.replaceChildren(dashboard.element);
+    announce(`${described.title} is shown`);
+    scrollTo(0, 0);
+  } catch (error) {
+    bar.update(state(), { id, title: id }, known, linkTo);
+    place.heading.replaceChildren();
+    place.controls.replaceChildren();
+    place.dashboard.replaceChildren(notice(error.message, { action: { label: "Try again", run: follow } }));
+  }
+}
+
+/** Ask for all figures in sight, about one and the same range. */
+async function look() {
+  if (!current) return;
+  looking?.abort();
+  const asking = new AbortController();
+  looking = asking;
+  const now = state();
+  const range = timerange.resolve(now.from, now.to, new Date(), now) ?? timerange.resolve(DEFAULT_RANGE.from, DEFAULT_RANGE.to, new Date());
+  const shown = { ...range, filters: now.filters };
+  current.page.shown = shown;
+  current.controls?.update(now.filters);
+  bar.shown(now, shown);
+  try {
+    const status = await api.status(asking.signal);
+    place.notice.replaceChildren(...statusNotice(status, shown, { go, utc: now.utc }));
+    if (!status.problem) current.dashboard.show(shown);
+  } catch (error) {
+    if (asking.signal.aborted) return;
+    place.notice.replaceChildren(notice(error.message));
+  } finally {
+    if (looking === asking) looking = null;
+  }
+  bar.looked();
+}
+
+/** The address of another dashboard, with the range and the filters of this one; `more` filters are added. */
+function linkTo(id, more = []) {
+  const said = address.read(location.hash);
+  const filters = [...(said.filters ?? []).filter(({ field }) => !more.some((each) => each.field === field)), ...more];
+  return address.write({ ...said, dashboard: id, filters: filters.length > 0 ? filters : null });
+}
+
+async function start() {
+  theme.restore();
+  theme.onChange(() => current?.dashboard.redraw());
+  document.getElementById("top").append(bar.element);
+  main.append(place.notice, place.heading, place.controls, place.dashboard);
+  addEventListener("hashchange", follow);
+  try {
+    known = await api.dashboards();
+  } catch (error) {
+    place.notice.replaceChildren(notice(error.message, { action: { label: "Try again", run: () => location.reload() } }));
+    return;
+  }
+  await follow();
+}
+
+start();

@@ -1,0 +1,88 @@
+// What panels and controls may know of the page around them, and ask it to do.
+
+import { SeriesColours } from "./colours.js";
+import { Cursor } from "./cursor.js";
+import { h } from "./dom.js";
+
+export class Page {
+  seriesColours = new SeriesColours();
+  cursor = new Cursor();
+  /** `{ from, to, filters }`: what is shown now. */
+  shown = null;
+  /** Whether times are shown in UTC. */
+  utc = false;
+  #described;
+  #known;
+  #actions;
+
+  /** `known`: all dashboards; `actions`: `{ go, state, linkTo }` of the page. */
+  constructor(described, known, actions) {
+    this.#described = described;
+    this.#known = known;
+    this.#actions = actions;
+  }
+
+  get dashboardId() {
+    return this.#described.id;
+  }
+
+  get hideTitles() {
+    return this.#described.options?.hide_panel_titles ?? false;
+  }
+
+  /** Whether a control of this dashboard filters by `field`. */
+  canFilter(field) {
+    return this.#described.controls.some((control) => control.field === field);
+  }
+
+  /** Show events with this value only. */
+  filterBy(field, value) {
+    this.select(field, [value]);
+  }
+
+  /** Show events with one of these values of the field only; of none: with any. */
+  select(field, values) {
+    const others = this.#actions.state().filters.filter((filter) => filter.field !== field);
+    this.#actions.go({ filters: [...others, ...values.map((value) => ({ field, value: String(value) }))] });
+  }
+
+  clearFilters() {
+    this.#actions.go({ filters: [] });
+  }
+
+  zoomTo(from, to) {
+    this.#actions.go({ from: from.toISOString(), to: to.toISOString() });
+  }
+
+  /** A link to another dashboard that keeps range and filters. */
+  linkTo(dashboardId, ...children) {
+    const link = h("a", { href: this.#actions.linkTo(dashboardId) }, children);
+    // Range and filters may change before it is followed.
+    for (const event of ["focus", "pointerenter"]) {
+      link.addEventListener(event, () => link.setAttribute("href", this.#actions.linkTo(dashboardId)));
+    }
+    return link;
+  }
+
+  /** The links in a panel's head: the drilldowns of its file that lead to a dashboard. */
+  drilldowns(config) {
+    return (config.drilldowns ?? [])
+      .filter(({ type, dashboard_id: id }) => type === "dashboard_drilldown" && this.#known.some((each) => each.id === id))
+      .map(({ dashboard_id: id, label }) => this.linkTo(id, label));
+  }
+
+  /** What a click on a table's value does: filters here, or on the dashboard that the panel leads to. */
+  onValue(column, config) {
+    if (!column.click_filter) return {};
+    const field = column.column;
+    if (this.canFilter(field)) {
+      return { onClick: (value) => this.filterBy(field, value), clickTitle: (value) => `Show ${value} only` };
+    }
+    const target = config.drilldowns?.find(({ type }) => type === "dashboard_drilldown")?.dashboard_id;
+    if (!target) return {};
+    return {
+      onClick: (value) => (location.hash = this.#actions.linkTo(target, [{ field, value: String(value) }])),
+      clickTitle: (value) => `${this.#known.find(({ id }) => id === target)?.title ?? target}: ${value}`,
+    };
+  }
+}

@@ -1,0 +1,66 @@
+// What a chart says under the mouse: the moment or category, and each series there with its figure.
+
+import * as clock from "./clock.js";
+import { h } from "./dom.js";
+
+const BESIDE_PX = 14;
+
+/** Draw into `area`, which holds plotly's `canvas`; returns what to do when plotly tells of the mouse. */
+export function drawTooltip(area, canvas, chart, page) {
+  const box = h("div", { class: "tooltip", hidden: true });
+  const cursor = h("div", { class: "cursor", hidden: true });
+  area.replaceChildren(canvas, cursor, box);
+  const byKey = new Map(chart.series.map((series) => [series.key, series]));
+
+  if (chart.time) page.cursor.follow(canvas, (moment) => moveCursor(canvas, cursor, moment, page));
+
+  return {
+    show({ points, event }) {
+      const found = points
+        .map((point) => ({ series: byKey.get(point.data.meta), at: point.pointNumber, y: chart.horizontal ? point.x : point.y, x: chart.horizontal ? point.y : point.x }))
+        .filter(({ series, y }) => series && y !== null && y !== undefined);
+      if (found.length === 0) return;
+      const where = heading(found[0], chart, page);
+      found.sort((one, other) => other.y - one.y);
+      box.replaceChildren(
+        h("p", { class: "tooltip-head" }, where.text),
+        h("table", {}, found.map(({ series, y }) =>
+          h("tr", {}, h("td", {}, h("span", { class: "swatch", style: { background: series.colour } })),
+            h("td", { class: "series-name" }, series.name), h("td", { class: "right" }, series.write(y))),
+        )),
+      );
+      box.hidden = false;
+      place(box, area, event);
+      if (where.moment) page.cursor.move(where.moment);
+    },
+    hide() {
+      box.hidden = true;
+      page.cursor.move(null);
+    },
+  };
+}
+
+function heading({ x }, chart, page) {
+  if (chart.categories) return { text: chart.categories[Math.round(x)] ?? "" };
+  const moment = clock.fromPlotTime(x, page.utc);
+  return { text: clock.formatTime(moment, "second", page.utc), moment };
+}
+
+function place(box, area, event) {
+  const edge = area.getBoundingClientRect();
+  const [x, y] = [event.clientX - edge.left, event.clientY - edge.top];
+  const left = x + BESIDE_PX + box.offsetWidth < edge.width ? x + BESIDE_PX : Math.max(0, x - BESIDE_PX - box.offsetWidth);
+  box.style.setProperty("left", `${left}px`);
+  box.style.setProperty("top", `${Math.max(0, Math.min(y - box.offsetHeight / 2, edge.height - box.offsetHeight))}px`);
+}
+
+/** All charts of a dashboard show the moment that one of them is asked about. */
+function moveCursor(canvas, cursor, moment, page) {
+  const drawn = canvas._fullLayout?.xaxis; // plotly gives no other way to ask where a moment stands
+  cursor.hidden = !moment || !drawn;
+  if (cursor.hidden) return;
+  const size = canvas._fullLayout._size;
+  cursor.style.setProperty("left", `${drawn._offset + drawn.d2p(clock.plotTime(moment, page.utc))}px`);
+  cursor.style.setProperty("top", `${size.t}px`);
+  cursor.style.setProperty("height", `${size.h}px`);
+}

@@ -1,0 +1,86 @@
+// From series to plotly's traces.
+
+import { plain } from "./plot.js";
+import { position } from "./series.js";
+
+const DASHES = ["solid", "dash", "dot", "dashdot"];
+const SHAPES = { linear: "linear", smooth: "spline", stepped: "hv" };
+
+export function tracesOf(chart, config, page) {
+  return chart.series.map((series) =>
+    series.kind.startsWith("bar") ? bars(series, chart, page) : line(series, chart, config, page),
+  );
+}
+
+function common(series) {
+  return {
+    name: plain(series.name),
+    meta: series.key,
+    hoverinfo: "none", // the page's own tooltip says it, in text that nobody takes for markup
+    yaxis: series.axis === "y2" ? "y2" : "y",
+  };
+}
+
+function bars(series, chart, page) {
+  const at = series.points.map(({ x }) => position(x, chart, page));
+  const sizes = series.points.map(({ y }) => y);
+  return {
+    ...common(series),
+    type: "bar",
+    orientation: chart.horizontal ? "h" : "v",
+    x: chart.horizontal ? sizes : at,
+    y: chart.horizontal ? at : sizes,
+    marker: { color: series.colour, opacity: Math.max(0.3, 1 - 0.3 * series.nthFigure), line: { width: 0 } },
+    // A slice of time begins where its bar does; without this the bar would stand around its beginning.
+    ...(chart.time && chart.widthMs ? { xperiod: chart.widthMs, xperiodalignment: "middle" } : {}),
+  };
+}
+
+function line(series, chart, { styling = {} }, page) {
+  const filled = series.kind.startsWith("area");
+  const stacked = /stacked|percentage/.test(series.kind);
+  const points = stacked ? series.points : fitted(series.points, chart, styling.fitting?.type ?? "none");
+  return {
+    ...common(series),
+    type: "scatter",
+    mode: "lines+markers",
+    x: points.map(({ x }) => position(x, chart, page)),
+    y: points.map(({ y }) => y),
+    connectgaps: ["linear", "carry", "lookahead", "average", "nearest"].includes(styling.fitting?.type),
+    line: {
+      color: series.colour,
+      width: 1.75,
+      dash: DASHES[series.nthFigure % DASHES.length],
+      shape: SHAPES[styling.interpolation] ?? "linear",
+      simplify: false,
+    },
+    marker: { color: series.colour, size: markerSizes(points, styling.points?.visibility) },
+    ...(filled ? { fill: stacked ? "tonexty" : "tozeroy", fillcolor: faint(series.colour, styling.areas?.fill_opacity ?? 0.3) } : {}),
+    ...(stacked ? { stackgroup: `${series.axis}`, groupnorm: series.kind.endsWith("percentage") ? "percent" : "" } : {}),
+  };
+}
+
+/** A slice without events has no row: the line is broken there, or brought to 0, as the file says. */
+function fitted(points, { time, widthMs }, fitting) {
+  if (!time || !widthMs) return points;
+  return points.flatMap((point, index) => {
+    const before = points[index - 1];
+    if (!before || point.x - before.x < widthMs * 1.5) return [point];
+    const y = fitting === "zero" ? 0 : null;
+    const [after, until] = [new Date(before.x.getTime() + widthMs), new Date(point.x.getTime() - widthMs)];
+    return after < until ? [{ x: after, y }, { x: until, y }, point] : [{ x: after, y }, point];
+  });
+}
+
+/** A point that no line reaches is drawn as a dot, or nobody would see it. */
+function markerSizes(points, visibility) {
+  return points.map(({ y }, index) => {
+    const alone = y !== null && (points[index - 1]?.y ?? null) === null && (points[index + 1]?.y ?? null) === null;
+    return visibility === "visible" || alone ? 5 : 0;
+  });
+}
+
+function faint(colour, opacity) {
+  const alpha = Math.round(Math.min(opacity, 1) * 255).toString(16).padStart(2, "0");
+  return /^#[0-9a-f]{6}$/i.test(colour) ? `${colour}${alpha}` : colour;
+}

@@ -1,0 +1,78 @@
+"""Markdown as a tree of plain values: the page makes elements of it and never reads markup."""
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
+
+Node = dict[str, Any]
+
+# What a dashboard file says in HTML is shown as it stands there.
+_PARSER: Final = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+_ELEMENTS: Final = {
+    "paragraph": "p",
+    "bullet_list": "ul",
+    "ordered_list": "ol",
+    "list_item": "li",
+    "blockquote": "blockquote",
+    "strong": "strong",
+    "em": "em",
+    "s": "s",
+    "hr": "hr",
+    "hardbreak": "br",
+    "table": "table",
+    "thead": "thead",
+    "tbody": "tbody",
+    "tr": "tr",
+    "th": "th",
+    "td": "td",
+}
+_LEAVES: Final[dict[str, Callable[[SyntaxTreeNode], Node]]] = {
+    "text": lambda node: {"text": node.content},
+    "text_special": lambda node: {"text": node.content},
+    "softbreak": lambda _: {"text": " "},
+    "code_inline": lambda node: {"element": "code", "children": [{"text": node.content}]},
+    "fence": lambda node: {"element": "pre", "children": [{"text": node.content}]},
+    "code_block": lambda node: {"element": "pre", "children": [{"text": node.content}]},
+    # Its description: the page loads nothing from elsewhere.
+    "image": lambda node: {"text": node.content},
+}
+_KIBANA_DASHBOARD: Final = re.compile(r"(?:/app/dashboards)?(#/view/[a-z0-9_-]{1,250})")
+_OUTSIDE: Final = ("https://", "http://")
+
+
+def tree(markdown: str) -> list[Node]:
+    """
+    Return *markdown* as nodes.
+
+    A node is ``{"text": …}`` or ``{"element": …, "children": […]}`` with ``href`` at an ``a``. Elements are the few
+    of `_ELEMENTS`, headings, ``code``, ``pre`` and ``a``. A link leads to another dashboard or to http(s);
+    of any other its text is left.
+    """
+    return _children(SyntaxTreeNode(_PARSER.parse(markdown)))
+
+
+def _children(parent: SyntaxTreeNode) -> list[Node]:
+    return [node for child in parent.children for node in _nodes(child)]
+
+
+def _nodes(node: SyntaxTreeNode) -> list[Node]:
+    if node.type in _LEAVES:
+        return [_LEAVES[node.type](node)]
+    children = _children(node)
+    if node.type == "link":
+        href = _target(str(node.attrs.get("href", "")))
+        return [{"element": "a", "href": href, "children": children}] if href else children
+    element = node.tag if node.type == "heading" else _ELEMENTS.get(node.type)
+    # A paragraph is hidden in a list without empty lines.
+    return [{"element": element, "children": children}] if element and not node.hidden else children
+
+
+def _target(address: str) -> str | None:
+    """Return where a link may lead: to a dashboard of this page, or out into the web."""
+    dashboard = _KIBANA_DASHBOARD.fullmatch(address)
+    if dashboard:
+        return dashboard[1]
+    return address if address.startswith(_OUTSIDE) else None
