@@ -1,5 +1,6 @@
 """Each example in docs/examples is run as a user would run it, and its events are what the pages say."""
 
+import hashlib
 import importlib.util
 import os
 import re
@@ -8,12 +9,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import httpx2 as httpx
 import pytest
 from logfiles import Logs
 from polling import wait_until
-from serving import serving
+from serving import serving, serving_wsgi
 
 import inferlog
 
@@ -52,6 +54,26 @@ def test_fastapi(logs: Logs) -> None:
     assert line["request_id"] == first["request_id"]
 
 
+def test_starlette(logs: Logs) -> None:
+    with serving(load("starlette_service").app) as url:
+        assert httpx.post(f"{url}/acme/sentiment", content="a good book").text == "good"
+    event = logs.event
+    assert (event["model_version"], event["http"]["route"]) == ("v3", "/{tenant}/sentiment")
+    assert event["client"] == {"id": hashlib.blake2b(b"acme", digest_size=16).hexdigest()}
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "serve"), [("asgi_service", "app", serving), ("wsgi_service", "application", serving_wsgi)]
+)
+def test_without_a_framework(logs: Logs, name: str, variable: str, serve: Any) -> None:
+    with serve(getattr(load(name), variable)) as url:
+        answer = httpx.post(f"{url}/any/path", content="a bad book", headers={"Authorization": "Bearer of-a-key"})
+    assert answer.text == "bad"
+    event = logs.event
+    assert (event["status"], event["model_version"], event["http"]["route"]) == ("success", "v3", "/sentiment")
+    assert len(event["client"]["id"]) == 32
+
+
 def test_flask(logs: Logs) -> None:
     app = load("flask_service").app
     assert app.test_client().post("/sentiment/en", data="a good book").text == "good"
@@ -88,10 +110,53 @@ def test_two_services(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gateway["latency_seconds"] >= model["latency_seconds"]
 
 
-def test_every_example_is_linked_from_a_page_and_every_link_leads_somewhere() -> None:
+def test_the_page_on_tests_shows_a_test_that_passes(tmp_path: Path) -> None:
+    first, second = python_of(DOCS / "frameworks" / "testing.md")
+    (tmp_path / "test_reviews.py").write_text(first)
+    (tmp_path / "test_batch.py").write_text(f"from batch_script import judge\n{second}")
+    tests = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(DOCS / "examples")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 passed" in tests.stdout
+    assert sorted(path.name for path in tmp_path.glob("**/*.jsonl")) == []
+
+
+PAGES_WITH_EXAMPLES = ("asgi_and_wsgi", "fastapi", "flask", "plain_python", "several_services", "starlette")
+
+
+@pytest.mark.parametrize("name", PAGES_WITH_EXAMPLES)
+def test_what_a_page_shows_stands_in_its_example(name: str) -> None:
+    page = DOCS / "frameworks" / f"{name}.md"
+    examples = [(page.parent / target).read_text() for target in re.findall(r"\]\((\S+\.py)\)", page.read_text())]
+    shown = python_of(page)
+    assert examples
+    assert shown
+    for block in shown:
+        assert any(block in example for example in examples), block
+
+
+def python_of(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_every_example_and_page_is_linked_and_every_link_leads_somewhere() -> None:
     linked = set()
-    for page in [*DOCS.glob("*.md"), DOCS.parent / "README.md"]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
-            linked.add((page.parent / target).resolve())
+    for page in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
+        for target, heading in re.findall(r"\]\(([^)#:\s]*)(?:#([^)\s]+))?\)", page.read_text()):
+            path = (page.parent / target).resolve() if target else page
+            assert path.exists(), f"{page.name} links to {target}"
+            assert not heading or heading in headings(path), f"{page.name} links to {target}#{heading}"
+            linked.add(path)
     assert linked >= {path.resolve() for path in (DOCS / "examples").glob("*.py")}
+    assert linked >= {path.resolve() for path in (DOCS / "frameworks").glob("*.md")}
+
+
+def headings(page: Path) -> set[str]:
+    """Return the headings of *page* as a link names them."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in found}
