@@ -184,21 +184,28 @@ def _service_heartbeat(random: Random, instance: str, moment: datetime, written:
 
 
 def _shipper_heartbeats(random: Random) -> Iterator[Document]:
-    """Yield those of two shippers, one of which does not know how far it is behind at first."""
+    """Yield those of two shippers: s1 waits at its end, s2 does not know at first how far it is behind, and stops."""
     for shipper in ("s1", "s2"):
         shipped = refused = 0
         for beat in range(58):
-            moment = START + timedelta(seconds=10 * beat, microseconds=7)
             shipped += random.randrange(50)
             refused += shipper == "s2" and beat > 50
-            figures = {"shipped": shipped, "refused": refused, "behind_seconds": round(random.random() * 3, 3)}
+            figures: Document = {
+                "shipped": shipped,
+                "refused": refused,
+                "lost_bytes": 0,
+                "retries": beat // 7,
+                "behind_seconds": round(random.random() * 3, 3),
+            }
             if shipper == "s1" or beat > 3:
                 figures["behind_events"] = random.randrange(99)
+            if beat % 4 == 1:
+                figures["waiting"] = ["the store is full", "half a line"]
             yield {
-                "@timestamp": iso(moment),
+                "@timestamp": iso(START + timedelta(seconds=10 * beat, microseconds=7)),
                 "event": {"id": f"{shipper}-{beat}", "dataset": "inference.health"},
                 "service": {"name": "inferlog-shipper", "instance": {"id": shipper}},
-                "message": "shipper_heartbeat",
+                "message": "shipper_stopped" if (shipper, beat) == ("s2", 57) else "shipper_heartbeat",
                 "shipper": figures,
             }
 

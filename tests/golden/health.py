@@ -58,12 +58,16 @@ def _shippers(documents: list[Document], _start: datetime, end: datetime) -> lis
         rows.append(
             {
                 "service.instance.id": name,
+                "state": "stopped" if any(beat["message"] == "shipper_stopped" for beat in beats) else "running",
                 "last_heartbeat": shortest(when(beats[-1])),
                 "silent_seconds": (end - when(beats[-1])).total_seconds(),
                 "shipped": max(values(beats, "shipper.shipped")),
                 "refused": max(values(beats, "shipper.refused")),
+                "lost_bytes": max(values(beats, "shipper.lost_bytes")),
+                "retries": max(values(beats, "shipper.retries")),
                 "behind_events": get(known[-1], "shipper.behind_events") if known else None,
                 "behind_seconds": get(beats[-1], "shipper.behind_seconds"),
+                "waiting": "; ".join(sorted(get(beats[-1], "shipper.waiting") or [])) or None,
             }
         )
     return sorted(rows, key=lambda row: (-row["refused"], row["service.instance.id"]))
