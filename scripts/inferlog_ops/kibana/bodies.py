@@ -19,7 +19,7 @@ _HEAD = r"""#!/bin/sh
 # For a Kibana that has none of it yet: it ends at the first one that is refused, and says why.
 # KIBANA_API_KEY (or user:password@ in KIBANA_URL) and KIBANA_CA_FILE are as for inferlog provision.
 set -eu
-cd "$(dirname "$0")"
+folder=$(dirname "$0")
 : "${KIBANA_URL:?names no Kibana: set it to http(s)://host:port}"
 
 # The key goes in by standard input, for arguments are seen by every user of the machine.
@@ -40,11 +40,11 @@ call() {
 }
 
 body() {
-  call "$1" "$2" --header 'Content-Type: application/json' --data-binary "@$3"
+  call "$1" "$2" --header 'Content-Type: application/json' --data-binary "@$folder/$3"
 }
 
 file() {
-  call "$1" "$2" --form "file=@$3;filename=$4"
+  call "$1" "$2" --form "file=@$folder/$3;filename=$4"
 }
 
 """

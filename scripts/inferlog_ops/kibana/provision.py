@@ -5,13 +5,11 @@ from inferlog_ops.kibana.address import Kibana
 from inferlog_ops.kibana.client import Answer, Client
 from inferlog_ops.kibana.plan import plan_for
 from inferlog_ops.kibana.readiness import wait_until_ready
-from inferlog_ops.kibana.refusal import why_refused
+from inferlog_ops.kibana.refusal import is_conflict, why_refused
 from inferlog_ops.kibana.session_import import provision_sessions
 from inferlog_ops.kibana.wanted import Request, Wanted
 from inferlog_ops.progress import Say, say_nothing
 from inferlog_ops.provisioning.outcome import Outcome, Provisioned
-
-_CONFLICT = 409
 
 
 def provision_kibana(
@@ -87,12 +85,18 @@ def _create(client: Client, wanted: Wanted) -> Outcome:
     answer = client.ask(wanted.create, f"creating the {wanted.kind} {wanted.id}")
     if answer.ok:
         return Outcome.CREATED
-    if answer.status == _CONFLICT and (outcome := _pending(client, wanted)) is not Outcome.CREATED:
-        # Another run of this command has made it since we looked.
-        if outcome is Outcome.UPDATED:
-            _update(client, wanted)
-        return outcome
-    raise OperatorError(why_refused(wanted, answer))
+    if not is_conflict(answer):
+        raise OperatorError(why_refused(wanted, answer))
+    # The id is taken, which it was not when we looked: by another run of this command, or where we cannot see it.
+    outcome = _pending(client, wanted)
+    if outcome is Outcome.CREATED:
+        raise OperatorError(
+            f"{why_refused(wanted, answer)}; another space of this Kibana has an object of this id, and ids are unique "
+            "over all spaces: give another --namespace, or delete it there"
+        )
+    if outcome is Outcome.UPDATED:
+        _update(client, wanted)
+    return outcome
 
 
 def _update(client: Client, wanted: Wanted) -> None:

@@ -7,7 +7,13 @@ from inferlog_ops.kibana.client import Answer
 from inferlog_ops.kibana.wanted import Wanted
 
 _PANEL_PATH = re.compile(r"\bpanels(?:\.|\[)(\d+)\]?(?:\.panels(?:\.|\[)(\d+)\]?)?")
+_CONFLICT = re.compile(r"Saved object \[[^]]*\] conflict")
 _ENCRYPTS = {"/api/actions", "/api/alerting"}
+
+
+def is_conflict(answer: Answer) -> bool:
+    """Tell whether the id is taken. Data views say so with 400, and so do dashboards in some versions."""
+    return answer.status == 409 or (answer.status == 400 and _CONFLICT.search(answer.message) is not None)
 
 
 def why_refused(wanted: Wanted, answer: Answer) -> str:
@@ -16,11 +22,6 @@ def why_refused(wanted: Wanted, answer: Answer) -> str:
     content = answer.json if isinstance(answer.json, dict) else {}
     if panel_errors := content.get("panelErrors"):
         return f"{start}: " + "; ".join(_panel_error(wanted.body, error) for error in panel_errors)
-    if answer.status == 409:
-        return (
-            f"{start}: {answer.message}; an object of this id is in another space of this Kibana, where ids are "
-            "unique over all spaces: give another --namespace, or delete it there"
-        )
     if answer.status >= 500 and any(wanted.read.startswith(api) for api in _ENCRYPTS):
         return (
             f"{start}: {answer.message}; connectors and rules want xpack.encryptedSavedObjects.encryptionKey "

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kibana_stand_in import API_KEY, StandIn
+from kibana_stand_in import API_KEY, StandIn, stand_in
 
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.kibana.address import Kibana
@@ -14,15 +14,22 @@ from inferlog_ops.kibana.plan import plan_for
 from inferlog_ops.kibana.provision import provision_kibana
 from inferlog_ops.provisioning import Outcome
 
+CERTIFICATE = Path(__file__).parents[1] / "shipper/certificate.pem"  # made for tests, for 127.0.0.1
+
 
 def _contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def _send(folder: Path, url: str, api_key: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "KIBANA_URL": url, "KIBANA_API_KEY": api_key}
-    command = [str(folder / SCRIPT)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+def _send(folder: Path, url: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(folder / SCRIPT)],
+        env={"PATH": os.environ["PATH"], "KIBANA_URL": url, **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def test_a_file_stands_for_each_request_and_its_name_says_which(tmp_path: Path) -> None:
@@ -59,15 +66,25 @@ def test_folder_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
 def test_script_sends_to_an_empty_kibana_what_provisioning_would(server: StandIn, tmp_path: Path, space: str) -> None:
     server.spaces.add(space)
     write_bodies(tmp_path, plan_for("default"), space)
-    sent = _send(tmp_path, server.url, API_KEY)
+    sent = _send(tmp_path, server.url, KIBANA_API_KEY=API_KEY)
     assert sent.returncode == 0, sent.stderr
     kibana = Kibana(base_url=server.url, api_key=API_KEY, space=space)
     assert {each.outcome for each in provision_kibana(kibana, "default")} == {Outcome.UNCHANGED}
 
 
+def test_script_trusts_the_authority_that_is_named(tmp_path: Path) -> None:
+    write_bodies(tmp_path / "bodies", plan_for("default"))
+    with stand_in(certificate=CERTIFICATE) as server:
+        assert "certificate" in _send(tmp_path / "bodies", server.url, KIBANA_API_KEY=API_KEY).stderr
+        named = os.path.relpath(CERTIFICATE)
+        sent = _send(tmp_path / "bodies", server.url, KIBANA_API_KEY=API_KEY, KIBANA_CA_FILE=named)
+    assert sent.returncode == 0, sent.stderr
+    assert "PUT /api/dashboards/inferlog-overview" in server.writes
+
+
 def test_script_ends_at_the_first_refusal_and_shows_it(server: StandIn, tmp_path: Path) -> None:
     write_bodies(tmp_path, plan_for("default"))
-    sent = _send(tmp_path, server.url, "d3Jvbmc=")
+    sent = _send(tmp_path, server.url, KIBANA_API_KEY="d3Jvbmc=")
     assert sent.returncode != 0
     assert "unable to authenticate" in sent.stderr
     assert "d3Jvbmc=" not in sent.stderr + sent.stdout

@@ -22,10 +22,8 @@ def _names(provisioned: list[Provisioned], outcome: Outcome) -> set[str]:
     return {each.name for each in provisioned if each.outcome is outcome}
 
 
-def _edit(file: Path, old: str, new: str) -> None:
-    text = file.read_text()
-    assert old in text
-    file.write_text(text.replace(old, new, 1))
+def _edit(file: Path, **changes: object) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
 
 
 def test_first_run_creates_everything_there_is_a_file_for(kibana: Kibana, server: StandIn) -> None:
@@ -64,7 +62,7 @@ def test_nothing_is_referred_to_before_it_is_there(kibana: Kibana, server: Stand
 
 def test_edited_dashboard_alone_is_updated(kibana: Kibana, server: StandIn, files: Path) -> None:
     provision_kibana(kibana, "default")
-    _edit(files / "dashboards/inferlog-overview.json", '"Inference overview"', '"Another overview"')
+    _edit(files / "dashboards/inferlog-overview.json", title="Another overview")
     server.writes.clear()
     again = provision_kibana(kibana, "default")
     assert _names(again, Outcome.UPDATED) == {"inferlog-overview"}
@@ -78,7 +76,7 @@ def test_edited_data_view_keeps_what_its_users_added(kibana: Kibana, server: Sta
     view = server.objects.of("data_view")["inferlog-events"]
     view["runtimeFieldMap"] = {"mine": {"type": "keyword"}}
     view["fieldAttrs"]["http.route"] = {"customLabel": "Route"}
-    _edit(files / "kibana/data_views/inferlog-events.json", "inferlog events", "Events")
+    _edit(files / "kibana/data_views/inferlog-events.json", name="Events")
     assert _names(provision_kibana(kibana, "default"), Outcome.UPDATED) == {"inferlog-events"}
     view = server.objects.of("data_view")["inferlog-events"]
     assert view["name"] == "Events"
@@ -89,21 +87,22 @@ def test_edited_data_view_keeps_what_its_users_added(kibana: Kibana, server: Sta
 
 def test_edited_query_reaches_all_that_ask_it(kibana: Kibana, server: StandIn, files: Path) -> None:
     provision_kibana(kibana, "default")
-    _edit(files / "dashboards/queries/p99_latency.esql", "| LIMIT 1000", "| LIMIT 999")
+    with (files / "dashboards/queries/p99_latency.esql").open("a") as query:
+        query.write("| LIMIT 7\n")
     updated = _names(provision_kibana(kibana, "default"), Outcome.UPDATED)
     assert {"inferlog-overview", "inferlog-p99-latency", "inferlog-query-p99_latency"} <= updated
     assert "inferlog-events" not in updated
     rule = server.objects.of("rule")["inferlog-p99-latency"]
-    assert "| LIMIT 999" in rule["params"]["esqlQuery"]["esql"]
+    assert "| LIMIT 7\n" in rule["params"]["esqlQuery"]["esql"]
 
 
 def test_edited_rule_stays_disabled_if_somebody_disabled_it(kibana: Kibana, server: StandIn, files: Path) -> None:
     provision_kibana(kibana, "default")
     server.objects.of("rule")["inferlog-error-rate"]["enabled"] = False
-    _edit(files / "kibana/rules/error_rate.json", '"15m"', '"20m"')
+    _edit(files / "kibana/rules/error_rate.json", every="7m")
     assert _names(provision_kibana(kibana, "default"), Outcome.UPDATED) == {"inferlog-error-rate"}
     rule = server.objects.of("rule")["inferlog-error-rate"]
-    assert (rule["enabled"], rule["params"]["timeWindowSize"]) == (False, 20)
+    assert (rule["enabled"], rule["schedule"]) == (False, {"interval": "7m"})
 
 
 def test_service_level_of_a_user_reaches_panels_and_rules(
@@ -187,11 +186,20 @@ def test_data_view_of_another_hand_with_our_name_is_kept(kibana: Kibana, server:
     assert server.objects.of("data_view")["0b7c"] == theirs
 
 
-def test_id_that_another_space_has_is_told_of(kibana: Kibana, server: StandIn) -> None:
-    server.objects.put("dashboard", "inferlog-overview", "elsewhere", {"title": "x"})
-    with pytest.raises(OperatorError, match="is in another space of this Kibana.*give another --namespace"):
+@pytest.mark.parametrize(
+    ("kind", "object_id"),
+    [
+        ("data_view", "inferlog-events"),
+        ("dashboard", "inferlog-overview"),
+        ("connector", "inferlog-alerts"),
+        ("rule", "inferlog-error-rate"),
+    ],
+)
+def test_id_that_another_space_has_is_told_of(kibana: Kibana, server: StandIn, kind: str, object_id: str) -> None:
+    server.objects.put(kind, object_id, "elsewhere", {"title": "x"})
+    with pytest.raises(OperatorError, match=f"{object_id} .*; another space of this Kibana has .*another --namespace"):
         provision_kibana(kibana, "default")
-    assert server.objects.of("dashboard", "elsewhere")["inferlog-overview"] == {"title": "x"}
+    assert server.objects.of(kind, "elsewhere")[object_id] == {"title": "x"}
 
 
 def test_rule_that_another_run_makes_meanwhile_is_brought_up_to_date(kibana: Kibana, server: StandIn) -> None:
