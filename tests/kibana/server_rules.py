@@ -1,0 +1,81 @@
+"""What the server refuses although the schema lets it through. Expects a body that passes the schema."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from kibana.places import Fault, Place, shown, walk
+
+_MOST_PANELS = 1000
+
+
+def faults(body: dict[str, Any]) -> Iterator[Fault]:
+    """Yield what breaks a rule."""
+    for place, node in walk(body):
+        if place[-2:] == ("areas", "fill"):
+            yield _fault(place, "there is 'fill' from Kibana 9.6 on only; 9.5 answers 400")
+        if isinstance(node, dict):
+            yield from _faults_of(node, place)
+    count = _count(body)
+    if count > _MOST_PANELS:
+        yield _fault(("panels",), f"{count} panels, sections and controls; there may be {_MOST_PANELS}")
+
+
+def _faults_of(node: dict[str, Any], place: Place) -> Iterator[Fault]:
+    match node.get("type"):
+        case "dynamic" if "steps" in node:
+            yield from _step_faults(node["steps"], (*place, "steps"))
+        case "data_table":
+            yield from _sort_faults(node, (*place, "styling", "sort_by"))
+        case "metric":
+            yield from _percentage_faults(node, (*place, "metrics", 0, "color"))
+
+
+def _step_faults(steps: list[dict[str, Any]], place: Place) -> Iterator[Fault]:
+    """Yield where the steps of a colour scale do not join: each begins with the end of the one before."""
+    end_before = None
+    for index, step in enumerate(steps):
+        here = (*place, index)
+        begin, end = step.get("gte"), step.get("lt")
+        if index > 0 and begin is None:
+            yield _fault(here, "'gte' is needed on every step but the first")
+        if index < len(steps) - 1 and end is None:
+            yield _fault(here, "'lt' is needed on every step but the last")
+        if end is not None and "lte" in step:
+            yield _fault(here, "a step takes either 'lt' or 'lte'")
+        last = step.get("lte", end)
+        if begin is not None and last is not None and begin > last:
+            yield _fault(here, f"begins at {begin}, above its end {last}")
+        if begin is not None and end_before is not None and begin != end_before:
+            yield _fault(here, f"begins at {begin}; the step before ends at {end_before}")
+        end_before = end
+
+
+def _sort_faults(table: dict[str, Any], place: Place) -> Iterator[Fault]:
+    sort_by = table.get("styling", {}).get("sort_by")
+    if sort_by is None:
+        return
+    kind, index = sort_by["column_type"], sort_by.get("index", 0)
+    columns = table.get("rows" if kind == "row" else "metrics", [])
+    if index >= len(columns):
+        yield _fault((*place, "index"), f"sorts by column {index} of {len(columns)}")
+    splits = table.get("split_metrics_by", [])
+    if kind == "pivoted_metric" and len(sort_by.get("values", [])) != len(splits):
+        yield _fault((*place, "values"), f"needs a value for each of the {len(splits)} 'split_metrics_by'")
+
+
+def _percentage_faults(metric: dict[str, Any], place: Place) -> Iterator[Fault]:
+    if "metrics" not in metric:
+        return  # one of a chart's metrics, not the chart
+    primary = metric["metrics"][0]
+    has_scale = "breakdown_by" in metric or primary.get("background_chart", {}).get("type") == "bar"
+    if primary.get("color", {}).get("range") == "percentage" and not has_scale:
+        yield _fault(place, "colours by percentage need 'breakdown_by' or a bar behind the figure")
+
+
+def _count(body: dict[str, Any]) -> int:
+    panels = body.get("panels", [])
+    return len(panels) + sum(len(item.get("panels", [])) for item in panels) + len(body.get("pinned_panels", []))
+
+
+def _fault(place: Place, message: str) -> Fault:
+    return Fault(path=shown(place), message=message)
