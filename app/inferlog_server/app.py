@@ -18,6 +18,7 @@ from inferlog_server.routes.chat import Limits, chat_router
 from inferlog_server.routes.failures import answer_failures
 from inferlog_server.routes.health import health_router
 from inferlog_server.routes.models import models_router
+from inferlog_server.routes.recording import recorded, unrecorded
 from inferlog_server.settings import Settings
 
 # Asking how the service is, or what it has, is no inference.
@@ -38,10 +39,8 @@ def create_app(settings: Settings, *, on_start: Callable[[], None] | None = None
     Raises:
         StartError: If the model cannot be loaded, or the log not be written.
     """
-    try:
-        inferlog.configure(client_id_header=settings.client_id_header)
-    except inferlog.SettingsError as error:
-        raise StartError(str(error)) from None
+    if settings.logging:
+        _configure_logging(settings)
     log = inferlog.get_logger(__name__)
     started = time.perf_counter()
     backend = _backend(settings)
@@ -67,13 +66,21 @@ def create_app(settings: Settings, *, on_start: Callable[[], None] | None = None
         deadline_seconds=settings.deadline_seconds,
     )
     app = FastAPI(title="inferlog_server", version=inferlog.__version__, lifespan=lifespan)
-    app.include_router(chat_router(backend, catalog, limits))
+    app.include_router(chat_router(backend, catalog, limits, recorded if settings.logging else unrecorded))
     app.include_router(models_router(catalog))
     app.include_router(health_router(backend))
     answer_failures(app)
-    no_event = {*_NO_EVENT, *(f"/v1/models/{name}" for name in catalog.names)}
-    app.add_middleware(inferlog.InferenceMiddleware, exclude=no_event)
+    if settings.logging:
+        no_event = {*_NO_EVENT, *(f"/v1/models/{name}" for name in catalog.names)}
+        app.add_middleware(inferlog.InferenceMiddleware, exclude=no_event)
     return app
+
+
+def _configure_logging(settings: Settings) -> None:
+    try:
+        inferlog.configure(client_id_header=settings.client_id_header)
+    except inferlog.SettingsError as error:
+        raise StartError(str(error)) from None
 
 
 def _backend(settings: Settings) -> Backend:

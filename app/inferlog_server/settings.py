@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     """Processes; each loads the model and writes log files of its own."""
     ready_file: Path | None = None
     """Written as {"url": …, "pid": …} once requests are answered, removed at the end."""
+    logging: bool = True
+    """Write events and log lines. false = the same service without inferlog, to measure what it costs."""
 
     backend: Literal["llama", "simulated", "upstream"] = "llama"
     """llama = a real model on this machine's processors; simulated = only its delays, for load; upstream = another

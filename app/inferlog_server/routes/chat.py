@@ -21,7 +21,7 @@ from inferlog_server.routes.chat_request import generation_request, parse
 from inferlog_server.routes.chat_response import DONE, ChatResponse, event
 from inferlog_server.routes.client import until_client_leaves
 from inferlog_server.routes.openai_error import openai_error
-from inferlog_server.routes.recording import record_error, recorded
+from inferlog_server.routes.recording import Record, record_error
 
 Answer = AsyncGenerator[Piece | Finished, None]
 Respond = Callable[[Piece | Finished], ChatResponse]
@@ -38,8 +38,8 @@ class Limits:
     deadline_seconds: float
 
 
-def chat_router(backend: Backend, catalog: Catalog, limits: Limits) -> APIRouter:
-    """Return the route through which the versions of *catalog*, run by *backend*, answer."""
+def chat_router(backend: Backend, catalog: Catalog, limits: Limits, record: Record) -> APIRouter:
+    """Return the route through which the versions of *catalog*, run by *backend*, answer; *record* sees each answer."""
     router = APIRouter()
 
     @router.post("/v1/chat/completions")
@@ -52,7 +52,7 @@ def chat_router(backend: Backend, catalog: Catalog, limits: Limits) -> APIRouter
         inferlog.bind_inference(model_name=catalog.model_name, model_version=version.name)
         generation = generation_request(chat, version, max_tokens_limit=limits.max_tokens)
         items = before_deadline(backend.generate(generation), deadline_seconds=limits.deadline_seconds)
-        answer = recorded(items, generation.messages, arrived=arrived)
+        answer = record(items, generation.messages, arrived)
 
         def respond(item: Piece | Finished) -> ChatResponse:
             model = full_name(catalog.model_name, item.version_name or version.name)

@@ -1,7 +1,7 @@
 """What the request's event learns from a generation that passes by."""
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -11,9 +11,12 @@ import inferlog
 from inferlog_server.inference.generation import Admitted, Finished, Item, Message, Piece
 from inferlog_server.routes.openai_error import OpenAIError
 
+Record = Callable[[AsyncGenerator[Item, None], Sequence[Message], float], AsyncGenerator[Piece | Finished, None]]
+"""Passes an answer on: `recorded`, or `unrecorded` in a service that writes no events."""
+
 
 async def recorded(
-    items: AsyncGenerator[Item, None], messages: Sequence[Message], *, arrived: float
+    items: AsyncGenerator[Item, None], messages: Sequence[Message], arrived: float
 ) -> AsyncGenerator[Piece | Finished, None]:
     """
     Pass the answer on and bind what *items* tell, whichever way they end.
@@ -50,6 +53,16 @@ async def recorded(
         inferlog.bind_inference(**known)
         if admitted_at is not None:
             inferlog.capture_content(input=_conversation(messages), output="".join(texts))
+
+
+async def unrecorded(
+    items: AsyncGenerator[Item, None], _messages: Sequence[Message], _arrived: float
+) -> AsyncGenerator[Piece | Finished, None]:
+    """Pass the answer on and bind nothing."""
+    async with aclosing(items):
+        async for item in items:
+            if not isinstance(item, Admitted):
+                yield item
 
 
 def record_error(error: OpenAIError) -> None:
