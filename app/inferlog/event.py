@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
+from inferlog.correlation import usable_id
 from inferlog.redaction import REDACTED, names_a_secret, redact
 
 Status = Literal["success", "rejected", "error", "cancelled"]
@@ -58,6 +59,13 @@ def _name(value: Any) -> str:
     if not value:
         raise InvalidFieldError("the text is empty; leave the field out where nothing is known")
     return cut(whole_utf8(value), NAME_LIMIT_CHARACTERS)
+
+
+def _id(value: Any) -> str:
+    # It also stands in headers, of the response and of calls to other services.
+    if not isinstance(value, str) or not usable_id(value):
+        raise InvalidFieldError(f"{value!r:.80} is no id; expected 1 to 64 of A-Z a-z 0-9 . _ -")
+    return value
 
 
 def _names(value: Any) -> list[str]:
@@ -153,8 +161,8 @@ class Field:
 
 
 FIELDS: Final[Mapping[str, Field]] = {
-    "request_id": Field(("request_id",), _name),
-    "correlation_id": Field(("correlation_id",), _name),
+    "request_id": Field(("request_id",), _id),
+    "correlation_id": Field(("correlation_id",), _id),
     "trace_id": Field(("trace", "id"), _name),
     "span_id": Field(("span", "id"), _name),
     "model_name": Field(("model_name",), _name),

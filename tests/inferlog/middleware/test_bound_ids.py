@@ -1,0 +1,62 @@
+"""Ids that a handler states itself go into headers: what cannot stand there changes no response and no call."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import fastapi
+import flask
+import httpx2 as httpx
+import pytest
+from logfiles import Logs
+from serving import serving, serving_wsgi
+
+import inferlog
+
+UNUSABLE = ("order 17\r\nX-Forged: 1", "注文-17", "x" * 65, "")
+
+
+def on_fastapi(handler: Callable[[], Any]) -> AbstractContextManager[str]:
+    app = fastapi.FastAPI()
+    app.add_middleware(inferlog.InferenceMiddleware)
+    app.add_api_route("/bound", handler)
+    return serving(app)
+
+
+def on_flask(handler: Callable[[], Any]) -> AbstractContextManager[str]:
+    app = flask.Flask(__name__)
+    app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app)  # type: ignore[method-assign]
+    app.get("/bound")(handler)
+    return serving_wsgi(app)
+
+
+@pytest.mark.parametrize("serve", [on_fastapi, on_flask])
+@pytest.mark.parametrize("name", ["request_id", "correlation_id"])
+@pytest.mark.parametrize("unusable", UNUSABLE)
+def test_an_id_that_no_header_can_hold_is_refused(logs: Logs, serve: Any, name: str, unusable: str) -> None:
+    def handler() -> dict[str, str]:
+        inferlog.bind_inference(**{name: unusable})
+        return inferlog.outgoing_headers()
+
+    with serve(handler) as url:
+        response = httpx.get(f"{url}/bound")
+    event = logs.event
+    assert response.json() == {"X-Correlation-ID": event["correlation_id"]}
+    assert response.headers["X-Request-ID"] == event["request_id"]
+    assert response.headers["X-Correlation-ID"] == event["correlation_id"]
+    assert "X-Forged" not in response.headers
+    (line,) = [line for line in logs.lines("app") if line["message"] == "inferlog.value_refused"]
+    assert line["labels"]["reasons"].startswith(f"{name}: ")
+    assert line["labels"]["reasons"].endswith("expected 1 to 64 of A-Z a-z 0-9 . _ -")
+
+
+@pytest.mark.parametrize("serve", [on_fastapi, on_flask])
+def test_a_usable_one_is_taken(logs: Logs, serve: Any) -> None:
+    def handler() -> dict[str, str]:
+        inferlog.bind_inference(correlation_id="order-17")
+        return inferlog.outgoing_headers()
+
+    with serve(handler) as url:
+        response = httpx.get(f"{url}/bound")
+    assert response.json() == {"X-Correlation-ID": "order-17"}
+    assert response.headers["X-Correlation-ID"] == logs.event["correlation_id"] == "order-17"
