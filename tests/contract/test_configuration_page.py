@@ -40,7 +40,7 @@ def test_every_variable_that_the_commands_read_is_listed() -> None:
     read = {
         name
         for source in sources
-        for name in re.findall(r"\b((?:INFERLOG|ELASTICSEARCH)_[A-Z_]+)\b", source.read_text())
+        for name in re.findall(r"\b((?:INFERLOG|ELASTICSEARCH|KIBANA)_[A-Z_]+)\b", source.read_text())
     }
     internal = {"INFERLOG_STARTED_AT"}
     set_for_children = {f"{PREFIX}{field.name.upper()}" for field in fields(Settings)}
