@@ -1,4 +1,8 @@
-"""A request's headers, through both middlewares: whatever a client sends, its event is one line that forges nothing."""
+"""
+A request's headers, and an id that its handler states, through both middlewares.
+
+Whatever they are, there is one event, in one line that forges nothing, and no header holds what none can.
+"""
 
 import hashlib
 import re
@@ -13,7 +17,7 @@ import inferlog
 from inferlog.testing import recording
 
 LONGEST_BYTES = 512
-_NAMES = ("x-request-id", "x-correlation-id", "traceparent", "x-client-id", "x-other")
+_NAMES = ("x-request-id", "x-correlation-id", "traceparent", "x-client-id", "bound")
 _TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SEEDS = (
     b"",
@@ -26,6 +30,8 @@ SEEDS = (
     b"\x03acme\r\n\x03other",
     b"\x03Bearer \xff\xfe",
     b'\x00"}\n{"forged":1}\r\n\x01' + b"x" * 65,
+    b"\x04order-17\r\n\x01other",
+    b"\x04two\nlines",
 )
 _USABLE = frozenset(string.ascii_letters + string.digits + "._-")
 _HEXADECIMAL = frozenset("0123456789abcdef")
@@ -33,12 +39,15 @@ _VISIBLE = re.compile(r"[!-~]+", re.ASCII)
 
 resources = ExitStack()
 recorded = resources.enter_context(recording())
+_bound: list[str] = []
 _outgoing: dict[str, str] = {}
 
 
 def check(data: bytes) -> None:
-    """Take a header a line: its first byte chooses the name, what follows is its value."""
-    headers = [(_NAMES[line[0] % len(_NAMES)], line[1:]) for line in data.split(b"\r\n") if line]
+    """Take a header a line: its first byte chooses the name, what follows is its value. The last is for the handler."""
+    given = [(_NAMES[line[0] % len(_NAMES)], line[1:]) for line in data.split(b"\r\n") if line]
+    headers = [(name, value) for name, value in given if name != "bound"]
+    _bound[:] = [value.decode("latin-1") for name, value in given if name == "bound"]
     by_asgi = _event(*_through_asgi(headers))
     by_wsgi = _event(*_through_wsgi(headers))
     received = {name: b",".join(value for other, value in headers if other == name) for name, _ in headers}
@@ -50,8 +59,10 @@ def check(data: bytes) -> None:
 def _event(answered: Iterable[tuple[str, str]], outgoing: dict[str, str]) -> dict[str, Any]:
     """Return the one event of a request, whose ids are those of the response and of what is sent on."""
     (line,) = recorded.sink("events").lines
-    assert not recorded.sink("app").lines
+    refusals = [document(refusal)["message"] for refusal in recorded.sink("app").lines]
+    assert refusals == ([] if all(map(_is_usable, _bound)) else ["inferlog.value_refused"])
     recorded.sink("events").lines.clear()
+    recorded.sink("app").lines.clear()
     event = document(line)
     ids = {name.lower(): value for name, value in answered}
     assert ids == {"x-request-id": event["request_id"], "x-correlation-id": event["correlation_id"]}
@@ -67,7 +78,8 @@ def _check(event: dict[str, Any], received: dict[str, bytes]) -> None:
     """Compare with what the pages say, written here once more in other words."""
     texts = {name: value.decode("latin-1") for name, value in received.items()}
     usable = [name for name in ("x-correlation-id", "x-request-id") if _is_usable(texts.get(name, ""))]
-    assert event["correlation_id"] == (texts[usable[0]] if usable else event["request_id"])
+    bound = list(filter(_is_usable, _bound))[-1:]
+    assert event["correlation_id"] == (*bound, *(texts[name] for name in usable), event["request_id"])[0]
     trace = _trace(texts.get("traceparent", ""))
     assert (event.get("trace"), event.get("span")) == (trace or (None, None))
     refused = [name for name in _NAMES[:2] if name in received and name not in usable]
@@ -94,14 +106,20 @@ def _trace(text: str) -> tuple[dict[str, str], dict[str, str]] | None:
     return ({"id": trace_id}, {"id": span_id}) if _VISIBLE.fullmatch(text) else None
 
 
-async def _asgi(scope: Any, receive: Any, send: Any) -> None:
+def _handle() -> None:
+    for text in _bound:
+        inferlog.bind_inference(correlation_id=text)
     _outgoing.update(inferlog.outgoing_headers())
+
+
+async def _asgi(scope: Any, receive: Any, send: Any) -> None:
+    _handle()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"{}"})
 
 
 def _wsgi(environ: Any, start_response: Any) -> list[bytes]:
-    _outgoing.update(inferlog.outgoing_headers())
+    _handle()
     start_response("200 OK", [])
     return [b"{}"]
 

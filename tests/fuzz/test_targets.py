@@ -77,6 +77,7 @@ def refuse(*_: object) -> None:
     ("target", "where", "what", "broken"),
     [
         ("headers", request, "usable_id", keep_any_id),
+        ("headers", event, "usable_id", keep_any_id),
         ("headers", asgi, "header_text", bytes.hex),
         ("headers", wsgi, "header_text", bytes.hex),
         ("redaction", redaction, "_READINGS_LIMIT", 1),
