@@ -1,5 +1,6 @@
 """Every way in which a request can end, on every framework, on real sockets: one event that says so."""
 
+import re
 import socket
 import struct
 from collections.abc import Callable, Mapping
@@ -228,6 +229,8 @@ def test_a_request_is_one_event_that_says_how_it_ended(service: Any, name: str, 
     assert ending.at_least_seconds <= event["latency_seconds"] < 10
     assert event.get("model_version") == ("v1" if name in ANSWERED_BY_A_MODEL else None)
     assert "hunter22" not in str(event)
+    assert re.fullmatch("[0-9a-f]{32}", event["request_id"])
+    assert event["correlation_id"] == event["request_id"]  # nobody has sent one
     if response is not None and ending.ids_come_back:
         assert response.headers["X-Request-ID"] == event["request_id"]
         assert response.headers["X-Correlation-ID"] == event["correlation_id"]
