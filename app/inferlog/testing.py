@@ -19,6 +19,8 @@ from typing import Any
 
 from inferlog import configuration
 
+__all__ = ["Recorded", "RecordingSink", "recording"]
+
 
 class RecordingSink:
     """Keeps the lines that it is given, by stream. Thread-safe."""
