@@ -113,3 +113,10 @@ def test_rule_names_what_is_there(rule: rules.Rule) -> None:
 def test_unknown_rule_is_told_with_the_nearest() -> None:
     with pytest.raises(OperatorError, match="there is no rule 'p99_latncy'; did you mean p99_latency"):
         rules.find("p99_latncy")
+
+
+@pytest.mark.parametrize("rule", rules.load_all().values(), ids=lambda rule: rule.name)
+def test_rule_stands_in_the_documentation(rule: rules.Rule) -> None:
+    page = Path(__file__).parents[3] / "docs" / "alerts.md"
+    (row,) = [line for line in page.read_text().splitlines() if line.startswith(f"| `{rule.name}` |")]
+    assert row.endswith(f"| {rule.severity} |")
