@@ -20,7 +20,12 @@ from inferlog_ops.shipper.settings import Settings
 from inferlog_ops.shipper.shipper import Shipper, shipper
 
 QUICK = Settings(
-    first_backoff_seconds=0.01, longest_backoff_seconds=0.05, poll_seconds=0.02, save_seconds=0.02, stop_seconds=3.0
+    first_backoff_seconds=0.01,
+    longest_backoff_seconds=0.05,
+    poll_seconds=0.02,
+    save_seconds=0.02,
+    stop_seconds=3.0,
+    heartbeat_seconds=0.0,
 )
 
 

@@ -8,18 +8,27 @@ from logfiles import Logs
 
 import inferlog
 from inferlog.event import FIELDS
+from inferlog_ops.shipper.counters import Counts
+from inferlog_ops.shipper.health import Health
+from inferlog_ops.shipper.status import Status
 
 ROOT = Path(__file__).parents[2]
 ADDED_ON_THE_WAY = {"event.ingested"}
 
 
+def rows(heading: str) -> list[list[str]]:
+    """Return the cells of each row below *heading* in docs/events.md."""
+    section = (ROOT / "docs" / "events.md").read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| `")]
+    assert lines, heading
+    return [[cell.strip(" |") for cell in line.split(" | ")] for line in lines]
+
+
 def catalogue() -> dict[str, tuple[str | None, str]]:
-    """Return Python name and type by field, as docs/events.md has them."""
-    rows = [
-        line.split(" | ") for line in (ROOT / "docs" / "events.md").read_text().splitlines() if line.startswith("| `")
-    ]
-    cells = [[cell.strip(" |") for cell in row] for row in rows]
-    return {field.strip("`"): (name.strip("`") if "`" in name else None, kind) for field, name, kind, *_ in cells}
+    """Return Python name and type by field of an event, as docs/events.md has them."""
+    return {
+        field.strip("`"): (name.strip("`") if "`" in name else None, kind) for field, name, kind, *_ in rows("Fields")
+    }
 
 
 def leaves(properties: dict[str, Any], prefix: str = "") -> dict[str, str]:
@@ -73,6 +82,43 @@ def test_a_log_line_s_fields_are_mapped(logs: Logs) -> None:
     (line,) = logs.lines("app")
     app = mapped("inferlog-common-mappings", "inferlog-app-mappings", "inferlog-app-dataset-cluster")
     assert set(flattened(line)) - {"labels.tenant"} <= app.keys()
+
+
+def test_every_documented_health_field_is_mapped_with_that_type_and_no_other_is() -> None:
+    documented = {field.strip("`"): kind for field, kind, *_ in rows("Health lines")}
+    assert documented == mapped("inferlog-health-mappings")
+
+
+def test_a_heartbeat_s_fields_are_mapped(logs: Logs) -> None:
+    with inferlog.track_performance("x"):
+        pass
+    inferlog.shutdown()
+    (line,) = logs.lines("health")
+    assert set(flattened(line)) <= health_fields()
+
+
+def test_the_fields_of_a_shipper_s_line_are_mapped(tmp_path: Path) -> None:
+    status = Status(
+        counts=Counts(),
+        behind_bytes=1,
+        behind_events=1,
+        behind_seconds=0.5,
+        pending=0,
+        retries=1,
+        waiting=["for a test"],
+        left_alone=[],
+        no_health_lines=None,
+    )
+    health = Health(tmp_path, shipper_id="one", every_seconds=1)
+    assert health.record(status)
+    (line,) = Logs(tmp_path).lines("health")
+    assert set(flattened(line)) <= health_fields()
+    shippers = {field for field in health_fields() if field.startswith("shipper.")}
+    assert shippers <= set(flattened(line)), "every one is written"
+
+
+def health_fields() -> set[str]:
+    return set(mapped("inferlog-common-mappings", "inferlog-health-mappings", "inferlog-health-dataset-cluster"))
 
 
 def flattened(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:

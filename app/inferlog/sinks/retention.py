@@ -30,10 +30,14 @@ class Retention:
         directory: The log directory, shared with other processes.
         keep_shipped_seconds: How long a shipped file stays, for a look with ``grep``.
         max_total_bytes: Above this, shipped files go earlier, and new lines are refused if that does not help.
+        names: Which files it looks after, as a pattern: all, or those of one kind of writer.
     """
 
-    def __init__(self, directory: Path, *, keep_shipped_seconds: float, max_total_bytes: int) -> None:
+    def __init__(
+        self, directory: Path, *, keep_shipped_seconds: float, max_total_bytes: int, names: str = "*.jsonl"
+    ) -> None:
         self._directory = directory
+        self._names = names
         self._keep_shipped_seconds = keep_shipped_seconds
         self._max_total_bytes = max_total_bytes
         self._free_bytes = max_total_bytes
@@ -65,7 +69,7 @@ class Retention:
         self._free_bytes = self._max_total_bytes - total_bytes
 
     def _files(self) -> Iterator[_LogFile]:
-        for path in self._directory.glob("*.jsonl"):
+        for path in self._directory.glob(self._names):
             try:
                 status = path.stat()
             except OSError:

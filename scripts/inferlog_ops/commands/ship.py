@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from inferlog_ops.commands.options import HomeDir, Json, Namespace
+from inferlog_ops.shipper.settings import Settings
 
 Logs = Annotated[
     Path | None,
@@ -40,6 +41,15 @@ Replay = Annotated[
         "embedded engine.",
     ),
 ]
+Heartbeat = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="How often a line about the shipper itself goes into the folder and into the health stream; 0: never. "
+        "With --once there is only one, at the end.",
+    ),
+]
 StatsFile = Annotated[
     Path | None, typer.Option("--stats-file", help="Keep this file up to date with the figures, as JSON.")
 ]
@@ -52,6 +62,7 @@ def ship(
     once: Once = False,
     timeout: Timeout = None,
     replay: Replay = False,
+    heartbeat: Heartbeat = Settings().heartbeat_seconds,
     stats_file: StatsFile = None,
     namespace: Namespace = "default",
     home: HomeDir = None,
@@ -85,6 +96,7 @@ def ship(
         logs=folder,
         state_dir=state or place.shipper_state,
         display=display,
+        settings=Settings(heartbeat_seconds=heartbeat),
         stats_file=stats_file,
         # The engine of a home is another one only if its data were deleted: the log files are all that there is.
         replay=replay or (state is None and cluster.url == engine_url),

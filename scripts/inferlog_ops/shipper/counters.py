@@ -34,12 +34,23 @@ class Counters:
 
     def __init__(self) -> None:
         self._counts = Counts()
+        self._retries = 0
         self._lock = threading.Lock()
 
     @property
     def counts(self) -> Counts:
         """All figures as of one moment."""
         return self._counts
+
+    @property
+    def retries(self) -> int:
+        """How many tries at a batch left something to be sent again."""
+        return self._retries
+
+    def add_retry(self) -> None:
+        """Count one more."""
+        with self._lock:
+            self._retries += 1
 
     def add(self, **more: int) -> None:
         """Add to the counts that are named."""

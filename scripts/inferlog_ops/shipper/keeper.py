@@ -8,6 +8,7 @@ import orjson
 
 from inferlog_ops.shipper.counters import Counters
 from inferlog_ops.shipper.display import Display
+from inferlog_ops.shipper.health import Health
 from inferlog_ops.shipper.ledger import Ledger
 from inferlog_ops.shipper.positions import PositionFile, replace_file
 from inferlog_ops.shipper.publication import Publication
@@ -29,6 +30,7 @@ class Keeper:
         counters: Counters,
         positions: PositionFile,
         publication: Publication,
+        health: Health,
         display: Display,
         stats_file: Path | None,
         save_seconds: float,
@@ -40,6 +42,7 @@ class Keeper:
         self._counters = counters
         self._positions = positions
         self._publication = publication
+        self._health = health
         self._display = display
         self._stats_file = stats_file
         self._save_seconds = save_seconds
@@ -54,16 +57,22 @@ class Keeper:
         now = time.monotonic()
         if now_at_latest or now >= self._next_save:
             self._next_save = now + self._save_seconds
-            self._save()
+            self.save()
             self._publication.renew()
             self._write_stats()
         if now_at_latest or now >= self._next_show:
             self._next_show = now + self._display.pause_seconds
-            self._behind_seconds = oldest_age_seconds(self._root, self._ledger.files(), datetime.now(UTC))
+            self._measure_age()
             self._display.show(self.status().as_line())
 
+    def beat(self) -> None:
+        """Write a health line if it is due."""
+        if self._health.is_due():
+            self._measure_age()
+            self._health.record(self.status())
+
     def status(self) -> Status:
-        """Return how far the shipper is. The age of what is behind is as of the last status line."""
+        """Return how far the shipper is. The age of what is behind is as of the last status or health line."""
         files = self._ledger.files()
         counts = self._counters.counts
         behind_bytes = sum(file.behind_bytes for file in files)
@@ -74,6 +83,7 @@ class Keeper:
             behind_events=estimated_events(behind_bytes, counts, self._ledger.answered_bytes),
             behind_seconds=self._behind_seconds if behind_bytes else 0.0,
             pending=sum(file.ends_in_half_a_line for file in files),
+            retries=self._counters.retries,
             waiting=[
                 *([self._trouble] if self._trouble else []),
                 *self._schedule.reasons(),
@@ -81,9 +91,11 @@ class Keeper:
                 *trouble,
             ],
             left_alone=self._watch.listing.left_alone,
+            no_health_lines=self._health.trouble,
         )
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Save and publish the positions, if there is something new to them."""
         changes = self._ledger.changes
         if changes == self._saved_changes:
             return
@@ -96,6 +108,9 @@ class Keeper:
         self._trouble = None
         self._saved_changes = changes
         self._publication.publish(files)
+
+    def _measure_age(self) -> None:
+        self._behind_seconds = oldest_age_seconds(self._root, self._ledger.files(), datetime.now(UTC))
 
     def _write_stats(self) -> None:
         if self._stats_file is None:

@@ -7,9 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from inferlog_ops.shipper.counters import Counters
+from inferlog_ops.shipper.batch import Batch
+from inferlog_ops.shipper.counters import Counters, Counts
 from inferlog_ops.shipper.delivery import Delivery
 from inferlog_ops.shipper.display import Display
+from inferlog_ops.shipper.health import STOPPED, Health
 from inferlog_ops.shipper.keeper import Keeper
 from inferlog_ops.shipper.ledger import Ledger
 from inferlog_ops.shipper.positions import PositionFile, SavedPosition
@@ -21,7 +23,7 @@ from inferlog_ops.shipper.sender import Sender
 from inferlog_ops.shipper.settings import Settings
 from inferlog_ops.shipper.status import Status
 from inferlog_ops.shipper.store import NoAnswerError
-from inferlog_ops.shipper.tail import Tail
+from inferlog_ops.shipper.tail import ReplacedError, Tail
 from inferlog_ops.shipper.watch import Watch
 
 _TICK_SECONDS = 0.05
@@ -53,6 +55,7 @@ class Run:
         saved: Mapping[str, SavedPosition],
         positions: PositionFile,
         publication: Publication,
+        health: Health,
         same_store: SameStore,
         delivery: Delivery,
         counters: Counters,
@@ -61,18 +64,22 @@ class Run:
         stats_file: Path | None,
     ) -> None:
         self._settings = settings
+        self._health = health
         self._same_store = same_store
         self._ledger = Ledger()
         self._schedule = Schedule(settings.stream_batches, shortened_seconds=settings.first_backoff_seconds)
         self._watch = Watch(logs, self._ledger, saved, counters, display.say)
+        self._tail = Tail(logs, self._ledger, settings)
         self._reader = Reader(
             watch=self._watch,
-            tail=Tail(logs, self._ledger, settings),
+            tail=self._tail,
             ledger=self._ledger,
             schedule=self._schedule,
             settings=settings,
         )
-        self._sender = Sender(schedule=self._schedule, delivery=delivery, ledger=self._ledger, settings=settings)
+        self._sender = Sender(
+            schedule=self._schedule, delivery=delivery, ledger=self._ledger, counters=counters, settings=settings
+        )
         self._keeper = Keeper(
             root=logs,
             ledger=self._ledger,
@@ -81,6 +88,7 @@ class Run:
             counters=counters,
             positions=positions,
             publication=publication,
+            health=health,
             display=display,
             stats_file=stats_file,
             save_seconds=settings.save_seconds,
@@ -104,21 +112,26 @@ class Run:
         senders = [self._thread(f"sender-{n}", self._sender.run) for n in range(self._settings.senders)]
         while not (stop_asked() or timed_out or self._crash):
             self._keeper.keep()
+            if not once:
+                self._keeper.beat()
             if once and not (reader.is_alive() or asker.is_alive()) and self._schedule.is_empty():
                 break
             timed_out = deadline is not None and time.monotonic() >= deadline
             time.sleep(_TICK_SECONDS)
-        self._end(reader, senders)
-        return Outcome(status=self._keeper.status(), complete=self._is_complete(), timed_out=timed_out)
+        end_by = time.monotonic() + self._settings.stop_seconds
+        self._end(reader, senders, end_by)
+        outcome = Outcome(status=self._keeper.status(), complete=self._is_complete(), timed_out=timed_out)
+        if self._health.wanted and not (once and _is_uneventful(outcome.status)):
+            self._say_goodbye(outcome.status, reader, end_by)
+        return outcome
 
     def _ask_store(self) -> None:
         """Have another store noticed even if there is nothing to send. One that is away is noticed later."""
         with suppress(NoAnswerError):
             self._same_store.check()
 
-    def _end(self, reader: threading.Thread, senders: list[threading.Thread]) -> None:
+    def _end(self, reader: threading.Thread, senders: list[threading.Thread], end_by: float) -> None:
         """Give what is on its way a little time, then save. Threads that still wait for an answer are left behind."""
-        deadline = time.monotonic() + self._settings.stop_seconds
         self._stopping.set()
         if self._crash:
             self._schedule.close()
@@ -126,10 +139,34 @@ class Run:
         reader.join(self._settings.stop_seconds * 0.6)
         self._schedule.close()
         for thread in senders:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(max(0.0, end_by - time.monotonic()))
         if not reader.is_alive():
             self._watch.forget_gone()
         self._keeper.keep(now_at_latest=True)
+        self._raise_crash()
+
+    def _say_goodbye(self, status: Status, reader: threading.Thread, end_by: float) -> None:
+        """
+        Write a last health line, and bring it to the store if all else is there.
+
+        It is not counted anywhere: the outcome is that of the lines that were there to be shipped. A line that stays
+        behind is shipped by whoever comes next.
+        """
+        written = self._health.record(status, STOPPED)
+        if not written or reader.is_alive() or not self._schedule.is_empty():
+            return
+        self._watch.look()
+        batch = Batch(stream="health")
+        for file in self._ledger.files():
+            if self._health.owns(file.name):
+                with suppress(OSError, ReplacedError):
+                    self._tail.read_into(batch, file)
+        sending = self._thread("goodbye", lambda: self._sender.attempt(batch))
+        sending.join(max(0.0, end_by - time.monotonic()))
+        self._keeper.save()
+        self._raise_crash()
+
+    def _raise_crash(self) -> None:
         if self._crash:
             raise self._crash
 
@@ -147,3 +184,7 @@ class Run:
         thread = threading.Thread(target=guarded, name=name, daemon=True)
         thread.start()
         return thread
+
+
+def _is_uneventful(status: Status) -> bool:
+    return status.counts == Counts() and not status.waiting

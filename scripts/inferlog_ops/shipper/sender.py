@@ -2,6 +2,7 @@
 
 from inferlog_ops.shipper.backoff import delay_seconds
 from inferlog_ops.shipper.batch import Batch
+from inferlog_ops.shipper.counters import Counters
 from inferlog_ops.shipper.delivery import Delivery, PostponedError
 from inferlog_ops.shipper.ledger import Ledger
 from inferlog_ops.shipper.schedule import Schedule
@@ -13,22 +14,27 @@ _REASON_CHARACTERS = 300
 class Sender:
     """Several threads may run the same one."""
 
-    def __init__(self, *, schedule: Schedule, delivery: Delivery, ledger: Ledger, settings: Settings) -> None:
+    def __init__(
+        self, *, schedule: Schedule, delivery: Delivery, ledger: Ledger, counters: Counters, settings: Settings
+    ) -> None:
         self._schedule = schedule
         self._delivery = delivery
         self._ledger = ledger
+        self._counters = counters
         self._settings = settings
 
     def run(self) -> None:
         """Send until the schedule is closed."""
         while batch := self._schedule.take():
-            self._try(batch)
+            self.attempt(batch)
 
-    def _try(self, batch: Batch) -> None:
+    def attempt(self, batch: Batch) -> None:
+        """Try once; what is left has to wait."""
         before = len(batch)
         try:
             self._delivery.deliver(batch)
         except PostponedError as postponed:
+            self._counters.add_retry()
             batch.tries = batch.tries + 1 if len(batch) == before else 1
             batch.reason = _one_line(f"{batch.stream}: {postponed}")
             self._schedule.postpone(batch, self._delay_seconds(batch))

@@ -23,6 +23,7 @@ class Settings:
         longest_backoff_seconds: Where the doubling ends.
         connect_timeout_seconds: How long a connection may take to come about.
         answer_timeout_seconds: How long the store may take to answer.
+        heartbeat_seconds: How often the shipper writes a health line of its own; 0 for none.
         stop_seconds: How long what is on its way may take after SIGTERM.
     """
 
@@ -38,4 +39,5 @@ class Settings:
     longest_backoff_seconds: float = 30.0
     connect_timeout_seconds: float = 5.0
     answer_timeout_seconds: float = 30.0
+    heartbeat_seconds: float = 10.0
     stop_seconds: float = 6.0

@@ -10,6 +10,7 @@ from inferlog_ops.shipper.counters import Counters
 from inferlog_ops.shipper.dead_letters import DeadLetters
 from inferlog_ops.shipper.delivery import Delivery
 from inferlog_ops.shipper.display import Display
+from inferlog_ops.shipper.health import Health
 from inferlog_ops.shipper.positions import PositionFile
 from inferlog_ops.shipper.publication import Publication
 from inferlog_ops.shipper.run import Outcome, Run
@@ -52,6 +53,7 @@ class Shipper:
             counters=self._counters,
             say_once=display.say_once,
         )
+        self._health = Health(logs, shipper_id=state.shipper_id, every_seconds=settings.heartbeat_seconds)
         self._stop_asked = False
 
     def stop(self) -> None:
@@ -82,6 +84,7 @@ class Shipper:
 
     def close(self) -> None:
         """Release files and connections."""
+        self._health.close()
         self._letters.close()
         self._store.close()
 
@@ -91,6 +94,7 @@ class Shipper:
             saved=self._saved,
             positions=self._positions,
             publication=Publication(self._logs, self._state.shipper_id, self._display.say),
+            health=self._health,
             same_store=self._same_store,
             delivery=self._delivery,
             counters=self._counters,

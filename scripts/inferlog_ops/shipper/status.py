@@ -28,8 +28,10 @@ class Status:
         behind_events: Estimated from *behind_bytes* and the mean length of the lines so far; None if unknown.
         behind_seconds: Age of the oldest event that is not answered; 0 if all are.
         pending: Files that end in half a line.
+        retries: How many tries left something to be sent again.
         waiting: Why something is not answered, each reason once.
         left_alone: Files whose names are none of ours.
+        no_health_lines: Why the shipper cannot write health lines of its own, if it cannot.
     """
 
     counts: Counts
@@ -37,8 +39,10 @@ class Status:
     behind_events: int | None
     behind_seconds: float
     pending: int
+    retries: int
     waiting: list[str]
     left_alone: list[str]
+    no_health_lines: str | None
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as plain data, the counts beside the rest."""
@@ -62,6 +66,8 @@ class Status:
             parts.append(f"gone unshipped {counts.lost_files} files, {_size(counts.lost_bytes)}")
         if self.left_alone:
             parts.append(f"left alone {_named(self.left_alone)}")
+        if self.no_health_lines:
+            parts.append(f"no health lines: {self.no_health_lines}")
         if self.waiting:
             parts.append(f"waits: {_named(self.waiting)}")
         return " · ".join(parts)

@@ -55,6 +55,16 @@ def test_half_a_line_that_nobody_will_finish_keeps_no_file(tmp_path: Path) -> No
     assert names(tmp_path) == set()
 
 
+def test_files_of_others_may_be_left_to_them(tmp_path: Path) -> None:
+    for name in ("health-mine.jsonl", "events-theirs.jsonl"):
+        write(tmp_path, name, 10, age_seconds=2 * HOUR)
+    publish(tmp_path, {"health-mine.jsonl": 10, "events-theirs.jsonl": 10})
+    retention = Retention(tmp_path, keep_shipped_seconds=HOUR, max_total_bytes=5, names="health-mine*.jsonl")
+    retention.sweep()
+    assert names(tmp_path) == {"events-theirs.jsonl"}
+    assert not retention.full(5), "the others' files do not count"
+
+
 def test_above_the_total_the_oldest_shipped_files_go_first(tmp_path: Path) -> None:
     for number in range(4):
         write(tmp_path, f"events-{number}.jsonl", 10, age_seconds=100 - number)

@@ -19,14 +19,16 @@ from inferlog_ops.errors import OperatorError
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(ship_command(*arguments), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        ship_command("--heartbeat", "0", *arguments), capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 @contextmanager
 def running(place: Place, *arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
     """Start a shipper whose stderr goes to a file, and see to it that it has ended after the block."""
     stderr = (place.root / "stderr").open("wb")
-    command = ship_command("--from", place.logs, "--state", place.state, *arguments)
+    command = ship_command("--from", place.logs, "--state", place.state, "--heartbeat", "0", *arguments)
     with stderr, subprocess.Popen(command, stderr=stderr, stdout=subprocess.DEVNULL) as process:
         try:
             yield process
@@ -82,8 +84,10 @@ def test_once_prints_what_became_of_every_line(faulty: FaultyStore, place: Place
         "behind_events": 0,
         "behind_seconds": 0.0,
         "pending": 1,
+        "retries": 0,
         "waiting": [],
         "left_alone": ["notes.txt"],
+        "no_health_lines": None,
     }
     assert "logs-inference.events-default/_bulk?require_data_stream=true" in faulty.requests[-1][1]
 

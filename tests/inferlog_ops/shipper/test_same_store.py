@@ -54,7 +54,8 @@ def test_another_store_is_refused_before_anything_is_sent(
 
 def test_the_command_ends_with_one_sentence_and_code_2(faulty: FaultyStore, place: Place) -> None:
     def ship(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = ship_command("--from", place.logs, "--to", faulty.url, "--state", place.state, *arguments)
+        places = ("--from", place.logs, "--to", faulty.url, "--state", place.state)
+        command = ship_command(*places, "--heartbeat", "0", *arguments)
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     write_events(place.events, IDS)
@@ -211,7 +212,8 @@ def test_a_home_s_own_engine_is_sent_everything_again_without_being_asked(
     """It is another one only if its data were deleted."""
 
     def ship(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = ship_command("--home", place.root, "--namespace", provisioned.namespace, "--once", *arguments)
+        where = ("--home", place.root, "--namespace", provisioned.namespace)
+        command = ship_command(*where, "--once", "--heartbeat", "0", *arguments)
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     (place.root / "engine").symlink_to(home.engine)

@@ -26,8 +26,10 @@ def status(**fields: object) -> Status:
         "behind_events": 0,
         "behind_seconds": 0.0,
         "pending": 0,
+        "retries": 0,
         "waiting": [],
         "left_alone": [],
+        "no_health_lines": None,
     }
     return Status(**(usual | fields))  # type: ignore[arg-type]
 
@@ -45,10 +47,12 @@ def test_a_line_names_all_that_is_not_as_it_should_be() -> None:
         pending=1,
         waiting=["events: no answer: Connection refused"],
         left_alone=["a.log", "b.log", "c.log"],
+        no_health_lines="cannot write to logs",
     ).as_line()
     assert line == (
         "shipped 5 · behind by about 4 100 events, 2 MB, 3 min · refused 1 · already there 2 · half-written 1 · "
-        "gone unshipped 1 files, 2 KB · left alone a.log; b.log (+1) · waits: events: no answer: Connection refused"
+        "gone unshipped 1 files, 2 KB · left alone a.log; b.log (+1) · no health lines: cannot write to logs · "
+        "waits: events: no answer: Connection refused"
     )
 
 
