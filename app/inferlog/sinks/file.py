@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inferlog.sinks.retention import Retention
+from inferlog.sinks.shipped import tailed_inodes
 
 _RETRY_OPEN_SECONDS = 1.0  # on a full or read-only disk every line would otherwise look through the directory
 _UNSAFE = re.compile(r"[^A-Za-z0-9._]+")
@@ -128,12 +129,27 @@ class FileSink:
         self._retry_open_at = now + _RETRY_OPEN_SECONDS
         self._directory.mkdir(parents=True, exist_ok=True)
         self._retention.sweep()
-        self._number += 1
-        begun = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        path = self._directory / f"{self._prefix}-{begun}-{self._number:04d}.jsonl"
-        # Readable by a shipper of the same group, by nobody else. O_EXCL: never into a file of another process.
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        self._descriptor = self._create()
         # Held while the file is open, so that another process's retention can tell it from a finished one.
         fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         self._bytes, self._opened, self._torn = 0, now, False
         self._retry_open_at = -math.inf
+
+    def _create(self) -> int:
+        """Make the next file and return its descriptor. Its inode is none that Fluentd has seen in another file."""
+        tailed = tailed_inodes(self._directory)
+        begun = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        refused: list[Path] = []  # while they exist, the next file gets another inode
+        try:
+            while True:
+                self._number += 1
+                path = self._directory / f"{self._prefix}-{begun}-{self._number:04d}.jsonl"
+                # Readable by a shipper of the same group, by nobody else. O_EXCL: never into another process's file.
+                descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+                if os.fstat(descriptor).st_ino not in tailed:
+                    return descriptor
+                os.close(descriptor)
+                refused.append(path)
+        finally:
+            for path in refused:
+                path.unlink(missing_ok=True)

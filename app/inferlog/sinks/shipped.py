@@ -1,13 +1,19 @@
 """What shippers have published about a log directory: how far each one is, and which of them still count."""
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
+from inferlog.sinks.position_files import Entry, read_entries, shipper_of
+
 SHIPPED_DIRECTORY = ".shipped"
-"""Folder in the log directory where a shipper publishes ``{"version": 1, "positions": {file name: bytes}}``."""
+"""
+Folder in the log directory where a shipper publishes ``{"version": 1, "positions": {file name: bytes}}`` as ``*.json``,
+and where Fluentd keeps its position files, ``*.pos``.
+"""
 
 SILENT_SECONDS = 3600.0
 """A shipper that fell silent so long before the last one that was heard of is not waited for any more."""
@@ -44,6 +50,17 @@ def shipped_to_all_bytes(directory: Path) -> dict[str, int]:
     return {name: min(positions.get(name, 0) for positions in at_work) for name in names}
 
 
+def tailed_inodes(directory: Path) -> frozenset[int]:
+    """
+    Return the inodes in *directory* that Fluentd would take for a file that it has begun to read.
+
+    It knows a file by nothing else. Many file systems give a deleted file's inode to the next new file, of which
+    Fluentd, if it was not there to see the first one go, would skip the beginning.
+    """
+    paths = (directory / SHIPPED_DIRECTORY).glob("*.pos")
+    return frozenset(entry.inode for path in paths for entry in _entries(path) if entry.position > 0)
+
+
 def _publications(directory: Path) -> Iterator[_Publication]:
     for path in (directory / SHIPPED_DIRECTORY).glob("*.json"):
         try:
@@ -51,6 +68,42 @@ def _publications(directory: Path) -> Iterator[_Publication]:
         except OSError:
             continue  # removed in between
         yield _Publication(positions=_positions(path), published=published)
+    yield from _publications_of_fluentd(directory)
+
+
+def _publications_of_fluentd(directory: Path) -> Iterator[_Publication]:
+    """Yield one publication for each Fluentd: what its position files say together, as of the last one written."""
+    positions: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    published: defaultdict[str, float] = defaultdict(float)
+    for path in (directory / SHIPPED_DIRECTORY).glob("*.pos"):
+        try:
+            written = path.stat().st_mtime
+        except OSError:
+            continue  # removed in between
+        shipper = shipper_of(path)
+        published[shipper] = max(published[shipper], written)
+        positions[shipper] |= _of_files_in(directory, _entries(path))
+    for shipper, since in published.items():
+        yield _Publication(positions=positions[shipper], published=since)
+
+
+def _of_files_in(directory: Path, entries: Iterable[Entry]) -> dict[str, int]:
+    """Return the positions in files that *directory* holds: a name, or an inode, may have become another file's."""
+    found = {}
+    for entry in entries:
+        try:
+            if (directory / entry.name).stat().st_ino == entry.inode:
+                found[entry.name] = entry.position
+        except OSError:
+            continue  # deleted
+    return found
+
+
+def _entries(path: Path) -> Iterable[Entry]:
+    try:
+        return list(read_entries(path))
+    except OSError:
+        return ()
 
 
 def _positions(path: Path) -> dict[str, int]:

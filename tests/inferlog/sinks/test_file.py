@@ -114,3 +114,18 @@ def test_at_the_cap_new_lines_are_dropped_and_what_is_there_stays(tmp_path: Path
     sink = make_sink(tmp_path, clock, max_total_bytes=10)
     assert [sink.write(b"1234\n") for _ in range(3)] == [True, True, False]
     assert contents(tmp_path) == [b"1234\n1234\n"]
+
+
+def test_a_new_file_takes_no_inode_that_fluentd_would_know_again(tmp_path: Path, clock: Clock) -> None:
+    # Most file systems give a new file the inode of the one that was deleted last.
+    gone = tmp_path / "events-gone.jsonl"
+    gone.write_bytes(b"read while it was there\n")
+    inode = gone.stat().st_ino
+    (tmp_path / ".shipped").mkdir()
+    (tmp_path / ".shipped" / "fluentd-events.pos").write_text(f"{gone}\t{24:016x}\t{inode:016x}\n")
+    gone.unlink()
+    sink = make_sink(tmp_path, clock)
+    assert sink.write(b"1\n")
+    (path,) = tmp_path.glob("*.jsonl")
+    assert path.read_bytes() == b"1\n"
+    assert path.stat().st_ino != inode

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inferlog.sinks.retention import Retention
-from inferlog.sinks.shipped import SILENT_SECONDS, shipped_bytes, shipped_to_all_bytes
+from inferlog.sinks.shipped import SILENT_SECONDS, shipped_bytes, shipped_to_all_bytes, tailed_inodes
 
 HOUR = 3600.0
 
@@ -23,6 +23,24 @@ def publish(directory: Path, positions: dict[str, int], shipper: str = "one", *,
     path = directory / ".shipped" / f"{shipper}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"version": 1, "positions": positions}))
+    os.utime(path, (time.time() - silent_seconds,) * 2)
+
+
+def note(
+    directory: Path,
+    positions: dict[Path, int],
+    position_file: str = "fluentd-events.pos",
+    *,
+    silent_seconds: float = 0.0,
+) -> None:
+    """Write what Fluentd notes of the files that it tails; it sees their folder under a path of its own."""
+    path = directory / ".shipped" / position_file
+    path.parent.mkdir(exist_ok=True)
+    lines = [
+        f"/var/log/inferlog/{file.name}\t{position:016x}\t{file.stat().st_ino:016x}\n"
+        for file, position in positions.items()
+    ]
+    path.write_text("".join(lines))
     os.utime(path, (time.time() - silent_seconds,) * 2)
 
 
@@ -143,3 +161,61 @@ def test_room_comes_back_once_the_shipper_has_caught_up(tmp_path: Path, monkeypa
     (tmp_path / "events-b.jsonl").write_bytes(b"x" * 20)
     assert not retention.full(10)
     assert names(tmp_path) == {"events-b.jsonl"}
+
+
+def test_what_fluentd_has_read_to_its_end_goes(tmp_path: Path) -> None:
+    done, half, never = (write(tmp_path, f"events-{name}.jsonl", 10, age_seconds=2 * HOUR) for name in "abc")
+    note(tmp_path, {done: 10, half: 9})
+    sweep(tmp_path)
+    assert names(tmp_path) == {half.name, never.name}
+
+
+def test_the_position_files_of_one_fluentd_count_together(tmp_path: Path) -> None:
+    event = write(tmp_path, "events-a.jsonl", 10, age_seconds=2 * HOUR)
+    other = write(tmp_path, "app-a.jsonl", 10, age_seconds=2 * HOUR)
+    note(tmp_path, {event: 10})
+    note(tmp_path, {other: 10}, "fluentd-app.pos", silent_seconds=SILENT_SECONDS + 60)
+    sweep(tmp_path)
+    assert names(tmp_path) == set()
+
+
+def test_fluentd_waits_for_the_shipper_beside_it_and_for_another_fluentd(tmp_path: Path) -> None:
+    files = [write(tmp_path, f"events-{name}.jsonl", 10, age_seconds=2 * HOUR) for name in "abc"]
+    note(tmp_path, dict.fromkeys(files, 10))
+    note(tmp_path, {files[0]: 10, files[1]: 9, files[2]: 10}, "second-events.pos")
+    publish(tmp_path, {files[0].name: 10, files[1].name: 10})
+    sweep(tmp_path)
+    assert names(tmp_path) == {files[1].name, files[2].name}
+
+
+def test_the_position_in_another_file_says_nothing(tmp_path: Path) -> None:
+    old = write(tmp_path, "events-a.jsonl", 10, age_seconds=2 * HOUR)
+    note(tmp_path, {old: 10})
+    renamed = old.rename(tmp_path / "events-b.jsonl")
+    sweep(tmp_path)
+    assert names(tmp_path) == {renamed.name}, "the same inode under another name"
+    write(tmp_path, "events-a.jsonl", 10, age_seconds=2 * HOUR)
+    sweep(tmp_path)
+    assert names(tmp_path) == {"events-a.jsonl", "events-b.jsonl"}, "the same name with another inode"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{path}\tffffffffffffffff\t{inode}\n",
+        "{path}\t000000000000000a\t0000",
+        "{path}\t00000000000a\t{inode}\n",
+        "{path} 000000000000000a {inode}\n",
+        "\xff\xfe\n\t\t\n",
+        "",
+    ],
+    ids=["no longer watched", "cut off", "too few digits", "no tabs", "noise", "empty"],
+)
+def test_a_position_that_is_none_deletes_nothing(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, "events-a.jsonl", 10, age_seconds=2 * HOUR)
+    note(tmp_path, {path: 10})
+    position_file = tmp_path / ".shipped" / "fluentd-events.pos"
+    position_file.write_text(text.format(path=path, inode=f"{path.stat().st_ino:016x}"), "latin-1")
+    sweep(tmp_path)
+    assert names(tmp_path) == {"events-a.jsonl"}
+    assert tailed_inodes(tmp_path) == frozenset()
