@@ -1,0 +1,113 @@
+"""The dashboard files against Kibana's schema, the queries, the service levels, the index, and each other."""
+
+import re
+from pathlib import Path
+
+import pytest
+from asked import columns_by_query, mapped_fields
+from kibana.faults import faults, read
+from kibana.places import walk
+
+from inferlog_ops.dashboards import library, slo
+from inferlog_ops.dashboards.panels import Panel, panels
+from inferlog_ops.dashboards.render import body_for_kibana
+from inferlog_ops.queries import library as query_library
+
+ROOT = Path(__file__).parents[2]
+DASHBOARDS = library.load_all()
+QUERIES = query_library.load_all()
+PANELS = [
+    pytest.param(panel, id=f"{dashboard.id}/{panel.id}")
+    for dashboard in DASHBOARDS.values()
+    for panel in panels(dashboard.body)
+]
+PROMISED = ["overview", "canary", "pipeline-health", "trace-and-audit", "query-library", "alerts"]
+SEVERAL_VERSIONS_OF_A_PROCESS = {"model_version", "http.route"}
+UNITS = {  # how a figure's name ends, and the format that shows its unit
+    "_per_second": "number",
+    "_seconds": "duration",
+    "_bytes": "bytes",
+    "_rate": "percent",
+    "_rate_low": "percent",
+    "_rate_high": "percent",
+    "_share": "percent",
+    "gpu_utilization": "percent",
+    "_usd": "custom",
+    "_usd_per_hour": "custom",
+    "_per_1000_requests": "custom",
+}
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_dashboard_is_there(name: str) -> None:
+    assert f"inferlog-{name}" in DASHBOARDS
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda dashboard: dashboard.id)
+def test_kibana_9_5_takes_it_and_shows_it_as_it_stands(dashboard: library.Dashboard) -> None:
+    """Unknown service levels and queries are refused on the way there."""
+    read(dashboard.path.read_text(encoding="utf-8"))
+    body = body_for_kibana(dashboard, slo.load(), QUERIES, namespace="default")
+    assert [str(fault) for fault in faults(body)] == []
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda dashboard: dashboard.id)
+def test_it_says_at_its_head_what_one_sees_and_leads_to_all_others(dashboard: library.Dashboard) -> None:
+    head = next(panels(dashboard.body))
+    assert head.type == "markdown"
+    assert head.config["content"].startswith("### ")
+    linked = set(re.findall(r"\(#/view/([^)]+)\)", head.config["content"]))
+    assert linked == DASHBOARDS.keys() - {dashboard.id}
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda dashboard: dashboard.id)
+def test_its_drilldowns_lead_to_dashboards_that_are_there(dashboard: library.Dashboard) -> None:
+    objects = [node for _, node in walk(dashboard.body) if isinstance(node, dict)]
+    found = {node["dashboard_id"] for node in objects if "dashboard_id" in node}
+    assert found <= DASHBOARDS.keys() - {dashboard.id}
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda dashboard: dashboard.id)
+def test_its_controls_are_of_fields_that_the_data_view_has(dashboard: library.Dashboard) -> None:
+    for control in dashboard.body["pinned_panels"]:
+        data_view = control["config"]["data_view_id"]
+        assert (ROOT / "kibana" / "data_views" / f"{data_view}.json").exists()
+        if data_view == "inferlog-events":
+            assert control["config"]["field_name"] in mapped_fields("events")
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_every_panel_has_an_id_and_every_chart_a_title(panel: Panel) -> None:
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", panel.id)
+    assert not panel.id.startswith("panel-")
+    assert panel.title or panel.type == "markdown"
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_every_figure_is_shown_in_its_unit(panel: Panel) -> None:
+    for _, node in walk(panel.config):
+        if isinstance(node, dict) and "column" in node:
+            wanted = next((unit for ending, unit in UNITS.items() if node["column"].endswith(ending)), None)
+            assert wanted in {None, node.get("format", {}).get("type")}, node["column"]
+
+
+@pytest.mark.parametrize("panel", PANELS)
+def test_colour_that_tells_good_from_bad_is_that_of_a_service_level_or_of_anything_at_all(panel: Panel) -> None:
+    """A threshold in the file would go its own way when the service level changes."""
+    for _, node in walk(panel.config):
+        if isinstance(node, dict) and node.get("type") == "dynamic":
+            limits = {step[end] for step in node["steps"] for end in ("lt", "gte") if end in step}
+            assert all(isinstance(limit, str) or limit in {0.999, 1} for limit in limits)
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda dashboard: dashboard.id)
+def test_no_filter_takes_a_part_of_what_only_the_whole_answers(dashboard: library.Dashboard) -> None:
+    """One model version's numbers have holes, and heartbeats name no route: such panels leave these filters out."""
+    filtered = {control["config"]["field_name"] for control in dashboard.body["pinned_panels"]}
+    if not filtered & SEVERAL_VERSIONS_OF_A_PROCESS:
+        return
+    for panel in panels(dashboard.body):
+        for holder in panel.config.get("layers") or [panel.config]:
+            for name in columns_by_query(panel):
+                if not QUERIES[name].takes_model_version and name in str(holder.get("data_source")):
+                    assert holder.get("ignore_global_filters"), f"{panel.id} asks {name}"

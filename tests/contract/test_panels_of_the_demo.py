@@ -1,0 +1,169 @@
+"""Every panel shows something of what the example service wrote and a shipper carried into the real engine."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from asked import columns_by_query, fields_in, fields_of, streams_of
+from elasticsearch import Elasticsearch
+from elasticsearch.helpers import scan
+from polling import wait_until
+from shipping import QUICK, Place
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.dashboards import library
+from inferlog_ops.dashboards.panels import panels
+from inferlog_ops.demo import traffic
+from inferlog_ops.demo.children import Child
+from inferlog_ops.demo.run import MODEL
+from inferlog_ops.provisioning import provision_cluster
+from inferlog_ops.queries import library as query_library
+from inferlog_ops.queries.library import Query
+from inferlog_ops.queries.run import Answer, ask
+
+QUERIES = {
+    name: query for name, query in query_library.load_all().items() if "FROM inferlog-alerts-*" not in query.text
+}
+PANELS = [
+    pytest.param(name, columns, id=f"{dashboard.id}/{panel.id}-{name}")
+    for dashboard in library.load_all().values()
+    for panel in panels(dashboard.body)
+    for name, columns in columns_by_query(panel).items()
+    if name in QUERIES and columns
+]
+EMPTY_WHERE_ALL_IS_WELL = {
+    "duplicate_events": "no event is in the index twice",
+    "gpu_utilization": "this machine has no GPU",
+    "gpu_memory_usage_bytes": "this machine has no GPU",
+    "waiting": "nothing is in the shipper's way",
+}
+WRITTEN_WHERE_SOMETHING_IS_WRONG_OR_THERE = {"gpu.utilization", "gpu.memory_usage_bytes", "shipper.waiting"}
+STREAMS = ("events", "app", "health")
+REQUESTS = 160
+VERSIONS = [
+    {"name": "v1", "share": 60},
+    {"name": "v2", "share": 40, "simulated": {"output_tokens_median": 20, "failure_share": 0.2}},
+]
+
+
+Answers = dict[str, Answer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """
+    What became of the demo.
+
+    Attributes:
+        running: What every query makes of its documents while service and shipper run.
+        stopped: The same after both were stopped.
+        written: The fields that the documents of each stream have.
+    """
+
+    running: Answers
+    stopped: Answers
+    written: dict[str, set[str]]
+
+
+@pytest.fixture(scope="module")
+def demo(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The demo's requests, answered by the example service with simulated models, and shipped."""
+    place = Place(tmp_path_factory.mktemp("demo"))
+    cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
+    provision_cluster(cluster)
+    began = datetime.now(UTC)
+    with place.tailing(cluster, replace(QUICK, heartbeat_seconds=0.2)), service(place) as url:
+        requests = traffic.plan("demo", REQUESTS, MODEL)
+        traffic.send_all(url, requests, at_once=16, on_answer=lambda _: None)
+        wait_until(lambda: all_has_arrived(cluster, began), 60, "every event and a later heartbeat in the store")
+        running = all_answers(cluster, began)
+    with cluster.client() as client:
+        client.indices.refresh(index=f"logs-inference.*-{cluster.namespace}")
+        written = {stream: fields_of_stream(client, stream, cluster.namespace) for stream in STREAMS}
+    return Demo(running=running, stopped=all_answers(cluster, began), written=written)
+
+
+def all_has_arrived(cluster: Cluster, began: datetime) -> bool:
+    """Whether every request's event can be found, and the last heartbeats of service and shipper know of it."""
+    answers = [ask(cluster, QUERIES[name], began, datetime.now(UTC)).rows for name in ("instances", "shippers")]
+    if not all(answers):
+        return False
+    (instance,), (shipper,) = answers
+    return instance["found"] == REQUESTS and instance["silent_seconds"] is not None and shipper["shipped"] >= REQUESTS
+
+
+def all_answers(cluster: Cluster, began: datetime) -> Answers:
+    ended = datetime.now(UTC)
+    return {name: ask(cluster, query, began, ended) for name, query in QUERIES.items()}
+
+
+def fields_of_stream(client: Elasticsearch, stream: str, namespace: str) -> set[str]:
+    hits = scan(client, index=f"logs-inference.{stream}-{namespace}")
+    return {field for hit in hits for field in fields_in(hit["_source"])}
+
+
+@contextmanager
+def service(place: Place) -> Iterator[str]:
+    """Run the example service with what it takes to fill every panel: prices, callers, heartbeats in no time."""
+    prices, ready = place.root / "prices.json", place.root / "ready.json"
+    prices.write_text(
+        json.dumps({MODEL: {"*": {"input_usd_per_million_tokens": 0.5, "output_usd_per_million_tokens": 1.5}}})
+    )
+    environment = {
+        "INFERLOG_SERVICE_NAME": "demo",
+        "INFERLOG_SERVICE_ENVIRONMENT": "test",
+        "INFERLOG_LOG_DIR": str(place.logs),
+        "INFERLOG_PRICE_FILE": str(prices),
+        "INFERLOG_HEARTBEAT_SECONDS": "0.2",
+        "INFERLOG_SERVER_VERSIONS": json.dumps(VERSIONS),
+        "INFERLOG_SERVER_CLIENT_ID_HEADER": "authorization",
+        "INFERLOG_SERVER_DEADLINE_SECONDS": "1",
+    }
+    command = [sys.executable, "-P", "-m", "inferlog_server", "--backend", "simulated", "--port", "0"]
+    server = Child("server", [*command, "--ready-file", str(ready)], output=place.root, environment=environment)
+    try:
+        server.wait_until(ready.exists, timeout_seconds=60)
+        yield json.loads(ready.read_text())["url"]
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(("name", "columns"), PANELS)
+def test_panel_shows_what_its_query_answers_and_it_is_something(name: str, columns: set[str], demo: Demo) -> None:
+    answer = demo.running[name]
+    assert columns <= {column.name for column in answer.columns}
+    if name not in EMPTY_WHERE_ALL_IS_WELL:
+        without_value = {column for column in columns if all(row[column] is None for row in answer.rows)}
+        assert without_value <= EMPTY_WHERE_ALL_IS_WELL.keys()
+
+
+def test_every_request_is_in_the_figures(demo: Demo) -> None:
+    for answers in (demo.running, demo.stopped):
+        for name in ("overview", "chains", "callers"):
+            assert sum(row["requests"] for row in answers[name].rows) == REQUESTS
+        (delivery,) = answers["delivery"].rows
+        assert (delivery["written"], delivery["found"], delivery["lost"]) == (REQUESTS, REQUESTS, 0)
+        assert (delivery["not_found_yet"], delivery["dropped"]) == (0, 0)
+        assert answers["duplicates"].rows == [{"events": REQUESTS, "duplicated": 0}]
+
+
+def test_who_is_stopped_says_so_and_is_not_taken_for_silent(demo: Demo) -> None:
+    for name in ("instances", "shippers"):
+        assert [row["state"] for row in demo.running[name].rows] == ["running"]
+        assert [row["state"] for row in demo.stopped[name].rows] == ["stopped"]
+    assert demo.running["delivery"].rows[0]["longest_silence_seconds"] >= 0
+    assert demo.stopped["delivery"].rows[0]["longest_silence_seconds"] is None
+
+
+@pytest.mark.parametrize("query", QUERIES.values(), ids=lambda query: query.name)
+def test_every_field_that_a_query_uses_is_written(query: Query, demo: Demo) -> None:
+    """Of the mapped ones; a name that is not mapped is refused by the engine."""
+    used = fields_of(query)
+    assert "@timestamp" in used
+    somewhere = {field for stream in streams_of(query) for field in demo.written[stream]}
+    assert used - somewhere <= WRITTEN_WHERE_SOMETHING_IS_WRONG_OR_THERE
