@@ -190,6 +190,11 @@ def _shippers() -> Iterator[Case]:
     yield Case(rule=rule, what="by more than a minute", documents=[_shipper(5, behind=61.0)], fires={"s1": 61.0})
     yield Case(rule=rule, what="by a minute", documents=[_shipper(5, behind=60.0)])
     yield Case(rule=rule, what="has caught up", documents=[_shipper(15, behind=300.0), _shipper(5, behind=0.0)])
+    yield Case(
+        rule=rule,
+        what="was stopped",
+        documents=[_shipper(15, behind=300.0), _shipper(5, behind=300.0, message="shipper_stopped")],
+    )
     rule = "refused_documents"
     yield Case(
         rule=rule, what="of late", documents=[_shipper(4000, refused=2), _shipper(5, refused=5)], fires={"s1": 3.0}
@@ -295,12 +300,15 @@ def _heartbeat(
     )
 
 
-def _shipper(seconds_ago: float, *, behind: float = 0.0, refused: int = 0) -> tuple[str, Document]:
+def _shipper(
+    seconds_ago: float, *, behind: float = 0.0, refused: int = 0, message: str = "shipper_heartbeat"
+) -> tuple[str, Document]:
     return (
         "health",
         {
             "seconds_ago": seconds_ago,
             "service": {"name": "shipper", "instance": {"id": "s1"}},
+            "message": message,
             "shipper": {"shipped": 1000, "refused": refused, "behind_events": 10, "behind_seconds": behind},
         },
     )
