@@ -74,8 +74,11 @@ def test_several_asynchronous_requests_are_answered_side_by_side(llama_server: R
 
     answers = asyncio.run(ask_six())
 
-    for answer in answers:
-        event = llama_server.event_of(answer._request_id)
+    events = [llama_server.event_of(answer._request_id) for answer in answers]
+    batch_sizes = {event["batch_size"] for event in events}
+    assert batch_sizes <= {1, 2, 3, 4}  # no more than there are places
+    assert max(batch_sizes) > 1
+    for answer, event in zip(answers, events, strict=True):
         assert tokens_of(event) == (answer.usage.prompt_tokens, answer.usage.completion_tokens)
         assert answer.model == f"{MODEL}:{event['model_version']}"
 

@@ -17,6 +17,12 @@ class Admission:
         self._places = asyncio.Semaphore(places)
         self._waiting_limit = waiting_limit
         self._waiting = 0
+        self._running = 0
+
+    @property
+    def running_requests(self) -> int:
+        """How many have a place."""
+        return self._running
 
     @property
     def waiting_requests(self) -> int:
@@ -41,8 +47,10 @@ class Admission:
             await self._places.acquire()
         finally:
             self._waiting -= 1
+        self._running += 1
         return time.perf_counter() - started
 
     def release(self) -> None:
         """Give the place to the next in the queue."""
+        self._running -= 1
         self._places.release()

@@ -68,9 +68,16 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """The request left the queue after *queue_seconds*, and the model begins."""
+    """
+    The request left the queue, and the model begins.
+
+    Attributes:
+        queue_seconds: What it waited.
+        batch_size: How many generations the model computes together by now, this one among them; ``None`` = unknown.
+    """
 
     queue_seconds: float
+    batch_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

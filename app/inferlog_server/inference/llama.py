@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +32,7 @@ class LlamaBackend:
         self._admission = Admission(places=places, waiting_limit=waiting_limit)
         self._threads = ThreadPoolExecutor(places, thread_name_prefix="generation")
         self._closing = threading.Event()
+        self._running: Counter[LlamaEngine] = Counter()
 
     @classmethod
     def load(
@@ -64,12 +66,19 @@ class LlamaBackend:
         queue_seconds = await self._admission.acquire()
         loop = asyncio.get_running_loop()
         generation = _Generation(request, loop, self._closing)
-        worker = loop.run_in_executor(self._threads, generation.run, self._engines[request.version.name])
+        engine = self._engines[request.version.name]
+        worker = loop.run_in_executor(self._threads, generation.run, engine)
+        self._running[engine] += 1
+
+        def done(_: asyncio.Future[None]) -> None:
+            self._running[engine] -= 1
+            self._admission.release()
+
         # The place stays taken until the worker is done with it, which after a stop is up to one prompt
         # batch later than whoever asked has left.
-        worker.add_done_callback(lambda _: self._admission.release())
+        worker.add_done_callback(done)
         try:
-            yield Admitted(queue_seconds=queue_seconds)
+            yield Admitted(queue_seconds=queue_seconds, batch_size=self._running[engine])
             while (item := await generation.next_item()) is not None:
                 yield item
         finally:

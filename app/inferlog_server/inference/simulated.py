@@ -104,7 +104,7 @@ class SimulatedBackend:
         queue_seconds = await self._admission.acquire()
         started = time.perf_counter()
         try:
-            yield Admitted(queue_seconds=queue_seconds)
+            yield Admitted(queue_seconds=queue_seconds, batch_size=self._admission.running_requests)
             async for piece in _pieces(planned, input_tokens):
                 yield piece
             yield Finished(

@@ -36,7 +36,7 @@ async def recorded(
                 match item:
                     case Admitted():
                         admitted_at = time.perf_counter()
-                        known["queue_seconds"] = item.queue_seconds
+                        known |= {"queue_seconds": item.queue_seconds, "batch_size": item.batch_size}
                         continue
                     case Piece():
                         known.setdefault("time_to_first_token_seconds", time.perf_counter() - arrived)

@@ -13,13 +13,15 @@ def test_places_are_given_at_once_then_the_queue_fills_then_it_is_full() -> None
         await admission.acquire()
         waiting = asyncio.create_task(admission.acquire())
         await asyncio.sleep(0)
-        assert admission.waiting_requests == 1
+        assert (admission.running_requests, admission.waiting_requests) == (2, 1)
 
         with pytest.raises(QueueFullError):
             await admission.acquire()
         admission.release()
         assert await waiting >= 0
-        assert admission.waiting_requests == 0
+        assert (admission.running_requests, admission.waiting_requests) == (2, 0)
+        admission.release()
+        assert admission.running_requests == 1
 
     asyncio.run(scenario())
 
