@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -11,7 +11,9 @@ from rich.table import Table
 from inferlog_ops.commands.options import HomeDir, Json, Namespace, Url
 from inferlog_ops.console import err, out, print_json
 from inferlog_ops.home import Home, default_home
-from inferlog_ops.provisioning.outcome import Provisioned
+
+if TYPE_CHECKING:
+    from inferlog_ops.provisioning.outcome import Provisioned
 
 
 def provision(
@@ -58,7 +60,7 @@ def provision(
         _print_table(provisioned)
 
 
-def _provision_elasticsearch(url: str | None, namespace: str, home: Home) -> list[Provisioned]:
+def _provision_elasticsearch(url: str | None, namespace: str, home: Home) -> "list[Provisioned]":
     from inferlog_ops.cluster import cluster_from
     from inferlog_ops.engine.control import running_url
     from inferlog_ops.provisioning import provision_cluster
@@ -67,7 +69,7 @@ def _provision_elasticsearch(url: str | None, namespace: str, home: Home) -> lis
     return provision_cluster(cluster, on_progress=_say)
 
 
-def _provision_kibana(url: str, space: str, namespace: str) -> list[Provisioned]:
+def _provision_kibana(url: str, space: str, namespace: str) -> "list[Provisioned]":
     from inferlog_ops.kibana.address import kibana_from
     from inferlog_ops.kibana.provision import provision_kibana
 
@@ -77,7 +79,7 @@ def _provision_kibana(url: str, space: str, namespace: str) -> list[Provisioned]
     return provisioned
 
 
-def _refusals(provisioned: Sequence[Provisioned]) -> dict[str, list[str]]:
+def _refusals(provisioned: "Sequence[Provisioned]") -> dict[str, list[str]]:
     """Return the names of what was refused by reason: one reason often holds for all."""
     by_reason: dict[str, list[str]] = {}
     for each in provisioned:
@@ -107,7 +109,7 @@ def _as_json(each: Provisioned) -> dict[str, str]:
     return {"name": each.name, "kind": each.kind, "outcome": each.outcome, **reason}
 
 
-def _print_table(provisioned: Sequence[Provisioned]) -> None:
+def _print_table(provisioned: "Sequence[Provisioned]") -> None:
     table = Table("kind", "name", "outcome", box=None, pad_edge=False)
     for each in provisioned:
         table.add_row(each.kind, each.name, each.outcome)
