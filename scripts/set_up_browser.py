@@ -49,9 +49,12 @@ def find() -> str:
         if runs(named):
             return named
         raise NoBrowserError(f"{SETTING} is {named!r}, which does not run as a Chromium; name one that does")
-    for path in (*filter(None, map(shutil.which, _NAMES)), playwrights_own()):
+    for path in filter(None, map(shutil.which, _NAMES)):
         if runs(path):
             return path
+    path = playwrights_own()
+    if runs(path):
+        return path
     raise NoBrowserError(f"there is no Chromium on this machine: {ADVICE}")
 
 

@@ -20,7 +20,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
         # plotly sets style attributes on the SVG text it draws. They cannot run anything, and without inserted
         # markup, which the last two lines rule out, nobody else can set one.
         "style-src-attr 'unsafe-inline'",
-        "img-src 'self'",
+        # plotly draws a heatmap's cells as an image of its own making.
+        "img-src 'self' data:",
         "connect-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",

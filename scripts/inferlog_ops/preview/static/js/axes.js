@@ -20,7 +20,8 @@ export function axesFor(chart, config, page) {
   return { xaxis: along, yaxis: across.y ?? {}, ...(across.y2 ? { yaxis2: across.y2 } : {}) };
 }
 
-function timeAxis(own, page) {
+/** The whole range that is shown, also where nothing happened in it: so all charts of a dashboard lie one below another. */
+export function timeAxis(own, page) {
   return axis({
     type: "date",
     fixedrange: false, // it is where a range of time is drawn with the mouse
@@ -31,7 +32,8 @@ function timeAxis(own, page) {
     tickformatstops: [
       { dtickrange: [null, 1000], value: "%H:%M:%S.%L" },
       { dtickrange: [1000, 60e3], value: "%H:%M:%S" },
-      { dtickrange: [60e3, 86400e3], value: "%H:%M" },
+      { dtickrange: [60e3, 3600e3], value: "%H:%M" },
+      { dtickrange: [3600e3, 86400e3], value: "%H:%M\n%d %b" },
       { dtickrange: [86400e3, null], value: "%d %b" },
     ],
     ...title(own),
@@ -61,8 +63,15 @@ function figureAxis(own, series, chart) {
     ...shared,
     range: [bottom, top],
     tickvals: values,
-    ticktext: values.map((value) => plain(chart.percentage ? `${value}%` : write(value))),
+    ticktext: trimmed(values.map((value) => (chart.percentage ? `${value}%` : write(value)))).map(plain),
   });
+}
+
+/** Without the zeros behind the point that all ticks have: "2 s" beside "4 s", not "2.00 s". */
+function trimmed(texts) {
+  const withPoint = texts.filter((text) => /\.\d/.test(text));
+  if (withPoint.length === 0 || !withPoint.every((text) => /\.\d*0(?!\d)/.test(text))) return texts;
+  return trimmed(texts.map((text) => text.replace(/(\.\d*)0(?!\d)/, "$1").replace(/\.(?!\d)/, "")));
 }
 
 function title(own) {

@@ -95,7 +95,7 @@ function belowAMinute(seconds, size) {
   const unit = ["s", "ms", "us"].find((each) => Number((size / SECONDS[each]).toPrecision(3)) >= 1) ?? "ns";
   const amount = seconds / SECONDS[unit];
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(Number(amount.toPrecision(3))) || 1)));
-  return `${upTo(Math.min(digits, 2))(amount)} ${SHORT[unit]}`;
+  return `${fixed(Math.min(digits, 2))(amount)} ${SHORT[unit]}`;
 }
 
 function inTwoUnits(seconds, size, approximate) {

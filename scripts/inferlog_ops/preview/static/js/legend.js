@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { UNKNOWN } from "./format.js";
+import { isBar, shadeOf } from "./traces.js";
 
 const STATISTICS = {
   min: ["min", (values) => Math.min(...values)],
@@ -39,8 +40,9 @@ export function drawLegend(options = {}, series, hidden, onChange) {
     onChange();
   };
 
-  list.append(...series.map(({ key, name, colour, points, write }) =>
-    h("li", {},
+  list.append(...series.map((each) => {
+    const { key, name, points, write } = each;
+    return h("li", {},
       h("button",
         {
           type: "button",
@@ -49,13 +51,20 @@ export function drawLegend(options = {}, series, hidden, onChange) {
           title: `${name}\nClick: hide or show. Shift and click: this one only.`,
           on: { click: (event) => flip(key, event.shiftKey) },
         },
-        h("span", { class: "swatch", style: { background: colour } }),
+        swatch(each),
         h("span", { class: "series-name" }, name),
       ),
       statistics.map((statistic) => h("span", { class: "statistic" }, written(statistic, points, write))),
-    ),
-  ));
+    );
+  }));
   return list;
+}
+
+/** The series' colour, as its line or bar looks. */
+export function swatch(series) {
+  const opacity = isBar(series) ? shadeOf(series) : null;
+  const dashes = isBar(series) ? 0 : series.shade % 4;
+  return h("span", { class: `swatch${dashes ? ` dashed-${dashes}` : ""}`, style: { "--colour": series.colour, opacity } });
 }
 
 function written(name, points, write) {

@@ -115,11 +115,20 @@ async function look() {
   bar.looked();
 }
 
-/** The address of another dashboard, with the range and the filters of this one; `more` filters are added. */
-function linkTo(id, more = []) {
+/**
+ * The address of another dashboard, with range and filters of this one unless they are not to be kept; `adding`: filters
+ * besides. Those that the other has no control for have no effect there.
+ */
+function linkTo(id, { filters = true, range = true, adding = [] } = {}) {
   const said = address.read(location.hash);
-  const filters = [...(said.filters ?? []).filter(({ field }) => !more.some((each) => each.field === field)), ...more];
-  return address.write({ ...said, dashboard: id, filters: filters.length > 0 ? filters : null });
+  const kept = (filters ? (said.filters ?? []) : []).filter(({ field }) => !adding.some((each) => each.field === field));
+  const all = [...kept, ...adding];
+  return address.write({
+    ...said,
+    dashboard: id,
+    ...(range ? {} : { from: null, to: null }),
+    filters: all.length > 0 ? all : null,
+  });
 }
 
 async function start() {

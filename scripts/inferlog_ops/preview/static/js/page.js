@@ -54,21 +54,25 @@ export class Page {
     this.#actions.go({ from: from.toISOString(), to: to.toISOString() });
   }
 
-  /** A link to another dashboard that keeps range and filters. */
-  linkTo(dashboardId, ...children) {
-    const link = h("a", { href: this.#actions.linkTo(dashboardId) }, children);
+  /** A link to another dashboard. */
+  linkTo(dashboardId, children, keeping = {}) {
+    const link = h("a", { href: this.#actions.linkTo(dashboardId, keeping) }, children);
     // Range and filters may change before it is followed.
     for (const event of ["focus", "pointerenter"]) {
-      link.addEventListener(event, () => link.setAttribute("href", this.#actions.linkTo(dashboardId)));
+      link.addEventListener(event, () => link.setAttribute("href", this.#actions.linkTo(dashboardId, keeping)));
     }
     return link;
   }
 
   /** The links in a panel's head: the drilldowns of its file that lead to a dashboard. */
   drilldowns(config) {
-    return (config.drilldowns ?? [])
-      .filter(({ type, dashboard_id: id }) => type === "dashboard_drilldown" && this.#known.some((each) => each.id === id))
-      .map(({ dashboard_id: id, label }) => this.linkTo(id, label));
+    return this.#toDashboards(config).map((drilldown) => this.linkTo(drilldown.dashboard_id, drilldown.label, kept(drilldown)));
+  }
+
+  #toDashboards({ drilldowns = [] }) {
+    return drilldowns.filter(
+      ({ type, dashboard_id: id }) => type === "dashboard_drilldown" && this.#known.some((each) => each.id === id),
+    );
   }
 
   /** What a click on a table's value does: filters here, or on the dashboard that the panel leads to. */
@@ -78,11 +82,15 @@ export class Page {
     if (this.canFilter(field)) {
       return { onClick: (value) => this.filterBy(field, value), clickTitle: (value) => `Show ${value} only` };
     }
-    const target = config.drilldowns?.find(({ type }) => type === "dashboard_drilldown")?.dashboard_id;
-    if (!target) return {};
+    const [drilldown] = this.#toDashboards(config);
+    if (!drilldown) return {};
+    const adding = (value) => ({ ...kept(drilldown), adding: [{ field, value: String(value) }] });
     return {
-      onClick: (value) => (location.hash = this.#actions.linkTo(target, [{ field, value: String(value) }])),
-      clickTitle: (value) => `${this.#known.find(({ id }) => id === target)?.title ?? target}: ${value}`,
+      onClick: (value) => (location.hash = this.#actions.linkTo(drilldown.dashboard_id, adding(value))),
+      clickTitle: (value) => `${drilldown.label}: ${value}`,
     };
   }
 }
+
+/** What a drilldown takes along. */
+const kept = ({ use_filters: filters = true, use_time_range: range = true }) => ({ filters, range });

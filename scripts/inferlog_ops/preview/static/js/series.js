@@ -8,7 +8,8 @@ import { formatter, isTime } from "./format.js";
 /**
  * All series of an xy chart.
  *
- * A series: `{ key, name, colour, kind, stacked, axis, points: [{ x, y }], write }`, x a Date or a category's name.
+ * A series: `{ key, name, colour, shade, kind, axis, points: [{ x, y }], write }`, x a Date or a category's name; `shade`
+ * counts the series of one colour.
  * The chart: `{ series, time, widthMs, categories, horizontal, barmode, percentage }`.
  */
 export function seriesOf({ layers }, answers, page) {
@@ -48,8 +49,6 @@ function ofLayer(layer, answer, layerIndex, { time, severalFigures, page }) {
         key: `${layerIndex}/${metricIndex}/${group ?? ""}`,
         name: group === null ? label : severalFigures ? `${group} · ${label}` : group,
         group: group ?? label,
-        // Told apart by colour where nothing else has one; else by dashes or a paler shade.
-        nthFigure: by ? layerIndex + metricIndex : 0,
         named: mapped(layer.breakdown_by?.color, group) ?? (metric.color?.type === "static" ? metric.color.color : null),
         kind: layer.type,
         axis: metric.axis === "y2" ? "y2" : "y",
@@ -61,10 +60,15 @@ function ofLayer(layer, answer, layerIndex, { time, severalFigures, page }) {
   );
 }
 
-/** One colour a model version, whatever the figure; a second figure of the same version is dashed, not recoloured. */
+/** One colour a model version in all charts; a second figure of the same version is dashed or paler, not recoloured. */
 function paintSeries(series, page) {
   const colourOf = page.seriesColours.assign(series.filter(({ named }) => !named).map(({ group }) => group));
-  for (const each of series) each.colour = each.named ?? colourOf(each.group);
+  const figures = new Map();
+  for (const each of series) {
+    each.colour = each.named ?? colourOf(each.group);
+    each.shade = figures.get(each.group) ?? 0;
+    figures.set(each.group, each.shade + 1);
+  }
 }
 
 /** How wide the slices of time are: the least distance of two of them. */

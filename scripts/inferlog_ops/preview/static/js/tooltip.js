@@ -2,6 +2,7 @@
 
 import * as clock from "./clock.js";
 import { h } from "./dom.js";
+import { swatch } from "./legend.js";
 
 const BESIDE_PX = 14;
 
@@ -25,7 +26,7 @@ export function drawTooltip(area, canvas, chart, page) {
       box.replaceChildren(
         h("p", { class: "tooltip-head" }, where.text),
         h("table", {}, found.map(({ series, y }) =>
-          h("tr", {}, h("td", {}, h("span", { class: "swatch", style: { background: series.colour } })),
+          h("tr", {}, h("td", {}, swatch(series)),
             h("td", { class: "series-name" }, series.name), h("td", { class: "right" }, series.write(y))),
         )),
       );
@@ -46,7 +47,8 @@ function heading({ x }, chart, page) {
   return { text: clock.formatTime(moment, "second", page.utc), moment };
 }
 
-function place(box, area, event) {
+/** Put `box` beside the mouse, within `area`. */
+export function place(box, area, event) {
   const edge = area.getBoundingClientRect();
   const [x, y] = [event.clientX - edge.left, event.clientY - edge.top];
   const left = x + BESIDE_PX + box.offsetWidth < edge.width ? x + BESIDE_PX : Math.max(0, x - BESIDE_PX - box.offsetWidth);

@@ -4,11 +4,17 @@ import { plain } from "./plot.js";
 import { position } from "./series.js";
 
 const DASHES = ["solid", "dash", "dot", "dashdot"];
+const JOINED = ["linear", "lookahead", "average", "nearest"];
 const SHAPES = { linear: "linear", smooth: "spline", stepped: "hv" };
+
+/** How opaque the bars of a series are. */
+export const shadeOf = ({ shade }) => Math.max(0.3, 1 - 0.3 * shade);
+
+export const isBar = ({ kind }) => kind.startsWith("bar");
 
 export function tracesOf(chart, config, page) {
   return chart.series.map((series) =>
-    series.kind.startsWith("bar") ? bars(series, chart, page) : line(series, chart, config, page),
+    isBar(series) ? bars(series, chart, page) : line(series, chart, config, page),
   );
 }
 
@@ -30,7 +36,7 @@ function bars(series, chart, page) {
     orientation: chart.horizontal ? "h" : "v",
     x: chart.horizontal ? sizes : at,
     y: chart.horizontal ? at : sizes,
-    marker: { color: series.colour, opacity: Math.max(0.3, 1 - 0.3 * series.nthFigure), line: { width: 0 } },
+    marker: { color: series.colour, opacity: shadeOf(series), line: { width: 0 } },
     // A slice of time begins where its bar does; without this the bar would stand around its beginning.
     ...(chart.time && chart.widthMs ? { xperiod: chart.widthMs, xperiodalignment: "middle" } : {}),
   };
@@ -46,11 +52,11 @@ function line(series, chart, { styling = {} }, page) {
     mode: "lines+markers",
     x: points.map(({ x }) => position(x, chart, page)),
     y: points.map(({ y }) => y),
-    connectgaps: ["linear", "carry", "lookahead", "average", "nearest"].includes(styling.fitting?.type),
+    connectgaps: JOINED.includes(styling.fitting?.type),
     line: {
       color: series.colour,
       width: 1.75,
-      dash: DASHES[series.nthFigure % DASHES.length],
+      dash: DASHES[series.shade % DASHES.length],
       shape: SHAPES[styling.interpolation] ?? "linear",
       simplify: false,
     },
@@ -60,13 +66,13 @@ function line(series, chart, { styling = {} }, page) {
   };
 }
 
-/** A slice without events has no row: the line is broken there, or brought to 0, as the file says. */
+/** A slice without events has no row: the line is broken there, goes on level, or falls to 0, as the file says. */
 function fitted(points, { time, widthMs }, fitting) {
-  if (!time || !widthMs) return points;
+  if (!time || !widthMs || JOINED.includes(fitting)) return points;
   return points.flatMap((point, index) => {
     const before = points[index - 1];
     if (!before || point.x - before.x < widthMs * 1.5) return [point];
-    const y = fitting === "zero" ? 0 : null;
+    const y = fitting === "zero" ? 0 : fitting === "carry" ? before.y : null;
     const [after, until] = [new Date(before.x.getTime() + widthMs), new Date(point.x.getTime() - widthMs)];
     return after < until ? [{ x: after, y }, { x: until, y }, point] : [{ x: after, y }, point];
   });

@@ -1,0 +1,26 @@
+"""Documents put straight into the streams of a namespace that nobody else uses."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import uuid4
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.provisioning import provision_cluster
+
+
+def fresh(engine_url: str) -> Cluster:
+    """Return a cluster with every stream in place and no document in them."""
+    cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
+    provision_cluster(cluster)
+    return cluster
+
+
+def index(cluster: Cluster, stream: str, documents: Iterable[dict[str, Any]]) -> None:
+    """Put *documents* into the stream "events", "health" or "app", to be found at once."""
+    operations: list[dict[str, Any]] = []
+    for document in documents:
+        operations += [{"create": {"_id": document["event"]["id"]}}, document]
+    name = f"logs-inference.{stream}-{cluster.namespace}"
+    with cluster.client() as client:
+        taken = client.bulk(index=name, operations=operations, refresh=True, require_data_stream=True)
+    assert not taken["errors"], taken

@@ -1,0 +1,72 @@
+"""A browser, clusters to be looked at, and dashboards of the tests' own."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+from browsing import Visit, address_of, running_browser, visiting
+from golden import END, START, Golden, Row, expected, golden
+from indexing import fresh, index
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.dashboards import library
+
+
+@pytest.fixture(scope="module")  # not longer: tests of other modules want a loop of their own
+def window() -> Iterator[Callable[..., AbstractContextManager[Visit]]]:
+    """Opens the page of a cluster: `browsing.visiting` with a browser."""
+    with running_browser() as browser:
+        yield partial(visiting, browser)
+
+
+@pytest.fixture(scope="session")
+def known() -> Golden:
+    """Documents that plain Python can count, too; each once."""
+    return replace(golden(), again=[], again_later=[])
+
+
+@pytest.fixture(scope="session")
+def filled(engine_url: str, known: Golden) -> Cluster:
+    """An engine that holds them."""
+    cluster = fresh(engine_url)
+    index(cluster, "events", known.first)
+    index(cluster, "health", known.heartbeats)
+    index(cluster, "app", known.log_lines)
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def answer(known: Golden) -> Callable[[str], list[Row]]:
+    """What a query must say of them."""
+    documents = known.between(START, END)
+    return lambda query: expected(query, documents, START, END)
+
+
+@pytest.fixture(scope="session")
+def empty(engine_url: str) -> Cluster:
+    """An engine that has the streams and holds no event."""
+    return fresh(engine_url)
+
+
+@pytest.fixture(scope="session")
+def all_of_them() -> dict[str, Any]:
+    """The part of an address that shows the range of the known documents, without looking again."""
+    return {"from": address_of(START), "to": address_of(END), "refresh": 0, "utc": ""}
+
+
+@pytest.fixture(scope="module")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Writes a dashboard that stands beside a module's others, in place of ours."""
+    folder = tmp_path_factory.mktemp("dashboards")
+
+    def write(*panels: dict[str, Any], name: str = "inferlog-test", title: str = "Test", **body: Any) -> str:
+        (folder / f"{name}.json").write_text(json.dumps({"title": title, "panels": panels, **body}))
+        return name
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(library, "asset_dir", lambda _: folder)
+        yield write
