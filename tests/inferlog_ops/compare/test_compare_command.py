@@ -3,21 +3,21 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import orjson
 import pytest
 import typer
-from elasticsearch import Elasticsearch, NotFoundError
+from elasticsearch import NotFoundError
 from golden import END, START, Document, Row, expected, golden
+from golden.reading import of_stream
+from indexing import fresh, index
 from typer.testing import CliRunner, Result
 
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.commands import compare
 from inferlog_ops.compare import snapshot
 from inferlog_ops.errors import OperatorError
-from inferlog_ops.provisioning import provision_cluster
 
 MANY = {"v1": 12_345, "v2": 21_000, "v3": 40}
 """Requests of each version: more than the 10 000 that an index gives at a time."""
@@ -60,41 +60,32 @@ class Filled:
 @pytest.fixture(scope="module")
 def of_golden(engine_url: str) -> Filled:
     """The golden events, some of them twice."""
-    cluster = _provisioned(engine_url)
     documents = golden()
-    with cluster.client() as client:
-        for part in (documents.first, documents.again, documents.again_later):
-            _index(client, cluster, part)
-    return Filled(cluster=cluster, documents=documents.between(START, END), start=START, end=END)
+    return Filled(
+        cluster=_in_indices(engine_url, [documents.first, documents.again, documents.again_later]),
+        documents=of_stream(documents.between(START, END), "events"),
+        start=START,
+        end=END,
+    )
 
 
 @pytest.fixture(scope="module")
 def of_many(engine_url: str) -> Filled:
-    """Two versions with many pages of requests in three indices, and one with few."""
-    cluster = _provisioned(engine_url)
+    """Two versions with many pages of requests in several indices, and one with few."""
     end = START + timedelta(minutes=5)
-    documents = list(_many(end))
-    with cluster.client() as client:
-        for begin in range(0, len(documents), 12_000):
-            _index(client, cluster, documents[begin : begin + 12_000])
-    return Filled(cluster=cluster, documents=documents, start=START, end=end)
+    documents = _many(end)
+    parts = [documents[begin : begin + 9_000] for begin in range(0, len(documents), 9_000)]
+    return Filled(cluster=_in_indices(engine_url, parts), documents=documents, start=START, end=end)
 
 
-def _provisioned(engine_url: str) -> Cluster:
-    cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
-    provision_cluster(cluster)
+def _in_indices(engine_url: str, parts: list[list[Document]]) -> Cluster:
+    """Put each part into an index of its own."""
+    cluster = fresh(engine_url)
+    for part in parts:
+        index(cluster, "events", part)
+        with cluster.client() as client:
+            client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
     return cluster
-
-
-def _index(client: Elasticsearch, cluster: Cluster, documents: list[Document]) -> None:
-    """Index *documents* into an index of their own."""
-    stream = f"logs-inference.events-{cluster.namespace}"
-    client.indices.rollover(alias=stream)
-    for begin in range(0, len(documents), 4_000):
-        operations: list[dict[str, Any]] = []
-        for document in documents[begin : begin + 4_000]:
-            operations += [{"create": {"_id": document["event"]["id"]}}, document]
-        assert not client.bulk(index=stream, operations=operations, refresh=True)["errors"]
 
 
 def _many(end: datetime) -> list[Document]:
@@ -134,7 +125,8 @@ def test_figures_are_what_plain_python_makes_of_the_golden_events(of_golden: Fil
         tokens = figures["output tokens/s of the range"][place]
         assert tokens == pytest.approx(answer["overview"]["output_tokens_per_second"])
         assert figures["output tokens/s of a request p50"][place] == pytest.approx(_median_speed(of_golden, version))
-    assert "cost of 1 000 requests" not in figures
+        cost = figures["cost of 1 000 requests"][place]
+        assert cost == pytest.approx(1_000 * np.mean(of_golden.numbers(version, "cost_usd")))
 
 
 def _row(rows: list[Row], version: str) -> Row:
@@ -284,12 +276,10 @@ def test_silent_cluster_is_named() -> None:
 
 def test_what_arrives_meanwhile_is_in_no_page(provisioned: Cluster) -> None:
     event: Document = {"@timestamp": START.isoformat(), "model_version": "v1", "latency_seconds": 1.0}
-    with provisioned.client() as client:
-        _index(client, provisioned, [{**event, "event": {"id": "early"}}])
-        with snapshot.Snapshot.of_events(provisioned) as taken:
-            stream = f"logs-inference.events-{provisioned.namespace}"
-            client.create(index=stream, id="late", document={**event, "event": {"id": "late"}}, refresh=True)
-            pages = list(taken.pages({"match_all": {}}, ["event.id"]))
+    index(provisioned, "events", [{**event, "event": {"id": "early"}}])
+    with snapshot.Snapshot.of_events(provisioned) as taken:
+        index(provisioned, "events", [{**event, "event": {"id": "late"}}])
+        pages = list(taken.pages({"match_all": {}}, ["event.id"]))
     assert pages == [[{"event.id": ["early"]}]]
 
 

@@ -10,16 +10,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from random import Random
 from typing import Any
-from uuid import uuid4
 
 import orjson
 import pytest
-from elasticsearch import Elasticsearch
 from golden import END, START, Document, golden
+from indexing import fresh, index
 
 from inferlog_ops.assets import asset_dir
 from inferlog_ops.cluster import Cluster
-from inferlog_ops.provisioning import provision_cluster
 from inferlog_ops.queries import library
 from inferlog_ops.queries.run import run
 
@@ -36,42 +34,31 @@ Row = dict[str, Any]
 @pytest.fixture(scope="module")
 def of_golden(engine_url: str) -> Cluster:
     """The golden events, some of them twice."""
-    cluster = _provisioned(engine_url)
+    cluster = fresh(engine_url)
     documents = golden()
-    with cluster.client() as client:
-        for part in (documents.first, documents.again, documents.again_later):
+    for part in (documents.first, documents.again, documents.again_later):
+        index(cluster, "events", part)
+        with cluster.client() as client:
             client.indices.rollover(alias=_stream(cluster))
-            _index(client, cluster, part)
     return cluster
 
 
 @pytest.fixture(scope="module")
 def of_many(engine_url: str) -> Cluster:
     """A few hundred thousand events."""
-    cluster = _provisioned(engine_url)
+    cluster = fresh(engine_url)
+    documents = _many()
     with cluster.client(request_timeout_seconds=120) as client:
-        documents = _many()
         while bulk := list(islice(documents, 5_000)):
-            _index(client, cluster, bulk)
+            # Made into JSON by orjson: the client's own way takes several times as long.
+            lines = [line for document in bulk for line in (b'{"create":{}}', orjson.dumps(document))]
+            assert not client.bulk(index=_stream(cluster), operations=lines)["errors"]
         client.indices.refresh(index=_stream(cluster))
-    return cluster
-
-
-def _provisioned(engine_url: str) -> Cluster:
-    cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
-    provision_cluster(cluster)
     return cluster
 
 
 def _stream(cluster: Cluster) -> str:
     return f"logs-inference.events-{cluster.namespace}"
-
-
-def _index(client: Elasticsearch, cluster: Cluster, documents: list[Document]) -> None:
-    # Made into JSON by orjson: the client's own way takes several times as long.
-    operations = [line for document in documents for line in (b'{"create":{}}', orjson.dumps(document))]
-    answer = client.bulk(index=_stream(cluster), operations=operations, refresh=len(documents) < 1_000)
-    assert not answer["errors"], answer
 
 
 def _many() -> Iterator[Document]:
@@ -169,8 +156,8 @@ def test_twin_as_it_stands_is_about_the_last_15_minutes(name: str, provisioned: 
         {"@timestamp": (now - age).isoformat(), "event": {"id": version}, "model_version": version, "status": "success"}
         for version, age in ages.items()
     ]
+    index(provisioned, "events", documents)
     with provisioned.client() as client:
-        _index(client, provisioned, documents)
         # Byte for byte, as curl sends it.
         answer = client.perform_request(
             "POST",

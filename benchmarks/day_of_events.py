@@ -1,0 +1,165 @@
+"""A day of a busy service, made up: events of four model versions and the heartbeats of its processes, in an index."""
+
+import random
+import uuid
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from itertools import islice
+
+import orjson
+from elasticsearch import Elasticsearch
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.provisioning.namespace import stream_name
+
+DAY = timedelta(days=1)
+
+INSTANCES = 8
+HEARTBEAT_SECONDS = 10
+BULK_EVENTS = 2_000
+SENDERS = 2
+
+VERSIONS = {"v1": 0.3, "v2": 0.7, "v3": 0.45, "v4-canary": 0.5}  # median latency in seconds
+VERSION_SHARES = [30, 45, 20, 5]
+ROUTES = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/models/{name}"]
+ROUTE_SHARES = [80, 10, 8, 2]
+STATUS_CODES = {"success": 200, "rejected": 429, "error": 500, "cancelled": 200}
+STATUS_SHARES = [955, 20, 15, 10]
+ACTIONS = {"success": "completed", "rejected": "rejected", "error": "failed", "cancelled": "cancelled"}
+OUTCOMES = {"success": "success", "rejected": "failure", "error": "failure", "cancelled": "unknown"}
+ERRORS = ["TimeoutError", "ValueError", "inferlog_server.inference.errors.BackendError"]
+
+Document = dict[str, object]
+
+
+def index_a_day(cluster: Cluster, events: int, end: datetime) -> None:
+    """Index *events* events of the day before *end* and the heartbeats that went with them, and wait for the merges."""
+    with cluster.client(request_timeout_seconds=300) as client:
+        send_all(client, stream_name("events", cluster.namespace), day_of_events(events, end))
+        send_all(client, stream_name("health", cluster.namespace), heartbeats(events, end))
+        client.indices.refresh(index=f"logs-inference.*-{cluster.namespace}")
+
+
+def send_all(client: Elasticsearch, stream: str, documents: Iterable[tuple[str, bytes]]) -> None:
+    def send(bulk: list[tuple[str, bytes]]) -> None:
+        operations = [part for name, line in bulk for part in (b'{"create":{"_id":"%s"}}' % name.encode(), line)]
+        answer = client.bulk(index=stream, operations=operations, require_data_stream=True, filter_path="errors")
+        assert not answer["errors"]
+
+    remaining = iter(documents)
+    with ThreadPoolExecutor(SENDERS) as senders:
+        # A few bulks at a time: a million lines need not be in memory at once.
+        while bulks := [bulk for _ in range(4 * SENDERS) if (bulk := list(islice(remaining, BULK_EVENTS)))]:
+            list(senders.map(send, bulks))
+
+
+def day_of_events(events: int, end: datetime) -> Iterator[tuple[str, bytes]]:
+    """Yield id and line of each event, in the order of time: the same ones for the same number, but for the ids."""
+    dice = random.Random(events)
+    step = DAY / events
+    sequences = [0] * INSTANCES
+    for number in range(events):
+        instance = dice.randrange(INSTANCES)
+        event = one_event(dice, number, end - DAY + step * number, instance, sequences[instance])
+        sequences[instance] += 1
+        yield event["event"]["id"], orjson.dumps(event)  # type: ignore[index]
+
+
+def one_event(dice: random.Random, number: int, ended: datetime, instance: int, sequence: int) -> Document:
+    (status,) = dice.choices(list(STATUS_CODES), STATUS_SHARES)
+    (route,) = dice.choices(ROUTES, ROUTE_SHARES)
+    event: Document = {
+        "@timestamp": iso(ended),
+        "event": {
+            "id": uuid.uuid4().hex,
+            "sequence": sequence,
+            "action": f"inference_{ACTIONS[status]}",
+            "dataset": "inference.events",
+            "outcome": OUTCOMES[status],
+            "ingested": iso(ended + timedelta(seconds=0.2 + dice.expovariate(1))),
+        },
+        "service": service(instance),
+        "request_id": uuid.uuid4().hex,
+        "correlation_id": f"{number // 2:032x}",
+        "client": {"id": f"{dice.randrange(200):016x}"},
+        "status": status,
+        "latency_seconds": round(dice.expovariate(500), 6),
+        "in_flight": dice.randrange(12),
+        "http": {"route": route, "request": {"method": "POST"}, "response": {"status_code": STATUS_CODES[status]}},
+        "audit": {"prev": uuid.uuid4().hex, "hash": uuid.uuid4().hex},
+    }
+    if status != "rejected":
+        event |= what_the_model_did(dice, status)
+    if status == "error":
+        event["error"] = {"type": dice.choice(ERRORS), "message": "the model did not answer in time"}
+    return event
+
+
+def what_the_model_did(dice: random.Random, status: str) -> Document:
+    (version,) = dice.choices(list(VERSIONS), VERSION_SHARES)
+    latency_seconds = VERSIONS[version] * dice.lognormvariate(0, 0.8)
+    input_tokens, output_tokens = dice.randrange(5, 900), dice.randrange(1, 400)
+    done: Document = {
+        "model_name": "smollm2-135m-instruct",
+        "model_version": version,
+        "latency_seconds": round(latency_seconds, 6),
+        "queue_seconds": round(0.1 * latency_seconds * dice.random(), 6),
+        "model_latency_seconds": round(0.8 * latency_seconds, 6),
+    }
+    if dice.random() < 0.5:
+        done["time_to_first_token_seconds"] = round(0.2 * latency_seconds, 6)
+    if status == "success":
+        done["gen_ai"] = {
+            "operation": {"name": "chat"},
+            "usage": {"input_tokens": input_tokens, "output_tokens": output_tokens},
+            "response": {"finish_reasons": ["stop"]},
+        }
+        done["cost_usd"] = round((0.2 * input_tokens + 0.8 * output_tokens) / 1e6, 6)
+    return done
+
+
+def heartbeats(events: int, end: datetime) -> Iterator[tuple[str, bytes]]:
+    """Yield id and line of what each of the processes says of itself every 10 seconds of the day."""
+    dice = random.Random(events)
+    beats = int(DAY.total_seconds()) // HEARTBEAT_SECONDS
+    for beat in range(1, beats + 1):
+        for instance in range(INSTANCES):
+            line = one_heartbeat(dice, instance, events * beat // beats // INSTANCES)
+            name = uuid.uuid4().hex
+            line["@timestamp"] = iso(end - DAY + timedelta(seconds=beat * HEARTBEAT_SECONDS - 1))
+            line["event"] = {"id": name, "dataset": "inference.health"}
+            yield name, orjson.dumps(line)
+
+
+def one_heartbeat(dice: random.Random, instance: int, written: int) -> Document:
+    return {
+        "message": "service_heartbeat",
+        "log": {"level": "info", "logger": "inferlog"},
+        "service": service(instance),
+        "events_written": written,
+        "events_dropped": 0,
+        "copies_dropped": 0,
+        "events_unshipped_bytes": dice.randrange(50_000),
+        "process": {
+            "cpu": {"utilization": round(dice.random(), 4)},
+            "memory": {"usage_bytes": dice.randrange(200_000_000, 400_000_000)},
+        },
+        "active_requests": dice.randrange(12),
+        "event_loop": {"lag_seconds": round(dice.expovariate(500), 6)},
+        "gpu": {"utilization": round(dice.random(), 4), "memory_usage_bytes": dice.randrange(8_000_000_000)},
+        "gauges": {"queue_requests": float(dice.randrange(6))},
+    }
+
+
+def service(instance: int) -> Document:
+    return {
+        "name": "scoring",
+        "version": "1.4.0",
+        "environment": "production",
+        "instance": {"id": f"{instance:016x}"},
+    }
+
+
+def iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
