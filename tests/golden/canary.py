@@ -1,7 +1,6 @@
-"""Two model versions side by side. The intervals are scipy's, or follow their textbook definition: see below."""
+"""Two model versions side by side, with the intervals that scipy gives."""
 
 from datetime import datetime
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,8 @@ from golden.reading import Document, Row, grouped, of_stream, percentile, shorte
 from golden.traffic import error_figures
 
 _Z = stats.norm.ppf(0.975)
+_ENOUGH = {50: 30, 95: 100, 99: 500}  # requests for a percentile
+_FIRST_TOKEN = "time_to_first_token_seconds"
 
 
 def wilson(errors: int, requests: int) -> tuple[float, float]:
@@ -72,12 +73,10 @@ def _canary_comparison(documents: list[Document], _start: datetime, _end: dateti
     old, new = versions[stable], versions.get(canary, [])
     rows = [
         _error_rates(old, new),
-        _means(old, new),
-        _percentiles("p50 latency", "latency_seconds", 50, old, new, enough=30),
-        _percentiles("p95 latency", "latency_seconds", 95, old, new, enough=100),
-        _percentiles("p99 latency", "latency_seconds", 99, old, new, enough=500),
-        _percentiles("p50 to first token", "time_to_first_token_seconds", 50, old, new, enough=30),
-        _costs(old, new),
+        _means("mean latency", "s", values(old, "latency_seconds"), values(new, "latency_seconds")),
+        *(_percentiles(percent, values(old, "latency_seconds"), values(new, "latency_seconds")) for percent in _ENOUGH),
+        _means("mean time to first token", "s", values(old, _FIRST_TOKEN), values(new, _FIRST_TOKEN)),
+        _means("cost of 1 000 requests", "US$", _costs(old), _costs(new)),
     ]
     return [
         {**row, "stable_version": stable, "canary_version": canary}
@@ -106,38 +105,47 @@ def _error_rates(old: list[Document], new: list[Document]) -> Row:
     stable, canary = ((_errors(each), len(each)) for each in (old, new))
     row = _row("error rate", "%", 100 * stable[0] / stable[1], 100 * canary[0] / canary[1] if new else None)
     low, high = (100 * end for end in newcombe(canary, stable)) if new else (None, None)
-    return {**row, "low": low, "high": high, "verdict": _by_interval(low, high, min(len(old), len(new)))}
+    return {**row, "low": low, "high": high, "verdict": _verdict(row, low, high, min(len(old), len(new)))}
 
 
 def _errors(documents: list[Document]) -> int:
     return int(error_figures(documents)["errors"]) if documents else 0
 
 
-def _means(old: list[Document], new: list[Document]) -> Row:
-    stable, canary = values(old, "latency_seconds"), values(new, "latency_seconds")
-    row = _row("mean latency", "s", _mean(stable), _mean(canary))
+def _costs(documents: list[Document]) -> list[float]:
+    return [1000 * cost for cost in values(documents, "cost_usd")]
+
+
+def _means(figure: str, unit: str, stable: list[float], canary: list[float]) -> Row:
+    row = _row(figure, unit, _mean(stable), _mean(canary))
     low = high = None
-    if len(stable) > 1 and len(canary) > 1:
-        reach = _Z * sqrt(np.var(stable, ddof=1) / len(stable) + np.var(canary, ddof=1) / len(canary))
+    if min(len(stable), len(canary)) > 1:
+        reach = _Z * np.hypot(stats.sem(stable), stats.sem(canary))
         low, high = row["difference"] - reach, row["difference"] + reach
-    return {**row, "low": low, "high": high, "verdict": _by_interval(low, high, min(len(stable), len(canary)))}
+    verdict = _verdict(row, low, high, min(len(stable), len(canary)), apart=0.05)
+    return {**row, "low": low, "high": high, "verdict": verdict}
 
 
 def _mean(numbers: list[float]) -> float | None:
     return float(np.mean(numbers)) if numbers else None
 
 
-def _percentiles(figure: str, field: str, percent: int, old: list[Document], new: list[Document], enough: int) -> Row:
-    stable, canary = values(old, field), values(new, field)
-    row = _row(figure, "s", percentile(stable, percent), percentile(canary, percent))
-    return {**row, "low": None, "high": None, "verdict": _by_a_tenth(row, min(len(stable), len(canary)), enough)}
+def _percentiles(percent: int, stable: list[float], canary: list[float]) -> Row:
+    row = _row(f"p{percent} latency", "s", percentile(stable, percent), percentile(canary, percent))
+    low = high = None
+    if min(len(stable), len(canary)) > 1:
+        reach = _Z * np.hypot(_error_of_log(percent, stable), _error_of_log(percent, canary))
+        low, high = (row["canary"] * np.exp(side * reach) - row["stable"] for side in (-1, 1))
+    verdict = _verdict(row, low, high, min(len(stable), len(canary)), apart=0.05, enough=_ENOUGH[percent])
+    return {**row, "low": low, "high": high, "verdict": verdict}
 
 
-def _costs(old: list[Document], new: list[Document]) -> Row:
-    stable, canary = values(old, "cost_usd"), values(new, "cost_usd")
-    each = [1000 * sum(costs) / len(costs) if costs else None for costs in (stable, canary)]
-    row = _row("cost of 1 000 requests", "US$", *each)
-    return {**row, "low": None, "high": None, "verdict": _by_a_tenth(row, min(len(stable), len(canary)), 30)}
+def _error_of_log(percent: int, numbers: list[float]) -> float:
+    """Return the standard error of a percentile's logarithm: sqrt(q (1 - q) / n) over the density, log-normal."""
+    share = percent / 100
+    logarithms = np.log(np.array(numbers) + 1e-6)
+    density = stats.norm(scale=np.std(logarithms)).pdf(stats.norm.ppf(share) * np.std(logarithms))
+    return float(np.sqrt(share * (1 - share) / len(numbers)) / density)
 
 
 def _row(figure: str, unit: str, stable: float | None, canary: float | None) -> Row:
@@ -145,17 +153,14 @@ def _row(figure: str, unit: str, stable: float | None, canary: float | None) -> 
     return {"figure": figure, "unit": unit, "stable": stable, "canary": canary, "difference": difference}
 
 
-def _by_interval(low: float | None, high: float | None, fewest: int) -> str:
-    if fewest < 30 or low is None or high is None:
+def _verdict(
+    row: Row, low: float | None, high: float | None, fewest: int, *, apart: float = 0.0, enough: int = 30
+) -> str:
+    if fewest < enough or low is None or high is None:
         return "too few"
+    if abs(row["difference"]) <= apart * row["stable"] and apart:
+        return "same"
     return "worse" if low > 0 else "better" if high < 0 else "same"
-
-
-def _by_a_tenth(row: Row, fewest: int, enough: int) -> str:
-    if fewest < enough or row["difference"] is None:
-        return "too few"
-    ratio = row["canary"] / row["stable"]
-    return "worse" if ratio > 1.1 else "better" if ratio < 0.9 else "same"
 
 
 ANSWERS = {"canary_versions": _canary_versions, "canary_comparison": _canary_comparison}
