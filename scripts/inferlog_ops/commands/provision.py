@@ -104,7 +104,7 @@ def _write_bodies(folder: Path, space: str, namespace: str, *, json: bool) -> No
     _say(f"{folder / SCRIPT} sends them to the Kibana KIBANA_URL")
 
 
-def _as_json(each: Provisioned) -> dict[str, str]:
+def _as_json(each: "Provisioned") -> dict[str, str]:
     reason = {} if each.reason is None else {"reason": each.reason}
     return {"name": each.name, "kind": each.kind, "outcome": each.outcome, **reason}
 
