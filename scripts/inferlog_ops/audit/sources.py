@@ -1,4 +1,4 @@
-"""Where the events to be verified come from: an index, or the files themselves."""
+"""Where the events to be verified come from, and how many there should be: an index, or the files themselves."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,12 +8,19 @@ from typing import Any
 import orjson
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.audit.chain import Event, order
+from inferlog_ops.audit.chain import Counted, Event, instance_id, order
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.provisioning.namespace import stream_name
 
 _PAGE = 2_000
 _KEEP_ALIVE = "2m"
+_COUNTED = """
+FROM {stream}
+| WHERE @timestamp >= ?start AND @timestamp < ?end AND events_written IS NOT NULL
+| STATS written = MAX(events_written), dropped = MAX(events_dropped) BY service.instance.id
+| KEEP service.instance.id, written, dropped
+| LIMIT 10000
+"""
 
 
 def from_index(client: Elasticsearch, namespace: str, start: datetime, end: datetime) -> Iterator[Event]:
@@ -42,6 +49,33 @@ def from_index(client: Elasticsearch, namespace: str, start: datetime, end: date
         client.close_point_in_time(id=point)
 
 
+def counted_in_index(client: Elasticsearch, namespace: str, start: datetime, end: datetime) -> dict[str, Counted]:
+    """
+    Return what each instance's last heartbeat with *start* <= ``@timestamp`` < *end* has counted.
+
+    Of 10 000 instances at most: Elasticsearch gives no more rows.
+    """
+    answer = client.esql.query(
+        query=_COUNTED.format(stream=stream_name("health", namespace)),
+        params=[{"start": start.isoformat()}, {"end": end.isoformat()}],
+    )
+    return {instance: Counted(written=written, dropped=dropped or 0) for instance, written, dropped in answer["values"]}
+
+
+def counted_in_files(directory: Path, start: datetime, end: datetime) -> dict[str, Counted]:
+    """Return the same from the files beneath *directory*."""
+    counted: dict[str, Counted] = {}
+    for path in sorted(directory.rglob("health-*.jsonl")):
+        for line in _documents(path):
+            written, dropped = line.get("events_written"), line.get("events_dropped", 0)
+            if isinstance(written, int) and isinstance(dropped, int) and start <= _when(line) < end:
+                before = counted.get(instance_id(line), Counted())
+                counted[instance_id(line)] = Counted(
+                    written=max(written, before.written), dropped=max(dropped, before.dropped)
+                )
+    return counted
+
+
 def from_files(directory: Path, start: datetime, end: datetime) -> Iterator[Event]:
     """
     Yield the events of the files beneath *directory* with *start* <= ``@timestamp`` < *end*, by instance and sequence.
@@ -53,19 +87,19 @@ def from_files(directory: Path, start: datetime, end: datetime) -> Iterator[Even
         raise OperatorError(f"{directory} is no directory; expected the one with the event files", exit_code=2)
     paths = sorted(directory.rglob("events-*.jsonl"))
     # All in memory: the files of one log directory are bounded by the sink's max_total_bytes.
-    events = (event for path in paths for event in _events(path) if start <= _when(event) < end)
+    events = (event for path in paths for event in _documents(path) if start <= _when(event) < end)
     yield from sorted(events, key=order)
 
 
-def _events(path: Path) -> Iterator[Event]:
+def _documents(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as lines:
         for line in lines:
             try:
-                event = orjson.loads(line)
+                document = orjson.loads(line)
             except orjson.JSONDecodeError:
                 continue  # a line torn by a full disk or a crash; its event shows as a hole
-            if isinstance(event, dict):
-                yield event
+            if isinstance(document, dict):
+                yield document
 
 
 def _when(event: Event) -> datetime:

@@ -1,7 +1,7 @@
 """``inferlog audit``: the trail of who was answered by what, and whether it is whole."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The hash chain of the events: verify.", no_args_is_help=True)
 
 _SHOWN = 20
+# A heartbeat may come to the index before the events that it counts.
+_ON_THE_WAY_SECONDS = 60
 
 
 @app.callback()
@@ -41,7 +43,7 @@ def verify(
     namespace: Namespace = "default",
     home: HomeDir = None,
 ) -> None:
-    """Name every event that was changed, removed or put in. Exit code 1 if there is one."""
+    """Name every event that was changed, removed, cut off or put in. Exit code 1 if there is one."""
     from inferlog.audit import Hasher
     from inferlog.settings import Settings, SettingsError
     from inferlog_ops.audit import chain, sources
@@ -58,12 +60,16 @@ def verify(
     except SettingsError as error:
         raise OperatorError(str(error), exit_code=2) from error
     if files is not None:
-        report = chain.verify(sources.from_files(files, start, end), hasher)
+        # Counted first: what is written meanwhile is then more than was counted, not less.
+        counted = sources.counted_in_files(files, start, end)
+        report = chain.verify(sources.from_files(files, start, end), hasher, counted)
     else:
         engine_home = Home(home or default_home()).engine
         cluster = cluster_from(url, namespace, fallback_url=None if url else running_url(engine_home))
         with cluster.client() as client, explained(cluster, "reading the events"):
-            report = chain.verify(sources.from_index(client, cluster.namespace, start, end), hasher)
+            settled = end - timedelta(seconds=_ON_THE_WAY_SECONDS)
+            counted = sources.counted_in_index(client, cluster.namespace, start, settled)
+            report = chain.verify(sources.from_index(client, cluster.namespace, start, end), hasher, counted)
     if json:
         print_json(asdict(report))
     else:
@@ -79,6 +85,12 @@ def _print(report: "Report") -> None:
             f"{report.cut_heads} chains begin after their first event: by the range, by retention, or by a hand",
             highlight=False,
         )
+    if report.not_there:
+        out.print(
+            f"{report.not_there} instances have heartbeats that count events, and none of these is here: by the range, "
+            "by retention, or by a hand",
+            highlight=False,
+        )
     if report.dropped:
         out.print(
             f"{report.dropped} events were dropped by a full or broken disk, with the chain whole", highlight=False
@@ -88,7 +100,7 @@ def _print(report: "Report") -> None:
     if len(report.findings) > _SHOWN:
         err.print(f"… and {len(report.findings) - _SHOWN} more; --json names all of them", highlight=False)
     if not report.findings:
-        out.print("No event was changed, removed or put in.", style="green")
+        out.print("No event was changed, removed, cut off or put in.", style="green")
 
 
 def _sentence(finding: "Finding") -> str:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferlog.audit import FIRST, Hasher, canonical_body
-from inferlog_ops.audit.chain import Fault, order, verify
+from inferlog_ops.audit.chain import Counted, Fault, order, verify
 
 Event = dict[str, Any]
 
@@ -91,6 +91,32 @@ def test_what_the_disk_refused_is_counted_and_no_tampering() -> None:
     assert report.findings == []
     assert report.dropped == 2
     assert report.cut_heads == 1
+
+
+def cut_off(events: list[Event], counted: Counted) -> list[tuple[str, int, int]]:
+    report = verify(events, Hasher(), {"a": counted})
+    return [(finding.fault.value, finding.sequence, finding.until) for finding in report.findings]
+
+
+def test_what_the_last_heartbeat_has_counted_and_is_not_there_was_cut_off() -> None:
+    assert cut_off(chain(8)[:6], Counted(written=8)) == [("cut off", 6, 7)]
+    assert cut_off(chain(8)[2:6], Counted(written=8)) == [("cut off", 6, 7)]
+
+
+def test_more_events_than_the_last_heartbeat_has_counted_are_none_too_many() -> None:
+    assert cut_off(chain(8), Counted(written=5)) == []
+    assert cut_off(chain(8), Counted()) == []
+
+
+def test_what_the_disk_refused_at_the_end_was_not_cut_off() -> None:
+    dropped = frozenset({3, 6, 7})
+    assert cut_off(chain(8, dropped=dropped), Counted(written=5, dropped=3)) == []
+    assert cut_off(chain(8, dropped=dropped)[:4], Counted(written=5, dropped=3)) == [("cut off", 5, 7)]
+
+
+def test_an_instance_of_which_no_event_is_there_is_counted() -> None:
+    report = verify(chain(3), Hasher(), {"a": Counted(written=3), "gone": Counted(written=9), "idle": Counted()})
+    assert (report.findings, report.not_there) == ([], 1)
 
 
 def test_a_range_from_the_middle_can_be_checked_on_its_own() -> None:
