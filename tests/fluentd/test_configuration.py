@@ -1,0 +1,192 @@
+"""Fluentd's configuration against what was measured: each setting with what happens without it."""
+
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from fluentd.syntax import Section, read
+
+FOLDER = Path(__file__).parents[2] / "fluentd"
+PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+STREAMS = ("events", "app", "health", "content")
+TAILS = tuple(f"tail_{stream}" for stream in STREAMS)
+OUTPUTS = ("store", "store_health")
+ABSENT = None
+NUMBER = re.compile(r"\d+(\.\d+)?[a-z]?")
+
+CONFIGURATION = read(FOLDER / "fluent.conf")
+PLUGINS = {each.id: each for each in CONFIGURATION.walk() if each.id}
+
+
+class Rule(NamedTuple):
+    """
+    What a setting has to be.
+
+    Attributes:
+        plugins: The ``@id`` of those it holds for.
+        section: Where in the plugin; empty for directly in it.
+        setting: Its name.
+        wanted: Its value, without the environment variable that may change it; None if it must not be set.
+        why: What happens otherwise.
+    """
+
+    plugins: tuple[str, ...]
+    section: str
+    setting: str
+    wanted: str | None
+    why: str
+
+
+RULES = [
+    Rule(OUTPUTS, "", "@type", "elasticsearch", "elasticsearch_data_stream drops every item that is refused"),
+    Rule(
+        OUTPUTS, "", "write_operation", "create", "a data stream takes nothing else, and a repeated create is harmless"
+    ),
+    Rule(
+        OUTPUTS, "", "id_key", "event.id", "a record without an id is dropped, and a repeated one would be there twice"
+    ),
+    Rule(("store",), "", "emit_error_for_missing_id", "true", "a line without event.id vanishes"),
+    Rule(("store",), "", "index_name", "logs-inference.${tag[1]}-default", "the tag says the stream"),
+    Rule(("store_health",), "", "index_name", "logs-inference.health-default", "the monitor's tag is another"),
+    Rule(("store_health",), "", "include_timestamp", "true", "the monitor's records have no time of their own"),
+    Rule(("store",), "", "include_timestamp", ABSENT, "it parses a time per line that the service has written already"),
+    Rule(OUTPUTS, "", "verify_es_version_at_startup", "false", "Fluentd ends when Elasticsearch is away at its start"),
+    Rule(OUTPUTS, "", "default_elasticsearch_version", "9", "without the check the headers are those of version 5"),
+    Rule(OUTPUTS, "", "suppress_type_name", ABSENT, "it switches the headers of version 9 off"),
+    Rule(OUTPUTS, "", "reload_connections", "false", "the nodes' own addresses cannot be reached from here"),
+    Rule(OUTPUTS, "", "reload_on_failure", "false", "the same"),
+    Rule(OUTPUTS, "", "reconnect_on_error", "true", "a renewed certificate or key is not taken up"),
+    Rule(OUTPUTS, "", "request_timeout", "30s", "after 5 s what is just being stored is sent again"),
+    Rule(OUTPUTS, "", "ssl_verify", "true", "anyone could pose as Elasticsearch"),
+    Rule(OUTPUTS, "", "user", ABSENT, "an API key has only the rights that it needs"),
+    Rule(OUTPUTS, "", "password", ABSENT, "the same"),
+    Rule(OUTPUTS, "", "log_es_400_reason", "true", "nobody learns why a document was refused"),
+    Rule(("store",), "buffer", "@type", "file", "what is in memory is lost with the process"),
+    Rule(("store",), "buffer", "chunk_limit_size", "4m", "256 MiB would be one request"),
+    Rule(("store",), "buffer", "total_limit_size", "1g", "a full disk loses lines, a full buffer does not"),
+    Rule(("store",), "buffer", "overflow_action", "block", "everything else sends lines astray or drops them"),
+    Rule(("store",), "buffer", "flush_mode", "interval", "events are searchable within seconds"),
+    Rule(("store",), "buffer", "flush_interval", "1s", "the default is a minute"),
+    Rule(("store",), "buffer", "retry_forever", "true", "after 72 h what waits is thrown away"),
+    Rule(("store",), "buffer", "retry_max_interval", "30s", "after an outage of a day it would wait for hours more"),
+    Rule(TAILS, "", "@type", "tail", "files are the record of truth"),
+    Rule(TAILS, "", "follow_inodes", "true", "files would be read twice or not at all"),
+    Rule(TAILS, "", "read_from_head", "true", "what was written before Fluentd came would be skipped"),
+    Rule(TAILS, "", "refresh_interval", "2s", "a new file is noticed after a minute"),
+    Rule(TAILS, "", "rotate_wait", ABSENT, "0 lost whole files; the default of 5 s lost none"),
+    Rule(TAILS, "", "emit_unmatched_lines", "true", "a line that is no JSON vanishes"),
+    Rule(TAILS, "", "max_line_size", "1m", "a file without ends of lines fills the memory"),
+    Rule(TAILS, "", "pos_file_compaction_interval", "1h", "the position file grows for ever"),
+    Rule(TAILS, "parse", "@type", "json", "a line is a JSON object"),
+    Rule(TAILS, "parse", "time_key", "fluentd_reads_no_time", "a time that cannot be read would drop the line"),
+    Rule(("dead_letters",), "", "@type", "file", "a dead letter is for a person to look at"),
+    Rule(("dead_letters",), "", "append", "true", "a restart would begin another file each time"),
+    Rule(("dead_letters",), "buffer", "@type", "file", "what is in memory is lost with the process"),
+    Rule(("dead_letters",), "buffer", "overflow_action", "block", "nothing is behind it to catch what it drops"),
+    Rule(("dead_letters",), "buffer", "retry_forever", "true", "the same"),
+    Rule(("dead_letters",), "buffer", "flush_interval", "1s", "a day's letters would be written at its end"),
+    Rule(("monitor",), "", "bind", "127.0.0.1", "by default everyone in the network may ask"),
+    Rule(("monitor",), "", "tag", "fluentd.health", "the pipeline dashboard would show nothing of Fluentd"),
+    Rule(("store_health",), "buffer", "overflow_action", "drop_oldest_chunk", "its own health must not stop the rest"),
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.plugins[0]}-{rule.section}-{rule.setting}")
+def test_a_setting_is_what_was_measured(rule: Rule) -> None:
+    for plugin in rule.plugins:
+        section = PLUGINS[plugin].inner(rule.section) if rule.section else PLUGINS[plugin]
+        found = section.settings.get(rule.setting)
+        assert (found and found.text) == rule.wanted, f"{plugin}: {rule.why}"
+
+
+def plugins_called(*names: str) -> list[Section]:
+    return [each for each in CONFIGURATION.walk() if each.name in names]
+
+
+def test_every_plugin_has_a_name_of_its_own() -> None:
+    """It names a plugin's lines in the log, its figures, and where its broken chunks are put aside."""
+    ids = [each.id for each in plugins_called("source", "filter", "match")]
+    assert all(ids)
+    assert len(ids) == len(set(ids))
+
+
+def test_what_must_outlive_the_container_lies_on_volumes() -> None:
+    assert CONFIGURATION.inner("system")["root_dir"] == "/fluentd/state/root"
+    buffers = [each["path"] for each in plugins_called("buffer") if each["@type"] == "file"]
+    assert len(set(buffers)) == len(buffers) == 2
+    assert all(path and path.startswith("/fluentd/state/buffer/") for path in buffers)
+    positions = [PLUGINS[each]["pos_file"] for each in TAILS]
+    assert positions == [f"/var/log/inferlog/.shipped/fluentd-{stream}.pos" for stream in STREAMS]
+
+
+def test_the_files_name_says_the_stream() -> None:
+    for stream in STREAMS:
+        tail = PLUGINS[f"tail_{stream}"]
+        assert (tail["path"], tail["tag"]) == (f"/var/log/inferlog/{stream}-*.jsonl", f"inferlog.{stream}")
+    assert PLUGINS["store"].argument == "inferlog.**"
+    assert PLUGINS["store"].inner("buffer").argument == "tag", "the index's name takes a part of it"
+
+
+def test_nothing_looks_into_an_event_on_its_way() -> None:
+    assert {each.argument for each in plugins_called("filter")} == {"fluentd.health"}
+    assert all(set(PLUGINS[each].inner("parse").settings) == {"@type", "time_key"} for each in TAILS)
+
+
+def test_what_a_store_refuses_for_now_is_tried_again_with_growing_waits() -> None:
+    for output in OUTPUTS:
+        types = json.loads(PLUGINS[output]["unrecoverable_error_types"] or "")
+        assert {
+            "out_of_memory_error",
+            "es_rejected_execution_exception",
+            "circuit_breaking_exception",
+            "cluster_block_exception",
+            "unavailable_shards_exception",
+            "security_exception",
+            "index_not_found_exception",
+        } <= set(types)
+
+
+def test_dead_letters_have_a_place_and_only_they_go_there() -> None:
+    (label,) = plugins_called("label")
+    assert label.argument == "@ERROR"
+    assert [(each.id, each.argument) for each in label.sections] == [("dead_letters", "**")]
+    assert PLUGINS["dead_letters"]["path"] == "/fluentd/state/dead_letters/${tag}.%Y%m%d"
+    assert PLUGINS["dead_letters"].inner("buffer")["timekey"] == "1d"
+
+
+def test_every_number_is_an_environment_variable() -> None:
+    fixed = {
+        f"{value.place} {name}"
+        for section in CONFIGURATION.walk()
+        for name, value in section.settings.items()
+        if value.text and NUMBER.fullmatch(value.text) and not value.variables and name != "timekey"
+    }
+    assert not fixed
+
+
+def variables() -> dict[str, str | None]:
+    """Return the default of each environment variable; None if there is none."""
+    check = (FOLDER / "healthcheck.rb").read_text()
+    found: dict[str, str | None] = dict(re.findall(r'ENV\["(\w+)"\] \|\| "([^"]*)"', check))
+    for section in CONFIGURATION.walk():
+        for value in section.settings.values():
+            for name in value.variables:
+                found[name] = value.text if len(value.variables) == 1 else None
+    return found
+
+
+def test_every_environment_variable_is_on_the_page_of_settings() -> None:
+    part = PAGE.read_text().partition("\n## Fluentd\n")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S+) \|", part, re.MULTILINE))
+    assert rows.keys() == variables().keys()
+    numbers = {name: text for name, text in variables().items() if text and NUMBER.fullmatch(text)}
+    assert {name: rows[name] for name in numbers} == {name: f"`{text}`" for name, text in numbers.items()}
+
+
+def test_secrets_come_from_files() -> None:
+    for output in OUTPUTS:
+        value = PLUGINS[output].settings["api_key"]
+        assert (value.text, value.variables) == (None, ("ELASTICSEARCH_API_KEY_FILE",))
