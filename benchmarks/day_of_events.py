@@ -4,7 +4,7 @@ import random
 import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import orjson
@@ -14,6 +14,7 @@ from inferlog_ops.cluster import Cluster
 from inferlog_ops.provisioning.namespace import stream_name
 
 DAY = timedelta(days=1)
+END = datetime(2026, 11, 23, tzinfo=UTC)
 
 INSTANCES = 8
 HEARTBEAT_SECONDS = 10
@@ -33,11 +34,16 @@ ERRORS = ["TimeoutError", "ValueError", "inferlog_server.inference.errors.Backen
 Document = dict[str, object]
 
 
-def index_a_day(cluster: Cluster, events: int, end: datetime) -> None:
-    """Index *events* events of the day before *end* and the heartbeats that went with them, and wait for the merges."""
+def index_a_day(cluster: Cluster, events: int) -> None:
+    """Index *events* events of the day before `END` and the heartbeats that went with them, unless they are there."""
+    stream = stream_name("events", cluster.namespace)
     with cluster.client(request_timeout_seconds=300) as client:
-        send_all(client, stream_name("events", cluster.namespace), day_of_events(events, end))
-        send_all(client, stream_name("health", cluster.namespace), heartbeats(events, end))
+        there = client.count(index=stream)["count"]
+        if there == events:
+            return
+        assert there == 0, f"{stream} holds {there} events already"
+        send_all(client, stream, day_of_events(events))
+        send_all(client, stream_name("health", cluster.namespace), heartbeats(events))
         client.indices.refresh(index=f"logs-inference.*-{cluster.namespace}")
 
 
@@ -54,14 +60,14 @@ def send_all(client: Elasticsearch, stream: str, documents: Iterable[tuple[str, 
             list(senders.map(send, bulks))
 
 
-def day_of_events(events: int, end: datetime) -> Iterator[tuple[str, bytes]]:
+def day_of_events(events: int) -> Iterator[tuple[str, bytes]]:
     """Yield id and line of each event, in the order of time: the same ones for the same number, but for the ids."""
     dice = random.Random(events)
     step = DAY / events
     sequences = [0] * INSTANCES
     for number in range(events):
         instance = dice.randrange(INSTANCES)
-        event = one_event(dice, number, end - DAY + step * number, instance, sequences[instance])
+        event = one_event(dice, number, END - DAY + step * number, instance, sequences[instance])
         sequences[instance] += 1
         yield event["event"]["id"], orjson.dumps(event)  # type: ignore[index]
 
@@ -119,7 +125,7 @@ def what_the_model_did(dice: random.Random, status: str) -> Document:
     return done
 
 
-def heartbeats(events: int, end: datetime) -> Iterator[tuple[str, bytes]]:
+def heartbeats(events: int) -> Iterator[tuple[str, bytes]]:
     """Yield id and line of what each of the processes says of itself every 10 seconds of the day."""
     dice = random.Random(events)
     beats = int(DAY.total_seconds()) // HEARTBEAT_SECONDS
@@ -127,7 +133,7 @@ def heartbeats(events: int, end: datetime) -> Iterator[tuple[str, bytes]]:
         for instance in range(INSTANCES):
             line = one_heartbeat(dice, instance, events * beat // beats // INSTANCES)
             name = uuid.uuid4().hex
-            line["@timestamp"] = iso(end - DAY + timedelta(seconds=beat * HEARTBEAT_SECONDS - 1))
+            line["@timestamp"] = iso(END - DAY + timedelta(seconds=beat * HEARTBEAT_SECONDS - 1))
             line["event"] = {"id": name, "dataset": "inference.health"}
             yield name, orjson.dumps(line)
 
