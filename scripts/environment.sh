@@ -1,6 +1,7 @@
+# shellcheck shell=sh
 # Sourced by scripts/demo and scripts/test: sets `root` and brings .venv to what the lock files say.
 
-root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+root=$(CDPATH="" cd -- "$(dirname -- "$0")/.." && pwd)
 
 fail() {
     printf 'inferlog: %s\n' "$1" >&2
