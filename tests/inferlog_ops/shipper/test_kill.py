@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -125,7 +126,8 @@ def test_nothing_is_lost_and_nothing_is_twice_when_shipper_and_engine_are_killed
     cluster = Cluster(url=engine.url, namespace="kill")
     stats = place.root / "stats.json"
     command = ship_command(
-        "--from", place.logs, "--to", engine.url, "--state", place.state, "--namespace", "kill", "--stats-file", stats
+        *("--from", place.logs, "--to", engine.url, "--state", place.state, "--namespace", "kill"),
+        *("--stats-file", stats, "--heartbeat", "0.1"),
     )
     writers = Writers(place.logs, chance)
     with writers.at_work():
@@ -153,5 +155,8 @@ def test_nothing_is_lost_and_nothing_is_twice_when_shipper_and_engine_are_killed
     found = stored_ids(cluster)
     assert found.keys() == set(writers.ids)
     assert [event_id for event_id, times in found.items() if times > 1] == []
+    own_lines = [line for path in place.logs.glob("health-*") for line in path.read_bytes().splitlines()]
+    assert len(own_lines) > KILLS
+    assert stored_ids(cluster, "health") == Counter(orjson.loads(line)["event"]["id"] for line in own_lines)
     letters = [letter["line"] for letter in place.dead_letters]
     assert sorted(letters) == sorted(f'{{"bad":{number}' for number in range(BAD_LINES))
