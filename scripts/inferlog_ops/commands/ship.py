@@ -85,7 +85,8 @@ def ship(
     from inferlog_ops.shipper.shipper import shipper
 
     place = Home(home or default_home())
-    engine_url = running_url(place.engine)
+    # Who names both uses nothing of the home, which may not even be readable.
+    engine_url = None if to and state else running_url(place.engine)
     cluster = cluster_from(to, namespace, fallback_url=engine_url)
     folder = logs or place.logs
     if once and not folder.is_dir():

@@ -100,6 +100,16 @@ def test_the_namespace_is_part_of_the_streams_name(faulty: FaultyStore, place: P
     assert done.stdout == "shipped 1 · behind by 0 · refused 0\n"
 
 
+def test_a_home_that_is_not_used_need_not_be_usable(faulty: FaultyStore, place: Place) -> None:
+    """A directory in the place of a file stands for missing rights, which root does not miss."""
+    write_events(place.events, ["a"])
+    (place.root / "home" / "engine" / "engine.lock").mkdir(parents=True)
+    done = run(
+        *("--home", place.root / "home", "--from", place.logs, "--to", faulty.url, "--state", place.state, "--once")
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_once_gives_up_after_the_time_it_was_given(nobody: str, place: Place) -> None:
     write_events(place.events, ["a"])
     done = run("--from", place.logs, "--to", nobody, "--state", place.state, "--once", "--json", "--timeout", "0.5")
