@@ -1,0 +1,1 @@
+"""Prepares and provisions the container stack: certificates, secrets, users, roles, keys, templates, dashboards."""
