@@ -42,6 +42,7 @@ def _time_spent(documents: list[Document], _start: datetime, _end: datetime) -> 
         )
         rows.append(
             {
+                "served_by": f"{service} · {version or '(none)'}",
                 "service.name": service,
                 "model_version": version or "(none)",
                 "requests": len(inside),
