@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import elasticsearch
 from elastic_transport.client_utils import DEFAULT
@@ -20,12 +20,14 @@ class Cluster:
     Attributes:
         url: ``http(s)://host:port``; user and password may stand in it.
         api_key: The ``encoded`` form, as Elasticsearch hands it out.
+        user_and_password: Of a person, or of a set-up; an address or a key is the usual place.
         ca_file: PEM file of the authority that signed its certificate; the system's authorities if absent.
         namespace: Last part of every data stream's name, ``logs-inference.<stream>-<namespace>``.
     """
 
     url: str
-    api_key: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    user_and_password: tuple[str, str] | None = field(default=None, repr=False)
     ca_file: str | None = None
     namespace: str = "default"
 
@@ -35,6 +37,7 @@ class Cluster:
             return Elasticsearch(
                 self.url,
                 api_key=self.api_key,
+                basic_auth=self.user_and_password,
                 ca_certs=self.ca_file or DEFAULT,
                 request_timeout=request_timeout_seconds,
             )

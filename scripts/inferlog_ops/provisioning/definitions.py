@@ -10,6 +10,7 @@ import orjson
 
 from inferlog_ops.assets import asset_dir
 from inferlog_ops.errors import OperatorError
+from inferlog_ops.provisioning.retention import DEFAULT_RETENTION, with_retention
 from inferlog_ops.provisioning.store import Store
 
 FOLDER = "infra/elasticsearch"
@@ -57,21 +58,28 @@ class Definition:
     body: dict[str, Any]
 
 
-def load_definitions(store: Store) -> list[Definition]:
+def load_definitions(store: Store, retention: str = DEFAULT_RETENTION) -> list[Definition]:
     """
     Return all objects for *store*, in the order in which they have to be made.
 
-    A file whose name ends in the name of a kind of store is for that kind only.
+    A file whose name ends in the name of a kind of store is for that kind only. What the files say of how long data
+    stays is taken for *retention*.
 
     Raises:
         OperatorError: If a file is missing or is no JSON object.
     """
     root = asset_dir(FOLDER)
     pipelines = [_definition(PIPELINE, path) for path in _files(root, PIPELINE, store)]
-    components = [_definition(COMPONENT_TEMPLATE, path) for path in _files(root, COMPONENT_TEMPLATE, store)]
+    components = [_component(path, retention) for path in _files(root, COMPONENT_TEMPLATE, store)]
     known = {component.name: component for component in components}
     templates = [_index_template(path, known) for path in _files(root, INDEX_TEMPLATE, store)]
     return [*pipelines, *components, *templates]
+
+
+def upkeep_in(definitions: Iterable[Definition]) -> dict[str, Any] | None:
+    """Return the template that says how long the data of all streams stays; None for a store that keeps it for ever."""
+    templates = (each.body["template"] for each in definitions if each.kind is COMPONENT_TEMPLATE)
+    return next((template for template in templates if "lifecycle" in template), None)
 
 
 def _files(root: Path, kind: Kind, store: Store) -> Iterable[Path]:
@@ -80,6 +88,15 @@ def _files(root: Path, kind: Kind, store: Store) -> Iterable[Path]:
         raise OperatorError(f"{FOLDER}/{kind.folder} holds no file; install inferlog again")
     others = tuple(f"-{other}" for other in Store if other is not store)
     return (path for path in files if not path.stem.endswith(others))
+
+
+def _component(path: Path, retention: str) -> Definition:
+    content = path.read_bytes()
+    body = _parsed(path, content)
+    kept = with_retention(body, retention)
+    if kept != body:
+        content = orjson.dumps(kept)
+    return _stamped(COMPONENT_TEMPLATE, path, kept, hashlib.sha256(content).hexdigest())
 
 
 def _definition(kind: Kind, path: Path) -> Definition:

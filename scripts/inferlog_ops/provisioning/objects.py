@@ -15,7 +15,8 @@ from inferlog_ops.provisioning.definitions import (
 )
 from inferlog_ops.provisioning.outcome import Outcome, Provisioned
 
-_JSON = {"accept": "application/json", "content-type": "application/json"}
+JSON = {"accept": "application/json", "content-type": "application/json"}
+"""Headers of a request for which the client has no method."""
 
 
 def ensure_object(client: Elasticsearch, definition: Definition) -> Provisioned:
@@ -48,7 +49,7 @@ def _current(client: Elasticsearch, definition: Definition) -> dict[str, Any] | 
     """Return the object as the cluster has it, or None."""
     name, kind = definition.name, definition.kind
     try:
-        answer = client.perform_request("GET", f"{kind.api}/{name}", headers=_JSON).body
+        answer = client.perform_request("GET", f"{kind.api}/{name}", headers=JSON).body
     except elasticsearch.NotFoundError:
         return None
     if kind is COMPONENT_TEMPLATE:
@@ -62,7 +63,7 @@ def _current(client: Elasticsearch, definition: Definition) -> dict[str, Any] | 
 
 def _put(client: Elasticsearch, definition: Definition) -> None:
     try:
-        client.perform_request("PUT", f"{definition.kind.api}/{definition.name}", headers=_JSON, body=definition.body)
+        client.perform_request("PUT", f"{definition.kind.api}/{definition.name}", headers=JSON, body=definition.body)
     except elasticsearch.ApiError as error:
         raise OperatorError(
             f"{definition.source}: the cluster refused this {definition.kind.label} "

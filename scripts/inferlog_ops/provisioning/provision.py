@@ -2,10 +2,11 @@
 
 from inferlog_ops.cluster import Cluster, explained
 from inferlog_ops.progress import Say, say_nothing
-from inferlog_ops.provisioning.definitions import INDEX_TEMPLATE, load_definitions
+from inferlog_ops.provisioning.definitions import INDEX_TEMPLATE, load_definitions, upkeep_in
 from inferlog_ops.provisioning.namespace import ALERTS, STREAMS, alerts_stream_name, checked_namespace, stream_name
 from inferlog_ops.provisioning.objects import ensure_object
 from inferlog_ops.provisioning.outcome import Provisioned
+from inferlog_ops.provisioning.retention import DEFAULT_RETENTION
 from inferlog_ops.provisioning.store import detect_store, wait_until_ready
 from inferlog_ops.provisioning.streams import ensure_stream
 
@@ -13,6 +14,7 @@ from inferlog_ops.provisioning.streams import ensure_stream
 def provision_cluster(
     cluster: Cluster,
     *,
+    retention: str = DEFAULT_RETENTION,
     wait_seconds: float = 60.0,
     on_progress: Say = say_nothing,
 ) -> list[Provisioned]:
@@ -21,6 +23,7 @@ def provision_cluster(
 
     Args:
         cluster: Where to, and for which namespace.
+        retention: How long data stays there, as Elasticsearch writes it. The embedded engine keeps it for ever.
         wait_seconds: How long a cluster that is still starting is waited for.
         on_progress: Is told what is being waited for, a few seconds apart.
 
@@ -31,10 +34,11 @@ def provision_cluster(
     with cluster.client() as client, explained(cluster, "provisioning"):
         wait_until_ready(cluster, client, timeout_seconds=wait_seconds, on_progress=on_progress)
         store = detect_store(client)
-        definitions = load_definitions(store)
+        definitions = load_definitions(store, retention)
         provisioned = [ensure_object(client, definition) for definition in definitions]
         templates = {each.name: each for each in definitions if each.kind is INDEX_TEMPLATE}
         streams = {stream_name(stream, cluster.namespace): templates[f"inferlog-{stream}"] for stream in STREAMS}
         streams[alerts_stream_name(cluster.namespace)] = templates[ALERTS]
-        provisioned += [ensure_stream(client, store, name, template) for name, template in streams.items()]
+        upkeep = upkeep_in(definitions)
+        provisioned += [ensure_stream(client, store, name, template, upkeep) for name, template in streams.items()]
     return provisioned

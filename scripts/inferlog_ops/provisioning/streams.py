@@ -1,5 +1,6 @@
 """Makes the data streams, and gives the fields of newer templates to those that exist."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import elasticsearch
@@ -8,17 +9,22 @@ from elasticsearch import Elasticsearch
 from inferlog_ops.cluster import reason
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.provisioning.definitions import MANAGED_BY, Definition
+from inferlog_ops.provisioning.objects import JSON
 from inferlog_ops.provisioning.outcome import Outcome, Provisioned
 from inferlog_ops.provisioning.store import Store
 
 _KIND = "data stream"
 
 
-def ensure_stream(client: Elasticsearch, store: Store, name: str, template: Definition) -> Provisioned:
+def ensure_stream(
+    client: Elasticsearch, store: Store, name: str, template: Definition, upkeep: Mapping[str, Any] | None = None
+) -> Provisioned:
     """
     Create the data stream *name*, or put the fields of *template* on all its indices.
 
-    Settings that an index takes at its creation only, such as the sort order, come with its next rollover.
+    Settings that an index takes at its creation only, such as the sort order, come with its next rollover. How long
+    data stays is a matter of the stream, which takes that from its template at its creation only: *upkeep*, the
+    template's ``lifecycle`` and ``data_stream_options``, is put on one that exists.
 
     Raises:
         OperatorError: If the cluster refuses it, or if *name* was made without inferlog's templates.
@@ -35,6 +41,9 @@ def ensure_stream(client: Elasticsearch, store: Store, name: str, template: Defi
         )
     if all(stamp == template.stamp for stamp in stamps):
         return Provisioned(name=name, kind=_KIND, outcome=Outcome.UNCHANGED)
+    if upkeep is not None:
+        _put_upkeep(client, name, upkeep)
+    # Last, for it brings the stamp by which the next run finds nothing to do.
     _put_new_fields(client, name, template)
     return Provisioned(name=name, kind=_KIND, outcome=Outcome.UPDATED)
 
@@ -65,6 +74,11 @@ def _create(client: Elasticsearch, store: Store, name: str, template: Definition
             f"the cluster did not create the data stream {name}: its template {template.name} "
             "does not match; is there another template for logs-inference.* of a higher priority?"
         )
+
+
+def _put_upkeep(client: Elasticsearch, name: str, upkeep: Mapping[str, Any]) -> None:
+    for part, body in (("_lifecycle", upkeep["lifecycle"]), ("_options", upkeep["data_stream_options"])):
+        client.perform_request("PUT", f"/_data_stream/{name}/{part}", headers=JSON, body=body)
 
 
 def _put_new_fields(client: Elasticsearch, name: str, template: Definition) -> None:
