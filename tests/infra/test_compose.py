@@ -1,0 +1,237 @@
+"""The container stack, held to what it promises without an engine that could run it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+LOADER = Path(__file__).parent / "compose_loader"
+
+Service = dict[str, Any]
+
+_VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::([-?])([^}]*))?\}")
+_SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|API_KEY|CREDENTIAL", re.IGNORECASE)
+ONE_SHOTS = {"prepare", "provision", "provision-kibana"}
+
+
+def example_settings() -> dict[str, str]:
+    """What .env.example says."""
+    return dict(re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+
+
+@cache
+def stack() -> dict[str, Any]:
+    """docker-compose.yml with the settings of .env.example put in."""
+    text = (ROOT / "docker-compose.yml").read_text()
+    settings = example_settings()
+    loaded: dict[str, Any] = yaml.safe_load(_VARIABLE.sub(lambda match: settings.get(match[1], match[3]), text))
+    return loaded
+
+
+def services() -> dict[str, Service]:
+    found: dict[str, Service] = stack()["services"]
+    return found
+
+
+def mounts(service: Service) -> dict[str, str]:
+    """Volume or path to what follows it."""
+    return dict(volume.split(":", 1) for volume in service.get("volumes", []))
+
+
+each_service = pytest.mark.parametrize("name", services())
+
+
+@each_service
+def test_image_is_pinned_in_the_settings_and_names_no_registry(name: str) -> None:
+    image = services()[name]["image"]
+    repository, _, tag = image.rpartition(":")
+    assert "." not in repository, "a registry's host"
+    if "build" in services()[name]:
+        assert repository.startswith("inferlog-")
+    else:
+        assert re.fullmatch(r"\d+\.\d+\.\d+", tag)
+
+
+@pytest.mark.parametrize("name", ["FLUENTD_VERSION", "PYTHON_VERSION"])
+def test_base_of_our_images_is_pinned_to_an_exact_version(name: str) -> None:
+    assert re.match(r"v?\d+\.\d+\.\d+-", example_settings()[name])
+
+
+def test_settings_and_their_example_name_the_same_with_the_same_defaults() -> None:
+    used = {(match[1], match[2], match[3]) for match in _VARIABLE.finditer((ROOT / "docker-compose.yml").read_text())}
+    settings = example_settings()
+    assert {name for name, *_ in used} - {"INFERLOG_VERSION"} == set(settings)
+    defaults = {name: default for name, kind, default in used if kind == "-" and name in settings}
+    assert defaults == {name: settings[name] for name in defaults}
+
+
+@each_service
+def test_container_is_neither_root_nor_able_to_become_it(name: str) -> None:
+    service = services()[name]
+    assert service["user"] == "1000:0"
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["read_only"] is True
+    assert not {"privileged", "cap_add", "pid", "ipc", "devices"} & set(service)
+    assert "docker.sock" not in str(service)
+
+
+@each_service
+def test_container_is_bounded(name: str) -> None:
+    service = services()[name]
+    assert re.fullmatch(r"\d+[mg]", str(service["mem_limit"]))
+    assert float(service["cpus"]) > 0
+    assert service["pids_limit"] > 0
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+
+
+@each_service
+def test_container_says_whether_it_is_well_unless_it_only_ends(name: str) -> None:
+    service = services()[name]
+    if name in ONE_SHOTS:
+        assert service["healthcheck"] == {"disable": True}
+        assert service["restart"] == "no"
+    elif name == "fluentd":
+        assert "HEALTHCHECK" in (ROOT / "fluentd" / "Dockerfile").read_text()
+    else:
+        assert service["healthcheck"]["test"]
+        assert service["restart"] == "unless-stopped"
+
+
+@each_service
+def test_no_secret_stands_in_environment_command_or_health_check(name: str) -> None:
+    service = services()[name]
+    for variable, value in service.get("environment", {}).items():
+        if _SECRET_NAME.search(variable):
+            assert variable.endswith("_FILE"), f"{variable} would be listed by docker inspect"
+            assert str(value).startswith("/")
+    shown = json.dumps([service.get("command"), service.get("healthcheck")])
+    # What can be seen may name the certificate of the authority, and the error that a request without a password gets.
+    known = shown.replace("secrets/ca.crt", "").replace("missing authentication credentials", "")
+    assert not _SECRET_NAME.search(known)
+
+
+@each_service
+def test_port_is_open_to_this_machine_only(name: str) -> None:
+    for port in services()[name].get("ports", []):
+        assert re.fullmatch(r"127\.0\.0\.1:\d+(-\d+)?:\d+", port)
+
+
+def test_app_has_a_range_of_ports_so_that_it_can_be_scaled() -> None:
+    first, last = re.findall(r":(\d+)-(\d+):", services()["app"]["ports"][0])[0]
+    assert int(last) - int(first) >= 2
+
+
+def test_nothing_starts_before_what_it_needs_has_come_so_far() -> None:
+    needed = {name: service.get("depends_on", {}) for name, service in services().items()}
+    done, well = {"condition": "service_completed_successfully"}, {"condition": "service_healthy"}
+    assert needed == {
+        "prepare": {},
+        "elasticsearch": {"prepare": done},
+        "provision": {"elasticsearch": well},
+        "kibana": {"provision": done},
+        "provision-kibana": {"kibana": well},
+        "fluentd": {"provision": done},
+        "app": {"prepare": done},
+        "app-canary": {"prepare": done},
+    }
+
+
+def test_app_and_fluentd_share_the_logs_and_nothing_else() -> None:
+    shared = set(mounts(services()["app"])) & set(mounts(services()["fluentd"]))
+    assert shared == {"logs"}
+    assert set(mounts(services()["app"])) == {"logs"}
+
+
+@pytest.mark.parametrize(
+    ("volume", "readers"),
+    [
+        ("authority", {"prepare"}),
+        ("elasticsearch-secrets", {"prepare", "elasticsearch", "provision", "provision-kibana"}),
+        ("kibana-secrets", {"prepare", "kibana", "provision"}),
+        ("fluentd-secrets", {"prepare", "fluentd", "provision"}),
+        ("operator-secrets", {"prepare", "provision"}),
+    ],
+)
+def test_secret_is_mounted_where_it_is_needed_and_nowhere_else(volume: str, readers: set[str]) -> None:
+    mounted = {name: mounts(service)[volume] for name, service in services().items() if volume in mounts(service)}
+    assert set(mounted) == readers
+    for name, where in mounted.items():
+        if name not in ONE_SHOTS:
+            assert where.endswith(":ro")
+
+
+@each_service
+def test_only_the_configuration_comes_from_the_checkout_and_cannot_be_written(name: str) -> None:
+    paths = {path: where for path, where in mounts(services()[name]).items() if path.startswith((".", "/"))}
+    assert all(where.endswith(":ro") for where in paths.values())
+    assert set(paths) <= {"./kibana/kibana.yml"}
+
+
+def test_every_named_volume_is_declared_and_used() -> None:
+    used = {volume for service in services().values() for volume in mounts(service) if not volume.startswith(".")}
+    assert used == set(stack()["volumes"])
+
+
+def test_fluentd_has_a_minute_to_stop() -> None:
+    assert services()["fluentd"]["stop_grace_period"] == "60s"
+
+
+def test_one_line_switches_off_what_elastic_does_not_document() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert text.count("read_only: ${ELASTIC_READ_ONLY:-true}") == 2
+
+
+def test_kibana_is_told_no_secret_and_asks_nothing_of_the_internet() -> None:
+    settings = yaml.safe_load((ROOT / "kibana" / "kibana.yml").read_text())
+    assert not [name for name in settings if re.search(r"password|encryptionKey", name)]
+    assert settings["telemetry.optIn"] is settings["telemetry.allowChangingOptInStatus"] is False
+    assert settings["uiSettings.overrides.defaultRoute"].endswith("/inferlog-overview")
+
+
+@pytest.fixture(scope="module")
+def loaded_by_compose() -> Any:
+    """The stack as the loader inside ``docker compose`` reads it, which also holds it to the specification's schema."""
+    if shutil.which("go") is None:
+        pytest.skip("there is no go on PATH to build the loader of docker compose with")
+    done = subprocess.run(
+        ["go", "run", ".", str(ROOT / "docker-compose.yml")],
+        cwd=LOADER,
+        env={**os.environ, **example_settings()},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_docker_compose_reads_what_is_tested_here(loaded_by_compose: Any) -> None:
+    assert set(loaded_by_compose["services"]) == set(services())
+    for name, service in loaded_by_compose["services"].items():
+        assert service["image"] == services()[name]["image"]
+        environment = services()[name].get("environment", {})
+        assert (service.get("environment") or {}) == {variable: str(value) for variable, value in environment.items()}
+        assert service["read_only"] is True
+        assert all(port["host_ip"] == "127.0.0.1" for port in service.get("ports", []))
+
+
+def test_docker_compose_refuses_what_the_specification_does_not_know(tmp_path: Path) -> None:
+    if shutil.which("go") is None:
+        pytest.skip("there is no go on PATH to build the loader of docker compose with")
+    wrong = tmp_path / "docker-compose.yml"
+    wrong.write_text("name: x\nservices:\n  a:\n    image: b:1\n    memory_limit: 1g\n")
+    done = subprocess.run(
+        ["go", "run", ".", str(wrong)], cwd=LOADER, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert done.returncode == 1
+    assert "memory_limit" in done.stderr
