@@ -1,15 +1,12 @@
 """The ``inferlog`` command: puts the commands together and turns errors into one sentence and an exit code."""
 
-import os
-import sys
 from typing import Annotated
 
 import typer
 
 from inferlog import __version__
 from inferlog_ops.commands import alerts, audit, compare, demo, engine, preview, provision, query, ship, trace
-from inferlog_ops.console import err
-from inferlog_ops.errors import OperatorError
+from inferlog_ops.ending import exit_code_of
 
 app = typer.Typer(
     name="inferlog",
@@ -47,22 +44,4 @@ def options(
 
 def run() -> int:
     """Run the command line in ``sys.argv``; return 0, or the exit code of what went wrong."""
-    try:
-        app()
-    except OperatorError as error:
-        err.print(f"[red]inferlog:[/red] {_plain(str(error))}", highlight=False)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # The reader has gone; what is left would fail again when Python flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else 1
-    return 0
-
-
-def _plain(text: str) -> str:
-    """Keep square brackets of a message from being read as markup."""
-    return text.replace("[", r"\[")
+    return exit_code_of(app, "inferlog")

@@ -1,0 +1,93 @@
+"""The commands of the set-up containers: ``python -m inferlog_setup``."""
+
+import os
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from inferlog_ops.console import out
+from inferlog_ops.ending import exit_code_of
+from inferlog_setup import report, secret_files, users
+from inferlog_setup import rotate as rotation
+from inferlog_setup.kibana_objects import provision_objects
+from inferlog_setup.login import SUPERUSER
+from inferlog_setup.prepare import prepare as prepare_files
+from inferlog_setup.provision import provision as provision_elasticsearch
+from inferlog_setup.rotate import Rotated
+from inferlog_setup.settings import Settings
+
+SHOW_PASSWORD = "docker compose run --rm --no-deps prepare show-password"  # noqa: S105 (a command, no password)
+
+app = typer.Typer(
+    name="inferlog_setup",
+    help="Prepares and provisions the container stack. Each command can be repeated and interrupted at any time.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Person(StrEnum):
+    """Whose password a person may want to see."""
+
+    OPERATOR = users.OPERATOR
+    ELASTIC = SUPERUSER
+
+
+@app.command()
+def prepare() -> None:
+    """Make certificates, passwords and keys, as files for those that need them. Asks nobody."""
+    report.show(prepare_files(_settings(), _now(), warn=report.say))
+
+
+@app.command()
+def provision() -> None:
+    """Put templates, data streams, roles, users and API keys into Elasticsearch."""
+    settings = _settings()
+    report.show(provision_elasticsearch(settings, on_progress=report.say))
+    _show_way_in(settings)
+
+
+@app.command()
+def provision_kibana() -> None:
+    """Put data views, dashboards, saved queries and alert rules into Kibana."""
+    settings = _settings()
+    report.show(provision_objects(settings, on_progress=report.say))
+    _show_way_in(settings)
+
+
+@app.command()
+def show_password(
+    name: Annotated[Person, typer.Argument(help="Whose: the person's, or the superuser's.")] = Person.OPERATOR,
+) -> None:
+    """Print a password. No other command prints a secret."""
+    settings = _settings()
+    file = settings.operator_password if name is Person.OPERATOR else settings.elastic_password
+    out.print(secret_files.read(file), highlight=False, markup=False)
+
+
+@app.command()
+def rotate(name: Annotated[Rotated, typer.Argument(help="What gets a new secret.")]) -> None:
+    """Give a user, a program or the servers a new secret, and say what has to be started again."""
+    report.show(rotation.rotate(_settings(), name, _now(), report.say))
+    report.say(rotation.TO_DO[name])
+
+
+def run() -> int:
+    """Run the command line in ``sys.argv``; return 0, or the exit code of what went wrong."""
+    return exit_code_of(app, "inferlog_setup")
+
+
+def _show_way_in(settings: Settings) -> None:
+    out.print(f"Kibana: {settings.public_kibana_url} (user: {users.OPERATOR}; password: {SHOW_PASSWORD})", markup=False)
+
+
+def _settings() -> Settings:
+    return Settings.read(os.environ)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,177 @@
+"""Keys and certificates as plain data: makes them and finds faults in them, without a file or a clock."""
+
+import ipaddress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+AUTHORITY_LIFE = timedelta(days=3650)
+LEAF_LIFE = timedelta(days=825)
+"""No longer: clients refuse certificates of servers that were issued for more."""
+RENEWED_BEFORE_END = timedelta(days=30)
+
+_BACKDATED = timedelta(hours=1)
+"""A clock that is a little behind takes them, too."""
+_AUTHORITY_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "inferlog authority")])
+
+Key = ec.EllipticCurvePrivateKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """
+    Who signs.
+
+    Attributes:
+        key: Signs. Never leaves its folder.
+        certificate: Lets everybody check what was signed.
+    """
+
+    key: Key
+    certificate: x509.Certificate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """
+    A server that shows a certificate.
+
+    Attributes:
+        name: Of its service in docker-compose.yml, by which others reach it.
+        is_client: It also shows it to others, as Elasticsearch's nodes do among themselves.
+    """
+
+    name: str
+    is_client: bool = False
+
+    @property
+    def names(self) -> x509.SubjectAlternativeName:
+        """All names that its clients may reach it by."""
+        local = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+        return x509.SubjectAlternativeName([x509.DNSName(self.name), x509.DNSName("localhost"), local])
+
+
+def new_key() -> Key:
+    """Return a new private key."""
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def key_pem(key: Key) -> bytes:
+    """Return *key* as it is written to a file."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def key_from(pem: bytes) -> Key:
+    """
+    Return the key in *pem*.
+
+    Raises:
+        ValueError: If there is none of ours.
+    """
+    key = load_pem_private_key(pem, password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("no EC key")  # noqa: TRY004 (to the caller it is the content that is wrong)
+    return key
+
+
+def certificate_pem(certificate: x509.Certificate) -> bytes:
+    """Return *certificate* as it is written to a file."""
+    return certificate.public_bytes(Encoding.PEM)
+
+
+def authority_certificate(key: Key, now: datetime) -> x509.Certificate:
+    """Return a certificate by which *key* vouches for itself; what it signed earlier stays valid under a new one."""
+    return (
+        _begun(_AUTHORITY_NAME, key, now, AUTHORITY_LIFE)
+        .issuer_name(_AUTHORITY_NAME)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def server_certificate(authority: Authority, server: Server, key: Key, now: datetime) -> x509.Certificate:
+    """Return a certificate in which *authority* says that *key* is that of *server*."""
+    purposes = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if server.is_client else [])]
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, server.name)])
+    return (
+        _begun(subject, key, now, LEAF_LIFE)
+        .issuer_name(authority.certificate.subject)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+        .add_extension(server.names, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False)
+        .sign(authority.key, hashes.SHA256())
+    )
+
+
+def fault_of_authority(key: Key, certificate: x509.Certificate, now: datetime) -> str | None:
+    """Return why *certificate* of the authority has to be made anew, None if it has not."""
+    if certificate.public_key() != key.public_key():
+        return "it belongs to another key"
+    # A certificate is not valid for longer than the authority's.
+    if certificate.not_valid_after_utc < now + LEAF_LIFE:
+        return f"it ends on {certificate.not_valid_after_utc:%Y-%m-%d}"
+    return None
+
+
+def fault_of_server(
+    authority: Authority, server: Server, key: Key, certificate: x509.Certificate, now: datetime
+) -> str | None:
+    """Return why *certificate* has to be made anew, None if it has not."""
+    if certificate.public_key() != key.public_key():
+        return "it belongs to another key"
+    if not _is_signed_by(authority, certificate):
+        return "it is not from this authority"
+    if certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value != server.names:
+        return "it is for other names"
+    if certificate.not_valid_after_utc < now + RENEWED_BEFORE_END:
+        return f"it ends on {certificate.not_valid_after_utc:%Y-%m-%d}"
+    return None
+
+
+def _is_signed_by(authority: Authority, certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority.certificate)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _begun(subject: x509.Name, key: Key, now: datetime, life: timedelta) -> x509.CertificateBuilder:
+    begin = now - _BACKDATED
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + life)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
