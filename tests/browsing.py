@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from polling import wait_until
 from serving import serving
 
 from inferlog_ops.cluster import Cluster
@@ -61,8 +62,12 @@ class Visit:
         self.settled()
 
     def settled(self) -> None:
-        """Wait until no panel in sight waits for its figures."""
-        self.page.locator(".panel").first.wait_for()
+        """Wait until the panels in sight have been asked about what the address says, and none waits for its answer."""
+        wait_until(
+            lambda: self.page.evaluate("document.querySelector('main').dataset.address === location.hash"),
+            timeout_seconds=PATIENCE_MS / 1000,
+            what="the page to follow its address",
+        )
         self.page.locator('.panel[aria-busy="true"]').first.wait_for(state="detached", timeout=PATIENCE_MS)
 
     def panel(self, panel_id: str) -> Any:
@@ -114,8 +119,9 @@ def visiting(
         _listen(visit, tolerated=_is_refusal if refusals else lambda _: False)
         yield visit
         context.close()
-        assert visit.errors == []
-        assert {urlsplit(each).netloc for each in visit.requests} <= {urlsplit(url).netloc, ""}
+        assert not visit.errors, visit.errors
+        elsewhere = [each for each in visit.requests if urlsplit(each).netloc != urlsplit(url).netloc]
+        assert all(each.startswith("data:") for each in elsewhere), elsewhere
 
 
 def _listen(visit: Visit, *, tolerated: Callable[[ConsoleMessage], bool]) -> None:

@@ -31,10 +31,15 @@ export const isNumeric = (type) =>
 export const isTime = (type) => type === "date" || type === "date_nanos" || type === "datetime";
 
 function single(format, type, utc) {
-  if (isTime(type)) return (value) => clock.formatTime(new Date(value), "millisecond", utc);
+  if (isTime(type)) return (value) => time(new Date(value), utc);
   if (!isNumeric(type)) return String;
   const write = numberWriter(format);
   return (value) => (Number.isFinite(value) ? write(value) + (format?.suffix ?? "") : String(value));
+}
+
+/** Slices of time begin at whole seconds, and need no more digits. */
+function time(date, utc) {
+  return clock.formatTime(date, date.getMilliseconds() === 0 ? "second" : "millisecond", utc);
 }
 
 function numberWriter(format) {

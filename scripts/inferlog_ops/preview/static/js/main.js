@@ -17,7 +17,8 @@ const main = document.getElementById("main");
 const place = { notice: h("div", {}), heading: h("div", { class: "heading" }), controls: h("div", {}), dashboard: h("div", {}) };
 let known = []; // all dashboards: { id, title, description }
 let current = null; // the one that is shown: { described, dashboard, controls, page }
-let looking = null; // the AbortController of the look under way
+let opening = null; // the AbortController of the dashboard that is being fetched
+let looking = null; // that of the look under way
 
 const bar = topBar({
   onPick: (from, to) => go({ from, to }),
@@ -60,7 +61,7 @@ async function follow() {
   const id = wanted ?? known[0]?.id;
   if (!id) return;
   if (current?.described.id !== id) await open(id);
-  if (!current) return;
+  if (current?.described.id !== id) return;
   const now = state();
   current.page.utc = now.utc;
   bar.update(now, current.described, known, linkTo);
@@ -70,8 +71,11 @@ async function follow() {
 async function open(id) {
   current?.dashboard.stop();
   current = null;
+  opening?.abort();
+  const asking = new AbortController();
+  opening = asking;
   try {
-    const described = await api.dashboard(id);
+    const described = await api.dashboard(id, asking.signal);
     const page = new Page(described, known, { go, state, linkTo });
     const dashboard = new Dashboard(described, page);
     const controls = controlRow(described.controls, page);
@@ -83,7 +87,8 @@ async function open(id) {
     announce(`${described.title} is shown`);
     scrollTo(0, 0);
   } catch (error) {
-    bar.update(state(), { id, title: id }, known, linkTo);
+    if (asking.signal.aborted) return; // another one is wanted by now
+    bar.update(state(), { id }, known, linkTo);
     place.heading.replaceChildren();
     place.controls.replaceChildren();
     place.dashboard.replaceChildren(notice(error.message, { action: { label: "Try again", run: follow } }));
@@ -96,6 +101,7 @@ async function look() {
   looking?.abort();
   const asking = new AbortController();
   looking = asking;
+  main.setAttribute("aria-busy", "true");
   const now = state();
   const range = timerange.resolve(now.from, now.to, new Date(), now) ?? timerange.resolve(DEFAULT_RANGE.from, DEFAULT_RANGE.to, new Date());
   const shown = { ...range, filters: now.filters };
@@ -109,9 +115,11 @@ async function look() {
   } catch (error) {
     if (asking.signal.aborted) return;
     place.notice.replaceChildren(notice(error.message));
-  } finally {
-    if (looking === asking) looking = null;
   }
+  looking = null;
+  main.setAttribute("aria-busy", "false");
+  // Whoever waits for the figures of an address, such as a test, finds here whether they have been asked for.
+  main.dataset.address = location.hash;
   bar.looked();
 }
 
@@ -137,6 +145,10 @@ async function start() {
   document.getElementById("top").append(bar.element);
   main.append(place.notice, place.heading, place.controls, place.dashboard);
   addEventListener("hashchange", follow);
+  document.querySelector(".skip-link").addEventListener("click", (event) => {
+    event.preventDefault(); // what stands behind the "#" says what is shown
+    main.focus();
+  });
   try {
     known = await api.dashboards();
   } catch (error) {

@@ -1,6 +1,6 @@
 // Patterns such as "0,0.[000]" or "0.0 a", the few of the numeral notation that dashboards use.
 
-const PATTERN = /^([^0-9.,[\]]*)(0,)?0(?:\.(0*)(?:\[(0+)\])?)?( ?)(%|a|b|bd)?([^0-9.,[\]]*)$/;
+const PATTERN = /^([^0-9.,[\]]*)(0,)?0(?:\.(0*)(?:\[(0+)\])?)?( ?)(%|bd?(?![a-z])|a(?![a-z]))?([^0-9.,[\]]*)$/;
 const CLOCK = /^0?0:00:00$/;
 const STEPS = {
   a: [1000, ["", "k", "m", "b", "t"]],
@@ -22,7 +22,7 @@ export function formatCustom(value, pattern) {
     minimumFractionDigits: always.length,
     maximumFractionDigits: always.length + sometimes.length,
   }).format(number);
-  return `${before}${written}${unit ? gap + unit : ""}${after}`;
+  return `${before}${written}${unit || after ? gap : ""}${unit}${after}`;
 }
 
 function stepped(value, base, units) {

@@ -112,9 +112,9 @@ export class Panel {
     this.#asked = asking;
     this.#element.setAttribute("aria-busy", "true");
     try {
-      const answered = this.#panel.queries.length > 0 || this.#drawer.asks
-        ? await api.panel(this.#page.dashboardId, this.#panel.id, wanted, asking.signal)
-        : { answers: [], trend: null };
+      const answered = this.#drawer.asks === false
+        ? { answers: [], trend: null }
+        : await api.panel(this.#page.dashboardId, this.#panel.id, wanted, asking.signal);
       asking.signal.throwIfAborted();
       this.#data = { ...answered, about: wanted };
       await this.#draw(this.#data);

@@ -78,5 +78,5 @@ function trouble(begin, end, utc) {
 
 /** A moment as somebody would type it. */
 function typed(text, utc) {
-  return timerange.isRelative(text) ? text : clock.plotTime(new Date(text), utc).slice(0, 19).replace("T", " ");
+  return timerange.isRelative(text) ? text : clock.plotTime(new Date(text), utc).replace("T", " ").replace(/\.000$/, "");
 }

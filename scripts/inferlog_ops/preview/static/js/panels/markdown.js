@@ -2,6 +2,9 @@
 
 import { h } from "../dom.js";
 
+/** It has no question. */
+export const asks = false;
+
 const ELEMENTS = new Set([
   "p", "ul", "ol", "li", "blockquote", "strong", "em", "s", "hr", "br", "table", "thead", "tbody", "tr", "th", "td", "code",
   "pre", "h1", "h2", "h3", "h4", "h5", "h6", "a",

@@ -1,0 +1,259 @@
+"""What a person chooses: values, a range of time, how often to look again. The address keeps it."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+import pytest
+from browsing import Visit, address_of
+from golden import END, START, Golden, expected
+from golden.reading import of_stream, when
+from panel_files import control, layer, text, tiles, vis
+from polling import wait_until
+
+VERSION, ROUTE = "model_version", "http.route"
+
+
+@pytest.fixture(scope="module")
+def visit(window: Any, filled: Any, dashboard: Any) -> Iterator[Visit]:
+    dashboard(
+        vis("rate", tiles("requests_per_second", "requests"), query="requests_per_second"),
+        vis("over-time", {"type": "xy", "title": "Over time", "layers": [over_time()]}, y=10, h=12),
+        vis("lost", {**rows(), "ignore_global_filters": True}, query="lost_events", y=22),
+        pinned_panels=[
+            control(VERSION),
+            control(ROUTE, single_select=True),
+            {"type": "time_slider_control", "config": {}},
+        ],
+        time_range={"from": "now-6h", "to": "now"},
+        refresh_interval={"pause": False, "value": 30_000},
+    )
+    dashboard(
+        text("[back](#/view/inferlog-test)"),
+        vis("rate", tiles("requests_per_second", "requests"), query="requests_per_second", y=4),
+        name="inferlog-z-other",
+        title="Other",
+        pinned_panels=[control(VERSION)],
+    )
+    with window(filled, height=1100) as visit:
+        yield visit
+
+
+def over_time() -> dict[str, Any]:
+    return layer("line", "requests_per_second_over_time", x={"column": "bucket"}, y=[{"column": "requests"}])
+
+
+def rows() -> dict[str, Any]:
+    return {
+        "type": "data_table",
+        "title": "Lost",
+        "rows": [{"column": "service.instance.id"}],
+        "metrics": [{"column": "found"}],
+    }
+
+
+def tile_figures(visit: Visit) -> dict[str, int]:
+    panel = visit.panel("rate")
+    names, values = (panel.locator(part).all_inner_texts() for part in (".tile-title", ".tile-value"))
+    return {name: int(value.replace(",", "")) for name, value in zip(names, values, strict=True)}
+
+
+def counted(known: Golden, **wanted: Any) -> dict[str, int]:
+    documents = [
+        each
+        for each in of_stream(known.between(START, END), "events")
+        if all(each.get(field) in values for field, values in wanted.items())
+    ]
+    return {row[VERSION]: row["requests"] for row in expected("requests_per_second", documents, START, END)}
+
+
+def said(visit: Visit) -> dict[str, list[str]]:
+    """Return what the address says."""
+    return parse_qs(visit.page.url.partition("?")[2], keep_blank_values=True)
+
+
+def test_choosing_a_value_changes_every_panel_but_those_that_ignore_it(
+    visit: Visit, known: Golden, all_of_them: Any
+) -> None:
+    visit.go("inferlog-test", **all_of_them)
+    assert tile_figures(visit) == counted(known)
+    unfiltered = visit.panel("lost").locator("tbody").inner_text()
+
+    visit.page.get_by_role("button", name=VERSION).click()
+    visit.page.get_by_label("v2", exact=False).check()
+    wait_until(lambda: tile_figures(visit) == counted(known, model_version=["v2"]), what="the figures of v2")
+    visit.page.get_by_label("v1", exact=False).check()
+    wait_until(lambda: tile_figures(visit) == counted(known, model_version=["v1", "v2"]), what="those of both")
+    visit.page.keyboard.press("Escape")
+    visit.settled()
+    assert visit.panel("lost").locator("tbody").inner_text() == unfiltered
+    assert sorted(said(visit)["f"]) == ["model_version:v1", "model_version:v2"]
+
+    visit.page.get_by_role("button", name="Clear filters").click()
+    wait_until(lambda: tile_figures(visit) == counted(known), what="all figures")
+
+
+def test_events_without_a_version_can_be_chosen_too(visit: Visit, known: Golden, all_of_them: Any) -> None:
+    visit.go("inferlog-test", f="model_version:(none)", **all_of_them)
+    assert tile_figures(visit) == {"(none)": counted(known)["(none)"]}
+
+
+def test_a_control_offers_the_values_of_the_range_with_their_counts_and_finds_them(
+    visit: Visit, known: Golden, all_of_them: Any
+) -> None:
+    visit.go("inferlog-test", **all_of_them)
+    visit.page.get_by_role("button", name=VERSION).click()
+    options = visit.page.locator(".popover:popover-open .option")
+    options.first.wait_for()
+    offered = dict(text.split("\n") for text in options.all_inner_texts())
+    assert {name: int(count.replace(",", "")) for name, count in offered.items()} == counted(known)
+    visit.page.get_by_label(f"Search {VERSION}").fill("V1")
+    wait_until(lambda: [text.split("\n")[0] for text in options.all_inner_texts()] == ["v1"], what="v1 alone")
+    visit.page.get_by_label(f"Search {VERSION}").fill("v.*")
+    wait_until(lambda: options.count() == 0, what="no value that contains v.*")
+    visit.page.keyboard.press("Escape")
+
+
+def test_a_control_for_one_value_takes_one(visit: Visit, all_of_them: Any) -> None:
+    visit.go("inferlog-test", **all_of_them)
+    for nth in (0, 1):
+        visit.page.get_by_role("button", name=ROUTE).click()
+        visit.page.locator(".popover:popover-open .option").nth(nth).click()
+        wait_until(lambda: len(said(visit).get("f", [])) == 1, what="one filter")
+        visit.page.keyboard.press("Escape")
+
+
+def test_a_control_that_is_not_drawn_says_so(visit: Visit, all_of_them: Any) -> None:
+    visit.go("inferlog-test", **all_of_them)
+    assert "time_slider_control: in Kibana only" in visit.page.locator(".controls").inner_text()
+
+
+def test_a_tile_s_name_shows_that_version_only(visit: Visit, known: Golden, all_of_them: Any) -> None:
+    visit.go("inferlog-test", **all_of_them)
+    visit.panel("rate").get_by_role("button", name="v3").click()
+    wait_until(lambda: tile_figures(visit) == counted(known, model_version=["v3"]), what="the figures of v3")
+
+
+def test_before_anybody_chooses_the_file_says_what_is_shown(visit: Visit) -> None:
+    visit.go("inferlog-test")
+    bar = visit.page.locator(".bar")
+    assert "Last 6 hours" in bar.inner_text()
+    assert bar.get_by_label("Look again every").input_value() == "30"
+
+
+def test_a_typed_range_is_shown_and_a_wrong_one_is_not(visit: Visit, known: Golden, all_of_them: Any) -> None:
+    visit.go("inferlog-test", **all_of_them)
+    visit.page.locator("button.range").click()
+    begin, show = visit.page.get_by_label("From"), visit.page.get_by_role("button", name="Show")
+    for wrong, complaint in (("yesterday", "“yesterday” is no time"), (address_of(END), "The end has to be later")):
+        begin.fill(wrong)
+        show.click()
+        assert complaint in visit.page.get_by_role("alert").filter(has_text=complaint).inner_text()
+    later = START + timedelta(minutes=4)
+    begin.fill(f"{later:%Y-%m-%d %H:%M:%S}")
+    show.click()
+    since = [
+        each for each in of_stream(known.between(START, END), "events") if when(each) >= later.replace(microsecond=0)
+    ]
+    wait_until(lambda: sum(tile_figures(visit).values()) == len(since), what="the figures since then")
+
+
+def test_a_range_drawn_with_the_mouse_becomes_the_range_of_all_panels(visit: Visit, all_of_them: Any) -> None:
+    visit.go("inferlog-test", **all_of_them)
+    before = tile_figures(visit)
+    visit.drawn("over-time")
+    area = visit.panel("over-time").locator(".canvas .nsewdrag").bounding_box()
+    visit.page.mouse.move(area["x"] + area["width"] * 0.25, area["y"] + 40)
+    visit.page.mouse.down()
+    visit.page.mouse.move(area["x"] + area["width"] * 0.75, area["y"] + 44, steps=4)
+    visit.page.mouse.up()
+    wait_until(lambda: sum(tile_figures(visit).values()) < sum(before.values()), what="fewer requests")
+    assert said(visit)["from"] > [all_of_them["from"]]
+    assert said(visit)["to"] < [all_of_them["to"]]
+    visit.page.go_back()
+    wait_until(lambda: tile_figures(visit) == before, what="the range before")
+
+
+def test_a_link_to_another_dashboard_keeps_range_and_filters(visit: Visit, known: Golden, all_of_them: Any) -> None:
+    visit.go("inferlog-test", f="model_version:v1", **all_of_them)
+    visit.page.get_by_role("link", name="Other").click()
+    visit.page.get_by_role("heading", level=1, name="Other").wait_for()
+    assert tile_figures(visit) == counted(known, model_version=["v1"])
+    visit.page.get_by_role("link", name="back").click()
+    visit.page.get_by_role("heading", level=1, name="Test").wait_for()
+    assert tile_figures(visit) == counted(known, model_version=["v1"])
+
+
+def test_a_shared_link_shows_the_same_and_ignores_fields_without_a_control(
+    visit: Visit, known: Golden, all_of_them: Any
+) -> None:
+    visit.go("inferlog-test", f=["model_version:v1", "status:error"], **all_of_them)
+    link = visit.page.url
+    assert tile_figures(visit) == counted(known, model_version=["v1"])
+    visit.page.goto("about:blank")
+    visit.page.goto(link)
+    visit.settled()
+    assert tile_figures(visit) == counted(known, model_version=["v1"])
+    assert "status:error" in unquote(link)
+
+
+def test_looking_again_never_piles_up_and_can_be_paused(visit: Visit, all_of_them: Any) -> None:
+    visit.go("inferlog-test", **{**all_of_them, "refresh": 1})
+    asked = len(visit.requests)
+    under_way: list[str] = []
+    most = 0
+
+    def begun(request: Any) -> None:
+        nonlocal most
+        if "/panels/rate" in request.url:
+            under_way.append(request.url)
+            most = max(most, len(under_way))
+
+    def ended(request: Any) -> None:
+        if request.url in under_way:
+            under_way.remove(request.url)
+
+    visit.page.on("request", begun)
+    visit.page.on("requestfinished", ended)
+    wait_until(
+        lambda: visit.page.wait_for_timeout(50) or len(visit.requests) >= asked + 8, timeout_seconds=30, what="looks"
+    )
+    assert most == 1
+    visit.page.get_by_role("button", name="Pause refreshing").click()
+    visit.settled()
+    visit.page.wait_for_timeout(100)
+    asked = len(visit.requests)
+    visit.page.wait_for_timeout(1500)  # longer than the second after which it would have looked again
+    assert len(visit.requests) == asked
+    assert said(visit)["refresh"] == ["0"]
+    visit.page.get_by_role("button", name="Refresh", exact=True).click()
+    wait_until(lambda: visit.page.wait_for_timeout(50) or len(visit.requests) > asked, what="a look by hand")
+
+
+def test_an_answer_about_an_earlier_range_is_not_waited_for(visit: Visit, known: Golden, all_of_them: Any) -> None:
+    held: list[Any] = []
+    visit.go("inferlog-test", **all_of_them)
+    visit.page.route("**/panels/rate?*", lambda route: held.append(route) if not held else route.continue_())
+    visit.page.get_by_role("button", name="Refresh", exact=True).click()
+    wait_until(lambda: visit.page.wait_for_timeout(50) or held, what="a question that is not answered")
+    visit.page.evaluate("location.hash += '&f=model_version:v1'")
+    wait_until(lambda: tile_figures(visit) == counted(known, model_version=["v1"]), what="the newer answer")
+    visit.page.unroute("**/panels/rate?*")
+
+
+def test_colours_are_chosen_and_kept(visit: Visit, all_of_them: Any) -> None:
+    visit.go("inferlog-test", **all_of_them)
+
+    def background() -> str:
+        return str(visit.page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    light = background()
+    visit.page.get_by_role("button", name="Light or dark").click()
+    assert background() != light
+    dark = background()
+    visit.page.reload()
+    visit.settled()
+    assert background() == dark
+    visit.page.get_by_role("button", name="Light or dark").click()
+    assert background() == light

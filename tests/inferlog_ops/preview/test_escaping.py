@@ -1,0 +1,136 @@
+"""Whatever stands in an event is text on the page, and nothing else."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from browsing import Visit, address_of
+from indexing import fresh, index
+from panel_files import control, layer, text, tiles, vis
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+SCRIPT = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
+PLOTLY_MARKUP = '<b>bold</b> &lt;i&gt; <a href="javascript:alert(3)">link</a> %{x} v1'
+NAMES = [SCRIPT, PLOTLY_MARKUP, "v1 ${alert(4)} {{alert(5)}}"]
+BY_VERSION = {"breakdown_by": {"column": "model_version"}}
+REQUESTS = {"y": [{"column": "requests"}]}
+
+
+@pytest.fixture(scope="module")
+def visit(engine_url: str, window: Any, dashboard: Any) -> Iterator[Visit]:
+    """The page about versions and routes with odd names."""
+    cluster = fresh(engine_url)
+    index(cluster, "events", (event(name, minute) for name in NAMES for minute in range(5)))
+    over_time = {"x": {"column": "bucket"}, **BY_VERSION, **REQUESTS}
+    by_version = layer("bar_horizontal", "requests_per_second", x={"column": "model_version"}, **REQUESTS)
+    heat = {"x": {"column": "bucket"}, "y": {"column": "model_version"}, "metric": {"column": "requests"}}
+    rows = [{"column": "model_version", "click_filter": True}, {"column": "http.route"}, {"column": "error.message"}]
+    panels = [
+        text(f"# {SCRIPT}\n\n{PLOTLY_MARKUP} [here](javascript:alert(6)) ![picture](https://example.org/x.png)"),
+        vis("tiles", tiles("requests_per_second", "requests"), query="requests_per_second", y=4),
+        chart("line", layer("line", "requests_per_second_over_time", **over_time), y=14),
+        chart("bars", by_version, y=24),
+        vis("heat", {"type": "heatmap", "title": "Heat", **heat}, query="requests_per_second_over_time", y=34),
+        vis("rows", {"type": "data_table", "title": SCRIPT, "rows": rows}, query="recent_errors", y=44),
+    ]
+    dashboard(*panels, title=SCRIPT, description=SCRIPT, pinned_panels=[control("model_version", title=SCRIPT)])
+    with window(cluster, height=1500) as visit:
+        visit.go(
+            "inferlog-test", **{"from": address_of(NOW - timedelta(minutes=10)), "to": address_of(NOW), "refresh": 0}
+        )
+        yield visit
+        assert visit.page.locator('img[src="x"], main script, main b, main i, svg a, [href^="javascript"]').count() == 0
+
+
+def chart(panel_id: str, *layers: dict[str, Any], y: int) -> dict[str, Any]:
+    return vis(panel_id, {"type": "xy", "title": PLOTLY_MARKUP, "layers": layers}, y=y)
+
+
+def event(name: str, minute: int) -> dict[str, Any]:
+    return {
+        "@timestamp": (NOW - timedelta(minutes=minute + 1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "event": {"id": uuid4().hex, "dataset": "inference.events"},
+        "service": {"name": SCRIPT},
+        "status": "error",
+        "model_version": name,
+        "latency_seconds": 1.0,
+        "http": {"route": f"/{name}"},
+        "error": {"type": name, "message": name},
+    }
+
+
+def test_tiles(visit: Visit) -> None:
+    assert sorted(visit.panel("tiles").locator(".tile-title").all_inner_texts()) == sorted(NAMES)
+
+
+def test_legends(visit: Visit) -> None:
+    visit.drawn("line")
+    assert sorted(visit.panel("line").locator(".legend .series-name").all_text_contents()) == sorted(NAMES)
+
+
+def test_tooltips(visit: Visit) -> None:
+    visit.drawn("bars")
+    panel = visit.panel("bars")
+    told = set()
+    for bar in panel.locator(".bars .point path").all():
+        box = bar.bounding_box()
+        assert box
+        visit.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        panel.locator(".tooltip").wait_for()
+        told.add(panel.locator(".tooltip-head").text_content())
+        visit.page.mouse.move(0, 0)
+        panel.locator(".tooltip").wait_for(state="hidden")
+    assert told == set(NAMES)
+
+
+@pytest.mark.parametrize("panel_id", ["bars", "heat"])
+def test_axes(panel_id: str, visit: Visit) -> None:
+    visit.drawn(panel_id)
+    shown = visit.panel(panel_id).locator(".ytick text").all_text_contents()
+    assert sorted(shown) == sorted(name if panel_id == "heat" or len(name) <= 26 else f"{name[:25]}…" for name in NAMES)
+
+
+def test_tables(visit: Visit) -> None:
+    panel = visit.panel("rows")
+    assert panel.get_by_role("heading").text_content() == SCRIPT
+    assert set(panel.locator("tbody td:first-child").all_text_contents()) == set(NAMES)
+    assert set(panel.locator("tbody td:last-child").all_text_contents()) == set(NAMES)
+
+
+def test_titles(visit: Visit) -> None:
+    assert visit.page.locator(".heading h1").text_content() == SCRIPT
+    assert visit.page.locator(".heading p").text_content() == SCRIPT
+    assert visit.page.title().startswith(SCRIPT)
+
+
+def test_markdown(visit: Visit) -> None:
+    shown = visit.page.locator(".markdown")
+    assert shown.locator("h1").text_content() == SCRIPT
+    assert "<b>bold</b> <i>" in (shown.text_content() or "")
+    assert (shown.text_content() or "").endswith("here picture".replace("here", "[here](javascript:alert(6))"))
+
+
+def test_controls_and_the_filter_that_they_make(visit: Visit) -> None:
+    before = visit.page.url
+    visit.page.locator(".control").click()
+    boxes = visit.page.locator(".popover:popover-open .option")
+    boxes.first.wait_for()
+    assert sorted(boxes.locator(".option-value").all_text_contents()) == sorted(NAMES)
+    boxes.filter(has_text="onerror").click()
+    visit.page.keyboard.press("Escape")
+    visit.page.locator(".tile").nth(1).wait_for(state="detached")
+    assert visit.page.locator(".control strong").text_content() == SCRIPT
+    assert visit.panel("tiles").locator(".tile-title").all_inner_texts() == [SCRIPT]
+    visit.page.goto(before)
+    visit.settled()
+
+
+def test_errors(visit: Visit) -> None:
+    """A field that an odd address names is not shown at all; an odd dashboard is refused in plain words."""
+    before = visit.page.url
+    visit.page.goto(f"{visit.url}/#/view/<img src=x onerror=alert(7)>")
+    visit.settled()
+    visit.page.goto(before)
+    visit.settled()

@@ -1,0 +1,38 @@
+"""What fails in one panel stays in it."""
+
+from typing import Any
+
+from panel_files import layer, text, tiles, vis
+
+from inferlog_ops.cluster import Cluster
+
+
+def test_what_fails_or_cannot_be_drawn_stays_alone(
+    window: Any, filled: Cluster, dashboard: Any, all_of_them: Any
+) -> None:
+    named_wrongly = layer("line", "requests_per_second_over_time", x={"column": "bucket"}, y=[{"column": "no_such"}])
+    by_hand = {"type": "esql", "query": "FROM logs-* | LIMIT 1"}
+    dashboard(
+        vis("good", tiles("requests_per_second", "requests"), query="requests_per_second"),
+        vis("no-query", tiles("no_such_query", "requests"), query="no_such_query", y=10),
+        vis("no-column", {"type": "xy", "title": "No column", "layers": [named_wrongly]}, y=20),
+        vis(
+            "by-hand", {"type": "metric", "metrics": [{"type": "primary", "column": "x"}], "data_source": by_hand}, y=30
+        ),
+        vis("pie", {"type": "pie", "title": "Pie", "data_source": {"type": "esql"}}, y=40),
+        {"type": "vega", "id": "vega", "grid": {"x": 0, "y": 50, "w": 48, "h": 5}, "config": {}},
+        text("Still here.", y=55),
+    )
+    with window(filled, height=1500, refusals=True) as visit:
+        visit.go("inferlog-test", **all_of_them)
+        for panel_id, sentence in {
+            "no-query": "dashboards/queries/no_such_query.esql is not there",
+            "no-column": "the panel wants the column no_such; the query gives bucket, model_version, requests",
+            "by-hand": "this page asks the questions in dashboards/queries only",
+            "pie": "This page does not draw a chart of type pie. In Kibana it is drawn.",
+            "vega": "This page does not draw a panel of type vega.",
+        }.items():
+            assert sentence in visit.panel(panel_id).inner_text()
+        assert visit.panel("good").locator(".tile").count() > 1
+        assert visit.page.get_by_text("Still here.").is_visible()
+        assert visit.page.locator(".notice").count() == 0

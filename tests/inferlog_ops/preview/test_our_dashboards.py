@@ -1,0 +1,95 @@
+"""Our own dashboards: drawn from known events, empty without any, and plain about what is in the way of figures."""
+
+from typing import Any
+
+from browsing import Visit
+from indexing import fresh
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.dashboards import library
+from inferlog_ops.dashboards.panels import panels
+
+OURS = library.load_all()
+
+
+def opened(visit: Visit) -> None:
+    """Open every section, and bring every panel into sight."""
+    closed = visit.page.locator('.section-toggle[aria-expanded="false"]')
+    while closed.count():
+        closed.first.click()
+    for panel in visit.page.locator(".panel").all():
+        panel.scroll_into_view_if_needed()
+    visit.settled()
+
+
+def test_every_panel_of_our_dashboards_is_drawn_from_known_events(
+    window: Any, filled: Cluster, all_of_them: Any
+) -> None:
+    with window(filled, height=1400) as visit:
+        for dashboard in OURS.values():
+            visit.go(dashboard.id, **all_of_them)
+            opened(visit)
+            ids = visit.page.locator(".panel").evaluate_all("panels => panels.map((panel) => panel.dataset.panel)")
+            assert sorted(ids) == sorted(panel.id for panel in panels(dashboard.body))
+            assert visit.page.locator(".panel-error").all_inner_texts() == []
+            assert visit.page.get_by_text("does not draw").count() == 0
+
+
+def test_a_stack_without_events_has_empty_panels_and_no_errors(window: Any, empty: Cluster, all_of_them: Any) -> None:
+    with window(empty, height=1400) as visit:
+        for dashboard in OURS.values():
+            visit.go(dashboard.id, **all_of_them)
+            opened(visit)
+            assert visit.page.locator(".panel-error").all_inner_texts() == []
+            assert "No event has come in yet" in visit.page.locator(".notice").inner_text()
+        visit.go("inferlog-overview", **all_of_them)
+        assert visit.panel("p99").inner_text().endswith("No events in this range")
+
+
+def test_a_range_before_which_events_lie_says_where_they_are(window: Any, filled: Cluster) -> None:
+    with window(filled) as visit:
+        visit.go("inferlog-overview", **{"from": "now-2y", "to": "now-1y", "refresh": 0})
+        assert visit.page.locator(".notice").count() == 0  # they are later than that
+        visit.go("inferlog-overview", **{"from": "2027-11-23T06:00:00Z", "to": "2027-11-24T06:00:00Z", "refresh": 0})
+        assert "The newest event is of 23 Nov 2026" in visit.page.locator(".notice").inner_text()
+        visit.page.get_by_role("button", name="Go there").click()
+        visit.page.locator("[data-panel=p99] .tile").first.wait_for()
+
+
+def test_a_stack_that_is_not_provisioned_is_said_once_with_what_to_do(window: Any, engine_url: str) -> None:
+    with window(Cluster(url=engine_url, namespace="nobody")) as visit:
+        visit.page.goto(visit.url)
+        said = visit.page.locator(".notice")
+        said.wait_for()
+        assert "make it with: inferlog provision --namespace nobody" in said.inner_text()
+        assert visit.page.locator(".panel-error").count() == 0
+
+
+def test_a_silent_elasticsearch_is_said_and_comes_back(window: Any, engine_url: str, all_of_them: Any) -> None:
+    with window(Cluster(url="http://127.0.0.1:1")) as visit:
+        visit.page.goto(visit.url)
+        said = visit.page.locator(".notice")
+        said.wait_for()
+        assert "no answer from http://127.0.0.1:1" in said.inner_text()
+
+
+def test_an_unknown_dashboard_is_said(window: Any, empty: Cluster) -> None:
+    with window(empty, refusals=True) as visit:
+        visit.page.goto(f"{visit.url}/#/view/inferlog-nothing")
+        said = visit.page.get_by_role("alert").filter(has_text="there is no dashboard inferlog-nothing")
+        said.wait_for()
+        visit.page.get_by_role("link", name="Canary").click()
+        visit.page.get_by_role("heading", level=1, name="Canary").wait_for()
+
+
+def test_a_server_that_has_gone_is_said(window: Any, engine_url: str, all_of_them: Any) -> None:
+    cluster = fresh(engine_url)
+    with window(cluster, refusals=True) as visit:
+        visit.go("inferlog-overview", **all_of_them)
+        visit.page.route("**/api/**", lambda route: route.abort())
+        visit.page.get_by_role("button", name="Refresh", exact=True).click()
+        said = visit.page.locator(".notice").filter(has_text="is inferlog preview still running?")
+        said.wait_for()
+        visit.page.unroute("**/api/**")
+        visit.page.get_by_role("button", name="Refresh", exact=True).click()
+        said.wait_for(state="detached")
