@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -83,6 +85,19 @@ def test_flask(logs: Logs) -> None:
     assert second["status"] == "rejected"
 
 
+def test_batching(logs: Logs) -> None:
+    with serving(load("batching_service").app, lifespan="on") as url, ThreadPoolExecutor(3) as callers:
+        texts = ["a good book", "a bad book", "a long book"]
+        answers = list(callers.map(lambda text: httpx.post(f"{url}/sentiment", json={"text": text}).json(), texts))
+        events = wait_until(lambda: logs.events if len(logs.events) == 3 else None, what="three events")
+    assert answers == [{"sentiment": "good"}, {"sentiment": "bad"}, {"sentiment": "bad"}]
+    sizes = Counter(event["batch_size"] for event in events)
+    assert all(count % size == 0 for size, count in sizes.items()), "each batch has as many events as it says"
+    for event in events:
+        assert (event["model_version"], event["status"]) == ("v3", "success")
+        assert event["latency_seconds"] >= event["queue_seconds"] + event["model_latency_seconds"]
+
+
 def test_batch_script(logs: Logs) -> None:
     printed = subprocess.run(
         [sys.executable, DOCS / "examples" / "batch_script.py"],
@@ -126,7 +141,7 @@ def test_the_page_on_tests_shows_a_test_that_passes(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("**/*.jsonl")) == []
 
 
-PAGES_WITH_EXAMPLES = ("asgi_and_wsgi", "fastapi", "flask", "plain_python", "several_services", "starlette")
+PAGES_WITH_EXAMPLES = ("asgi_and_wsgi", "batching", "fastapi", "flask", "plain_python", "several_services", "starlette")
 
 
 @pytest.mark.parametrize("name", PAGES_WITH_EXAMPLES)
