@@ -105,7 +105,12 @@ def _error_rates(old: list[Document], new: list[Document]) -> Row:
     stable, canary = ((_errors(each), len(each)) for each in (old, new))
     row = _row("error rate", "%", 100 * stable[0] / stable[1], 100 * canary[0] / canary[1] if new else None)
     low, high = (100 * end for end in newcombe(canary, stable)) if new else (None, None)
-    return {**row, "low": low, "high": high, "verdict": _verdict(row, low, high, min(len(old), len(new)))}
+    return {
+        **row,
+        "low": low,
+        "high": high,
+        "verdict": _verdict(row, low, high, min(len(old), len(new)), least_room=1.0),
+    }
 
 
 def _errors(documents: list[Document]) -> int:
@@ -154,13 +159,23 @@ def _row(figure: str, unit: str, stable: float | None, canary: float | None) -> 
 
 
 def _verdict(
-    row: Row, low: float | None, high: float | None, fewest: int, *, apart: float = 0.0, enough: int = 30
+    row: Row,
+    low: float | None,
+    high: float | None,
+    fewest: int,
+    *,
+    apart: float = 0.0,
+    enough: int = 30,
+    least_room: float = 0.0,
 ) -> str:
     if fewest < enough or low is None or high is None:
         return "too few"
-    if abs(row["difference"]) <= apart * row["stable"] and apart:
-        return "same"
-    return "worse" if low > 0 else "better" if high < 0 else "same"
+    if abs(row["difference"]) > apart * row["stable"]:
+        if low > 0:
+            return "worse"
+        if high < 0:
+            return "better"
+    return "too few" if high > max(row["stable"] / 2, least_room) else "same"
 
 
 ANSWERS = {"canary_versions": _canary_versions, "canary_comparison": _canary_comparison}
