@@ -1,9 +1,11 @@
 """The dead letter file: lines that no store will ever take, each with its reason, none twice."""
 
+import errno
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,21 +19,23 @@ class DeadLetters:
     """
     Appends refused lines, as JSON, a line each. Safe to use from several threads.
 
+    The file is open only while it is written to: ``inferlog redrive`` may move it away in between.
+
     A letter that a crash cut in half is removed at the start: its line has not been passed by any position, so it
     comes again.
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._lock = threading.Lock()
         self._written: set[bytes] = set()
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self._size = self._load(path)
+        self._closed = False
+        self._load()
 
     def close(self) -> None:
-        """Close the file; whoever still wants to write is refused."""
+        """Refuse whoever still wants to write."""
         with self._lock:
-            os.close(self._file)
-            self._file = -1
+            self._closed = True
 
     def write(self, refused: Sequence[RefusedLine]) -> None:
         """
@@ -45,34 +49,45 @@ class DeadLetters:
             if not letters:
                 return
             content = b"".join(orjson.dumps(letter, option=orjson.OPT_APPEND_NEWLINE) for letter in letters.values())
-            try:
-                self._append(content)
-            except OSError:
-                os.ftruncate(self._file, self._size)
-                raise
-            self._size += len(content)
+            with self._open() as file:
+                size = os.fstat(file).st_size
+                try:
+                    _append(file, content)
+                except OSError:
+                    os.ftruncate(file, size)
+                    raise
             self._written |= letters.keys()
 
-    def _append(self, content: bytes) -> None:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(self._file, rest) :]
-        os.fsync(self._file)
+    @contextmanager
+    def _open(self) -> Iterator[int]:
+        if self._closed:
+            raise OSError(errno.EBADF, "closed", str(self._path))
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            yield file
+        finally:
+            os.close(file)
 
-    def _load(self, path: Path) -> int:
-        """Remember what is in the file; return its size without a letter that was cut in half."""
+    def _load(self) -> None:
+        """Remember what is in the file, and remove a letter that was cut in half."""
         size = 0
-        with path.open("rb") as file:
-            for line in file:
+        with self._open() as file, open(file, "rb", closefd=False) as lines:
+            for line in lines:
                 if not line.endswith(b"\n"):
-                    os.ftruncate(self._file, size)
+                    os.ftruncate(file, size)
                     break
                 size += len(line)
                 try:
                     self._written.add(_key(orjson.loads(line)))
                 except (ValueError, KeyError, TypeError):
                     continue  # not written by a shipper
-        return size
+
+
+def _append(file: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+    os.fsync(file)
 
 
 def _letter(refused: RefusedLine) -> dict[str, Any]:

@@ -94,3 +94,20 @@ def test_lines_by_another_hand_do_no_harm(tmp_path: Path) -> None:
     letters.write([refused(0)])
     letters.close()
     assert path.read_bytes().count(b"\n") == 4
+
+
+def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "dead_letters.jsonl"
+    letters = DeadLetters(path)
+    letters.write([refused(0)])
+    moved = path.rename(tmp_path / "moved.jsonl")
+    letters.write([refused(9)])
+    letters.close()
+    assert (written(moved), written(path)) == ([(0, "{")], [(9, "{")])
+
+
+def test_whoever_writes_after_the_end_is_refused(tmp_path: Path) -> None:
+    letters = DeadLetters(tmp_path / "dead_letters.jsonl")
+    letters.close()
+    with pytest.raises(OSError, match="closed"):
+        letters.write([refused(0)])
