@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=1000, help="how many bursts of each way are timed")
     parser.add_argument("--events", type=int, default=50, help="events in a burst")
-    parser.add_argument("--library-only", action="store_true", help="do not compare with other libraries")
+    parser.add_argument("--others", nargs="*", choices=OTHERS, default=OTHERS, help="what to compare with")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     costs = asyncio.run(measured(options))
@@ -94,7 +94,7 @@ async def measured(options: argparse.Namespace) -> dict[str, Cost]:
     """Time all ways in turns; in an event loop, since a middleware asks which one it runs in."""
     with tempfile.TemporaryDirectory() as directory:
         inferlog.configure(service_name="benchmark", log_dir=directory)
-        ways = library(Path(directory)) | ({} if options.library_only else others(Path(directory)))
+        ways = library(Path(directory)) | {name: OTHERS[name](Path(directory)) for name in options.others}
         seconds: dict[str, list[float]] = {name: [] for name in ways}
         for number in range(options.rounds):
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, end="\r")
@@ -120,15 +120,6 @@ def library(directory: Path) -> dict[str, Way]:
         "track_performance block": block(),
         MIDDLEWARE: requests(inferlog.InferenceMiddleware(application)),
         WITHOUT: requests(application),
-    }
-
-
-def others(directory: Path) -> dict[str, Way]:
-    return {
-        "structlog": structlog_as_documented(directory),
-        "python-json-logger": stdlib_with(JsonFormatter(), directory / "json_logger.jsonl"),
-        "ecs-logging": stdlib_with(ecs_logging.StdlibFormatter(), directory / "ecs.jsonl"),
-        "loguru": loguru_serialised(directory / "loguru.jsonl"),
     }
 
 
@@ -224,6 +215,14 @@ def loguru_serialised(path: Path) -> Way:
             loguru.logger.bind(**EXTRA).info("inference_completed")
 
     return way
+
+
+OTHERS: dict[str, Callable[[Path], Way]] = {
+    "structlog": structlog_as_documented,
+    "python-json-logger": lambda directory: stdlib_with(JsonFormatter(), directory / "json_logger.jsonl"),
+    "ecs-logging": lambda directory: stdlib_with(ecs_logging.StdlibFormatter(), directory / "ecs.jsonl"),
+    "loguru": lambda directory: loguru_serialised(directory / "loguru.jsonl"),
+}
 
 
 # What uvicorn hands over of a request by OpenAI's client, less the headers that say what the client runs on.
