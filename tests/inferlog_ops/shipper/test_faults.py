@@ -325,12 +325,12 @@ def test_credentials_of_the_address_and_the_key_are_sent(faulty: FaultyStore, pl
 def test_a_disk_that_takes_no_dead_letter_holds_up_the_position(
     faulty: FaultyStore, faulty_cluster: Cluster, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full_disk(_letters: DeadLetters, _content: bytes) -> None:
+    def full_disk(_letters: DeadLetters, _refused: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     place.logs.mkdir()
     place.events.write_bytes(b"{bad\n" + event_line("a"))
-    monkeypatch.setattr(DeadLetters, "_append", full_disk)
+    monkeypatch.setattr(DeadLetters, "write", full_disk)
     with place.tailing(faulty_cluster):
         wait_until(lambda: "dead letters cannot be written: No space left" in place.said.getvalue(), what="the reason")
         assert place.positions == {place.events.name: 0}
