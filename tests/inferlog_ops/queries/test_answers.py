@@ -141,9 +141,13 @@ def test_range_without_events_answers_with_no_rows(name: str, filled: tuple[Clus
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_head_of_the_file_names_the_columns_of_the_answer(name: str, filled: tuple[Cluster, Golden]) -> None:
+def test_head_of_the_file_names_the_columns_of_the_answer(
+    name: str, filled: tuple[Cluster, Golden], empty: Cluster
+) -> None:
+    """Also of an empty one, so that a panel can draw its axes and heads."""
     described = [line.split()[1] for line in QUERIES[name].text.splitlines() if line.startswith("//   ")]
-    assert described == [column.name for column in ask(filled[0], QUERIES[name], START, END).columns]
+    for cluster in (filled[0], empty):
+        assert described == [column.name for column in ask(cluster, QUERIES[name], START, END).columns]
 
 
 def test_query_of_a_field_that_is_not_mapped_is_refused(empty: Cluster) -> None:
