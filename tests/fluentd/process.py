@@ -1,0 +1,127 @@
+"""The real Fluentd with the committed configuration, wherever one is on PATH."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from polling import wait_until
+
+CONFIGURATION = Path(__file__).parents[2] / "fluentd" / "fluent.conf"
+_STARTING = b"starting fluentd worker"
+_RUNNING = b"fluentd worker is now running"
+
+
+def installed() -> bool:
+    """Return whether there is a Fluentd that could be run."""
+    return shutil.which("fluentd") is not None
+
+
+@dataclass
+class Fluentd:
+    """
+    One Fluentd that may be killed and started again: nothing of it is in memory only.
+
+    Attributes:
+        root: Below which it and the log files have their folders.
+        url: The Elasticsearch that it writes to.
+        major: Version of that Elasticsearch.
+        namespace: Last part of the streams' names.
+        settings: More environment variables.
+    """
+
+    root: Path
+    url: str
+    major: int
+    namespace: str
+    settings: dict[str, str] = field(default_factory=dict)
+    _process: "subprocess.Popen[bytes] | None" = None
+    _said_before: int = 0
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "state"
+
+    @property
+    def log(self) -> Path:
+        """All that it has said, over all its lives."""
+        return self.root / "fluentd.log"
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it, and return without waiting for it."""
+        assert self._process is None
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self._said_before = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as log:
+            # Without its supervisor, which would start it again by itself.
+            command = ["fluentd", "--no-supervisor", "-c", str(CONFIGURATION)]
+            self._process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
+
+    def wait_until_starting(self) -> None:
+        """Return once its plugins begin to work. While its buffer is full the first of them comes no further."""
+        self._wait_until_said(_STARTING)
+
+    def wait_until_running(self) -> None:
+        """Return once all its plugins are at work."""
+        self._wait_until_said(_RUNNING)
+
+    def kill(self) -> None:
+        """End it at once, in the midst of whatever it does."""
+        self._end(signal.SIGKILL)
+
+    def kill_if_alive(self) -> None:
+        """End it if a test left it behind."""
+        if self.is_alive:
+            self.kill()
+
+    def stop(self) -> None:
+        """Ask it to end, as Docker does."""
+        self._end(signal.SIGTERM)
+
+    def dead_letters(self, stream: str) -> list[bytes]:
+        """Return each line in the dead letter files of *stream*."""
+        paths = sorted((self.state / "dead_letters").glob(f"inferlog.{stream}.*.log"))
+        return [line for path in paths for line in path.read_bytes().splitlines()]
+
+    def _wait_until_said(self, words: bytes) -> None:
+        wait_until(lambda: words in self._said() or not self.is_alive, 120.0, f"{words.decode()} from Fluentd")
+        assert self.is_alive, self._said().decode()
+
+    def _end(self, how: signal.Signals) -> None:
+        assert self._process is not None
+        assert self._process.poll() is None, f"Fluentd had ended by itself: {self._said().decode()}"
+        self._process.send_signal(how)
+        self._process.wait(timeout=90)
+        self._process = None
+
+    def _said(self) -> bytes:
+        return self.log.read_bytes()[self._said_before :]
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {
+            "ELASTICSEARCH_URL": self.url,
+            "ELASTICSEARCH_MAJOR_VERSION": str(self.major),
+            "INFERLOG_NAMESPACE": self.namespace,
+            "INFERLOG_LOG_DIR": str(self.logs),
+            "INFERLOG_FLUENTD_STATE": str(self.state),
+            "INFERLOG_FLUENTD_MONITOR_PORT": str(_free_port()),
+            **self.settings,
+        }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

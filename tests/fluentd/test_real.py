@@ -1,0 +1,160 @@
+"""The committed configuration in a real Fluentd, and an engine of its own. The big matrix: verify.py."""
+
+import random
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import orjson
+import pytest
+from own_engine import OwnEngine
+from polling import wait_until
+from shipping import event_ids, event_line, stored_ids, write_events
+
+from fluentd.process import CONFIGURATION, Fluentd, installed
+from fluentd.trial import Plan, carry_out
+from inferlog.sinks.file import FileLimits, FileSink
+from inferlog.sinks.retention import Retention
+from inferlog_ops.cluster import Cluster
+
+pytestmark = [
+    pytest.mark.fluentd,
+    pytest.mark.skipif(not installed(), reason="no fluentd on PATH: what a real one makes of it is not tested here"),
+    pytest.mark.timeout(900),
+]
+
+QUICK = {"INFERLOG_FLUENTD_HEALTH_INTERVAL": "1s", "INFERLOG_FLUENTD_RETRY_MAX_INTERVAL": "2s"}
+MAJOR = 8  # of the embedded engine
+NO_COMMON_LANGUAGE = b"media_type_header_exception"
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnEngine]:
+    engine = OwnEngine(tmp_path_factory.mktemp("fluentd-engine"))
+    engine.start()
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def fluentd(engine: OwnEngine, tmp_path: Path) -> Fluentd:
+    """A Fluentd that was not started yet, with streams of its own."""
+    namespace = f"t{uuid4().hex[:15]}"
+    engine.provision(namespace)
+    return Fluentd(tmp_path, url=engine.url, major=MAJOR, namespace=namespace, settings=QUICK)
+
+
+@pytest.fixture
+def running(fluentd: Fluentd) -> Iterator[Fluentd]:
+    """The same, at work, and proven to speak the engine's language."""
+    fluentd.start()
+    fluentd.wait_until_running()
+    write_events(fluentd.logs / "events-first-1-1.jsonl", ["first"])
+    wait_until(lambda: found(fluentd) or NO_COMMON_LANGUAGE in fluentd.log.read_bytes(), 60, "the first event")
+    if not found(fluentd):
+        fluentd.kill()
+        pytest.skip("the fluentd on PATH has the gem elasticsearch 9; the engine here takes one of 8.19")
+    yield fluentd
+    fluentd.kill_if_alive()
+
+
+def cluster_of(fluentd: Fluentd) -> Cluster:
+    return Cluster(url=fluentd.url, namespace=fluentd.namespace)
+
+
+def found(fluentd: Fluentd, stream: str = "events") -> set[str]:
+    ids = stored_ids(cluster_of(fluentd), stream)
+    assert all(times == 1 for times in ids.values())
+    return set(ids)
+
+
+def sweep(fluentd: Fluentd) -> set[str]:
+    """Delete what is shipped; return the names of what is left."""
+    Retention(fluentd.logs, keep_shipped_seconds=0.0, max_total_bytes=10**9).sweep()
+    return {path.name for path in fluentd.logs.glob("*.jsonl")}
+
+
+def test_it_takes_the_configuration_without_a_word() -> None:
+    done = subprocess.run(
+        ["fluentd", "--no-supervisor", "--dry-run", "-c", str(CONFIGURATION)],
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    said = [orjson.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
+    assert done.returncode == 0, done.stdout
+    assert [each for each in said if each["level"] not in ("debug", "info")] == []
+
+
+def test_nothing_is_lost_twice_or_astray_when_everything_is_killed(running: Fluentd, engine: OwnEngine) -> None:
+    running.kill()
+    seed = random.randrange(10**6)
+    plan = Plan(count=8_000, seconds=25, kills=4, outage_seconds=5, file_bytes=100_000, seed=seed)
+    said: list[str] = []
+    result = carry_out(plan, engine=engine, fluentd=running, say=said.append)
+    assert (result.lost, result.astray, result.duplicates, result.files_left) == ([], ["first"], [], []), (seed, said)
+    assert result.found + result.dead_lettered == result.written
+    assert result.dead_lettered > 100
+    assert result.health_lines > 5
+
+
+def test_a_shipped_file_goes_and_an_unshipped_one_stays(running: Fluentd) -> None:
+    write_events(running.logs / "events-shipped-1-1.jsonl", event_ids(500))
+    wait_until(lambda: found(running) == {"first", *event_ids(500)}, 60, "the events")
+    wait_until(lambda: not sweep(running), 10, "the deletion of what is shipped")
+    running.kill()
+    write_events(running.logs / "events-late-1-1.jsonl", ["late"])
+    write_events(running.logs / "app-late-1-1.jsonl", ["late"])
+    assert sweep(running) == {"events-late-1-1.jsonl", "app-late-1-1.jsonl"}
+    running.start()
+    wait_until(lambda: not sweep(running), 60, "the deletion of what is shipped")
+    wait_until(lambda: "late" in found(running) & found(running, "app"), 60, "the late events")
+
+
+def test_a_file_that_was_begun_after_a_deletion_is_read_from_its_first_line(running: Fluentd) -> None:
+    """File systems give the deleted file's inode to the next one, and Fluentd knows a file by nothing else."""
+    write_events(running.logs / "events-long-1-1.jsonl", event_ids(300, "long"))
+    wait_until(lambda: len(found(running)) == 301, 60, "the events")
+    running.kill()
+    sweep(running)
+    sink = FileSink(
+        running.logs,
+        stream="events",
+        service="next",
+        instance_id="0" * 16,
+        limits=FileLimits(max_file_bytes=10**9, max_file_age_seconds=3600),
+        retention=Retention(running.logs, keep_shipped_seconds=0.0, max_total_bytes=10**9),
+    )
+    for event_id in event_ids(400, "next"):
+        assert sink.write(event_line(event_id))
+    sink.close()
+    running.start()
+    wanted = {"first", *event_ids(300, "long"), *event_ids(400, "next")}
+    wait_until(lambda: found(running) == wanted, 60, "all of the next file")
+
+
+def test_a_dead_letter_holds_the_line_as_it_was(running: Fluentd) -> None:
+    refused = event_line("refused", latency_seconds="slow", cost_usd=0.000001, message="größer")
+    (running.logs / "events-bad-1-1.jsonl").write_bytes(b'{"cut": "\xe2\x82\n' + refused)
+    letters = wait_until(lambda: letters_of(running, 2), 60, "the dead letters")
+    assert letters[0] == b'{"unmatched_line":"{\\"cut\\": \\"\xe2\x82"}'
+    assert orjson.loads(letters[1]) == orjson.loads(refused)
+
+
+def letters_of(fluentd: Fluentd, count: int) -> list[bytes]:
+    letters = fluentd.dead_letters("events")
+    return sorted(letters, reverse=True) if len(letters) == count else []
+
+
+def test_it_says_how_it_is_in_the_health_stream(running: Fluentd) -> None:
+    wait_until(lambda: len(found(running, "health")) >= 2, 60, "two lines about Fluentd")
+    with cluster_of(running).client() as client:
+        hits = client.search(index=f"logs-inference.health-{running.namespace}")["hits"]["hits"]
+    line = hits[0]["_source"]
+    assert line["service"]["name"] == "inferlog-fluentd"
+    assert line["message"] == "fluentd_heartbeat"
+    assert line["event"] == {"id": hits[0]["_id"], "dataset": "inference.health"}
+    assert line["fluentd"].keys() == {"retry_count", "queue_bytes", "buffer_free_ratio"}
+    assert 0.99 < line["fluentd"]["buffer_free_ratio"] <= 1
+    assert len({hit["_source"]["service"]["instance"]["id"] for hit in hits}) == 1

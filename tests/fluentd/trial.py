@@ -1,0 +1,271 @@
+"""
+One trial of the way from the files to the index: lines are written while what carries them is killed.
+
+The committed configuration, a real Fluentd, a real Elasticsearch, real files that are begun anew all the time.
+"""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import elasticsearch
+from own_engine import OwnEngine
+from polling import wait_until
+from shipping import stored_ids
+
+from fluentd.lines import STREAMS, Expected, Line, lines, mark_in
+from fluentd.process import Fluentd
+from inferlog.sinks.file import FileLimits, FileSink
+from inferlog.sinks.retention import Retention
+from inferlog_ops.cluster import Cluster
+
+_TICK_SECONDS = 0.05
+_STANDSTILL_SECONDS = 150.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """
+    What is done in a trial.
+
+    Attributes:
+        count: How many lines are written.
+        seconds: How long that takes, at an even pace.
+        kills: How often Fluentd is killed meanwhile, and started again at once.
+        outage_seconds: For how long Elasticsearch, killed as well, is away; 0 for not at all.
+        malformed_share: Of all lines, from 0 to 1.
+        refused_share: Of all lines, from 0 to 1.
+        file_bytes: A log file is ended, and the next begun, at this size.
+        seed: Decides everything that is left to chance.
+    """
+
+    count: int
+    seconds: float
+    kills: int
+    outage_seconds: float
+    malformed_share: float = 0.01
+    refused_share: float = 0.01
+    file_bytes: int = 4_000_000
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """
+    What became of the lines.
+
+    Attributes:
+        written: Lines in the files.
+        found: Good lines that are in the index.
+        dead_lettered: All other lines that are among the dead letters.
+        lost: Marks of good lines that are not in the index, and of others that are no dead letters.
+        astray: Marks of good lines among the dead letters, and ids in the index that nobody wrote.
+        duplicates: Ids that are in the index more than once.
+        letters_again: How often a dead letter was written again.
+        health_lines: Fluentd's own lines in the health stream.
+        files_left: Log files that were not deleted although all of them was shipped.
+        seconds: From the first line to the last one found.
+    """
+
+    written: int
+    found: int
+    dead_lettered: int
+    lost: list[str]
+    astray: list[str]
+    duplicates: list[str]
+    letters_again: int
+    health_lines: int
+    files_left: list[str]
+    seconds: float
+
+
+@dataclass
+class Writer:
+    """Writes lines as a service does, a file for each stream, and deletes what is shipped."""
+
+    plan: Plan
+    fluentd: Fluentd
+    expected: Expected = field(default_factory=Expected)
+    dropped: int = 0
+    _done: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def retention(self) -> Retention:
+        return Retention(self.fluentd.logs, keep_shipped_seconds=0.0, max_total_bytes=10**12)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Write during the block; at its end all is written."""
+        thread = threading.Thread(target=self._write)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+        assert self._done.is_set(), "the writer failed"
+
+    def _write(self) -> None:
+        plan, chance = self.plan, random.Random(self.plan.seed)
+        limits = FileLimits(max_file_bytes=plan.file_bytes, max_file_age_seconds=3600.0)
+        with ExitStack() as open_sinks:
+            sinks = {}
+            for stream in STREAMS:
+                sinks[stream] = FileSink(
+                    self.fluentd.logs,
+                    stream=stream,
+                    service="scoring",
+                    instance_id=f"{chance.getrandbits(64):016x}",
+                    limits=limits,
+                    retention=self.retention,
+                )
+                open_sinks.callback(sinks[stream].close)
+            wanted = lines(
+                plan.count, malformed_share=plan.malformed_share, refused_share=plan.refused_share, chance=chance
+            )
+            for line in at_even_pace(wanted, plan.count / plan.seconds):
+                self.expected.add(line)
+                self.dropped += not sinks[line.stream].write(line.text)
+        self._done.set()
+
+
+def at_even_pace(wanted: Iterator[Line], per_second: float) -> Iterator[Line]:
+    """Yield what is *wanted* as fast as given, or as fast as it is taken."""
+    began = time.monotonic()
+    for number, line in enumerate(wanted):
+        while (ahead_seconds := number / per_second - (time.monotonic() - began)) > 0:
+            time.sleep(min(ahead_seconds, _TICK_SECONDS))
+        yield line
+
+
+def carry_out(plan: Plan, *, engine: OwnEngine, fluentd: Fluentd, say: Callable[[str], None]) -> Result:
+    """Carry out *plan* with an *engine* that runs and is provisioned, and a *fluentd* that was not started yet."""
+    cluster = Cluster(url=engine.url, namespace=fluentd.namespace)
+    writer = Writer(plan, fluentd)
+    began = time.monotonic()
+    fluentd.start()
+    try:
+        with writer.at_work():
+            for due_seconds, act in sorted(_schedule(plan, engine, fluentd, say), key=lambda each: each[0]):
+                time.sleep(max(0.0, began + due_seconds - time.monotonic()))
+                act()
+        assert not writer.dropped
+        say("all is written; waiting for the rest")
+        _wait_for_all(cluster, fluentd, writer.expected, say)
+        seconds = time.monotonic() - began
+        files_left = _files_left(writer)
+        fluentd.stop()
+    finally:
+        fluentd.kill_if_alive()
+    return _result(plan, cluster, fluentd, writer.expected, files_left, seconds)
+
+
+def _schedule(
+    plan: Plan, engine: OwnEngine, fluentd: Fluentd, say: Callable[[str], None]
+) -> Iterator[tuple[float, Callable[[], None]]]:
+    """Yield what happens, and when: seconds from the beginning."""
+    chance = random.Random(plan.seed)
+
+    def kill_fluentd() -> None:
+        fluentd.wait_until_starting()
+        time.sleep(chance.random() * 3)  # not always at the same point of its work
+        fluentd.kill()
+        fluentd.start()
+        say("killed Fluentd and started it again")
+
+    def kill_engine() -> None:
+        engine.kill()
+        say("killed Elasticsearch")
+
+    def start_engine() -> None:
+        engine.start()
+        say("started Elasticsearch again")
+
+    for kill in range(plan.kills):
+        yield plan.seconds * (kill + chance.random()) / plan.kills, kill_fluentd
+    if plan.outage_seconds:
+        away = plan.seconds * 0.15
+        yield away, kill_engine
+        yield away + plan.outage_seconds, start_engine
+
+
+def _wait_for_all(cluster: Cluster, fluentd: Fluentd, expected: Expected, say: Callable[[str], None]) -> None:
+    """Return once nothing is missing, or once nothing has come for a long time: then the result says what is."""
+    wanted = sum(map(len, (*expected.good.values(), *expected.dead.values())))
+    arrived, last_change = -1, time.monotonic()
+    while arrived < wanted and time.monotonic() - last_change < _STANDSTILL_SECONDS:
+        now = _arrived(cluster, fluentd)
+        if now != arrived:
+            arrived, last_change = now, time.monotonic()
+            say(f"{arrived} of {wanted}")
+        time.sleep(1)
+
+
+def _arrived(cluster: Cluster, fluentd: Fluentd) -> int:
+    """Return how many lines are somewhere by now."""
+    with cluster.client() as client:
+        try:
+            found = client.count(
+                index=f"logs-inference.*-{cluster.namespace}", query={"prefix": {"service.name": "scoring"}}
+            )["count"]
+        except elasticsearch.ApiError:
+            found = 0
+    return int(found) + sum(len({mark_in(letter) for letter in fluentd.dead_letters(stream)}) for stream in STREAMS)
+
+
+def _files_left(writer: Writer) -> list[str]:
+    def left() -> list[str]:
+        writer.retention.sweep()
+        return sorted(path.name for path in writer.fluentd.logs.glob("*.jsonl"))
+
+    try:
+        wait_until(lambda: not left(), 30, "the deletion of what is shipped")
+    except AssertionError:
+        return left()
+    return []
+
+
+def _result(
+    plan: Plan, cluster: Cluster, fluentd: Fluentd, expected: Expected, files_left: list[str], seconds: float
+) -> Result:
+    lost: list[str] = []
+    astray: list[str] = []
+    duplicates: list[str] = []
+    found_count = dead_count = letters_again = health_lines = 0
+    for stream in STREAMS:
+        found = stored_ids(cluster, stream)
+        if stream == "health":
+            own = Counter({each: times for each, times in found.items() if each not in expected.good[stream]})
+            health_lines = len(own)
+            assert _are_fluentds(cluster, set(own))
+            found -= own
+        letters = Counter(mark_in(letter) for letter in fluentd.dead_letters(stream))
+        good, dead = expected.good[stream], expected.dead[stream]
+        lost += [*(good - found.keys()), *(dead - letters.keys())]
+        astray += [*(found.keys() - good), *(letters.keys() - dead)]
+        duplicates += [mark for mark, times in found.items() if times > 1]
+        found_count += len(good & found.keys())
+        dead_count += len(dead & letters.keys())
+        letters_again += letters.total() - len(letters)
+    return Result(
+        written=plan.count,
+        found=found_count,
+        dead_lettered=dead_count,
+        lost=sorted(lost),
+        astray=sorted(astray),
+        duplicates=sorted(duplicates),
+        letters_again=letters_again,
+        health_lines=health_lines,
+        files_left=files_left,
+        seconds=seconds,
+    )
+
+
+def _are_fluentds(cluster: Cluster, ids: set[str]) -> bool:
+    index = f"logs-inference.health-{cluster.namespace}"
+    with cluster.client() as client:
+        found = client.count(index=index, query={"term": {"service.name": "inferlog-fluentd"}})["count"]
+    return bool(found == len(ids))
