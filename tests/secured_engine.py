@@ -17,6 +17,7 @@ from pathlib import Path
 
 import yaml
 from empty_classes import write_jar
+from polling import wait_until
 
 from inferlog_ops.engine import blueprint, layout
 from inferlog_ops.engine.blueprint import Blueprint, Jar, Module
@@ -24,6 +25,7 @@ from inferlog_ops.home import cache_dir
 from inferlog_ops.progress import say_nothing
 
 SETTINGS_FILE = "settings.yml"
+ADDRESS_FILE = "address"
 
 _ROOT = Path(__file__).parents[1]
 _PART = "x-pack-security"
@@ -80,13 +82,12 @@ def secured_engine(home: Path, secrets: Path) -> Iterator[SecuredEngine]:
     with log.open("ab") as said:
         process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("secured_engine_process.py"), home],
-            stdout=subprocess.PIPE,
+            stdout=said,
             stderr=said,
-            text=True,
         )
     with process:
         try:
-            yield SecuredEngine(url=_address(process, log), log=log)
+            yield SecuredEngine(url=_address(home, process, log), log=log)
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -98,6 +99,7 @@ def secured_engine(home: Path, secrets: Path) -> Iterator[SecuredEngine]:
 def _lay_out(home: Path, secrets: Path) -> None:
     for folder in ("config", "logs", "data"):
         (home / folder).mkdir(parents=True, exist_ok=True)
+    (home / ADDRESS_FILE).unlink(missing_ok=True)
     if not (home / "config/secrets").exists():
         (home / "config/secrets").symlink_to(secrets)
     plan = secured_blueprint()
@@ -119,9 +121,12 @@ def _settings(home: Path) -> dict[str, object]:
     return {**own, **security, **paths, "http.port": 0}
 
 
-def _address(process: subprocess.Popen[str], log: Path) -> str:
-    assert process.stdout
-    for line in process.stdout:
-        if line.startswith("https://"):
-            return line.strip()
-    raise AssertionError(f"the secured engine did not start: {log.read_text()[-3000:]}")
+def _address(home: Path, process: subprocess.Popen[bytes], log: Path) -> str:
+    address = home / ADDRESS_FILE
+
+    def written_or_dead() -> bool:
+        return address.exists() or process.poll() is not None
+
+    wait_until(written_or_dead, timeout_seconds=180, what="the secured engine")
+    assert address.exists(), f"the secured engine did not start: {log.read_text()[-3000:]}"
+    return address.read_text()

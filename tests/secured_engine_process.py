@@ -1,7 +1,7 @@
 """
 The process of a secured engine: ``python secured_engine_process.py <home>``; see `secured_engine`.
 
-Prints its address when it answers, and ends on SIGTERM.
+Writes its address into a file when it answers, and ends on SIGTERM.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jpype
-from secured_engine import SETTINGS_FILE, secured_blueprint
+from secured_engine import ADDRESS_FILE, SETTINGS_FILE, secured_blueprint
 
 from inferlog_ops.engine import node
 from inferlog_ops.engine.layout import layout_in
@@ -34,7 +34,9 @@ def main() -> None:
     running = jpype.JClass("org.elasticsearch.node.Node")(_environment(home), node._plugins(layout))
     _complete_analysis(running)
     running.start()
-    print(node.url_of(running).replace("http:", "https:"), flush=True)
+    draft = home / f"{ADDRESS_FILE}.draft"
+    draft.write_text(node.url_of(running).replace("http:", "https:"))
+    draft.replace(home / ADDRESS_FILE)
     signal.sigwait({signal.SIGTERM})
     node.close(running)
 

@@ -126,5 +126,5 @@ def _mended(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OperatorError(
             f"{error.filename or path} cannot be written: {error.strerror}; "
-            f"the volume has to belong to user {os.getuid()}, as a new one does: is it left over from something else?"
+            f"is the volume mounted, and does it belong to user {os.getuid()}, as a new one does?"
         ) from error
