@@ -13,10 +13,13 @@ import typer
 
 from inferlog_ops.commands.options import HomeDir, Json, Namespace
 from inferlog_ops.console import err, out, print_json
+from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home, default_home
 from inferlog_ops.progress import shown_progress
 
 if TYPE_CHECKING:
+    from inferlog_ops.demo.page import Page
+    from inferlog_ops.demo.result import Result
     from inferlog_ops.demo.services import Services
 
 _SECONDS_BETWEEN_TABLES = 2.0
@@ -49,7 +52,8 @@ def demo(
     """
     Run a real inference service, send it requests, and show what Elasticsearch says of them.
 
-    Starts engine, server and shipper, and ends what it started. With ELASTICSEARCH_URL set, that cluster is used.
+    Starts engine, server, shipper and dashboards, and ends what it started. With ELASTICSEARCH_URL set, that cluster
+    is used.
     """
     from inferlog_ops.cluster import cluster_from
     from inferlog_ops.demo import run, services, table
@@ -58,36 +62,58 @@ def demo(
     cluster = cluster_from(None, namespace) if os.environ.get("ELASTICSEARCH_URL") else None
     with _one_signal_ends(), services.held(place), ExitStack() as cleanup:
         with shown_progress() as say:
-            running = services.running(place, cluster, backend=backend, port=port, namespace=namespace, say=say)
+            stays = not (once or json)
+            running = services.running(
+                place, cluster, backend=backend, port=port, namespace=namespace, with_page=stays, say=say
+            )
             started = cleanup.enter_context(running)
+            if started.page:
+                _tell_of(started.page)
             result, began = run.run(
                 started, place, requests=requests or _DEFAULT_REQUESTS[backend], backend=backend, say=say
             )
         if json:
             print_json(result.as_json())
-        else:
+        elif once:
             out.print(table.report(result))
-        if not (once or json):
-            _stay_up(started, began)
+        else:
+            _stay_up(started, result, began)
     if not result.complete:
         raise typer.Exit(1)
 
 
-def _stay_up(started: "Services", began: datetime) -> None:
-    """Show the table anew until Ctrl-C."""
+def _tell_of(page: "Page") -> None:
+    """Say where the dashboards are while the requests run, or why they are not; the demo goes on either way."""
+    from inferlog_ops.preview.address import open_in_browser
+
+    try:
+        url = page.url()
+    except OperatorError as error:
+        err.print(f"No dashboards this time: {error}", markup=False, highlight=False)
+        return
+    err.print(f"The dashboards fill while the requests run: open {url}", highlight=False)
+    open_in_browser(url, wanted=None)
+
+
+def _stay_up(started: "Services", result: "Result", began: datetime) -> None:
+    """Show the result, then the table anew until Ctrl-C."""
     from rich.live import Live
 
     from inferlog_ops.demo import run, table
 
-    err.print(
-        f"The service answers at {started.server_url}, Elasticsearch at {started.cluster.shown_url}. Ctrl-C ends both.",
-        highlight=False,
-    )
-    with suppress(KeyboardInterrupt), Live(console=out, auto_refresh=False, transient=True) as live:
-        while True:
-            started.check()
-            live.update(table.version_table(run.figures(started, began, datetime.now(UTC))), refresh=out.is_terminal)
-            sleep(_SECONDS_BETWEEN_TABLES)
+    with suppress(KeyboardInterrupt):  # the way to end it, as soon as there is something to see
+        out.print(table.report(result))
+        err.print(
+            f"The service answers at {started.server_url}, Elasticsearch at {started.cluster.shown_url}. "
+            "Ctrl-C ends all.",
+            highlight=False,
+        )
+        with Live(console=out, auto_refresh=False, transient=True) as live:
+            while True:
+                started.check()
+                figures = run.figures(started, began, datetime.now(UTC))
+                live.update(table.version_table(figures), refresh=out.is_terminal)
+                sleep(_SECONDS_BETWEEN_TABLES)
 
 
 @contextmanager

@@ -1,8 +1,5 @@
 """``inferlog preview``: the dashboards in a browser, without a Kibana."""
 
-import os
-import webbrowser
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -11,9 +8,7 @@ import typer
 from inferlog_ops.commands.options import HomeDir, Namespace, Url
 from inferlog_ops.console import err, out
 from inferlog_ops.home import Home, default_home
-
-DEFAULT_PORT = 5602
-"""Beside Kibana's 5601."""
+from inferlog_ops.preview.address import DEFAULT_PORT, open_in_browser
 
 
 def preview(
@@ -40,13 +35,6 @@ def preview(
     def tell(page: str) -> None:
         out.print(page, highlight=False)
         err.print(f"The dashboards, from {cluster.shown_url}. Ctrl-C ends it.", highlight=False)
-        if _wants_browser() if open_ is None else open_:
-            with suppress(webbrowser.Error):
-                webbrowser.open(page)
+        open_in_browser(page, wanted=open_)
 
     serve(cluster, port=port, ready_file=ready_file, on_ready=tell)
-
-
-def _wants_browser() -> bool:
-    # Without a desktop, Python would open a browser of text in the very terminal.
-    return out.is_terminal and bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

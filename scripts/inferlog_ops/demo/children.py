@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic, sleep
@@ -19,6 +20,12 @@ _libc = ctypes.CDLL(None)
 def _end_with_parent() -> None:
     # The kernel sends this when the demo is gone, also by kill -9: no server and no shipper stay behind.
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def python_module(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs *module* with this Python."""
+    # -P: a file of the user's in the working directory must not stand in for one of our modules.
+    return [sys.executable, "-P", "-m", module, *arguments]
 
 
 class Child:

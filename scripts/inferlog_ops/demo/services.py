@@ -2,13 +2,13 @@
 
 import fcntl
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from inferlog_ops.cluster import Cluster
-from inferlog_ops.demo.children import Child
+from inferlog_ops.demo.children import Child, python_module
+from inferlog_ops.demo.page import Page, start_page
 from inferlog_ops.engine import control
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home
@@ -41,12 +41,14 @@ class Services:
         server_url: Where the inference service answers.
         server: Its process.
         shipper: The process that ships its files.
+        page: The dashboards, if they are wanted. Nothing else depends on them.
     """
 
     cluster: Cluster
     server_url: str
     server: Child
     shipper: Child
+    page: Page | None
 
     def check(self) -> None:
         """Raise OperatorError if one of the processes has ended."""
@@ -80,7 +82,7 @@ def held(home: Home) -> Iterator[None]:
 
 @contextmanager
 def running(
-    home: Home, cluster: Cluster | None, *, backend: str, port: int, namespace: str, say: Say
+    home: Home, cluster: Cluster | None, *, backend: str, port: int, namespace: str, with_page: bool, say: Say
 ) -> Iterator[Services]:
     """
     Run engine, server and shipper on *home* until the block ends.
@@ -91,6 +93,7 @@ def running(
         backend: ``llama`` or ``simulated``.
         port: Of the inference service; 0 takes any free one.
         namespace: Of the data streams in the embedded engine.
+        with_page: Show the dashboards, too; the model is loaded meanwhile.
         say: Is told what is being waited for.
 
     Raises:
@@ -103,10 +106,13 @@ def running(
         shipper = _shipper(home, cluster)
         # Ended last but for the engine: it ships what the server writes while it ends.
         cleanup.callback(shipper.stop)
+        page = start_page(home, cluster, any_port=port == 0) if with_page else None
+        if page is not None:
+            cleanup.callback(page.child.stop)
         say("loading the model" if backend == "llama" else "starting the service")
         server, server_url = _server(home, cleanup, backend=backend, port=port)
         cleanup.callback(say, "stopping what was started")
-        yield Services(cluster=cluster, server_url=server_url, server=server, shipper=shipper)
+        yield Services(cluster=cluster, server_url=server_url, server=server, shipper=shipper, page=page)
 
 
 def _engine(home: Home, cleanup: ExitStack, say: Say) -> str:
@@ -119,7 +125,7 @@ def _engine(home: Home, cleanup: ExitStack, say: Say) -> str:
 
 def _shipper(home: Home, cluster: Cluster) -> Child:
     command = [
-        *_python("inferlog_ops.main", "ship"),
+        *python_module("inferlog_ops.main", "ship"),
         *("--from", str(home.logs), "--state", str(home.shipper_state)),
         *("--namespace", cluster.namespace),
         # The home's positions may be about an engine whose data were deleted since, or about another cluster.
@@ -140,13 +146,10 @@ def _server(home: Home, cleanup: ExitStack, *, backend: str, port: int) -> tuple
     }
     if backend == "simulated":
         environment["INFERLOG_SERVER_VERSIONS"] = _SIMULATED_VERSIONS
-    command = _python("inferlog_server", "--backend", backend, "--port", str(port), "--ready-file", str(ready_file))
+    command = python_module(
+        "inferlog_server", "--backend", backend, "--port", str(port), "--ready-file", str(ready_file)
+    )
     server = Child("server", command, output=home.output, environment=environment)
     cleanup.callback(server.stop)
     server.wait_until(ready_file.exists, timeout_seconds=_SERVER_READY_SECONDS)
     return server, json.loads(ready_file.read_text())["url"]
-
-
-def _python(module: str, *arguments: str) -> list[str]:
-    # -P: a file of the user's in the working directory must not stand in for one of our modules.
-    return [sys.executable, "-P", "-m", module, *arguments]

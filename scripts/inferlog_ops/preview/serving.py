@@ -15,9 +15,9 @@ import uvicorn
 
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.errors import OperatorError
+from inferlog_ops.preview.address import HOST
 from inferlog_ops.preview.app import create_app
 
-HOST = "127.0.0.1"
 _SHUTDOWN_SECONDS = 2
 
 

@@ -14,6 +14,7 @@ from typing import IO
 
 import psutil
 import pytest
+import urllib3
 from logfiles import Logs
 from polling import wait_until
 
@@ -31,9 +32,15 @@ OF_A_VERSION = {
     "output_tokens",
 }
 
+QUICK = ("--requests", "40", "--port", "0")
+
 
 def start(
-    home: Path, *arguments: str, cluster_url: str | None = None, stdout: int | IO[str] = subprocess.PIPE
+    home: Path,
+    *arguments: str,
+    cluster_url: str | None = None,
+    stdout: int | IO[str] = subprocess.PIPE,
+    stderr: int | IO[str] = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("INFERLOG", "ELASTIC"))}
     if cluster_url:
@@ -42,7 +49,7 @@ def start(
     return subprocess.Popen(
         [*command, "--backend", "simulated", *arguments],
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         env=environment,
     )
@@ -102,6 +109,42 @@ def test_a_second_demo_on_a_home_is_refused_and_ctrl_c_ends_what_the_first_start
     assert first.returncode == 0, said
     assert "40 requests sent = 40 events written = 40 shipped = 40 found" in printed.read_text()
     assert processes_on(tmp_path) == []
+
+
+def test_the_dashboards_can_be_opened_while_the_demo_stays(tmp_path: Path, engine_url: str, namespace: str) -> None:
+    said = tmp_path / "said"
+    with said.open("w") as stderr:
+        demo = start(
+            tmp_path / "home", *QUICK, "--namespace", namespace, cluster_url=engine_url, stdout=stderr, stderr=stderr
+        )
+    try:
+        address = wait_until(lambda: re.search("open (http://127.0.0.1:[0-9]+)", said.read_text()), timeout_seconds=90)
+        assert urllib3.request("GET", address[1]).status == 200
+        status = urllib3.request("GET", f"{address[1]}/api/status").json()
+        assert (status["namespace"], status["problem"]) == (namespace, None)
+        wait_until(lambda: "Ctrl-C ends all" in said.read_text(), timeout_seconds=60, what="the end of the requests")
+    finally:
+        demo.send_signal(signal.SIGINT)
+        demo.wait(60)
+    assert demo.returncode == 0, said.read_text()
+    assert processes_on(tmp_path) == []
+
+
+def test_dashboards_that_cannot_be_shown_do_not_end_the_demo(tmp_path: Path, engine_url: str, namespace: str) -> None:
+    (tmp_path / "home/output/preview.ready.json").mkdir(parents=True)
+    said = tmp_path / "said"
+    with said.open("w") as stderr:
+        demo = start(
+            tmp_path / "home", *QUICK, "--namespace", namespace, cluster_url=engine_url, stdout=stderr, stderr=stderr
+        )
+    try:
+        wait_until(lambda: "Ctrl-C ends all" in said.read_text(), timeout_seconds=90, what="the end of the requests")
+        assert "40 found" in said.read_text()
+        assert "No dashboards this time: the preview ended with status 1" in said.read_text()
+    finally:
+        demo.send_signal(signal.SIGINT)
+        demo.wait(60)
+    assert demo.returncode == 0
 
 
 def test_a_demo_that_is_killed_leaves_no_process_behind(tmp_path: Path, engine_url: str, namespace: str) -> None:
