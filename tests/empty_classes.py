@@ -1,8 +1,8 @@
 """
 Classes with nothing in them, for those that a jar refers to and nobody publishes.
 
-Elasticsearch's security refers to classes of SAML, which cannot be had from the public repositories. Nobody here logs in
-by SAML, but Java wants to find the classes when it looks at the signatures of those that are used.
+Elasticsearch's security refers to classes of SAML, which cannot be had from the public repositories. Nobody here logs
+in by SAML, but Java wants to find the classes when it looks at the signatures of those that are used.
 """
 
 import re
@@ -17,7 +17,7 @@ _JAVA_8 = 52
 
 
 def write_jar(referring: Path, packages: str, target: Path) -> None:
-    """Write to *target* an empty class for each that *referring*, a jar, knows by a name that begins with *packages*."""
+    """Write to *target* an empty class for each of *packages*, beginnings of names, that the jar *referring* knows."""
     named, extended = set(), set()
     with zipfile.ZipFile(referring) as jar:
         for entry in jar.namelist():
