@@ -70,7 +70,7 @@ def compare(
         both = samples(snapshot, wanted, _after_a_while(say))
     comparison = compare(*both, (end - start).total_seconds(), Chance(seed=seed), margin)
     if json:
-        print_json({"from": start, "to": end, "seed": seed, "margin": margin, **report.as_json(comparison, *both)})
+        print_json({"from": start, "to": end, "seed": seed, **report.as_json(comparison, *both)})
     else:
         out.print(f"{start:{_MOMENT}} to {end:{_MOMENT}}", highlight=False)
         out.print(report.as_table(comparison, *both))

@@ -51,10 +51,12 @@ class Comparison:
         figures: In the order to be shown.
         verdict: Worse if one of the figures surely is; else too few if the p99 of the latency or the error rate cannot
             be judged; else better if one of the figures surely is; else the same.
+        margin: Differences up to this share of the first version's value counted as none.
     """
 
     figures: list[Judged]
     verdict: Verdict
+    margin: float
 
 
 def compare(first: Sample, second: Sample, span_seconds: float, chance: Chance, margin: float = 0.0) -> Comparison:
@@ -72,7 +74,7 @@ def compare(first: Sample, second: Sample, span_seconds: float, chance: Chance, 
     together = sum(each.uncertainty is not None for each in shown)
     strict = 1 - (1 - CONFIDENCE) / max(1, together)  # Bonferroni's
     judged = [_judged(each, strict, margin) for each in shown]
-    return Comparison(figures=judged, verdict=_overall(judged))
+    return Comparison(figures=judged, verdict=_overall(judged), margin=margin)
 
 
 def _overall(judged: list[Judged]) -> Verdict:

@@ -21,6 +21,7 @@ def as_json(comparison: Comparison, first: Sample, second: Sample) -> dict[str, 
         "first": _of_sample(first),
         "second": _of_sample(second),
         "confidence": CONFIDENCE,
+        "margin": comparison.margin,
         "figures": [_of_figure(each) for each in comparison.figures],
         "verdict": comparison.verdict,
     }
@@ -60,7 +61,8 @@ def sentences(comparison: Comparison, first: Sample, second: Sample) -> list[str
 def _verdict(comparison: Comparison, first: Sample, second: Sample) -> str:
     one, other = (printable(sample.model_version) for sample in (first, second))
     if comparison.verdict is Verdict.SAME:
-        return f"No difference between {one} and {other} has shown."
+        beyond = f" beyond the margin of {comparison.margin:.3g}" if comparison.margin else ""
+        return f"No difference{beyond} between {one} and {other} has shown."
     shows = (judged for judged in comparison.figures if judged.sure and judged.verdict is comparison.verdict)
     if comparison.verdict is Verdict.TOO_FEW:
         unknown = " and ".join(judged.figure.name for judged in shows if judged.figure.name in NEEDED)

@@ -206,6 +206,15 @@ def test_exit_code_is_0_also_if_worse_unless_asked_otherwise(of_many: Filled) ->
 
 def test_margin_makes_a_difference_none(of_many: Filled) -> None:
     assert of_many.json("v1", "v2", "--margin", "2")["verdict"] == "same"
+    *_, verdict = of_many.compare("v1", "v2", "--margin", "2").stdout.splitlines()
+    assert verdict == "No difference beyond the margin of 2 between v1 and v2 has shown."
+
+
+def test_what_it_does_is_said_only_after_a_while(of_many: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare, "_QUIET_SECONDS", 3600.0)
+    assert of_many.compare("v1", "v2").stderr == ""
+    monkeypatch.setattr(compare, "_QUIET_SECONDS", 0.0)
+    assert "reading v1: 10,000 of 12,345 requests" in of_many.compare("v1", "v2").stderr
 
 
 def test_table_shows_both_versions_units_and_the_verdict_below(of_many: Filled) -> None:

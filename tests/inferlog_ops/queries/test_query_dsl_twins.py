@@ -24,7 +24,7 @@ from inferlog_ops.queries.run import run
 ENDING = ".dsl.json"
 TWINS = {path.name.removesuffix(ENDING): path for path in asset_dir(library.FOLDER).glob(f"*{ENDING}")}
 MANY = 200_000
-TOLERANCE = 0.005
+TOLERANCE = 0.002
 """Relative, of a percentile over many events."""
 SECONDS_OF_THE_RANGE = "seconds of the range"
 
