@@ -1,0 +1,100 @@
+"""Where scripts/test gets its browser from."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import set_up_browser
+from set_up_browser import NoBrowserError, find
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A machine without a browser; return the only folder on its PATH."""
+    folder = tmp_path / "bin with space"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(set_up_browser, "playwrights_own", lambda: str(tmp_path / "not-there"))
+    return folder
+
+
+def program(path: Path, script: str) -> str:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+SAYS_IT_IS_ONE = 'echo "Chromium 140.0"'
+
+
+def test_the_named_one_comes_first(nothing_installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(nothing_installed / "chromium", SAYS_IT_IS_ONE)
+    named = program(tmp_path / "mine", SAYS_IT_IS_ONE)
+    monkeypatch.setenv("INFERLOG_CHROMIUM", named)
+    assert find() == named
+
+
+def test_then_one_on_the_path_then_playwright_s_own(
+    nothing_installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = program(tmp_path / "own", SAYS_IT_IS_ONE)
+    monkeypatch.setattr(set_up_browser, "playwrights_own", lambda: own)
+    assert find() == own
+    on_path = program(nothing_installed / "google-chrome", "echo Google Chrome 140.0")
+    assert find() == on_path
+
+
+def test_a_stub_that_only_tells_of_a_package_is_none(nothing_installed: Path) -> None:
+    program(nothing_installed / "chromium-browser", "echo 'install the chromium snap' >&2; exit 1")
+    with pytest.raises(
+        NoBrowserError, match=r"^there is no Chromium on this machine: install .* INFERLOG_CHROMIUM=/path"
+    ):
+        find()
+
+
+@pytest.mark.parametrize("named", ["/no/such/browser", "/bin/true"])
+def test_a_wrong_name_is_not_replaced_by_another_browser(
+    named: str, nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(nothing_installed / "chromium", SAYS_IT_IS_ONE)
+    monkeypatch.setenv("INFERLOG_CHROMIUM", named)
+    with pytest.raises(NoBrowserError, match=f"INFERLOG_CHROMIUM is '{named}', which does not run as a Chromium"):
+        find()
+
+
+def test_where_apt_may_be_used_it_comes_first(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [what for what, _ in set_up_browser.ways()] == ["Playwright's Chromium"]
+    program(nothing_installed / "apt-get", "")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert [what for what, _ in set_up_browser.ways()] == ["Debian's chromium", "Playwright's Chromium"]
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert [what for what, _ in set_up_browser.ways()] == ["Playwright's Chromium"]  # no sudo
+    program(nothing_installed / "sudo", "[ $1 = -n ]")
+    (_, (update, install)), _ = set_up_browser.ways()
+    assert update[:3] == install[:3] == ["sudo", "-n", "apt-get"]
+
+
+def test_what_fails_gives_way_to_the_next(
+    nothing_installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(set_up_browser, "LOG", tmp_path / "log")
+    made = nothing_installed / "chromium"
+    makes_it = ["/bin/sh", "-c", f"printf '#!/bin/sh\\necho Chromium 1\\n' > '{made}' && /bin/chmod +x '{made}'"]
+    monkeypatch.setattr(
+        set_up_browser,
+        "ways",
+        lambda: [("one", [["/bin/false"], makes_it]), ("two", [["/bin/true"]]), ("three", [makes_it])],
+    )
+    assert set_up_browser.main() == 0
+    assert find() == str(made)
+
+
+def test_no_browser_at_all_is_one_sentence_and_no_failure(
+    nothing_installed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(set_up_browser, "ways", list)
+    assert set_up_browser.main() == 0
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.endswith("; the tests of the preview page will fail\n")
