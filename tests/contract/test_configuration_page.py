@@ -48,3 +48,4 @@ def test_every_variable_that_the_commands_read_is_listed() -> None:
     mentioned = {name for name in read if not name.startswith("INFERLOG_SERVER_")}
     part = PAGE.partition("\n## The commands\n")[2]
     listed = set(re.findall(r"^\| `([A-Z_]+)` \|", part, re.MULTILINE))
+    assert mentioned - internal - set_for_children - (of_the_containers - listed) == listed

@@ -41,8 +41,16 @@ EMPTY_WHERE_ALL_IS_WELL = {
     "gpu_utilization": "this machine has no GPU",
     "gpu_memory_usage_bytes": "this machine has no GPU",
     "waiting": "nothing is in the shipper's way",
+    "fluentd": "the Python shipper ships here",
 }
-WRITTEN_WHERE_SOMETHING_IS_WRONG_OR_THERE = {"gpu.utilization", "gpu.memory_usage_bytes", "shipper.waiting"}
+WRITTEN_WHERE_SOMETHING_IS_WRONG_OR_THERE = {
+    "gpu.utilization",
+    "gpu.memory_usage_bytes",
+    "shipper.waiting",
+    "fluentd.retry_count",
+    "fluentd.queue_bytes",
+    "fluentd.buffer_free_ratio",
+}
 STREAMS = ("events", "app", "health")
 REQUESTS = 160
 VERSIONS = [

@@ -27,7 +27,7 @@ class Golden:
         first: Events to index first, one a line.
         again: Some of them once more, to be indexed after a rollover; the index takes an id again then.
         again_later: One of them a third time, after another rollover.
-        heartbeats: Of processes that serve, and of shippers.
+        heartbeats: Of processes that serve, of shippers, and of Fluentds.
         log_lines: What services wrote besides.
     """
 
@@ -55,7 +55,7 @@ def golden() -> Golden:
         first=kept,
         again=again,
         again_later=again[:1],
-        heartbeats=[*_service_heartbeats(random), *_shipper_heartbeats(random)],
+        heartbeats=[*_service_heartbeats(random), *_shipper_heartbeats(random), *_fluentd_heartbeats()],
         log_lines=list(_log_lines(random, in_range)),
     )
 
@@ -207,6 +207,24 @@ def _shipper_heartbeats(random: Random) -> Iterator[Document]:
                 "service": {"name": "inferlog-shipper", "instance": {"id": shipper}},
                 "message": "shipper_stopped" if (shipper, beat) == ("s2", 57) else "shipper_heartbeat",
                 "shipper": figures,
+            }
+
+
+def _fluentd_heartbeats() -> Iterator[Document]:
+    """Yield those of two Fluentds: f1 fills its buffer and empties it again, f2 ends early."""
+    for fluentd, beats in (("f1", 58), ("f2", 9)):
+        for beat in range(beats):
+            waiting = (29 - abs(29 - beat)) * 30_000_000 if fluentd == "f1" else 0
+            yield {
+                "@timestamp": iso(START + timedelta(seconds=10 * beat, microseconds=11)),
+                "event": {"id": f"{fluentd}-{beat}", "dataset": "inference.health"},
+                "service": {"name": "inferlog-fluentd", "instance": {"id": fluentd}},
+                "message": "fluentd_heartbeat",
+                "fluentd": {
+                    "retry_count": beat // 5,
+                    "queue_bytes": waiting,
+                    "buffer_free_ratio": round(1 - waiting / 10**9, 2),
+                },
             }
 
 

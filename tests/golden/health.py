@@ -1,4 +1,4 @@
-"""What the heartbeats of services and shippers say."""
+"""What the heartbeats of services, shippers and Fluentds say."""
 
 from datetime import datetime
 from typing import Any
@@ -90,6 +90,24 @@ def _refused_of_late(documents: list[Document], start: datetime, end: datetime) 
     return sorted(rows, key=lambda row: (-row["refused"], row["service.instance.id"]))
 
 
+def _fluentds(documents: list[Document], _start: datetime, end: datetime) -> list[Row]:
+    beats = [each for each in of_stream(documents, "health") if "fluentd" in each]
+    rows = []
+    for (name,), inside in grouped(beats, "service.instance.id").items():
+        last = max(map(when, inside))
+        rows.append(
+            {
+                "service.instance.id": name,
+                "last_heartbeat": shortest(last),
+                "silent_seconds": (end - last).total_seconds(),
+                "retry_count": max(values(inside, "fluentd.retry_count")),
+                "queue_bytes": max(values(inside, "fluentd.queue_bytes")),
+                "buffer_free_ratio": min(values(inside, "fluentd.buffer_free_ratio")),
+            }
+        )
+    return sorted(rows, key=lambda row: (row["buffer_free_ratio"], row["service.instance.id"]))
+
+
 def _by_shipper(documents: list[Document]) -> dict[str, list[Document]]:
     beats = [each for each in of_stream(documents, "health") if "shipper" in each]
     return {name: sorted(inside, key=when) for (name,), inside in grouped(beats, "service.instance.id").items()}
@@ -100,4 +118,5 @@ ANSWERS = {
     "backlog": _backlog,
     "shippers": _shippers,
     "refused_of_late": _refused_of_late,
+    "fluentd": _fluentds,
 }
