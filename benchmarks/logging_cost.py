@@ -3,15 +3,16 @@ What one event costs the service: the library with its file and what others cost
 
     .venv/bin/python benchmarks/logging_cost.py
 
-The least is `orjson.dumps` of the same document and one `os.write`. All ways take turns in one process, in bursts short
-enough to fall between what else a shared machine does: "undisturbed" is what nine of ten bursts exceed, and the ratios
-are of these.
+The least is `orjson.dumps` of the same document and one `os.write`. Each way is timed twice. In a loop, in bursts short
+enough to fall between what else a shared machine does: this is what compares. And once after each request that the
+example service answers without logging: this is what an event costs in a service, where the processor's caches have
+had other things to hold, and all ways cost about twice as much. All take turns in one process; the figures are what
+nine of ten timings exceed.
 """
 
 import argparse
 import asyncio
 import json
-import logging
 import os
 import statistics
 import sys
@@ -21,13 +22,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import ecs_logging
-import loguru
 import orjson
-import structlog
+from example_request import example_request
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from pythonjsonlogger.json import JsonFormatter
+from other_loggers import OTHERS, Way
 from rich.console import Console
 from rich.table import Table
 
@@ -44,9 +43,7 @@ VALUES = {
     "queue_seconds": 0.000123,
     "finish_reasons": ["stop"],
 }
-
-
-Way = Callable[[int], None]
+EXTRA = {**VALUES, "request_id": "a" * 32, "correlation_id": "b" * 32, "status": "success", "latency_seconds": 0.123456}
 
 MIDDLEWARE, WITHOUT, ADDED = "middleware, whole request", "the same request without", "what the middleware adds"
 LEAST = "orjson.dumps + os.write"
@@ -58,12 +55,12 @@ class Cost:
     What one event costs.
 
     Attributes:
-        undisturbed_microseconds: What nine of ten bursts exceed.
-        median_microseconds: What half of them exceed.
+        loop_microseconds: One of many in a row.
+        service_microseconds: One alone, after other work.
     """
 
-    undisturbed_microseconds: float
-    median_microseconds: float
+    loop_microseconds: float
+    service_microseconds: float
 
 
 def main() -> None:
@@ -77,16 +74,19 @@ def main() -> None:
     if options.json:
         json.dump({name: asdict(cost) for name, cost in costs.items()}, sys.stdout)
     else:
-        Console().print(as_table(costs, f"one event; {options.rounds} bursts of {options.events}"))
+        Console().print(as_table(costs))
 
 
-def as_table(costs: dict[str, Cost], title: str) -> Table:
-    table = Table("way", title=title)
-    for heading in ("undisturbed µs", "median µs", "ratio"):
-        table.add_column(heading, justify="right")
+def as_table(costs: dict[str, Cost]) -> Table:
+    table = Table("one event", "in a loop, µs", "ratio", "in a service, µs", "ratio")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    least = costs[LEAST]
     for name, cost in costs.items():
-        ratio = cost.undisturbed_microseconds / costs[LEAST].undisturbed_microseconds
-        table.add_row(name, f"{cost.undisturbed_microseconds:.1f}", f"{cost.median_microseconds:.1f}", f"{ratio:.1f}")
+        table.add_row(
+            *(name, f"{cost.loop_microseconds:.1f}", f"{cost.loop_microseconds / least.loop_microseconds:.1f}"),
+            *(f"{cost.service_microseconds:.1f}", f"{cost.service_microseconds / least.service_microseconds:.1f}"),
+        )
     return table
 
 
@@ -94,22 +94,35 @@ async def measured(options: argparse.Namespace) -> dict[str, Cost]:
     """Time all ways in turns; in an event loop, since a middleware asks which one it runs in."""
     with tempfile.TemporaryDirectory() as directory:
         inferlog.configure(service_name="benchmark", log_dir=directory)
-        ways = library(Path(directory)) | {name: OTHERS[name](Path(directory)) for name in options.others}
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        ways = library(Path(directory)) | {name: OTHERS[name](Path(directory), EXTRA) for name in options.others}
+        other_work = example_request()
+        loop: dict[str, list[float]] = {name: [] for name in ways}
+        service: dict[str, list[float]] = {name: [] for name in ways}
         for number in range(options.rounds):
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, end="\r")
             for name, way in ways.items():
-                began = time.perf_counter()
-                way(options.events)
-                seconds[name].append(time.perf_counter() - began)
+                loop[name].append(seconds(way, options.events))
+                await other_work()
+                service[name].append(seconds(way, 1))
         inferlog.shutdown()
-    seconds[ADDED] = [whole - without for whole, without in zip(seconds[MIDDLEWARE], seconds[WITHOUT], strict=True)]
-    return {name: cost(seconds[name], options.events) for name in (*ways, ADDED)}
+    for timings in (loop, service):
+        pairs = zip(timings[MIDDLEWARE], timings[WITHOUT], strict=True)
+        timings[ADDED] = [whole - without for whole, without in pairs]
+    return {
+        name: Cost(loop_microseconds=undisturbed(loop[name]), service_microseconds=undisturbed(service[name]))
+        for name in loop
+    }
 
 
-def cost(seconds: list[float], events: int) -> Cost:
-    deciles = [microseconds / events * 1e6 for microseconds in statistics.quantiles(seconds, n=10)]
-    return Cost(undisturbed_microseconds=deciles[0], median_microseconds=deciles[4])
+def seconds(way: Way, events: int) -> float:
+    """Return how long one of *events* events takes."""
+    began = time.perf_counter()
+    way(events)
+    return (time.perf_counter() - began) / events
+
+
+def undisturbed(timings: list[float]) -> float:
+    return statistics.quantiles(timings, n=10)[0] * 1e6
 
 
 def library(directory: Path) -> dict[str, Way]:
@@ -140,10 +153,11 @@ def least(directory: Path) -> Way:
 def record() -> Way:
     running = runtime()
 
+    inference = Inference()
+    inference.bind({**VALUES, "request_id": "a" * 32, "correlation_id": "b" * 32, "operation_name": "chat"})
+    inference.bind({"latency_seconds": 0.123456, "status": "success"})
+
     def way(events: int) -> None:
-        inference = Inference()
-        inference.bind({**VALUES, "request_id": "a" * 32, "correlation_id": "b" * 32, "operation_name": "chat"})
-        inference.bind({"latency_seconds": 0.123456, "status": "success"})
         for _ in range(events):
             running.record(inference)
 
@@ -167,62 +181,6 @@ def block() -> Way:
                 pass
 
     return way
-
-
-EXTRA = {**VALUES, "request_id": "a" * 32, "correlation_id": "b" * 32, "status": "success", "latency_seconds": 0.123456}
-
-
-def structlog_as_documented(directory: Path) -> Way:
-    """As its page on performance recommends: bytes, orjson, no standard library."""
-    logger = structlog.wrap_logger(
-        structlog.BytesLogger((directory / "structlog.jsonl").open("ab")),
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(serializer=orjson.dumps),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
-
-    def way(events: int) -> None:
-        for _ in range(events):
-            logger.info("inference_completed", **EXTRA)
-
-    return way
-
-
-def stdlib_with(formatter: logging.Formatter, path: Path) -> Way:
-    logger = logging.Logger(path.stem, logging.INFO)  # noqa: LOG001 (not in the hierarchy: nothing else handles it)
-    handler = logging.FileHandler(path)
-    handler.setFormatter(formatter)
-    logger.addHandler(handler)
-
-    def way(events: int) -> None:
-        for _ in range(events):
-            logger.info("inference_completed", extra=EXTRA)
-
-    return way
-
-
-def loguru_serialised(path: Path) -> Way:
-    loguru.logger.remove()
-    loguru.logger.add(path, serialize=True, format="{message}")
-
-    def way(events: int) -> None:
-        for _ in range(events):
-            loguru.logger.bind(**EXTRA).info("inference_completed")
-
-    return way
-
-
-OTHERS: dict[str, Callable[[Path], Way]] = {
-    "structlog": structlog_as_documented,
-    "python-json-logger": lambda directory: stdlib_with(JsonFormatter(), directory / "json_logger.jsonl"),
-    "ecs-logging": lambda directory: stdlib_with(ecs_logging.StdlibFormatter(), directory / "ecs.jsonl"),
-    "loguru": lambda directory: loguru_serialised(directory / "loguru.jsonl"),
-}
 
 
 # What uvicorn hands over of a request by OpenAI's client, less the headers that say what the client runs on.

@@ -1,0 +1,46 @@
+"""One request of the example service, without sockets and without logging: other work for a process to do."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from inferlog_server.app import create_app
+from inferlog_server.inference.versions import SimulatedFigures, Version
+from inferlog_server.settings import Settings
+
+NO_TIME = SimulatedFigures(first_token_median_seconds=0, token_median_seconds=0, sigma=0)
+BODY = json.dumps(
+    {"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "Tell me a story."}]}
+).encode()
+SCOPE = {
+    "type": "http",
+    "method": "POST",
+    "path": "/v1/chat/completions",
+    "root_path": "",
+    "query_string": b"",
+    "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(BODY))],
+}
+
+
+def example_request() -> Callable[[], Awaitable[None]]:
+    """Return what answers such a request."""
+    service = create_app(
+        Settings(backend="simulated", logging=False, versions=(Version(name="v1", simulated=NO_TIME),))
+    )
+
+    async def answer() -> None:
+        messages = iter([{"type": "http.request", "body": BODY}])
+
+        async def receive() -> dict[str, Any]:
+            for message in messages:
+                return message
+            return await asyncio.Future()  # a client that stays
+
+        await service(dict(SCOPE), receive, _send)
+
+    return answer
+
+
+async def _send(message: dict[str, Any]) -> None:
+    assert message.get("status", 200) == 200

@@ -1,0 +1,71 @@
+"""Other libraries that write JSON lines, each as its documentation recommends."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ecs_logging
+import loguru
+import orjson
+import structlog
+from pythonjsonlogger.json import JsonFormatter
+
+Way = Callable[[int], None]
+"""Writes as many lines as it is told."""
+
+
+def structlog_as_documented(directory: Path, values: dict[str, Any]) -> Way:
+    """As its page on performance recommends: bytes, orjson, no standard library."""
+    logger = structlog.wrap_logger(
+        structlog.BytesLogger((directory / "structlog.jsonl").open("ab")),
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(serializer=orjson.dumps),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+
+    def way(events: int) -> None:
+        for _ in range(events):
+            logger.info("inference_completed", **values)
+
+    return way
+
+
+def stdlib_with(formatter: logging.Formatter, path: Path, values: dict[str, Any]) -> Way:
+    logger = logging.Logger(path.stem, logging.INFO)  # noqa: LOG001 (not in the hierarchy: nothing else handles it)
+    handler = logging.FileHandler(path)
+    handler.setFormatter(formatter)
+    logger.addHandler(handler)
+
+    def way(events: int) -> None:
+        for _ in range(events):
+            logger.info("inference_completed", extra=values)
+
+    return way
+
+
+def loguru_serialised(path: Path, values: dict[str, Any]) -> Way:
+    loguru.logger.remove()
+    loguru.logger.add(path, serialize=True, format="{message}")
+
+    def way(events: int) -> None:
+        for _ in range(events):
+            loguru.logger.bind(**values).info("inference_completed")
+
+    return way
+
+
+OTHERS: dict[str, Callable[[Path, dict[str, Any]], Way]] = {
+    "structlog": structlog_as_documented,
+    "python-json-logger": lambda directory, values: stdlib_with(JsonFormatter(), directory / "json.jsonl", values),
+    "ecs-logging": lambda directory, values: stdlib_with(
+        ecs_logging.StdlibFormatter(), directory / "ecs.jsonl", values
+    ),
+    "loguru": lambda directory, values: loguru_serialised(directory / "loguru.jsonl", values),
+}
+"""Makes each of them write lines with the values given, into a file in the directory given."""
