@@ -13,13 +13,12 @@ from elasticsearch import Elasticsearch
 from inferlog_ops.cluster import explained
 from inferlog_ops.demo import evidence, traffic
 from inferlog_ops.demo.result import Result, missing_and_unexpected, versions_of
-from inferlog_ops.demo.services import Services
+from inferlog_ops.demo.services import MODEL, Services
 from inferlog_ops.home import Home
 from inferlog_ops.progress import Say
 from inferlog_ops.queries import library
 from inferlog_ops.queries.run import run as ask
 
-MODEL = "smollm2-135m-instruct"
 _AT_ONCE = {"llama": 4, "simulated": 32}
 _PATIENCE_SECONDS = 30.0
 _SECONDS_BETWEEN_LOOKS = 0.2

@@ -16,6 +16,7 @@ from inferlog_ops.progress import Say
 from inferlog_ops.provisioning import provision_cluster
 
 SERVICE_NAME = "demo"
+MODEL = "smollm2-135m-instruct"
 _SERVER_READY_SECONDS = 120.0
 # Long enough for a slow machine's ordinary answers, short enough that the demo's longest stories run into it.
 _DEADLINE_SECONDS = 15.0
@@ -28,6 +29,16 @@ _SIMULATED_VERSIONS = json.dumps(
             "simulated": {"first_token_median_seconds": 0.04, "output_tokens_median": 80, "failure_share": 0.02},
         },
     ]
+)
+
+# Made up, in dollars per million tokens, so that the panels of costs have something to show.
+_PRICES = json.dumps(
+    {
+        MODEL: {
+            "v1": {"input_usd_per_million_tokens": 0.1, "output_usd_per_million_tokens": 0.4},
+            "v2": {"input_usd_per_million_tokens": 0.2, "output_usd_per_million_tokens": 0.8},
+        }
+    }
 )
 
 
@@ -138,9 +149,12 @@ def _shipper(home: Home, cluster: Cluster) -> Child:
 def _server(home: Home, cleanup: ExitStack, *, backend: str, port: int) -> tuple[Child, str]:
     ready_file = home.output / "server.ready.json"
     ready_file.unlink(missing_ok=True)
+    price_file = home.output / "prices.json"
+    price_file.write_text(_PRICES)
     environment = {
         "INFERLOG_SERVICE_NAME": SERVICE_NAME,
         "INFERLOG_LOG_DIR": str(home.logs),
+        "INFERLOG_PRICE_FILE": str(price_file),
         "INFERLOG_SERVER_CLIENT_ID_HEADER": "authorization",
         "INFERLOG_SERVER_DEADLINE_SECONDS": str(_DEADLINE_SECONDS),
     }

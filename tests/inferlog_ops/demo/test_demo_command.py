@@ -68,7 +68,9 @@ def test_once_with_json_prints_the_contract_and_counts_everything_once(tmp_path:
     assert all(figures.keys() >= OF_A_VERSION for figures in result["versions"].values())
     assert sum(figures["requests"] for figures in result["versions"].values()) == 400
     assert result["versions"]["v1"]["p50_seconds"] <= result["versions"]["v1"]["p99_seconds"]
-    assert len({event["client"]["id"] for event in Logs(tmp_path / "home" / "logs").events}) == 3
+    events = Logs(tmp_path / "home" / "logs").events
+    assert len({event["client"]["id"] for event in events}) == 3
+    assert all(event["cost_usd"] > 0 for event in events if event["status"] == "success")
     assert processes_on(tmp_path) == []
 
 
