@@ -207,7 +207,9 @@ class _Handler(BaseHTTPRequestHandler):
         self, status: int, body: bytes, headers: dict[str, str] | None = None, *, only_half: bool = False
     ) -> None:
         self.send_response(status)
-        for name, value in (headers or {}).items():
+        # Elasticsearch's own client believes no other.
+        always = {"x-elastic-product": "Elasticsearch", "content-type": "application/json"}
+        for name, value in (always | (headers or {})).items():
             self.send_header(name, value)
         self.send_header("content-length", str(len(body)))
         self.end_headers()

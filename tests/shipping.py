@@ -12,6 +12,7 @@ from typing import Any
 
 import elasticsearch.helpers
 import orjson
+from polling import wait_until
 
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.shipper.display import Display
@@ -73,6 +74,10 @@ class Place:
     def dead_letters(self) -> list[dict[str, Any]]:
         path = self.state / "dead_letters.jsonl"
         return [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+
+    def wait_for_letters(self, count: int) -> None:
+        """Return once there are *count* dead letters."""
+        wait_until(lambda: len(self.dead_letters) == count, 20, f"{count} dead letters")
 
     @property
     def positions(self) -> dict[str, int]:

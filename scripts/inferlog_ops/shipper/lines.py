@@ -82,14 +82,19 @@ def bulk_head(raw: bytes) -> tuple[str, bytes]:
 
 
 def bulk_body(lines: Iterable[Line], sent_at: datetime) -> bytes:
+    """Return the body of a request with *lines*."""
+    return body_of_heads([line.head for line in lines], sent_at)
+
+
+def body_of_heads(heads: Iterable[bytes], sent_at: datetime) -> bytes:
     """
-    Return the request's body; each document ends with the time at which it was sent, as ``event.ingested``.
+    Return a request's body; each document ends with the time at which it was sent, as ``event.ingested``.
 
     A dotted key at the end is mapped like the nested field, whatever stands before it.
     """
     time = sent_at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
     tail = b',"event.ingested":"%bZ"}\n' % time.encode()
-    return tail.join([line.head for line in lines]) + tail
+    return tail.join(heads) + tail
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:

@@ -121,6 +121,16 @@ class Store:
             self._refresh(stream)
             with self._lock:
                 self._shards_at_refresh[stream] = shards
+        return self.searchable_ids(stream, ids)
+
+    def searchable_ids(self, stream: str, ids: Sequence[str]) -> frozenset[str]:
+        """
+        Return which of *ids* a search in *stream* finds: not yet what was stored a moment ago.
+
+        Raises:
+            NoAnswerError: If there was no answer.
+            RefusedError: If the store did not do it.
+        """
         found: set[str] = set()
         for start in range(0, len(ids), _IDS_A_SEARCH):
             found |= self._search_ids(stream, ids[start : start + _IDS_A_SEARCH])
