@@ -1,0 +1,45 @@
+"""
+Load for an inference service that speaks OpenAI's protocol: open loop, seeded, a record of each request.
+
+    locust -f scripts/traffic/locustfile.py --headless --rate 20 --duration 2m --records client.jsonl
+    locust -f scripts/traffic/locustfile.py             # a web page at http://127.0.0.1:8089
+
+Requests leave when they are due, whether or not earlier ones were answered, and their latency counts from that moment:
+a service that stalls cannot hide the queue before it. docs/traffic.md says more.
+"""
+
+import sys
+from typing import Any
+
+import locust.stats
+from locust import events
+from locust.env import Environment
+
+from inferlog_traffic import generator
+from inferlog_traffic.callers import BurstChat, CanaryChat, LeavingChat, MalformedChat, SteadyChat, StreamingChat
+from inferlog_traffic.first_tokens import FirstTokens
+from inferlog_traffic.settings import Settings, add_options
+from inferlog_traffic.shape import Load, busy
+
+# Locust finds users and shape here by looking through this module.
+__all__ = ["BurstChat", "CanaryChat", "LeavingChat", "Load", "MalformedChat", "SteadyChat", "StreamingChat"]
+
+locust.stats.STATS_TYPE_WIDTH = 10  # the names of our classes of callers
+
+
+def set_up(environment: Environment, **_: Any) -> None:
+    """Read and open what the options name, before anything is sent."""
+    first_tokens = FirstTokens()
+    try:
+        Settings.of(environment.parsed_options)  # type: ignore[arg-type]
+        generator.install(environment, generator.Generator(environment, first_tokens))
+    except (ValueError, OSError) as error:
+        sys.exit(f"locust: {error}")
+    first_tokens.listen(environment)
+    busy.listen(environment)
+    environment.events.test_start.add_listener(lambda **_: generator.of(environment).begin())
+    environment.events.test_stop.add_listener(lambda **_: generator.of(environment).end())
+
+
+events.init_command_line_parser.add_listener(add_options)
+events.init.add_listener(set_up)
