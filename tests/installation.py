@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from inferlog_ops.cluster import Cluster
+from inferlog_setup.login import log_in
 from inferlog_setup.settings import Settings
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -28,11 +29,14 @@ class Stack:
 
     Attributes:
         settings: As set-up had them.
-        superuser: The store, as the superuser sees it.
     """
 
     settings: Settings
-    superuser: Cluster
+
+    @property
+    def superuser(self) -> Cluster:
+        """The store, as the superuser sees it by the password of this moment."""
+        return log_in(self.settings, print).cluster
 
     def as_key(self, encoded: str) -> Cluster:
         """Return the store as the holder of an API key sees it."""

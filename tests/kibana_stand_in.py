@@ -26,6 +26,8 @@ from kibana_objects import Objects, Reply, refusal
 API_KEY = "a2V5OnNlY3JldA=="
 USER, PASSWORD = "elastic", "pass word/@ü"
 
+_KNOWN = {f"ApiKey {API_KEY}", f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"}
+
 
 @dataclass
 class StandIn:
@@ -43,6 +45,7 @@ class StandIn:
         writes: Method and path of each request that was to change something, in order.
         before_write: Called with each of these before it is carried out.
         import_fault: Says why a saved search is not imported, by its id.
+        lets_in: Whether it takes the credentials in these headers.
         answers: Answers that are given to a path instead of the right one.
     """
 
@@ -56,6 +59,7 @@ class StandIn:
     writes: list[str] = field(default_factory=list)
     before_write: Callable[[str], None] = lambda _call: None
     import_fault: Callable[[str], str | None] = lambda _id: None
+    lets_in: Callable[[dict[str, str]], bool] = lambda headers: headers.get("authorization") in _KNOWN
     answers: dict[str, Reply] = field(default_factory=dict)
     lock: Lock = field(default_factory=Lock)
 
@@ -82,8 +86,7 @@ class StandIn:
             return self._object(method, path, space, headers, body, parse_qs(parts.query))
 
     def _gate(self, method: str, path: str, headers: dict[str, str]) -> Reply | None:
-        basic = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        if headers.get("authorization") not in {f"ApiKey {API_KEY}", f"Basic {basic}"}:
+        if not self.lets_in(headers):
             return refusal(401, "[security_exception]: unable to authenticate")
         if method != "GET" and "kbn-xsrf" not in headers:
             return refusal(400, "Request must contain a kbn-xsrf header.")

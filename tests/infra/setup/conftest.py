@@ -10,7 +10,6 @@ from elasticsearch import Elasticsearch
 from installation import NOW, Stack, settings_in
 from secured_engine import secured_engine
 
-from inferlog_setup.login import log_in
 from inferlog_setup.prepare import prepare
 from inferlog_setup.provision import provision
 from inferlog_setup.settings import Settings
@@ -37,11 +36,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with secured_engine(root / "engine", settings.secrets / "elasticsearch") as engine:
         settings = replace(settings, elasticsearch_url=engine.url)
         provision(settings)
-        yield Stack(settings=settings, superuser=log_in(settings, print).cluster)
+        yield Stack(settings=settings)
 
 
 @pytest.fixture
 def admin(stack: Stack) -> Iterator[Elasticsearch]:
     """The superuser's client."""
-    with log_in(stack.settings, print).cluster.client() as client:
+    with stack.superuser.client() as client:
         yield client
