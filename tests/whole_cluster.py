@@ -39,6 +39,9 @@ class StandIn:
         if method == "PUT":
             self.puts.append(path)
             self.objects[path] = orjson.loads(body or b"{}")
+            if path.startswith("/_data_stream/") and path.count("/") == 2:
+                # From now on the stream has fields of its own: a newer template changes nothing about them.
+                self.objects[f"/{path.rpartition('/')[2]}/_mapping"] = self._template_of(path)["mappings"]
             return 200, {"acknowledged": True}
         found = self._found(path)
         return (404, {"error": {"type": "not_found", "reason": path}}) if found is None else (200, found)
@@ -49,20 +52,21 @@ class StandIn:
         if path == "/_nodes/ingest":
             processors = [{"type": "dot_expander"}, {"type": "set"}]
             return {"nodes": {"n1": {"ingest": {"processors": processors}}}}
-        if path.endswith("/_mapping"):
-            return self._mapping(path.split("/")[1])
+        if path.startswith("/_index_template/_simulate_index/"):
+            return {"template": self._template_of(path)}
+        if path.endswith("/_mapping") and path in self.objects:
+            return {f".ds-{path.split('/')[1]}-000001": {"mappings": self.objects[path]}}
         return self._listed(path) if path in self.objects else None
 
-    def _mapping(self, stream: str) -> Any:
-        if f"/_data_stream/{stream}" not in self.objects:
-            return None
-        pattern = f"{stream.rpartition('-')[0]}-*"
+    def _template_of(self, path: str) -> Any:
+        """Return the template that matches the stream at the end of *path*."""
+        pattern = f"{path.rpartition('/')[2].rpartition('-')[0]}-*"
         (template,) = (
             body["template"]
             for path, body in self.objects.items()
             if path.startswith("/_index_template/") and body["index_patterns"] == [pattern]
         )
-        return {f".ds-{stream}-000001": {"mappings": template["mappings"]}}
+        return template
 
     def _listed(self, path: str) -> Any:
         _, kind, name = path.split("/", 2)
@@ -90,7 +94,7 @@ def stand_in() -> Iterator[StandIn]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_PUT = _respond  # noqa: N815 (the base class looks for these names)
+        do_GET = do_PUT = do_POST = _respond  # noqa: N815 (the base class looks for these names)
 
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 (the base class names it)
             pass

@@ -1,0 +1,133 @@
+"""``python -m inferlog_setup`` as the containers run it: exit codes, one sentence each, and no secret in any output."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from installation import Stack, settings_in
+
+from inferlog_ops.errors import OperatorError
+from inferlog_setup.settings import Settings
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    return {
+        "INFERLOG_SETUP_AUTHORITY": str(settings.authority),
+        "INFERLOG_SETUP_CERTIFICATES": str(settings.certificates),
+        "INFERLOG_SETUP_SECRETS": str(settings.secrets),
+        "INFERLOG_SETUP_LOGS": str(settings.logs),
+        "ELASTICSEARCH_URL": settings.elasticsearch_url,
+        "KIBANA_URL": settings.kibana_url,
+        "INFERLOG_SETUP_WAIT_SECONDS": str(settings.wait_seconds),
+    }
+
+
+def run(settings: Settings, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], **environment_of(settings), **more}
+    command = [sys.executable, "-m", "inferlog_setup", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def secrets_in(*settings: Settings) -> set[str]:
+    """Return every secret in the volumes, the two halves of an API key each for itself."""
+    files = [path for each in settings for path in each.secrets.rglob("*") if path.is_file()]
+    texts = {path.read_text().strip() for path in files if not path.name.endswith((".crt", ".key", ".yml"))}
+    return {part for text in texts for part in text.split(":")}
+
+
+def test_prepare_makes_everything_and_says_so_without_a_secret(settings: Settings) -> None:
+    done = run(settings, "prepare")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "created secret elastic_password\n" in done.stdout
+    assert not [secret for secret in secrets_in(settings) if secret in done.stdout]
+    assert "PRIVATE KEY" not in done.stdout
+    again = run(settings, "prepare")
+    assert (again.returncode, again.stdout) == (0, "18 as they should be\n")
+
+
+def test_password_is_shown_when_asked_for(prepared: Settings) -> None:
+    assert run(prepared, "show-password").stdout == prepared.operator_password.read_text()
+    assert run(prepared, "show-password", "elastic").stdout == prepared.elastic_password.read_text()
+
+
+def test_no_command_that_talks_to_elasticsearch_prints_a_secret(stack: Stack) -> None:
+    before = secrets_in(stack.settings)
+    said = [run(stack.settings, "provision")]
+    said += [run(stack.settings, "rotate", name) for name in ("elastic", "kibana_system", "operator", "fluentd")]
+    assert [each.returncode for each in said] == [0] * 5
+    for secret in before | secrets_in(stack.settings):
+        assert not [each for each in said if secret in each.stdout + each.stderr]
+    assert "https://localhost:5601 (user: operator; password: docker compose" in said[0].stdout
+    assert "docker compose restart fluentd" in said[-1].stderr
+
+
+def failing(stack: Stack, root: Path) -> Mapping[str, tuple[Settings, tuple[str, ...], int]]:
+    """Return runs that fail, and the exit code of each."""
+    wrong = root / "wrong"
+    nothing = settings_in(root / "nothing")
+    for path in stack.settings.secrets.rglob("*_password"):
+        target = wrong / path.relative_to(stack.settings.secrets)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("wrongPasswordOfAnotherVolume")
+    away = replace(stack.settings, elasticsearch_url="https://127.0.0.1:1", wait_seconds=1)
+    return {
+        "is left over from an earlier set-up": (replace(stack.settings, secrets=wrong), ("provision",), 1),
+        "was not ready after 1 s": (away, ("provision",), 1),
+        "elastic_password cannot be read": (nothing, ("provision",), 1),
+        "operator_password cannot be read": (nothing, ("show-password",), 1),
+    }
+
+
+def test_each_failure_is_one_sentence_without_a_secret(stack: Stack, tmp_path: Path) -> None:
+    secrets = secrets_in(stack.settings) | {"wrongPasswordOfAnotherVolume"}
+    for sentence, (settings, arguments, code) in failing(stack, tmp_path).items():
+        done = run(settings, *arguments)
+        assert done.returncode == code, done
+        *_, last = done.stderr.splitlines()
+        assert last.startswith("inferlog_setup: ")
+        assert sentence in last
+        assert "Traceback" not in done.stderr
+        assert not [secret for secret in secrets if secret in done.stdout + done.stderr]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("INFERLOG_SETUP_RETENTION", "a month", "expected a whole number with d, h, m or s, such as 30d"),
+        ("INFERLOG_SETUP_RETENTION", "0d", "expected a whole number with d, h, m or s, such as 30d"),
+        ("INFERLOG_SETUP_WAIT_SECONDS", "soon", "expected a number of seconds above 0"),
+        ("INFERLOG_SETUP_WAIT_SECONDS", "inf", "expected a number of seconds above 0"),
+    ],
+)
+def test_setting_that_is_none_is_refused(name: str, value: str, sentence: str) -> None:
+    with pytest.raises(OperatorError, match=sentence) as refused:
+        Settings.read({name: value})
+    assert refused.value.exit_code == 2
+    assert str(refused.value).startswith(f"{name} is {value!r}")
+
+
+def test_settings_have_the_places_that_the_containers_mount_by_default() -> None:
+    assert Settings.read({"INFERLOG_SETUP_RETENTION": "", "ELASTICSEARCH_URL": ""}) == Settings()
+    assert Settings().elastic_password == Path("/secrets/elasticsearch/elastic_password")
+
+
+def test_settings_are_read_from_the_environment(settings: Settings) -> None:
+    settings = replace(settings, elasticsearch_url="https://a", kibana_url="https://b", retention="7d", namespace="x")
+    more = {"INFERLOG_SETUP_RETENTION": "7d", "INFERLOG_NAMESPACE": "x"}
+    assert Settings.read({**environment_of(settings), **more}) == settings
+
+
+def test_wrong_usage_ends_with_two(settings: Settings) -> None:
+    for arguments in (("rotate",), ("rotate", "everything"), ("show-password", "kibana_system"), ("unknown",)):
+        assert run(settings, *arguments).returncode == 2
+
+
+def test_help_tells_of_every_command(settings: Settings) -> None:
+    done = run(settings, "--help")
+    assert done.returncode == 0
+    for command in ("prepare", "provision", "provision-kibana", "show-password", "rotate"):
+        assert command in done.stdout
