@@ -10,7 +10,7 @@ from pathlib import Path
 
 from polling import wait_until
 
-CONFIGURATION = Path(__file__).parents[2] / "fluentd" / "fluent.conf"
+_CONFIGURATION = Path(__file__).parents[2] / "fluentd" / "fluent.conf"
 _STARTING = b"starting fluentd worker"
 _RUNNING = b"fluentd worker is now running"
 
@@ -65,7 +65,7 @@ class Fluentd:
         self._said_before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             # Without its supervisor, which would start it again by itself.
-            command = ["fluentd", "--no-supervisor", "-c", str(CONFIGURATION)]
+            command = ["fluentd", "--no-supervisor", "-c", str(_CONFIGURATION)]
             self._process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
 
     def wait_until_starting(self) -> None:
