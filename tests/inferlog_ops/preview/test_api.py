@@ -1,6 +1,9 @@
 """What the page's server answers, and to whom."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,6 +11,7 @@ import pytest
 import urllib3
 from golden import END, START, Golden, expected
 from golden.reading import of_stream
+from polling import wait_until
 from serving import serving
 
 from inferlog_ops.cluster import Cluster
@@ -170,6 +174,37 @@ def test_scripts_are_kept_by_the_browser_and_asked_for_anew(ask: Asking) -> None
         assert "javascript" in first.headers["content-type"]
         again = ask(path, headers={"If-None-Match": first.headers["etag"]})
         assert (again.status, again.data) == (304, b"")
+
+
+def test_elasticsearch_is_asked_four_questions_at_a_time_and_none_that_nobody_waits_for() -> None:
+    """Others wait for their turn at the page's server; whoever leaves meanwhile is not asked about."""
+    answered = threading.Event()
+    asked: list[bytes] = []
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.rfile.read(int(self.headers["content-length"])))
+            answered.wait(30)
+            self.close_connection = True
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as store, ThreadPoolExecutor(8) as people:
+        threading.Thread(target=store.serve_forever, daemon=True).start()
+        try:
+            with serving(create_app(Cluster(url=f"http://127.0.0.1:{store.server_port}"))) as url:
+                staying = [people.submit(Asking(url), P99, **RANGE) for _ in range(4)]
+                wait_until(lambda: len(asked) == 4, what="four questions")
+                with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+                    urllib3.request("GET", f"{url}{P99}?{urlencode(RANGE)}", timeout=0.5, retries=False)
+                answered.set()
+                assert [each.result().status for each in staying] == [502] * 4
+                assert Asking(url)("/api/dashboards").status == 200
+        finally:
+            answered.set()
+            store.shutdown()
+    # Each of the four is tried four times, by the client's own rule for connections that break off.
+    assert len(asked) <= 16
 
 
 def test_what_may_be_asked_is_described_for_programs(ask: Asking) -> None:

@@ -81,9 +81,9 @@ def test_choosing_a_value_changes_every_panel_but_those_that_ignore_it(
     unfiltered = visit.panel("lost").locator("tbody").inner_text()
 
     visit.page.get_by_role("button", name=VERSION).click()
-    visit.page.get_by_label("v2", exact=False).check()
+    visit.page.get_by_role("checkbox", name="v2").check()
     wait_until(lambda: tile_figures(visit) == counted(known, model_version=["v2"]), what="the figures of v2")
-    visit.page.get_by_label("v1", exact=False).check()
+    visit.page.get_by_role("checkbox", name="v1").check()
     wait_until(lambda: tile_figures(visit) == counted(known, model_version=["v1", "v2"]), what="those of both")
     visit.page.keyboard.press("Escape")
     visit.settled()

@@ -20,7 +20,11 @@ def chart(panel_id: str, *layers: dict[str, Any], **config: Any) -> dict[str, An
 
 
 PANELS = [
-    vis("p99", tiles("p99_latency", "p99_seconds", format=DURATION), query="p99_latency"),
+    vis(
+        "p99",
+        tiles("p99_latency", "p99_seconds", format=DURATION, background_chart={"type": "trend"}),
+        query="p99_latency",
+    ),
     chart("line", layer("line", RATE, **REQUESTS)),
     chart("area_stacked", layer("area_stacked", RATE, **REQUESTS)),
     chart("bar_stacked", layer("bar_stacked", RATE, **REQUESTS)),
@@ -98,6 +102,16 @@ def test_tiles_show_each_version_s_figure_in_its_unit(visit: Visit, answer: Any)
     assert dict(zip(names, values, strict=True)) == {
         row["model_version"]: seconds(row["p99_seconds"]) for row in answer("p99_latency")
     }
+
+
+def test_a_tile_s_background_is_its_figure_over_time(visit: Visit, answer: Any) -> None:
+    known = [row for row in answer("p99_latency_over_time") if row["p99_seconds"] is not None]
+    slices = {tile["model_version"]: 0 for tile in answer("p99_latency")}
+    for row in known:
+        slices[row["model_version"]] += 1
+    lines = visit.panel("p99").locator(".trend polyline")
+    points = [len((line.get_attribute("points") or "").split()) for line in lines.all()]
+    assert points == [number for number in slices.values() if number > 1] != []
 
 
 @pytest.mark.parametrize("kind", ["line", "area_stacked", "bar_stacked"])

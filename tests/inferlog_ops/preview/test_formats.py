@@ -171,6 +171,41 @@ def test_ticks_are_round_numbers(bottom: float, top: float, ticks: list[float], 
     assert call("axes", f"m.ticks({bottom}, {top})") == ticks
 
 
+@pytest.mark.parametrize(
+    ("form", "size", "unit"),
+    [
+        ({"type": "bytes"}, 900, 1),
+        ({"type": "bytes"}, 1024, 1024),
+        ({"type": "bytes"}, 5 * 1024**2, 1024**2),
+        (DURATION, 90, 1),
+        (DURATION, 600, 60),
+        ({**DURATION, "from": "ms"}, 7_200_000, 3_600_000),
+        ({"type": "number"}, 1e9, 1),
+        (None, 5, 1),
+    ],
+)
+def test_axes_count_in_the_units_that_are_written(
+    form: dict[str, Any] | None, size: float, unit: float, call: Callable[..., Any]
+) -> None:
+    assert call("format", f"m.stepUnit({json.dumps(form)}, {size})") == unit
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "label"),
+    [
+        ("now-15m", "now", "Last 15 minutes"),
+        ("now-90s", "now", "Last 90 seconds"),
+        ("now-2d", "now-1d", "now-2d → now-1d"),
+        ("2026-11-23T06:00:00Z", "2026-11-23T07:00:00Z", "23 Nov 2026, 06:00:00 → 07:00:00"),
+        ("2026-11-22T06:00:00Z", "2026-11-23T07:00:00Z", "22 Nov 2026, 06:00:00 → 23 Nov 2026, 07:00:00"),
+    ],
+)
+def test_ranges_have_short_names(begin: str, end: str, label: str, call: Callable[..., Any]) -> None:
+    write = "(date, precision) => c.formatTime(date, precision, true)"
+    expression = f"m.label({json.dumps(begin)}, {json.dumps(end)}, {write})"
+    assert call("timerange", f"await import('/static/js/clock.js').then((c) => {expression})") == label
+
+
 def test_addresses_are_read_as_they_are_written(call: Callable[..., Any]) -> None:
     state = {
         "dashboard": "inferlog-overview",

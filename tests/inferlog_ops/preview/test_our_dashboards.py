@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from browsing import Visit
+from browsing import PATIENCE_MS, Visit
 from indexing import fresh
 
 from inferlog_ops.cluster import Cluster
@@ -10,22 +10,22 @@ from inferlog_ops.dashboards import library
 from inferlog_ops.dashboards.panels import panels
 
 OURS = library.load_all()
+ALL_PANELS_PX = 16_000  # so high a window that every panel is in sight
 
 
 def opened(visit: Visit) -> None:
-    """Open every section, and bring every panel into sight."""
+    """Open every section, and wait for the panels in them."""
     closed = visit.page.locator('.section-toggle[aria-expanded="false"]')
     while closed.count():
         closed.first.click()
-    for panel in visit.page.locator(".panel").all():
-        panel.scroll_into_view_if_needed()
+    visit.page.locator(".panel-body:empty").first.wait_for(state="detached", timeout=2 * PATIENCE_MS)
     visit.settled()
 
 
 def test_every_panel_of_our_dashboards_is_drawn_from_known_events(
     window: Any, filled: Cluster, all_of_them: Any
 ) -> None:
-    with window(filled, height=1400) as visit:
+    with window(filled, height=ALL_PANELS_PX) as visit:
         for dashboard in OURS.values():
             visit.go(dashboard.id, **all_of_them)
             opened(visit)
@@ -36,7 +36,7 @@ def test_every_panel_of_our_dashboards_is_drawn_from_known_events(
 
 
 def test_a_stack_without_events_has_empty_panels_and_no_errors(window: Any, empty: Cluster, all_of_them: Any) -> None:
-    with window(empty, height=1400) as visit:
+    with window(empty, height=ALL_PANELS_PX) as visit:
         for dashboard in OURS.values():
             visit.go(dashboard.id, **all_of_them)
             opened(visit)

@@ -36,11 +36,13 @@ export function write({ dashboard, from, to, refresh, filters, utc }) {
   }
   if (refresh !== null) parameters.set("refresh", refresh);
   // An empty one says that nothing is selected, where the file selects something.
-  for (const text of filters?.length === 0 ? [""] : filters ?? []) {
+  for (const text of filters?.length === 0 ? [""] : (filters ?? [])) {
     parameters.append("f", text === "" ? "" : `${text.field}:${text.value}`);
   }
   if (utc) parameters.set("utc", "");
-  const query = String(parameters).replaceAll("%3A", ":").replace(/=(?=&|$)/g, "");
+  const query = String(parameters)
+    .replaceAll("%3A", ":")
+    .replace(/=(?=&|$)/g, "");
   return `#/view/${dashboard}${query ? `?${query}` : ""}`;
 }
 
@@ -55,5 +57,8 @@ function range(from, to) {
 }
 
 function selections(texts) {
-  return texts.map((text) => FIELD_AND_VALUE.exec(text)).filter(Boolean).map(([, field, value]) => ({ field, value }));
+  return texts
+    .map((text) => FIELD_AND_VALUE.exec(text))
+    .filter(Boolean)
+    .map(([, field, value]) => ({ field, value }));
 }

@@ -12,7 +12,8 @@ export const timeColumn = (answer) => answer.columns.find(({ type }) => type.sta
 export function requireColumns(answer, wanted) {
   const missing = wanted.filter((name) => name !== undefined && placeOf(answer, name) === -1);
   if (missing.length > 0) {
-    throw new Error(`the panel wants the column ${missing.join(", ")}; the query gives ${answer.columns.map(({ name }) => name).join(", ")}`);
+    const given = answer.columns.map(({ name }) => name);
+    throw new Error(`the panel wants the column ${missing.join(", ")}; the query gives ${given.join(", ")}`);
   }
 }
 

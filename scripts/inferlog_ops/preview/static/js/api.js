@@ -42,7 +42,7 @@ async function get(path, parameters, signal) {
   let response;
   try {
     response = await fetch(query.size ? `${path}?${query}` : path, { signal, headers: { Accept: "application/json" } });
-  } catch (error) {
+  } catch {
     if (signal?.aborted) throw signal.reason;
     throw new ApiError("the page's server does not answer; is inferlog preview still running?");
   }

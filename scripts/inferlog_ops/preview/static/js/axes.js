@@ -1,6 +1,7 @@
 // The axes of an xy chart: where they begin and end, and ticks written like the figures they measure.
 
 import * as clock from "./clock.js";
+import { stepUnit } from "./format.js";
 import { axis, plain } from "./plot.js";
 
 const MOST_TICKS = 5;
@@ -15,12 +16,13 @@ export function axesFor(chart, config, page) {
     const series = chart.series.filter((each) => each.axis === side);
     if (series.length > 0) across[side] = figureAxis(own[side], series, chart);
   }
-  if (across.y2) Object.assign(across.y2, { side: "right", overlaying: across.y ? "y" : undefined, showgrid: !across.y });
+  if (across.y2)
+    Object.assign(across.y2, { side: "right", overlaying: across.y ? "y" : undefined, showgrid: !across.y });
   if (chart.horizontal) return { xaxis: across.y ?? across.y2, yaxis: { ...along, autorange: "reversed" } };
   return { xaxis: along, yaxis: across.y ?? {}, ...(across.y2 ? { yaxis2: across.y2 } : {}) };
 }
 
-/** The whole range that is shown, also where nothing happened in it: so all charts of a dashboard lie one below another. */
+/** The whole range, also where nothing happened in it: so one moment stands at one place in all charts. */
 export function timeAxis(own, page) {
   return axis({
     type: "date",
@@ -58,7 +60,8 @@ function figureAxis(own, series, chart) {
   const shared = { showgrid: own?.grid?.visible ?? true, showticklabels: own?.ticks?.visible ?? true, ...title(own) };
   if (own?.scale === "log") return axis({ ...shared, type: "log", ...decades(least, most, write) });
   const [bottom, top] = domain(own?.domain, least, most, chart);
-  const values = ticks(bottom, top);
+  const unit = stepUnit(series[0].format, Math.max(Math.abs(bottom), Math.abs(top)));
+  const values = ticks(bottom / unit, top / unit).map((value) => value * unit);
   return axis({
     ...shared,
     range: [bottom, top],

@@ -2,7 +2,16 @@
 
 // Neither red nor green: in these dashboards they say "beyond the service level" and "within".
 const SERIES = [
-  "#3f8ae0", "#e58a3c", "#8f6fd6", "#2ba6a6", "#d9669b", "#c2a02c", "#6f8fb3", "#a5714f", "#5dbb63", "#b25fc2",
+  "#3f8ae0",
+  "#e58a3c",
+  "#8f6fd6",
+  "#2ba6a6",
+  "#d9669b",
+  "#c2a02c",
+  "#6f8fb3",
+  "#a5714f",
+  "#5dbb63",
+  "#b25fc2",
 ];
 const NONE = "#8b95a5";
 
@@ -68,7 +77,10 @@ export function scale(colour, least, most) {
   const edge = (bound) => clamp(colour.range === "percentage" ? bound / 100 : share(bound, least, most));
   return colour.steps.flatMap(({ gte, lt, lte, color }) => {
     const end = lt ?? lte;
-    return [[gte === undefined ? 0 : edge(gte), color], [end === undefined ? 1 : edge(end), color]];
+    return [
+      [gte === undefined ? 0 : edge(gte), color],
+      [end === undefined ? 1 : edge(end), color],
+    ];
   });
 }
 

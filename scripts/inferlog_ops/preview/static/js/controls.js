@@ -14,10 +14,20 @@ const SEARCH_PAUSE_MS = 200;
  */
 export function controlRow(controls, page) {
   if (controls.length === 0) return null;
-  const drawn = controls.map((control) => (control.type === "options_list_control" && control.field ? new OptionsList(control, page) : null));
-  const clear = h("button", { type: "button", class: "quiet", on: { click: () => page.clearFilters() } }, "Clear filters");
-  const row = h("div", { class: "controls", role: "group", "aria-label": "Filters" },
-    drawn.map((control, index) => control?.elements ?? notDrawn(controls[index])), clear);
+  const drawn = controls.map((control) =>
+    control.type === "options_list_control" && control.field ? new OptionsList(control, page) : null,
+  );
+  const clear = h(
+    "button",
+    { type: "button", class: "quiet", on: { click: () => page.clearFilters() } },
+    "Clear filters",
+  );
+  const row = h(
+    "div",
+    { class: "controls", role: "group", "aria-label": "Filters" },
+    drawn.map((control, index) => control?.elements ?? notDrawn(controls[index])),
+    clear,
+  );
   return {
     element: row,
     /** Show which values are selected now. */
@@ -46,11 +56,30 @@ class OptionsList {
   constructor(control, page) {
     this.#control = control;
     this.#page = page;
-    this.#button = h("button", { type: "button", class: "control" }, h("span", {}, control.title), this.#picked, icon(DOWN));
-    this.#search = h("input", { type: "search", placeholder: "Search", "aria-label": `Search ${control.title}`, maxlength: "200", autocomplete: "off", on: { input: () => this.#later() } });
+    this.#button = h(
+      "button",
+      { type: "button", class: "control" },
+      h("span", {}, control.title),
+      this.#picked,
+      icon(DOWN),
+    );
+    this.#search = h("input", {
+      type: "search",
+      placeholder: "Search",
+      "aria-label": `Search ${control.title}`,
+      maxlength: "200",
+      autocomplete: "off",
+      on: { input: () => this.#later() },
+    });
     this.#list.setAttribute("aria-label", control.title);
     const none = h("button", { type: "button", class: "quiet", on: { click: () => this.#choose([]) } }, "Clear");
-    const content = h("div", { class: "options-window", role: "dialog", "aria-label": control.title }, h("div", { class: "options-head" }, this.#search, none), this.#list, this.#note);
+    const content = h(
+      "div",
+      { class: "options-window", role: "dialog", "aria-label": control.title },
+      h("div", { class: "options-head" }, this.#search, none),
+      this.#list,
+      this.#note,
+    );
     this.elements = [h("div", { class: "control-place" }, this.#button)];
     popover(this.#button, content, { onOpen: () => this.#open() });
     content.addEventListener("toggle", (event) => event.newState === "open" && this.#search.focus());
@@ -58,7 +87,10 @@ class OptionsList {
 
   update(filters) {
     this.#selected = filters.filter(({ field }) => field === this.#control.field).map(({ value }) => value);
-    this.#picked.textContent = this.#selected.length > 0 ? `${this.#control.exclude ? "not " : ""}${this.#selected.join(", ")}` : this.#control.placeholder;
+    this.#picked.textContent =
+      this.#selected.length > 0
+        ? `${this.#control.exclude ? "not " : ""}${this.#selected.join(", ")}`
+        : this.#control.placeholder;
     this.#button.classList.toggle("chosen", this.#selected.length > 0);
     for (const box of this.#list.querySelectorAll("input")) box.checked = this.#selected.includes(box.value);
   }
@@ -92,17 +124,40 @@ class OptionsList {
 
   #offer({ values, more }, search) {
     // What is selected can be taken back, also where no event in the range has it any more.
-    const offered = search ? [] : this.#selected.filter((value) => !values.some((each) => each.value === value)).map((value) => ({ value, events: 0 }));
+    const offered = search
+      ? []
+      : this.#selected
+          .filter((value) => !values.some((each) => each.value === value))
+          .map((value) => ({ value, events: 0 }));
     offered.push(...values);
     const name = uniqueId("option");
     this.#list.replaceChildren(...offered.map(({ value, events }) => this.#option(value, events, name)));
-    this.#note.textContent = offered.length === 0 ? (search ? "No value contains this" : "No events in this range") : more ? "There are more; search for them" : "";
+    this.#note.textContent =
+      offered.length === 0
+        ? search
+          ? "No value contains this"
+          : "No events in this range"
+        : more
+          ? "There are more; search for them"
+          : "";
   }
 
   #option(value, events, name) {
     const single = this.#control.single_select;
-    const box = h("input", { type: single ? "radio" : "checkbox", name, value, checked: this.#selected.includes(value), on: { change: () => this.#toggle(value, box.checked) } });
-    return h("label", { class: "option" }, box, h("span", { class: "option-value" }, value), h("span", { class: "option-count" }, events.toLocaleString("en-US")));
+    const box = h("input", {
+      type: single ? "radio" : "checkbox",
+      name,
+      value,
+      checked: this.#selected.includes(value),
+      on: { change: () => this.#toggle(value, box.checked) },
+    });
+    return h(
+      "label",
+      { class: "option" },
+      box,
+      h("span", { class: "option-value" }, value),
+      h("span", { class: "option-count" }, events.toLocaleString("en-US")),
+    );
   }
 
   #toggle(value, wanted) {

@@ -61,8 +61,13 @@ export class Dashboard {
   /** Panels of a section that has never been open are not there at all, and ask nothing. */
   #section({ title, collapsed, panels }) {
     const grid = h("div", { class: "grid", id: uniqueId("section"), hidden: true });
-    const toggle = h("button", { type: "button", class: "plain section-toggle", "aria-expanded": "false", "aria-controls": grid.id },
-      icon(CHEVRON), h("span", {}, title), h("span", { class: "section-count" }, `${panels.length} ${panels.length === 1 ? "panel" : "panels"}`));
+    const toggle = h(
+      "button",
+      { type: "button", class: "plain section-toggle", "aria-expanded": "false", "aria-controls": grid.id },
+      icon(CHEVRON),
+      h("span", {}, title),
+      h("span", { class: "section-count" }, `${panels.length} ${panels.length === 1 ? "panel" : "panels"}`),
+    );
     const open = (wanted) => {
       if (wanted && grid.children.length === 0) {
         grid.append(...inOrder(panels).map((panel) => this.#placed(panel)));
@@ -85,5 +90,6 @@ function inOrder(items) {
 /** The first row of a grid that stands below a section is its own first row. */
 function pullUp(grid) {
   const top = Math.min(...[...grid.children].map((child) => Number(child.style.getPropertyValue("--y"))));
-  for (const child of grid.children) child.style.setProperty("--y", Number(child.style.getPropertyValue("--y")) - top + 1);
+  for (const child of grid.children)
+    child.style.setProperty("--y", Number(child.style.getPropertyValue("--y")) - top + 1);
 }

@@ -26,7 +26,9 @@ function furnish(element, { on = {}, style = {}, ...attributes }, children) {
     if (value === null || value === undefined || value === false) continue;
     element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -34,7 +36,13 @@ function furnish(element, { on = {}, style = {}, ...attributes }, children) {
 export function icon(path, { label = null } = {}) {
   return svg(
     "svg",
-    { class: "icon", viewBox: "0 0 16 16", "aria-hidden": label ? null : "true", role: label ? "img" : null, "aria-label": label },
+    {
+      class: "icon",
+      viewBox: "0 0 16 16",
+      "aria-hidden": label ? null : "true",
+      role: label ? "img" : null,
+      "aria-label": label,
+    },
     svg("path", { d: path }),
   );
 }

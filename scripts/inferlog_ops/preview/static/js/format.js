@@ -1,4 +1,4 @@
-// Values as the dashboard files want to see them: { type: "number" | "percent" | "bytes" | "bits" | "duration" | "custom" }.
+// Values as the dashboard files want to see them: as number, percent, bytes, bits, duration, or by a pattern.
 
 import * as clock from "./clock.js";
 import { formatCustom } from "./numeral.js";
@@ -7,9 +7,30 @@ import { formatCustom } from "./numeral.js";
 export const UNKNOWN = "–";
 
 const SECONDS = {
-  ps: 1e-12, ns: 1e-9, us: 1e-6, ms: 1e-3, s: 1, min: 60, h: 3600, d: 86400, w: 604800, mo: 2629800, y: 31557600,
+  ps: 1e-12,
+  ns: 1e-9,
+  us: 1e-6,
+  ms: 1e-3,
+  s: 1,
+  min: 60,
+  h: 3600,
+  d: 86400,
+  w: 604800,
+  mo: 2629800,
+  y: 31557600,
 };
-const SHORT = { ns: "ns", us: "µs", ms: "ms", s: "s", min: "min", h: "h", d: "d", w: "weeks", mo: "months", y: "years" };
+const SHORT = {
+  ns: "ns",
+  us: "µs",
+  ms: "ms",
+  s: "s",
+  min: "min",
+  h: "h",
+  d: "d",
+  w: "weeks",
+  mo: "months",
+  y: "years",
+};
 
 /**
  * A function that writes a value of the ES|QL type `type` as `format` says; without one, as its type suggests.
@@ -25,8 +46,20 @@ export function formatter(format, type, { utc = false } = {}) {
 }
 
 export const isNumeric = (type) =>
-  ["double", "float", "half_float", "scaled_float", "long", "integer", "short", "byte", "unsigned_long", "counter_long",
-    "counter_integer", "counter_double"].includes(type);
+  [
+    "double",
+    "float",
+    "half_float",
+    "scaled_float",
+    "long",
+    "integer",
+    "short",
+    "byte",
+    "unsigned_long",
+    "counter_long",
+    "counter_integer",
+    "counter_double",
+  ].includes(type);
 
 export const isTime = (type) => type === "date" || type === "date_nanos" || type === "datetime";
 
@@ -60,6 +93,15 @@ function numberWriter(format) {
     default:
       return upTo(3);
   }
+}
+
+/** In steps of what an axis should count, up to `size`: KB are 1024 B, minutes 60 s. */
+export function stepUnit(format, size) {
+  if (format?.type === "bytes") return 1024 ** Math.max(0, Math.floor(Math.log2(size) / 10));
+  if (format?.type !== "duration") return 1;
+  const seconds = size * SECONDS[format.from];
+  const unit = ["d", "h", "min"].find((each) => seconds >= 2 * SECONDS[each]);
+  return unit ? SECONDS[unit] / SECONDS[format.from] : 1;
 }
 
 const fixed = (decimals) => {

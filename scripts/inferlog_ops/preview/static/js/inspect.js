@@ -10,7 +10,9 @@ export function inspect(panel, data, page) {
   const dialog = h(
     "dialog",
     { class: "inspect", "aria-label": `Inside ${title}`, on: { close: () => dialog.remove() } },
-    h("header", { class: "inspect-head" },
+    h(
+      "header",
+      { class: "inspect-head" },
       h("h2", {}, title),
       h("button", { type: "button", class: "quiet", on: { click: () => dialog.close() } }, "Close"),
     ),

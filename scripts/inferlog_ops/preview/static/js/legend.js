@@ -40,23 +40,28 @@ export function drawLegend(options = {}, series, hidden, onChange) {
     onChange();
   };
 
-  list.append(...series.map((each) => {
-    const { key, name, points, write } = each;
-    return h("li", {},
-      h("button",
-        {
-          type: "button",
-          class: "plain series",
-          "aria-pressed": String(!hidden.has(key)),
-          title: `${name}\nClick: hide or show. Shift and click: this one only.`,
-          on: { click: (event) => flip(key, event.shiftKey) },
-        },
-        swatch(each),
-        h("span", { class: "series-name" }, name),
-      ),
-      statistics.map((statistic) => h("span", { class: "statistic" }, written(statistic, points, write))),
-    );
-  }));
+  list.append(
+    ...series.map((each) => {
+      const { key, name, points, write } = each;
+      return h(
+        "li",
+        {},
+        h(
+          "button",
+          {
+            type: "button",
+            class: "plain series",
+            "aria-pressed": String(!hidden.has(key)),
+            title: `${name}\nClick: hide or show. Shift and click: this one only.`,
+            on: { click: (event) => flip(key, event.shiftKey) },
+          },
+          swatch(each),
+          h("span", { class: "series-name" }, name),
+        ),
+        statistics.map((statistic) => h("span", { class: "statistic" }, written(statistic, points, write))),
+      );
+    }),
+  );
   return list;
 }
 
@@ -64,7 +69,10 @@ export function drawLegend(options = {}, series, hidden, onChange) {
 export function swatch(series) {
   const opacity = isBar(series) ? shadeOf(series) : null;
   const dashes = isBar(series) ? 0 : series.shade % 4;
-  return h("span", { class: `swatch${dashes ? ` dashed-${dashes}` : ""}`, style: { "--colour": series.colour, opacity } });
+  return h("span", {
+    class: `swatch${dashes ? ` dashed-${dashes}` : ""}`,
+    style: { "--colour": series.colour, opacity },
+  });
 }
 
 function written(name, points, write) {

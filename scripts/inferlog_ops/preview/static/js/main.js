@@ -14,7 +14,12 @@ import { topBar } from "./topbar.js";
 const DEFAULT_RANGE = { from: "now-15m", to: "now" };
 
 const main = document.getElementById("main");
-const place = { notice: h("div", {}), heading: h("div", { class: "heading" }), controls: h("div", {}), dashboard: h("div", {}) };
+const place = {
+  notice: h("div", {}),
+  heading: h("div", { class: "heading" }),
+  controls: h("div", {}),
+  dashboard: h("div", {}),
+};
 let known = []; // all dashboards: { id, title, description }
 let current = null; // the one that is shown: { described, dashboard, controls, page }
 let opening = null; // the AbortController of the dashboard that is being fetched
@@ -103,7 +108,9 @@ async function look() {
   looking = asking;
   main.setAttribute("aria-busy", "true");
   const now = state();
-  const range = timerange.resolve(now.from, now.to, new Date(), now) ?? timerange.resolve(DEFAULT_RANGE.from, DEFAULT_RANGE.to, new Date());
+  const range =
+    timerange.resolve(now.from, now.to, new Date(), now) ??
+    timerange.resolve(DEFAULT_RANGE.from, DEFAULT_RANGE.to, new Date());
   const shown = { ...range, filters: now.filters };
   current.page.shown = shown;
   current.controls?.update(now.filters);
@@ -124,12 +131,14 @@ async function look() {
 }
 
 /**
- * The address of another dashboard, with range and filters of this one unless they are not to be kept; `adding`: filters
- * besides. Those that the other has no control for have no effect there.
+ * The address of another dashboard, with range and filters of this one unless they are not to be kept; `adding`:
+ * filters besides. Those that the other has no control for have no effect there.
  */
 function linkTo(id, { filters = true, range = true, adding = [] } = {}) {
   const said = address.read(location.hash);
-  const kept = (filters ? (said.filters ?? []) : []).filter(({ field }) => !adding.some((each) => each.field === field));
+  const kept = (filters ? (said.filters ?? []) : []).filter(
+    ({ field }) => !adding.some((each) => each.field === field),
+  );
   const all = [...kept, ...adding];
   return address.write({
     ...said,
@@ -152,7 +161,9 @@ async function start() {
   try {
     known = await api.dashboards();
   } catch (error) {
-    place.notice.replaceChildren(notice(error.message, { action: { label: "Try again", run: () => location.reload() } }));
+    place.notice.replaceChildren(
+      notice(error.message, { action: { label: "Try again", run: () => location.reload() } }),
+    );
     return;
   }
   await follow();

@@ -7,16 +7,31 @@ const BEFORE_MS = 14 * 60e3;
 const AFTER_MS = 60e3;
 
 export function notice(text, { action = null, kind = "warning" } = {}) {
-  return h("div", { class: `notice ${kind}`, role: "alert" }, h("p", {}, text),
-    action && h("button", { type: "button", class: "tool", on: { click: action.run } }, action.label));
+  return h(
+    "div",
+    { class: `notice ${kind}`, role: "alert" },
+    h("p", {}, text),
+    action && h("button", { type: "button", class: "tool", on: { click: action.run } }, action.label),
+  );
 }
 
 /** Why there may be no figures, and what to do about it; nothing if there is nothing to say. */
 export function statusNotice({ problem, newest_event: newest }, { from, to }, { go, utc }) {
   if (problem) return [notice(problem)];
-  if (!newest) return [notice("No event has come in yet: the panels fill when a service that logs with inferlog answers requests.", { kind: "calm" })];
+  if (!newest)
+    return [
+      notice("No event has come in yet: the panels fill when a service that logs with inferlog answers requests.", {
+        kind: "calm",
+      }),
+    ];
   const when = new Date(newest);
   if (when >= from || when >= to) return [];
-  const show = () => go({ from: new Date(when - BEFORE_MS).toISOString(), to: new Date(when.getTime() + AFTER_MS).toISOString() });
-  return [notice(`The newest event is of ${clock.formatTime(when, "second", utc)}, before this range.`, { kind: "calm", action: { label: "Go there", run: show } })];
+  const show = () =>
+    go({ from: new Date(when - BEFORE_MS).toISOString(), to: new Date(when.getTime() + AFTER_MS).toISOString() });
+  return [
+    notice(`The newest event is of ${clock.formatTime(when, "second", utc)}, before this range.`, {
+      kind: "calm",
+      action: { label: "Go there", run: show },
+    }),
+  ];
 }

@@ -66,7 +66,9 @@ export class Page {
 
   /** The links in a panel's head: the drilldowns of its file that lead to a dashboard. */
   drilldowns(config) {
-    return this.#toDashboards(config).map((drilldown) => this.linkTo(drilldown.dashboard_id, drilldown.label, kept(drilldown)));
+    return this.#toDashboards(config).map((drilldown) =>
+      this.linkTo(drilldown.dashboard_id, drilldown.label, kept(drilldown)),
+    );
   }
 
   #toDashboards({ drilldowns = [] }) {

@@ -71,18 +71,38 @@ export class Panel {
         "aria-busy": "false",
       },
       h("div", { class: "progress", "aria-hidden": "true" }),
-      (title || inside) && h(
-        "header",
-        { class: `panel-head${shown ? "" : " floating"}` },
-        shown ? heading : title && h("h3", { id: heading.id, class: "visually-hidden" }, title),
-        config.description && shown && h("span", { class: "hint", tabindex: "0", title: config.description, role: "note", "aria-label": config.description }, "i"),
-        h("span", { class: "panel-links" }, this.#page.drilldowns(config)),
-        inside && h(
-          "button",
-          { type: "button", class: "quiet panel-menu", "aria-label": `Look inside ${title || this.#panel.id}`, title: "Look inside: data and query", on: { click: () => this.#inspect() } },
-          icon(LOOK_INSIDE),
+      (title || inside) &&
+        h(
+          "header",
+          { class: `panel-head${shown ? "" : " floating"}` },
+          shown ? heading : title && h("h3", { id: heading.id, class: "visually-hidden" }, title),
+          config.description &&
+            shown &&
+            h(
+              "span",
+              {
+                class: "hint",
+                tabindex: "0",
+                title: config.description,
+                role: "note",
+                "aria-label": config.description,
+              },
+              "i",
+            ),
+          h("span", { class: "panel-links" }, this.#page.drilldowns(config)),
+          inside &&
+            h(
+              "button",
+              {
+                type: "button",
+                class: "quiet panel-menu",
+                "aria-label": `Look inside ${title || this.#panel.id}`,
+                title: "Look inside: data and query",
+                on: { click: () => this.#inspect() },
+              },
+              icon(LOOK_INSIDE),
+            ),
         ),
-      ),
       this.#body,
     );
   }
@@ -91,10 +111,13 @@ export class Panel {
     inspect(this.#panel, this.#data, this.#page);
   }
 
-  #seen = new IntersectionObserver(([entry]) => {
-    this.#visible = entry.isIntersecting;
-    this.#load();
-  }, { rootMargin: "150px" });
+  #seen = new IntersectionObserver(
+    ([entry]) => {
+      this.#visible = entry.isIntersecting;
+      this.#load();
+    },
+    { rootMargin: "150px" },
+  );
 
   #sized = new ResizeObserver(() => this.#view?.resize?.());
 
@@ -112,9 +135,10 @@ export class Panel {
     this.#asked = asking;
     this.#element.setAttribute("aria-busy", "true");
     try {
-      const answered = this.#drawer.asks === false
-        ? { answers: [], trend: null }
-        : await api.panel(this.#page.dashboardId, this.#panel.id, wanted, asking.signal);
+      const answered =
+        this.#drawer.asks === false
+          ? { answers: [], trend: null }
+          : await api.panel(this.#page.dashboardId, this.#panel.id, wanted, asking.signal);
       asking.signal.throwIfAborted();
       this.#data = { ...answered, about: wanted };
       await this.#draw(this.#data);

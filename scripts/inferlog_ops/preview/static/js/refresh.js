@@ -10,9 +10,16 @@ const WAIT_FOR_ANSWERS_MS = 250;
 
 /** `onLook()`: look now; `isBusy()`: an earlier look has not ended; `onChoose(seconds)`: 0 = paused. */
 export function refresher({ onLook, isBusy, onChoose }) {
-  const now = h("button", { type: "button", class: "tool", "aria-label": "Refresh", title: "Look again now", on: { click: onLook } }, icon(ROUND));
+  const now = h(
+    "button",
+    { type: "button", class: "tool", "aria-label": "Refresh", title: "Look again now", on: { click: onLook } },
+    icon(ROUND),
+  );
   const pause = h("button", { type: "button", class: "tool", on: { click: () => onChoose(seconds === 0 ? last : 0) } });
-  const choice = h("select", { "aria-label": "Look again every", on: { change: () => onChoose(Number(choice.value)) } });
+  const choice = h("select", {
+    "aria-label": "Look again every",
+    on: { change: () => onChoose(Number(choice.value)) },
+  });
   let seconds = 0;
   let last = 10; // what "resume" goes back to
   let timer = null;
@@ -38,7 +45,10 @@ export function refresher({ onLook, isBusy, onChoose }) {
       seconds = next;
       if (seconds > 0) last = seconds;
       const offered = [...new Set([...CHOICES, last])].sort((one, other) => one - other);
-      choice.replaceChildren(h("option", { value: 0 }, "Paused"), ...offered.map((each) => h("option", { value: each }, said(each))));
+      choice.replaceChildren(
+        h("option", { value: 0 }, "Paused"),
+        ...offered.map((each) => h("option", { value: each }, said(each))),
+      );
       choice.value = seconds;
       pause.replaceChildren(icon(seconds === 0 ? PLAY : PAUSE));
       pause.setAttribute("aria-label", seconds === 0 ? "Resume refreshing" : "Pause refreshing");

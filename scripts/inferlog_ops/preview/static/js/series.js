@@ -8,16 +8,20 @@ import { formatter, isTime } from "./format.js";
 /**
  * All series of an xy chart.
  *
- * A series: `{ key, name, colour, shade, kind, axis, points: [{ x, y }], write }`, x a Date or a category's name; `shade`
- * counts the series of one colour.
+ * A series: `{ key, name, colour, shade, kind, axis, points: [{ x, y }], write }`, x a Date or a category's name;
+ * `shade` counts the series of one colour.
  * The chart: `{ series, time, widthMs, categories, horizontal, barmode, percentage }`.
  */
 export function seriesOf({ layers }, answers, page) {
-  const drawn = layers.filter(({ data_source }) => data_source).map((layer, index) => ({ layer, answer: answers[index] }));
+  const drawn = layers
+    .filter(({ data_source }) => data_source)
+    .map((layer, index) => ({ layer, answer: answers[index] }));
   const [{ layer: first, answer: firstAnswer }] = drawn;
   const time = first.x !== undefined && isTime(typeOf(firstAnswer, first.x.column));
   const severalFigures = drawn.length > 1 || drawn.some(({ layer }) => layer.y.length > 1);
-  const series = drawn.flatMap(({ layer, answer }, index) => ofLayer(layer, answer, index, { time, severalFigures, page }));
+  const series = drawn.flatMap(({ layer, answer }, index) =>
+    ofLayer(layer, answer, index, { time, severalFigures, page }),
+  );
   paintSeries(series, page);
   const types = layers.map(({ type }) => type);
   return {
@@ -49,12 +53,16 @@ function ofLayer(layer, answer, layerIndex, { time, severalFigures, page }) {
         key: `${layerIndex}/${metricIndex}/${group ?? ""}`,
         name: group === null ? label : severalFigures ? `${group} · ${label}` : group,
         group: group ?? label,
-        named: mapped(layer.breakdown_by?.color, group) ?? (metric.color?.type === "static" ? metric.color.color : null),
+        named:
+          mapped(layer.breakdown_by?.color, group) ?? (metric.color?.type === "static" ? metric.color.color : null),
         kind: layer.type,
         axis: metric.axis === "y2" ? "y2" : "y",
         write: formatter(metric.format, typeOf(answer, metric.column), page),
         format: metric.format,
-        points: rows.map((row) => ({ x: time ? new Date(row[xAt]) : xAt === -1 ? label : nameOf(row[xAt]), y: row[yAt] })),
+        points: rows.map((row) => ({
+          x: time ? new Date(row[xAt]) : xAt === -1 ? label : nameOf(row[xAt]),
+          y: row[yAt],
+        })),
       };
     }),
   );
@@ -73,7 +81,9 @@ function paintSeries(series, page) {
 
 /** How wide the slices of time are: the least distance of two of them. */
 function bucketWidth(series) {
-  const moments = [...new Set(series.flatMap(({ points }) => points.map(({ x }) => x.getTime())))].sort((one, other) => one - other);
+  const moments = [...new Set(series.flatMap(({ points }) => points.map(({ x }) => x.getTime())))].sort(
+    (one, other) => one - other,
+  );
   const gaps = moments.slice(1).map((moment, index) => moment - moments[index]);
   return gaps.length > 0 ? Math.min(...gaps) : null;
 }

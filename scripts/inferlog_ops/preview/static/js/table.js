@@ -24,17 +24,27 @@ export function drawTable(body, { columns, rows, caption, pageSize = 100, number
     state.page = Math.min(state.page, pages - 1);
     const first = state.page * pageSize;
     scroller.replaceChildren(
-      h("table", { class: "rows" },
+      h(
+        "table",
+        { class: "rows" },
         h("caption", { class: "visually-hidden" }, caption),
         h("thead", {}, h("tr", {}, numbered && h("th", { class: "number", scope: "col" }, "#"), columns.map(head))),
-        h("tbody", {}, sorted.slice(first, first + pageSize).map((row, index) => line(columns, row, numbered && first + index + 1))),
+        h(
+          "tbody",
+          {},
+          sorted.slice(first, first + pageSize).map((row, index) => line(columns, row, numbered && first + index + 1)),
+        ),
         summaryOf(columns, rows, numbered),
       ),
     );
     pager.hidden = pages === 1;
     pager.replaceChildren(
       step("Previous page", "‹", state.page > 0, () => turn(-1)),
-      h("span", {}, `${first + 1}–${Math.min(first + pageSize, rows.length)} of ${rows.length.toLocaleString("en-US")}`),
+      h(
+        "span",
+        {},
+        `${first + 1}–${Math.min(first + pageSize, rows.length)} of ${rows.length.toLocaleString("en-US")}`,
+      ),
       step("Next page", "›", state.page < pages - 1, () => turn(1)),
     );
   };
@@ -58,8 +68,18 @@ export function drawTable(body, { columns, rows, caption, pageSize = 100, number
     const direction = state.sort?.column !== index ? "none" : state.sort.descending ? "descending" : "ascending";
     return h(
       "th",
-      { scope: "col", "aria-sort": direction, class: column.align ?? null, style: { width: column.width ? `${column.width}px` : null } },
-      h("button", { type: "button", class: "plain", on: { click: () => sortBy(index) } }, h("span", {}, column.label), icon(ARROW[direction])),
+      {
+        scope: "col",
+        "aria-sort": direction,
+        class: column.align ?? null,
+        style: { width: column.width ? `${column.width}px` : null },
+      },
+      h(
+        "button",
+        { type: "button", class: "plain", on: { click: () => sortBy(index) } },
+        h("span", {}, column.label),
+        icon(ARROW[direction]),
+      ),
     );
   }
 
@@ -69,15 +89,30 @@ export function drawTable(body, { columns, rows, caption, pageSize = 100, number
 }
 
 function line(columns, row, number) {
-  return h("tr", {}, number && h("td", { class: "number" }, number), columns.map((column) => cell(column, row)));
+  return h(
+    "tr",
+    {},
+    number && h("td", { class: "number" }, number),
+    columns.map((column) => cell(column, row)),
+  );
 }
 
 function cell(column, row) {
   const value = column.value(row);
   const written = column.write(value);
-  const content = column.onClick && value !== null
-    ? h("button", { type: "button", class: "plain filtering", title: column.clickTitle?.(written) ?? null, on: { click: () => column.onClick(value) } }, written)
-    : written;
+  const content =
+    column.onClick && value !== null
+      ? h(
+          "button",
+          {
+            type: "button",
+            class: "plain filtering",
+            title: column.clickTitle?.(written) ?? null,
+            on: { click: () => column.onClick(value) },
+          },
+          written,
+        )
+      : written;
   const made = h("td", { class: column.align ?? null, title: written.length > 40 ? written : null }, content);
   column.paint?.(value, made);
   return made;
@@ -85,12 +120,18 @@ function cell(column, row) {
 
 function summaryOf(columns, rows, numbered) {
   if (!columns.some((column) => column.summary)) return null;
-  const cells = columns.map((column) => h("td", { class: column.align ?? null }, column.summary ? column.summary(rows.map(column.value)) : ""));
+  const cells = columns.map((column) =>
+    h("td", { class: column.align ?? null }, column.summary ? column.summary(rows.map(column.value)) : ""),
+  );
   return h("tfoot", {}, h("tr", {}, numbered && h("td"), cells));
 }
 
 function step(label, sign, possible, onClick) {
-  return h("button", { type: "button", class: "quiet", "aria-label": label, disabled: !possible, on: { click: onClick } }, sign);
+  return h(
+    "button",
+    { type: "button", class: "quiet", "aria-label": label, disabled: !possible, on: { click: onClick } },
+    sign,
+  );
 }
 
 /** Unknown values come last, whichever way. */

@@ -17,7 +17,7 @@ export const QUICK_RANGES = [
   ["now-7d", "now", "Last 7 days"],
   ["now-30d", "now", "Last 30 days"],
   ["now-90d", "now", "Last 90 days"],
-].map(([from, to, label]) => ({ from, to, label }));
+].map(([from, to, name]) => ({ from, to, label: name }));
 
 /** The moment that `text` names at the time `now`; null if it names none. Days begin where the person is, or in UTC. */
 export function moment(text, now, { utc = false } = {}) {
@@ -44,8 +44,9 @@ export function label(from, to, formatTime) {
   if (quick) return quick.label;
   const ago = /^now-(\d+)([smhdwMy])$/.exec(from);
   if (ago && to === "now") return `Last ${ago[1]} ${unitName(ago[2], Number(ago[1]))}`;
-  const said = (text) => (text.startsWith("now") ? text : formatTime(new Date(text), "second"));
-  return `${said(from)} → ${said(to)}`;
+  const [begin, end] = [from, to].map((text) => (text.startsWith("now") ? text : formatTime(new Date(text), "second")));
+  const [day, time] = end.split(", ");
+  return `${begin} → ${time && begin.startsWith(`${day}, `) ? time : end}`;
 }
 
 export const isRelative = (text) => RELATIVE.test(text);

@@ -18,17 +18,31 @@ export function drawTooltip(area, canvas, chart, page) {
   return {
     show({ points, event }) {
       const found = points
-        .map((point) => ({ series: byKey.get(point.data.meta), at: point.pointNumber, y: chart.horizontal ? point.x : point.y, x: chart.horizontal ? point.y : point.x }))
+        .map((point) => ({
+          series: byKey.get(point.data.meta),
+          at: point.pointNumber,
+          y: chart.horizontal ? point.x : point.y,
+          x: chart.horizontal ? point.y : point.x,
+        }))
         .filter(({ series, y }) => series && y !== null && y !== undefined);
       if (found.length === 0) return;
       const where = heading(found[0], chart, page);
       found.sort((one, other) => other.y - one.y);
       box.replaceChildren(
         h("p", { class: "tooltip-head" }, where.text),
-        h("table", {}, found.map(({ series, y }) =>
-          h("tr", {}, h("td", {}, swatch(series)),
-            h("td", { class: "series-name" }, series.name), h("td", { class: "right" }, series.write(y))),
-        )),
+        h(
+          "table",
+          {},
+          found.map(({ series, y }) =>
+            h(
+              "tr",
+              {},
+              h("td", {}, swatch(series)),
+              h("td", { class: "series-name" }, series.name),
+              h("td", { class: "right" }, series.write(y)),
+            ),
+          ),
+        ),
       );
       box.hidden = false;
       place(box, area, event);
@@ -51,7 +65,8 @@ function heading({ x }, chart, page) {
 export function place(box, area, event) {
   const edge = area.getBoundingClientRect();
   const [x, y] = [event.clientX - edge.left, event.clientY - edge.top];
-  const left = x + BESIDE_PX + box.offsetWidth < edge.width ? x + BESIDE_PX : Math.max(0, x - BESIDE_PX - box.offsetWidth);
+  const left =
+    x + BESIDE_PX + box.offsetWidth < edge.width ? x + BESIDE_PX : Math.max(0, x - BESIDE_PX - box.offsetWidth);
   box.style.setProperty("left", `${left}px`);
   box.style.setProperty("top", `${Math.max(0, Math.min(y - box.offsetHeight / 2, edge.height - box.offsetHeight))}px`);
 }

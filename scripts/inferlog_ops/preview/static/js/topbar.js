@@ -10,18 +10,52 @@ export function topBar({ onPick, onZone, onRefresh, onLook, isBusy, onTheme }) {
   const links = h("ul", { class: "dashboards" });
   const picker = timePicker({ onPick, onZone });
   const refresh = refresher({ onLook, isBusy, onChoose: onRefresh });
-  const element = h("div", { class: "bar" },
-    h("a", { class: "brand", href: "#", title: "The first dashboard" }, h("img", { src: "/static/icon.svg", alt: "", width: "20", height: "20" }), "inferlog"),
+  const element = h(
+    "div",
+    { class: "bar" },
+    h(
+      "a",
+      { class: "brand", href: "#", title: "The first dashboard" },
+      h("img", { src: "/static/icon.svg", alt: "", width: "20", height: "20" }),
+      "inferlog",
+    ),
     h("nav", { "aria-label": "Dashboards" }, links),
-    h("div", { class: "tools" }, picker.element, refresh.element,
-      h("button", { type: "button", class: "tool", "aria-label": "Light or dark colours", title: "Light or dark", on: { click: onTheme } }, icon(HALF_MOON))),
+    h(
+      "div",
+      { class: "tools" },
+      picker.element,
+      refresh.element,
+      h(
+        "button",
+        {
+          type: "button",
+          class: "tool",
+          "aria-label": "Light or dark colours",
+          title: "Light or dark",
+          on: { click: onTheme },
+        },
+        icon(HALF_MOON),
+      ),
+    ),
   );
   return {
     element,
     /** `state`: what is shown; `described`: the dashboard; `known`: all of them; `linkTo(id)`: their addresses. */
     update(state, described, known, linkTo) {
-      links.replaceChildren(...known.map(({ id, title, description }) =>
-        h("li", {}, h("a", { href: linkTo(id), title: description || null, "aria-current": id === described.id ? "page" : null }, title))));
+      links.replaceChildren(
+        ...known.map(({ id, title, description }) =>
+          h(
+            "li",
+            {},
+            h(
+              "a",
+              { href: linkTo(id), title: description || null, "aria-current": id === described.id ? "page" : null },
+              title,
+            ),
+          ),
+        ),
+      );
+      links.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
       refresh.update(state.refresh);
     },
     /** The range that panels are asked about now. */

@@ -13,9 +13,7 @@ export const shadeOf = ({ shade }) => Math.max(0.3, 1 - 0.3 * shade);
 export const isBar = ({ kind }) => kind.startsWith("bar");
 
 export function tracesOf(chart, config, page) {
-  return chart.series.map((series) =>
-    isBar(series) ? bars(series, chart, page) : line(series, chart, config, page),
-  );
+  return chart.series.map((series) => (isBar(series) ? bars(series, chart, page) : line(series, chart, config, page)));
 }
 
 function common(series) {
@@ -61,8 +59,12 @@ function line(series, chart, { styling = {} }, page) {
       simplify: false,
     },
     marker: { color: series.colour, size: markerSizes(points, styling.points?.visibility) },
-    ...(filled ? { fill: stacked ? "tonexty" : "tozeroy", fillcolor: faint(series.colour, styling.areas?.fill_opacity ?? 0.3) } : {}),
-    ...(stacked ? { stackgroup: `${series.axis}`, groupnorm: series.kind.endsWith("percentage") ? "percent" : "" } : {}),
+    ...(filled
+      ? { fill: stacked ? "tonexty" : "tozeroy", fillcolor: faint(series.colour, styling.areas?.fill_opacity ?? 0.3) }
+      : {}),
+    ...(stacked
+      ? { stackgroup: `${series.axis}`, groupnorm: series.kind.endsWith("percentage") ? "percent" : "" }
+      : {}),
   };
 }
 
@@ -87,6 +89,8 @@ function markerSizes(points, visibility) {
 }
 
 function faint(colour, opacity) {
-  const alpha = Math.round(Math.min(opacity, 1) * 255).toString(16).padStart(2, "0");
+  const alpha = Math.round(Math.min(opacity, 1) * 255)
+    .toString(16)
+    .padStart(2, "0");
   return /^#[0-9a-f]{6}$/i.test(colour) ? `${colour}${alpha}` : colour;
 }

@@ -9,13 +9,20 @@ const ALL_ROWS = 100; // at a time, where the file names no number
 
 export function draw(body, panel, { answers: [answer] }, page, state) {
   const { config } = panel;
-  const split = [...(config.rows ?? []), ...(config.split_metrics_by ?? [])].map((column) => ({ ...column, kind: "row" }));
+  const split = [...(config.rows ?? []), ...(config.split_metrics_by ?? [])].map((column) => ({
+    ...column,
+    kind: "row",
+  }));
   const metrics = (config.metrics ?? []).map((column) => ({ ...column, kind: "metric" }));
   const wanted = [...split, ...metrics];
-  requireColumns(answer, wanted.map(({ column }) => column));
+  requireColumns(
+    answer,
+    wanted.map(({ column }) => column),
+  );
   const shown = wanted.filter(({ visible }) => visible !== false);
   const order = config.styling?.sort_by;
-  const sorted = order && shown.findIndex((each) => each === (order.column_type === "row" ? split : metrics)[order.index]);
+  const sorted =
+    order && shown.findIndex((each) => each === (order.column_type === "row" ? split : metrics)[order.index]);
 
   drawTable(body, {
     caption: config.title || "rows",

@@ -18,7 +18,10 @@ export function draw(body, panel, { answers: [answer] }, page, state) {
     columns: names.map((name) => columnOf(name, answer, page, tab.column_settings?.[name])),
     rows: answer.rows,
     pageSize: tab.rows_per_page ?? ROWS,
-    sort: first && names.includes(first.name) ? { column: names.indexOf(first.name), descending: first.direction === "desc" } : null,
+    sort:
+      first && names.includes(first.name)
+        ? { column: names.indexOf(first.name), descending: first.direction === "desc" }
+        : null,
     state,
   });
   body.replaceChildren(question(panel.queries[0], body.querySelector("details")?.open), rows);

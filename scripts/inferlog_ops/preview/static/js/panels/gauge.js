@@ -26,22 +26,35 @@ export function draw(body, { config }, { answers: [answer] }, page) {
     goal: goal === null ? null : part(goal),
     colour: byValue(metric.color, value, least, most) ?? "var(--accent)",
   };
-  const label = `${write(value)}; from ${write(least)} to ${write(most)}${goal === null ? "" : `, goal ${write(goal)}`}`;
+  const aim = goal === null ? "" : `, goal ${write(goal)}`;
+  const label = `${write(value)}; from ${write(least)} to ${write(most)}${aim}`;
   const title = metric.title?.visible === false ? null : (metric.title?.text ?? metric.label ?? metric.column);
   const around = shape.type !== "bullet";
 
-  body.replaceChildren(h(
-    "div",
-    { class: `gauge ${around ? "gauge-round" : shape.orientation === "vertical" ? "gauge-vertical" : "gauge-bar"}` },
-    h("p", { class: "gauge-text" },
-      title && h("span", { class: "tile-title" }, title),
-      metric.subtitle && h("span", { class: "tile-subtitle" }, metric.subtitle),
-      h("span", { class: "gauge-value" }, write(value)),
+  body.replaceChildren(
+    h(
+      "div",
+      { class: `gauge ${around ? "gauge-round" : shape.orientation === "vertical" ? "gauge-vertical" : "gauge-bar"}` },
+      h(
+        "p",
+        { class: "gauge-text" },
+        title && h("span", { class: "tile-title" }, title),
+        metric.subtitle && h("span", { class: "tile-subtitle" }, metric.subtitle),
+        h("span", { class: "gauge-value" }, write(value)),
+      ),
+      around
+        ? round(drawn, START[shape.type] ?? START.arc, label)
+        : bar(drawn, shape.orientation === "vertical", label),
+      metric.ticks?.visible !== false &&
+        h(
+          "p",
+          { class: "gauge-ticks", "aria-hidden": "true" },
+          h("span", {}, write(least)),
+          goal !== null && h("span", {}, `goal ${write(goal)}`),
+          h("span", {}, write(most)),
+        ),
     ),
-    around ? round(drawn, START[shape.type] ?? START.arc, label) : bar(drawn, shape.orientation === "vertical", label),
-    metric.ticks?.visible !== false && h("p", { class: "gauge-ticks", "aria-hidden": "true" },
-      h("span", {}, write(least)), goal !== null && h("span", {}, `goal ${write(goal)}`), h("span", {}, write(most))),
-  ));
+  );
 }
 
 function bar({ value, goal, colour }, upright, label) {

@@ -6,12 +6,41 @@ import { h } from "../dom.js";
 export const asks = false;
 
 const ELEMENTS = new Set([
-  "p", "ul", "ol", "li", "blockquote", "strong", "em", "s", "hr", "br", "table", "thead", "tbody", "tr", "th", "td", "code",
-  "pre", "h1", "h2", "h3", "h4", "h5", "h6", "a",
+  "p",
+  "ul",
+  "ol",
+  "li",
+  "blockquote",
+  "strong",
+  "em",
+  "s",
+  "hr",
+  "br",
+  "table",
+  "thead",
+  "tbody",
+  "tr",
+  "th",
+  "td",
+  "code",
+  "pre",
+  "h1",
+  "h2",
+  "h3",
+  "h4",
+  "h5",
+  "h6",
+  "a",
 ]);
 
 export function draw(body, { nodes }, _data, page) {
-  body.replaceChildren(h("div", { class: "markdown" }, nodes.map((node) => made(node, page))));
+  body.replaceChildren(
+    h(
+      "div",
+      { class: "markdown" },
+      nodes.map((node) => made(node, page)),
+    ),
+  );
 }
 
 function made(node, page) {

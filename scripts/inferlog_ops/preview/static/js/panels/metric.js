@@ -27,7 +27,8 @@ export function draw(body, { config }, { answers: [answer], trend }, page) {
       known: figures[index] !== null,
       colour,
       onBackground: primary.apply_color_to === "background",
-      secondary: secondary && secondaryText(secondary, answer, row, figures[index], config.styling?.secondary?.label, page),
+      secondary:
+        secondary && secondaryText(secondary, answer, row, figures[index], config.styling?.secondary?.label, page),
       trend: trend && trendLine(trend, primary.column, breakdown, name),
       onFilter: name !== null && page.canFilter(breakdown) ? () => page.filterBy(breakdown, name) : null,
     });
@@ -40,7 +41,11 @@ export function draw(body, { config }, { answers: [answer], trend }, page) {
 function tile({ title, subtitle, value, known, colour, onBackground, secondary, trend, onFilter }) {
   const painted = colour && onBackground;
   const heading = onFilter
-    ? h("button", { type: "button", class: "tile-title plain", title: `Show ${title} only`, on: { click: onFilter } }, title)
+    ? h(
+        "button",
+        { type: "button", class: "tile-title plain", title: `Show ${title} only`, on: { click: onFilter } },
+        title,
+      )
     : h("span", { class: "tile-title" }, title);
   return h(
     "li",
@@ -54,11 +59,15 @@ function tile({ title, subtitle, value, known, colour, onBackground, secondary, 
       "div",
       { class: "tile-figures" },
       secondary,
-      h("span", {
-        class: "tile-value",
-        title: known ? null : "not known",
-        style: { color: colour && !onBackground ? colour : null },
-      }, value),
+      h(
+        "span",
+        {
+          class: "tile-value",
+          title: known ? null : "not known",
+          style: { color: colour && !onBackground ? colour : null, "--characters": value.length },
+        },
+        value,
+      ),
     ),
   );
 }
@@ -72,7 +81,11 @@ function secondaryText(metric, answer, row, primary, placing, page) {
     "span",
     { class: "tile-secondary" },
     before && h("span", {}, before),
-    h("strong", { style: { color: metric.color?.type === "static" ? metric.color.color : null } }, comparison(metric, value, primary, write)),
+    h(
+      "strong",
+      { style: { color: metric.color?.type === "static" ? metric.color.color : null } },
+      comparison(metric, value, primary, write),
+    ),
     after && h("span", {}, after),
   );
 }

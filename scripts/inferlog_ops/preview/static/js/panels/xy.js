@@ -21,22 +21,32 @@ export async function draw(body, { config }, { answers }, page, state) {
   const described = h("p", { class: "visually-hidden" }, description(config, chart));
   const legend = drawLegend(config.legend, chart.series, state.hidden, () => show());
   const side = config.legend?.position ?? "right";
-  const frame = h("div", { class: `chart legend-${side === "top" || side === "left" ? side : side === "bottom" ? "bottom" : "right"}` }, area, legend);
+  const frame = h(
+    "div",
+    { class: `chart legend-${side === "top" || side === "left" ? side : side === "bottom" ? "bottom" : "right"}` },
+    area,
+    legend,
+  );
   body.replaceChildren(described, frame);
 
   async function show() {
     const visible = { ...chart, series: chart.series.filter(({ key }) => !state.hidden.has(key)) };
     const axes = axesFor(visible, config, page);
-    await Plotly.react(canvas, tracesOf(visible, config, page), plot.layout({
-      ...axes,
-      barmode: chart.barmode,
-      barnorm: chart.percentage ? "percent" : "",
-      bargap: 0.15,
-      hovermode: chart.horizontal ? "y" : "x",
-      hoverdistance: 40,
-      dragmode: chart.time && matchMedia("(pointer: fine)").matches ? "zoom" : false,
-      selectdirection: "h",
-    }), plot.CONFIG);
+    await Plotly.react(
+      canvas,
+      tracesOf(visible, config, page),
+      plot.layout({
+        ...axes,
+        barmode: chart.barmode,
+        barnorm: chart.percentage ? "percent" : "",
+        bargap: 0.15,
+        hovermode: chart.horizontal ? "y" : "x",
+        hoverdistance: 40,
+        dragmode: chart.time && matchMedia("(pointer: fine)").matches ? "zoom" : false,
+        selectdirection: "h",
+      }),
+      plot.CONFIG,
+    );
   }
 
   await show();
@@ -65,5 +75,5 @@ function listen(area, canvas, chart, page) {
 
 function description({ title }, { series, time }) {
   const names = series.map(({ name }) => name).join(", ");
-  return `${title || "Chart"}${time ? " over time" : ""}: ${names}. The figures stand in the panel's menu under "Look inside".`;
+  return `${title || "Chart"}${time ? " over time" : ""}: ${names}. "Look inside" shows the figures as a table.`;
 }
