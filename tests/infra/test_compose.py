@@ -19,7 +19,7 @@ Service = dict[str, Any]
 
 _VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::([-?])([^}]*))?\}")
 _SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|API_KEY|CREDENTIAL", re.IGNORECASE)
-ONE_SHOTS = {"prepare", "provision", "provision-kibana"}
+ONE_SHOTS = {"prepare", "provision", "provision-kibana", "rotate"}
 
 
 def example_settings() -> dict[str, str]:
@@ -139,6 +139,7 @@ def test_nothing_starts_before_what_it_needs_has_come_so_far() -> None:
         "provision": {"elasticsearch": well},
         "kibana": {"provision": done},
         "provision-kibana": {"kibana": well},
+        "rotate": {"elasticsearch": well},
         "fluentd": {"provision": done},
         "app": {"prepare": done},
         "app-canary": {"prepare": done},
@@ -155,10 +156,10 @@ def test_app_and_fluentd_share_the_logs_and_nothing_else() -> None:
     ("volume", "readers"),
     [
         ("authority", {"prepare"}),
-        ("elasticsearch-secrets", {"prepare", "elasticsearch", "provision", "provision-kibana"}),
-        ("kibana-secrets", {"prepare", "kibana", "provision"}),
-        ("fluentd-secrets", {"prepare", "fluentd", "provision"}),
-        ("operator-secrets", {"prepare", "provision"}),
+        ("elasticsearch-secrets", {"prepare", "elasticsearch", "provision", "provision-kibana", "rotate"}),
+        ("kibana-secrets", {"prepare", "kibana", "provision", "rotate"}),
+        ("fluentd-secrets", {"prepare", "fluentd", "provision", "rotate"}),
+        ("operator-secrets", {"prepare", "provision", "rotate"}),
     ],
 )
 def test_secret_is_mounted_where_it_is_needed_and_nowhere_else(volume: str, readers: set[str]) -> None:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
+from inferlog_ops.errors import OperatorError
 from inferlog_ops.progress import Say, say_nothing
 from inferlog_ops.provisioning.outcome import Outcome, Provisioned
 from inferlog_setup import certificates, issuing, kibana_secrets, secret_files
@@ -51,8 +52,13 @@ def renew_certificates(settings: Settings, now: datetime) -> list[Provisioned]:
     Give every server a new key and certificate by the same authority.
 
     Raises:
-        OperatorError: If a folder cannot be written to.
+        OperatorError: If there is no authority yet, or a folder cannot be written to.
     """
+    if not (settings.authority / "ca.key").exists():
+        raise OperatorError(
+            f"{settings.authority} holds no authority, which only the container that makes certificates is given: "
+            "docker compose run --rm prepare rotate certificates"
+        )
     authority, done = _authority_for_all(settings, now)
     return [done, *_server_certificates(settings, authority, now, anew=True)]
 

@@ -188,3 +188,11 @@ def test_asked_for_renewal_gives_new_keys_by_the_same_authority(prepared: Settin
     for server in SERVERS:
         assert (prepared.secrets / server / f"{server}.key").read_bytes() != keys[server]
         certificate(prepared, server).verify_directly_issued_by(authority(prepared))
+
+
+def test_renewal_without_an_authority_says_where_there_is_one(prepared: Settings) -> None:
+    before = certificate(prepared, "kibana")
+    (prepared.authority / "ca.key").unlink()
+    with pytest.raises(OperatorError, match="docker compose run --rm prepare rotate certificates"):
+        renew_certificates(prepared, NOW)
+    assert certificate(prepared, "kibana") == before
