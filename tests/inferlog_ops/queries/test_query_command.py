@@ -91,7 +91,9 @@ def test_csv_has_a_head_and_the_values_as_they_are(one_event: Cluster) -> None:
 
 def test_csv_of_nothing_is_its_head(one_event: Cluster) -> None:
     result = _inferlog("query", "token_counts", *BEFORE, "--csv", *_of(one_event))
-    assert result.stdout == "model_version,input_tokens,output_tokens,input_tokens_per_second,output_tokens_per_second\n"
+    assert (
+        result.stdout == "model_version,input_tokens,output_tokens,input_tokens_per_second,output_tokens_per_second\n"
+    )
 
 
 def test_table_in_a_pipe_is_not_folded(one_event: Cluster) -> None:
