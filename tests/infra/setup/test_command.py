@@ -1,6 +1,7 @@
 """``python -m inferlog_setup`` as the containers run it: exit codes, one sentence each, and no secret in any output."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from installation import Stack, settings_in
 
+import inferlog_setup.settings
 from inferlog_ops.errors import OperatorError
 from inferlog_setup.settings import Settings
 
@@ -119,6 +121,15 @@ def test_settings_are_read_from_the_environment(settings: Settings) -> None:
     settings = replace(settings, elasticsearch_url="https://a", kibana_url="https://b", retention="7d", namespace="x")
     more = {"INFERLOG_SETUP_RETENTION": "7d", "INFERLOG_NAMESPACE": "x"}
     assert Settings.read({**environment_of(settings), **more}) == settings
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    page = (Path(__file__).parents[3] / "docs/configuration.md").read_text()
+    part = page.partition("\n## Set-up of the containers\n")[2].partition("\n## ")[0]
+    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| `(\S+)` \|", part, re.MULTILINE))
+    assert Settings.read(documented) == Settings()
+    source = Path(inferlog_setup.settings.__file__).read_text()
+    assert documented.keys() == set(re.findall(r'"((?:INFERLOG|ELASTICSEARCH|KIBANA)_[A-Z_]+)"', source))
 
 
 def test_wrong_usage_ends_with_two(settings: Settings) -> None:
