@@ -38,10 +38,11 @@ def main() -> int:
     # Shared with the child, which libFuzzer ends without a word.
     counter = mmap.mmap(-1, _COUNT.size)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="inferlog-fuzz-") as corpus:
+    with tempfile.TemporaryDirectory(prefix="inferlog-fuzz-") as scratch:
         child = os.fork()
         if child == 0:
-            _fuzz(options, Path(corpus), counter)
+            tempfile.tempdir = scratch  # what a target makes there goes with it: the child cleans nothing up
+            _fuzz(options, Path(scratch) / "corpus", counter)
         _, status = os.waitpid(child, 0)
     taken, seconds = _COUNT.unpack(counter[:])[0], time.monotonic() - began
     found = "something was found: see above" if status else "nothing was found"
@@ -60,6 +61,7 @@ def _fuzz(options: argparse.Namespace, corpus: Path, counter: mmap.mmap) -> None
         taken += 1
         counter[:] = _COUNT.pack(taken)
 
+    corpus.mkdir()
     for number, seed in enumerate(target.SEEDS):
         (corpus / str(number)).write_bytes(seed)
     limits = [f"-runs={options.runs}", f"-max_total_time={options.seconds}", f"-timeout={_HANGS_SECONDS}"]
