@@ -1,0 +1,210 @@
+"""Whole runs of Locust, each a process of its own, against services on real sockets."""
+
+import itertools
+import json
+import signal
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import locust_runs
+import pytest
+import urllib3
+from chat_server import MODEL, RunningServer, running_server
+from locust_runs import Run, intended_at
+from polling import wait_until
+
+from inferlog_traffic import arrivals
+from inferlog_traffic.exchange import ROUTE
+
+RATE = 25
+USER_RATE = 0.6
+SECONDS = 8
+SEED = 3
+CALLERS = {"steady", "stream", "burst", "canary", "malformed", "leaving"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """The example service, simulated."""
+    with running_server(tmp_path_factory.mktemp("server"), backend="simulated") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def run(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A few hundred requests of all classes."""
+    options = ("--rate", RATE, "--user-rate", USER_RATE, "--duration", SECONDS, "--seed", SEED, "--burst-size", 4)
+    return locust_runs.run(tmp_path_factory.mktemp("run"), "--host", server.url, "--run-id", "whole", *options)
+
+
+def test_a_headless_run_ends_by_itself_with_statistics_by_caller_and_route(run: Run) -> None:
+    assert run.returncode == 0, run.said
+    assert run.requests == len(run.records) > 0.6 * RATE * SECONDS
+    for caller in CALLERS:
+        assert f"{caller:<10} {ROUTE} " in run.said
+    _, _, first_tokens = run.said.partition("Time to the first token")
+    assert f"stream     {ROUTE}" in first_tokens
+    assert f"steady     {ROUTE}" not in first_tokens
+
+
+def test_every_record_has_the_correlation_id_of_one_event_and_every_event_one_record(
+    run: Run, server: RunningServer
+) -> None:
+    ids = {record["correlation_id"] for record in run.records}
+    assert len(ids) == len(run.records)
+
+    def events() -> dict[str, dict[str, Any]]:
+        found = [event for event in server.logs.events if event["correlation_id"].startswith("whole-")]
+        return {event["correlation_id"]: event for event in found} if len(found) >= len(ids) else {}
+
+    by_id = wait_until(events, what="the events")
+    assert by_id.keys() == ids
+    for record in run.records:
+        event = by_id[record["correlation_id"]]
+        assert event["http"]["route"] == record["route"] == ROUTE
+        if record["caller"] == "canary":
+            assert event["model_version"] == "v2"
+        if record["outcome"] != "left":
+            assert event["http"]["response"]["status_code"] == record["status_code"]
+            # The service counts from when the request comes in, and a moment longer than its last byte.
+            assert event["latency_seconds"] <= record["ended_after_seconds"] + 0.05
+
+
+def test_every_class_of_callers_does_what_it_is_there_for(run: Run) -> None:
+    outcomes = {caller: {record["outcome"] for record in run.of(caller)} for caller in CALLERS}
+    assert outcomes == {
+        "steady": {"answered"},
+        "stream": {"answered"},
+        "burst": {"answered"},
+        "canary": {"answered"},
+        "malformed": {"refused"},
+        "leaving": {"left"},
+    }
+    assert all(400 <= record["status_code"] < 500 for record in run.of("malformed"))
+    assert {record["model"] for record in run.of("canary")} == {f"{MODEL}:v2"}
+    assert all(record["first_token_after_seconds"] is None for record in run.of("steady"))
+    for record in run.of("stream"):
+        assert record["sent_after_seconds"] < record["first_token_after_seconds"] <= record["ended_after_seconds"]
+    bursts = Counter((name_of(record), record["intended_at"][:23]) for record in run.of("burst"))
+    assert set(bursts.values()) <= {4}, "as many as the option says, at the same moment"
+
+
+def name_of(record: dict[str, Any]) -> str:
+    """Return which of the callers asked: run, number of the request and what lies between are in the id."""
+    name: str = record["correlation_id"].removeprefix("whole-").rpartition("-")[0]
+    return name
+
+
+def test_requests_are_due_when_the_seed_says(run: Run) -> None:
+    checked = 0
+    by_name = lambda record: (name_of(record), intended_at(record))  # noqa: E731 (a key of two sorts)
+    for name, group in itertools.groupby(sorted(run.of("steady") + run.of("stream"), key=by_name), key=name_of):
+        due_at = [intended_at(record) for record in group]
+        planned = list(itertools.islice(arrivals.independent(USER_RATE, Random(f"{SEED}/{name}/when")), len(due_at)))
+        for (at, later_at), (planned_at, planned_later) in zip(
+            itertools.pairwise(due_at), itertools.pairwise(planned), strict=True
+        ):
+            assert later_at - at == pytest.approx(planned_later - planned_at, abs=0.005)
+            checked += 1
+    assert checked > 50
+
+
+def test_nothing_that_was_due_is_left_out(run: Run) -> None:
+    """Users start within a moment, and the shape looks once a second whether it is over."""
+    names = {name_of(record) for record in run.records}
+    assert len(names) > 0.8 * RATE / USER_RATE
+    for name in names:
+        if name.startswith(("steady", "stream")):
+            moments = arrivals.independent(USER_RATE, Random(f"{SEED}/{name}/when"))
+            due = sum(1 for _ in itertools.takewhile(lambda moment: moment < SECONDS - 1.5, moments))
+            assert sum(name_of(record) == name for record in run.records) >= due
+
+
+def test_several_processes_share_the_load_and_one_file(server: RunningServer, tmp_path: Path) -> None:
+    run = locust_runs.run(tmp_path, "--host", server.url, "--rate", 20, "--duration", 4, "--processes", 2)
+    assert run.returncode == 0, run.said
+    assert run.requests == len(run.records) == len({record["correlation_id"] for record in run.records})
+    workers = {record["correlation_id"].split("-")[-3] for record in run.records}
+    assert workers == {"0", "1"}
+    assert run.said.count("Time to the first token") == 1, "the master's, about all"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--prompts", "missing.txt"), "missing.txt cannot be read as prompts"),
+        (("--run-id", "a b"), "--run-id is 'a b'; expected 1 to 32 of"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_before_anything_is_sent(
+    tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    run = locust_runs.run(tmp_path, *options)
+    assert run.returncode == 1
+    assert words in run.said.splitlines()[-1]
+    assert run.records == []
+
+
+def test_the_page_starts_run_after_run_with_ids_of_their_own(
+    server: RunningServer, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    port = free_port()
+    page = f"http://127.0.0.1:{port}"
+    options = ("--host", server.url, "--web-host", "127.0.0.1", "--web-port", port, "--run-id", "page")
+
+    def state() -> str:
+        try:
+            return str(urllib3.request("GET", f"{page}/stats/requests", retries=False).json()["state"])
+        except urllib3.exceptions.HTTPError:
+            return "not there"
+
+    with locust_runs.begin(tmp_path, *options) as process:
+        wait_until(lambda: state() == "ready", 60, "the page")
+        shown = urllib3.request("GET", page).data.decode()
+        for _ in range(2):
+            fields = {"curve": "ramp", "rate": "12", "duration": "2", "records": "elsewhere.jsonl", "host": server.url}
+            answer = urllib3.request("POST", f"{page}/swarm", fields=fields).json()
+            assert answer["success"], answer
+            wait_until(lambda: state() in {"running", "spawning"}, what="the begin of the run")
+            wait_until(lambda: state() == "stopped", 30, "the end of the run")
+        process.send_signal(signal.SIGINT)
+        run = locust_runs.finish(process, tmp_path)
+    assert '"curve"' in shown
+    assert '"records"' not in shown, "who may use the page may not choose files of the machine"
+    assert not (tmp_path / "elsewhere.jsonl").exists()
+    ids = [record["correlation_id"] for record in run.records]
+    assert len(set(ids)) == len(ids)
+    assert {id_.split("-")[0] for id_ in ids} == {"page", "page.2"}
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Gives ports that nobody listens on."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+            return port
+
+    return find
+
+
+def test_records_are_lines_of_json(run: Run) -> None:
+    assert set(run.records[0]) == {
+        "correlation_id",
+        "caller",
+        "route",
+        "model",
+        "intended_at",
+        "sent_after_seconds",
+        "first_token_after_seconds",
+        "ended_after_seconds",
+        "status_code",
+        "outcome",
+    }
+    assert json.loads(json.dumps(run.records)) == run.records

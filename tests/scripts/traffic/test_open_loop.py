@@ -1,0 +1,106 @@
+"""Requests leave when they are due, whatever becomes of those before; and their latency counts from then."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import locust_runs
+import pytest
+from locust_runs import intended_at
+from polling import wait_until
+from serving import serving
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from inferlog_traffic.exchange import ROUTE
+
+
+@contextmanager
+def service(answer: Callable[[Request], Awaitable[Response]]) -> Iterator[str]:
+    with serving(Starlette(routes=[Route(ROUTE, answer, methods=["POST"])])) as url:
+        yield url
+
+
+class Stalls:
+    """A service that answers nobody for a while after the first request, and everybody at once after that."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until: float | None = None
+        self.waiting_at_once = 0
+
+    async def answer(self, request: Request) -> Response:
+        await request.body()
+        if self._until is None:
+            self._until = time.monotonic() + self._seconds
+        self.waiting_at_once += time.monotonic() < self._until
+        await asyncio.sleep(max(0.0, self._until - time.monotonic()))
+        return JSONResponse({})
+
+
+def test_a_service_that_stalls_cannot_hide_the_queue_before_it(tmp_path: Path) -> None:
+    """Two callers only: if they waited for answers, two requests would feel the stall; and all that is due does."""
+    stalls = Stalls(seconds=2.0)
+    with service(stalls.answer) as url:
+        run = locust_runs.run(tmp_path, "--host", url, "--rate", 20, "--user-rate", 10, "--duration", 4, "SteadyChat")
+    assert run.returncode == 0, run.said
+    assert stalls.waiting_at_once > 20
+    first = intended_at(run.records[0])
+    during = [record for record in run.records if intended_at(record) < first + 2.0]
+    assert len(during) == pytest.approx(stalls.waiting_at_once, abs=3)
+    for record in during:
+        rest_of_the_stall = first + 2.0 - intended_at(record)
+        assert record["ended_after_seconds"] >= rest_of_the_stall - 0.02
+
+
+def test_a_load_generator_that_was_held_up_counts_that_too(tmp_path: Path) -> None:
+    options = ("--rate", 20, "--user-rate", 2, "--duration", 6, "SteadyChat")
+    with (
+        service(Stalls(seconds=0.0).answer) as url,
+        locust_runs.begin(tmp_path, "--headless", "--host", url, *options) as process,
+    ):
+        wait_until(lambda: len(locust_runs.read_records(tmp_path)) > 10, 60, "the first records")
+        os.kill(process.pid, signal.SIGSTOP)
+        held_up_at = time.time()
+        wait_until(lambda: time.time() > held_up_at + 1.5, what="a second and a half")
+        os.kill(process.pid, signal.SIGCONT)
+        run = locust_runs.finish(process, tmp_path)
+    assert run.returncode == 0, run.said
+    meanwhile = [r for r in run.records if held_up_at + 0.1 < intended_at(r) < held_up_at + 1.0]
+    assert len(meanwhile) > 5, "due, though nobody was there to send them"
+    for record in meanwhile:
+        assert record["sent_after_seconds"] > 0.4
+        assert record["ended_after_seconds"] > record["sent_after_seconds"]
+
+
+class Silent:
+    """A service that answers nobody."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+
+    async def answer(self, request: Request) -> Response:
+        await request.body()
+        self.waiting += 1
+        await request.receive()  # until the client has gone
+        return Response()
+
+
+def test_ctrl_c_ends_a_run_and_names_what_was_given_up(tmp_path: Path) -> None:
+    silent = Silent()
+    with (
+        service(silent.answer) as url,
+        locust_runs.begin(tmp_path, "--headless", "--host", url, "--rate", 20, "--answer-timeout", 60) as process,
+    ):
+        wait_until(lambda: silent.waiting > 5, 60, "requests under way")
+        process.send_signal(signal.SIGINT)
+        run = locust_runs.finish(process, tmp_path)
+    assert run.returncode == 1, "they count as failures"
+    assert {(record["outcome"], record["status_code"]) for record in run.records} == {("abandoned", None)}
+    assert run.requests == len(run.records) == silent.waiting

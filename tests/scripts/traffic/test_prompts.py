@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import pytest
+
+from inferlog_traffic.prompts import DEFAULT_FILE, read_prompts
+
+
+def test_the_file_that_comes_along_holds_prompts_of_many_lengths() -> None:
+    prompts = read_prompts(DEFAULT_FILE)
+    lengths = [len(prompt) for prompt in prompts]
+    assert len(set(prompts)) == len(prompts) >= 20
+    assert min(lengths) < 30
+    assert max(lengths) > 150
+
+
+def test_empty_lines_and_remarks_are_no_prompts(tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("# questions\n\nWhy?\n  How?  \n")
+    assert read_prompts(file) == ("Why?", "How?")
+
+
+@pytest.mark.parametrize("content", [b"", b"# nothing\n\n", b"\xff\xfe"])
+def test_a_file_without_prompts_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="prompts.txt"):
+        read_prompts(file)
+
+
+def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="missing.txt cannot be read"):
+        read_prompts(tmp_path / "missing.txt")

@@ -1,0 +1,70 @@
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from inferlog_traffic.exchange import Outcome
+from inferlog_traffic.records import Record, RecordFile
+
+
+def record(correlation_id: str = "run-steady-0-1-1") -> Record:
+    return Record(
+        correlation_id=correlation_id,
+        caller="steady",
+        route="/v1/chat/completions",
+        model="smollm2",
+        intended_at=datetime(2026, 11, 23, 6, 15, 0, 123456, tzinfo=UTC),
+        sent_after_seconds=0.00012345678,
+        first_token_after_seconds=None,
+        ended_after_seconds=1.5,
+        status_code=200,
+        outcome=Outcome.ANSWERED,
+    )
+
+
+def test_a_record_is_one_line_of_json() -> None:
+    line = record().as_line()
+    assert line.count(b"\n") == 1
+    assert json.loads(line) == {
+        "correlation_id": "run-steady-0-1-1",
+        "caller": "steady",
+        "route": "/v1/chat/completions",
+        "model": "smollm2",
+        "intended_at": "2026-11-23T06:15:00.123456Z",
+        "sent_after_seconds": 0.000123,
+        "first_token_after_seconds": None,
+        "ended_after_seconds": 1.5,
+        "status_code": 200,
+        "outcome": "answered",
+    }
+
+
+def append_many(path: Path, writer: int) -> None:
+    file = RecordFile(path)
+    for number in range(500):
+        file.append(record(f"run-{writer}-{number}"))
+    file.close()
+
+
+def test_several_writers_leave_whole_lines_in_one_file(tmp_path: Path) -> None:
+    """To the kernel they are what several processes are: each has opened the file for itself."""
+    path = tmp_path / "results" / "records.jsonl"
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(lambda writer: append_many(path, writer), range(3)))
+    ids = [json.loads(line)["correlation_id"] for line in path.read_text().splitlines()]
+    assert sorted(ids) == sorted(f"run-{writer}-{number}" for writer in range(3) for number in range(500))
+
+
+def test_what_the_file_holds_already_stays(tmp_path: Path) -> None:
+    for number in range(2):
+        file = RecordFile(tmp_path / "records.jsonl")
+        file.append(record(f"run-{number}"))
+        file.close()
+    assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_full_disk_is_no_secret() -> None:
+    with pytest.raises(OSError, match="space"):
+        RecordFile(Path("/dev/full")).append(record())

@@ -1,0 +1,64 @@
+from argparse import ArgumentParser, Namespace
+from typing import Any
+
+import pytest
+
+from inferlog_traffic.settings import Settings, add_options, seconds
+
+
+class Parser(ArgumentParser):
+    """Takes what Locust's own parser takes: whether the web page shows an option."""
+
+    def add_argument(self, *names: Any, **more: Any) -> Any:
+        more.pop("include_in_web_ui", None)
+        return super().add_argument(*names, **more)
+
+
+def options(*arguments: str) -> Namespace:
+    parser = Parser()
+    add_options(parser)
+    return parser.parse_args(arguments)
+
+
+def test_without_options_there_is_a_run_of_a_minute_with_a_name_of_its_own() -> None:
+    first, second = Settings.of(options()), Settings.of(options())
+    assert (first.duration_seconds, first.highest_requests_per_second) == (60, 10.0)
+    assert first.run_id != second.run_id
+
+
+@pytest.mark.parametrize(("text", "expected"), [("90", 90), ("90s", 90), ("15m", 900), ("2h", 7200)])
+def test_duration_is_read_with_its_unit(text: str, expected: int) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "5x", "1.5", "-3", "1h30m"])
+def test_a_duration_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="^"):
+        seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("curve", "sawtooth", "--curve is 'sawtooth'; expected one of flat, steps, ramp, spike, day"),
+        ("rate", 0.0, "--rate is 0.0; expected a number above 0"),
+        ("rate", float("nan"), "--rate is nan"),
+        ("user_rate", -1.0, "--user-rate is -1.0"),
+        ("duration", 0, "--duration is 0"),
+        ("burst_size", 0, "--burst-size is 0"),
+        ("run_id", "a b", "--run-id is 'a b'; expected 1 to 32 of"),
+        ("run_id", "x" * 33, "--run-id is 'xxx"),
+    ],
+)
+def test_what_cannot_be_is_refused_whoever_has_set_it(name: str, value: object, words: str) -> None:
+    """The web page sets values past the command line's own checks."""
+    given = options()
+    setattr(given, name, value)
+    with pytest.raises(ValueError, match="--") as refusal:
+        Settings.of(given)
+    assert words in str(refusal.value)
+
+
+def test_users_make_the_rate_of_the_moment() -> None:
+    run = Settings.of(options("--curve", "ramp", "--rate", "20", "--user-rate", "0.5", "--duration", "100"))
+    assert [run.users_after(at) for at in (0, 25, 50, 100)] == [1, 10, 20, 40]
