@@ -143,6 +143,7 @@ def test_nothing_starts_before_what_it_needs_has_come_so_far() -> None:
         "fluentd": {"provision": done},
         "app": {"prepare": done},
         "app-canary": {"prepare": done},
+        "traffic": {"app": well},
     }
 
 
