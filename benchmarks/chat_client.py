@@ -92,12 +92,19 @@ def _whole(head: bytes, body: bytes) -> bool:
     return body.endswith(_END_OF_CHUNKS)
 
 
-async def ask(connections: Sequence[Connection], request: bytes, *, requests: int) -> list[Answer]:
+async def ask(
+    connections: Sequence[Connection], request: bytes, *, requests: int, pause_seconds: float = 0.0
+) -> list[Answer]:
     """Send *request* as often as *requests* says, on each of the *connections* one after the other."""
     turns = iter(range(requests))
 
     async def one_after_the_other(connection: Connection) -> list[Answer]:
-        return [await connection.ask(request) for _ in turns]
+        answers = []
+        for _ in turns:
+            answers.append(await connection.ask(request))
+            if pause_seconds:
+                await asyncio.sleep(pause_seconds)
+        return answers
 
     answers = await asyncio.gather(*map(one_after_the_other, connections))
     return [answer for some in answers for answer in some]

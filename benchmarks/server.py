@@ -61,6 +61,11 @@ class Load:
     requests: int
     turns: int
 
+    @property
+    def pause_seconds(self) -> float:
+        """From an answer to a lone client's next request: what the service does after an answer delays nobody then."""
+        return 0.002 if self.connections == 1 else 0.0
+
 
 LOADS = (
     Load(name="1 at a time", version="instant", stream=False, connections=1, requests=20, turns=20),
@@ -145,7 +150,12 @@ def main() -> None:
 
 
 def figures(load: Load) -> list[str]:
-    return [name for name in FIGURES if load.stream or not name.startswith("first token")]
+    """Return the names of the figures that mean something under *load*."""
+    return [
+        name
+        for name in FIGURES
+        if (load.stream or not name.startswith("first token")) and not (load.pause_seconds and name == "requests/s")
+    ]
 
 
 async def measured(directory: Path, rounds: int) -> Rounds:
@@ -198,7 +208,7 @@ async def one_turn(service: Service, load: Load, found: Round) -> None:
     request = chat_request(f"{MODEL}:{load.version}", stream=load.stream)
     connections = [await Connection.to(service.url) for _ in range(load.connections)]
     cpu_before, began = cpu_seconds(service.pid), time.perf_counter()
-    found.answers += await ask(connections, request, requests=load.requests)
+    found.answers += await ask(connections, request, requests=load.requests, pause_seconds=load.pause_seconds)
     found.seconds += time.perf_counter() - began
     found.cpu_seconds += cpu_seconds(service.pid) - cpu_before
     for connection in connections:
