@@ -20,6 +20,13 @@ def installed() -> bool:
     return shutil.which("fluentd") is not None
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @dataclass
 class Fluentd:
     """
@@ -31,6 +38,7 @@ class Fluentd:
         major: Version of that Elasticsearch.
         namespace: Last part of the streams' names.
         settings: More environment variables.
+        monitor_port: Where its monitor answers.
     """
 
     root: Path
@@ -38,6 +46,7 @@ class Fluentd:
     major: int
     namespace: str
     settings: dict[str, str] = field(default_factory=dict)
+    monitor_port: int = field(default_factory=_free_port)
     _process: "subprocess.Popen[bytes] | None" = None
     _said_before: int = 0
 
@@ -115,13 +124,6 @@ class Fluentd:
             "INFERLOG_NAMESPACE": self.namespace,
             "INFERLOG_LOG_DIR": str(self.logs),
             "INFERLOG_FLUENTD_STATE": str(self.state),
-            "INFERLOG_FLUENTD_MONITOR_PORT": str(_free_port()),
+            "INFERLOG_FLUENTD_MONITOR_PORT": str(self.monitor_port),
             **self.settings,
         }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -130,6 +130,11 @@ def test_the_files_name_says_the_stream() -> None:
     assert PLUGINS["store"].inner("buffer").argument == "tag", "the index's name takes a part of it"
 
 
+def test_the_monitor_starts_before_what_may_stand_still() -> None:
+    """They are started from the last to the first; with a full buffer the first tail comes to no end of its start."""
+    assert [each.id for each in plugins_called("source")] == [*TAILS, "monitor"]
+
+
 def test_nothing_looks_into_an_event_on_its_way() -> None:
     assert {each.argument for each in plugins_called("filter")} == {"fluentd.health"}
     assert all(set(PLUGINS[each].inner("parse").settings) == {"@type", "time_key"} for each in TAILS)

@@ -1,21 +1,18 @@
 """What the image is made of, and the check that says whether a container of it is well."""
 
 import json
-import os
 import re
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "fluentd"
+from fluentd.health_check import FOLDER, health_check
+
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
 INSTRUCTIONS = re.sub(r"\\\n", " ", re.sub(r"^ *#.*\n", "", DOCKERFILE, flags=re.MULTILINE)).splitlines()
 GEM = re.compile(r"gem install (?:--\S+ )*(\S+)")
@@ -101,22 +98,13 @@ def monitor(answer: bytes, status: int = 200) -> Iterator[int]:
         server.server_close()
 
 
-def check(port: int) -> subprocess.CompletedProcess[str]:
-    ruby = shutil.which("ruby")
-    if not ruby:
-        pytest.skip("no ruby on PATH: the image's health check is not run here")
-    environment = os.environ | {"INFERLOG_FLUENTD_MONITOR_PORT": str(port), "http_proxy": "http://127.0.0.1:1"}
-    command = [ruby, "--disable-gems", str(FOLDER / "healthcheck.rb")]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
-
-
 def plugins(**store: Any) -> bytes:
     return json.dumps({"plugins": [{"plugin_id": "store", "retry_count": 7, **store}]}).encode()
 
 
 def test_a_fluentd_with_room_in_its_buffer_is_well() -> None:
     with monitor(plugins(buffer_available_buffer_space_ratios=99.8)) as port:
-        done = check(port)
+        done = health_check(port)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -132,7 +120,7 @@ def test_a_fluentd_with_room_in_its_buffer_is_well() -> None:
 )
 def test_a_fluentd_that_is_not_well_is_told_in_one_line(answer: bytes, status: int, words: str) -> None:
     with monitor(answer, status) as port:
-        done = check(port)
+        done = health_check(port)
     assert done.returncode == 1
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
@@ -141,6 +129,6 @@ def test_a_fluentd_that_is_not_well_is_told_in_one_line(answer: bytes, status: i
 def test_a_fluentd_that_is_not_there_is_not_well() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        done = check(unused.getsockname()[1])
+        done = health_check(unused.getsockname()[1])
     assert done.returncode == 1
     assert "does not answer" in done.stderr

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from own_engine import OwnEngine
 from polling import wait_until
 from shipping import event_ids, event_line, stored_ids, write_events
 
+from fluentd.health_check import health_check
 from fluentd.process import Fluentd, installed
 from fluentd.trial import Plan, carry_out
 from inferlog.sinks.file import FileLimits, FileSink
@@ -24,6 +26,7 @@ pytestmark = [
 ]
 
 QUICK = {"INFERLOG_FLUENTD_HEALTH_INTERVAL": "1s", "INFERLOG_FLUENTD_RETRY_MAX_INTERVAL": "2s"}
+SMALL_BUFFER = {"INFERLOG_FLUENTD_TOTAL_LIMIT_SIZE": "1m", "INFERLOG_FLUENTD_CHUNK_LIMIT_SIZE": "256k"}
 MAJOR = 8  # of the embedded engine
 NO_COMMON_LANGUAGE = b"media_type_header_exception"
 
@@ -89,6 +92,22 @@ def test_nothing_is_lost_twice_or_astray_when_everything_is_killed(running: Flue
     assert result.found + result.dead_lettered == result.written
     assert result.dead_lettered > 100
     assert result.health_lines > 5
+
+
+def test_a_full_buffer_is_seen_and_loses_nothing(running: Fluentd) -> None:
+    assert health_check(running.monitor_port).returncode == 0
+    running.kill()
+    ids = event_ids(6_000)
+    write_events(running.logs / "events-many-1-1.jsonl", ids, message="x" * 300)
+    away = replace(running, url="http://127.0.0.1:1", settings=running.settings | SMALL_BUFFER)
+    away.start()
+    try:
+        wait_until(lambda: "the buffer is full" in health_check(away.monitor_port).stderr, 60, "a full buffer")
+    finally:
+        away.kill_if_alive()
+    running.start()
+    wait_until(lambda: found(running) == {"first", *ids}, 60, "the events")
+    assert health_check(running.monitor_port).returncode == 0
 
 
 def test_a_shipped_file_goes_and_an_unshipped_one_stays(running: Fluentd) -> None:
