@@ -37,6 +37,14 @@ def provision(
             help="Only write what would be sent to an empty Kibana, one file a request, and a script that sends them.",
         ),
     ] = None,
+    retention: Annotated[
+        str | None,
+        typer.Option(
+            envvar="INFERLOG_RETENTION",
+            metavar="TIME",
+            help="How long a cluster keeps events, such as 90d. Default: as it does, 30d at first.",
+        ),
+    ] = None,
     namespace: Namespace = "default",
     home: HomeDir = None,
     json: Json = False,
@@ -51,7 +59,7 @@ def provision(
         return
     provisioned: list[Provisioned] = []
     if url or os.environ.get("ELASTICSEARCH_URL") or not kibana:
-        provisioned += _provision_elasticsearch(url, namespace, Home(home or default_home()))
+        provisioned += _provision_elasticsearch(url, namespace, retention, Home(home or default_home()))
     if kibana:
         provisioned += _provision_kibana(kibana, space, namespace)
     if json:
@@ -60,13 +68,15 @@ def provision(
         _print_table(provisioned)
 
 
-def _provision_elasticsearch(url: str | None, namespace: str, home: Home) -> "list[Provisioned]":
+def _provision_elasticsearch(url: str | None, namespace: str, retention: str | None, home: Home) -> "list[Provisioned]":
     from inferlog_ops.cluster import cluster_from
     from inferlog_ops.engine.control import running_url
     from inferlog_ops.provisioning import provision_cluster
+    from inferlog_ops.provisioning.retention import checked_retention
 
+    kept = None if retention is None else checked_retention(retention, where="--retention")
     cluster = cluster_from(url, namespace, fallback_url=None if url else running_url(home.engine))
-    return provision_cluster(cluster, on_progress=_say)
+    return provision_cluster(cluster, retention=kept, on_progress=_say)
 
 
 def _provision_kibana(url: str, space: str, namespace: str) -> "list[Provisioned]":

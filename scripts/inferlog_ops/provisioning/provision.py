@@ -6,7 +6,7 @@ from inferlog_ops.provisioning.definitions import INDEX_TEMPLATE, load_definitio
 from inferlog_ops.provisioning.namespace import ALERTS, STREAMS, alerts_stream_name, checked_namespace, stream_name
 from inferlog_ops.provisioning.objects import ensure_object
 from inferlog_ops.provisioning.outcome import Provisioned
-from inferlog_ops.provisioning.retention import DEFAULT_RETENTION
+from inferlog_ops.provisioning.retention import DEFAULT_RETENTION, retention_in
 from inferlog_ops.provisioning.store import detect_store, wait_until_ready
 from inferlog_ops.provisioning.streams import ensure_stream
 
@@ -14,7 +14,7 @@ from inferlog_ops.provisioning.streams import ensure_stream
 def provision_cluster(
     cluster: Cluster,
     *,
-    retention: str = DEFAULT_RETENTION,
+    retention: str | None = None,
     wait_seconds: float = 60.0,
     on_progress: Say = say_nothing,
 ) -> list[Provisioned]:
@@ -23,7 +23,8 @@ def provision_cluster(
 
     Args:
         cluster: Where to, and for which namespace.
-        retention: How long data stays there, as Elasticsearch writes it. The embedded engine keeps it for ever.
+        retention: How long data stays there, as Elasticsearch writes it; as it is there, 30 days at first, if not
+            given. The embedded engine keeps it for ever.
         wait_seconds: How long a cluster that is still starting is waited for.
         on_progress: Is told what is being waited for, a few seconds apart.
 
@@ -34,7 +35,7 @@ def provision_cluster(
     with cluster.client() as client, explained(cluster, "provisioning"):
         wait_until_ready(cluster, client, timeout_seconds=wait_seconds, on_progress=on_progress)
         store = detect_store(client)
-        definitions = load_definitions(store, retention)
+        definitions = load_definitions(store, retention or retention_in(client) or DEFAULT_RETENTION)
         provisioned = [ensure_object(client, definition) for definition in definitions]
         templates = {each.name: each for each in definitions if each.kind is INDEX_TEMPLATE}
         streams = {stream_name(stream, cluster.namespace): templates[f"inferlog-{stream}"] for stream in STREAMS}

@@ -3,11 +3,14 @@
 import re
 from typing import Any
 
+from elasticsearch import Elasticsearch
+
 from inferlog_ops.errors import OperatorError
 
 DEFAULT_RETENTION = "30d"
 """As the files in infra/elasticsearch say."""
 
+_TEMPLATE = "inferlog-cluster"
 _RETENTION = re.compile(r"[1-9][0-9]{0,6}[dhms]")
 
 
@@ -23,6 +26,18 @@ def checked_retention(retention: str, *, where: str) -> str:
             f"{where} is {retention!r}; expected a whole number with d, h, m or s, such as 30d", exit_code=2
         )
     return retention
+
+
+def retention_in(client: Elasticsearch) -> str | None:
+    """Return how long data stays by the templates that *client*'s cluster has; None if it has none of ours."""
+    path = f"/_component_template/{_TEMPLATE}"
+    answer = client.options(ignore_status=404).perform_request("GET", path, headers={"accept": "application/json"})
+    found = answer.body.get("component_templates")
+    if not found:
+        return None
+    lifecycle = found[0]["component_template"]["template"].get("lifecycle") or {}
+    kept: str | None = lifecycle.get("data_retention")
+    return kept
 
 
 def with_retention(component: dict[str, Any], retention: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from commands import run
 from whole_cluster import StandIn, stand_in
 
 from inferlog_ops.cluster import Cluster
@@ -49,6 +50,22 @@ def test_streams_that_exist_get_another_retention_too_and_only_once(whole_cluste
     assert whole_cluster.objects[f"{STREAM}/_options"] == {"failure_store": failures}
     again = provision_cluster(Cluster(url=whole_cluster.url), retention="90d")
     assert {each.outcome for each in again} == {Outcome.UNCHANGED}
+
+
+def test_what_a_cluster_was_told_stays_unless_it_is_told_otherwise(whole_cluster: StandIn) -> None:
+    """Without this the command of somebody who knows of no setting would have a cluster delete data."""
+    provision_cluster(Cluster(url=whole_cluster.url), retention="90d")
+    again = provision_cluster(Cluster(url=whole_cluster.url))
+    assert {each.outcome for each in again} == {Outcome.UNCHANGED}
+    assert kept(whole_cluster) == ("90d", "90d")
+
+
+def test_command_takes_it(whole_cluster: StandIn) -> None:
+    assert run("provision", "--url", whole_cluster.url, "--retention", "7d").returncode == 0
+    assert kept(whole_cluster) == ("7d", "7d")
+    refused = run("provision", "--url", whole_cluster.url, "--retention", "a week")
+    assert refused.returncode == 2
+    assert "--retention is 'a week'; expected a whole number" in refused.stderr
 
 
 def test_embedded_engine_keeps_everything() -> None:
