@@ -28,8 +28,8 @@ def compare(
     to: Annotated[str | None, typer.Option("--to", help="First moment after the range. Default: now.")] = None,
     margin: Annotated[
         float,
-        typer.Option(min=0, help="Differences up to this share of V1's figure count as none: 0.05 is a twentieth."),
-    ] = 0.0,
+        typer.Option(min=0, help="Differences up to this share of V1's figure count as none; not in the error rate."),
+    ] = 0.05,
     fail_if_worse: Annotated[
         bool, typer.Option("--fail-if-worse", help="End with exit code 1 if V2 is worse, else with 0, also if too few.")
     ] = False,
@@ -46,11 +46,13 @@ def compare(
     Say whether V2 is worse than V1, the same or better: latency, first token, errors, tokens per second, cost.
 
     Each difference stands with its 95 % interval: by bootstrap for percentiles, Newcombe's for the error rate, Welch's
-    for the cost. A figure is worse or better if 0 lies outside of it, and "same" means that no difference has shown.
-    Requests count as independent of each other: where they wait in one queue, the intervals are too narrow.
+    for the cost. Requests count as independent of each other: where they wait in one queue, it is too narrow.
+
+    A figure is worse or better if 0 lies outside of the interval, and it differs by more than the margin. It is the
+    same if no such difference has shown, and V2 cannot be worse by half; else there are too few requests.
 
     Over all, V2 is worse if any figure is, by intervals widened for their number; else too few, if the p99 of the
-    latency or the error rate cannot be judged; else better, if any figure is; else the same.
+    latency or the error rate is; else better, if any figure is; else the same.
     """
     from inferlog_ops.cluster import cluster_from
     from inferlog_ops.compare import report

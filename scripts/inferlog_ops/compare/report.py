@@ -48,7 +48,10 @@ def sentences(comparison: Comparison, first: Sample, second: Sample) -> list[str
         said.append(f"Not counted over all, since of many figures one may differ by chance: {', '.join(unsure)}.")
     if any(judged.verdict is Verdict.TOO_FEW for judged in comparison.figures):
         wanted = ", ".join(f"a p{100 * fraction:.0f} {least}" for fraction, least in FEWEST_OF_PERCENTILE.items())
-        said.append(f"Requests of either version that a verdict takes: {wanted}, all else {FEWEST}.")
+        said.append(
+            f"A verdict takes requests of either version: {wanted}, all else {FEWEST}; and so many that V2 cannot be "
+            "worse by half (in the error rate by one in a hundred, if that is more)."
+        )
     said += [
         f"Drawn at random: {sample.drawn:,} of the {sample.counts.requests:,} requests of "
         f"{printable(sample.model_version)}; counts and error rate are of all of them."
@@ -63,10 +66,10 @@ def _verdict(comparison: Comparison, first: Sample, second: Sample) -> str:
     if comparison.verdict is Verdict.SAME:
         beyond = f" beyond the margin of {comparison.margin:.3g}" if comparison.margin else ""
         return f"No difference{beyond} between {one} and {other} has shown."
-    shows = (judged for judged in comparison.figures if judged.sure and judged.verdict is comparison.verdict)
     if comparison.verdict is Verdict.TOO_FEW:
-        unknown = " and ".join(judged.figure.name for judged in shows if judged.figure.name in NEEDED)
-        return f"Too few requests to tell whether {other} is worse than {one}: nothing can be said of the {unknown}."
+        unknown = (judged.figure.name for judged in comparison.figures if judged.open and judged.figure.name in NEEDED)
+        return f"Too few requests to tell whether {other} is worse than {one}: open is the {' and the '.join(unknown)}."
+    shows = (judged for judged in comparison.figures if judged.sure and judged.verdict is comparison.verdict)
     return f"{other} is {comparison.verdict} than {one}: {', '.join(judged.figure.name for judged in shows)}."
 
 

@@ -19,8 +19,8 @@ from inferlog_ops.commands import compare
 from inferlog_ops.compare import snapshot
 from inferlog_ops.errors import OperatorError
 
-MANY = {"v1": 12_345, "v2": 21_000, "v3": 40}
-"""Requests of each version: more than the 10 000 that an index gives at a time."""
+MANY = {"v1": 12_345, "v2": 11_000, "v3": 40, "v4": 10_001}
+"""Requests of each version, of most more than the 10 000 that an index gives at a time. v4 is as v1, v2 is slower."""
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(compare.compare)
@@ -204,10 +204,14 @@ def test_exit_code_is_0_also_if_worse_unless_asked_otherwise(of_many: Filled) ->
     assert of_many.compare("v1", "v3", "--fail-if-worse").exit_code == 0
 
 
+def test_version_that_does_as_well_is_the_same(of_many: Filled) -> None:
+    *_, verdict = of_many.compare("v1", "v4").stdout.splitlines()
+    assert verdict == "No difference beyond the margin of 0.05 between v1 and v4 has shown."
+
+
 def test_margin_makes_a_difference_none(of_many: Filled) -> None:
-    assert of_many.json("v1", "v2", "--margin", "2")["verdict"] == "same"
-    *_, verdict = of_many.compare("v1", "v2", "--margin", "2").stdout.splitlines()
-    assert verdict == "No difference beyond the margin of 2 between v1 and v2 has shown."
+    verdicts = [of_many.figures("v1", "v2", "--margin", margin)["latency p50"]["verdict"] for margin in ("0.1", "2")]
+    assert verdicts == ["worse", "same"]
 
 
 def test_what_it_does_is_said_only_after_a_while(of_many: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,8 +239,10 @@ def test_table_shows_both_versions_units_and_the_verdict_below(of_many: Filled) 
 
 def test_too_few_requests_say_what_it_takes(of_many: Filled) -> None:
     *_, verdict, needed = of_many.compare("v1", "v3").stdout.splitlines()
-    assert verdict == "Too few requests to tell whether v3 is worse than v1: nothing can be said of the latency p99."
-    assert needed == "Requests of either version that a verdict takes: a p50 30, a p95 100, a p99 500, all else 30."
+    assert verdict == (
+        "Too few requests to tell whether v3 is worse than v1: open is the latency p99 and the error rate."
+    )
+    assert needed.startswith("A verdict takes requests of either version: a p50 30, a p95 100, a p99 500, all else 30;")
 
 
 @pytest.mark.parametrize(
@@ -244,7 +250,7 @@ def test_too_few_requests_say_what_it_takes(of_many: Filled) -> None:
     [
         (("v1", "v1"), "'v1' is named twice", 2),
         (("v1", "v22"), r"no event in namespace '\w+' of http\S+ has the model version 'v22'; did you mean v2\?", 2),
-        (("canary", "v1"), "no event .* the model version 'canary'; There are v2, v1, v3$", 2),
+        (("canary", "v1"), "no event .* the model version 'canary'; There are v1, v2, v4, v3$", 2),
     ],
 )
 def test_versions_that_cannot_be_compared_get_a_sentence(
