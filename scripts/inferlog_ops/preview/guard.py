@@ -38,7 +38,6 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_READING = ("GET", "HEAD")
 _LOCAL_NAMES = ("127.0.0.1", "localhost")
 
 
@@ -81,6 +80,6 @@ class Guard:
         # It could not read the answers, but it could keep Elasticsearch busy. A link to the page itself is fine.
         if headers.get("sec-fetch-site") == "cross-site" and scope["path"].startswith("/api/"):
             return PlainTextResponse("figures are given to this page only, not to other sites\n", status_code=403)
-        if scope["method"] not in _READING:
-            return PlainTextResponse("this page only reads\n", status_code=405, headers={"Allow": ", ".join(_READING)})
+        if scope["method"] != "GET":
+            return PlainTextResponse("this page only reads\n", status_code=405, headers={"Allow": "GET"})
         return None
