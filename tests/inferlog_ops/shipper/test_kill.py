@@ -1,20 +1,17 @@
 """Shippers and an engine of their own, killed while events are written."""
 
-import os
 import random
-import signal
 import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
+from own_engine import OwnEngine
 from polling import wait_until
 from shipping import Place, event_ids, event_line, ship_command, stored_ids
 
@@ -25,35 +22,6 @@ EVENTS = 20_000
 BAD_LINES = 40
 FILES = 6
 KILLS = 10
-
-
-@dataclass
-class Engine:
-    """An engine of this test's own, on a port that it keeps."""
-
-    home: Path
-    port: int = 0
-    pid: int = 0
-
-    def start(self) -> None:
-        started = self._command("start", "--port", str(self.port), "--json")
-        self.pid, self.port = started["pid"], int(started["url"].rpartition(":")[2])
-
-    def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-
-    def stop(self) -> None:
-        self._command("stop", "--json")
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def _command(self, *arguments: str) -> Any:
-        command = [sys.executable, "-m", "inferlog_ops.main", "engine", *arguments, "--home", str(self.home)]
-        done = subprocess.run(command, capture_output=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr.decode()
-        return orjson.loads(done.stdout)
 
 
 @dataclass
@@ -112,15 +80,17 @@ def killed_at_some_moment(shipper: "subprocess.Popen[bytes]", stats: Path, chanc
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = Engine(tmp_path / "home")
+def engine(tmp_path: Path) -> Iterator[OwnEngine]:
+    engine = OwnEngine(tmp_path / "home")
     engine.start()
     yield engine
     engine.stop()
 
 
 @pytest.mark.timeout(240)
-def test_nothing_is_lost_and_nothing_is_twice_when_shipper_and_engine_are_killed(engine: Engine, place: Place) -> None:
+def test_nothing_is_lost_and_nothing_is_twice_when_shipper_and_engine_are_killed(
+    engine: OwnEngine, place: Place
+) -> None:
     seed = random.randrange(10**6)
     chance = random.Random(seed)
     cluster = Cluster(url=engine.url, namespace="kill")
