@@ -1,0 +1,195 @@
+"""The images: what they are made from, what is put into them, who runs in them."""
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+from dockerfiles import ROOT, Dockerfile, is_ignored
+
+FILES = {
+    "app": Dockerfile(ROOT / "app" / "Dockerfile", ROOT),
+    "fluentd": Dockerfile(ROOT / "fluentd" / "Dockerfile", ROOT / "fluentd"),
+    "setup": Dockerfile(ROOT / "infra" / "setup" / "Dockerfile", ROOT),
+    "traffic": Dockerfile(ROOT / "scripts" / "traffic" / "Dockerfile", ROOT),
+}
+SECRET = re.compile(r"PASSWORD|SECRET|TOKEN|KEY|CREDENTIAL", re.IGNORECASE)
+NEVER_SENT = [".env", ".git/config", ".venv/bin/python", "logs/events-scoring-1.jsonl", "tests/conftest.py", "ca.key"]
+
+each_file = pytest.mark.parametrize("file", FILES.values(), ids=FILES)
+
+
+def commands(file: Dockerfile) -> list[str]:
+    """Return each command of each RUN."""
+    return [part.strip() for run in file.all("RUN") for part in re.split(r"&&|;", run.text)]
+
+
+def test_every_dockerfile_is_held_to_this_and_built_by_compose() -> None:
+    found = {path for path in ROOT.rglob("Dockerfile*") if not {".venv", ".git"} & set(path.parts)}
+    assert found == {file.path for file in FILES.values()}
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    built = {
+        ROOT / service["build"]["context"] / service["build"].get("dockerfile", "Dockerfile")
+        for service in services.values()
+        if "build" in service
+    }
+    assert built == found
+
+
+@each_file
+def test_the_base_is_exact_and_named_in_the_settings(file: Dockerfile) -> None:
+    """ARG without default: there is no second place that names a version."""
+    (argument,) = file.all("ARG")
+    assert re.fullmatch(r"[A-Z]+_VERSION", argument.text)
+    settings = (ROOT / ".env.example").read_text()
+    assert re.search(rf"^{argument.text}=v?\d+\.\d+\.\d+-", settings, re.MULTILINE)
+    for base in file.all("FROM"):
+        assert re.fullmatch(rf"[a-z/]+:\$\{{{argument.text}\}}(?: AS \w+)?", base.text)
+
+
+@each_file
+def test_who_runs_is_a_number_and_not_root_and_owns_no_program(file: Dockerfile) -> None:
+    stage = file.stages[-1]
+    assert [each.text for each in stage if each.name == "USER"][-1] == "1000:0"
+    place = max(place for place, each in enumerate(stage) if each.name == "USER")
+    assert not {"RUN", "COPY"} & {each.name for each in stage[place + 1 :]}, "these would be made by who runs"
+    assert not [copy for copy in stage if copy.name == "COPY" and any("--chown" in each for each in copy.options)]
+
+
+@each_file
+def test_nothing_comes_from_the_net_but_by_the_package_managers(file: Dockerfile) -> None:
+    assert not file.all("ADD"), "ADD fetches addresses and unpacks archives"
+    for command in commands(file):
+        assert not re.search(r"\b(curl|wget|git|apt|apt-get|npm)\b", command)
+        assert not re.search(r"\|\s*(ba)?sh\b", command)
+
+
+@each_file
+def test_packages_of_python_are_wheels_checked_by_their_hashes(file: Dockerfile) -> None:
+    for command in commands(file):
+        if "pip install" not in command:
+            continue
+        words = set(command.split())
+        assert "--no-deps" in words
+        if "-r" in words:
+            assert {"--require-hashes", "--only-binary=:all:"} <= words
+        else:  # the project itself, built with what the lock file has installed
+            assert "--no-build-isolation" in words
+            assert re.search(r" /build/source$", command)
+        assert "--no-cache-dir" in words or any("PIP_NO_CACHE_DIR=1" in each.text for each in file.all("ENV"))
+
+
+@each_file
+def test_gems_are_exact(file: Dockerfile) -> None:
+    for command in commands(file):
+        if command.startswith("gem install"):
+            assert re.fullmatch(r"gem install (--[a-z-]+ )*[a-z-]+:\d+\.\d+\.\d+", command)
+
+
+@each_file
+def test_it_says_whether_it_is_well(file: Dockerfile) -> None:
+    (check,) = [instruction for instruction in file.stages[-1] if instruction.name == "HEALTHCHECK"]
+    serves = any(instruction.name == "EXPOSE" for instruction in file.stages[-1])
+    if serves or file is FILES["fluentd"]:
+        assert {option.partition("=")[0] for option in check.options} == {
+            "--interval",
+            "--timeout",
+            "--start-period",
+            "--retries",
+        }
+        assert check.text.startswith("CMD [")
+    else:
+        assert check.text == "NONE"
+
+
+@each_file
+def test_no_secret_is_baked_in(file: Dockerfile) -> None:
+    for instruction in (*file.all("ARG"), *file.all("ENV"), *file.all("LABEL")):
+        assert not SECRET.search(instruction.text)
+    assert not any("--mount=type=secret" in option for run in file.all("RUN") for option in run.options)
+
+
+@each_file
+def test_what_is_started_gets_signals_itself(file: Dockerfile) -> None:
+    """In shell form a shell would be process 1, and would keep SIGTERM to itself."""
+    for instruction in (*file.all("CMD"), *file.all("ENTRYPOINT")):
+        assert instruction.is_exec_form
+
+
+@each_file
+def test_what_is_copied_is_there_and_is_sent(file: Dockerfile) -> None:
+    sent = file.admitted()
+    for copy in file.all("COPY"):
+        if any(option.startswith("--from=") for option in copy.options):
+            continue
+        *sources, _ = copy.words
+        for source in sources:
+            path = source.strip("/")
+            assert path == "." or any(each == path or each.startswith(f"{path}/") for each in sent), source
+
+
+@each_file
+def test_the_image_itself_holds_no_copy_of_the_whole_checkout(file: Dockerfile) -> None:
+    sources = [copy.words[0] for copy in file.stages[-1] if copy.name == "COPY"]
+    assert "." not in sources
+
+
+@each_file
+def test_docker_is_sent_nothing_that_is_not_copied_or_that_is_secret(file: Dockerfile) -> None:
+    patterns = [line for line in (file.context / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    assert patterns[0] == "*", "what is not named is not sent"
+    assert all(is_ignored(path, patterns) for path in NEVER_SENT)
+    sent = file.admitted()
+    assert not [path for path in sent if re.search(r"__pycache__|\.pyc$|\.jsonl$|\.log$|\.key$|\.env$|\.sqlite", path)]
+
+
+@pytest.mark.parametrize(
+    ("path", "patterns", "ignored"),
+    [
+        ("a/b.py", ["*"], True),
+        ("a/b.py", ["*", "!a"], False),
+        ("a/__pycache__/b.pyc", ["*", "!a", "**/__pycache__"], True),
+        ("a/b/c.py", ["a/*"], True),
+        ("a.py", ["a/*"], False),
+        ("x/y/z.md", ["**/*.md"], True),
+        ("z.md", ["**/*.md"], True),
+        ("z.md.txt", ["*.md"], False),
+    ],
+)
+def test_the_reader_of_dockerignore_does_as_docker_does(path: str, patterns: list[str], ignored: bool) -> None:
+    assert is_ignored(path, patterns) is ignored
+
+
+def test_what_docker_is_sent_makes_a_package_with_all_that_the_images_run(tmp_path: Path) -> None:
+    """The step `pip install /build/source` of two images, in a folder with what .dockerignore lets through."""
+    source = tmp_path / "source"
+    for path in FILES["app"].admitted():
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, source / path)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, source],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("inferlog-*.whl")
+    files = set(zipfile.ZipFile(wheel).namelist())
+    assert {
+        "inferlog/__init__.py",
+        "inferlog_server/__main__.py",
+        "inferlog_setup/__main__.py",
+        "inferlog_ops/_assets/infra/elasticsearch/roles/inferlog_fluentd.json",
+        "inferlog_ops/_assets/infra/elasticsearch/index_templates/inferlog-events.json",
+        "inferlog_ops/_assets/dashboards/inferlog-overview.json",
+        "inferlog_ops/_assets/dashboards/queries/p99_latency.esql",
+        "inferlog_ops/_assets/kibana/data_views/inferlog-events.json",
+    } <= files
+    for folder, name in (("infra/elasticsearch", "*.json"), ("kibana", "*.json"), ("dashboards", "*.esql")):
+        for path in (ROOT / folder).rglob(name):
+            assert f"inferlog_ops/_assets/{path.relative_to(ROOT).as_posix()}" in files

@@ -1,0 +1,60 @@
+"""Everything that a shell runs, looked through by shellcheck: scripts, and what stands in Dockerfiles."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from dockerfiles import ROOT, Dockerfile
+
+NOT_OURS = {".venv", ".git", "node_modules"}
+BEGINS = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash", b"# shellcheck shell=")
+DOCKERFILES = ("app", "fluentd", "infra/setup", "scripts/traffic")
+
+
+def shell_scripts() -> list[Path]:
+    """Return every file that begins as a shell script does."""
+    found = []
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in NOT_OURS and not name.endswith("_cache")]
+        found += [path for name in files if begins_as_script(path := Path(folder, name))]
+    return sorted(found)
+
+
+def begins_as_script(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(40).startswith(BEGINS)
+
+
+def checked(*arguments: str, text: str | None = None) -> str:
+    """Return what shellcheck has to say; the one of this environment, not of the machine."""
+    program = shutil.which("shellcheck", path=str(ROOT / ".venv" / "bin"))
+    assert program, "it comes with what scripts/test installs"
+    command = [program, "--external-sources", "--source-path=SCRIPTDIR", "--enable=quote-safe-variables", *arguments]
+    done = subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout + done.stderr
+
+
+def test_scripts_are_found() -> None:
+    names = {path.relative_to(ROOT).as_posix() for path in shell_scripts()}
+    assert {"scripts/demo", "scripts/test", "scripts/up", "scripts/environment.sh", ".ci/run"} <= names
+
+
+@pytest.mark.parametrize("path", shell_scripts(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_script_is_clean_and_can_be_run(path: Path) -> None:
+    assert checked(str(path)) == ""
+    is_sourced = path.read_text().startswith("# shellcheck shell=")
+    assert bool(path.stat().st_mode & 0o111) is not is_sourced
+
+
+@pytest.mark.parametrize("folder", DOCKERFILES)
+def test_what_an_image_is_built_by_is_clean(folder: str) -> None:
+    runs = Dockerfile(ROOT / folder / "Dockerfile", ROOT).all("RUN")
+    assert runs
+    for run in runs:
+        assert checked("--shell=sh", "-", text=run.text) == ""
+
+
+def test_a_fault_is_found() -> None:
+    assert "SC2086" in checked("-", text="#!/bin/sh\nfile=$1\nrm -- $file\n")
