@@ -142,6 +142,21 @@ def test_before_anybody_chooses_the_file_says_what_is_shown(visit: Visit) -> Non
     assert bar.get_by_label("Look again every").input_value() == "30"
 
 
+def test_a_choice_on_the_bare_address_is_about_the_first_dashboard(visit: Visit) -> None:
+    visit.page.goto(visit.url)
+    visit.settled()
+    visit.page.locator("button.range").click()
+    visit.page.get_by_role("button", name="Last 7 days").click()
+    wait_until(lambda: "#/view/inferlog-test?from=now-7d" in visit.page.url, what="an address to share")
+    visit.settled()
+    assert visit.page.locator(".heading h1").inner_text() == "Test"
+
+
+def test_a_range_that_ends_before_it_begins_is_not_taken(visit: Visit) -> None:
+    visit.go("inferlog-test", **{"from": address_of(END), "to": address_of(START)})
+    assert "Last 6 hours" in visit.page.locator(".bar").inner_text()
+
+
 def test_a_typed_range_is_shown_and_a_wrong_one_is_not(visit: Visit, known: Golden, all_of_them: Any) -> None:
     visit.go("inferlog-test", **all_of_them)
     visit.page.locator("button.range").click()

@@ -38,7 +38,7 @@ const bar = topBar({
 function state() {
   const said = address.read(location.hash);
   const file = current?.described ?? {};
-  const range = said.from ? said : (file.time_range ?? DEFAULT_RANGE);
+  const range = [said, file.time_range, DEFAULT_RANGE].find((each) => each?.from && resolved(each, said));
   const paused = file.refresh_interval?.pause ?? true;
   return {
     ...said,
@@ -49,6 +49,9 @@ function state() {
   };
 }
 
+/** Begin and end of a range now; null if it is none. */
+const resolved = ({ from, to }, { utc }) => timerange.resolve(from, to, new Date(), { utc });
+
 /** Only fields of this dashboard's controls filter; before anybody touches them, the values that the file selects. */
 function filtersOf(said, controls) {
   if (said === null) return controls.flatMap(({ field, selected }) => selected.map((value) => ({ field, value })));
@@ -58,7 +61,8 @@ function filtersOf(said, controls) {
 
 /** Change the address, and with it what is shown. */
 function go(change) {
-  location.hash = address.write({ ...address.read(location.hash), ...change });
+  const said = address.read(location.hash);
+  location.hash = address.write({ ...said, dashboard: current?.described.id ?? said.dashboard, ...change });
 }
 
 async function follow() {
@@ -108,10 +112,7 @@ async function look() {
   looking = asking;
   main.setAttribute("aria-busy", "true");
   const now = state();
-  const range =
-    timerange.resolve(now.from, now.to, new Date(), now) ??
-    timerange.resolve(DEFAULT_RANGE.from, DEFAULT_RANGE.to, new Date());
-  const shown = { ...range, filters: now.filters };
+  const shown = { ...resolved(now, now), filters: now.filters };
   current.page.shown = shown;
   current.controls?.update(now.filters);
   bar.shown(now, shown);
