@@ -21,16 +21,16 @@ from inferlog_ops.shipper.settings import Settings
 from inferlog_ops.shipper.tail import Tail
 from inferlog_ops.shipper.watch import Watch
 
-LONGEST_BYTES = 2_000
+LONGEST_BYTES = 800
 SEEDS = (
     b"\xff",
     b'\xff{"event":{"id":"a"}}\n{"event":{"id":"b"}}\n',
     b'\x40{"event":{"id":"a","dataset":"inference.events"},"labels":{"note":"\\ud800"}}\r\n\n \n{"half',
     b'\xff[]\n"event"\n{"event":"a"}\n{"event":{"id":7}}\n{"event":{"id":""}}\nnull\n',
     b'\x10{"event":{"id":"a"},"event":{"id":"b"},"n":1e999,"m":NaN}\n\xff\xfe\n',
-    b'\xff{"event":{"id":"' + b"x" * 600 + b'"}}\n' + b'{"a":' * 100,
+    b'\xff{"event":{"id":"' + b"x" * 540 + b'"}}\n' + b'{"a":' * 30,
 )
-_SMALL = Settings(read_bytes=64, line_bytes=800, bulk_events=20, bulk_bytes=1_200, poll_seconds=0.0)
+_SMALL = Settings(read_bytes=96, line_bytes=600, bulk_events=20, bulk_bytes=1_200, poll_seconds=0.0)
 _SENT_AT = datetime(2026, 11, 23, 6, 15, tzinfo=UTC)
 _INGESTED = "2026-11-23T06:15:00.000000Z"
 _WHITE_SPACE = b" \t\n\r\x0b\x0c"
