@@ -19,11 +19,10 @@ from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
 from inferlog_ops.cluster import Cluster
 
-pytestmark = [
-    pytest.mark.fluentd,
-    pytest.mark.skipif(not installed(), reason="no fluentd on PATH: what a real one makes of it is not tested here"),
-    pytest.mark.timeout(900),
-]
+if not installed():
+    pytest.skip("no fluentd on PATH: what a real one makes of it is not tested here", allow_module_level=True)
+
+pytestmark = [pytest.mark.fluentd, pytest.mark.timeout(900)]
 
 QUICK = {"INFERLOG_FLUENTD_HEALTH_INTERVAL": "1s", "INFERLOG_FLUENTD_RETRY_MAX_INTERVAL": "2s"}
 SMALL_BUFFER = {"INFERLOG_FLUENTD_TOTAL_LIMIT_SIZE": "1m", "INFERLOG_FLUENTD_CHUNK_LIMIT_SIZE": "256k"}
