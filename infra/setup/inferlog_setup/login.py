@@ -16,7 +16,7 @@ from inferlog_setup.settings import Settings
 SUPERUSER = "elastic"
 
 _DOUBTED_SECONDS = 30.0
-"""A cluster that has just started refuses every password until it has found its own users."""
+"""How long a refusal is not believed: a cluster that has just started refuses all until it has found its users."""
 _SECONDS_BETWEEN_TRIES = 1.0
 
 
@@ -39,23 +39,18 @@ def next_password(settings: Settings) -> Path:
     return settings.elastic_password.with_name("elastic_password.next")
 
 
-def log_in(settings: Settings, say: Say, *, doubted_seconds: float = _DOUBTED_SECONDS) -> Login:
+def log_in(settings: Settings, say: Say) -> Login:
     """
-    Wait for Elasticsearch and log in to it as the superuser.
+    Wait for Elasticsearch and log in to it as the superuser; *say* is told what is being waited for.
 
     If a change of the password was interrupted, either of the two is the right one.
-
-    Args:
-        settings: Where Elasticsearch and the password are.
-        say: Is told what is being waited for.
-        doubted_seconds: How long a refusal is not believed.
 
     Raises:
         OperatorError: If Elasticsearch does not answer, or knows neither password.
     """
     candidates = [settings.elastic_password, *filter(Path.exists, [next_password(settings)])]
     logins = [Login(cluster=_cluster(settings, path), password_file=path) for path in candidates]
-    deadline = time.monotonic() + doubted_seconds
+    deadline = time.monotonic() + min(_DOUBTED_SECONDS, settings.wait_seconds)
     while True:
         for login in logins:
             if _is_let_in(login.cluster, settings.wait_seconds, say):

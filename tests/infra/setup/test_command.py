@@ -75,9 +75,10 @@ def failing(stack: Stack, root: Path) -> Mapping[str, tuple[Settings, tuple[str,
         target = wrong / path.relative_to(stack.settings.secrets)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text("wrongPasswordOfAnotherVolume")
+    known = replace(stack.settings, secrets=wrong, wait_seconds=5)
     away = replace(stack.settings, elasticsearch_url="https://127.0.0.1:1", wait_seconds=1)
     return {
-        "is left over from an earlier set-up": (replace(stack.settings, secrets=wrong), ("provision",), 1),
+        "is left over from an earlier set-up": (known, ("provision",), 1),
         "was not ready after 1 s": (away, ("provision",), 1),
         "elastic_password cannot be read": (nothing, ("provision",), 1),
         "operator_password cannot be read": (nothing, ("show-password",), 1),

@@ -29,23 +29,29 @@ class Callers:
 
     Attributes:
         stack: The Elasticsearch behind.
-        names: All of them.
+        known: Whether it let in who showed these credentials.
+        names: All who were let in.
         keys: What Kibana was given for the rules to run by: an API key with the caller's rights.
     """
 
     stack: Stack
+    known: dict[str, bool] = field(default_factory=dict)
     names: set[str] = field(default_factory=set)
     keys: list[str] = field(default_factory=list)
 
     def are_let_in(self, headers: dict[str, str]) -> bool:
         authorization = headers.get("authorization", "")
+        if authorization not in self.known:
+            self.known[authorization] = self._asked(authorization)
+        return self.known[authorization]
+
+    def _asked(self, authorization: str) -> bool:
         with replace(self.stack.superuser, user_and_password=None).client() as client:
             answer = client.options(headers={"authorization": authorization}, ignore_status=401).security.authenticate()
         if "username" not in answer.body:
             return False
         self.names.add(answer["username"])
-        if not self.keys:
-            self.keys.append(self._granted(answer["username"], authorization))
+        self.keys.append(self._granted(answer["username"], authorization))
         return True
 
     def _granted(self, name: str, authorization: str) -> str:

@@ -134,10 +134,10 @@ def test_password_of_another_volume_is_told_of_in_one_sentence(stack: Stack, tmp
     secrets = tmp_path / "secrets"
     secret_files.make_folder(secrets / "elasticsearch", 0o700)
     (secrets / "elasticsearch/elastic_password").write_text("quiteAnotherPassword\n")
-    settings = replace(stack.settings, secrets=secrets)
+    settings = replace(stack.settings, secrets=secrets, wait_seconds=2)
     said: list[str] = []
     with pytest.raises(OperatorError, match="the volume elasticsearch-data is left over") as raised:
-        log_in(settings, said.append, doubted_seconds=2)
+        log_in(settings, said.append)
     assert "\n" not in str(raised.value)
     assert "quiteAnotherPassword" not in f"{raised.value}{said}"
     assert "does not know its users yet, or the password is wrong" in said[0]
