@@ -1,0 +1,128 @@
+"""What runs where there is Docker. Nobody has run it here: it is held to what can be seen in it."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from compose_go import ROOT
+
+FOLDER = ROOT / ".github" / "workflows"
+FILES = sorted(FOLDER.glob("*.yml"))
+FULL_HASH = re.compile(r"actions/[a-z-]+@[0-9a-f]{40}")
+HASH_WITH_VERSION = re.compile(r"uses: (\S+)@([0-9a-f]{40})  # (v\d+\.\d+\.\d+)$", re.MULTILINE)
+MAY_WRITE = {"bump": {"contents": "write", "pull-requests": "write"}}
+
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+
+
+def workflow(path: Path) -> dict[Any, Any]:
+    loaded: dict[Any, Any] = yaml.safe_load(path.read_text())
+    return loaded
+
+
+def triggers(path: Path) -> dict[str, Any]:
+    """Return what starts it; YAML 1.1 reads the key ``on`` as true."""
+    found: dict[str, Any] = workflow(path)[True]
+    return found
+
+
+def jobs(path: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = workflow(path)["jobs"]
+    return found
+
+
+def steps(path: Path) -> list[dict[str, Any]]:
+    return [step for job in jobs(path).values() for step in job["steps"]]
+
+
+def test_all_four_are_there() -> None:
+    assert [path.stem for path in FILES] == ["bump", "ci", "scans", "stack"]
+
+
+@each_file
+def test_it_may_read_and_nothing_else_unless_it_has_to(path: Path) -> None:
+    assert workflow(path)["permissions"] == {"contents": "read"}
+    for job in jobs(path).values():
+        assert job.get("permissions", {}) == MAY_WRITE.get(path.stem, {})
+
+
+@each_file
+def test_strangers_cannot_start_it_with_rights(path: Path) -> None:
+    started_by = set(triggers(path))
+    assert started_by <= {"push", "pull_request", "schedule", "workflow_dispatch"}
+    if path.stem in MAY_WRITE:
+        assert "pull_request" not in started_by
+
+
+@each_file
+def test_no_job_can_hang_or_run_on_another_system_tomorrow(path: Path) -> None:
+    for job in jobs(path).values():
+        assert 0 < job["timeout-minutes"] <= 90
+        assert re.fullmatch(r"ubuntu-\d\d\.\d\d", job["runs-on"])
+    assert "concurrency" in workflow(path)
+
+
+@each_file
+def test_actions_are_github_s_own_and_cannot_change_under_their_name(path: Path) -> None:
+    used = [step["uses"] for step in steps(path) if "uses" in step]
+    assert all(FULL_HASH.fullmatch(action) for action in used)
+    assert len(HASH_WITH_VERSION.findall(path.read_text())) == len(used), "the version stands beside the hash"
+
+
+def test_one_action_has_one_version() -> None:
+    versions: dict[str, set[tuple[str, str]]] = {}
+    for path in FILES:
+        for action, commit, version in HASH_WITH_VERSION.findall(path.read_text()):
+            versions.setdefault(action, set()).add((commit, version))
+    assert all(len(found) == 1 for found in versions.values())
+
+
+@each_file
+def test_the_token_is_not_left_in_the_checkout(path: Path) -> None:
+    checkouts = [step for step in steps(path) if step.get("uses", "").startswith("actions/checkout@")]
+    assert len(checkouts) == len(jobs(path))
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+@each_file
+def test_commands_take_nothing_from_outside_and_are_clean(path: Path) -> None:
+    shellcheck = shutil.which("shellcheck", path=str(ROOT / ".venv" / "bin"))
+    assert shellcheck
+    for step in steps(path):
+        if "run" not in step:
+            continue
+        assert "${{" not in step["run"], "what GitHub puts in there is run as it is"
+        done = subprocess.run(
+            [shellcheck, "--shell=bash", "-"], input=step["run"], capture_output=True, text=True, check=False
+        )
+        assert done.stdout == ""
+
+
+@each_file
+def test_what_it_calls_is_there_and_can_be_run(path: Path) -> None:
+    called = {
+        name
+        for step in steps(path)
+        for name in re.findall(r"(?<![\w/.])(?:\.ci|scripts)/[a-z_]+(?:\.py)?\b", step.get("run", ""))
+    }
+    assert called
+    for name in called:
+        assert os.access(ROOT / name, os.X_OK) or name.endswith(".py")
+        assert (ROOT / name).is_file()
+
+
+def test_a_failed_stack_leaves_its_logs_and_no_containers() -> None:
+    by_what = {step.get("if"): step for step in jobs(FOLDER / "stack.yml")["stack"]["steps"]}
+    assert by_what["failure()"]["uses"].startswith("actions/upload-artifact@")
+    assert by_what["always()"]["run"] == "scripts/down --delete-data"
+
+
+def test_scans_and_bumps_come_once_a_week() -> None:
+    for name in ("scans", "bump"):
+        (schedule,) = triggers(FOLDER / f"{name}.yml")["schedule"]
+        assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", schedule["cron"])
