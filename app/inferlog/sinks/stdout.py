@@ -2,23 +2,48 @@
 
 import os
 import sys
+import threading
+
+
+class _StandardOutput:
+    """
+    File descriptor 1, which all streams of the process share: a line torn by one is ended by whichever writes next.
+
+    The lock can be taken twice by one thread: a signal's handler may log while a line waits for a slow reader.
+    """
+
+    def __init__(self, *, torn: bool = False) -> None:
+        self.torn = torn
+        self._lock = threading.RLock()
+
+    def write(self, line: bytes) -> bool:
+        with self._lock:
+            sys.stdout.flush()  # what the service itself has printed comes first
+            if self.torn:
+                line = b"\n" + line
+            # A pipe that is set not to block takes what it has room for.
+            self.torn = os.write(1, line) < len(line)
+            return not self.torn
+
+
+_standard_output = _StandardOutput()
 
 
 class StdoutSink:
     """
     Writes each line to file descriptor 1 with one ``write()``.
 
-    A pipe whose reader is slow makes the writer wait, and a line of more than 4 096 bytes may be torn by those of other
-    processes on the same pipe: where events must not be lost or slow a request, let the file be the record of truth.
+    A pipe whose reader is slow makes the writer wait, or tears the line if it is set not to block, and a line of more
+    than 4 096 bytes may be torn by those of other processes on the same pipe: where events must not be lost or slow a
+    request, let the file be the record of truth.
     """
 
     copies_dropped = 0
 
     def write(self, line: bytes) -> bool:
-        """Write *line*; return whether all of it was taken."""
+        """Write *line*; return whether all of it was taken. After one that was torn, the next begins with a newline."""
         try:
-            sys.stdout.flush()  # what the service itself has printed comes first
-            return os.write(1, line) == len(line)
+            return _standard_output.write(line)
         except (OSError, ValueError, AttributeError):  # closed, or taken away
             return False
 
@@ -27,3 +52,11 @@ class StdoutSink:
 
     def abandon(self) -> None:
         """Do nothing, as above."""
+
+
+def _begin_anew_in_child() -> None:
+    global _standard_output  # noqa: PLW0603 (its lock may be held by a thread that is not there)
+    _standard_output = _StandardOutput(torn=_standard_output.torn)
+
+
+os.register_at_fork(after_in_child=_begin_anew_in_child)
