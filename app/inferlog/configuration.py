@@ -115,7 +115,8 @@ def _write_app_line(content: dict[str, object]) -> None:
 def _begin_anew_in_child() -> None:
     global _runtime
     if _runtime is not None:
-        parent, _runtime = _runtime, Runtime.begin(_runtime.settings, _runtime.make_sink)
+        parent = _runtime
+        _runtime = Runtime.begin(parent.settings, parent.make_sink, parent.from_files)
         parent.abandon()
 
 

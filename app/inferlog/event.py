@@ -10,6 +10,8 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from numbers import Integral, Real
 from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
@@ -32,6 +34,7 @@ NAME_LIMIT_CHARACTERS: Final = 256
 MESSAGE_LIMIT_CHARACTERS: Final = 2_000
 STACK_TRACE_LIMIT_CHARACTERS: Final = 16_000
 LABELS_LIMIT: Final = 64
+NAMES_LIMIT: Final = 64
 _LONG_MAX: Final = 2**63 - 1
 
 
@@ -69,7 +72,10 @@ def _id(value: Any) -> str:
 
 
 def _names(value: Any) -> list[str]:
-    return [_name(value)] if isinstance(value, str) else list(map(_name, value))
+    names = [value] if isinstance(value, str) else list(islice(value, NAMES_LIMIT + 1))
+    if len(names) > NAMES_LIMIT:
+        names[NAMES_LIMIT] = f"(cut after {NAMES_LIMIT})"
+    return list(map(_name, names))
 
 
 def _caller(value: Any) -> str:
@@ -210,11 +216,26 @@ def label(name: str, value: Any) -> str | int | float | bool:
     """Return *value* as a label is written: numbers as they are, everything else as redacted text, cut."""
     if names_a_secret(name):
         return REDACTED
-    if isinstance(value, (bool, int)) and -_LONG_MAX <= value <= _LONG_MAX:
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return value
+    if not isinstance(value, str):
+        number = _plain_number(value)
+        if number is not None:
+            return number
     return free_text(value, MESSAGE_LIMIT_CHARACTERS)
+
+
+def _plain_number(value: Any) -> int | float | bool | None:
+    """Return *value*, which may be NumPy's, as a number of Python's own that JSON and the index can carry, or None."""
+    try:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, Integral):
+            whole = int(value)
+            return whole if -_LONG_MAX <= whole <= _LONG_MAX else None
+        if isinstance(value, Real) and math.isfinite(value):
+            return float(value)
+    except Exception:  # a number of the service's own making: its text is what is left
+        return None
+    return None
 
 
 def label_name(name: str) -> str:

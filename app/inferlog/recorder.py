@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -52,18 +53,37 @@ class Timestamps:
 
 
 class _Recorder:
-    """What both recorders have: a sink and the lock that keeps its lines apart."""
+    """
+    What both recorders have: a sink and the lock that keeps its lines apart.
+
+    A signal handler or a finaliser that logs may come in the midst of a line of the same thread. What it has to say
+    waits until that line is out; a plain lock would wait for ever, another line within the line would tear both.
+    """
 
     def __init__(self, sink: Sink, make_id: IdMaker) -> None:
         self._sink = sink
         self._make_id = make_id
         self._timestamp = Timestamps()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._in_a_line = False
+        self._waiting: deque[dict[str, Any]] = deque()
 
     def close(self) -> None:
         """Close the sink. A later line opens it again."""
         with self._lock:
-            self._sink.close()
+            self._in_a_line = True
+            try:
+                self._write_waiting()
+                self._sink.close()
+            finally:
+                self._in_a_line = False
+
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            self._write(self._waiting.popleft())
+
+    def _write(self, content: dict[str, Any]) -> bool:
+        raise NotImplementedError
 
     def abandon(self) -> None:
         """Let go of the parent's sink in a forked child, where the lock may be held by a thread that is not there."""
@@ -96,8 +116,21 @@ class LineRecorder(_Recorder):
             **content,
         }
         with self._lock:
-            line["@timestamp"] = self._timestamp(time.time_ns())
-            return self._sink.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+            if self._in_a_line:
+                self._waiting.append(line)
+                return True
+            self._in_a_line = True
+            try:
+                whole = self._write(line)
+                self._write_waiting()
+            finally:
+                self._in_a_line = False
+        return whole
+
+    def _write(self, content: dict[str, Any]) -> bool:
+        content["@timestamp"] = self._timestamp(time.time_ns())
+        # Whatever found its way here: a line with its text is better than an exception in the service's own line.
+        return self._sink.write(orjson.dumps(content, default=str, option=orjson.OPT_APPEND_NEWLINE))
 
 
 class EventRecorder(_Recorder):
@@ -141,18 +174,31 @@ class EventRecorder(_Recorder):
         content = document(fields, labels, self._head)
         content["event"] = event
         with self._lock:
-            event["sequence"] = self._sequence
-            self._sequence += 1
+            if self._in_a_line:
+                self._waiting.append(content)
+                return
+            self._in_a_line = True
             try:
-                whole = self._sink.write(self._chained(content))
-            except Exception:
-                self.dropped += 1
-                raise
-            if whole:
-                self.written += 1
-                self._previous_hash = self._hash
-            else:
-                self.dropped += 1
+                self._write(content)
+                if self._waiting:
+                    self._write_waiting()
+            finally:
+                self._in_a_line = False
+
+    def _write(self, content: dict[str, Any]) -> bool:
+        content["event"]["sequence"] = self._sequence
+        self._sequence += 1
+        try:
+            whole = self._sink.write(self._chained(content))
+        except Exception:
+            self.dropped += 1
+            raise
+        if whole:
+            self.written += 1
+            self._previous_hash = self._hash
+        else:
+            self.dropped += 1
+        return whole
 
     def _chained(self, content: dict[str, Any]) -> bytes:
         """Return the line of *content*, with time and hashes; canonical but for its beginning."""

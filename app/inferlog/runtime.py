@@ -18,6 +18,37 @@ from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
 from inferlog.sinks.stdout import StdoutSink
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromFiles:
+    """
+    What is read from files at the start and kept: after a fork they may be gone, or another's to read.
+
+    Attributes:
+        audit_key: Key of the hash chain.
+        client_ids: Makes of who called what an event may carry.
+        prices: What an inference costs; None if nobody has said.
+    """
+
+    audit_key: bytes
+    client_ids: ClientIds
+    prices: PriceTable | None
+
+    @classmethod
+    def read(cls, settings: Settings) -> "FromFiles":
+        """
+        Read what *settings* names.
+
+        Raises:
+            SettingsError: If a file cannot be used.
+        """
+        return cls(
+            audit_key=settings.read_key("audit_key_file"),
+            client_ids=ClientIds(settings.read_key("client_id_key_file"), plain=settings.client_id_plain),
+            prices=_price_table(settings),
+        )
+
+
 MakeSink = Callable[[str], Sink]
 """Makes the sink of a stream: ``events``, ``app``, ``health`` or ``content``."""
 
@@ -30,33 +61,39 @@ class Runtime:
     Attributes:
         settings: As read by :func:`inferlog.configure`.
         make_id: Makes event and request ids.
-        client_ids: Makes of who called what an event may carry.
+        from_files: What was read at the start.
         events: Takes the inference events.
         app: Takes all other log lines.
         content: Takes prompts and answers; None unless the service has opted in.
         heartbeat: Says now and then how the process is.
-        prices: What an inference costs; None if nobody has said.
         make_sink: Makes the sink of a stream; None: those that the settings name.
     """
 
     settings: Settings
     make_id: IdMaker
-    client_ids: ClientIds
+    from_files: FromFiles
     events: EventRecorder
     app: LineRecorder
     content: LineRecorder | None
     heartbeat: Heartbeat
-    prices: PriceTable | None
     make_sink: MakeSink | None
 
     @classmethod
-    def begin(cls, settings: Settings, make_sink: MakeSink | None = None) -> "Runtime":
+    def begin(
+        cls, settings: Settings, make_sink: MakeSink | None = None, from_files: FromFiles | None = None
+    ) -> "Runtime":
         """
         Put together the recorders of this process. No file is opened before the first line.
+
+        Args:
+            settings: As read.
+            make_sink: Makes the sink of a stream; None: those that the settings name.
+            from_files: What the parent of a forked process has read; None: read now.
 
         Raises:
             SettingsError: If a file that the settings name cannot be used.
         """
+        from_files = from_files or FromFiles.read(settings)
         instance_id, make_id = new_instance_id(), IdMaker()
         service = {
             "name": settings.service_name,
@@ -69,13 +106,11 @@ class Runtime:
         def recorder(stream: str) -> LineRecorder:
             return LineRecorder(sink(stream), dataset=f"inference.{stream}", service=service, make_id=make_id)
 
-        events = EventRecorder(
-            sink("events"), service=service, make_id=make_id, hasher=Hasher(settings.read_key("audit_key_file"))
-        )
+        events = EventRecorder(sink("events"), service=service, make_id=make_id, hasher=Hasher(from_files.audit_key))
         return cls(
             settings=settings,
             make_id=make_id,
-            client_ids=ClientIds(settings.read_key("client_id_key_file"), plain=settings.client_id_plain),
+            from_files=from_files,
             events=events,
             app=recorder("app"),
             content=recorder("content") if settings.capture_content else None,
@@ -86,7 +121,6 @@ class Runtime:
                 instance_id=instance_id,
                 every_seconds=settings.heartbeat_seconds,
             ),
-            prices=_price_table(settings),
             make_sink=make_sink,
         )
 
@@ -95,12 +129,13 @@ class Runtime:
         if not self.heartbeat.begun:
             self.heartbeat.start()
         fields = inference.fields
-        if self.prices is not None and "cost_usd" not in fields:
-            inference.bind({"cost_usd": self.prices.cost_usd(fields)})
+        prices = self.from_files.prices
+        if prices is not None and "cost_usd" not in fields:
+            inference.bind({"cost_usd": prices.cost_usd(fields)})
         # A copy: a thread that the request has left behind may go on binding.
         fields = fields.copy()
         if "client_id" in fields:
-            fields["client_id"] = self.client_ids(fields["client_id"])
+            fields["client_id"] = self.from_files.client_ids(fields["client_id"])
         self.events.record(fields, inference.labels)
         if inference.refused:
             self.app.record(

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 import threading
 
 from logfiles import Logs
@@ -28,6 +29,26 @@ def test_a_forked_child_has_an_instance_a_sequence_and_a_file_of_its_own(logs: L
     assert sorted(by_instance.values()) == [[0, 1], [0, 1]]
     assert len({event["event"]["id"] for event in logs.events}) == 4
     assert len(list(logs.directory.glob("events-*"))) == 2
+
+
+def test_a_forked_child_needs_no_file_that_was_read_at_the_start(tmp_path: Path) -> None:
+    key = tmp_path / "audit.key"
+    key.write_bytes(b"k" * 32)
+    inferlog.configure(service_name="scoring", log_dir=tmp_path / "logs", audit_key_file=key)
+    with inferlog.track_performance("before"):
+        pass
+    key.unlink()
+    child = os.fork()
+    if child == 0:
+        with inferlog.track_performance("in the child"):
+            pass
+        inferlog.shutdown()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    inferlog.shutdown()
+    events = Logs(tmp_path / "logs").events
+    assert [event["event"]["sequence"] for event in events] == [0, 0]
+    assert len({event["service"]["instance"]["id"] for event in events}) == 2
 
 
 def test_a_fork_while_a_thread_writes_does_not_hang_the_child(logs: Logs) -> None:

@@ -1,15 +1,21 @@
 import json
 import math
+from fractions import Fraction
+from http import HTTPStatus
 
+import numpy as np
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from logfiles import Logs
 
+import inferlog
 from inferlog.event import (
     ACTION_AND_OUTCOME,
     FIELDS,
     MESSAGE_LIMIT_CHARACTERS,
+    NAMES_LIMIT,
     InvalidFieldError,
     checked,
     document,
@@ -123,3 +129,30 @@ def test_dots_are_nested_objects() -> None:
 
 def test_every_status_has_an_action_and_an_outcome() -> None:
     assert {outcome for _, outcome in ACTION_AND_OUTCOME.values()} == {"success", "failure", "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (np.float64(1.5), 1.5),
+        (np.float32(0.5), 0.5),
+        (np.int64(5), 5),
+        (HTTPStatus.OK, 200),
+        (True, True),
+        (np.float64("nan"), "nan"),
+        (Fraction(1, 4), 0.25),
+        (2**63, "9223372036854775808"),
+    ],
+)
+def test_number_of_any_making_becomes_one_that_json_can_carry(value: object, written: object, logs: Logs) -> None:
+    assert label("score", value) == written
+    with inferlog.track_performance("predict", score=value):
+        inferlog.get_logger().info("scored", score=value)
+    assert logs.event["labels"]["score"] == written
+    assert logs.lines("app")[0]["labels"]["score"] == written
+
+
+def test_list_of_names_is_cut_and_says_so() -> None:
+    names = checked("finish_reasons", (f"reason {number}" for number in range(300_000)))
+    assert len(names) == NAMES_LIMIT + 1
+    assert names[-1] == f"(cut after {NAMES_LIMIT})"

@@ -29,11 +29,12 @@ class FanOut:
         return self._refused + sum(copy.copies_dropped for copy in self._copies)
 
     def write(self, line: bytes) -> bool:
-        """Hand *line* to all; return whether the first has it."""
+        """Hand *line* to all; return whether the first has it. A copy that fails takes nothing from the first."""
+        whole = self._truth.write(line)
         for copy in self._copies:
-            if not copy.write(line):
+            if not _taken(copy, line):
                 self._refused += 1
-        return self._truth.write(line)
+        return whole
 
     def close(self) -> None:
         """Close all."""
@@ -44,3 +45,10 @@ class FanOut:
         """Let go of all in a forked child."""
         for sink in (self._truth, *self._copies):
             sink.abandon()
+
+
+def _taken(sink: _Sink, line: bytes) -> bool:
+    try:
+        return sink.write(line)
+    except Exception:  # no sink raises, but this one may be another's, or have got no thread
+        return False

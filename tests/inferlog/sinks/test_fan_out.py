@@ -40,6 +40,17 @@ def test_what_a_copy_refuses_is_counted_and_changes_nothing() -> None:
     assert fan_out.copies_dropped == 2
 
 
+def test_a_copy_that_fails_takes_nothing_from_the_first() -> None:
+    class Failing(ListSink):
+        def write(self, line: bytes) -> bool:
+            raise RuntimeError("can't start new thread")
+
+    truth = ListSink()
+    fan_out = FanOut([truth, Failing()])
+    assert fan_out.write(b"1\n")
+    assert (truth.lines, fan_out.copies_dropped) == ([b"1\n"], 1)
+
+
 def test_all_are_closed() -> None:
     sinks = [ListSink(), ListSink()]
     FanOut(sinks).close()
