@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from dockerfiles import ROOT, Dockerfile
 
+from inferlog_ops.kibana.bodies import SCRIPT, write_bodies
+from inferlog_ops.kibana.plan import plan_for
+
 NOT_OURS = {".venv", ".git", "node_modules"}
 BEGINS = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash", b"# shellcheck shell=")
 DOCKERFILES = ("app", "fluentd", "infra/setup", "scripts/traffic")
@@ -54,6 +57,11 @@ def test_what_an_image_is_built_by_is_clean(folder: str) -> None:
     assert runs
     for run in runs:
         assert checked("--shell=sh", "-", text=run.text) == ""
+
+
+def test_the_script_that_sends_bodies_to_a_kibana_is_clean(tmp_path: Path) -> None:
+    write_bodies(tmp_path, plan_for("default"), "default")
+    assert checked(str(tmp_path / SCRIPT)) == ""
 
 
 def test_a_fault_is_found() -> None:

@@ -1,4 +1,5 @@
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,3 +69,11 @@ def test_what_the_file_holds_already_stays(tmp_path: Path) -> None:
 def test_a_full_disk_is_no_secret() -> None:
     with pytest.raises(OSError, match="space"):
         RecordFile(Path("/dev/full")).append(record())
+
+
+def test_the_page_about_the_load_explains_every_key_and_outcome() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "traffic.md").read_text()
+    section = page.partition("## Records")[2]
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)) == set(json.loads(record().as_line()))
+    outcomes = section.partition("| `outcome` |")[2].partition("\n")[0]
+    assert set(re.findall(r"`([a-z]+)`", outcomes)) == set(Outcome)

@@ -1,4 +1,6 @@
+import re
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,3 +64,20 @@ def test_what_cannot_be_is_refused_whoever_has_set_it(name: str, value: object, 
 def test_users_make_the_rate_of_the_moment() -> None:
     run = Settings.of(options("--curve", "ramp", "--rate", "20", "--user-rate", "0.5", "--duration", "100"))
     assert [run.users_after(at) for at in (0, 25, 50, 100)] == [1, 10, 20, 40]
+
+
+def test_the_page_about_the_load_lists_every_option_with_its_default() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "traffic.md").read_text()
+    listed = dict(re.findall(r"^\| `--([a-z-]+)` \| `?([^`|]+?)`? \|", page, re.MULTILINE))
+    defaults = {name.replace("_", "-"): value for name, value in vars(options()).items()}
+    assert listed.keys() == defaults.keys()
+    for name, value in defaults.items():
+        match name:
+            case "records":
+                assert (listed[name], value) == ("none", None)
+            case "run-id":
+                assert listed[name] == "random"
+            case "prompts":
+                assert value.endswith(listed[name])
+            case _:
+                assert float(listed[name]) == value if isinstance(value, int | float) else listed[name] == value
