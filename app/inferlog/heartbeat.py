@@ -5,8 +5,11 @@ It is also the count against which a loss at the very end of an instance's event
 """
 
 import logging
+import math
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +25,7 @@ STOPPED: Final = "service_stopped"
 """The message of a process's last heartbeat: it ends on purpose, and its silence from now on is no alarm."""
 
 _LAG_AT_MOST_SECONDS = 1.0
+_STOP_AT_MOST_SECONDS = 3.0
 _gauges: dict[str, Gauge] = {}
 
 
@@ -30,7 +34,16 @@ def add_gauge(name: str, read: Gauge) -> None:
     Have each heartbeat carry a figure of the service's own as ``gauges.<name>``, such as ``queue_requests``.
 
     *read* is called from another thread, every few seconds; None is no figure. An exception in it is logged once.
+    While it blocks there are no heartbeats, and the process's end waits for it, but not for long.
+
+    Raises:
+        TypeError: If *name* is not text.
+        ValueError: If *name* cannot be a field's name.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"a gauge's name is {name!r:.80}; expected text such as 'queue_requests'")
+    if not all(part.strip() for part in name.split(".")) or not name.isprintable():
+        raise ValueError(f"a gauge's name is {name!r:.80}; expected a field's name such as 'queue_requests'")
     _gauges[name] = read
 
 
@@ -60,24 +73,46 @@ class Heartbeat:
         self.begun = every_seconds <= 0
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
-        self._failing: set[str] = set()
+        self._failed: set[str] = set()
+        self._left_behind = False
 
     def start(self) -> None:
-        """Begin, unless begun already or switched off with 0 seconds."""
-        if not self.begun:
-            self.begun = True
-            # A daemon: a service that ends without shutdown() must not wait for it.
-            self._thread = threading.Thread(target=self._beat_until_stopped, name="inferlog-heartbeat", daemon=True)
-            self._thread.start()
+        """Begin, unless begun already or switched off with 0 seconds. Without a thread, the next event tries again."""
+        if self.begun:
+            return
+        self.begun = True
+        # A daemon: a service that ends without shutdown() must not wait for it.
+        thread = threading.Thread(target=self._beat_until_stopped, name="inferlog-heartbeat", daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):  # the machine's or the container's limit of threads is reached
+            self.begun = False
+            self._log_once("heartbeat.not_started")
+            return
+        self._thread = thread
 
     def stop(self) -> None:
-        """Write the last line and end the thread; nothing if it never began."""
-        if self._thread is not None and not self._stopped.is_set():
-            self._stopped.set()
-            self._thread.join()
+        """Write the last line and end the thread; nothing if it never began. Waits a few seconds at most."""
+        if self._thread is None or self._stopped.is_set():
+            return
+        self._stopped.set()
+        self._thread.join(_STOP_AT_MOST_SECONDS)
+        if self._thread.is_alive():  # in a gauge that blocks: the process's goodbye is said without any
+            self._left_behind = True
+            self._log_once("heartbeat.blocked")
+            self._beat(STOPPED, with_gauges=False)
 
     def line(self) -> dict[str, Any]:
         """Return what a heartbeat says at this moment."""
+        line = self._line_without_gauges()
+        gauges = {
+            name: figure for name, read in list(_gauges.items()) if (figure := self._read(name, read)) is not None
+        }
+        if gauges:
+            line["gauges"] = gauges
+        return line
+
+    def _line_without_gauges(self) -> dict[str, Any]:
         line: dict[str, Any] = {
             "message": MESSAGE,
             "log": {"level": "info", "logger": "inferlog"},
@@ -94,19 +129,23 @@ class Heartbeat:
         gpu = self._vitals.gpu()
         if gpu is not None:
             line["gpu"] = gpu
-        gauges = {
-            name: figure for name, read in list(_gauges.items()) if (figure := self._read(name, read)) is not None
-        }
-        if gauges:
-            line["gauges"] = gauges
         return line
 
     def _beat_until_stopped(self) -> None:
-        while not self._stopped.wait(self._every_seconds):
-            self.recorder.record(self.line())
+        while not self._stopped.wait(min(self._every_seconds, threading.TIMEOUT_MAX)):
+            self._beat(MESSAGE)
         # A loop that is just ending may be the one that waits for this thread: it is not asked how late it is.
         self.activity.serve_nowhere()
-        self.recorder.record({**self.line(), "message": STOPPED})
+        self._beat(STOPPED)
+
+    def _beat(self, message: str, *, with_gauges: bool = True) -> None:
+        try:
+            line = self.line() if with_gauges else self._line_without_gauges()
+            if with_gauges and self._left_behind:
+                return  # the goodbye has been said since
+            self.recorder.record({**line, "message": message})
+        except BaseException:  # noqa: BLE001 (whatever it is, the next heartbeat may do without, and it is logged)
+            self._log_once("heartbeat.failed")
 
     def _unshipped_bytes(self) -> int:
         shipped = shipped_bytes(self._log_dir)
@@ -121,9 +160,15 @@ class Heartbeat:
     def _read(self, name: str, read: Gauge) -> float | None:
         try:
             figure = read()
-            return None if figure is None else float(figure)
-        except Exception:  # the service's own function; the heartbeat must go on
-            if name not in self._failing:
-                self._failing.add(name)
-                logging.getLogger("inferlog.heartbeat").exception("gauge.failed", extra={"gauge": name})
+            number = None if figure is None else float(figure)
+        except BaseException:  # noqa: BLE001 (the service's own function; the heartbeat must go on, and it is logged)
+            self._log_once("gauge.failed", gauge=name)
             return None
+        return number if number is not None and math.isfinite(number) else None  # JSON has no other numbers
+
+    def _log_once(self, what: str, **about: str) -> None:
+        key = " ".join([what, *about.values()])
+        if key not in self._failed:
+            self._failed.add(key)
+            with suppress(Exception):  # a handler of the service's own may raise
+                logging.getLogger("inferlog.heartbeat").error(what, exc_info=sys.exc_info()[1], extra=about)

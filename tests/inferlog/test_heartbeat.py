@@ -1,4 +1,5 @@
 import asyncio
+import math
 import os
 import threading
 from pathlib import Path
@@ -98,6 +99,98 @@ def test_a_service_adds_figures_of_its_own_and_a_broken_one_is_logged_once(tmp_p
     assert [line["gauges"] for line in lines] == [{"queue_requests": 7.0}] * 2
     (complaint,) = logs.lines("app")
     assert (complaint["message"], complaint["labels"]) == ("gauge.failed", {"gauge": "broken"})
+
+
+@pytest.mark.parametrize("failure", [SystemExit(1), KeyboardInterrupt(), GeneratorExit()])
+def test_a_gauge_that_wants_to_end_its_thread_does_not(tmp_path: Path, failure: BaseException) -> None:
+    def broken() -> float:
+        raise failure
+
+    logs = configure(tmp_path, 0.01)
+    inferlog.add_gauge("broken", broken)
+    record()
+    wait_until(lambda: len(logs.lines("health")) >= 2, what="two heartbeats")
+    inferlog.shutdown()
+    assert [line["message"] for line in logs.lines("app")] == ["gauge.failed"]
+    assert logs.lines("health")[-1]["message"] == "service_stopped"
+
+
+@pytest.mark.parametrize("figure", [math.nan, math.inf, -math.inf])
+def test_a_figure_that_json_cannot_carry_is_none(tmp_path: Path, figure: float) -> None:
+    configure(tmp_path, 0)
+    inferlog.add_gauge("queue_requests", lambda: figure)
+    assert "gauges" not in runtime().heartbeat.line()
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [(7, TypeError), ("queue\udc80", ValueError), ("", ValueError), ("queue..requests", ValueError)]
+)
+def test_a_name_that_no_field_can_have_is_refused(name: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="a gauge's name is .*; expected .* such as 'queue_requests'"):
+        inferlog.add_gauge(name, lambda: 1)
+
+
+def test_the_end_does_not_wait_for_a_gauge_that_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "_STOP_AT_MOST_SECONDS", 0.1)
+    reached, release, left = threading.Event(), threading.Event(), threading.Event()
+
+    def blocking() -> float:
+        reached.set()
+        release.wait()
+        left.set()
+        return 1
+
+    logs = configure(tmp_path, 0.01)
+    inferlog.add_gauge("blocking", blocking)
+    record()
+    assert reached.wait(10)
+    inferlog.shutdown()
+    (beat,) = logs.lines("health")
+    assert (beat["message"], beat["events_written"]) == ("service_stopped", 1)
+    assert [line["message"] for line in logs.lines("app")] == ["heartbeat.blocked"]
+    beating = next(thread for thread in threading.enumerate() if thread.name == "inferlog-heartbeat")
+    release.set()
+    beating.join(10)
+    assert left.is_set()
+    assert len(logs.lines("health")) == 1  # nothing comes after the goodbye
+
+
+def test_a_heartbeat_that_fails_is_logged_once_and_the_next_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = configure(tmp_path, 0.01)
+    beat, failures = runtime().heartbeat, iter([OSError("no figure"), SystemExit(1)])
+    working = beat._vitals.process
+
+    def failing() -> dict[str, Any]:
+        for failure in failures:
+            raise failure
+        return working()
+
+    monkeypatch.setattr(beat._vitals, "process", failing)
+    record()
+    wait_until(lambda: logs.lines("health"), what="a heartbeat")
+    inferlog.shutdown()
+    assert [line["message"] for line in logs.lines("app")] == ["heartbeat.failed"]
+
+
+def test_without_a_thread_to_be_had_events_are_written_and_the_next_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    logs = configure(tmp_path, 3600)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        record()
+        record()
+        runtime().heartbeat.stop()
+    record()
+    inferlog.shutdown()
+    assert len(logs.events) == 3
+    assert [line["message"] for line in logs.lines("app")] == ["heartbeat.not_started"]
+    assert [beat["message"] for beat in logs.lines("health")] == ["service_stopped"]
 
 
 def test_a_forked_child_has_a_heartbeat_of_its_own(tmp_path: Path) -> None:
