@@ -1,5 +1,6 @@
 """What differs between two deployments of an instrumented service. Read once, by :func:`inferlog.configure`."""
 
+import math
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -155,13 +156,20 @@ class Settings:
 
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 SINKS = ("file", "stdout", "forward")
+_TEXT_LIMIT_CHARACTERS: Final = 256  # beyond, the index would not find a keyword
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)  # a token, by RFC 9110
 _TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
 def _parsed_text(source: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise SettingsError(f"{source} is {value!r}; expected text that is not empty")
+        raise SettingsError(f"{source} is {value!r:.80}; expected text that is not empty")
+    if len(value) > _TEXT_LIMIT_CHARACTERS:
+        raise SettingsError(
+            f"{source} is {value!r:.80}… of {len(value)} characters; expected {_TEXT_LIMIT_CHARACTERS} or fewer"
+        )
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise SettingsError(f"{source} is {value!r:.80}; expected text that UTF-8 can carry")
     return value.lower() if source.lower().endswith(("log_level", "client_id_header")) else value
 
 
@@ -173,16 +181,22 @@ def _parsed_truth(source: str, value: Any) -> bool:
 
 def _parsed_whole_number(source: str, value: Any) -> int:
     try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise SettingsError(f"{source} is {value!r}; expected a whole number") from None
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or isinstance(value, bool) or not (isinstance(value, str) or number == value):
+        raise SettingsError(f"{source} is {value!r:.80}; expected a whole number")
+    return number
 
 
 def _parsed_number(source: str, value: Any) -> float:
     try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise SettingsError(f"{source} is {value!r}; expected a number") from None
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise SettingsError(f"{source} is {value!r:.80}; expected a number")
+    return number
 
 
 def _parsed_directory(source: str, value: Any) -> Path:
@@ -195,8 +209,12 @@ def _parsed_directory(source: str, value: Any) -> Path:
 def _parsed_file(source: str, value: Any) -> Path:
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value) or "\0" in str(os.fspath(value)):
         raise SettingsError(f"{source} is {value!r}; expected a path")
+    try:
+        path = Path(value).expanduser()
+    except RuntimeError:
+        raise SettingsError(f"{source} is {value!r}, in a home directory that is not known; expected a path") from None
     # Absolute at once: a service that changes its directory later must not scatter its files.
-    return Path(value).absolute()
+    return path.absolute()
 
 
 def _parsed_names(source: str, value: Any) -> tuple[str, ...]:

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,20 @@ def test_arguments_win_over_the_environment_and_that_over_defaults() -> None:
         ({"max_file_bytes": 0}, "max_file_bytes is 0; expected more than 0"),
         ({"keep_shipped_seconds": -1}, "keep_shipped_seconds is -1.0; expected 0 or more"),
         ({"capture_stdlib": "perhaps"}, "capture_stdlib is 'perhaps'; expected true or false"),
+        ({"max_file_bytes": True}, "max_file_bytes is True; expected a whole number"),
+        ({"max_file_bytes": math.inf}, "max_file_bytes is inf; expected a whole number"),
+        ({"max_total_bytes": math.nan}, "max_total_bytes is nan; expected a whole number"),
+        ({"max_total_bytes": "inf"}, "max_total_bytes is 'inf'; expected a whole number"),
+        ({"forward_port": 24224.5}, "forward_port is 24224.5; expected a whole number"),
+        ({"heartbeat_seconds": math.nan}, "heartbeat_seconds is nan; expected a number"),
+        ({"heartbeat_seconds": False}, "heartbeat_seconds is False; expected a number"),
+        ({"keep_shipped_seconds": "inf"}, "keep_shipped_seconds is 'inf'; expected a number"),
+        ({"max_file_age_seconds": 10**400}, "max_file_age_seconds is 1000+; expected a number"),
         ({"service_name": " "}, "service_name is ' '; expected text"),
+        ({"service_name": "x" * 257}, "^service_name is 'x{79}… of 257 characters; expected 256 or fewer$"),
+        ({"service_name": "caf\udce9"}, "service_name is 'caf.udce9'; expected text that UTF-8 can carry"),
+        ({"environment": "\ud800"}, "environment is '.ud800'; expected text that UTF-8 can carry"),
+        ({"log_dir": "~no-such-user/logs"}, "log_dir is '~no-such-user/logs', in a home directory that is not known"),
         ({"log_dir": ""}, "log_dir is ''; expected a path"),
         ({"log_dir": __file__}, "which is a file; expected a directory"),
     ],
@@ -40,3 +54,14 @@ def test_a_wrong_variable_is_named_as_the_user_wrote_it() -> None:
 def test_the_log_directory_does_not_move_with_the_working_directory() -> None:
     assert Settings.read({"log_dir": "files"}, {}).log_dir == Path.cwd() / "files"
     assert Settings.read({}, {}).log_dir == Path.cwd() / "logs"
+
+
+def test_a_whole_number_may_be_written_as_a_float() -> None:
+    settings = Settings.read({"max_file_bytes": 1e6, "service_name": "x" * 256}, {})
+    assert repr(settings.max_file_bytes) == "1000000"
+
+
+def test_a_tilde_stands_for_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    settings = Settings.read({"log_dir": "~/logs"}, {"INFERLOG_AUDIT_KEY_FILE": "~/audit.key"})
+    assert (settings.log_dir, settings.audit_key_file) == (tmp_path / "logs", tmp_path / "audit.key")
