@@ -1,8 +1,8 @@
 """
-What web servers say through Python's ``logging``: kept to what may be logged, and tied to its request.
+What web servers and HTTP clients say through Python's ``logging``: kept to what may be logged, and tied to its request.
 
-Their access lines hold the query string, and gunicorn's also headers of the client. Of these lines only method, path
-and status are kept.
+A server's access lines hold the query string, and gunicorn's also headers of the client: of these lines only method,
+path and status are kept. In what else they and the clients say, addresses lose their query string.
 """
 
 import logging
@@ -15,12 +15,14 @@ OWN_LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "gunicorn.er
 
 # The response carries the ids of its request; gunicorn writes the line when the request's own context is left.
 _ID_ATOMS: Final = (("request_id", "{x-request-id}o"), ("correlation_id", "{x-correlation-id}o"))
-_QUOTE_REQUESTS: Final = frozenset({"gunicorn.error", "werkzeug"})
+_QUOTES_ADDRESSES: Final = re.compile(
+    r"(?:gunicorn\.error|werkzeug|httpx2?|httpcore2?|urllib3|requests|aiohttp\.client)(?:\.|$)"
+)
 _QUERY: Final = re.compile(r"(/[^\s?]*)\?\S*")
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """Return the text of *record*; of a server's line only what may be logged."""
+    """Return the text of *record*; of a server's or a client's line only what may be logged."""
     arguments = record.args
     match record.name:
         case "uvicorn.access" if isinstance(arguments, tuple) and len(arguments) == 5:
@@ -30,7 +32,7 @@ def message_of(record: logging.LogRecord) -> str:
             # Its atom for the path is missing where the application has failed; the request line is always there.
             method, _, target_and_protocol = str(arguments["r"]).partition(" ")
             return f"{method} {_path(target_and_protocol.rpartition(' ')[0])} {arguments['s']}"
-        case name if name in _QUOTE_REQUESTS:
+        case name if _QUOTES_ADDRESSES.match(name):
             return _QUERY.sub(r"\1", record.getMessage())
         case _:
             return record.getMessage()

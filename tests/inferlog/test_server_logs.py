@@ -1,25 +1,29 @@
 """
-What web servers say of a request stands in the log with its ids, and without what its client sent.
+What web servers and HTTP clients say of a request stands in the log with its ids, and without what was sent.
 
 The servers are real and started as their users start them, with nothing set for this library; only a service that
 calls ``uvicorn.run`` itself has to pass ``log_config=None``, or uvicorn undoes what ``configure()`` has set up before.
 """
 
+import logging
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
 import pytest
+import requests
 from logfiles import Logs
 from polling import wait_until
 from serving import serving_wsgi
+
+from inferlog.testing import recording
 
 SERVICES = Path(__file__).parent / "served"
 SECRET = "tell-nobody-4711"
@@ -151,13 +155,55 @@ def test_the_log_level_holds_for_servers_too(tmp_path: Path) -> None:
     assert {line["log"]["level"] for line in lines} == {"error", "warning"}
 
 
-def test_the_line_of_a_development_server_loses_its_query_string(logs: Logs) -> None:
-    def app(_: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-        start_response("200 OK", [])
-        return [b"ok"]
+def answering_ok(_: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    start_response("200 OK", [])
+    return [b"ok"]
 
-    with serving_wsgi(app) as url:
+
+def test_the_line_of_a_development_server_loses_its_query_string(logs: Logs) -> None:
+    with serving_wsgi(answering_ok) as url:
         httpx.get(f"{url}/predict?prompt={SECRET}")
     (line,) = [line for line in logs.lines("app") if line["log"]["logger"] == "werkzeug"]
     assert '"GET /predict HTTP/1.1" 200' in line["message"]
     assert SECRET not in line["message"]
+
+
+def test_the_line_of_an_http_client_loses_its_query_string(logs: Logs) -> None:
+    with serving_wsgi(answering_ok) as url:
+        httpx.post(f"{url}/predict?prompt={SECRET}&key=1")
+    (line,) = [line for line in logs.lines("app") if line["log"]["logger"] == "httpx2"]
+    assert line["message"] == f'HTTP Request: POST {url}/predict "HTTP/1.1 200 OK"'
+
+
+@pytest.mark.parametrize(
+    ("ask", "logger"), [(httpx.get, "httpcore2"), (requests.get, "urllib3")], ids=["httpx", "requests"]
+)
+def test_no_line_of_a_client_quotes_a_query_string_at_level_debug(ask: Callable[[str], object], logger: str) -> None:
+    def redirecting(_: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("307 Temporary Redirect", [("Location", f"/elsewhere?prompt={SECRET}")])
+        return []
+
+    with (
+        recording(log_level="debug") as recorded,
+        serving_wsgi(redirecting) as url,
+        suppress(requests.TooManyRedirects),
+    ):
+        ask(f"{url}/predict?prompt={SECRET}")
+    assert any(line["log"]["logger"].startswith(logger) for line in recorded.log_lines)
+    assert not [line for line in recorded.log_lines if SECRET in str(line)]
+
+
+CLIENTS = ("httpx", "httpcore.http11", "urllib3.connectionpool", "requests", "aiohttp.client")
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_every_address_in_a_line_of_a_client_loses_its_query_string(logs: Logs, name: str) -> None:
+    logging.getLogger(name).warning("redirected from %s to %s", "https://a.example?q=1", "https://b.example/x?q=2")
+    (line,) = logs.lines("app")
+    assert line["message"] == "redirected from https://a.example to https://b.example/x"
+
+
+def test_lines_of_other_loggers_keep_what_they_say(logs: Logs) -> None:
+    logging.getLogger("requests_queue").warning("is /a?b=c meant")
+    (line,) = logs.lines("app")
+    assert line["message"] == "is /a?b=c meant"
