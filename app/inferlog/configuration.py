@@ -113,7 +113,7 @@ def _write_app_line(content: dict[str, object]) -> None:
 
 
 def _begin_anew_in_child() -> None:
-    global _runtime
+    global _runtime  # noqa: PLW0603 (as above)
     if _runtime is not None:
         parent = _runtime
         _runtime = Runtime.begin(parent.settings, parent.make_sink, parent.from_files)

@@ -233,7 +233,7 @@ def _plain_number(value: Any) -> int | float | bool | None:
             return whole if -_LONG_MAX <= whole <= _LONG_MAX else None
         if isinstance(value, Real) and math.isfinite(value):
             return float(value)
-    except Exception:  # a number of the service's own making: its text is what is left
+    except Exception:  # noqa: BLE001 (a number of the service's own making: its text is what is left)
         return None
     return None
 

@@ -50,5 +50,5 @@ class FanOut:
 def _taken(sink: _Sink, line: bytes) -> bool:
     try:
         return sink.write(line)
-    except Exception:  # no sink raises, but this one may be another's, or have got no thread
+    except Exception:  # noqa: BLE001 (no sink raises, but this one may be another's, or have got no thread)
         return False

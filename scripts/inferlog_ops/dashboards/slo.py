@@ -1,6 +1,7 @@
 """The service levels that panels are coloured by and rules fire on: dashboards/slo.json, or a file of the user's."""
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -83,7 +84,7 @@ def _levels(path: Path, table: Any, known: Mapping[str, float] | None, *, of: st
     for name, value in table.items():
         if known is not None and name not in known:
             raise OperatorError(f"{path}: {of}{name} is no service level; known are {', '.join(known)}", exit_code=2)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise OperatorError(f"{path}: {of}{name} is {json.dumps(value)}; expected a number above 0", exit_code=2)
     return table
 

@@ -13,14 +13,19 @@ from inferlog_ops.kibana.wanted import Request
 
 SCRIPT = "send.sh"
 
-_OURS = re.compile(r"\d{3}_[A-Z]+_api\..+\.(json|ndjson)|send\.sh")
+_OURS = re.compile(r"\d{3}_[A-Z]+_api\..+\.(json|ndjson)")
 _HEAD = r"""#!/bin/sh
 # Sends the requests that lie beside this file to the Kibana KIBANA_URL, in the order in which they need one another.
 # For a Kibana that has none of it yet: it ends at the first one that is refused, and says why.
-# KIBANA_API_KEY (or user:password@ in KIBANA_URL) and KIBANA_CA_FILE are as for inferlog provision.
+# KIBANA_API_KEY and KIBANA_CA_FILE are as for inferlog provision.
 set -eu
 folder=$(dirname "$0")
 : "${KIBANA_URL:?names no Kibana: set it to http(s)://host:port}"
+case $KIBANA_URL in *@*)
+  echo "KIBANA_URL holds a password, which every user of this machine would see: use KIBANA_API_KEY instead" >&2
+  exit 2
+  ;;
+esac
 
 # The key goes in by standard input, for arguments are seen by every user of the machine.
 credentials() {
@@ -48,6 +53,9 @@ file() {
 }
 
 """
+
+
+_FIRST_LINES = "\n".join(_HEAD.splitlines()[:2]).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +98,18 @@ def write_bodies(folder: Path, plan: Plan, space: str = DEFAULT_SPACE) -> list[W
 
 def _cleared(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    if others := sorted(path.name for path in folder.iterdir() if not _OURS.fullmatch(path.name)):
+    if others := sorted(path.name for path in folder.iterdir() if not _is_ours(path)):
         raise OperatorError(
             f"{folder} holds {others[0]}, which is not from this command; give a new or empty folder", exit_code=2
         )
     for path in folder.iterdir():
         path.unlink()
+
+
+def _is_ours(path: Path) -> bool:
+    if path.name == SCRIPT:
+        return path.read_bytes().startswith(_FIRST_LINES)
+    return _OURS.fullmatch(path.name) is not None
 
 
 def _file_name(number: int, request: Request, name: str) -> str:

@@ -35,6 +35,7 @@ def test_file_of_the_users_changes_what_it_names_and_leaves_the_rest(
         ('{"error_rate": true}', "error_rate is true"),
         ('{"error_rate": 0}', "expected a number above 0"),
         ('{"error_rate": NaN}', "expected a number above 0"),
+        ('{"p99_latency_seconds": 1e400}', "expected a number above 0"),
         ('{"model_versions": []}', "model_versions is a list"),
         ('{"model_versions": {"v1": 5}}', "model_versions.v1 is a number"),
         ('{"model_versions": {"v1": {"p99": 1}}}', "model_versions.v1.p99 is no service level"),

@@ -48,12 +48,28 @@ def test_writing_again_changes_nothing_and_leaves_nothing_behind(tmp_path: Path)
     assert _contents(tmp_path) == first
 
 
-def test_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(OperatorError, match=r"holds notes\.txt, which is not from this command") as refused:
+@pytest.mark.parametrize("name", ["notes.txt", SCRIPT])
+def test_folder_with_other_files_is_left_alone(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(OperatorError, match=rf"holds {name}, which is not from this command") as refused:
         write_bodies(tmp_path, plan_for("default"))
     assert refused.value.exit_code == 2
-    assert _contents(tmp_path) == {"notes.txt": b"mine"}
+    assert _contents(tmp_path) == {name: b"mine"}
+
+
+def test_script_takes_no_password_that_others_would_see(tmp_path: Path) -> None:
+    write_bodies(tmp_path, plan_for("default"))
+    sent = subprocess.run(
+        [tmp_path / SCRIPT],
+        env={**os.environ, "KIBANA_URL": "http://me:secret@127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert sent.returncode == 2
+    assert "use KIBANA_API_KEY instead" in sent.stderr
+    assert "secret" not in sent.stderr
 
 
 def test_folder_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
