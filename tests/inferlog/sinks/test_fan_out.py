@@ -43,7 +43,7 @@ def test_what_a_copy_refuses_is_counted_and_changes_nothing() -> None:
 def test_a_copy_that_fails_takes_nothing_from_the_first() -> None:
     class Failing(ListSink):
         def write(self, line: bytes) -> bool:
-            raise RuntimeError("can't start new thread")
+            raise RuntimeError(f"can't start new thread for {line!r}")
 
     truth = ListSink()
     fan_out = FanOut([truth, Failing()])
