@@ -22,7 +22,7 @@ with open({known!r}) as known:
 if isinstance(answer, str):
     sys.exit(answer)
 if sys.argv[3] not in answer:
-    sys.exit("no such manifest: docker.io/library/" + sys.argv[3])
+    sys.exit("no such manifest: " + sys.argv[3])
 """
 SETTINGS = """# Images by exact version.
 ELASTIC_VERSION=9.5.3
