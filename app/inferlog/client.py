@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from uuid import UUID
 
+from inferlog.asked import check_answers_at_once
 from inferlog.event import NAME_LIMIT_CHARACTERS, cut, whole_utf8
 from inferlog.redaction import is_credential
 from inferlog.settings import Settings, SettingsError
@@ -37,6 +38,7 @@ class ClientIds:
 
     def __call__(self, client_id: str) -> str:
         """Return what stands in the event for *client_id*."""
+        client_id = str.__str__(client_id)  # a subclass may do anything when it is encoded
         if self._plain and not is_credential(client_id):
             return cut(whole_utf8(client_id), NAME_LIMIT_CHARACTERS)
         state = self._start.copy()
@@ -50,8 +52,12 @@ def checked_client_id(given: ClientId | None, settings: Settings) -> ClientId | 
 
     Raises:
         SettingsError: If it is neither a callable nor the name of a header that may be used.
+        TypeError: If it is an async callable.
     """
-    if given is None or callable(given):
+    if given is None:
+        return None
+    if callable(given):
+        check_answers_at_once("client_id", given)
         return given
     if not isinstance(given, str):
         raise SettingsError(f"client_id is {given!r:.80}; expected the name of a header, or a callable")

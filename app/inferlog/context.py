@@ -7,10 +7,11 @@ in a copy of the context share the one object, so that what they bind stands in 
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Final
 
-from inferlog.event import CHECKS, LABELS_LIMIT, label, label_name
+from inferlog.event import CHECKS, LABELS_LIMIT, MESSAGE_LIMIT_CHARACTERS, free_text, label, label_name
 
 SUMMED: Final = ("input_tokens", "output_tokens", "model_latency_seconds", "cost_usd")
 """Fields of which several model calls in one request add up."""
@@ -52,7 +53,7 @@ class Inference:
                 try:
                     fields[name] = check(value)
                 except Exception as error:  # noqa: BLE001 (a tensor of two items raises RuntimeError as a number)
-                    self.refused.append(f"{name}: {error}")
+                    self.refused.append(f"{name}: {free_text(error, MESSAGE_LIMIT_CHARACTERS)}")
             elif name == "error":
                 self.bind_error(value)
             else:
@@ -101,7 +102,8 @@ _ENDED_BY_IT: Final = "inferlog_inference"
 
 def tie(error: BaseException, inference: Inference) -> None:
     """Note on *error* which inference it has ended, for those who handle it further out."""
-    vars(error)[_ENDED_BY_IT] = inference
+    # Not by way of the exception's own class, which may let nobody set anything, or have no __dict__ to show.
+    BaseException.__setattr__(error, _ENDED_BY_IT, inference)
 
 
 def inference_at_hand() -> Inference | None:
@@ -115,14 +117,15 @@ def inference_at_hand() -> Inference | None:
     if inference is None:
         error = sys.exc_info()[1]
         if error is not None:
-            ended: Inference | None = vars(error).get(_ENDED_BY_IT)
-            return ended
+            with suppress(AttributeError):
+                inference = BaseException.__getattribute__(error, _ENDED_BY_IT)
     return inference
 
 
-def raised(name: str, error: Exception) -> str:
+def raised(name: str, error: BaseException) -> str:
     """Return what is noted of a service's callable that was to find *name*; what it says may quote who called."""
-    return f"{name}: {error_type(error) if name == 'client_id' else repr(error)}"
+    said = "" if name == "client_id" else free_text(error, MESSAGE_LIMIT_CHARACTERS)
+    return f"{name}: {error_type(error)}{said and ': '}{said}"
 
 
 def error_type(error: BaseException) -> str:

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from inferlog.asked import ask, check_answers_at_once
 from inferlog.client import ClientId
-from inferlog.context import Inference, error_type, raised
+from inferlog.context import Inference, error_type
 from inferlog.correlation import parse_traceparent, usable_id
 from inferlog.event import checked, to_microunits
 from inferlog.line import described
@@ -39,8 +40,12 @@ def checked_model_version(given: ModelVersion | None) -> ModelVersion | None:
 
     Raises:
         InvalidFieldError: If it is neither text nor a callable.
+        TypeError: If it is an async callable.
     """
-    return given if given is None or callable(given) else str(checked("model_version", given))
+    if callable(given):
+        check_answers_at_once("model_version", given)
+        return given
+    return None if given is None else str(checked("model_version", given))
 
 
 def begin_request(method: str, request_id: str, received: Mapping[str, str], version: ModelVersion | None) -> Inference:
@@ -90,24 +95,19 @@ def find_model_version(
     inference: Inference, version: ModelVersion, request: Any, response_headers: Mapping[str, str]
 ) -> None:
     """State the model's version as the service's callable finds it."""
-    try:
-        found = version if isinstance(version, str) else version(request, response_headers)
-    except Exception as error:  # noqa: BLE001 (the service's callable; whatever it raises must not reach the client)
-        inference.refused.append(raised("model_version", error))
-    else:
-        inference.bind({"model_version": found})
+    ask(inference, "model_version", lambda: version if isinstance(version, str) else version(request, response_headers))
 
 
 def find_client_id(
     inference: Inference, client_id: ClientId, request: Any, header: Callable[[str], str | None]
 ) -> None:
     """State who called, as the header says that is named, or as the service's callable finds it. Nobody: no value."""
-    try:
-        found = header(client_id) if isinstance(client_id, str) else client_id(request)
-        if found != "":
-            inference.bind({"client_id": found})
-    except Exception as error:  # noqa: BLE001 (as above)
-        inference.refused.append(raised("client_id", error))
+
+    def found() -> Any:
+        who = header(client_id) if isinstance(client_id, str) else client_id(request)
+        return None if who == "" else who
+
+    ask(inference, "client_id", found)
 
 
 def end_request(

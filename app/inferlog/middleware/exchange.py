@@ -66,7 +66,7 @@ class Exchange(ABC):
 
     def finish(self, error: BaseException | None = None, *, complete: bool = True) -> None:
         """
-        Write the event, at the first call. Never raises.
+        Write the event, at the first call. Raises nothing but KeyboardInterrupt, and that with the event written.
 
         Args:
             error: What the application raised.
@@ -82,25 +82,32 @@ class Exchange(ABC):
         latency_seconds = time.perf_counter() - self._started
         try:
             running = runtime()
-            client_id = self._client_id or running.settings.client_id_header
-            if client_id is not None and "client_id" not in inference.fields:
-                find_client_id(inference, client_id, self.request(), self.request_header)
-            if self._model_version is not None and "model_version" not in inference.fields:
-                find_model_version(inference, self._model_version, self.request(), self.response_headers())
-            end_request(
-                inference,
-                latency_seconds=latency_seconds,
-                status_code=self.status_code,
-                route=self.route_template(),
-                error=error,
-                handled_error=self._handled_error,
-                complete=complete,
-                client_gone=self.client_gone,
-            )
-            running.record(inference)
+            try:
+                self._ask(running.settings.client_id_header)
+            finally:
+                end_request(
+                    inference,
+                    latency_seconds=latency_seconds,
+                    status_code=self.status_code,
+                    route=self.route_template(),
+                    error=error,
+                    handled_error=self._handled_error,
+                    complete=complete,
+                    client_gone=self.client_gone,
+                )
+                running.record(inference)
         except Exception as failure:  # noqa: BLE001 (a log that fails must not change a response, nor hide its error)
             note_failure("the event of a request", failure)
         self._handled_error = None  # its traceback leads back to here
+
+    def _ask(self, client_id_header: str | None) -> None:
+        """Find out who called and what answered, where the handler has not said so."""
+        inference = self.inference
+        client_id = self._client_id or client_id_header
+        if client_id is not None and "client_id" not in inference.fields:
+            find_client_id(inference, client_id, self.request(), self.request_header)
+        if self._model_version is not None and "model_version" not in inference.fields:
+            find_model_version(inference, self._model_version, self.request(), self.response_headers())
 
     @abstractmethod
     def request(self) -> Any:

@@ -338,7 +338,7 @@ def test_the_model_version_that_the_handler_states_wins(logs: Logs, model_versio
 def test_a_model_version_that_cannot_be_found_is_named_in_the_log(logs: Logs) -> None:
     Client().ask(answering(START, BODY), model_version=lambda *_: 1 // 0)
     (line,) = logs.lines("app")
-    assert line["labels"]["reasons"] == "model_version: ZeroDivisionError('integer division or modulo by zero')"
+    assert line["labels"]["reasons"] == "model_version: ZeroDivisionError: integer division or modulo by zero"
 
 
 @pytest.mark.parametrize("model_version", ["", 7])
