@@ -1,8 +1,10 @@
 """One request and its response, as a middleware sees them pass by, whatever the protocol."""
 
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from inferlog.client import ClientId
@@ -11,10 +13,20 @@ from inferlog.context import tie
 from inferlog.guard import note_failure
 from inferlog.request import ModelVersion, begin_request, end_request, find_client_id, find_model_version
 
+_LOGGER = logging.getLogger("inferlog")
+
+
+@cache
+def say_once_that_nothing_is_written() -> None:
+    """Say in the log that requests make no events: what was configured when their middleware was made is gone."""
+    _LOGGER.warning("requests are answered without events: inferlog is not configured, or not any more")
+
 
 class Exchange(ABC):
     """
     What is seen of one request until its one event is written.
+
+    Making one raises NotConfiguredError where there is nothing to write with.
 
     Attributes:
         inference: What the service states of it.
