@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from datetime import UTC, datetime
 
-from inferlog_ops.engine import blueprint, node, presence
+from inferlog_ops.engine import blueprint, presence
 from inferlog_ops.engine.layout import layout_in
 from inferlog_ops.engine.order import Order
 
@@ -24,8 +24,11 @@ def main() -> int:
     order = Order.from_arguments(sys.argv[1:])
     presence.keep_holding(order.lock_descriptor)
     os.chdir(order.engine_home)
-    # Blocked in every thread, also in those of Java: sigwait() takes them when closing is safe, and not before.
+    # Blocked in every thread, also in those of Java: sigwait() takes them when closing is safe, and not before. So
+    # blocked before the import: JPype imports NumPy where that is installed, which starts threads of its own.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    from inferlog_ops.engine import node  # noqa: PLC0415 (as said)
+
     plan = blueprint.load()
     layout = layout_in(order.engine_home, plan)
     node.start_java(layout, order.engine_home, order.heap)
