@@ -12,6 +12,13 @@ def _p99_latency(documents: list[Document], _start: datetime, _end: datetime) ->
     return by_version(of_stream(documents, "events"), _count_and_percentiles)
 
 
+def _p99_alone(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    return by_version(
+        of_stream(documents, "events"),
+        lambda each: {"p99_seconds": percentiles(each, "latency_seconds")["p99_seconds"]},
+    )
+
+
 def _p99_latency_of_successes(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
     return by_version(with_status(of_stream(documents, "events"), "success"), _count_and_percentiles)
 
@@ -57,6 +64,7 @@ def _time_spent(documents: list[Document], _start: datetime, _end: datetime) -> 
 
 ANSWERS = {
     "p99_latency": _p99_latency,
+    "p99_alone": _p99_alone,
     "p99_latency_of_successes": _p99_latency_of_successes,
     "time_to_first_token": _time_to_first_token,
     "latency_bands": _latency_bands,
