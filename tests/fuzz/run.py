@@ -21,6 +21,7 @@ import atheris
 
 TARGETS = ("headers", "redaction", "lines", "shipped")
 _HANGS_SECONDS = 10
+_INTERRUPTED = 72  # libFuzzer's exit code
 _COUNT = struct.Struct("q")
 
 
@@ -45,7 +46,8 @@ def main() -> int:
             _fuzz(options, Path(scratch) / "corpus", counter)
         _, status = os.waitpid(child, 0)
     taken, seconds = _COUNT.unpack(counter[:])[0], time.monotonic() - began
-    found = "something was found: see above" if status else "nothing was found"
+    ended = {0: "nothing was found", _INTERRUPTED: "interrupted"}
+    found = ended.get(os.waitstatus_to_exitcode(status), "something was found: see above")
     sys.stdout.write(f"{options.target}: {taken:,} inputs in {seconds:.0f} s, {found}\n")
     return 1 if status else 0
 
