@@ -2,6 +2,7 @@
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -52,7 +53,7 @@ class Timestamps:
         return self._prefix + str((unix_nanoseconds - self._second_begins) // 1000 + 1_000_000)[1:] + "Z"
 
 
-class _Recorder:
+class _Recorder(ABC):
     """
     What both recorders have: a sink and the lock that keeps its lines apart.
 
@@ -82,8 +83,8 @@ class _Recorder:
         while self._waiting:
             self._write(self._waiting.popleft())
 
-    def _write(self, content: dict[str, Any]) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _write(self, content: dict[str, Any]) -> bool: ...
 
     def abandon(self) -> None:
         """Let go of the parent's sink in a forked child, where the lock may be held by a thread that is not there."""
