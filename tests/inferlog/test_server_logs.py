@@ -168,6 +168,14 @@ def test_the_line_of_a_development_server_loses_its_query_string(logs: Logs) -> 
     assert SECRET not in line["message"]
 
 
+@pytest.fixture(autouse=True)
+def _clients_at_their_own_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example service's upstream backend quiets its client, for the whole process of the tests."""
+    for name in ("httpx2", "httpcore2"):
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
+        logging.getLogger(name).manager._clear_cache()
+
+
 def test_the_line_of_an_http_client_loses_its_query_string(logs: Logs) -> None:
     with serving_wsgi(answering_ok) as url:
         httpx.post(f"{url}/predict?prompt={SECRET}&key=1")
