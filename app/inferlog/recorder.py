@@ -79,6 +79,20 @@ class _Recorder(ABC):
             finally:
                 self._in_a_line = False
 
+    def _put(self, content: dict[str, Any]) -> bool:
+        """Write *content*, or have it wait for the line that this thread is in the midst of; return False if lost."""
+        with self._lock:
+            if self._in_a_line:
+                self._waiting.append(content)
+                return True
+            self._in_a_line = True
+            try:
+                whole = self._write(content)
+                self._write_waiting()
+            finally:
+                self._in_a_line = False
+        return whole
+
     def _write_waiting(self) -> None:
         while self._waiting:
             self._write(self._waiting.popleft())
@@ -110,23 +124,14 @@ class LineRecorder(_Recorder):
 
     def record(self, content: Mapping[str, Any]) -> bool:
         """Write *content* beside time, id, dataset and service; return False if it is lost."""
-        line = {
-            "@timestamp": "",
-            "event": {"id": self._make_id(), "dataset": self._dataset},
-            "service": self._service,
-            **content,
-        }
-        with self._lock:
-            if self._in_a_line:
-                self._waiting.append(line)
-                return True
-            self._in_a_line = True
-            try:
-                whole = self._write(line)
-                self._write_waiting()
-            finally:
-                self._in_a_line = False
-        return whole
+        return self._put(
+            {
+                "@timestamp": "",
+                "event": {"id": self._make_id(), "dataset": self._dataset},
+                "service": self._service,
+                **content,
+            }
+        )
 
     def _write(self, content: dict[str, Any]) -> bool:
         content["@timestamp"] = self._timestamp(time.time_ns())
@@ -174,17 +179,7 @@ class EventRecorder(_Recorder):
         }
         content = document(fields, labels, self._head)
         content["event"] = event
-        with self._lock:
-            if self._in_a_line:
-                self._waiting.append(content)
-                return
-            self._in_a_line = True
-            try:
-                self._write(content)
-                if self._waiting:
-                    self._write_waiting()
-            finally:
-                self._in_a_line = False
+        self._put(content)
 
     def _write(self, content: dict[str, Any]) -> bool:
         content["event"]["sequence"] = self._sequence
