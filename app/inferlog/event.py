@@ -216,18 +216,19 @@ def label(name: str, value: Any) -> str | int | float | bool:
     """Return *value* as a label is written: numbers as they are, everything else as redacted text, cut."""
     if names_a_secret(name):
         return REDACTED
-    if not isinstance(value, str):
+    kind = type(value)
+    if (kind is float and math.isfinite(value)) or kind is bool or (kind is int and -_LONG_MAX <= value <= _LONG_MAX):
+        return value  # type: ignore[no-any-return]  # the way of nearly every number
+    if kind is not str:
         number = _plain_number(value)
         if number is not None:
             return number
     return free_text(value, MESSAGE_LIMIT_CHARACTERS)
 
 
-def _plain_number(value: Any) -> int | float | bool | None:
+def _plain_number(value: Any) -> int | float | None:
     """Return *value*, which may be NumPy's, as a number of Python's own that JSON and the index can carry, or None."""
     try:
-        if isinstance(value, bool):
-            return value
         if isinstance(value, Integral):
             whole = int(value)
             return whole if -_LONG_MAX <= whole <= _LONG_MAX else None
