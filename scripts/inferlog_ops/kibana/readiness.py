@@ -1,6 +1,5 @@
 """Waits for a Kibana that is starting, and makes sure that it is one that can take what is provisioned."""
 
-import time
 from typing import Any
 
 from inferlog_ops.errors import OperatorError
@@ -8,13 +7,12 @@ from inferlog_ops.kibana.address import DEFAULT_SPACE
 from inferlog_ops.kibana.client import Answer, Client, UnreachableError
 from inferlog_ops.kibana.wanted import Request
 from inferlog_ops.progress import Say
+from inferlog_ops.waiting import wait_while
 
 _OLDEST = (9, 5)
 _STATUS = Request(method="GET", path="/api/status")
 _STILL_STARTING = {502, 503, 504}
 _USABLE = {"available", "degraded"}
-_SECONDS_BETWEEN_LOOKS = 0.3
-_SECONDS_BETWEEN_LINES = 5.0
 
 
 def wait_until_ready(client: Client, *, timeout_seconds: float, on_progress: Say) -> None:
@@ -25,19 +23,13 @@ def wait_until_ready(client: Client, *, timeout_seconds: float, on_progress: Say
         OperatorError: If it is not ready after *timeout_seconds*, is no Kibana, is too old, does not let us in, or
             has no such space.
     """
-    deadline = time.monotonic() + timeout_seconds
-    next_line = time.monotonic() + 2
-    while missing := _what_is_missing(client):
-        now = time.monotonic()
-        if now >= deadline:
-            raise OperatorError(
-                f"{client.kibana.base_url} was not ready after {timeout_seconds:.0f} s: {missing}; "
-                "is the address right, and does it run?"
-            )
-        if now >= next_line:
-            on_progress(f"waiting for {client.kibana.base_url}: {missing}")
-            next_line = now + _SECONDS_BETWEEN_LINES
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    wait_while(
+        lambda: _what_is_missing(client),
+        client.kibana.base_url,
+        timeout_seconds=timeout_seconds,
+        on_progress=on_progress,
+        advice="is the address right, and does it run?",
+    )
     _check_space(client)
 
 

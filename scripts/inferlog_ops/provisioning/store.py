@@ -1,14 +1,13 @@
 """The two kinds of Elasticsearch that events lie in, and waiting for one that is starting."""
 
-import time
-from collections.abc import Callable
 from enum import StrEnum
 
 import elasticsearch
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.cluster import Cluster
-from inferlog_ops.errors import OperatorError
+from inferlog_ops.progress import Say
+from inferlog_ops.waiting import wait_while
 
 _STILL_STARTING = {502, 503, 504}
 
@@ -37,7 +36,7 @@ def wait_until_ready(
     client: Elasticsearch,
     *,
     timeout_seconds: float,
-    on_progress: Callable[[str], None],
+    on_progress: Say,
 ) -> None:
     """
     Return once *cluster* can take templates; say each few seconds what it is waiting for.
@@ -47,19 +46,13 @@ def wait_until_ready(
         elasticsearch.ApiError: If it answers with anything else than that it is starting, such as 401.
         elasticsearch.SSLError: If its certificate is not trusted, which waiting does not mend.
     """
-    deadline = time.monotonic() + timeout_seconds
-    next_progress = time.monotonic() + 2
-    while missing := _what_is_missing(client):
-        now = time.monotonic()
-        if now >= deadline:
-            raise OperatorError(
-                f"{cluster.shown_url} was not ready after {timeout_seconds:.0f} s: {missing}; "
-                "is the address right, and does it run? (inferlog engine status tells of the embedded one)"
-            )
-        if now >= next_progress:
-            on_progress(f"waiting for {cluster.shown_url}: {missing}")
-            next_progress = now + 5
-        time.sleep(0.3)
+    wait_while(
+        lambda: _what_is_missing(client),
+        cluster.shown_url,
+        timeout_seconds=timeout_seconds,
+        on_progress=on_progress,
+        advice="is the address right, and does it run? (inferlog engine status tells of the embedded one)",
+    )
 
 
 def _what_is_missing(client: Elasticsearch) -> str | None:
