@@ -1,6 +1,5 @@
 """The rule files in kibana/rules: one condition each, over the columns of a saved query."""
 
-import difflib
 import json
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +11,7 @@ from inferlog_ops.assets import asset_dir
 from inferlog_ops.dashboards.render import query_named
 from inferlog_ops.durations import parse_duration
 from inferlog_ops.errors import OperatorError
+from inferlog_ops.naming import named
 
 FOLDER = "kibana/rules"
 
@@ -86,12 +86,7 @@ def find(name: str) -> Rule:
     Raises:
         OperatorError: If there is none of that name; says which is nearest.
     """
-    rules = load_all()
-    if name in rules:
-        return rules[name]
-    nearest = difflib.get_close_matches(name, rules, n=1)
-    advice = f"did you mean {nearest[0]}?" if nearest else "inferlog alerts list names them all"
-    raise OperatorError(f"there is no rule {name!r}; {advice}", exit_code=2)
+    return named(name, load_all(), kind="rule", otherwise="inferlog alerts list names them all")
 
 
 def read(path: Path) -> Rule:

@@ -1,6 +1,5 @@
 """The dashboard files: one each, named for the id under which Kibana knows it."""
 
-import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from inferlog_ops.assets import asset_dir
 from inferlog_ops.errors import OperatorError
+from inferlog_ops.naming import named
 
 FOLDER = "dashboards"
 LANDING_PAGE = "inferlog-overview"
@@ -57,11 +57,7 @@ def find(dashboard_id: str) -> Dashboard:
         OperatorError: If there is none; says which is nearest.
     """
     dashboards = load_all()
-    if dashboard_id in dashboards:
-        return dashboards[dashboard_id]
-    nearest = difflib.get_close_matches(dashboard_id, dashboards, n=1, cutoff=0.4)
-    advice = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(dashboards)}"
-    raise OperatorError(f"there is no dashboard {dashboard_id!r}; {advice}", exit_code=2)
+    return named(dashboard_id, dashboards, kind="dashboard", otherwise=f"there are {', '.join(dashboards)}", cutoff=0.4)
 
 
 def read(path: Path) -> Dashboard:

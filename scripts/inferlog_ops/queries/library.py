@@ -1,11 +1,11 @@
 """The query files in dashboards/queries: one question each, in ES|QL, a file's name without its ending."""
 
-import difflib
 import re
 from dataclasses import dataclass
 
 from inferlog_ops.assets import asset_dir
 from inferlog_ops.errors import OperatorError
+from inferlog_ops.naming import named
 from inferlog_ops.provisioning.namespace import checked_namespace
 
 FOLDER = "dashboards/queries"
@@ -53,12 +53,7 @@ def find(name: str) -> Query:
     Raises:
         OperatorError: If there is none of that name; says which is nearest.
     """
-    queries = load_all()
-    if name in queries:
-        return queries[name]
-    nearest = difflib.get_close_matches(name, queries, n=1)
-    advice = f"did you mean {nearest[0]}?" if nearest else "inferlog query lists them all"
-    raise OperatorError(f"there is no query {name!r}; {advice}", exit_code=2)
+    return named(name, load_all(), kind="query", otherwise="inferlog query lists them all")
 
 
 def text_for(query: Query, namespace: str) -> str:
