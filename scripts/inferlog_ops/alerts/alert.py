@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from inferlog_ops.alerts.rules import Rule
+from inferlog_ops.queries.timerange import iso
 
 ONE_GROUP = "(all)"
 """The group of a rule that does not tell rows apart."""
@@ -97,8 +98,3 @@ def figure_text(figure: Any) -> str:
     if figure is None:
         return "-"
     return f"{figure:.4g}" if isinstance(figure, float) and abs(figure) < 10_000 else str(figure)
-
-
-def iso(moment: datetime) -> str:
-    """Return *moment* in UTC, to the microsecond."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

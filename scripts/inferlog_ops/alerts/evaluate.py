@@ -7,7 +7,7 @@ from typing import Any
 
 import elasticsearch
 
-from inferlog_ops.alerts.alert import Alert, iso
+from inferlog_ops.alerts.alert import Alert
 from inferlog_ops.alerts.condition import THRESHOLD, VALUE, text_of
 from inferlog_ops.alerts.rules import Rule
 from inferlog_ops.cluster import Cluster
@@ -15,6 +15,7 @@ from inferlog_ops.dashboards.slo import ServiceLevels
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.queries.library import Query
 from inferlog_ops.queries.run import ask
+from inferlog_ops.queries.timerange import iso
 
 _TIMEOUT_SECONDS = 60.0
 _WRONG_USAGE = 2

@@ -10,6 +10,7 @@ import elasticsearch
 from inferlog_ops.cluster import Cluster, explained, reason
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.queries.library import Query, text_for
+from inferlog_ops.queries.timerange import iso
 
 NO_MODEL_VERSION = "(none)"
 """The row of the events that name no model version."""
@@ -93,7 +94,7 @@ def ask(
         try:
             answer = client.esql.query(
                 query=text,
-                params=[{"_tstart": _iso(start)}, {"_tend": _iso(end)}],
+                params=[{"_tstart": iso(start)}, {"_tend": iso(end)}],
                 # Beside the query, as Kibana's controls put it there: never pasted into its text.
                 filter=_both(None if model_version is None else version_filter(model_version), within),
                 # A figure of some of the shards is a wrong figure; 9.x would give it without a word.
@@ -122,12 +123,12 @@ def check_range(start: datetime, end: datetime) -> None:
         raise ValueError("start and end need a time zone")
     if start >= end:
         raise OperatorError(
-            f"the range from {_iso(start)} to {_iso(end)} is empty; its end has to be later than its begin",
+            f"the range from {iso(start)} to {iso(end)} is empty; its end has to be later than its begin",
             exit_code=2,
         )
     if start < _FIRST_TIME or end > _LAST_TIME:
         raise OperatorError(
-            f"the range from {_iso(start)} to {_iso(end)} is not within {_FIRST_TIME.year} and "
+            f"the range from {iso(start)} to {iso(end)} is not within {_FIRST_TIME.year} and "
             f"{_LAST_TIME.year}, the years in which the index can tell time",
             exit_code=2,
         )
@@ -143,7 +144,3 @@ def version_filter(model_version: str) -> dict[str, Any]:
 def _both(one: dict[str, Any] | None, other: dict[str, Any] | None) -> dict[str, Any] | None:
     filters = [each for each in (one, other) if each is not None]
     return {"bool": {"filter": filters}} if filters else None
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -29,6 +29,11 @@ def time_range(*, last: str | None, from_: str | None, to: str | None, now: date
         raise OperatorError(f"--last {last} reaches back before the calendar begins", exit_code=2) from error
 
 
+def iso(moment: datetime) -> str:
+    """Return *moment*, which has a time zone, as ISO 8601 in UTC, to the microsecond."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def parse_moment(text: str, option: str) -> datetime:
     """
     Read an ISO 8601 moment; one without an offset is in UTC.
