@@ -1,16 +1,16 @@
 """A stand-in for Elasticsearch over a real socket, which gives the answers that a healthy engine never does."""
 
-import ssl
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import orjson
+from threaded_server import served
 
 Item = dict[str, Any]
 
@@ -230,19 +230,5 @@ def faulty_store(*, certificate: Path | None = None) -> Iterator[FaultyStore]:
     """Run a `FaultyStore` on a free port of 127.0.0.1; with *certificate* (key and certificate, PEM) over TLS."""
     store = FaultyStore()
     handler = type("Handler", (_Handler,), {"store": store})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    server.handle_error = lambda *_arguments: None  # type: ignore[method-assign]  # a client that goes away is meant to
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    store.url = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with served(handler, certificate=certificate) as store.url:
         yield store
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

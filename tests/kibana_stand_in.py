@@ -6,22 +6,22 @@ that a dashboard is drawn, not that a rule fires. See docs/kibana.md.
 """
 
 import base64
-import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import HTTP
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import kibana_objects as kinds
 import orjson
 from kibana_objects import Objects, Reply, refusal
+from threaded_server import served
 
 API_KEY = "a2V5OnNlY3JldA=="
 USER, PASSWORD = "elastic", "pass word/@ü"
@@ -167,19 +167,5 @@ def stand_in(*, certificate: Path | None = None) -> Iterator[StandIn]:
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 (the base class names it)
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    server.handle_error = lambda *_arguments: None  # type: ignore[method-assign]  # a client that goes away is meant to
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    kibana.url = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with served(Handler, certificate=certificate) as kibana.url:
         yield kibana
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -5,10 +5,11 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import orjson
+from threaded_server import served
 
 
 @dataclass
@@ -53,16 +54,10 @@ def webhook() -> Iterator[Webhook]:
         def log_message(self, *_arguments: object) -> None:
             """Keep the test's output readable."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.handle_error = lambda *_arguments: None  # type: ignore[method-assign]  # a client that gives up is meant to
-    state.url = f"http://127.0.0.1:{server.server_port}/hooks/s3cr3t"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield state
-    finally:
-        if state.hang:
-            state.hang.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with served(Handler) as url:
+        state.url = f"{url}/hooks/s3cr3t"
+        try:
+            yield state
+        finally:
+            if state.hang:
+                state.hang.set()

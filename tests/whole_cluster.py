@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import orjson
+from threaded_server import served
 
 ANSWER_KEYS = {"_component_template": "component_template", "_index_template": "index_template"}
 
@@ -99,13 +99,6 @@ def stand_in() -> Iterator[StandIn]:
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 (the base class names it)
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    cluster = StandIn(f"http://127.0.0.1:{server.server_port}")
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with served(Handler) as url:
+        cluster = StandIn(url)
         yield cluster
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

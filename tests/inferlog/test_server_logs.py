@@ -169,11 +169,10 @@ def test_the_line_of_a_development_server_loses_its_query_string(logs: Logs) -> 
 
 
 @pytest.fixture(autouse=True)
-def _clients_at_their_own_level(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clients_at_their_own_level(caplog: pytest.LogCaptureFixture) -> None:
     """The example service's upstream backend quiets its client, for the whole process of the tests."""
     for name in ("httpx2", "httpcore2"):
-        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
-        logging.getLogger(name).manager._clear_cache()
+        caplog.set_level(logging.NOTSET, logger=name)
 
 
 def test_the_line_of_an_http_client_loses_its_query_string(logs: Logs) -> None:

@@ -157,40 +157,34 @@ def test_without_a_docker_command_nothing_else_is_looked_at(checkout: Path) -> N
     assert done.stdout == "FIX  docker: there is no docker command; install Docker Engine or Docker Desktop\n"
 
 
-def test_up_starts_nothing_while_something_is_in_the_way(checkout: Path) -> None:
-    shutil.copy(ROOT / "scripts" / "up", checkout / "scripts" / "up")
+def run_beside_a_docker_that_notes(checkout: Path, script: str, *arguments: str, status: int) -> tuple[int, str]:
+    """Run *script* beside a docker command that ends with *status*; return the exit code and what was said."""
+    shutil.copy(ROOT / "scripts" / script, checkout / "scripts" / script)
     folder = checkout / "bin"
-    folder.mkdir()
-    called = checkout / "called"
-    (folder / "docker").write_text(f'#!/bin/sh\necho "$@" >> {called}\nexit 1\n')
+    folder.mkdir(exist_ok=True)
+    (folder / "docker").write_text(f'#!/bin/sh\necho "$@" >> {checkout / "called"}\nexit {status}\n')
     (folder / "docker").chmod(0o755)
     done = subprocess.run(
-        [checkout / "scripts" / "up"],
+        [checkout / "scripts" / script, *arguments],
         env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 1
-    assert "nothing was started" in done.stderr
-    assert called.read_text().splitlines() == ["version --format {{.Server.Version}}"]
+    return done.returncode, done.stderr
+
+
+def test_up_starts_nothing_while_something_is_in_the_way(checkout: Path) -> None:
+    code, said = run_beside_a_docker_that_notes(checkout, "up", status=1)
+    assert code == 1
+    assert "nothing was started" in said
+    assert (checkout / "called").read_text().splitlines() == ["version --format {{.Server.Version}}"]
 
 
 def test_down_deletes_data_only_when_told_so(checkout: Path) -> None:
-    shutil.copy(ROOT / "scripts" / "down", checkout / "scripts" / "down")
-    folder = checkout / "bin"
-    folder.mkdir()
-    called = checkout / "called"
-    (folder / "docker").write_text(f'#!/bin/sh\necho "$@" >> {called}\n')
-    (folder / "docker").chmod(0o755)
     for arguments in ([], ["--delete-data"], ["--wrong"]):
-        subprocess.run(
-            [checkout / "scripts" / "down", *arguments],
-            env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-    assert called.read_text().splitlines() == ["compose --profile * down", "compose --profile * down --volumes"]
+        run_beside_a_docker_that_notes(checkout, "down", *arguments, status=0)
+    called = (checkout / "called").read_text().splitlines()
+    assert called == ["compose --profile * down", "compose --profile * down --volumes"]
