@@ -8,27 +8,29 @@ enough to fall between what else a shared machine does: this is what compares. A
 example service answers without logging: this is what an event costs in a service, where the processor's caches have
 had other things to hold, and all ways cost about twice as much. All take turns in one process; the figures are what
 nine of ten timings exceed.
+
+At the end one process writes event after event, to see whether the millionth costs more than the first.
 """
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+import command
 import orjson
+import psutil
+from command import tell
 from example_request import example_request
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from other_loggers import OTHERS, Way
-from rich.console import Console
-from rich.table import Table
+from report import Goal, Report, Table, show
 
 import inferlog
 from inferlog.configuration import runtime
@@ -47,6 +49,8 @@ EXTRA = {**VALUES, "request_id": "a" * 32, "correlation_id": "b" * 32, "status":
 
 MIDDLEWARE, WITHOUT, ADDED = "middleware, whole request", "the same request without", "what the middleware adds"
 LEAST = "orjson.dumps + os.write"
+RECORD, FUNCTION, BLOCK = "record a finished event", "tracked function", "track_performance block"
+MOST_MICROSECONDS, MOST_RATIO = 12.0, 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,31 +67,100 @@ class Cost:
     service_microseconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """
+    Events that one process wrote one after the other.
+
+    Attributes:
+        events: How many it had written at the end.
+        microseconds: One of them, on average, pauses of the machine included.
+        resident_bytes: The process's memory at the end.
+    """
+
+    events: int
+    microseconds: float
+    resident_bytes: int
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=1000, help="how many bursts of each way are timed")
-    parser.add_argument("--events", type=int, default=50, help="events in a burst")
-    parser.add_argument("--others", nargs="*", choices=OTHERS, default=OTHERS, help="what to compare with")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args()
+    options = parsed_options()
     costs = asyncio.run(measured(options))
-    if options.json:
-        json.dump({name: asdict(cost) for name, cost in costs.items()}, sys.stdout)
-    else:
-        Console().print(as_table(costs))
+    stretches = grown(sorted(options.growth))
+    report = Report(
+        figures={"costs": costs, "growth": stretches},
+        tables=[as_table(costs), *([table_of_growth(stretches)] if stretches else [])],
+        goals=goals(costs),
+    )
+    show(report, options)
+
+
+def parsed_options() -> argparse.Namespace:
+    parser = command.parser(__doc__)
+    parser.add_argument("--rounds", type=int, help="how many bursts of each way are timed; default: 1000, quick 100")
+    parser.add_argument("--events", type=int, default=50, help="events in a burst; default: %(default)s")
+    parser.add_argument("--others", nargs="*", choices=OTHERS, default=OTHERS, help="what to compare with")
+    parser.add_argument("--growth", type=int, nargs="*", help="events in a row; default: 10 k, 100 k, 1 M, quick 10 k")
+    return command.parsed(
+        parser,
+        full={"rounds": 1000, "growth": [10_000, 100_000, 1_000_000]},
+        quick={"rounds": 100, "growth": [1_000, 10_000]},
+    )
 
 
 def as_table(costs: dict[str, Cost]) -> Table:
-    table = Table("one event", "in a loop, µs", "ratio", "in a service, µs", "ratio")
-    for column in table.columns[1:]:
-        column.justify = "right"
     least = costs[LEAST]
-    for name, cost in costs.items():
-        table.add_row(
+    rows = [
+        (
             *(name, f"{cost.loop_microseconds:.1f}", f"{cost.loop_microseconds / least.loop_microseconds:.1f}"),
             *(f"{cost.service_microseconds:.1f}", f"{cost.service_microseconds / least.service_microseconds:.1f}"),
         )
-    return table
+        for name, cost in costs.items()
+    ]
+    headings = ("one event into a file", "in a loop, µs", "ratio", "in a service, µs", "ratio")
+    return Table(title="What one event costs", columns=headings, rows=rows)
+
+
+def table_of_growth(stretches: list[Stretch]) -> Table:
+    rows = [
+        (f"{stretch.events:,}", f"{stretch.microseconds:.1f}", f"{stretch.resident_bytes / 1e6:.0f}")
+        for stretch in stretches
+    ]
+    return Table(
+        title="One process that writes event after event",
+        columns=("events so far", "µs an event since the row before", "resident MB"),
+        rows=rows,
+    )
+
+
+def goals(costs: dict[str, Cost]) -> list[Goal]:
+    least = costs[LEAST].loop_microseconds
+    found = {name: costs[name].loop_microseconds for name in (RECORD, FUNCTION, BLOCK, ADDED)}
+    return [
+        Goal(
+            what=name,
+            wanted=f"≤ {MOST_MICROSECONDS:.0f} µs, ratio ≤ {MOST_RATIO:.0f}",
+            found=f"{microseconds:.1f} µs, ratio {microseconds / least:.1f}",
+            met=microseconds <= MOST_MICROSECONDS and microseconds / least <= MOST_RATIO,
+        )
+        for name, microseconds in found.items()
+    ]
+
+
+def grown(steps: list[int]) -> list[Stretch]:
+    """Write as many events as each of *steps* says, counted from the start."""
+    stretches: list[Stretch] = []
+    with tempfile.TemporaryDirectory() as directory:
+        inferlog.configure(service_name="benchmark", log_dir=directory)
+        way, written = record(), 0
+        for events in steps:
+            tell(f"{events:,} events in a row")
+            microseconds = seconds(way, events - written) * 1e6
+            resident = psutil.Process().memory_info().rss
+            stretches.append(Stretch(events=events, microseconds=microseconds, resident_bytes=resident))
+            written = events
+        inferlog.shutdown()
+    return stretches
 
 
 async def measured(options: argparse.Namespace) -> dict[str, Cost]:
@@ -99,7 +172,8 @@ async def measured(options: argparse.Namespace) -> dict[str, Cost]:
         loop: dict[str, list[float]] = {name: [] for name in ways}
         service: dict[str, list[float]] = {name: [] for name in ways}
         for number in range(options.rounds):
-            print(f"round {number + 1} of {options.rounds}", file=sys.stderr, end="\r")
+            if number % 50 == 0:
+                tell(f"round {number + 1} of {options.rounds}")
             for name, way in ways.items():
                 loop[name].append(seconds(way, options.events))
                 await other_work()
@@ -128,9 +202,9 @@ def undisturbed(timings: list[float]) -> float:
 def library(directory: Path) -> dict[str, Way]:
     return {
         LEAST: least(directory),
-        "record a finished event": record(),
-        "tracked function": function(),
-        "track_performance block": block(),
+        RECORD: record(),
+        FUNCTION: function(),
+        BLOCK: block(),
         MIDDLEWARE: requests(inferlog.InferenceMiddleware(application)),
         WITHOUT: requests(application),
     }
@@ -246,4 +320,4 @@ def requests(answer: Callable[..., Coroutine[object, object, None]]) -> Way:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -1,4 +1,4 @@
-"""Other libraries that write JSON lines, each as its documentation recommends."""
+"""Other libraries that write lines, each as its documentation recommends."""
 
 import logging
 from collections.abc import Callable
@@ -14,6 +14,8 @@ from pythonjsonlogger.json import JsonFormatter
 Way = Callable[[int], None]
 """Writes as many lines as it is told."""
 
+_STRUCTLOG_DEFAULTS = structlog.get_config()  # now, before inferlog configures it for the whole process
+
 
 def structlog_as_documented(directory: Path, values: dict[str, Any]) -> Way:
     """As its page on performance recommends: bytes, orjson, no standard library."""
@@ -27,6 +29,22 @@ def structlog_as_documented(directory: Path, values: dict[str, Any]) -> Way:
             structlog.processors.JSONRenderer(serializer=orjson.dumps),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+    )
+
+    def way(events: int) -> None:
+        for _ in range(events):
+            logger.info("inference_completed", **values)
+
+    return way
+
+
+def structlog_by_default(directory: Path, values: dict[str, Any]) -> Way:
+    """As it comes, without a line of configuration: text for a person's console, here into a file."""
+    logger = structlog.wrap_logger(
+        structlog.PrintLogger((directory / "structlog.txt").open("a", buffering=1)),
+        processors=_STRUCTLOG_DEFAULTS["processors"],
+        wrapper_class=_STRUCTLOG_DEFAULTS["wrapper_class"],
+        context_class=_STRUCTLOG_DEFAULTS["context_class"],
     )
 
     def way(events: int) -> None:
@@ -62,6 +80,7 @@ def loguru_serialised(path: Path, values: dict[str, Any]) -> Way:
 
 OTHERS: dict[str, Callable[[Path, dict[str, Any]], Way]] = {
     "structlog": structlog_as_documented,
+    "structlog, its defaults": structlog_by_default,
     "python-json-logger": lambda directory, values: stdlib_with(JsonFormatter(), directory / "json.jsonl", values),
     "ecs-logging": lambda directory, values: stdlib_with(
         ecs_logging.StdlibFormatter(), directory / "ecs.jsonl", values

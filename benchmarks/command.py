@@ -1,0 +1,48 @@
+"""What the benchmarks' command lines have in common, and how they end."""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
+
+Sizes = Mapping[str, object]
+"""Values of options, by their names."""
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with the options that every benchmark has."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--quick", action="store_true", help="small sizes, for a first look")
+    form = made.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--markdown", action="store_true", help="print tables in Markdown")
+    return made
+
+
+def parsed(
+    with_options: argparse.ArgumentParser, *, full: Sizes, quick: Sizes, arguments: Sequence[str] | None = None
+) -> argparse.Namespace:
+    """Parse the command line; an option that it does not give is as in *full*, or with ``--quick`` as in *quick*."""
+    wanted, _ = with_options.parse_known_args(arguments)
+    with_options.set_defaults(**(quick if wanted.quick else full))
+    return with_options.parse_args(arguments)
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """Run *main* and end; SIGTERM ends it like Ctrl-C: what it started is ended first."""
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _leave(number: int, _: object) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def tell(text: str) -> None:
+    """Say how far the benchmark is."""
+    print(text, file=sys.stderr, flush=True)
