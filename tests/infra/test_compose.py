@@ -15,7 +15,7 @@ Service = dict[str, Any]
 
 _VARIABLE = re.compile(r"\$\{([A-Z_]+)(?::([-?])([^}]*))?\}")
 _SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|API_KEY|CREDENTIAL", re.IGNORECASE)
-ONE_SHOTS = {"prepare", "provision", "provision-kibana", "rotate"}
+ONE_SHOTS = {"prepare", "provision", "provision-kibana", "rotate", "redrive"}
 
 
 @cache
@@ -131,6 +131,7 @@ def test_nothing_starts_before_what_it_needs_has_come_so_far() -> None:
         "kibana": {"provision": done},
         "provision-kibana": {"kibana": well},
         "rotate": {"elasticsearch": well},
+        "redrive": {"elasticsearch": well},
         "fluentd": {"provision": done},
         "app": {"prepare": done},
         "app-canary": {"prepare": done},
@@ -148,7 +149,7 @@ def test_app_and_fluentd_share_the_logs_and_nothing_else() -> None:
     ("volume", "readers"),
     [
         ("authority", {"prepare"}),
-        ("elasticsearch-secrets", {"prepare", "elasticsearch", "provision", "provision-kibana", "rotate"}),
+        ("elasticsearch-secrets", {"prepare", "elasticsearch", "provision", "provision-kibana", "rotate", "redrive"}),
         ("kibana-secrets", {"prepare", "kibana", "provision", "rotate"}),
         ("fluentd-secrets", {"prepare", "fluentd", "provision", "rotate"}),
         ("operator-secrets", {"prepare", "provision", "rotate"}),

@@ -3,20 +3,27 @@
 import os
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from inferlog_ops.commands import redrive as redriving
+from inferlog_ops.commands.options import Json
 from inferlog_ops.console import out
 from inferlog_ops.ending import exit_code_of
-from inferlog_setup import report, secret_files, users
+from inferlog_ops.redrive.letter_files import find
+from inferlog_setup import report, roles, secret_files, users
 from inferlog_setup import rotate as rotation
 from inferlog_setup.kibana_objects import provision_objects
-from inferlog_setup.login import SUPERUSER
+from inferlog_setup.lent_key import lent_key
+from inferlog_setup.login import SUPERUSER, log_in
 from inferlog_setup.prepare import prepare as prepare_files
 from inferlog_setup.provision import provision as provision_elasticsearch
 from inferlog_setup.rotate import Rotated
 from inferlog_setup.settings import Settings
+
+if TYPE_CHECKING:
+    from inferlog_ops.redrive.run import Source
 
 SHOW_PASSWORD = "docker compose run --rm --no-deps prepare show-password"  # noqa: S105 (a command, no password)
 
@@ -74,6 +81,29 @@ def rotate(name: Annotated[Rotated, typer.Argument(help="What gets a new secret.
     """Give a user, a program or the servers a new secret, and say what has to be started again."""
     report.show(rotation.rotate(_settings(), name, _now(), report.say))
     report.say(rotation.TO_DO[name])
+
+
+@app.command()
+def redrive(
+    failure_store: redriving.FromFailureStore = False,
+    only_list: redriving.OnlyList = False,
+    dry_run: redriving.DryRun = False,
+    json: Json = False,
+) -> None:
+    """
+    Send Fluentd's dead letters again, after what they were refused for is mended.
+
+    First see which there are: --list. Which file holds what, and what is left where: inferlog redrive --help.
+    """
+    settings = _settings()
+    sources: list[Source] = [*find([settings.dead_letters] if settings.dead_letters.exists() else [])]
+    with lent_key(log_in(settings, report.say).cluster, roles.REDRIVE) as cluster:
+        if failure_store:
+            sources += redriving.failure_stores(cluster)
+        if only_list:
+            redriving.show_list(sources, json=json)
+        else:
+            redriving.resend(sources, cluster, dry_run=dry_run, json=json)
 
 
 def run() -> int:

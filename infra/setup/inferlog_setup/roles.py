@@ -16,6 +16,7 @@ OPERATOR = "inferlog_operator"
 RULES = "inferlog_rules"
 FLUENTD = "inferlog_fluentd"
 DASHBOARDS = "inferlog_dashboards"
+REDRIVE = "inferlog_redrive"
 
 _KIND = "role"
 

@@ -14,6 +14,7 @@ _FOLDERS = {
     "certificates": "INFERLOG_SETUP_CERTIFICATES",
     "secrets": "INFERLOG_SETUP_SECRETS",
     "logs": "INFERLOG_SETUP_LOGS",
+    "dead_letters": "INFERLOG_SETUP_DEAD_LETTERS",
 }
 _TEXTS = {
     "namespace": "INFERLOG_NAMESPACE",
@@ -35,6 +36,7 @@ class Settings:
         certificates: Folder of the authority's certificate, for everybody.
         secrets: Folder with a folder for each service, each a volume of its own.
         logs: The folder that the app writes its log files to.
+        dead_letters: The folder that Fluentd puts refused lines into.
         namespace: Last part of the data streams' names.
         retention: How long events stay, as Elasticsearch writes it: ``30d``.
         elasticsearch_url: Address of Elasticsearch.
@@ -47,6 +49,7 @@ class Settings:
     certificates: Path = Path("/certificates")
     secrets: Path = Path("/secrets")
     logs: Path = Path("/var/log/inferlog")
+    dead_letters: Path = Path("/fluentd/state/dead_letters")
     namespace: str = "default"
     retention: str = "30d"
     elasticsearch_url: str = "https://elasticsearch:9200"

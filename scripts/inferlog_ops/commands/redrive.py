@@ -16,6 +16,18 @@ if TYPE_CHECKING:
     from inferlog_ops.cluster import Cluster
     from inferlog_ops.redrive.run import Listed, Source, Tally
 
+FromFailureStore = Annotated[
+    bool,
+    typer.Option(
+        "--failure-store",
+        help="Also, or without --from only, what lies in the failure stores of the streams (Elasticsearch 9).",
+    ),
+]
+OnlyList = Annotated[bool, typer.Option("--list", help="Count what is there, by reason, and end.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be sent and what the store has already; change nothing.")
+]
+
 
 def redrive(
     places: Annotated[
@@ -26,17 +38,9 @@ def redrive(
             "file. May be given several times. Default: the home's shipper.",
         ),
     ] = None,
-    failure_store: Annotated[
-        bool,
-        typer.Option(
-            "--failure-store",
-            help="Also, or without --from only, what lies in the failure stores of the streams (Elasticsearch 9).",
-        ),
-    ] = False,
-    only_list: Annotated[bool, typer.Option("--list", help="Count what is there, by reason, and end.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be sent and what the store has already; change nothing.")
-    ] = False,
+    failure_store: FromFailureStore = False,
+    only_list: OnlyList = False,
+    dry_run: DryRun = False,
     url: Url = None,
     namespace: Namespace = "default",
     home: HomeDir = None,
@@ -71,25 +75,27 @@ def redrive(
         places = [own_home.shipper_state] if own_home.shipper_state.exists() else []
     sources: list[Source] = [*find(places or [])]
     if only_list and not failure_store:
-        _show_list(sources, json=json)
+        show_list(sources, json=json)
         return
     cluster = cluster_from(url, namespace, fallback_url=None if url else running_url(own_home.engine))
     if failure_store:
-        sources += _failure_stores(cluster)
+        sources += failure_stores(cluster)
     if only_list:
-        _show_list(sources, json=json)
+        show_list(sources, json=json)
     else:
-        _resend(sources, cluster, dry_run=dry_run, json=json)
+        resend(sources, cluster, dry_run=dry_run, json=json)
 
 
-def _failure_stores(cluster: "Cluster") -> "list[Source]":
+def failure_stores(cluster: "Cluster") -> "list[Source]":
+    """Return the failure store of each stream of *cluster*."""
     from inferlog_ops.provisioning.namespace import STREAMS
     from inferlog_ops.redrive.failure_store import FailureStore
 
     return [FailureStore(cluster, stream) for stream in STREAMS]
 
 
-def _show_list(sources: "list[Source]", *, json: bool) -> None:
+def show_list(sources: "list[Source]", *, json: bool) -> None:
+    """Print what lies in *sources*, counted by stream and reason."""
     from inferlog_ops.redrive.run import listed
 
     rows = list(listed(sources))
@@ -124,7 +130,13 @@ def _print_list(rows: "list[Listed]") -> None:
     out.print(table)
 
 
-def _resend(sources: "list[Source]", cluster: "Cluster", *, dry_run: bool, json: bool) -> None:
+def resend(sources: "list[Source]", cluster: "Cluster", *, dry_run: bool, json: bool) -> None:
+    """
+    Send what lies in *sources* to *cluster* and print what became of it; with *dry_run*, what would become.
+
+    Raises:
+        OperatorError: If something is left, or could not be sent.
+    """
     from inferlog_ops.redrive.resending import Resender
     from inferlog_ops.redrive.run import looked_through, redriven
     from inferlog_ops.shipper.settings import Settings

@@ -1,37 +1,16 @@
 """``python -m inferlog_setup`` as the containers run it: exit codes, one sentence each, and no secret in any output."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from installation import Stack, settings_in
+from installation import Stack, environment_of, run, settings_in
 
 import inferlog_setup.settings
 from inferlog_ops.errors import OperatorError
 from inferlog_setup.settings import Settings
-
-
-def environment_of(settings: Settings) -> dict[str, str]:
-    return {
-        "INFERLOG_SETUP_AUTHORITY": str(settings.authority),
-        "INFERLOG_SETUP_CERTIFICATES": str(settings.certificates),
-        "INFERLOG_SETUP_SECRETS": str(settings.secrets),
-        "INFERLOG_SETUP_LOGS": str(settings.logs),
-        "ELASTICSEARCH_URL": settings.elasticsearch_url,
-        "KIBANA_URL": settings.kibana_url,
-        "INFERLOG_SETUP_WAIT_SECONDS": str(settings.wait_seconds),
-    }
-
-
-def run(settings: Settings, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], **environment_of(settings), **more}
-    command = [sys.executable, "-m", "inferlog_setup", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 def secrets_in(*settings: Settings) -> set[str]:
@@ -141,5 +120,5 @@ def test_wrong_usage_ends_with_two(settings: Settings) -> None:
 def test_help_tells_of_every_command(settings: Settings) -> None:
     done = run(settings, "--help")
     assert done.returncode == 0
-    for command in ("prepare", "provision", "provision-kibana", "show-password", "rotate"):
+    for command in ("prepare", "provision", "provision-kibana", "show-password", "rotate", "redrive"):
         assert command in done.stdout

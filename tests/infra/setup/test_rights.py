@@ -30,7 +30,7 @@ from inferlog_setup import roles
 NAMED = "TEST_ELASTICSEARCH_URL" in os.environ
 READERS = [roles.DASHBOARDS, roles.RULES, roles.OPERATOR]
 WRITERS_OF_ALERTS = [roles.RULES, roles.OPERATOR]
-EVERYBODY = [roles.FLUENTD, *READERS]
+EVERYBODY = [roles.FLUENTD, roles.REDRIVE, *READERS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +189,14 @@ def test_fluentd_can_read_nothing_not_even_what_it_wrote(store: Store) -> None:
 
 def test_fluentd_has_one_right_on_one_pattern() -> None:
     assert roles.rights(roles.FLUENTD) == {"indices": [{"names": ["logs-inference.*"], "privileges": ["create_doc"]}]}
+
+
+def test_who_sends_again_asks_what_is_there_and_creates_what_is_not(store: Store) -> None:
+    known = {"query": {"ids": {"values": ["known"]}}}
+    search = Call(what="finds ids", method="POST", path=f"/{store.events}/_search", body=known)
+    assert store.status(roles.REDRIVE, search) == 200
+    call = create("writes", store.events, uuid4().hex)
+    assert [store.status(roles.REDRIVE, call) for _ in range(2)] == [201, 409]
 
 
 @pytest.mark.parametrize("role", READERS)
