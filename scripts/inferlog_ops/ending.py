@@ -1,11 +1,16 @@
 """How a command ends: with 0, or with one sentence and the exit code of what went wrong."""
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
 
 from inferlog_ops.console import err
 from inferlog_ops.errors import OperatorError
+
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, kill, a closed terminal
 
 
 def exit_code_of(command: Callable[[], object], name: str) -> int:
@@ -24,6 +29,23 @@ def exit_code_of(command: Callable[[], object], name: str) -> int:
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 1
     return 0
+
+
+@contextmanager
+def one_signal_ends() -> Iterator[None]:
+    """Let the first signal end the block by KeyboardInterrupt, and a second one not disturb what is done then."""
+
+    def end(*_: object) -> NoReturn:
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _plain(text: str) -> str:

@@ -1,18 +1,17 @@
 """``inferlog demo``: the main job, end to end."""
 
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from time import sleep
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from inferlog_ops.commands.options import HomeDir, Json, Namespace
 from inferlog_ops.console import err, out, print_json
+from inferlog_ops.ending import one_signal_ends
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home, default_home
 from inferlog_ops.progress import shown_progress
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from inferlog_ops.demo.services import Services
 
 _SECONDS_BETWEEN_TABLES = 2.0
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, kill, a closed terminal
 
 
 class Backend(StrEnum):
@@ -60,7 +58,7 @@ def demo(
 
     place = Home((home or default_home()).absolute())
     cluster = cluster_from(None, namespace) if os.environ.get("ELASTICSEARCH_URL") else None
-    with _one_signal_ends(), services.held(place), ExitStack() as cleanup:
+    with one_signal_ends(), services.held(place), ExitStack() as cleanup:
         with shown_progress() as say:
             stays = not (once or json)
             running = services.running(
@@ -114,20 +112,3 @@ def _stay_up(started: "Services", result: "Result", began: datetime) -> None:
                 figures = run.figures(started, began, datetime.now(UTC))
                 live.update(table.version_table(figures), refresh=out.is_terminal)
                 sleep(_SECONDS_BETWEEN_TABLES)
-
-
-@contextmanager
-def _one_signal_ends() -> Iterator[None]:
-    """Let the first signal end the demo in order, and a second one not disturb that."""
-
-    def end(*_: object) -> NoReturn:
-        for number in _ENDING:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, end) for number in _ENDING}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
