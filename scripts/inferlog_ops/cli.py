@@ -5,7 +5,20 @@ from typing import Annotated
 import typer
 
 from inferlog import __version__
-from inferlog_ops.commands import alerts, audit, compare, demo, engine, preview, provision, query, redrive, ship, trace
+from inferlog_ops.commands import (
+    alerts,
+    audit,
+    bench,
+    compare,
+    demo,
+    engine,
+    preview,
+    provision,
+    query,
+    redrive,
+    ship,
+    trace,
+)
 from inferlog_ops.ending import exit_code_of
 
 app = typer.Typer(
@@ -23,6 +36,7 @@ app.command("query")(query.query)
 app.command("preview")(preview.preview)
 app.command("compare")(compare.compare)
 app.command("trace")(trace.trace)
+app.command("bench")(bench.bench)
 app.command("redrive")(redrive.redrive)
 app.add_typer(audit.app, name="audit")
 app.add_typer(alerts.app, name="alerts")

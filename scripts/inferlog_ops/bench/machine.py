@@ -1,0 +1,103 @@
+"""On what something was measured."""
+
+import os
+import platform
+import re
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from inferlog import __version__
+from inferlog_ops.engine import blueprint
+
+_COMPARED = (
+    "structlog",
+    "python-json-logger",
+    "loguru",
+    "ecs-logging",
+    "prometheus-client",
+    "elasticsearch",
+    "fluent-logger",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """
+    What a figure depends on besides the code.
+
+    Attributes:
+        processor: Its name, as it says itself.
+        cores: That this process may use.
+        memory_bytes: Of the machine.
+        system: Kernel.
+        python: Version.
+        versions: Of inferlog, of the embedded Elasticsearch, and of what is compared with.
+        commit: Of the checkout, with ``+`` if files differ from it; empty where there is no git.
+    """
+
+    processor: str
+    cores: int
+    memory_bytes: int
+    system: str
+    python: str
+    versions: dict[str, str]
+    commit: str
+
+    @classmethod
+    def this(cls) -> Self:
+        """Look at the machine that this process runs on."""
+        versions = {"inferlog": __version__, "Elasticsearch": blueprint.load().version}
+        return cls(
+            processor=_processor(),
+            cores=len(os.sched_getaffinity(0)),
+            memory_bytes=psutil.virtual_memory().total,
+            system=f"{platform.system()} {platform.release()}",
+            python=platform.python_version(),
+            versions=versions | {name: found for name in _COMPARED if (found := _version(name))},
+            commit=_commit(),
+        )
+
+    def line(self) -> str:
+        """Return all of it as one line."""
+        versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
+        commit = f" at {self.commit}" if self.commit else ""
+        return (
+            f"{self.cores} cores of {self.processor}, {self.memory_bytes / 1e9:.0f} GB, {self.system}, "
+            f"Python {self.python}, {versions}{commit}"
+        )
+
+
+def load() -> float:
+    """Return how many processes wanted to run over the last minute, on average."""
+    return round(os.getloadavg()[0], 2)
+
+
+def _processor() -> str:
+    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return found[1] if found else platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str:
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return found.stdout.strip()

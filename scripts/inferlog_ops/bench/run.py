@@ -1,0 +1,133 @@
+"""Runs one benchmark as a process of its own."""
+
+import fcntl
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import IO
+
+from inferlog_ops.bench.catalogue import Benchmark
+from inferlog_ops.bench.machine import load
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.progress import Say
+
+_END_SECONDS = 60.0
+_LAST_LINES = 20
+_SETTINGS = ("ELASTICSEARCH_", "INFERLOG_")
+_MISSING = re.compile(r"ModuleNotFoundError: No module named '([^']+)'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """
+    What one benchmark answered, and what else went on meanwhile.
+
+    Attributes:
+        name: The benchmark's.
+        command: What was run, as a person would type it in the checkout.
+        seconds: How long it took.
+        load_before: Of the machine, averaged over a minute.
+        load_after: The same at its end.
+        answer: What it printed; empty if it failed.
+        failure: Why it failed, in one sentence.
+    """
+
+    name: str
+    command: str
+    seconds: float
+    load_before: float
+    load_after: float
+    answer: str
+    failure: str | None = None
+
+
+@contextmanager
+def alone(lock_file: Path) -> Iterator[None]:
+    """
+    Keep a second run away: each would measure the other.
+
+    Raises:
+        OperatorError: If there is one.
+    """
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OperatorError(
+                "another inferlog bench runs on this machine, and each would measure the other: wait for it, or end it"
+            ) from None
+        yield
+
+
+def run(benchmark: Benchmark, script: Path, *options: str, say: Say) -> Finding:
+    """Run *script* to its end and return what it found; if this is interrupted, end it first."""
+    load_before, began = load(), monotonic()
+    with tempfile.TemporaryFile() as answer:
+        process = subprocess.Popen(
+            [sys.executable, script, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=answer,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            # What the user's shell says about a cluster or a service is not meant.
+            env={name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)},
+            # Ctrl-C goes to this process alone, which then ends the other in order.
+            start_new_session=True,
+        )
+        assert process.stderr is not None  # noqa: S101 (for the type checker)
+        with process.stderr as progress:
+            try:
+                last_lines = _followed(progress, benchmark.name, say)
+                failed = process.wait() != 0
+            finally:
+                _end(process)
+        answer.seek(0)
+        text = answer.read().decode()
+    return Finding(
+        name=benchmark.name,
+        command=" ".join([".venv/bin/python", f"benchmarks/{script.name}", *options]),
+        seconds=round(monotonic() - began, 1),
+        load_before=load_before,
+        load_after=load(),
+        answer="" if failed else text,
+        failure=_why(process.returncode, last_lines) if failed else None,
+    )
+
+
+def _followed(progress: IO[str], name: str, say: Say) -> list[str]:
+    """Say each line of *progress* to its end; return the last of them."""
+    last: deque[str] = deque(maxlen=_LAST_LINES)
+    for line in progress:
+        if text := line.strip():
+            last.append(text)
+            say(f"{name}: {text}")
+    return list(last)
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _why(exit_code: int, last_lines: list[str]) -> str:
+    last_words = last_lines[-1] if last_lines else "it said nothing"
+    if missing := _MISSING.search(last_words):
+        return (
+            f"it needs the package that brings {missing[1]!r}; set up what the tests and benchmarks need: scripts/test"
+        )
+    return f"it ended with status {exit_code}: {last_words}"

@@ -1,0 +1,70 @@
+"""One benchmark as a process: what it says is passed on, what it answers is kept, why it fails is told."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from inferlog_ops.bench.catalogue import Benchmark
+from inferlog_ops.bench.run import Finding, alone, run
+from inferlog_ops.errors import OperatorError
+
+BENCHMARK = Benchmark(name="toy", script="toy.py", question="Does it work?")
+
+RunToy = Callable[..., Finding]
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def run_toy(tmp_path: Path, said: list[str]) -> RunToy:
+    def run_it(code: str, *options: str) -> Finding:
+        script = tmp_path / BENCHMARK.script
+        script.write_text(code)
+        return run(BENCHMARK, script, *options, say=said.append)
+
+    return run_it
+
+
+def test_the_answer_is_what_it_printed_and_progress_is_said(run_toy: RunToy, said: list[str]) -> None:
+    found = run_toy("import sys; print('one of two', file=sys.stderr); print(sys.argv[1:])", "--quick")
+    assert (found.answer, found.failure) == ("['--quick']\n", None)
+    assert found.command == ".venv/bin/python benchmarks/toy.py --quick"
+    assert said == ["toy: one of two"]
+
+
+def test_a_benchmark_that_fails_has_its_last_words_for_a_reason_and_no_answer(run_toy: RunToy) -> None:
+    found = run_toy("print('half an answer'); raise SystemExit('the engine has died')")
+    assert (found.answer, found.failure) == ("", "it ended with status 1: the engine has died")
+
+
+def test_a_package_that_is_missing_is_named_with_what_brings_it(run_toy: RunToy) -> None:
+    failure = run_toy("import a_package_that_nobody_has").failure
+    assert failure is not None
+    assert "'a_package_that_nobody_has'" in failure
+    assert "scripts/test" in failure
+
+
+def test_settings_of_the_shell_are_not_meant(run_toy: RunToy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFERLOG_LOG_DIR", "/elsewhere")
+    monkeypatch.setenv("ELASTICSEARCH_URL", "http://elsewhere.example")
+    code = "import os; print([name for name in os.environ if name.startswith(('INFERLOG', 'ELASTIC'))])"
+    assert run_toy(code).answer == "[]\n"
+
+
+def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
+    with (
+        alone(tmp_path / "lock"),
+        pytest.raises(OperatorError, match="another inferlog bench"),
+        alone(tmp_path / "lock"),
+    ):
+        pass
+
+
+def test_after_a_run_the_next_may_begin(tmp_path: Path) -> None:
+    for _ in range(2):
+        with alone(tmp_path / "lock"):
+            pass
