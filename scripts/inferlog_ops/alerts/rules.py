@@ -1,6 +1,7 @@
 """The rule files in kibana/rules: one condition each, over the columns of a saved query."""
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -11,6 +12,7 @@ from inferlog_ops.assets import asset_dir
 from inferlog_ops.dashboards.render import query_named
 from inferlog_ops.durations import parse_duration
 from inferlog_ops.errors import OperatorError
+from inferlog_ops.json_files import read_json
 from inferlog_ops.naming import named
 
 FOLDER = "kibana/rules"
@@ -18,6 +20,8 @@ FOLDER = "kibana/rules"
 _TEXTS = ("title", "description", "severity", "query", "where", "threshold", "window", "every", "dashboard")
 _LISTS = ("group", "figures")
 _OPTIONAL = ("eval", "settle")
+_COLUMN = re.compile(r"[A-Za-z_@][A-Za-z0-9_@.]*")
+_LONGEST = timedelta(days=366)
 
 
 class Severity(StrEnum):
@@ -124,10 +128,7 @@ def read(path: Path) -> Rule:
 
 
 def _table(path: Path, where: str) -> dict[str, Any]:
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise OperatorError(f"{where} is no JSON: {error}") from error
+    table = read_json(path, where)
     if not isinstance(table, dict):
         raise OperatorError(f"{where} holds no JSON object; expected one with {', '.join((*_TEXTS, *_LISTS))}")
     if unknown := table.keys() - {*_TEXTS, *_LISTS, *_OPTIONAL}:
@@ -137,7 +138,9 @@ def _table(path: Path, where: str) -> dict[str, Any]:
             raise OperatorError(f"{where}: {key} is {json.dumps(table.get(key))}; expected text")
     for key in _LISTS:
         columns = table.get(key)
-        if not isinstance(columns, list) or not all(isinstance(each, str) and each for each in columns):
+        if not isinstance(columns, list) or not all(
+            isinstance(each, str) and _COLUMN.fullmatch(each) for each in columns
+        ):
             raise OperatorError(f"{where}: {key} is {json.dumps(columns)}; expected a list of the query's columns")
     return table
 
@@ -151,6 +154,8 @@ def _duration(where: str, key: str, text: str) -> timedelta:
         duration = parse_duration(text)
     except OperatorError as error:
         raise OperatorError(f"{where}: {key}: {error}") from error
+    if duration > _LONGEST:
+        raise OperatorError(f"{where}: {key} is {text!r}; expected at most {_LONGEST.days} days")
     if duration % timedelta(seconds=1):
         raise OperatorError(f"{where}: {key} is {text!r}; expected whole seconds")
     return duration

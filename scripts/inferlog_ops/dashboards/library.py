@@ -1,12 +1,12 @@
 """The dashboard files: one each, named for the id under which Kibana knows it."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from inferlog_ops.assets import asset_dir
-from inferlog_ops.errors import OperatorError
+from inferlog_ops.dashboards.shape import check_shape
+from inferlog_ops.json_files import read_json
 from inferlog_ops.naming import named
 
 FOLDER = "dashboards"
@@ -43,7 +43,7 @@ def load_all() -> dict[str, Dashboard]:
     Return all dashboards by id; the landing page first, the others in alphabetical order.
 
     Raises:
-        OperatorError: If a file is no JSON object with a title.
+        OperatorError: If a file is no dashboard.
     """
     files = sorted(asset_dir(FOLDER).glob(_FILES), key=lambda path: (path.stem != LANDING_PAGE, path.stem))
     return {path.stem: read(path) for path in files}
@@ -65,12 +65,9 @@ def read(path: Path) -> Dashboard:
     Read one file.
 
     Raises:
-        OperatorError: If it is no JSON object with a title.
+        OperatorError: If it is no JSON, or something else than a dashboard.
     """
-    try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise OperatorError(f"{FOLDER}/{path.name} is no JSON: {error}") from error
-    if not isinstance(body, dict) or not isinstance(body.get("title"), str):
-        raise OperatorError(f"{FOLDER}/{path.name} is no dashboard; expected a JSON object with a title")
+    where = f"{FOLDER}/{path.name}"
+    body = read_json(path, where)
+    check_shape(body, where)
     return Dashboard(id=path.stem, path=path, body=body)

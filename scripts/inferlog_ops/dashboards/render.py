@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from inferlog_ops.dashboards.library import Dashboard
+from inferlog_ops.dashboards.shape import check_shape
 from inferlog_ops.dashboards.slo import ServiceLevels
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.queries.library import Query, text_for
@@ -36,7 +37,7 @@ def with_levels(dashboard: Dashboard, levels: ServiceLevels) -> dict[str, Any]:
     Return the body with the figures of the service levels; queries are still named by their files.
 
     Raises:
-        OperatorError: If the file names a level that is not there.
+        OperatorError: If the file names a level that is not there, or one where a figure cannot stand.
     """
 
     def put_in(text: str) -> str | float:
@@ -46,6 +47,8 @@ def with_levels(dashboard: Dashboard, levels: ServiceLevels) -> dict[str, Any]:
         return _LEVEL.sub(lambda match: f"{_level(levels, match[1], dashboard):g}", text)
 
     body: dict[str, Any] = each_string(dashboard.body, put_in)
+    # A figure may stand in the place of a text.
+    check_shape(body, dashboard.path.name)
     return body
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from inferlog_ops.assets import asset_dir
 from inferlog_ops.errors import OperatorError
+from inferlog_ops.json_files import read_json
 
 SETTING = "INFERLOG_SLO_FILE"
 
@@ -54,12 +55,7 @@ def read(path: Path, *, known: Mapping[str, float] | None = None) -> ServiceLeve
     Raises:
         OperatorError: As `load`.
     """
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise OperatorError(f"the service levels {path} cannot be read: {error.strerror}", exit_code=2) from error
-    except ValueError as error:
-        raise OperatorError(f"the service levels {path} are no JSON: {error}", exit_code=2) from error
+    table = read_json(path, f"the file of service levels {path}", exit_code=2)
     if not isinstance(table, dict):
         raise OperatorError(f"{path} holds {_kind(table)}; expected an object as in dashboards/slo.json", exit_code=2)
     by_version = table.pop(_OF_MODEL_VERSIONS, {})
