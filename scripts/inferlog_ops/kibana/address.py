@@ -39,7 +39,11 @@ def kibana_from(url: str, space: str) -> Kibana:
     Raises:
         OperatorError: If *url* is no address, *space* no space's id, or there are two kinds of credentials.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # Its text would repeat what stands in the place of the host, which may be a password.
+        raise OperatorError("the Kibana is no address; expected http(s)://host:port", exit_code=2) from None
     user, at, host = parts.netloc.rpartition("@")
     base_url = f"{parts.scheme}://{host}{parts.path}".rstrip("/")
     if parts.scheme not in {"http", "https"} or not host:

@@ -135,7 +135,7 @@ def test_user_and_password_in_the_address_are_used_and_not_shown(server: StandIn
     assert provision_kibana(kibana, "default")
 
 
-@pytest.mark.parametrize("url", ["kibana:5601", "ftp://kibana", "http://", "//kibana:5601", ""])
+@pytest.mark.parametrize("url", ["kibana:5601", "ftp://kibana", "http://", "//kibana:5601", "http://[", ""])
 def test_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(OperatorError, match=r"expected http\(s\)://host:port") as refused:
         kibana_from(url, "default")
