@@ -13,11 +13,14 @@ import pytest
 
 from inferlog import context, event, redaction, request
 from inferlog.middleware import asgi, wsgi
+from inferlog_ops.alerts import condition, rules
+from inferlog_ops.dashboards import shape
+from inferlog_ops.provisioning import namespace as namespaces
 from inferlog_ops.shipper import lines, tail
 from inferlog_ops.shipper.lines import UnshippableError
 
 HERE = Path(__file__).parent
-TARGETS = ("headers", "redaction", "lines", "shipped")
+TARGETS = ("headers", "redaction", "lines", "shipped", "question", "dashboard_files", "slo_file", "rule_file")
 INPUTS = 300
 
 
@@ -28,7 +31,7 @@ def target(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     module = importlib.import_module(request.param)
     yield module
     module.resources.close()
-    for name in (request.param, "written"):
+    for name in (request.param, "written", "bent"):
         sys.modules.pop(name, None)
 
 
@@ -85,6 +88,10 @@ def refuse(*_: object) -> None:
         ("lines", context, "label_name", str),
         ("shipped", lines, "_parsed_leniently", refuse),
         ("shipped", tail, "_ends_a_line", lambda *_: False),
+        ("question", namespaces, "_NAMESPACE", re.compile(".*")),
+        ("dashboard_files", shape, "_optional", lambda holder, kind, _, key: holder.get(key, kind())),
+        ("slo_file", condition, "_ESCAPES", {}),
+        ("rule_file", rules, "_COLUMN", re.compile(".*")),
     ],
     indirect=["target"],
 )
@@ -92,5 +99,5 @@ def test_a_target_sees_what_is_broken(
     target: ModuleType, where: ModuleType, what: str, broken: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(where, what, broken)
-    with pytest.raises((AssertionError, TypeError, ValueError)):
+    with pytest.raises((AssertionError, AttributeError, TypeError, ValueError)):
         take_all(target, 20 * INPUTS)

@@ -1,0 +1,91 @@
+"""A dashboard's file, up to what the preview page and Kibana get: it is taken whole, or refused in a sentence."""
+
+import json
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from bent import bent
+
+from inferlog_ops.dashboards import library, slo
+from inferlog_ops.dashboards.panels import panels
+from inferlog_ops.dashboards.render import body_for_kibana, with_levels
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.preview.catalogue import laid_out
+from inferlog_ops.preview.controls import Selection, controls, filter_of
+from inferlog_ops.queries.library import load_all
+
+LONGEST_BYTES = 400
+SEEDS = (
+    b"\x01",
+    b"\x01\x00\x05\x00",
+    b"\x01\x00\x0c\xff",
+    b"\x01\x00\x11\x16\x00\x14\x80",
+    b'\x00{"title": "Test", "panels": []}',
+    b'\x00{"title": 7}',
+    b"\x00[]",
+    b"\x00" + b"[" * 300,
+    b'\x00{"title":"\xff"}',
+)
+_SOURCE = {"type": "esql", "query": "queries/error_rate.esql"}
+_DOCUMENT = {
+    "title": "Test",
+    "description": "{slo.error_rate}",
+    "time_range": {"from": "now-1h", "to": "now"},
+    "pinned_panels": [
+        {
+            "type": "options_list_control",
+            "id": "model-version",
+            "config": {
+                "title": "Version",
+                "field_name": "model_version",
+                "data_view_id": "inferlog-events",
+                "selected_options": ["v1"],
+                "sort": {"by": "_key", "direction": "asc"},
+                "display_settings": {"placeholder": "Any"},
+            },
+        }
+    ],
+    "panels": [
+        {"type": "markdown", "id": "text", "grid": {"x": 0, "y": 0}, "config": {"content": "# A\n\n[b](#/view/x) *c*"}},
+        {
+            "type": "vis",
+            "id": "tile",
+            "grid": {"x": 0, "y": 4},
+            "config": {"data_source": _SOURCE, "metrics": [{"column": "rate", "background_chart": {"type": "trend"}}]},
+        },
+        {
+            "title": "Section",
+            "collapsed": True,
+            "grid": {"y": 9},
+            "panels": [
+                {"type": "vis", "grid": {"x": 0}, "config": {"layers": [{"type": "line", "data_source": _SOURCE}]}}
+            ],
+        },
+    ],
+}
+
+resources = ExitStack()
+_path = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="inferlog-fuzz-"))) / "inferlog-fuzz.json"
+_queries = load_all()
+_levels = slo.load()
+
+
+def check(data: bytes) -> None:
+    """Take a dashboard, bent."""
+    _path.write_bytes(bent(_DOCUMENT, data))
+    try:
+        dashboard = library.read(_path)
+        filled = with_levels(dashboard, _levels)
+        page = laid_out(dashboard.id, filled, _queries, "default")
+        body = body_for_kibana(dashboard, _levels, _queries, namespace="default")
+    except OperatorError:
+        return
+    # As both are sent: no number that JSON does not have, no half of a surrogate pair.
+    for sent in (page, body):
+        assert json.loads(json.dumps(sent, allow_nan=False, ensure_ascii=False).encode()) == sent
+    known = {panel.id for panel in panels(filled)}
+    assert {panel["id"] for item in page["items"] for panel in item.get("panels", [item])} == known
+    for control in controls(filled):
+        if control.field is not None:
+            assert filter_of([Selection(field=control.field, value="v1")], [control])

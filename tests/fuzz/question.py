@@ -1,0 +1,169 @@
+"""What a person or a browser asks with: names, moments, spans of time, values. Understood, or refused in words."""
+
+import json
+import re
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs
+
+from fastapi import HTTPException
+from pydantic import ValidationError
+
+from inferlog_ops.alerts import notify, rules
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.dashboards import library as dashboards
+from inferlog_ops.durations import parse_duration
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.kibana.address import kibana_from
+from inferlog_ops.naming import named
+from inferlog_ops.preview.asking import Searching
+from inferlog_ops.preview.controls import controls
+from inferlog_ops.preview.offered import _pattern
+from inferlog_ops.provisioning.namespace import stream_name
+from inferlog_ops.provisioning.retention import checked_retention
+from inferlog_ops.queries import library as queries
+from inferlog_ops.queries.run import check_range, version_filter
+from inferlog_ops.queries.timerange import iso, parse_moment, time_range
+
+LONGEST_BYTES = 300
+SEEDS = (
+    b"\x00p99_latency",
+    b"\x00../../slo",
+    b"\x0115m",
+    b"\x011h30m",
+    b"\x01999999999w",
+    b"\x022026-11-23T06:15:00Z",
+    b"\x020001-01-01T00:00:00+14:00",
+    b"\x0315m\x00\x00\x00",
+    b"\x03\x002026-11-23\x002026-11-24",
+    b"\x03\x002262-01-01\x009999-12-31T23:59:59-14:00",
+    b"\x04default",
+    b"\x04a-b",
+    b"\x05v3",
+    b'\x05v"3',
+    b"\x06https://hooks.example/T1",
+    b"\x06http://[::1",
+    b"\x0730d",
+    b"\x08from=2026-11-23T06:00:00Z&to=2026-11-23T07:00:00Z&filter=model_version:v1&search=a",
+    b"\x08from=1&to=-1&filter=status:x",
+    b"\x09https://user:key@kibana.example:5601/base",
+    b"\x09http://[",
+    b"\x0a.*[a-z]{2}\\",
+)
+_NOW = datetime(2026, 11, 23, 6, 15, tzinfo=UTC)
+_STREAM = re.compile(r"logs-inference\.events-[a-z0-9][a-z0-9_.]{0,99}")
+
+resources = ExitStack()
+_named = {"query": queries.load_all(), "rule": rules.load_all(), "dashboard": dashboards.load_all()}
+_controls = list(controls(dashboards.find(dashboards.LANDING_PAGE).body))
+
+
+def check(data: bytes) -> None:
+    """Take a text; the first byte says what it is."""
+    kind, text = (data or b"\x00")[0], data[1:].decode(errors="surrogateescape")
+    with suppress(OperatorError):
+        _ASKED[kind % len(_ASKED)](text)
+
+
+def _name(text: str) -> None:
+    for kind, things in _named.items():
+        with suppress(OperatorError):
+            assert named(text, things, kind=kind, otherwise="look") is things[text]
+
+
+def _duration(text: str) -> None:
+    assert timedelta() < parse_duration(text) <= timedelta.max
+
+
+def _moment(text: str) -> None:
+    moment = parse_moment(text, "--from")
+    assert parse_moment(iso(moment).rjust(27, "0"), "--from") == moment
+
+
+def _range(text: str) -> None:
+    last, from_, to = (part or None for part in [*text.split("\x00"), "", "", ""][:3])
+    start, end = time_range(last=last, from_=from_, to=to, now=_NOW)
+    check_range(start, end)
+    assert start < end
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", iso(start))
+
+
+def _namespace(text: str) -> None:
+    assert _STREAM.fullmatch(stream_name("events", text))
+    assert Cluster(url="http://127.0.0.1:1", namespace=text).namespace == text
+
+
+def _version(text: str) -> None:
+    found = version_filter(text)
+    assert found == {"term": {"model_version": text}} or text == "(none)"
+
+
+def _webhook(text: str) -> None:
+    url = notify.checked_webhook(text)
+    assert url.scheme in {"http", "https"}
+    assert notify.shown(url).isprintable()
+
+
+def _retention(text: str) -> None:
+    assert re.fullmatch(r"[1-9]\d{0,6}[dhms]", checked_retention(text, where="--retention"), re.ASCII)
+
+
+def _asking(text: str) -> None:
+    parameters: dict[str, Any] = {
+        name: values if name == "filter" else values[-1]
+        for name, values in parse_qs(text, keep_blank_values=True, errors="replace").items()
+    }
+    try:
+        asking = Searching.model_validate(parameters)
+        within = asking.within(_controls)
+    except (ValidationError, HTTPException):
+        return
+    assert parameters.keys() <= {"from", "to", "filter", "search"}
+    # Only fields that the dashboard has controls of; a value stays one value.
+    fields = {control.field for control in _controls}
+    values = {value for each in asking.filter for value in each.split(":", 1)}
+    for clause in within["bool"]["filter"] if within else []:
+        assert set(_terms(clause)) <= fields
+        assert set(_texts(clause)) <= values | {*fields, "field", *(str(field) for field in fields)}
+    json.dumps(within)
+
+
+def _terms(clause: Any) -> list[str]:
+    if isinstance(clause, list):
+        return [field for each in clause for field in _terms(each)]
+    if not isinstance(clause, dict):
+        return []
+    return [
+        field
+        for key, value in clause.items()
+        for field in (list(value) if key == "terms" else list(value.values()) if key == "exists" else _terms(value))
+    ]
+
+
+def _texts(clause: Any) -> list[str]:
+    if isinstance(clause, str):
+        return [clause]
+    if isinstance(clause, list):
+        return [text for each in clause for text in _texts(each)]
+    return [text for value in clause.values() for text in _texts(value)] if isinstance(clause, dict) else []
+
+
+def _kibana(text: str) -> None:
+    kibana = kibana_from(text, "default")
+    assert kibana.base_url.startswith(("http://", "https://"))
+    assert "@" not in kibana.base_url.split("/")[2]
+
+
+def _search(text: str) -> None:
+    pattern = _pattern(text, "exact")
+    plain = re.sub(r"\\(.)|\[(.).\]", lambda match: match[1] or match[2], pattern, flags=re.DOTALL)
+    assert plain == "".join(
+        each.lower() if each.lower() != each.upper() and len(each.lower()) == len(each.upper()) == 1 else each
+        for each in text
+    )
+
+
+_ASKED = (
+    _name, _duration, _moment, _range, _namespace, _version, _webhook, _retention, _asking, _kibana, _search,
+)  # fmt: skip

@@ -1,0 +1,50 @@
+"""An alert rule's file, up to its query and the body for Kibana: taken whole, or refused in a sentence."""
+
+import json
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from bent import bent
+
+from inferlog_ops.alerts import rules
+from inferlog_ops.alerts.condition import text_of
+from inferlog_ops.alerts.kibana import rule_body
+from inferlog_ops.assets import asset_dir
+from inferlog_ops.dashboards import slo
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.queries.library import load_all
+
+LONGEST_BYTES = 300
+SEEDS = (
+    b"\x01",
+    b"\x01\x00\x02\x05",
+    b"\x01\x00\x09\x0d",
+    b"\x01\x00\x0b\xff\x00\x03\x10",
+    b'\x00{"title": "t"}',
+    b"\x00[]",
+    b"\x00" + b"[" * 200,
+    b'\x00{"title": "\\ud800"}',
+    b"\x00\xff",
+)
+_DOCUMENT = json.loads((asset_dir(rules.FOLDER) / "canary_worse.json").read_text()) | {"settle": "2m"}
+
+resources = ExitStack()
+_path = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="inferlog-fuzz-"))) / "fuzz.json"
+_queries = load_all()
+_levels = slo.load()
+
+
+def check(data: bytes) -> None:
+    """Take a rule, bent."""
+    _path.write_bytes(bent(_DOCUMENT, data))
+    try:
+        rule = rules.read(_path)
+        text = text_of(rule, _levels, _queries, "default")
+        body = rule_body(rule, _levels, _queries, "default")
+    except OperatorError:
+        return
+    assert json.loads(json.dumps(body, allow_nan=False, ensure_ascii=False).encode()) == body
+    assert "{slo." not in text or "{slo." in rule.eval + rule.where + rule.threshold
+    assert body["params"]["timeWindowSize"] >= 1
+    assert "?_tstart" not in body["params"]["esqlQuery"]["esql"]
