@@ -57,6 +57,11 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the service has not closed it."""
+        return not self._transport.is_closing()
+
     def ask(self, request: bytes) -> asyncio.Future[Answer]:
         self._received = b""
         self._first_seconds = 0.0

@@ -58,6 +58,11 @@ class Child:
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 (a system call: no lock that a thread may hold)
             )
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def wait_until(self, ready: Callable[[], bool], *, timeout_seconds: float) -> None:
         """
         Return when *ready* does.

@@ -1,0 +1,106 @@
+"""Looks at each event of a run in the index: which requests have none, which have two, which numbers are missing."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.provisioning.namespace import stream_name
+
+PAGE = 10_000
+FIELDS = ("event.id", "service.instance.id", "event.sequence", "correlation_id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """
+    What the index holds of a run.
+
+    Attributes:
+        events: How many.
+        without_event: Requests that were answered and have none.
+        with_several: Requests that have more than one.
+        doubled_ids: Events whose ``event.id`` another one has, too.
+        missing_numbers: Holes in the ``event.sequence`` of the instances, from 0 on.
+        doubled_numbers: Events whose number another one of the same instance has.
+        unexpected: Events of requests that were never sent.
+    """
+
+    events: int
+    without_event: int
+    with_several: int
+    doubled_ids: int
+    missing_numbers: int
+    doubled_numbers: int
+    unexpected: int
+
+    @property
+    def lost(self) -> int:
+        """Events that are not there: by what the client sent, or by the instances' count, whichever says more."""
+        return max(self.without_event, self.missing_numbers)
+
+    @property
+    def duplicated(self) -> int:
+        """Events that are there again, by whichever of the three counts says most."""
+        return max(self.with_several, self.doubled_ids, self.doubled_numbers)
+
+
+def count_findings(events: Iterator[tuple[str, str, int, str]], run: str, requests: int) -> Findings:
+    """
+    Count what is wrong with *events*.
+
+    Args:
+        events: Id, instance, sequence number and correlation id of each.
+        run: What the correlation ids of its requests begin with; see paced_client.
+        requests: Numbers of requests go from 0 to below this.
+    """
+    ids: set[str] = set()
+    numbers: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    of_request = bytearray(requests)
+    count = unexpected = 0
+    for event_id, instance, number, correlation_id in events:
+        count += 1
+        ids.add(event_id)
+        numbers[instance][number] += 1
+        of_run, _, request = correlation_id.rpartition("-")
+        if of_run == run and request.isdigit() and int(request) < requests:
+            of_request[int(request)] = min(of_request[int(request)] + 1, 255)
+        else:
+            unexpected += 1
+    return Findings(
+        events=count,
+        without_event=of_request.count(0),
+        with_several=sum(copies - 1 for copies in of_request if copies > 1),
+        doubled_ids=count - len(ids),
+        missing_numbers=sum(max(found) + 1 - len(found) for found in numbers.values()),
+        doubled_numbers=sum(found.total() - len(found) for found in numbers.values()),
+        unexpected=unexpected,
+    )
+
+
+def every_event(cluster: Cluster) -> Iterator[tuple[str, str, int, str]]:
+    """Yield id, instance, sequence number and correlation id of every event in the index."""
+    with cluster.client(request_timeout_seconds=120) as client:
+        pit = client.open_point_in_time(index=stream_name("events", cluster.namespace), keep_alive="5m")["id"]
+        after: list[Any] | None = None
+        try:
+            while True:
+                answer = client.search(
+                    pit={"id": pit, "keep_alive": "5m"},
+                    size=PAGE,
+                    sort=["_shard_doc"],
+                    search_after=after,
+                    source=False,
+                    docvalue_fields=[{"field": name} for name in FIELDS],
+                    track_total_hits=False,
+                )
+                pit = answer["pit_id"]
+                if not (hits := answer["hits"]["hits"]):
+                    return
+                for hit in hits:
+                    event_id, instance, number, correlation_id = (hit["fields"][name][0] for name in FIELDS)
+                    yield event_id, instance, number, correlation_id
+                after = hits[-1]["sort"]
+        finally:
+            client.close_point_in_time(id=pit)

@@ -1,0 +1,137 @@
+"""
+A client that asks at a fixed pace, over connections that stay open: an open loop, a process of its own.
+
+    .venv/bin/python benchmarks/paced_client.py --url http://127.0.0.1:8000 --rate 500 --seconds 60
+
+The n-th request is due n / rate seconds after the first, and its time counts from then: a service that is slow for a
+while makes the requests behind late, and cannot hide that. What is still due when the time is over is not sent: fewer
+were sent then than the rate says. Each carries a correlation id, the run's name and its number, so that its event can
+be told from all others. Every second a line of JSON says how far it is.
+"""
+
+import argparse
+import asyncio
+import statistics
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+
+import orjson
+from chat_client import Answer, Connection, chat_request
+
+MODEL = "smollm2-135m-instruct"
+CONNECTIONS = 32
+"""Each is in use at least every few seconds, or the service would close it."""
+REQUESTS_A_CONNECTION = 1_000
+"""Then another takes its place, as clients come and go: the service's workers share connections, not requests."""
+SECONDS_BETWEEN_CONNECTIONS = 0.02
+"""Or the first worker that looks would take all of them."""
+SECONDS_BETWEEN_LINES = 1.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """
+    What has become of the requests.
+
+    Attributes:
+        sent: How many were.
+        answered: How many got a whole answer.
+        failed: How many did not, and why the last one of them.
+        recent_seconds: From when each answer since the last line was due to its last byte.
+    """
+
+    sent: int = 0
+    answered: int = 0
+    failed: int = 0
+    why: str | None = None
+    recent_seconds: list[float] = field(default_factory=list)
+
+    def line(self, *, ended: bool) -> bytes:
+        """Return how far it is, and forget the recent answers."""
+        recent, self.recent_seconds = self.recent_seconds, []
+        p50, p99 = quantiles(recent)
+        figures = {"sent": self.sent, "answered": self.answered, "failed": self.failed, "why": self.why}
+        return orjson.dumps({**figures, "ended": ended, "p50_seconds": p50, "p99_seconds": p99})
+
+
+def quantiles(seconds: list[float]) -> tuple[float | None, float | None]:
+    """Return p50 and p99, None of nothing."""
+    if len(seconds) < 2:
+        return (seconds[0], seconds[0]) if seconds else (None, None)
+    hundredths = statistics.quantiles(seconds, n=100, method="inclusive")
+    return hundredths[49], hundredths[98]
+
+
+def correlation_id(run: str, number: int) -> str:
+    return f"{run}-{number}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", required=True, help="the service")
+    parser.add_argument("--rate", type=float, default=500, help="requests a second")
+    parser.add_argument("--seconds", type=float, default=60, help="how long")
+    parser.add_argument("--run", default="paced", help="what its correlation ids begin with")
+    options = parser.parse_args()
+    asyncio.run(paced(options.url, options.rate, round(options.rate * options.seconds), options.run))
+
+
+async def paced(url: str, rate: float, requests: int, run: str) -> None:
+    tally = Tally()
+    head, _, rest = chat_request(MODEL, stream=False).partition(b"\r\n")
+    idle: asyncio.Queue[Connection] = asyncio.Queue()
+    asked: Counter[Connection] = Counter()
+    for number in range(min(CONNECTIONS, max(1, round(rate)))):
+        idle.put_nowait(connection := await Connection.to(url))
+        asked[connection] = number * REQUESTS_A_CONNECTION // CONNECTIONS  # so that they end one after the other
+        await asyncio.sleep(SECONDS_BETWEEN_CONNECTIONS)
+    lines = asyncio.create_task(tell_now_and_then(tally))
+    began = time.perf_counter()
+    on_their_way: set[asyncio.Future[Answer]] = set()
+    for number in range(requests):
+        due = began + number / rate
+        if (early_seconds := due - time.perf_counter()) > 0:
+            await asyncio.sleep(early_seconds)
+        elif time.perf_counter() > began + requests / rate:
+            break
+        connection = await idle.get()
+        if asked[connection] == REQUESTS_A_CONNECTION or not connection.is_open:
+            connection.close()
+            del asked[connection]
+            connection = await Connection.to(url)
+        asked[connection] += 1
+        request = b"%s\r\nx-correlation-id: %s\r\n%s" % (head, correlation_id(run, number).encode(), rest)
+        answer = connection.ask(request)
+        tally.sent += 1
+        on_their_way.add(answer)
+        answer.add_done_callback(on_their_way.discard)
+        answer.add_done_callback(partial(count, tally, idle, connection, due))
+    if on_their_way:
+        await asyncio.wait(on_their_way)
+    lines.cancel()
+    await asyncio.sleep(0)  # the callbacks of the last answer
+    print(tally.line(ended=True).decode(), flush=True)
+
+
+def count(
+    tally: Tally, idle: asyncio.Queue[Connection], connection: Connection, due: float, answer: asyncio.Future[Answer]
+) -> None:
+    if error := answer.exception():
+        tally.failed += 1
+        tally.why = str(error)
+    else:
+        tally.answered += 1
+        tally.recent_seconds.append(time.perf_counter() - due)
+    idle.put_nowait(connection)
+
+
+async def tell_now_and_then(tally: Tally) -> None:
+    while True:
+        await asyncio.sleep(SECONDS_BETWEEN_LINES)
+        print(tally.line(ended=False).decode(), flush=True)
+
+
+if __name__ == "__main__":
+    main()

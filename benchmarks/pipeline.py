@@ -1,0 +1,97 @@
+"""The pipeline that the benchmarks load: an engine, a shipper and the example service, each as users run it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.demo.children import Child, python_module
+from inferlog_ops.engine import control
+from inferlog_ops.home import Home
+from inferlog_ops.provisioning import provision_cluster
+
+READY_SECONDS = 60.0
+_err = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """
+    A running engine with a shipper before it.
+
+    Attributes:
+        home: Where all of it lies.
+        cluster: Where the events go.
+        engine_pid: The engine's process.
+        shipper: The shipper's.
+    """
+
+    home: Home
+    cluster: Cluster
+    engine_pid: int
+    shipper: Child
+
+
+@contextmanager
+def running_store(home: Home) -> Iterator[Store]:
+    """Run an engine and a shipper on *home*; afterwards both have ended, the shipper first."""
+    for folder in (home.logs, home.output):
+        folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as cleanup:
+        engine = control.start(home.engine, on_progress=tell)
+        cleanup.callback(control.stop, home.engine)
+        cluster = Cluster(url=engine.url)
+        provision_cluster(cluster)
+        command = python_module("inferlog_ops.main", "ship", "--from", str(home.logs), "--state")
+        command += [str(home.shipper_state)]
+        shipper = Child("shipper", command, output=home.output, environment={"ELASTICSEARCH_URL": engine.url})
+        cleanup.callback(shipper.stop)
+        yield Store(home=home, cluster=cluster, engine_pid=engine.pid, shipper=shipper)
+
+
+@contextmanager
+def running_service(
+    home: Home, *, workers: int, versions: object, library: dict[str, str]
+) -> Iterator[tuple[str, Child]]:
+    """Run the example service with a simulated model; give its address and its process."""
+    ready_file = home.output / "server.ready.json"
+    command = python_module("inferlog_server", "--backend=simulated", "--port=0", f"--workers={workers}")
+    command += [f"--versions={json.dumps(versions)}", f"--ready-file={ready_file}"]
+    environment = {"INFERLOG_SERVICE_NAME": "benchmark", "INFERLOG_LOG_DIR": str(home.logs), **library}
+    server = Child("server", command, output=home.output, environment=environment)
+    try:
+        server.wait_until(ready_file.exists, timeout_seconds=READY_SECONDS)
+        yield json.loads(ready_file.read_text())["url"], server
+    finally:
+        server.stop()
+
+
+def workers_of(server: Child) -> list[int]:
+    """Return the processes of a service that answer requests: itself, or those under it."""
+    under_it = [child for child in psutil.Process(server.pid).children() if "resource_tracker" not in _command(child)]
+    return sorted(child.pid for child in under_it) or [server.pid]
+
+
+def _command(process: psutil.Process) -> str:
+    return " ".join(process.cmdline())
+
+
+def files_and_bytes(folder: Path, pattern: str = "*") -> tuple[int, int]:
+    """Return how many files *folder* holds, those beneath it included, and their length together."""
+    sizes = []
+    for path in folder.rglob(pattern):
+        try:
+            if path.is_file():
+                sizes.append(path.stat().st_size)
+        except FileNotFoundError:
+            continue  # deleted meanwhile
+    return len(sizes), sum(sizes)
+
+
+def tell(text: str) -> None:
+    _err.print(text)

@@ -1,0 +1,67 @@
+"""Whether something that was looked at many times stayed as it was: the rule by which a leak is told from noise."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
+
+Sample = TypeVar("Sample")
+
+TENTHS = 10
+TOLERANCE = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steadiness:
+    """
+    The beginning of a run against its end.
+
+    Attributes:
+        first: Median of the second tenth of the samples: in the first one caches fill and pools open.
+        last: Median of the last tenth.
+    """
+
+    first: float
+    last: float
+
+    @property
+    def change(self) -> float:
+        """By how much it grew, as a share of what it was: 0.05 is 5 %. Below 0 it shrank."""
+        if self.first == 0:
+            return 0.0 if self.last == 0 else float("inf")
+        return self.last / self.first - 1
+
+    def within(self, tolerance: float = TOLERANCE) -> bool:
+        """Tell whether it changed by no more than *tolerance*, in either direction."""
+        return abs(self.change) <= tolerance
+
+
+def steadiness(samples: Sequence[float]) -> Steadiness:
+    """
+    Compare the second tenth of *samples* with the last one.
+
+    Raises:
+        ValueError: If there are too few for tenths.
+    """
+    tenths = in_tenths(samples)
+    return Steadiness(first=statistics.median(tenths[1]), last=statistics.median(tenths[-1]))
+
+
+def halves(values: Sequence[float]) -> Steadiness:
+    """Compare the first half of *values* with the second: for what was looked at early and late only."""
+    middle = len(values) // 2
+    return Steadiness(first=statistics.median(values[:middle]), last=statistics.median(values[middle:]))
+
+
+def in_tenths(samples: Sequence[Sample]) -> list[Sequence[Sample]]:
+    """
+    Cut *samples* into ten parts of about the same length, in their order.
+
+    Raises:
+        ValueError: If there are fewer than ten.
+    """
+    if len(samples) < TENTHS:
+        raise ValueError(f"{len(samples)} samples; expected {TENTHS} or more, for there to be tenths")
+    cuts = [round(number * len(samples) / TENTHS) for number in range(TENTHS + 1)]
+    return [samples[begin:end] for begin, end in pairwise(cuts)]
