@@ -64,7 +64,7 @@ def cases() -> list[Case]:
     """Return all cases, each at its own moment."""
     made = [
         *_p99_latency(), *_error_rate(), *_error_budget_burn(), *_no_traffic(), *_lost_events(), *_ingest_lag(),
-        *_shippers(), *_silent_instance(), *_canary(),
+        *_shippers(), *_fluentd(), *_silent_instance(), *_canary(),
     ]  # fmt: skip
     assert {case.rule for case in made if case.fires} == set(load_all()), "each rule needs a case in which it fires"
     assert {case.rule for case in made if not case.fires} == set(load_all()), "each rule needs a case in which not"
@@ -204,6 +204,13 @@ def _shippers() -> Iterator[Case]:
     yield Case(rule=rule, what="nothing", documents=[_shipper(4000), _shipper(5)])
 
 
+def _fluentd() -> Iterator[Case]:
+    rule = "fluentd_buffer_low"
+    yield Case(rule=rule, what="less than a fifth is free", documents=[_buffer(5, free=0.19)], fires={"f1": 0.19})
+    yield Case(rule=rule, what="a fifth is free", documents=[_buffer(5, free=0.2)])
+    yield Case(rule=rule, what="was full, and has long caught up", documents=[_buffer(301, free=0.0), _buffer(5)])
+
+
 def _silent_instance() -> Iterator[Case]:
     rule = "silent_instance"
     yield Case(rule=rule, what="for more than a minute", documents=[_heartbeat(61)], fires={"scoring,i1": 61.0})
@@ -310,6 +317,18 @@ def _shipper(
             "service": {"name": "shipper", "instance": {"id": "s1"}},
             "message": message,
             "shipper": {"shipped": 1000, "refused": refused, "behind_events": 10, "behind_seconds": behind},
+        },
+    )
+
+
+def _buffer(seconds_ago: float, *, free: float = 1.0) -> tuple[str, Document]:
+    return (
+        "health",
+        {
+            "seconds_ago": seconds_ago,
+            "service": {"name": "inferlog-fluentd", "instance": {"id": "f1"}},
+            "message": "fluentd_heartbeat",
+            "fluentd": {"retry_count": 3, "queue_bytes": 1000, "buffer_free_ratio": free},
         },
     )
 
