@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from compose_go import ROOT
+from schemas import held_against
 
 FOLDER = ROOT / ".github" / "workflows"
 FILES = sorted(FOLDER.glob("*.yml"))
@@ -42,6 +43,11 @@ def steps(path: Path) -> list[dict[str, Any]]:
 
 def test_all_four_are_there() -> None:
     assert [path.stem for path in FILES] == ["bump", "ci", "scans", "stack"]
+
+
+def test_github_knows_every_key() -> None:
+    done = held_against("vendor.github-workflows", *FILES)
+    assert done.returncode == 0, done.stdout
 
 
 @each_file

@@ -10,6 +10,7 @@ import compose_go
 import pytest
 import yaml
 from compose_go import ROOT, example_settings
+from schemas import held_against
 
 Service = dict[str, Any]
 
@@ -189,6 +190,19 @@ def test_kibana_is_told_no_secret_and_asks_nothing_of_the_internet() -> None:
     assert not [name for name in settings if re.search(r"password|encryptionKey", name)]
     assert settings["telemetry.optIn"] is settings["telemetry.allowChangingOptInStatus"] is False
     assert settings["uiSettings.overrides.defaultRoute"].endswith("/inferlog-overview")
+
+
+def test_specification_knows_every_key() -> None:
+    done = held_against("vendor.compose-spec", ROOT / "docker-compose.yml", ROOT / ".ci" / "stack.yml")
+    assert done.returncode == 0, done.stdout
+
+
+def test_specification_refuses_a_key_that_it_does_not_know(tmp_path: Path) -> None:
+    wrong = tmp_path / "docker-compose.yml"
+    wrong.write_text((ROOT / "docker-compose.yml").read_text().replace("mem_limit:", "memory_limit:"))
+    done = held_against("vendor.compose-spec", wrong)
+    assert done.returncode == 1
+    assert "memory_limit" in done.stdout
 
 
 @pytest.fixture(scope="module")
