@@ -7,6 +7,7 @@ Exit code 0 = nothing in the way, 1 = something is, 2 = a wrong option.
 
 import argparse
 import json
+import os
 import re
 import shutil
 import socket
@@ -28,6 +29,14 @@ NEEDED_MAP_COUNT = 262_144
 NEEDED_DISK_BYTES = 6 * 1024**3  # images, and what Elasticsearch keeps free
 SKEW_AT_MOST_SECONDS = 5.0
 PROJECT = "inferlog"
+# Setting, service, and the profile without which the service does not start.
+PORTS = (
+    ("ELASTICSEARCH_PORT", "elasticsearch", None),
+    ("KIBANA_PORT", "kibana", None),
+    ("APP_PORTS", "app", None),
+    ("CANARY_PORT", "app-canary", "canary"),
+    ("TRAFFIC_PORT", "traffic", "traffic"),
+)
 
 
 @dataclass(frozen=True)
@@ -190,7 +199,9 @@ def running_services() -> set[str]:
 
 def find_ports(settings: dict[str, str], running: set[str]) -> Iterator[Finding]:
     """Find ports that somebody else has; of the app's range the first is looked at."""
-    for setting, service in (("ELASTICSEARCH_PORT", "elasticsearch"), ("KIBANA_PORT", "kibana"), ("APP_PORTS", "app")):
+    profiles = os.environ.get("COMPOSE_PROFILES", settings.get("COMPOSE_PROFILES", "")).split(",")
+    wanted = [port for port in PORTS if port[2] is None or port[2] in profiles]
+    for setting, service, _ in wanted:
         port = settings.get(setting, "").partition("-")[0]
         about = f"port {port}"
         if not port.isdigit():

@@ -132,6 +132,18 @@ def test_port_that_another_program_has_is_named_with_its_setting(doctor: Doctor)
         assert findings[f"port {port}"]["ok"], "kibana itself has it"
 
 
+def test_port_of_a_profile_is_looked_at_when_the_profile_is_asked_for(doctor: Doctor) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        _, findings = doctor(TRAFFIC_PORT=port)
+        assert f"port {port}" not in findings
+        code, findings = doctor(TRAFFIC_PORT=port, COMPOSE_PROFILES="canary,traffic")
+        assert (code, findings[f"port {port}"]["ok"]) == (1, False)
+        assert "TRAFFIC_PORT" in findings[f"port {port}"]["says"]
+
+
 def test_versions_that_do_not_belong_together_are_in_the_way(doctor: Doctor) -> None:
     _, findings = doctor(ELASTICSEARCH_MAJOR_VERSION="8")
     assert "make the second 9" in findings["versions"]["says"]
