@@ -57,16 +57,22 @@ class LagProbe:
     """
     Looks all the time, in a thread of its own.
 
+    Args:
+        cluster: Where to look.
+        service: Whose events count: the ``service.name``.
+        seconds_between_looks: From a look's end to the next.
+
     Attributes:
         looks: How often it has looked.
         look_seconds: How long all looks took.
         failures: How many looks the store did not answer.
     """
 
-    def __init__(self, cluster: Cluster, *, seconds_between_looks: float = SECONDS_BETWEEN_LOOKS) -> None:
+    def __init__(self, cluster: Cluster, *, service: str, seconds_between_looks: float = SECONDS_BETWEEN_LOOKS) -> None:
         self.looks = 0
         self.look_seconds = 0.0
         self.failures = 0
+        self._service = service
         self._seconds_between_looks = seconds_between_looks
         self._pool = urllib3.connection_from_url(cluster.url, retries=False, timeout=30)
         self._stream = stream_name("events", cluster.namespace)
@@ -117,7 +123,7 @@ class LagProbe:
         answer = self._pool.request(
             "POST",
             "/_query",
-            body=orjson.dumps(question(self._stream, self._seen)),
+            body=orjson.dumps(question(self._stream, self._service, self._seen)),
             headers={"content-type": "application/json"},
         )
         seen_at_nanoseconds = time.time_ns()
@@ -140,8 +146,8 @@ class LagProbe:
         return len(self._lags) - before
 
 
-def question(stream: str, seen: dict[str, Seen]) -> dict[str, Any]:
-    """Ask for the events that were not *seen*, and those beyond a gap once more."""
+def question(stream: str, service: str, seen: dict[str, Seen]) -> dict[str, Any]:
+    """Ask for the events of *service* that were not *seen*, and those beyond a gap once more."""
     new_ones = [
         {
             "bool": {
@@ -158,5 +164,11 @@ def question(stream: str, seen: dict[str, Seen]) -> dict[str, Any]:
         "query": f"FROM {stream} | EVAL ended = TO_LONG(@timestamp) "
         f"| KEEP service.instance.id, event.sequence, ended | LIMIT {MOST_ROWS}",
         "columnar": True,
-        "filter": {"bool": {"should": [*new_ones, of_others], "minimum_should_match": 1}},
+        "filter": {
+            "bool": {
+                "filter": {"term": {"service.name": service}},
+                "should": [*new_ones, of_others],
+                "minimum_should_match": 1,
+            }
+        },
     }

@@ -32,7 +32,7 @@ from lag_probe import LagProbe
 from long_run_report import as_markdown, as_tables
 from long_run_verdicts import verdicts
 from paced_client import quantiles
-from pipeline import Store, files_and_bytes, running_service, running_store, tell, workers_of
+from pipeline import SERVICE_NAME, Store, files_and_bytes, running_service, running_store, tell, workers_of
 from vitals import busy_seconds, heap_of, vitals_of
 
 from inferlog_ops.demo.children import Child
@@ -101,7 +101,7 @@ def measured(options: argparse.Namespace, home: Home) -> dict[str, Any]:
     began = datetime.now(UTC)
     with running_store(home) as store:
         service = running_service(home, workers=options.workers, versions=VERSIONS, library=RETENTION)
-        with service as (url, server), LagProbe(store.cluster) as probe:
+        with service as (url, server), LagProbe(store.cluster, service=SERVICE_NAME) as probe:
             load = started_load(home, url, run, options)
             try:
                 samples = list(sampled(store, server, load, probe, options.seconds))

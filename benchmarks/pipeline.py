@@ -15,6 +15,7 @@ from inferlog_ops.engine import control
 from inferlog_ops.home import Home
 from inferlog_ops.provisioning import provision_cluster
 
+SERVICE_NAME = "benchmark"
 READY_SECONDS = 60.0
 _err = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
@@ -62,7 +63,7 @@ def running_service(
     ready_file = home.output / "server.ready.json"
     command = python_module("inferlog_server", "--backend=simulated", "--port=0", f"--workers={workers}")
     command += [f"--versions={json.dumps(versions)}", f"--ready-file={ready_file}"]
-    environment = {"INFERLOG_SERVICE_NAME": "benchmark", "INFERLOG_LOG_DIR": str(home.logs), **library}
+    environment = {"INFERLOG_SERVICE_NAME": SERVICE_NAME, "INFERLOG_LOG_DIR": str(home.logs), **library}
     server = Child("server", command, output=home.output, environment=environment)
     try:
         server.wait_until(ready_file.exists, timeout_seconds=READY_SECONDS)

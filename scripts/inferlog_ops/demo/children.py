@@ -63,6 +63,11 @@ class Child:
         """Its process id."""
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it runs no more."""
+        return self._process.poll() is not None
+
     def wait_until(self, ready: Callable[[], bool], *, timeout_seconds: float) -> None:
         """
         Return when *ready* does.

@@ -1,0 +1,42 @@
+"""
+A service that writes events at a fixed pace through the library, and does nothing else: a process of its own.
+
+    INFERLOG_SERVICE_NAME=writer INFERLOG_LOG_DIR=logs .venv/bin/python benchmarks/paced_writer.py --rate 1000
+
+The n-th event is due n / rate seconds after the first, however long the others took. What is still due when the time is
+over is not written.
+"""
+
+import argparse
+import time
+
+import inferlog
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rate", type=float, default=500, help="events a second")
+    parser.add_argument("--seconds", type=float, default=60, help="how long")
+    options = parser.parse_args()
+    inferlog.configure()
+    events = round(options.rate * options.seconds)
+    print(written(events, options.rate))
+
+
+def written(events: int, rate: float) -> int:
+    """Write *events* events, *rate* a second; return how many were written in time."""
+    call = inferlog.track_performance("predict", model_name="writer", model_version="v1", input_tokens=12)
+    began = time.perf_counter()
+    for number in range(events):
+        now = time.perf_counter()
+        if (early_seconds := began + number / rate - now) > 0:
+            time.sleep(early_seconds)
+        elif now > began + events / rate:
+            return number
+        with call as inference:
+            inference.output_tokens = number % 64
+    return events
+
+
+if __name__ == "__main__":
+    main()
