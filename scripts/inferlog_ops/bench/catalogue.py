@@ -31,6 +31,7 @@ BENCHMARKS = (
     Benchmark(name="logging", script="logging_cost.py", question="What does an event cost, and what do others cost?"),
     Benchmark(name="server", script="server.py", question="What does a client notice of it?"),
     Benchmark(name="shipper", script="shipper.py", question="How fast do files get into Elasticsearch, and by whom?"),
+    Benchmark(name="disk", script="disk.py", question="How many bytes of disk does an event take?"),
     Benchmark(name="panels", script="panels.py", question="How long do the dashboards' panels take?"),
 )
 

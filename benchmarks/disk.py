@@ -1,0 +1,157 @@
+"""
+How many bytes of disk an event takes, in the files and in a real, embedded Elasticsearch.
+
+    .venv/bin/python benchmarks/disk.py
+
+The same day of events (see day_of_events.py) goes into three data streams: as provisioned (logsdb, with the lines kept
+as they came), in Elasticsearch's standard mode with the same mapping, and in logsdb with synthetic source, which puts
+each document together again from its fields. Each is merged into one segment before it is weighed. A million events of
+each take about ten minutes and 3 GB of disk.
+"""
+
+import argparse
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import command
+from command import tell
+from day_of_events import day_of_events, send_all
+from elasticsearch import Elasticsearch
+from elasticsearch.exceptions import GeneralAvailabilityWarning
+from engines import Engine, engine
+from report import Report, Table, show
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.provisioning import provision_cluster
+from inferlog_ops.provisioning.namespace import stream_name
+
+PROVISIONED, STANDARD, SYNTHETIC = "logsdb, as provisioned", "standard mode", "logsdb, synthetic source"
+MODES: Mapping[str, dict[str, object]] = {
+    PROVISIONED: {},
+    STANDARD: {"mode": "standard"},
+    SYNTHETIC: {"mapping": {"source": {"mode": "synthetic"}}},
+}
+"""What each sets otherwise than the templates."""
+ABOVE_OURS = 900
+"""Priority of a template that comes before the project's own."""
+HEAVIEST_FIELDS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """
+    How much room so many events take.
+
+    Attributes:
+        events: How many.
+        file_bytes: As lines in files.
+        stored_bytes: In the store, by mode.
+    """
+
+    events: int
+    file_bytes: int
+    stored_bytes: dict[str, int]
+
+
+def main() -> None:
+    options = parsed_options()
+    with engine(url=options.url) as started:
+        weighed = [weigh(started, events) for events in sorted(options.events)]
+        fields = heaviest_fields(Cluster(url=started.url, namespace=namespace_of(PROVISIONED, weighed[-1].events)))
+    figures = {"weighed": weighed, "fields_bytes": fields}
+    show(Report(figures=figures, tables=[as_table(weighed), table_of_fields(fields, weighed[-1].events)]), options)
+
+
+def parsed_options() -> argparse.Namespace:
+    parser = command.parser(__doc__)
+    parser.add_argument("--events", type=int, nargs="+", help="of each mode; default: 10 k, 100 k, 1 M, quick 10 k")
+    parser.add_argument("--url", help="a cluster to use instead of an engine started for this")
+    return command.parsed(parser, full={"events": [10_000, 100_000, 1_000_000]}, quick={"events": [10_000]})
+
+
+def weigh(started: Engine, events: int) -> Weighed:
+    """Put *events* events into a stream of each mode, and weigh them."""
+    stored_bytes = {}
+    for mode in MODES:
+        tell(f"{events:,} events, {mode}")
+        cluster = Cluster(url=started.url, namespace=namespace_of(mode, events))
+        with cluster.client(request_timeout_seconds=600) as client:
+            make_stream(client, cluster, MODES[mode])
+            stream = stream_name("events", cluster.namespace)
+            send_all(client, stream, day_of_events(events))
+            assert settled(client, stream) == events
+            stored_bytes[mode] = client.indices.stats(index=stream, metric="store")["_all"]["primaries"]["store"][
+                "size_in_bytes"
+            ]
+    file_bytes = sum(len(line) + 1 for _, line in day_of_events(events))
+    return Weighed(events=events, file_bytes=file_bytes, stored_bytes=stored_bytes)
+
+
+def make_stream(client: Elasticsearch, cluster: Cluster, settings: dict[str, object]) -> None:
+    """Make the streams of a namespace that nobody has used, with *settings* in place of some of the templates'."""
+    if settings:
+        # The templates themselves are the same for all namespaces: they have to be there to be changed for one.
+        provision_cluster(Cluster(url=cluster.url, namespace=namespace_of(PROVISIONED, 0)))
+        ours = client.indices.get_index_template(name="inferlog-events")["index_templates"][0]["index_template"]
+        template = ours.get("template", {})
+        client.indices.put_index_template(
+            name=f"benchmark-{cluster.namespace}",
+            index_patterns=[stream_name("events", cluster.namespace)],
+            priority=ABOVE_OURS,
+            data_stream={},
+            composed_of=ours["composed_of"],
+            ignore_missing_component_templates=ours["ignore_missing_component_templates"],
+            template={**template, "settings": {"index": settings}},
+        )
+    provision_cluster(cluster)
+
+
+def settled(client: Elasticsearch, stream: str) -> int:
+    """Bring *stream* to one segment, with nothing beside it on the disk; return how many documents it has."""
+    client.indices.forcemerge(index=stream, max_num_segments=1)
+    client.indices.flush(index=stream, wait_if_ongoing=True, force=True)
+    client.indices.refresh(index=stream)
+    count: int = client.count(index=stream)["count"]
+    return count
+
+
+def heaviest_fields(cluster: Cluster) -> dict[str, int]:
+    """Return the fields that take the most room of a stream, in bytes."""
+    stream = stream_name("events", cluster.namespace)
+    with cluster.client(request_timeout_seconds=600) as client, warnings.catch_warnings():
+        warnings.simplefilter("ignore", GeneralAvailabilityWarning)  # a preview, which is all that is needed here
+        answer = client.indices.disk_usage(index=stream, run_expensive_tasks=True)
+    (usage,) = (found["fields"] for name, found in answer.items() if name != "_shards")
+    sizes = {name: of_field["total_in_bytes"] for name, of_field in usage.items()}
+    return dict(sorted(sizes.items(), key=lambda field: -field[1])[:HEAVIEST_FIELDS])
+
+
+def as_table(weighed: list[Weighed]) -> Table:
+    most = weighed[-1]
+    rows = [("lines in files", *(f"{each.file_bytes / each.events:.0f}" for each in weighed), "1.00")]
+    rows += [
+        (
+            mode,
+            *(f"{each.stored_bytes[mode] / each.events:.0f}" for each in weighed),
+            f"{most.stored_bytes[mode] / most.file_bytes:.2f}",
+        )
+        for mode in MODES
+    ]
+    columns = ("bytes an event", *(f"of {each.events:,}" for each in weighed), "to the files")
+    return Table(title="What an event takes on disk, after a merge into one segment", columns=columns, rows=rows)
+
+
+def table_of_fields(fields: dict[str, int], events: int) -> Table:
+    rows = [(name, f"{size / events:.0f}") for name, size in fields.items()]
+    return Table(
+        title=f"What takes the most room in logsdb, of {events:,}", columns=("field", "bytes an event"), rows=rows
+    )
+
+
+def namespace_of(mode: str, events: int) -> str:
+    return f"disk.{list(MODES).index(mode)}.{events}"
+
+
+if __name__ == "__main__":
+    command.run(main)

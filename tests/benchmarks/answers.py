@@ -1,0 +1,26 @@
+"""The benchmarks as anybody runs them: a process each, whose answer a program reads."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def answer_of(script: str, *options: object) -> dict[str, Any]:
+    """Run *script* with *options* and return its report."""
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / script, "--json", *map(str, options)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    for table in report["tables"]:
+        assert table["rows"], table["title"]
+        assert {len(row) for row in table["rows"]} == {len(table["columns"])}, table["title"]
+    return report

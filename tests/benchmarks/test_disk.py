@@ -1,0 +1,37 @@
+"""What is weighed is what it says: the same events in indices of different modes."""
+
+import pytest
+from answers import answer_of
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.provisioning.namespace import stream_name
+
+EVENTS = 40
+
+
+@pytest.fixture(scope="module")
+def figures(engine_url: str) -> dict[str, object]:
+    found: dict[str, object] = answer_of("disk.py", "--url", engine_url, "--events", EVENTS)["figures"]
+    return found
+
+
+def test_each_mode_and_the_files_are_weighed(figures: dict[str, list[dict[str, object]]]) -> None:
+    (weighed,) = figures["weighed"]
+    stored = weighed["stored_bytes"]
+    assert isinstance(stored, dict)
+    assert set(stored) == {"logsdb, as provisioned", "standard mode", "logsdb, synthetic source"}
+    assert stored["logsdb, synthetic source"] < stored["logsdb, as provisioned"]
+    assert "_source" in figures["fields_bytes"]
+
+
+@pytest.mark.usefixtures("figures")
+@pytest.mark.parametrize(
+    ("number", "mode", "source"), [(0, "logsdb", "stored"), (1, "standard", "stored"), (2, "logsdb", "synthetic")]
+)
+def test_the_indices_are_of_the_modes_they_are_called_by(number: int, mode: str, source: str, engine_url: str) -> None:
+    namespace = f"disk.{number}.{EVENTS}"
+    stream = stream_name("events", namespace)
+    with Cluster(url=engine_url, namespace=namespace).client() as client:
+        (settings,) = (found["settings"]["index"] for found in client.indices.get_settings(index=stream).values())
+        assert (settings["mode"], settings["mapping"]["source"]["mode"]) == (mode, source)
+        assert client.count(index=stream)["count"] == EVENTS

@@ -1,0 +1,81 @@
+"""What tells how soon an event can be found: it misses none, counts none twice, and times each from its end."""
+
+import json
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from lag_probe import LagProbe, Seen
+from polling import wait_until
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.home import Home
+from inferlog_ops.provisioning.namespace import stream_name
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "lag.py"
+OLD_SECONDS = 7.0
+
+
+@given(st.permutations(range(40)), st.lists(st.integers(0, 39), max_size=20))
+def test_each_number_is_new_once_in_whatever_order(order: list[int], again: list[int]) -> None:
+    seen = Seen(up_to=-1)
+    assert all(seen.add(number) for number in order)
+    assert not any(seen.add(number) for number in again)
+    assert (seen.up_to, seen.beyond) == (39, set())
+
+
+def test_a_gap_is_looked_at_until_it_is_given_up() -> None:
+    seen = Seen(up_to=-1)
+    assert [seen.add(number) for number in (0, 1, 3, 4)] == [True] * 4
+    assert seen.up_to == 1
+    seen.give_up()
+    assert seen.up_to == 4
+    assert not seen.add(2)
+
+
+def event(number: int, *, ended: datetime, service: str = "probed") -> dict[str, Any]:
+    return {
+        "@timestamp": ended.isoformat().replace("+00:00", "Z"),
+        "event": {"id": f"id{number}", "sequence": number, "dataset": "inference.events"},
+        "service": {"name": service, "instance": {"id": f"{service}1"}},
+    }
+
+
+def store(cluster: Cluster, *events: dict[str, Any]) -> None:
+    with cluster.client() as client:
+        for each in events:
+            client.create(index=stream_name("events", cluster.namespace), id=each["event"]["id"], document=each)
+
+
+def test_an_event_s_lag_counts_from_its_end_and_once(provisioned: Cluster) -> None:
+    old = datetime.now(UTC) - timedelta(seconds=OLD_SECONDS)
+    with LagProbe(provisioned, service="probed", seconds_between_looks=0.02) as probe:
+        store(provisioned, event(1, ended=old), event(9, ended=old, service="another"))
+        wait_until(lambda: probe.found == 1, what="the first event")
+        before = time.monotonic()
+        # An earlier number that comes later is not missed.
+        store(provisioned, event(2, ended=datetime.now(UTC)), event(0, ended=datetime.now(UTC)))
+        wait_until(lambda: probe.found == 3, what="the other two")
+        wait_until(lambda looks=probe.looks: probe.looks > looks + 3, what="more looks")
+        waited_seconds = time.monotonic() - before
+    first, *others = probe.lags()
+    assert OLD_SECONDS < first < OLD_SECONDS + 10
+    assert all(0 < lag <= waited_seconds for lag in others)
+    assert len(others) == 2
+    assert probe.failures == 0
+
+
+def test_it_runs_and_finds_all_that_was_written(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "engine").symlink_to(home.engine)
+    command = [sys.executable, BENCHMARK, "--rates", "50", "--seconds", "2", "--warm-up-seconds", "0", "--json"]
+    ran = subprocess.run([*command, "--home", tmp_path], capture_output=True, timeout=120, check=False)
+    (lag,) = json.loads(ran.stdout)["lags"]
+    assert lag["found"] == lag["events"] <= 100
+    assert lag["events"] >= 90
+    assert 0 < lag["sent_p50_seconds"] < lag["p50_seconds"] <= lag["p99_seconds"] <= lag["max_seconds"]
+    assert ran.returncode == (0 if lag["p99_seconds"] <= 5 else 1), ran.stderr

@@ -1,0 +1,195 @@
+"""The long run: what it judges, what it counts, and that it runs from its command line to its verdicts."""
+
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from every_event import count_findings
+from hypothesis import given
+from hypothesis import strategies as st
+from long_run_report import as_markdown
+from long_run_verdicts import verdicts
+
+from inferlog_ops.home import Home
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "long_run.py"
+RUN = "run1234"
+Event = tuple[str, str, int, str]
+
+
+def sample(number: int) -> dict[str, Any]:
+    process = {
+        "resident_bytes": 60e6 + number % 3 * 1e5,
+        "private_bytes": 40e6,
+        "proportional_bytes": 45e6,
+        "open_files": 20,
+        "threads": 3,
+        "cores": 0.1,
+    }
+    return {
+        "after_seconds": number * 10.0,
+        "load_average": 2.0,
+        "machine_cores": 1.5,
+        "client": {"p50_seconds": 0.01, "p99_seconds": 0.02},
+        "processes": {name: dict(process) for name in ("engine", "shipper", "client", "worker 1", "worker 2")},
+        "heap": {"live_bytes": 40_000_000 if number in {11, 12, 95, 96} else None, "committed_bytes": 2e8},
+        "found": number * 5000,
+        "lag_p50_seconds": 1.0,
+        "lag_p99_seconds": 2.0,
+        "log_files": 5 + number % 3,
+        "log_files_begun": number,
+        "log_bytes": 4e7,
+        "state_files": 5,
+        "state_bytes": 2000,
+        "index_bytes": number * 1e6,
+        "index_segments": 9,
+    }
+
+
+def good_result() -> dict[str, Any]:
+    return {
+        "began": "2026-11-23T12:00:00+00:00",
+        "machine": "2 cores",
+        "seconds": 1000.0,
+        "rate": 500.0,
+        "workers": 2,
+        "sent": {"sent": 500_000, "answered": 500_000, "failed": 0, "why": None},
+        "findings": {"lost": 0, "duplicated": 0},
+        "lag": {"events": 500_000, "p50_seconds": 1.0, "p99_seconds": 2.0},
+        "samples": [sample(number) for number in range(100)],
+    }
+
+
+def broken_promises(result: dict[str, Any]) -> list[str]:
+    return [verdict.promise for verdict in verdicts(result) if not verdict.held]
+
+
+def test_a_good_run_keeps_every_promise() -> None:
+    assert broken_promises(good_result()) == []
+
+
+def leak(samples: list[dict[str, Any]], *path: str) -> None:
+    """Let a figure grow by a fifth, or to twice its size where it may come and go, all through the run."""
+    for number, each in enumerate(samples):
+        *outer, last = path
+        for key in outer:
+            each = each[key]
+        if each[last] is not None:
+            each[last] *= 1 + number / len(samples) * (0.2 if last in {"resident_bytes", "live_bytes"} else 1.0)
+
+
+FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "every request answered": lambda result: result["sent"].update(answered=499_999),
+    "the pace kept": lambda result: result["sent"].update(sent=490_000, answered=490_000),
+    "lost": lambda result: result["findings"].update(lost=1),
+    "duplicated": lambda result: result["findings"].update(duplicated=1),
+    "searchable": lambda result: result["lag"].update(p99_seconds=5.1),
+    "memory of shipper": lambda result: leak(result["samples"], "processes", "shipper", "resident_bytes"),
+    "memory of worker 2": lambda result: leak(result["samples"], "processes", "worker 2", "resident_bytes"),
+    "live heap of the engine": lambda result: leak(result["samples"], "heap", "live_bytes"),
+    "log files": lambda result: leak(result["samples"], "log_files"),
+    "bytes of log files": lambda result: leak(result["samples"], "log_bytes"),
+    "bytes of state": lambda result: leak(result["samples"], "state_bytes"),
+    "open files of worker 1": lambda result: leak(result["samples"], "processes", "worker 1", "open_files"),
+    "threads of engine": lambda result: leak(result["samples"], "processes", "engine", "threads"),
+}
+
+
+@pytest.mark.parametrize("promise", FAULTS)
+def test_each_fault_breaks_its_promise_and_no_other(promise: str) -> None:
+    result = good_result()
+    FAULTS[promise](result)
+    (broken,) = broken_promises(result)
+    assert promise in broken
+
+
+def test_nothing_found_is_no_lag_that_holds() -> None:
+    result = good_result()
+    result["lag"] = {"events": 0, "p50_seconds": None, "p99_seconds": None}
+    assert any("searchable" in promise for promise in broken_promises(result))
+
+
+def test_growth_is_not_judged_of_a_run_too_short_to_tell() -> None:
+    result = good_result()
+    leak(result["samples"], "processes", "shipper", "resident_bytes")
+    result["seconds"], result["rate"] = 60.0, 500_000 / 60
+    assert broken_promises(result) == []
+
+
+def test_the_page_s_tables_say_what_does_not_hold() -> None:
+    result = good_result()
+    result["findings"]["lost"] = 7
+    judged = [
+        {"promise": each.promise, "found": each.found, "held": each.held} for each in verdicts(copy.deepcopy(result))
+    ]
+    text = as_markdown(result | {"verdicts": judged})
+    (line,) = [line for line in text.splitlines() if "DOES NOT HOLD" in line]
+    assert [cell.strip() for cell in line.strip("|").split("|")] == ["lost: 0", "7", "DOES NOT HOLD"]
+    assert all(line.count("|") == 12 for line in text.splitlines() if line.startswith("| worker 1"))
+
+
+def events(requests: int) -> list[Event]:
+    """Events of two instances that share the requests."""
+    return [(f"id{number}", f"i{number % 2}", number // 2, f"{RUN}-{number}") for number in range(requests)]
+
+
+@given(st.randoms(use_true_random=False), st.integers(min_value=1, max_value=60))
+def test_events_in_any_order_are_neither_lost_nor_doubled(order: Any, requests: int) -> None:
+    shuffled = events(requests)
+    order.shuffle(shuffled)
+    found = count_findings(iter(shuffled), RUN, requests)
+    assert (found.events, found.lost, found.duplicated, found.unexpected) == (requests, 0, 0, 0)
+
+
+@given(st.sets(st.integers(min_value=0, max_value=49), max_size=20), st.lists(st.integers(50, 99), max_size=20))
+def test_each_missing_and_each_repeated_event_counts(missing: set[int], repeated: list[int]) -> None:
+    all_events = events(100)
+    there = [event for number, event in enumerate(all_events) if number not in missing]
+    found = count_findings(iter([*there, *(all_events[number] for number in repeated)]), RUN, 100)
+    assert found.lost == found.without_event == found.missing_numbers == len(missing)
+    assert found.duplicated == found.with_several == found.doubled_ids == found.doubled_numbers == len(repeated)
+
+
+def test_a_request_whose_event_has_another_s_number_is_lost_all_the_same() -> None:
+    first, second = events(4), events(4)[:3]
+    assert count_findings(iter([*first, ("id9", "i9", 0, "other-1")]), RUN, 4).unexpected == 1
+    assert count_findings(iter(second), RUN, 4).lost == 1
+
+
+def test_the_first_number_of_an_instance_counts_as_missing() -> None:
+    assert count_findings(iter(events(4)[2:]), RUN, 4).missing_numbers == 2
+
+
+def test_it_runs_and_finds_all_that_it_sent(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "engine").symlink_to(home.engine)
+    command = [sys.executable, BENCHMARK, "--seconds", "3", "--rate", "40", "--home", tmp_path, "--json"]
+    ran = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    result = json.loads(ran.stdout)
+    assert result["findings"] == {
+        "events": 120,
+        "without_event": 0,
+        "with_several": 0,
+        "doubled_ids": 0,
+        "missing_numbers": 0,
+        "doubled_numbers": 0,
+        "unexpected": 0,
+        "lost": 0,
+        "duplicated": 0,
+    }
+    assert result["lag"]["events"] == 120
+    assert 0 < result["lag"]["p50_seconds"] <= result["lag"]["p99_seconds"]
+    assert set(result["samples"][0]["processes"]) == {"engine", "shipper", "client", "worker 1", "worker 2"}
+    assert ran.returncode == (0 if all(verdict["held"] for verdict in result["verdicts"]) else 1), ran.stderr
+
+
+def test_a_home_with_log_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    command = [sys.executable, BENCHMARK, "--seconds", "1", "--home", tmp_path]
+    ran = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert ran.returncode == 1
+    assert b"expected a home without log files" in ran.stderr

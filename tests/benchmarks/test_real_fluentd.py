@@ -1,0 +1,27 @@
+"""Fluentd's turn, where there is one on PATH."""
+
+from pathlib import Path
+
+import pytest
+import real_fluentd
+from engines import Engine
+from log_files import size_bytes, write_logs
+from ways_to_ship import FLUENTD, namespace_of
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.provisioning import provision_cluster
+
+pytestmark = [
+    pytest.mark.fluentd,
+    pytest.mark.skipif(not real_fluentd.installed(), reason="there is no fluentd on PATH"),
+]
+
+
+def test_fluentd_carries_all_events(engine_url: str, tmp_path: Path) -> None:
+    provision_cluster(Cluster(url=engine_url, namespace=namespace_of(FLUENTD)))
+    logs = write_logs(tmp_path / "logs", 50, 2)
+    size = size_bytes(logs)
+    turn = real_fluentd.take_turn(Engine(url=engine_url), logs)
+    assert (turn.events, turn.file_bytes) == (50, size)
+    assert turn.cpu_seconds > 0
+    assert turn.resident_bytes > 1_000_000

@@ -1,0 +1,66 @@
+"""The rule that tells a leak from noise: it finds what grows, and is quiet about what does not."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from steadiness import TOLERANCE, halves, in_tenths, steadiness
+
+ENOUGH = st.integers(min_value=10, max_value=500)
+
+
+@given(st.lists(st.integers(), min_size=10, max_size=500))
+def test_tenths_hold_everything_once_and_in_order(samples: list[int]) -> None:
+    tenths = in_tenths(samples)
+    assert [sample for tenth in tenths for sample in tenth] == samples
+    assert len(tenths) == 10
+    assert max(map(len, tenths)) - min(map(len, tenths)) <= 1
+
+
+def test_nine_samples_have_no_tenths() -> None:
+    with pytest.raises(ValueError, match="9 samples"):
+        steadiness([1.0] * 9)
+
+
+@given(st.floats(min_value=1, max_value=1e12), ENOUGH)
+def test_what_stays_as_it_was_is_steady(value: float, count: int) -> None:
+    assert steadiness([value] * count).change == 0
+
+
+@given(ENOUGH, st.integers())
+def test_noise_around_one_value_is_steady(count: int, seed: int) -> None:
+    noise = random.Random(seed)
+    assert steadiness([100 + noise.uniform(-2, 2) for _ in range(count)]).within()
+
+
+@given(ENOUGH, st.floats(min_value=0.08, max_value=10), st.integers())
+def test_a_leak_is_found_under_noise(count: int, grows_by: float, seed: int) -> None:
+    noise = random.Random(seed)
+    leaking = [100 * (1 + grows_by * number / count) + noise.uniform(-0.2, 0.2) for number in range(count)]
+    assert steadiness(leaking).change > TOLERANCE
+
+
+def test_a_leak_that_begins_late_is_found() -> None:
+    assert not steadiness([100.0] * 80 + [100.0 + number for number in range(20)]).within()
+
+
+def test_what_warms_up_in_the_first_tenth_does_not_count() -> None:
+    assert steadiness([10.0 * number for number in range(10)] + [100.0] * 90).within()
+
+
+def test_a_single_peak_does_not_count() -> None:
+    assert steadiness([100.0] * 95 + [900.0] + [100.0] * 4).within()
+
+
+def test_shrinking_is_no_steadiness_either() -> None:
+    assert not steadiness([100.0] * 50 + [80.0] * 50).within()
+
+
+def test_what_was_nothing_and_is_something_has_grown() -> None:
+    assert not steadiness([0.0] * 50 + [1.0] * 50).within()
+
+
+def test_early_and_late_looks_are_compared() -> None:
+    assert halves([40.0, 42.0, 41.0, 40.0, 43.0, 41.0, 42.0, 40.0, 41.0, 43.0]).within()
+    assert halves([40.0, 42.0, 41.0, 40.0, 43.0, 46.0, 47.0, 45.0, 44.0, 48.0]).change == pytest.approx(46 / 41 - 1)
