@@ -1,5 +1,6 @@
 """A day of a busy service, made up: events of four model versions and the heartbeats of its processes, in an index."""
 
+import itertools
 import random
 import uuid
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from itertools import islice
 import orjson
 from elasticsearch import Elasticsearch
 
+from inferlog.ids import IdMaker
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.provisioning.namespace import stream_name
 
@@ -64,29 +66,36 @@ def day_of_events(events: int) -> Iterator[tuple[str, bytes]]:
     """Yield id and line of each event, in the order of time: the same ones for the same number, but for the ids."""
     dice = random.Random(events)
     step = DAY / events
-    sequences = [0] * INSTANCES
+    processes = [Process(instance) for instance in range(INSTANCES)]
     for number in range(events):
-        instance = dice.randrange(INSTANCES)
-        event = one_event(dice, number, END - DAY + step * number, instance, sequences[instance])
-        sequences[instance] += 1
+        event = one_event(dice, number, END - DAY + step * number, dice.choice(processes))
         yield event["event"]["id"], orjson.dumps(event)  # type: ignore[index]
 
 
-def one_event(dice: random.Random, number: int, ended: datetime, instance: int, sequence: int) -> Document:
+class Process:
+    """One that serves: its ids come in order, as the library makes them, and its events are counted."""
+
+    def __init__(self, instance: int) -> None:
+        self.instance = instance
+        self.make_id = IdMaker()
+        self.sequence = itertools.count()
+
+
+def one_event(dice: random.Random, number: int, ended: datetime, process: Process) -> Document:
     (status,) = dice.choices(list(STATUS_CODES), STATUS_SHARES)
     (route,) = dice.choices(ROUTES, ROUTE_SHARES)
     event: Document = {
         "@timestamp": iso(ended),
         "event": {
-            "id": uuid.uuid4().hex,
-            "sequence": sequence,
+            "id": process.make_id(),
+            "sequence": next(process.sequence),
             "action": f"inference_{ACTIONS[status]}",
             "dataset": "inference.events",
             "outcome": OUTCOMES[status],
             "ingested": iso(ended + timedelta(seconds=0.2 + dice.expovariate(1))),
         },
-        "service": service(instance),
-        "request_id": uuid.uuid4().hex,
+        "service": service(process.instance),
+        "request_id": process.make_id(),
         "correlation_id": f"{number // 2:032x}",
         "client": {"id": f"{dice.randrange(200):016x}"},
         "status": status,
@@ -127,12 +136,12 @@ def what_the_model_did(dice: random.Random, status: str) -> Document:
 
 def heartbeats(events: int) -> Iterator[tuple[str, bytes]]:
     """Yield id and line of what each of the processes says of itself every 10 seconds of the day."""
-    dice = random.Random(events)
+    dice, make_id = random.Random(events), IdMaker()
     beats = int(DAY.total_seconds()) // HEARTBEAT_SECONDS
     for beat in range(1, beats + 1):
         for instance in range(INSTANCES):
             line = one_heartbeat(dice, instance, events * beat // beats // INSTANCES)
-            name = uuid.uuid4().hex
+            name = make_id()
             line["@timestamp"] = iso(END - DAY + timedelta(seconds=beat * HEARTBEAT_SECONDS - 1))
             line["event"] = {"id": name, "dataset": "inference.health"}
             yield name, orjson.dumps(line)

@@ -6,24 +6,26 @@ from pathlib import Path
 
 import orjson
 
+from inferlog.ids import IdMaker, new_instance_id
+
 
 def write_logs(directory: Path, events: int, files: int) -> Path:
     """Write *events* lines like the library's into *files* files in *directory*, which is made."""
     directory.mkdir()
     began = datetime.now(UTC) - timedelta(microseconds=events)
     for number in range(files):
-        instance = uuid.uuid4().hex[:16]
+        instance, make_id = new_instance_id(), IdMaker()
         with (directory / f"events-scoring-{instance}-{number:04d}.jsonl").open("wb") as file:
-            file.writelines(line(n, instance, began) for n in range(number, events, files))
+            file.writelines(line(n, instance, began, make_id) for n in range(number, events, files))
     return directory
 
 
-def line(number: int, instance: str, began: datetime) -> bytes:
+def line(number: int, instance: str, began: datetime, make_id: IdMaker) -> bytes:
     ended = (began + timedelta(microseconds=number)).replace(tzinfo=None).isoformat(timespec="microseconds")
     event = {
         "@timestamp": f"{ended}Z",
         "event": {
-            "id": uuid.uuid4().hex,
+            "id": make_id(),
             "sequence": number,
             "action": "inference_completed",
             "dataset": "inference.events",
@@ -35,7 +37,7 @@ def line(number: int, instance: str, began: datetime) -> bytes:
             "environment": "development",
             "instance": {"id": instance},
         },
-        "request_id": uuid.uuid4().hex,
+        "request_id": make_id(),
         "correlation_id": uuid.uuid4().hex,
         "model_name": "smollm2-135m-instruct",
         "model_version": f"v{number % 3}",
