@@ -15,6 +15,7 @@ from inferlog_server.inference.simulated import SimulatedBackend
 from inferlog_server.inference.versions import Catalog
 from inferlog_server.inference.weights import weights_file
 from inferlog_server.routes.chat import Limits, chat_router
+from inferlog_server.routes.described import describe
 from inferlog_server.routes.failures import answer_failures
 from inferlog_server.routes.health import health_router
 from inferlog_server.routes.models import models_router
@@ -70,6 +71,7 @@ def create_app(settings: Settings, *, on_start: Callable[[], None] | None = None
     app.include_router(models_router(catalog))
     app.include_router(health_router(backend))
     answer_failures(app)
+    describe(app, max_tokens_limit=limits.max_tokens)
     if settings.logging:
         no_event = {*_NO_EVENT, *(f"/v1/models/{name}" for name in catalog.names)}
         app.add_middleware(inferlog.InferenceMiddleware, exclude=no_event)

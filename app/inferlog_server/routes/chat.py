@@ -20,6 +20,7 @@ from inferlog_server.routes.body import read_body
 from inferlog_server.routes.chat_request import generation_request, parse
 from inferlog_server.routes.chat_response import DONE, ChatResponse, event
 from inferlog_server.routes.client import until_client_leaves
+from inferlog_server.routes.described import CHAT_ANSWERS, CHAT_BODY
 from inferlog_server.routes.openai_error import openai_error
 from inferlog_server.routes.recording import Record, record_error
 
@@ -42,8 +43,9 @@ def chat_router(backend: Backend, catalog: Catalog, limits: Limits, record: Reco
     """Return the route through which the versions of *catalog*, run by *backend*, answer; *record* sees each answer."""
     router = APIRouter()
 
-    @router.post("/v1/chat/completions")
+    @router.post("/v1/chat/completions", responses=CHAT_ANSWERS, openapi_extra=CHAT_BODY)
     async def chat_completions(request: Request) -> Response:
+        """Answer a conversation, whole or as a stream."""
         arrived = time.perf_counter()
         inferlog.bind_inference(operation_name="chat")
         body = await read_body(request, limit_bytes=limits.max_body_bytes, timeout_seconds=limits.body_timeout_seconds)

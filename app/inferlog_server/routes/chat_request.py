@@ -2,7 +2,16 @@
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from inferlog_server.inference.generation import GenerationRequest, Message
 from inferlog_server.inference.versions import Version
@@ -14,7 +23,7 @@ _T = TypeVar("_T")
 _MAX_MESSAGES = 2048
 _MAX_STOPS = 4
 _MAX_STOP_CHARACTERS = 256
-_MEANINGLESS: tuple[object, ...] = (None, False, "none", "auto", [], {}, {"type": "text"})
+_MEANINGLESS: tuple[object, ...] = (None, False, 0, "none", "auto", [], {}, {"type": "text"})
 
 
 def _joined_text(content: Any) -> Any:
@@ -33,14 +42,29 @@ def _as_list(stop: Any) -> Any:
     return [stop] if isinstance(stop, str) else stop
 
 
+def _as_whole(number: Any) -> Any:
+    """JSON knows one kind of number: 16.0 is as whole as 16."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
+
+
 def _refused(value: object) -> object:
     if value not in _MEANINGLESS:
         raise ValueError("not supported by this model")
     return value
 
 
+_Whole = BeforeValidator(_as_whole)
+
 # Passing over these would change what the answer means without saying so.
-Unsupported = Annotated[object, AfterValidator(_refused)]
+Unsupported = Annotated[object, AfterValidator(_refused), WithJsonSchema({"enum": list(_MEANINGLESS)})]
+
+_TEXT = {"type": "string"}
+_TEXT_PART = {
+    "type": "object",
+    "properties": {"type": {"const": "text"}, "text": _TEXT},
+    "required": ["type", "text"],
+}
+_STOP = {"type": "string", "minLength": 1, "maxLength": _MAX_STOP_CHARACTERS}
 
 
 class _Strict(BaseModel):
@@ -52,7 +76,11 @@ class ChatMessage(_Strict):
     """One turn of the conversation, as the client sent it."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[str, BeforeValidator(_joined_text)]
+    content: Annotated[
+        str,
+        BeforeValidator(_joined_text),
+        WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXT_PART}]}),
+    ]
 
 
 class StreamOptions(_Strict):
@@ -67,19 +95,20 @@ class ChatRequest(_Strict):
     model: str
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=_MAX_MESSAGES)]
     max_tokens: Annotated[
-        int | None, Field(ge=1, validation_alias=AliasChoices("max_completion_tokens", "max_tokens"))
+        int | None, Field(ge=1, validation_alias=AliasChoices("max_completion_tokens", "max_tokens")), _Whole
     ] = None
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
     frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
-    n: Annotated[int | None, Field(ge=1, le=1)] = None
+    n: Annotated[int | None, Field(ge=1, le=1), _Whole] = None
     stop: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=_MAX_STOP_CHARACTERS)]] | None,
         Field(max_length=_MAX_STOPS),
         BeforeValidator(_as_list),
+        WithJsonSchema({"anyOf": [_STOP, {"type": "array", "items": _STOP, "maxItems": _MAX_STOPS}, {"type": "null"}]}),
     ] = None
-    seed: int | None = None
+    seed: Annotated[int | None, _Whole] = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from inferlog_server.inference.errors import UnknownModelError
 from inferlog_server.inference.versions import Catalog
+from inferlog_server.routes.described import Model, ModelList, refusals
 
 
 def models_router(catalog: Catalog) -> APIRouter:
@@ -14,12 +15,14 @@ def models_router(catalog: Catalog) -> APIRouter:
     router = APIRouter()
     models = {name: _model(name, created=int(time.time())) for name in catalog.names}
 
-    @router.get("/v1/models")
+    @router.get("/v1/models", response_model=ModelList)
     async def list_models() -> dict[str, Any]:
+        """List what a client may ask for."""
         return {"object": "list", "data": list(models.values())}
 
-    @router.get("/v1/models/{model}")
+    @router.get("/v1/models/{model}", response_model=Model, responses=refusals(_404="No such model"))
     async def retrieve_model(model: str) -> dict[str, Any]:
+        """Give one of them."""
         try:
             return models[model]
         except KeyError:

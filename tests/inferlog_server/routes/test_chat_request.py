@@ -72,6 +72,13 @@ def test_what_the_request_says_counts_also_where_it_is_0() -> None:
     assert generation.stop == ("x",)
 
 
+def test_a_whole_number_is_whole_however_it_is_written() -> None:
+    generation = generation_request(parsed(max_tokens=33.0, n=1.0, seed=9.0), VERSION, max_tokens_limit=100)
+    assert (repr(generation.max_tokens), repr(generation.seed)) == ("33", "9")
+    with pytest.raises(OpenAIError, match="max_completion_tokens: Input should be a valid integer"):
+        parsed(max_completion_tokens=33.5)
+
+
 @pytest.mark.parametrize(
     "more", [{"max_tokens": 7}, {"max_completion_tokens": 7}, {"max_tokens": 99, "max_completion_tokens": 7}]
 )
@@ -87,7 +94,7 @@ def test_the_limit_itself_is_allowed_and_one_more_is_not() -> None:
 
 @pytest.mark.parametrize(
     "harmless",
-    [{"tools": []}, {"tool_choice": "none"}, {"response_format": {"type": "text"}}, {"logprobs": False}, {"n": 1}],
+    [{"tools": []}, {"tool_choice": "none"}, {"response_format": {"type": "text"}}, {"logprobs": False}, {"top_logprobs": 0}, {"n": 1}],
 )
 def test_what_asks_for_nothing_is_passed_over(harmless: dict[str, Any]) -> None:
     parsed(**harmless)
