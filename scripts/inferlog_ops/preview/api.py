@@ -12,6 +12,15 @@ from inferlog_ops.dashboards.panels import panels
 from inferlog_ops.preview import answers, catalogue, readiness
 from inferlog_ops.preview.asking import Asking, Id, Searching
 from inferlog_ops.preview.controls import controls
+from inferlog_ops.preview.described import (
+    NOT_THERE,
+    OF_EVERY_ANSWER,
+    Dashboard,
+    ListedDashboard,
+    PanelAnswers,
+    Status,
+    Values,
+)
 from inferlog_ops.preview.offered import offered_values
 from inferlog_ops.queries import library
 
@@ -23,7 +32,7 @@ _AT_ONCE: Final = 4
 
 def api_router(cluster: Cluster) -> APIRouter:
     """Return the routes that answer about *cluster*."""
-    router = APIRouter(prefix="/api")
+    router = APIRouter(prefix="/api", responses=OF_EVERY_ANSWER)
     places = asyncio.Semaphore(_AT_ONCE)
 
     async def in_turn(request: Request, work: Callable[[], Result]) -> Result:
@@ -33,29 +42,32 @@ def api_router(cluster: Cluster) -> APIRouter:
                 raise HTTPException(499, "nobody waits for the answer any more")
             return await run_in_threadpool(work)
 
-    @router.get("/status")
+    @router.get("/status", response_model=Status)
     def status() -> dict[str, Any]:
         """Say whether Elasticsearch answers and has the streams."""
         return readiness.status(cluster)
 
-    @router.get("/dashboards")
+    @router.get("/dashboards", response_model=list[ListedDashboard], responses={502: NOT_THERE[502]})
     def dashboards() -> list[dict[str, str]]:
         """List the dashboards, the landing page first."""
         return catalogue.listed()
 
-    @router.get("/dashboards/{dashboard_id}")
+    @router.get("/dashboards/{dashboard_id}", responses={200: {"model": Dashboard}, **NOT_THERE})
     def dashboard(dashboard_id: Id) -> dict[str, Any]:
         """Give all of a dashboard but its figures."""
         return catalogue.laid_out(dashboard_id, _body(dashboard_id), library.load_all(), cluster.namespace)
 
-    @router.get("/dashboards/{dashboard_id}/panels/{panel_id}")
+    @router.get("/dashboards/{dashboard_id}/panels/{panel_id}", responses={200: {"model": PanelAnswers}, **NOT_THERE})
     async def panel_answers(
         request: Request, dashboard_id: Id, panel_id: Id, asking: Annotated[Asking, Query()]
     ) -> dict[str, Any]:
         """Ask the panel's questions."""
         return await in_turn(request, lambda: _panel_answers(cluster, dashboard_id, panel_id, asking))
 
-    @router.get("/dashboards/{dashboard_id}/controls/{control_id}/values")
+    @router.get(
+        "/dashboards/{dashboard_id}/controls/{control_id}/values",
+        responses={200: {"model": Values}, **NOT_THERE},
+    )
     async def control_values(
         request: Request, dashboard_id: Id, control_id: Id, asking: Annotated[Searching, Query()]
     ) -> dict[str, Any]:
