@@ -118,6 +118,7 @@ def _settings(home: Path) -> dict[str, object]:
     # The security module brings an HTTP server and a transport of its own.
     own = {name: value for name, value in embedded.items() if name not in {"http.type", "transport.type"}}
     paths = {"path.home": str(home), "path.data": str(home / "data"), "path.logs": str(home / "logs")}
+    paths["path.repo"] = str(home / "snapshots")
     return {**own, **security, **paths, "http.port": 0}
 
 
