@@ -18,7 +18,6 @@ import os
 import platform
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from pathlib import Path
 import orjson
 from lag_probe import LagProbe
 from paced_client import quantiles
-from pipeline import Store, running_store, tell
+from pipeline import Store, home_for, running_store, tell
 from rich.box import MARKDOWN, ROUNDED
 from rich.console import Console
 from rich.table import Table
@@ -36,7 +35,6 @@ from vitals import vitals_of
 
 from inferlog_ops.demo.children import Child
 from inferlog_ops.ending import exit_code_of
-from inferlog_ops.home import Home
 from inferlog_ops.queries import library
 from inferlog_ops.queries.run import run as ask
 
@@ -95,10 +93,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through all that ends what was started
     options = parsed_options()
     began = datetime.now(UTC)
-    with (
-        tempfile.TemporaryDirectory(prefix="inferlog-lag-") as directory,
-        running_store(Home(Path(directory))) as store,
-    ):
+    with home_for(options.home) as home, running_store(home) as store:
         if options.warm_up_seconds:
             tell("warming up")
             measured(store, WARM_UP_RATE, options.warm_up_seconds)
@@ -119,6 +114,11 @@ def parsed_options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60, help="of each; default: %(default)s")
     parser.add_argument(
         "--warm-up-seconds", type=float, default=WARM_UP_SECONDS, help="that do not count; default: %(default)s"
+    )
+    parser.add_argument(
+        "--home",
+        type=Path,
+        help="keep everything here; an engine that runs there is used. Default: a temporary directory",
     )
     parser.add_argument("--quick", action="store_true", help="100 and 1 000 events/s, ten seconds each")
     shape = parser.add_mutually_exclusive_group()

@@ -18,7 +18,6 @@ import platform
 import secrets
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -32,7 +31,7 @@ from lag_probe import LagProbe
 from long_run_report import as_markdown, as_tables
 from long_run_verdicts import verdicts
 from paced_client import quantiles
-from pipeline import SERVICE_NAME, Store, files_and_bytes, running_service, running_store, tell, workers_of
+from pipeline import SERVICE_NAME, Store, files_and_bytes, home_for, running_service, running_store, tell, workers_of
 from vitals import busy_seconds, heap_of, vitals_of
 
 from inferlog_ops.demo.children import Child
@@ -66,8 +65,8 @@ def main() -> None:
     if options.from_json:
         result = judged(orjson.loads(options.from_json.read_bytes()))
     else:
-        with tempfile.TemporaryDirectory(prefix="inferlog-long-run-") as directory:
-            result = judged(measured(options, Home(options.home or Path(directory))))
+        with home_for(options.home) as home:
+            result = judged(measured(options, home))
     if options.json:
         print(orjson.dumps(result).decode())
     else:
@@ -82,7 +81,11 @@ def parsed_options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one minute: to see that it works")
     parser.add_argument("--rate", type=float, default=500, help="requests a second; default: %(default)s")
     parser.add_argument("--workers", type=int, default=2, help="processes of the service; default: %(default)s")
-    parser.add_argument("--home", type=Path, help="keep everything here; default: a temporary directory")
+    parser.add_argument(
+        "--home",
+        type=Path,
+        help="keep everything here; an engine that runs there is used. Default: a temporary directory",
+    )
     parser.add_argument(
         "--from-json", type=Path, help="measure nothing; judge and show what --json printed into this file"
     )

@@ -113,6 +113,8 @@ async def paced(url: str, rate: float, requests: int, run: str) -> None:
     lines.cancel()
     await asyncio.sleep(0)  # the callbacks of the last answer
     print(tally.line(ended=True).decode(), flush=True)
+    for connection in asked:
+        connection.close()
 
 
 def count(

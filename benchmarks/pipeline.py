@@ -1,6 +1,8 @@
 """The pipeline that the benchmarks load: an engine, a shipper and the example service, each as users run it."""
 
 import json
+import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,7 +13,8 @@ from rich.console import Console
 
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.demo.children import Child, python_module
-from inferlog_ops.engine import control
+from inferlog_ops.engine import control, presence
+from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home
 from inferlog_ops.provisioning import provision_cluster
 
@@ -40,19 +43,40 @@ class Store:
 
 @contextmanager
 def running_store(home: Home) -> Iterator[Store]:
-    """Run an engine and a shipper on *home*; afterwards both have ended, the shipper first."""
+    """
+    Run an engine and a shipper on *home*; afterwards both have ended, the shipper first.
+
+    An engine that runs there already is used, and left as it is: the events go into a namespace of their own.
+
+    Raises:
+        OperatorError: If another run has left log files there, which would be taken for this one's.
+    """
+    if home.logs.exists():
+        raise OperatorError(f"{home.logs} exists: expected a home without log files; choose another with --home")
     for folder in (home.logs, home.output):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True)
     with ExitStack() as cleanup:
-        engine = control.start(home.engine, on_progress=tell)
-        cleanup.callback(control.stop, home.engine)
-        cluster = Cluster(url=engine.url)
+        engine = presence.published(home.engine)
+        if engine is None:
+            engine = control.start(home.engine, on_progress=tell)
+            cleanup.callback(control.stop, home.engine)
+        cluster = Cluster(url=engine.url, namespace=f"benchmark{secrets.token_hex(4)}")
         provision_cluster(cluster)
-        command = python_module("inferlog_ops.main", "ship", "--from", str(home.logs), "--state")
-        command += [str(home.shipper_state)]
+        command = python_module("inferlog_ops.main", "ship", "--from", str(home.logs))
+        command += ["--state", str(home.shipper_state), "--namespace", cluster.namespace]
         shipper = Child("shipper", command, output=home.output, environment={"ELASTICSEARCH_URL": engine.url})
         cleanup.callback(shipper.stop)
         yield Store(home=home, cluster=cluster, engine_pid=engine.pid, shipper=shipper)
+
+
+@contextmanager
+def home_for(path: Path | None) -> Iterator[Home]:
+    """Give the home at *path*, which stays, or a new one that is gone afterwards."""
+    if path is not None:
+        yield Home(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="inferlog-benchmark-") as directory:
+        yield Home(Path(directory))
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """The long run: what it judges, what it counts, and that it runs from its command line to its verdicts."""
 
 import copy
+import functools
 import json
+import operator
 import subprocess
 import sys
 from collections.abc import Callable
@@ -77,10 +79,9 @@ def leak(samples: list[dict[str, Any]], *path: str) -> None:
     """Let a figure grow by a fifth, or to twice its size where it may come and go, all through the run."""
     for number, each in enumerate(samples):
         *outer, last = path
-        for key in outer:
-            each = each[key]
-        if each[last] is not None:
-            each[last] *= 1 + number / len(samples) * (0.2 if last in {"resident_bytes", "live_bytes"} else 1.0)
+        figures = functools.reduce(operator.getitem, outer, each)
+        if figures[last] is not None:
+            figures[last] *= 1 + number / len(samples) * (0.2 if last in {"resident_bytes", "live_bytes"} else 1.0)
 
 
 FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
