@@ -13,10 +13,17 @@ Say = Callable[[str], None]
 """Takes one line about what is being done or waited for."""
 
 _SECONDS_BETWEEN_LINES = 5.0
+_QUIET_SECONDS = 2.0
 
 
 def say_nothing(_text: str) -> None:
     """Be the ``Say`` of a caller that does not want to know."""
+
+
+def after_a_while(say: Say) -> Say:
+    """Return a *say* that says nothing of what is done before anybody waits for it."""
+    began = monotonic()
+    return lambda text: say(text) if monotonic() - began >= _QUIET_SECONDS else None
 
 
 @contextmanager

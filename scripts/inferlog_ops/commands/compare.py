@@ -1,8 +1,7 @@
 """``inferlog compare``: two model versions side by side, with a verdict."""
 
 from datetime import UTC, datetime
-from time import monotonic
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,10 +9,6 @@ from inferlog_ops.commands.options import HomeDir, Json, Namespace, Url
 from inferlog_ops.console import out, print_json
 from inferlog_ops.home import Home, default_home
 
-if TYPE_CHECKING:
-    from inferlog_ops.progress import Say
-
-_QUIET_SECONDS = 2.0
 _MOMENT = "%Y-%m-%d %H:%M:%S UTC"
 
 
@@ -59,17 +54,17 @@ def compare(
     from inferlog_ops.compare.comparison import Verdict, compare
     from inferlog_ops.compare.fetch import Wanted, samples
     from inferlog_ops.compare.figures import Chance
-    from inferlog_ops.compare.snapshot import Snapshot
     from inferlog_ops.engine.control import running_url
-    from inferlog_ops.progress import shown_progress
+    from inferlog_ops.progress import after_a_while, shown_progress
     from inferlog_ops.queries.timerange import time_range
+    from inferlog_ops.snapshot import Snapshot
 
     start, end = time_range(last=last, from_=from_, to=to, now=datetime.now(UTC))
     wanted = Wanted(model_versions=(first, second), start=start, end=end, at_most=at_most, seed=seed)
     engine_home = Home(home or default_home()).engine
     cluster = cluster_from(url, namespace, fallback_url=None if url else running_url(engine_home))
     with shown_progress() as say, Snapshot.of_events(cluster) as snapshot:
-        both = samples(snapshot, wanted, _after_a_while(say))
+        both = samples(snapshot, wanted, after_a_while(say))
     comparison = compare(*both, (end - start).total_seconds(), Chance(seed=seed), margin)
     if json:
         print_json({"from": start, "to": end, "seed": seed, **report.as_json(comparison, *both)})
@@ -80,9 +75,3 @@ def compare(
             out.print(sentence, highlight=False, markup=False)
     if fail_if_worse and comparison.verdict is Verdict.WORSE:
         raise typer.Exit(1)
-
-
-def _after_a_while(say: "Say") -> "Say":
-    """Say nothing of what is done before anybody waits for it."""
-    began = monotonic()
-    return lambda text: say(text) if monotonic() - began >= _QUIET_SECONDS else None

@@ -14,9 +14,9 @@ from golden.reading import of_stream
 from indexing import fresh, index
 from typer.testing import CliRunner, Result
 
+from inferlog_ops import progress, snapshot
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.commands import compare
-from inferlog_ops.compare import snapshot
 from inferlog_ops.errors import OperatorError
 
 MANY = {"v1": 12_345, "v2": 11_000, "v3": 40, "v4": 10_001}
@@ -215,9 +215,9 @@ def test_margin_makes_a_difference_none(of_many: Filled) -> None:
 
 
 def test_what_it_does_is_said_only_after_a_while(of_many: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare, "_QUIET_SECONDS", 3600.0)
+    monkeypatch.setattr(progress, "_QUIET_SECONDS", 3600.0)
     assert of_many.compare("v1", "v2").stderr == ""
-    monkeypatch.setattr(compare, "_QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "_QUIET_SECONDS", 0.0)
     assert "reading v1: 10,000 of 12,345 requests" in of_many.compare("v1", "v2").stderr
 
 

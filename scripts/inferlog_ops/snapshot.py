@@ -19,6 +19,23 @@ _TIMEOUT_SECONDS = 120.0
 _PAGE = 10_000  # an index gives no more at a time, unless its settings are changed
 
 
+@contextmanager
+def stream_is_there(cluster: Cluster, stream: str) -> Iterator[None]:
+    """
+    Tell of a *stream* that is missing what makes it.
+
+    Raises:
+        OperatorError: If a call in the block is answered with 404.
+    """
+    try:
+        yield
+    except elasticsearch.NotFoundError as error:
+        raise OperatorError(
+            f"{cluster.shown_url} lacks the stream {stream}; "
+            f"make it with: inferlog provision --namespace {cluster.namespace}"
+        ) from error
+
+
 class Snapshot:
     """
     The events of one namespace, through a point in time.
@@ -46,13 +63,8 @@ class Snapshot:
             cluster.client(request_timeout_seconds=_TIMEOUT_SECONDS) as client,
             explained(cluster, "reading the events"),
         ):
-            try:
+            with stream_is_there(cluster, stream):
                 point_id = client.open_point_in_time(index=stream, keep_alive=_KEEP_ALIVE)["id"]
-            except elasticsearch.NotFoundError as error:
-                raise OperatorError(
-                    f"{cluster.shown_url} lacks the stream {stream}; "
-                    f"make it with: inferlog provision --namespace {cluster.namespace}"
-                ) from error
             snapshot = cls(client, point_id, f"namespace {cluster.namespace!r} of {cluster.shown_url}")
             try:
                 yield snapshot
