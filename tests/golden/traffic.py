@@ -110,7 +110,7 @@ def _routes(documents: list[Document], _start: datetime, _end: datetime) -> list
     for each in of_stream(documents, "events"):
         groups[get(each, "http.route") or "(none)"].append(each)
     return [
-        {"http.route": route, **error_figures(inside), **percentiles(inside, "latency_seconds", 50, 99)}
+        {"http.route": route, **error_figures(inside), **percentiles(inside, "latency_seconds")}
         for route, inside in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
 
