@@ -15,6 +15,7 @@ from inferlog_ops.commands import (
     preview,
     provision,
     query,
+    reconcile,
     redrive,
     ship,
     trace,
@@ -37,6 +38,7 @@ app.command("preview")(preview.preview)
 app.command("compare")(compare.compare)
 app.command("trace")(trace.trace)
 app.command("bench")(bench.bench)
+app.command("reconcile")(reconcile.reconcile)
 app.command("redrive")(redrive.redrive)
 app.add_typer(audit.app, name="audit")
 app.add_typer(alerts.app, name="alerts")

@@ -1,0 +1,1 @@
+"""What a load generator saw of each request, against what the index holds of it: request by request."""

@@ -1,0 +1,137 @@
+"""Reconciles: waits for the events, reads them, asks the dashboards' queries."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any, Final
+
+import numpy as np
+
+from inferlog_ops.cluster import Cluster, explained
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.progress import Say
+from inferlog_ops.provisioning.namespace import stream_name
+from inferlog_ops.queries import library
+from inferlog_ops.queries.run import run as ask
+from inferlog_ops.reconcile import events
+from inferlog_ops.reconcile.events import Scope
+from inferlog_ops.reconcile.figures import Group, Tolerance, compared
+from inferlog_ops.reconcile.matching import Matching
+from inferlog_ops.reconcile.records import Outcome, Records
+from inferlog_ops.reconcile.result import Result
+from inferlog_ops.snapshot import Filter, Snapshot, stream_is_there
+from inferlog_ops.waiting import NotInTimeError, wait_while
+
+_QUERIES: Final[dict[Group, str]] = {"model_version": "p99_latency", "http.route": "routes"}
+_ASKED_AT_ONCE: Final = 10_000
+_JUST_AFTER: Final = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """
+    What is reconciled, and by what measure.
+
+    Attributes:
+        scope: Which events are asked for.
+        tolerance: How far client and dashboard may be apart.
+        wait_seconds: How long events may take to be found.
+    """
+
+    scope: Scope
+    tolerance: Tolerance
+    wait_seconds: float
+
+
+def reconcile(cluster: Cluster, records: Records, wanted: Wanted, say: Say) -> Result:
+    """
+    Find the event of each of *records* and compare the latencies.
+
+    Raises:
+        OperatorError: If the cluster does not answer or refuses; if events of several services bear the requests' ids.
+    """
+    matching = _matched(cluster, records, wanted, say)
+    if len(matching.services) > 1:
+        raise OperatorError(
+            f"events of {len(matching.services)} services bear the requests' correlation ids "
+            f"({', '.join(sorted(name or events.NO_VALUE for name in matching.services))}); "
+            "say with --service which of them the clients asked",
+            exit_code=2,
+        )
+    start, end = _range(matching)
+    within = wanted.scope.filter
+    dashboard: dict[Group, list[dict[str, Any]]] = {
+        group: ask(cluster, library.find(name), start, end, within=within) for group, name in _QUERIES.items()
+    }
+    return Result(
+        start=start,
+        end=end,
+        sent=len(records),
+        outcomes={outcome: records.count(outcome) for outcome in Outcome},
+        with_event=int(np.count_nonzero(matching.has_event)),
+        lost=matching.lost,
+        without_event=len(matching.without_event),
+        duplicated=matching.duplicated,
+        surplus=matching.surplus,
+        copies=matching.copies,
+        strangers=matching.strangers,
+        some_strangers=matching.some_strangers,
+        mismatches=matching.mismatches,
+        comparisons=compared(matching, dashboard, wanted.tolerance),
+        tolerance=wanted.tolerance,
+    )
+
+
+def _matched(cluster: Cluster, records: Records, wanted: Wanted, say: Say) -> Matching:
+    """Return the requests with their events, once none is missing any more or the time is over."""
+    query = events.about(records, wanted.scope)
+    deadline = monotonic() + wanted.wait_seconds
+    _wait_for(cluster, query, int(np.count_nonzero(records.answer_began)), deadline, say)
+    while True:
+        matching = _read(cluster, records, query, say)
+        lost = matching.lost
+        if not lost or monotonic() >= deadline:
+            return matching
+        # Others' events, or duplicates, have made up for the number of those that are missing.
+        asked = lost[:_ASKED_AT_ONCE]
+        those = {"bool": {"filter": [query, {"terms": {"correlation_id": asked}}]}}
+        _wait_for(cluster, those, len(asked), deadline, say)
+
+
+def _wait_for(cluster: Cluster, query: Filter, count: int, deadline: float, say: Say) -> None:
+    """Return once there are *count* events, or at the *deadline*: what is missing then is part of the result."""
+    stream = stream_name("events", cluster.namespace)
+    with cluster.client() as client, explained(cluster, "counting the events"), suppress(NotInTimeError):
+
+        def what_is_missing() -> str | None:
+            with stream_is_there(cluster, stream):
+                found = int(client.count(index=stream, query=query)["count"])
+            return None if found >= count else f"{found:,} of {count:,} can be found"
+
+        wait_while(
+            what_is_missing,
+            "the events",
+            timeout_seconds=max(0.0, deadline - monotonic()),
+            on_progress=say,
+            advice="",
+        )
+
+
+def _read(cluster: Cluster, records: Records, query: Filter, say: Say) -> Matching:
+    matching, read = Matching(records), 0
+    with Snapshot.of_events(cluster) as snapshot:
+        for page in events.pages(snapshot, query):
+            for event in page:
+                matching.take(event)
+            read += len(page)
+            say(f"reading the events: {read:,} for {len(records):,} requests")
+    return matching
+
+
+def _range(matching: Matching) -> tuple[datetime, datetime]:
+    """Return the begin and the end of what the queries are asked about: every request and every event of one."""
+    records = matching.records
+    start = min(records.first_due_at, matching.first_event_at or records.first_due_at)
+    end = max(records.last_ended_at, matching.last_event_at or records.last_ended_at)
+    return start, end + _JUST_AFTER
