@@ -15,6 +15,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from inferlog_server.app import create_app
+from inferlog_server.connection import PunctualConnection
 from inferlog_server.errors import StartError
 from inferlog_server.ready_file import ReadyFile, ready_file
 from inferlog_server.settings import Settings
@@ -95,6 +96,8 @@ def _options(settings: Settings) -> dict[str, Any]:
         "log_config": None,  # uvicorn's lines go where inferlog.configure() sends all others
         "log_level": "warning",
         "access_log": False,
+        "http": functools.partial(PunctualConnection, head_timeout_seconds=settings.head_timeout_seconds),
+        "ws": "none",  # nothing here speaks WebSocket
         "timeout_graceful_shutdown": settings.shutdown_timeout_seconds,
     }
 

@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     """Request header that says who called, such as authorization; its hash stands in the event as client.id. Default:
     what INFERLOG_CLIENT_ID_HEADER says."""
 
+    head_timeout_seconds: Annotated[float, Field(gt=0)] = 10
+    """A connection on which the next request's head takes longer to arrive is closed."""
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
     """A larger request body is answered with 413."""
     body_timeout_seconds: Annotated[float, Field(gt=0)] = 30

@@ -1,0 +1,221 @@
+"""Requests that are too slow, too large or wrong about themselves: others are answered, and each leaves one event."""
+
+import gzip
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from chat_server import MODEL, RunningServer, running_server
+from polling import wait_until
+from raw_http import PATIENCE_SECONDS, dial, exchange, request
+
+HEAD_SECONDS, BODY_SECONDS = 1.0, 1.0
+HALF_OPEN = 200
+LARGEST_BYTES = 16_384
+_AT_ONCE = {"first_token_median_seconds": 0, "token_median_seconds": 0}
+CLOSE = b"connection: close"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running_server(
+        tmp_path_factory.mktemp("attacked"),
+        backend="simulated",
+        versions=[{"name": "v1", "share": 1, "simulated": _AT_ONCE}],
+        head_timeout_seconds=HEAD_SECONDS,
+        body_timeout_seconds=BODY_SECONDS,
+        max_body_bytes=LARGEST_BYTES,
+    ) as server:
+        yield server
+        server.terminate()
+        lines = [line for path in (server.home / "logs").glob("*.jsonl") for line in path.read_bytes().split(b"\n")]
+        assert all(json.loads(line) for line in lines if line)
+
+
+@pytest.fixture
+def chain() -> str:
+    return f"attack-{uuid4().hex}"
+
+
+def chat(**more: Any) -> bytes:
+    return json.dumps(
+        {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1} | more
+    ).encode()
+
+
+def events(server: RunningServer, chain: str) -> list[dict[str, Any]]:
+    """The events of *chain*, once a later request's event is there."""
+    later = server.ask(max_tokens=1)
+    server.event_of(later.headers["x-request-id"])
+    return [event for event in server.logs.events if event["correlation_id"] == chain]
+
+
+def test_others_are_answered_while_many_connections_send_nearly_nothing(server: RunningServer) -> None:
+    with ExitStack() as connections:
+        held = [connections.enter_context(dial(server.url)) for _ in range(HALF_OPEN)]
+        began = time.monotonic()
+        for connection in held:
+            connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: te")
+        assert server.ask(max_tokens=1).status_code == 200
+        open_ones = list(held)
+
+        def all_closed() -> bool:
+            for connection in list(open_ones):
+                if is_closed(connection):
+                    open_ones.remove(connection)
+                else:
+                    send_a_byte(connection)
+            return not open_ones
+
+        wait_until(all_closed, timeout_seconds=PATIENCE_SECONDS, what="the connections' end")
+        assert time.monotonic() - began >= HEAD_SECONDS / 2
+    assert server.ask(max_tokens=1).status_code == 200
+
+
+def is_closed(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1, socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def send_a_byte(connection: socket.socket) -> None:
+    with suppress(ConnectionError):
+        connection.send(b"x")
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"",
+        b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n",
+        b"DELETE /healthz HTTP/1.1\r\nhost: test\r\ncontent-length: 1000000\r\n\r\n",
+    ],
+    ids=["at first", "after an answer", "in a body that nobody reads"],
+)
+def test_who_sends_a_byte_now_and_then_is_not_waited_for(server: RunningServer, begin: bytes) -> None:
+    with dial(server.url) as connection:
+        connection.sendall(begin)
+        if begin:
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 ")
+
+        def closed() -> bool:
+            send_a_byte(connection)
+            return is_closed(connection)
+
+        wait_until(closed, timeout_seconds=PATIENCE_SECONDS, what="the connection's end")
+
+
+def test_a_connection_that_is_used_in_time_stays(server: RunningServer) -> None:
+    until = time.monotonic() + 2 * HEAD_SECONDS
+    with dial(server.url) as connection:
+        while time.monotonic() < until:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n")
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += connection.recv(65_536)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_answer_may_take_longer_than_a_head(tmp_path_factory: pytest.TempPathFactory) -> None:
+    slow = {"first_token_median_seconds": 1, "token_median_seconds": 0, "sigma": 0}
+    with running_server(
+        tmp_path_factory.mktemp("slow"),
+        backend="simulated",
+        versions=[{"name": "v1", "share": 1, "simulated": slow}],
+        head_timeout_seconds=0.2,
+    ) as server:
+        assert server.ask(max_tokens=1).status_code == 200
+        assert server.ask(max_tokens=1, stream=True).text.endswith("data: [DONE]\n\n")
+
+
+ONE_EVENT = {
+    "a body larger than allowed": (request(b" " * 4 * LARGEST_BYTES, CLOSE), 413),
+    "a chunked body larger than allowed": (
+        request(
+            b"%x\r\n%b\r\n0\r\n\r\n" % (4 * LARGEST_BYTES, b" " * 4 * LARGEST_BYTES),
+            b"transfer-encoding: chunked",
+            CLOSE,
+        ),
+        413,
+    ),
+    "a length that never comes": (request(b"{", CLOSE, length=10**15), 408),
+    "a chunk that never ends": (request(b"ffffff\r\n{", b"transfer-encoding: chunked", CLOSE), 408),
+    "deep nesting": (request(b"[" * 10_000, CLOSE), 400),
+    "a number of 10 000 digits": (request(chat(max_tokens=0).replace(b": 0", b": " + b"9" * 10_000), CLOSE), 400),
+    "a number beyond all": (request(chat(temperature=0).replace(b'ture": 0', b'ture": 1e999999'), CLOSE), 400),
+    "UTF-16": (request(chat().decode().encode("utf-16"), CLOSE), 400),
+    "Latin-1": (request(chat(user="é").replace(b"\\u00e9", b"\xe9"), CLOSE), 400),
+    "compressed": (request(gzip.compress(chat()), b"content-encoding: gzip", CLOSE), 400),
+    "null bytes": (request(b"\x00" * 1_000, CLOSE), 400),
+    "a header's value that is no ASCII": (request(chat(), b"x-request-id: \xff\xfe\x80", CLOSE), 200),
+    "a thousand headers": (request(chat(), *(b"x-%d: y" % number for number in range(1_000)), CLOSE), 200),
+    "a path with a null byte and an escape": (request(chat(), CLOSE, path=b"/v1/%00%1b%0a%e2%80%a8"), 404),
+    "a path of 10 000 bytes": (request(chat(), CLOSE, path=b"/" + b"a" * 10_000), 404),
+}
+
+
+@pytest.mark.parametrize("case", ONE_EVENT)
+def test_what_is_a_request_is_answered_and_leaves_one_event(server: RunningServer, chain: str, case: str) -> None:
+    raw, status = ONE_EVENT[case]
+    answer = exchange(server.url, raw.replace(b"host: test", b"host: test\r\nx-correlation-id: " + chain.encode(), 1))
+    assert answer.startswith(b"HTTP/1.1 %d " % status), answer[:200]
+    (event,) = events(server, chain)
+    assert event["http"]["response"]["status_code"] == status
+    assert len(json.dumps(event)) < 3_000
+
+
+NO_EVENT = {
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20,
+    "a head of 1 MB": request(chat(), b"x-long: " + b"a" * 1_000_000),
+    "a path of 1 MB": request(chat(), path=b"/" + b"a" * 1_000_000),
+    "20 000 headers": request(chat(), *(b"x-%d: y" % number for number in range(20_000))),
+    "two lengths": request(chat(), b"content-length: 5", b"content-length: 50"),
+    "a negative length": request(chat(), b"content-length: -1"),
+    "an unknown coding": request(chat(), b"transfer-encoding: gzip, chunked"),
+    "a header with a null byte": request(chat(), b"x-request-id: a\x00b"),
+    "a space before the colon": request(chat(), b"x-request-id : a"),
+}
+
+
+@pytest.mark.parametrize("case", NO_EVENT)
+def test_what_is_no_request_is_refused_and_leaves_no_event(server: RunningServer, chain: str, case: str) -> None:
+    raw = NO_EVENT[case].replace(b"host: test", b"host: test\r\nx-correlation-id: " + chain.encode(), 1)
+    answer = exchange(server.url, raw)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400 "), answer[:200]
+    assert events(server, chain) == []
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        request(chat()[:-10], length=len(chat())),
+        request(b'5\r\n{"mod\r\n', b"transfer-encoding: chunked"),
+        request(b"zz\r\n{}\r\n0\r\n\r\n", b"transfer-encoding: chunked"),
+    ],
+    ids=["a body shorter than its length", "chunks without an end", "a chunk's length that is no number"],
+)
+def test_a_body_that_breaks_off_is_a_client_that_left(server: RunningServer, chain: str, raw: bytes) -> None:
+    raw = raw.replace(b"host: test", b"host: test\r\nx-correlation-id: " + chain.encode(), 1)
+    with dial(server.url) as connection:
+        connection.sendall(raw)
+    event = server.event_of_chain(chain)
+    assert event["status"] in {"cancelled", "rejected"}
+    assert events(server, chain) == [event]
+
+
+def test_what_follows_a_body_is_a_request_of_its_own(server: RunningServer, chain: str) -> None:
+    """A length that is too small smuggles nothing past the log."""
+    head = b"x-correlation-id: " + chain.encode()
+    assert exchange(server.url, request(chat() + b"forged\r\n\r\n", head, length=len(chat()))).count(b"HTTP/1.1 ") == 2
+    assert [event["status"] for event in events(server, chain)] == ["success"]
+    both = exchange(server.url, request(chat(), head) + request(chat(), head, CLOSE))
+    assert both.count(b"HTTP/1.1 200 ") == 2
+    assert [event["status"] for event in events(server, chain)] == ["success"] * 3
