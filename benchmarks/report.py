@@ -9,7 +9,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table as RichTable
 
-_WIDTH = 150
+_WIDTH = 180
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

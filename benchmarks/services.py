@@ -1,0 +1,102 @@
+"""The example service in several ways: without logging, with it, and with something else in its place."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import real_fluentd
+
+from inferlog_ops.demo.children import Child, python_module
+
+MODEL = "smollm2-135m-instruct"
+NO_TIME = {"first_token_median_seconds": 0, "token_median_seconds": 0, "sigma": 0}
+VERSIONS = json.dumps([{"name": "instant", "simulated": NO_TIME}, {"name": "paced"}])
+OFF, FILE, FORWARD, PROMETHEUS, OFF_AGAIN = SERVICES = ("off", "file", "forward", "prometheus_client", "off again")
+READY_SECONDS = 60.0
+
+BENCHMARKS = Path(__file__).parent
+TO_NOWHERE = """
+<source>
+  @type forward
+  bind 127.0.0.1
+  port {port}
+</source>
+<match **>
+  @type null
+</match>
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A running service: where it answers, and its process."""
+
+    url: str
+    pid: int
+
+
+@contextmanager
+def running_services(directory: Path) -> Iterator[dict[str, Service]]:
+    """Start each of `SERVICES` with its files in *directory*; end them afterwards."""
+    with ExitStack() as running:
+        port = running.enter_context(receiver(directory))
+        with_forward = {
+            "INFERLOG_SINKS": "forward",
+            "INFERLOG_FORWARD_HOST": "127.0.0.1",
+            "INFERLOG_FORWARD_PORT": str(port),
+        }
+        example = python_module("inferlog_server")
+        with_prometheus = [sys.executable, str(BENCHMARKS / "prometheus_service.py")]
+
+        def started(name: str, command: list[str], environment: Mapping[str, str] | None = None) -> Service:
+            return running.enter_context(service(name, command, directory, environment))
+
+        yield {
+            OFF: started(OFF, [*example, "--logging=false"]),
+            FILE: started(FILE, example),
+            FORWARD: started(FORWARD, example, with_forward),
+            PROMETHEUS: started(PROMETHEUS, [*with_prometheus, "--logging=false"]),
+            OFF_AGAIN: started(OFF_AGAIN, [*example, "--logging=false"]),
+        }
+
+
+@contextmanager
+def service(name: str, command: list[str], directory: Path, environment: Mapping[str, str] | None) -> Iterator[Service]:
+    home = directory / name.replace(" ", "-")
+    home.mkdir()
+    ready_file = home / "ready.json"
+    command = [*command, "--backend=simulated", "--port=0", f"--versions={VERSIONS}", f"--ready-file={ready_file}"]
+    settings = {"INFERLOG_LOG_DIR": str(home / "logs"), **(environment or {})}
+    child = Child("service", command, output=home, environment=settings)
+    try:
+        child.wait_until(ready_file.exists, timeout_seconds=READY_SECONDS)
+        yield Service(**json.loads(ready_file.read_text()))
+    finally:
+        child.stop()
+
+
+@contextmanager
+def receiver(directory: Path) -> Iterator[int]:
+    """Give the port of something that takes the forward protocol: the real Fluentd where there is one."""
+    if real_fluentd.installed():
+        port = real_fluentd.free_port()
+        configuration = directory / "fluent.conf"
+        configuration.write_text(TO_NOWHERE.format(port=port))
+        with real_fluentd.running(configuration, directory, {}):
+            yield port
+        return
+    child = Child("receiver", [sys.executable, str(BENCHMARKS / "forward_receiver.py")], output=directory)
+    try:
+        child.wait_until(lambda: said_port(child) is not None, timeout_seconds=READY_SECONDS)
+        yield said_port(child) or 0
+    finally:
+        child.stop()
+
+
+def said_port(child: Child) -> int | None:
+    found = re.search(r"^port (\d+)\n", child.output_file.read_text(), re.MULTILINE)
+    return int(found[1]) if found else None

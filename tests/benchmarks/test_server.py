@@ -1,0 +1,81 @@
+"""The services that are compared: each does what it is there for, and all answer the same."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from answers import answer_of
+from chat_client import Connection, ask, chat_request
+from logfiles import Logs
+from polling import wait_until
+from server import nothing_much
+from services import FILE, FORWARD, MODEL, PROMETHEUS, SERVICES, Service, running_services
+
+REQUESTS = 5
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("services")
+
+
+@pytest.fixture(scope="module")
+def services(directory: Path) -> Iterator[dict[str, Service]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", "")  # without a Fluentd: it is the receiver that counts
+        with running_services(directory) as running:
+            for service in running.values():
+                asyncio.run(ask_some(service.url))
+            yield running
+
+
+async def ask_some(url: str) -> None:
+    connection = await Connection.to(url)
+    answers = await ask([connection], chat_request(f"{MODEL}:instant", stream=False), requests=REQUESTS)
+    assert len(answers) == REQUESTS
+    connection.close()
+
+
+def test_the_service_with_prometheus_counts_and_times_requests(services: dict[str, Service]) -> None:
+    metrics = httpx.get(f"{services[PROMETHEUS].url}/metrics/", verify=False).text
+    labels = 'method="POST",route="/v1/chat/completions"'
+    assert f'http_requests_total{{{labels},status="200"}} {REQUESTS}.0' in metrics
+    assert f"http_request_duration_seconds_count{{{labels}}} {REQUESTS}.0" in metrics
+
+
+def test_the_service_with_files_writes_an_event_a_request(services: dict[str, Service], directory: Path) -> None:
+    assert len(Logs(directory / FILE / "logs").events) == REQUESTS
+
+
+def test_only_the_service_with_files_writes_any(services: dict[str, Service], directory: Path) -> None:
+    assert {path.parts[-3] for path in directory.glob("*/logs/*.jsonl")} == {FILE}
+
+
+def test_what_the_forward_sink_sends_arrives(services: dict[str, Service], directory: Path) -> None:
+    assert set(services) == set(SERVICES)
+    asyncio.run(ask_some(services[FORWARD].url))
+
+    def received() -> int:
+        found = re.findall(r"^messages so far (\d+)", (directory / "receiver.log").read_text(), re.MULTILINE)
+        return int(found[-1]) if found else 0
+
+    wait_until(lambda: received() >= 2 * REQUESTS, what="as many messages as requests")
+
+
+def test_each_load_is_compared_over_all_rounds() -> None:
+    report = answer_of("server.py", "--rounds", 2, "--share", 0.01)
+    assert not report["goals"], "two rounds are too few to judge by"
+    for comparison in report["figures"]["comparisons"]:
+        assert set(comparison["medians"]) == set(SERVICES)
+        assert all(len(added) == 2 for added in comparison["added_percent"].values())
+
+
+@pytest.mark.parametrize(
+    ("added_percent", "verdict"),
+    [([0.5, 0.6, 0.7, 0.8], True), ([-3.0, -1.0, 2.0, 4.0], True), ([2.0, 2.5, 3.0, 3.5], False)],
+)
+def test_a_difference_counts_if_it_is_large_and_in_most_rounds(added_percent: list[float], verdict: bool) -> None:
+    assert nothing_much(added_percent) is verdict
