@@ -36,7 +36,7 @@ ERRORS = ["TimeoutError", "ValueError", "inferlog_server.inference.errors.Backen
 Document = dict[str, object]
 
 
-def index_a_day(cluster: Cluster, events: int) -> None:
+def index_a_day(cluster: Cluster, events: int, heartbeat_seconds: int = HEARTBEAT_SECONDS) -> None:
     """Index *events* events of the day before `END` and the heartbeats that went with them, unless they are there."""
     stream = stream_name("events", cluster.namespace)
     with cluster.client(request_timeout_seconds=300) as client:
@@ -45,7 +45,7 @@ def index_a_day(cluster: Cluster, events: int) -> None:
             return
         assert there == 0, f"{stream} holds {there} events already"
         send_all(client, stream, day_of_events(events))
-        send_all(client, stream_name("health", cluster.namespace), heartbeats(events))
+        send_all(client, stream_name("health", cluster.namespace), heartbeats(events, heartbeat_seconds))
         client.indices.refresh(index=f"logs-inference.*-{cluster.namespace}")
 
 
@@ -134,15 +134,15 @@ def what_the_model_did(dice: random.Random, status: str) -> Document:
     return done
 
 
-def heartbeats(events: int) -> Iterator[tuple[str, bytes]]:
-    """Yield id and line of what each of the processes says of itself every 10 seconds of the day."""
+def heartbeats(events: int, every_seconds: int) -> Iterator[tuple[str, bytes]]:
+    """Yield id and line of what each of the processes says of itself every *every_seconds* of the day."""
     dice, make_id = random.Random(events), IdMaker()
-    beats = int(DAY.total_seconds()) // HEARTBEAT_SECONDS
+    beats = int(DAY.total_seconds()) // every_seconds
     for beat in range(1, beats + 1):
         for instance in range(INSTANCES):
             line = one_heartbeat(dice, instance, events * beat // beats // INSTANCES)
             name = make_id()
-            line["@timestamp"] = iso(END - DAY + timedelta(seconds=beat * HEARTBEAT_SECONDS - 1))
+            line["@timestamp"] = iso(END - DAY + timedelta(seconds=beat * every_seconds - 1))
             line["event"] = {"id": name, "dataset": "inference.health"}
             yield name, orjson.dumps(line)
 

@@ -1,52 +1,45 @@
 """
 How long the panels of the dashboards take on so many events, in a real, embedded Elasticsearch.
 
-    .venv/bin/python benchmarks/panels.py --events 10000 100000 1000000
+    .venv/bin/python benchmarks/panels.py
+    .venv/bin/python benchmarks/panels.py --events 10000000
 
 For each number it indexes a day of events and heartbeats (see day_of_events.py) into a namespace of its own, on an
 engine of its own in a temporary directory; --home keeps both. Then each question that a panel asks is asked about the
 whole day, and about its last 15 minutes: after calls that do not count, five times, of which the median counts. A panel
-with several layers takes as long as its questions together. A million events take some ten minutes and 2 GB of disk.
+with several layers takes as long as its questions together. A million events take some ten minutes and 2 GB of disk,
+ten millions an hour and 15 GB.
 """
 
 import argparse
 import math
-import os
 import statistics
-import sys
-import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
-import orjson
-import psutil
+import command
+from command import tell
 from day_of_events import DAY, END, index_a_day
-from rich.box import MARKDOWN
-from rich.console import Console
-from rich.table import Table
+from engines import Engine, engine, wait_for_merges
+from report import Goal, Report, Table, show
 
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.dashboards import library as dashboards
 from inferlog_ops.dashboards.panels import panels
-from inferlog_ops.engine import control
-from inferlog_ops.engine.presence import RunningEngine
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.provisioning import provision_cluster
 from inferlog_ops.queries import library as queries
 from inferlog_ops.queries.library import Query
 from inferlog_ops.queries.run import ask
 
-CALLS = 5
-WARM_UP_CALLS = 3
-WARM_UP_SECONDS = 0.5
 MOST_SECONDS = 1.0
 MOST_SECONDS_OF_DUPLICATES = 3.0
 """Whoever looks for an id that is there twice has to look at each."""
+GOAL_EVENTS = 1_000_000
 LAST_MINUTES = timedelta(minutes=15)
 
 Questions = tuple[str, ...]
@@ -70,42 +63,76 @@ class Measured:
     cpu_seconds: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """
+    How often a question is asked.
+
+    Attributes:
+        counted: Of these the median counts.
+        before: At least so many go before and do not count.
+        before_seconds: For at least so long.
+    """
+
+    counted: int
+    before: int
+    before_seconds: float
+
+
+Found = Mapping[int, dict[str, Measured]]
+"""What was measured, by number of events and question."""
+
+
 def main() -> None:
     options = parsed_options()
     asked = questions_of_panels(options.only)
     names = sorted({name for questions in asked for name in questions})
-    with engine_in(options.home) as started:
-        engine = psutil.Process(started.pid)
+    calls = Calls(counted=options.calls, before=options.calls_before, before_seconds=options.seconds_before)
+    with engine(url=options.url, home=options.home) as started:
         clusters = {
             events: Cluster(url=started.url, namespace=f"benchmark{events}") for events in sorted(options.events)
         }
         for events, cluster in clusters.items():
             tell(f"indexing {events:,} events")
             provision_cluster(cluster)
-            index_a_day(cluster, events)
-            wait_for_merges(cluster)
-        load = os.getloadavg()[0]
-        measured = {
-            events: {name: measured_question(cluster, queries.find(name), engine) for name in names}
+            index_a_day(cluster, events, options.heartbeat_seconds)
+            with cluster.client() as client:
+                wait_for_merges(client)
+        found: Found = {
+            events: {name: measured_question(cluster, queries.find(name), started, calls) for name in names}
             for events, cluster in clusters.items()
         }
-    if options.json:
-        print(orjson.dumps(as_json(asked, measured, load), option=orjson.OPT_INDENT_2).decode())
-    else:
-        console = Console(width=150)
-        console.print(as_table(asked, measured))
-        console.print(as_table_of_dashboards(measured[max(measured)]))
-        machine = f"{os.cpu_count()} cores, load {load:.1f} before, {os.getloadavg()[0]:.1f} after"
-        console.print(f"{datetime.now(UTC):%Y-%m-%d}, {machine}")
+    report = Report(
+        figures={"panels": [{"questions": each, "panels": places} for each, places in asked.items()], "events": found},
+        tables=[as_table(asked, found), table_of_dashboards(found)],
+        goals=goals(asked, found),
+    )
+    show(report, options)
 
 
 def parsed_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, nargs="+", default=[10_000, 100_000], help="how many, each on its own")
+    parser = command.parser(__doc__)
+    parser.add_argument("--events", type=int, nargs="+", help="each on its own; default: 10 k, 100 k, 1 M, quick 10 k")
     parser.add_argument("--only", nargs="+", help="only these questions")
+    parser.add_argument("--calls", type=int, help="of each question that count; default: 5, quick 3")
+    parser.add_argument("--calls-before", type=int, help="at least, that do not count; default: 3, quick 1")
+    parser.add_argument("--seconds-before", type=float, help="at least, for these; default: 0.5, quick 0")
+    parser.add_argument(
+        "--heartbeat-seconds", type=int, help="from one to the next of a process; default: 10, quick 60"
+    )
     parser.add_argument("--home", type=Path, help="keep the engine and its events here, to ask them again")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    return parser.parse_args()
+    parser.add_argument("--url", help="a cluster to use instead of an engine started for this")
+    return command.parsed(
+        parser,
+        full={
+            "events": [10_000, 100_000, 1_000_000],
+            "calls": 5,
+            "calls_before": 3,
+            "seconds_before": 0.5,
+            "heartbeat_seconds": 10,
+        },
+        quick={"events": [10_000], "calls": 3, "calls_before": 1, "seconds_before": 0.0, "heartbeat_seconds": 60},
+    )
 
 
 def questions_of_panels(only: list[str] | None) -> dict[Questions, list[str]]:
@@ -119,18 +146,20 @@ def questions_of_panels(only: list[str] | None) -> dict[Questions, list[str]]:
     return dict(asked)
 
 
-def measured_question(cluster: Cluster, query: Query, engine: psutil.Process) -> Measured:
+def measured_question(cluster: Cluster, query: Query, engine: Engine, calls: Calls) -> Measured:
     tell(f"asking {cluster.namespace}: {query.name}")
     try:
-        day_seconds, cpu_seconds = measured_calls(cluster, query, END - DAY, engine)
-        last_minutes_seconds, _ = measured_calls(cluster, query, END - LAST_MINUTES, engine)
+        day_seconds, cpu_seconds = measured_calls(cluster, query, END - DAY, engine, calls)
+        last_minutes_seconds, _ = measured_calls(cluster, query, END - LAST_MINUTES, engine, calls)
     except OperatorError as error:
         tell(f"{query.name}: {error}")
         day_seconds = last_minutes_seconds = cpu_seconds = math.inf
     return Measured(day_seconds=day_seconds, last_minutes_seconds=last_minutes_seconds, cpu_seconds=cpu_seconds)
 
 
-def measured_calls(cluster: Cluster, query: Query, start: datetime, engine: psutil.Process) -> tuple[float, float]:
+def measured_calls(
+    cluster: Cluster, query: Query, start: datetime, engine: Engine, calls: Calls
+) -> tuple[float, float]:
     """Return the median time of a call, and what each took of the engine's processor time on average."""
 
     def once() -> float:
@@ -138,102 +167,85 @@ def measured_calls(cluster: Cluster, query: Query, start: datetime, engine: psut
         ask(cluster, query, start, END)
         return time.perf_counter() - began
 
-    deadline = time.perf_counter() + WARM_UP_SECONDS
-    for _ in range(WARM_UP_CALLS):
+    deadline = time.perf_counter() + calls.before_seconds
+    for _ in range(calls.before):
         once()
     while time.perf_counter() < deadline:
         once()
-    cpu_before = cpu_of(engine)
-    seconds = statistics.median(once() for _ in range(CALLS))
-    return seconds, (cpu_of(engine) - cpu_before) / CALLS
+    cpu_before = engine.cpu_seconds()
+    seconds = statistics.median(once() for _ in range(calls.counted))
+    return seconds, (engine.cpu_seconds() - cpu_before) / calls.counted
 
 
-def wait_for_merges(cluster: Cluster) -> None:
-    """Wait until the engine has put its segments together, as it does after a burst of events."""
-    with cluster.client() as client:
-        while client.nodes.stats(metric="indices", index_metric="merge")["nodes"].popitem()[1]["indices"]["merges"][
-            "current"
-        ]:
-            time.sleep(0.5)
-
-
-@contextmanager
-def engine_in(home: Path | None) -> Iterator[RunningEngine]:
-    with tempfile.TemporaryDirectory() as directory:
-        engine_home = (home or Path(directory)) / "engine"
-        tell("starting an engine")
-        started = control.start(engine_home)
-        try:
-            yield started
-        finally:
-            control.stop(engine_home)
-
-
-def as_table(asked: dict[Questions, list[str]], measured: dict[int, dict[str, Measured]]) -> Table:
+def as_table(asked: dict[Questions, list[str]], found: Found) -> Table:
     """Return one row for all panels that ask the same, the slowest first."""
-    table = Table("questions", box=MARKDOWN)
-    table.add_column("panels", justify="right")
-    for events in measured:
-        table.add_column(f"{events:,}\ns", justify="right")
-    most = max(measured)
-    table.add_column("its CPU\ns", justify="right")
-    table.add_column("last 15 min\ns", justify="right")
-    table.add_column("")
-    for questions in sorted(asked, key=lambda each: -day_seconds(measured[most], each)):
-        seconds = [day_seconds(of_events, questions) for of_events in measured.values()]
-        cpu = sum(measured[most][name].cpu_seconds for name in questions)
-        last_minutes = sum(measured[most][name].last_minutes_seconds for name in questions)
-        table.add_row(
-            " + ".join(questions),
-            str(len(asked[questions])),
-            *(f"{each:.3f}" for each in (*seconds, cpu, last_minutes)),
-            "" if max(*seconds, last_minutes) <= allowed_seconds(questions) else "too slow",
-        )
-    return table
+    most = found[max(found)]
+    rows = []
+    for questions in sorted(asked, key=lambda each: -day_seconds(most, each)):
+        seconds = [day_seconds(of_events, questions) for of_events in found.values()]
+        cpu = sum(most[name].cpu_seconds for name in questions)
+        last_minutes = sum(most[name].last_minutes_seconds for name in questions)
+        figures = (f"{each:.2f}" for each in (*seconds, cpu, last_minutes))
+        rows.append((" + ".join(f"`{name}`" for name in questions), str(len(asked[questions])), *figures))
+    sizes = (f"{events:,}" for events in found)
+    return Table(
+        title="What a panel takes for a day of so many events, in seconds",
+        columns=("questions", "panels", *sizes, "engine's CPU", "last 15 min"),
+        rows=rows,
+    )
 
 
-def as_table_of_dashboards(measured: dict[str, Measured]) -> Table:
+def table_of_dashboards(found: Found) -> Table:
     """Return how long a dashboard would take if its panels came one after the other, each question asked once."""
-    table = Table("dashboard", box=MARKDOWN)
-    for heading in ("questions", "day\ns", "last 15 min\ns"):
-        table.add_column(heading, justify="right")
+    most = found[max(found)]
+    rows = []
     for dashboard in dashboards.load_all().values():
-        names = measured.keys() & {name for panel in panels(dashboard.body) for name in panel.queries}
-        day = sum(measured[name].day_seconds for name in names)
-        last_minutes = sum(measured[name].last_minutes_seconds for name in names)
-        table.add_row(dashboard.id, str(len(names)), f"{day:.2f}", f"{last_minutes:.2f}")
-    return table
+        names = most.keys() & {name for panel in panels(dashboard.body) for name in panel.queries}
+        days = (sum(of_events[name].day_seconds for name in names) for of_events in found.values())
+        last_minutes = sum(most[name].last_minutes_seconds for name in names)
+        rows.append((dashboard.id, str(len(names)), *(f"{each:.2f}" for each in (*days, last_minutes))))
+    sizes = (f"{events:,}" for events in found)
+    return Table(
+        title="A dashboard's questions one after the other, in seconds",
+        columns=("dashboard", "questions", *sizes, "last 15 min"),
+        rows=rows,
+    )
 
 
-def as_json(
-    asked: dict[Questions, list[str]], measured: dict[int, dict[str, Measured]], load: float
-) -> dict[str, object]:
-    return {
-        "cores": os.cpu_count(),
-        "load_before": load,
-        "load_after": os.getloadavg()[0],
-        "panels": [{"questions": questions, "panels": places} for questions, places in asked.items()],
-        "events": {str(events): of_events for events, of_events in measured.items()},
+def goals(asked: Iterable[Questions], found: Found) -> list[Goal]:
+    if GOAL_EVENTS not in found:
+        return []
+    groups = {
+        True: ("panels that look for duplicates", MOST_SECONDS_OF_DUPLICATES),
+        False: ("all others", MOST_SECONDS),
     }
+    made = []
+    for for_duplicates, (what, most_seconds) in groups.items():
+        seconds = {
+            " + ".join(questions): day_seconds(found[GOAL_EVENTS], questions)
+            for questions in asked
+            if looks_for_duplicates(questions) is for_duplicates
+        }
+        if seconds:
+            slowest = max(seconds, key=lambda name: seconds[name])
+            made.append(
+                Goal(
+                    what=f"{what}, {GOAL_EVENTS:,} events",
+                    wanted=f"≤ {most_seconds:.0f} s",
+                    found=f"{seconds[slowest]:.2f} s ({slowest})",
+                    met=seconds[slowest] <= most_seconds,
+                )
+            )
+    return made
 
 
 def day_seconds(measured: dict[str, Measured], questions: Questions) -> float:
     return sum(measured[name].day_seconds for name in questions)
 
 
-def allowed_seconds(questions: Questions) -> float:
-    duplicates = any(name.startswith("duplicate") for name in questions)
-    return MOST_SECONDS_OF_DUPLICATES if duplicates else MOST_SECONDS
-
-
-def cpu_of(engine: psutil.Process) -> float:
-    times = engine.cpu_times()
-    return times.user + times.system
-
-
-def tell(text: str) -> None:
-    print(text, file=sys.stderr)
+def looks_for_duplicates(questions: Questions) -> bool:
+    return any(name.startswith("duplicate") for name in questions)
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

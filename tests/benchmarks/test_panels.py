@@ -1,0 +1,67 @@
+"""What the panels' benchmark asks, and of what."""
+
+import pytest
+from answers import answer_of
+from day_of_events import INSTANCES, day_of_events
+from panels import Measured, goals, questions_of_panels
+
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.dashboards import library as dashboards
+from inferlog_ops.dashboards.panels import panels
+from inferlog_ops.provisioning.namespace import stream_name
+
+EVENTS = 50
+ASKED = ("overview", "duplicates", "p99_latency")
+
+
+@pytest.fixture(scope="module")
+def found(engine_url: str) -> dict[str, dict[str, float]]:
+    """What was measured, by question."""
+    report = answer_of(
+        "panels.py",
+        *("--url", engine_url, "--events", EVENTS, "--only", *ASKED, "--heartbeat-seconds", 3600),
+        *("--calls", 1, "--calls-before", 0, "--seconds-before", 0),
+    )
+    by_question: dict[str, dict[str, float]] = report["figures"]["events"][str(EVENTS)]
+    return by_question
+
+
+def test_each_question_is_timed_over_the_day_and_over_its_end(found: dict[str, dict[str, float]]) -> None:
+    assert set(found) == set(ASKED)
+    assert all(times["day_seconds"] > 0 and times["last_minutes_seconds"] > 0 for times in found.values())
+
+
+@pytest.mark.usefixtures("found")
+def test_the_day_is_there_as_often_as_was_asked_for(engine_url: str) -> None:
+    with Cluster(url=engine_url, namespace=f"benchmark{EVENTS}").client() as client:
+        assert client.count(index=stream_name("events", f"benchmark{EVENTS}"))["count"] == EVENTS
+
+
+def test_every_panel_that_asks_something_is_among_those_timed() -> None:
+    timed = {place for places in questions_of_panels(None).values() for place in places}
+    assert timed == {
+        f"{dashboard.id}/{panel.id}"
+        for dashboard in dashboards.load_all().values()
+        for panel in panels(dashboard.body)
+        if panel.queries
+    }
+
+
+def test_made_up_ids_come_in_order_within_a_process_as_the_library_s_do() -> None:
+    names = [name for name, _ in day_of_events(500)]
+    assert len(set(names)) == 500
+    prefixes = {name[:22] for name in names}
+    assert len(prefixes) == INSTANCES
+    for prefix in prefixes:
+        of_one = [name for name in names if name.startswith(prefix)]
+        assert of_one == sorted(of_one)
+
+
+def test_the_goal_is_judged_by_the_slowest_panel_of_each_kind() -> None:
+    def taking(seconds: float) -> Measured:
+        return Measured(day_seconds=seconds, last_minutes_seconds=0, cpu_seconds=0)
+
+    by_events = {1_000_000: {"overview": taking(0.4), "routes": taking(0.7), "duplicates": taking(2.9)}}
+    duplicates, others = goals([("overview",), ("routes", "overview"), ("duplicates",)], by_events)
+    assert (duplicates.met, others.met) == (True, False)
+    assert others.found == "1.10 s (routes + overview)"
