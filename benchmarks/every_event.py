@@ -3,12 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from inferlog_ops.cluster import Cluster
-from inferlog_ops.provisioning.namespace import stream_name
+from inferlog_ops.snapshot import Snapshot
 
-PAGE = 10_000
 FIELDS = ("event.id", "service.instance.id", "event.sequence", "correlation_id")
 
 
@@ -81,26 +79,8 @@ def count_findings(events: Iterator[tuple[str, str, int, str]], run: str, reques
 
 def every_event(cluster: Cluster) -> Iterator[tuple[str, str, int, str]]:
     """Yield id, instance, sequence number and correlation id of every event in the index."""
-    with cluster.client(request_timeout_seconds=120) as client:
-        pit = client.open_point_in_time(index=stream_name("events", cluster.namespace), keep_alive="5m")["id"]
-        after: list[Any] | None = None
-        try:
-            while True:
-                answer = client.search(
-                    pit={"id": pit, "keep_alive": "5m"},
-                    size=PAGE,
-                    sort=["_shard_doc"],
-                    search_after=after,
-                    source=False,
-                    docvalue_fields=[{"field": name} for name in FIELDS],
-                    track_total_hits=False,
-                )
-                pit = answer["pit_id"]
-                if not (hits := answer["hits"]["hits"]):
-                    return
-                for hit in hits:
-                    event_id, instance, number, correlation_id = (hit["fields"][name][0] for name in FIELDS)
-                    yield event_id, instance, number, correlation_id
-                after = hits[-1]["sort"]
-        finally:
-            client.close_point_in_time(id=pit)
+    with Snapshot.of_events(cluster) as snapshot:
+        for page in snapshot.pages({"match_all": {}}, FIELDS):
+            for fields in page:
+                event_id, instance, number, correlation_id = (fields[name][0] for name in FIELDS)
+                yield event_id, instance, number, correlation_id

@@ -13,24 +13,21 @@ count go first. Exit code 1: an event is lost, or a p99 is above 5 s.
 """
 
 import argparse
-import io
 import os
-import platform
-import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import orjson
+import command
+from command import tell
 from lag_probe import LagProbe
 from paced_client import quantiles
-from pipeline import Store, home_for, running_store, tell
-from rich.box import MARKDOWN, ROUNDED
-from rich.console import Console
-from rich.table import Table
+from pipeline import Store, home_for, machine, running_store
+from promises import end_by
+from report import Goal, Report, Table, show
 from vitals import vitals_of
 
 from inferlog_ops.demo.children import Child
@@ -38,14 +35,12 @@ from inferlog_ops.ending import exit_code_of
 from inferlog_ops.queries import library
 from inferlog_ops.queries.run import run as ask
 
-RATES = (100.0, 1_000.0, 5_000.0)
-QUICK_RATES = (100.0, 1_000.0)
 EVENTS_A_WRITER = 2_500.0
 """A second; more are shared by several writers."""
 SECONDS_BETWEEN_LOOKS = 0.05
 CATCH_UP_SECONDS = 60.0
 MOST_P99_SECONDS = 5.0
-WARM_UP_RATE, WARM_UP_SECONDS = 1_000.0, 20.0
+WARM_UP_RATE = 1_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +78,8 @@ class Lag:
     shipper_cores: float
     load_average: float
 
-    @property
-    def held(self) -> bool:
-        """Whether all were found, and soon enough."""
-        return self.found == self.events > 0 and (self.p99_seconds or 0.0) <= MOST_P99_SECONDS
-
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through all that ends what was started
     options = parsed_options()
     began = datetime.now(UTC)
     with home_for(options.home) as home, running_store(home) as store:
@@ -98,36 +87,36 @@ def main() -> None:
             tell("warming up")
             measured(store, WARM_UP_RATE, options.warm_up_seconds)
         lags = [measured(store, rate, options.seconds) for rate in options.rates]
-    machine = f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
-    if options.json:
-        print(orjson.dumps({"began": began, "machine": machine, "seconds": options.seconds, "lags": lags}).decode())
-    else:
-        print(f"{began:%Y-%m-%d}, {machine}, {options.seconds:g} s at each pace\n")
-        print(as_table(lags, markdown=options.markdown))
-    if not all(lag.held for lag in lags):
-        sys.exit(1)
+    report = Report(
+        figures={"began": began, "seconds": options.seconds, "lags": lags},
+        tables=[as_table(lags)],
+        goals=[goal for lag in lags for goal in goals_of(lag)],
+        remarks=[f"{began:%Y-%m-%d}, {machine()}; {options.seconds:g} s at each pace."],
+    )
+    show(report, options)
+    end_by(report)
 
 
 def parsed_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="events a second, one after the other")
-    parser.add_argument("--seconds", type=float, default=60, help="of each; default: %(default)s")
+    parser = command.parser(__doc__)
     parser.add_argument(
-        "--warm-up-seconds", type=float, default=WARM_UP_SECONDS, help="that do not count; default: %(default)s"
+        "--rates",
+        type=float,
+        nargs="+",
+        help="events a second, one after the other; default: 100, 1 000 and 5 000, quick 100 and 1 000",
     )
+    parser.add_argument("--seconds", type=float, help="of each; default: 60, quick 10")
+    parser.add_argument("--warm-up-seconds", type=float, help="that do not count; default: 20, quick 5")
     parser.add_argument(
         "--home",
         type=Path,
         help="keep everything here; an engine that runs there is used. Default: a temporary directory",
     )
-    parser.add_argument("--quick", action="store_true", help="100 and 1 000 events/s, ten seconds each")
-    shape = parser.add_mutually_exclusive_group()
-    shape.add_argument("--json", action="store_true", help="print JSON")
-    shape.add_argument("--markdown", action="store_true", help="print the table for a page of the documentation")
-    options = parser.parse_args()
-    if options.quick:
-        options.rates, options.seconds, options.warm_up_seconds = QUICK_RATES, 10.0, 5.0
-    return options
+    return command.parsed(
+        parser,
+        full={"rates": [100.0, 1_000.0, 5_000.0], "seconds": 60.0, "warm_up_seconds": 20.0},
+        quick={"rates": [100.0, 1_000.0], "seconds": 10.0, "warm_up_seconds": 5.0},
+    )
 
 
 def measured(store: Store, rate: float, seconds: float) -> Lag:
@@ -176,11 +165,11 @@ def measured(store: Store, rate: float, seconds: float) -> Lag:
 
 def started_writers(store: Store, service: str, rate: float, seconds: float) -> list[Child]:
     writers = max(1, round(rate / EVENTS_A_WRITER))
-    command = [sys.executable, str(Path(__file__).with_name("paced_writer.py"))]
-    command += ["--rate", str(rate / writers), "--seconds", str(seconds)]
+    line = [sys.executable, str(Path(__file__).with_name("paced_writer.py"))]
+    line += ["--rate", str(rate / writers), "--seconds", str(seconds)]
     environment = {"INFERLOG_SERVICE_NAME": service, "INFERLOG_LOG_DIR": str(store.home.logs)}
     return [
-        Child(f"writer-{service}-{number}", command, output=store.home.output, environment=environment)
+        Child(f"writer-{service}-{number}", line, output=store.home.output, environment=environment)
         for number in range(writers)
     ]
 
@@ -199,25 +188,45 @@ def total_written(writers: Sequence[Child]) -> int | None:
     return total
 
 
-def as_table(lags: Sequence[Lag], *, markdown: bool) -> str:
-    table = Table(box=MARKDOWN if markdown else ROUNDED)
-    headings = ("events/s", "written", "found", "p50, s", "p99, s", "most, s", "sent after p50, s", "p99, s")
-    for heading in (*headings, "a look, s", "engine, processors", "shipper", "load"):
-        table.add_column(heading, justify="right")
-    for lag in lags:
-        figures = (lag.p50_seconds, lag.p99_seconds, lag.max_seconds, lag.sent_p50_seconds)
-        table.add_row(
-            f"{lag.held_rate:,.0f} of {lag.rate:,.0f}",
-            f"{lag.events:,}",
-            f"{lag.found:,}",
-            *("-" if figure is None else f"{figure:.2f}" for figure in (*figures, lag.sent_p99_seconds)),
-            *(f"{figure:.2f}" for figure in (lag.look_seconds, lag.engine_cores, lag.shipper_cores)),
-            f"{lag.load_average:.1f}",
-        )
-    text = io.StringIO()
-    Console(file=text, width=200, markup=False, highlight=False).print(table)
-    return "\n".join(line.strip() for line in text.getvalue().splitlines())
+def goals_of(lag: Lag) -> Iterator[Goal]:
+    yield Goal(
+        what=f"{lag.rate:,.0f} events/s: found",
+        wanted="all that were written",
+        found=f"{lag.found:,} of {lag.events:,}",
+        met=lag.found == lag.events > 0,
+    )
+    yield Goal(
+        what=f"{lag.rate:,.0f} events/s: p99",
+        wanted=f"≤ {MOST_P99_SECONDS:.0f} s",
+        found="nothing was found" if lag.p99_seconds is None else f"{lag.p99_seconds:.2f} s",
+        met=lag.p99_seconds is not None and lag.p99_seconds <= MOST_P99_SECONDS,
+    )
+
+
+def as_table(lags: Sequence[Lag]) -> Table:
+    return Table(
+        title="From written to searchable",
+        columns=(
+            *("events/s", "written a second", "p50, s", "p99, s", "most, s", "sent after p50, s", "sent after p99, s"),
+            *("error at most, s", "processors: engine", "shipper", "load"),
+        ),
+        rows=[
+            [
+                f"{lag.rate:,.0f}",
+                f"{lag.held_rate:,.0f}",
+                *map(_shown, (lag.p50_seconds, lag.p99_seconds, lag.max_seconds)),
+                *map(_shown, (lag.sent_p50_seconds, lag.sent_p99_seconds, lag.look_seconds)),
+                *map(_shown, (lag.engine_cores, lag.shipper_cores)),
+                f"{lag.load_average:.1f}",
+            ]
+            for lag in lags
+        ],
+    )
+
+
+def _shown(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:.2f}"
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main, "lag"))
+    command.run(lambda: sys.exit(exit_code_of(main, "lag")))

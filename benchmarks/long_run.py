@@ -14,9 +14,7 @@ hold.
 
 import argparse
 import os
-import platform
 import secrets
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -25,13 +23,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import command
 import orjson
+from command import tell
 from every_event import count_findings, every_event
 from lag_probe import LagProbe
-from long_run_report import as_markdown, as_tables
-from long_run_verdicts import verdicts
+from long_run_report import report_of
 from paced_client import quantiles
-from pipeline import SERVICE_NAME, Store, files_and_bytes, home_for, running_service, running_store, tell, workers_of
+from pipeline import SERVICE_NAME, Store, files_and_bytes, home_for, machine, running_service, running_store, workers_of
+from promises import end_by
+from report import show
 from vitals import busy_seconds, heap_of, vitals_of
 
 from inferlog_ops.demo.children import Child
@@ -60,25 +61,20 @@ Sample = dict[str, Any]
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through all that ends what was started
     options = parsed_options()
     if options.from_json:
-        result = judged(orjson.loads(options.from_json.read_bytes()))
+        figures = orjson.loads(options.from_json.read_bytes())["figures"]
     else:
         with home_for(options.home) as home:
-            result = judged(measured(options, home))
-    if options.json:
-        print(orjson.dumps(result).decode())
-    else:
-        print(as_markdown(result) if options.markdown else as_tables(result))
-    if not all(verdict["held"] for verdict in result["verdicts"]):
-        sys.exit(1)
+            figures = measured(options, home)
+    report = report_of(figures)
+    show(report, options)
+    end_by(report)
 
 
 def parsed_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=3600, help="how long the load lasts; default: %(default)s")
-    parser.add_argument("--quick", action="store_true", help="one minute: to see that it works")
+    parser = command.parser(__doc__)
+    parser.add_argument("--seconds", type=float, help="how long the load lasts; default: 3600, quick 60")
     parser.add_argument("--rate", type=float, default=500, help="requests a second; default: %(default)s")
     parser.add_argument("--workers", type=int, default=2, help="processes of the service; default: %(default)s")
     parser.add_argument(
@@ -86,16 +82,8 @@ def parsed_options() -> argparse.Namespace:
         type=Path,
         help="keep everything here; an engine that runs there is used. Default: a temporary directory",
     )
-    parser.add_argument(
-        "--from-json", type=Path, help="measure nothing; judge and show what --json printed into this file"
-    )
-    shape = parser.add_mutually_exclusive_group()
-    shape.add_argument("--json", action="store_true", help="print JSON, with every sample")
-    shape.add_argument("--markdown", action="store_true", help="print the tables for a page of the documentation")
-    options = parser.parse_args()
-    if options.quick:
-        options.seconds = 60.0
-    return options
+    parser.add_argument("--from-json", type=Path, help="measure nothing; judge and show what --json printed into this")
+    return command.parsed(parser, full={"seconds": 3600.0}, quick={"seconds": 60.0})
 
 
 def measured(options: argparse.Namespace, home: Home) -> dict[str, Any]:
@@ -118,7 +106,7 @@ def measured(options: argparse.Namespace, home: Home) -> dict[str, Any]:
         findings = count_findings(every_event(store.cluster), run, sent["sent"])
     return {
         "began": began.isoformat(timespec="seconds"),
-        "machine": f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}",
+        "machine": machine(),
         "seconds": options.seconds,
         "rate": options.rate,
         "workers": options.workers,
@@ -130,15 +118,10 @@ def measured(options: argparse.Namespace, home: Home) -> dict[str, Any]:
     }
 
 
-def judged(result: dict[str, Any]) -> dict[str, Any]:
-    """Return *result* with the verdicts on it, in place of any that it has."""
-    return result | {"verdicts": [asdict(verdict) for verdict in verdicts(result)]}
-
-
 def started_load(home: Home, url: str, run: str, options: argparse.Namespace) -> Child:
-    command = [sys.executable, str(Path(__file__).with_name("paced_client.py")), "--url", url, "--run", run]
-    command += ["--rate", str(options.rate), "--seconds", str(options.seconds)]
-    return Child("load", command, output=home.output)
+    line = [sys.executable, str(Path(__file__).with_name("paced_client.py")), "--url", url, "--run", run]
+    line += ["--rate", str(options.rate), "--seconds", str(options.seconds)]
+    return Child("load", line, output=home.output)
 
 
 def sampled(store: Store, server: Child, load: Child, probe: LagProbe, seconds: float) -> Iterator[Sample]:
@@ -262,4 +245,4 @@ def progress(sample: Sample) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main, "long_run"))
+    command.run(lambda: sys.exit(exit_code_of(main, "long_run")))

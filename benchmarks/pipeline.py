@@ -1,6 +1,8 @@
 """The pipeline that the benchmarks load: an engine, a shipper and the example service, each as users run it."""
 
 import json
+import os
+import platform
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from rich.console import Console
+from command import tell
 
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.demo.children import Child, python_module
@@ -20,7 +22,6 @@ from inferlog_ops.provisioning import provision_cluster
 
 SERVICE_NAME = "benchmark"
 READY_SECONDS = 60.0
-_err = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,11 @@ def _command(process: psutil.Process) -> str:
     return " ".join(process.cmdline())
 
 
+def machine() -> str:
+    """Say what the figures were measured on."""
+    return f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
+
+
 def files_and_bytes(folder: Path, pattern: str = "*") -> tuple[int, int]:
     """Return how many files *folder* holds, those beneath it included, and their length together."""
     sizes = []
@@ -116,7 +122,3 @@ def files_and_bytes(folder: Path, pattern: str = "*") -> tuple[int, int]:
         except FileNotFoundError:
             continue  # deleted meanwhile
     return len(sizes), sum(sizes)
-
-
-def tell(text: str) -> None:
-    _err.print(text)
