@@ -33,6 +33,8 @@ BENCHMARKS = (
     Benchmark(name="shipper", script="shipper.py", question="How fast do files get into Elasticsearch, and by whom?"),
     Benchmark(name="disk", script="disk.py", question="How many bytes of disk does an event take?"),
     Benchmark(name="panels", script="panels.py", question="How long do the dashboards' panels take?"),
+    Benchmark(name="lag", script="lag.py", question="How soon after its end is an event found?"),
+    Benchmark(name="long_run", script="long_run.py", question="What grows in an hour of traffic?", always=False),
 )
 
 

@@ -32,20 +32,30 @@ class Page:
         heading = "## " if markdown else "== "
         parts = [f"{self.began:%Y-%m-%d %H:%M} UTC, {self.machine.line()}"]
         for finding in self.findings:
-            parts += [f"{heading}{finding.name}", _circumstances(finding), finding.failure or finding.answer.strip()]
-        return "\n\n".join(parts)
+            parts += [
+                f"{heading}{finding.name}",
+                _circumstances(finding),
+                finding.answer.strip(),
+                finding.failure or "",
+            ]
+        return "\n\n".join(part for part in parts if part)
 
     def as_json(self) -> dict[str, Any]:
         """Return the page for a program; the answers are JSON."""
         return {
             "began": self.began,
             "machine": asdict(self.machine),
-            "benchmarks": [
-                {**asdict(finding), "answer": orjson.loads(finding.answer) if finding.answer else None}
-                for finding in self.findings
-            ],
+            "benchmarks": [{**asdict(finding), "answer": _read(finding.answer)} for finding in self.findings],
             "left_out": self.left_out,
         }
+
+
+def _read(answer: str) -> Any:
+    """Return *answer* as JSON; None if there is none, as of a benchmark that broke off."""
+    try:
+        return orjson.loads(answer)
+    except orjson.JSONDecodeError:
+        return None
 
 
 def _circumstances(finding: Finding) -> str:

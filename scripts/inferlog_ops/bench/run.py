@@ -36,8 +36,8 @@ class Finding:
         seconds: How long it took.
         load_before: Of the machine, averaged over a minute.
         load_after: The same at its end.
-        answer: What it printed; empty if it failed.
-        failure: Why it failed, in one sentence.
+        answer: What it printed.
+        failure: Why it ended with a fault, in one sentence.
     """
 
     name: str
@@ -99,7 +99,7 @@ def run(benchmark: Benchmark, script: Path, *options: str, say: Say) -> Finding:
         seconds=round(monotonic() - began, 1),
         load_before=load_before,
         load_after=load(),
-        answer="" if failed else text,
+        answer=text,
         failure=_why(process.returncode, last_lines) if failed else None,
     )
 

@@ -24,7 +24,7 @@ MACHINE = Machine(
 def page() -> Page:
     done = Finding(name="disk", command="run disk", seconds=61, load_before=0.5, load_after=1.94, answer='{"bytes": 7}')
     failed = Finding(
-        name="lag", command="run lag", seconds=2, load_before=0, load_after=0, answer="", failure="it fell over"
+        name="lag", command="run lag", seconds=2, load_before=0, load_after=0, answer="half an", failure="it fell over"
     )
     return Page(machine=MACHINE, began=datetime(2026, 11, 23, 6, 15, tzinfo=UTC), findings=[done, failed])
 

@@ -36,9 +36,9 @@ def test_the_answer_is_what_it_printed_and_progress_is_said(run_toy: RunToy, sai
     assert said == ["toy: one of two"]
 
 
-def test_a_benchmark_that_fails_has_its_last_words_for_a_reason_and_no_answer(run_toy: RunToy) -> None:
-    found = run_toy("print('half an answer'); raise SystemExit('the engine has died')")
-    assert (found.answer, found.failure) == ("", "it ended with status 1: the engine has died")
+def test_a_benchmark_that_finds_a_fault_has_its_last_words_for_a_reason_beside_its_answer(run_toy: RunToy) -> None:
+    found = run_toy("print('an answer'); raise SystemExit('an event is lost')")
+    assert (found.answer, found.failure) == ("an answer\n", "it ended with status 1: an event is lost")
 
 
 def test_a_package_that_is_missing_is_named_with_what_brings_it(run_toy: RunToy) -> None:
