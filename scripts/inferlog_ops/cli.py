@@ -9,6 +9,7 @@ from inferlog_ops.commands import (
     alerts,
     audit,
     bench,
+    chaos,
     compare,
     demo,
     engine,
@@ -38,6 +39,7 @@ app.command("preview")(preview.preview)
 app.command("compare")(compare.compare)
 app.command("trace")(trace.trace)
 app.command("bench")(bench.bench)
+app.command("chaos")(chaos.chaos)
 app.command("reconcile")(reconcile.reconcile)
 app.command("redrive")(redrive.redrive)
 app.add_typer(audit.app, name="audit")

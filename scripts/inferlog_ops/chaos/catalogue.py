@@ -1,0 +1,217 @@
+"""Every fault by its name, which of them meet, and which are the most telling."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from inferlog_ops.chaos import misbehaviour
+from inferlog_ops.chaos.clock import under_a_clock
+from inferlog_ops.chaos.faults import answers, clock, ends, lines, room, state
+from inferlog_ops.chaos.faults.fault import Fault
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.naming import named
+
+_AT_ONCE: Final = 2
+_SINGLE: Final = (
+    Fault(
+        name="no-fault",
+        what="nothing goes wrong: what all others compare with",
+        strike=ends.wait,
+        seconds=10,
+    ),
+    Fault(
+        name="kill-worker",
+        what="kill -9 of a worker of the service, every 5 s",
+        strike=ends.kill_worker,
+        kills_workers=True,
+    ),
+    Fault(name="kill-shipper", what="kill -9 of the shipper, every 5 s", strike=ends.kill_shipper),
+    Fault(name="kill-engine", what="kill -9 of Elasticsearch", strike=ends.kill_engine),
+    Fault(name="stop-worker", what="a worker stands still (SIGSTOP)", strike=ends.stop_worker, seconds=30),
+    Fault(name="stop-shipper", what="the shipper stands still (SIGSTOP)", strike=ends.stop_shipper, seconds=30),
+    Fault(name="stop-engine", what="Elasticsearch stands still (SIGSTOP)", strike=ends.stop_engine, seconds=30),
+    Fault(name="engine-away", what="Elasticsearch is away for two minutes", strike=ends.engine_away, seconds=120),
+    Fault(
+        name="answers-429",
+        what="every bulk request is answered with 429",
+        strike=answers.answering(misbehaviour.refuse(429)),
+        proxied=True,
+    ),
+    Fault(
+        name="items-429",
+        what="every second document is answered with 429, the others are stored",
+        strike=answers.answering(misbehaviour.refuse_every_other),
+        proxied=True,
+    ),
+    Fault(
+        name="answers-503",
+        what="every bulk request is answered with 503",
+        strike=answers.answering(misbehaviour.refuse(503)),
+        proxied=True,
+    ),
+    Fault(
+        name="slow-answers",
+        what="every answer is held back for 3 s",
+        strike=answers.answering(misbehaviour.delay(3.0)),
+        proxied=True,
+    ),
+    Fault(
+        name="cut-answers",
+        what="the documents are stored, and the connection is cut in the midst of the answer",
+        strike=answers.answering(misbehaviour.cut),
+        proxied=True,
+    ),
+    Fault(
+        name="rollover",
+        what="the stream rolls over between a try, whose answer is cut, and its repetition",
+        strike=answers.roll_over,
+        proxied=True,
+    ),
+    Fault(
+        name="malformed-lines",
+        what="lines that are no JSON, no object, or have no id",
+        strike=lines.writing(lines.malformed),
+    ),
+    Fault(
+        name="refused-lines",
+        what="events that the mapping refuses",
+        strike=lines.writing(lines.refused),
+    ),
+    Fault(
+        name="disk-full-service",
+        what="no file of the service may grow (RLIMIT_FSIZE): writes are cut short, then fail",
+        strike=room.disk_full_for_service,
+        fills_disk=True,
+    ),
+    Fault(
+        name="disk-full-shipper",
+        what="the shipper can save nothing (RLIMIT_FSIZE)",
+        strike=room.disk_full_for_shipper,
+    ),
+    Fault(
+        name="read-only-logs",
+        what="no file can be made in the log directory (mode 0555), and the open one is soon full",
+        strike=room.read_only_logs,
+        environment=room.small_files,
+        fills_disk=True,
+    ),
+    Fault(
+        name="rotations",
+        what="200 rotations a minute, each file deleted as soon as it is shipped",
+        strike=room.rotations,
+        seconds=60,
+        environment=room.small_files_soon_deleted,
+    ),
+    Fault(
+        name="deleted-file",
+        what="a file is deleted before it is shipped",
+        strike=room.delete_unshipped,
+        environment=room.small_files,
+        removes_files=True,
+    ),
+    Fault(
+        name="corrupt-positions",
+        what="the shipper finds its position file spoilt: cut in half, zeros, empty, nonsense",
+        strike=state.corrupt_positions,
+    ),
+    Fault(
+        name="clock-back",
+        what="the service's clock is set back by an hour, and right again",
+        strike=clock.set_clock_back,
+        environment=lambda place: under_a_clock(place.clock),
+    ),
+)
+FAULTS: Final = {fault.name: fault for fault in _SINGLE}
+
+PAIRS: Final = (
+    ("kill-shipper", "kill-engine"),
+    ("kill-shipper", "cut-answers"),
+    ("kill-shipper", "rollover"),
+    ("kill-shipper", "answers-429"),
+    ("kill-shipper", "items-429"),
+    ("kill-shipper", "rotations"),
+    ("kill-shipper", "malformed-lines"),
+    ("kill-shipper", "kill-worker"),
+    ("kill-worker", "rotations"),
+    ("kill-worker", "kill-engine"),
+    ("kill-worker", "disk-full-service"),
+    ("kill-engine", "refused-lines"),
+    ("kill-engine", "corrupt-positions"),
+    ("rollover", "corrupt-positions"),
+    ("rollover", "refused-lines"),
+    ("cut-answers", "disk-full-shipper"),
+    ("malformed-lines", "disk-full-shipper"),
+    ("disk-full-service", "disk-full-shipper"),
+    ("clock-back", "rotations"),
+    ("slow-answers", "stop-shipper"),
+)
+"""Where one fault could make the other worse: a crash while there is something to forget, and the like."""
+
+_SHORT: Final = (
+    "kill-worker",
+    "kill-shipper",
+    "kill-engine",
+    "stop-engine",
+    "items-429",
+    "rollover",
+    "malformed-lines",
+    "disk-full-service",
+    "disk-full-shipper",
+    "read-only-logs",
+    "deleted-file",
+    "corrupt-positions",
+)
+
+
+_PAIRED_SECONDS: Final = 20.0
+"""Of two that meet, each lasts so long at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """
+    What is tried at once: one fault, or two that meet.
+
+    Attributes:
+        faults: All of them.
+        seconds: How long each of them lasts.
+    """
+
+    faults: tuple[Fault, ...]
+    seconds: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """As it is asked for."""
+        return "+".join(fault.name for fault in self.faults)
+
+    @property
+    def what(self) -> str:
+        """In one sentence, for people."""
+        return "; ".join(fault.what for fault in self.faults)
+
+
+def short_matrix() -> list[Trial]:
+    """Return the most telling faults, each for a few seconds."""
+    return [Trial(faults=(FAULTS[name],), seconds=(FAULTS[name].short_seconds,)) for name in _SHORT]
+
+
+def full_matrix() -> list[Trial]:
+    """Return each fault alone, and the pairs."""
+    return [trial(name) for name in (*FAULTS, *("+".join(pair) for pair in PAIRS))]
+
+
+def trial(name: str, seconds: float | None = None) -> Trial:
+    """
+    Return the trial of this *name*, a fault or two with a ``+`` between, for so many *seconds* or its usual time.
+
+    Raises:
+        OperatorError: If there is none.
+    """
+    faults = tuple(
+        named(each, FAULTS, kind="fault", otherwise="inferlog chaos --list names them all") for each in name.split("+")
+    )
+    if len(faults) > _AT_ONCE or len(set(faults)) < len(faults):
+        raise OperatorError(f"{name}: expected one fault, or two different ones with a + between", exit_code=2)
+    most = seconds or (_PAIRED_SECONDS if len(faults) > 1 else math.inf)
+    return Trial(faults=faults, seconds=tuple(seconds or min(fault.seconds, most) for fault in faults))

@@ -1,0 +1,55 @@
+"""An Elasticsearch that may be killed, and comes back on the same port with the same data."""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from inferlog_ops.engine import control
+from inferlog_ops.progress import Say
+
+
+class Engine:
+    """
+    The embedded engine of one home.
+
+    Args:
+        home: Its directory.
+        say: Is told what is being waited for.
+    """
+
+    def __init__(self, home: Path, say: Say) -> None:
+        self._home = home
+        self._say = say
+        self._port = 0
+        self._pid = 0
+        self.url = ""
+
+    def start(self) -> None:
+        """Start it and return when it answers; the second time on the port of the first."""
+        running = control.start(self._home, self._port, self._say)
+        self.url, self._pid = running.url, running.pid
+        self._port = int(running.url.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        os.kill(self._pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+        self._pid = 0
+
+    def suspend(self) -> None:
+        """Have it stand still."""
+        os.kill(self._pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.kill(self._pid, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it in order, also if it was stopped in the midst of something."""
+        if self._pid:
+            with suppress(ProcessLookupError):
+                self.resume()
+            control.stop(self._home)
+            self._pid = 0

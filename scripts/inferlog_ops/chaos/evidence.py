@@ -1,0 +1,77 @@
+"""Puts together what disk, store and load show after a trial."""
+
+from collections import Counter
+from collections.abc import Collection
+
+from inferlog_ops.chaos.account import holes, sequences, settle
+from inferlog_ops.chaos.disk import Line, read_lines
+from inferlog_ops.chaos.faults.lines import BAD_FILES
+from inferlog_ops.chaos.heartbeats import last_heartbeats
+from inferlog_ops.chaos.letters import letter_places
+from inferlog_ops.chaos.observed import Observed, Traffic
+from inferlog_ops.chaos.place import Place
+from inferlog_ops.chaos.records import p99_seconds, read_requests
+from inferlog_ops.chaos.store import reported_lost, stored_ids
+from inferlog_ops.cluster import Cluster
+
+Window = tuple[float, float]
+"""From and to; Unix time."""
+
+
+def gather(
+    place: Place,
+    cluster: Cluster,
+    *,
+    removed_files: Collection[str],
+    before: Window,
+    during: Window,
+    caught_up_seconds: float | None,
+) -> Observed:
+    """
+    Return what is to be seen once nothing writes or ships any more.
+
+    Args:
+        place: The trial's directories.
+        cluster: The engine itself, and the trial's namespace.
+        removed_files: Names of log files that were deleted before they were shipped.
+        before: When nothing had gone wrong yet.
+        during: When something went wrong.
+        caught_up_seconds: As it was measured; None if it took too long.
+
+    Raises:
+        OperatorError: If the store does not answer.
+    """
+    lines = read_lines(place.kept)
+    stored = stored_ids(cluster)
+    letters = letter_places(place.state / "dead_letters.jsonl")
+    dead = {(line.file, line.offset) for line in lines if line.id is None or line.file.startswith(BAD_FILES)}
+    numbers = sequences(lines)
+    return Observed(
+        account=settle(lines, stored, letters, removed_files),
+        on_disk={instance: len(seen) for instance, seen in numbers.items()},
+        dropped=holes(numbers),
+        removed=Counter(
+            line.instance
+            for line in lines
+            if line.file in removed_files and line.sequence is not None and not stored[line.stream, line.id or ""]
+        ),
+        reported=reported_lost(cluster),
+        heartbeats=last_heartbeats(lines),
+        dead_lines=len(dead),
+        wrong_letters=len(set(letters) - dead),
+        caught_up_seconds=caught_up_seconds,
+        traffic=_traffic(place, lines, before, during),
+    )
+
+
+def _traffic(place: Place, lines: list[Line], before: Window, during: Window) -> Traffic:
+    requests = read_requests(place.records)
+    with_event = {line.content.get("correlation_id") for line in lines if line.stream == "events"}
+    answered = [request for request in requests if request.answered]
+    return Traffic(
+        sent=len(requests),
+        answered=len(answered),
+        without_event=sum(request.correlation_id not in with_event for request in answered),
+        p99_before_seconds=p99_seconds(requests, *before),
+        p99_during_seconds=p99_seconds(requests, *during),
+    )

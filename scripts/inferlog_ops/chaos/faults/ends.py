@@ -1,0 +1,75 @@
+"""Processes that end, or stand still, or stay away."""
+
+from collections.abc import Generator
+
+from inferlog_ops.chaos.stack import Stack
+
+_SECONDS_BETWEEN_KILLS = 5.0
+_RESTARTED_AFTER_SECONDS = 1.0
+
+
+def wait(_stack: Stack, seconds: float) -> Generator[float]:
+    """Break nothing."""
+    yield seconds
+
+
+def kill_worker(stack: Stack, seconds: float) -> Generator[float]:
+    """Kill the service's oldest worker now and then; its supervisor starts another."""
+    for _ in range(_times(seconds)):
+        stack.server.workers()[0].kill()
+        yield _SECONDS_BETWEEN_KILLS
+
+
+def kill_shipper(stack: Stack, seconds: float) -> Generator[float]:
+    """Kill the shipper now and then, and start another a moment later."""
+    for _ in range(_times(seconds)):
+        stack.shipper.kill()
+        yield _RESTARTED_AFTER_SECONDS
+        stack.start_shipper()
+        yield _SECONDS_BETWEEN_KILLS - _RESTARTED_AFTER_SECONDS
+
+
+def kill_engine(stack: Stack, seconds: float) -> Generator[float]:
+    """Kill Elasticsearch, and start it again a moment later."""
+    stack.engine.kill()
+    yield min(seconds, _RESTARTED_AFTER_SECONDS)
+    stack.engine.start()
+
+
+def engine_away(stack: Stack, seconds: float) -> Generator[float]:
+    """End Elasticsearch in order, and start it again when the time is over."""
+    stack.engine.stop()
+    yield seconds
+    stack.engine.start()
+
+
+def stop_worker(stack: Stack, seconds: float) -> Generator[float]:
+    """Have one of the service's workers stand still."""
+    worker = stack.server.workers()[0]
+    worker.suspend()
+    try:
+        yield seconds
+    finally:
+        worker.resume()
+
+
+def stop_shipper(stack: Stack, seconds: float) -> Generator[float]:
+    """Have the shipper stand still."""
+    stack.shipper.suspend()
+    try:
+        yield seconds
+    finally:
+        stack.shipper.resume()
+
+
+def stop_engine(stack: Stack, seconds: float) -> Generator[float]:
+    """Have Elasticsearch stand still: connections come about, and nothing answers."""
+    stack.engine.suspend()
+    try:
+        yield seconds
+    finally:
+        stack.engine.resume()
+
+
+def _times(seconds: float) -> int:
+    return max(1, int(seconds / _SECONDS_BETWEEN_KILLS))

@@ -1,0 +1,53 @@
+"""What a fault is."""
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+
+from inferlog_ops.chaos.place import Place
+from inferlog_ops.chaos.stack import Stack
+
+Strike = Callable[[Stack, float], Generator[float]]
+"""
+Breaks something of a stack for so many seconds and mends it, in steps.
+
+Yields how many seconds to wait before the next step, so that two faults can take turns. Whatever it has broken is
+mended in a ``finally``: the wait may end with an exception.
+"""
+
+
+class MissedError(Exception):
+    """The fault did not happen, so that nothing is proven; the message says how that showed."""
+
+
+def _nothing(_: Place) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """
+    One thing that goes wrong.
+
+    Attributes:
+        name: As it is asked for.
+        what: In one sentence, for people.
+        strike: Does it.
+        seconds: How long, in the full matrix.
+        short_seconds: How long, in the short one.
+        environment: More of the service's environment.
+        proxied: Whether the shipper has to go through the proxy.
+        kills_workers: Whether a process of the service is killed: what it has just answered may have no event.
+        fills_disk: Whether the disk refuses events of the service.
+        removes_files: Whether files are deleted before they are shipped.
+    """
+
+    name: str
+    what: str
+    strike: Strike
+    seconds: float = 20.0
+    short_seconds: float = 5.0
+    environment: Callable[[Place], Mapping[str, str]] = field(default=_nothing)
+    proxied: bool = False
+    kills_workers: bool = False
+    fills_disk: bool = False
+    removes_files: bool = False

@@ -1,0 +1,1 @@
+"""On the module path of a process whose clock is to be wrong."""

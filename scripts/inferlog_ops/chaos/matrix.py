@@ -1,0 +1,67 @@
+"""Carries out trial after trial on one engine, in a directory of its own."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from inferlog_ops.chaos.catalogue import Trial
+from inferlog_ops.chaos.engine import Engine
+from inferlog_ops.chaos.proxy import proxying
+from inferlog_ops.chaos.scenario import Pace, Result, carry_out
+from inferlog_ops.home import cache_dir
+from inferlog_ops.progress import Say
+
+
+def results(trials: Sequence[Trial], *, root: Path, pace: Pace, say: Say) -> Iterator[Result]:
+    """
+    Carry out *trials* in *root*, one after the other, and yield how each went.
+
+    What a trial leaves behind is removed, unless it broke a promise.
+
+    Raises:
+        OperatorError: If something does not come up, or ends that should run.
+    """
+    _have_jars_at_hand(root)
+    with ExitStack() as cleanup:
+        engine = Engine(root / "engine", say)
+        cleanup.callback(engine.stop)
+        engine.start()
+        proxy = cleanup.enter_context(proxying(engine.url))
+        for number, trial in enumerate(trials, start=1):
+            folder = root / f"{number:02d}-{trial.name.replace('+', '-')}"
+            counted = f"{number}/{len(trials)} "
+            result = carry_out(
+                trial,
+                root=folder,
+                engine=engine,
+                proxy=proxy,
+                pace=pace,
+                say=lambda text, counted=counted: say(counted + text),  # type: ignore[misc]
+            )
+            if not result.broken:
+                shutil.rmtree(folder)
+            yield result
+
+
+@contextmanager
+def working_directory() -> Iterator[Path]:
+    """Give a new directory, and remove it at the end unless trials are left in it."""
+    root = Path(tempfile.mkdtemp(prefix="inferlog-chaos-"))
+    try:
+        yield root
+    finally:
+        shutil.rmtree(root / "engine", ignore_errors=True)
+        shutil.rmtree(root / "cache", ignore_errors=True)
+        if not any(root.iterdir()):
+            root.rmdir()
+
+
+def _have_jars_at_hand(root: Path) -> None:
+    """Copy the engine's jars out of a cache that this user may only read, as where root has become somebody else."""
+    jars = cache_dir() / "jars"
+    if jars.is_dir() and not os.access(jars, os.W_OK):
+        shutil.copytree(jars, root / "cache" / "inferlog" / "jars", ignore=shutil.ignore_patterns(".*"))
+        os.environ["XDG_CACHE_HOME"] = str(root / "cache")

@@ -1,0 +1,57 @@
+"""What one trial has shown. Plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from inferlog_ops.chaos.account import Account
+from inferlog_ops.chaos.heartbeats import Heartbeat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """
+    What the load saw.
+
+    Attributes:
+        sent: Requests.
+        answered: Of these, whole answers.
+        without_event: Of the answered, have no event on the disk.
+        p99_before_seconds: Of the answered requests before the fault; None without any.
+        p99_during_seconds: Of those while it lasted.
+    """
+
+    sent: int
+    answered: int
+    without_event: int
+    p99_before_seconds: float | None
+    p99_during_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """
+    Everything that promises are about. Events by instance where nothing else is said.
+
+    Attributes:
+        account: What became of every line on the disk.
+        on_disk: Whole events.
+        dropped: Numbers that are missing between the first and the last on the disk.
+        removed: Events that lay in a file which was deleted, and are lost by that.
+        reported: What the query ``lost_events`` says.
+        heartbeats: What each process said last.
+        dead_lines: Lines on the disk that no store takes.
+        wrong_letters: Dead letters of other lines.
+        caught_up_seconds: From the end of the fault until all that was on the disk by then was answered; None: never.
+        traffic: What the load saw.
+    """
+
+    account: Account
+    on_disk: Mapping[str, int]
+    dropped: Mapping[str, int]
+    removed: Mapping[str, int]
+    reported: Mapping[str, int]
+    heartbeats: Mapping[str, Heartbeat]
+    dead_lines: int
+    wrong_letters: int
+    caught_up_seconds: float | None
+    traffic: Traffic

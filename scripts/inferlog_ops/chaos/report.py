@@ -1,0 +1,93 @@
+"""What the trials have shown, for a person, for the docs and for a program. Pure."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from rich.table import Table
+from rich.text import Text
+
+from inferlog_ops.chaos.scenario import Result
+
+_COLUMNS: Final = (
+    "fault",
+    "lines written",
+    "found",
+    "lost",
+    "duplicated",
+    "dead letters",
+    "dropped, reported",
+    "p99 before → during, ms",
+    "caught up after, s",
+    "promises",
+)
+
+
+def as_table(results: Sequence[Result]) -> Table:
+    """Return a row for each of *results*."""
+    table = Table(*_COLUMNS)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for result in results:
+        table.add_row(*map(Text, _cells(result)), style="red" if result.broken else None)
+    return table
+
+
+def as_markdown(results: Sequence[Result]) -> str:
+    """Return the same table in Markdown, and the broken promises below it."""
+    rows = [_COLUMNS, ("---",) + ("--:",) * (len(_COLUMNS) - 1), *map(_cells, results)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    broken = "\n".join(f"- {sentence}" for sentence in broken_sentences(results))
+    return f"{table}\n\n{broken}".rstrip()
+
+
+def broken_sentences(results: Sequence[Result]) -> list[str]:
+    """Return what was broken, each with the name of its trial."""
+    return [f"{result.trial.name}: {sentence}" for result in results for sentence in result.broken]
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """Return one of the results as plain data."""
+    seen = result.seen
+    account, traffic = seen.account, seen.traffic
+    return {
+        "fault": result.trial.name,
+        "what": result.trial.what,
+        "seconds": list(result.trial.seconds),
+        "written": account.written,
+        "found": account.found,
+        "lost": account.lost,
+        "lost_by_removal": account.lost_by_removal,
+        "duplicated": account.duplicated,
+        "dead_lettered": account.dead_lettered,
+        "dropped": sum(seen.dropped.values()),
+        "reported_lost": sum(seen.reported.values()),
+        "requests_sent": traffic.sent,
+        "requests_answered": traffic.answered,
+        "answered_without_event": traffic.without_event,
+        "p99_before_seconds": traffic.p99_before_seconds,
+        "p99_during_seconds": traffic.p99_during_seconds,
+        "caught_up_seconds": seen.caught_up_seconds,
+        "broken": result.broken,
+    }
+
+
+def _cells(result: Result) -> tuple[str, ...]:
+    seen = result.seen
+    account, traffic = seen.account, seen.traffic
+    dropped, reported = sum(seen.dropped.values()), sum(seen.reported.values())
+    return (
+        result.trial.name,
+        f"{account.written:,}",
+        f"{account.found:,}",
+        f"{account.lost}{' (deleted unshipped)' if account.lost and account.lost == account.lost_by_removal else ''}",
+        str(account.duplicated),
+        str(account.dead_lettered),
+        f"{dropped}, {reported}",
+        f"{_milliseconds(traffic.p99_before_seconds)} → {_milliseconds(traffic.p99_during_seconds)}",
+        "never" if seen.caught_up_seconds is None else f"{seen.caught_up_seconds:.1f}",
+        f"{len(result.broken)} broken" if result.broken else "kept",
+    )
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:,.0f}"

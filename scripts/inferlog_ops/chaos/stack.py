@@ -1,0 +1,178 @@
+"""The real processes of one scenario: service, shipper and load, on an engine that many scenarios share."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+from inferlog_ops.chaos.engine import Engine
+from inferlog_ops.chaos.kept import keep_now, keeping
+from inferlog_ops.chaos.place import Place
+from inferlog_ops.chaos.processes import Victim
+from inferlog_ops.chaos.proxy import Proxy
+from inferlog_ops.cluster import Cluster
+from inferlog_ops.demo.children import python_module
+from inferlog_ops.progress import Say
+from inferlog_ops.provisioning import provision_cluster
+
+WORKERS = 2
+_READY_SECONDS = 60.0
+_HEARTBEAT_SECONDS = 1.0
+# Quick, so that what a fault adds shows; and no randomness beyond the machine's own.
+_VERSIONS = json.dumps(
+    [
+        {
+            "name": "v1",
+            "simulated": {
+                "first_token_median_seconds": 0.005,
+                "token_median_seconds": 0.0005,
+                "output_tokens_median": 10,
+                "sigma": 0,
+            },
+        }
+    ]
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Stack:
+    """
+    What a fault may break.
+
+    Attributes:
+        place: The scenario's directories.
+        engine: Elasticsearch.
+        proxy: Between shipper and engine, for the faults that need one there.
+        through_proxy: Whether the shipper goes through it.
+        cluster: The engine itself, and the scenario's namespace.
+        server: The service, with several workers.
+        shipper: ``inferlog ship``, as it was started last.
+        load: Sends the requests.
+        say: Is told what is being waited for.
+        removed: Names of log files that a fault has deleted before they were shipped.
+    """
+
+    place: Place
+    engine: Engine
+    proxy: Proxy
+    through_proxy: bool
+    cluster: Cluster
+    server: Victim
+    load: Victim
+    say: Say
+    shipper: Victim = field(init=False)
+    removed: set[str] = field(default_factory=set)
+    _shippers: int = 0
+
+    def start_shipper(self) -> None:
+        """Start a shipper on the state that the last one has left."""
+        self._shippers += 1
+        self.shipper = Victim(
+            f"shipper-{self._shippers}",
+            [*self.ship_command(), "--heartbeat", str(_HEARTBEAT_SECONDS)],
+            output=self.place.output,
+        )
+
+    def ship_command(self) -> list[str]:
+        """Return the command that ships this scenario's logs."""
+        return [
+            *python_module("inferlog_ops.main", "ship"),
+            *("--to", self.proxy.url if self.through_proxy else self.cluster.url),
+            *("--from", str(self.place.logs), "--state", str(self.place.state)),
+            *("--namespace", self.cluster.namespace),
+        ]
+
+    def check(self) -> None:
+        """Raise OperatorError if a process has ended that no fault has killed."""
+        for process in (self.server, self.load, self.shipper):
+            process.check()
+
+    def keep_files(self) -> None:
+        """Make sure of the second names: something is about to be deleted."""
+        keep_now(self.place.logs, self.place.kept)
+
+
+@contextmanager
+def running(
+    *,
+    place: Place,
+    engine: Engine,
+    proxy: Proxy,
+    through_proxy: bool,
+    cluster: Cluster,
+    settings: Mapping[str, str],
+    rate: float,
+    say: Say,
+) -> Iterator[Stack]:
+    """
+    Run a stack under load until the end of the block; end what still runs by then.
+
+    Args:
+        place: Its directories.
+        engine: Runs.
+        proxy: Runs.
+        through_proxy: Whether the shipper goes through it.
+        cluster: The engine and a namespace that nobody else uses; provisioned here.
+        settings: More of the service's environment.
+        rate: Requests per second.
+        say: Is told what is being waited for.
+    """
+    with ExitStack() as cleanup:
+        cleanup.enter_context(keeping(place.logs, place.kept))
+        server = _server(place, settings)
+        cleanup.callback(server.stop)
+        provision_cluster(cluster)  # takes as long as the service's start
+        url = _url(server, place)
+        load = Victim(
+            "load",
+            python_module("inferlog_ops.chaos.load", url, str(rate), str(place.records)),
+            output=place.output,
+        )
+        cleanup.callback(load.stop)
+        stack = Stack(
+            place=place,
+            engine=engine,
+            proxy=proxy,
+            through_proxy=through_proxy,
+            cluster=cluster,
+            server=server,
+            load=load,
+            say=say,
+        )
+        stack.start_shipper()
+        cleanup.callback(lambda: stack.shipper.stop())  # noqa: PLW0108 (whichever runs by then)
+        yield stack
+
+
+def _server(place: Place, settings: Mapping[str, str]) -> Victim:
+    environment = {
+        "INFERLOG_SERVICE_NAME": "chaos",
+        "INFERLOG_LOG_DIR": str(place.logs),
+        "INFERLOG_HEARTBEAT_SECONDS": str(_HEARTBEAT_SECONDS),
+        "INFERLOG_SERVER_VERSIONS": _VERSIONS,
+        **settings,
+    }
+    return Victim(
+        "server",
+        python_module(
+            *("inferlog_server", "--backend", "simulated", "--port", "0"),
+            *("--workers", str(WORKERS), "--ready-file", str(_ready_file(place))),
+        ),
+        output=place.output,
+        environment=environment,
+    )
+
+
+def _ready_file(place: Place) -> Path:
+    return place.output / "server.ready.json"
+
+
+def _url(server: Victim, place: Place) -> str:
+    """Return where *server* answers, once all of its workers are there."""
+    ready_file = _ready_file(place)
+    server.wait_until(ready_file.exists, timeout_seconds=_READY_SECONDS)
+    server.wait_until(lambda: len(server.workers()) == WORKERS, timeout_seconds=_READY_SECONDS)
+    return str(orjson.loads(ready_file.read_bytes())["url"])

@@ -1,0 +1,121 @@
+"""``inferlog chaos``: breaks the pipeline on purpose and counts what became of every line."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from inferlog_ops.commands.options import Json
+from inferlog_ops.console import err, out, print_json
+from inferlog_ops.ending import one_signal_ends
+from inferlog_ops.errors import OperatorError
+
+if TYPE_CHECKING:
+    from inferlog_ops.chaos.catalogue import Trial
+    from inferlog_ops.chaos.scenario import Result
+
+
+def chaos(
+    full: Annotated[
+        bool, typer.Option("--full", help="Every fault alone, and those that could make each other worse in pairs.")
+    ] = False,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option("--fault", metavar="NAME", help="Only this one, or two as NAME+NAME. May be given several times."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, max=3600, help="How long each --fault lasts. Default: as in --full.")
+    ] = None,
+    rate: Annotated[float, typer.Option(min=1, max=1000, help="Requests per second.")] = 60.0,
+    only_list: Annotated[bool, typer.Option("--list", help="Name the faults and the pairs, and end.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table in Markdown.")] = False,
+    json: Json = False,
+) -> None:
+    """
+    Break the pipeline on purpose, on real processes under steady load, and count every line.
+
+    Starts an Elasticsearch, a service with two workers, and a shipper, in a temporary directory and on ports of their
+    own. Without options: the most telling faults, for a few seconds each, in 4 minutes. With --full: all of them as
+    long as they take, in an hour. Root runs it as nobody, since root writes where nobody else may.
+
+    Every line that reached the disk has to be in the store exactly once, or among the dead letters; what the disk
+    refused has to be counted, in the heartbeats and by the query lost_events. Ends with 1 if that does not hold; what
+    the trial has left behind is kept then.
+    """
+    from inferlog_ops.chaos import catalogue
+    from inferlog_ops.chaos.unprivileged import leave_root
+
+    if json and markdown:
+        raise OperatorError("--json and --markdown are both given; expected one of them", exit_code=2)
+    if full and fault:
+        raise OperatorError("--full and --fault are both given; expected one of them", exit_code=2)
+    if seconds and not fault:
+        raise OperatorError("--seconds is given without --fault, whose time it is", exit_code=2)
+    trials = (
+        [catalogue.trial(name, seconds) for name in fault]
+        if fault
+        else catalogue.full_matrix()
+        if full
+        else catalogue.short_matrix()
+    )
+    if only_list:
+        _show_list(json=json)
+        return
+    leave_root(sys.argv[1:])
+    results = _carried_out(trials, before_seconds=10.0 if full else 3.0, rate=rate)
+    _show(results, json=json, markdown=markdown)
+    if left_out := [trial.name for trial in trials[len(results) :]]:
+        err.print(f"interrupted; not done: {', '.join(left_out)}", markup=False, highlight=False)
+        raise KeyboardInterrupt
+    if any(result.broken for result in results):
+        raise typer.Exit(1)
+
+
+def _carried_out(trials: "list[Trial]", *, before_seconds: float, rate: float) -> "list[Result]":
+    """Return the results of all *trials*, or of those that were done when a signal ended it."""
+    from inferlog_ops.chaos import matrix
+    from inferlog_ops.chaos.scenario import Pace
+    from inferlog_ops.progress import shown_progress
+
+    done: list[Result] = []
+    with one_signal_ends(), matrix.working_directory() as root, shown_progress() as say:
+        try:
+            for result in matrix.results(
+                trials, root=root, pace=Pace(rate=rate, before_seconds=before_seconds), say=say
+            ):
+                done.append(result)
+                for sentence in result.broken:
+                    err.print(f"{result.trial.name}: {sentence}", markup=False, highlight=False)
+        except KeyboardInterrupt:
+            say("ending what was started")
+    if any(result.broken for result in done):
+        err.print(f"what the trials that broke a promise have left: {root}", markup=False, highlight=False)
+    return done
+
+
+def _show_list(*, json: bool) -> None:
+    from inferlog_ops.chaos.catalogue import FAULTS, PAIRS
+
+    if json:
+        print_json({"faults": {fault.name: fault.what for fault in FAULTS.values()}, "pairs": PAIRS})
+        return
+    for fault in FAULTS.values():
+        out.print(f"{fault.name:19}{fault.what} ({fault.seconds:g} s)", highlight=False, markup=False)
+    for pair in PAIRS:
+        out.print("+".join(pair), highlight=False, markup=False)
+
+
+def _show(results: "list[Result]", *, json: bool, markdown: bool) -> None:
+    from datetime import UTC, datetime
+
+    from inferlog_ops.bench.machine import Machine, load
+    from inferlog_ops.chaos import clock, report
+
+    if json:
+        print_json({"trials": [report.as_json(result) for result in results]})
+        return
+    if not markdown:
+        out.print(report.as_table(results))
+        return
+    where = f"{datetime.now(UTC):%Y-%m-%d}, {Machine.this().line()}; load at the end {load()}; clock: {clock.method()}."
+    out.print(f"{where}\n\n{report.as_markdown(results)}", markup=False, highlight=False)

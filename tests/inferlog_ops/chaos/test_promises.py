@@ -1,0 +1,115 @@
+"""Each promise, and what breaks it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from inferlog_ops.chaos.account import Account
+from inferlog_ops.chaos.catalogue import FAULTS
+from inferlog_ops.chaos.faults.fault import Fault
+from inferlog_ops.chaos.heartbeats import Heartbeat
+from inferlog_ops.chaos.observed import Observed, Traffic
+from inferlog_ops.chaos.promises import broken_promises
+
+CALM = [FAULTS["no-fault"]]
+FULL_DISK = [FAULTS["disk-full-service"]]
+REMOVED = [FAULTS["deleted-file"]]
+
+GOOD = Observed(
+    account=Account(
+        written=110,
+        found=100,
+        lost=0,
+        lost_by_removal=0,
+        duplicated=0,
+        dead_lettered=10,
+        twice_a_letter=0,
+        unknown=0,
+    ),
+    on_disk={"a": 60, "b": 40},
+    dropped={},
+    removed={},
+    reported={},
+    heartbeats={
+        "a": Heartbeat(events_written=60, events_dropped=0, stopped=True),
+        "b": Heartbeat(events_written=39, events_dropped=0, stopped=False),
+    },
+    dead_lines=10,
+    wrong_letters=0,
+    caught_up_seconds=1.5,
+    traffic=Traffic(sent=101, answered=100, without_event=0, p99_before_seconds=0.01, p99_during_seconds=0.02),
+)
+
+
+def _spoilt(**differing: Any) -> Observed:
+    inner = {
+        name: replace(whole, **{field: differing.pop(field) for field in list(differing) if hasattr(whole, field)})
+        for name, whole in (("account", GOOD.account), ("traffic", GOOD.traffic))
+    }
+    return replace(GOOD, **inner, **differing)
+
+
+def test_where_everything_holds_nothing_is_broken() -> None:
+    assert broken_promises(GOOD, CALM) == []
+
+
+@pytest.mark.parametrize(
+    ("differing", "sentence"),
+    [
+        ({"lost": 3, "found": 97}, "3 lines that lay on the disk are neither in the store nor among the dead letters"),
+        ({"duplicated": 2}, "2 documents are in the store a second time"),
+        ({"unknown": 1}, "1 documents are in the store that never lay on the disk"),
+        ({"found": 99}, "110 lines written are not 99 found, 10 dead letters and 0 lost"),
+        ({"wrong_letters": 1, "dead_lines": 9}, "1 lines that a store takes are dead letters"),
+        ({"dead_lines": 11}, "of 11 lines that no store takes, 10 are dead letters"),
+        ({"twice_a_letter": 1}, "1 lines are dead letters twice"),
+        ({"caught_up_seconds": None}, "the shipper did not catch up"),
+        ({"reported": {"a": 2}}, "lost_events says 2 of a, of which 0 are missing"),
+        ({"on_disk": {"a": 60, "b": 38}}, "b says that it has written 39 events; on the disk are 38"),
+        ({"on_disk": {"a": 61, "b": 40}}, "a says that it has written 60 events; on the disk are 61"),
+        ({"heartbeats": {"a": GOOD.heartbeats["a"]}}, "b has written 40 events and no heartbeat"),
+        ({"without_event": 1}, "1 answered requests have no event on the disk, but only 0 were dropped"),
+    ],
+)
+def test_what_goes_wrong_is_said(differing: dict[str, Any], sentence: str) -> None:
+    (said,) = broken_promises(_spoilt(**differing), CALM)
+    assert sentence in said
+
+
+def test_a_heartbeat_between_two_events_may_be_behind() -> None:
+    assert broken_promises(_spoilt(on_disk={"a": 60, "b": 45}), CALM) == []
+
+
+def _dropped(count: int, *, told: int, reported: int) -> Any:
+    heartbeats = GOOD.heartbeats | {"a": Heartbeat(events_written=60, events_dropped=told, stopped=True)}
+    return _spoilt(dropped={"a": count}, reported={"a": reported}, heartbeats=heartbeats, without_event=count)
+
+
+def test_what_a_full_disk_refuses_may_be_missing_where_heartbeat_and_query_say_so() -> None:
+    assert broken_promises(_dropped(7, told=7, reported=7), FULL_DISK) == []
+
+
+def test_dropped_events_that_a_heartbeat_or_the_query_passes_over_break_a_promise() -> None:
+    (unsaid,) = broken_promises(_dropped(7, told=5, reported=7), FULL_DISK)
+    assert "a says that 5 were dropped; missing are 7" in unsaid
+    (unreported,) = broken_promises(_dropped(7, told=7, reported=6), FULL_DISK)
+    assert "lost_events says 6 of a, of which 7 are missing" in unreported
+
+
+def test_nothing_is_dropped_while_the_disk_takes_all() -> None:
+    (said,) = broken_promises(_dropped(7, told=7, reported=7), CALM)
+    assert "dropped 7 events although the disk took all" in said
+
+
+def test_a_loss_with_a_deleted_file_has_to_be_reported() -> None:
+    lost = {"lost": 4, "lost_by_removal": 4, "removed": {"a": 4}, "found": 96}
+    assert broken_promises(_spoilt(**lost, reported={"a": 4}), REMOVED) == []
+    (said,) = broken_promises(_spoilt(**lost), REMOVED)
+    assert "lost_events says 0 of a, of which 4 are missing" in said
+
+
+@pytest.mark.parametrize("faults", [FULL_DISK, REMOVED])
+def test_a_fault_that_shows_nowhere_did_not_happen(faults: list[Fault]) -> None:
+    (said,) = broken_promises(GOOD, faults)
+    assert "the fault did not happen" in said
