@@ -194,6 +194,7 @@ def test_it_runs_and_finds_all_that_it_sent(home: Home, tmp_path: Path) -> None:
     }
     assert result["lag"]["events"] == 120
     assert 0 < result["lag"]["p50_seconds"] <= result["lag"]["p99_seconds"]
+    assert any((sample["heap"]["live_bytes"] or 0) > 10e6 for sample in result["samples"])
     assert set(result["samples"][0]["processes"]) == {"engine", "shipper", "client", "worker 1", "worker 2"}
     assert ran.returncode == (0 if all(goal["met"] for goal in report["goals"]) else 1), ran.stderr
 
