@@ -57,12 +57,18 @@ def goals_of_growth(samples: Sequence[Sample], seconds: float) -> Iterator[Goal]
             yield flat(f"{name}: memory", steadiness(of_process(samples, name, "resident_bytes")))
     live = [sample["heap"]["live_bytes"] for sample in samples if sample["heap"]["live_bytes"] is not None]
     yield flat("engine: live heap", halves(live))
+    yield flat("engine: memory besides heap and files", steadiness([beside_heap(sample) for sample in samples]))
     yield bounded("log files, most", [sample["log_files"] for sample in samples])
     yield bounded("bytes of log files, most", [sample["log_bytes"] for sample in samples])
     yield bounded("bytes of state, most", [sample["state_bytes"] for sample in samples])
     for name in ours:
         yield bounded(f"{name}: open files, most", of_process(samples, name, "open_files"))
         yield bounded(f"{name}: threads, most", of_process(samples, name, "threads"))
+
+
+def beside_heap(sample: Sample) -> float:
+    """Return what the engine's process has of memory that is neither Java's heap nor a file of the index."""
+    return float(sample["processes"]["engine"]["private_bytes"] - sample["heap"]["committed_bytes"])
 
 
 def of_process(samples: Sequence[Sample], name: str, figure: str) -> list[float]:

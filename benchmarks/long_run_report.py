@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from long_run_goals import goals
+from long_run_goals import beside_heap, goals
 from report import Report, Table
 from steadiness import TENTHS, in_tenths
 
@@ -38,8 +38,8 @@ def _topics(processes: Sequence[str]) -> dict[str, list[tuple[str, ValueOf]]]:
             ("found", _at("found")),
             ("written → searchable, p50 s", _at("lag_p50_seconds")),
             ("written → searchable, p99 s", _at("lag_p99_seconds")),
-            ("request p50, ms", _at("client", "p50_seconds", unit=1e-3)),
-            ("request p99, ms", _at("client", "p99_seconds", unit=1e-3)),
+            ("request since it was due, p50 ms", _at("client", "p50_seconds", unit=1e-3)),
+            ("request since it was due, p99 ms", _at("client", "p99_seconds", unit=1e-3)),
             ("load average", _at("load_average")),
             ("processors busy, others' work included", _at("machine_cores")),
             *((f"processors busy: {name}", _at("processes", name, "cores")) for name in processes),
@@ -47,7 +47,7 @@ def _topics(processes: Sequence[str]) -> dict[str, list[tuple[str, ValueOf]]]:
         "Memory, MB": [
             *((f"{name}: resident", _at("processes", name, "resident_bytes", unit=1e6)) for name in processes),
             *((f"{name}: proportional", _at("processes", name, "proportional_bytes", unit=1e6)) for name in processes),
-            ("engine: resident, without files", _at("processes", "engine", "private_bytes", unit=1e6)),
+            ("engine: resident, besides heap and files", lambda sample: beside_heap(sample) / 1e6),
             ("engine: heap taken of the system", _at("heap", "committed_bytes", unit=1e6)),
             ("engine: live heap after a collection", _at("heap", "live_bytes", unit=1e6)),
         ],

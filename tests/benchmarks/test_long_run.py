@@ -29,7 +29,7 @@ Event = tuple[str, str, int, str]
 def sample(number: int) -> dict[str, Any]:
     process = {
         "resident_bytes": 60e6 + number % 3 * 1e5,
-        "private_bytes": 40e6,
+        "private_bytes": 240e6,
         "proportional_bytes": 45e6,
         "open_files": 20,
         "threads": 3,
@@ -83,7 +83,9 @@ def leak(samples: list[dict[str, Any]], *path: str) -> None:
         *outer, last = path
         figures = functools.reduce(operator.getitem, outer, each)
         if figures[last] is not None:
-            figures[last] *= 1 + number / len(samples) * (0.2 if last in {"resident_bytes", "live_bytes"} else 1.0)
+            figures[last] *= 1 + number / len(samples) * (
+                0.2 if last in {"resident_bytes", "private_bytes", "live_bytes"} else 1.0
+            )
 
 
 FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -95,6 +97,7 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "shipper: memory": lambda result: leak(result["samples"], "processes", "shipper", "resident_bytes"),
     "worker 2: memory": lambda result: leak(result["samples"], "processes", "worker 2", "resident_bytes"),
     "engine: live heap": lambda result: leak(result["samples"], "heap", "live_bytes"),
+    "engine: memory besides": lambda result: leak(result["samples"], "processes", "engine", "private_bytes"),
     "log files, most": lambda result: leak(result["samples"], "log_files"),
     "bytes of log files": lambda result: leak(result["samples"], "log_bytes"),
     "bytes of state": lambda result: leak(result["samples"], "state_bytes"),
