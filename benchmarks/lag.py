@@ -25,11 +25,12 @@ import command
 from command import tell
 from lag_probe import LagProbe
 from paced_client import quantiles
-from pipeline import Store, home_for, machine, running_store
+from pipeline import Store, home_for, running_store
 from promises import end_by
 from report import Goal, Report, Table, show
 from vitals import vitals_of
 
+from inferlog_ops.bench.machine import Machine
 from inferlog_ops.demo.children import Child
 from inferlog_ops.ending import exit_code_of
 from inferlog_ops.queries import library
@@ -91,7 +92,7 @@ def main() -> None:
         figures={"began": began, "seconds": options.seconds, "lags": lags},
         tables=[as_table(lags)],
         goals=[goal for lag in lags for goal in goals_of(lag)],
-        remarks=[f"{began:%Y-%m-%d}, {machine()}; {options.seconds:g} s at each pace."],
+        remarks=[f"{began:%Y-%m-%d}, {Machine.this().line()}; {options.seconds:g} s at each pace."],
     )
     show(report, options)
     end_by(report)

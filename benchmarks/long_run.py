@@ -30,11 +30,12 @@ from every_event import count_findings, every_event
 from lag_probe import LagProbe
 from long_run_report import report_of
 from paced_client import quantiles
-from pipeline import SERVICE_NAME, Store, files_and_bytes, home_for, machine, running_service, running_store, workers_of
+from pipeline import SERVICE_NAME, Store, files_and_bytes, home_for, running_service, running_store, workers_of
 from promises import end_by
 from report import show
 from vitals import busy_seconds, heap_of, vitals_of
 
+from inferlog_ops.bench.machine import Machine
 from inferlog_ops.demo.children import Child
 from inferlog_ops.ending import exit_code_of
 from inferlog_ops.home import Home
@@ -106,7 +107,7 @@ def measured(options: argparse.Namespace, home: Home) -> dict[str, Any]:
         findings = count_findings(every_event(store.cluster), run, sent["sent"])
     return {
         "began": began.isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": Machine.this().line(),
         "seconds": options.seconds,
         "rate": options.rate,
         "workers": options.workers,

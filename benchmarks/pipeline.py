@@ -1,8 +1,6 @@
 """The pipeline that the benchmarks load: an engine, a shipper and the example service, each as users run it."""
 
 import json
-import os
-import platform
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -105,11 +103,6 @@ def workers_of(server: Child) -> list[int]:
 
 def _command(process: psutil.Process) -> str:
     return " ".join(process.cmdline())
-
-
-def machine() -> str:
-    """Say what the figures were measured on."""
-    return f"{os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
 
 
 def files_and_bytes(folder: Path, pattern: str = "*") -> tuple[int, int]:
