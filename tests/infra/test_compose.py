@@ -46,10 +46,25 @@ def test_image_is_pinned_in_the_settings_and_names_no_registry(name: str) -> Non
     image = services()[name]["image"]
     repository, _, tag = image.rpartition(":")
     assert "." not in repository, "a registry's host"
-    if "build" in services()[name]:
-        assert repository.startswith("inferlog-")
-    else:
-        assert re.fullmatch(r"\d+\.\d+\.\d+", tag)
+    assert repository.startswith("inferlog-") or re.fullmatch(r"\d+\.\d+\.\d+", tag)
+
+
+def test_an_image_of_ours_is_built_by_one_service_and_asked_of_no_registry_by_the_others() -> None:
+    """Compose builds at once; of two that build one name, the second is told that the image "already exists"."""
+    ours: dict[str, list[Service]] = {}
+    for service in services().values():
+        if service["image"].startswith("inferlog-"):
+            ours.setdefault(service["image"], []).append(service)
+    for users in ours.values():
+        assert len([user for user in users if "build" in user]) == 1
+        assert all(user["pull_policy"] == "never" for user in users if "build" not in user)
+
+
+@each_service
+def test_temporary_folders_say_their_mode(name: str) -> None:
+    """Docker 24 drops the sticky bit of a /tmp that has no mode, and Ruby refuses that: Fluentd would not start."""
+    for folder in services()[name]["tmpfs"]:
+        assert re.fullmatch(r"/[a-z/]+:(exec,)?mode=1777", folder)
 
 
 @pytest.mark.parametrize("name", ["FLUENTD_VERSION", "PYTHON_VERSION"])
@@ -164,10 +179,16 @@ def test_secret_is_mounted_where_it_is_needed_and_nowhere_else(volume: str, read
             assert where.endswith(":ro")
 
 
+def test_links_in_alerts_lead_to_the_port_that_was_chosen() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert "SERVER_PUBLICBASEURL: https://localhost:${KIBANA_PORT:-5601}" in text
+    assert "publicBaseUrl" not in (ROOT / "kibana" / "kibana.yml").read_text(), "an argument would win over it"
+
+
 @each_service
 def test_only_the_configuration_comes_from_the_checkout_and_cannot_be_written(name: str) -> None:
     paths = {path: where for path, where in mounts(services()[name]).items() if path.startswith((".", "/"))}
-    assert all(where.endswith(":ro") for where in paths.values())
+    assert all(where.endswith(":ro,z") for where in paths.values()), "z: SELinux would not let it be read"
     assert set(paths) <= {"./kibana/kibana.yml"}
 
 
