@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +127,25 @@ def test_what_the_full_buffer_costs_is_counted_message_by_message() -> None:
     sink = ForwardSink("events", host="127.0.0.1", port=1, queue_events=1)
     sink._count(msgpack.packb(["tag", 1, {}]) + msgpack.packb(["tag", 2, {}]))
     assert sink.copies_dropped == 2
+
+
+def test_lines_that_come_together_are_sent_together_and_in_order(receiver: Receiver) -> None:
+    sink = ForwardSink("events", host="127.0.0.1", port=receiver.port, queue_events=1_000)
+    sink.write(b'{"number":0}')
+    sends = 0
+
+    def counted(send: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
+        def send_and_count(packets: bytes) -> bool:
+            nonlocal sends
+            sends += 1
+            return send(packets)
+
+        return send_and_count
+
+    sink._sender._send_internal = counted(sink._sender._send_internal)
+    for number in range(1, 300):
+        sink.write(b'{"number":%d}' % number)
+    sink.close()
+    wait_until(lambda: len(receiver.messages) == 300, what="300 messages")
+    assert [content["number"] for _, _, content in receiver.messages] == list(range(300))
+    assert sends < 100
