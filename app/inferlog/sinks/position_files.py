@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from inferlog.sinks.planted import read_file
+
 # Fluentd writes each number with 16 digits; a line that is being written may hold fewer, and a smaller number.
 _ENTRY = re.compile(r"^([^\t\n]+)\t([0-9a-f]{16})\t([0-9a-f]{16})$", re.MULTILINE | re.IGNORECASE)
 _UNWATCHED = 2**64 - 1
@@ -34,7 +36,7 @@ def read_entries(path: Path) -> Iterator[Entry]:
     Raises:
         OSError: If it cannot be read.
     """
-    for match in _ENTRY.finditer(path.read_text(errors="surrogateescape")):
+    for match in _ENTRY.finditer(read_file(path).decode(errors="surrogateescape")):
         position, inode = int(match[2], 16), int(match[3], 16)
         if position != _UNWATCHED:
             yield Entry(name=PurePosixPath(match[1]).name, inode=inode, position=position)

@@ -2,11 +2,13 @@
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from inferlog.sinks.planted import open_file
 from inferlog.sinks.shipped import shipped_to_all_bytes
 
 _RECHECK_SECONDS = 1.0
@@ -71,10 +73,11 @@ class Retention:
     def _files(self) -> Iterator[_LogFile]:
         for path in self._directory.glob(self._names):
             try:
-                status = path.stat()
+                status = path.lstat()
             except OSError:
                 continue  # another process has deleted it
-            yield _LogFile(path, status.st_size, status.st_mtime)
+            if stat.S_ISREG(status.st_mode):
+                yield _LogFile(path, status.st_size, status.st_mtime)
 
 
 def _delete_if_done(file: _LogFile, shipped: int) -> bool:
@@ -84,7 +87,7 @@ def _delete_if_done(file: _LogFile, shipped: int) -> bool:
     What is left may be half a line: its writer was killed in the midst of it, and nobody will finish it.
     """
     try:
-        descriptor = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = open_file(file.path)
     except OSError:
         return False
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 
+from inferlog.sinks.planted import read_file
 from inferlog.sinks.position_files import Entry, read_entries, shipper_of
 
 SHIPPED_DIRECTORY = ".shipped"
@@ -109,7 +110,7 @@ def _entries(path: Path) -> Iterable[Entry]:
 def _positions(path: Path) -> dict[str, int]:
     """Return what *path* says; a broken word says that nothing is shipped, so that nothing is deleted by it."""
     try:
-        positions = orjson.loads(path.read_bytes())["positions"]
+        positions = orjson.loads(read_file(path))["positions"]
         return {name: int(position) for name, position in positions.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return {}

@@ -47,7 +47,11 @@ def stream_of(file_name: str) -> str | None:
 
 
 def list_folder(root: Path) -> Listing:
-    """Look through *root* and all folders beneath it, but for hidden ones. Links to folders are not followed."""
+    """
+    Look through *root* and all folders beneath it, but for hidden ones.
+
+    Links are not followed: whoever can write there could have any file read that this process may read.
+    """
     listing = Listing()
     folders = [""]
     while folders:
@@ -77,7 +81,7 @@ def _note(listing: Listing, name: str, entry: os.DirEntry[str]) -> None:
         listing.left_alone.append(name if name.isprintable() else ascii(name))
         return
     try:
-        status = entry.stat()
+        status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
         return
     if not stat.S_ISREG(status.st_mode):

@@ -109,7 +109,9 @@ def replace_file(path: Path, content: bytes, *, durable: bool) -> None:
         durable: Whether it must be whole after a power failure, too, which costs waiting for the disk.
     """
     temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
+    # Where others can write, too, a link may lie there: it goes, and what it leads to stays as it is.
+    temporary.unlink(missing_ok=True)
+    with temporary.open("xb") as file:
         file.write(content)
         if durable:
             file.flush()

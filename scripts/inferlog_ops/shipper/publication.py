@@ -1,5 +1,6 @@
 """Tells the writers of the files how far each one is shipped, so that they can delete what is."""
 
+import errno
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -63,8 +64,11 @@ class Publication:
             return
         content = orjson.dumps({"version": _VERSION, "positions": positions})
         try:
-            (folder / SHIPPED_DIRECTORY).mkdir(exist_ok=True)
-            replace_file(folder / SHIPPED_DIRECTORY / self._file_name, content, durable=False)
+            published = folder / SHIPPED_DIRECTORY
+            published.mkdir(exist_ok=True)
+            if published.is_symlink():
+                raise OSError(errno.ELOOP, "a link to another folder", str(published))  # noqa: TRY301 (said below)
+            replace_file(published / self._file_name, content, durable=False)
         except OSError as error:
             if folder not in self._refused:
                 self._refused.add(folder)

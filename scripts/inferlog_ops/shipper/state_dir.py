@@ -80,7 +80,7 @@ def _take(lock: int, path: Path) -> None:
 
 
 def _shipper_id(path: Path) -> str:
-    known = path.read_text().strip() if path.exists() else ""
+    known = path.read_text(errors="replace").strip() if path.exists() else ""
     if known.isalnum():
         return known
     made = uuid.uuid4().hex

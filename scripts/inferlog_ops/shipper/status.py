@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from inferlog.sinks.planted import open_file
 from inferlog_ops.shipper.counters import Counts
 from inferlog_ops.shipper.ledger import TrackedFile
 
@@ -95,7 +96,7 @@ def oldest_age_seconds(root: Path, files: Iterable[TrackedFile], now: datetime) 
 def _age_seconds(path: Path, position: int, now: datetime) -> float:
     """Return the age of the line at *position*: by its time, or by the file's if it has none that can be read."""
     try:
-        with path.open("rb", buffering=0) as file:
+        with os.fdopen(open_file(path), "rb", buffering=0) as file:
             head = os.pread(file.fileno(), _PEEK_BYTES, position)
             changed_at = os.fstat(file.fileno()).st_mtime
     except OSError:

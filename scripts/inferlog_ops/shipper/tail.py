@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from inferlog.sinks.planted import open_file
 from inferlog_ops.shipper.batch import Batch
 from inferlog_ops.shipper.ledger import Identity, Ledger, TrackedFile
 from inferlog_ops.shipper.settings import Settings
@@ -50,8 +51,8 @@ class Tail:
 
     @contextmanager
     def _opened(self, file: TrackedFile) -> Iterator[int]:
-        # Without O_NONBLOCK a pipe that took the name would be waited for, for ever.
-        handle = os.open(self._root / file.name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        # A pipe or a link may have taken the name since it was looked at.
+        handle = open_file(self._root / file.name)
         try:
             self._check_identity(handle, file)
             yield handle

@@ -51,7 +51,7 @@ def test_what_is_no_file_is_left_alone_whatever_its_name(tmp_path: Path) -> None
     (tmp_path / "events-loop.jsonl").symlink_to(tmp_path, target_is_directory=True)
     listing = list_folder(tmp_path)
     assert listing.files == []
-    assert listing.left_alone == ["events-loop.jsonl", "events-pipe.jsonl"]
+    assert listing.left_alone == ["events-loop.jsonl", "events-nowhere.jsonl", "events-pipe.jsonl"]
 
 
 def test_a_folder_that_is_missing_is_a_problem_not_an_empty_folder(tmp_path: Path) -> None:
