@@ -101,6 +101,7 @@ def look(settings: dict[str, str]) -> Iterator[Finding]:
         return
     yield find_compose()
     yield from looked("memory", find_memory)
+    yield from looked("processors", lambda: find_processors(settings))
     yield find_map_count(Path("/proc/sys/vm/max_map_count"))
     yield from looked("disk", find_disk)
     running = running_services()
@@ -158,8 +159,22 @@ def find_memory() -> Finding:
     return Finding("memory", ok=False, says=f"{says}; 4 GiB are needed: give Docker more (Docker Desktop: Resources)")
 
 
+def find_processors(settings: dict[str, str]) -> Finding:
+    """Find containers that may have more processors than there are: Docker refuses to make them."""
+    count = int(docker("info", "--format", "{{.NCPU}}"))
+    beyond = [name for name, value in settings.items() if name.endswith("_CPUS") and float(value) > count]
+    if not beyond:
+        return Finding("processors", ok=True, says=f"{count} for containers")
+    return Finding(
+        "processors",
+        ok=False,
+        says=f"{count} for containers, and Docker makes none that may have more: "
+        f"set {' and '.join(beyond)} in .env to {count} at most",
+    )
+
+
 def find_map_count(path: Path) -> Finding:
-    """Find the kernel's limit of memory maps, without which Elasticsearch ends at its start."""
+    """Find the kernel's limit of memory maps: below it a single node only warns at its start, and fails later."""
     if not path.exists():
         return Finding("vm.max_map_count", ok=True, says="is set by Docker's own machine on this system")
     count = int(path.read_text())
@@ -168,7 +183,7 @@ def find_map_count(path: Path) -> Finding:
     return Finding(
         "vm.max_map_count",
         ok=False,
-        says=f"is {count}, and Elasticsearch ends below {NEEDED_MAP_COUNT}: "
+        says=f"is {count}, and with many files open Elasticsearch fails below {NEEDED_MAP_COUNT}: "
         "sudo sysctl -w vm.max_map_count=1048576 (and in /etc/sysctl.d, to last)",
     )
 

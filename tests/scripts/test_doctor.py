@@ -20,6 +20,7 @@ HEALTHY = {
     "compose version": "2.39.1",
     "compose --project-directory": "",
     "info --format {{.MemTotal}}": str(8 * 1024**3),
+    "info --format {{.NCPU}}": "4",
     "info --format {{.DockerRootDir}}": "/nowhere/docker",
     "volume ls": "",
     "ps": "",
@@ -102,6 +103,7 @@ def test_healthy_machine_has_nothing_in_the_way(doctor: Doctor) -> None:
         ({"compose version": "!docker: unknown command"}, "docker compose", "docker-compose-plugin"),
         ({"compose version": "2.3.3"}, "docker compose", "2.24 or newer"),
         ({"info --format {{.MemTotal}}": str(2 * 1024**3)}, "memory", "4 GiB are needed"),
+        ({"info --format {{.NCPU}}": "1"}, "processors", "ELASTICSEARCH_CPUS and APP_CPUS in .env to 1 at most"),
         ({"volume ls": "inferlog_elasticsearch-data"}, "volumes", "passwords are gone"),
         ({"ps": "elasticsearch:9.6.0\nkibana:9.6.0"}, "versions", "cannot go back"),
     ],
@@ -148,6 +150,11 @@ def test_versions_that_do_not_belong_together_are_in_the_way(doctor: Doctor) -> 
     _, findings = doctor(ELASTICSEARCH_MAJOR_VERSION="8")
     assert "make the second 9" in findings["versions"]["says"]
     assert not findings["versions"]["ok"]
+
+
+def test_shares_of_processors_that_are_there_are_not_in_the_way(doctor: Doctor) -> None:
+    _, findings = doctor({"info --format {{.NCPU}}": "1"}, ELASTICSEARCH_CPUS="1", APP_CPUS="0.5")
+    assert findings["processors"]["ok"]
 
 
 def test_what_docker_refuses_to_tell_is_not_in_the_way(doctor: Doctor) -> None:
