@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from rich.text import Text
+
 from inferlog_ops.console import err
 from inferlog_ops.errors import OperatorError
 
@@ -18,7 +20,7 @@ def exit_code_of(command: Callable[[], object], name: str) -> int:
     try:
         command()
     except OperatorError as error:
-        err.print(f"[red]{name}:[/red] {_plain(str(error))}", highlight=False)
+        err.print(Text.assemble((f"{name}:", "red"), " ", str(error)))
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -46,8 +48,3 @@ def one_signal_ends() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _plain(text: str) -> str:
-    """Keep square brackets of a message from being read as markup."""
-    return text.replace("[", r"\[")

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inferlog_ops.commands.options import HomeDir, Json, Namespace, Url
-from inferlog_ops.console import err, out, print_json
+from inferlog_ops.console import err, out, print_json, printable
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home, default_home
 
@@ -147,7 +147,6 @@ def _print(evaluation: "Evaluation", *, quiet: bool) -> None:
 
 def _table(evaluation: "Evaluation") -> Table:
     from inferlog_ops.alerts.alert import figure_text
-    from inferlog_ops.queries.table import printable
 
     table = Table("rule", "severity", "about", "value", "threshold", "figures", box=None, pad_edge=False)
     for alert in evaluation.alerts:

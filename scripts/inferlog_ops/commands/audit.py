@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from inferlog_ops.commands.options import HomeDir, Json, Namespace, Url
-from inferlog_ops.console import err, out, print_json
+from inferlog_ops.console import err, out, print_json, printable
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home, default_home
 
@@ -96,7 +97,7 @@ def _print(report: "Report") -> None:
             f"{report.dropped} events were dropped by a full or broken disk, with the chain whole", highlight=False
         )
     for finding in report.findings[:_SHOWN]:
-        out.print(_sentence(finding), highlight=False, style="red")
+        out.print(Text(printable(_sentence(finding)), style="red"))
     if len(report.findings) > _SHOWN:
         err.print(f"… and {len(report.findings) - _SHOWN} more; --json names all of them", highlight=False)
     if not report.findings:

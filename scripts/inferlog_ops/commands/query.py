@@ -6,18 +6,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from inferlog_ops.commands.options import HomeDir, Json, Namespace, Url
-from inferlog_ops.console import err, out, print_json
+from inferlog_ops.console import PlainConsole, err, out, print_json, printable
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home, default_home
 
 if TYPE_CHECKING:
     from inferlog_ops.queries.run import Answer
 
-_WIDE = Console(width=10_000)
+_WIDE = PlainConsole(width=10_000)
 _MOMENT = "%Y-%m-%d %H:%M:%S UTC"
 
 
@@ -82,7 +81,11 @@ def _print_csv(answer: "Answer") -> None:
     names = [column.name for column in answer.columns]
     writer = DictWriter(sys.stdout, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(answer.rows)
+    # A program gets what is there; a terminal, what it can show.
+    shown = printable if sys.stdout.isatty() else str
+    writer.writerows(
+        {name: shown(value) if isinstance(value, str) else value for name, value in row.items()} for row in answer.rows
+    )
 
 
 def _print_answer(answer: "Answer") -> None:

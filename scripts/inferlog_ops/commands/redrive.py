@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inferlog_ops.commands.options import HomeDir, Json, Namespace, Url
-from inferlog_ops.console import out, print_json
+from inferlog_ops.console import out, print_json, printable
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home, default_home
 
@@ -126,7 +126,12 @@ def _print_list(rows: "list[Listed]") -> None:
         if row.source != source:
             source = row.source
             table.add_row(Text(source, style="bold"))
-        table.add_row(row.stream, Text(row.reason), str(row.letters), "yes" if row.can_be_sent else "mend it first")
+        table.add_row(
+            Text(printable(row.stream)),
+            Text(printable(row.reason)),
+            str(row.letters),
+            "yes" if row.can_be_sent else "mend it first",
+        )
     out.print(table)
 
 

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inferlog_ops.commands.options import HomeDir, Json, Namespace, Url
-from inferlog_ops.console import out, print_json
+from inferlog_ops.console import out, print_json, printable
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home, default_home
 
@@ -47,7 +47,7 @@ def trace(
     out.print(_table(rows))
     for line in logged:
         level, message = line.get("log", {}).get("level", ""), line.get("message", "")
-        out.print(Text(f"{line['@timestamp']}  {line['service']['name']}  {level}  {message}"))
+        out.print(Text(printable(f"{line['@timestamp']}  {line['service']['name']}  {level}  {message}")))
 
 
 def _rows(outermost: list["Hop"]) -> list[dict[str, Any]]:
@@ -76,10 +76,10 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(title, justify="right")
     for row in rows:
         table.add_row(
-            Text("  " * row["depth"] + row["service"]),
-            Text(row["request_id"] or "-"),
-            Text(row["model_version"] or "(none)"),
-            Text(row["status"], style=_STYLES.get(row["status"], "")),
+            Text("  " * row["depth"] + printable(row["service"])),
+            Text(printable(row["request_id"] or "-")),
+            Text(printable(row["model_version"] or "(none)")),
+            Text(printable(row["status"]), style=_STYLES.get(row["status"], "")),
             f"{row['begin_seconds']:.3f}",
             f"{row['latency_seconds']:.3f}",
             f"{row['own_seconds']:.3f}",

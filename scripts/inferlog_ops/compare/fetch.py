@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from inferlog_ops.compare.sample import Counts, Sample
+from inferlog_ops.console import printable
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.progress import Say
 from inferlog_ops.queries.run import NO_MODEL_VERSION, check_range, version_filter
-from inferlog_ops.queries.table import printable
 from inferlog_ops.snapshot import Filter, Snapshot
 
 _FIELDS = ("latency_seconds", "time_to_first_token_seconds", "gen_ai.usage.output_tokens", "cost_usd")

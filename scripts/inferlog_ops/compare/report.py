@@ -8,7 +8,7 @@ from rich.text import Text
 from inferlog_ops.compare.comparison import CONFIDENCE, NEEDED, Comparison, Judged, Verdict
 from inferlog_ops.compare.figures import FEWEST, FEWEST_OF_PERCENTILE, Figure
 from inferlog_ops.compare.sample import Sample
-from inferlog_ops.queries.table import printable
+from inferlog_ops.console import printable
 
 _STYLES = {Verdict.WORSE: "red", Verdict.BETTER: "green", Verdict.TOO_FEW: "yellow", Verdict.SAME: ""}
 _SHOWN_UNITS = {"share": "%", "count": ""}

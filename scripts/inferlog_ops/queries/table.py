@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from inferlog_ops.console import printable
 from inferlog_ops.queries.run import Answer, Column
 
 _DATES = {"date", "date_nanos"}
@@ -69,10 +70,3 @@ def _shown_float(column: Column, value: float) -> str:
     if column.name.endswith(_SECONDS) and not column.name.endswith(_PER_SECOND):
         return f"{value:.4f}"
     return f"{value:,.2f}" if abs(value) >= 1 or value == 0 else f"{value:.3g}"
-
-
-def printable(text: str) -> str:
-    """Spell out control characters: what a client sent must not steer the terminal."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )

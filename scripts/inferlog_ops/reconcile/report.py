@@ -6,7 +6,7 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from inferlog_ops.queries.table import printable
+from inferlog_ops.console import printable
 from inferlog_ops.queries.timerange import iso
 from inferlog_ops.reconcile.figures import FEWEST, PERCENTS, Comparison, Percentiles
 from inferlog_ops.reconcile.matching import Mismatch

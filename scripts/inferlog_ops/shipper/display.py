@@ -4,10 +4,12 @@ import shutil
 import threading
 from typing import TextIO
 
+from inferlog_ops.console import printable
+
 
 class Display:
     """
-    Safe to use from several threads.
+    Safe to use from several threads. What a store or a file's name says cannot steer the terminal.
 
     Attributes:
         pause_seconds: How long a line should stand before it is renewed.
@@ -23,6 +25,7 @@ class Display:
 
     def show(self, line: str) -> None:
         """Show the status *line*; one that is there already is not repeated."""
+        line = printable(line)
         with self._lock:
             if line == self._last:
                 return
@@ -36,7 +39,7 @@ class Display:
         """Put *text* on a line of its own, above the status line."""
         with self._lock:
             begin = "\r\x1b[2K" if self._renewing else ""
-            self._write(f"{begin}inferlog ship: {text}\n{self._last if self._renewing else ''}")
+            self._write(f"{begin}inferlog ship: {printable(text)}\n{self._last if self._renewing else ''}")
 
     def say_once(self, text: str) -> None:
         """Say *text* the first time only."""
