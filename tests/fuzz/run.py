@@ -19,7 +19,17 @@ from pathlib import Path
 
 import atheris
 
-TARGETS = ("headers", "redaction", "lines", "shipped", "question", "dashboard_files", "slo_file", "rule_file")
+TARGETS = (
+    "headers",
+    "redaction",
+    "lines",
+    "shipped",
+    "question",
+    "dashboard_files",
+    "slo_file",
+    "rule_file",
+    "client_records",
+)
 _IN_MEMORY = Path("/dev/shm")  # a disk takes a millisecond to begin a file anew
 _HANGS_SECONDS = 10
 _INTERRUPTED = 72  # libFuzzer's exit code

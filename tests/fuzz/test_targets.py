@@ -16,11 +16,22 @@ from inferlog.middleware import asgi, wsgi
 from inferlog_ops.alerts import condition, rules
 from inferlog_ops.dashboards import shape
 from inferlog_ops.provisioning import namespace as namespaces
+from inferlog_ops.reconcile import records
 from inferlog_ops.shipper import lines, tail
 from inferlog_ops.shipper.lines import UnshippableError
 
 HERE = Path(__file__).parent
-TARGETS = ("headers", "redaction", "lines", "shipped", "question", "dashboard_files", "slo_file", "rule_file")
+TARGETS = (
+    "headers",
+    "redaction",
+    "lines",
+    "shipped",
+    "question",
+    "dashboard_files",
+    "slo_file",
+    "rule_file",
+    "client_records",
+)
 INPUTS = 300
 
 
@@ -92,6 +103,7 @@ def refuse(*_: object) -> None:
         ("dashboard_files", shape, "_optional", lambda holder, kind, _, key: holder.get(key, kind())),
         ("slo_file", condition, "_ESCAPES", {}),
         ("rule_file", rules, "_COLUMN", re.compile(".*")),
+        ("client_records", records, "_checked", lambda record: record),
     ],
     indirect=["target"],
 )
@@ -99,5 +111,5 @@ def test_a_target_sees_what_is_broken(
     target: ModuleType, where: ModuleType, what: str, broken: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(where, what, broken)
-    with pytest.raises((AssertionError, AttributeError, TypeError, ValueError)):
+    with pytest.raises((AssertionError, AttributeError, KeyError, TypeError, ValueError)):
         take_all(target, 20 * INPUTS)
