@@ -16,6 +16,7 @@ from typing import IO
 
 from inferlog_ops.bench.catalogue import Benchmark
 from inferlog_ops.bench.machine import load
+from inferlog_ops.demo.children import end_with_parent
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.progress import Say
 
@@ -83,6 +84,7 @@ def run(benchmark: Benchmark, script: Path, *options: str, say: Say) -> Finding:
             env={name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)},
             # Ctrl-C goes to this process alone, which then ends the other in order.
             start_new_session=True,
+            preexec_fn=end_with_parent,  # noqa: PLW1509 (a system call: no lock that a thread may hold)
         )
         assert process.stderr is not None  # noqa: S101 (for the type checker)
         with process.stderr as progress:

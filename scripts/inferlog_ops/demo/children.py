@@ -17,8 +17,12 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
 
-def _end_with_parent() -> None:
-    # The kernel sends this when the demo is gone, also by kill -9: no server and no shipper stay behind.
+def end_with_parent() -> None:
+    """
+    Have the kernel end this process, by SIGTERM, when its parent is gone, also by kill -9: nothing stays behind.
+
+    For a new process before it runs its program: ``preexec_fn``.
+    """
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -55,7 +59,7 @@ class Child:
                 | dict(environment or {}),
                 # Ctrl-C goes to the demo alone, which then ends its processes in order.
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509 (a system call: no lock that a thread may hold)
+                preexec_fn=end_with_parent,  # noqa: PLW1509 (a system call: no lock that a thread may hold)
             )
 
     @property
@@ -96,6 +100,17 @@ class Child:
             return
         how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}: {self._last_words()}"
         raise OperatorError(f"the {self.name} ended {how} (all it said: {self.output_file})")
+
+    def has_finished(self) -> bool:
+        """
+        Say whether the process has done its work.
+
+        Raises:
+            OperatorError: If it has ended in any other way, with its last words.
+        """
+        if self._process.poll() != 0:
+            self.check()
+        return self._process.returncode == 0
 
     def stop(self) -> None:
         """End the process: SIGTERM, and if that does not help, SIGKILL."""

@@ -24,6 +24,11 @@ def test_two_forms_at_once_are_misuse() -> None:
     assert commands.run("bench", "--json", "--markdown").returncode == 2
 
 
+def measuring(pid: int) -> list[psutil.Process]:
+    """Return the benchmark that the command with this *pid* runs, once it runs."""
+    return [child for child in psutil.Process(pid).children() if "logging_cost.py" in " ".join(child.cmdline())]
+
+
 def test_a_signal_ends_the_benchmark_too_and_says_what_was_not_done() -> None:
     with commands.begin("bench", "logging", "panels", "--json") as process:
 
@@ -39,3 +44,11 @@ def test_a_signal_ends_the_benchmark_too_and_says_what_was_not_done() -> None:
     assert json.loads(out)["left_out"] == ["logging", "panels"]
     assert "not done: logging, panels" in err
     assert not benchmark.is_running()
+
+
+def test_a_benchmark_does_not_outlive_a_command_that_is_killed() -> None:
+    with commands.begin("bench", "logging") as process:
+        (benchmark,) = wait_until(lambda: measuring(process.pid), what="the benchmark's process")
+        process.kill()
+        process.communicate()
+    benchmark.wait(timeout=60)
