@@ -98,7 +98,7 @@ def main() -> None:
 def parsed_options() -> argparse.Namespace:
     parser = command.parser(__doc__)
     parser.add_argument("--rounds", type=int, help="how many bursts of each way are timed; default: 1000, quick 100")
-    parser.add_argument("--events", type=int, default=50, help="events in a burst; default: %(default)s")
+    parser.add_argument("--events", type=int, default=20, help="events in a burst; default: %(default)s")
     parser.add_argument("--others", nargs="*", choices=OTHERS, default=OTHERS, help="what to compare with")
     parser.add_argument("--growth", type=int, nargs="*", help="events in a row; default: 10 k, 100 k, 1 M, quick 10 k")
     return command.parsed(
