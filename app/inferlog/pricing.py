@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 ANY_VERSION: Final = "*"
+_MOST_BYTES = 16 * 1024 * 1024  # of a device there would be no end
 _INPUT, _OUTPUT = "input_usd_per_million_tokens", "output_usd_per_million_tokens"
 
 
@@ -53,7 +54,8 @@ def read_price_table(path: Path) -> PriceTable:
         PriceTableError: If the file cannot be read or does not hold one.
     """
     try:
-        table = orjson.loads(path.read_bytes())
+        with path.open("rb") as file:
+            table = orjson.loads(file.read(_MOST_BYTES))
     except OSError as error:
         raise PriceTableError(f"{path} cannot be read: {error.strerror}") from error
     except orjson.JSONDecodeError as error:

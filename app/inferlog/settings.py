@@ -146,7 +146,8 @@ class Settings:
         if path is None:
             return b""
         try:
-            key = path.read_bytes().strip()
+            with path.open("rb") as file:
+                key = file.read(_KEY_LIMIT_BYTES).strip()
         except OSError as error:
             raise SettingsError(f"{setting} {path} cannot be read: {error.strerror}") from error
         if not 16 <= len(key) <= 64:
@@ -154,6 +155,7 @@ class Settings:
         return key
 
 
+_KEY_LIMIT_BYTES: Final = 4096  # of a device there would be no end
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 SINKS = ("file", "stdout", "forward")
 _TEXT_LIMIT_CHARACTERS: Final = 256  # beyond, the index would not find a keyword
@@ -201,7 +203,11 @@ def _parsed_number(source: str, value: Any) -> float:
 
 def _parsed_directory(source: str, value: Any) -> Path:
     path = _parsed_file(source, value)
-    if path.exists() and not path.is_dir():
+    try:
+        is_other = path.exists() and not path.is_dir()
+    except OSError as error:  # a name that is too long
+        raise SettingsError(f"{source} is {str(path)!r:.80}: {error.strerror}; expected a directory") from error
+    if is_other:
         raise SettingsError(f"{source} is {str(path)!r}, which is a file; expected a directory")
     return path
 

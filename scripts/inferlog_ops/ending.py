@@ -22,12 +22,17 @@ def exit_code_of(command: Callable[[], object], name: str) -> int:
     except OperatorError as error:
         err.print(Text.assemble((f"{name}:", "red"), " ", str(error)))
         return error.exit_code
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         # The reader has gone; what is left would fail again when Python flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        if error.filename is None:
+            raise
+        err.print(Text.assemble((f"{name}:", "red"), f" {error.filename!s:.200}: {error.strerror}"))
+        return 1
+    except KeyboardInterrupt:
+        return 130
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 1
     return 0

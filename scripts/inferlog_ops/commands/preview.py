@@ -17,7 +17,10 @@ def preview(
         bool | None, typer.Option("--open/--no-open", help="Open a browser. Default: yes on a terminal with a desktop.")
     ] = None,
     ready_file: Annotated[
-        Path | None, typer.Option(help="A file that holds the page's address while it answers, for a program to read.")
+        Path | None,
+        typer.Option(
+            dir_okay=False, help="A file that holds the page's address while it answers, for a program to read."
+        ),
     ] = None,
     url: Url = None,
     namespace: Namespace = "default",

@@ -51,7 +51,8 @@ Heartbeat = Annotated[
     ),
 ]
 StatsFile = Annotated[
-    Path | None, typer.Option("--stats-file", help="Keep this file up to date with the figures, as JSON.")
+    Path | None,
+    typer.Option("--stats-file", dir_okay=False, help="Keep this file up to date with the figures, as JSON."),
 ]
 
 

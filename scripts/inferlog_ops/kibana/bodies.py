@@ -108,7 +108,7 @@ def _cleared(folder: Path) -> None:
 
 def _is_ours(path: Path) -> bool:
     if path.name == SCRIPT:
-        return path.read_bytes().startswith(_FIRST_LINES)
+        return path.is_file() and path.read_bytes().startswith(_FIRST_LINES)
     return _OURS.fullmatch(path.name) is not None
 
 

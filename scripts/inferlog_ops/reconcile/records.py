@@ -1,5 +1,6 @@
 """Reads what a load generator has noted: a line of JSON for each request (docs/traffic.md)."""
 
+import os
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from inferlog_ops.progress import Say
 
 _LINES_BETWEEN_WORDS: Final = 50_000
 _SHOWN_CHARACTERS: Final = 80
+_LONGEST_LINE_BYTES: Final = 1024 * 1024  # of a device there would be no end
 _NO_CODE: Final = 0
 _EXPECTED: Final[dict[str, tuple[type | UnionType, str]]] = {
     "correlation_id": (str, "text"),
@@ -166,7 +168,7 @@ def files_in(paths: Iterable[Path]) -> list[Path]:
         inside = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
         if not inside:
             raise OperatorError(f"{path} holds no file that ends in .jsonl; expected records of requests", exit_code=2)
-        found |= {each.resolve(): each for each in inside}
+        found |= {Path(os.path.realpath(each)): each for each in inside}
     return list(found.values())
 
 
@@ -194,7 +196,7 @@ def _read(path: Path, reading: _Reading, run_id: str, say: Say) -> None:
     number = 0
     try:
         with path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
+            for number, line in enumerate(iter(lambda: lines.readline(_LONGEST_LINE_BYTES), b""), start=1):
                 record = _record(line)
                 if record["correlation_id"].startswith(run_id):
                     reading.add(record)
