@@ -23,7 +23,7 @@ from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_DOCKER = (24, 0)
-OLDEST_COMPOSE = (2, 24)  # the first to know every key of docker-compose.yml
+OLDEST_COMPOSE = (2, 24, 4)  # the first to know every key of docker-compose.yml and infra/compose
 NEEDED_MEMORY_BYTES = 4 * 1024**3
 NEEDED_MAP_COUNT = 262_144
 NEEDED_DISK_BYTES = 6 * 1024**3  # images, and what Elasticsearch keeps free
@@ -139,9 +139,9 @@ def find_compose() -> Finding:
     return newer_than("docker compose", version, OLDEST_COMPOSE)
 
 
-def newer_than(about: str, version: str, oldest: tuple[int, int]) -> Finding:
+def newer_than(about: str, version: str, oldest: tuple[int, ...]) -> Finding:
     """Find whether *version* is *oldest* or newer."""
-    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[: len(oldest)])
     wanted = ".".join(map(str, oldest))
     if numbers >= oldest:
         return Finding(about, ok=True, says=version)

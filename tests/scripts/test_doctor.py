@@ -101,7 +101,7 @@ def test_healthy_machine_has_nothing_in_the_way(doctor: Doctor) -> None:
         ({"version": "!Cannot connect to the Docker daemon"}, "docker", "start Docker"),
         ({"version": "20.10.21"}, "docker", "24.0 or newer"),
         ({"compose version": "!docker: unknown command"}, "docker compose", "docker-compose-plugin"),
-        ({"compose version": "2.3.3"}, "docker compose", "2.24 or newer"),
+        ({"compose version": "2.3.3"}, "docker compose", "2.24.4 or newer"),
         ({"info --format {{.MemTotal}}": str(2 * 1024**3)}, "memory", "4 GiB are needed"),
         ({"info --format {{.NCPU}}": "1"}, "processors", "ELASTICSEARCH_CPUS and APP_CPUS in .env to 1 at most"),
         ({"volume ls": "inferlog_elasticsearch-data"}, "volumes", "passwords are gone"),
