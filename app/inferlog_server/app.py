@@ -105,7 +105,13 @@ def _backend(settings: Settings) -> Backend:
 
 def _llama_backend(settings: Settings) -> Backend:
     # Imported where it is wanted: 100 MB of machine code that the simulated backend does without.
-    from inferlog_server.inference.llama import LlamaBackend  # noqa: PLC0415
+    try:
+        from inferlog_server.inference.llama import LlamaBackend  # noqa: PLC0415
+    except ImportError as error:
+        raise StartError(
+            f"llama.cpp cannot be loaded ({error}): where libgomp.so.1 is missing, apt install libgomp1 brings it; "
+            "or choose the backend simulated"
+        ) from error
 
     return LlamaBackend.load(
         {version.name: weights_file(version.weights) for version in settings.versions},
