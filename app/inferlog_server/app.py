@@ -66,7 +66,8 @@ def create_app(settings: Settings, *, on_start: Callable[[], None] | None = None
         max_tokens=settings.max_tokens_limit,
         deadline_seconds=settings.deadline_seconds,
     )
-    app = FastAPI(title="inferlog_server", version=inferlog.__version__, lifespan=lifespan)
+    # A redirection would lead to whatever name the request has given the service.
+    app = FastAPI(title="inferlog_server", version=inferlog.__version__, lifespan=lifespan, redirect_slashes=False)
     app.include_router(chat_router(backend, catalog, limits, recorded if settings.logging else unrecorded))
     app.include_router(models_router(catalog))
     app.include_router(health_router(backend))

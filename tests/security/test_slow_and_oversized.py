@@ -158,6 +158,7 @@ ONE_EVENT = {
     "a header's value that is no ASCII": (request(chat(), b"x-request-id: \xff\xfe\x80", CLOSE), 200),
     "a thousand headers": (request(chat(), *(b"x-%d: y" % number for number in range(1_000)), CLOSE), 200),
     "a path with a null byte and an escape": (request(chat(), CLOSE, path=b"/v1/%00%1b%0a%e2%80%a8"), 404),
+    "a path with a slash too many": (request(chat(), CLOSE, path=b"/v1/chat/completions/"), 404),
     "a path of 10 000 bytes": (request(chat(), CLOSE, path=b"/" + b"a" * 10_000), 404),
 }
 

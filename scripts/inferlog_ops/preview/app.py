@@ -17,7 +17,7 @@ _OF_THE_CALLER = 2  # the exit code of an OperatorError for what was asked wrong
 def create_app(cluster: Cluster) -> FastAPI:
     """Return the application that draws the dashboards from *cluster*."""
     # No pages of documentation: theirs would load scripts from the network.
-    app = FastAPI(title="inferlog preview", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(title="inferlog preview", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
     plotly = Revalidated(directory=PLOTLY.parent)
     app.include_router(api_router(cluster))
     app.mount("/static", Revalidated(directory=STATIC))

@@ -1,5 +1,6 @@
 """What holds for every answer of the preview page, whatever the path: who may ask, how, and what a browser may do."""
 
+import re
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -39,6 +40,8 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _LOCAL_NAMES = ("127.0.0.1", "localhost")
+_HOST = re.compile("([^:]*)(?::[0-9]{1,5})?")
+_OF_OUR_PAGE = ("same-origin", "none")  # or somebody's own typing
 
 
 class Guard:
@@ -72,13 +75,15 @@ class Guard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         # A page of another site may point its own name at 127.0.0.1 and then read our answers as its own.
-        if host.rpartition(":")[0] not in self._hosts and host not in self._hosts:
+        named = _HOST.fullmatch(host)
+        if named is None or named[1] not in self._hosts:
             return PlainTextResponse(
                 f"this page answers to {' and '.join(sorted(self._hosts))} only; open it under one of these names\n",
                 status_code=421,
             )
-        # It could not read the answers, but it could keep Elasticsearch busy. A link to the page itself is fine.
-        if headers.get("sec-fetch-site") == "cross-site" and scope["path"].startswith("/api/"):
+        # It could not read the answers, but it could keep Elasticsearch busy; so could what another port of this
+        # machine serves, "same-site" to a browser. A link to the page itself is fine.
+        if headers.get("sec-fetch-site", "none") not in _OF_OUR_PAGE and scope["path"].startswith("/api/"):
             return PlainTextResponse("figures are given to this page only, not to other sites\n", status_code=403)
         if scope["method"] != "GET":
             return PlainTextResponse("this page only reads\n", status_code=405, headers={"Allow": "GET"})
