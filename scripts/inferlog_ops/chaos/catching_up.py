@@ -42,7 +42,7 @@ def seconds_to_catch_up(place: Place, *, timeout_seconds: float, check: Callable
 
 
 def _is_answered(wanted: Mapping[str, int], place: Place) -> bool:
-    positions = _positions(place.state / "positions.json")
+    positions = _positions(place.positions)
     # A file that is gone was shipped before, or it will never be; the count of lines tells which.
     return all(positions.get(name, 0) >= size or not (place.logs / name).exists() for name, size in wanted.items())
 

@@ -38,6 +38,11 @@ class Engine:
             os.waitpid(self._pid, 0)
         self._pid = 0
 
+    def revive(self) -> None:
+        """Have it run, in whatever state a fault that was interrupted has left it."""
+        if control.running_url(self._home) is None:
+            self.start()
+
     def suspend(self) -> None:
         """Have it stand still."""
         os.kill(self._pid, signal.SIGSTOP)

@@ -43,7 +43,7 @@ def gather(
     """
     lines = read_lines(place.kept)
     stored = stored_ids(cluster)
-    letters = letter_places(place.state / "dead_letters.jsonl")
+    letters = letter_places(place.dead_letters)
     dead = {(line.file, line.offset) for line in lines if line.id is None or line.file.startswith(BAD_FILES)}
     numbers = sequences(lines)
     return Observed(

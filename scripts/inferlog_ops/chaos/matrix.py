@@ -11,6 +11,7 @@ from inferlog_ops.chaos.catalogue import Trial
 from inferlog_ops.chaos.engine import Engine
 from inferlog_ops.chaos.proxy import proxying
 from inferlog_ops.chaos.scenario import Pace, Result, carry_out
+from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import cache_dir
 from inferlog_ops.progress import Say
 
@@ -22,7 +23,7 @@ def results(trials: Sequence[Trial], *, root: Path, pace: Pace, say: Say) -> Ite
     What a trial leaves behind is removed, unless it broke a promise.
 
     Raises:
-        OperatorError: If something does not come up, or ends that should run.
+        OperatorError: If Elasticsearch does not come up.
     """
     _have_jars_at_hand(root)
     with ExitStack() as cleanup:
@@ -33,16 +34,22 @@ def results(trials: Sequence[Trial], *, root: Path, pace: Pace, say: Say) -> Ite
         for number, trial in enumerate(trials, start=1):
             folder = root / f"{number:02d}-{trial.name.replace('+', '-')}"
             counted = f"{number}/{len(trials)} "
-            result = carry_out(
-                trial,
-                root=folder,
-                engine=engine,
-                proxy=proxy,
-                pace=pace,
-                say=lambda text, counted=counted: say(counted + text),  # type: ignore[misc]
-            )
-            if not result.broken:
-                shutil.rmtree(folder)
+            result: Result | None = None
+            try:
+                result = carry_out(
+                    trial,
+                    root=folder,
+                    engine=engine,
+                    proxy=proxy,
+                    pace=pace,
+                    say=lambda text, counted=counted: say(counted + text),  # type: ignore[misc]
+                )
+            except OperatorError as error:
+                engine.revive()
+                result = Result(trial=trial, seen=None, broken=[f"it did not come to its end: {error}"])
+            finally:
+                if result is None or not result.broken:
+                    shutil.rmtree(folder, ignore_errors=True)
             yield result
 
 

@@ -26,6 +26,16 @@ class Place:
         return self.root / "state"
 
     @property
+    def positions(self) -> Path:
+        """Up to where each log file is answered."""
+        return self.state / "positions.json"
+
+    @property
+    def dead_letters(self) -> Path:
+        """The lines that the shipper has given up."""
+        return self.state / "dead_letters.jsonl"
+
+    @property
     def output(self) -> Path:
         """What the processes print."""
         return self.root / "output"

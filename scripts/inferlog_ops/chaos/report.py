@@ -10,14 +10,16 @@ from inferlog_ops.chaos.scenario import Result
 
 _COLUMNS: Final = (
     "fault",
-    "lines written",
+    "written",
     "found",
     "lost",
     "duplicated",
     "dead letters",
-    "dropped, reported",
-    "p99 before → during, ms",
-    "caught up after, s",
+    "dropped",
+    "lost_events",
+    "p99 ms before",
+    "during",
+    "caught up s",
     "promises",
 )
 
@@ -25,6 +27,7 @@ _COLUMNS: Final = (
 def as_table(results: Sequence[Result]) -> Table:
     """Return a row for each of *results*."""
     table = Table(*_COLUMNS)
+    table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"
     for result in results:
@@ -47,12 +50,12 @@ def broken_sentences(results: Sequence[Result]) -> list[str]:
 
 def as_json(result: Result) -> dict[str, Any]:
     """Return one of the results as plain data."""
-    seen = result.seen
+    trial, seen = result.trial, result.seen
+    known = {"fault": trial.name, "what": trial.what, "seconds": list(trial.seconds), "broken": result.broken}
+    if seen is None:
+        return known
     account, traffic = seen.account, seen.traffic
-    return {
-        "fault": result.trial.name,
-        "what": result.trial.what,
-        "seconds": list(result.trial.seconds),
+    return known | {
         "written": account.written,
         "found": account.found,
         "lost": account.lost,
@@ -67,23 +70,25 @@ def as_json(result: Result) -> dict[str, Any]:
         "p99_before_seconds": traffic.p99_before_seconds,
         "p99_during_seconds": traffic.p99_during_seconds,
         "caught_up_seconds": seen.caught_up_seconds,
-        "broken": result.broken,
     }
 
 
 def _cells(result: Result) -> tuple[str, ...]:
     seen = result.seen
+    if seen is None:
+        return (result.trial.name, *("-",) * (len(_COLUMNS) - 2), "it did not come to its end")
     account, traffic = seen.account, seen.traffic
-    dropped, reported = sum(seen.dropped.values()), sum(seen.reported.values())
     return (
         result.trial.name,
         f"{account.written:,}",
         f"{account.found:,}",
-        f"{account.lost}{' (deleted unshipped)' if account.lost and account.lost == account.lost_by_removal else ''}",
+        f"{account.lost} by deletion" if account.lost_by_removal else str(account.lost),
         str(account.duplicated),
         str(account.dead_lettered),
-        f"{dropped}, {reported}",
-        f"{_milliseconds(traffic.p99_before_seconds)} → {_milliseconds(traffic.p99_during_seconds)}",
+        str(sum(seen.dropped.values())),
+        str(sum(seen.reported.values())),
+        _milliseconds(traffic.p99_before_seconds),
+        _milliseconds(traffic.p99_during_seconds),
         "never" if seen.caught_up_seconds is None else f"{seen.caught_up_seconds:.1f}",
         f"{len(result.broken)} broken" if result.broken else "kept",
     )

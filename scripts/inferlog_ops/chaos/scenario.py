@@ -3,6 +3,7 @@
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,12 +48,12 @@ class Result:
 
     Attributes:
         trial: What was tried.
-        seen: What was to be seen at its end.
+        seen: What was to be seen at its end; None if it did not come to one.
         broken: A sentence for each promise that was broken.
     """
 
     trial: Trial
-    seen: Observed
+    seen: Observed | None
     broken: list[str]
 
 
@@ -125,9 +126,10 @@ def _end(stack: Stack) -> None:
     stack.load.stop()
     stack.server.stop()
     stack.shipper.stop()
-    subprocess.run(
-        [*stack.ship_command(), "--once", "--heartbeat", "0", "--timeout", str(_LAST_LINES_SECONDS)],
-        capture_output=True,
-        timeout=2 * _LAST_LINES_SECONDS,
-        check=False,  # the count tells what is missing
-    )
+    with suppress(subprocess.TimeoutExpired):  # the count tells what is missing
+        subprocess.run(
+            [*stack.ship_command(), "--once", "--heartbeat", "0", "--timeout", str(_LAST_LINES_SECONDS)],
+            capture_output=True,
+            timeout=2 * _LAST_LINES_SECONDS,
+            check=False,
+        )

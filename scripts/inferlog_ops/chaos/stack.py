@@ -144,6 +144,7 @@ def running(
         )
         stack.start_shipper()
         cleanup.callback(lambda: stack.shipper.stop())  # noqa: PLW0108 (whichever runs by then)
+        stack.shipper.wait_until(place.positions.exists, timeout_seconds=_READY_SECONDS)
         yield stack
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Generator
 
-from inferlog_ops.chaos.stack import Stack
+from inferlog_ops.chaos.processes import Victim
+from inferlog_ops.chaos.stack import WORKERS, Stack
 
 _SECONDS_BETWEEN_KILLS = 5.0
 _RESTARTED_AFTER_SECONDS = 1.0
+_SECONDS_BETWEEN_LOOKS = 0.1
 
 
 def wait(_stack: Stack, seconds: float) -> Generator[float]:
@@ -16,6 +18,7 @@ def wait(_stack: Stack, seconds: float) -> Generator[float]:
 def kill_worker(stack: Stack, seconds: float) -> Generator[float]:
     """Kill the service's oldest worker now and then; its supervisor starts another."""
     for _ in range(_times(seconds)):
+        yield from _until_all_work(stack.server)
         stack.server.workers()[0].kill()
         yield _SECONDS_BETWEEN_KILLS
 
@@ -45,6 +48,7 @@ def engine_away(stack: Stack, seconds: float) -> Generator[float]:
 
 def stop_worker(stack: Stack, seconds: float) -> Generator[float]:
     """Have one of the service's workers stand still."""
+    yield from _until_all_work(stack.server)
     worker = stack.server.workers()[0]
     worker.suspend()
     try:
@@ -69,6 +73,12 @@ def stop_engine(stack: Stack, seconds: float) -> Generator[float]:
         yield seconds
     finally:
         stack.engine.resume()
+
+
+def _until_all_work(server: Victim) -> Generator[float]:
+    """Wait for the worker in the place of one that was killed: the service is to lose one at a time."""
+    while len(server.workers()) < WORKERS:
+        yield _SECONDS_BETWEEN_LOOKS
 
 
 def _times(seconds: float) -> int:

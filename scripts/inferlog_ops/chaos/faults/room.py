@@ -13,7 +13,7 @@ from inferlog_ops.chaos.processes import limit_file_size
 from inferlog_ops.chaos.stack import Stack
 
 _HALF_A_LINE_BYTES = 300
-_SMALL_FILE_BYTES = 15_000
+_SMALL_FILE_BYTES = 12_000
 _LITTLE_BYTES = 16
 _ROTATIONS_A_SECOND = 200 / 60
 _SECONDS_BETWEEN_LOOKS = 0.1

@@ -17,7 +17,7 @@ _SPOILT: Final[tuple[Callable[[bytes], bytes], ...]] = (
 
 def corrupt_positions(stack: Stack, seconds: float) -> Generator[float]:
     """Kill the shipper, spoil its positions, each time in another way, and start it again."""
-    positions = stack.place.state / "positions.json"
+    positions = stack.place.positions
     for spoilt in itertools.islice(itertools.cycle(_SPOILT), max(1, int(seconds / _SECONDS_BETWEEN_KILLS))):
         stack.shipper.kill()
         positions.write_bytes(spoilt(positions.read_bytes()))
