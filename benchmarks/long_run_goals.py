@@ -53,8 +53,8 @@ def goals_of_growth(samples: Sequence[Sample], seconds: float) -> Iterator[Goal]
         return
     ours = [name for name in samples[0]["processes"] if name != "client"]
     for name in ours:
-        if name != "engine":  # of whose memory most are files of the index, which grows
-            yield flat(f"{name}: memory", steadiness(of_process(samples, name, "resident_bytes")))
+        if name != "engine":  # whose memory goes up and down with Java's heap
+            yield flat(f"{name}: memory", steadiness(of_process(samples, name, "private_bytes")))
     live = [sample["heap"]["live_bytes"] for sample in samples if sample["heap"]["live_bytes"] is not None]
     yield flat("engine: live heap", halves(live))
     yield flat("engine: memory besides heap and files", steadiness([beside_heap(sample) for sample in samples]))

@@ -46,6 +46,10 @@ def _topics(processes: Sequence[str]) -> dict[str, list[tuple[str, ValueOf]]]:
         ],
         "Memory, MB": [
             *((f"{name}: resident", _at("processes", name, "resident_bytes", unit=1e6)) for name in processes),
+            *(
+                (f"{name}: resident, without files", _at("processes", name, "private_bytes", unit=1e6))
+                for name in processes
+            ),
             *((f"{name}: proportional", _at("processes", name, "proportional_bytes", unit=1e6)) for name in processes),
             ("engine: resident, besides heap and files", lambda sample: beside_heap(sample) / 1e6),
             ("engine: heap taken of the system", _at("heap", "committed_bytes", unit=1e6)),

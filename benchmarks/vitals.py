@@ -74,7 +74,8 @@ class Heap:
     Attributes:
         used_bytes: Objects, those that nobody needs any more included.
         committed_bytes: What Java has taken from the system for them.
-        live_bytes: What was left after a full collection; None if there was none just now.
+        live_bytes: What was left after a full collection, with the cache of questions emptied before; None if there
+            was none just now.
     """
 
     used_bytes: int
@@ -83,8 +84,16 @@ class Heap:
 
 
 def heap_of(cluster: Cluster, pid: int, *, collect: bool) -> Heap:
-    """Look at the heap of the engine *pid*; with *collect* also at what is live in it, which stops it for a moment."""
+    """
+    Look at the heap of the engine *pid*; with *collect* also at what is live in it, which stops it for a moment.
+
+    The cache of questions is emptied before: it takes a tenth of the heap at most, and fills with whatever is asked,
+    which is the probe's own looks here.
+    """
     heap = _heap(cluster)
+    if collect:
+        with cluster.client() as client:
+            client.indices.clear_cache(index=f"logs-inference.*-{cluster.namespace}", query=True)
     return Heap(
         used_bytes=heap["heap_used_in_bytes"],
         committed_bytes=heap["heap_committed_in_bytes"],
