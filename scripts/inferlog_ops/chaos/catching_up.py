@@ -35,13 +35,14 @@ def seconds_to_catch_up(place: Place, *, timeout_seconds: float, check: Callable
     wanted = extent(place.logs)
     while time.monotonic() - began < timeout_seconds:
         check()
-        if _is_answered(wanted, place):
+        if is_answered(wanted, place):
             return round(time.monotonic() - began, 1)
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     return None
 
 
-def _is_answered(wanted: Mapping[str, int], place: Place) -> bool:
+def is_answered(wanted: Mapping[str, int], place: Place) -> bool:
+    """Return whether the positions in *place* have come to the *wanted* bytes of each file."""
     positions = _positions(place.positions)
     # A file that is gone was shipped before, or it will never be; the count of lines tells which.
     return all(positions.get(name, 0) >= size or not (place.logs / name).exists() for name, size in wanted.items())

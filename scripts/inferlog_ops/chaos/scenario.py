@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inferlog_ops.chaos.catalogue import Trial
-from inferlog_ops.chaos.catching_up import seconds_to_catch_up
+from inferlog_ops.chaos.catching_up import extent, is_answered, seconds_to_catch_up
 from inferlog_ops.chaos.engine import Engine
 from inferlog_ops.chaos.evidence import Window, gather
 from inferlog_ops.chaos.faults import ends
@@ -23,7 +23,7 @@ from inferlog_ops.cluster import Cluster
 from inferlog_ops.progress import Say
 
 _CATCH_UP_SECONDS = 120.0
-_AFTERWARDS_SECONDS = 3.0
+_AFTERWARDS_SECONDS = 2.5
 _LAST_LINES_SECONDS = 60
 
 
@@ -122,10 +122,12 @@ def _strike(stack: Stack, trial: Trial) -> tuple[Window, list[str]]:
 
 
 def _end(stack: Stack) -> None:
-    """End load, service and shipper in the order in which each still finds the next, and ship their last lines."""
+    """End load, service and shipper in the order in which each still finds the next, and ship what is left."""
     stack.load.stop()
     stack.server.stop()
     stack.shipper.stop()
+    if is_answered(extent(stack.place.logs), stack.place):
+        return
     with suppress(subprocess.TimeoutExpired):  # the count tells what is missing
         subprocess.run(
             [*stack.ship_command(), "--once", "--heartbeat", "0", "--timeout", str(_LAST_LINES_SECONDS)],

@@ -62,7 +62,7 @@ def chaos(
         _show_list(json=json)
         return
     leave_root(sys.argv[1:])
-    results = _carried_out(trials, before_seconds=10.0 if full else 3.0, rate=rate)
+    results = _carried_out(trials, before_seconds=10.0 if full else 2.0, rate=rate)
     _show(results, json=json, markdown=markdown)
     if left_out := [trial.name for trial in trials[len(results) :]]:
         err.print(f"interrupted; not done: {', '.join(left_out)}", markup=False, highlight=False)

@@ -45,7 +45,7 @@ class Fault:
     what: str
     strike: Strike
     seconds: float = 20.0
-    short_seconds: float = 5.0
+    short_seconds: float = 4.0
     environment: Callable[[Place], Mapping[str, str]] = field(default=_nothing)
     proxied: bool = False
     kills_workers: bool = False

@@ -15,6 +15,7 @@ from inferlog_ops.chaos.stack import Stack
 _HALF_A_LINE_BYTES = 300
 _SMALL_FILE_BYTES = 12_000
 _LITTLE_BYTES = 16
+_ON_ITS_WAY_SECONDS = 0.5
 _ROTATIONS_A_SECOND = 200 / 60
 _SECONDS_BETWEEN_LOOKS = 0.1
 _WRITABLE, _READ_ONLY = 0o755, 0o555
@@ -46,7 +47,11 @@ def disk_full_for_shipper(stack: Stack, seconds: float) -> Generator[float]:
     pids = stack.shipper.pids
     limit_file_size(pids, _LITTLE_BYTES)
     try:
-        yield seconds
+        yield _ON_ITS_WAY_SECONDS  # what it has written may still come to its place
+        saved = stack.place.positions.stat().st_mtime_ns
+        yield max(0.0, seconds - _ON_ITS_WAY_SECONDS)
+        if stack.place.positions.stat().st_mtime_ns != saved:
+            raise MissedError("the shipper has saved its positions all the same")
     finally:
         limit_file_size(pids, None)
 
