@@ -16,13 +16,21 @@ from locust import events
 from locust.env import Environment
 
 from inferlog_traffic import generator
-from inferlog_traffic.callers import BurstChat, CanaryChat, LeavingChat, MalformedChat, SteadyChat, StreamingChat
+from inferlog_traffic.callers import (
+    BurstChat,
+    CanaryChat,
+    LeavingChat,
+    LongChat,
+    MalformedChat,
+    SteadyChat,
+    StreamingChat,
+)
 from inferlog_traffic.first_tokens import FirstTokens
 from inferlog_traffic.settings import Settings, add_options
 from inferlog_traffic.shape import Load, busy
 
 # Locust finds users and shape here by looking through this module.
-__all__ = ["BurstChat", "CanaryChat", "LeavingChat", "Load", "MalformedChat", "SteadyChat", "StreamingChat"]
+__all__ = ["BurstChat", "CanaryChat", "LeavingChat", "Load", "LongChat", "MalformedChat", "SteadyChat", "StreamingChat"]
 
 locust.stats.STATS_TYPE_WIDTH = 10  # the names of our classes of callers
 

@@ -33,3 +33,5 @@ def _changed(body: bytes, **changes: Any) -> bytes:
 
 
 LONG_STORY: Final = "Write a very long story about a lighthouse keeper. Do not stop before the story has ten chapters."
+MANY_TOKENS: Final = 1024
+"""As many as a service of ours lets a request ask for."""

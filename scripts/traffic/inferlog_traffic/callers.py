@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any, ClassVar
 
 from locust import User, task
+from locust.exception import StopUser
 
 from inferlog_traffic import arrivals, bodies, generator
 from inferlog_traffic.exchange import Outcome, Request
@@ -67,6 +68,8 @@ class Caller(User):
     def ask(self) -> None:
         """Send what is due. What was sent before may still be under way."""
         while self._due_at <= perf_counter():
+            if self.generator.has_sent_all:
+                raise StopUser
             self._sent += 1
             request = self.request(f"{self.generator.run_id}-{self._name}-{self._sent}")
             self.generator.send(request, due_at=self._due_at, wanted=self.wanted, url=str(self.host))
@@ -144,3 +147,16 @@ class LeavingChat(Caller):
             streamed=True,
             leaves=True,
         )
+
+
+class LongChat(Caller):
+    """Asks one version for so long a story that a service may give it up."""
+
+    caller = "long"
+    weight = 1
+
+    def request(self, correlation_id: str) -> Request:
+        """Return the next request for a story."""
+        model = f"{self.settings.model}:{self.settings.pinned_version}"
+        body = bodies.chat(model, bodies.LONG_STORY, max_tokens=bodies.MANY_TOKENS)
+        return Request(correlation_id=correlation_id, caller=self.caller, body=body, model=model)

@@ -38,11 +38,13 @@ class Generator:
         run_id: What its correlation ids begin with: another one at each start.
         worker: Which of the processes this is.
         prompts: What callers choose from.
+        has_sent_all: Whether as many requests are sent as there may be in this run.
     """
 
     settings: Settings
     run_id: str
     worker: int
+    has_sent_all: bool = False
 
     def __init__(self, environment: Environment, first_tokens: FirstTokens) -> None:
         """
@@ -62,6 +64,7 @@ class Generator:
         self._under_way = Group()
         self._callers: Counter[str] = Counter()
         self._starts = 0
+        self._sent = 0
 
     @property
     def requests_under_way(self) -> int:
@@ -78,11 +81,13 @@ class Generator:
         self.run_id = self.settings.run_id if self._starts == 1 else f"{self.settings.run_id}.{self._starts}"
         self.worker = runner.worker_index if isinstance(runner, LocalRunner | WorkerRunner) else 0
         self._callers.clear()
+        self._sent = 0
 
     def end(self) -> None:
         """Give the last answers a moment, then let go of those that have not come."""
         self._under_way.join(timeout=_PATIENCE_SECONDS)
         self._under_way.kill()
+        self.has_sent_all = False  # the shape asks before the next run begins
 
     def new_name(self, caller: str) -> str:
         """Return a name for one more of this class: the same for the n-th of them in every run."""
@@ -99,6 +104,8 @@ class Generator:
             wanted: How it ends if all is well.
             url: The service.
         """
+        self._sent += 1
+        self.has_sent_all = self._sent == self.settings.most_requests
         self._under_way.spawn(self._exchange, request, due_at, wanted, url)
 
     def _exchange(self, request: Request, due_at: float, wanted: Outcome, url: str) -> None:

@@ -24,6 +24,7 @@ class Settings:
         curve: The course of the rate.
         highest_requests_per_second: What the curve's 1 stands for.
         duration_seconds: After that no request is due any more.
+        most_requests: Nor after so many, in each process; 0 if there may be any number.
         user_requests_per_second: Of each of Locust's users: so many of them make the rate.
         burst_requests: How many requests a caller of bursts sends at the same moment.
         seed: Of every caller's moments and prompts.
@@ -35,6 +36,7 @@ class Settings:
     curve: Curve
     highest_requests_per_second: float
     duration_seconds: int
+    most_requests: int
     user_requests_per_second: float
     burst_requests: int
     seed: int
@@ -55,12 +57,15 @@ class Settings:
         for name in ("rate", "duration", "user_rate", "burst_size"):
             if not getattr(options, name) > 0:
                 raise ValueError(f"--{name.replace('_', '-')} is {getattr(options, name)}; expected a number above 0")
+        if options.requests < 0:
+            raise ValueError(f"--requests is {options.requests}; expected a number, 0 for any number")
         if not _RUN_ID.fullmatch(options.run_id):
             raise ValueError(f"--run-id is {options.run_id!r}; expected 1 to 32 of A-Z a-z 0-9 . _ -")
         return cls(
             curve=CURVES[options.curve],
             highest_requests_per_second=options.rate,
             duration_seconds=options.duration,
+            most_requests=options.requests,
             user_requests_per_second=options.user_rate,
             burst_requests=options.burst_size,
             seed=options.seed,
@@ -98,6 +103,7 @@ def add_options(parser: Any, **_: object) -> None:
     add("curve", "flat", "Course of the rate.", choices=list(CURVES))
     add("rate", 10.0, "Requests per second, at the curve's highest.", type=float)
     add("duration", 60, "How long requests are due, such as 90s, 15m, 2h; on the web page in seconds.", type=seconds)
+    add("requests", 0, "After how many requests a process ends before that; 0 for any number.", type=int)
     add("user-rate", 0.5, "Requests per second of one of Locust's users.", type=float)
     add("burst-size", 8, "Requests that a caller of bursts sends at the same moment.", type=int)
     add("seed", 0, "Of all moments and prompts.", type=int)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from locust import LoadTestShape
 from locust.env import Environment
-from locust.runners import MasterRunner
+from locust.runners import LocalRunner, MasterRunner
 
 from inferlog_traffic import generator
 from inferlog_traffic.settings import Settings
@@ -50,6 +50,11 @@ class Busy:
 busy: Final = Busy()
 
 
+def _has_sent_all(runner: Any) -> bool:
+    """Whether no more may be sent; a master does not send, and so runs on till the end of the time."""
+    return isinstance(runner, LocalRunner) and generator.of(runner.environment).has_sent_all
+
+
 class Load(LoadTestShape):
     """Follows the curve that the options name."""
 
@@ -64,7 +69,7 @@ class Load(LoadTestShape):
             _log.error("nothing was started: %s", error)
             return None
         elapsed_seconds: float = self.get_run_time()  # type: ignore[no-untyped-call]
-        if elapsed_seconds < settings.duration_seconds:
+        if elapsed_seconds < settings.duration_seconds and not _has_sent_all(self.runner):
             users = settings.users_after(elapsed_seconds)
             return users, max(users, _AT_ONCE)
         if busy.any(self.runner) and elapsed_seconds < settings.duration_seconds + options.answer_timeout:

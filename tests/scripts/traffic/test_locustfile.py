@@ -25,7 +25,7 @@ USER_RATE = 0.6
 SECONDS = 8
 SEED = 3
 BURST = 4
-CALLERS = {"steady", "stream", "burst", "canary", "malformed", "leaving"}
+CALLERS = {"steady", "stream", "burst", "canary", "malformed", "leaving", "long"}
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,7 @@ def test_every_class_of_callers_does_what_it_is_there_for(run: Run) -> None:
         "canary": {"answered"},
         "malformed": {"refused"},
         "leaving": {"left"},
+        "long": {"answered"},
     }
     assert all(400 <= record["status_code"] < 500 for record in run.of("malformed"))
     assert {record["model"] for record in run.of("canary")} == {f"{MODEL}:v2"}
@@ -126,6 +127,12 @@ def test_nothing_that_was_due_is_left_out(run: Run) -> None:
             moments = arrivals.independent(USER_RATE, Random(f"{SEED}/{name}/when"))
             due = sum(1 for _ in itertools.takewhile(lambda moment: moment < SECONDS - 1.5, moments))
             assert sum(name_of(record) == name for record in run.records) >= due
+
+
+def test_a_run_ends_after_as_many_requests_as_wanted(server: RunningServer, tmp_path: Path) -> None:
+    run = locust_runs.run(tmp_path, "--host", server.url, "--rate", 20, "--duration", 60, "--requests", 30)
+    assert run.returncode == 0, run.said
+    assert run.requests == len(run.records) == 30
 
 
 def test_several_processes_share_the_load_and_one_file(server: RunningServer, tmp_path: Path) -> None:
