@@ -25,6 +25,10 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "inferlog-setup.json"
 LOG = VENV / "inferlog-setup.log"
 LOCKS = ROOT / "infra" / "python"
+DEV_LOCK = "requirements-dev.lock"
+DEMO_LOCKS = ("requirements.lock", "requirements-traffic.lock")
+"""What the demo runs, and what sends it requests. The lock for developing holds all of both, at the same versions."""
+
 NEEDED_BYTES = 1_500_000_000
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -37,11 +41,12 @@ def main() -> int:
     """Set up, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dev", action="store_true", help="also what the tests need")
-    wanted = LOCKS / ("requirements-dev.lock" if parser.parse_args().dev else "requirements.lock")
+    wanted = [LOCKS / name for name in ([DEV_LOCK] if parser.parse_args().dev else DEMO_LOCKS)]
     try:
         check_machine()
         with alone():
-            set_up(wanted)
+            for lock in wanted:
+                set_up(lock)
     except SetUpError as error:
         print(f"inferlog: {error}", file=sys.stderr)
         return 1
@@ -86,9 +91,10 @@ def set_up(wanted: Path) -> None:
     else:
         STAMP.unlink()  # until the end it is neither the one nor the other
     install(wanted)
-    # The lock for developing holds all that the other holds, at the same versions.
-    names = state if wanted.name == "requirements-dev.lock" else ("python", wanted.name)
-    STAMP.write_text(json.dumps({name: state[name] for name in names}))
+    # The lock for developing may say something else by now; the demo's go together.
+    before = {name: installed[name] for name in DEMO_LOCKS if same_python and name in installed}
+    now = state if wanted.name == DEV_LOCK else {name: state[name] for name in ("python", wanted.name)}
+    STAMP.write_text(json.dumps(before | now))
 
 
 def fingerprints() -> dict[str, str]:

@@ -53,6 +53,7 @@ WRITTEN_WHERE_SOMETHING_IS_WRONG_OR_THERE = {
 }
 STREAMS = ("events", "app", "health")
 REQUESTS = 160
+PACE = traffic.Pace(requests_per_second=40, of_a_caller=1)
 VERSIONS = [
     {"name": "v1", "share": 60},
     {"name": "v2", "share": 40, "simulated": {"output_tokens_median": 20, "failure_share": 0.2}},
@@ -86,8 +87,8 @@ def demo(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     provision_cluster(cluster)
     began = datetime.now(UTC)
     with place.tailing(cluster, replace(QUICK, heartbeat_seconds=0.2)), service(place) as url:
-        requests = traffic.plan("demo", REQUESTS, MODEL)
-        traffic.send_all(url, requests, at_once=16, on_answer=lambda _: None)
+        with traffic.sending(url, place.root, run_id="demo", model=MODEL, requests=REQUESTS, pace=PACE) as sent:
+            wait_until(sent.process.has_finished, 90, "the end of the requests")
         wait_until(lambda: all_has_arrived(cluster, began), 60, "every event and a later heartbeat in the store")
         running = all_answers(cluster, began)
     with cluster.client() as client:

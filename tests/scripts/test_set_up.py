@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from types import ModuleType
@@ -47,9 +48,35 @@ def test_a_second_time_there_is_nothing_to_do(set_up: ModuleType) -> None:
     assert set_up.done == ["made", "requirements.lock"]
 
 
-def test_what_is_set_up_for_developing_is_enough_for_running(set_up: ModuleType) -> None:
+def test_the_demo_gets_what_it_runs_and_what_sends_it_requests(set_up: ModuleType) -> None:
+    for _ in range(2):
+        for lock in set_up.DEMO_LOCKS:
+            set_up.set_up(wanted(set_up, lock))
+    assert set_up.done == ["made", "requirements.lock", "requirements-traffic.lock"]
+
+
+def test_after_the_demo_s_set_up_the_one_for_developing_begins_anew(set_up: ModuleType) -> None:
     set_up.set_up(wanted(set_up, "requirements-dev.lock"))
-    set_up.set_up(wanted(set_up))
+    stamp = json.loads(set_up.STAMP.read_text())
+    set_up.STAMP.write_text(json.dumps(stamp | {"requirements-traffic.lock": "an earlier one"}))
+    for lock in (*set_up.DEMO_LOCKS, "requirements-dev.lock"):
+        set_up.set_up(wanted(set_up, lock))
+    assert set_up.done == ["made", "requirements-dev.lock", "requirements-traffic.lock", "requirements-dev.lock"]
+
+
+def test_locks_that_are_installed_together_say_the_same(set_up: ModuleType) -> None:
+    pinned = [
+        dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", wanted(set_up, lock).read_text(), re.MULTILINE))
+        for lock in set_up.DEMO_LOCKS
+    ]
+    both = pinned[0].keys() & pinned[1].keys()
+    assert "urllib3" in both
+    assert {name: pinned[0][name] for name in both} == {name: pinned[1][name] for name in both}
+
+
+def test_what_is_set_up_for_developing_is_enough_for_running(set_up: ModuleType) -> None:
+    for lock in ("requirements-dev.lock", *set_up.DEMO_LOCKS):
+        set_up.set_up(wanted(set_up, lock))
     assert set_up.done == ["made", "requirements-dev.lock"]
 
 

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from inferlog_ops.reconcile import report
+from inferlog_ops.reconcile.result import Result as Reconciled
+
 _OF_A_VERSION = (
     "requests",
     "errors",
@@ -36,6 +39,7 @@ class Result:
         versions: Rows of the query ``overview`` by model version.
         missing: Correlation ids of requests without an event in the index.
         unexpected: Correlation ids with more events than one.
+        reconciled: What clients and dashboards say of the same requests.
     """
 
     sent: int
@@ -48,17 +52,18 @@ class Result:
     versions: dict[str, dict[str, Any]]
     missing: list[str]
     unexpected: list[str]
+    reconciled: Reconciled
 
     @property
     def complete(self) -> bool:
-        """Every request has exactly one event, everywhere."""
+        """Every request has exactly one event, everywhere, and it tells the same end."""
         return self.sent == self.written == self.shipped == self.found and not (
-            self.duplicates or self.missing or self.unexpected
+            self.duplicates or self.missing or self.unexpected or not self.reconciled.complete
         )
 
     def as_json(self) -> dict[str, Any]:
         """Return the figures as a program reads them."""
-        return asdict(self)
+        return asdict(self) | {"reconciled": report.as_json(self.reconciled)}
 
 
 def versions_of(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:

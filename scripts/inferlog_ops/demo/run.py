@@ -18,8 +18,11 @@ from inferlog_ops.home import Home
 from inferlog_ops.progress import Say
 from inferlog_ops.queries import library
 from inferlog_ops.queries.run import run as ask
+from inferlog_ops.reconcile.events import Scope
+from inferlog_ops.reconcile.figures import Tolerance
+from inferlog_ops.reconcile.records import Records, read_records
+from inferlog_ops.reconcile.run import Wanted, reconcile
 
-_AT_ONCE = {"llama": 4, "simulated": 32}
 _PATIENCE_SECONDS = 30.0
 _SECONDS_BETWEEN_LOOKS = 0.2
 
@@ -32,19 +35,9 @@ def run(services: Services, home: Home, *, requests: int, backend: str, say: Say
     """
     setup_seconds = _seconds_since_start()
     run_id = f"demo-{secrets.token_hex(4)}"
-    planned = traffic.plan(run_id, requests, MODEL)
     began = datetime.now(UTC)
-    answered = 0
-
-    def count(_: traffic.Answer) -> None:
-        nonlocal answered
-        answered += 1
-        services.check()
-        say(f"sending requests: {answered}/{requests} answered")
-
-    answers = traffic.send_all(services.server_url, planned, at_once=_AT_ONCE[backend], on_answer=count)
-    services.check()
-    sent_ids = [answer.correlation_id for answer in answers]
+    records = _sent(services, home, run_id=run_id, requests=requests, backend=backend, say=say)
+    sent_ids = list(records.places)
     with (
         services.cluster.client() as client,
         explained(services.cluster, "looking for the events"),
@@ -54,6 +47,7 @@ def run(services: Services, home: Home, *, requests: int, backend: str, say: Say
         found_ids = evidence.found_ids(client, services.cluster.namespace, run_id)
     ended = datetime.now(UTC)
     of_this_run = evidence.of_run(run_id)
+    wanted = Wanted(scope=Scope(run_id=run_id), tolerance=Tolerance(), wait_seconds=0.0)
     refused = evidence.count_dead_letters(home.shipper_state, run_id)
     missing, unexpected = missing_and_unexpected(sent_ids, found_ids)
     return Result(
@@ -70,7 +64,23 @@ def run(services: Services, home: Home, *, requests: int, backend: str, say: Say
         versions=figures(services, began, ended, within=of_this_run),
         missing=missing,
         unexpected=unexpected,
+        reconciled=reconcile(services.cluster, records, wanted, say),
     ), began
+
+
+def _sent(services: Services, home: Home, *, run_id: str, requests: int, backend: str, say: Say) -> Records:
+    """Send *requests* requests to their ends, and return what their clients have noted."""
+    pace = traffic.SIMULATED if backend == "simulated" else traffic.pace_of(services.server_url, MODEL)
+    sending = traffic.sending(
+        services.server_url, home.output, run_id=run_id, model=MODEL, requests=requests, pace=pace
+    )
+    with sending as sent:
+        while not sent.process.has_finished():
+            services.check()
+            say(f"sending requests: {sent.count_ended()}/{requests} answered")
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+    services.check()
+    return read_records([sent.records], run_id=None, say=say)
 
 
 def figures(

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inferlog_ops.demo.result import Result
+from inferlog_ops.reconcile.report import sentences
 
 _COLUMNS = {
     "requests": ("requests", "{:,}"),
@@ -50,6 +51,18 @@ def account(result: Result) -> Text:
     return Text(f"{line}. These do not match.{named}", style="red")
 
 
+def both_sides(result: Result) -> Text:
+    """Return what clients and dashboards say of the latency, and whether they say the same."""
+    figures = [
+        f"p{percent} {comparison.from_sent[percent]:.3f} s and {comparison.of_dashboard[percent]:.3f} s"
+        for comparison in result.reconciled.comparisons
+        if comparison.group == "http.route"
+        for percent in comparison.of_dashboard
+    ]
+    shown = [f"Latency as clients and dashboards have it: {', '.join(figures)}."] if figures else []
+    return Text("\n".join([*shown, *sentences(result.reconciled)]))
+
+
 def report(result: Result) -> Group:
-    """Return table and account."""
-    return Group(version_table(result.versions), account(result))
+    """Return table, account, and the other side's view."""
+    return Group(version_table(result.versions), account(result), both_sides(result))

@@ -1,143 +1,115 @@
-"""Requests as people send them: completions and streams, several at once, a few that fail, one that leaves."""
+"""The demo's traffic: Locust, a process of its own, which records each request."""
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
-import orjson
 import urllib3
 
-_PROMPTS: Final = (
-    "Name three colours.",
-    "What is the capital of France?",
-    "Write one sentence about the sea.",
-    "Why is the sky blue? Answer briefly.",
-    "Give me a name for a cat.",
-    "Translate 'good morning' into Spanish.",
-    "What do bees make?",
-    "Finish the sentence: The train was late, so",
-)
-_LONG_STORY: Final = "Write a very long story about a lighthouse keeper. Do not stop before the story has ten chapters."
-_CALLERS: Final = ("shop", "support", "night-batch")
-_SECONDS_FOR_AN_ANSWER: Final = 120.0
+from inferlog_ops.assets import asset_dir
+from inferlog_ops.demo.children import Child, python_module
+from inferlog_ops.errors import OperatorError
+
+_CALLERS: Final = ("SteadyChat", "StreamingChat", "CanaryChat", "MalformedChat", "LongChat", "LeavingChat")
+_CALLERS_OF_A_MODEL: Final = 19  # the sum of their weights, so that there is each of them
+_SEED: Final = "1316"  # among the first sixty are four malformed requests, three long ones and three that leave
+_PATIENCE_SECONDS: Final = 60.0
+# Long stories take their part, and others should not have to wait for long; four answers are made side by side.
+_SHARE_OF_CAPACITY: Final = 0.6
+# The first is for the user, who waits for so many requests; the second shows some of them beside each other.
+_SLOWEST_PER_SECOND, _FASTEST_PER_SECOND = 0.25, 1.0
+_LONGEST_RUN: Final = "24h"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Pace:
     """
-    One request to be sent.
+    How fast requests come, whatever becomes of the earlier ones.
 
     Attributes:
-        correlation_id: Found again in the request's event.
-        caller: Who sends it; the audit trail has a hash of that.
-        body: JSON, or what a careless client takes for it.
-        streamed: The answer comes as server-sent events.
-        leaves: The client closes the connection after the first bytes of the answer.
+        requests_per_second: Of all callers together.
+        of_a_caller: Of each of them: so many there are.
     """
 
-    correlation_id: str
-    caller: str
-    body: bytes
-    streamed: bool = False
-    leaves: bool = False
+    requests_per_second: float
+    of_a_caller: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+SIMULATED: Final = Pace(requests_per_second=100, of_a_caller=1)
+
+
+def pace_of(url: str, model: str) -> Pace:
     """
-    What the client saw of one request.
+    Return a pace that *model* at *url* can keep on this machine, by the time that one answer takes.
 
-    Attributes:
-        correlation_id: That of the request.
-        status_code: None if no answer came.
-        latency_seconds: From before the first byte out to after the last byte in.
+    Raises:
+        OperatorError: If it does not answer.
     """
-
-    correlation_id: str
-    status_code: int | None
-    latency_seconds: float
-
-
-def plan(run_id: str, requests: int, model: str) -> list[Request]:
-    """
-    Return *requests* requests to *model*, mostly good ones.
-
-    Half are streams; the server shares out those that name no version, and every fifth asks for v2. In each twenty:
-    an unknown model, a negative ``max_tokens``, a body that is no JSON, an answer too long for the server's
-    deadline, and a client that leaves its stream.
-    """
-    return [_request(run_id, number, model) for number in range(requests)]
-
-
-def _request(run_id: str, number: int, model: str) -> Request:
-    request = partial(Request, correlation_id=f"{run_id}-{number:06d}", caller=_CALLERS[number % len(_CALLERS)])
-    match number % 20:
-        case 2:
-            return request(body=_chat("no-such-model", _PROMPTS[0]))
-        case 6:
-            return request(body=_chat(model, _PROMPTS[0], max_tokens=-1))
-        case 10:
-            return request(body=b'{"model": "' + model.encode() + b'", "messages": [')
-        case 12:
-            return request(body=_chat(f"{model}:v2", _LONG_STORY, max_tokens=1024))
-        case 17:
-            return request(body=_chat(model, _LONG_STORY, stream=True), streamed=True, leaves=True)
-    asked_for = f"{model}:v2" if number % 5 == 0 else model
-    streamed = number % 2 == 1
-    return request(body=_chat(asked_for, _PROMPTS[number % len(_PROMPTS)], stream=streamed), streamed=streamed)
-
-
-def _chat(model: str, prompt: str, **more: Any) -> bytes:
-    return orjson.dumps({"model": model, "messages": [{"role": "user", "content": prompt}], **more})
-
-
-def send_all(
-    url: str, requests: Sequence[Request], *, at_once: int, on_answer: Callable[[Answer], None]
-) -> list[Answer]:
-    """Send *requests* to the service at *url*, *at_once* at a time, and return what came back, in their order."""
-    with (
-        urllib3.PoolManager(maxsize=at_once, block=True, retries=False, timeout=_SECONDS_FOR_AN_ANSWER) as pool,
-        ThreadPoolExecutor(at_once) as threads,
-    ):
-
-        def send(request: Request) -> Answer:
-            answer = _sent(pool, f"{url}/v1/chat/completions", request)
-            on_answer(answer)
-            return answer
-
-        try:
-            return list(threads.map(send, requests))
-        except BaseException:
-            threads.shutdown(cancel_futures=True)  # what is not begun would only be waited for
-            raise
-
-
-def _sent(pool: urllib3.PoolManager, url: str, request: Request) -> Answer:
-    headers = {
-        "Authorization": f"Bearer {request.caller}",
-        "Content-Type": "application/json",
-        "X-Correlation-ID": request.correlation_id,
-    }
     began = perf_counter()
-    status_code = None
+    body = {"model": model, "messages": [{"role": "user", "content": "Write one sentence about the sea."}]}
     try:
-        response = pool.request("POST", url, body=request.body, headers=headers, preload_content=False)
-        status_code = response.status
-        parts: Iterator[bytes] = response.stream(1024)
-        if request.leaves:
-            parts = itertools.islice(parts, 1)
-        for _ in parts:
-            pass
-        if request.leaves:
-            response.close()
-        else:
-            response.release_conn()
-    except urllib3.exceptions.HTTPError:
-        pass  # the answer says that it did not come, or broke off
-    return Answer(
-        correlation_id=request.correlation_id, status_code=status_code, latency_seconds=perf_counter() - began
+        answer = urllib3.request(
+            "POST", f"{url}/v1/chat/completions", json=body, retries=False, timeout=_PATIENCE_SECONDS
+        )
+    except urllib3.exceptions.HTTPError as error:
+        raise OperatorError(f"the server at {url} did not answer a first request: {error}") from error
+    if answer.status != 200:
+        raise OperatorError(f"the server at {url} answered a first request with {answer.status}: {answer.data[:200]!r}")
+    affordable = _SHARE_OF_CAPACITY / (perf_counter() - began)
+    requests_per_second = min(max(affordable, _SLOWEST_PER_SECOND), _FASTEST_PER_SECOND)
+    return Pace(requests_per_second=requests_per_second, of_a_caller=requests_per_second / _CALLERS_OF_A_MODEL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """
+    Requests that are being sent.
+
+    Attributes:
+        process: Locust.
+        records: The file in which a line stands for each request that has ended.
+    """
+
+    process: Child
+    records: Path
+
+    def count_ended(self) -> int:
+        """Return how many requests have ended so far."""
+        with self.records.open("rb") as lines:
+            return sum(1 for _ in lines)
+
+
+@contextmanager
+def sending(url: str, output: Path, *, run_id: str, model: str, requests: int, pace: Pace) -> Iterator[Traffic]:
+    """
+    Have *requests* requests sent to *model* at *url*; end that at the end of the block, if it has not ended.
+
+    Mostly good ones: whole answers and streams, some of them from version v2. A few are malformed, a few ask v2 for an
+    answer too long for the server's deadline, and a few clients leave their streams.
+
+    Raises:
+        OperatorError: If Locust is not installed.
+    """
+    if importlib.util.find_spec("locust") is None:
+        raise OperatorError("the demo sends its requests by Locust, which is not installed: pip install locust")
+    records = output / "client.jsonl"
+    records.write_bytes(b"")
+    command = python_module(
+        "locust",
+        *("--locustfile", str(asset_dir("scripts/traffic") / "locustfile.py"), "--headless", "--only-summary"),
+        # Requests that fail are a part of what the demo shows.
+        *("--exit-code-on-error", "0"),
+        *("--host", url, "--model", model, "--run-id", run_id, "--seed", _SEED, "--records", str(records)),
+        *("--requests", str(requests), "--duration", _LONGEST_RUN),
+        *("--rate", str(pace.requests_per_second), "--user-rate", str(pace.of_a_caller)),
+        *_CALLERS,
     )
+    process = Child("traffic", command, output=output)
+    try:
+        yield Traffic(process=process, records=records)
+    finally:
+        process.stop()

@@ -18,7 +18,17 @@ import urllib3
 from logfiles import Logs
 from polling import wait_until
 
-PRINTED = {"sent", "written", "shipped", "found", "duplicates", "dead_lettered", "setup_seconds", "versions"}
+PRINTED = {
+    "sent",
+    "written",
+    "shipped",
+    "found",
+    "duplicates",
+    "dead_lettered",
+    "setup_seconds",
+    "versions",
+    "reconciled",
+}
 OF_A_VERSION = {
     "requests",
     "errors",
@@ -69,7 +79,10 @@ def test_once_with_json_prints_the_contract_and_counts_everything_once(tmp_path:
     assert sum(figures["requests"] for figures in result["versions"].values()) == 400
     assert result["versions"]["v1"]["p50_seconds"] <= result["versions"]["v1"]["p99_seconds"]
     events = Logs(tmp_path / "home" / "logs").events
-    assert len({event["client"]["id"] for event in events}) == 3
+    assert len({event["client"]["id"] for event in events}) == 6, "one a class of callers"
+    reconciled = result["reconciled"]
+    assert (reconciled["sent"], reconciled["with_event"], reconciled["lost"]) == (400, 400, 0)
+    assert [each["name"] for each in reconciled["latencies"]] == ["(none)", "v1", "v2", "/v1/chat/completions"]
     assert all(event["cost_usd"] > 0 for event in events if event["status"] == "success")
     assert processes_on(tmp_path) == []
 

@@ -1,8 +1,43 @@
 from dataclasses import replace
+from datetime import timedelta
+
+from reconciling import DUE
 
 from inferlog_ops.demo.result import Result, missing_and_unexpected, versions_of
-from inferlog_ops.demo.table import account
+from inferlog_ops.demo.table import account, both_sides
+from inferlog_ops.reconcile.figures import Comparison, Tolerance
+from inferlog_ops.reconcile.records import Outcome
+from inferlog_ops.reconcile.result import Result as Reconciled
 
+LATENCIES = Comparison(
+    group="http.route",
+    name="/v1/chat/completions",
+    requests=1_000,
+    sent_late={50: 0.0, 99: 0.001},
+    from_due={99: 2.012},
+    from_sent={99: 2.011},
+    of_events={99: 2.001},
+    of_dashboard={99: 2.0},
+    before_service={50: 0.001, 99: 0.02},
+    tolerance=Tolerance(),
+)
+SAME = Reconciled(
+    start=DUE,
+    end=DUE + timedelta(seconds=1),
+    sent=3,
+    outcomes={Outcome.ANSWERED: 3},
+    with_event=3,
+    lost=[],
+    without_event=0,
+    duplicated=[],
+    surplus=0,
+    copies=0,
+    strangers=0,
+    some_strangers=[],
+    mismatches=[],
+    comparisons=[LATENCIES],
+    tolerance=Tolerance(),
+)
 EVEN = Result(
     sent=3,
     written=3,
@@ -14,6 +49,7 @@ EVEN = Result(
     versions={},
     missing=[],
     unexpected=[],
+    reconciled=SAME,
 )
 
 
@@ -47,3 +83,18 @@ def test_versions_are_the_overview_s_rows_by_version() -> None:
     row |= dict.fromkeys(("p95_seconds", "p99_seconds", "time_to_first_token_p50_seconds", "input_tokens"), 1)
     row |= {"output_tokens": 1, "output_tokens_per_second": 1}
     assert versions_of([{"model_version": "v1", **row}]) == {"v1": row}
+
+
+def test_what_the_clients_saw_is_part_of_being_complete() -> None:
+    assert not replace(EVEN, reconciled=replace(SAME, lost=["demo-1-7"])).complete
+    apart = replace(SAME, comparisons=[replace(LATENCIES, from_sent={99: 3.0})])
+    assert replace(EVEN, reconciled=apart).complete, "a busy machine is no loss"
+
+
+def test_clients_and_dashboards_are_set_side_by_side() -> None:
+    said = both_sides(EVEN).plain
+    assert "p99 2.011 s and 2.000 s" in said
+    assert "10.00 ms between the client and where the service measures" in said
+    assert both_sides(replace(EVEN, reconciled=replace(SAME, comparisons=[]))).plain.startswith(
+        "Clients and dashboards"
+    )
