@@ -7,25 +7,21 @@ Runs what scripts/demo runs, with the simulated backend, on a home of its own th
 """
 
 import argparse
+import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
-from itertools import count
-from math import cos, pi
 from pathlib import Path
-from time import monotonic
 
 from browsing import Visit, address_of, running_browser, visiting
+from locust_runs import LOCUSTFILE
 
-from inferlog_ops.demo import services, traffic
-from inferlog_ops.demo.run import MODEL
+from inferlog_ops.demo import services
 from inferlog_ops.home import Home
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 LARGEST_BYTES = 300_000
-REQUESTS_AT_ONCE = (3, 24)  # by night, by day
-WAVE_SECONDS = 150
-REQUESTS_A_PLAN = 60
+HIGHEST_PER_SECOND = 60
 WINDOW = {"width": 1280, "height": 1010}
 PHONE = {"width": 390, "height": 844}
 
@@ -49,18 +45,12 @@ def main() -> int:
 
 
 def send_for(url: str, seconds: float) -> None:
-    """Send the demo's requests in waves, so that there is something to see over time."""
-    began = monotonic()
-    for number in count():
-        elapsed = monotonic() - began
-        if elapsed > seconds:
-            return
-        tell(f"sending requests: {elapsed:.0f} of {seconds:.0f} s")
-        fewest, most = REQUESTS_AT_ONCE
-        at_once = round(fewest + (most - fewest) * (1 - cos(2 * pi * elapsed / WAVE_SECONDS)) / 2)
-        traffic.send_all(
-            url, traffic.plan(f"image-{number}", REQUESTS_A_PLAN, MODEL), at_once=at_once, on_answer=lambda _: None
-        )
+    """Send requests as in the course of a day, so that there is something to see over time."""
+    tell(f"sending requests for {seconds:.0f} s")
+    load = ("--curve", "day", "--rate", HIGHEST_PER_SECOND, "--user-rate", 1, "--duration", f"{seconds:.0f}s")
+    command = [sys.executable, "-P", "-m", "locust", "--locustfile", LOCUSTFILE, "--headless", "--only-summary"]
+    # Requests that fail are a part of the picture.
+    subprocess.run([*map(str, [*command, "--host", url, *load]), "--exit-code-on-error", "0"], check=True)
 
 
 def take(running: services.Services, began: datetime, ended: datetime) -> None:
