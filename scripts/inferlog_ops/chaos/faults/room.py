@@ -16,6 +16,7 @@ _HALF_A_LINE_BYTES = 300
 _SMALL_FILE_BYTES = 12_000
 _LITTLE_BYTES = 16
 _ON_ITS_WAY_SECONDS = 0.5
+_PATIENCE_SECONDS = 60.0
 _ROTATIONS_A_SECOND = 200 / 60
 _SECONDS_BETWEEN_LOOKS = 0.1
 _WRITABLE, _READ_ONLY = 0o755, 0o555
@@ -81,15 +82,15 @@ def delete_unshipped(stack: Stack, seconds: float) -> Generator[float]:
     stack.shipper.suspend()
     try:
         known = {path.name for path in stack.place.logs.iterdir()}
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
         while not (finished := _finished_since(known, stack.place.logs)):
-            if time.monotonic() > deadline:
+            if time.monotonic() > began + _PATIENCE_SECONDS:
                 raise MissedError("no file was begun and finished meanwhile")
             yield _SECONDS_BETWEEN_LOOKS
         stack.keep_files()
         stack.removed.add(finished[0].name)
         finished[0].unlink()
-        yield max(0.0, deadline - time.monotonic())
+        yield max(0.0, began + seconds - time.monotonic())
     finally:
         stack.shipper.resume()
 
