@@ -94,7 +94,14 @@ def test_the_limit_itself_is_allowed_and_one_more_is_not() -> None:
 
 @pytest.mark.parametrize(
     "harmless",
-    [{"tools": []}, {"tool_choice": "none"}, {"response_format": {"type": "text"}}, {"logprobs": False}, {"top_logprobs": 0}, {"n": 1}],
+    [
+        {"tools": []},
+        {"tool_choice": "none"},
+        {"response_format": {"type": "text"}},
+        {"logprobs": False},
+        {"top_logprobs": 0},
+        {"n": 1},
+    ],
 )
 def test_what_asks_for_nothing_is_passed_over(harmless: dict[str, Any]) -> None:
     parsed(**harmless)
