@@ -36,8 +36,7 @@ class Request:
 
     def to_forward(self) -> bytes:
         """Return what the engine is sent. It closes the connection after its answer, which shows the answer's end."""
-        lines = [line for line in self.head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
-        return b"\r\n".join([*lines, b"connection: close"]) + _END_OF_HEAD + self.body
+        return _closing(self.head) + _END_OF_HEAD + self.body
 
 
 Forward = Callable[[Request], Awaitable[bytes]]
@@ -92,9 +91,17 @@ class Proxy:
         reader, writer = await asyncio.open_connection(*self._engine)
         try:
             writer.write(request.to_forward())
-            return await reader.read()
+            head, end, body = (await reader.read()).partition(_END_OF_HEAD)
+            # Or the shipper would try this connection again, and take its end for a cut.
+            return _closing(head) + end + body if end else b""
         finally:
             writer.close()
+
+
+def _closing(head: bytes) -> bytes:
+    """Return *head*, of a request or an answer, with the word that the connection ends after this."""
+    lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
+    return b"\r\n".join([*lines, b"connection: close"])
 
 
 async def _read(reader: asyncio.StreamReader) -> Request:

@@ -37,6 +37,7 @@ def place(tmp_path: Path) -> Place:
 def test_it_is_no_more_than_a_proxy_by_default(proxy: Proxy, store: FaultyStore, place: Place) -> None:
     outcome = place.ship_once(Cluster(url=proxy.url))
     assert outcome.status.counts.shipped == EVENTS
+    assert outcome.status.retries == 0
     assert set(store.stored) == set(event_ids(EVENTS))
     assert proxy.bulks == store.asked("/_bulk") == 1
 
