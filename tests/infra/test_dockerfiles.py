@@ -198,6 +198,7 @@ def test_what_docker_is_sent_makes_a_package_with_all_that_the_images_run(tmp_pa
         "inferlog_ops/_assets/dashboards/inferlog-overview.json",
         "inferlog_ops/_assets/dashboards/queries/p99_latency.esql",
         "inferlog_ops/_assets/kibana/data_views/inferlog-events.json",
+        "inferlog_ops/_assets/scripts/traffic/locustfile.py",
     } <= files
     for folder, name in (("infra/elasticsearch", "*.json"), ("kibana", "*.json"), ("dashboards", "*.esql")):
         for path in (ROOT / folder).rglob(name):
