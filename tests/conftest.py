@@ -2,17 +2,23 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.engine import control
 from inferlog_ops.home import Home
 
-sys.path.insert(0, str(Path(__file__).parent))
+TESTS = Path(__file__).parent
+DEAR = ("tests/infra/setup/", "tests/inferlog_server/")
+"""Folders whose tests share an Elasticsearch with security, or a service with a model."""
+
+sys.path.insert(0, str(TESTS))
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +29,34 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+class _ByFileOrDearFolder(LoadScopeScheduling):
+    """Where two processes share a run, one gets all tests of a file, or of a folder whose fixtures are dear."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in DEAR if nodeid.startswith(folder)), nodeid.partition("::")[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _ByFileOrDearFolder(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Spell out halves of letters, which some tests log: no process can send them to another."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """The home of the run's one engine, which is running."""
-    home = Home(tmp_path_factory.mktemp("home"))
-    control.start(home.engine)
-    yield home
-    control.stop(home.engine)
+    from engine_of_the_run import engine_of_the_run  # noqa: PLC0415 (found by the path that is set above)
+
+    own = tmp_path_factory.getbasetemp()
+    with engine_of_the_run(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) as home:
+        yield home
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "logging_cost.py"
 LIMITS = {
     "record a finished event": 1.0,

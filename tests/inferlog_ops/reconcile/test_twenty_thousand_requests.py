@@ -25,6 +25,8 @@ from inferlog_traffic import bodies
 from inferlog_traffic.exchange import ROUTE, Answer, Request, exchange, new_pool
 from inferlog_traffic.records import Record, RecordFile
 
+pytestmark = pytest.mark.alone
+
 REQUESTS = 20_000
 # Each waits for its answer before it asks again, other than Locust's: with a schedule they would, on a machine that
 # others use, too, build up a queue of their own making. At 2.7 ms a request, so many keep two processors half busy.
