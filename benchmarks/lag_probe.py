@@ -1,16 +1,15 @@
 """
 How long after its end an event can be found: measured for each one, by looking for those not seen yet.
 
-A look asks the store for the events whose sequence number is above the highest one up to which all are known, so that
-it brings the new ones and nothing else. An event's lag is from its ``@timestamp``, the end of its request, to the end
+A look asks the store for the events with sequence numbers not found so far, so that it brings the new ones and nothing
+else, in whatever order they arrive. An event's lag is from its ``@timestamp``, the end of its request, to the end
 of the look that found it: never too short, and too long by a look and the pause before it at most.
 """
 
 import threading
 import time
 from array import array
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from bisect import bisect_right
 from typing import Any, Self
 
 import orjson
@@ -21,36 +20,42 @@ from inferlog_ops.provisioning.namespace import stream_name
 
 SECONDS_BETWEEN_LOOKS = 0.2
 MOST_ROWS = 10_000
-"""ES|QL gives no more at once; the look after that brings the rest."""
+"""ES|QL gives no more at once; the next look, without a pause before it, brings more."""
 
 
-@dataclass(slots=True)
 class Seen:
-    """
-    Which sequence numbers of one instance were found.
+    """Which sequence numbers of one instance were found: as ranges, of which there are few."""
 
-    Attributes:
-        up_to: All up to this one.
-        beyond: Those above it: one between is missing yet.
-    """
-
-    up_to: int
-    beyond: set[int] = field(default_factory=set)
+    def __init__(self) -> None:
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
 
     def add(self, number: int) -> bool:
         """Note *number*; return whether it is new."""
-        if number <= self.up_to or number in self.beyond:
+        at = bisect_right(self._firsts, number)  # the range that may hold it is the one before
+        if at and number <= self._lasts[at - 1]:
             return False
-        self.beyond.add(number)
-        while self.up_to + 1 in self.beyond:
-            self.up_to += 1
-            self.beyond.remove(self.up_to)
+        follows = at > 0 and self._lasts[at - 1] == number - 1
+        precedes = at < len(self._firsts) and self._firsts[at] == number + 1
+        if follows and precedes:
+            self._lasts[at - 1] = self._lasts.pop(at)
+            del self._firsts[at]
+        elif follows:
+            self._lasts[at - 1] = number
+        elif precedes:
+            self._firsts[at] = number
+        else:
+            self._firsts.insert(at, number)
+            self._lasts.insert(at, number)
         return True
 
-    def give_up(self) -> None:
-        """Look no more for those that are missing: so many are known beyond them that an answer holds no new one."""
-        self.up_to = max(self.beyond, default=self.up_to)
-        self.beyond.clear()
+    def missing(self) -> list[dict[str, int]]:
+        """Return what was not found yet, as bounds of ranges in query DSL: before, between and after what was."""
+        before = [-1, *self._lasts]
+        gaps = [
+            {"gt": last, "lt": first} for last, first in zip(before, self._firsts, strict=False) if first > last + 1
+        ]
+        return [*gaps, {"gt": before[-1]}]
 
 
 class LagProbe:
@@ -131,33 +136,18 @@ class LagProbe:
             raise RuntimeError(answer.data[:300])
         values = orjson.loads(answer.data)["values"]
         rows = list(zip(*values, strict=True)) if values else []
-        if not self._note(rows, seen_at_nanoseconds) and len(rows) == MOST_ROWS:
-            for seen in self._seen.values():
-                seen.give_up()
-        return len(rows)
-
-    def _note(self, rows: Iterable[tuple[str, int, int]], seen_at_nanoseconds: int) -> int:
-        """Take in (instance, sequence number, end in nanoseconds) of events; return how many are new."""
-        before = len(self._lags)
-        for instance, number, ended_nanoseconds in sorted(rows):
-            seen = self._seen.setdefault(instance, Seen(up_to=-1))
-            if seen.add(number):
+        for instance, number, ended_nanoseconds in rows:
+            if self._seen.setdefault(instance, Seen()).add(number):
                 self._lags.append((seen_at_nanoseconds - ended_nanoseconds) / 1e9)
-        return len(self._lags) - before
+        return len(rows)
 
 
 def question(stream: str, service: str, seen: dict[str, Seen]) -> dict[str, Any]:
-    """Ask for the events of *service* that were not *seen*, and those beyond a gap once more."""
+    """Ask for the events of *service* that were not *seen*."""
     new_ones = [
-        {
-            "bool": {
-                "filter": [
-                    {"term": {"service.instance.id": instance}},
-                    {"range": {"event.sequence": {"gt": known.up_to}}},
-                ]
-            }
-        }
+        {"bool": {"filter": [{"term": {"service.instance.id": instance}}, {"range": {"event.sequence": bounds}}]}}
         for instance, known in seen.items()
+        for bounds in known.missing()
     ]
     of_others = {"bool": {"must_not": {"terms": {"service.instance.id": list(seen)}}}}
     return {

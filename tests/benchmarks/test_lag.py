@@ -23,19 +23,21 @@ OLD_SECONDS = 7.0
 
 @given(st.permutations(range(40)), st.lists(st.integers(0, 39), max_size=20))
 def test_each_number_is_new_once_in_whatever_order(order: list[int], again: list[int]) -> None:
-    seen = Seen(up_to=-1)
+    seen = Seen()
     assert all(seen.add(number) for number in order)
     assert not any(seen.add(number) for number in again)
-    assert (seen.up_to, seen.beyond) == (39, set())
+    assert seen.missing() == [{"gt": 39}]
 
 
-def test_a_gap_is_looked_at_until_it_is_given_up() -> None:
-    seen = Seen(up_to=-1)
-    assert [seen.add(number) for number in (0, 1, 3, 4)] == [True] * 4
-    assert seen.up_to == 1
-    seen.give_up()
-    assert seen.up_to == 4
-    assert not seen.add(2)
+@given(st.lists(st.integers(0, 60), max_size=80))
+def test_what_is_missing_is_all_that_was_not_found_and_nothing_else(found: list[int]) -> None:
+    seen = Seen()
+    for number in found:
+        seen.add(number)
+    asked_for = [
+        number for number in range(100) for gap in seen.missing() if gap["gt"] < number < gap.get("lt", number + 1)
+    ]
+    assert asked_for == sorted(set(range(100)) - set(found))
 
 
 def event(number: int, *, ended: datetime, service: str = "probed") -> dict[str, Any]:
