@@ -75,8 +75,26 @@ def _only_a_full_disk_drops(seen: Observed, faults: Sequence[Fault]) -> Iterator
 
 def _every_answer_has_its_event(seen: Observed, faults: Sequence[Fault]) -> Iterator[str]:
     without, dropped = seen.traffic.without_event, sum(seen.dropped.values())
-    if without > dropped and not any(fault.kills_workers for fault in faults):
-        yield f"{without} answered requests have no event on the disk, but only {dropped} were dropped"
+    if not any(fault.kills_workers for fault in faults):
+        if without > dropped:
+            yield f"{without} answered requests have no event on the disk, but only {dropped} were dropped"
+        return
+    if any(fault.fills_disk for fault in faults):
+        return  # what a killed worker had dropped since its last event, only it knew
+    killed = sum(not heartbeat.stopped for heartbeat in seen.heartbeats.values())
+    # A worker writes the event as soon as the answer's last byte has left, and answers nobody else in between.
+    if without > dropped + killed:
+        yield (
+            f"{without} answered requests have no event on the disk, but only {dropped} were dropped "
+            f"and {killed} workers killed"
+        )
+
+
+def _there_was_load(seen: Observed, _: Sequence[Fault]) -> Iterator[str]:
+    traffic = seen.traffic
+    for when, p99_seconds in (("before", traffic.p99_before_seconds), ("during", traffic.p99_during_seconds)):
+        if p99_seconds is None:
+            yield f"none of the requests {when} the fault was answered: there was no load"
 
 
 _Check = Callable[[Observed, Sequence[Fault]], Iterator[str]]
@@ -88,4 +106,5 @@ _CHECKS: Final[tuple[_Check, ...]] = (
     _heartbeats_tell,
     _only_a_full_disk_drops,
     _every_answer_has_its_event,
+    _there_was_load,
 )

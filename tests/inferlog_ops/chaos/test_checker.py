@@ -35,26 +35,35 @@ def _line(dataset: str, event_id: str, **fields: object) -> bytes:
     return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
 
 
+def _record(number: int) -> bytes:
+    """What the load noted of a request: due in one of two seconds that stand for before and during the fault."""
+    record = {"correlation_id": f"r{number}", "intended_at": number % 2, "ended_after_seconds": 0.1, "status_code": 200}
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+
+
 @pytest.fixture
 def shipped(tmp_path: Path, provisioned: Cluster) -> Place:
     """A trial's directories at its end: a service has written, also what no store takes, and all was shipped."""
     place = Place(tmp_path / "trial")
     place.make()
-    events = [_line("inference.events", f"e{number}", sequence=number) for number in range(EVENTS)]
+    events = [
+        _line("inference.events", f"e{number}", sequence=number, correlation_id=f"r{number}")
+        for number in range(EVENTS)
+    ]
     goodbye = _line("inference.health", "h0", message="service_stopped", events_written=EVENTS, events_dropped=0)
     (place.logs / "events-chaos-a-1.jsonl").write_bytes(b"".join(events))
     (place.logs / "health-chaos-a-1.jsonl").write_bytes(goodbye)
     (place.logs / "events-chaos_bad-1.jsonl").write_bytes(
         b"".join(line + b"\n" for line in (*malformed(8), *refused(4)))
     )
-    place.records.touch()
+    place.records.write_bytes(b"".join(map(_record, range(EVENTS))))
     keep_now(place.logs, place.kept)
     ShipperPlace(place.root).ship_once(provisioned)
     return place
 
 
 def _seen(place: Place, cluster: Cluster) -> Observed:
-    return gather(place, cluster, removed_files=(), before=(0, 0), during=(0, 0), caught_up_seconds=0.0)
+    return gather(place, cluster, removed_files=(), before=(0, 1), during=(1, 2), caught_up_seconds=0.0)
 
 
 def _broken(place: Place, cluster: Cluster) -> list[str]:

@@ -70,6 +70,8 @@ def test_where_everything_holds_nothing_is_broken() -> None:
         ({"on_disk": {"a": 61, "b": 40}}, "a says that it has written 60 events; on the disk are 61"),
         ({"heartbeats": {"a": GOOD.heartbeats["a"]}}, "b has written 40 events and no heartbeat"),
         ({"without_event": 1}, "1 answered requests have no event on the disk, but only 0 were dropped"),
+        ({"p99_before_seconds": None}, "none of the requests before the fault was answered: there was no load"),
+        ({"p99_during_seconds": None}, "none of the requests during the fault was answered: there was no load"),
     ],
 )
 def test_what_goes_wrong_is_said(differing: dict[str, Any], sentence: str) -> None:
@@ -79,6 +81,21 @@ def test_what_goes_wrong_is_said(differing: dict[str, Any], sentence: str) -> No
 
 def test_a_heartbeat_between_two_events_may_be_behind() -> None:
     assert broken_promises(_spoilt(on_disk={"a": 60, "b": 45}), CALM) == []
+
+
+def test_a_killed_worker_takes_one_event_with_it_at_most() -> None:
+    """In `GOOD` one process has not said goodbye."""
+    assert broken_promises(_spoilt(without_event=1), [FAULTS["kill-worker"]]) == []
+    (said,) = broken_promises(_spoilt(without_event=2), [FAULTS["kill-worker"]])
+    assert said == "2 answered requests have no event on the disk, but only 0 were dropped and 1 workers killed"
+
+
+def test_what_a_killed_worker_had_dropped_nobody_can_count() -> None:
+    faults = [FAULTS["kill-worker"], *FULL_DISK]
+    assert (
+        broken_promises(replace(_dropped(7, told=7, reported=7), traffic=_spoilt(without_event=50).traffic), faults)
+        == []
+    )
 
 
 def _dropped(count: int, *, told: int, reported: int) -> Any:
