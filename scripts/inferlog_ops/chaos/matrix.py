@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psutil
+
 from inferlog_ops.chaos.catalogue import Trial
 from inferlog_ops.chaos.engine import Engine
 from inferlog_ops.chaos.proxy import proxying
@@ -44,7 +46,8 @@ def results(trials: Sequence[Trial], *, root: Path, pace: Pace, say: Say) -> Ite
                     pace=pace,
                     say=lambda text, counted=counted: say(counted + text),  # type: ignore[misc]
                 )
-            except OperatorError as error:
+            except (OperatorError, OSError, psutil.Error) as error:
+                # A process or a file may vanish under the hand that breaks it; the other trials are worth their hour.
                 engine.revive()
                 result = Result(trial=trial, seen=None, broken=[f"it did not come to its end: {error}"])
             finally:

@@ -1,0 +1,66 @@
+"""The course of a matrix, with trials whose ends are known and without an engine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from inferlog_ops.chaos import catalogue, matrix
+from inferlog_ops.chaos.scenario import Pace, Result
+from inferlog_ops.errors import OperatorError
+from inferlog_ops.progress import say_nothing
+
+PACE = Pace(rate=1, before_seconds=0)
+
+
+class Engine:
+    """One that only counts how often it is to be there again."""
+
+    url = "http://127.0.0.1:1"
+    revived = 0
+
+    def __init__(self, *_: object) -> None:
+        Engine.revived = 0
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+    def revive(self) -> None:
+        """Count."""
+        Engine.revived += 1
+
+
+@contextmanager
+def proxying(_: str) -> Iterator[None]:
+    yield
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OperatorError("the server ended"),
+        psutil.NoSuchProcess(7),
+        FileNotFoundError(2, "No such file", "positions.json"),
+    ],
+)
+def test_a_trial_that_breaks_off_is_told_and_the_next_one_is_done(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def carry_out(trial: catalogue.Trial, **_: Any) -> Result:
+        if trial.name == "kill-worker":
+            raise error
+        return Result(trial=trial, seen=None, broken=[])
+
+    for name, stand_in in (("Engine", Engine), ("proxying", proxying), ("carry_out", carry_out)):
+        monkeypatch.setattr(matrix, name, stand_in)
+    trials = [catalogue.trial(name) for name in ("kill-worker", "kill-shipper")]
+    first, second = matrix.results(trials, root=tmp_path, pace=PACE, say=say_nothing)
+    assert first.broken == [f"it did not come to its end: {error}"]
+    assert (second.trial.name, second.broken) == ("kill-shipper", [])
+    assert Engine.revived == 1
