@@ -113,6 +113,8 @@ def _explained(comparison: Comparison) -> str:
 def _verdict(result: Result) -> str:
     if result.matches:
         return f"Clients and dashboards say the same, within {result.tolerance}."
+    if not result.with_event:
+        return "No request has an event: there is nothing to compare."
     wrong = [
         name
         for name, is_wrong in (

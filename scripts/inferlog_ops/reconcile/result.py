@@ -65,5 +65,5 @@ class Result:
 
     @property
     def matches(self) -> bool:
-        """Whether nothing at all is wrong."""
-        return self.complete and not self.apart
+        """Whether nothing at all is wrong: with no event of any request there is nothing that could be right."""
+        return self.with_event > 0 and self.complete and not self.apart
