@@ -11,6 +11,7 @@ import argparse
 import importlib
 import mmap
 import os
+import signal
 import struct
 import sys
 import tempfile
@@ -55,8 +56,12 @@ def main() -> int:
     ) as scratch:
         child = os.fork()
         if child == 0:
+            os.setsid()  # Ctrl-C goes to this process's parent alone, which hands it on
             tempfile.tempdir = scratch  # what a target makes there goes with it: the child cleans nothing up
             _fuzz(options, Path(scratch) / "corpus", counter)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # What has been counted is told all the same, and nothing is left behind.
+            signal.signal(number, lambda *_: os.kill(child, signal.SIGTERM))
         _, status = os.waitpid(child, 0)
     taken, seconds = _COUNT.unpack(counter[:])[0], time.monotonic() - began
     ended = {0: "nothing was found", _INTERRUPTED: "interrupted"}

@@ -3,12 +3,14 @@
 import importlib
 import random
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import psutil
 import pytest
 
 from inferlog import context, event, redaction, request
@@ -77,6 +79,25 @@ def test_the_fuzzer_itself_runs_and_counts(tmp_path: Path) -> None:
     assert re.fullmatch(r"headers: \d+ inputs in \d+ s, nothing was found\n", fuzzer.stdout), fuzzer.stderr
     assert fuzzer.returncode == 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_fuzzer_that_is_ended_tells_how_far_it_was_and_leaves_nothing_running(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    pytest.importorskip("atheris")
+    command = [sys.executable, HERE / "run.py", "question", "--runs", "1000000000", "--seconds", "120"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as fuzzer:
+        assert fuzzer.stderr
+        for line in fuzzer.stderr:
+            if "INITED" in line:
+                break
+        (child,) = psutil.Process(fuzzer.pid).children()
+        fuzzer.send_signal(number)
+        said, _ = fuzzer.communicate(timeout=60)
+    assert re.fullmatch(r"question: [\d,]+ inputs in \d+ s, interrupted\n", said)
+    assert fuzzer.returncode == 1
+    assert not child.is_running()
 
 
 def keep_any_id(_: str) -> bool:
