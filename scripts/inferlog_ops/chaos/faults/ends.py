@@ -1,13 +1,16 @@
 """Processes that end, or stand still, or stay away."""
 
+import time
 from collections.abc import Generator
 
 from inferlog_ops.chaos.processes import Victim
 from inferlog_ops.chaos.stack import WORKERS, Stack
+from inferlog_ops.errors import OperatorError
 
 _SECONDS_BETWEEN_KILLS = 5.0
 _RESTARTED_AFTER_SECONDS = 1.0
 _SECONDS_BETWEEN_LOOKS = 0.1
+_REPLACED_WITHIN_SECONDS = 60.0
 
 
 def wait(_stack: Stack, seconds: float) -> Generator[float]:
@@ -76,8 +79,18 @@ def stop_engine(stack: Stack, seconds: float) -> Generator[float]:
 
 
 def _until_all_work(server: Victim) -> Generator[float]:
-    """Wait for the worker in the place of one that was killed: the service is to lose one at a time."""
-    while len(server.workers()) < WORKERS:
+    """
+    Wait for the worker in the place of one that was killed: the service is to lose one at a time.
+
+    Raises:
+        OperatorError: If there is none after a minute.
+    """
+    deadline = time.monotonic() + _REPLACED_WITHIN_SECONDS
+    while (count := len(server.workers())) < WORKERS:
+        if time.monotonic() > deadline:
+            raise OperatorError(
+                f"the service has {count} of its {WORKERS} workers, {_REPLACED_WITHIN_SECONDS:.0f} s after one ended"
+            )
         yield _SECONDS_BETWEEN_LOOKS
 
 
