@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import locust_runs
+import pytest
 from locust_runs import intended_at
 from polling import wait_until
 from serving import serving
@@ -91,15 +92,16 @@ class Silent:
         return Response()
 
 
-def test_ctrl_c_ends_a_run_and_names_what_was_given_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_run_and_names_what_was_given_up(number: signal.Signals, status: int, tmp_path: Path) -> None:
     silent = Silent()
     with (
         service(silent.answer) as url,
         locust_runs.begin(tmp_path, "--headless", "--host", url, "--rate", 20, "--answer-timeout", 60) as process,
     ):
         wait_until(lambda: silent.waiting > 5, 60, "requests under way")
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         run = locust_runs.finish(process, tmp_path)
-    assert run.returncode == 1, "they count as failures"
+    assert run.returncode == status, run.said
     assert {(record["outcome"], record["status_code"]) for record in run.records} == {("abandoned", None)}
     assert run.requests == len(run.records) == silent.waiting
