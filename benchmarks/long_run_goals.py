@@ -37,6 +37,9 @@ def goals(figures: dict[str, Any]) -> Iterator[Goal]:
     yield Goal(
         what="events duplicated", wanted="0", found=f"{findings['duplicated']:,}", met=findings["duplicated"] == 0
     )
+    yield Goal(
+        what="events of no request", wanted="0", found=f"{findings['unexpected']:,}", met=findings["unexpected"] == 0
+    )
     p99 = lag["p99_seconds"]
     yield Goal(
         what="written → searchable, p99",

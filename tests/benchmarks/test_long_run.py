@@ -63,7 +63,7 @@ def good_result() -> dict[str, Any]:
         "rate": 500.0,
         "workers": 2,
         "sent": {"sent": 500_000, "answered": 500_000, "failed": 0, "why": None},
-        "findings": {"lost": 0, "duplicated": 0},
+        "findings": {"lost": 0, "duplicated": 0, "unexpected": 0},
         "lag": {"events": 500_000, "p50_seconds": 1.0, "p99_seconds": 2.0},
         "samples": [sample(number) for number in range(100)],
     }
@@ -91,6 +91,7 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "pace kept": lambda result: result["sent"].update(sent=490_000, answered=490_000),
     "events lost": lambda result: result["findings"].update(lost=1),
     "events duplicated": lambda result: result["findings"].update(duplicated=1),
+    "events of no request": lambda result: result["findings"].update(unexpected=1),
     "searchable": lambda result: result["lag"].update(p99_seconds=5.1),
     "shipper: memory": lambda result: leak(result["samples"], "processes", "shipper", "private_bytes"),
     "worker 2: memory": lambda result: leak(result["samples"], "processes", "worker 2", "private_bytes"),
