@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -44,6 +44,19 @@ OF_A_VERSION = {
 
 QUICK = ("--requests", "40", "--port", "0")
 
+_started: list["subprocess.Popen[str]"] = []
+
+
+@pytest.fixture(autouse=True)
+def _none_is_left_running() -> Iterator[None]:
+    """End the demos of a test that has failed, in order, so that their engines and services end, too."""
+    yield
+    for demo in _started:
+        if demo.poll() is None:
+            demo.terminate()
+            demo.communicate(timeout=60)
+    _started.clear()
+
 
 def start(
     home: Path,
@@ -56,13 +69,15 @@ def start(
     if cluster_url:
         environment["ELASTICSEARCH_URL"] = cluster_url
     command: Sequence[str] = [sys.executable, "-m", "inferlog_ops.main", "demo", "--home", str(home)]
-    return subprocess.Popen(
+    demo = subprocess.Popen(
         [*command, "--backend", "simulated", *arguments],
         stdout=stdout,
         stderr=stderr,
         text=True,
         env=environment,
     )
+    _started.append(demo)
+    return demo
 
 
 def test_once_with_json_prints_the_contract_and_counts_everything_once(tmp_path: Path) -> None:
