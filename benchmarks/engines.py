@@ -45,7 +45,7 @@ def engine(*, url: str | None = None, home: Path | None = None) -> Iterator[Engi
         place = (home or Path(directory)) / "engine"
         tell("starting an engine")
         try:
-            started = control.start(place)
+            started = control.start(place, ends_with_us=True)
             yield Engine(url=started.url, pid=started.pid)
         finally:
             control.stop(place)

@@ -57,7 +57,7 @@ def running_store(home: Home) -> Iterator[Store]:
     with ExitStack() as cleanup:
         engine = presence.published(home.engine)
         if engine is None:
-            engine = control.start(home.engine, on_progress=tell)
+            engine = control.start(home.engine, on_progress=tell, ends_with_us=True)
             cleanup.callback(control.stop, home.engine)
         cluster = Cluster(url=engine.url, namespace=f"benchmark{secrets.token_hex(4)}")
         provision_cluster(cluster)

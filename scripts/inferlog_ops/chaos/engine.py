@@ -27,7 +27,7 @@ class Engine:
 
     def start(self) -> None:
         """Start it and return when it answers; the second time on the port of the first."""
-        running = control.start(self._home, self._port, self._say)
+        running = control.start(self._home, self._port, self._say, ends_with_us=True)
         self.url, self._pid = running.url, running.pid
         self._port = int(running.url.rpartition(":")[2])
 

@@ -129,7 +129,7 @@ def running(
 def _engine(home: Home, cleanup: ExitStack, say: Say) -> str:
     url = control.running_url(home.engine)
     if url is None:
-        url = control.start(home.engine, 0, say).url
+        url = control.start(home.engine, 0, say, ends_with_us=True).url
         cleanup.callback(control.stop, home.engine)
     return url
 

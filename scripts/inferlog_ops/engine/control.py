@@ -37,16 +37,22 @@ class EngineStatus:
 
 
 def start(
-    engine_home: Path, port: int = 0, on_progress: Say = say_nothing, *, heap: str = DEFAULT_HEAP
+    engine_home: Path,
+    port: int = 0,
+    on_progress: Say = say_nothing,
+    *,
+    heap: str = DEFAULT_HEAP,
+    ends_with_us: bool = False,
 ) -> RunningEngine:
     """
-    Start an engine on *engine_home* and return when it answers; it goes on running after this process.
+    Start an engine on *engine_home* and return when it answers.
 
     Args:
         engine_home: Its directory, made if it is not there.
         port: Port on 127.0.0.1; 0 takes any free one.
         on_progress: Is told what is being waited for.
         heap: The most memory for Java objects: ``512m``, ``1g``.
+        ends_with_us: It ends when this process ends, be it by SIGKILL; else it goes on running.
 
     Raises:
         OperatorError: If the home or the port is in use, the disk too full, a jar changed or not to be had, or the
@@ -63,7 +69,13 @@ def start(
         require_free_port(port)
         _check_room(engine_home, on_progress)
         layout.prepare(blueprint.load(), engine_home, cache_dir() / "jars", on_progress)
-        order = Order(engine_home=engine_home, port=port, heap=heap, lock_descriptor=lock)
+        order = Order(
+            engine_home=engine_home,
+            port=port,
+            heap=heap,
+            lock_descriptor=lock,
+            ends_with_pid=os.getpid() if ends_with_us else 0,
+        )
         return launch(order, on_progress)
 
 

@@ -5,8 +5,10 @@ Started by ``launch`` as ``python -m inferlog_ops.engine.process``.
 """
 
 import os
+import select
 import signal
 import sys
+import threading
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime
@@ -27,6 +29,8 @@ def main() -> int:
     # Blocked in every thread, also in those of Java: sigwait() takes them when closing is safe, and not before. So
     # blocked before the import: JPype imports NumPy where that is installed, which starts threads of its own.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    if order.ends_with_pid:
+        threading.Thread(target=_end_with, args=(order.ends_with_pid,), daemon=True).start()
     from inferlog_ops.engine import node  # noqa: PLC0415 (as said)
 
     plan = blueprint.load()
@@ -47,6 +51,17 @@ def main() -> int:
     presence.withdraw(order.engine_home)
     node.close(running)
     return 0
+
+
+def _end_with(pid: int) -> None:
+    """Ask this process to end once that of *pid* has; not by prctl, which would be about one of that one's threads."""
+    try:
+        ended = select.poll()
+        ended.register(os.pidfd_open(pid), select.POLLIN)
+        ended.poll()
+    except ProcessLookupError:
+        pass  # it has ended already
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _wait_for_earlier_data(url: str) -> None:

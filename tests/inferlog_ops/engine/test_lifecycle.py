@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,3 +154,20 @@ def log_of(home: Home) -> str:
 
 def port_of(url: str) -> int:
     return int(url.rpartition(":")[2])
+
+
+def test_engine_that_is_to_end_with_another_process_does_so_when_that_is_killed(own_home: Home) -> None:
+    starting = (
+        "import sys; from pathlib import Path; from inferlog_ops.engine import control; "
+        "print(control.start(Path(sys.argv[1]), ends_with_us=True).pid, flush=True); sys.stdin.read()"
+    )
+    owner = subprocess.Popen(
+        [sys.executable, "-c", starting, own_home.engine], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with owner:
+        assert owner.stdout
+        pid = int(owner.stdout.readline())
+        assert control.running_url(own_home.engine)
+        owner.kill()
+    wait_until(lambda: not presence.is_held(own_home.engine), 60, "the engine to end")
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
