@@ -9,7 +9,7 @@ Seen = TypeVar("Seen")
 _SECONDS_BETWEEN_LOOKS = 0.05
 
 
-def wait_until(condition: Callable[[], Seen], timeout_seconds: float = 10.0, what: str = "the condition") -> Seen:
+def wait_until(condition: Callable[[], Seen], timeout_seconds: float = 60.0, what: str = "the condition") -> Seen:
     """
     Return the first true value of *condition*.
 
