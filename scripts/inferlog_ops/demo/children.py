@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -123,5 +124,10 @@ class Child:
                 self._process.wait()
 
     def _last_words(self) -> str:
-        lines = [line for line in self.output_file.read_text(errors="replace").splitlines() if line.strip()]
-        return lines[-1].strip()[:300] if lines else "it said nothing"
+        lines = [line.strip() for line in self.output_file.read_text(errors="replace").splitlines() if line.strip()]
+        if not lines:
+            return "it said nothing"
+        if lines[-1].startswith("╰"):  # a wrong option is told in a box
+            box = takewhile(lambda line: line.startswith("│"), reversed(lines[:-1]))
+            return " ".join(reversed([line.strip("│ ") for line in box]))[:300]
+        return lines[-1][:300]

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+from polling import wait_until
 from serving import serving, serving_wsgi
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -48,7 +49,9 @@ def test_requests_pass_through_and_the_log_says_so_once(
     with caplog.at_level(logging.WARNING, "inferlog"), served as url:
         assert [httpx.get(f"{url}/predict").text for _ in range(2)] == ["answer", "answer"]
         with recording() as after:
-            assert httpx.get(f"{url}/predict").headers["x-request-id"] == after.event["request_id"]
+            answered = httpx.get(f"{url}/predict")
+            wait_until(lambda: after.events, what="the event, which follows the answer")
+            assert answered.headers["x-request-id"] == after.event["request_id"]
     assert before.events == []
     said = [record.getMessage() for record in caplog.records if record.name == "inferlog"]
     assert said == ["requests are answered without events: inferlog is not configured, or not any more"]

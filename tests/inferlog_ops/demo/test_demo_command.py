@@ -170,7 +170,7 @@ def test_dashboards_that_cannot_be_shown_do_not_end_the_demo(tmp_path: Path, eng
     try:
         wait_until(lambda: "Ctrl-C ends all" in said.read_text(), timeout_seconds=90, what="the end of the requests")
         assert "40 found" in said.read_text()
-        assert "No dashboards this time: the preview ended with status 1" in said.read_text()
+        assert "No dashboards this time: the preview ended with status 2: Invalid value for" in said.read_text()
     finally:
         demo.send_signal(signal.SIGINT)
         demo.wait(60)
