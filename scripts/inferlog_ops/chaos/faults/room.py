@@ -33,14 +33,18 @@ def small_files_soon_deleted(place: Place) -> Mapping[str, str]:
 
 
 def disk_full_for_service(stack: Stack, seconds: float) -> Generator[float]:
-    """Let none of the service's files grow by more than half a line."""
-    workers = stack.server.workers()
-    for worker in workers:
-        limit_file_size([worker.pid], _largest_open_file(worker) + _HALF_A_LINE_BYTES)
+    """Let none of the service's files grow by more than half a line; of a worker that replaces another one, either."""
+    limited: set[int] = set()
+    ends_at = time.monotonic() + seconds
     try:
-        yield seconds
+        while time.monotonic() < ends_at:
+            for worker in stack.server.workers():
+                if worker.pid not in limited and (size_bytes := _largest_open_file(worker)):
+                    limit_file_size([worker.pid], size_bytes + _HALF_A_LINE_BYTES)
+                    limited.add(worker.pid)
+            yield _SECONDS_BETWEEN_LOOKS
     finally:
-        limit_file_size([worker.pid for worker in workers], None)
+        limit_file_size(limited, None)
 
 
 def disk_full_for_shipper(stack: Stack, seconds: float) -> Generator[float]:
@@ -106,7 +110,11 @@ def _writer(path: Path) -> str:
 
 
 def _largest_open_file(worker: psutil.Process) -> int:
-    sizes = (Path(file.path).stat().st_size for file in worker.open_files() if file.path.endswith(".jsonl"))
+    """Return how large the largest file is that it has open, in bytes; 0 if it has none, or is no more."""
+    try:
+        sizes = [Path(file.path).stat().st_size for file in worker.open_files() if file.path.endswith(".jsonl")]
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return 0
     return max(sizes, default=0)
 
 
