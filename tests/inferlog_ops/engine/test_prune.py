@@ -117,6 +117,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(client: Elasticsearch, stre
     assert pruned_from(prune(client, WEEK_AGO, say_nothing), stream) == foretold
 
 
+@pytest.mark.alone  # what other tests write takes room
 def test_the_command_frees_the_room(home: Home, client: Elasticsearch, stream: str) -> None:
     now = datetime.now(UTC)
     write(client, stream, [now - timedelta(days=8, milliseconds=number) for number in range(20_000)])

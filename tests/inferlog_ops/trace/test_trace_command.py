@@ -54,6 +54,8 @@ def chain(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Chain:
         answer = gateway.ask("Say hello.", headers={"X-Correlation-ID": correlation_id}, stream=True)
     for service in ("model", "gateway"):
         ship(homes / service / "logs", homes / service / "state", cluster)
+    with cluster.client() as client:
+        client.indices.refresh(index=f"logs-inference.*-{cluster.namespace}")
     return Chain(correlation_id, answer, cluster)
 
 
