@@ -31,7 +31,7 @@ from report import Goal, Report, Table, show
 from vitals import vitals_of
 
 from inferlog_ops.bench.machine import Machine
-from inferlog_ops.demo.children import Child
+from inferlog_ops.children import Child
 from inferlog_ops.ending import exit_code_of
 from inferlog_ops.queries import library
 from inferlog_ops.queries.run import run as ask

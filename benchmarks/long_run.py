@@ -36,7 +36,7 @@ from report import show
 from vitals import busy_seconds, heap_of, vitals_of
 
 from inferlog_ops.bench.machine import Machine
-from inferlog_ops.demo.children import Child
+from inferlog_ops.children import Child
 from inferlog_ops.ending import exit_code_of
 from inferlog_ops.home import Home
 from inferlog_ops.provisioning.namespace import stream_name

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 from command import tell
 
+from inferlog_ops.children import Child, python_module
 from inferlog_ops.cluster import Cluster
-from inferlog_ops.demo.children import Child, python_module
 from inferlog_ops.engine import control, presence
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home

@@ -13,8 +13,8 @@ from engines import Engine
 from log_files import size_bytes
 from ways_to_ship import FLUENTD, Turn, namespace_of
 
+from inferlog_ops.children import Child
 from inferlog_ops.cluster import Cluster
-from inferlog_ops.demo.children import Child
 from inferlog_ops.provisioning.namespace import stream_name
 
 CONFIGURATION = Path(__file__).parents[1] / "fluentd" / "fluent.conf"

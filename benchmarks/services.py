@@ -10,7 +10,7 @@ from pathlib import Path
 
 import real_fluentd
 
-from inferlog_ops.demo.children import Child, python_module
+from inferlog_ops.children import Child, python_module
 
 MODEL = "smollm2-135m-instruct"
 NO_TIME = {"first_token_median_seconds": 0, "token_median_seconds": 0, "sigma": 0}

@@ -15,11 +15,11 @@ from elasticsearch.helpers import scan
 from polling import wait_until
 from shipping import QUICK, Place
 
+from inferlog_ops.children import Child
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.dashboards import library
 from inferlog_ops.dashboards.panels import panels
 from inferlog_ops.demo import traffic
-from inferlog_ops.demo.children import Child
 from inferlog_ops.demo.run import MODEL
 from inferlog_ops.provisioning import provision_cluster
 from inferlog_ops.queries import library as query_library

@@ -16,7 +16,7 @@ from typing import IO
 
 from inferlog_ops.bench.catalogue import Benchmark
 from inferlog_ops.bench.machine import load
-from inferlog_ops.demo.children import end_with_parent
+from inferlog_ops.children import end_with_parent
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.progress import Say
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import psutil
 
-from inferlog_ops.demo.children import Child
+from inferlog_ops.children import Child
 
 _WORKER = "multiprocessing.spawn"
 

@@ -13,8 +13,8 @@ from inferlog_ops.chaos.kept import keep_now, keeping
 from inferlog_ops.chaos.place import Place
 from inferlog_ops.chaos.processes import Victim
 from inferlog_ops.chaos.proxy import Proxy
+from inferlog_ops.children import python_module
 from inferlog_ops.cluster import Cluster
-from inferlog_ops.demo.children import python_module
 from inferlog_ops.progress import Say
 from inferlog_ops.provisioning import provision_cluster
 

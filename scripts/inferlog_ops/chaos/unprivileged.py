@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from inferlog_ops.demo.children import python_module
+from inferlog_ops.children import python_module
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import cache_dir
 

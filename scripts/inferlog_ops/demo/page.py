@@ -6,8 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from inferlog_ops.children import Child, python_module
 from inferlog_ops.cluster import Cluster
-from inferlog_ops.demo.children import Child, python_module
 from inferlog_ops.home import Home
 from inferlog_ops.preview.address import DEFAULT_PORT, HOST
 

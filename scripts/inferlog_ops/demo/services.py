@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from inferlog_ops.children import Child, python_module
 from inferlog_ops.cluster import Cluster
-from inferlog_ops.demo.children import Child, python_module
 from inferlog_ops.demo.page import Page, start_page
 from inferlog_ops.engine import control
 from inferlog_ops.errors import OperatorError

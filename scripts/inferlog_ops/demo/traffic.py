@@ -11,7 +11,7 @@ from typing import Final
 import urllib3
 
 from inferlog_ops.assets import asset_dir
-from inferlog_ops.demo.children import Child, python_module
+from inferlog_ops.children import Child, python_module
 from inferlog_ops.errors import OperatorError
 
 _CALLERS: Final = ("SteadyChat", "StreamingChat", "CanaryChat", "MalformedChat", "LongChat", "LeavingChat")

@@ -1,4 +1,4 @@
-"""The demo's processes: each with its output in a file, ended with the demo whatever ends it."""
+"""Processes that a command starts: each with its output in a file, ended with the command whatever ends that."""
 
 import ctypes
 import os
@@ -35,7 +35,7 @@ def python_module(module: str, *arguments: str) -> list[str]:
 
 class Child:
     """
-    A process of the demo.
+    A process of a command.
 
     Args:
         name: For messages and for the file of its output.
@@ -55,10 +55,10 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # The user's own settings of the library are for the user's service, not for the demo's.
+                # The user's own settings of the library are for the user's service, not for what commands start.
                 env={name: value for name, value in os.environ.items() if not name.startswith("INFERLOG_")}
                 | dict(environment or {}),
-                # Ctrl-C goes to the demo alone, which then ends its processes in order.
+                # Ctrl-C goes to the command alone, which then ends its processes in order.
                 start_new_session=True,
                 preexec_fn=end_with_parent,  # noqa: PLW1509 (a system call: no lock that a thread may hold)
             )
