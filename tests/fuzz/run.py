@@ -19,18 +19,8 @@ import time
 from pathlib import Path
 
 import atheris
+from targets import TARGETS
 
-TARGETS = (
-    "headers",
-    "redaction",
-    "lines",
-    "shipped",
-    "question",
-    "dashboard_files",
-    "slo_file",
-    "rule_file",
-    "client_records",
-)
 _IN_MEMORY = Path("/dev/shm")  # a disk takes a millisecond to begin a file anew
 _HANGS_SECONDS = 10
 _INTERRUPTED = 72  # libFuzzer's exit code

@@ -12,6 +12,7 @@ from types import ModuleType
 
 import psutil
 import pytest
+from fuzz.targets import TARGETS
 
 from inferlog import context, event, redaction, request
 from inferlog.middleware import asgi, wsgi
@@ -23,17 +24,6 @@ from inferlog_ops.shipper import lines, tail
 from inferlog_ops.shipper.lines import UnshippableError
 
 HERE = Path(__file__).parent
-TARGETS = (
-    "headers",
-    "redaction",
-    "lines",
-    "shipped",
-    "question",
-    "dashboard_files",
-    "slo_file",
-    "rule_file",
-    "client_records",
-)
 INPUTS = 300
 
 
