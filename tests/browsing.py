@@ -57,6 +57,8 @@ class Visit:
 
     def go(self, dashboard: str = "inferlog-overview", **parameters: Any) -> None:
         """Show *dashboard* with the address's *parameters*, and wait for the figures of the panels in sight."""
+        # A small window that an earlier test left open stays over another address too, and a click would close it.
+        self.page.evaluate("document.querySelector(':popover-open')?.hidePopover()")
         query = urlencode(parameters, doseq=True, quote_via=quote)
         self.page.goto(f"{self.url}/#/view/{dashboard}?{query}")
         self.settled()
