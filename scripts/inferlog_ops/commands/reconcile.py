@@ -30,6 +30,9 @@ def reconcile(
     ] = "2%",
     tolerance_seconds: Annotated[float, typer.Option(min=0, help="… or by so many seconds, if that is more.")] = 0.002,
     wait_seconds: Annotated[float, typer.Option(min=0, help="How long events may take to be found.")] = 60.0,
+    settle_seconds: Annotated[
+        float, typer.Option(min=0, help="How long no event may come before the last look: a copy comes late.")
+    ] = 3.0,
     json: Json = False,
     url: Url = None,
     namespace: Namespace = "default",
@@ -57,6 +60,7 @@ def reconcile(
         scope=Scope(run_id=run_id, service_name=service),
         tolerance=Tolerance(share=_share(tolerance), seconds=tolerance_seconds),
         wait_seconds=wait_seconds,
+        settle_seconds=settle_seconds,
     )
     engine_home = Home(home or default_home()).engine
     cluster = cluster_from(url, namespace, fallback_url=None if url else running_url(engine_home))

@@ -47,7 +47,7 @@ def run(services: Services, home: Home, *, requests: int, backend: str, say: Say
         found_ids = evidence.found_ids(client, services.cluster.namespace, run_id)
     ended = datetime.now(UTC)
     of_this_run = evidence.of_run(run_id)
-    wanted = Wanted(scope=Scope(run_id=run_id), tolerance=Tolerance(), wait_seconds=0.0)
+    wanted = Wanted(scope=Scope(run_id=run_id), tolerance=Tolerance(), wait_seconds=0.0, settle_seconds=2.0)
     refused = evidence.count_dead_letters(home.shipper_state, run_id)
     missing, unexpected = missing_and_unexpected(sent_ids, found_ids)
     return Result(

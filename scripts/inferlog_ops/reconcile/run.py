@@ -1,5 +1,6 @@
 """Reconciles: waits for the events, reads them, asks the dashboards' queries."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,11 +38,13 @@ class Wanted:
         scope: Which events are asked for.
         tolerance: How far client and dashboard may be apart.
         wait_seconds: How long events may take to be found.
+        settle_seconds: How long no further event may come before the last look: a copy comes after what it copies.
     """
 
     scope: Scope
     tolerance: Tolerance
     wait_seconds: float
+    settle_seconds: float
 
 
 def reconcile(cluster: Cluster, records: Records, wanted: Wanted, say: Say) -> Result:
@@ -84,11 +87,12 @@ def reconcile(cluster: Cluster, records: Records, wanted: Wanted, say: Say) -> R
 
 
 def _matched(cluster: Cluster, records: Records, wanted: Wanted, say: Say) -> Matching:
-    """Return the requests with their events, once none is missing any more or the time is over."""
+    """Return the requests with their events, once none is missing and none comes any more, or the time is over."""
     query = events.about(records, wanted.scope)
     deadline = monotonic() + wanted.wait_seconds
     _wait_for(cluster, query, int(np.count_nonzero(records.answer_began)), deadline, say)
     while True:
+        _wait_until_none_comes(cluster, query, wanted.settle_seconds, deadline, say)
         matching = _read(cluster, records, query, say)
         lost = matching.lost
         if not lost or monotonic() >= deadline:
@@ -101,21 +105,40 @@ def _matched(cluster: Cluster, records: Records, wanted: Wanted, say: Say) -> Ma
 
 def _wait_for(cluster: Cluster, query: Filter, count: int, deadline: float, say: Say) -> None:
     """Return once there are *count* events, or at the *deadline*: what is missing then is part of the result."""
+
+    def what_is_missing(found: int) -> str | None:
+        return None if found >= count else f"{found:,} of {count:,} can be found"
+
+    _count_while(cluster, query, what_is_missing, deadline, say)
+
+
+def _wait_until_none_comes(cluster: Cluster, query: Filter, settle_seconds: float, deadline: float, say: Say) -> None:
+    """Return once no event has come for *settle_seconds*, or at the *deadline*, where that is later."""
+    known, since = -1, monotonic()
+
+    def what_still_comes(found: int) -> str | None:
+        nonlocal known, since
+        if found != known:
+            known, since = found, monotonic()
+        return None if monotonic() - since >= settle_seconds else f"{found:,} found; is there one too many on its way?"
+
+    if settle_seconds > 0:
+        _count_while(cluster, query, what_still_comes, max(deadline, since + settle_seconds), say)
+
+
+def _count_while(
+    cluster: Cluster, query: Filter, what_is_missing: Callable[[int], str | None], deadline: float, say: Say
+) -> None:
+    """Count the events again and again while *what_is_missing*, given their number, says something."""
     stream = stream_name("events", cluster.namespace)
     with cluster.client() as client, explained(cluster, "counting the events"), suppress(NotInTimeError):
 
-        def what_is_missing() -> str | None:
+        def look() -> str | None:
             with stream_is_there(cluster, stream):
-                found = int(client.count(index=stream, query=query)["count"])
-            return None if found >= count else f"{found:,} of {count:,} can be found"
+                return what_is_missing(int(client.count(index=stream, query=query)["count"]))
 
-        wait_while(
-            what_is_missing,
-            "the events",
-            timeout_seconds=max(0.0, deadline - monotonic()),
-            on_progress=say,
-            advice="",
-        )
+        timeout_seconds = max(0.0, deadline - monotonic())
+        wait_while(look, "the events", timeout_seconds=timeout_seconds, on_progress=say, advice="")
 
 
 def _read(cluster: Cluster, records: Records, query: Filter, say: Say) -> Matching:

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -57,7 +57,7 @@ def written(number: int, **changes: Any) -> Event:
 
 
 def invoke(cluster: Cluster, *arguments: object) -> Result:
-    where = ("--url", cluster.url, "--namespace", cluster.namespace)
+    where = ("--url", cluster.url, "--namespace", cluster.namespace, "--settle-seconds", "0")
     return CliRunner().invoke(app, [*map(str, arguments), *where])
 
 
@@ -201,26 +201,45 @@ def test_an_event_inside_of_a_request_is_no_second_one(engine_url: str, tmp_path
     assert said["latencies"][0]["requests"] == 1
 
 
-@pytest.fixture
-def waiting(provisioned: Cluster, tmp_path: Path) -> Iterator[Any]:
-    """Start the command while one of two events is missing, and an alien makes up for its number."""
-    index(provisioned, "events", map(document, [event("a"), event("alien")]))
-    file = write_records(tmp_path / "client.jsonl", [record("a"), record("b")])
-    where = ("--url", provisioned.url, "--namespace", provisioned.namespace)
-    with begin("reconcile", file, *where, "--json", "--wait-seconds", "100") as process:
+@contextmanager
+def reconciling(cluster: Cluster, file: Path, *, until: str, settle_seconds: float) -> Iterator[Any]:
+    """Run the command on *file*, and go on as soon as it says *until*."""
+    where = ("--url", cluster.url, "--namespace", cluster.namespace)
+    patience = ("--wait-seconds", "100", "--settle-seconds", settle_seconds)
+    with begin("reconcile", file, *where, *patience, "--json") as process:
         assert process.stderr
         for line in process.stderr:
-            if line.startswith("waiting for the events: 0 of 1 can be found"):
+            if line.startswith(until):
                 break
         yield process
         with suppress(ProcessLookupError):
             process.kill()
 
 
+@pytest.fixture
+def waiting(provisioned: Cluster, tmp_path: Path) -> Iterator[Any]:
+    """Start the command while one of two events is missing, and an alien makes up for its number."""
+    index(provisioned, "events", map(document, [event("a"), event("alien")]))
+    file = write_records(tmp_path / "client.jsonl", [record("a"), record("b")])
+    until = "waiting for the events: 0 of 1 can be found"
+    with reconciling(provisioned, file, until=until, settle_seconds=0) as process:
+        yield process
+
+
 def test_events_that_are_on_their_way_are_waited_for(waiting: Any, provisioned: Cluster) -> None:
     index(provisioned, "events", [document(event("b"))])
     printed, _ = waiting.communicate(timeout=60)
     assert orjson.loads(printed)["lost"] == 0
+
+
+def test_a_copy_that_comes_after_all_events_is_seen(provisioned: Cluster, tmp_path: Path) -> None:
+    index(provisioned, "events", [document(event("a"))])
+    file = write_records(tmp_path / "client.jsonl", [record("a")])
+    until = "waiting for the events: 1 found; is there one too many on its way?"
+    with reconciling(provisioned, file, until=until, settle_seconds=8) as process:
+        index(provisioned, "events", [document(event("a", event_id="another"))])
+        printed, _ = process.communicate(timeout=60)
+    assert orjson.loads(printed)["duplicated_ids"] == ["a"]
 
 
 def test_ctrl_c_ends_the_wait(waiting: Any) -> None:
