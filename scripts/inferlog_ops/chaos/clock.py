@@ -32,7 +32,8 @@ def under_a_clock(file: Path) -> dict[str, str]:
             # Time that never goes back does not, whatever the date is set to.
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
-    return {"PYTHONPATH": str(_INJECTED), OFFSET_FILE: str(file)}
+    python_path = os.pathsep.join([str(_INJECTED), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {"PYTHONPATH": python_path, OFFSET_FILE: str(file)}
 
 
 def set_wrong(file: Path, seconds: int) -> None:

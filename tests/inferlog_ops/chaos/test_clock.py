@@ -26,3 +26,11 @@ def test_a_process_is_an_hour_behind_and_its_monotonic_clock_is_right(
     assert time.time() - seconds == pytest.approx(3600, abs=30)
     assert nanoseconds == pytest.approx(seconds, abs=5)
     assert 0 <= time.monotonic() - monotonic < 30
+
+
+def test_modules_that_the_user_has_on_the_path_are_still_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "users_own.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(clock, "_FOLDERS", ())
+    environment = clock.under_a_clock(tmp_path / "clock")
+    subprocess.run([sys.executable, "-P", "-c", "import users_own"], env=environment, check=True)
