@@ -17,6 +17,7 @@ from inferlog_ops.engine import control, presence
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home
 from inferlog_ops.provisioning import provision_cluster
+from inferlog_ops.shipper.starting import ship_command
 
 SERVICE_NAME = "benchmark"
 READY_SECONDS = 60.0
@@ -61,9 +62,8 @@ def running_store(home: Home) -> Iterator[Store]:
             cleanup.callback(control.stop, home.engine)
         cluster = Cluster(url=engine.url, namespace=f"benchmark{secrets.token_hex(4)}")
         provision_cluster(cluster)
-        command = python_module("inferlog_ops.main", "ship", "--from", str(home.logs))
-        command += ["--state", str(home.shipper_state), "--namespace", cluster.namespace]
-        shipper = Child("shipper", command, output=home.output, environment={"ELASTICSEARCH_URL": engine.url})
+        command = ship_command(logs=home.logs, state=home.shipper_state, namespace=cluster.namespace)
+        shipper = Child("shipper", command, output=home.output, environment=cluster.as_environment())
         cleanup.callback(shipper.stop)
         yield Store(home=home, cluster=cluster, engine_pid=engine.pid, shipper=shipper)
 
@@ -89,8 +89,7 @@ def running_service(
     environment = {"INFERLOG_SERVICE_NAME": SERVICE_NAME, "INFERLOG_LOG_DIR": str(home.logs), **library}
     server = Child("server", command, output=home.output, environment=environment)
     try:
-        server.wait_until(ready_file.exists, timeout_seconds=READY_SECONDS)
-        yield json.loads(ready_file.read_text())["url"], server
+        yield server.url_in(ready_file, timeout_seconds=READY_SECONDS), server
     finally:
         server.stop()
 

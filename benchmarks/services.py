@@ -73,8 +73,7 @@ def service(name: str, command: list[str], directory: Path, environment: Mapping
     settings = {"INFERLOG_LOG_DIR": str(home / "logs"), **(environment or {})}
     child = Child("service", command, output=home, environment=settings)
     try:
-        child.wait_until(ready_file.exists, timeout_seconds=READY_SECONDS)
-        yield Service(**json.loads(ready_file.read_text()))
+        yield Service(url=child.url_in(ready_file, timeout_seconds=READY_SECONDS), pid=child.pid)
     finally:
         child.stop()
 

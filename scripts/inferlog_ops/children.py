@@ -10,6 +10,8 @@ from itertools import takewhile
 from pathlib import Path
 from time import monotonic, sleep
 
+import orjson
+
 from inferlog_ops.errors import OperatorError
 
 _SECONDS_BETWEEN_LOOKS = 0.05
@@ -88,6 +90,16 @@ class Child:
                     f"the {self.name} was not ready after {timeout_seconds:.0f} s; its output: {self.output_file}"
                 )
             sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def url_in(self, ready_file: Path, *, timeout_seconds: float) -> str:
+        """
+        Return where the process answers, as soon as it says so in *ready_file*.
+
+        Raises:
+            OperatorError: As of `wait_until`.
+        """
+        self.wait_until(ready_file.is_file, timeout_seconds=timeout_seconds)
+        return str(orjson.loads(ready_file.read_bytes())["url"])
 
     def check(self) -> None:
         """

@@ -52,6 +52,10 @@ class Cluster:
         scheme, separator, rest = self.url.partition("://")
         return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
+    def as_environment(self) -> dict[str, str]:
+        """Return what tells a new process of the address: as an argument, every list of processes would show it."""
+        return {"ELASTICSEARCH_URL": self.url}
+
 
 def cluster_from(url: str | None, namespace: str, *, fallback_url: str | None = None) -> Cluster:
     """

@@ -136,8 +136,7 @@ def service(place: Place) -> Iterator[str]:
     command = [sys.executable, "-P", "-m", "inferlog_server", "--backend", "simulated", "--port", "0"]
     server = Child("server", [*command, "--ready-file", str(ready)], output=place.root, environment=environment)
     try:
-        server.wait_until(ready.exists, timeout_seconds=60)
-        yield json.loads(ready.read_text())["url"]
+        yield server.url_in(ready, timeout_seconds=60)
     finally:
         server.stop()
 

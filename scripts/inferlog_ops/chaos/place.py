@@ -41,6 +41,11 @@ class Place:
         return self.root / "output"
 
     @property
+    def ready_file(self) -> Path:
+        """Where the service says that it answers."""
+        return self.output / "server.ready.json"
+
+    @property
     def records(self) -> Path:
         """What the load saw, a line for each request."""
         return self.root / "requests.jsonl"

@@ -4,9 +4,6 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-
-import orjson
 
 from inferlog_ops.chaos.engine import Engine
 from inferlog_ops.chaos.kept import keep_now, keeping
@@ -17,6 +14,7 @@ from inferlog_ops.children import python_module
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.progress import Say
 from inferlog_ops.provisioning import provision_cluster
+from inferlog_ops.shipper.starting import ship_command
 
 WORKERS = 2
 _READY_SECONDS = 60.0
@@ -78,12 +76,8 @@ class Stack:
 
     def ship_command(self) -> list[str]:
         """Return the command that ships this scenario's logs."""
-        return [
-            *python_module("inferlog_ops.main", "ship"),
-            *("--to", self.proxy.url if self.through_proxy else self.cluster.url),
-            *("--from", str(self.place.logs), "--state", str(self.place.state)),
-            *("--namespace", self.cluster.namespace),
-        ]
+        command = ship_command(logs=self.place.logs, state=self.place.state, namespace=self.cluster.namespace)
+        return [*command, "--to", self.proxy.url if self.through_proxy else self.cluster.url]
 
     def check(self) -> None:
         """Raise OperatorError if a process has ended that no fault has killed."""
@@ -160,20 +154,15 @@ def _server(place: Place, settings: Mapping[str, str]) -> Victim:
         "server",
         python_module(
             *("inferlog_server", "--backend", "simulated", "--port", "0"),
-            *("--workers", str(WORKERS), "--ready-file", str(_ready_file(place))),
+            *("--workers", str(WORKERS), "--ready-file", str(place.ready_file)),
         ),
         output=place.output,
         environment=environment,
     )
 
 
-def _ready_file(place: Place) -> Path:
-    return place.output / "server.ready.json"
-
-
 def _url(server: Victim, place: Place) -> str:
     """Return where *server* answers, once all of its workers are there."""
-    ready_file = _ready_file(place)
-    server.wait_until(ready_file.exists, timeout_seconds=_READY_SECONDS)
+    url = server.url_in(place.ready_file, timeout_seconds=_READY_SECONDS)
     server.wait_until(lambda: len(server.workers()) == WORKERS, timeout_seconds=_READY_SECONDS)
-    return str(orjson.loads(ready_file.read_bytes())["url"])
+    return url

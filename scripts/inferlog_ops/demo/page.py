@@ -1,6 +1,5 @@
 """The demo's dashboards in a browser: an extra, without which everything else runs on."""
 
-import json
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,8 +33,7 @@ class Page:
         Raises:
             OperatorError: If the process has ended, or is not ready in time.
         """
-        self.child.wait_until(self.ready_file.is_file, timeout_seconds=_PATIENCE_SECONDS)
-        return str(json.loads(self.ready_file.read_text())["url"])
+        return self.child.url_in(self.ready_file, timeout_seconds=_PATIENCE_SECONDS)
 
 
 def start_page(home: Home, cluster: Cluster, *, any_port: bool) -> Page:
@@ -49,8 +47,7 @@ def start_page(home: Home, cluster: Cluster, *, any_port: bool) -> Page:
         *("preview", "--no-open", "--port", str(port), "--ready-file", str(ready_file)),
         *("--namespace", cluster.namespace),
     )
-    # Not as an argument: a password in the address would stand in every list of processes.
-    child = Child("preview", command, output=home.output, environment={"ELASTICSEARCH_URL": cluster.url})
+    child = Child("preview", command, output=home.output, environment=cluster.as_environment())
     return Page(child=child, ready_file=ready_file)
 
 

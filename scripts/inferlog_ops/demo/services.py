@@ -14,6 +14,7 @@ from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home
 from inferlog_ops.progress import Say
 from inferlog_ops.provisioning import provision_cluster
+from inferlog_ops.shipper.starting import ship_command
 
 SERVICE_NAME = "demo"
 MODEL = "smollm2-135m-instruct"
@@ -135,15 +136,10 @@ def _engine(home: Home, cleanup: ExitStack, say: Say) -> str:
 
 
 def _shipper(home: Home, cluster: Cluster) -> Child:
-    command = [
-        *python_module("inferlog_ops.main", "ship"),
-        *("--from", str(home.logs), "--state", str(home.shipper_state)),
-        *("--namespace", cluster.namespace),
-        # The home's positions may be about an engine whose data were deleted since, or about another cluster.
-        "--replay",
-    ]
-    # Not as an argument: a password in the address would stand in every list of processes.
-    return Child("shipper", command, output=home.output, environment={"ELASTICSEARCH_URL": cluster.url})
+    command = ship_command(logs=home.logs, state=home.shipper_state, namespace=cluster.namespace)
+    # The home's positions may be about an engine whose data were deleted since, or about another cluster.
+    command.append("--replay")
+    return Child("shipper", command, output=home.output, environment=cluster.as_environment())
 
 
 def _server(home: Home, cleanup: ExitStack, *, backend: str, port: int) -> tuple[Child, str]:
@@ -165,5 +161,4 @@ def _server(home: Home, cleanup: ExitStack, *, backend: str, port: int) -> tuple
     )
     server = Child("server", command, output=home.output, environment=environment)
     cleanup.callback(server.stop)
-    server.wait_until(ready_file.exists, timeout_seconds=_SERVER_READY_SECONDS)
-    return server, json.loads(ready_file.read_text())["url"]
+    return server, server.url_in(ready_file, timeout_seconds=_SERVER_READY_SECONDS)
