@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import orjson
+from command import tell
 from elasticsearch import Elasticsearch
 
 from inferlog.ids import IdMaker
@@ -22,6 +24,7 @@ INSTANCES = 8
 HEARTBEAT_SECONDS = 10
 BULK_EVENTS = 2_000
 SENDERS = 2
+SECONDS_BETWEEN_LINES = 10.0
 
 VERSIONS = {"v1": 0.3, "v2": 0.7, "v3": 0.45, "v4-canary": 0.5}  # median latency in seconds
 VERSION_SHARES = [30, 45, 20, 5]
@@ -55,11 +58,15 @@ def send_all(client: Elasticsearch, stream: str, documents: Iterable[tuple[str, 
         answer = client.bulk(index=stream, operations=operations, require_data_stream=True, filter_path="errors")
         assert not answer["errors"]
 
-    remaining = iter(documents)
+    remaining, sent, told_at = iter(documents), 0, time.monotonic()
     with ThreadPoolExecutor(SENDERS) as senders:
         # A few bulks at a time: a million lines need not be in memory at once.
         while bulks := [bulk for _ in range(4 * SENDERS) if (bulk := list(islice(remaining, BULK_EVENTS)))]:
             list(senders.map(send, bulks))
+            sent += sum(map(len, bulks))
+            if time.monotonic() > told_at + SECONDS_BETWEEN_LINES:
+                tell(f"{stream}: {sent:,} so far")
+                told_at = time.monotonic()
 
 
 def day_of_events(events: int) -> Iterator[tuple[str, bytes]]:

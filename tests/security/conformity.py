@@ -2,6 +2,8 @@
 Ask a service whatever its OpenAPI document allows, and much that it does not, and hold the answers against it.
 
     .venv/bin/python tests/security/conformity.py http://127.0.0.1:8000 --examples 1000
+    .venv/bin/python tests/security/conformity.py http://127.0.0.1:5602 --examples 1000 --sense-may-be-refused \\
+        --known dashboard_id=inferlog-overview --known panel_id=p99 --known control_id=model-version
 
 The suite does so with few examples: test_server_conformity.py, test_preview_conformity.py.
 """
@@ -82,7 +84,22 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url", help="of a service on this machine")
     parser.add_argument("--examples", type=int, default=1_000, help="of each operation and kind; default: %(default)s")
+    parser.add_argument(
+        "--known",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a value of a parameter that leads somewhere, for one that others do not; may be repeated",
+    )
+    parser.add_argument(
+        "--sense-may-be-refused",
+        action="store_true",
+        help="what fits the document may be refused all the same: it cannot say all that has to hold",
+    )
     options = parser.parse_args()
-    for each in operations(options.url):
-        asked = check(each, examples=options.examples)
+    known: dict[str, list[object]] = {}
+    for name, _, value in (each.partition("=") for each in options.known):
+        known.setdefault(name, []).append(value)
+    for each in operations(options.url, known):
+        asked = check(each, examples=options.examples, sense_is_taken=not options.sense_may_be_refused)
         sys.stdout.write(f"{each.label}: {asked} requests, nothing was found\n")
