@@ -17,6 +17,7 @@ NO_MODEL_VERSION = "(none)"
 
 _TIMEOUT_SECONDS = 120.0
 _UNPROVISIONED = re.compile("Unknown (index|column)")
+_TOO_LARGE = "circuit_breaking_exception"
 _FIRST_TIME, _LAST_TIME = datetime(1970, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
 
 
@@ -105,6 +106,13 @@ def ask(
                 raise OperatorError(
                     f"{cluster.shown_url} lacks the streams or fields that {query.name} asks about; "
                     f"make them with: inferlog provision --namespace {cluster.namespace}"
+                ) from error
+            raise
+        except elasticsearch.ApiError as error:
+            if (why := reason(error)).startswith(_TOO_LARGE):
+                raise OperatorError(
+                    f"{query.name} about {iso(start)} to {iso(end)} takes more memory than {cluster.shown_url} gives "
+                    f"one question; ask about a shorter range, or give Elasticsearch a larger heap ({why})"
                 ) from error
             raise
     columns = [Column(name=column["name"], type=column["type"]) for column in answer["columns"]]

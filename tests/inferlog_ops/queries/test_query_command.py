@@ -1,6 +1,7 @@
 """``inferlog query`` and ``inferlog provision`` as a person and as a program call them."""
 
 import csv
+from http.server import BaseHTTPRequestHandler
 from io import StringIO
 from pathlib import Path
 from uuid import uuid4
@@ -8,6 +9,8 @@ from uuid import uuid4
 import orjson
 import pytest
 import typer
+from faulty_store import error_body
+from threaded_server import served
 from typer.testing import CliRunner, Result
 
 from inferlog_ops.cluster import Cluster
@@ -101,6 +104,32 @@ def test_table_in_a_pipe_is_not_folded(one_event: Cluster) -> None:
     assert head.split()[0] == "model_version"
     assert len(head) > 80
     assert row.split()[:2] == ["v1", "1"]
+
+
+class _FullMemory(BaseHTTPRequestHandler):
+    """Says what an engine with a heap of 1 GB says of ten million events: the one of the tests must not be so full."""
+
+    def do_POST(self) -> None:
+        why = "[request] Data too large, data for [<reused_arrays>] would be [650366136/620.2mb]"
+        body = error_body("circuit_breaking_exception", why, 429)
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(429)
+        for name, value in (("x-elastic-product", "Elasticsearch"), ("content-type", "application/json")):
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_question_that_takes_too_much_memory_says_what_to_do() -> None:
+    with served(_FullMemory) as url:
+        result = _inferlog("query", "duplicate_events", *RANGE, "--url", url)
+    assert isinstance(result.exception, OperatorError)
+    assert "ask about a shorter range" in str(result.exception)
+    assert "[650366136/620.2mb]" in str(result.exception)
 
 
 def test_table_of_nothing_says_so_with_the_range(one_event: Cluster) -> None:
