@@ -31,7 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("--runs", type=int, default=1_000_000, help="inputs; default: %(default)s")
-    parser.add_argument("--seconds", type=int, default=1_800, help="at most; default: %(default)s")
+    parser.add_argument("--seconds", type=int, default=7_200, help="at most; default: %(default)s")
     parser.add_argument("--seed", type=int, default=1, help="of what is random; default: %(default)s")
     parser.add_argument("--input", type=Path, help="a file to be taken alone")
     options = parser.parse_args()
@@ -56,8 +56,11 @@ def main() -> int:
     taken, seconds = _COUNT.unpack(counter[:])[0], time.monotonic() - began
     ended = {0: "nothing was found", _INTERRUPTED: "interrupted"}
     found = ended.get(os.waitstatus_to_exitcode(status), "something was found: see above")
+    short = status == 0 and taken < options.runs
+    if short:
+        found += f", but {options.runs:,} were wanted: give it more --seconds"
     sys.stdout.write(f"{options.target}: {taken:,} inputs in {seconds:.0f} s, {found}\n")
-    return 1 if status else 0
+    return 1 if status or short else 0
 
 
 def _fuzz(options: argparse.Namespace, corpus: Path, counter: mmap.mmap) -> None:

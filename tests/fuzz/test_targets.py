@@ -71,6 +71,14 @@ def test_the_fuzzer_itself_runs_and_counts(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_fuzzer_whose_time_is_over_early_does_not_pass(tmp_path: Path) -> None:
+    pytest.importorskip("atheris")
+    command = [sys.executable, HERE / "run.py", "headers", "--runs", "1000000000", "--seconds", "1"]
+    fuzzer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert "nothing was found, but 1,000,000,000 were wanted: give it more --seconds" in fuzzer.stdout
+    assert fuzzer.returncode == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_fuzzer_that_is_ended_tells_how_far_it_was_and_leaves_nothing_running(
     number: signal.Signals, tmp_path: Path
