@@ -11,7 +11,8 @@ import psutil
 from command import tell
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.engine import control
+from inferlog_ops.engine import control, presence
+from inferlog_ops.home import Home
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,7 @@ class Engine:
 
     Attributes:
         url: Where.
-        pid: Its process; 0 if it is none of ours.
+        pid: Its process; 0 if it is not known.
     """
 
     url: str
@@ -37,18 +38,38 @@ class Engine:
 
 @contextmanager
 def engine(*, url: str | None = None, home: Path | None = None) -> Iterator[Engine]:
-    """Give the one at *url*; else start one, in *home*, which is kept, or in a directory that is deleted afterwards."""
+    """Give the one at *url*; else that of *home*, which is kept, or of a directory that is deleted afterwards."""
     if url:
         yield Engine(url=url)
         return
+    with home_for(home) as place, engine_of(place) as answering:
+        yield answering
+
+
+@contextmanager
+def engine_of(home: Home) -> Iterator[Engine]:
+    """Give the engine that runs in *home*, and leave it as it is; if there is none, start one and end it afterwards."""
+    running = presence.published(home.engine)
+    if running is not None:
+        tell(f"using the engine that runs in {home.root}")
+        yield Engine(url=running.url, pid=running.pid)
+        return
+    tell("starting an engine")
+    started = control.start(home.engine, on_progress=tell, ends_with_us=True)
+    try:
+        yield Engine(url=started.url, pid=started.pid)
+    finally:
+        control.stop(home.engine)
+
+
+@contextmanager
+def home_for(path: Path | None) -> Iterator[Home]:
+    """Give the home at *path*, which stays, or a new one that is gone afterwards."""
+    if path is not None:
+        yield Home(path)
+        return
     with tempfile.TemporaryDirectory(prefix="inferlog-benchmark-") as directory:
-        place = (home or Path(directory)) / "engine"
-        tell("starting an engine")
-        try:
-            started = control.start(place, ends_with_us=True)
-            yield Engine(url=started.url, pid=started.pid)
-        finally:
-            control.stop(place)
+        yield Home(Path(directory))
 
 
 def wait_for_merges(client: Elasticsearch) -> None:

@@ -23,9 +23,10 @@ from pathlib import Path
 
 import command
 from command import tell
+from engines import home_for
 from lag_probe import LagProbe
 from paced_client import quantiles
-from pipeline import Store, home_for, running_store
+from pipeline import Store, running_store
 from promises import end_by
 from report import Goal, Report, Table, show
 from vitals import vitals_of

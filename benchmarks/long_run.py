@@ -26,11 +26,12 @@ from typing import Any
 import command
 import orjson
 from command import tell
+from engines import home_for
 from every_event import count_findings, every_event
 from lag_probe import LagProbe
 from long_run_report import report_of
 from paced_client import quantiles
-from pipeline import SERVICE_NAME, Store, files_and_bytes, home_for, running_service, running_store, workers_of
+from pipeline import SERVICE_NAME, Store, files_and_bytes, running_service, running_store, workers_of
 from promises import end_by
 from report import show
 from vitals import busy_seconds, heap_of, vitals_of

@@ -5,10 +5,10 @@ How long the panels of the dashboards take on so many events, in a real, embedde
     .venv/bin/python benchmarks/panels.py --events 10000000
 
 For each number it indexes a day of events and heartbeats (see day_of_events.py) into a namespace of its own, on an
-engine of its own in a temporary directory; --home keeps both. Then each question that a panel asks is asked about the
-whole day, and about its last 15 minutes: after calls that do not count, five times, of which the median counts. A panel
-with several layers takes as long as its questions together. A million events take some ten minutes and 2 GB of disk,
-ten millions an hour and 15 GB.
+engine of its own in a temporary directory; --home keeps both, and uses an engine that runs there. Then each question
+that a panel asks is asked about the whole day, and about its last 15 minutes: after calls that do not count, five
+times, of which the median counts. A panel with several layers takes as long as its questions together. A million
+events take some ten minutes and 2 GB of disk, ten millions an hour and 15 GB.
 """
 
 import argparse
@@ -120,7 +120,7 @@ def parsed_options() -> argparse.Namespace:
     parser.add_argument(
         "--heartbeat-seconds", type=int, help="from one to the next of a process; default: 10, quick 60"
     )
-    parser.add_argument("--home", type=Path, help="keep the engine and its events here, to ask them again")
+    parser.add_argument("--home", type=Path, help="keep the engine and its events here; one that runs is used")
     parser.add_argument("--url", help="a cluster to use instead of an engine started for this")
     return command.parsed(
         parser,

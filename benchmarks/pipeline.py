@@ -2,18 +2,16 @@
 
 import json
 import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from command import tell
+from engines import engine_of
 
 from inferlog_ops.children import Child, python_module
 from inferlog_ops.cluster import Cluster
-from inferlog_ops.engine import control, presence
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home
 from inferlog_ops.provisioning import provision_cluster
@@ -56,26 +54,13 @@ def running_store(home: Home) -> Iterator[Store]:
     for folder in (home.logs, home.output):
         folder.mkdir(parents=True)
     with ExitStack() as cleanup:
-        engine = presence.published(home.engine)
-        if engine is None:
-            engine = control.start(home.engine, on_progress=tell, ends_with_us=True)
-            cleanup.callback(control.stop, home.engine)
+        engine = cleanup.enter_context(engine_of(home))
         cluster = Cluster(url=engine.url, namespace=f"benchmark{secrets.token_hex(4)}")
         provision_cluster(cluster)
         command = ship_command(logs=home.logs, state=home.shipper_state, namespace=cluster.namespace)
         shipper = Child("shipper", command, output=home.output, environment=cluster.as_environment())
         cleanup.callback(shipper.stop)
         yield Store(home=home, cluster=cluster, engine_pid=engine.pid, shipper=shipper)
-
-
-@contextmanager
-def home_for(path: Path | None) -> Iterator[Home]:
-    """Give the home at *path*, which stays, or a new one that is gone afterwards."""
-    if path is not None:
-        yield Home(path)
-        return
-    with tempfile.TemporaryDirectory(prefix="inferlog-benchmark-") as directory:
-        yield Home(Path(directory))
 
 
 @contextmanager
