@@ -112,7 +112,7 @@ def _explained(comparison: Comparison) -> str:
 
 def _verdict(result: Result) -> str:
     if result.matches:
-        return f"Clients and dashboards say the same, within {result.tolerance}."
+        return _agreement(result)
     if not result.with_event:
         return "No request has an event: there is nothing to compare."
     wrong = [
@@ -127,6 +127,23 @@ def _verdict(result: Result) -> str:
         if is_wrong
     ]
     return f"Clients and dashboards do not say the same: {', '.join(wrong)}."
+
+
+def _agreement(result: Result) -> str:
+    """Name the percentiles that were judged, and of what where that was not everything."""
+    judged = {percent: [each.name for each in result.comparisons if each.agrees(percent)] for percent in PERCENTS}
+    if not any(judged.values()):
+        which = "answered request" if result.without_event else "request"
+        return f"Every {which} has its event; too few requests to judge latencies."
+    everyone = len(result.comparisons)
+    if all(len(names) == everyone for names in judged.values()):
+        return f"Clients and dashboards say the same, within {result.tolerance}."
+    same = ", ".join(
+        f"p{percent}" if len(names) == everyone else f"p{percent} ({_listed(names, len(names))})"
+        for percent, names in judged.items()
+        if names
+    )
+    return f"Clients and dashboards say the same {same}, within {result.tolerance}; too few requests to judge the rest."
 
 
 def _cells(comparison: Comparison, percent: int) -> tuple[str | Text, ...]:
