@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from inferlog_ops.engine import control
+from inferlog_ops.errors import OperatorError
 from inferlog_ops.progress import Say
 
 
@@ -22,7 +23,7 @@ class Engine:
         self._home = home
         self._say = say
         self._port = 0
-        self._pid = 0
+        self._pid: int | None = None
         self.url = ""
 
     def start(self) -> None:
@@ -33,10 +34,11 @@ class Engine:
 
     def kill(self) -> None:
         """End it by SIGKILL."""
-        os.kill(self._pid, signal.SIGKILL)
+        pid = self._running_pid()
+        os.kill(pid, signal.SIGKILL)
         with suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
-        self._pid = 0
+            os.waitpid(pid, 0)
+        self._pid = None
 
     def revive(self) -> None:
         """Have it run, in whatever state a fault that was interrupted has left it."""
@@ -45,16 +47,28 @@ class Engine:
 
     def suspend(self) -> None:
         """Have it stand still."""
-        os.kill(self._pid, signal.SIGSTOP)
+        os.kill(self._running_pid(), signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let it go on."""
-        os.kill(self._pid, signal.SIGCONT)
+        os.kill(self._running_pid(), signal.SIGCONT)
 
     def stop(self) -> None:
         """End it in order, also if it was stopped in the midst of something."""
-        if self._pid:
+        if self._pid is not None:
             with suppress(ProcessLookupError):
                 self.resume()
             control.stop(self._home)
-            self._pid = 0
+            self._pid = None
+
+    def _running_pid(self) -> int:
+        """
+        Return its process id.
+
+        Raises:
+            OperatorError: If it does not run.
+        """
+        # A signal to "process 0" would go to every process of this group, this one among them.
+        if self._pid is None:
+            raise OperatorError(f"{self._home}: Elasticsearch does not run, so it cannot be broken")
+        return self._pid
