@@ -61,6 +61,7 @@ class Lag:
         sent_p50_seconds: Of that, until the shipper sent it.
         sent_p99_seconds: The same.
         look_seconds: How long a look took on average, the pause before it included: the error at most.
+        failed_looks: How many looks the store did not answer: each makes the error larger.
         engine_cores: Processors that the engine kept busy; the looks are in it.
         shipper_cores: The same for the shipper.
         load_average: Of the machine, at the end.
@@ -76,6 +77,7 @@ class Lag:
     sent_p50_seconds: float | None
     sent_p99_seconds: float | None
     look_seconds: float
+    failed_looks: int
     engine_cores: float
     shipper_cores: float
     load_average: float
@@ -93,7 +95,10 @@ def main() -> None:
         figures={"began": began, "seconds": options.seconds, "lags": lags},
         tables=[as_table(lags)],
         goals=[goal for lag in lags for goal in goals_of(lag)],
-        remarks=[f"{began:%Y-%m-%d}, {Machine.this().line()}; {options.seconds:g} s at each pace."],
+        remarks=[
+            f"{began:%Y-%m-%d}, {Machine.this().line()}; {options.seconds:g} s at each pace.",
+            *(f"{lag.rate:,.0f} events/s: {lag.failed_looks:,} looks failed." for lag in lags if lag.failed_looks),
+        ],
     )
     show(report, options)
     end_by(report)
@@ -130,7 +135,8 @@ def measured(store: Store, rate: float, seconds: float) -> Lag:
         try:
             while (written := total_written(writers)) is None:
                 store.shipper.check()
-                tell(f"{rate:g} events/s: {probe.found:,} found")
+                probe.check()
+                tell(f"{rate:g} events/s: {probe.found:,} found" + probe.said_of_failures())
                 time.sleep(1.0)
         finally:
             for writer in writers:
@@ -138,6 +144,7 @@ def measured(store: Store, rate: float, seconds: float) -> Lag:
         engine, shipper = vitals_of(store.engine_pid), vitals_of(store.shipper.pid)
         deadline = time.monotonic() + CATCH_UP_SECONDS
         while probe.found < written and time.monotonic() < deadline:
+            probe.check()
             time.sleep(0.1)
     (way,) = ask(
         store.cluster,
@@ -159,6 +166,7 @@ def measured(store: Store, rate: float, seconds: float) -> Lag:
         sent_p50_seconds=way["p50_seconds"],
         sent_p99_seconds=way["p99_seconds"],
         look_seconds=probe.look_seconds / max(1, probe.looks) + SECONDS_BETWEEN_LOOKS,
+        failed_looks=probe.failures,
         engine_cores=engine.cores_since(engine_before),
         shipper_cores=shipper.cores_since(shipper_before),
         load_average=os.getloadavg()[0],

@@ -16,6 +16,7 @@ import orjson
 import urllib3
 
 from inferlog_ops.cluster import Cluster
+from inferlog_ops.errors import OperatorError
 from inferlog_ops.provisioning.namespace import stream_name
 
 SECONDS_BETWEEN_LOOKS = 0.2
@@ -71,12 +72,14 @@ class LagProbe:
         looks: How often it has looked.
         look_seconds: How long all looks took.
         failures: How many looks the store did not answer.
+        last_failure: Why it did not answer the last of these.
     """
 
     def __init__(self, cluster: Cluster, *, service: str, seconds_between_looks: float = SECONDS_BETWEEN_LOOKS) -> None:
         self.looks = 0
         self.look_seconds = 0.0
         self.failures = 0
+        self.last_failure = ""
         self._service = service
         self._seconds_between_looks = seconds_between_looks
         self._pool = urllib3.connection_from_url(cluster.url, retries=False, timeout=30)
@@ -84,6 +87,7 @@ class LagProbe:
         self._seen: dict[str, Seen] = {}
         self._lags = array("d")
         self._taken = 0
+        self._fault: Exception | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look_all_the_time, name="lag probe", daemon=True)
 
@@ -95,6 +99,20 @@ class LagProbe:
         self._ended.set()
         self._thread.join()
         self._pool.close()
+
+    def check(self) -> None:
+        """
+        Do nothing while it looks.
+
+        Raises:
+            OperatorError: If it cannot look any more: an answer was none that it understands.
+        """
+        if self._fault is not None:
+            raise OperatorError(f"the lag probe ended after {self.looks:,} looks: {self._fault!r}") from self._fault
+
+    def said_of_failures(self) -> str:
+        """Return how many looks failed, to follow another text; empty if none did."""
+        return f", {self.failures:,} looks for events failed, the last by {self.last_failure}" if self.failures else ""
 
     @property
     def found(self) -> int:
@@ -112,12 +130,19 @@ class LagProbe:
         return recent
 
     def _look_all_the_time(self) -> None:
+        try:
+            self._look_until_the_end()
+        except Exception as fault:  # noqa: BLE001 (nobody sees what a thread raises: check tells whatever it is)
+            self._fault = fault
+
+    def _look_until_the_end(self) -> None:
         while not self._ended.is_set():
             began = time.perf_counter()
             try:
                 rows = self._look()
-            except (urllib3.exceptions.HTTPError, RuntimeError):
+            except (urllib3.exceptions.HTTPError, RuntimeError) as failure:
                 self.failures += 1
+                self.last_failure = str(failure)[:300]
                 rows = 0
             self.looks += 1
             self.look_seconds += time.perf_counter() - began
@@ -133,7 +158,7 @@ class LagProbe:
         )
         seen_at_nanoseconds = time.time_ns()
         if answer.status != 200:
-            raise RuntimeError(answer.data[:300])
+            raise RuntimeError(f"status {answer.status}: {answer.data[:200].decode(errors='replace')}")
         values = orjson.loads(answer.data)["values"]
         rows = list(zip(*values, strict=True)) if values else []
         for instance, number, ended_nanoseconds in rows:

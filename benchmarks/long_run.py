@@ -140,8 +140,8 @@ def sampled(store: Store, server: Child, load: Child, probe: LagProbe, seconds: 
         time.sleep(max(0.0, next_look - time.monotonic()))
         if (line := last_line(load)).get("ended"):
             return
-        for child in (store.shipper, server, load):
-            child.check()
+        for part in (store.shipper, server, load, probe):
+            part.check()
         after_seconds = time.monotonic() - began
         collect = bool(collections) and after_seconds >= collections[0]
         if collect:
@@ -162,7 +162,7 @@ def sampled(store: Store, server: Child, load: Child, probe: LagProbe, seconds: 
         before, machine_before = now, machine
         with (store.home.output / "samples.jsonl").open("ab") as kept:  # for whoever ends it before its time
             kept.write(orjson.dumps(sample, option=orjson.OPT_APPEND_NEWLINE))
-        tell(progress(sample))
+        tell(progress(sample) + probe.said_of_failures())
         yield sample
 
 
@@ -224,6 +224,7 @@ def wait_for_events(store: Store, probe: LagProbe, sent: int) -> None:
     deadline = time.monotonic() + CATCH_UP_SECONDS
     while probe.found < sent:
         store.shipper.check()
+        probe.check()
         if time.monotonic() > deadline:
             tell(f"{probe.found:,} of {sent:,} events found after {CATCH_UP_SECONDS:.0f} s")
             return

@@ -36,6 +36,7 @@ def _topics(processes: Sequence[str]) -> dict[str, list[tuple[str, ValueOf]]]:
     return {
         "Events": [
             ("found", _at("found")),
+            ("looks for them that failed so far", _at("probe_failures")),
             ("written → searchable, p50 s", _at("lag_p50_seconds")),
             ("written → searchable, p99 s", _at("lag_p99_seconds")),
             ("request since it was due, p50 ms", _at("client", "p50_seconds", unit=1e-3)),

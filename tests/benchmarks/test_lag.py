@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lag_probe import LagProbe, Seen
 from polling import wait_until
+from serving import serving_wsgi
 
 from inferlog_ops.cluster import Cluster
+from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home
 from inferlog_ops.provisioning.namespace import stream_name
 
@@ -69,7 +72,36 @@ def test_an_event_s_lag_counts_from_its_end_and_once(provisioned: Cluster) -> No
     assert OLD_SECONDS < first < OLD_SECONDS + 10
     assert all(0 < lag <= waited_seconds for lag in others)
     assert len(others) == 2
-    assert probe.failures == 0
+    assert (probe.failures, probe.said_of_failures()) == (0, "")
+
+
+def answering(status: str, body: bytes) -> Any:
+    """A store that gives every question the same answer."""
+
+    def app(_: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response(status, [("content-type", "application/json"), ("content-length", str(len(body)))])
+        return [body]
+
+    return app
+
+
+def probing(url: str) -> LagProbe:
+    return LagProbe(Cluster(url=url, namespace="probed"), service="probed", seconds_between_looks=0.01)
+
+
+def test_a_look_that_the_store_does_not_answer_is_counted_with_its_reason() -> None:
+    with serving_wsgi(answering("503 Busy", b"too much to do")) as url, probing(url) as probe:
+        wait_until(lambda: probe.failures > 2, what="more looks")
+        probe.check()
+    assert probe.failures == probe.looks
+    assert "looks for events failed, the last by status 503: too much to do" in probe.said_of_failures()
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"half a", b'{"values": [["i1"], [7], [null]]}'])
+def test_a_probe_that_can_look_no_more_says_so(body: bytes) -> None:
+    with serving_wsgi(answering("200 OK", body)) as url, probing(url) as probe:
+        with pytest.raises(OperatorError, match="the lag probe ended after 0 looks"):
+            wait_until(probe.check, what="the end of its looks")
 
 
 def test_it_runs_and_finds_all_that_was_written(home: Home, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ def sample(number: int) -> dict[str, Any]:
         "found": number * 5000,
         "lag_p50_seconds": 1.0,
         "lag_p99_seconds": 2.0,
+        "probe_failures": number // 50,
         "log_files": 5 + number % 3,
         "log_files_begun": number,
         "log_bytes": 4e7,
@@ -92,7 +93,8 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "events lost": lambda result: result["findings"].update(lost=1),
     "events duplicated": lambda result: result["findings"].update(duplicated=1),
     "events of no request": lambda result: result["findings"].update(unexpected=1),
-    "searchable": lambda result: result["lag"].update(p99_seconds=5.1),
+    "searchable, p99": lambda result: result["lag"].update(p99_seconds=5.1),
+    "searchable, events": lambda result: result["lag"].update(events=499_999),
     "shipper: memory": lambda result: leak(result["samples"], "processes", "shipper", "private_bytes"),
     "worker 2: memory": lambda result: leak(result["samples"], "processes", "worker 2", "private_bytes"),
     "engine: live heap": lambda result: leak(result["samples"], "heap", "live_bytes"),
@@ -143,6 +145,7 @@ def test_the_page_says_what_does_not_hold(capsys: pytest.CaptureFixture[str]) ->
     assert line == "| events lost | 0 | 7 | no |"
     (course,) = [line for line in text.splitlines() if line.startswith("| worker 1: resident |")]
     assert course.count("60.10") == 10
+    assert "| looks for them that failed so far | 0 | 0 | 0 | 0 | 0 | 1 | 1 | 1 | 1 | 1 |" in text
     with pytest.raises(SystemExit, match="1"):
         end_by(report)
     assert "events lost: 7, wanted 0" in capsys.readouterr().err
