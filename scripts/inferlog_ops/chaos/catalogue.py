@@ -1,5 +1,6 @@
 """Every fault by its name, which of them meet, and which are the most telling."""
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Final
@@ -7,7 +8,7 @@ from typing import Final
 from inferlog_ops.chaos import misbehaviour
 from inferlog_ops.chaos.clock import under_a_clock
 from inferlog_ops.chaos.faults import answers, clock, ends, lines, room, state
-from inferlog_ops.chaos.faults.fault import Fault
+from inferlog_ops.chaos.faults.fault import Fault, Part
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.naming import named
 
@@ -23,48 +24,86 @@ _SINGLE: Final = (
         name="kill-worker",
         what="kill -9 of a worker of the service, every 5 s",
         strike=ends.kill_worker,
+        breaks=frozenset({Part.SERVICE}),
         kills_workers=True,
     ),
-    Fault(name="kill-shipper", what="kill -9 of the shipper, every 5 s", strike=ends.kill_shipper),
-    Fault(name="kill-engine", what="kill -9 of Elasticsearch", strike=ends.kill_engine),
-    Fault(name="stop-worker", what="a worker stands still (SIGSTOP)", strike=ends.stop_worker, seconds=30),
-    Fault(name="stop-shipper", what="the shipper stands still (SIGSTOP)", strike=ends.stop_shipper, seconds=30),
-    Fault(name="stop-engine", what="Elasticsearch stands still (SIGSTOP)", strike=ends.stop_engine, seconds=30),
-    Fault(name="engine-away", what="Elasticsearch is away for two minutes", strike=ends.engine_away, seconds=120),
+    Fault(
+        name="kill-shipper",
+        what="kill -9 of the shipper, every 5 s",
+        strike=ends.kill_shipper,
+        breaks=frozenset({Part.SHIPPER}),
+    ),
+    Fault(
+        name="kill-engine", what="kill -9 of Elasticsearch", strike=ends.kill_engine, breaks=frozenset({Part.ENGINE})
+    ),
+    Fault(
+        name="stop-worker",
+        what="a worker stands still (SIGSTOP)",
+        strike=ends.stop_worker,
+        breaks=frozenset({Part.SERVICE}),
+        seconds=30,
+    ),
+    Fault(
+        name="stop-shipper",
+        what="the shipper stands still (SIGSTOP)",
+        strike=ends.stop_shipper,
+        breaks=frozenset({Part.SHIPPER}),
+        seconds=30,
+    ),
+    Fault(
+        name="stop-engine",
+        what="Elasticsearch stands still (SIGSTOP)",
+        strike=ends.stop_engine,
+        breaks=frozenset({Part.ENGINE}),
+        seconds=30,
+    ),
+    Fault(
+        name="engine-away",
+        what="Elasticsearch is away for two minutes",
+        strike=ends.engine_away,
+        breaks=frozenset({Part.ENGINE}),
+        seconds=120,
+    ),
     Fault(
         name="answers-429",
         what="every bulk request is answered with 429",
         strike=answers.answering(misbehaviour.refuse(429)),
+        breaks=frozenset({Part.ANSWERS, Part.ENGINE}),
         proxied=True,
     ),
     Fault(
         name="items-429",
         what="every second document is answered with 429, the others are stored",
         strike=answers.answering(misbehaviour.refuse_every_other),
+        breaks=frozenset({Part.ANSWERS}),
         proxied=True,
     ),
     Fault(
         name="answers-503",
         what="every bulk request is answered with 503",
         strike=answers.answering(misbehaviour.refuse(503)),
+        breaks=frozenset({Part.ANSWERS, Part.ENGINE}),
         proxied=True,
     ),
     Fault(
         name="slow-answers",
         what="every answer is held back for 3 s",
         strike=answers.answering(misbehaviour.delay(3.0)),
+        breaks=frozenset({Part.ANSWERS}),
         proxied=True,
     ),
     Fault(
         name="cut-answers",
         what="the documents are stored, and the connection is cut in the midst of the answer",
         strike=answers.answering(misbehaviour.cut),
+        breaks=frozenset({Part.ANSWERS}),
         proxied=True,
     ),
     Fault(
         name="rollover",
         what="the stream rolls over between a try, whose answer is cut, and its repetition",
         strike=answers.roll_over,
+        breaks=frozenset({Part.ANSWERS, Part.ENGINE}),
         proxied=True,
     ),
     Fault(
@@ -81,17 +120,20 @@ _SINGLE: Final = (
         name="disk-full-service",
         what="no file of the service may grow (RLIMIT_FSIZE): writes are cut short, then fail",
         strike=room.disk_full_for_service,
+        breaks=frozenset({Part.LOG_FILES}),
         fills_disk=True,
     ),
     Fault(
         name="disk-full-shipper",
         what="the shipper can save nothing (RLIMIT_FSIZE)",
         strike=room.disk_full_for_shipper,
+        breaks=frozenset({Part.SHIPPER}),
     ),
     Fault(
         name="read-only-logs",
         what="no file can be made in the log directory (mode 0555), and the open one is soon full",
         strike=room.read_only_logs,
+        breaks=frozenset({Part.LOG_FILES}),
         environment=room.small_files,
         fills_disk=True,
     ),
@@ -99,6 +141,7 @@ _SINGLE: Final = (
         name="rotations",
         what="200 rotations a minute, each file deleted as soon as it is shipped",
         strike=room.rotations,
+        breaks=frozenset({Part.LOG_FILES}),
         seconds=60,
         environment=room.small_files_soon_deleted,
     ),
@@ -106,6 +149,7 @@ _SINGLE: Final = (
         name="deleted-file",
         what="a file is deleted before it is shipped",
         strike=room.delete_unshipped,
+        breaks=frozenset({Part.LOG_FILES, Part.SHIPPER}),
         environment=room.small_files,
         removes_files=True,
     ),
@@ -113,11 +157,13 @@ _SINGLE: Final = (
         name="corrupt-positions",
         what="the shipper finds its position file spoilt: cut in half, zeros, empty, nonsense",
         strike=state.corrupt_positions,
+        breaks=frozenset({Part.SHIPPER}),
     ),
     Fault(
         name="clock-back",
         what="the service's clock is set back by an hour, and right again",
         strike=clock.set_clock_back,
+        breaks=frozenset({Part.CLOCK}),
         environment=lambda place: under_a_clock(place.clock),
     ),
 )
@@ -206,12 +252,19 @@ def trial(name: str, seconds: float | None = None) -> Trial:
     Return the trial of this *name*, a fault or two with a ``+`` between, for so many *seconds* or its usual time.
 
     Raises:
-        OperatorError: If there is none.
+        OperatorError: If there is none, or if two of them break the same thing.
     """
     faults = tuple(
         named(each, FAULTS, kind="fault", otherwise="inferlog chaos --list names them all") for each in name.split("+")
     )
     if len(faults) > _AT_ONCE or len(set(faults)) < len(faults):
         raise OperatorError(f"{name}: expected one fault, or two different ones with a + between", exit_code=2)
+    for one, other in itertools.combinations(faults, 2):
+        if shared := one.breaks & other.breaks:
+            raise OperatorError(
+                f"{name}: both break {min(shared)}, so that one would undo or hide the other; "
+                "expected two that break different things",
+                exit_code=2,
+            )
     most = seconds or (_PAIRED_SECONDS if len(faults) > 1 else math.inf)
     return Trial(faults=faults, seconds=tuple(seconds or min(fault.seconds, most) for fault in faults))

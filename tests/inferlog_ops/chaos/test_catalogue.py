@@ -1,5 +1,7 @@
 """The faults by name."""
 
+import re
+
 import pytest
 
 from inferlog_ops.chaos import catalogue
@@ -32,6 +34,26 @@ def test_the_matrices_fit_into_their_times() -> None:
 def test_what_is_no_pair_is_refused(name: str) -> None:
     with pytest.raises(OperatorError, match="expected one fault, or two different ones"):
         catalogue.trial(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("answers-429+slow-answers", "the answers to the shipper"),
+        ("kill-engine+engine-away", "Elasticsearch"),
+        ("kill-engine+stop-engine", "Elasticsearch"),
+        ("kill-engine+rollover", "Elasticsearch"),
+        ("kill-shipper+stop-shipper", "the shipper"),
+        ("corrupt-positions+disk-full-shipper", "the shipper"),
+        ("deleted-file+stop-shipper", "the shipper"),
+        ("kill-worker+stop-worker", "the service's workers"),
+        ("disk-full-service+read-only-logs", "the log files"),
+    ],
+)
+def test_two_that_break_the_same_thing_are_refused(name: str, part: str) -> None:
+    with pytest.raises(OperatorError, match=f"{re.escape(name)}: both break {part}, so that") as refusal:
+        catalogue.trial(name)
+    assert refusal.value.exit_code == 2
 
 
 def test_the_nearest_name_is_said() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from inferlog_ops.chaos.place import Place
 from inferlog_ops.chaos.stack import Stack
@@ -19,6 +20,17 @@ class MissedError(Exception):
     """The fault did not happen, so that nothing is proven; the message says how that showed."""
 
 
+class Part(StrEnum):
+    """What a fault can lay its hands on, by its name for people."""
+
+    SERVICE = "the service's workers"
+    CLOCK = "the service's clock"
+    LOG_FILES = "the log files"
+    SHIPPER = "the shipper"
+    ANSWERS = "the answers to the shipper"
+    ENGINE = "Elasticsearch"
+
+
 def _nothing(_: Place) -> Mapping[str, str]:
     return {}
 
@@ -32,6 +44,7 @@ class Fault:
         name: As it is asked for.
         what: In one sentence, for people.
         strike: Does it.
+        breaks: What nobody else may break meanwhile: one of the two would undo or hide the other.
         seconds: How long, in the full matrix.
         short_seconds: How long, in the short one.
         environment: More of the service's environment.
@@ -44,6 +57,7 @@ class Fault:
     name: str
     what: str
     strike: Strike
+    breaks: frozenset[Part] = frozenset()
     seconds: float = 20.0
     short_seconds: float = 4.0
     environment: Callable[[Place], Mapping[str, str]] = field(default=_nothing)
