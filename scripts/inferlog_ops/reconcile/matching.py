@@ -1,6 +1,6 @@
 """Puts events to the requests that they are of, in any order, as they come. Pure."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,7 +55,7 @@ class Matching:
         versions: ``(requests,)``, int32; places in `names`, -1 while there is no event.
         routes: The same of the route.
         names: Of model versions and routes.
-        copies: Documents beyond the first of an event id.
+        copies: Documents beyond the first of an event id, in whichever order they come.
         mismatches: Requests of which client and event do not say the same.
         strangers: Count of the events of no request that lie between the first request and the end of the last.
         some_strangers: Correlation ids of the first of them.
@@ -80,7 +80,7 @@ class Matching:
         self._numbers: dict[str, int] = {}
         # Of an event's id its hash is enough to tell a copy from another event of the same request.
         self._event_hashes: NDArray[np.int64] = np.zeros(len(records), np.int64)
-        self._several: dict[str, int] = {}
+        self._further_hashes: defaultdict[str, Counter[int]] = defaultdict(Counter)
 
     @classmethod
     def of(cls, records: Records, pages: Iterable[Iterable[Event]]) -> Self:
@@ -127,12 +127,12 @@ class Matching:
     @property
     def duplicated(self) -> list[str]:
         """Correlation ids of those with more than one event, or with one that is in the index more than once."""
-        return sorted(self._several)
+        return sorted(self._further_hashes)
 
     @property
     def surplus(self) -> int:
         """How many events are too many."""
-        return sum(self._several.values())
+        return sum(hashes.total() for hashes in self._further_hashes.values())
 
     def _take_stranger(self, event: Event) -> None:
         if self.records.first_due_at <= event.ended_at <= self.records.last_ended_at:
@@ -141,8 +141,9 @@ class Matching:
                 self.some_strangers.append(event.correlation_id or NO_VALUE)
 
     def _take_another(self, event: Event, place: int) -> None:
-        self._several[event.correlation_id or ""] = self._several.get(event.correlation_id or "", 0) + 1
-        self.copies += bool(self._event_hashes[place] == hash(event.event_id))
+        known, this = self._further_hashes[event.correlation_id or ""], hash(event.event_id)
+        self.copies += bool(self._event_hashes[place] == this) or this in known
+        known[this] += 1
 
     def _compare(self, event: Event, place: int) -> None:
         outcome = OUTCOMES[self.records.outcomes[place]]
