@@ -99,9 +99,12 @@ def test_a_look_that_the_store_does_not_answer_is_counted_with_its_reason() -> N
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"half a", b'{"values": [["i1"], [7], [null]]}'])
 def test_a_probe_that_can_look_no_more_says_so(body: bytes) -> None:
-    with serving_wsgi(answering("200 OK", body)) as url, probing(url) as probe:
-        with pytest.raises(OperatorError, match="the lag probe ended after 0 looks"):
-            wait_until(probe.check, what="the end of its looks")
+    with (
+        serving_wsgi(answering("200 OK", body)) as url,
+        probing(url) as probe,
+        pytest.raises(OperatorError, match="the lag probe ended after 0 looks"),
+    ):
+        wait_until(probe.check, what="the end of its looks")
 
 
 def test_it_runs_and_finds_all_that_was_written(home: Home, tmp_path: Path) -> None:
