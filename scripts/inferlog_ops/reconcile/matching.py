@@ -57,11 +57,9 @@ class Matching:
         names: Of model versions and routes.
         copies: Documents beyond the first of an event id, in whichever order they come.
         mismatches: Requests of which client and event do not say the same.
-        strangers: Count of the events of no request that lie between the first request and the end of the last.
-        some_strangers: Correlation ids of the first of them.
         services: How many of the events each service wrote.
-        first_event_at: Moment of the earliest event of a request; None while there is none.
-        last_event_at: Moment of the latest.
+        start: First moment of the requests and their events.
+        end: Last moment of the requests and their events.
     """
 
     def __init__(self, records: Records) -> None:
@@ -72,15 +70,16 @@ class Matching:
         self.names: list[str] = []
         self.copies = 0
         self.mismatches: list[Mismatch] = []
-        self.strangers = 0
-        self.some_strangers: list[str] = []
         self.services: Counter[str | None] = Counter()
-        self.first_event_at: datetime | None = None
-        self.last_event_at: datetime | None = None
+        self.start, self.end = records.first_due_at, records.last_ended_at
         self._numbers: dict[str, int] = {}
         # Of an event's id its hash is enough to tell a copy from another event of the same request.
         self._event_hashes: NDArray[np.int64] = np.zeros(len(records), np.int64)
         self._further_hashes: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self._strangers = 0
+        self._some_strangers: list[str] = []
+        # Some of them may lie within once all events of requests are known: the service's clock may differ.
+        self._strangers_beyond: list[tuple[datetime, str]] = []
 
     @classmethod
     def of(cls, records: Records, pages: Iterable[Iterable[Event]]) -> Self:
@@ -98,8 +97,7 @@ class Matching:
             self._take_stranger(event)
             return
         self.services[event.service_name] += 1
-        self.first_event_at = min(self.first_event_at or event.ended_at, event.ended_at)
-        self.last_event_at = max(self.last_event_at or event.ended_at, event.ended_at)
+        self.start, self.end = min(self.start, event.ended_at), max(self.end, event.ended_at)
         if self.versions[place] >= 0:
             self._take_another(event, place)
             return
@@ -134,11 +132,28 @@ class Matching:
         """How many events are too many."""
         return sum(hashes.total() for hashes in self._further_hashes.values())
 
+    @property
+    def strangers(self) -> int:
+        """Count of the events of no request between `start` and `end`: where dashboards count them, too."""
+        return self._strangers + len(self._strangers_that_came_within)
+
+    @property
+    def some_strangers(self) -> list[str]:
+        """Correlation ids of some of them."""
+        return [*self._some_strangers, *self._strangers_that_came_within][:_MOST_STRANGERS]
+
+    @property
+    def _strangers_that_came_within(self) -> list[str]:
+        return [name for moment, name in self._strangers_beyond if self.start <= moment <= self.end]
+
     def _take_stranger(self, event: Event) -> None:
-        if self.records.first_due_at <= event.ended_at <= self.records.last_ended_at:
-            self.strangers += 1
-            if self.strangers <= _MOST_STRANGERS:
-                self.some_strangers.append(event.correlation_id or NO_VALUE)
+        name = event.correlation_id or NO_VALUE
+        if not self.start <= event.ended_at <= self.end:
+            self._strangers_beyond.append((event.ended_at, name))
+            return
+        self._strangers += 1
+        if self._strangers <= _MOST_STRANGERS:
+            self._some_strangers.append(name)
 
     def _take_another(self, event: Event, place: int) -> None:
         known, this = self._further_hashes[event.correlation_id or ""], hash(event.event_id)

@@ -15,8 +15,8 @@ class Result:
     Requests against events.
 
     Attributes:
-        start: Begin of the range that the queries were asked about: the first request.
-        end: Its end: just after the last request or event.
+        start: Begin of the range that the queries were asked about: the first request or event of one.
+        end: Its end: just after the last request or event of one.
         sent: Count of requests.
         outcomes: How many of them ended how, as their clients saw it.
         with_event: How many have an event.
@@ -25,7 +25,7 @@ class Result:
         duplicated: Correlation ids of those with events too many.
         surplus: Count of these events.
         copies: How many of them are the same event, in the index more than once.
-        strangers: Count of events of no request.
+        strangers: Count of events of no request in that range.
         some_strangers: Correlation ids of the first of them.
         mismatches: Requests of which client and event do not say the same.
         comparisons: Latencies by model version, and by route.

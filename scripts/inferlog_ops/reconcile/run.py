@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from time import monotonic
 from typing import Any, Final
 
@@ -62,7 +62,7 @@ def reconcile(cluster: Cluster, records: Records, wanted: Wanted, say: Say) -> R
             "say with --service which of them the clients asked",
             exit_code=2,
         )
-    start, end = _range(matching)
+    start, end = matching.start, matching.end + _JUST_AFTER
     within = wanted.scope.filter
     dashboard: dict[Group, list[dict[str, Any]]] = {
         group: ask(cluster, library.find(name), start, end, within=within) for group, name in _QUERIES.items()
@@ -150,11 +150,3 @@ def _read(cluster: Cluster, records: Records, query: Filter, say: Say) -> Matchi
             read += len(page)
             say(f"reading the events: {read:,} for {len(records):,} requests")
     return matching
-
-
-def _range(matching: Matching) -> tuple[datetime, datetime]:
-    """Return the begin and the end of what the queries are asked about: every request and every event of one."""
-    records = matching.records
-    start = min(records.first_due_at, matching.first_event_at or records.first_due_at)
-    end = max(records.last_ended_at, matching.last_event_at or records.last_ended_at)
-    return start, end + _JUST_AFTER

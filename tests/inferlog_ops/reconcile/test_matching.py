@@ -58,6 +58,20 @@ def test_an_event_of_no_request_is_a_stranger_if_it_lies_within_the_run() -> Non
     assert matching.some_strangers == ["x", "(none)"]
 
 
+@pytest.mark.parametrize("ahead", [timedelta(seconds=90), timedelta(seconds=-90)])
+@pytest.mark.parametrize("first", ["of requests", "of strangers"])
+def test_strangers_are_those_in_the_range_that_the_dashboards_are_asked_about(ahead: timedelta, first: str) -> None:
+    """The service's clock is a minute and a half ahead of the client's, or behind."""
+    own = [event("a", ended_at=DUE + ahead), event("b", ended_at=DUE + ahead * 1.1)]
+    others = [event(f"at {share}", ended_at=DUE + share * ahead) for share in (0.5, 1.05, 1.1, 1.2)]
+    matching = Matching.of(read(record("a"), record("b")), [own, others] if first == "of requests" else [others, own])
+    assert (matching.strangers, matching.some_strangers) == (3, ["at 0.5", "at 1.05", "at 1.1"])
+    assert (matching.start, matching.end) == (
+        min(DUE, DUE + ahead * 1.1),
+        max(DUE + timedelta(seconds=0.101), DUE + ahead * 1.1),
+    )
+
+
 @pytest.mark.parametrize(
     ("client", "service"),
     [
