@@ -1,6 +1,6 @@
 """Reconciles: waits for the events, reads them, asks the dashboards' queries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +16,7 @@ from inferlog_ops.provisioning.namespace import stream_name
 from inferlog_ops.queries import library
 from inferlog_ops.queries.run import run as ask
 from inferlog_ops.reconcile import events
-from inferlog_ops.reconcile.events import Scope
+from inferlog_ops.reconcile.events import Event, Scope
 from inferlog_ops.reconcile.figures import Group, Tolerance, compared
 from inferlog_ops.reconcile.matching import Matching
 from inferlog_ops.reconcile.records import Outcome, Records
@@ -142,11 +142,14 @@ def _count_while(
 
 
 def _read(cluster: Cluster, records: Records, query: Filter, say: Say) -> Matching:
-    matching, read = Matching(records), 0
     with Snapshot.of_events(cluster) as snapshot:
-        for page in events.pages(snapshot, query):
-            for event in page:
-                matching.take(event)
-            read += len(page)
-            say(f"reading the events: {read:,} for {len(records):,} requests")
-    return matching
+        return Matching.of(records, _counted(events.pages(snapshot, query), len(records), say))
+
+
+def _counted(pages: Iterable[list[Event]], requests: int, say: Say) -> Iterator[list[Event]]:
+    """Yield *pages*, and say how many events they held so far."""
+    read = 0
+    for page in pages:
+        yield page
+        read += len(page)
+        say(f"reading the events: {read:,} for {requests:,} requests")
