@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from inferlog_ops.chaos import misbehaviour
@@ -42,6 +42,7 @@ _SINGLE: Final = (
         strike=ends.stop_worker,
         breaks=frozenset({Part.SERVICE}),
         seconds=30,
+        stills_workers=True,
     ),
     Fault(
         name="stop-shipper",
@@ -219,12 +220,10 @@ class Trial:
     What is tried at once: one fault, or two that meet.
 
     Attributes:
-        faults: All of them.
-        seconds: How long each of them lasts.
+        faults: All of them, each with the time that it lasts here.
     """
 
     faults: tuple[Fault, ...]
-    seconds: tuple[float, ...]
 
     @property
     def name(self) -> str:
@@ -239,7 +238,7 @@ class Trial:
 
 def short_matrix() -> list[Trial]:
     """Return the most telling faults, each for a few seconds."""
-    return [Trial(faults=(FAULTS[name],), seconds=(FAULTS[name].short_seconds,)) for name in _SHORT]
+    return [trial(name, FAULTS[name].short_seconds) for name in _SHORT]
 
 
 def full_matrix() -> list[Trial]:
@@ -267,4 +266,4 @@ def trial(name: str, seconds: float | None = None) -> Trial:
                 exit_code=2,
             )
     most = seconds or (_PAIRED_SECONDS if len(faults) > 1 else math.inf)
-    return Trial(faults=faults, seconds=tuple(seconds or min(fault.seconds, most) for fault in faults))
+    return Trial(faults=tuple(replace(fault, seconds=seconds or min(fault.seconds, most)) for fault in faults))

@@ -67,11 +67,13 @@ def gather(
 def _traffic(place: Place, lines: list[Line], before: Window, during: Window) -> Traffic:
     requests = read_requests(place.records)
     with_event = {line.content.get("correlation_id") for line in lines if line.stream == "events"}
-    answered = [request for request in requests if request.answered]
+    with_answer = [request for request in requests if request.status_code is not None]
+    answered = sum(request.answered for request in with_answer)
     return Traffic(
         sent=len(requests),
-        answered=len(answered),
-        without_event=sum(request.correlation_id not in with_event for request in answered),
+        answered=answered,
+        failed=len(with_answer) - answered,
+        without_event=sum(request.correlation_id not in with_event for request in with_answer),
         p99_before_seconds=p99_seconds(requests, *before),
         p99_during_seconds=p99_seconds(requests, *during),
     )

@@ -19,7 +19,12 @@ from urllib.parse import urlsplit
 import orjson
 
 MODEL: Final = "smollm2-135m-instruct"
-_ANSWER_SECONDS: Final = 60.0
+PATIENCE_SECONDS: Final = 60.0
+"""After this a request is given up."""
+
+_LAST_ANSWERS_SECONDS: Final = 15.0
+"""So long are open ones waited for once no more are sent: less than whoever ends this process waits for it."""
+
 _BODY: Final = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "Are you there?"}]})
 
 
@@ -47,21 +52,31 @@ class Load:
 
     async def run(self) -> None:
         """Send until `end`, and return when each request has its record."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None) as patience, asyncio.TaskGroup() as requests:
+                await self._send(requests)
+                patience.reschedule(asyncio.get_running_loop().time() + _LAST_ANSWERS_SECONDS)
+
+    async def _send(self, requests: asyncio.TaskGroup) -> None:
         began = time.monotonic()
-        async with asyncio.TaskGroup() as requests:
-            for number in itertools.count():
-                due = began + number / self._rate
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._ended.wait(), max(0.0, due - time.monotonic()))
-                if self._ended.is_set():
-                    return
-                requests.create_task(self._request(f"chaos-{self._run_id}-{number:07d}", due))
+        for number in itertools.count():
+            due = began + number / self._rate
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), max(0.0, due - time.monotonic()))
+            if self._ended.is_set():
+                return
+            requests.create_task(self._request(f"chaos-{self._run_id}-{number:07d}", due))
 
     async def _request(self, correlation_id: str, due: float) -> None:
         intended_at = time.time() - (time.monotonic() - due)
         status_code = None
-        with suppress(OSError, asyncio.IncompleteReadError, TimeoutError, ValueError):
-            status_code = await asyncio.wait_for(self._answer(correlation_id), _ANSWER_SECONDS)
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError, TimeoutError, ValueError):
+                status_code = await asyncio.wait_for(self._answer(correlation_id), PATIENCE_SECONDS)
+        finally:
+            self._record(correlation_id, intended_at, due, status_code)
+
+    def _record(self, correlation_id: str, intended_at: float, due: float, status_code: int | None) -> None:
         record = {
             "correlation_id": correlation_id,
             "intended_at": round(intended_at, 6),

@@ -14,14 +14,16 @@ class Traffic:
 
     Attributes:
         sent: Requests.
-        answered: Of these, whole answers.
-        without_event: Of the answered, have no event on the disk.
+        answered: Of these, got what they asked for: status 200.
+        failed: Of these, got another answer.
+        without_event: Of the answered and the failed, have no event on the disk.
         p99_before_seconds: Of the answered requests before the fault; None without any.
         p99_during_seconds: Of those while it lasted.
     """
 
     sent: int
     answered: int
+    failed: int
     without_event: int
     p99_before_seconds: float | None
     p99_during_seconds: float | None

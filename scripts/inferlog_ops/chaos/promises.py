@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from inferlog_ops.chaos.faults.fault import Fault
+from inferlog_ops.chaos.load import PATIENCE_SECONDS
 from inferlog_ops.chaos.observed import Observed
 
 
@@ -73,6 +74,21 @@ def _only_a_full_disk_drops(seen: Observed, faults: Sequence[Fault]) -> Iterator
         yield "the fault did not happen: nothing is lost by the file that was deleted"
 
 
+def _every_request_is_answered(seen: Observed, faults: Sequence[Fault]) -> Iterator[str]:
+    traffic = seen.traffic
+    if traffic.failed:
+        yield f"of {traffic.sent} requests, {traffic.failed} were answered with an error"
+    if any(fault.kills_workers or _tries_patience(fault) for fault in faults):
+        return
+    if unanswered := traffic.sent - traffic.answered - traffic.failed:
+        yield f"of {traffic.sent} requests, {unanswered} got no answer"
+
+
+def _tries_patience(fault: Fault) -> bool:
+    # Half: once it goes on, a worker has all the others to answer that have waited.
+    return fault.stills_workers and fault.seconds > PATIENCE_SECONDS / 2
+
+
 def _every_answer_has_its_event(seen: Observed, faults: Sequence[Fault]) -> Iterator[str]:
     without, dropped = seen.traffic.without_event, sum(seen.dropped.values())
     if not any(fault.kills_workers for fault in faults):
@@ -105,6 +121,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
     _losses_are_reported,
     _heartbeats_tell,
     _only_a_full_disk_drops,
+    _every_request_is_answered,
     _every_answer_has_its_event,
     _there_was_load,
 )

@@ -1,6 +1,7 @@
 """What the load saw: which requests were answered, and how soon."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,18 @@ class Request:
         correlation_id: Stands in its event, too.
         intended_at: When it was due; Unix time.
         latency_seconds: From then until its answer was there, or there was to be none.
-        answered: Whether a whole answer came.
+        status_code: Of its answer; None if no whole one came.
     """
 
     correlation_id: str
     intended_at: float
     latency_seconds: float
-    answered: bool
+    status_code: int | None
+
+    @property
+    def answered(self) -> bool:
+        """Whether it got what it asked for."""
+        return self.status_code == HTTPStatus.OK
 
 
 def read_requests(records: Path) -> list[Request]:
@@ -32,7 +38,7 @@ def read_requests(records: Path) -> list[Request]:
             correlation_id=record["correlation_id"],
             intended_at=record["intended_at"],
             latency_seconds=record["ended_after_seconds"],
-            answered=record["status_code"] is not None,
+            status_code=record["status_code"],
         )
         for record in map(orjson.loads, records.read_bytes().splitlines())
     ]

@@ -10,6 +10,8 @@ from inferlog_ops.chaos.scenario import Result
 
 _COLUMNS: Final = (
     "fault",
+    "sent",
+    "answered",
     "written",
     "found",
     "lost",
@@ -51,7 +53,12 @@ def broken_sentences(results: Sequence[Result]) -> list[str]:
 def as_json(result: Result) -> dict[str, Any]:
     """Return one of the results as plain data."""
     trial, seen = result.trial, result.seen
-    known = {"fault": trial.name, "what": trial.what, "seconds": list(trial.seconds), "broken": result.broken}
+    known = {
+        "fault": trial.name,
+        "what": trial.what,
+        "seconds": [fault.seconds for fault in trial.faults],
+        "broken": result.broken,
+    }
     if seen is None:
         return known
     account, traffic = seen.account, seen.traffic
@@ -66,6 +73,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "reported_lost": sum(seen.reported.values()),
         "requests_sent": traffic.sent,
         "requests_answered": traffic.answered,
+        "requests_failed": traffic.failed,
         "answered_without_event": traffic.without_event,
         "p99_before_seconds": traffic.p99_before_seconds,
         "p99_during_seconds": traffic.p99_during_seconds,
@@ -80,6 +88,8 @@ def _cells(result: Result) -> tuple[str, ...]:
     account, traffic = seen.account, seen.traffic
     return (
         result.trial.name,
+        f"{traffic.sent:,}",
+        f"{traffic.answered:,}",
         f"{account.written:,}",
         f"{account.found:,}",
         f"{account.lost} by deletion" if account.lost_by_removal else str(account.lost),

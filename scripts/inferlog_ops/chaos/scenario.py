@@ -113,7 +113,7 @@ def _calm(stack: Stack, seconds: float) -> Window:
 def _strike(stack: Stack, trial: Trial) -> tuple[Window, list[str]]:
     """Let the faults strike; return when that was, and why one of them did not happen."""
     began = time.time()
-    strikes = [fault.strike(stack, seconds) for fault, seconds in zip(trial.faults, trial.seconds, strict=True)]
+    strikes = [fault.strike(stack, fault.seconds) for fault in trial.faults]
     try:
         take_turns(strikes, stack.check)
     except MissedError as error:

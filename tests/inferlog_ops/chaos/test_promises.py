@@ -38,7 +38,9 @@ GOOD = Observed(
     dead_lines=10,
     wrong_letters=0,
     caught_up_seconds=1.5,
-    traffic=Traffic(sent=101, answered=100, without_event=0, p99_before_seconds=0.01, p99_during_seconds=0.02),
+    traffic=Traffic(
+        sent=100, answered=100, failed=0, without_event=0, p99_before_seconds=0.01, p99_during_seconds=0.02
+    ),
 )
 
 
@@ -69,6 +71,8 @@ def test_where_everything_holds_nothing_is_broken() -> None:
         ({"on_disk": {"a": 60, "b": 38}}, "b says that it has written 39 events; on the disk are 38"),
         ({"on_disk": {"a": 61, "b": 40}}, "a says that it has written 60 events; on the disk are 61"),
         ({"heartbeats": {"a": GOOD.heartbeats["a"]}}, "b has written 40 events and no heartbeat"),
+        ({"answered": 98}, "of 100 requests, 2 got no answer"),
+        ({"answered": 0, "failed": 100}, "of 100 requests, 100 were answered with an error"),
         ({"without_event": 1}, "1 answered requests have no event on the disk, but only 0 were dropped"),
         ({"p99_before_seconds": None}, "none of the requests before the fault was answered: there was no load"),
         ({"p99_during_seconds": None}, "none of the requests during the fault was answered: there was no load"),
@@ -88,6 +92,27 @@ def test_a_killed_worker_takes_one_event_with_it_at_most() -> None:
     assert broken_promises(_spoilt(without_event=1), [FAULTS["kill-worker"]]) == []
     (said,) = broken_promises(_spoilt(without_event=2), [FAULTS["kill-worker"]])
     assert said == "2 answered requests have no event on the disk, but only 0 were dropped and 1 workers killed"
+
+
+def test_a_killed_worker_leaves_requests_without_an_answer_and_answers_none_with_an_error() -> None:
+    faults = [FAULTS["kill-worker"]]
+    assert broken_promises(_spoilt(answered=97), faults) == []
+    (said,) = broken_promises(_spoilt(answered=97, failed=1), faults)
+    assert said == "of 100 requests, 1 were answered with an error"
+
+
+def test_who_waits_for_a_worker_that_stands_still_is_answered_unless_his_patience_ends() -> None:
+    seen = _spoilt(answered=97)
+    assert broken_promises(seen, [replace(FAULTS["stop-worker"], seconds=90)]) == []
+    (said,) = broken_promises(seen, [FAULTS["stop-worker"]])
+    assert said == "of 100 requests, 3 got no answer"
+
+
+@pytest.mark.parametrize("name", ["disk-full-service", "read-only-logs"])
+def test_a_full_disk_is_no_excuse_for_an_error(name: str) -> None:
+    seen = replace(_dropped(7, told=7, reported=7), traffic=_spoilt(answered=50, failed=50).traffic)
+    (said,) = broken_promises(seen, [FAULTS[name]])
+    assert said == "of 100 requests, 50 were answered with an error"
 
 
 def test_what_a_killed_worker_had_dropped_nobody_can_count() -> None:

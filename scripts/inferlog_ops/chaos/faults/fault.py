@@ -45,11 +45,12 @@ class Fault:
         what: In one sentence, for people.
         strike: Does it.
         breaks: What nobody else may break meanwhile: one of the two would undo or hide the other.
-        seconds: How long, in the full matrix.
+        seconds: How long; as it stands in the catalogue, in the full matrix.
         short_seconds: How long, in the short one.
         environment: More of the service's environment.
         proxied: Whether the shipper has to go through the proxy.
         kills_workers: Whether a process of the service is killed: what it has just answered may have no event.
+        stills_workers: Whether a process of the service stands still: who waits for it may lose patience.
         fills_disk: Whether the disk refuses events of the service.
         removes_files: Whether files are deleted before they are shipped.
     """
@@ -63,5 +64,6 @@ class Fault:
     environment: Callable[[Place], Mapping[str, str]] = field(default=_nothing)
     proxied: bool = False
     kills_workers: bool = False
+    stills_workers: bool = False
     fills_disk: bool = False
     removes_files: bool = False
