@@ -21,6 +21,9 @@ _LINES_BETWEEN_WORDS: Final = 50_000
 _SHOWN_CHARACTERS: Final = 80
 _LONGEST_LINE_BYTES: Final = 1024 * 1024  # of a device there would be no end
 _NO_CODE: Final = 0
+_YEARS: Final = range(1971, 2261)
+"""Those of which the index can tell the moments, but for the first and the last: events may lie beside requests."""
+
 _EXPECTED: Final[dict[str, tuple[type | UnionType, str]]] = {
     "correlation_id": (str, "text"),
     "intended_at": (str, "a moment, ISO 8601"),
@@ -106,7 +109,7 @@ class _Reading:
         Take one more.
 
         Raises:
-            ValueError: If its id is known, or its moment none.
+            ValueError: If its id is known, or its moments are none, or none at which an event can be.
         """
         correlation_id = record["correlation_id"]
         if correlation_id in self.places:
@@ -118,13 +121,19 @@ class _Reading:
         if due_at.tzinfo is None:
             raise ValueError(f"intended_at is {record['intended_at']!r}, without an offset")
         ended_after = record["ended_after_seconds"]
+        ended_at = due_at + timedelta(seconds=ended_after)
+        if not (due_at.year in _YEARS and ended_at.year in _YEARS):
+            raise ValueError(
+                f"intended_at is {record['intended_at']!r}, ended_after_seconds {ended_after}; expected moments of the "
+                f"years {_YEARS[0]} to {_YEARS[-1]}"
+            )
         self.places[correlation_id] = len(self.places)
         self._sent_after.append(record["sent_after_seconds"])
         self._ended_after.append(ended_after)
         self._codes.append(record["status_code"] or _NO_CODE)
         self._outcomes.append(_NUMBERS[record["outcome"]])
         self._first_due_at = min(self._first_due_at, due_at)
-        self._last_ended_at = max(self._last_ended_at, due_at + timedelta(seconds=ended_after))
+        self._last_ended_at = max(self._last_ended_at, ended_at)
 
     def records(self) -> Records:
         """Return what was read."""

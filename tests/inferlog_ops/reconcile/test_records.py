@@ -79,6 +79,13 @@ def test_of_several_runs_one_can_be_chosen(tmp_path: Path) -> None:
         (record("b", ended_after_seconds=None), "line 2: ended_after_seconds is None; expected a number"),
         (record("b", ended_after_seconds=0.0), "line 2: ended after 0.0 s, and sent after that"),
         (record("b", ended_after_seconds=1e300), "line 2: "),
+        (
+            record("b", ended_after_seconds=2e11),
+            "line 2: intended_at is '2026-11-23T06:15:00+00:00', ended_after_seconds 2",
+        ),
+        (record("b", intended_at="0001-01-01T00:01:00Z"), "line 2: intended_at is '0001-01-01T00:01:00Z', ended"),
+        (record("b", intended_at="9999-12-31T23:59:00Z"), "expected moments of the years 1971 to 2260"),
+        (record("b", intended_at="0001-01-01T00:01:00+23:00"), "expected moments of the years 1971 to 2260"),
         (record("b", intended_at="yesterday"), "line 2: Invalid isoformat string: 'yesterday'"),
         (record("b", intended_at="2026-11-23T06:15:00"), "line 2: intended_at is '2026-11-23T06:15:00', without an"),
         (record("a"), "line 2: a second record of 'a'; each request needs an id of its own"),
