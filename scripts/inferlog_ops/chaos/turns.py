@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 
 _SECONDS_BETWEEN_CHECKS = 0.2
 
@@ -23,9 +24,12 @@ def take_turns(strikes: Sequence[Generator[float]], check: Callable[[], None]) -
                 due[strike] = time.monotonic() + next(strike)
             except StopIteration:
                 del due[strike]
-    finally:
+    except BaseException:
         for strike in strikes:
-            strike.close()
+            # What ended it all is to be told, not that something could not be mended after it.
+            with suppress(Exception):
+                strike.close()
+        raise
 
 
 def _wait_until(moment: float, check: Callable[[], None]) -> None:

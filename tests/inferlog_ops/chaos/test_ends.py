@@ -1,11 +1,14 @@
-"""Faults that end processes, where the service does not do its part."""
+"""Faults that end processes, on stand-ins that note what is done to them."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from inferlog_ops.chaos import catalogue
 from inferlog_ops.chaos.faults import ends
+from inferlog_ops.chaos.faults.fault import Strike
+from inferlog_ops.chaos.turns import take_turns
 from inferlog_ops.errors import OperatorError
 
 
@@ -14,3 +17,62 @@ def test_a_worker_that_nobody_replaces_is_not_waited_for_for_ever(monkeypatch: p
     stack: Any = SimpleNamespace(server=SimpleNamespace(workers=lambda: ["the only one"]))
     with pytest.raises(OperatorError, match="the service has 1 of its 2 workers, 0 s after one ended"):
         list(ends.kill_worker(stack, 5.0))
+
+
+class Broken:
+    """Stands in for what a fault breaks, and notes what is done to it."""
+
+    def __init__(self, name: str, done: list[str]) -> None:
+        self._name = name
+        self._done = done
+
+    def __getattr__(self, action: str) -> Any:
+        return lambda: self._done.append(f"{action} {self._name}")
+
+
+@pytest.fixture
+def done() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def stack(done: list[str]) -> Any:
+    return SimpleNamespace(
+        engine=Broken("engine", done),
+        shipper=Broken("shipper", done),
+        start_shipper=lambda: done.append("start shipper"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("strike", "steps"),
+    [
+        (ends.kill_engine, ["kill engine", "start engine"]),
+        (ends.engine_away, ["stop engine", "start engine"]),
+        (ends.kill_shipper, ["kill shipper", "start shipper"]),
+    ],
+)
+def test_what_was_ended_is_there_again_also_where_the_wait_breaks_off(
+    strike: Strike, steps: list[str], stack: Any, done: list[str]
+) -> None:
+    breaking = strike(stack, 30.0)
+    next(breaking)
+    breaking.close()
+    assert done == steps
+
+
+@pytest.mark.parametrize("strike", [ends.kill_engine, ends.engine_away])
+def test_the_engine_stays_away_for_the_time_that_was_asked_for(strike: Strike, stack: Any) -> None:
+    assert list(strike(stack, 7.0)) == [7.0]
+
+
+def test_while_the_engine_is_away_the_shipper_is_killed_again(
+    stack: Any, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a pair as it is by default, a hundred times as fast."""
+    shipper, engine = catalogue.trial("kill-shipper+kill-engine").faults
+    for name in ("_SECONDS_BETWEEN_KILLS", "_RESTARTED_AFTER_SECONDS"):
+        monkeypatch.setattr(ends, name, getattr(ends, name) / 100)
+    take_turns([fault.strike(stack, fault.seconds / 100) for fault in (engine, shipper)], lambda: None)
+    away = done[done.index("kill engine") : done.index("start engine")]
+    assert away.count("kill shipper") >= 2

@@ -35,3 +35,22 @@ def test_what_ends_one_mends_all() -> None:
     with pytest.raises(RuntimeError, match="has died"):
         take_turns([_steps("a", 5.0, done=done), _steps("b", 5.0, done=done)], check)
     assert done == ["a0", "b0", "a mended", "b mended"]
+
+
+def _not_to_be_mended() -> Generator[float]:
+    try:
+        yield 5.0
+    finally:
+        raise OSError("it does not come back")
+
+
+def test_what_cannot_be_mended_neither_hides_the_reason_nor_keeps_others_from_being_mended() -> None:
+    done: list[str] = []
+
+    def miss() -> Generator[float]:
+        yield 0.0
+        raise RuntimeError("the reason")
+
+    with pytest.raises(RuntimeError, match="the reason"):
+        take_turns([_not_to_be_mended(), _steps("a", 5.0, done=done), miss()], _fine)
+    assert done == ["a0", "a mended"]

@@ -30,23 +30,29 @@ def kill_shipper(stack: Stack, seconds: float) -> Generator[float]:
     """Kill the shipper now and then, and start another a moment later."""
     for _ in range(_times(seconds)):
         stack.shipper.kill()
-        yield _RESTARTED_AFTER_SECONDS
-        stack.start_shipper()
+        try:
+            yield _RESTARTED_AFTER_SECONDS
+        finally:
+            stack.start_shipper()
         yield _SECONDS_BETWEEN_KILLS - _RESTARTED_AFTER_SECONDS
 
 
 def kill_engine(stack: Stack, seconds: float) -> Generator[float]:
-    """Kill Elasticsearch, and start it again a moment later."""
+    """Kill Elasticsearch, and start it again when the time is over."""
     stack.engine.kill()
-    yield min(seconds, _RESTARTED_AFTER_SECONDS)
-    stack.engine.start()
+    try:
+        yield seconds
+    finally:
+        stack.engine.start()
 
 
 def engine_away(stack: Stack, seconds: float) -> Generator[float]:
     """End Elasticsearch in order, and start it again when the time is over."""
     stack.engine.stop()
-    yield seconds
-    stack.engine.start()
+    try:
+        yield seconds
+    finally:
+        stack.engine.start()
 
 
 def stop_worker(stack: Stack, seconds: float) -> Generator[float]:

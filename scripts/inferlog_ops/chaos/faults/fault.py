@@ -47,6 +47,7 @@ class Fault:
         breaks: What nobody else may break meanwhile: one of the two would undo or hide the other.
         seconds: How long; as it stands in the catalogue, in the full matrix.
         short_seconds: How long, in the short one.
+        paired_seconds: How long, where it meets another.
         environment: More of the service's environment.
         proxied: Whether the shipper has to go through the proxy.
         kills_workers: Whether a process of the service is killed: what it has just answered may have no event.
@@ -61,6 +62,7 @@ class Fault:
     breaks: frozenset[Part] = frozenset()
     seconds: float = 20.0
     short_seconds: float = 4.0
+    paired_seconds: float = 20.0
     environment: Callable[[Place], Mapping[str, str]] = field(default=_nothing)
     proxied: bool = False
     kills_workers: bool = False
