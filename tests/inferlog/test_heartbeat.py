@@ -2,6 +2,8 @@ import asyncio
 import math
 import os
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -221,22 +223,29 @@ def test_others_in_flight_are_counted() -> None:
 def test_a_blocked_event_loop_shows_as_lag() -> None:
     activity = Activity()
     assert activity.loop_lag_seconds(at_most_seconds=1) is None
-    release = threading.Event()
 
     async def block() -> float | None:
-        loop = asyncio.get_running_loop()
         activity.serve_on_this_loop()
-        measured = loop.run_in_executor(None, lambda: activity.loop_lag_seconds(at_most_seconds=0.05))
-        release.wait(0.2)  # holds the loop, as a model run on it by mistake would
-        return await measured
+        with ThreadPoolExecutor() as another_thread:
+            measured = another_thread.submit(activity.loop_lag_seconds, at_most_seconds=0.05)
+            return measured.result()  # holds the loop, as a model run on it by mistake would
 
     assert asyncio.run(block()) == 0.05
     assert activity.loop_lag_seconds(at_most_seconds=1) is None  # closed since
 
 
 def test_processor_use_is_of_the_time_since_the_last_look() -> None:
-    vitals = Vitals()
+    (wall_0, processor_0), vitals, (wall_1, processor_1) = clocks(), Vitals(), clocks()
     total = sum(number * number for number in range(500_000))
     assert total
-    assert vitals.process()["cpu"]["utilization"] > 0.2
+    (wall_2, processor_2), figures, (wall_3, processor_3) = clocks(), vitals.process(), clocks()
+    least = (processor_2 - processor_1) / (wall_3 - wall_0)
+    most = (processor_3 - processor_0) / (wall_2 - wall_1)
+    assert least > 0
+    assert least - 0.0001 <= figures["cpu"]["utilization"] <= most + 0.0001  # it is rounded
     assert vitals.gpu() is None or vitals.gpu()["utilization"] <= 1
+
+
+def clocks() -> tuple[float, float]:
+    """Return the seconds that have passed, and those of a processor that this process has used."""
+    return time.monotonic(), time.process_time()
