@@ -10,6 +10,39 @@ from inferlog_ops.chaos.proxy import Behaviour, Forward, Request
 _TYPES = {429: "es_rejected_execution_exception", 503: "cluster_block_exception"}
 _EVERY_OTHER = 2
 
+STORED = b" 200 "
+"""Stands in an answer to documents that were taken."""
+
+ITEM_REFUSED = b'"status":429'
+"""Stands in an answer that refuses one of them."""
+
+
+class Counted:
+    """
+    A behaviour that counts its answers in which it shows.
+
+    Args:
+        behaviour: What it does.
+        shows: Stands in such an answer, as far as that is sent back.
+        index: Only requests with documents for this one count; for any where it is empty.
+
+    Attributes:
+        count: Counted before the shipper has the answer, and after the engine has given its own.
+    """
+
+    def __init__(self, behaviour: Behaviour, *, shows: bytes, index: str = "") -> None:
+        self._behaviour = behaviour
+        self._shows = shows
+        self._index = index.encode()
+        self.count = 0
+
+    async def __call__(self, request: Request, forward: Forward) -> bytes:
+        """Do it, and count."""
+        answer = await self._behaviour(request, forward)
+        if self._shows in answer and self._index in request.target:
+            self.count += 1
+        return answer
+
 
 def refuse(status: int) -> Behaviour:
     """Answer with *status*, as an overloaded or headless cluster does, and store nothing."""
@@ -45,6 +78,8 @@ async def refuse_every_other(request: Request, forward: Forward) -> bytes:
     taken = b"".join(line for pair in pairs[::_EVERY_OTHER] for line in pair)
     head = b"\r\n".join(_with_length(line, len(taken)) for line in request.head.split(b"\r\n"))
     answer = await forward(Request(head=head, body=taken))
+    if STORED not in answer.partition(b"\r\n")[0]:
+        return answer  # the engine, which something else may have broken, says nothing of items
     items = iter(orjson.loads(_body_of(answer))["items"])
     refused = {"create": {"status": 429, "error": {"type": _TYPES[429], "reason": "chaos"}}}
     mixed = [refused if number % _EVERY_OTHER else next(items) for number in range(len(pairs))]

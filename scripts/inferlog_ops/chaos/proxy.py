@@ -30,9 +30,14 @@ class Request:
     body: bytes
 
     @property
+    def target(self) -> bytes:
+        """Method and path."""
+        return self.head.partition(b"\r\n")[0]
+
+    @property
     def is_bulk(self) -> bool:
         """Whether it carries documents."""
-        return b"/_bulk" in self.head.partition(b"\r\n")[0]
+        return b"/_bulk" in self.target
 
     def to_forward(self) -> bytes:
         """Return what the engine is sent. It closes the connection after its answer, which shows the answer's end."""
@@ -57,7 +62,6 @@ class Proxy:
 
     Attributes:
         behaviour: What it does with bulk requests. May be changed at any time; one that has begun is not disturbed.
-        bulks: How many bulk requests it has seen.
         url: Where it answers.
     """
 
@@ -65,7 +69,6 @@ class Proxy:
         address = urlsplit(engine_url)
         self._engine = (address.hostname, address.port)
         self.behaviour: Behaviour = pass_on
-        self.bulks = 0
         self.url = ""
 
     async def listen(self) -> asyncio.Server:
@@ -82,10 +85,8 @@ class Proxy:
         writer.close()
 
     async def _answer(self, request: Request) -> bytes:
-        if not request.is_bulk:
-            return await self._forward(request)
-        self.bulks += 1
-        return await self.behaviour(request, self._forward)
+        behaviour = self.behaviour if request.is_bulk else pass_on
+        return await behaviour(request, self._forward)
 
     async def _forward(self, request: Request) -> bytes:
         reader, writer = await asyncio.open_connection(*self._engine)

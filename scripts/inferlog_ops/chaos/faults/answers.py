@@ -5,7 +5,8 @@ from collections.abc import Generator
 
 from inferlog_ops.chaos import misbehaviour
 from inferlog_ops.chaos.faults.fault import MissedError, Strike
-from inferlog_ops.chaos.proxy import Behaviour, Proxy, pass_on
+from inferlog_ops.chaos.misbehaviour import Counted
+from inferlog_ops.chaos.proxy import Behaviour, pass_on
 from inferlog_ops.chaos.stack import Stack
 from inferlog_ops.cluster import explained
 from inferlog_ops.provisioning.namespace import stream_name
@@ -15,15 +16,14 @@ _SECONDS_BETWEEN_LOOKS = 0.1
 _PATIENCE_SECONDS = 60.0
 
 
-def answering(behaviour: Behaviour) -> Strike:
-    """Return the fault of a store that treats each bulk request by *behaviour*."""
+def answering(behaviour: Behaviour, *, shows: bytes) -> Strike:
+    """Return the fault of a store that treats each bulk request by *behaviour*, which *shows* in some answers."""
 
     def strike(stack: Stack, seconds: float) -> Generator[float]:
-        before = stack.proxy.bulks
-        stack.proxy.behaviour = behaviour
+        stack.proxy.behaviour = counted = Counted(behaviour, shows=shows)
         try:
             yield seconds
-            yield from _until_something_was_sent(stack.proxy, before)
+            yield from _until_it_shows(counted, 0)
         finally:
             stack.proxy.behaviour = pass_on
 
@@ -32,25 +32,26 @@ def answering(behaviour: Behaviour) -> Strike:
 
 def roll_over(stack: Stack, seconds: float) -> Generator[float]:
     """Break off each answer, and begin a new backing index before what was stored is sent again."""
-    before = stack.proxy.bulks
-    stack.proxy.behaviour = misbehaviour.cut
+    stream = stream_name("events", stack.cluster.namespace)
+    stack.proxy.behaviour = tries = Counted(misbehaviour.cut, shows=misbehaviour.STORED, index=stream)
+    before = 0
     try:
         with stack.cluster.client() as client, explained(stack.cluster, "rolling over"):
             for _ in range(max(1, int(seconds / _SECONDS_BETWEEN_ROLLOVERS))):
-                # Soon after a try: at another time it could come between the shipper's last look at which ids there
-                # are and its repetition, some milliseconds that nobody can close from outside of the store.
-                yield from _until_something_was_sent(stack.proxy, before)
-                client.indices.rollover(alias=stream_name("events", stack.cluster.namespace))
+                # Soon after a try was stored: at another time it could come between the shipper's last look at which
+                # ids there are and its repetition, some milliseconds that nobody can close from outside of the store.
+                yield from _until_it_shows(tries, before)
+                client.indices.rollover(alias=stream)
                 yield _SECONDS_BETWEEN_ROLLOVERS
-                before = stack.proxy.bulks
+                before = tries.count
     finally:
         stack.proxy.behaviour = pass_on
 
 
-def _until_something_was_sent(proxy: Proxy, before: int) -> Generator[float]:
+def _until_it_shows(counted: Counted, before: int) -> Generator[float]:
     """Wait for a shipper that takes its time, such as one that another fault has just started again."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while proxy.bulks == before:
+    while counted.count == before:
         if time.monotonic() > deadline:
-            raise MissedError("the shipper sent nothing meanwhile")
+            raise MissedError("nothing that the shipper sent has met it")
         yield _SECONDS_BETWEEN_LOOKS
