@@ -78,11 +78,13 @@ class Proxy:
         return server
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Whoever leaves early, on either side, is what this is about.
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            writer.write(await self._answer(await _read(reader)))
-            await writer.drain()
-        writer.close()
+        try:
+            # Whoever leaves early, on either side, is what this is about.
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                writer.write(await self._answer(await _read(reader)))
+                await writer.drain()
+        finally:
+            writer.close()
 
     async def _answer(self, request: Request) -> bytes:
         behaviour = self.behaviour if request.is_bulk else pass_on

@@ -1,7 +1,9 @@
 """The proxy that misbehaves, between a shipper and a store that counts what it stores."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from faulty_store import FaultyStore, faulty_store
@@ -10,7 +12,7 @@ from shipping import Place, event_ids, write_events
 
 from inferlog_ops.chaos import misbehaviour
 from inferlog_ops.chaos.misbehaviour import Counted
-from inferlog_ops.chaos.proxy import Behaviour, Proxy, pass_on, proxying
+from inferlog_ops.chaos.proxy import Behaviour, Forward, Proxy, Request, pass_on, proxying
 from inferlog_ops.cluster import Cluster
 
 EVENTS = 300
@@ -83,6 +85,20 @@ def test_every_other_document_is_refused_by_itself(proxy: Proxy, store: FaultySt
         wait_until(lambda: store.asked("/_bulk") >= 2, what="a second request")
     first, second = store.bulk_sizes[:2]
     assert (first, second) == (EVENTS // 2, EVENTS // 4)
+
+
+def test_a_misbehaviour_that_fails_closes_the_connection(proxy: Proxy) -> None:
+    kept = []  # with the exception its frames, and the connection in them
+
+    async def stumble(_request: Request, _forward: Forward) -> bytes:
+        kept.append(KeyError("items"))
+        raise kept[0]
+
+    proxy.behaviour = stumble
+    address = urlsplit(proxy.url)
+    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+        connection.sendall(b"POST /events/_bulk HTTP/1.1\r\ncontent-length: 0\r\n\r\n")
+        assert connection.recv(1) == b""
 
 
 def test_an_engine_that_is_away_closes_the_connection(place: Place) -> None:
