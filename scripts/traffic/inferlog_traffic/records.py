@@ -1,7 +1,9 @@
 """What the client knows of each request, a line each, so that it can be matched with the request's event."""
 
+import errno
 import json
 import os
+import stat
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -64,8 +66,19 @@ class RecordFile:
     """
 
     def __init__(self, path: Path) -> None:
+        """
+        Open *path*, and make it and its folders if they are not there.
+
+        Raises:
+            OSError: If it cannot be opened, or is no regular file.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        # Without O_NONBLOCK the reader of a pipe would be waited for, for ever.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        self._file = os.open(path, flags, 0o644)
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            self.close()
+            raise OSError(errno.EINVAL, "no regular file", str(path))
 
     def append(self, record: Record) -> None:
         """

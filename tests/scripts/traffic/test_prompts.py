@@ -30,3 +30,9 @@ def test_a_file_without_prompts_is_refused_by_name(tmp_path: Path, content: byte
 def test_a_file_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="missing.txt cannot be read"):
         read_prompts(tmp_path / "missing.txt")
+
+
+@pytest.mark.timeout(20)
+def test_what_has_no_end_is_not_read_to_its_end() -> None:
+    with pytest.raises(ValueError, match="/dev/zero holds more than 1 MiB; expected prompts, one a line"):
+        read_prompts(Path("/dev/zero"))

@@ -1,5 +1,8 @@
 import json
+import os
 import re
+import resource
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,9 +69,34 @@ def test_what_the_file_holds_already_stays(tmp_path: Path) -> None:
     assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 2
 
 
-def test_a_full_disk_is_no_secret() -> None:
-    with pytest.raises(OSError, match="space"):
-        RecordFile(Path("/dev/full")).append(record())
+@pytest.fixture
+def little_room() -> Iterator[None]:
+    """Files of this process can hold a record and no second one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(record().as_line()) + 10, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_no_secret(little_room: None, tmp_path: Path) -> None:
+    file = RecordFile(tmp_path / "records.jsonl")
+    file.append(record())
+    with pytest.raises(OSError, match="only 10 of [0-9]+ bytes of a record were written"):
+        file.append(record())
+    with pytest.raises(OSError, match="too large"):
+        file.append(record())
+    file.close()
+
+
+def test_a_pipe_that_nobody_reads_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="pipe"):
+        RecordFile(tmp_path / "pipe")
+
+
+def test_a_device_is_refused() -> None:
+    with pytest.raises(OSError, match="no regular file: '/dev/full'"):
+        RecordFile(Path("/dev/full"))
 
 
 def test_the_page_about_the_load_explains_every_key_and_outcome() -> None:
