@@ -11,6 +11,8 @@ import inferlog
 from inferlog.settings import Settings, SettingsError
 from inferlog_ops.cli import app
 from inferlog_ops.ending import exit_code_of
+from inferlog_traffic.prompts import read_prompts
+from inferlog_traffic.records import RecordFile
 
 pytestmark = pytest.mark.timeout(20)  # whoever waits for a pipe waits for ever
 
@@ -59,6 +61,15 @@ NOWHERE = "http://127.0.0.1:1"
 COMMANDS: dict[str, tuple[str, ...]] = {
     "ship --from": ("ship", "--once", "--timeout=0.2", "--state=state", f"--to={NOWHERE}", "--from"),
     "ship --state": ("ship", "--once", "--timeout=0.2", "--from=.", f"--to={NOWHERE}", "--state"),
+    "ship --stats-file": (
+        "ship",
+        "--once",
+        "--timeout=0.2",
+        "--from=.",
+        "--state=state",
+        f"--to={NOWHERE}",
+        "--stats-file",
+    ),
     "redrive --from": ("redrive", "--list", "--from"),
     "audit verify --files": ("audit", "verify", "--files"),
     "audit verify --key-file": ("audit", "verify", "--files=.", "--key-file"),
@@ -85,6 +96,8 @@ def test_an_option_s_path_is_used_or_refused_in_one_sentence(
         pytest.skip("it looks through the whole machine, as it is told to")
     if odd == "a pipe" and command in {"audit verify --key-file", "reconcile"}:
         pytest.skip("what is to be read may come through a pipe, which its writer ends")
+    if odd == "a device" and command == "ship --stats-file":
+        pytest.skip("if it were not refused, as a pipe is, this machine would have a file in its place")
     path = ODD[odd](root)
     code = run(monkeypatch, *COMMANDS[command], path)
     said = capsys.readouterr()
@@ -92,6 +105,32 @@ def test_an_option_s_path_is_used_or_refused_in_one_sentence(
     assert not code or said.err.strip() or said.out.strip()
     assert "Traceback" not in said.err
     assert not set(said.err) & {"\x1b", "\x00", "\u2028"}
+
+
+@pytest.mark.parametrize("odd", ["a pipe", "a directory", "the root"])
+def test_figures_are_put_in_the_place_of_a_file_only(
+    odd: str, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "ship", "--once", "--timeout=0.2", f"--to={NOWHERE}", "--stats-file", ODD[odd](root)) == 2
+    assert "Invalid value for '--stats-file'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_load_generator_s_prompts_are_read_or_refused_in_one_sentence(odd: str, root: Path, outside: Path) -> None:
+    if odd == "a pipe":
+        pytest.skip("prompts may come through a pipe, which its writer ends")
+    with pytest.raises(ValueError, match="cannot be read as prompts|holds no prompt|holds more than 1 MiB"):
+        read_prompts(Path(ODD[odd](root)))
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_load_generator_s_records_go_to_a_file_or_nowhere(odd: str, root: Path, outside: Path) -> None:
+    try:
+        RecordFile(Path(ODD[odd](root))).close()
+    except OSError:
+        assert odd not in {"a file", "a link to nothing", "control characters", "no UTF-8"}
+    else:
+        assert odd in {"a file", "a link to nothing", "control characters", "no UTF-8"}
 
 
 @pytest.mark.parametrize("odd", ODD)

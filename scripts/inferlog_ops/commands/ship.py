@@ -1,5 +1,6 @@
 """``inferlog ship``: carry log files to Elasticsearch."""
 
+import stat
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,22 @@ import typer
 
 from inferlog_ops.commands.options import HomeDir, Json, Namespace
 from inferlog_ops.shipper.settings import Settings
+
+
+def _replaceable(path: Path | None) -> Path | None:
+    """
+    Take a *path* at which there is nothing yet, or a file.
+
+    Raises:
+        BadParameter: If a file would take the place of a device or a pipe.
+    """
+    try:
+        if path is not None and not stat.S_ISREG(path.stat().st_mode):
+            raise typer.BadParameter(f"{str(path)!r} is no regular file.")
+    except OSError:  # it is not there, or whoever writes it tells what is wrong
+        pass
+    return path
+
 
 Logs = Annotated[
     Path | None,
@@ -52,7 +69,12 @@ Heartbeat = Annotated[
 ]
 StatsFile = Annotated[
     Path | None,
-    typer.Option("--stats-file", dir_okay=False, help="Keep this file up to date with the figures, as JSON."),
+    typer.Option(
+        "--stats-file",
+        dir_okay=False,
+        callback=_replaceable,
+        help="Keep this file up to date with the figures, as JSON.",
+    ),
 ]
 
 
