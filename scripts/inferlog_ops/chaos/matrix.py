@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import psutil
-
 from inferlog_ops.chaos.catalogue import Trial
 from inferlog_ops.chaos.engine import Engine
 from inferlog_ops.chaos.proxy import proxying
@@ -25,7 +23,7 @@ def results(trials: Sequence[Trial], *, root: Path, pace: Pace, say: Say) -> Ite
     What a trial leaves behind is removed, unless it broke a promise.
 
     Raises:
-        OperatorError: If Elasticsearch does not come up.
+        OperatorError: If Elasticsearch does not come up at first, or does not end.
     """
     _have_jars_at_hand(root)
     with ExitStack() as cleanup:
@@ -46,14 +44,27 @@ def results(trials: Sequence[Trial], *, root: Path, pace: Pace, say: Say) -> Ite
                     pace=pace,
                     say=lambda text, counted=counted: say(counted + text),  # type: ignore[misc]
                 )
-            except (OperatorError, OSError, psutil.Error) as error:
-                # A process or a file may vanish under the hand that breaks it; the other trials are worth their hour.
-                engine.revive()
-                result = Result(trial=trial, seen=None, broken=[f"it did not come to its end: {error}"])
+            except Exception as error:  # noqa: BLE001 (whatever it is, the other trials are worth their hour, and it is told)
+                result = Result(trial=trial, seen=None, broken=[_reason(error), *_revived(engine)])
             finally:
                 if result is None or not result.broken:
                     shutil.rmtree(folder, ignore_errors=True)
             yield result
+
+
+def _reason(error: Exception) -> str:
+    """Say what ended a trial; by its kind, too, where it is none that is raised to be read."""
+    kind = "" if isinstance(error, OperatorError) else f"{type(error).__name__}: "
+    return f"it did not come to its end: {kind}{error}"
+
+
+def _revived(engine: Engine) -> list[str]:
+    """Have *engine* run again for the next trial; return why it does not, if so."""
+    try:
+        engine.revive()
+    except Exception as error:  # noqa: BLE001 (as above)
+        return [f"Elasticsearch does not come back: {error}"]
+    return []
 
 
 @contextmanager

@@ -62,8 +62,12 @@ def chaos(
         _show_list(json=json)
         return
     leave_root(sys.argv[1:])
-    results = _carried_out(trials, before_seconds=10.0 if full else 2.0, rate=rate)
-    _show(results, json=json, markdown=markdown)
+    results: list[Result] = []
+    try:
+        _carry_out(trials, results, before_seconds=10.0 if full else 2.0, rate=rate)
+    finally:
+        if results:  # whatever ends it, what is done is shown
+            _show(results, json=json, markdown=markdown)
     if left_out := [trial.name for trial in trials[len(results) :]]:
         err.print(f"interrupted; not done: {', '.join(left_out)}", markup=False, highlight=False)
         raise KeyboardInterrupt
@@ -71,13 +75,12 @@ def chaos(
         raise typer.Exit(1)
 
 
-def _carried_out(trials: "list[Trial]", *, before_seconds: float, rate: float) -> "list[Result]":
-    """Return the results of all *trials*, or of those that were done when a signal ended it."""
+def _carry_out(trials: "list[Trial]", done: "list[Result]", *, before_seconds: float, rate: float) -> None:
+    """Add the result of each of *trials* to *done*, as soon as there is one, until a signal ends it."""
     from inferlog_ops.chaos import matrix
     from inferlog_ops.chaos.scenario import Pace
     from inferlog_ops.progress import shown_progress
 
-    done: list[Result] = []
     with one_signal_ends(), matrix.working_directory() as root, shown_progress() as say:
         try:
             for result in matrix.results(
@@ -88,9 +91,9 @@ def _carried_out(trials: "list[Trial]", *, before_seconds: float, rate: float) -
                     err.print(f"{result.trial.name}: {sentence}", markup=False, highlight=False)
         except KeyboardInterrupt:
             say("ending what was started")
-    if any(result.broken for result in done):
-        err.print(f"what the trials that broke a promise have left: {root}", markup=False, highlight=False)
-    return done
+        finally:
+            if any(result.broken for result in done):
+                err.print(f"what the trials that broke a promise have left: {root}", markup=False, highlight=False)
 
 
 def _show_list(*, json: bool) -> None:
