@@ -53,10 +53,11 @@ def wait_while_running(
 
 
 @pytest.fixture
-def nobody() -> str:
-    """An address at which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"http://127.0.0.1:{server.getsockname()[1]}"
+def nobody() -> Iterator[str]:
+    """An address at which nothing listens, nor anybody else begins to."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 @pytest.fixture
