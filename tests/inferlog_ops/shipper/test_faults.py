@@ -3,6 +3,7 @@
 import errno
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,17 @@ from inferlog_ops.shipper.dead_letters import DeadLetters
 from inferlog_ops.shipper.run import Outcome
 
 IDS = event_ids(20)
+
+
+def given_up(cluster: Cluster, place: Place) -> Outcome:
+    """Have a shipper at work until it says why it waits; return how that ended."""
+    with place.shipper(cluster) as shipper, ThreadPoolExecutor(1) as thread:
+        running = thread.submit(shipper.run, once=True)
+        try:
+            wait_until(lambda: running.done() or "waits: " in place.said.getvalue(), what="the reason")
+        finally:
+            shipper.stop()
+        return running.result()
 
 
 def ingested(faulty: FaultyStore, event_id: str) -> str:
@@ -278,8 +290,7 @@ def test_the_reason_for_waiting_fits_into_one_line(faulty: FaultyStore, faulty_c
     write_events(place.events, IDS)
     long = "line one\n at [Source: x]\r\n" * 100
     faulty.always = lambda _stream, _ids: Fault(item=lambda _: refused_item(503, "x", long))
-    with place.shipper(faulty_cluster) as shipper:
-        outcome = shipper.run(once=True, timeout_seconds=0.3)
+    outcome = given_up(faulty_cluster, place)
     assert len(outcome.status.waiting[0]) <= 300
     assert outcome.status.as_line().isprintable()
 
@@ -306,7 +317,7 @@ def test_a_run_that_gives_up_says_why(faulty: FaultyStore, faulty_cluster: Clust
     write_events(place.events, IDS)
     faulty.always = lambda _stream, _ids: Fault(status=503, body=error_body("x", "no master", 503))
     with place.shipper(faulty_cluster) as shipper:
-        outcome = shipper.run(once=True, timeout_seconds=0.5)
+        outcome = shipper.run(once=True, timeout_seconds=3.0)  # enough for a first answer
     assert outcome.timed_out
     assert not outcome.complete
     assert outcome.status.waiting == ["events: answered 503: x: no master"]
@@ -345,8 +356,7 @@ def test_a_store_over_tls_is_believed_by_its_authority_alone(place: Place) -> No
     write_events(place.events, IDS)
     with faulty_store(certificate=certificate) as store:
         stranger = Cluster(url=store.url, namespace="test")
-        with place.shipper(stranger) as shipper:
-            outcome = shipper.run(once=True, timeout_seconds=0.5)
+        outcome = given_up(stranger, place)
         assert "CERTIFICATE_VERIFY_FAILED" in outcome.status.waiting[0]
         place.ship_once(replace(stranger, ca_file=str(certificate)))
     assert store.stored == Counter(IDS)

@@ -146,7 +146,7 @@ def test_a_single_run_into_a_store_that_is_away_still_ends(
     faulty.always = lambda _stream, _ids: Fault(status=503)
     write_events(place.events, IDS)
     with place.shipper(faulty_cluster, ONLY_THE_LAST) as shipper:
-        outcome = shipper.run(once=True, timeout_seconds=0.5)
+        outcome = shipper.run(once=True, timeout_seconds=3.0)  # enough for a first answer
     assert outcome.timed_out
     (line,) = written(place)
     assert line["shipper"]["waiting"]
