@@ -14,6 +14,7 @@ from polling import wait_until
 from shipping import QUICK, Place, event_ids, event_line, write_events
 
 from inferlog_ops.cluster import Cluster
+from inferlog_ops.shipper import sender
 from inferlog_ops.shipper.counters import Counts
 from inferlog_ops.shipper.dead_letters import DeadLetters
 from inferlog_ops.shipper.run import Outcome
@@ -246,17 +247,24 @@ def test_a_stream_that_is_refused_does_not_hold_up_another(
         wait_until(lambda: len(faulty.stored) == 1000, what="the lines of the other stream")
 
 
-def test_a_store_that_comes_back_is_used_at_once(faulty: FaultyStore, faulty_cluster: Cluster, place: Place) -> None:
+def test_a_store_that_comes_back_is_used_at_once(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first batch that gets through spares the others the rest of their wait."""
-    down = Fault(status=503, body=b"")
-    slow = replace(QUICK, bulk_events=10, first_backoff_seconds=0.2, longest_backoff_seconds=20.0)
+    waits: list[int] = []
+
+    def an_hour(tries: int, **_settings: float) -> float:
+        waits.append(tries)
+        return 3600.0
+
+    monkeypatch.setattr(sender, "delay_seconds", an_hour)
     write_events(place.events, event_ids(30))
-    faulty.always = lambda _stream, _ids: down
-    with place.tailing(faulty_cluster, slow):
-        wait_until(lambda: len(faulty.bulk_sizes) >= 12, what="batches that wait for seconds")
+    faulty.always = lambda _stream, _ids: Fault(status=503, body=b"")
+    with place.tailing(faulty_cluster, replace(QUICK, bulk_events=10)):
+        wait_until(lambda: waits == [1, 1, 1], what="three batches that wait")
         faulty.always = lambda _stream, _ids: None
         write_events(place.events, event_ids(1, "new"))
-        wait_until(lambda: len(faulty.stored) == 31, timeout_seconds=3, what="all of them")
+        wait_until(lambda: len(faulty.stored) == 31, what="all of them")
 
 
 def test_a_key_without_the_right_to_search_ships_all_the_same_and_says_so_once(
