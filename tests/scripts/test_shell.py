@@ -11,7 +11,7 @@ from dockerfiles import ROOT, Dockerfile
 from inferlog_ops.kibana.bodies import SCRIPT, write_bodies
 from inferlog_ops.kibana.plan import plan_for
 
-NOT_OURS = {".venv", ".git", "node_modules"}
+NOT_OURS = {".venv", ".git", ".hypothesis", "__pycache__", "node_modules"}
 BEGINS = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash", b"# shellcheck shell=")
 DOCKERFILES = ("app", "fluentd", "infra/setup", "scripts/traffic")
 
