@@ -62,6 +62,14 @@ def _processes_of(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter(["cmdline"]) if str(folder) in str(process.info["cmdline"])]
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "0"])
+@pytest.mark.parametrize("option", ["--seconds", "--rate"])
+def test_numbers_without_a_meaning_are_refused_before_anything_starts(option: str, number: str) -> None:
+    done = run("chaos", "--fault", "kill-engine", option, number)
+    assert done.returncode == 2
+    assert f"Invalid value for '{option}'" in done.stderr
+
+
 def test_a_fault_that_does_not_exist_is_refused_in_one_sentence() -> None:
     done = run("chaos", "--fault", "kill-nothing")
     assert done.returncode == 2
