@@ -1,6 +1,5 @@
 """The course of one trial: load, fault, catching up, end, count."""
 
-import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +19,7 @@ from inferlog_ops.chaos.proxy import Proxy
 from inferlog_ops.chaos.stack import Stack, running
 from inferlog_ops.chaos.turns import take_turns
 from inferlog_ops.cluster import Cluster
+from inferlog_ops.errors import OperatorError
 from inferlog_ops.progress import Say
 
 _CATCH_UP_SECONDS = 120.0
@@ -128,10 +128,6 @@ def _end(stack: Stack) -> None:
     stack.shipper.stop()
     if is_answered(extent(stack.place.logs), stack.place):
         return
-    with suppress(subprocess.TimeoutExpired):  # the count tells what is missing
-        subprocess.run(
-            [*stack.ship_command(), "--once", "--heartbeat", "0", "--timeout", str(_LAST_LINES_SECONDS)],
-            capture_output=True,
-            timeout=2 * _LAST_LINES_SECONDS,
-            check=False,
-        )
+    stack.start_shipper("--once", "--heartbeat", "0", "--timeout", str(_LAST_LINES_SECONDS))
+    with suppress(OperatorError):  # the count tells what is missing
+        stack.shipper.wait_until(stack.shipper.has_finished, timeout_seconds=2 * _LAST_LINES_SECONDS)

@@ -65,19 +65,18 @@ class Stack:
     removed: set[str] = field(default_factory=set)
     _shippers: int = 0
 
-    def start_shipper(self) -> None:
-        """Start a shipper on the state that the last one has left."""
+    def start_shipper(self, *options: str) -> None:
+        """Start a shipper on the state that the last one has left; with *options* instead of its heartbeat, if any."""
         self._shippers += 1
         self.shipper = Victim(
             f"shipper-{self._shippers}",
-            [*self.ship_command(), "--heartbeat", str(_HEARTBEAT_SECONDS)],
+            [
+                *ship_command(logs=self.place.logs, state=self.place.state, namespace=self.cluster.namespace),
+                *("--to", self.proxy.url if self.through_proxy else self.cluster.url),
+                *(options or ("--heartbeat", str(_HEARTBEAT_SECONDS))),
+            ],
             output=self.place.output,
         )
-
-    def ship_command(self) -> list[str]:
-        """Return the command that ships this scenario's logs."""
-        command = ship_command(logs=self.place.logs, state=self.place.state, namespace=self.cluster.namespace)
-        return [*command, "--to", self.proxy.url if self.through_proxy else self.cluster.url]
 
     def check(self) -> None:
         """Raise OperatorError if a process has ended that no fault has killed."""
