@@ -1,10 +1,12 @@
 """What the benchmarks' command lines have in common, and how they end."""
 
 import argparse
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import NoReturn
+
+from inferlog_ops.ending import exit_code_of, one_signal_ends
 
 Sizes = Mapping[str, object]
 """Values of options, by their names."""
@@ -30,17 +32,9 @@ def parsed(
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run *main* and end; SIGTERM ends it like Ctrl-C: what it started is ended first."""
-    signal.signal(signal.SIGTERM, _leave)
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(0)
-
-
-def _leave(number: int, _: object) -> NoReturn:
-    sys.exit(128 + number)
+    """Run *main* and end: what the user can mend is one sentence, and at a signal what was started is ended first."""
+    with one_signal_ends():
+        sys.exit(exit_code_of(main, Path(sys.argv[0]).stem))
 
 
 def tell(text: str) -> None:

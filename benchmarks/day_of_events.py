@@ -15,6 +15,7 @@ from elasticsearch import Elasticsearch
 
 from inferlog.ids import IdMaker
 from inferlog_ops.cluster import Cluster
+from inferlog_ops.errors import OperatorError
 from inferlog_ops.provisioning.namespace import stream_name
 
 DAY = timedelta(days=1)
@@ -40,13 +41,22 @@ Document = dict[str, object]
 
 
 def index_a_day(cluster: Cluster, events: int, heartbeat_seconds: int = HEARTBEAT_SECONDS) -> None:
-    """Index *events* events of the day before `END` and the heartbeats that went with them, unless they are there."""
+    """
+    Index *events* events of the day before `END` and the heartbeats that went with them, unless they are there.
+
+    Raises:
+        OperatorError: If another number of events is there.
+    """
     stream = stream_name("events", cluster.namespace)
     with cluster.client(request_timeout_seconds=300) as client:
         there = client.count(index=stream)["count"]
         if there == events:
             return
-        assert there == 0, f"{stream} holds {there} events already"
+        if there:
+            raise OperatorError(
+                f"{cluster.shown_url}: {stream} holds {there:,} events, of a run that was interrupted or of others; "
+                f"expected none or {events:,}: choose another --home or --url"
+            )
         send_all(client, stream, day_of_events(events))
         send_all(client, stream_name("health", cluster.namespace), heartbeats(events, heartbeat_seconds))
         client.indices.refresh(index=f"logs-inference.*-{cluster.namespace}")

@@ -33,7 +33,6 @@ from vitals import vitals_of
 
 from inferlog_ops.bench.machine import Machine
 from inferlog_ops.children import Child
-from inferlog_ops.ending import exit_code_of
 from inferlog_ops.queries import library
 from inferlog_ops.queries.run import run as ask
 
@@ -239,4 +238,4 @@ def _shown(figure: float | None) -> str:
 
 
 if __name__ == "__main__":
-    command.run(lambda: sys.exit(exit_code_of(main, "lag")))
+    command.run(main)

@@ -38,7 +38,6 @@ from vitals import busy_seconds, heap_of, vitals_of
 
 from inferlog_ops.bench.machine import Machine
 from inferlog_ops.children import Child
-from inferlog_ops.ending import exit_code_of
 from inferlog_ops.home import Home
 from inferlog_ops.provisioning.namespace import stream_name
 
@@ -248,4 +247,4 @@ def progress(sample: Sample) -> str:
 
 
 if __name__ == "__main__":
-    command.run(lambda: sys.exit(exit_code_of(main, "long_run")))
+    command.run(main)

@@ -137,12 +137,34 @@ def parsed_options() -> argparse.Namespace:
 
 
 def questions_of_panels(only: list[str] | None) -> dict[Questions, list[str]]:
-    """Return the panels that ask the same questions, by these."""
+    """
+    Return the panels that ask the same questions, by these; with *only* those that ask no others.
+
+    Raises:
+        OperatorError: If a question of *only* would not be asked: no panel asks it, or only with others beside it.
+    """
+    every = panels_by_questions()
+    if only is None:
+        return every
+    asked = {questions: places for questions, places in every.items() if set(questions) <= set(only)}
+    for name in sorted(set(only) - {name for questions in asked for name in questions}):
+        beside = [questions for questions in every if name in questions]
+        raise OperatorError(
+            f"--only {name}: panels ask it together with others; expected {' '.join(beside[0])}"
+            if beside
+            else f"--only {name}: no panel asks it; expected some of "
+            f"{', '.join(sorted({name for questions in every for name in questions}))}",
+            exit_code=2,
+        )
+    return asked
+
+
+def panels_by_questions() -> dict[Questions, list[str]]:
     asked: dict[Questions, list[str]] = defaultdict(list)
     for dashboard in dashboards.load_all().values():
         for panel in panels(dashboard.body):
             questions = tuple(dict.fromkeys(panel.queries))
-            if questions and (only is None or set(questions) <= set(only)):
+            if questions:
                 asked[questions].append(f"{dashboard.id}/{panel.id}")
     return dict(asked)
 

@@ -2,12 +2,13 @@
 
 import pytest
 from answers import answer_of
-from day_of_events import INSTANCES, day_of_events
+from day_of_events import INSTANCES, day_of_events, index_a_day
 from panels import Measured, goals, questions_of_panels
 
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.dashboards import library as dashboards
 from inferlog_ops.dashboards.panels import panels
+from inferlog_ops.errors import OperatorError
 from inferlog_ops.provisioning.namespace import stream_name
 
 EVENTS = 50
@@ -45,6 +46,30 @@ def test_every_panel_that_asks_something_is_among_those_timed() -> None:
         for panel in panels(dashboard.body)
         if panel.queries
     }
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        (["overview", "p99_latncy"], "--only p99_latncy: no panel asks it; expected some of "),
+        (["overview", "saturation_over_time"], "expected saturation_over_time p99_alone_over_time"),
+    ],
+)
+def test_a_question_that_would_not_be_asked_is_refused(only: list[str], said: str) -> None:
+    with pytest.raises(OperatorError, match=said) as refused:
+        questions_of_panels(only)
+    assert refused.value.exit_code == 2
+
+
+def test_the_questions_of_a_panel_with_several_layers_are_asked_together() -> None:
+    together = ("saturation_over_time", "p99_alone_over_time")
+    assert together in questions_of_panels(["overview", *together])
+
+
+def test_a_day_that_holds_another_number_of_events_is_refused(provisioned: Cluster) -> None:
+    index_a_day(provisioned, 3, heartbeat_seconds=86_400)
+    with pytest.raises(OperatorError, match="holds 3 events, of a run that was interrupted or of others"):
+        index_a_day(provisioned, 4, heartbeat_seconds=86_400)
 
 
 def test_made_up_ids_come_in_order_within_a_process_as_the_library_s_do() -> None:

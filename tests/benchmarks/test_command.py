@@ -1,0 +1,48 @@
+"""How a benchmark's command line ends: what the user can mend is one sentence, and a signal ends what was started."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from answers import BENCHMARKS
+
+TOY = f"""
+import sys
+sys.path.insert(0, {str(BENCHMARKS)!r})
+import command
+from inferlog_ops.errors import OperatorError
+"""
+
+
+def toy(directory: Path, code: str) -> list[str]:
+    script = directory / "toy.py"
+    script.write_text(TOY + code)
+    return [sys.executable, str(script)]
+
+
+def test_what_the_user_can_mend_is_one_sentence_with_its_exit_code(tmp_path: Path) -> None:
+    code = "def main(): raise OperatorError('no room for this', exit_code=2)\ncommand.run(main)"
+    ran = subprocess.run(toy(tmp_path, code), capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", "toy: no room for this\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_what_was_started_first(tmp_path: Path, number: signal.Signals) -> None:
+    code = """
+def main():
+    import time
+    try:
+        print("begun", flush=True)
+        time.sleep(60)
+    finally:
+        print("ended in order", flush=True)
+command.run(main)
+"""
+    with subprocess.Popen(toy(tmp_path, code), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "ended in order\n", "")
