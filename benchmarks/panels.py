@@ -141,19 +141,16 @@ def questions_of_panels(only: list[str] | None) -> dict[Questions, list[str]]:
     Return the panels that ask the same questions, by these; with *only* those that ask no others.
 
     Raises:
-        OperatorError: If a question of *only* would not be asked: no panel asks it, or only with others beside it.
+        OperatorError: If a question of *only* would not be asked: no panel asks it, or only with others.
     """
     every = panels_by_questions()
     if only is None:
         return every
     asked = {questions: places for questions, places in every.items() if set(questions) <= set(only)}
-    for name in sorted(set(only) - {name for questions in asked for name in questions}):
-        beside = [questions for questions in every if name in questions]
+    if unasked := sorted(set(only).difference(*asked)):
         raise OperatorError(
-            f"--only {name}: panels ask it together with others; expected {' '.join(beside[0])}"
-            if beside
-            else f"--only {name}: no panel asks it; expected some of "
-            f"{', '.join(sorted({name for questions in every for name in questions}))}",
+            f"--only {' '.join(unasked)}: no panel asks this and nothing besides what is named; "
+            f"expected some of {', '.join(sorted(set().union(*every)))}",
             exit_code=2,
         )
     return asked

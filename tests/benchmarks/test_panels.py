@@ -48,22 +48,16 @@ def test_every_panel_that_asks_something_is_among_those_timed() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("only", "said"),
-    [
-        (["overview", "p99_latncy"], "--only p99_latncy: no panel asks it; expected some of "),
-        (["overview", "saturation_over_time"], "expected saturation_over_time p99_alone_over_time"),
-    ],
-)
-def test_a_question_that_would_not_be_asked_is_refused(only: list[str], said: str) -> None:
-    with pytest.raises(OperatorError, match=said) as refused:
-        questions_of_panels(only)
+def test_a_question_that_would_not_be_asked_is_refused() -> None:
+    with pytest.raises(OperatorError, match="--only p99_latncy: no panel asks") as refused:
+        questions_of_panels(["overview", "p99_latncy"])
     assert refused.value.exit_code == 2
 
 
 def test_the_questions_of_a_panel_with_several_layers_are_asked_together() -> None:
     together = ("saturation_over_time", "p99_alone_over_time")
     assert together in questions_of_panels(["overview", *together])
+    assert together not in questions_of_panels(["overview", together[0]])
 
 
 def test_a_day_that_holds_another_number_of_events_is_refused(provisioned: Cluster) -> None:
