@@ -32,8 +32,11 @@ def as_table(results: Sequence[Result]) -> Table:
     table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"
+        column.overflow = "fold"  # all of a narrow column's words and figures
     for result in results:
-        table.add_row(*map(Text, _cells(result)), style="red" if result.broken else None)
+        name, *figures = _cells(result)
+        # The second of a pair below the first: there are many columns.
+        table.add_row(*map(Text, (name.replace("+", "+\n"), *figures)), style="red" if result.broken else None)
     return table
 
 
