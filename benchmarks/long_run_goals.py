@@ -4,13 +4,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from report import Goal
-from steadiness import TENTHS, TOLERANCE, Steadiness, halves, in_tenths, steadiness
+from steadiness import TENTHS, TOLERANCE, Steadiness, early_and_late, in_tenths, steadiness
 
 MEMORY_IS_JUDGED_FROM_SECONDS = 600.0
 """In less, what is warming up cannot be told from what leaks."""
 PACE = 0.99
 """A machine that others use, too, may be too slow to be asked in time."""
 LAG_P99_SECONDS = 5.0
+LOOKS = 0.9
+"""With fewer the tenths are no tenths of the run any more."""
 MAY_GROW_BY = 0.5
 """How many there are goes up and down with each that is begun and deleted."""
 
@@ -54,7 +56,20 @@ def goals(figures: dict[str, Any]) -> Iterator[Goal]:
         found="nothing was found" if p99 is None else f"{p99:.2f} s of {lag['events']:,} events",
         met=p99 is not None and p99 <= LAG_P99_SECONDS,
     )
+    looks = len(figures["samples"]) + len(failed_looks(figures))
+    yield Goal(
+        what="looks that succeeded",
+        wanted=f"≥ {LOOKS:.0%}",
+        found=f"{len(figures['samples']):,} of {looks:,}",
+        met=len(figures["samples"]) >= looks * LOOKS > 0,
+    )
     yield from goals_of_growth(figures["samples"], figures["seconds"])
+
+
+def failed_looks(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return when and why a look failed; figures that are older know of none."""
+    failed: list[dict[str, Any]] = figures.get("failed_looks", [])
+    return failed
 
 
 def goals_of_growth(samples: Sequence[Sample], seconds: float) -> Iterator[Goal]:
@@ -65,8 +80,7 @@ def goals_of_growth(samples: Sequence[Sample], seconds: float) -> Iterator[Goal]
     for name in ours:
         if name != "engine":  # whose memory goes up and down with Java's heap
             yield flat(f"{name}: memory", steadiness(of_process(samples, name, "private_bytes")))
-    live = [sample["heap"]["live_bytes"] for sample in samples if sample["heap"]["live_bytes"] is not None]
-    yield flat("engine: live heap", halves(live))
+    yield live_heap(samples, seconds)
     yield flat("engine: memory besides heap and files", steadiness([beside_heap(sample) for sample in samples]))
     yield bounded("log files, most", [sample["log_files"] for sample in samples])
     yield bounded("bytes of log files, most", [sample["log_bytes"] for sample in samples])
@@ -74,6 +88,17 @@ def goals_of_growth(samples: Sequence[Sample], seconds: float) -> Iterator[Goal]
     for name in ours:
         yield bounded(f"{name}: open files, most", of_process(samples, name, "open_files"))
         yield bounded(f"{name}: threads, most", of_process(samples, name, "threads"))
+
+
+def live_heap(samples: Sequence[Sample], seconds: float) -> Goal:
+    """Judge what collections early and late in the run have left."""
+    collected = [sample for sample in samples if sample["heap"]["live_bytes"] is not None]
+    early = [sample["heap"]["live_bytes"] for sample in collected if sample["after_seconds"] < seconds / 2]
+    late = [sample["heap"]["live_bytes"] for sample in collected if sample["after_seconds"] >= seconds / 2]
+    if not (early and late):
+        found = f"collected {len(early)} times early and {len(late)} times late"
+        return Goal(what="engine: live heap", wanted=f"±{TOLERANCE:.0%}", found=found, met=False)
+    return flat("engine: live heap", early_and_late(early, late))
 
 
 def beside_heap(sample: Sample) -> float:

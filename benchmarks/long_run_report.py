@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from long_run_goals import beside_heap, goals
+from long_run_goals import beside_heap, failed_looks, goals
 from report import Report, Table
 from steadiness import TENTHS, in_tenths
 
@@ -15,20 +15,31 @@ ValueOf = Callable[[Sample], float | None]
 def report_of(figures: dict[str, Any]) -> Report:
     """Judge *figures*, as long_run.py puts them together, and cut them into tenths."""
     samples = figures["samples"]
+    topics = _topics(list(samples[0]["processes"])) if samples else {}
     return Report(
         figures=figures,
-        tables=[_course(title, rows, samples) for title, rows in _topics(list(samples[0]["processes"])).items()],
-        goals=list(goals(figures)),
-        remarks=[_circumstances(figures)],
+        tables=[_course(title, rows, samples) for title, rows in topics.items()],
+        goals=[] if "ended_early" in figures else list(goals(figures)),
+        remarks=list(_remarks(figures)),
     )
 
 
-def _circumstances(figures: dict[str, Any]) -> str:
-    loads = [sample["load_average"] for sample in figures["samples"]]
-    return (
+def _remarks(figures: dict[str, Any]) -> Iterator[str]:
+    yield (
         f"{figures['began']}, {figures['machine']}; {figures['seconds']:g} s at {figures['rate']:g} requests/s, "
-        f"{figures['workers']} workers. Medians of tenths; load {min(loads):.1f} to {max(loads):.1f}."
+        f"{figures['workers']} workers."
     )
+    if samples := figures["samples"]:
+        loads = [sample["load_average"] for sample in samples]
+        yield f"Medians of tenths; load {min(loads):.1f} to {max(loads):.1f}."
+    if failed := failed_looks(figures):
+        last = failed[-1]
+        yield f"{len(failed):,} looks failed, the last after {last['after_seconds']:.0f} s by {last['why']}."
+    if "ended_early" in figures:
+        yield (
+            f"It ended before its time, after {samples[-1]['after_seconds']:.0f} of {figures['seconds']:.0f} s, "
+            f"and nothing is judged: {figures['ended_early']}"
+        )
 
 
 def _topics(processes: Sequence[str]) -> dict[str, list[tuple[str, ValueOf]]]:

@@ -48,10 +48,9 @@ def steadiness(samples: Sequence[float]) -> Steadiness:
     return Steadiness(first=statistics.median(tenths[1]), last=statistics.median(tenths[-1]))
 
 
-def halves(values: Sequence[float]) -> Steadiness:
-    """Compare the first half of *values* with the second: for what was looked at early and late only."""
-    middle = len(values) // 2
-    return Steadiness(first=statistics.median(values[:middle]), last=statistics.median(values[middle:]))
+def early_and_late(early: Sequence[float], late: Sequence[float]) -> Steadiness:
+    """Compare what was looked at early and late only."""
+    return Steadiness(first=statistics.median(early), last=statistics.median(late))
 
 
 def in_tenths(samples: Sequence[Sample]) -> list[Sequence[Sample]]:

@@ -10,15 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import elasticsearch
+import long_run
+import psutil
 import pytest
 from every_event import count_findings
 from hypothesis import given
 from hypothesis import strategies as st
 from long_run_goals import goals
+from long_run_looks import add_look
 from long_run_report import report_of
 from promises import end_by
 from report import show
 
+from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "long_run.py"
@@ -39,12 +44,13 @@ def sample(number: int) -> dict[str, Any]:
         "after_seconds": number * 10.0,
         "load_average": 2.0,
         "machine_cores": 1.5,
-        "client": {"p50_seconds": 0.01, "p99_seconds": 0.02},
+        "client": {"answered": number * 5000, "p50_seconds": 0.01, "p99_seconds": 0.02},
         "processes": {name: dict(process) for name in ("engine", "shipper", "client", "worker 1", "worker 2")},
         "heap": {"live_bytes": 40_000_000 if number in {11, 12, 95, 96} else None, "committed_bytes": 2e8},
         "found": number * 5000,
         "lag_p50_seconds": 1.0,
         "lag_p99_seconds": 2.0,
+        "probe_look_seconds": 0.02,
         "probe_failures": number // 50,
         "log_files": 5 + number % 3,
         "log_files_begun": number,
@@ -67,6 +73,7 @@ def good_result() -> dict[str, Any]:
         "findings": {"lost": 0, "duplicated": 0, "unexpected": 0},
         "lag": {"events": 500_000, "p50_seconds": 1.0, "p99_seconds": 2.0},
         "samples": [sample(number) for number in range(100)],
+        "failed_looks": [],
     }
 
 
@@ -95,6 +102,7 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "events of no request": lambda result: result["findings"].update(unexpected=1),
     "searchable, p99": lambda result: result["lag"].update(p99_seconds=5.1),
     "searchable, events": lambda result: result["lag"].update(events=499_999),
+    "looks that succeeded": lambda result: result["failed_looks"].extend([{"after_seconds": 7.0, "why": "x"}] * 12),
     "shipper: memory": lambda result: leak(result["samples"], "processes", "shipper", "private_bytes"),
     "worker 2: memory": lambda result: leak(result["samples"], "processes", "worker 2", "private_bytes"),
     "engine: live heap": lambda result: leak(result["samples"], "heap", "live_bytes"),
@@ -149,6 +157,82 @@ def test_the_page_says_what_does_not_hold(capsys: pytest.CaptureFixture[str]) ->
     with pytest.raises(SystemExit, match="1"):
         end_by(report)
     assert "events lost: 7, wanted 0" in capsys.readouterr().err
+
+
+def no_late_collection(result: dict[str, Any]) -> None:
+    for each in result["samples"][50:]:
+        each["heap"]["live_bytes"] = None
+
+
+def test_a_heap_that_was_not_looked_at_late_is_not_flat() -> None:
+    result = good_result()
+    no_late_collection(result)
+    (missed,) = (goal for goal in goals(result) if not goal.met)
+    assert (missed.what, missed.found) == ("engine: live heap", "collected 2 times early and 0 times late")
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        psutil.NoSuchProcess(77),
+        subprocess.TimeoutExpired(["jcmd"], 60),
+        subprocess.CalledProcessError(1, ["jcmd"]),
+        FileNotFoundError(2, "No such file", "/proc/77/smaps_rollup"),
+        elasticsearch.ConnectionTimeout("the statistics took too long"),
+        KeyError("Rss"),
+    ],
+    ids=lambda failure: type(failure).__name__,
+)
+def test_a_look_that_fails_is_told_and_counted_and_the_next_one_is_taken(
+    failure: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def look(after_seconds: float) -> dict[str, Any]:
+        if after_seconds == 20.0:
+            raise failure
+        return sample(round(after_seconds / 10))
+
+    result = good_result()
+    result["samples"] = []
+    for after_seconds in (10.0, 20.0, 30.0):
+        add_look(result, look, after_seconds)
+    assert [each["after_seconds"] for each in result["samples"]] == [10.0, 30.0]
+    assert f"20 s: this look failed by {type(failure).__name__}" in capsys.readouterr().err
+    assert any("1 looks failed, the last after 20 s" in remark for remark in report_of(result).remarks)
+
+
+def test_a_process_that_has_ended_ends_the_run_all_the_same() -> None:
+    def look(_: float) -> dict[str, Any]:
+        raise OperatorError("the shipper ended")
+
+    with pytest.raises(OperatorError, match="the shipper ended"):
+        add_look(good_result(), look, 10.0)
+
+
+def test_a_run_of_which_every_look_failed_is_reported_too() -> None:
+    result = good_result()
+    result["failed_looks"] = [{"after_seconds": 10.0, "why": "the statistics took too long"}]
+    result["samples"] = []
+    assert "looks that succeeded" in [goal.what for goal in report_of(result).goals if not goal.met]
+
+
+@pytest.mark.parametrize("reason", [KeyboardInterrupt(), OperatorError("the shipper ended with status 7")])
+def test_of_a_run_that_ends_before_its_time_what_was_seen_is_shown(
+    reason: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_load(_options: object, _home: object, figures: dict[str, Any]) -> dict[str, Any]:
+        figures["samples"] += [sample(number) for number in range(1, 4)]
+        raise reason
+
+    monkeypatch.setattr(long_run, "run_load", run_load)
+    monkeypatch.setattr(sys, "argv", ["long_run.py", "--json"])
+    with pytest.raises(type(reason)):
+        long_run.main()
+    shown = json.loads(capsys.readouterr().out)
+    assert [each["after_seconds"] for each in shown["figures"]["samples"]] == [10, 20, 30]
+    assert shown["goals"] == []
+    words = str(reason) or "KeyboardInterrupt"
+    assert shown["remarks"][-1] == f"It ended before its time, after 30 of 3600 s, and nothing is judged: {words}"
+    assert report_of(shown["figures"]).remarks == shown["remarks"]
 
 
 def test_a_run_that_keeps_every_promise_ends_well() -> None:

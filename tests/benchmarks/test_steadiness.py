@@ -5,7 +5,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steadiness import TOLERANCE, halves, in_tenths, steadiness
+from steadiness import TOLERANCE, early_and_late, in_tenths, steadiness
 
 ENOUGH = st.integers(min_value=10, max_value=500)
 
@@ -62,5 +62,6 @@ def test_what_was_nothing_and_is_something_has_grown() -> None:
 
 
 def test_early_and_late_looks_are_compared() -> None:
-    assert halves([40.0, 42.0, 41.0, 40.0, 43.0, 41.0, 42.0, 40.0, 41.0, 43.0]).within()
-    assert halves([40.0, 42.0, 41.0, 40.0, 43.0, 46.0, 47.0, 45.0, 44.0, 48.0]).change == pytest.approx(46 / 41 - 1)
+    early = [40.0, 42.0, 41.0, 40.0, 43.0]
+    assert early_and_late(early, [41.0, 42.0, 40.0, 41.0]).within()
+    assert early_and_late(early, [46.0, 47.0, 45.0, 44.0, 48.0]).change == pytest.approx(46 / 41 - 1)
