@@ -6,15 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from inferlog_ops.bench.run import GOAL_MISSED
 from inferlog_ops.ending import exit_code_of, one_signal_ends
 
 Sizes = Mapping[str, object]
 """Values of options, by their names."""
+EXIT_CODES = f"Exit code 0: done, and every goal is met; {GOAL_MISSED}: done, and a goal is missed; else it failed."
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser with the options that every benchmark has."""
-    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        description=description, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     made.add_argument("--quick", action="store_true", help="small sizes, for a first look")
     form = made.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")

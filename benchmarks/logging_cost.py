@@ -30,6 +30,7 @@ from example_request import example_request
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from other_loggers import OTHERS, Way
+from promises import end_by
 from report import Goal, Report, Table, show
 
 import inferlog
@@ -93,6 +94,7 @@ def main() -> None:
         goals=goals(costs),
     )
     show(report, options)
+    end_by(report)
 
 
 def parsed_options() -> argparse.Namespace:

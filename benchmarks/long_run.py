@@ -9,7 +9,7 @@ The embedded engine, the shipper and the example service with two workers run as
 their own. A client asks at a fixed pace; every ten seconds each process, the log files and the shipper's state are
 looked at, and every event's lag is measured (see lag_probe.py). Files are kept for a minute once they are shipped, so
 that they are deleted all through the run. At the end each event is looked at. A look that fails is told and counted;
-of a run that ends before its time what was seen until then is shown. Exit code 1: one of the promises does not hold.
+of a run that ends before its time what was seen until then is shown.
 """
 
 import argparse

@@ -26,6 +26,7 @@ import command
 from command import tell
 from day_of_events import DAY, END, index_a_day
 from engines import Engine, engine, wait_for_merges
+from promises import end_by
 from report import Goal, Report, Table, show
 
 from inferlog_ops.cluster import Cluster
@@ -109,6 +110,7 @@ def main() -> None:
         goals=goals(asked, found),
     )
     show(report, options)
+    end_by(report)
 
 
 def parsed_options() -> argparse.Namespace:

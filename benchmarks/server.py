@@ -25,6 +25,7 @@ import command
 import real_fluentd
 from command import tell
 from loads import FIGURES, LOADS, REQUEST_P99, Load, Round, figures, one_round, own_limit
+from promises import end_by
 from report import Goal, Report, Table, show
 from services import FILE, OFF, SERVICES, running_services
 
@@ -70,6 +71,7 @@ def main() -> None:
         remarks=remarks,
     )
     show(report, options)
+    end_by(report)
 
 
 def parsed_options() -> argparse.Namespace:

@@ -27,6 +27,7 @@ import ways_to_ship
 from command import tell
 from engines import Engine, engine
 from log_files import write_logs
+from promises import end_by
 from report import Goal, Report, Table, show
 from ways_to_ship import CLIENT, FLUENTD, LEAST, SHIPPER, Turn, namespace_of
 
@@ -47,7 +48,9 @@ def main() -> None:
     tables = [as_table(turns), *([table_of_growth(growth)] if growth else [])]
     remarks = [] if FLUENTD in ways else ["There is no fluentd on PATH, so that it is not among them."]
     figures = {"turns": turns, "growth": growth}
-    show(Report(figures=figures, tables=tables, goals=goals(turns), remarks=remarks), options)
+    report = Report(figures=figures, tables=tables, goals=goals(turns), remarks=remarks)
+    show(report, options)
+    end_by(report)
 
 
 def parsed_options() -> argparse.Namespace:

@@ -116,4 +116,4 @@ def test_it_runs_and_finds_all_that_was_written(home: Home, tmp_path: Path) -> N
     assert lag["found"] == lag["events"] <= 100
     assert lag["events"] >= 50, "fewer, where others kept the writer from its processor"
     assert 0 < lag["sent_p50_seconds"] < lag["p50_seconds"] <= lag["p99_seconds"] <= lag["max_seconds"]
-    assert ran.returncode == (0 if all(goal["met"] for goal in report["goals"]) else 1), ran.stderr
+    assert ran.returncode == (0 if all(goal["met"] for goal in report["goals"]) else 3), ran.stderr

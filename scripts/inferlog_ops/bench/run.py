@@ -20,6 +20,8 @@ from inferlog_ops.children import end_with_parent
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.progress import Say
 
+GOAL_MISSED = 3
+"""With this a benchmark ends that has done its work, and by it the project misses a goal; its last words say which."""
 _END_SECONDS = 60.0
 _LAST_LINES = 20
 _SETTINGS = ("ELASTICSEARCH_", "INFERLOG_")
@@ -39,6 +41,7 @@ class Finding:
         load_after: The same at its end.
         answer: What it printed.
         failure: Why it ended with a fault, in one sentence.
+        missed: Which goals are not met on this machine, in its own words; None if all are, or none is set.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Finding:
     load_after: float
     answer: str
     failure: str | None = None
+    missed: str | None = None
 
 
 @contextmanager
@@ -90,7 +94,7 @@ def run(benchmark: Benchmark, script: Path, *options: str, say: Say) -> Finding:
         with process.stderr as progress:
             try:
                 last_lines = _followed(progress, benchmark.name, say)
-                failed = process.wait() != 0
+                status = process.wait()
             finally:
                 _end(process)
         answer.seek(0)
@@ -102,7 +106,8 @@ def run(benchmark: Benchmark, script: Path, *options: str, say: Say) -> Finding:
         load_before=load_before,
         load_after=load(),
         answer=text,
-        failure=_why(process.returncode, last_lines) if failed else None,
+        failure=_why(status, last_lines) if status not in {0, GOAL_MISSED} else None,
+        missed=_last_words(last_lines) if status == GOAL_MISSED else None,
     )
 
 
@@ -127,9 +132,13 @@ def _end(process: "subprocess.Popen[str]") -> None:
 
 
 def _why(exit_code: int, last_lines: list[str]) -> str:
-    last_words = last_lines[-1] if last_lines else "it said nothing"
+    last_words = _last_words(last_lines)
     if missing := _MISSING.search(last_words):
         return (
             f"it needs the package that brings {missing[1]!r}; set up what the tests and benchmarks need: scripts/test"
         )
     return f"it ended with status {exit_code}: {last_words}"
+
+
+def _last_words(last_lines: list[str]) -> str:
+    return last_lines[-1] if last_lines else "it said nothing"

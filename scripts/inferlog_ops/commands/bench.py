@@ -32,7 +32,8 @@ def bench(
 
     What is compared takes turns within one run: on a shared machine look at the ratios, and at the load beside them.
 
-    Ends with 1 if a benchmark fails. That a goal is missed on this machine is said in its table, and is no failure.
+    Ends with 1 if a benchmark fails. That a goal is missed on this machine is said in its table and at the end, and is
+    no failure; a script that is run alone ends with 3 then.
     """
     from inferlog_ops.bench import catalogue
     from inferlog_ops.bench.machine import Machine
@@ -80,5 +81,7 @@ def _show(page: "Page", *, json: bool, markdown: bool) -> None:
     for finding in page.findings:
         if finding.failure:
             err.print(f"{finding.name} failed: {finding.failure}", markup=False, highlight=False)
+        if finding.missed:
+            err.print(f"{finding.name}: {finding.missed}", markup=False, highlight=False)
     if page.left_out:
         err.print(f"interrupted; not done: {', '.join(page.left_out)}", markup=False, highlight=False)

@@ -23,10 +23,19 @@ MACHINE = Machine(
 @pytest.fixture
 def page() -> Page:
     done = Finding(name="disk", command="run disk", seconds=61, load_before=0.5, load_after=1.94, answer='{"bytes": 7}')
+    missed = Finding(
+        name="panels",
+        command="run panels",
+        seconds=9,
+        load_before=0,
+        load_after=0,
+        answer='{"goals": []}',
+        missed="not met: others: 1.10 s",
+    )
     failed = Finding(
         name="lag", command="run lag", seconds=2, load_before=0, load_after=0, answer="half an", failure="it fell over"
     )
-    return Page(machine=MACHINE, began=datetime(2026, 11, 23, 6, 15, tzinfo=UTC), findings=[done, failed])
+    return Page(machine=MACHINE, began=datetime(2026, 11, 23, 6, 15, tzinfo=UTC), findings=[done, missed, failed])
 
 
 def test_the_page_says_on_what_when_by_which_command_and_under_which_load(page: Page) -> None:
@@ -43,8 +52,13 @@ def test_the_page_says_on_what_when_by_which_command_and_under_which_load(page: 
 def test_a_program_gets_the_answers_as_they_are(page: Page) -> None:
     page.left_out = ["panels"]
     read = orjson.loads(orjson.dumps(page.as_json()))
-    assert [finding["answer"] for finding in read["benchmarks"]] == [{"bytes": 7}, None]
-    assert read["benchmarks"][1]["failure"] == "it fell over"
+    assert [finding["answer"] for finding in read["benchmarks"]] == [{"bytes": 7}, {"goals": []}, None]
+    assert [finding["missed"] for finding in read["benchmarks"]] == [
+        None,
+        "not met: others: 1.10 s",
+        None,
+    ]
+    assert read["benchmarks"][2]["failure"] == "it fell over"
     assert read["machine"]["cores"] == 2
     assert read["left_out"] == ["panels"]
 

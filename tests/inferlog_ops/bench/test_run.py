@@ -41,6 +41,15 @@ def test_a_benchmark_that_finds_a_fault_has_its_last_words_for_a_reason_beside_i
     assert (found.answer, found.failure) == ("an answer\n", "it ended with status 1: an event is lost")
 
 
+def test_a_missed_goal_is_no_failure_and_is_kept_in_the_benchmark_s_words(run_toy: RunToy) -> None:
+    found = run_toy("import sys; print('a table'); print('not met: p99', file=sys.stderr); raise SystemExit(3)")
+    assert (found.answer, found.failure, found.missed) == ("a table\n", None, "not met: p99")
+
+
+def test_a_benchmark_that_meets_its_goals_misses_none(run_toy: RunToy) -> None:
+    assert run_toy("import sys; print('one of two', file=sys.stderr)").missed is None
+
+
 def test_a_package_that_is_missing_is_named_with_what_brings_it(run_toy: RunToy) -> None:
     failure = run_toy("import a_package_that_nobody_has").failure
     assert failure is not None

@@ -1,0 +1,40 @@
+"""How ``inferlog bench`` ends: a goal that is missed is told and is no failure, a benchmark that fails is one."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from inferlog_ops.bench import catalogue
+from inferlog_ops.bench.catalogue import Benchmark
+from inferlog_ops.commands.bench import bench
+
+SCRIPTS = {
+    "good": "print('a table')",
+    "slow": "import sys; print('a table'); print('not met: p99: 7 s', file=sys.stderr); raise SystemExit(3)",
+    "broken": "raise SystemExit('it fell over')",
+}
+
+
+@pytest.fixture(autouse=True)
+def _toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toys = [Benchmark(name=name, script=f"{name}.py", question="?") for name in SCRIPTS]
+    for toy in toys:
+        (tmp_path / toy.script).write_text(SCRIPTS[toy.name])
+    monkeypatch.setattr(catalogue, "BENCHMARKS", toys)
+    monkeypatch.setattr(catalogue, "script_of", lambda benchmark: tmp_path / benchmark.script)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+
+def test_a_missed_goal_is_told_at_the_end_and_is_no_failure(capfd: pytest.CaptureFixture[str]) -> None:
+    bench(["good", "slow"])
+    said = capfd.readouterr().err.splitlines()
+    assert said[-1] == "slow: not met: p99: 7 s"
+    assert not any("failed" in line for line in said)
+
+
+def test_a_benchmark_that_breaks_off_is_a_failure(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        bench(["slow", "broken"])
+    assert ended.value.exit_code == 1
+    assert "broken failed: it ended with status 1: it fell over" in capfd.readouterr().err
