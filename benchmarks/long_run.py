@@ -148,7 +148,8 @@ def wait_for_events(store: Store, probe: LagProbe, sent: int) -> None:
         store.shipper.check()
         probe.check()
         if time.monotonic() > deadline:
-            tell(f"{probe.found:,} of {sent:,} events found after {CATCH_UP_SECONDS:.0f} s")
+            found = f"{probe.found:,} of {sent:,} events found after {CATCH_UP_SECONDS:.0f} s"
+            tell(found + probe.said_of_failures())
             return
         time.sleep(0.2)
 

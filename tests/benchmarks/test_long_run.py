@@ -4,6 +4,7 @@ import argparse
 import functools
 import json
 import operator
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from long_run_report import report_of
 from promises import end_by
 from report import show
 
+from inferlog_ops.engine import control
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home
 
@@ -295,6 +297,24 @@ def test_it_runs_and_finds_all_that_it_sent(home: Home, tmp_path: Path) -> None:
     assert any((sample["heap"]["live_bytes"] or 0) > 10e6 for sample in result["samples"])
     assert set(result["samples"][0]["processes"]) == {"engine", "shipper", "client", "worker 1", "worker 2"}
     assert ran.returncode == (0 if all(goal["met"] for goal in report["goals"]) else 3), ran.stderr
+
+
+def test_a_run_that_a_signal_ends_shows_what_it_has_seen_and_leaves_the_engine(home: Home, tmp_path: Path) -> None:
+    (tmp_path / "engine").symlink_to(home.engine)
+    command = [sys.executable, BENCHMARK, "--seconds", "40", "--rate", "20", "--home", tmp_path, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        looks = 0
+        while looks < 2:
+            looks += " answered, " in process.stderr.readline()
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    figures = json.loads(out)["figures"]
+    assert len(figures["samples"]) >= 2
+    assert figures["ended_early"] == "KeyboardInterrupt"
+    assert control.running_url(home.engine)
 
 
 def test_a_home_with_log_files_is_refused(tmp_path: Path) -> None:
