@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import uvicorn
 from polling import wait_until
-from werkzeug.serving import make_server
+from werkzeug.serving import ThreadedWSGIServer
 
 
 @contextmanager
@@ -27,8 +27,13 @@ def serving(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str
 
 @contextmanager
 def serving_wsgi(app: Any) -> Iterator[str]:
-    """Serve *app* on a free port of 127.0.0.1, each request in a thread of its own; yield its address."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    """
+    Serve *app* on a free port of 127.0.0.1, each connection in a thread of its own; yield its address.
+
+    Afterwards all of them have ended, so that what *app* writes behind its last byte is written: clients close first.
+    """
+    server = ThreadedWSGIServer("127.0.0.1", 0, app)
+    server.daemon_threads = False  # or server_close() would not wait for them
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
