@@ -43,6 +43,11 @@ def end_early(environment: Environment, number: int, _: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def printable(error: Exception) -> str:
+    """Return what *error* says on one line: a path in it must not steer the terminal."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in str(error))
+
+
 def set_up(environment: Environment, **_: Any) -> None:
     """Read and open what the options name, before anything is sent."""
     first_tokens = FirstTokens()
@@ -50,7 +55,7 @@ def set_up(environment: Environment, **_: Any) -> None:
         Settings.of(environment.parsed_options)  # type: ignore[arg-type]
         generator.install(environment, generator.Generator(environment, first_tokens))
     except (ValueError, OSError) as error:
-        sys.exit(f"locust: {error}")
+        sys.exit(f"locust: {printable(error)}")
     # Locust minds SIGTERM only once a run without the page is over: one that is not would end without a last record.
     signal.signal(signal.SIGTERM, partial(end_early, environment))
     first_tokens.listen(environment)
