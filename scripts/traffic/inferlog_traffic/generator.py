@@ -22,7 +22,7 @@ from inferlog_traffic.settings import Settings
 
 _log: Final = logging.getLogger(__name__)
 _PATIENCE_SECONDS: Final = 5.0
-"""How long answers are waited for when somebody stops a run; one that ends by itself waits for all of them."""
+"""How long answers are waited for when somebody stops a run; the shape of one that ends by itself has waited before."""
 
 
 class UnexpectedEndError(Exception):
