@@ -28,7 +28,7 @@ from inferlog_traffic.callers import (
     StreamingChat,
 )
 from inferlog_traffic.first_tokens import FirstTokens
-from inferlog_traffic.settings import Settings, add_options
+from inferlog_traffic.settings import Settings, add_options, note_weights
 from inferlog_traffic.shape import Load, busy
 
 # Locust finds users and shape here by looking through this module.
@@ -50,9 +50,11 @@ def printable(error: Exception) -> str:
 
 def set_up(environment: Environment, **_: Any) -> None:
     """Read and open what the options name, before anything is sent."""
-    first_tokens = FirstTokens()
+    first_tokens, options = FirstTokens(), environment.parsed_options
+    assert options  # noqa: S101 (Locust's own command line has made the environment)
+    note_weights(options, (user.weight for user in environment.user_classes))
     try:
-        Settings.of(environment.parsed_options)  # type: ignore[arg-type]
+        Settings.of(options)
         generator.install(environment, generator.Generator(environment, first_tokens))
     except (ValueError, OSError) as error:
         sys.exit(f"locust: {printable(error)}")

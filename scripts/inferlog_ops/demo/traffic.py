@@ -15,8 +15,8 @@ from inferlog_ops.children import Child, python_module
 from inferlog_ops.errors import OperatorError
 
 _CALLERS: Final = ("SteadyChat", "StreamingChat", "CanaryChat", "MalformedChat", "LongChat", "LeavingChat")
-_CALLERS_OF_A_MODEL: Final = 19  # the sum of their weights, so that there is each of them
-_SEED: Final = "1316"  # among the first sixty are four malformed requests, three long ones and three that leave
+# Among the first sixty requests are four malformed ones, three long ones and three that leave.
+_SEED: Final = "1316"
 _PATIENCE_SECONDS: Final = 60.0
 # Long stories take their part, and others should not have to wait for long; four answers are made side by side.
 _SHARE_OF_CAPACITY: Final = 0.6
@@ -32,11 +32,11 @@ class Pace:
 
     Attributes:
         requests_per_second: Of all callers together.
-        of_a_caller: Of each of them: so many there are.
+        of_a_caller: Of each of them: so many there are. 0: such that all kinds of them come.
     """
 
     requests_per_second: float
-    of_a_caller: float
+    of_a_caller: float = 0
 
 
 SIMULATED: Final = Pace(requests_per_second=100, of_a_caller=1)
@@ -60,8 +60,7 @@ def pace_of(url: str, model: str) -> Pace:
     if answer.status != 200:
         raise OperatorError(f"the server at {url} answered a first request with {answer.status}: {answer.data[:200]!r}")
     affordable = _SHARE_OF_CAPACITY / (perf_counter() - began)
-    requests_per_second = min(max(affordable, _SLOWEST_PER_SECOND), _FASTEST_PER_SECOND)
-    return Pace(requests_per_second=requests_per_second, of_a_caller=requests_per_second / _CALLERS_OF_A_MODEL)
+    return Pace(requests_per_second=min(max(affordable, _SLOWEST_PER_SECOND), _FASTEST_PER_SECOND))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

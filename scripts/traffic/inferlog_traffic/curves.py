@@ -7,7 +7,8 @@ from typing import Final
 Curve = Callable[[float], float]
 
 _STEPS: Final = 5
-_AT_REST: Final = 0.2
+AT_REST: Final = 0.2
+"""The least, but for the begin of a ramp."""
 
 
 def flat(_: float) -> float:
@@ -27,12 +28,12 @@ def ramp(time: float) -> float:
 
 def spike(time: float) -> float:
     """Rest, but for a fifth of the time in the middle: does it recover, and how soon?"""
-    return 1.0 if 0.4 <= time < 0.6 else _AT_REST
+    return 1.0 if 0.4 <= time < 0.6 else AT_REST
 
 
 def day(time: float) -> float:
     """Run through one day from midnight to midnight: quiet at four in the morning, busiest at four in the afternoon."""
-    return _AT_REST + (1 - _AT_REST) * (1 - math.cos(2 * math.pi * (time - 4 / 24))) / 2
+    return AT_REST + (1 - AT_REST) * (1 - math.cos(2 * math.pi * (time - 4 / 24))) / 2
 
 
 CURVES: Final[dict[str, Curve]] = {curve.__name__: curve for curve in (flat, steps, ramp, spike, day)}

@@ -53,7 +53,9 @@ def test_what_is_not_sent_yet_is_not_sent_any_more_when_the_demo_ends(tmp_path: 
 def test_the_pace_is_one_that_the_machine_can_keep(tmp_path: Path) -> None:
     slow = [{"name": "v1", "simulated": {"first_token_median_seconds": 1.2, "token_median_seconds": 0, "sigma": 0}}]
     with running_server(tmp_path / "server", backend="simulated", versions=slow) as server:
-        assert 0.25 <= pace_of(server.url, MODEL).requests_per_second < 0.5
+        slow_pace = pace_of(server.url, MODEL)
+    assert 0.25 <= slow_pace.requests_per_second < 0.5
+    assert slow_pace.of_a_caller == 0, "as many callers as it takes for each kind of them"
     with running_server(tmp_path / "server", backend="simulated") as server:
         assert pace_of(server.url, MODEL).requests_per_second == pytest.approx(1, abs=0.5)
 
