@@ -5,16 +5,11 @@ A ratio of two ways that do the same kind of work holds on any machine. The limi
 measured: they are there so that a change which costs is noticed.
 """
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from answers import answer_of
 
 pytestmark = pytest.mark.alone
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "logging_cost.py"
 LIMITS = {
     "record a finished event": 1.0,
     "tracked function": 1.4,
@@ -25,12 +20,8 @@ LIMITS = {
 
 @pytest.fixture(scope="module")
 def microseconds() -> dict[str, float]:
-    printed = subprocess.run(
-        [sys.executable, BENCHMARK, "--rounds", "400", "--others", "structlog", "--growth", "100", "--json"],
-        capture_output=True,
-        check=True,
-    ).stdout
-    return {name: cost["loop_microseconds"] for name, cost in json.loads(printed)["figures"]["costs"].items()}
+    report = answer_of("logging_cost.py", "--rounds", 400, "--others", "structlog", "--growth", 100)
+    return {name: cost["loop_microseconds"] for name, cost in report["figures"]["costs"].items()}
 
 
 @pytest.mark.parametrize("way", LIMITS)
