@@ -27,10 +27,9 @@ def single_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS
 
 @pytest.fixture(scope="session")
 def impatient_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """The real model, which answers one request at a time and gives it 2 s."""
-    with running_server(
-        tmp_path_factory.mktemp("impatient"), llama_parallel_requests=1, deadline_seconds=2.0
-    ) as server:
+    """The real model on one processor, however many there are: it answers one request at a time and gives it 1 s."""
+    home = tmp_path_factory.mktemp("impatient")
+    with running_server(home, llama_parallel_requests=1, llama_threads=1, deadline_seconds=1.0) as server:
         yield server
 
 
