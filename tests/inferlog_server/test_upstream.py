@@ -260,10 +260,10 @@ def test_an_upstream_that_says_itself_that_it_was_too_slow_is_a_gateway_timeout(
 
 
 def test_nobody_there_is_a_bad_gateway_and_only_the_event_says_where(gateway: StartGateway) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as once_there:
-        port = once_there.getsockname()[1]
-    asking = gateway(upstream_url=f"http://127.0.0.1:{port}")
-    answer = asking.ask()
+    with socket.socket() as bound:  # and it does not listen
+        bound.bind(("127.0.0.1", 0))
+        asking = gateway(upstream_url=f"http://127.0.0.1:{bound.getsockname()[1]}")
+        answer = asking.ask()
 
     assert answer.status_code == 502
     assert answer.json()["error"]["message"] == "The upstream service failed: it cannot be reached"
@@ -311,7 +311,7 @@ def test_an_upstream_that_takes_too_long_is_left(
         await upstream.until_the_client_leaves(receive)
 
     upstream.answer = endless
-    asking = gateway(deadline_seconds=0.3)
+    asking = gateway(deadline_seconds=1)
     answer = asking.ask()
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
@@ -338,22 +338,19 @@ def test_requests_beyond_the_places_wait_and_beyond_that_are_refused(
 ) -> None:
     upstream.answer = lambda receive, _: upstream.until_the_client_leaves(receive)
     asking = gateway(upstream_parallel_requests=1, queue_limit_requests=1)
-    with connect(asking.url), connect(asking.url):
-        refused = wait_until(
-            lambda: [answer for answer in [_at_once(asking)] if answer is not None], what="a full queue"
-        )[0]
-        assert len(upstream.asked) == 1
-        (heartbeat,) = [inferlog.configuration.runtime().heartbeat.line()]
+    with connect(asking.url):
+        wait_until(lambda: upstream.asked, what="a request under way")
+        with connect(asking.url):
+            wait_until(lambda: _waiting_requests() == 1, what="a request that waits")
+            refused = asking.ask()
+            assert _waiting_requests() == len(upstream.asked) == 1
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "queue_full")
-    assert heartbeat["gauges"]["queue_requests"] == 1
 
 
-def _at_once(asking: Gateway) -> httpx.Response | None:
-    try:
-        return httpx.post(f"{asking.url}/v1/chat/completions", json={"model": MODEL, "messages": QUESTION}, timeout=0.3)
-    except httpx.TimeoutException:
-        return None
+def _waiting_requests() -> int:
+    gauges: dict[str, int] = inferlog.configuration.runtime().heartbeat.line()["gauges"]
+    return gauges["queue_requests"]
 
 
 def test_a_client_that_leaves_the_gateway_ends_the_generation_of_the_model_server(
@@ -361,14 +358,22 @@ def test_a_client_that_leaves_the_gateway_ends_the_generation_of_the_model_serve
 ) -> None:
     slow = {"first_token_median_seconds": 0, "token_median_seconds": 1, "output_tokens_median": 60, "sigma": 0}
     versions = [{"name": "v1", "simulated": slow}]
-    with running_server(tmp_path / "model", backend="simulated", versions=versions) as model:
+    often = {"INFERLOG_HEARTBEAT_SECONDS": "0.05"}
+    with running_server(tmp_path / "model", often, backend="simulated", versions=versions) as model:
+
+        def one_is_over_and_one_is_there() -> bool:
+            beats = model.logs.lines("health")
+            return any((beat["events_written"], beat["active_requests"]) == (1, 1) for beat in beats)
+
         asking = gateway(upstream_url=model.url, versions=[{"name": "v1"}])
         with connect(asking.url, stream=True) as streamed:
             received = b""
             while b'"once"' not in received:
-                received += streamed.recv(1000)
+                piece = streamed.recv(1000)
+                assert piece, f"the stream ended: {received!r}"
+                received += piece
         with connect(asking.url):
-            wait_until(lambda: len(model.logs.events) == 1, what="the first to end")
+            wait_until(one_is_over_and_one_is_there, what="the second to reach the model server")
         events = [
             *wait_until(lambda: asking.logs.events[1:] and asking.logs.events, what="both events of the gateway"),
             *wait_until(lambda: model.logs.events[1:] and model.logs.events, what="both events of the model server"),
