@@ -9,7 +9,7 @@ import pytest
 from chat_client import AnswersAtOnce
 from paced_client import paced
 
-RATE, SECONDS, STALL_SECONDS = 100.0, 0.9, 0.6
+RATE, SECONDS, STALL_SECONDS = 100.0, 3.0, 1.5
 
 
 class Answers(AnswersAtOnce):
