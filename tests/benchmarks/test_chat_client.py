@@ -7,7 +7,7 @@ import pytest
 from chat_client import Answer, Connection, ask, chat_request
 from chat_server import MODEL, running_server
 
-FIRST_SECONDS, REST_SECONDS = 0.05, 0.1
+FIRST_SECONDS, REST_SECONDS = 0.05, 1.0
 VERSIONS = [
     {
         "name": "v1",
