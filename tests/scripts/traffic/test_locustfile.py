@@ -6,6 +6,7 @@ import signal
 import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -64,15 +65,25 @@ def test_every_record_has_the_correlation_id_of_one_event_and_every_event_one_re
 
     by_id = wait_until(events, what="the events")
     assert by_id.keys() == ids
+    longer_seconds = []
     for record in run.records:
         event = by_id[record["correlation_id"]]
         assert event["http"]["route"] == record["route"] == ROUTE
         if record["caller"] == "canary":
             assert event["model_version"] == "v2"
+        # Both have the time from one clock, which may be put right meanwhile by as much.
+        assert began_at(event) >= intended_at(record) + record["sent_after_seconds"] - 0.002
         if record["outcome"] != "left":
             assert event["http"]["response"]["status_code"] == record["status_code"]
-            # The service counts from when the request comes in, and a moment longer than its last byte.
-            assert event["latency_seconds"] <= record["ended_after_seconds"] + 0.05
+            longer_seconds.append(event["latency_seconds"] - record["ended_after_seconds"])
+    # The service counts a moment longer than its last byte, and may lose the processor in that very moment.
+    assert max(longer_seconds) < 1.0
+    assert sum(seconds < 0.05 for seconds in longer_seconds) >= 0.95 * len(longer_seconds)
+
+
+def began_at(event: dict[str, Any]) -> float:
+    """Return when the request of *event* came in, in seconds of Unix time."""
+    return datetime.fromisoformat(event["@timestamp"]).timestamp() - float(event["latency_seconds"])
 
 
 def test_every_class_of_callers_does_what_it_is_there_for(run: Run) -> None:
