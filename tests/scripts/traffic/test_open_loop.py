@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import locust_runs
@@ -14,7 +14,7 @@ from locust_runs import intended_at
 from polling import wait_until
 from serving import serving
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -47,8 +47,9 @@ class Stalls:
 def test_a_service_that_stalls_cannot_hide_the_queue_before_it(tmp_path: Path) -> None:
     """Two callers only: if they waited for answers, two requests would feel the stall; and all that is due does."""
     stalls = Stalls(seconds=2.0)
+    options = ("--rate", 20, "--user-rate", 10, "--duration", 4, "--seed", 3, "SteadyChat")
     with service(stalls.answer) as url:
-        run = locust_runs.run(tmp_path, "--host", url, "--rate", 20, "--user-rate", 10, "--duration", 4, "SteadyChat")
+        run = locust_runs.run(tmp_path, "--host", url, *options)
     assert run.returncode == 0, run.said
     assert stalls.waiting_at_once > 20
     first = intended_at(run.records[0])
@@ -60,7 +61,7 @@ def test_a_service_that_stalls_cannot_hide_the_queue_before_it(tmp_path: Path) -
 
 
 def test_a_load_generator_that_was_held_up_counts_that_too(tmp_path: Path) -> None:
-    options = ("--rate", 20, "--user-rate", 2, "--duration", 6, "SteadyChat")
+    options = ("--rate", 20, "--user-rate", 2, "--duration", 6, "--seed", 3, "SteadyChat")
     with (
         service(Stalls(seconds=0.0).answer) as url,
         locust_runs.begin(tmp_path, "--headless", "--host", url, *options) as process,
@@ -83,12 +84,13 @@ class Silent:
     """A service that answers nobody."""
 
     def __init__(self) -> None:
-        self.waiting = 0
+        self.asked = 0
 
     async def answer(self, request: Request) -> Response:
-        await request.body()
-        self.waiting += 1
-        await request.receive()  # until the client has gone
+        self.asked += 1
+        with suppress(ClientDisconnect):
+            await request.body()
+            await request.receive()  # until the client has gone
         return Response()
 
 
@@ -99,9 +101,10 @@ def test_a_signal_ends_a_run_and_names_what_was_given_up(number: signal.Signals,
         service(silent.answer) as url,
         locust_runs.begin(tmp_path, "--headless", "--host", url, "--rate", 20, "--answer-timeout", 60) as process,
     ):
-        wait_until(lambda: silent.waiting > 5, 60, "requests under way")
+        wait_until(lambda: silent.asked > 5, 60, "requests under way")
         process.send_signal(number)
         run = locust_runs.finish(process, tmp_path)
+        wait_until(lambda: silent.asked >= len(run.records), what="the last of them to come in")
     assert run.returncode == status, run.said
     assert {(record["outcome"], record["status_code"]) for record in run.records} == {("abandoned", None)}
-    assert run.requests == len(run.records) == silent.waiting
+    assert run.requests == len(run.records) == silent.asked
