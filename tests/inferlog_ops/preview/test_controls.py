@@ -13,6 +13,9 @@ from panel_files import control, layer, text, tiles, vis
 from polling import wait_until
 
 VERSION, ROUTE = "model_version", "http.route"
+TITLE_AND_VALUE_OF_EACH = """
+tiles => tiles.map((tile) => [".tile-title", ".tile-value"].map((part) => tile.querySelector(part).innerText))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +57,9 @@ def rows() -> dict[str, Any]:
 
 
 def tile_figures(visit: Visit) -> dict[str, int]:
-    panel = visit.panel("rate")
-    names, values = (panel.locator(part).all_inner_texts() for part in (".tile-title", ".tile-value"))
-    return {name: int(value.replace(",", "")) for name, value in zip(names, values, strict=True)}
+    # In one call: between two of them the panel can be drawn anew.
+    tiles = visit.panel("rate").locator(".tile").evaluate_all(TITLE_AND_VALUE_OF_EACH)
+    return {name: int(value.replace(",", "")) for name, value in tiles}
 
 
 def counted(known: Golden, **wanted: Any) -> dict[str, int]:
