@@ -203,6 +203,22 @@ def test_a_link_to_another_dashboard_keeps_range_and_filters(visit: Visit, known
     assert tile_figures(visit) == counted(known, model_version=["v1"])
 
 
+def test_a_link_keeps_the_keyboard_while_the_page_looks_again_and_then_leads_with_what_is_chosen_by_then(
+    visit: Visit, known: Golden, all_of_them: Any
+) -> None:
+    visit.go("inferlog-z-other", **all_of_them)
+    link = visit.page.get_by_role("link", name="back")
+    link.focus()
+    # As the browser's own way back does it: nothing on the page is touched.
+    visit.page.evaluate("location.hash += '&f=model_version:v1'")
+    visit.settled()
+    assert tile_figures(visit) == counted(known, model_version=["v1"])
+    assert link.evaluate("link => link === document.activeElement")
+    visit.page.keyboard.press("Enter")
+    visit.page.get_by_role("heading", level=1, name="Test").wait_for()
+    assert tile_figures(visit) == counted(known, model_version=["v1"])
+
+
 def test_a_shared_link_shows_the_same_and_ignores_fields_without_a_control(
     visit: Visit, known: Golden, all_of_them: Any
 ) -> None:

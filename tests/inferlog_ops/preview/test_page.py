@@ -49,6 +49,7 @@ def test_everything_can_be_reached_and_done_with_the_keyboard(window: Any, fille
         visit.page.locator(".control.chosen").wait_for()
         visit.page.keyboard.press("Escape")
         assert focused(visit).startswith("Model version")
+        visit.settled()  # nothing is drawn anew under the walk
 
         walk(visit, until="Look inside p99 latency")
         visit.page.keyboard.press("Enter")

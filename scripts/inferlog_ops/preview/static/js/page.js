@@ -58,7 +58,7 @@ export class Page {
   linkTo(dashboardId, children, keeping = {}) {
     const link = h("a", { href: this.#actions.linkTo(dashboardId, keeping) }, children);
     // Range and filters may change before it is followed.
-    for (const event of ["focus", "pointerenter"]) {
+    for (const event of ["focus", "pointerenter", "click"]) {
       link.addEventListener(event, () => link.setAttribute("href", this.#actions.linkTo(dashboardId, keeping)));
     }
     return link;

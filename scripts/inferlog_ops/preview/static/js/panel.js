@@ -45,7 +45,7 @@ export class Panel {
 
   /** Draw again what is known: the colours or the time zone have changed. */
   async redraw() {
-    if (this.#data) await this.#draw(this.#data);
+    if (this.#data && this.#asks) await this.#draw(this.#data);
   }
 
   stop() {
@@ -126,19 +126,27 @@ export class Panel {
     this.#sized.observe(this.#body);
   }
 
+  get #asks() {
+    return this.#drawer.asks !== false;
+  }
+
+  /** Without a question it is drawn once for all: a link in it keeps the keyboard whenever the page looks again. */
+  #isDrawn(wanted) {
+    return this.#data !== null && (!this.#asks || this.#data.about === wanted);
+  }
+
   async #load() {
     const wanted = this.#wanted;
-    if (!this.#visible || !wanted || this.#asked?.about === wanted || this.#data?.about === wanted) return;
+    if (!this.#visible || !wanted || this.#asked?.about === wanted || this.#isDrawn(wanted)) return;
     this.#asked?.abort();
     const asking = new AbortController();
     asking.about = wanted;
     this.#asked = asking;
     this.#element.setAttribute("aria-busy", "true");
     try {
-      const answered =
-        this.#drawer.asks === false
-          ? { answers: [], trend: null }
-          : await api.panel(this.#page.dashboardId, this.#panel.id, wanted, asking.signal);
+      const answered = this.#asks
+        ? await api.panel(this.#page.dashboardId, this.#panel.id, wanted, asking.signal)
+        : { answers: [], trend: null };
       asking.signal.throwIfAborted();
       this.#data = { ...answered, about: wanted };
       await this.#draw(this.#data);
