@@ -22,7 +22,7 @@ tiles => tiles.map((tile) => [".tile-title", ".tile-value"].map((part) => tile.q
 def visit(window: Any, filled: Any, dashboard: Any) -> Iterator[Visit]:
     dashboard(
         vis("rate", tiles("requests_per_second", "requests"), query="requests_per_second"),
-        vis("over-time", {"type": "xy", "title": "Over time", "layers": [over_time()]}, y=10, h=12),
+        vis("over-time", over_time(), y=10, h=12),
         vis("lost", {**rows(), "ignore_global_filters": True}, query="lost_events", y=22),
         pinned_panels=[
             control(VERSION),
@@ -44,7 +44,8 @@ def visit(window: Any, filled: Any, dashboard: Any) -> Iterator[Visit]:
 
 
 def over_time() -> dict[str, Any]:
-    return layer("line", "requests_per_second_over_time", x={"column": "bucket"}, y=[{"column": "requests"}])
+    line = layer("line", "requests_per_second_over_time", x={"column": "bucket"}, y=[{"column": "requests"}])
+    return {"type": "xy", "title": "Over time", "layers": [line], "legend": {"visibility": "visible"}}
 
 
 def rows() -> dict[str, Any]:
@@ -217,6 +218,23 @@ def test_a_link_keeps_the_keyboard_while_the_page_looks_again_and_then_leads_wit
     visit.page.keyboard.press("Enter")
     visit.page.get_by_role("heading", level=1, name="Test").wait_for()
     assert tile_figures(visit) == counted(known, model_version=["v1"])
+
+
+@pytest.mark.parametrize(
+    ("panel", "button"), [("rate", "v1"), ("over-time", "requests"), ("lost", "found")], ids=["tile", "legend", "table"]
+)
+def test_a_button_keeps_the_keyboard_while_the_page_looks_again(
+    panel: str, button: str, visit: Visit, known: Golden, all_of_them: Any
+) -> None:
+    visit.go("inferlog-test", **all_of_them)
+    held = visit.panel(panel).locator(".panel-body").get_by_role("button", name=button)
+    held.focus()
+    before = held.element_handle()
+    visit.page.evaluate("location.hash += '&f=model_version:v1&f=model_version:v2'")
+    visit.settled()
+    assert tile_figures(visit) == counted(known, model_version=["v1", "v2"])
+    assert not before.evaluate("before => before.isConnected"), "it is not the same button"
+    assert held.evaluate("held => held === document.activeElement")
 
 
 def test_a_shared_link_shows_the_same_and_ignores_fields_without_a_control(

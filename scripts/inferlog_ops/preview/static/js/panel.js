@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { h, icon, uniqueId } from "./dom.js";
+import { keepingFocus } from "./focus.js";
 import { inspect } from "./inspect.js";
 import { drawerOf } from "./panels/index.js";
 
@@ -169,7 +170,8 @@ export class Panel {
     }
     try {
       this.#body.className = "panel-body";
-      this.#view = (await this.#drawer.draw(this.#body, this.#panel, data, this.#page, this.#state)) ?? null;
+      const draw = () => this.#drawer.draw(this.#body, this.#panel, data, this.#page, this.#state);
+      this.#view = (await keepingFocus(this.#body, draw)) ?? null;
     } catch (error) {
       this.#say("panel-error", error.message);
     }
