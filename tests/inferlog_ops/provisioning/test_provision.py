@@ -19,6 +19,7 @@ from inferlog_ops.provisioning.objects import ensure_object
 from inferlog_ops.provisioning.store import Store, detect_store
 
 EVENTS_MAPPINGS = "component_templates/inferlog-events-mappings.json"
+NEW_FIELD = "a_field_that_no_file_has"
 
 
 @pytest.fixture
@@ -28,8 +29,11 @@ def client(cluster: Cluster) -> Iterator[Elasticsearch]:
 
 
 @pytest.fixture
-def edited_files(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def edited_files(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Path]:
     """A copy of the files that provisioning reads from now on; afterwards the engine has the originals again."""
+    assert request.node.get_closest_marker("alone"), "templates are the whole engine's: another test would get these"
     copy = tmp_path / "elasticsearch"
     shutil.copytree(asset_dir("infra/elasticsearch"), copy)
     with monkeypatch.context() as patch:
@@ -42,6 +46,12 @@ def _set_field(file: Path, name: str, mapping: dict[str, Any]) -> None:
     body = orjson.loads(file.read_bytes())
     body["template"]["mappings"]["properties"][name] = mapping
     file.write_bytes(orjson.dumps(body))
+
+
+def _mappings_of(client: Elasticsearch, stream: str, name: str) -> list[dict[str, Any] | None]:
+    """Return what each backing index knows of a field."""
+    indices = client.indices.get_mapping(index=stream).body.values()
+    return [index["mappings"]["properties"].get(name) for index in indices]
 
 
 def _outcomes(provisioned: list[Provisioned]) -> dict[str, Outcome]:
@@ -78,17 +88,17 @@ def test_two_namespaces_live_side_by_side(cluster: Cluster) -> None:
     assert outcomes["inferlog-events"] is Outcome.UNCHANGED
 
 
+@pytest.mark.alone
 def test_new_field_reaches_the_stream_that_exists_also_behind_a_rollover(
     cluster: Cluster, client: Elasticsearch, edited_files: Path
 ) -> None:
     provision_cluster(cluster)
     stream = f"logs-inference.events-{cluster.namespace}"
     client.indices.rollover(alias=stream)
-    _set_field(edited_files / EVENTS_MAPPINGS, "batch_size", {"type": "long"})
+    assert _mappings_of(client, stream, NEW_FIELD) == [None, None]
+    _set_field(edited_files / EVENTS_MAPPINGS, NEW_FIELD, {"type": "long"})
     outcomes = _outcomes(provision_cluster(cluster))
-    mappings = client.indices.get_mapping(index=stream).body
-    assert len(mappings) == 2
-    assert all(found["mappings"]["properties"]["batch_size"] == {"type": "long"} for found in mappings.values())
+    assert _mappings_of(client, stream, NEW_FIELD) == [{"type": "long"}] * 2
     assert {name for name, outcome in outcomes.items() if outcome is Outcome.UPDATED} == {
         "inferlog-events-mappings",
         "inferlog-events",
@@ -97,6 +107,7 @@ def test_new_field_reaches_the_stream_that_exists_also_behind_a_rollover(
     assert set(_outcomes(provision_cluster(cluster)).values()) == {Outcome.UNCHANGED}
 
 
+@pytest.mark.alone
 def test_field_that_changes_its_type_is_refused_with_file_and_reason(cluster: Cluster, edited_files: Path) -> None:
     provision_cluster(cluster)
     _set_field(edited_files / EVENTS_MAPPINGS, "latency_seconds", {"type": "keyword"})
@@ -104,14 +115,16 @@ def test_field_that_changes_its_type_is_refused_with_file_and_reason(cluster: Cl
         provision_cluster(cluster)
 
 
+@pytest.mark.alone
 def test_mapping_that_elasticsearch_does_not_know_is_refused_with_its_file(
     cluster: Cluster, edited_files: Path
 ) -> None:
-    _set_field(edited_files / EVENTS_MAPPINGS, "batch_size", {"type": "biginteger"})
+    _set_field(edited_files / EVENTS_MAPPINGS, NEW_FIELD, {"type": "biginteger"})
     with pytest.raises(OperatorError, match=r"inferlog-events-mappings\.json.*refused.*400.*biginteger"):
         provision_cluster(cluster)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("content", ["{", "[]", ""])
 def test_file_that_is_no_json_object_is_named(cluster: Cluster, edited_files: Path, content: str) -> None:
     (edited_files / EVENTS_MAPPINGS).write_text(content)
@@ -119,12 +132,14 @@ def test_file_that_is_no_json_object_is_named(cluster: Cluster, edited_files: Pa
         provision_cluster(cluster)
 
 
+@pytest.mark.alone
 def test_template_composed_of_a_file_that_is_not_there_is_an_error(cluster: Cluster, edited_files: Path) -> None:
     (edited_files / EVENTS_MAPPINGS).unlink()
     with pytest.raises(OperatorError, match=r"inferlog-events\.json is composed of inferlog-events-mappings"):
         provision_cluster(cluster)
 
 
+@pytest.mark.alone
 def test_empty_folder_is_an_error(cluster: Cluster, edited_files: Path) -> None:
     for file in (edited_files / "component_templates").iterdir():
         file.unlink()
