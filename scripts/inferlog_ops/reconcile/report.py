@@ -39,6 +39,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "of_them_copies": result.copies,
         "events_without_request": result.strangers,
         "events_without_request_ids": result.some_strangers[:_SHOWN],
+        "events_still_coming": result.still_coming,
         "different_ends": len(result.mismatches),
         "different_ends_shown": [_mismatch_as_json(each) for each in result.mismatches[:_SHOWN]],
         "tolerance": {"share": result.tolerance.share, "seconds": result.tolerance.seconds},
@@ -90,6 +91,11 @@ def sentences(result: Result) -> list[str]:
     if any(comparison.agrees(percent) is None for comparison in result.comparisons for percent in PERCENTS):
         least = ", ".join(f"a p{percent} {count}" for percent, count in FEWEST.items())
         said.append(f"A verdict takes requests: {least}.")
+    if result.still_coming:
+        said.append(
+            "Events kept coming until the last look: one too many may have come later. If they are others', "
+            "--run-id leaves them out; else look again."
+        )
     return [*said, _verdict(result)]
 
 

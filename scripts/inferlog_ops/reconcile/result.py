@@ -26,7 +26,8 @@ class Result:
         surplus: Count of these events.
         copies: How many of them are the same event, in the index more than once.
         strangers: Count of events of no request in that range.
-        some_strangers: Correlation ids of the first of them.
+        some_strangers: Correlation ids of some of them.
+        still_coming: Whether events kept coming until the time was over, so that one too many may have come later.
         mismatches: Requests of which client and event do not say the same.
         comparisons: Latencies by model version, and by route.
         tolerance: How far they may be apart.
@@ -44,6 +45,7 @@ class Result:
     copies: int
     strangers: int
     some_strangers: list[str]
+    still_coming: bool
     mismatches: list[Mismatch]
     comparisons: list[Comparison]
     tolerance: Tolerance

@@ -1,7 +1,6 @@
 """Reconciles: waits for the events, reads them, asks the dashboards' queries."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
@@ -54,7 +53,7 @@ def reconcile(cluster: Cluster, records: Records, wanted: Wanted, say: Say) -> R
     Raises:
         OperatorError: If the cluster does not answer or refuses; if events of several services bear the requests' ids.
     """
-    matching = _matched(cluster, records, wanted, say)
+    matching, still_coming = _matched(cluster, records, wanted, say)
     if len(matching.services) > 1:
         raise OperatorError(
             f"events of {len(matching.services)} services bear the requests' correlation ids "
@@ -80,23 +79,29 @@ def reconcile(cluster: Cluster, records: Records, wanted: Wanted, say: Say) -> R
         copies=matching.copies,
         strangers=matching.strangers,
         some_strangers=matching.some_strangers,
+        still_coming=still_coming,
         mismatches=matching.mismatches,
         comparisons=compared(matching, dashboard, wanted.tolerance),
         tolerance=wanted.tolerance,
     )
 
 
-def _matched(cluster: Cluster, records: Records, wanted: Wanted, say: Say) -> Matching:
-    """Return the requests with their events, once none is missing and none comes any more, or the time is over."""
+def _matched(cluster: Cluster, records: Records, wanted: Wanted, say: Say) -> tuple[Matching, bool]:
+    """
+    Return the requests with their events, once none is missing and none comes any more, or the time is over.
+
+    Returns:
+        The requests, and whether events kept coming until the time was over.
+    """
     query = events.about(records, wanted.scope)
     deadline = monotonic() + wanted.wait_seconds
     _wait_for(cluster, query, int(np.count_nonzero(records.answer_began)), deadline, say)
     while True:
-        _wait_until_none_comes(cluster, query, wanted.settle_seconds, deadline, say)
+        still_coming = _wait_until_none_comes(cluster, query, wanted.settle_seconds, deadline, say)
         matching = _read(cluster, records, query, say)
         lost = matching.lost
         if not lost or monotonic() >= deadline:
-            return matching
+            return matching, still_coming
         # Others' events, or duplicates, have made up for the number of those that are missing.
         asked = lost[:_ASKED_AT_ONCE]
         those = {"bool": {"filter": [query, {"terms": {"correlation_id": asked}}]}}
@@ -112,33 +117,52 @@ def _wait_for(cluster: Cluster, query: Filter, count: int, deadline: float, say:
     _count_while(cluster, query, what_is_missing, deadline, say)
 
 
-def _wait_until_none_comes(cluster: Cluster, query: Filter, settle_seconds: float, deadline: float, say: Say) -> None:
-    """Return once no event has come for *settle_seconds*, or at the *deadline*, where that is later."""
-    known, since = -1, monotonic()
+def _wait_until_none_comes(cluster: Cluster, query: Filter, settle_seconds: float, deadline: float, say: Say) -> bool:
+    """
+    Return once no event has come for *settle_seconds*, or at the *deadline*, where that is later.
+
+    Returns:
+        Whether events kept coming.
+    """
+    known: int | None = None
+    since, one_came = monotonic(), False
 
     def what_still_comes(found: int) -> str | None:
-        nonlocal known, since
+        nonlocal known, since, one_came
         if found != known:
+            one_came = known is not None
             known, since = found, monotonic()
         return None if monotonic() - since >= settle_seconds else f"{found:,} found; is there one too many on its way?"
 
-    if settle_seconds > 0:
-        _count_while(cluster, query, what_still_comes, max(deadline, since + settle_seconds), say)
+    if settle_seconds == 0:
+        return False
+    settled = _count_while(cluster, query, what_still_comes, max(deadline, since + settle_seconds), say)
+    # The first look comes a moment after *since*: out of time without a change is settled, too.
+    return one_came and not settled
 
 
 def _count_while(
     cluster: Cluster, query: Filter, what_is_missing: Callable[[int], str | None], deadline: float, say: Say
-) -> None:
-    """Count the events again and again while *what_is_missing*, given their number, says something."""
+) -> bool:
+    """
+    Count the events again and again while *what_is_missing*, given their number, says something.
+
+    Returns:
+        Whether it said nothing before the *deadline*.
+    """
     stream = stream_name("events", cluster.namespace)
-    with cluster.client() as client, explained(cluster, "counting the events"), suppress(NotInTimeError):
+    with cluster.client() as client, explained(cluster, "counting the events"):
 
         def look() -> str | None:
             with stream_is_there(cluster, stream):
                 return what_is_missing(int(client.count(index=stream, query=query)["count"]))
 
         timeout_seconds = max(0.0, deadline - monotonic())
-        wait_while(look, "the events", timeout_seconds=timeout_seconds, on_progress=say, advice="")
+        try:
+            wait_while(look, "the events", timeout_seconds=timeout_seconds, on_progress=say, advice="")
+        except NotInTimeError:
+            return False
+    return True
 
 
 def _read(cluster: Cluster, records: Records, query: Filter, say: Say) -> Matching:

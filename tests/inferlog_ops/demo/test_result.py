@@ -34,6 +34,7 @@ SAME = Reconciled(
     copies=0,
     strangers=0,
     some_strangers=[],
+    still_coming=False,
     mismatches=[],
     comparisons=[LATENCIES],
     tolerance=Tolerance(),

@@ -1,5 +1,6 @@
 """``inferlog reconcile`` on the real engine, about known requests and events."""
 
+import itertools
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -103,6 +104,7 @@ def test_where_all_is_well_both_sides_say_the_same(even: Cluster, client_file: P
     assert said["outcomes"]["refused"] == SENT // 50
     for what in ("lost", "without_event", "duplicated", "events_without_request", "different_ends"):
         assert said[what] == 0
+    assert not said["events_still_coming"]
     groups = {
         "v1": [number for number in range(SENT) if number % 5],
         "v2": [number for number in range(SENT) if not number % 5],
@@ -240,6 +242,25 @@ def test_a_copy_that_comes_after_all_events_is_seen(provisioned: Cluster, tmp_pa
         index(provisioned, "events", [document(event("a", event_id="another"))])
         printed, _ = process.communicate(timeout=60)
     assert orjson.loads(printed)["duplicated_ids"] == ["a"]
+
+
+def test_where_events_keep_coming_the_wait_ends_all_the_same_and_that_is_said(
+    provisioned: Cluster, tmp_path: Path
+) -> None:
+    """Others use the service, after the run, too; and nothing was said of which requests are meant."""
+    index(provisioned, "events", [document(event("a"))])
+    file = write_records(tmp_path / "client.jsonl", [record("a")])
+    where = ("--url", provisioned.url, "--namespace", provisioned.namespace)
+    later = DUE + timedelta(seconds=10)
+    with begin("reconcile", file, *where, "--wait-seconds", 6, "--settle-seconds", 5.5, "--json") as process:
+        for number in itertools.count():
+            if process.poll() is not None:
+                break
+            index(provisioned, "events", [document(event(f"other {number}", ended_at=later))])
+        printed, _ = process.communicate(timeout=60)
+    said = orjson.loads(printed)
+    assert said["matches"]
+    assert said["events_still_coming"]
 
 
 def test_ctrl_c_ends_the_wait(waiting: Any) -> None:

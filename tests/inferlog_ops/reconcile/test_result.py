@@ -23,6 +23,7 @@ EVEN = Result(
     copies=0,
     strangers=0,
     some_strangers=[],
+    still_coming=False,
     mismatches=[],
     comparisons=[],
     tolerance=Tolerance(),
@@ -103,3 +104,13 @@ def test_any_difference_is_none_and_is_said(change: dict[str, object], words: st
     other = replace(EVEN, **change)  # type: ignore[arg-type]
     assert not other.matches
     assert report.sentences(other) == [f"Clients and dashboards do not say the same: {words}."]
+
+
+def test_that_events_kept_coming_is_said_and_is_no_fault() -> None:
+    restless = replace(EVEN, still_coming=True)
+    assert restless.matches
+    assert report.as_json(restless)["events_still_coming"] is True
+    *_, said, last = report.sentences(restless)
+    assert said.startswith("Events kept coming until the last look: one too many may have come later.")
+    assert "--run-id" in said
+    assert last.startswith("Every request has its event")
