@@ -1,5 +1,6 @@
 """``inferlog reconcile``: what clients saw against what the index holds."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,18 @@ from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home, default_home
 
 _MOMENT = "%Y-%m-%d %H:%M:%S UTC"
+
+
+def _finite(seconds: float) -> float:
+    """
+    Take a number of seconds that ends.
+
+    Raises:
+        BadParameter: If it does not, or is none.
+    """
+    if not math.isfinite(seconds):
+        raise typer.BadParameter(f"{seconds} is no number of seconds.")
+    return seconds
 
 
 def reconcile(
@@ -28,10 +41,17 @@ def reconcile(
     tolerance: Annotated[
         str, typer.Option(help="How far client and dashboard may be apart, of the dashboard's figure: 2% or 0.02 …")
     ] = "2%",
-    tolerance_seconds: Annotated[float, typer.Option(min=0, help="… or by so many seconds, if that is more.")] = 0.002,
-    wait_seconds: Annotated[float, typer.Option(min=0, help="How long events may take to be found.")] = 60.0,
+    tolerance_seconds: Annotated[
+        float, typer.Option(min=0, callback=_finite, help="… or by so many seconds, if that is more.")
+    ] = 0.002,
+    wait_seconds: Annotated[
+        float, typer.Option(min=0, callback=_finite, help="How long events may take to be found.")
+    ] = 60.0,
     settle_seconds: Annotated[
-        float, typer.Option(min=0, help="How long no event may come before the last look: a copy comes late.")
+        float,
+        typer.Option(
+            min=0, callback=_finite, help="How long no event may come before the last look: a copy comes late."
+        ),
     ] = 3.0,
     json: Json = False,
     url: Url = None,

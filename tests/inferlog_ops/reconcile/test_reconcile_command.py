@@ -182,6 +182,15 @@ def test_a_tolerance_that_is_none_is_refused(even: Cluster, client_file: Path, t
     assert f"--tolerance is {tolerance!r}; expected a share such as 2% or 0.02" in str(result.exception)
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1"])
+@pytest.mark.parametrize("option", ["--wait-seconds", "--settle-seconds", "--tolerance-seconds"])
+def test_seconds_that_never_end_are_refused(option: str, seconds: str, tmp_path: Path) -> None:
+    file = write_records(tmp_path / "client.jsonl", [record("a")])
+    result = CliRunner().invoke(app, [str(file), "--url", "http://127.0.0.1:9", option, seconds])
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}'" in result.output
+
+
 def test_events_of_two_services_have_to_be_told_apart(engine_url: str, tmp_path: Path) -> None:
     cluster = fresh(engine_url)
     gateway = event("a", service_name="gateway", event_id="of gateway")
