@@ -37,9 +37,11 @@ def reclaim(client: Elasticsearch, indices: Sequence[str], say: Say) -> bool:
 
 
 def stored_bytes(client: Elasticsearch, indices: str) -> int:
-    """Return what *indices*, a name with wildcards, take on the disk as the engine counts it."""
-    stats = client.indices.stats(index=indices, metric="store", expand_wildcards="all")
-    return int(stats["_all"]["total"].get("store", {}).get("size_in_bytes", 0))
+    """Return what the segments of *indices*, a name with wildcards, take on the disk now."""
+    # The statistics of the store would be up to ten seconds old.
+    found = client.indices.segments(index=indices, expand_wildcards="all")["indices"]
+    copies = [copy for index in found.values() for shard in index["shards"].values() for copy in shard]
+    return sum(segment["size_in_bytes"] for copy in copies for segment in copy["segments"].values())
 
 
 def _shards(client: Elasticsearch, names: list[str]) -> list[tuple[tuple[str, str], dict[str, Any], int]]:

@@ -8,7 +8,9 @@ from commands import run
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.cluster import Cluster
+from inferlog_ops.engine import prune as pruning
 from inferlog_ops.engine.prune import Pruned, prune
+from inferlog_ops.engine.reclaim import stored_bytes
 from inferlog_ops.home import Home
 from inferlog_ops.progress import say_nothing
 
@@ -23,7 +25,9 @@ def client(provisioned: Cluster) -> Iterator[Elasticsearch]:
 
 
 @pytest.fixture
-def stream(provisioned: Cluster) -> str:
+def stream(provisioned: Cluster, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The events of this test; nobody else's are pruned by what runs in this process."""
+    monkeypatch.setattr(pruning, "STREAMS", f"logs-inference.*-{provisioned.namespace}")
     return f"logs-inference.events-{provisioned.namespace}"
 
 
@@ -117,12 +121,19 @@ def test_a_dry_run_says_the_same_and_changes_nothing(client: Elasticsearch, stre
     assert pruned_from(prune(client, WEEK_AGO, say_nothing), stream) == foretold
 
 
+def test_the_room_is_that_of_this_moment(client: Elasticsearch, stream: str) -> None:
+    assert stored_bytes(client, stream) == 0
+    write(client, stream, [NOW] * 5_000)
+    assert stored_bytes(client, stream) > 50_000
+
+
 @pytest.mark.alone  # what other tests write takes room
 def test_the_command_frees_the_room(home: Home, client: Elasticsearch, stream: str) -> None:
     now = datetime.now(UTC)
-    write(client, stream, [now - timedelta(days=8, milliseconds=number) for number in range(20_000)])
+    # So old that no other test's events go with them.
+    write(client, stream, [now - timedelta(days=10_001, milliseconds=number) for number in range(20_000)])
     write(client, stream, [now])
-    done = run("engine", "prune", "--home", home.root, "--older-than", "7d", "--json")
+    done = run("engine", "prune", "--home", home.root, "--older-than", "10000d", "--json")
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert facts["documents"] >= 20_000
