@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -19,6 +20,10 @@ DEAR = ("tests/infra/setup/", "tests/inferlog_server/")
 """Folders whose tests share an Elasticsearch with security, or a service with a model."""
 
 sys.path.insert(0, str(TESTS))
+
+# How long an example takes is the machine's affair, which others use too.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from inferlog_ops.cluster import Cluster
 from inferlog_ops.engine import control
 from inferlog_ops.home import Home
 
@@ -24,13 +25,19 @@ def engine_of_the_run(shared: Path) -> Iterator[Home]:
     users.mkdir(exist_ok=True)
     with _one_at_a_time(shared):
         if control.running_url(home.engine) is None:
-            control.start(home.engine)
+            _let_it_hold_many_streams(control.start(home.engine).url)
         me.touch()
     yield home
     with _one_at_a_time(shared):
         me.unlink()
         if not any(users.iterdir()):
             control.stop(home.engine)
+
+
+def _let_it_hold_many_streams(url: str) -> None:
+    """Lift the bound of a thousand shards: every test has streams of its own, and none deletes them."""
+    with Cluster(url=url).client() as client:
+        client.cluster.put_settings(persistent={"cluster.max_shards_per_node": 5_000})
 
 
 @contextmanager

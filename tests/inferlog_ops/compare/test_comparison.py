@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inferlog_ops.compare.comparison import Comparison, Judged, Verdict, compare
@@ -101,7 +101,6 @@ samples = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(samples, samples, st.floats(0, 1), st.floats(0, 1))
 def test_swapping_the_versions_flips_every_sign_and_verdict(
     one: Sample, other: Sample, one_share: float, other_share: float

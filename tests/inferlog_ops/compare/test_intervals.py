@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from golden.reading import percentile as golden_percentile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -90,7 +90,6 @@ def test_interval_holds_the_truth_about_as_often_as_it_says(fraction: float, siz
     assert 0.92 < holding / 800 < 0.985
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50), st.sampled_from([50, 95, 99]))
 def test_percentile_is_the_interpolation_that_the_queries_are_held_to(values: list[float], percent: int) -> None:
     assert percentile(np.sort(values), percent / 100) == pytest.approx(golden_percentile(values, percent))
@@ -140,7 +139,6 @@ def test_means_without_variation_differ_for_certain() -> None:
     ],
     ids=lambda each: type(each).__name__,
 )
-@settings(deadline=None)
 @given(st.floats(0.5, 0.999), st.floats(0.5, 0.999))
 def test_more_confidence_takes_a_wider_interval(
     uncertainty: Bootstrap | Newcombe | Welch, one: float, other: float

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inferlog_ops.kibana.ids import object_id, with_ids_of
@@ -16,7 +16,6 @@ documents = st.recursive(
 BASES = {"inferlog-overview", "inferlog-canary"}
 
 
-@settings(deadline=None)
 @given(st.text(), documents)
 def test_mark_is_found_again_in_any_text(text: str, document: Any) -> None:
     digest = digest_of(document)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from shipping import QUICK, event_ids, event_line, write_events
 
@@ -93,7 +93,6 @@ pieces_of_lines = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(lines=pieces_of_lines, cuts=st.lists(st.floats(0, 1), max_size=12), answered=st.booleans())
 def test_however_the_bytes_arrive_the_same_lines_come_out_once(
     lines: list[bytes], cuts: list[float], answered: bool
