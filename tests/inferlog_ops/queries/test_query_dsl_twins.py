@@ -53,6 +53,8 @@ def of_many(engine_url: str) -> Cluster:
             # Made into JSON by orjson: the client's own way takes several times as long.
             lines = [line for document in bulk for line in (b'{"create":{}}', orjson.dumps(document))]
             assert not client.bulk(index=_stream(cluster), operations=lines)["errors"]
+        # A digest is put together from those of the segments, of which there are others in each run.
+        client.indices.forcemerge(index=_stream(cluster), max_num_segments=1)
         client.indices.refresh(index=_stream(cluster))
     return cluster
 
