@@ -78,9 +78,14 @@ def sequences(lines: Iterable[Line]) -> dict[str, set[int]]:
 
 
 def holes(numbers: Mapping[str, AbstractSet[int]]) -> dict[str, int]:
-    """Return how many numbers are missing between the first and the last, by instance, where any is."""
-    missing = {instance: max(seen) - min(seen) + 1 - len(seen) for instance, seen in numbers.items()}
+    """Return how many numbers are missing from 0 to the last, by instance, where any is."""
+    missing = {instance: max(seen) + 1 - len(seen) for instance, seen in numbers.items()}
     return {instance: count for instance, count in missing.items() if count}
+
+
+def missing_at_first(numbers: Mapping[str, AbstractSet[int]]) -> dict[str, int]:
+    """Return how many of these are before the first that is there: no hole between two events."""
+    return {instance: first for instance, seen in numbers.items() if (first := min(seen))}
 
 
 def _place(line: Line) -> Place:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 
-from inferlog_ops.chaos.account import holes, sequences, settle
+from inferlog_ops.chaos.account import holes, missing_at_first, sequences, settle
 from inferlog_ops.chaos.disk import Line, read_lines
 from inferlog_ops.chaos.faults.lines import BAD_FILES
 from inferlog_ops.chaos.heartbeats import last_heartbeats
@@ -50,6 +50,7 @@ def gather(
         account=settle(lines, stored, letters, removed_files),
         on_disk={instance: len(seen) for instance, seen in numbers.items()},
         dropped=holes(numbers),
+        dropped_at_first=missing_at_first(numbers),
         removed=Counter(
             line.instance
             for line in lines

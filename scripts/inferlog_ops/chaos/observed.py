@@ -37,7 +37,8 @@ class Observed:
     Attributes:
         account: What became of every line on the disk.
         on_disk: Whole events.
-        dropped: Numbers that are missing between the first and the last on the disk.
+        dropped: Numbers that are missing on the disk before the last one there.
+        dropped_at_first: Of these, those before the first one there.
         removed: Events that lay in a file which was deleted, and are lost by that.
         reported: What the query ``lost_events`` says.
         heartbeats: What each process said last.
@@ -50,6 +51,7 @@ class Observed:
     account: Account
     on_disk: Mapping[str, int]
     dropped: Mapping[str, int]
+    dropped_at_first: Mapping[str, int]
     removed: Mapping[str, int]
     reported: Mapping[str, int]
     heartbeats: Mapping[str, Heartbeat]

@@ -3,7 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-from inferlog_ops.chaos.account import Account, holes, sequences, settle
+from inferlog_ops.chaos.account import Account, holes, missing_at_first, sequences, settle
 from inferlog_ops.chaos.disk import Line, read_lines, whole_bytes
 
 FILE = "events-scoring-1-1.jsonl"
@@ -61,8 +61,15 @@ def test_dead_letters_of_one_line_and_of_a_line_that_is_stored_are_too_many() ->
 
 
 def test_holes_are_counted_within_each_instance() -> None:
-    lines = [_line(0), _line(1), _line(4), _line(7, instance="b"), _line(8, instance="b")]
+    lines = [_line(0), _line(1), _line(4), _line(0, instance="b"), _line(1, instance="b")]
     assert holes(sequences(lines)) == {"a": 2}
+    assert missing_at_first(sequences(lines)) == {}
+
+
+def test_what_is_missing_before_an_instances_first_event_counts_too() -> None:
+    numbers = sequences([_line(7), _line(9), _line(0, instance="b")])
+    assert holes(numbers) == {"a": 8}
+    assert missing_at_first(numbers) == {"a": 7}
 
 
 def test_lines_are_read_with_their_places_and_half_lines_left_out(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ GOOD = Observed(
     ),
     on_disk={"a": 60, "b": 40},
     dropped={},
+    dropped_at_first={},
     removed={},
     reported={},
     heartbeats={
@@ -137,6 +138,13 @@ def test_dropped_events_that_a_heartbeat_or_the_query_passes_over_break_a_promis
     assert "a says that 5 were dropped; missing are 7" in unsaid
     (unreported,) = broken_promises(_dropped(7, told=7, reported=6), FULL_DISK)
     assert "lost_events says 6 of a, of which 7 are missing" in unreported
+
+
+def test_what_is_dropped_before_the_first_event_is_told_by_the_heartbeat_alone() -> None:
+    dropped = replace(_dropped(7, told=7, reported=4), dropped_at_first={"a": 3})
+    assert broken_promises(dropped, FULL_DISK) == []
+    (unsaid,) = broken_promises(replace(_dropped(7, told=4, reported=4), dropped_at_first={"a": 3}), FULL_DISK)
+    assert "a says that 4 were dropped; missing are 7" in unsaid
 
 
 def test_nothing_is_dropped_while_the_disk_takes_all() -> None:

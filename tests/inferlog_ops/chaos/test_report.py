@@ -24,6 +24,7 @@ RESULT = Result(
         ),
         on_disk={},
         dropped={"a": 330},
+        dropped_at_first={},
         removed={},
         reported={"a": 330},
         heartbeats={},
