@@ -27,9 +27,10 @@ def single_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS
 
 @pytest.fixture(scope="session")
 def impatient_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """The real model on one processor, however many there are: it answers one request at a time and gives it 1 s."""
+    """The real model on one processor, however many there are: it answers one request at a time and gives it 2 s."""
+    one_thread = {"llama_parallel_requests": 1, "llama_threads": 1}
     home = tmp_path_factory.mktemp("impatient")
-    with running_server(home, llama_parallel_requests=1, llama_threads=1, deadline_seconds=1.0) as server:
+    with running_server(home, **one_thread, context_tokens=8192, deadline_seconds=2.0) as server:
         yield server
 
 

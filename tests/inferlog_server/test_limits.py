@@ -14,7 +14,7 @@ QUESTION: list[Any] = [{"role": "user", "content": "Tell me a very long story ab
 # Takes some ten seconds on an idle machine and longer on a busy one: what comes much sooner was not waiting for it.
 ENDLESS: dict[str, Any] = {"model": f"{MODEL}:v1", "max_tokens": 1024, "messages": QUESTION}
 SOON_SECONDS = 5.0
-DEADLINE_SECONDS = 1.0  # of the impatient server
+DEADLINE_SECONDS = 2.0  # of the impatient server
 
 
 def waited_seconds(server: RunningServer) -> float:
@@ -53,12 +53,12 @@ def test_a_generation_past_its_deadline_is_stopped_and_answered_with_504(
     assert event["http"]["response"]["status_code"] == (200 if stream else 504)
     assert DEADLINE_SECONDS <= event["latency_seconds"] < DEADLINE_SECONDS + SOON_SECONDS
     assert 0 < event["gen_ai"]["usage"]["output_tokens"] < 1024
-    assert event["model_latency_seconds"] > DEADLINE_SECONDS / 2
+    assert event["model_latency_seconds"] > DEADLINE_SECONDS / 4
     assert "finish_reasons" not in event["gen_ai"].get("response", {})
 
 
 def test_a_deadline_stops_a_long_prompt_before_its_first_token(impatient_server: RunningServer) -> None:
-    late = impatient_server.ask("the sea is blue and " * 390, max_tokens=1)
+    late = impatient_server.ask("the sea is blue and " * 1500, max_tokens=1)
 
     assert late.status_code == 504
     assert waited_seconds(impatient_server) < SOON_SECONDS
