@@ -6,14 +6,12 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import orjson
-import psutil
 import pytest
 from chat_server import MODEL, running_server
 from commands import run
@@ -29,14 +27,16 @@ pytestmark = pytest.mark.alone
 
 REQUESTS = 20_000
 # Each waits for its answer before it asks again, other than Locust's: with a schedule they would, on a machine that
-# others use, too, build up a queue of their own making. At 2.7 ms a request, so many keep two processors half busy.
-CALLERS = 40
-NEEDED_IDLE_SHARE = 0.25
-"""With less, client and service wait for a processor between the moments at which either looks at its clock."""
+# others use, too, build up a queue of their own making. At 2.7 ms a request, so many keep two processors busy by half
+# to two thirds.
+CALLERS = 200
 
+# As slow as language models are: two percent of the p99 are then some 40 ms. With faster ones it would be measured how
+# long requests wait for a processor that others use, too: 5 ms of the p99 where two more programs always want one.
+SPEED = {"first_token_median_seconds": 0.4, "token_median_seconds": 0.005}
 VERSIONS = [
-    {"name": "v1", "share": 80, "simulated": {"first_token_median_seconds": 0.08}},
-    {"name": "v2", "share": 20, "simulated": {"first_token_median_seconds": 0.12, "failure_share": 0.02}},
+    {"name": "v1", "share": 80, "simulated": SPEED},
+    {"name": "v2", "share": 20, "simulated": SPEED | {"first_token_median_seconds": 0.6, "failure_share": 0.02}},
 ]
 
 
@@ -100,47 +100,32 @@ def send_all(url: str, path: Path) -> None:
     records.close()
 
 
-@dataclass(frozen=True)
-class Reconciled:
-    """
-    The run.
-
-    Attributes:
-        said: What the command said to a program.
-        idle_share: Of the processors' time during the run, how much nobody used.
-    """
-
-    said: dict[str, Any]
-    idle_share: float
-
-    @property
-    def p99(self) -> dict[str, Any]:
-        """What is known of the p99 of all requests."""
-        (whole,) = (each for each in self.said["latencies"] if each["group"] == "http.route")
-        assert whole["requests"] == REQUESTS
-        figures: dict[str, Any] = whole["p99"]
-        return figures
-
-
 @pytest.fixture(scope="module")
-def reconciled(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Reconciled:
+def said(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the command says to a program of the whole run."""
     place, cluster = tmp_path_factory.mktemp("many"), fresh(engine_url)
     with (
         running_server(place / "server", backend="simulated", workers=2, versions=VERSIONS) as server,
         shipper(cluster, server.logs.directory, place / "state"),
     ):
-        before = psutil.cpu_times()
         send_all(server.url, place / "records.jsonl")
-        after = psutil.cpu_times()
         where = ("--url", cluster.url, "--namespace", cluster.namespace)
         done = run("reconcile", place / "records.jsonl", *where, "--json")
-    idle_seconds = after.idle + after.iowait - before.idle - before.iowait
-    return Reconciled(said=orjson.loads(done.stdout), idle_share=idle_seconds / (sum(after) - sum(before)))
+    reconciled: dict[str, Any] = orjson.loads(done.stdout)
+    return reconciled
+
+
+@pytest.fixture
+def p99(said: dict[str, Any]) -> dict[str, Any]:
+    """What is known of the p99 of all requests."""
+    (whole,) = (each for each in said["latencies"] if each["group"] == "http.route")
+    assert whole["requests"] == REQUESTS
+    figures: dict[str, Any] = whole["p99"]
+    return figures
 
 
 @pytest.mark.timeout(600)
-def test_not_one_of_twenty_thousand_is_lost_or_counted_twice(reconciled: Reconciled) -> None:
-    said = reconciled.said
+def test_not_one_of_twenty_thousand_is_lost_or_counted_twice(said: dict[str, Any]) -> None:
     assert (said["sent"], said["with_event"]) == (REQUESTS, REQUESTS), said
     for what in ("lost", "duplicated", "surplus_events", "events_without_request", "different_ends"):
         assert said[what] == 0, said
@@ -150,15 +135,16 @@ def test_not_one_of_twenty_thousand_is_lost_or_counted_twice(reconciled: Reconci
 
 
 @pytest.mark.timeout(600)
-def test_clients_and_dashboards_see_the_same_p99(reconciled: Reconciled) -> None:
-    if reconciled.idle_share < NEEDED_IDLE_SHARE:
-        pytest.skip(f"others used this machine: {reconciled.idle_share:.0%} of its processors' time was left")
-    assert reconciled.p99["agrees"], reconciled.said
+def test_clients_and_dashboards_see_the_same_p99(said: dict[str, Any], p99: dict[str, Any]) -> None:
+    assert p99["agrees"], said
 
 
 @pytest.mark.timeout(600)
-def test_the_difference_is_what_requests_spend_before_the_service(reconciled: Reconciled) -> None:
-    """On a busy machine, too: there they wait for a processor. The query's estimate is off by less than a percent."""
-    p99 = reconciled.p99
+def test_dashboards_compute_what_the_events_say(p99: dict[str, Any]) -> None:
+    """The query's percentile is an estimate, which is off by less than a percent."""
     assert p99["dashboard_seconds"] == pytest.approx(p99["events_seconds"], rel=0.01)
-    assert -0.001 < p99["client_from_sent_seconds"] - p99["events_seconds"] < p99["before_service_seconds"]
+
+
+@pytest.mark.timeout(600)
+def test_a_request_spends_time_before_the_service_as_well(p99: dict[str, Any]) -> None:
+    assert 0 < p99["before_service_seconds"] < p99["client_from_sent_seconds"], p99
