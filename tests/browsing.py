@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from traceback import format_exc
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from polling import wait_until
 from serving import serving
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.preview.app import create_app
@@ -110,9 +112,11 @@ def visiting(
         refusals: The server may refuse an answer, which the browser notes in its console.
 
     Raises:
-        AssertionError: At the end, if the browser told of an error, or asked anybody else but the page's server.
+        AssertionError: At the end, if an answer of the server failed, the browser told of an error, or asked anybody
+            else but the page's server.
     """
-    with serving(create_app(cluster)) as url:
+    failures: list[str] = []
+    with serving(_telling(create_app(cluster), failures)) as url:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", timezone_id="UTC"
         )
@@ -121,9 +125,23 @@ def visiting(
         _listen(visit, tolerated=_is_refusal if refusals else lambda _: False)
         yield visit
         context.close()
+        assert not failures, "\n".join(failures)
         assert not visit.errors, visit.errors
         elsewhere = [each for each in visit.requests if urlsplit(each).netloc != urlsplit(url).netloc]
         assert all(each.startswith("data:") for each in elsewhere), elsewhere
+
+
+def _telling(app: ASGIApp, failures: list[str]) -> ASGIApp:
+    """Answer as *app*, and note where it fails: the browser would tell of an answer 500 and no more."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except BaseException:  # a cancellation, too, is answered with 500
+            failures.append(f"{scope['path']}: {format_exc()}")
+            raise
+
+    return answer
 
 
 def _listen(visit: Visit, *, tolerated: Callable[[ConsoleMessage], bool]) -> None:
