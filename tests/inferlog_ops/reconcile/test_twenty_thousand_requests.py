@@ -32,7 +32,7 @@ REQUESTS = 20_000
 CALLERS = 200
 
 # As slow as language models are: two percent of the p99 are then some 40 ms. With faster ones it would be measured how
-# long requests wait for a processor that others use, too: 5 ms of the p99 where two more programs always want one.
+# long requests wait for a processor that others use, too: up to 5 ms where two more programs always want one.
 SPEED = {"first_token_median_seconds": 0.4, "token_median_seconds": 0.005}
 VERSIONS = [
     {"name": "v1", "share": 80, "simulated": SPEED},
@@ -116,11 +116,11 @@ def said(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 
 
 @pytest.fixture
-def p99(said: dict[str, Any]) -> dict[str, Any]:
-    """What is known of the p99 of all requests."""
+def whole(said: dict[str, Any]) -> dict[str, Any]:
+    """What is known of the latencies of all requests."""
     (whole,) = (each for each in said["latencies"] if each["group"] == "http.route")
     assert whole["requests"] == REQUESTS
-    figures: dict[str, Any] = whole["p99"]
+    figures: dict[str, Any] = whole
     return figures
 
 
@@ -135,16 +135,19 @@ def test_not_one_of_twenty_thousand_is_lost_or_counted_twice(said: dict[str, Any
 
 
 @pytest.mark.timeout(600)
-def test_clients_and_dashboards_see_the_same_p99(said: dict[str, Any], p99: dict[str, Any]) -> None:
-    assert p99["agrees"], said
+@pytest.mark.parametrize("percentile", ["p50", "p95", "p99"])
+def test_clients_and_dashboards_see_the_same_latency(percentile: str, whole: dict[str, Any]) -> None:
+    """Of the three, the p50 is the strictest about a clock that starts late: two percent of it are a third as long."""
+    assert whole[percentile]["agrees"], whole
 
 
 @pytest.mark.timeout(600)
-def test_dashboards_compute_what_the_events_say(p99: dict[str, Any]) -> None:
+def test_dashboards_compute_what_the_events_say(whole: dict[str, Any]) -> None:
     """The query's percentile is an estimate, which is off by less than a percent."""
-    assert p99["dashboard_seconds"] == pytest.approx(p99["events_seconds"], rel=0.01)
+    assert whole["p99"]["dashboard_seconds"] == pytest.approx(whole["p99"]["events_seconds"], rel=0.01)
 
 
 @pytest.mark.timeout(600)
-def test_a_request_spends_time_before_the_service_as_well(p99: dict[str, Any]) -> None:
-    assert 0 < p99["before_service_seconds"] < p99["client_from_sent_seconds"], p99
+def test_a_request_spends_time_before_the_service_as_well(whole: dict[str, Any]) -> None:
+    p99 = whole["p99"]
+    assert 0 < p99["before_service_seconds"] < p99["client_from_sent_seconds"], whole
