@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from inferlog import logger, redaction
+from inferlog.guard import forget_warnings
 from inferlog.runtime import MakeSink, Runtime
 from inferlog.settings import Settings
 
@@ -103,6 +104,7 @@ def replaced(given: Mapping[str, Any], make_sink: MakeSink) -> Iterator[None]:
 
 
 def _put_in_force(settings: Settings) -> None:
+    forget_warnings()
     redaction.put_in_force(settings.secrets())
     logger.install(settings.log_level, capture_stdlib=settings.capture_stdlib, write=_write_app_line)
 
