@@ -11,13 +11,13 @@ from inferlog_ops.bench.run import GOAL_MISSED
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-def answer_of(script: str, *options: object) -> dict[str, Any]:
+def answer_of(script: str, *options: object, timeout_seconds: float = 120) -> dict[str, Any]:
     """Run *script* with *options* and return its report."""
     done = subprocess.run(
         [sys.executable, BENCHMARKS / script, "--json", *map(str, options)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=timeout_seconds,
         check=False,
     )
     assert done.returncode in {0, GOAL_MISSED}, done.stderr

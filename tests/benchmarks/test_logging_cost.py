@@ -1,31 +1,18 @@
-"""
-What an event costs, against a line of structlog as its page on performance recommends.
+"""The benchmark of the cost of an event times and judges every way. Its goals are for the command, not the suite."""
 
-A ratio of two ways that do the same kind of work holds on any machine. The limits lie a quarter above what was
-measured: they are there so that a change which costs is noticed.
-"""
-
-import pytest
 from answers import answer_of
 
-pytestmark = pytest.mark.alone
-
-LIMITS = {
-    "record a finished event": 1.0,
-    "tracked function": 1.4,
-    "track_performance block": 1.8,
-    "what the middleware adds": 2.3,
-}
+WAYS = ("record a finished event", "tracked function", "track_performance block", "what the middleware adds")
 
 
-@pytest.fixture(scope="module")
-def microseconds() -> dict[str, float]:
-    report = answer_of("logging_cost.py", "--rounds", 400, "--others", "structlog", "--growth", 100)
-    return {name: cost["loop_microseconds"] for name, cost in report["figures"]["costs"].items()}
+def test_every_way_to_write_an_event_is_timed_and_judged() -> None:
+    report = answer_of("logging_cost.py", "--rounds", 20, "--others", "structlog", "--growth", 100)
+    costs = report["figures"]["costs"]
+    assert {*WAYS, "structlog"} <= costs.keys()
+    assert all(cost["loop_microseconds"] > 0 for name, cost in costs.items() if name != "what the middleware adds")
+    assert [goal["what"] for goal in report["goals"]] == [*WAYS, *(f"{way}, in lines of structlog" for way in WAYS)]
 
 
-@pytest.mark.parametrize("way", LIMITS)
-def test_an_event_costs_little_more_than_a_line_of_the_quickest_logger(
-    way: str, microseconds: dict[str, float]
-) -> None:
-    assert microseconds[way] / microseconds["structlog"] <= LIMITS[way], microseconds
+def test_without_structlog_there_is_nothing_to_compare_with() -> None:
+    report = answer_of("logging_cost.py", "--rounds", 5, "--others", "--growth", 100)
+    assert [goal["what"] for goal in report["goals"]] == list(WAYS)

@@ -34,6 +34,7 @@ BENCHMARKS = (
     Benchmark(name="disk", script="disk.py", question="How many bytes of disk does an event take?"),
     Benchmark(name="panels", script="panels.py", question="How long do the dashboards' panels take?"),
     Benchmark(name="lag", script="lag.py", question="How soon after its end is an event found?"),
+    Benchmark(name="agreement", script="agreement.py", question="Do clients and dashboards see the same latency?"),
     Benchmark(name="long_run", script="long_run.py", question="What grows in an hour of traffic?", always=False),
 )
 

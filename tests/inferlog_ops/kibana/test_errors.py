@@ -1,7 +1,6 @@
 """What goes wrong with a Kibana is said in one sentence; one that is starting is waited for."""
 
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -54,9 +53,7 @@ def test_address_where_nothing_listens_is_given_up() -> None:
     ],
 )
 def test_refused_credentials_are_not_waited_for(server: StandIn, api_key: str | None, wording: str) -> None:
-    begun = time.monotonic()
-    _refused(Kibana(base_url=server.url, api_key=api_key), wording)
-    assert time.monotonic() - begun < 20
+    _refused(Kibana(base_url=server.url, api_key=api_key), wording, wait_seconds=3_600)
 
 
 def test_right_that_is_missing_is_named_before_anything_is_written(kibana: Kibana, server: StandIn) -> None:

@@ -1,7 +1,6 @@
 """What a whole Elasticsearch is given, and waiting for one; against a stand-in, as none can run here."""
 
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -63,10 +62,8 @@ def test_address_without_a_cluster_is_given_up_with_a_sentence() -> None:
 
 def test_refused_credentials_are_not_waited_for(whole_cluster: StandIn) -> None:
     whole_cluster.status = 401
-    begun = time.monotonic()
     with pytest.raises(OperatorError, match=r"answered 401: security_exception: missing credentials"):
-        provision_cluster(Cluster(url=whole_cluster.url), wait_seconds=60)
-    assert time.monotonic() - begun < 20
+        provision_cluster(Cluster(url=whole_cluster.url), wait_seconds=3_600)
 
 
 def test_template_of_another_hand_stops_provisioning(whole_cluster: StandIn) -> None:

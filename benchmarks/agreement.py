@@ -1,0 +1,185 @@
+"""
+Whether clients and dashboards see the same latency: twenty thousand requests of all kinds, both sides compared.
+
+    .venv/bin/python benchmarks/agreement.py            # 20 000 requests
+    .venv/bin/python benchmarks/agreement.py --quick    # 2 000
+
+Callers send whole answers and streams to a service of two workers, some malformed, some left early; the shipper carries
+the events into the embedded engine, and `inferlog reconcile` compares the callers' records with the events. Each caller
+waits for its answer before it sends again: with a schedule the callers would, on a machine that others use, build up a
+queue of their own making. The simulated versions are as slow as language models. With faster ones the comparison would
+measure how long a request waits for a processor.
+"""
+
+import argparse
+import itertools
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import command
+import orjson
+from command import tell
+from engines import home_for
+from pipeline import running_service, running_store
+from promises import end_by
+from report import Goal, Report, Table, show
+
+from inferlog_ops.children import python_module
+from inferlog_ops.errors import OperatorError
+from inferlog_traffic import bodies
+from inferlog_traffic.exchange import ROUTE, Answer, Request, exchange, new_pool
+from inferlog_traffic.records import Record, RecordFile
+
+MODEL = "smollm2-135m-instruct"
+# At 2.7 ms a request, 200 callers keep two processors busy by half to two thirds.
+CALLERS = 200
+WORKERS = 2
+RECONCILE_SECONDS = 300.0
+SPEED = {"first_token_median_seconds": 0.4, "token_median_seconds": 0.005}
+VERSIONS = [
+    {"name": "v1", "share": 80, "simulated": SPEED},
+    {"name": "v2", "share": 20, "simulated": SPEED | {"first_token_median_seconds": 0.6, "failure_share": 0.02}},
+]
+PERCENTILES = ("p50", "p95", "p99")
+COUNTS = ("lost", "duplicated", "surplus_events", "events_without_request", "different_ends")
+
+
+def main() -> None:
+    options = parsed_options()
+    with (
+        home_for(options.home) as home,
+        running_store(home) as store,
+        running_service(home, workers=WORKERS, versions=VERSIONS, library={}) as (url, _),
+    ):
+        tell(f"{options.requests:,} requests by {CALLERS} callers")
+        records = home.root / "records.jsonl"
+        send_all(url, records, options.requests)
+        tell("comparing records and events")
+        reconciled = reconcile(records, store.cluster.url, store.cluster.namespace)
+    report = Report(figures=reconciled, tables=[table(reconciled)], goals=goals(reconciled))
+    show(report, options)
+    end_by(report)
+
+
+def parsed_options() -> argparse.Namespace:
+    parser = command.parser(__doc__)
+    parser.add_argument("--requests", type=int, help="how many in all; default: 20000, quick 2000")
+    parser.add_argument("--home", type=Path, help="directory for engine and files; default: one that is deleted")
+    return command.parsed(parser, full={"requests": 20_000}, quick={"requests": 2_000})
+
+
+def request(number: int) -> Request:
+    """Return one of all kinds: whole answers and streams, of any version or one, some malformed, some left early."""
+    correlation_id, prompt = f"many-{number}", "Name three colours."
+    if number % 20 == 3:
+        wrong = bodies.malformed(MODEL)
+        body = wrong[number // 20 % len(wrong)]
+        return Request(correlation_id=correlation_id, caller="malformed", body=body, model=None)
+    leaves, streamed = number % 20 == 7, number % 2 == 1
+    model = f"{MODEL}:v2" if number % 10 == 0 else MODEL
+    body = bodies.chat(model, bodies.LONG_STORY if leaves else prompt, stream=streamed)
+    return Request(
+        correlation_id=correlation_id, caller="many", body=body, model=model, streamed=streamed, leaves=leaves
+    )
+
+
+def send_all(url: str, path: Path, requests: int) -> None:
+    """Send the requests and record each in *path*, by the code of the traffic's callers."""
+    pool, records, numbers = new_pool(answer_timeout_seconds=120), RecordFile(path), itertools.count()
+
+    def call(_: int) -> None:
+        while (number := next(numbers)) < requests:
+            sent, answer = request(number), Answer()
+            due_at, intended_at = perf_counter(), datetime.now(UTC)
+            exchange(pool, url, sent, answer)
+            if answer.ended_at is None:
+                raise OperatorError(f"request {number} has no end: {answer}")
+            records.append(
+                Record(
+                    correlation_id=sent.correlation_id,
+                    caller=sent.caller,
+                    route=ROUTE,
+                    model=sent.model,
+                    intended_at=intended_at,
+                    sent_after_seconds=0.0,
+                    first_token_after_seconds=None,
+                    ended_after_seconds=answer.ended_at - due_at,
+                    status_code=answer.status_code,
+                    outcome=answer.outcome,
+                )
+            )
+
+    with ThreadPoolExecutor(CALLERS) as threads:
+        list(threads.map(call, range(CALLERS)))
+    records.close()
+
+
+def reconcile(records: Path, url: str, namespace: str) -> dict[str, Any]:
+    """Return the JSON that `inferlog reconcile` prints about *records*."""
+    arguments = ("reconcile", str(records), "--url", url, "--namespace", namespace, "--json")
+    done = subprocess.run(
+        python_module("inferlog_ops.main", *arguments),
+        capture_output=True,
+        text=True,
+        timeout=RECONCILE_SECONDS,
+        check=False,
+    )
+    if not done.stdout:
+        raise OperatorError(f"inferlog reconcile ended with {done.returncode}: {done.stderr.strip()}")
+    reconciled: dict[str, Any] = orjson.loads(done.stdout)
+    return reconciled
+
+
+def of_all_requests(reconciled: dict[str, Any]) -> dict[str, Any]:
+    """Return the latencies over the whole route."""
+    (whole,) = (each for each in reconciled["latencies"] if each["group"] == "http.route")
+    latencies: dict[str, Any] = whole
+    return latencies
+
+
+def table(reconciled: dict[str, Any]) -> Table:
+    whole = of_all_requests(reconciled)
+    rows = [
+        (
+            percentile,
+            f"{whole[percentile]['client_from_sent_seconds']:.4f}",
+            f"{whole[percentile]['dashboard_seconds']:.4f}",
+            f"{whole[percentile]['difference_seconds']:+.4f}",
+            f"{whole[percentile]['before_service_seconds']:.4f}",
+        )
+        for percentile in PERCENTILES
+    ]
+    headings = (
+        f"{whole['requests']:,} requests",
+        "clients, s",
+        "dashboards, s",
+        "difference, s",
+        "before the service, s",
+    )
+    return Table(title="Latency as clients and dashboards see it", columns=headings, rows=rows)
+
+
+def goals(reconciled: dict[str, Any]) -> list[Goal]:
+    whole = of_all_requests(reconciled)
+    counts = [
+        Goal(what=name.replace("_", " "), wanted="0", found=f"{reconciled[name]}", met=reconciled[name] == 0)
+        for name in COUNTS
+    ]
+    latencies = [
+        Goal(
+            what=f"{percentile} of clients against dashboards",
+            wanted="within 2 % or 2 ms",
+            found=f"{whole[percentile]['difference_seconds']:+.4f} s",
+            met=bool(whole[percentile]["agrees"]),
+        )
+        for percentile in PERCENTILES
+    ]
+    return counts + latencies
+
+
+if __name__ == "__main__":
+    command.run(main)

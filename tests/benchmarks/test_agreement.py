@@ -1,0 +1,33 @@
+"""The whole pipeline under 20 000 requests: callers, a service of two workers, shipper, engine; both sides compared."""
+
+from typing import Any
+
+import pytest
+from answers import answer_of
+
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
+
+REQUESTS = 20_000
+
+
+@pytest.fixture(scope="module")
+def reconciled() -> dict[str, Any]:
+    """The JSON of ``inferlog reconcile`` about the whole run."""
+    figures: dict[str, Any] = answer_of("agreement.py", "--requests", REQUESTS, timeout_seconds=500)["figures"]
+    return figures
+
+
+def test_twenty_thousand_requests_have_one_event_each(reconciled: dict[str, Any]) -> None:
+    assert (reconciled["sent"], reconciled["with_event"]) == (REQUESTS, REQUESTS), reconciled
+    for count in ("lost", "duplicated", "surplus_events", "events_without_request", "different_ends"):
+        assert reconciled[count] == 0, reconciled
+    assert reconciled["outcomes"]["refused"] == REQUESTS // 20
+    assert reconciled["outcomes"]["left"] > 0
+    assert (reconciled["outcomes"]["unanswered"], reconciled["outcomes"]["broken"]) == (0, 0)
+
+
+def test_dashboards_compute_the_percentile_of_the_events(reconciled: dict[str, Any]) -> None:
+    """The query's percentile is an estimate, which is off by less than a percent."""
+    (whole,) = (each for each in reconciled["latencies"] if each["group"] == "http.route")
+    assert whole["requests"] == REQUESTS
+    assert whole["p99"]["dashboard_seconds"] == pytest.approx(whole["p99"]["events_seconds"], rel=0.01)
