@@ -30,14 +30,18 @@ def start(
     ] = DEFAULT_HEAP,
     json: Json = False,
 ) -> None:
-    """Start the engine and return when it answers. It runs until it is stopped."""
+    """
+    Start the engine, return when it answers, and print its address. It runs until it is stopped.
+
+    An engine that already runs on this home is left as it is, with exit code 0.
+    """
     from inferlog_ops.engine import control
 
     if os.environ.get("ELASTICSEARCH_URL"):
         _tell_of_cluster_in_use(json=json)
         return
     with shown_progress() as say:
-        engine = control.start(_engine_home(home), port, say, heap=heap)
+        engine = control.ensure_running(_engine_home(home), port, say, heap=heap)
     if json:
         print_json({"url": engine.url, "pid": engine.pid, "version": engine.version})
     else:

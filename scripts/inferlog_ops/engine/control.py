@@ -7,9 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
+from urllib.parse import urlsplit
 
 from inferlog_ops.engine import blueprint, disk, layout, presence
-from inferlog_ops.engine.launch import launch, log_file, require_free_port
+from inferlog_ops.engine.launch import START_TIMEOUT_SECONDS, launch, log_file, require_free_port
 from inferlog_ops.engine.order import DEFAULT_HEAP, Order
 from inferlog_ops.engine.presence import RunningEngine
 from inferlog_ops.errors import OperatorError
@@ -58,13 +59,52 @@ def start(
         OperatorError: If the home or the port is in use, the disk too full, a jar changed or not to be had, or the
             engine does not come up.
     """
+    engine = _start_if_free(engine_home.absolute(), port, on_progress, heap=heap, ends_with_us=ends_with_us)
+    if engine is None:
+        raise _in_use(engine_home.absolute())
+    return engine
+
+
+def ensure_running(
+    engine_home: Path, port: int = 0, on_progress: Say = say_nothing, *, heap: str = DEFAULT_HEAP
+) -> RunningEngine:
+    """
+    Return the engine that answers on *engine_home*; start one if none does.
+
+    An engine that another command is starting is waited for, and one that is stopping is started again.
+
+    Args:
+        engine_home: Its directory, made if it is not there.
+        port: Port on 127.0.0.1; 0 accepts the port of a running engine, and otherwise takes any free one.
+        on_progress: Is told what is being waited for.
+        heap: The most memory for Java objects of an engine that is started here.
+
+    Raises:
+        OperatorError: If the running engine has another port, or for the reasons of `start`.
+    """
+    engine_home = engine_home.absolute()
+    deadline = monotonic() + START_TIMEOUT_SECONDS
+    while True:
+        engine = presence.published(engine_home) or _start_if_free(engine_home, port, on_progress, heap=heap)
+        if engine is not None:
+            _require_port(engine_home, engine, port)
+            return engine
+        if monotonic() >= deadline:
+            raise _in_use(engine_home)
+        on_progress("waiting for the engine, which is starting or stopping")
+        sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _start_if_free(
+    engine_home: Path, port: int, on_progress: Say, *, heap: str, ends_with_us: bool = False
+) -> RunningEngine | None:
+    """Start an engine as `start` does; return None if another process holds *engine_home*."""
     if not re.fullmatch(r"[1-9][0-9]*[mMgG]", heap):
         raise OperatorError(f"the engine's heap is {heap!r}; expected a size such as 512m or 1g", exit_code=2)
-    engine_home = engine_home.absolute()
     _make_folders(engine_home)
     with presence.held(engine_home) as lock:
         if lock is None:
-            raise _in_use(engine_home)
+            return None
         presence.withdraw(engine_home)
         require_free_port(port)
         _check_room(engine_home, on_progress)
@@ -148,6 +188,14 @@ def _in_use(engine_home: Path) -> OperatorError:
         f"{engine_home} is in use by an engine that is just starting or stopping: "
         "wait for it, or choose another directory with --home"
     )
+
+
+def _require_port(engine_home: Path, engine: RunningEngine, port: int) -> None:
+    if port and urlsplit(engine.url).port != port:
+        raise OperatorError(
+            f"the engine on {engine_home} (pid {engine.pid}) answers at {engine.url}, and port {port} was asked for: "
+            "use that address, or stop it first with inferlog engine stop"
+        )
 
 
 def _check_room(engine_home: Path, say: Say) -> None:

@@ -15,7 +15,7 @@ from inferlog_ops.engine.presence import RunningEngine
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.progress import Say
 
-_START_TIMEOUT_SECONDS = 180.0
+START_TIMEOUT_SECONDS = 180.0
 _SECONDS_BETWEEN_LOOKS = 0.05
 _SECONDS_BETWEEN_LINES = 2.0
 _LOG_KEPT_BYTES = 5_000_000
@@ -106,7 +106,7 @@ def _answering(pid: int, engine_home: Path, said_before_bytes: int, say: Say) ->
                 f"its log: {log_file(engine_home)}"
             )
         waited = monotonic() - began
-        if waited >= _START_TIMEOUT_SECONDS:
+        if waited >= START_TIMEOUT_SECONDS:
             raise OperatorError(
                 f"the engine did not answer within {waited:.0f} s and was ended; its log: {log_file(engine_home)}"
             )

@@ -68,6 +68,8 @@ def published(engine_home: Path) -> RunningEngine | None:
         content = orjson.loads(_published_file(engine_home).read_bytes())
     except FileNotFoundError:
         return None
+    if content["pid"] != holder_pid(engine_home):
+        return None  # left by a killed engine, and another one is about to start
     return RunningEngine(**{**content, "started": datetime.fromisoformat(content["started"])})
 
 

@@ -100,15 +100,30 @@ def test_acknowledged_documents_survive_kill_9_and_sigterm(own_home: Home, monke
     assert log_of(own_home).rstrip().endswith("closed")
 
 
-def test_of_two_starts_at_once_on_one_home_one_wins(own_home: Home) -> None:
+def test_two_starts_at_once_on_one_home_print_the_same_engine(own_home: Home) -> None:
     commands = [begin("engine", "start", "--home", own_home.root, "--json") for _ in range(2)]
-    ends = sorted(
-        [(*command.communicate(timeout=120), command.returncode) for command in commands], key=lambda end: end[2]
-    )
-    (won, _, winner), (_, refused, loser) = ends
-    assert (winner, loser) == (0, 1)
-    assert control.running_url(own_home.engine) == json.loads(won)["url"]
-    assert "is in use by" in refused
+    ends = [(*command.communicate(timeout=120), command.returncode) for command in commands]
+    assert [code for _, _, code in ends] == [0, 0], ends
+    first, second = (json.loads(printed) for printed, _, _ in ends)
+    assert first == second
+    assert control.running_url(own_home.engine) == first["url"]
+
+
+def test_start_waits_for_an_engine_that_is_stopping(own_home: Home) -> None:
+    first = control.start(own_home.engine)
+    os.kill(first.pid, signal.SIGTERM)
+    wait_until(lambda: control.running_url(own_home.engine) is None, what="the engine to begin its end")
+    second = control.ensure_running(own_home.engine)
+    assert second.pid != first.pid
+    assert control.running_url(own_home.engine) == second.url
+
+
+def test_address_left_by_a_killed_engine_is_not_published_while_another_starts(own_home: Home) -> None:
+    first = control.start(own_home.engine)
+    os.kill(first.pid, signal.SIGKILL)
+    wait_until(lambda: not presence.is_held(own_home.engine), what="the killed engine to be gone")
+    with presence.held(own_home.engine):
+        assert presence.published(own_home.engine) is None
 
 
 def test_ctrl_c_while_it_starts_leaves_nothing_running(own_home: Home) -> None:

@@ -22,11 +22,29 @@ def laid_out(engine_url: str, tmp_path: Path) -> Layout:
 
 
 def test_second_engine_on_one_home_is_refused(home: Home, engine_url: str) -> None:
-    refused = run("engine", "start", "--home", home.root)
     pid = json.loads((home.engine / "engine.json").read_text())["pid"]
+    with pytest.raises(OperatorError, match=f"is in use by the engine with pid {pid}, which answers at {engine_url}"):
+        control.start(home.engine)
+
+
+@pytest.mark.parametrize("asked_for", ["any port", "its own port"])
+def test_start_prints_the_address_of_an_engine_that_already_runs(asked_for: str, home: Home, engine_url: str) -> None:
+    running = json.loads((home.engine / "engine.json").read_text())
+    port = "0" if asked_for == "any port" else engine_url.rpartition(":")[2]
+    started = run("engine", "start", "--home", home.root, "--port", port)
+    assert started.returncode == 0, started.stderr
+    assert started.stdout == f"Elasticsearch 8.19.21 answers at {engine_url} (pid {running['pid']})\n"
+    started = run("engine", "start", "--home", home.root, "--port", port, "--json")
+    assert started.returncode == 0, started.stderr
+    assert json.loads(started.stdout) == {"url": engine_url, "pid": running["pid"], "version": "8.19.21"}
+
+
+def test_start_names_the_port_of_an_engine_that_runs_on_another(home: Home, engine_url: str) -> None:
+    refused = run("engine", "start", "--home", home.root, "--port", "1")
     assert refused.returncode == 1
     assert refused.stdout == ""
-    assert f"is in use by the engine with pid {pid}, which answers at {engine_url}" in refused.stderr
+    assert f"answers at {engine_url}, and port 1 was asked for" in refused.stderr
+    assert "inferlog engine stop" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 
