@@ -67,6 +67,7 @@ class FaultyStore:
         identity_faults: Status and body of its next answers to who it is, one each, in this order.
         may_search: Whether the shipper's key has more than the right to create.
         before_search: Called when ids are looked for.
+        authorization: The only header of that name that is let in; None lets in everybody.
     """
 
     url: str = ""
@@ -81,6 +82,7 @@ class FaultyStore:
     identity: str = "first-store"
     identity_faults: deque[tuple[int, bytes]] = field(default_factory=deque)
     may_search: bool = True
+    authorization: str | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -153,6 +155,11 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("content-length", 0))
         with self.store.lock:
             self.store.headers.append({name.lower(): value for name, value in self.headers.items()})
+        if self.store.authorization not in (None, self.headers.get("authorization")):
+            self.rfile.read(length)
+            self._note([])
+            self._answer(401, error_body("security_exception", "unable to authenticate", 401))
+            return
         if "/_bulk" in self.path:
             self._bulk(stream, length)
             return

@@ -10,7 +10,8 @@ Url = Annotated[
     typer.Option(
         "--url",
         envvar="ELASTICSEARCH_URL",
-        help="Elasticsearch to talk to. Credentials: ELASTICSEARCH_API_KEY, ELASTICSEARCH_CA_FILE. "
+        help="Elasticsearch to talk to. Credentials: ELASTICSEARCH_API_KEY or "
+        "ELASTICSEARCH_API_KEY_FILE, ELASTICSEARCH_CA_FILE. "
         "Default: the embedded engine of --home, if it runs.",
     ),
 ]

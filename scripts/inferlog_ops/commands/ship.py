@@ -36,7 +36,8 @@ To = Annotated[
         "--to",
         "--url",
         envvar="ELASTICSEARCH_URL",
-        help="Elasticsearch to ship to. Credentials: ELASTICSEARCH_API_KEY, ELASTICSEARCH_CA_FILE. "
+        help="Elasticsearch to ship to. Credentials: ELASTICSEARCH_API_KEY or "
+        "ELASTICSEARCH_API_KEY_FILE, ELASTICSEARCH_CA_FILE. "
         "Default: the embedded engine of --home, if it runs.",
     ),
 ]

@@ -3,7 +3,8 @@
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -48,11 +49,20 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP status and the JSON that came with it; None if it was no JSON. *text* is its beginning."""
+    """
+    An HTTP status and the JSON that came with it; None if it was no JSON.
+
+    Attributes:
+        status: The HTTP status.
+        content: The parsed JSON.
+        text: The beginning of the body.
+        advice: How a person can fix the cause, to be put behind the store's own words; may be empty.
+    """
 
     status: int
     content: Any
     text: str
+    advice: str = ""
 
 
 class Store:
@@ -65,8 +75,11 @@ class Store:
 
     def __init__(self, cluster: Cluster, settings: Settings) -> None:
         self.shown_url = cluster.shown_url
+        self._cluster = cluster
         self._namespace = cluster.namespace
-        self._pool, self._prefix, self._headers = _connection(cluster, settings)
+        self._address = cluster.address()
+        self._pool = _connections(cluster, settings)
+        self._api_key = cluster.current_api_key()
         self._shards_at_refresh: dict[str, int] = {}
         self._lock = threading.Lock()
         stream_name("events", cluster.namespace)  # an impossible namespace is told of now, not at the first line
@@ -162,8 +175,28 @@ class Store:
         return f"/{stream_name(stream, self._namespace)}/{action}"
 
     def _request(self, method: str, path: str, body: bytes | None = None, content_type: str | None = None) -> Answer:
-        headers = self._headers | ({"content-type": content_type} if content_type else {})
-        url = self._prefix + path
+        api_key = self._api_key
+        answer = self._send(method, path, body, self._headers(api_key, content_type))
+        if answer.status == 401 and (current := self._reread_api_key()) != api_key:
+            answer = self._send(method, path, body, self._headers(current, content_type))
+        return replace(answer, advice=self._cluster.advice_after_401) if answer.status == 401 else answer
+
+    def _reread_api_key(self) -> str | None:
+        """Return the API key as its file holds it now; the last one if the file cannot be read."""
+        with suppress(OperatorError):
+            self._api_key = self._cluster.current_api_key()
+        return self._api_key
+
+    def _headers(self, api_key: str | None, content_type: str | None) -> dict[str, str]:
+        headers = {"accept": "application/json", "user-agent": "inferlog-ship"}
+        if api_key:
+            headers["authorization"] = f"ApiKey {api_key}"
+        elif self._address.auth:
+            headers |= urllib3.util.make_headers(basic_auth=unquote(self._address.auth))
+        return headers | ({"content-type": content_type} if content_type else {})
+
+    def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        url = (self._address.path or "").rstrip("/") + path
         try:
             answer = self._pool.request(method, url, body=body, headers=headers, retries=False, redirect=False)
         except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
@@ -186,8 +219,9 @@ def refusal(answer: Answer) -> RefusedError:
     error = answer.content.get("error") if isinstance(answer.content, dict) else None
     if isinstance(error, dict):
         words = f"{error.get('type')}: {error.get('reason')}"
-        return RefusedError(answer.status, f"answered {answer.status}: {words}", str(error.get("type")))
-    return RefusedError(answer.status, f"answered {answer.status}: {answer.text.strip() or '(nothing)'}")
+        return RefusedError(answer.status, f"answered {answer.status}: {words}{answer.advice}", str(error.get("type")))
+    words = answer.text.strip() or "(nothing)"
+    return RefusedError(answer.status, f"answered {answer.status}: {words}{answer.advice}")
 
 
 def _accepted(answer: Answer) -> dict[str, Any]:
@@ -202,33 +236,14 @@ def _words(error: urllib3.exceptions.HTTPError) -> str:
     return _OBJECT.sub("", str(inner)) or type(error).__name__
 
 
-def _connection(cluster: Cluster, settings: Settings) -> tuple[urllib3.HTTPConnectionPool, str, dict[str, str]]:
-    """Return the connections, the path before every request's own, and the headers of every request."""
-    try:
-        url = urllib3.util.parse_url(cluster.url)
-    except urllib3.exceptions.LocationParseError as error:
-        raise _wrong_url(cluster) from error
-    if url.scheme not in ("http", "https") or not url.host:
-        raise _wrong_url(cluster)
+def _connections(cluster: Cluster, settings: Settings) -> urllib3.HTTPConnectionPool:
+    address = cluster.address()
     options: dict[str, Any] = {
         "maxsize": settings.senders,
         "timeout": urllib3.Timeout(connect=settings.connect_timeout_seconds, read=settings.answer_timeout_seconds),
     }
-    headers = {"accept": "application/json", "user-agent": "inferlog-ship"}
-    if cluster.api_key:
-        headers["authorization"] = f"ApiKey {cluster.api_key}"
-    elif url.auth:
-        headers |= urllib3.util.make_headers(basic_auth=unquote(url.auth))
-    prefix = (url.path or "").rstrip("/")
-    if url.scheme == "http":
-        return urllib3.HTTPConnectionPool(url.host, url.port or 80, **options), prefix, headers
-    pool = urllib3.HTTPSConnectionPool(
-        url.host, url.port or 443, cert_reqs="CERT_REQUIRED", ca_certs=cluster.ca_file, **options
-    )
-    return pool, prefix, headers
-
-
-def _wrong_url(cluster: Cluster) -> OperatorError:
-    return OperatorError(
-        f"the Elasticsearch to ship to is {cluster.shown_url!r}; expected http(s)://host:port", exit_code=2
+    if address.scheme == "http":
+        return urllib3.HTTPConnectionPool(address.host or "", address.port, **options)
+    return urllib3.HTTPSConnectionPool(
+        address.host or "", address.port, cert_reqs="CERT_REQUIRED", ca_certs=cluster.ca_file, **options
     )

@@ -82,7 +82,7 @@ _STORE_ERRORS = frozenset(
 _ADVICE = {
     "index_not_found_exception": "make the stream with: inferlog provision",
     "resource_not_found_exception": "make the stream with: inferlog provision",
-    "security_exception": "check ELASTICSEARCH_API_KEY and what it may do",
+    "security_exception": "check the API key and its privileges",
 }
 
 
@@ -109,7 +109,7 @@ def _on_request(answer: Answer) -> Verdict:
         return Verdict(Fate.TOO_LARGE, str(refused))
     if refused.status == 400 and refused.error_type not in _STORE_ERRORS:
         return Verdict(Fate.SUSPECTED, str(refused))
-    reason = f"{refused}{_advice(refused.error_type)}"
+    reason = str(refused) if answer.advice else f"{refused}{_advice(refused.error_type)}"
     return Verdict(Fate.POSTPONED, reason, unclear=refused.status not in _CLEAR_REFUSALS)
 
 
