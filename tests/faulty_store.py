@@ -65,6 +65,7 @@ class FaultyStore:
         largest_bytes: A larger bulk request is answered with 413.
         identity: Its cluster uuid.
         identity_faults: Status and body of its next answers to who it is, one each, in this order.
+        refresh_faults: Status and body of its next answers to a refresh, one each, in this order.
         may_search: Whether the shipper's key has more than the right to create.
         before_search: Called when ids are looked for.
         authorization: The only header of that name that is let in; None lets in everybody.
@@ -81,6 +82,7 @@ class FaultyStore:
     largest_bytes: int | None = None
     identity: str = "first-store"
     identity_faults: deque[tuple[int, bytes]] = field(default_factory=deque)
+    refresh_faults: deque[tuple[int, bytes]] = field(default_factory=deque)
     may_search: bool = True
     authorization: str | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -89,6 +91,11 @@ class FaultyStore:
     def bulk_sizes(self) -> list[int]:
         """How many documents each bulk request held."""
         return [len(ids) for _, path, ids in self.requests if "/_bulk" in path]
+
+    @property
+    def bulk_paths(self) -> list[str]:
+        """The path of each bulk request."""
+        return [path for _, path, _ in self.requests if "/_bulk" in path]
 
     def asked(self, part: str) -> int:
         """Return how many requests had *part* in their path."""
@@ -117,6 +124,8 @@ class FaultyStore:
         """Return status and body of the answer to anything but a bulk request."""
         if not self.may_search:
             return 403, error_body("security_exception", "action is unauthorized", 403)
+        if "/_refresh" in path and self.refresh_faults:
+            return self.refresh_faults.popleft()
         if "/_cluster/state" in path:
             known = 200, orjson.dumps({"cluster_uuid": self.identity})
             return self.identity_faults.popleft() if self.identity_faults else known

@@ -45,7 +45,12 @@ State = Annotated[
     Path | None,
     typer.Option("--state", help="The shipper's own directory: positions, dead letters. Default: the home's shipper."),
 ]
-Once = Annotated[bool, typer.Option("--once", help="Ship what is there now and end, instead of waiting for more.")]
+Once = Annotated[
+    bool,
+    typer.Option(
+        "--once", help="Ship what is there now and end when all of it is searchable, instead of waiting for more."
+    ),
+]
 Timeout = Annotated[
     float | None,
     typer.Option(min=0, help="Give up after so many seconds, with exit code 1. Default: keep trying for ever."),
@@ -136,3 +141,5 @@ def ship(
     if (once or outcome.timed_out) and not outcome.complete:
         ended = f"the {timeout:g} s given were over" if outcome.timed_out else "it was ended"
         raise OperatorError(f"not all was shipped before {ended}: {outcome.status.as_line()}")
+    if outcome.unsearchable:
+        raise OperatorError(f"all was shipped, but not all may be searchable yet: {outcome.unsearchable}")

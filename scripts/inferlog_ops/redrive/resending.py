@@ -96,7 +96,7 @@ class Resender:
     def _create(self, stream: str, letters: Sequence[Letter]) -> Iterator[Resent]:
         body = body_of_heads([letter.head for letter in letters], datetime.now(UTC))
         try:
-            answer = self._store.bulk(stream, body)
+            answer = self._store.bulk(stream, body, refresh=True)
         except NoAnswerError as error:
             self.trouble = f"no answer {error}"
             yield from (Resent(letter, Outcome.UNSENT, self.trouble) for letter in letters)

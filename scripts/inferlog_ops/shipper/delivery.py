@@ -9,6 +9,7 @@ from inferlog_ops.shipper.counters import Counters
 from inferlog_ops.shipper.dead_letters import DeadLetters
 from inferlog_ops.shipper.lines import Line, RefusedLine, bulk_body
 from inferlog_ops.shipper.same_store import SameStore
+from inferlog_ops.shipper.searchable import Searchable
 from inferlog_ops.shipper.store import NoAnswerError, RefusedError, Store
 from inferlog_ops.shipper.verdict import DUPLICATE, STORED, Fate, Verdict, verdicts
 
@@ -18,15 +19,28 @@ class PostponedError(Exception):
 
 
 class Delivery:
-    """Brings batches to the store. Safe to use from several threads, each batch in one thread at a time."""
+    """
+    Brings batches to the store. Safe to use from several threads, each batch in one thread at a time.
+
+    Args:
+        searchable: Decides which requests refresh their stream; None if none does.
+    """
 
     def __init__(
-        self, *, store: Store, same_store: SameStore, letters: DeadLetters, counters: Counters, say_once: Say
+        self,
+        *,
+        store: Store,
+        same_store: SameStore,
+        letters: DeadLetters,
+        counters: Counters,
+        searchable: Searchable | None,
+        say_once: Say,
     ) -> None:
         self._store = store
         self._same_store = same_store
         self._letters = letters
         self._counters = counters
+        self._searchable = searchable
         self._say_once = say_once
         self._last_taken: dict[str, float] = {}
 
@@ -85,9 +99,10 @@ class Delivery:
 
     def _send(self, batch: Batch, lines: list[Line]) -> None:
         """Send *lines*, the first ones of *batch*, and take out those that are done."""
+        refresh = self._searchable is not None and self._searchable.refreshes_with_bulk(batch.stream)
         began = time.monotonic()
         try:
-            answer = self._store.bulk(batch.stream, bulk_body(lines, datetime.now(UTC)))
+            answer = self._store.bulk(batch.stream, bulk_body(lines, datetime.now(UTC)), refresh=refresh)
         except NoAnswerError as error:
             if error.may_have_arrived:
                 batch.doubtful = True

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from inferlog_ops.shipper.batch import Batch
@@ -19,6 +19,7 @@ from inferlog_ops.shipper.publication import Publication
 from inferlog_ops.shipper.reader import Reader
 from inferlog_ops.shipper.same_store import SameStore
 from inferlog_ops.shipper.schedule import Schedule
+from inferlog_ops.shipper.searchable import Searchable
 from inferlog_ops.shipper.sender import Sender
 from inferlog_ops.shipper.settings import Settings
 from inferlog_ops.shipper.status import Status
@@ -38,11 +39,13 @@ class Outcome:
         status: The last look at it.
         complete: Whether every whole line of every file was answered.
         timed_out: Whether the time given was over before.
+        unsearchable: Why documents of a run with *once* may not be searchable yet; None if all are.
     """
 
     status: Status
     complete: bool
     timed_out: bool
+    unsearchable: str | None = None
 
 
 class Run:
@@ -58,12 +61,15 @@ class Run:
         health: Health,
         same_store: SameStore,
         delivery: Delivery,
+        searchable: Searchable | None,
         counters: Counters,
         display: Display,
         settings: Settings,
         stats_file: Path | None,
     ) -> None:
         self._settings = settings
+        self._display = display
+        self._searchable = searchable
         self._health = health
         self._same_store = same_store
         self._ledger = Ledger()
@@ -98,7 +104,7 @@ class Run:
 
     def until(self, stop_asked: Callable[[], bool], *, once: bool, deadline: float | None) -> Outcome:
         """
-        Ship until *stop_asked*, or with *once* until all that is there now is answered.
+        Ship until *stop_asked*, or with *once* until all that is there now is answered and searchable.
 
         Args:
             stop_asked: Whether to end.
@@ -123,7 +129,10 @@ class Run:
         outcome = Outcome(status=self._keeper.status(), complete=self._is_complete(), timed_out=timed_out)
         if self._health.wanted and not (once and _is_uneventful(outcome.status)):
             self._say_goodbye(outcome.status, reader, end_by)
-        return outcome
+        if self._searchable is None or timed_out or stop_asked():
+            return outcome
+        unsearchable = self._wait_until_searchable(self._searchable, stop_asked, deadline)
+        return replace(outcome, unsearchable=unsearchable)
 
     def _ask_store(self) -> None:
         """Have another store noticed even if there is nothing to send. One that is away is noticed later."""
@@ -165,6 +174,20 @@ class Run:
         sending.join(max(0.0, end_by - time.monotonic()))
         self._keeper.save()
         self._raise_crash()
+
+    def _wait_until_searchable(
+        self, searchable: Searchable, stop_asked: Callable[[], bool], deadline: float | None
+    ) -> str | None:
+        """Refresh the streams of all files; return why it was given up, None when it is done."""
+        streams = {file.stream for file in self._ledger.files()}
+        while reason := searchable.refresh(streams):
+            next_try = time.monotonic() + self._settings.first_backoff_seconds
+            self._display.show(f"waits until all is searchable: {reason}")
+            while time.monotonic() < next_try:
+                if stop_asked() or (deadline is not None and time.monotonic() >= deadline):
+                    return reason
+                time.sleep(_TICK_SECONDS)
+        return None
 
     def _raise_crash(self) -> None:
         if self._crash:

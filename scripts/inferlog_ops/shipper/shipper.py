@@ -15,6 +15,7 @@ from inferlog_ops.shipper.positions import PositionFile
 from inferlog_ops.shipper.publication import Publication
 from inferlog_ops.shipper.run import Outcome, Run
 from inferlog_ops.shipper.same_store import OtherStoreError, SameStore
+from inferlog_ops.shipper.searchable import Searchable
 from inferlog_ops.shipper.settings import Settings
 from inferlog_ops.shipper.state_dir import StateDir, held, usable
 from inferlog_ops.shipper.store import Store
@@ -46,13 +47,6 @@ class Shipper:
         self._store = Store(cluster, settings)
         self._letters = DeadLetters(state.dead_letters)
         self._same_store = SameStore(store=self._store, positions=self._positions, say_once=display.say_once)
-        self._delivery = Delivery(
-            store=self._store,
-            same_store=self._same_store,
-            letters=self._letters,
-            counters=self._counters,
-            say_once=display.say_once,
-        )
         self._health = Health(logs, shipper_id=state.shipper_id, every_seconds=settings.heartbeat_seconds)
         self._stop_asked = False
 
@@ -63,7 +57,7 @@ class Shipper:
 
     def run(self, *, once: bool, timeout_seconds: float | None = None) -> Outcome:
         """
-        Ship until `stop`, or with *once* until all that is there now is answered.
+        Ship until `stop`, or with *once* until all that is there now is answered and searchable.
 
         Args:
             once: Whether to end by itself.
@@ -76,7 +70,7 @@ class Shipper:
         deadline = time.monotonic() + timeout_seconds if timeout_seconds is not None else None
         while True:
             try:
-                return self._new_run().until(lambda: self._stop_asked, once=once, deadline=deadline)
+                return self._new_run(once=once).until(lambda: self._stop_asked, once=once, deadline=deadline)
             except OtherStoreError as other:
                 if not self._replay:
                     raise
@@ -88,7 +82,8 @@ class Shipper:
         self._letters.close()
         self._store.close()
 
-    def _new_run(self) -> Run:
+    def _new_run(self, *, once: bool) -> Run:
+        searchable = Searchable(self._store, self._display.say_once) if once else None
         return Run(
             logs=self._logs,
             saved=self._saved,
@@ -96,7 +91,15 @@ class Shipper:
             publication=Publication(self._logs, self._state.shipper_id, self._display.say),
             health=self._health,
             same_store=self._same_store,
-            delivery=self._delivery,
+            delivery=Delivery(
+                store=self._store,
+                same_store=self._same_store,
+                letters=self._letters,
+                counters=self._counters,
+                searchable=searchable,
+                say_once=self._display.say_once,
+            ),
+            searchable=searchable,
             counters=self._counters,
             display=self._display,
             settings=self._settings,

@@ -102,14 +102,30 @@ class Store:
             raise RefusedError(answer.status, f"no cluster_uuid in the answer: {answer.text}")
         return identity
 
-    def bulk(self, stream: str, body: bytes) -> Answer:
+    def bulk(self, stream: str, body: bytes, *, refresh: bool = False) -> Answer:
         """
-        Send the lines of a bulk request.
+        Send the lines of a bulk request; with *refresh* its documents are searchable when the answer comes.
 
         Raises:
             NoAnswerError: If there was no answer, or only a part of one.
         """
-        return self._request("POST", self._path(stream, f"_bulk?{_BULK_QUERY}"), body, "application/x-ndjson")
+        query = f"{_BULK_QUERY}&refresh=true" if refresh else _BULK_QUERY
+        return self._request("POST", self._path(stream, f"_bulk?{query}"), body, "application/x-ndjson")
+
+    def refresh(self, stream: str) -> None:
+        """
+        Make all documents of *stream* searchable. A stream that does not exist has none.
+
+        Raises:
+            NoAnswerError: If there was no answer.
+            RefusedError: If the store did not do it, or not on every shard.
+        """
+        # Not with ignore_unavailable: a stream that the key may not refresh would be left out without a word.
+        answer = self._request("POST", self._path(stream, "_refresh?filter_path=_shards"))
+        if answer.status == 404:
+            return
+        if _accepted(answer).get("_shards", {}).get("failed"):
+            raise RefusedError(answer.status, f"refreshed only a part of the shards: {answer.text}")
 
     def existing_ids(self, stream: str, ids: Sequence[str], *, just_sent: bool) -> frozenset[str]:
         """
@@ -131,7 +147,7 @@ class Store:
         if shards <= 1:
             return frozenset()
         if just_sent or self._shards_at_refresh.get(stream) != shards:
-            self._refresh(stream)
+            self.refresh(stream)
             with self._lock:
                 self._shards_at_refresh[stream] = shards
         return self.searchable_ids(stream, ids)
@@ -158,9 +174,6 @@ class Store:
             return int(_accepted(answer)["_shards"]["total"])
         except (KeyError, TypeError, ValueError):
             raise RefusedError(answer.status, f"no number of shards in the answer: {answer.text}") from None
-
-    def _refresh(self, stream: str) -> None:
-        _accepted(self._request("POST", self._path(stream, "_refresh?ignore_unavailable=true&filter_path=_shards")))
 
     def _search_ids(self, stream: str, ids: Sequence[str]) -> set[str]:
         body = {"size": _HITS_A_SEARCH, "query": {"ids": {"values": ids}}, "_source": False}

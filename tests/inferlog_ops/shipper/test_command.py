@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from faulty_store import FaultyStore
+from faulty_store import FaultyStore, error_body
 from polling import wait_until
 from shipping import Place, event_ids, event_line, ship_command, write_events
 
@@ -89,14 +89,14 @@ def test_once_prints_what_became_of_every_line(faulty: FaultyStore, place: Place
         "left_alone": ["notes.txt"],
         "no_health_lines": None,
     }
-    assert "logs-inference.events-default/_bulk?require_data_stream=true" in faulty.requests[-1][1]
+    assert "logs-inference.events-default/_bulk?require_data_stream=true" in faulty.bulk_paths[-1]
 
 
 def test_the_namespace_is_part_of_the_streams_name(faulty: FaultyStore, place: Place) -> None:
     write_events(place.events, ["a"])
     done = run("--from", place.logs, "--url", faulty.url, "--state", place.state, "--once", "--namespace", "blue")
     assert done.returncode == 0, done.stderr
-    assert "/logs-inference.events-blue/" in faulty.requests[-1][1]
+    assert "/logs-inference.events-blue/" in faulty.bulk_paths[-1]
     assert done.stdout == "shipped 1 · behind by 0 · refused 0\n"
 
 
@@ -117,6 +117,15 @@ def test_once_gives_up_after_the_time_it_was_given(nobody: str, place: Place) ->
     assert "not all was shipped before the 2.5 s given were over" in done.stderr
     assert f"waits: events: no answer from {nobody}: [Errno 111] Connection refused" in done.stderr
     assert orjson.loads(done.stdout)["shipped"] == 0
+
+
+def test_once_fails_when_documents_are_not_searchable_in_time(faulty: FaultyStore, place: Place) -> None:
+    write_events(place.events, ["a"])
+    faulty.refresh_faults.extend([(503, error_body("unavailable_shards_exception", "for a test", 503))] * 1_000)
+    done = run("--from", place.logs, "--to", faulty.url, "--state", place.state, "--once", "--timeout", "2.5")
+    assert done.returncode == 1
+    assert "all was shipped, but not all may be searchable yet: events: the store answered 503" in done.stderr
+    assert done.stdout == "shipped 1 · behind by 0 · refused 0\n"
 
 
 @pytest.mark.parametrize(
