@@ -39,7 +39,7 @@ EMPTY_WHERE_ALL_IS_WELL = {
     "alerts_firing": "no rule had to fire",
     "alerts_over_time": "no rule had to fire",
 }
-ABOUT_ONE_SHIPPER = {"fluentd": {"fluentd"}, "inferlog": {"shippers", "refused_of_late"}}
+ABOUT_ONE_SHIPPER = {"fluentd": {"fluentd"}, "inferlog": {"shippers", "clock_skew", "refused_of_late"}}
 NOTHING_CAME_BACK = {"unanswered", "abandoned"}
 SECONDS_BETWEEN_LOOKS = 1.0
 NAMED_AT_MOST = 50

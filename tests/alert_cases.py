@@ -17,6 +17,7 @@ LEVELS = ServiceLevels(
         "error_rate": 0.01,
         "ingest_lag_p99_seconds": 5,
         "shipper_behind_seconds": 60,
+        "clock_skew_seconds": 5,
         "silent_after_seconds": 60,
         "no_traffic_after_seconds": 600,
     },
@@ -64,7 +65,7 @@ def cases() -> list[Case]:
     """Return all cases, each at its own moment."""
     made = [
         *_p99_latency(), *_error_rate(), *_error_budget_burn(), *_no_traffic(), *_lost_events(), *_ingest_lag(),
-        *_shippers(), *_fluentd(), *_silent_instance(), *_canary(),
+        *_shippers(), *_clock_skew(), *_fluentd(), *_silent_instance(), *_canary(),
     ]  # fmt: skip
     assert {case.rule for case in made if case.fires} == set(load_all()), "each rule needs a case in which it fires"
     assert {case.rule for case in made if not case.fires} == set(load_all()), "each rule needs a case in which not"
@@ -204,6 +205,19 @@ def _shippers() -> Iterator[Case]:
     yield Case(rule=rule, what="nothing", documents=[_shipper(4000), _shipper(5)])
 
 
+def _clock_skew() -> Iterator[Case]:
+    rule = "clock_skew"
+    yield Case(rule=rule, what="events are ahead", documents=[_shipper(5, skew=5.5)], fires={"s1": 5.5})
+    yield Case(rule=rule, what="events are behind", documents=[_shipper(5, skew=-600.0)], fires={"s1": 600.0})
+    yield Case(rule=rule, what="as far as is allowed", documents=[_shipper(15, skew=-5.0), _shipper(5, skew=5.0)])
+    yield Case(rule=rule, what="the clock was set right", documents=[_shipper(15, skew=600.0), _shipper(5, skew=0.0)])
+    yield Case(rule=rule, what="nothing was compared of late", documents=[_shipper(301, skew=600.0), _shipper(5)])
+    yield Case(
+        rule=rule, what="the shipper was stopped",
+        documents=[_shipper(15, skew=600.0), _shipper(5, skew=600.0, message="shipper_stopped")],
+    )  # fmt: skip
+
+
 def _fluentd() -> Iterator[Case]:
     rule = "fluentd_buffer_low"
     yield Case(rule=rule, what="less than a fifth is free", documents=[_buffer(5, free=0.19)], fires={"f1": 0.19})
@@ -308,15 +322,21 @@ def _heartbeat(
 
 
 def _shipper(
-    seconds_ago: float, *, behind: float = 0.0, refused: int = 0, message: str = "shipper_heartbeat"
+    seconds_ago: float,
+    *,
+    behind: float = 0.0,
+    refused: int = 0,
+    skew: float | None = None,
+    message: str = "shipper_heartbeat",
 ) -> tuple[str, Document]:
+    compared = {} if skew is None else {"clock_skew_seconds": skew}
     return (
         "health",
         {
             "seconds_ago": seconds_ago,
             "service": {"name": "shipper", "instance": {"id": "s1"}},
             "message": message,
-            "shipper": {"shipped": 1000, "refused": refused, "behind_events": 10, "behind_seconds": behind},
+            "shipper": {"shipped": 1000, "refused": refused, "behind_events": 10, "behind_seconds": behind} | compared,
         },
     )
 

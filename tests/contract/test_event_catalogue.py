@@ -106,6 +106,7 @@ def test_the_fields_of_a_shipper_s_line_are_mapped(tmp_path: Path) -> None:
         pending=0,
         retries=1,
         waiting=["for a test"],
+        clock_skew_seconds=0.25,
         left_alone=[],
         no_health_lines=None,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 
 from inferlog_ops.shipper.batch import Batch
+from inferlog_ops.shipper.clock_skew import ClockSkew
 from inferlog_ops.shipper.counters import Counters
 from inferlog_ops.shipper.dead_letters import _letter
 from inferlog_ops.shipper.ledger import Ledger
@@ -61,7 +62,7 @@ def check(data: bytes) -> None:
 
 def _batches(watch: Watch, ledger: Ledger) -> Iterator[Batch]:
     schedule = Schedule(stream_batches=10_000, shortened_seconds=0)
-    tail = Tail(_root, ledger, _SMALL)
+    tail = Tail(_root, ledger, ClockSkew(), _SMALL)
     Reader(watch=watch, tail=tail, ledger=ledger, schedule=schedule, settings=_SMALL).run_once(threading.Event())
     schedule.close()
     return iter(schedule.take, None)

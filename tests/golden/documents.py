@@ -199,6 +199,8 @@ def _shipper_heartbeats(random: Random) -> Iterator[Document]:
             }
             if shipper == "s1" or beat > 3:
                 figures["behind_events"] = random.randrange(99)
+            if beat % 5:
+                figures["clock_skew_seconds"] = (beat - 40) / 8 if shipper == "s1" else beat / 4
             if beat % 4 == 1:
                 figures["waiting"] = ["the store is full", "half a line"]
             yield {

@@ -73,6 +73,27 @@ def _shippers(documents: list[Document], _start: datetime, end: datetime) -> lis
     return sorted(rows, key=lambda row: (-row["refused"], row["service.instance.id"]))
 
 
+def _clock_skew(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    rows = []
+    for name, beats in _by_shipper(documents).items():
+        compared = [beat for beat in beats if get(beat, "shipper.clock_skew_seconds") is not None]
+        skews = values(compared, "shipper.clock_skew_seconds")
+        if not skews:
+            continue
+        rows.append(
+            {
+                "service.instance.id": name,
+                "state": "stopped" if any(beat["message"] == "shipper_stopped" for beat in compared) else "running",
+                "last_comparison": shortest(when(compared[-1])),
+                "skew_seconds": abs(skews[-1]),
+                "clock_skew_seconds": skews[-1],
+                "most_ahead_seconds": max(*skews, 0.0),
+                "most_behind_seconds": -min(*skews, 0.0),
+            }
+        )
+    return sorted(rows, key=lambda row: (-row["skew_seconds"], row["service.instance.id"]))
+
+
 def _refused_of_late(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
     middle = end - (end - start) / 2
     rows = []
@@ -117,6 +138,7 @@ ANSWERS = {
     "saturation": _saturation,
     "backlog": _backlog,
     "shippers": _shippers,
+    "clock_skew": _clock_skew,
     "refused_of_late": _refused_of_late,
     "fluentd": _fluentds,
 }

@@ -11,6 +11,7 @@ from shipping import event_ids, write_events
 from inferlog.sinks.retention import Retention
 from inferlog.sinks.shipped import shipped_bytes, tailed_inodes
 from inferlog_ops.shipper.batch import Batch
+from inferlog_ops.shipper.clock_skew import ClockSkew
 from inferlog_ops.shipper.counters import Counters
 from inferlog_ops.shipper.folder import list_folder
 from inferlog_ops.shipper.ledger import Ledger
@@ -111,7 +112,7 @@ def test_what_takes_a_file_s_place_between_look_and_read_is_not_read(logs: Path,
     plant(logs, what, elsewhere)
     batch = Batch(stream=file.stream)
     with pytest.raises(OSError, match=r"no regular file|symbolic links"):
-        Tail(logs, ledger, Settings()).read_into(batch, file)
+        Tail(logs, ledger, ClockSkew(), Settings()).read_into(batch, file)
     assert len(batch) == 0
     assert oldest_age_seconds(logs, [file], datetime.now(UTC)) == 0.0
 

@@ -106,7 +106,9 @@ def _line(status: Status, shipper_id: str, message: str) -> dict[str, Any]:
     }
     if status.behind_events is not None:
         shipper["behind_events"] = status.behind_events
+    if status.clock_skew_seconds is not None:
+        shipper["clock_skew_seconds"] = round(status.clock_skew_seconds, 6)
     if status.waiting:
         shipper["waiting"] = [free_text(reason, _REASON_CHARACTERS) for reason in status.waiting[:_REASONS]]
-    level = "warning" if status.waiting else "info"
+    level = "warning" if status.waiting or status.reported_clock_skew_seconds else "info"
     return {"message": message, "log": {"level": level, "logger": "inferlog_ops.shipper"}, "shipper": shipper}

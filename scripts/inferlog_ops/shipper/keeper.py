@@ -6,6 +6,7 @@ from pathlib import Path
 
 import orjson
 
+from inferlog_ops.shipper.clock_skew import ClockSkew
 from inferlog_ops.shipper.counters import Counters
 from inferlog_ops.shipper.display import Display
 from inferlog_ops.shipper.health import Health
@@ -27,6 +28,7 @@ class Keeper:
         ledger: Ledger,
         schedule: Schedule,
         watch: Watch,
+        clock_skew: ClockSkew,
         counters: Counters,
         positions: PositionFile,
         publication: Publication,
@@ -39,6 +41,7 @@ class Keeper:
         self._ledger = ledger
         self._schedule = schedule
         self._watch = watch
+        self._clock_skew = clock_skew
         self._counters = counters
         self._positions = positions
         self._publication = publication
@@ -90,6 +93,7 @@ class Keeper:
                 *self._watch.listing.problems,
                 *trouble,
             ],
+            clock_skew_seconds=self._clock_skew.seconds(),
             left_alone=self._watch.listing.left_alone,
             no_health_lines=self._health.trouble,
         )

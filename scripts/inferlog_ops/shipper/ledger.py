@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from inferlog_ops.shipper.clock_skew import Moment
 from inferlog_ops.shipper.folder import FoundFile
 
 
@@ -50,6 +51,7 @@ class TrackedFile:
         read_to: Every line before it has been read.
         scanned_to: Between *read_to* and here there is no end of a line.
         doubtful_to: Lines before it may have been sent by an earlier shipper: the file was as long when it was found.
+        caught_up_at: The last look at which every byte had been read; None before the first such look.
         gone: Whether the file has disappeared.
         trouble: Why it cannot be read, if it cannot.
         spans: What is on its way, oldest first.
@@ -63,6 +65,7 @@ class TrackedFile:
     read_to: int = 0
     scanned_to: int = 0
     doubtful_to: int = 0
+    caught_up_at: Moment | None = None
     gone: bool = False
     trouble: str | None = None
     spans: deque[Span] = field(default_factory=deque)

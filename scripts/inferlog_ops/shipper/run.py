@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from inferlog_ops.shipper.batch import Batch
+from inferlog_ops.shipper.clock_skew import ClockSkew
 from inferlog_ops.shipper.counters import Counters, Counts
 from inferlog_ops.shipper.delivery import Delivery
 from inferlog_ops.shipper.display import Display
@@ -75,7 +76,8 @@ class Run:
         self._ledger = Ledger()
         self._schedule = Schedule(settings.stream_batches, shortened_seconds=settings.first_backoff_seconds)
         self._watch = Watch(logs, self._ledger, saved, counters, display.say)
-        self._tail = Tail(logs, self._ledger, settings)
+        clock_skew = ClockSkew()
+        self._tail = Tail(logs, self._ledger, clock_skew, settings)
         self._reader = Reader(
             watch=self._watch,
             tail=self._tail,
@@ -91,6 +93,7 @@ class Run:
             ledger=self._ledger,
             schedule=self._schedule,
             watch=self._watch,
+            clock_skew=clock_skew,
             counters=counters,
             positions=positions,
             publication=publication,

@@ -1,19 +1,17 @@
 """How far the shipper is, for a person and for a program."""
 
 import os
-import re
-import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from inferlog.sinks.planted import open_file
+from inferlog_ops.shipper.clock_skew import event_time, is_beyond_limit
 from inferlog_ops.shipper.counters import Counts
 from inferlog_ops.shipper.ledger import TrackedFile
 
-_TIMESTAMP = re.compile(rb'"@timestamp"\s*:\s*"([^"\\]{10,40})"')
 _PEEK_BYTES = 4096
 _PEEKED_FILES = 500
 
@@ -31,6 +29,7 @@ class Status:
         pending: Files that end in half a line.
         retries: How many tries left something to be sent again.
         waiting: Why something is not answered, each reason once.
+        clock_skew_seconds: Event timestamps minus this clock, the largest of late; None if nothing was compared.
         left_alone: Files whose names are none of ours.
         no_health_lines: Why the shipper cannot write health lines of its own, if it cannot.
     """
@@ -42,8 +41,14 @@ class Status:
     pending: int
     retries: int
     waiting: list[str]
+    clock_skew_seconds: float | None
     left_alone: list[str]
     no_health_lines: str | None
+
+    @property
+    def reported_clock_skew_seconds(self) -> float | None:
+        """The clock skew if it is beyond the limit."""
+        return self.clock_skew_seconds if is_beyond_limit(self.clock_skew_seconds) else None
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as plain data, the counts beside the rest."""
@@ -67,6 +72,9 @@ class Status:
             parts.append(f"gone unshipped {counts.lost_files} files, {_size(counts.lost_bytes)}")
         if self.left_alone:
             parts.append(f"left alone {_named(self.left_alone)}")
+        if skew := self.reported_clock_skew_seconds:
+            relation = "ahead of" if skew > 0 else "behind"
+            parts.append(f"clock skew: events are {_duration(abs(skew))} {relation} this clock")
         if self.no_health_lines:
             parts.append(f"no health lines: {self.no_health_lines}")
         if self.waiting:
@@ -101,13 +109,8 @@ def _age_seconds(path: Path, position: int, now: datetime) -> float:
             changed_at = os.fstat(file.fileno()).st_mtime
     except OSError:
         return 0.0
-    try:
-        found = _TIMESTAMP.search(head.partition(b"\n")[0])
-        written = datetime.fromisoformat(found[1].decode()) if found else datetime.fromtimestamp(changed_at, UTC)
-        age = now - (written if written.tzinfo else written.replace(tzinfo=UTC))
-    except ValueError:
-        return max(0.0, time.time() - changed_at)
-    return max(0.0, age.total_seconds())
+    stamped = event_time(head.partition(b"\n")[0])
+    return max(0.0, now.timestamp() - (stamped.timestamp() if stamped else changed_at))
 
 
 def _number(count: int) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from inferlog.sinks.planted import open_file
 from inferlog_ops.shipper.batch import Batch
+from inferlog_ops.shipper.clock_skew import ClockSkew
 from inferlog_ops.shipper.ledger import Identity, Ledger, TrackedFile
 from inferlog_ops.shipper.settings import Settings
 
@@ -27,9 +28,10 @@ class ReplacedError(Exception):
 class Tail:
     """Moves lines from files into batches."""
 
-    def __init__(self, root: Path, ledger: Ledger, settings: Settings) -> None:
+    def __init__(self, root: Path, ledger: Ledger, clock_skew: ClockSkew, settings: Settings) -> None:
         self._root = root
         self._ledger = ledger
+        self._clock_skew = clock_skew
         self._settings = settings
 
     def read_into(self, batch: Batch, file: TrackedFile) -> None:
@@ -74,6 +76,7 @@ class Tail:
         if not lines:
             return False
         self._remember_head(handle, file, len(lines[0]))
+        self._clock_skew.note(file.name, lines[-1], written_after=file.caught_up_at)
         batch.doubtful |= file.read_to < file.doubtful_to
         end = batch.add(file, file.read_to, lines, self._settings.line_bytes)
         batch.spans.append(self._ledger.claim(file, end))

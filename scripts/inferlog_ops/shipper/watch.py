@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from inferlog_ops.progress import Say
+from inferlog_ops.shipper.clock_skew import Moment
 from inferlog_ops.shipper.counters import Counters
 from inferlog_ops.shipper.folder import FoundFile, Listing, list_folder
 from inferlog_ops.shipper.ledger import Identity, Ledger, TrackedFile
@@ -31,11 +32,12 @@ class Watch:
 
     def look(self) -> None:
         """Take note of every file as it is now."""
+        looked_at = Moment.now()
         self.listing = list_folder(self._root)
         found_names = set()
         for found in self.listing.files:
             found_names.add(found.name)
-            self._note(found)
+            self._note(found, looked_at)
         if not self.listing.problems:
             for file in self._ledger.files():
                 file.gone = file.name not in found_names
@@ -60,7 +62,7 @@ class Watch:
         found = FoundFile(name=file.name, stream=file.stream, device=identity.device, inode=identity.inode, size=size)
         return self._ledger.track(found, identity)
 
-    def _note(self, found: FoundFile) -> None:
+    def _note(self, found: FoundFile, looked_at: Moment) -> None:
         file = self._ledger.get(found.name)
         identity = Identity(device=found.device, inode=found.inode)
         if file is None:
@@ -71,6 +73,8 @@ class Watch:
             if found.size < file.size:
                 file.scanned_to = file.read_to  # half a line was taken back
             file.size = found.size
+            if found.size == file.read_to:
+                file.caught_up_at = looked_at
 
     def _track(self, found: FoundFile, identity: Identity) -> None:
         saved = self._saved.pop(found.name, None)

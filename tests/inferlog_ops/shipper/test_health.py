@@ -64,6 +64,8 @@ def test_a_line_says_how_far_the_shipper_is(faulty: FaultyStore, faulty_cluster:
     assert line["service"]["name"] == "inferlog-shipper"
     assert line["service"]["instance"]["id"] in health_files(place)[0].name
     assert line["shipper"].pop("shipped") >= 20  # lines before this one among them
+    skew = line["shipper"].pop("clock_skew_seconds", 0.0)  # absent until a line was compared
+    assert skew == pytest.approx(0.0, abs=1.0)
     assert line["shipper"] == {
         "id": (place.state / "id").read_text().strip(),
         "duplicates": 0,

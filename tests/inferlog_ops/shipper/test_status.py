@@ -28,6 +28,7 @@ def status(**fields: object) -> Status:
         "pending": 0,
         "retries": 0,
         "waiting": [],
+        "clock_skew_seconds": None,
         "left_alone": [],
         "no_health_lines": None,
     }
@@ -47,13 +48,30 @@ def test_a_line_names_all_that_is_not_as_it_should_be() -> None:
         pending=1,
         waiting=["events: no answer: Connection refused"],
         left_alone=["a.log", "b.log", "c.log"],
+        clock_skew_seconds=600.0,
         no_health_lines="cannot write to logs",
     ).as_line()
     assert line == (
         "shipped 5 · behind by about 4 100 events, 2 MB, 3 min · refused 1 · already there 2 · half-written 1 · "
-        "gone unshipped 1 files, 2 KB · left alone a.log; b.log (+1) · no health lines: cannot write to logs · "
+        "gone unshipped 1 files, 2 KB · left alone a.log; b.log (+1) · "
+        "clock skew: events are 10 min ahead of this clock · no health lines: cannot write to logs · "
         "waits: events: no answer: Connection refused"
     )
+
+
+@pytest.mark.parametrize(
+    ("skew_seconds", "part"),
+    [
+        (None, ""),
+        (5.0, ""),
+        (-5.0, ""),
+        (7.0, " · clock skew: events are 7 s ahead of this clock"),
+        (-7_200.0, " · clock skew: events are 2 h behind this clock"),
+    ],
+)
+def test_line_reports_clock_skew_beyond_the_limit(skew_seconds: float | None, part: str) -> None:
+    line = status(clock_skew_seconds=skew_seconds).as_line()
+    assert line == f"shipped 1 234 567 · behind by 0 · refused 0{part}"
 
 
 def test_events_behind_are_estimated_from_the_lines_so_far() -> None:

@@ -19,6 +19,7 @@ from inferlog.sinks.planted import open_file
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.shipper import tail
 from inferlog_ops.shipper.batch import LONG_LINE_KEPT_BYTES, Batch
+from inferlog_ops.shipper.clock_skew import ClockSkew
 from inferlog_ops.shipper.counters import Counters
 from inferlog_ops.shipper.ledger import Ledger
 from inferlog_ops.shipper.lines import RefusedLine
@@ -47,7 +48,7 @@ class Reading:
     def read(self) -> list[Batch]:
         """Look once, and return what there is to send, in the order in which it is sent."""
         schedule = Schedule(stream_batches=10_000, shortened_seconds=0)
-        tail = Tail(self.root, self.ledger, self.settings)
+        tail = Tail(self.root, self.ledger, ClockSkew(), self.settings)
         reader = Reader(watch=self.watch, tail=tail, ledger=self.ledger, schedule=schedule, settings=self.settings)
         reader.run_once(threading.Event())
         schedule.close()
