@@ -10,12 +10,13 @@ See README.md and docs/.
 """
 
 from inferlog._version import __version__
-from inferlog.configuration import NotConfiguredError, configure, shutdown
+from inferlog.configuration import NotConfiguredError, configure, shutdown, stats
 from inferlog.content import capture_content
 from inferlog.context import bind_inference
 from inferlog.event import InvalidFieldError
 from inferlog.heartbeat import add_gauge
 from inferlog.logger import get_logger
+from inferlog.losses import Stats
 from inferlog.middleware.asgi import InferenceMiddleware
 from inferlog.middleware.wsgi import InferenceWSGIMiddleware
 from inferlog.propagation import outgoing_headers, propagate
@@ -28,6 +29,7 @@ __all__ = [
     "InvalidFieldError",
     "NotConfiguredError",
     "SettingsError",
+    "Stats",
     "__version__",
     "add_gauge",
     "bind_inference",
@@ -37,5 +39,6 @@ __all__ = [
     "outgoing_headers",
     "propagate",
     "shutdown",
+    "stats",
     "track_performance",
 ]

@@ -8,8 +8,10 @@ from typing import Any
 
 from inferlog import logger, redaction
 from inferlog.guard import forget_warnings
+from inferlog.losses import Stats
 from inferlog.runtime import MakeSink, Runtime
-from inferlog.settings import Settings
+from inferlog.settings import Settings, SettingsError
+from inferlog.sinks.file import check_directory
 
 
 class NotConfiguredError(RuntimeError):
@@ -65,10 +67,12 @@ def configure(
     and files of its own by itself. A second call closes the files of the first and begins anew.
 
     Raises:
-        SettingsError: If a setting cannot be used; it names the setting, what was found and what was expected.
+        SettingsError: If a setting cannot be used; it names the setting, what was found and what was expected. Also if
+            no file can be made in *log_dir*, but not because its disk is full.
     """
     global _runtime  # noqa: PLW0603 (the one place where a process's state is set)
     settings = Settings.read(locals())
+    _check_log_dir(settings)
     shutdown()
     _runtime = Runtime.begin(settings)
     _put_in_force(settings)
@@ -82,6 +86,11 @@ def shutdown() -> None:
     """
     if _runtime is not None:
         _runtime.close()
+
+
+def stats() -> Stats:
+    """Return how many events and lines this process has written and lost; zeros before :func:`configure`."""
+    return Stats() if _runtime is None else _runtime.stats()
 
 
 @contextmanager
@@ -101,6 +110,18 @@ def replaced(given: Mapping[str, Any], make_sink: MakeSink) -> Iterator[None]:
             redaction.put_in_force(redaction.USUAL)
         else:
             _put_in_force(before.settings)
+
+
+def _check_log_dir(settings: Settings) -> None:
+    if "file" not in settings.sinks:
+        return
+    try:
+        check_directory(settings.log_dir)
+    except OSError as error:
+        raise SettingsError(
+            f"log_dir is {str(settings.log_dir)!r}, where no file can be made ({error.filename}: {error.strerror}); "
+            f"expected a directory that user {os.geteuid()} may write to"
+        ) from None
 
 
 def _put_in_force(settings: Settings) -> None:

@@ -119,6 +119,8 @@ class LineRecorder(_Recorder):
     def __init__(self, sink: Sink, *, dataset: str, service: Mapping[str, Any], make_id: IdMaker) -> None:
         super().__init__(sink, make_id)
         self._dataset = dataset
+        self.written = 0
+        self.dropped = 0
         # The same bytes in every line: serialised once.
         self._service = orjson.Fragment(orjson.dumps(service))
 
@@ -136,7 +138,17 @@ class LineRecorder(_Recorder):
     def _write(self, content: dict[str, Any]) -> bool:
         content["@timestamp"] = self._timestamp(time.time_ns())
         # Whatever found its way here: a line with its text is better than an exception in the service's own line.
-        return self._sink.write(orjson.dumps(content, default=str, option=orjson.OPT_APPEND_NEWLINE))
+        line = orjson.dumps(content, default=str, option=orjson.OPT_APPEND_NEWLINE)
+        try:
+            whole = self._sink.write(line)
+        except Exception:
+            self.dropped += 1
+            raise
+        if whole:
+            self.written += 1
+        else:
+            self.dropped += 1
+        return whole
 
 
 class EventRecorder(_Recorder):

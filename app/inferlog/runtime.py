@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from inferlog.audit import Hasher
 from inferlog.client import ClientIds
@@ -10,11 +9,13 @@ from inferlog.context import Inference
 from inferlog.heartbeat import Heartbeat
 from inferlog.ids import IdMaker, new_instance_id
 from inferlog.line import line_document
+from inferlog.losses import Losses, Stats
 from inferlog.pricing import PriceTable, PriceTableError, read_price_table
 from inferlog.recorder import EventRecorder, LineRecorder, Sink
 from inferlog.settings import Settings, SettingsError
 from inferlog.sinks.fan_out import FanOut
 from inferlog.sinks.file import FileLimits, FileSink
+from inferlog.sinks.housekeeping import Housekeeping
 from inferlog.sinks.retention import Retention
 from inferlog.sinks.stdout import StdoutSink
 
@@ -67,6 +68,8 @@ class Runtime:
         content: Takes prompts and answers; None unless the service has opted in.
         heartbeat: Says now and then how the process is.
         make_sink: Makes the sink of a stream; None: those that the settings name.
+        losses: Reports lost lines on standard error.
+        housekeeping: Looks after the log directory.
     """
 
     settings: Settings
@@ -77,6 +80,8 @@ class Runtime:
     content: LineRecorder | None
     heartbeat: Heartbeat
     make_sink: MakeSink | None
+    losses: Losses
+    housekeeping: Housekeeping
 
     @classmethod
     def begin(
@@ -101,7 +106,9 @@ class Runtime:
             "environment": settings.environment,
             "instance": {"id": instance_id},
         }
-        sink = make_sink or partial(_sink, settings, instance_id, _retention(settings))
+        losses = Losses()
+        housekeeping = Housekeeping()
+        sink = make_sink or _FromSettings(settings, instance_id, losses, housekeeping).sink
 
         def recorder(stream: str) -> LineRecorder:
             return LineRecorder(sink(stream), dataset=f"inference.{stream}", service=service, make_id=make_id)
@@ -122,6 +129,8 @@ class Runtime:
                 every_seconds=settings.heartbeat_seconds,
             ),
             make_sink=make_sink,
+            losses=losses,
+            housekeeping=housekeeping,
         )
 
     def record(self, inference: Inference) -> None:
@@ -153,6 +162,22 @@ class Runtime:
         self.heartbeat.stop()
         for recorder in self._recorders():
             recorder.close()
+        self.housekeeping.stop()
+        self.losses.report(even_early=True)
+
+    def stats(self) -> Stats:
+        """Return what has been written and lost so far."""
+        lines = [recorder for recorder in (self.app, self.heartbeat.recorder, self.content) if recorder is not None]
+        return Stats(
+            events_written=self.events.written,
+            events_dropped=self.events.dropped,
+            events_removed=self.losses.events_removed,
+            lines_written=sum(recorder.written for recorder in lines),
+            lines_dropped=sum(recorder.dropped for recorder in lines),
+            copies_dropped=self.events.copies_dropped,
+            last_loss=self.losses.last_loss,
+            last_loss_unix_seconds=self.losses.last_loss_unix_seconds,
+        )
 
     def abandon(self) -> None:
         """Let go, in a forked child, of what belongs to the parent."""
@@ -163,34 +188,51 @@ class Runtime:
         return [self.events, self.app, self.heartbeat.recorder, *([self.content] if self.content else [])]
 
 
-def _retention(settings: Settings) -> Retention:
-    return Retention(
-        settings.log_dir,
-        keep_shipped_seconds=settings.keep_shipped_seconds,
-        max_total_bytes=settings.max_total_bytes,
-    )
+class _FromSettings:
+    """Makes the sinks that the settings name, with what they share."""
 
+    def __init__(self, settings: Settings, instance_id: str, losses: Losses, housekeeping: Housekeeping) -> None:
+        self._settings = settings
+        self._instance_id = instance_id
+        self._losses = losses
+        self._housekeeping = housekeeping
+        self._retention = Retention(
+            settings.log_dir,
+            keep_shipped_seconds=settings.keep_shipped_seconds,
+            max_total_bytes=settings.max_total_bytes,
+            max_file_age_seconds=settings.max_file_age_seconds,
+            start_housekeeping=housekeeping.start,
+        )
+        housekeeping.chores += [self._retention.sweep_if_wanted, losses.report]
 
-def _sink(settings: Settings, instance_id: str, retention: Retention, stream: str) -> Sink:
-    makers: dict[str, Callable[[], Sink]] = {
-        "file": lambda: FileSink(
+    def sink(self, stream: str) -> Sink:
+        """Return the sink of *stream*. The first that the settings name reports its losses; copies count theirs."""
+        truth, *copies = self._settings.sinks
+        sink = self._made(truth, stream, self._losses)
+        return FanOut([sink, *(self._made(copy, stream, None) for copy in copies)]) if copies else sink
+
+    def _made(self, name: str, stream: str, losses: Losses | None) -> Sink:
+        settings = self._settings
+        if name == "stdout":
+            return StdoutSink(stream, losses)
+        if name == "forward":
+            return _forward_sink(settings, stream, losses)
+        sink = FileSink(
             settings.log_dir,
             stream=stream,
             service=settings.service_name,
-            instance_id=instance_id,
+            instance_id=self._instance_id,
             limits=FileLimits(
                 max_file_bytes=settings.max_file_bytes, max_file_age_seconds=settings.max_file_age_seconds
             ),
-            retention=retention,
-        ),
-        "stdout": StdoutSink,
-        "forward": lambda: _forward_sink(settings, stream),
-    }
-    sinks = [makers[name]() for name in settings.sinks]
-    return sinks[0] if len(sinks) == 1 else FanOut(sinks)
+            retention=self._retention,
+            losses=losses,
+        )
+        self._housekeeping.chores.append(sink.look)
+        return sink
 
 
-def _forward_sink(settings: Settings, stream: str) -> Sink:
+def _forward_sink(settings: Settings, stream: str, losses: Losses | None) -> Sink:
     try:
         from inferlog.sinks.forward import ForwardSink  # noqa: PLC0415 (needs an extra that only who asks for it has)
     except ModuleNotFoundError as error:
@@ -198,7 +240,11 @@ def _forward_sink(settings: Settings, stream: str) -> Sink:
             f"sinks names forward, which needs {error.name}; install it with: pip install 'inferlog[forward]'"
         ) from error
     return ForwardSink(
-        stream, host=settings.forward_host, port=settings.forward_port, queue_events=settings.forward_queue_events
+        stream,
+        host=settings.forward_host,
+        port=settings.forward_port,
+        queue_events=settings.forward_queue_events,
+        losses=losses,
     )
 
 

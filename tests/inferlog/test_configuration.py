@@ -1,7 +1,10 @@
+import errno
 import os
+import re
 import threading
 from pathlib import Path
 
+import pytest
 from logfiles import Logs
 
 import inferlog
@@ -95,3 +98,33 @@ def test_a_second_configuration_begins_anew(logs: Logs) -> None:
     first, second = sorted(logs.events, key=lambda event: event["@timestamp"])
     assert (first["service"]["name"], second["service"]["name"]) == ("scoring", "other")
     assert first["service"]["instance"]["id"] != second["service"]["instance"]["id"]
+
+
+def test_a_directory_that_cannot_be_written_is_refused_at_the_start_and_the_old_configuration_stays(
+    logs: Logs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    sentence = (
+        f"log_dir is '{tmp_path}', where no file can be made ({tmp_path}: Permission denied); "
+        f"expected a directory that user {os.geteuid()} may write to"
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.TemporaryFile", refuse)
+        with pytest.raises(inferlog.SettingsError, match=f"^{re.escape(sentence)}$"):
+            inferlog.configure(log_dir=tmp_path)
+        inferlog.configure(log_dir=tmp_path, sinks="stdout")
+        inferlog.configure(log_dir=logs.directory.parent / "new", service_name="scoring")
+    record_one()
+    assert len(Logs(tmp_path / "new").events) == 1
+
+
+def test_a_forked_child_s_directory_may_have_become_unwritable(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: pytest.fail("checked again"))
+    child = os.fork()
+    if child == 0:
+        record_one()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(logs.events) == 1

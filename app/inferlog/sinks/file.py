@@ -5,21 +5,51 @@ A file belongs to one process, is named once and never renamed or truncated, so 
 trick to follow it: ``<stream>-<service>-<instance id>-<time>-<n>.jsonl``.
 """
 
+import errno
 import fcntl
 import math
 import os
 import re
+import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from inferlog.losses import Losses
+from inferlog.sinks.housekeeping import LOOK_EVERY_SECONDS
 from inferlog.sinks.retention import Retention
-from inferlog.sinks.shipped import tailed_inodes
+from inferlog.sinks.shipped import is_tailed
 
-_RETRY_OPEN_SECONDS = 1.0  # on a full or read-only disk every line would otherwise look through the directory
+_RETRY_OPEN_SECONDS = 1.0  # on a full or read-only disk every line would otherwise try to make a file
 _UNSAFE = re.compile(r"[^A-Za-z0-9._]+")
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def check_directory(directory: Path) -> None:
+    """
+    Check that a process may make files in *directory*, or may make *directory*. Leaves nothing behind.
+
+    A disk that is full passes: it will have room again, and a service must be able to start meanwhile.
+
+    Raises:
+        OSError: If it may not.
+    """
+    nearest = next(path for path in (directory, *directory.parents) if path.exists())
+    if nearest == directory:
+        try:
+            tempfile.TemporaryFile(dir=directory).close()
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise OSError(error.errno, error.strerror, str(directory)) from error
+    elif not nearest.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+    elif not os.access(nearest, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        reason = errno.EROFS if os.statvfs(nearest).f_flag & os.ST_RDONLY else errno.EACCES
+        raise OSError(reason, os.strerror(reason), str(nearest))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +66,48 @@ class FileLimits:
     max_file_age_seconds: float
 
 
+class _OpenFile:
+    """
+    One log file that this process writes to.
+
+    Attributes:
+        descriptor: Its number in this process, to write to.
+        inode: Its number in the file system.
+        opened: When it was made, by the sink's clock.
+        bytes: Its length.
+        lines: Count of whole lines.
+        torn: Whether it ends in the middle of a line.
+        removed: Whether it was deleted, renamed, replaced or truncated by somebody else.
+        seen_lines: Count of lines when it was last seen in its place.
+    """
+
+    __slots__ = ("_device", "_path", "bytes", "descriptor", "inode", "lines", "opened", "removed", "seen_lines", "torn")
+
+    def __init__(self, path: Path, descriptor: int, opened: float) -> None:
+        status = os.fstat(descriptor)
+        self._path = path
+        self._device, self.inode = status.st_dev, status.st_ino
+        self.descriptor = descriptor
+        self.opened = opened
+        self.bytes = self.lines = self.seen_lines = 0
+        self.torn = self.removed = False
+
+    def is_in_place(self) -> bool:
+        """Return whether the file has its name and its length. If that is not known, it has."""
+        least_bytes = self.bytes  # first: another thread may be writing
+        try:
+            status = self._path.lstat()
+        except OSError as error:
+            return error.errno not in _GONE
+        return (status.st_dev, status.st_ino) == (self._device, self.inode) and status.st_size >= least_bytes
+
+
 class FileSink:
     """
-    Appends lines of one stream to files of its own. Not thread-safe: the caller holds its lock.
+    Appends lines of one stream to files of its own. Not thread-safe, but for :meth:`look`: the caller holds its lock.
 
-    It opens the first file at the first line, so that a process that logs nothing leaves nothing behind.
+    It opens the first file at the first line, so that a process that logs nothing leaves nothing behind. A file that
+    is deleted, renamed, replaced or truncated under it is noticed within a second, and the next line begins a new one.
 
     Args:
         directory: Where the files lie; made if absent.
@@ -48,7 +115,8 @@ class FileSink:
         service: Second part; characters that do not belong into a name become ``_``.
         instance_id: Third part, new for each process and fork.
         limits: When a file is closed.
-        retention: Deletes what is shipped, and says when the directory is full.
+        retention: Deletes shipped files, and returns when the directory is full.
+        losses: Reports lost lines; None: nobody does.
         clock: Seconds that never go back.
     """
 
@@ -63,81 +131,119 @@ class FileSink:
         instance_id: str,
         limits: FileLimits,
         retention: Retention,
+        losses: Losses | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
+        self._stream = stream
         self._prefix = f"{stream}-{_UNSAFE.sub('_', service)[:64]}-{instance_id}"
         self._limits = limits
         self._retention = retention
+        self._losses = losses
         self._clock = clock
         self._number = 0
-        self._descriptor = -1
-        self._bytes = 0
-        self._opened = 0.0
-        self._torn = False
+        self._file: _OpenFile | None = None
+        self._look_at = -math.inf
+        self._looking = threading.Lock()
+        self._open_error: OSError | None = None
         self._retry_open_at = -math.inf
 
     def write(self, line: bytes) -> bool:
         """
-        Append *line*, which ends with a newline; return whether it lies in the file whole.
+        Append *line*, which ends with a newline; return whether it is in the file whole.
 
         Never raises and never waits for anything but the local disk: a line that a full or broken disk does not
-        take is dropped, and the caller counts it.
+        take is dropped and reported, and the caller counts it.
         """
+        now = self._clock()
         try:
-            if self._descriptor < 0 or self._finished(len(line)):
-                self._open_next()
+            if now >= self._look_at:
+                self._look_at = now + LOOK_EVERY_SECONDS
+                self.look()
+            file = self._file
+            if file is None or self._is_finished(file, len(line), now):
+                file = self._open_next(now)
             if self._retention.full(len(line)):
-                return False
-            if self._torn:
+                return self._dropped(f"max_total_bytes ({self._retention.max_total_bytes}) reached, nothing to delete")
+            if file.torn:
                 line = b"\n" + line
-            written = os.write(self._descriptor, line)
-        except OSError:
-            return False
-        self._bytes += written
+            written = os.write(file.descriptor, line)
+        except OSError as error:
+            return self._dropped(error.strerror or str(error))
+        file.bytes += written
         # After a short write the rest of the line is not worth a second try: the disk has just filled. The next
         # line begins with a newline, so that only this one is broken.
-        self._torn = written < len(line)
-        return not self._torn
+        file.torn = written < len(line)
+        if file.torn:
+            return self._dropped(os.strerror(errno.ENOSPC))
+        file.lines += 1
+        return True
+
+    def look(self) -> None:
+        """Notice that somebody has removed the open file, and count the lines since the last look. From any thread."""
+        file = self._file
+        if file is None or not self._looking.acquire(blocking=False):
+            return
+        try:
+            lines = file.lines
+            if not file.removed and file.is_in_place():
+                file.seen_lines = lines
+                return
+            if self._losses is not None and (lines > file.seen_lines or not file.removed):
+                self._losses.add_removed(self._stream, str(self._directory), lines - file.seen_lines)
+            file.removed, file.seen_lines = True, lines
+        finally:
+            self._looking.release()
 
     def close(self) -> None:
         """Close the open file. A later line opens the next one."""
-        if self._descriptor < 0:
+        if self._file is None:
             return
-        if self._torn:
+        self.look()
+        if self._file.torn:
             with suppress(OSError):
-                os.write(self._descriptor, b"\n")  # or a reader would wait for the rest of the broken line
+                os.write(self._file.descriptor, b"\n")  # or a reader would wait for the rest of the broken line
         self.abandon()
 
     def abandon(self) -> None:
         """Let go of the file as it is: in a forked child it belongs to the parent."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self._file is not None:
+            os.close(self._file.descriptor)
+            self._file = None
 
-    def _finished(self, more_bytes: int) -> bool:
+    def _is_finished(self, file: _OpenFile, more_bytes: int, now: float) -> bool:
         return (
-            self._bytes + more_bytes > self._limits.max_file_bytes
-            or self._clock() - self._opened > self._limits.max_file_age_seconds
+            file.removed
+            or file.bytes + more_bytes > self._limits.max_file_bytes
+            or now - file.opened > self._limits.max_file_age_seconds
         )
 
-    def _open_next(self) -> None:
-        self.close()
-        now = self._clock()
-        if now < self._retry_open_at:
-            raise OSError(f"{self._directory}: no file could be opened a moment ago")
-        self._retry_open_at = now + _RETRY_OPEN_SECONDS
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._retention.sweep()
-        self._descriptor = self._create()
-        # Held while the file is open, so that another process's retention can tell it from a finished one.
-        fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        self._bytes, self._opened, self._torn = 0, now, False
-        self._retry_open_at = -math.inf
+    def _dropped(self, reason: str) -> bool:
+        if self._losses is not None:
+            self._losses.add(self._stream, str(self._directory), reason)
+        return False
 
-    def _create(self) -> int:
-        """Make the next file and return its descriptor. Its inode is none that Fluentd has seen in another file."""
-        tailed = tailed_inodes(self._directory)
+    def _open_next(self, now: float) -> _OpenFile:
+        self.close()
+        if self._open_error is not None and now < self._retry_open_at:
+            raise OSError(self._open_error.errno, self._open_error.strerror)
+        self._retry_open_at = now + _RETRY_OPEN_SECONDS
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._file = self._create(now)
+        except OSError as error:
+            self._open_error = error
+            raise
+        self._open_error = None
+        # Held while the file is open, so that another process's retention can tell it from a finished one. Where the
+        # file system has no locks, the retention goes by the files' ages and numbers.
+        with suppress(OSError):
+            fcntl.flock(self._file.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        self._retention.want_sweep()
+        return self._file
+
+    def _create(self, now: float) -> _OpenFile:
+        """Make the next file. Its inode is none that Fluentd has seen in another file."""
         begun = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         refused: list[Path] = []  # while they exist, the next file gets another inode
         try:
@@ -146,8 +252,9 @@ class FileSink:
                 path = self._directory / f"{self._prefix}-{begun}-{self._number:04d}.jsonl"
                 # Readable by a shipper of the same group, by nobody else. O_EXCL: never into another process's file.
                 descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-                if os.fstat(descriptor).st_ino not in tailed:
-                    return descriptor
+                file = _OpenFile(path, descriptor, now)
+                if not is_tailed(self._directory, file.inode):
+                    return file
                 os.close(descriptor)
                 refused.append(path)
         finally:

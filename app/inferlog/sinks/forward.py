@@ -10,6 +10,8 @@ import msgpack
 import orjson
 from fluent.asyncsender import _TOMBSTONE, FluentSender
 
+from inferlog.losses import Losses
+
 _BUFFER_BYTES = 8 * 1024 * 1024
 _TIMEOUT_SECONDS = 1.0
 _CLOSE_SECONDS = 2.0
@@ -58,13 +60,15 @@ class ForwardSink:
         host: Of Fluentd.
         port: Of Fluentd.
         queue_events: How many lines may wait; above, the oldest is dropped.
+        losses: Reports lost lines; None: nobody does.
     """
 
-    def __init__(self, stream: str, *, host: str, port: int, queue_events: int) -> None:
+    def __init__(self, stream: str, *, host: str, port: int, queue_events: int, losses: Losses | None = None) -> None:
         self._stream = stream
         self._host = host
         self._port = port
         self._queue_events = queue_events
+        self._losses = losses
         self._sender: Any = None
         self.copies_dropped = 0
 
@@ -108,4 +112,7 @@ class ForwardSink:
         # Called under the sender's own lock, or in its thread: to log here would come back to it, and hang.
         messages = msgpack.Unpacker(strict_map_key=False)
         messages.feed(packed)
-        self.copies_dropped += sum(1 for _ in messages)
+        lines = sum(1 for _ in messages)
+        self.copies_dropped += lines
+        if self._losses is not None:
+            self._losses.add(self._stream, f"Fluentd at {self._host}:{self._port}", "too many lines wait for it", lines)

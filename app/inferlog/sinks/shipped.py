@@ -51,15 +51,30 @@ def shipped_to_all_bytes(directory: Path) -> dict[str, int]:
     return {name: min(positions.get(name, 0) for positions in at_work) for name in names}
 
 
-def tailed_inodes(directory: Path) -> frozenset[int]:
+def is_tailed(directory: Path, inode: int) -> bool:
     """
-    Return the inodes in *directory* that Fluentd would take for a file that it has begun to read.
+    Return whether Fluentd would take a file in *directory* with this *inode* for one that it has begun to read.
 
     It knows a file by nothing else. Many file systems give a deleted file's inode to the next new file, of which
     Fluentd, if it was not there to see the first one go, would skip the beginning.
+
+    A request waits for the answer, so that a position file is parsed only if it has the number in it.
     """
     paths = (directory / SHIPPED_DIRECTORY).glob("*.pos")
-    return frozenset(entry.inode for path in paths for entry in _entries(path) if entry.position > 0)
+    return any(
+        entry.inode == inode and entry.position > 0
+        for path in paths
+        if _holds_inode(path, inode)
+        for entry in _entries(path)
+    )
+
+
+def _holds_inode(path: Path, inode: int) -> bool:
+    try:
+        content = read_file(path)
+    except OSError:
+        return False
+    return any(f"\t{inode:{digits}}".encode() in content for digits in ("016x", "016X"))
 
 
 def _publications(directory: Path) -> Iterator[_Publication]:

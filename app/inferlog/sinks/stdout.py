@@ -4,6 +4,8 @@ import os
 import sys
 import threading
 
+from inferlog.losses import Losses
+
 
 class _StandardOutput:
     """
@@ -36,16 +38,27 @@ class StdoutSink:
     A pipe whose reader is slow makes the writer wait, or tears the line if it is set not to block, and a line of more
     than 4 096 bytes may be torn by those of other processes on the same pipe: where events must not be lost or slow a
     request, let the file be the record of truth.
+
+    Args:
+        stream: ``events``, ``app`` …, for reports.
+        losses: Reports lost lines; None: nobody does.
     """
 
     copies_dropped = 0
 
+    def __init__(self, stream: str = "events", losses: Losses | None = None) -> None:
+        self._stream = stream
+        self._losses = losses
+
     def write(self, line: bytes) -> bool:
         """Write *line*; return whether all of it was taken. After one that was torn, the next begins with a newline."""
         try:
-            return _standard_output.write(line)
-        except (OSError, ValueError, AttributeError):  # closed, or taken away
-            return False
+            whole, reason = _standard_output.write(line), "the pipe was full in the middle of a line"
+        except (OSError, ValueError, AttributeError) as error:  # closed, or taken away
+            whole, reason = False, (error.strerror if isinstance(error, OSError) else None) or "closed"
+        if not whole and self._losses is not None:
+            self._losses.add(self._stream, "standard output", reason)
+        return whole
 
     def close(self) -> None:
         """Do nothing: standard output is not ours to close."""

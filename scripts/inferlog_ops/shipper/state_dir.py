@@ -36,7 +36,7 @@ def held(path: Path) -> Iterator[StateDir]:
     Hold the state directory *path*, made if it is missing, for as long as the block runs.
 
     Raises:
-        OperatorError: If another shipper holds it, or it cannot be written to.
+        OperatorError: If another shipper holds it, it cannot be written to, or its file system has no locks.
     """
     with usable(path):
         path.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def usable(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OperatorError(
             f"the state directory {path} cannot be used ({error.filename or path}: {error.strerror}): "
-            "mend that, or give another --state"
+            "make it readable and writable for this user, or give another --state"
         ) from error
 
 
@@ -75,6 +75,11 @@ def _take(lock: int, path: Path) -> None:
         raise OperatorError(
             f"another shipper (pid {owner}) works with {path}: stop it, or give this one another --state"
         ) from None
+    except OSError as error:
+        raise OperatorError(
+            f"the state directory {path} is on a file system without locks ({error.strerror}), which keep two shippers "
+            "from sending the same lines: give a --state on a local disk"
+        ) from error
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 

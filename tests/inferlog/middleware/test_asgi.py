@@ -243,8 +243,8 @@ def test_an_unknown_method_is_one_value_whatever_it_is(client: httpx.Client, log
 
 
 def test_a_log_directory_that_cannot_be_written_leaves_the_response_alone(logs: Logs, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
     inferlog.configure(service_name="scoring", log_dir=tmp_path / "file" / "logs")
+    (tmp_path / "file").write_text("in the way")
     with serving(make_app()) as url:
         assert httpx.get(f"{url}/v1/threaded").status_code == 200
 

@@ -1,12 +1,17 @@
+import errno
+import fcntl
 import os
 import re
 import resource
+import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from inferlog.sinks.file import FileLimits, FileSink
+from inferlog.losses import Losses
+from inferlog.sinks.file import FileLimits, FileSink, check_directory
 from inferlog.sinks.retention import Retention
 
 UNLIMITED = 10**12
@@ -25,7 +30,12 @@ def clock() -> Clock:
 
 
 def make_sink(
-    directory: Path, clock: Clock, *, max_file_bytes: int = UNLIMITED, max_total_bytes: int = UNLIMITED
+    directory: Path,
+    clock: Clock,
+    *,
+    max_file_bytes: int = UNLIMITED,
+    max_total_bytes: int = UNLIMITED,
+    losses: Losses | None = None,
 ) -> FileSink:
     return FileSink(
         directory,
@@ -34,6 +44,7 @@ def make_sink(
         instance_id="0123456789abcdef",
         limits=FileLimits(max_file_bytes=max_file_bytes, max_file_age_seconds=60),
         retention=Retention(directory, keep_shipped_seconds=0, max_total_bytes=max_total_bytes),
+        losses=losses,
         clock=clock,
     )
 
@@ -129,3 +140,124 @@ def test_a_new_file_takes_no_inode_that_fluentd_would_know_again(tmp_path: Path,
     (path,) = tmp_path.glob("*.jsonl")
     assert path.read_bytes() == b"1\n"
     assert path.stat().st_ino != inode
+
+
+def test_a_file_system_without_locks_gets_every_line(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    clock.seconds = 10**6  # a machine that is up for long
+    sink = make_sink(tmp_path, clock)
+    for line in (b"1\n", b"2\n", b"3\n"):
+        assert sink.write(line)
+    assert contents(tmp_path) == [b"1\n2\n3\n"]
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def rename(path: Path) -> None:
+    path.rename(f"{path}.1")
+
+
+def replace(path: Path) -> None:
+    path.rename(f"{path}.1")
+    path.touch()
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def remove_directory(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def move_directory(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("remove", [delete, rename, replace, truncate, remove_directory, move_directory])
+def test_a_line_goes_to_a_new_file_a_second_after_the_removal_of_the_old_one(
+    tmp_path: Path, clock: Clock, remove: Callable[[Path], None]
+) -> None:
+    losses = Losses(clock=clock, write=lambda _: True)
+    sink = make_sink(tmp_path / "logs", clock, losses=losses)
+    sink.write(b"1\n")
+    clock.seconds = 1
+    sink.write(b"2\n")
+    (path,) = (tmp_path / "logs").iterdir()
+    remove(path)
+    clock.seconds = 1.4
+    assert sink.write(b"between two looks\n")
+    clock.seconds = 2
+    assert sink.write(b"3\n")
+    assert contents(tmp_path / "logs")[-1] == b"3\n"
+    assert losses.events_removed == 2, "those since the last look"
+    sink.close()
+    assert losses.events_removed == 2
+
+
+def test_a_look_between_two_lines_notices_the_removal(tmp_path: Path, clock: Clock) -> None:
+    losses = Losses(clock=clock, write=lambda _: True)
+    sink = make_sink(tmp_path, clock, losses=losses)
+    sink.write(b"1\n")
+    sink.look()
+    assert losses.last_loss is None
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    sink.look()
+    sink.look()
+    assert losses.events_removed == 0
+    assert losses.last_loss is not None
+    assert sink.write(b"2\n")
+    assert contents(tmp_path) == [b"2\n"]
+
+
+def test_a_file_that_cannot_be_looked_at_is_written_on(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    sink = make_sink(tmp_path, clock)
+    sink.write(b"1\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "lstat", refuse)
+        clock.seconds = 1
+        assert sink.write(b"2\n")
+    assert contents(tmp_path) == [b"1\n2\n"]
+
+
+def test_the_check_of_a_directory_leaves_nothing_behind(tmp_path: Path) -> None:
+    check_directory(tmp_path)
+    check_directory(tmp_path / "new" / "logs")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("directory", ["file/logs", "file"])
+def test_the_check_refuses_a_directory_below_a_file(tmp_path: Path, directory: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        check_directory(tmp_path / directory)
+
+
+def test_the_check_passes_a_full_disk_and_refuses_a_read_only_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reasons = iter([errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+
+    def refuse(**_: object) -> None:
+        reason = next(reasons)
+        raise OSError(reason, os.strerror(reason), "a name made up")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    check_directory(tmp_path)
+    check_directory(tmp_path)
+    with pytest.raises(OSError, match="Read-only") as refusal:
+        check_directory(tmp_path)
+    assert refusal.value.filename == str(tmp_path)

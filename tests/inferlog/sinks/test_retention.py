@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import json
 import os
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from inferlog.sinks.retention import Retention
-from inferlog.sinks.shipped import SILENT_SECONDS, shipped_bytes, shipped_to_all_bytes, tailed_inodes
+from inferlog.sinks.shipped import SILENT_SECONDS, is_tailed, shipped_bytes, shipped_to_all_bytes
 
 HOUR = 3600.0
 
@@ -100,6 +101,63 @@ def test_a_file_that_its_writer_holds_open_stays(tmp_path: Path) -> None:
         assert names(tmp_path) == {"events-a.jsonl"}
     sweep(tmp_path)
     assert names(tmp_path) == set()
+
+
+@pytest.fixture
+def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_a_file_goes_that_is_too_old_to_be_written_or_has_a_successor(tmp_path: Path) -> None:
+    unfinished, finished = 1800, 2 * HOUR
+    for name, age_seconds in (
+        ("events-a-0-20260101T000000Z-0001.jsonl", finished),
+        ("events-b-0-20260101T000000Z-0001.jsonl", unfinished),
+        ("events-c-0-20260101T000000Z-0009.jsonl", unfinished),
+        ("events-c-0-20260101T000100Z-0010.jsonl", unfinished),
+        ("events-without-number.jsonl", unfinished),
+    ):
+        write(tmp_path, name, 10, age_seconds=age_seconds)
+    publish(tmp_path, {path.name: 10 for path in tmp_path.glob("*.jsonl")})
+    Retention(tmp_path, keep_shipped_seconds=0, max_total_bytes=10**9, max_file_age_seconds=HOUR).sweep()
+    assert names(tmp_path) == {
+        "events-b-0-20260101T000000Z-0001.jsonl",
+        "events-c-0-20260101T000100Z-0010.jsonl",
+        "events-without-number.jsonl",
+    }
+
+
+def test_with_housekeeping_the_writer_looks_through_no_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "events-a.jsonl", 95)
+    asked = []
+    retention = Retention(
+        tmp_path, keep_shipped_seconds=HOUR, max_total_bytes=100, start_housekeeping=lambda: asked.append(True)
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", lambda _: pytest.fail("the writer waits for the directory"))
+        retention.want_sweep()
+        assert not retention.full(6), "not measured yet"
+    retention.sweep_if_wanted()
+    assert retention.full(6)
+    assert asked == [True]
+
+
+def test_lines_that_are_written_during_a_sweep_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    retention = Retention(tmp_path, keep_shipped_seconds=HOUR, max_total_bytes=100)
+
+    def write_meanwhile(_directory: Path) -> dict[str, int]:
+        assert not retention.full(60)
+        return {}
+
+    monkeypatch.setattr("inferlog.sinks.retention.shipped_to_all_bytes", write_meanwhile)
+    retention.sweep()
+    assert retention.full(41)
 
 
 def test_shipped_is_what_one_of_several_shippers_has_brought_somewhere(tmp_path: Path) -> None:
@@ -218,4 +276,4 @@ def test_a_position_that_is_none_deletes_nothing(tmp_path: Path, text: str) -> N
     position_file.write_text(text.format(path=path, inode=f"{path.stat().st_ino:016x}"), "latin-1")
     sweep(tmp_path)
     assert names(tmp_path) == {"events-a.jsonl"}
-    assert tailed_inodes(tmp_path) == frozenset()
+    assert not is_tailed(tmp_path, path.stat().st_ino)

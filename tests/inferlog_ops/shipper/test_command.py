@@ -1,5 +1,8 @@
 """The command as another program starts it: its output, its exit code, its signals, its directory."""
 
+import errno
+import fcntl
+import os
 import signal
 import socket
 import subprocess
@@ -202,6 +205,17 @@ def test_one_state_directory_serves_one_shipper(faulty_cluster: Cluster, place: 
     with place.shipper(faulty_cluster), pytest.raises(OperatorError, match=r"another shipper \(pid \d+\) works with"):
         place.ship_once(faulty_cluster)
     place.ship_once(faulty_cluster)
+
+
+def test_a_state_directory_without_locks_is_refused_with_the_way_out(
+    faulty_cluster: Cluster, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OperatorError, match=r"without locks \(No locks available\).*give a --state on a local disk"):
+        place.ship_once(faulty_cluster)
 
 
 def test_a_shipper_is_known_by_the_same_name_after_a_restart(faulty_cluster: Cluster, place: Place) -> None:

@@ -1,0 +1,120 @@
+"""Lost lines of one process: counted by cause, and reported on standard error, because the log cannot carry them."""
+
+import os
+import select
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+_REPORT_EVERY_SECONDS: Final = 60.0
+_RETRY_SECONDS: Final = 1.0
+_NAMES: Final = {"events": "event", "app": "log line", "health": "heartbeat", "content": "content line"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """
+    Counts of this process since :func:`inferlog.configure`, or since its fork.
+
+    Attributes:
+        events_written: Inference events that are in the record of truth.
+        events_dropped: Inference events that it did not take.
+        events_removed: Most events that were written to a log file after somebody had removed it.
+        lines_written: Other lines that are in the record of truth: log lines, heartbeats, content.
+        lines_dropped: Other lines that it did not take.
+        copies_dropped: Inference events that a sink beside the first has lost, as far as it knows.
+        last_loss: Place and reason of the latest loss; None without one.
+        last_loss_unix_seconds: Time of the latest loss; None without one.
+    """
+
+    events_written: int = 0
+    events_dropped: int = 0
+    events_removed: int = 0
+    lines_written: int = 0
+    lines_dropped: int = 0
+    copies_dropped: int = 0
+    last_loss: str | None = None
+    last_loss_unix_seconds: float | None = None
+
+
+def write_to_stderr(text: str) -> bool:
+    """
+    Write *text* as one line to file descriptor 2; return False if it cannot take it now. Never raises, never waits.
+
+    Not ``sys.stderr``: the service may have put a logger in its place, which would come back to inferlog.
+    """
+    if sys.__stderr__ is None:
+        return True  # closed when the process began; its number may be another file's by now
+    line = text.encode(errors="backslashreplace")[: select.PIPE_BUF - 1] + b"\n"
+    try:
+        poll = select.poll()
+        poll.register(2, select.POLLOUT)
+        if not poll.poll(0):
+            return False  # a full pipe; a writable one takes PIPE_BUF bytes without blocking
+        os.write(2, line)
+    except BlockingIOError:
+        return False
+    except (OSError, ValueError):
+        pass  # closed since: there is nobody to report to
+    return True
+
+
+class Losses:
+    """
+    Reports the first loss at once and later ones together, at most once a minute. Thread-safe; never raises.
+
+    Args:
+        clock: Seconds that never go back.
+        write: Writes one line; returns False if the line has to be tried again.
+    """
+
+    def __init__(
+        self, *, clock: Callable[[], float] = time.monotonic, write: Callable[[str], bool] = write_to_stderr
+    ) -> None:
+        self._clock = clock
+        self._write = write
+        self._lock = threading.RLock()  # a signal's handler may log, and lose, during a report
+        self._unreported: dict[str, Counter[str]] = {}
+        self._due_at = 0.0
+        self._removed: Counter[str] = Counter()
+        self.last_loss: str | None = None
+        self.last_loss_unix_seconds: float | None = None
+
+    @property
+    def events_removed(self) -> int:
+        """Most events that were written to a log file after somebody had removed it."""
+        return self._removed["events"]
+
+    def add(self, stream: str, place: str, reason: str, lines: int = 1) -> None:
+        """Count *lines* of *stream* that *place*, a path, did not take, and report them if a report is due."""
+        cause = f"{place}: {reason}"
+        with self._lock:
+            self._unreported.setdefault(cause, Counter())[stream] += lines
+            self.last_loss, self.last_loss_unix_seconds = cause, time.time()
+        self.report()
+
+    def add_removed(self, stream: str, place: str, lines: int) -> None:
+        """Count at most *lines* of *stream* in a file of the directory *place* that was removed while in use."""
+        self._removed[stream] += lines
+        self.add(stream, place, "a log file was deleted, renamed or truncated while in use", lines)
+
+    def report(self, *, even_early: bool = False) -> None:
+        """Report all that is not reported yet, if the last report is a minute ago; *even_early*: in any case."""
+        with self._lock:
+            now = self._clock()
+            if not self._unreported or (now < self._due_at and not even_early):
+                return
+            sentences = [_sentence(cause, lost) for cause, lost in self._unreported.items()]
+            written = self._write("inferlog: " + "; ".join(sentences))
+            if written:
+                self._unreported.clear()
+            self._due_at = now + (_REPORT_EVERY_SECONDS if written else _RETRY_SECONDS)
+
+
+def _sentence(cause: str, lost: Mapping[str, int]) -> str:
+    counts = [f"{lines} {_NAMES.get(stream, stream)}{'s' * (lines != 1)}" for stream, lines in lost.items() if lines]
+    return f"{' and '.join(counts)} lost: {cause}" if counts else cause
