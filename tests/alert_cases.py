@@ -36,7 +36,8 @@ class Case:
     Attributes:
         rule: Name of the rule.
         what: What the documents are about.
-        documents: Stream and document; ``seconds_ago`` in place of ``@timestamp``.
+        documents: Stream and document; ``seconds_ago`` in place of ``@timestamp``, ``started_seconds_ago`` in place of
+            ``instance_started``.
         fires: The groups that fire, and the judged figure of each.
         at: The moment; cases lie days apart, so that they fit one index.
     """
@@ -54,7 +55,11 @@ class Case:
         """Yield stream and document as they are indexed, if the moment were *at*."""
         for stream, document in self.documents:
             moment = at - timedelta(seconds=document["seconds_ago"])
-            rest = {name: value for name, value in document.items() if name not in {"seconds_ago", "lag_seconds"}}
+            rest = {
+                name: value for name, value in document.items() if not name.endswith(("seconds_ago", "lag_seconds"))
+            }
+            if "started_seconds_ago" in document:
+                rest["instance_started"] = _iso(at - timedelta(seconds=document["started_seconds_ago"]))
             event = {"id": f"{next(_ids):032x}", **rest.pop("event", {})}
             if "lag_seconds" in document:
                 event["ingested"] = _iso(moment + timedelta(seconds=document["lag_seconds"]))
@@ -172,6 +177,34 @@ def _lost_events() -> Iterator[Case]:
     yield Case(
         rule=rule, what="an instance that is gone and has all",
         documents=[*_numbered(range(5)), _heartbeat(200, events_written=5)],
+    )  # fmt: skip
+    yield Case(
+        rule=rule, what="the first ones of an instance that began within the window",
+        documents=[
+            *_numbered(range(3, 5)), _heartbeat(200, events_written=2, events_dropped=3, started_seconds_ago=400)
+        ],
+        fires={"scoring,i1": 3.0},
+    )  # fmt: skip
+    yield Case(
+        rule=rule, what="the first ones of an instance that began before the window",
+        documents=[*_numbered(range(3, 5)), _heartbeat(200, events_written=5, started_seconds_ago=4000)],
+    )  # fmt: skip
+    yield Case(
+        rule=rule, what="all of an instance that is there and never wrote one",
+        documents=[_heartbeat(125, events_dropped=7, started_seconds_ago=400)],
+        fires={"scoring,i1": 7.0},
+    )  # fmt: skip
+    yield Case(
+        rule=rule, what="the last ones of an instance that is there and has dropped two of them",
+        documents=[*_numbered(range(5)), _heartbeat(125, events_written=6, events_dropped=2, started_seconds_ago=400)],
+        fires={"scoring,i1": 2.0},
+    )  # fmt: skip
+    yield Case(
+        rule=rule, what="those that an instance has dropped before the window",
+        documents=[
+            *_numbered(range(50, 55)),
+            *(_heartbeat(ago, events_written=50, events_dropped=5, started_seconds_ago=9000) for ago in (1000, 200)),
+        ],
     )  # fmt: skip
 
 
@@ -307,7 +340,12 @@ def _numbered(sequences: Iterable[int], *, seconds_ago: float = 300.0) -> list[t
 
 
 def _heartbeat(
-    seconds_ago: float, *, events_written: int = 0, message: str = "service_heartbeat"
+    seconds_ago: float,
+    *,
+    events_written: int = 0,
+    events_dropped: int = 0,
+    message: str = "service_heartbeat",
+    **fields: float,
 ) -> tuple[str, Document]:
     return (
         "health",
@@ -316,7 +354,8 @@ def _heartbeat(
             "service": {"name": "scoring", "instance": {"id": "i1"}},
             "message": message,
             "events_written": events_written,
-            "events_dropped": 0,
+            "events_dropped": events_dropped,
+            **fields,
         },
     )
 

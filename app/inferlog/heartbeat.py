@@ -8,13 +8,15 @@ import logging
 import math
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from inferlog.activity import Activity
-from inferlog.recorder import EventRecorder, LineRecorder
+from inferlog.losses import Stats
+from inferlog.recorder import LineRecorder, Timestamps
 from inferlog.sinks.shipped import shipped_bytes
 from inferlog.vitals import Vitals
 
@@ -57,15 +59,16 @@ class Heartbeat:
     def __init__(
         self,
         recorder: LineRecorder,
-        events: EventRecorder,
         *,
+        stats: Callable[[], Stats],
         log_dir: Path,
         instance_id: str,
         every_seconds: float,
     ) -> None:
         self.recorder = recorder
         self.activity = Activity()
-        self._events = events
+        self._stats = stats
+        self._started = Timestamps()(time.time_ns())
         self._log_dir = log_dir
         self._instance_id = instance_id
         self._every_seconds = every_seconds
@@ -113,12 +116,16 @@ class Heartbeat:
         return line
 
     def _line_without_gauges(self) -> dict[str, Any]:
+        stats = self._stats()
         line: dict[str, Any] = {
             "message": MESSAGE,
             "log": {"level": "info", "logger": "inferlog"},
-            "events_written": self._events.written,
-            "events_dropped": self._events.dropped,
-            "copies_dropped": self._events.copies_dropped,
+            "instance_started": self._started,
+            "events_written": stats.events_written,
+            "events_dropped": stats.events_dropped,
+            "events_removed": stats.events_removed,
+            "lines_dropped": stats.lines_dropped,
+            "copies_dropped": stats.copies_dropped,
             "events_unshipped_bytes": self._unshipped_bytes(),
             "process": self._vitals.process(),
             "active_requests": self.activity.open_requests,

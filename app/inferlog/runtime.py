@@ -1,7 +1,8 @@
 """What one process writes with, from its start or fork to its end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from inferlog.audit import Hasher
 from inferlog.client import ClientIds
@@ -70,6 +71,7 @@ class Runtime:
         make_sink: Makes the sink of a stream; None: those that the settings name.
         losses: Reports lost lines on standard error.
         housekeeping: Looks after the log directory.
+        stats: Returns what has been written and lost so far.
     """
 
     settings: Settings
@@ -82,6 +84,7 @@ class Runtime:
     make_sink: MakeSink | None
     losses: Losses
     housekeeping: Housekeeping
+    stats: Callable[[], Stats]
 
     @classmethod
     def begin(
@@ -114,16 +117,19 @@ class Runtime:
             return LineRecorder(sink(stream), dataset=f"inference.{stream}", service=service, make_id=make_id)
 
         events = EventRecorder(sink("events"), service=service, make_id=make_id, hasher=Hasher(from_files.audit_key))
+        app, health = recorder("app"), recorder("health")
+        content = recorder("content") if settings.capture_content else None
+        stats = partial(_stats, events, [each for each in (app, health, content) if each is not None], losses)
         return cls(
             settings=settings,
             make_id=make_id,
             from_files=from_files,
             events=events,
-            app=recorder("app"),
-            content=recorder("content") if settings.capture_content else None,
+            app=app,
+            content=content,
             heartbeat=Heartbeat(
-                recorder("health"),
-                events,
+                health,
+                stats=stats,
                 log_dir=settings.log_dir,
                 instance_id=instance_id,
                 every_seconds=settings.heartbeat_seconds,
@@ -131,6 +137,7 @@ class Runtime:
             make_sink=make_sink,
             losses=losses,
             housekeeping=housekeeping,
+            stats=stats,
         )
 
     def record(self, inference: Inference) -> None:
@@ -165,20 +172,6 @@ class Runtime:
         self.housekeeping.stop()
         self.losses.report(even_early=True)
 
-    def stats(self) -> Stats:
-        """Return what has been written and lost so far."""
-        lines = [recorder for recorder in (self.app, self.heartbeat.recorder, self.content) if recorder is not None]
-        return Stats(
-            events_written=self.events.written,
-            events_dropped=self.events.dropped,
-            events_removed=self.losses.events_removed,
-            lines_written=sum(recorder.written for recorder in lines),
-            lines_dropped=sum(recorder.dropped for recorder in lines),
-            copies_dropped=self.events.copies_dropped,
-            last_loss=self.losses.last_loss,
-            last_loss_unix_seconds=self.losses.last_loss_unix_seconds,
-        )
-
     def abandon(self) -> None:
         """Let go, in a forked child, of what belongs to the parent."""
         for recorder in self._recorders():
@@ -186,6 +179,19 @@ class Runtime:
 
     def _recorders(self) -> list[EventRecorder | LineRecorder]:
         return [self.events, self.app, self.heartbeat.recorder, *([self.content] if self.content else [])]
+
+
+def _stats(events: EventRecorder, lines: Sequence[LineRecorder], losses: Losses) -> Stats:
+    return Stats(
+        events_written=events.written,
+        events_dropped=events.dropped,
+        events_removed=losses.events_removed,
+        lines_written=sum(recorder.written for recorder in lines),
+        lines_dropped=sum(recorder.dropped for recorder in lines),
+        copies_dropped=events.copies_dropped,
+        last_loss=losses.last_loss,
+        last_loss_unix_seconds=losses.last_loss_unix_seconds,
+    )
 
 
 class _FromSettings:

@@ -7,15 +7,38 @@ from datetime import datetime
 from golden.reading import Document, Row, get, grouped, of_stream, percentiles, shortest, total, values, when
 
 
-def _lost_events(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    rows = []
-    for (instance,), inside in grouped(of_stream(documents, "events"), "service.instance.id").items():
-        numbers = values(inside, "event.sequence")
-        wanted = max(numbers) - min(numbers) + 1
+def _lost_events(documents: list[Document], start: datetime, _end: datetime) -> list[Row]:
+    told = [each for each in documents if "status" in each or "events_written" in each]
+    rows: list[Row] = []
+    for (instance,), inside in grouped(told, "service.instance.id").items():
+        found, lost, not_found_yet = _numbers(inside, start)
         rows.append(
-            {"service.instance.id": instance, "expected": wanted, "found": len(numbers), "lost": wanted - len(numbers)}
+            {
+                "service.instance.id": instance,
+                "expected": found + lost,
+                "found": found,
+                "lost": lost,
+                "not_found_yet": not_found_yet,
+            }
         )
-    return sorted(rows, key=lambda row: (-row["lost"], row["service.instance.id"]))
+    return sorted(rows, key=lambda row: (-row["lost"], -row["not_found_yet"], row["service.instance.id"]))
+
+
+def _numbers(of_instance: list[Document], start: datetime) -> tuple[int, int, int]:
+    """Return how many of an instance's events were found, are lost, and are not found yet."""
+    numbers = values(of_instance, "event.sequence")
+    beats = sorted((each for each in of_instance if "events_written" in each), key=when)
+    counts = [(each["events_written"], each["events_dropped"]) for each in beats]
+    began_inside = any(datetime.fromisoformat(each) >= start for each in values(beats, "instance_started"))
+    before, after = ((0, 0), (0, 0)) if not counts else ((0, 0) if began_inside else counts[0], counts[-1])
+    first = 0 if began_inside else min(numbers, default=sum(before))
+    last = max(numbers, default=first - 1)
+    holes = last - first + 1 - len(numbers)
+    at_the_end = max(0, sum(after) - 1 - last)
+    not_counted = 0 if began_inside else max(0, first - sum(before))
+    known = max(0, after[1] - before[1] - holes - (not_counted if counts else 0))
+    dropped_at_the_end = min(at_the_end, known)
+    return len(numbers), holes + dropped_at_the_end, at_the_end - dropped_at_the_end
 
 
 def _duplicate_events(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
@@ -60,14 +83,14 @@ def _ingest_lag(documents: list[Document], _start: datetime, _end: datetime) -> 
     ]
 
 
-def _instances(documents: list[Document], _start: datetime, end: datetime) -> list[Row]:
-    rows = list(_each_instance(documents, end))
+def _instances(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+    rows = list(_each_instance(documents, start, end))
     rows.sort(key=lambda row: (-row["lost"], -row["not_found_yet"], row["service.name"], row["service.instance.id"]))
     return rows
 
 
-def _delivery(documents: list[Document], _start: datetime, end: datetime) -> list[Row]:
-    rows = list(_each_instance(documents, end))
+def _delivery(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+    rows = list(_each_instance(documents, start, end))
     if not rows:
         return []
     written, found = (sum(row[name] for row in rows) for name in ("written", "found"))
@@ -89,26 +112,19 @@ def _delivery(documents: list[Document], _start: datetime, end: datetime) -> lis
     ]
 
 
-def _each_instance(documents: list[Document], end: datetime) -> Iterator[Row]:
+def _each_instance(documents: list[Document], start: datetime, end: datetime) -> Iterator[Row]:
     told = [each for each in documents if "status" in each or "events_written" in each]
     for (service, instance), inside in grouped(told, "service.name", "service.instance.id").items():
-        numbers = values(inside, "event.sequence")
         beats = sorted((each for each in inside if "events_written" in each), key=when)
-        counts = values(beats, "events_written")
-        lost = max(numbers) - min(numbers) + 1 - len(numbers) if numbers else 0
-        not_found_yet = 0
-        if counts and numbers:
-            not_found_yet = max(0, max(counts) + max(values(beats, "events_dropped")) - 1 - max(numbers))
-        elif counts:
-            not_found_yet = max(counts) - min(counts)
+        found, lost, not_found_yet = _numbers(inside, start)
         yield {
             "service.name": service,
             "service.instance.id": instance,
             "last_heartbeat": shortest(when(beats[-1])) if beats else None,
             "silent_seconds": (end - when(beats[-1])).total_seconds() if beats else None,
             "state": _state(beats),
-            "written": len(numbers) + lost + not_found_yet,
-            "found": len(numbers),
+            "written": found + lost + not_found_yet,
+            "found": found,
             "lost": lost,
             "not_found_yet": not_found_yet,
             "dropped": max(values(beats, "events_dropped")) if beats else None,

@@ -16,6 +16,7 @@ MICROSECOND = timedelta(microseconds=1)
 _STATUS_CODES = {"success": 200, "rejected": 429, "error": 500, "cancelled": 200}
 _V2_SINCE = START + timedelta(minutes=2)
 _V3_SINCE = START + timedelta(minutes=5)
+_E_SINCE = START + timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +150,11 @@ def _version(random: Random, moment: datetime) -> str:
 
 
 def _service_heartbeats(random: Random) -> Iterator[Document]:
-    """Yield those of four processes: b stops, c counts more than was found, d has no event in the index."""
+    """
+    Yield those of five processes: b stops, c counts more than was found, d has no event in the index.
+
+    b has lost its first events, and says when it began; e has dropped all of them.
+    """
     written = {"a": 100, "b": 120, "c": 130, "d": 7}
     moments = [START - MICROSECOND, START, *(START + timedelta(seconds=10 * beat) for beat in range(1, 58)), END]
     for beat, moment in enumerate(moments):
@@ -157,17 +162,36 @@ def _service_heartbeats(random: Random) -> Iterator[Document]:
             if instance == "b" and beat > 40:
                 continue
             written[instance] += random.randrange(3)
-            yield _service_heartbeat(random, instance, moment, written[instance], stopped=(instance, beat) == ("b", 40))
+            yield _service_heartbeat(
+                random,
+                instance,
+                moment,
+                written[instance],
+                dropped=2 if instance == "c" else 0,
+                started=START if instance == "b" else None,
+                stopped=(instance, beat) == ("b", 40),
+            )
+        if moment >= _E_SINCE:
+            yield _service_heartbeat(random, "e", moment, 0, dropped=beat, started=_E_SINCE)
 
 
-def _service_heartbeat(random: Random, instance: str, moment: datetime, written: int, *, stopped: bool) -> Document:
+def _service_heartbeat(
+    random: Random,
+    instance: str,
+    moment: datetime,
+    written: int,
+    *,
+    dropped: int = 0,
+    started: datetime | None = None,
+    stopped: bool = False,
+) -> Document:
     document: Document = {
         "@timestamp": iso(moment),
         "event": {"id": f"h-{instance}-{iso(moment)}", "dataset": "inference.health"},
         "service": {"name": "scoring" if instance in "ad" else "gateway", "instance": {"id": instance}},
         "message": "service_stopped" if stopped else "service_heartbeat",
         "events_written": written,
-        "events_dropped": 2 if instance == "c" else 0,
+        "events_dropped": dropped,
         "events_unshipped_bytes": random.randrange(10_000),
         "active_requests": random.randrange(9),
         "process": {
@@ -175,6 +199,8 @@ def _service_heartbeat(random: Random, instance: str, moment: datetime, written:
             "memory": {"usage_bytes": 10**8 + random.randrange(10**8)},
         },
     }
+    if started is not None:
+        document["instance_started"] = iso(started)
     if instance != "b":
         document["event_loop"] = {"lag_seconds": round(random.random() / 10, 6)}
     if instance in "ad":

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,24 @@ def test_the_last_heartbeat_counts_every_event(tmp_path: Path) -> None:
     (beat,) = logs.lines("health")
     assert beat["events_written"] == 5
     assert beat["events_unshipped_bytes"] == sum(path.stat().st_size for path in tmp_path.glob("events-*"))
+
+
+def test_the_next_heartbeat_that_can_be_written_counts_what_was_lost_before_the_first_event(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = datetime.now(UTC)
+    logs = configure(tmp_path / "logs", 0.01)
+    (tmp_path / "logs").write_text("in the way")
+    record()
+    inferlog.get_logger("scoring").error("model.loaded_badly")
+    wait_until(lambda: inferlog.stats().lines_dropped >= 2, what="a heartbeat that is lost")
+    (tmp_path / "logs").unlink()
+    beat = wait_until(lambda: logs.lines("health"), what="a heartbeat")[0]
+    inferlog.shutdown()
+    assert (beat["events_written"], beat["events_dropped"], beat["events_removed"]) == (0, 1, 0)
+    assert beat["lines_dropped"] >= 2
+    assert before <= datetime.fromisoformat(beat["instance_started"]) <= datetime.fromisoformat(beat["@timestamp"])
+    assert "1 event lost" in capfd.readouterr().err
 
 
 def test_a_process_that_is_stopped_says_so_in_its_last_heartbeat_only(tmp_path: Path) -> None:
