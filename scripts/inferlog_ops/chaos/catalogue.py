@@ -6,7 +6,7 @@ from typing import Final
 
 from inferlog_ops.chaos import misbehaviour
 from inferlog_ops.chaos.clock import under_a_clock
-from inferlog_ops.chaos.faults import answers, clock, ends, lines, room, state
+from inferlog_ops.chaos.faults import answers, clock, ends, lines, removal, room, state
 from inferlog_ops.chaos.faults.fault import Fault, Part
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.naming import named
@@ -144,6 +144,21 @@ _SINGLE: Final = (
         fills_disk=True,
     ),
     Fault(
+        name="directory-full",
+        what="nothing is shipped, and the log directory reaches max_total_bytes",
+        strike=room.directory_full,
+        breaks=frozenset({Part.LOG_FILES, Part.SHIPPER}),
+        environment=room.small_directory,
+        fills_disk=True,
+    ),
+    Fault(
+        name="no-locks",
+        what="the file system of the log directory has no locks (ENOLCK)",
+        strike=room.without_locks,
+        breaks=frozenset({Part.LOG_FILES, Part.CLOCK}),
+        environment=room.no_locks,
+    ),
+    Fault(
         name="rotations",
         what="200 rotations a minute, each file deleted as soon as it is shipped",
         strike=room.rotations,
@@ -154,10 +169,34 @@ _SINGLE: Final = (
     Fault(
         name="deleted-file",
         what="a file is deleted before it is shipped",
-        strike=room.delete_unshipped,
+        strike=removal.delete_unshipped,
         breaks=frozenset({Part.LOG_FILES, Part.SHIPPER}),
         environment=room.small_files,
         removes_files=True,
+    ),
+    Fault(
+        name="deleted-in-use",
+        what="all log files are deleted while the service writes to them, every 3 s",
+        strike=removal.in_use(removal.delete_files),
+        breaks=frozenset({Part.LOG_FILES}),
+        removes_files=True,
+        removes_files_in_use=True,
+    ),
+    Fault(
+        name="renamed-in-use",
+        what="all log files are renamed while the service writes to them, as logrotate does, every 3 s",
+        strike=removal.in_use(removal.rename_files),
+        breaks=frozenset({Part.LOG_FILES}),
+        removes_files=True,
+        removes_files_in_use=True,
+    ),
+    Fault(
+        name="removed-directory",
+        what="the log directory is removed while the service writes to it, every 3 s",
+        strike=removal.in_use(removal.remove_directory),
+        breaks=frozenset({Part.LOG_FILES}),
+        removes_files=True,
+        removes_files_in_use=True,
     ),
     Fault(
         name="corrupt-positions",

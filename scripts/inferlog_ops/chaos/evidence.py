@@ -58,11 +58,17 @@ def gather(
         ),
         reported=reported_lost(cluster),
         heartbeats=last_heartbeats(lines),
+        complaints=_complaints(place),
         dead_lines=len(dead),
         wrong_letters=len(set(letters) - dead),
         caught_up_seconds=caught_up_seconds,
         traffic=_traffic(place, lines, before, during),
     )
+
+
+def _complaints(place: Place) -> int:
+    output = (place.output / "server.log").read_text(errors="replace")
+    return sum(line.startswith("inferlog: ") for line in output.splitlines())
 
 
 def _traffic(place: Place, lines: list[Line], before: Window, during: Window) -> Traffic:

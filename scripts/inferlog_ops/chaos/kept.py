@@ -13,10 +13,11 @@ _SECONDS_BETWEEN_LOOKS = 0.05
 def keep_now(logs: Path, kept: Path) -> None:
     """Link each file of *logs* that has no second name yet into *kept*."""
     known = {path.name for path in kept.iterdir()}
-    for path in logs.glob("*.jsonl"):
-        if path.name not in known:
-            with suppress(FileNotFoundError, FileExistsError):  # gone again, or linked by the other caller
-                os.link(path, kept / path.name)
+    with suppress(FileNotFoundError):  # a fault has removed the directory
+        for path in logs.glob("*.jsonl"):
+            if path.name not in known:
+                with suppress(FileNotFoundError, FileExistsError):  # gone again, or linked by the other caller
+                    os.link(path, kept / path.name)
 
 
 @contextmanager

@@ -42,6 +42,7 @@ class Observed:
         removed: Events that lay in a file which was deleted, and are lost by that.
         reported: What the query ``lost_events`` says.
         heartbeats: What each process said last.
+        complaints: Lines that the service's processes wrote to standard error about lost events.
         dead_lines: Lines on the disk that no store takes.
         wrong_letters: Dead letters of other lines.
         caught_up_seconds: From the end of the fault until all that was on the disk by then was answered; None: never.
@@ -55,6 +56,7 @@ class Observed:
     removed: Mapping[str, int]
     reported: Mapping[str, int]
     heartbeats: Mapping[str, Heartbeat]
+    complaints: int
     dead_lines: int
     wrong_letters: int
     caught_up_seconds: float | None

@@ -43,14 +43,31 @@ def _catches_up(seen: Observed, _: Sequence[Fault]) -> Iterator[str]:
 
 
 def _losses_are_reported(seen: Observed, _: Sequence[Fault]) -> Iterator[str]:
-    instances = seen.dropped.keys() | seen.removed.keys() | seen.reported.keys()
+    instances = seen.dropped.keys() | seen.removed.keys() | seen.reported.keys() | seen.heartbeats.keys()
     for instance in sorted(instances):
-        # The query is about a range of time, before which the first numbers may lie: it counts between two events.
-        in_holes = seen.dropped.get(instance, 0) - seen.dropped_at_first.get(instance, 0)
-        expected = in_holes + seen.removed.get(instance, 0)
-        reported = seen.reported.get(instance, 0)
+        expected, reported = _missing(seen, instance), seen.reported.get(instance, 0)
         if reported != expected:
             yield f"inferlog query lost_events says {reported} of {instance}, of which {expected} are missing"
+
+
+def _missing(seen: Observed, instance: str) -> int:
+    """Return how many events of *instance* the index can show to be lost."""
+    missing = seen.dropped.get(instance, 0) + seen.removed.get(instance, 0)
+    heartbeat = seen.heartbeats.get(instance)
+    if heartbeat is None:  # nothing in the index says when the instance began
+        return missing - seen.dropped_at_first.get(instance, 0)
+    counted = heartbeat.events_written + heartbeat.events_dropped
+    at_the_end = counted - seen.on_disk.get(instance, 0) - seen.dropped.get(instance, 0)
+    return missing + max(0, min(at_the_end, heartbeat.events_dropped - missing))
+
+
+def _losses_are_complained_of(seen: Observed, faults: Sequence[Fault]) -> Iterator[str]:
+    lost = sum(seen.dropped.values()) or any(fault.removes_files_in_use for fault in faults)
+    if lost and not seen.complaints:
+        yield "events were lost, and the service wrote nothing about it to standard error"
+    # A worker that was killed on a full disk may have complained of events that nobody can count.
+    if seen.complaints and not lost and not any(fault.fills_disk for fault in faults):
+        yield f"the service wrote {seen.complaints} lines about lost events to standard error; none was lost"
 
 
 def _heartbeats_tell(seen: Observed, _: Sequence[Fault]) -> Iterator[str]:
@@ -121,6 +138,7 @@ _CHECKS: Final[tuple[_Check, ...]] = (
     _dead_letters,
     _catches_up,
     _losses_are_reported,
+    _losses_are_complained_of,
     _heartbeats_tell,
     _only_a_full_disk_drops,
     _every_request_is_answered,

@@ -15,6 +15,7 @@ from inferlog_ops.chaos.promises import broken_promises
 CALM = [FAULTS["no-fault"]]
 FULL_DISK = [FAULTS["disk-full-service"]]
 REMOVED = [FAULTS["deleted-file"]]
+IN_USE = [FAULTS["deleted-in-use"]]
 
 GOOD = Observed(
     account=Account(
@@ -36,6 +37,7 @@ GOOD = Observed(
         "a": Heartbeat(events_written=60, events_dropped=0, stopped=True),
         "b": Heartbeat(events_written=39, events_dropped=0, stopped=False),
     },
+    complaints=0,
     dead_lines=10,
     wrong_letters=0,
     caught_up_seconds=1.5,
@@ -126,7 +128,9 @@ def test_what_a_killed_worker_had_dropped_nobody_can_count() -> None:
 
 def _dropped(count: int, *, told: int, reported: int) -> Any:
     heartbeats = GOOD.heartbeats | {"a": Heartbeat(events_written=60, events_dropped=told, stopped=True)}
-    return _spoilt(dropped={"a": count}, reported={"a": reported}, heartbeats=heartbeats, without_event=count)
+    return _spoilt(
+        dropped={"a": count}, reported={"a": reported}, heartbeats=heartbeats, complaints=1, without_event=count
+    )
 
 
 def test_what_a_full_disk_refuses_may_be_missing_where_heartbeat_and_query_say_so() -> None:
@@ -140,11 +144,39 @@ def test_dropped_events_that_a_heartbeat_or_the_query_passes_over_break_a_promis
     assert "lost_events says 6 of a, of which 7 are missing" in unreported
 
 
-def test_what_is_dropped_before_the_first_event_is_told_by_the_heartbeat_alone() -> None:
-    dropped = replace(_dropped(7, told=7, reported=4), dropped_at_first={"a": 3})
+def test_events_dropped_before_the_first_one_are_reported_where_a_heartbeat_says_when_the_process_began() -> None:
+    dropped = replace(_dropped(7, told=7, reported=7), dropped_at_first={"a": 3})
     assert broken_promises(dropped, FULL_DISK) == []
-    (unsaid,) = broken_promises(replace(_dropped(7, told=4, reported=4), dropped_at_first={"a": 3}), FULL_DISK)
+    (unsaid,) = broken_promises(replace(_dropped(7, told=4, reported=7), dropped_at_first={"a": 3}), FULL_DISK)
     assert "a says that 4 were dropped; missing are 7" in unsaid
+
+
+def test_events_dropped_after_the_last_one_are_reported_where_a_heartbeat_counts_them() -> None:
+    killed = GOOD.heartbeats | {"b": Heartbeat(events_written=40, events_dropped=5, stopped=False)}
+    seen = _spoilt(heartbeats=killed, dropped={"b": 3}, reported={"b": 5}, complaints=1, without_event=3)
+    assert broken_promises(seen, FULL_DISK) == []
+    (said,) = broken_promises(replace(seen, reported={"b": 3}), FULL_DISK)
+    assert "lost_events says 3 of b, of which 5 are missing" in said
+
+
+def test_a_process_that_wrote_nothing_but_a_heartbeat_is_reported() -> None:
+    silent = GOOD.heartbeats | {"c": Heartbeat(events_written=0, events_dropped=4, stopped=False)}
+    (said,) = broken_promises(_spoilt(heartbeats=silent, dropped={"a": 0}), CALM)
+    assert "lost_events says 0 of c, of which 4 are missing" in said
+
+
+@pytest.mark.parametrize("faults", [FULL_DISK, IN_USE])
+def test_a_loss_of_which_nobody_complains_breaks_a_promise(faults: list[Fault]) -> None:
+    lost = {"lost": 7, "lost_by_removal": 7, "removed": {"a": 7}, "found": 93} if faults is IN_USE else {}
+    seen = replace(_spoilt(**lost, reported={"a": 7}, complaints=1), dropped={} if lost else {"a": 7})
+    silent = replace(seen, complaints=0)
+    said = set(broken_promises(silent, faults)) - set(broken_promises(seen, faults))
+    assert said == {"events were lost, and the service wrote nothing about it to standard error"}
+
+
+def test_a_complaint_without_a_loss_breaks_a_promise() -> None:
+    (said,) = broken_promises(_spoilt(complaints=2), CALM)
+    assert said == "the service wrote 2 lines about lost events to standard error; none was lost"
 
 
 def test_nothing_is_dropped_while_the_disk_takes_all() -> None:

@@ -28,6 +28,7 @@ RESULT = Result(
         removed={},
         reported={"a": 330},
         heartbeats={},
+        complaints=1,
         dead_lines=4,
         wrong_letters=0,
         caught_up_seconds=0.4,

@@ -54,6 +54,7 @@ class Fault:
         stills_workers: Whether a process of the service stands still: who waits for it may lose patience.
         fills_disk: Whether the disk refuses events of the service.
         removes_files: Whether files are deleted before they are shipped.
+        removes_files_in_use: Whether the service is writing to these files.
     """
 
     name: str
@@ -69,3 +70,4 @@ class Fault:
     stills_workers: bool = False
     fills_disk: bool = False
     removes_files: bool = False
+    removes_files_in_use: bool = False

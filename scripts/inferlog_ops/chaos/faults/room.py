@@ -1,6 +1,7 @@
 """Disks that are full, and directories that cannot be written to."""
 
-import itertools
+import fcntl
+import os
 import time
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from inferlog_ops.chaos.stack import Stack
 
 _HALF_A_LINE_BYTES = 300
 _SMALL_FILE_BYTES = 12_000
+_SMALL_DIRECTORY_BYTES = 300_000
+_WITHOUT_LOCKS = Path(__file__).parents[1] / "injected_no_locks"
 _LITTLE_BYTES = 16
 _ON_ITS_WAY_SECONDS = 0.5
 _PATIENCE_SECONDS = 60.0
@@ -30,6 +33,17 @@ def small_files(_: Place) -> Mapping[str, str]:
 def small_files_soon_deleted(place: Place) -> Mapping[str, str]:
     """Have it do so, and delete each file as soon as it is shipped."""
     return {**small_files(place), "INFERLOG_KEEP_SHIPPED_SECONDS": "0"}
+
+
+def small_directory(place: Place) -> Mapping[str, str]:
+    """Give the log directory room for a few seconds of load."""
+    return {**small_files(place), "INFERLOG_MAX_TOTAL_BYTES": str(_SMALL_DIRECTORY_BYTES)}
+
+
+def no_locks(place: Place) -> Mapping[str, str]:
+    """Have ``flock()`` fail in the service, as on a network mount without locks, and shipped files soon deleted."""
+    python_path = os.pathsep.join([str(_WITHOUT_LOCKS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**small_files_soon_deleted(place), "PYTHONPATH": python_path}
 
 
 def disk_full_for_service(stack: Stack, seconds: float) -> Generator[float]:
@@ -81,32 +95,25 @@ def rotations(stack: Stack, seconds: float) -> Generator[float]:
         raise MissedError(f"there were only {count} rotations in {seconds:.0f} s")
 
 
-def delete_unshipped(stack: Stack, seconds: float) -> Generator[float]:
-    """Delete a file that the shipper, which stands still, has never seen."""
+def directory_full(stack: Stack, seconds: float) -> Generator[float]:
+    """Have nothing shipped, so that the log directory reaches its limit."""
     stack.shipper.suspend()
     try:
-        known = {path.name for path in stack.place.logs.iterdir()}
-        began = time.monotonic()
-        while not (finished := _finished_since(known, stack.place.logs)):
-            if time.monotonic() > began + _PATIENCE_SECONDS:
-                raise MissedError("no file was begun and finished meanwhile")
-            yield _SECONDS_BETWEEN_LOOKS
-        stack.keep_files()
-        stack.removed.add(finished[0].name)
-        finished[0].unlink()
-        yield max(0.0, began + seconds - time.monotonic())
+        yield seconds
     finally:
         stack.shipper.resume()
 
 
-def _finished_since(known: set[str], logs: Path) -> list[Path]:
-    """Return the event files that are none of *known* and have a successor, oldest first."""
-    new = sorted(path for path in logs.glob("events-*.jsonl") if path.name not in known)
-    return [path for path, later in itertools.pairwise(new) if _writer(path) == _writer(later)]
-
-
-def _writer(path: Path) -> str:
-    return "-".join(path.name.split("-")[:3])
+def without_locks(stack: Stack, seconds: float) -> Generator[float]:
+    """Have the service write, rotate and delete without locks, which it has got none of since its start."""
+    before = _files_so_far(stack)
+    yield seconds
+    if _files_so_far(stack) == before:
+        raise MissedError("no file was begun meanwhile")
+    if locked := [path.name for path in stack.place.logs.glob("events-*.jsonl") if _is_locked(path)]:
+        raise MissedError(f"the service holds locks all the same: {locked[0]}")
+    if all(path.exists() for path in _log_files_of(stack)):
+        raise MissedError("no file was deleted after it was shipped")
 
 
 def _largest_open_file(worker: psutil.Process) -> int:
@@ -121,6 +128,19 @@ def _largest_open_file(worker: psutil.Process) -> int:
 def _files_so_far(stack: Stack) -> int:
     stack.keep_files()
     return sum(1 for _ in stack.place.kept.glob("events-*.jsonl"))
+
+
+def _log_files_of(stack: Stack) -> list[Path]:
+    return [stack.place.logs / path.name for path in stack.place.kept.glob("events-*.jsonl")]
+
+
+def _is_locked(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _can_be_written(folder: Path) -> bool:
