@@ -78,7 +78,7 @@ class Losses:
         self._clock = clock
         self._write = write
         self._lock = threading.RLock()  # a signal's handler may log, and lose, during a report
-        self._unreported: dict[str, Counter[str]] = {}
+        self._unreported: dict[tuple[str, str], Counter[str]] = {}
         self._due_at = 0.0
         self._removed: Counter[str] = Counter()
         self.last_loss: str | None = None
@@ -91,16 +91,12 @@ class Losses:
 
     def add(self, stream: str, place: str, reason: str, lines: int = 1) -> None:
         """Count *lines* of *stream* that *place*, a path, did not take, and report them if a report is due."""
-        cause = f"{place}: {reason}"
-        with self._lock:
-            self._unreported.setdefault(cause, Counter())[stream] += lines
-            self.last_loss, self.last_loss_unix_seconds = cause, time.time()
-        self.report()
+        self._add(stream, f"{place}: {reason}", lines)
 
     def add_removed(self, stream: str, place: str, lines: int) -> None:
         """Count at most *lines* of *stream* in a file of the directory *place* that was removed while in use."""
         self._removed[stream] += lines
-        self.add(stream, place, "a log file was deleted, renamed or truncated while in use", lines)
+        self._add(stream, f"{place}: a log file was deleted, renamed or truncated while in use", lines, "at most ")
 
     def report(self, *, even_early: bool = False) -> None:
         """Report all that is not reported yet, if the last report is a minute ago; *even_early*: in any case."""
@@ -108,13 +104,19 @@ class Losses:
             now = self._clock()
             if not self._unreported or (now < self._due_at and not even_early):
                 return
-            sentences = [_sentence(cause, lost) for cause, lost in self._unreported.items()]
+            sentences = [_sentence(cause, quantity, lost) for (cause, quantity), lost in self._unreported.items()]
             written = self._write("inferlog: " + "; ".join(sentences))
             if written:
                 self._unreported.clear()
             self._due_at = now + (_REPORT_EVERY_SECONDS if written else _RETRY_SECONDS)
 
+    def _add(self, stream: str, cause: str, lines: int, quantity: str = "") -> None:
+        with self._lock:
+            self._unreported.setdefault((cause, quantity), Counter())[stream] += lines
+            self.last_loss, self.last_loss_unix_seconds = cause, time.time()
+        self.report()
 
-def _sentence(cause: str, lost: Mapping[str, int]) -> str:
+
+def _sentence(cause: str, quantity: str, lost: Mapping[str, int]) -> str:
     counts = [f"{lines} {_NAMES.get(stream, stream)}{'s' * (lines != 1)}" for stream, lines in lost.items() if lines]
-    return f"{' and '.join(counts)} lost: {cause}" if counts else cause
+    return f"{quantity}{' and '.join(counts)} lost: {cause}" if counts else cause

@@ -15,6 +15,8 @@ from inferlog.sinks.planted import open_file
 from inferlog.sinks.shipped import shipped_to_all_bytes
 
 _RECHECK_SECONDS = 1.0
+_RECHECK_RESERVE_SECONDS = 10.0
+_RESERVE = 10  # a tenth of the directory: room for what is written until a sweep has made more
 _HALF_LINE_BYTES = 256 * 1024  # more than the longest line there is: no need to look
 _CLOCKS_APART_SECONDS = 60.0  # between this machine and a file server
 _NUMBERED = re.compile(r"(.+)-\d{8}T\d{6}Z-(\d+)\.jsonl")
@@ -56,7 +58,7 @@ class Retention:
     Args:
         directory: The log directory, shared with other processes.
         keep_shipped_seconds: How long a shipped file stays, for a look with ``grep``.
-        max_total_bytes: Above this, shipped files go earlier, and new lines are refused if that does not help.
+        max_total_bytes: Above nine tenths of this, shipped files go earlier; above it, new lines are refused.
         max_file_age_seconds: Longest that a process writes to one file: where the file system has no locks, a file
             that is older is finished.
         names: Which files it looks after, as a pattern: all, or those of one kind of writer.
@@ -80,19 +82,22 @@ class Retention:
         self._max_file_age_seconds = max_file_age_seconds
         self._start_housekeeping = start_housekeeping
         self._wanted = False
+        self._reserve_bytes = max_total_bytes // _RESERVE
         self._free_bytes = max_total_bytes
         self._checked = 0.0
 
     def full(self, more_bytes: int) -> bool:
         """Count *more_bytes* against the total; return True, at the cap, for as long as nothing can be deleted."""
-        if self._free_bytes < more_bytes:
-            if time.monotonic() - self._checked < _RECHECK_SECONDS:
-                return True
-            self.want_sweep()
+        if self._free_bytes < self._reserve_bytes + more_bytes:
+            self._make_room(_RECHECK_SECONDS if self._free_bytes < more_bytes else _RECHECK_RESERVE_SECONDS)
             if self._free_bytes < more_bytes:
                 return True
         self._free_bytes -= more_bytes
         return False
+
+    def _make_room(self, at_most_every_seconds: float) -> None:
+        if time.monotonic() - self._checked >= at_most_every_seconds:
+            self.want_sweep()
 
     def want_sweep(self) -> None:
         """Have a sweep done: by the housekeeping if there is one, else at once."""
@@ -117,7 +122,7 @@ class Retention:
         shipped = shipped_to_all_bytes(self._directory)
         expired_before = time.time() - self._keep_shipped_seconds
         for file in listing.files:
-            if file.modified >= expired_before and total_bytes <= self.max_total_bytes:
+            if file.modified >= expired_before and total_bytes <= self.max_total_bytes - self._reserve_bytes:
                 break
             if self._delete_if_done(file, shipped.get(file.path.name, 0), listing):
                 total_bytes -= file.size_bytes

@@ -131,6 +131,21 @@ def test_without_locks_a_file_goes_that_is_too_old_to_be_written_or_has_a_succes
     }
 
 
+def test_a_sweep_makes_room_before_the_directory_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(9):
+        write(tmp_path, f"events-{number}.jsonl", 10, age_seconds=100 - number)
+    publish(tmp_path, {f"events-{number}.jsonl": 10 for number in range(9)})
+    retention = Retention(tmp_path, keep_shipped_seconds=HOUR, max_total_bytes=100)
+    retention.sweep()
+    write(tmp_path, "events-9.jsonl", 9)
+    assert not retention.full(9), "the reserve is begun"
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 10)
+    assert not retention.full(10)
+    assert "events-0.jsonl" not in names(tmp_path)
+    assert not retention.full(1)
+
+
 def test_with_housekeeping_the_writer_looks_through_no_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
