@@ -14,6 +14,7 @@ from inferlog.configuration import NotConfiguredError, configure, shutdown, stat
 from inferlog.content import capture_content
 from inferlog.context import bind_inference
 from inferlog.event import InvalidFieldError
+from inferlog.finished import record_inference
 from inferlog.heartbeat import add_gauge
 from inferlog.logger import get_logger
 from inferlog.losses import Stats
@@ -38,6 +39,7 @@ __all__ = [
     "get_logger",
     "outgoing_headers",
     "propagate",
+    "record_inference",
     "shutdown",
     "stats",
     "track_performance",

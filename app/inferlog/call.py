@@ -15,8 +15,9 @@ from inferlog.event import to_microunits
 from inferlog.guard import note_failure
 from inferlog.line import described
 
-_CHAIN: Final = ("correlation_id", "trace_id", "span_id")
 _NOTHING: Final = object()
+_OF_THE_CALL: Final = frozenset({*SUMMED, "latency_seconds"})
+"""Fields that an event around the call takes at the call's end only: several calls add up."""
 
 FromResult = Mapping[str, Callable[[Any], Any]]
 """Values that are found in what the function returns."""
@@ -40,7 +41,7 @@ class Call:
         left: Whether it is a stream that is closed before its end.
     """
 
-    __slots__ = ("_from_result", "_name", "_owner", "_result", "_started", "_token", "inference", "left")
+    __slots__ = ("_from_result", "_name", "_owner", "_result", "_started", "_taken", "_token", "inference", "left")
 
     def __init__(self, name: str | None, inference: Inference, from_result: FromResult, *, separate: bool) -> None:
         self._name = name
@@ -52,11 +53,13 @@ class Call:
         surrounding = current_inference.get()
         # A task that outlives its request has nothing to add to: the request's event is written.
         self._owner = owner = None if separate or surrounding is None or surrounding.ended else surrounding
+        self._taken: Mapping[str, Any] = {}
         if owner is None:
             self._own(surrounding)
         else:
             # Said at once: if the client leaves, this call may end after the request's event.
-            owner.fields.update({name: value for name, value in inference.fields.items() if name not in SUMMED})
+            self._taken = {name: value for name, value in inference.fields.items() if name not in _OF_THE_CALL}
+            owner.fields.update(self._taken)
         self._started = time.perf_counter()
 
     def __enter__(self) -> Self:
@@ -119,37 +122,29 @@ class Call:
         owner, inference = self._owner, self.inference
         fields = inference.fields
         if owner is not None and not owner.ended:
-            fields.setdefault("model_latency_seconds", elapsed_seconds)
+            fields.setdefault("model_latency_seconds", fields.pop("latency_seconds", elapsed_seconds))
             with _adding:
-                owner.take_over(inference)
+                owner.take_over(inference, self._taken)
             return
         if owner is not None:
             if self.left:
                 return  # the request has left its stream behind, and its event says so
             self._own(owner)
-        fields["latency_seconds"] = elapsed_seconds
+        fields.setdefault("latency_seconds", elapsed_seconds)
         if error is None:
-            if "status" not in fields:
-                fields["status"] = "error" if "error_type" in fields or "error_message" in fields else "success"
+            inference.conclude()
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
-            fields["status"] = "cancelled"
+            inference.overrule("status", "cancelled", "the call was cancelled")
         else:
-            fields["status"] = "error"
-            fields.update(described(error))
+            inference.overrule("status", "error", "the call has raised an exception")
+            inference.bind_exception(described(error))
         inference.ended = True
         runtime().record(inference)
 
     def _own(self, surrounding: Inference | None) -> None:
         """Give the call ids of its own, in the chain of what it was made in; what it states itself stays."""
-        fields = self.inference.fields
-        own_id = runtime().make_id()
-        if surrounding is not None:
-            for name in _CHAIN:
-                if name in surrounding.fields:
-                    fields.setdefault(name, surrounding.fields[name])
-        fields.setdefault("request_id", own_id)
-        fields.setdefault("correlation_id", own_id)
-        if self._name is not None and "operation_name" not in fields:
+        self.inference.identify(runtime().make_id(), surrounding)
+        if self._name is not None and "operation_name" not in self.inference.fields:
             self.inference.bind({"operation_name": self._name})
 
     def _find(self, result: Any) -> None:

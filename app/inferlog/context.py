@@ -11,10 +11,23 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Final
 
-from inferlog.event import CHECKS, LABELS_LIMIT, MESSAGE_LIMIT_CHARACTERS, free_text, label, label_name
+from inferlog.event import (
+    CHECKS,
+    LABELS_LIMIT,
+    MESSAGE_LIMIT_CHARACTERS,
+    free_text,
+    label,
+    label_name,
+    status_and_code,
+)
+from inferlog.guard import warn_once
 
 SUMMED: Final = ("input_tokens", "output_tokens", "model_latency_seconds", "cost_usd")
 """Fields of which several model calls in one request add up."""
+
+_CHECKS: Final = {name: check for name, check in CHECKS.items() if name != "status"}
+_CHAIN: Final = ("correlation_id", "trace_id", "span_id")
+_FAILED: Final = frozenset({"rejected", "error"})
 
 
 class Inference:
@@ -48,12 +61,14 @@ class Inference:
         for name, value in values.items():
             if value is None:
                 continue
-            check = CHECKS.get(name)
+            check = _CHECKS.get(name)
             if check is not None:
                 try:
                     fields[name] = check(value)
                 except Exception as error:  # noqa: BLE001 (a tensor of two items raises RuntimeError as a number)
                     self.refused.append(f"{name}: {free_text(error, MESSAGE_LIMIT_CHARACTERS)}")
+            elif name == "status":
+                self._bind_status(value)
             elif name == "error":
                 self.bind_error(value)
             else:
@@ -66,6 +81,36 @@ class Inference:
         else:
             self.bind({"error_message": error})
 
+    def bind_exception(self, described: Mapping[str, Any]) -> None:
+        """Note the ``error_*`` fields of an exception that has ended the inference. What the service states stays."""
+        for name, value in described.items():
+            self.fields.setdefault(name, value)
+
+    def overrule(self, name: str, value: Any, because: str) -> None:
+        """Set field *name* to the *value* that was observed, and report a different stated one, once for each name."""
+        stated = self.fields.get(name)
+        self.fields[name] = value
+        if stated is not None and stated != value:
+            warn_once(f"a stated {name} is not written: {because}", name, stated=stated, written=value)
+
+    def identify(self, own_id: str, surrounding: "Inference | None") -> None:
+        """Set the ids that are not stated: *own_id*, and those of the chain that *surrounding* belongs to."""
+        fields = self.fields
+        if surrounding is not None:
+            for name in _CHAIN:
+                if name in surrounding.fields:
+                    fields.setdefault(name, surrounding.fields[name])
+        fields.setdefault("request_id", own_id)
+        fields.setdefault("correlation_id", own_id)
+
+    def conclude(self) -> None:
+        """Set the status of an inference that has ended without an exception, and the error's type where one is due."""
+        fields = self.fields
+        if "status" not in fields:
+            fields["status"] = "error" if "error_type" in fields or "error_message" in fields else "success"
+        if "http_response_status_code" in fields and fields["status"] in _FAILED:
+            fields.setdefault("error_type", str(fields["http_response_status_code"]))
+
     def copy(self) -> "Inference":
         """Return another inference of which the same fields and labels are known, and the same was refused."""
         other = Inference()
@@ -74,16 +119,39 @@ class Inference:
         other.refused = self.refused.copy()
         return other
 
-    def take_over(self, part: "Inference") -> None:
-        """Take what is known of one of several model calls: tokens, seconds and cost add up, the rest replaces."""
-        known = part.fields.copy()
+    def take_over(self, part: "Inference", taken: Mapping[str, Any]) -> None:
+        """
+        Take the values of one of several model calls: tokens, seconds and cost add up, the rest replaces.
+
+        Args:
+            part: The call.
+            taken: Fields that were taken when the call began: a statement made since then stays.
+        """
+        known = {name: value for name, value in part.fields.items() if taken.get(name) is not value}
         for name in SUMMED:
             if name in known and name in self.fields:
                 self.bind({name: self.fields[name] + known.pop(name)})
         self.fields.update(known)
-        if part.labels:
-            self.labels = {**(self.labels or {}), **part.labels}
-        self.refused += part.refused
+        self._take_the_rest(part)
+
+    def include(self, later: "Inference") -> None:
+        """Take the statements of *later* over those known: the last statement counts."""
+        self.fields.update(later.fields)
+        self._take_the_rest(later)
+
+    def _take_the_rest(self, other: "Inference") -> None:
+        if other.labels:
+            self.labels = {**(self.labels or {}), **other.labels}
+        self.refused += other.refused
+
+    def _bind_status(self, value: Any) -> None:
+        try:
+            self.fields["status"], code = status_and_code(value)
+        except Exception as error:  # noqa: BLE001 (as in bind)
+            self.refused.append(f"status: {free_text(error, MESSAGE_LIMIT_CHARACTERS)}")
+            return
+        if code is not None:
+            self.fields["http_response_status_code"] = code
 
     def _bind_label(self, name: str, value: Any) -> None:
         if self.labels is None:
@@ -141,8 +209,15 @@ def bind_inference(**values: Any) -> None:
     Fields of the event by their Python names (see docs/events.md), such as ``model_version="v3"``,
     ``input_tokens=12``, ``time_to_first_token_seconds=0.04``; ``error=exception``; any other name becomes a label.
     The last statement counts. A value that a field cannot mean is left out and named in the log.
-    Outside a request and outside ``track_performance`` there is no inference, and nothing happens.
+    Inside a request the middleware's ``latency_seconds`` and status code win over stated ones, which is reported once.
+    Outside a request and outside ``track_performance`` there is no event to add to, which is reported once: a finished
+    inference is recorded by :func:`inferlog.record_inference`.
     """
     inference = current_inference.get()
     if inference is not None:
         inference.bind(values)
+    else:
+        warn_once(
+            "bind_inference has no effect outside a request and outside track_performance; "
+            "record a finished inference with inferlog.record_inference(…)"
+        )

@@ -10,6 +10,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from numbers import Integral, Real
 from typing import Any, Final, Literal, get_args
@@ -21,13 +22,16 @@ from inferlog.redaction import REDACTED, names_a_secret, redact
 Status = Literal["success", "rejected", "error", "cancelled"]
 """How an inference ended: answered; the caller's fault or asked to slow down; ours; the caller left."""
 
-ACTION_AND_OUTCOME: Final[Mapping[str, tuple[str, str]]] = {
+ACTION_AND_OUTCOME: Final[Mapping[Status, tuple[str, str]]] = {
     "success": ("inference_completed", "success"),
     "rejected": ("inference_rejected", "failure"),
     "error": ("inference_failed", "failure"),
     "cancelled": ("inference_cancelled", "unknown"),
 }
 """``event.action`` and ``event.outcome`` (ECS) by status."""
+
+STATUS_OF_ACTION: Final[Mapping[str, Status]] = {action: status for status, (action, _) in ACTION_AND_OUTCOME.items()}
+"""The status that a log line states by its name, such as ``inference_completed``."""
 
 # A keyword of more than 32 766 bytes is refused by Elasticsearch, and the event with it.
 NAME_LIMIT_CHARACTERS: Final = 256
@@ -36,6 +40,9 @@ STACK_TRACE_LIMIT_CHARACTERS: Final = 16_000
 LABELS_LIMIT: Final = 64
 NAMES_LIMIT: Final = 64
 _LONG_MAX: Final = 2**63 - 1
+_CLIENT_CLOSED_REQUEST: Final = 499  # nginx's code for a caller who left
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER: Final = datetime(2262, 1, 1, tzinfo=UTC)  # beyond, date_nanos of the index has no number
 
 
 class InvalidFieldError(ValueError):
@@ -139,10 +146,37 @@ def _measure(value: Any) -> float:
     return round(number, 6)
 
 
-def _status(value: Any) -> str:
-    if value not in ACTION_AND_OUTCOME:
-        raise InvalidFieldError(f"{value!r:.80} is no status; expected one of {', '.join(get_args(Status))}")
-    return str(value)
+def _status(value: Any) -> Status:
+    status, _ = status_and_code(value)
+    return status
+
+
+def status_and_code(value: Any) -> tuple[Status, int | None]:
+    """
+    Return the status that *value* states, and the HTTP status code if it is one: ``200``, ``"200"``, ``HTTPStatus.OK``.
+
+    Raises:
+        InvalidFieldError: If it is neither a word of :data:`Status` nor a code.
+    """
+    if isinstance(value, str):
+        for status in ACTION_AND_OUTCOME:
+            if value == status:
+                return status, None
+    try:
+        code = _status_code(int(value) if isinstance(value, str) and value.isdecimal() else value)
+    except (InvalidFieldError, TypeError):
+        words = ", ".join(get_args(Status))
+        raise InvalidFieldError(f"{value!r:.80} is not a status; expected one of {words}, or 100 to 599") from None
+    return status_of_code(code), code
+
+
+def status_of_code(code: int) -> Status:
+    """Return how an inference ended that was answered with HTTP status *code*."""
+    if code >= 500:
+        return "error"
+    if code == _CLIENT_CLOSED_REQUEST:
+        return "cancelled"
+    return "rejected" if code >= 400 else "success"
 
 
 def _status_code(value: Any) -> int:
@@ -150,6 +184,18 @@ def _status_code(value: Any) -> int:
     if not 100 <= number <= 599:
         raise InvalidFieldError(f"{number} is no HTTP status code; expected 100 to 599")
     return number
+
+
+def _moment(value: Any) -> str:
+    """Return a datetime, in local time if it has no zone, or Unix seconds, as ISO 8601 in UTC with microseconds."""
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromtimestamp(_measure(value), UTC)
+        utc = moment.astimezone(UTC)
+    except (InvalidFieldError, ValueError, OverflowError, OSError):
+        utc = _NEVER
+    if not _EPOCH <= utc < _NEVER:
+        raise InvalidFieldError(f"{value!r:.80} is not a moment; expected a datetime or Unix seconds, 1970 to 2261")
+    return f"{utc:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +220,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "model_name": Field(("model_name",), _name),
     "model_version": Field(("model_version",), _name),
     "status": Field(("status",), _status),
+    "started_at": Field(("event", "start"), _moment),
     "latency_seconds": Field(("latency_seconds",), _measure),
     "time_to_first_token_seconds": Field(("time_to_first_token_seconds",), _measure),
     "queue_seconds": Field(("queue_seconds",), _measure),

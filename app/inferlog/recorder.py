@@ -190,6 +190,8 @@ class EventRecorder(_Recorder):
             "outcome": outcome,
         }
         content = document(fields, labels, self._head)
+        if "event" in content:
+            event |= content["event"]
         content["event"] = event
         self._put(content)
 

@@ -1,4 +1,4 @@
-"""What a request's event begins with and how it ends, whatever the web framework. Pure."""
+"""What a request's event begins with and how it ends, whatever the web framework. Pure, but for warnings."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -8,7 +8,7 @@ from inferlog.asked import ask, check_answers_at_once
 from inferlog.client import ClientId
 from inferlog.context import Inference, error_type
 from inferlog.correlation import parse_traceparent, usable_id
-from inferlog.event import checked, to_microunits
+from inferlog.event import Status, checked, status_of_code, to_microunits
 from inferlog.line import described
 
 NOT_AN_INFERENCE: Final = frozenset(
@@ -32,6 +32,7 @@ ModelVersion = str | Callable[[Any, Mapping[str, str]], str | None]
 # A client may send any word as method; an index field is no place for it (OpenTelemetry's `_OTHER`).
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"})
 _FAILED: Final = frozenset({"rejected", "error"})
+_WHOLE_REQUEST: Final = "the middleware measures the whole request; state the model's own time as model_latency_seconds"
 
 
 def checked_model_version(given: ModelVersion | None) -> ModelVersion | None:
@@ -135,35 +136,55 @@ def end_request(
         client_gone: Whether the caller was seen to leave before the response was complete.
     """
     fields = inference.fields
-    fields["latency_seconds"] = to_microunits(latency_seconds)
+    inference.overrule("latency_seconds", to_microunits(latency_seconds), _WHOLE_REQUEST)
     cancelled = client_gone or isinstance(error, (asyncio.CancelledError, GeneratorExit))
     if error is not None and status_code is None and not cancelled:
         status_code = 500  # what every server answers for an application that raised before its response
-    if route is not None:
+    if route is not None and "http_route" not in fields:
         fields["http_route"] = checked("http_route", route)
-    if status_code is not None:
-        fields["http_response_status_code"] = status_code
+    stated_code = _replace_status_code(inference, status_code)
     if cancelled:
-        fields["status"] = "cancelled"
+        inference.overrule("status", "cancelled", "the caller left before the response was complete")
     elif error is not None:
-        fields["status"] = "error"
-        fields.update(described(error))
+        inference.overrule("status", "error", "the application has raised an exception")
+        inference.bind_exception(described(error))
     elif not complete:
-        fields["status"] = "error"
-        fields["error_type"] = "no_response" if status_code is None else "incomplete_response"
+        inference.overrule("status", "error", "the response is not complete")
+        fields.setdefault("error_type", "no_response" if status_code is None else "incomplete_response")
     elif "status" not in fields:
         fields["status"] = _status_of(status_code, failed="error_type" in fields or "error_message" in fields)
+    elif fields["status"] == "success" and status_code is not None and status_code >= 500:
+        inference.overrule("status", "error", "the response's status code is an error's")
     if fields["status"] in _FAILED and "error_type" not in fields:
-        if handled_error is not None and status_code is not None and status_code >= 500:
-            message = fields.get("error_message", handled_error)
-            inference.bind({"error_type": error_type(handled_error), "error_message": message})
-        else:
-            fields["error_type"] = "no_response" if status_code is None else str(status_code)
+        _find_error_type(inference, stated_code, status_code, handled_error)
 
 
-def _status_of(status_code: int | None, *, failed: bool) -> str:
-    if status_code is None or status_code >= 500:
+def _find_error_type(
+    inference: Inference, stated_code: int | None, status_code: int | None, handled_error: BaseException | None
+) -> None:
+    """State ``error.type``: of the exception that was handled, else the code that the service stated, or answered."""
+    fields = inference.fields
+    if handled_error is not None and status_code is not None and status_code >= 500:
+        message = fields.get("error_message", handled_error)
+        inference.bind({"error_type": error_type(handled_error), "error_message": message})
+    else:
+        code = status_code if stated_code is None else stated_code
+        fields["error_type"] = "no_response" if code is None else str(code)
+
+
+def _replace_status_code(inference: Inference, status_code: int | None) -> int | None:
+    """Set the *status_code* of the response, none where none began, and return the stated one."""
+    stated: int | None = inference.fields.get("http_response_status_code")
+    if status_code is not None:
+        inference.overrule("http_response_status_code", status_code, "the response has another")
+    elif stated is not None:
+        inference.overrule("http_response_status_code", None, "no response began")
+        del inference.fields["http_response_status_code"]
+    return stated
+
+
+def _status_of(status_code: int | None, *, failed: bool) -> Status:
+    if status_code is None:
         return "error"
-    if status_code >= 400:
-        return "rejected"
-    return "error" if failed else "success"
+    status = status_of_code(status_code)
+    return "error" if failed and status == "success" else status

@@ -1,15 +1,16 @@
 """What one process writes with, from its start or fork to its end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from inferlog.audit import Hasher
 from inferlog.client import ClientIds
 from inferlog.context import Inference
 from inferlog.heartbeat import Heartbeat
 from inferlog.ids import IdMaker, new_instance_id
-from inferlog.line import line_document
+from inferlog.line import described, line_document
 from inferlog.losses import Losses, Stats
 from inferlog.pricing import PriceTable, PriceTableError, read_price_table
 from inferlog.recorder import EventRecorder, LineRecorder, Sink
@@ -140,6 +141,13 @@ class Runtime:
             stats=stats,
         )
 
+    def record_finished(self, inference: Inference, surrounding: Inference | None) -> None:
+        """Write the event of an *inference* measured elsewhere, in the chain that *surrounding* belongs to."""
+        inference.identify(self.make_id(), surrounding)
+        inference.conclude()
+        inference.ended = True
+        self.record(inference)
+
     def record(self, inference: Inference) -> None:
         """Write the event of a finished *inference*, and a line about what was refused on the way to it."""
         if not self.heartbeat.begun:
@@ -179,6 +187,19 @@ class Runtime:
 
     def _recorders(self) -> list[EventRecorder | LineRecorder]:
         return [self.events, self.app, self.heartbeat.recorder, *([self.content] if self.content else [])]
+
+
+def finished_inference(values: Mapping[str, Any], error: BaseException | None = None) -> Inference:
+    """Return the inference that *values* state, with ``status_code`` as another word for a status that is a code."""
+    inference = Inference()
+    if "status_code" in values:
+        values = dict(values)
+        code = values.pop("status_code")
+        values["http_response_status_code" if values.get("status") is not None else "status"] = code
+    inference.bind(values)
+    if error is not None:
+        inference.bind_exception(described(error))
+    return inference
 
 
 def _stats(events: EventRecorder, lines: Sequence[LineRecorder], losses: Losses) -> Stats:

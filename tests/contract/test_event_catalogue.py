@@ -65,7 +65,7 @@ def test_every_documented_field_is_mapped_with_that_type_and_no_other_is() -> No
 def test_an_event_with_everything_in_it_has_exactly_the_documented_fields(logs: Logs) -> None:
     values: dict[str, Any] = dict.fromkeys(FIELDS, "x")
     values |= {name: 1 for name in FIELDS if name.endswith(("_seconds", "_tokens", "_usd", "_flight", "_size"))}
-    values |= {"http_response_status_code": 200, "finish_reasons": ["stop"], "status": "error"}
+    values |= {"http_response_status_code": 200, "finish_reasons": ["stop"], "status": "error", "started_at": 1}
     with inferlog.track_performance("everything") as call:
         for name, value in (values | {"tenant": "acme"}).items():
             setattr(call, name, value)

@@ -1,6 +1,7 @@
 """Event, line, event: what was stated is what is read again, and the chain holds over it."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import given
@@ -20,6 +21,7 @@ OF_A_KIND: dict[str, st.SearchStrategy[Any]] = {
     "request_id": st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True),
     "correlation_id": st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True),
     "status": st.sampled_from(sorted(ACTION_AND_OUTCOME)),
+    "started_at": st.datetimes(datetime(1970, 1, 1), datetime(2261, 12, 31), timezones=st.just(UTC)),  # noqa: DTZ001
     "http_response_status_code": st.integers(100, 599),
     "finish_reasons": st.lists(names, min_size=1, max_size=3),
     "error_message": words,
@@ -53,7 +55,10 @@ def test_what_is_stated_is_read_again(events: list[tuple[dict[str, Any], dict[st
     before = FIRST
     for sequence, (line, (values, more)) in enumerate(zip(lines, events, strict=True)):
         event = json.loads(line)
-        assert {name: at(event, FIELDS[name].place) for name in values} == values
+        read = {name: at(event, FIELDS[name].place) for name in values}
+        if "started_at" in read:
+            read["started_at"] = datetime.fromisoformat(read["started_at"])
+        assert read == values
         assert event.get("labels", {}) == more
         failed = {"error_type", "error_message"} & values.keys()
         status = values.get("status", "error" if failed else "success")

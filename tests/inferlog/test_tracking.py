@@ -173,11 +173,6 @@ def test_nonsense_is_left_out_and_named_in_the_log(logs: Logs) -> None:
     assert line["request_id"] == logs.event["request_id"]
 
 
-def test_binding_outside_of_anything_does_nothing(logs: Logs) -> None:
-    inferlog.bind_inference(model_version="v1")
-    assert logs.events == []
-
-
 def test_use_before_configuration_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inferlog.configuration._runtime", None)
     with pytest.raises(inferlog.NotConfiguredError, match="call inferlog.configure"), inferlog.track_performance("x"):

@@ -25,7 +25,7 @@ def _note_exception(_application: Any, exception: BaseException, **_: Any) -> No
     if inference is None:
         return
     try:
-        inference.fields.update(described(exception))
+        inference.bind_exception(described(exception))
         # In debug mode the exception goes on, and no answer is begun that would show the route.
         inference.bind({"http_route": _rule(sys.modules["flask"].request)})
     except Exception as failure:  # noqa: BLE001 (raised in a signal it would take the place of the service's own error)

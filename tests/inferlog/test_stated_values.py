@@ -1,0 +1,145 @@
+"""A value that the service states is written, or reported once where an observed one has to win."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import inferlog
+from inferlog.testing import Recorded
+
+
+def answer(handler: Callable[[], Any], *, status_code: int = 200, complete: bool = True) -> None:
+    """Answer one request through the ASGI middleware."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        handler()
+        await send({"type": "http.response.start", "status": status_code, "headers": []})
+        if complete:
+            await send({"type": "http.response.body", "body": b"ok"})
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_: Any) -> None:
+        pass
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [], "root_path": "", "query_string": b""}
+    asyncio.run(inferlog.InferenceMiddleware(app)(scope, receive, send))
+
+
+def overruled(recorded: Recorded) -> dict[str, Any]:
+    """Return the stated values that were reported, by field."""
+    lines = [line for line in recorded.log_lines if line["message"].startswith("a stated ")]
+    assert all(line["log"] == {"level": "warning", "logger": "inferlog"} for line in lines)
+    return {line["labels"]["about"]: line["labels"]["stated"] for line in lines}
+
+
+def test_latency_stated_inside_a_block_wins(inferlog_recorded: Recorded) -> None:
+    with inferlog.track_performance("generate"):
+        inferlog.bind_inference(latency_seconds=2.5)
+    with inferlog.track_performance("generate") as call:
+        call.latency_seconds = 2.5
+    with inferlog.track_performance("generate", latency_seconds=2.5):
+        pass
+
+    @inferlog.track_performance(latency_seconds=lambda answer: answer["seconds"])
+    def ask() -> dict[str, float]:
+        return {"seconds": 2.5}
+
+    ask()
+    assert [event["latency_seconds"] for event in inferlog_recorded.events] == [2.5] * 4
+    assert inferlog_recorded.log_lines == []
+
+
+def test_latency_stated_inside_a_request_is_reported_once(inferlog_recorded: Recorded) -> None:
+    for _ in range(2):
+        answer(lambda: inferlog.bind_inference(latency_seconds=2.5))
+    assert all(event["latency_seconds"] < 2.5 for event in inferlog_recorded.events)
+    assert overruled(inferlog_recorded) == {"latency_seconds": 2.5}
+    (line,) = inferlog_recorded.log_lines
+    assert line["message"].endswith("state the model's own time as model_latency_seconds")
+
+
+def test_latency_of_a_call_inside_a_request_is_the_model_s(inferlog_recorded: Recorded) -> None:
+    def handler() -> None:
+        for _ in range(2):
+            with inferlog.track_performance("generate", latency_seconds=2.5):
+                pass
+
+    answer(handler)
+    assert inferlog_recorded.event["model_latency_seconds"] == 5.0
+    assert inferlog_recorded.log_lines == []
+
+
+def test_recorded_inference_inside_a_request_leaves_the_request_s_event_alone(inferlog_recorded: Recorded) -> None:
+    answer(lambda: inferlog.record_inference(model_version="elsewhere", latency_seconds=2.5))
+    measured, request = inferlog_recorded.events
+    assert (measured["latency_seconds"], "model_version" in request) == (2.5, False)
+    assert measured["correlation_id"] == request["correlation_id"]
+    assert inferlog_recorded.log_lines == []
+
+
+def test_an_exception_wins_over_a_stated_status(inferlog_recorded: Recorded) -> None:
+    def fail() -> None:
+        inferlog.bind_inference(status="success")
+        raise ValueError("boom")
+
+    with pytest.raises(ValueError, match="boom"):
+        answer(fail)
+    with pytest.raises(ValueError, match="boom"), inferlog.track_performance("predict"):
+        fail()
+    assert [event["status"] for event in inferlog_recorded.events] == ["error", "error"]
+    assert overruled(inferlog_recorded) == {"status": "success"}
+
+
+def test_a_stated_error_stays_beside_the_exception_s_stack_trace(inferlog_recorded: Recorded) -> None:
+    def fail() -> None:
+        inferlog.bind_inference(error_type="out_of_memory", error_message="cache of 3 GB")
+        raise RuntimeError("engine stopped")
+
+    with pytest.raises(RuntimeError):
+        answer(fail)
+    with pytest.raises(RuntimeError), inferlog.track_performance("predict"):
+        fail()
+    for event in inferlog_recorded.events:
+        assert (event["error"]["type"], event["error"]["message"]) == ("out_of_memory", "cache of 3 GB")
+        assert "engine stopped" in event["error"]["stack_trace"]
+
+
+def test_an_answer_s_own_status_code_wins(inferlog_recorded: Recorded) -> None:
+    answer(lambda: inferlog.bind_inference(status=503), status_code=200)
+    event = inferlog_recorded.event
+    assert (event["status"], event["error"], event["http"]["response"]) == (
+        "error",
+        {"type": "503"},
+        {"status_code": 200},
+    )
+    assert overruled(inferlog_recorded) == {"http_response_status_code": 503}
+
+
+def test_a_success_stated_for_half_an_answer_is_reported(inferlog_recorded: Recorded) -> None:
+    answer(lambda: inferlog.bind_inference(status="success"), complete=False)
+    event = inferlog_recorded.event
+    assert (event["status"], event["error"]["type"]) == ("error", "incomplete_response")
+    assert overruled(inferlog_recorded) == {"status": "success"}
+
+
+def test_a_statement_made_during_a_call_wins_over_the_one_before_it(inferlog_recorded: Recorded) -> None:
+    @inferlog.track_performance(model_version="v3", model_name="ranker", output_tokens=40)
+    def predict() -> None:
+        inferlog.bind_inference(model_version="v3.1")
+
+    answer(predict)
+    event = inferlog_recorded.event
+    assert (event["model_version"], event["model_name"]) == ("v3.1", "ranker")
+    assert event["gen_ai"]["usage"] == {"output_tokens": 40}
+
+
+def test_binding_outside_of_anything_is_reported_once(inferlog_recorded: Recorded) -> None:
+    for _ in range(2):
+        inferlog.bind_inference(model_version="v1", latency_seconds=2.5)
+    assert inferlog_recorded.events == []
+    (line,) = inferlog_recorded.log_lines
+    assert line["message"].endswith("record a finished inference with inferlog.record_inference(…)")
