@@ -10,7 +10,7 @@ See README.md and docs/.
 """
 
 from inferlog._version import __version__
-from inferlog.configuration import NotConfiguredError, configure, shutdown, stats
+from inferlog.configuration import configure, shutdown, stats
 from inferlog.content import capture_content
 from inferlog.context import bind_inference
 from inferlog.event import InvalidFieldError
@@ -28,7 +28,6 @@ __all__ = [
     "InferenceMiddleware",
     "InferenceWSGIMiddleware",
     "InvalidFieldError",
-    "NotConfiguredError",
     "SettingsError",
     "Stats",
     "__version__",

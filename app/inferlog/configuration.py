@@ -2,35 +2,68 @@
 
 import atexit
 import os
+import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from inferlog import logger, redaction
 from inferlog.guard import forget_warnings
 from inferlog.losses import Stats
 from inferlog.runtime import MakeSink, Runtime
-from inferlog.settings import Settings, SettingsError
+from inferlog.settings import Settings, SettingsError, any_setting_in
 from inferlog.sinks.file import check_directory
+from inferlog.sinks.stdout import StderrSink
 
-
-class NotConfiguredError(RuntimeError):
-    """The library is used before :func:`inferlog.configure`."""
+_UNCONFIGURED: Final = Settings(heartbeat_seconds=0.0)
+_NOT_CONFIGURED: Final = (
+    'inferlog is not configured, so that events and log lines go to stderr: call inferlog.configure(service_name="…") '
+    "once at start, or set INFERLOG_SERVICE_NAME"
+)
 
 
 _runtime: Runtime | None = None
+_first_use = threading.RLock()
 
 
 def runtime() -> Runtime:
     """
-    Return what this process writes with.
+    Return the recorders of this process. Never raises.
 
-    Raises:
-        NotConfiguredError: Before :func:`configure`.
+    The first use without :func:`configure` takes the settings from ``INFERLOG_*``. Where none is set there, or one
+    cannot be used, lines and events go to stderr, and one of them names the call to make.
     """
-    if _runtime is None:
-        raise NotConfiguredError('inferlog is not configured: call inferlog.configure(service_name="…") once at start')
-    return _runtime
+    return _runtime or _first_runtime()
+
+
+def _first_runtime() -> Runtime:
+    global _runtime  # noqa: PLW0603 (see configure)
+    with _first_use:
+        if _runtime is not None:  # another thread came first
+            return _runtime
+        refused = ""
+        if any_setting_in(os.environ):
+            try:
+                settings = Settings.read({})
+                _runtime = running = Runtime.begin(settings)
+                _put_in_force(settings)
+            except Exception as error:  # noqa: BLE001 (only configure() raises)
+                refused = f" (the settings of the environment cannot be used: {error})"
+            else:
+                return running
+        _runtime = running = Runtime.begin(_UNCONFIGURED, lambda _: StderrSink())
+    running.log(_NOT_CONFIGURED + refused, level="warning", logger="inferlog", values={})
+    return running
+
+
+def settings_in_force() -> Settings:
+    """Return the settings of this process; before :func:`configure`, those that it would have by now. Never raises."""
+    if _runtime is not None:
+        return _runtime.settings
+    try:
+        return Settings.read({})
+    except SettingsError:
+        return _UNCONFIGURED
 
 
 def configure(
@@ -61,6 +94,9 @@ def configure(
 ) -> None:
     """
     Set inferlog up for this process: once, at start. What is not given is read from ``INFERLOG_*``.
+
+    Without this call nothing raises: see :func:`runtime`. A process that ``multiprocessing`` spawns imports the
+    service's modules but inherits no configuration: it needs the call too, or ``INFERLOG_*``.
 
     The arguments are explained at :class:`inferlog.settings.Settings`. structlog's loggers, and with
     *capture_stdlib* Python's own, write JSON lines into *log_dir* from here on. A forked child gets an instance id
@@ -105,9 +141,10 @@ def replaced(given: Mapping[str, Any], make_sink: MakeSink) -> Iterator[None]:
     finally:
         running.close()
         _runtime = before
-        if before is None:
-            logger.uninstall()
+        if before is None or before.settings is _UNCONFIGURED:
+            forget_warnings()
             redaction.put_in_force(redaction.USUAL)
+            logger.uninstall()
         else:
             _put_in_force(before.settings)
 
@@ -127,21 +164,19 @@ def _check_log_dir(settings: Settings) -> None:
 def _put_in_force(settings: Settings) -> None:
     forget_warnings()
     redaction.put_in_force(settings.secrets())
-    logger.install(settings.log_level, capture_stdlib=settings.capture_stdlib, write=_write_app_line)
-
-
-def _write_app_line(content: dict[str, object]) -> None:
-    # Asked for at each line, since a fork replaces it.
-    runtime().app.record(content)
+    logger.install(settings.log_level, capture_stdlib=settings.capture_stdlib)
 
 
 def _begin_anew_in_child() -> None:
-    global _runtime  # noqa: PLW0603 (as above)
+    global _runtime, _first_use  # noqa: PLW0603 (as above)
+    _first_use = threading.RLock()  # the parent's may be held by a thread that is not in the child
     if _runtime is not None:
         parent = _runtime
         _runtime = Runtime.begin(parent.settings, parent.make_sink, parent.from_files)
         parent.abandon()
 
 
+# At each line the runtime is asked for: a fork and a second configuration replace it.
+logger.connect(runtime)
 os.register_at_fork(after_in_child=_begin_anew_in_child)
 atexit.register(shutdown)

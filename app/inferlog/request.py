@@ -10,6 +10,7 @@ from inferlog.context import Inference, error_type
 from inferlog.correlation import parse_traceparent, usable_id
 from inferlog.event import Status, checked, status_of_code, to_microunits
 from inferlog.line import described
+from inferlog.settings import Settings
 
 NOT_AN_INFERENCE: Final = frozenset(
     {
@@ -100,11 +101,18 @@ def find_model_version(
 
 
 def find_client_id(
-    inference: Inference, client_id: ClientId, request: Any, header: Callable[[str], str | None]
+    inference: Inference,
+    client_id: ClientId,
+    request: Any,
+    header: Callable[[str], str | None],
+    settings: Settings,
 ) -> None:
     """State who called, as the header says that is named, or as the service's callable finds it. Nobody: no value."""
 
     def found() -> Any:
+        if settings.client_id_plain and isinstance(client_id, str):
+            # A middleware made before configure() was checked against other settings.
+            settings.check_client_id_header("client_id", client_id)
         who = header(client_id) if isinstance(client_id, str) else client_id(request)
         return None if who == "" else who
 

@@ -1,5 +1,6 @@
 """What one process writes with, from its start or fork to its end."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -7,7 +8,9 @@ from typing import Any
 
 from inferlog.audit import Hasher
 from inferlog.client import ClientIds
-from inferlog.context import Inference
+from inferlog.context import Inference, current_inference, inference_at_hand
+from inferlog.event import STATUS_OF_ACTION
+from inferlog.guard import warn_once
 from inferlog.heartbeat import Heartbeat
 from inferlog.ids import IdMaker, new_instance_id
 from inferlog.line import described, line_document
@@ -73,6 +76,7 @@ class Runtime:
         losses: Reports lost lines on standard error.
         housekeeping: Looks after the log directory.
         stats: Returns what has been written and lost so far.
+        lowest_level: Number of the level below which lines are not written.
     """
 
     settings: Settings
@@ -86,6 +90,7 @@ class Runtime:
     losses: Losses
     housekeeping: Housekeeping
     stats: Callable[[], Stats]
+    lowest_level: int
 
     @classmethod
     def begin(
@@ -139,7 +144,43 @@ class Runtime:
             losses=losses,
             housekeeping=housekeeping,
             stats=stats,
+            lowest_level=logging.getLevelNamesMapping()[settings.log_level.upper()],
         )
+
+    def log(
+        self, message: Any, *, level: str, logger: str, values: Mapping[str, Any], error: BaseException | None = None
+    ) -> None:
+        """Write a log line; one that is named as an inference ends, with its latency, as that inference's event."""
+        if isinstance(message, str) and message in STATUS_OF_ACTION and values.get("latency_seconds") is not None:
+            self._log_inference(message, values, error)
+            return
+        self.app.record(
+            line_document(
+                message, level=level, logger=logger, values=values, error=error, inference=inference_at_hand()
+            )
+        )
+
+    def _log_inference(self, action: str, values: Mapping[str, Any], error: BaseException | None) -> None:
+        """Take the log line *action* as the event of an inference: of the one that it is written in, or of its own."""
+        stated = finished_inference(values, error)
+        named, status = STATUS_OF_ACTION[action], stated.fields.get("status")
+        if status is None:
+            stated.fields["status"] = named
+        elif status != named:
+            warn_once("a log line's status disagrees with its name; the status counts", action, status=status)
+        surrounding = current_inference.get()
+        if surrounding is None or surrounding.ended:
+            self.record_finished(stated, surrounding)
+            return
+        if status is None and named == "success":
+            del stated.fields["status"]  # how the request around it ends is not known yet
+        if "latency_seconds" in surrounding.fields and "latency_seconds" in stated.fields:
+            warn_once(
+                "several inferences are logged within one request or tracked call and make one event; "
+                "record each with inferlog.record_inference(…)",
+                action,
+            )
+        surrounding.include(stated)
 
     def record_finished(self, inference: Inference, surrounding: Inference | None) -> None:
         """Write the event of an *inference* measured elsewhere, in the chain that *surrounding* belongs to."""

@@ -155,6 +155,11 @@ class Settings:
         return key
 
 
+def any_setting_in(environ: Mapping[str, str]) -> bool:
+    """Return whether *environ* has a setting of the library, which counts as a configuration."""
+    return any(PREFIX + field.name.upper() in environ for field in fields(Settings))
+
+
 _KEY_LIMIT_BYTES: Final = 4096  # of a device there would be no end
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 SINKS = ("file", "stdout", "forward")

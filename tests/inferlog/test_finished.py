@@ -1,14 +1,25 @@
-"""Inferences that are over: recorded by ``record_inference``."""
+"""Inferences that are over: recorded by ``record_inference``, or by a log line that is named as one ends."""
 
+import asyncio
+import logging
 from datetime import UTC, datetime, timedelta, timezone
 from http import HTTPStatus
 from typing import Any
 
 import numpy as np
 import pytest
+import structlog
 
 import inferlog
 from inferlog.testing import Recorded, recording
+
+NAMES = {
+    "inference_completed": ("success", "success"),
+    "inference_rejected": ("rejected", "failure"),
+    "inference_failed": ("error", "failure"),
+    "inference_cancelled": ("cancelled", "unknown"),
+}
+
 
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -164,3 +175,87 @@ def test_inside_a_call_it_is_an_event_of_its_own_in_the_same_chain(inferlog_reco
     assert (inner["model_version"], outer["model_version"]) == ("inner", "outer")
     assert inner["correlation_id"] == outer["correlation_id"]
     assert inner["request_id"] != outer["request_id"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_line_named_as_an_inference_ends_is_its_event(name: str) -> None:
+    with recording(log_level="critical") as recorded:
+        inferlog.get_logger("svc").info(
+            name, request_id="r-1", model_version="v1", latency_seconds=0.125, tenant="acme"
+        )
+    event = recorded.event
+    assert recorded.log_lines == []
+    assert (event["event"]["action"], (event["status"], event["event"]["outcome"])) == (name, NAMES[name])
+    assert (event["request_id"], event["model_version"], event["latency_seconds"]) == ("r-1", "v1", 0.125)
+    assert (event["event"]["sequence"], event["labels"]) == (0, {"tenant": "acme"})
+
+
+def test_every_logger_writes_the_event(inferlog_recorded: Recorded) -> None:
+    inferlog.get_logger().bind(model_version="v1").info("inference_completed", latency_seconds=1)
+    structlog.get_logger().info("inference_completed", latency_seconds=2)
+    logging.getLogger("svc").info("inference_completed", extra={"latency_seconds": 3})
+    asyncio.run(inferlog.get_logger().ainfo("inference_completed", latency_seconds=4))
+    assert [event["latency_seconds"] for event in inferlog_recorded.events] == [1.0, 2.0, 3.0, 4.0]
+    assert inferlog_recorded.events[0]["model_version"] == "v1"
+    assert inferlog_recorded.log_lines == []
+
+
+def test_a_line_that_lacks_the_latency_or_the_name_stays_a_line(inferlog_recorded: Recorded) -> None:
+    log = inferlog.get_logger()
+    log.error("inference_failed", error="boom")
+    log.info("inference_completed", latency_seconds=None)
+    log.info("inference_started", latency_seconds=0.5)
+    log.info(["inference_completed"], latency_seconds=0.5)
+    assert inferlog_recorded.events == []
+    assert len(inferlog_recorded.log_lines) == 4
+
+
+def test_a_line_s_status_code_and_error_are_the_event_s(inferlog_recorded: Recorded) -> None:
+    log = inferlog.get_logger()
+    log.info("inference_rejected", latency_seconds=0.1, status_code=429)
+    try:
+        raise TimeoutError("too slow")
+    except TimeoutError as error:
+        log.exception("inference_failed", latency_seconds=0.1)
+        log.warning("inference_failed", latency_seconds=0.1, error=str(error))
+    limited, raised, stated = inferlog_recorded.events
+    assert (limited["status"], limited["error"], limited["http"]) == (
+        "rejected",
+        {"type": "429"},
+        {"response": {"status_code": 429}},
+    )
+    assert raised["error"]["type"] == "TimeoutError"
+    assert "stack_trace" in raised["error"]
+    assert stated["error"] == {"message": "too slow"}
+
+
+def test_a_status_wins_over_the_line_s_name_and_the_difference_is_reported_once(inferlog_recorded: Recorded) -> None:
+    for _ in range(2):
+        inferlog.get_logger().info("inference_completed", latency_seconds=0.1, status=503)
+    assert [event["status"] for event in inferlog_recorded.events] == ["error", "error"]
+    (warning,) = inferlog_recorded.log_lines
+    assert warning["message"] == "a log line's status disagrees with its name; the status counts"
+    assert warning["labels"] == {"about": "inference_completed", "status": "error"}
+
+
+def test_a_latency_that_is_no_measure_is_left_out_and_named(inferlog_recorded: Recorded) -> None:
+    inferlog.get_logger().info("inference_completed", model_version="v1", latency_seconds="fast")
+    assert "latency_seconds" not in inferlog_recorded.event
+    assert "latency_seconds: 'fast' is no measure" in reasons(inferlog_recorded)
+
+
+def test_a_line_inside_a_call_adds_to_the_call_s_event(inferlog_recorded: Recorded) -> None:
+    with inferlog.track_performance("predict", model_version="v1"):
+        inferlog.get_logger().info("inference_completed", latency_seconds=2.5, output_tokens=40, tenant="acme")
+    event = inferlog_recorded.event
+    assert (event["latency_seconds"], event["model_version"], event["labels"]) == (2.5, "v1", {"tenant": "acme"})
+    assert event["gen_ai"] == {"operation": {"name": "predict"}, "usage": {"output_tokens": 40}}
+
+
+def test_several_lines_inside_one_call_make_one_event_which_is_reported_once(inferlog_recorded: Recorded) -> None:
+    with inferlog.track_performance("job"):
+        for seconds in (0.1, 0.2, 0.3):
+            inferlog.get_logger().info("inference_completed", latency_seconds=seconds)
+    assert inferlog_recorded.event["latency_seconds"] == 0.3
+    (warning,) = inferlog_recorded.log_lines
+    assert warning["message"].endswith("record each with inferlog.record_inference(…)")

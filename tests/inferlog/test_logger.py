@@ -1,11 +1,18 @@
+import asyncio
 import logging
+import pickle
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from logfiles import Logs
+from structlog.typing import FilteringBoundLogger
 
 import inferlog
+from inferlog.guard import warn_once
+from inferlog.testing import recording
 
 
 def test_a_line_has_message_level_logger_and_labels(logs: Logs) -> None:
@@ -78,6 +85,103 @@ def test_stdlib_can_be_left_alone(logs: Logs) -> None:
     inferlog.configure(service_name="scoring", log_dir=logs.directory, capture_stdlib=False)
     logging.getLogger("somelib").error("not ours")
     assert logs.lines("app") == []
+
+
+def test_loggers_bound_before_configure_write_to_the_same_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("inferlog.configuration._runtime", None)
+    plain = inferlog.get_logger("plain")
+    bound = inferlog.get_logger("bound").bind(component="ranker")
+    inferlog.configure(service_name="late", log_dir=tmp_path, log_level="warning")
+    for log in (plain, bound):
+        log.info("quiet")
+        log.warning("loud")
+    inferlog.shutdown()
+    first, second = Logs(tmp_path).lines("app")
+    assert (first["log"]["logger"], second["log"]["logger"]) == ("plain", "bound")
+    assert (first["message"], second["labels"]) == ("loud", {"component": "ranker"})
+    with recording(log_level="debug") as recorded:
+        bound.debug("recorded")
+    assert [line["message"] for line in recorded.log_lines] == ["recorded"]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("log", [inferlog.get_logger("app"), structlog.get_logger()])
+def test_names_that_the_caller_chose_are_kept(logs: Logs, log: FilteringBoundLogger) -> None:
+    names: dict[str, Any] = {"level": 2, "event": 1, "method_name": "POST", "name": "x", "logger": "y", "message": "z"}
+    log.info("webhook", **names, self=3)
+    log.bind(level=2, event=1).warning("bound")
+    log.log(logging.ERROR, "by number", level=2, event=1)
+    log.exception("with an exception", event=1)  # noqa: LOG004 (there is none)
+    asyncio.run(log.ainfo("awaited", level=2, event=1))
+    lines = logs.lines("app")
+    assert [line["log"]["level"] for line in lines] == ["info", "warning", "error", "error", "info"]
+    assert [line["message"] for line in lines] == ["webhook", "bound", "by number", "with an exception", "awaited"]
+    assert lines[0]["labels"] == {**names, "self": 3}
+    assert all(line["labels"]["event"] == 1 for line in lines)
+    assert [line["labels"].get("level") for line in lines] == [2, 2, 2, None, 2]
+
+
+def test_a_line_without_a_text_and_one_whose_arguments_do_not_fit_are_written(logs: Logs) -> None:
+    inferlog.get_logger().info(event="only a value")
+    inferlog.get_logger().info("took %d of %d s", 3)
+    inferlog.get_logger().info("took %d s", 3)
+    inferlog.get_logger().info("took %(seconds)d s", {"seconds": 3})
+    assert [line["message"] for line in logs.lines("app")] == ["", "took %d of %d s (3,)", "took 3 s", "took 3 s"]
+
+
+def test_an_awaited_line_carries_the_ids_of_its_call_and_its_exception(logs: Logs) -> None:
+    async def predict() -> None:
+        with inferlog.track_performance("predict"):
+            try:
+                raise ValueError("boom")
+            except ValueError:
+                await inferlog.get_logger().aexception("failed")
+
+    asyncio.run(predict())
+    (line,) = logs.lines("app")
+    assert (line["request_id"], line["error"]["type"]) == (logs.event["request_id"], "ValueError")
+
+
+def test_a_logger_can_be_pickled(logs: Logs) -> None:
+    log = inferlog.get_logger("ranker", component="a").bind(size=2)
+    pickle.loads(pickle.dumps(log)).info("from a copy")
+    (line,) = logs.lines("app")
+    assert (line["log"]["logger"], line["labels"]) == ("ranker", {"component": "a", "size": 2})
+
+
+def test_structlog_s_own_way_of_testing_still_sees_the_lines(logs: Logs) -> None:
+    with structlog.testing.capture_logs() as captured:
+        inferlog.get_logger().warning("a line", size=2)
+    assert captured == [{"event": "a line", "size": 2, "log_level": "warning"}]
+    assert logs.lines("app") == []
+
+
+def test_the_level_of_the_moment_is_the_logger_s(logs: Logs) -> None:
+    log = inferlog.get_logger()
+    assert (log.is_enabled_for(logging.DEBUG), log.get_effective_level()) == (False, logging.INFO)
+    with recording(log_level="debug"):
+        assert log.is_enabled_for(logging.DEBUG)
+
+
+def test_a_processor_that_raises_breaks_the_line_only(logs: Logs) -> None:
+    def broken(*_: object) -> Any:
+        raise RuntimeError("no such context")
+
+    processors = structlog.get_config()["processors"]
+    structlog.configure(processors=[broken, *processors])
+    structlog.get_logger().info("lost")
+    (line,) = logs.lines("app")
+    assert (line["message"], line["error"]["message"]) == ("inferlog.failed: a log line", "no such context")
+
+
+@pytest.mark.parametrize("capture_stdlib", [True, False])
+def test_the_library_s_own_warnings_are_lines_once(logs: Logs, capture_stdlib: bool) -> None:
+    inferlog.configure(service_name="scoring", log_dir=logs.directory, capture_stdlib=capture_stdlib)
+    warn_once("a value came too late")
+    (line,) = logs.lines("app")
+    assert line["log"] == {"level": "warning", "logger": "inferlog"}
 
 
 def test_control_characters_and_forged_json_stay_inside_the_text(logs: Logs) -> None:

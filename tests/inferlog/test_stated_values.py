@@ -1,6 +1,7 @@
 """A value that the service states is written, or reported once where an observed one has to win."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from typing import Any
 
@@ -71,6 +72,39 @@ def test_latency_of_a_call_inside_a_request_is_the_model_s(inferlog_recorded: Re
     answer(handler)
     assert inferlog_recorded.event["model_latency_seconds"] == 5.0
     assert inferlog_recorded.log_lines == []
+
+
+def test_a_line_named_as_an_inference_ends_adds_to_its_request(inferlog_recorded: Recorded) -> None:
+    def handler() -> None:
+        inferlog.get_logger().info(
+            "inference_completed", request_id="r-1", model_version="v1", latency_seconds=2.5, status=200
+        )
+
+    answer(handler)
+    event = inferlog_recorded.event
+    assert (event["request_id"], event["model_version"], event["status"]) == ("r-1", "v1", "success")
+    assert event["http"]["response"]["status_code"] == 200
+    assert overruled(inferlog_recorded) == {"latency_seconds": 2.5}
+
+
+def test_a_line_that_says_completed_does_not_hide_how_its_request_ends(inferlog_recorded: Recorded) -> None:
+    def handler(**status: int) -> None:
+        inferlog.get_logger().info("inference_completed", latency_seconds=0.1, **status)
+
+    answer(handler, status_code=429)
+    answer(lambda: handler(status=200), status_code=500)
+    assert [event["status"] for event in inferlog_recorded.events] == ["rejected", "error"]
+    assert overruled(inferlog_recorded).keys() == {"latency_seconds", "http_response_status_code", "status"}
+
+
+def test_a_line_that_outlives_its_request_is_an_event_in_the_same_chain(inferlog_recorded: Recorded) -> None:
+    contexts = []
+    answer(lambda: contexts.append(contextvars.copy_context()))
+    contexts[0].run(inferlog.get_logger().info, "inference_completed", latency_seconds=2.5, model_version="late")
+    request, late = inferlog_recorded.events
+    assert (late["latency_seconds"], late["model_version"], "model_version" in request) == (2.5, "late", False)
+    assert late["correlation_id"] == request["correlation_id"]
+    assert late["request_id"] != request["request_id"]
 
 
 def test_recorded_inference_inside_a_request_leaves_the_request_s_event_alone(inferlog_recorded: Recorded) -> None:

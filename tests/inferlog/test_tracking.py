@@ -173,12 +173,6 @@ def test_nonsense_is_left_out_and_named_in_the_log(logs: Logs) -> None:
     assert line["request_id"] == logs.event["request_id"]
 
 
-def test_use_before_configuration_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inferlog.configuration._runtime", None)
-    with pytest.raises(inferlog.NotConfiguredError, match="call inferlog.configure"), inferlog.track_performance("x"):
-        pass
-
-
 def test_a_block_may_be_asynchronous(logs: Logs) -> None:
     async def predict() -> None:
         async with inferlog.track_performance("classify") as call:

@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMap
 from typing import Any, Final
 
 from inferlog.client import ClientId, checked_client_id, header_text
-from inferlog.configuration import NotConfiguredError, runtime
+from inferlog.configuration import settings_in_force
 from inferlog.context import current_inference
-from inferlog.middleware.exchange import Exchange, say_once_that_nothing_is_written
+from inferlog.middleware.exchange import Exchange
 from inferlog.middleware.starlette_route import RouteTemplates
 from inferlog.request import NOT_AN_INFERENCE, ModelVersion, checked_model_version
 
@@ -66,8 +66,7 @@ class InferenceMiddleware:
         self.app = app
         self._exclude = frozenset(exclude)
         self._model_version = checked_model_version(model_version)
-        # A service that forgot configure() hears of it at start, not at its first request.
-        self._client_id = checked_client_id(client_id, runtime().settings)
+        self._client_id = checked_client_id(client_id, settings_in_force())
         self._templates = RouteTemplates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,10 +74,7 @@ class InferenceMiddleware:
         if scope["type"] != "http" or _OWNED in scope or _path_in_application(scope) in self._exclude:
             await self.app(scope, receive, send)
             return
-        exchange = self._begun(scope, receive, send)
-        if exchange is None:
-            await self.app(scope, receive, send)
-            return
+        exchange = _AsgiExchange(scope, receive, send, self._templates, self._model_version, client_id=self._client_id)
         scope[_OWNED] = exchange.inference  # an application mounted in this one leaves the event to us
         token = current_inference.set(exchange.inference)
         try:
@@ -90,13 +86,6 @@ class InferenceMiddleware:
             exchange.finish(complete=False)  # unless the last byte has done so
         finally:
             current_inference.reset(token)
-
-    def _begun(self, scope: Scope, receive: Receive, send: Send) -> "_AsgiExchange | None":
-        try:
-            return _AsgiExchange(scope, receive, send, self._templates, self._model_version, client_id=self._client_id)
-        except NotConfiguredError:  # as after the test in whose recording the application was made
-            say_once_that_nothing_is_written()
-            return None
 
 
 def _path_in_application(scope: Scope) -> str:

@@ -1,10 +1,8 @@
 """One request and its response, as a middleware sees them pass by, whatever the protocol."""
 
-import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 from inferlog.client import ClientId
@@ -12,21 +10,12 @@ from inferlog.configuration import runtime
 from inferlog.context import tie
 from inferlog.guard import note_failure
 from inferlog.request import ModelVersion, begin_request, end_request, find_client_id, find_model_version
-
-_LOGGER = logging.getLogger("inferlog")
-
-
-@cache
-def say_once_that_nothing_is_written() -> None:
-    """Say in the log that requests make no events: what was configured when their middleware was made is gone."""
-    _LOGGER.warning("requests are answered without events: inferlog is not configured, or not any more")
+from inferlog.settings import Settings
 
 
 class Exchange(ABC):
     """
     What is seen of one request until its one event is written.
-
-    Making one raises NotConfiguredError where there is nothing to write with.
 
     Attributes:
         inference: What the service states of it.
@@ -95,7 +84,7 @@ class Exchange(ABC):
         try:
             running = runtime()
             try:
-                self._ask(running.settings.client_id_header)
+                self._ask(running.settings)
             finally:
                 end_request(
                     inference,
@@ -112,12 +101,12 @@ class Exchange(ABC):
             note_failure("the event of a request", failure)
         self._handled_error = None  # its traceback leads back to here
 
-    def _ask(self, client_id_header: str | None) -> None:
+    def _ask(self, settings: Settings) -> None:
         """Find out who called and what answered, where the handler has not said so."""
         inference = self.inference
-        client_id = self._client_id or client_id_header
+        client_id = self._client_id or settings.client_id_header
         if client_id is not None and "client_id" not in inference.fields:
-            find_client_id(inference, client_id, self.request(), self.request_header)
+            find_client_id(inference, client_id, self.request(), self.request_header, settings)
         if self._model_version is not None and "model_version" not in inference.fields:
             find_model_version(inference, self._model_version, self.request(), self.response_headers())
 

@@ -6,10 +6,10 @@ from types import TracebackType
 from typing import Any, Final
 
 from inferlog.client import ClientId, checked_client_id, header_text
-from inferlog.configuration import NotConfiguredError, runtime
+from inferlog.configuration import settings_in_force
 from inferlog.context import current_inference
 from inferlog.middleware import flask_app
-from inferlog.middleware.exchange import Exchange, say_once_that_nothing_is_written
+from inferlog.middleware.exchange import Exchange
 from inferlog.request import NOT_AN_INFERENCE, ModelVersion, checked_model_version
 
 Environ = dict[str, Any]
@@ -63,17 +63,14 @@ class InferenceWSGIMiddleware:
         self.app = app
         self._exclude = frozenset(exclude)
         self._model_version = checked_model_version(model_version)
-        # A service that forgot configure() hears of it at start, not at its first request.
-        self._client_id = checked_client_id(client_id, runtime().settings)
+        self._client_id = checked_client_id(client_id, settings_in_force())
         flask_app.listen_for_exceptions()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; WSGI's entry point."""
         if environ.get("PATH_INFO") in self._exclude or _in_request():
             return self.app(environ, start_response)
-        exchange = self._begun(environ, start_response)
-        if exchange is None:
-            return self.app(environ, start_response)
+        exchange = _WsgiExchange(self.app, environ, start_response, self._model_version, client_id=self._client_id)
         token = current_inference.set(exchange.inference)
         try:
             body = self.app(environ, exchange.start_response)
@@ -85,13 +82,6 @@ class InferenceWSGIMiddleware:
             current_inference.reset(token)
         # A server may take the length of a list for the response's only part, and state its size.
         return _SizedBody(body, exchange) if isinstance(body, (list, tuple)) else _Body(body, exchange)
-
-    def _begun(self, environ: Environ, start_response: StartResponse) -> "_WsgiExchange | None":
-        try:
-            return _WsgiExchange(self.app, environ, start_response, self._model_version, client_id=self._client_id)
-        except NotConfiguredError:  # as after the test in whose recording the application was made
-            say_once_that_nothing_is_written()
-            return None
 
 
 def _in_request() -> bool:

@@ -1,4 +1,4 @@
-"""Lines to standard output, for platforms that collect it."""
+"""Lines to standard output, for platforms that collect it, and to standard error, for want of a configuration."""
 
 import os
 import sys
@@ -62,6 +62,27 @@ class StdoutSink:
 
     def close(self) -> None:
         """Do nothing: standard output is not ours to close."""
+
+    def abandon(self) -> None:
+        """Do nothing, as above."""
+
+
+class StderrSink:
+    """Writes each line to the ``sys.stderr`` of the moment: a notebook's is shown below the cell."""
+
+    copies_dropped = 0
+
+    def write(self, line: bytes) -> bool:
+        """Write *line*; return whether it was taken."""
+        try:
+            sys.stderr.write(line.decode())
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001 (closed, taken away, or an object of the service's own)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Do nothing: standard error is not ours to close."""
 
     def abandon(self) -> None:
         """Do nothing, as above."""

@@ -249,10 +249,17 @@ def test_a_log_directory_that_cannot_be_written_leaves_the_response_alone(logs: 
         assert httpx.get(f"{url}/v1/threaded").status_code == 200
 
 
-def test_the_middleware_without_configuration_says_so_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_middleware_made_before_configure_writes_to_the_same_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("inferlog.configuration._runtime", None)
-    with pytest.raises(inferlog.NotConfiguredError, match="call inferlog.configure"):
-        inferlog.InferenceMiddleware(Starlette())
+    app = inferlog.InferenceMiddleware(make_app())
+    inferlog.configure(service_name="scoring", log_dir=tmp_path)
+    with serving(app) as url:
+        assert httpx.get(f"{url}/v1/threaded").status_code == 200
+    assert Logs(tmp_path).event["http"]["route"] == "/v1/threaded"
+    inferlog.shutdown()
+    assert capsys.readouterr().err == ""
 
 
 def test_lifespan_is_left_alone(logs: Logs) -> None:

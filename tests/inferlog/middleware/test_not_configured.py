@@ -1,6 +1,6 @@
-"""A middleware that outlives what was configured: its requests are answered, without events."""
+"""A middleware that outlives what was configured: its requests are answered, and their events go to stderr."""
 
-import logging
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -15,7 +15,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 import inferlog
-from inferlog.middleware import exchange
 from inferlog.testing import recording
 
 
@@ -37,21 +36,21 @@ def on_wsgi() -> AbstractContextManager[str]:
 
 
 @pytest.mark.parametrize("serve", [on_asgi, on_wsgi])
-def test_requests_pass_through_and_the_log_says_so_once(
+def test_requests_are_answered_and_their_events_go_to_stderr(
     serve: Callable[[], AbstractContextManager[str]],
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("inferlog.configuration._runtime", None)
-    exchange.say_once_that_nothing_is_written.cache_clear()
     with recording() as before:
         served = serve()
-    with caplog.at_level(logging.WARNING, "inferlog"), served as url:
+    with served as url:
         assert [httpx.get(f"{url}/predict").text for _ in range(2)] == ["answer", "answer"]
         with recording() as after:
             answered = httpx.get(f"{url}/predict")
             wait_until(lambda: after.events, what="the event, which follows the answer")
             assert answered.headers["x-request-id"] == after.event["request_id"]
     assert before.events == []
-    said = [record.getMessage() for record in caplog.records if record.name == "inferlog"]
-    assert said == ["requests are answered without events: inferlog is not configured, or not any more"]
+    warning, *events = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    assert "inferlog is not configured" in warning["message"]
+    assert [event["model_version"] for event in events] == ["v1", "v1"]

@@ -30,11 +30,12 @@ def shipped(cluster: Cluster, root: Path) -> None:
         client.indices.refresh(index=f"logs-inference.events-{cluster.namespace}")
 
 
-def test_recorded_inferences_count_in_the_four_figures(logs: Logs, provisioned: Cluster, tmp_path: Path) -> None:
+def test_lines_and_records_count_in_the_four_figures(logs: Logs, provisioned: Cluster, tmp_path: Path) -> None:
     start = datetime.now(UTC) - timedelta(seconds=1)
+    log = inferlog.get_logger()
     for number in range(10):
-        inferlog.record_inference(request_id=f"r-{number}", model_version="v1", latency_seconds=0.1, status=200)
-    inferlog.record_inference(model_version="v1", latency_seconds=2.5, status=503, output_tokens=7)
+        log.info("inference_completed", request_id=f"r-{number}", model_version="v1", latency_seconds=0.1, status=200)
+    log.info("inference_failed", model_version="v1", latency_seconds=2.5, status=503, output_tokens=7)
     for status in (200, 429, 500, "cancelled"):
         inferlog.record_inference(model_version="v2", latency_seconds=0.5, status=status, input_tokens=3)
     shipped(provisioned, tmp_path)
