@@ -13,11 +13,12 @@ def judge(texts: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Judge two batches, and one that fails."""
+    """Judge two batches, record an inference that is over, and judge a batch that fails."""
     judge(["a good book", "a long book"])
     with inferlog.track_performance("rank", model_name="ranker", model_version="v1") as call:
         call.output_tokens = 2
         call.customer = "acme"  # any other name is a label
+    inferlog.record_inference(model_name="ranker", model_version="v1", latency_seconds=0.84, output_tokens=40)
     try:
         judge([None])  # type: ignore[list-item]
     except AttributeError:

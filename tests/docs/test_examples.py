@@ -107,9 +107,10 @@ def test_batch_script(logs: Logs) -> None:
         check=True,
     ).stdout
     assert printed == "the third batch failed, and its event says so\n"
-    judged, ranked, failed = logs.events
+    judged, ranked, recorded, failed = logs.events
     assert judged["gen_ai"] == {"operation": {"name": "judge"}, "usage": {"input_tokens": 6, "output_tokens": 2}}
     assert ranked["labels"] == {"customer": "acme"}
+    assert (recorded["latency_seconds"], recorded["status"]) == (0.84, "success")
     assert (failed["status"], failed["error"]["type"]) == ("error", "AttributeError")
 
 
@@ -141,7 +142,10 @@ def test_the_page_on_tests_shows_a_test_that_passes(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("**/*.jsonl")) == []
 
 
-PAGES_WITH_EXAMPLES = ("asgi_and_wsgi", "batching", "fastapi", "flask", "plain_python", "several_services", "starlette")
+PAGES_WITH_EXAMPLES = (
+    *("asgi_and_wsgi", "batching", "celery", "fastapi", "flask", "litellm", "plain_python", "several_services"),
+    "starlette",
+)
 
 
 @pytest.mark.parametrize("name", PAGES_WITH_EXAMPLES)
