@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from numbers import Integral, Real
 from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
 from inferlog.correlation import usable_id
+from inferlog.plain import LONG_MAX, scalar, text_form
 from inferlog.redaction import REDACTED, names_a_secret, redact
 
 Status = Literal["success", "rejected", "error", "cancelled"]
@@ -39,7 +39,6 @@ MESSAGE_LIMIT_CHARACTERS: Final = 2_000
 STACK_TRACE_LIMIT_CHARACTERS: Final = 16_000
 LABELS_LIMIT: Final = 64
 NAMES_LIMIT: Final = 64
-_LONG_MAX: Final = 2**63 - 1
 _CLIENT_CLOSED_REQUEST: Final = 499  # nginx's code for a caller who left
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER: Final = datetime(2262, 1, 1, tzinfo=UTC)  # beyond, date_nanos of the index has no number
@@ -64,21 +63,24 @@ def whole_utf8(text: str) -> str:
 def _name(value: Any) -> str:
     if type(value) is str and 0 < len(value) <= NAME_LIMIT_CHARACTERS and value.isascii():
         return value  # the way of nearly every value
+    value = scalar(value)
     if not isinstance(value, str):
         raise InvalidFieldError(f"{value!r:.80} is of type {type(value).__name__}; expected text")
     if not value:
         raise InvalidFieldError("the text is empty; leave the field out where nothing is known")
-    return cut(whole_utf8(value), NAME_LIMIT_CHARACTERS)
+    return cut(whole_utf8(str.__str__(value)), NAME_LIMIT_CHARACTERS)
 
 
 def _id(value: Any) -> str:
     # It also stands in headers, of the response and of calls to other services.
+    value = scalar(value)
     if not isinstance(value, str) or not usable_id(value):
         raise InvalidFieldError(f"{value!r:.80} is no id; expected 1 to 64 of A-Z a-z 0-9 . _ -")
     return value
 
 
 def _names(value: Any) -> list[str]:
+    value = scalar(value)
     names = [value] if isinstance(value, str) else list(islice(value, NAMES_LIMIT + 1))
     if len(names) > NAMES_LIMIT:
         names[NAMES_LIMIT] = f"(cut after {NAMES_LIMIT})"
@@ -87,6 +89,7 @@ def _names(value: Any) -> list[str]:
 
 def _caller(value: Any) -> str:
     # Whole, since it is hashed when the event is written; and never quoted, since it may be a credential.
+    value = scalar(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
         raise InvalidFieldError(f"a value of type {type(value).__name__}; expected text, a whole number or a UUID")
     if value == "":
@@ -95,9 +98,9 @@ def _caller(value: Any) -> str:
 
 
 def free_text(value: Any, limit_characters: int) -> str:
-    """Return *value* as text for a human: credentials taken out, cut at a limit that says so. Never raises."""
+    """Return *value* as text, a container as JSON: without credentials, cut at a limit that says so. Never raises."""
     try:
-        text = whole_utf8(str(value))
+        text = whole_utf8(value if type(value) is str else text_form(value, 2 * limit_characters))
     except Exception:  # noqa: BLE001 (a value whose own __str__ raises must not break what is being logged)
         return f"<{type(value).__name__} without a text form>"
     if len(text) <= 2 * limit_characters:
@@ -118,13 +121,14 @@ def _stack_trace(value: Any) -> str:
 
 
 def _count(value: Any) -> int:
-    if type(value) is int and 0 <= value <= _LONG_MAX:
+    if type(value) is int and 0 <= value <= LONG_MAX:
         return value
+    value = scalar(value)
     try:
         number = operator.index(value)
     except TypeError:
         number = -1
-    if isinstance(value, bool) or not 0 <= number <= _LONG_MAX:
+    if isinstance(value, bool) or not 0 <= number <= LONG_MAX:
         raise InvalidFieldError(f"{value!r:.80} is no count; expected a whole number from 0")
     return number
 
@@ -137,6 +141,7 @@ def to_microunits(value: float) -> float:
 def _measure(value: Any) -> float:
     if type(value) is float and 0.0 <= value < 1e9:
         return to_microunits(value)
+    value = scalar(value)
     try:
         number = -1.0 if isinstance(value, (bool, str)) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -158,6 +163,7 @@ def status_and_code(value: Any) -> tuple[Status, int | None]:
     Raises:
         InvalidFieldError: If it is neither a word of :data:`Status` nor a code.
     """
+    value = scalar(value)
     if isinstance(value, str):
         for status in ACTION_AND_OUTCOME:
             if value == status:
@@ -264,26 +270,13 @@ def label(name: str, value: Any) -> str | int | float | bool:
     if names_a_secret(name):
         return REDACTED
     kind = type(value)
-    if (kind is float and math.isfinite(value)) or kind is bool or (kind is int and -_LONG_MAX <= value <= _LONG_MAX):
+    if (kind is float and math.isfinite(value)) or kind is bool or (kind is int and -LONG_MAX <= value <= LONG_MAX):
         return value  # type: ignore[no-any-return]  # the way of nearly every number
     if kind is not str:
-        number = _plain_number(value)
-        if number is not None:
-            return number
+        value = scalar(value)
+        if isinstance(value, (int, float)) and math.isfinite(value) and abs(value) <= LONG_MAX:
+            return value
     return free_text(value, MESSAGE_LIMIT_CHARACTERS)
-
-
-def _plain_number(value: Any) -> int | float | None:
-    """Return *value*, which may be NumPy's, as a number of Python's own that JSON and the index can carry, or None."""
-    try:
-        if isinstance(value, Integral):
-            whole = int(value)
-            return whole if -_LONG_MAX <= whole <= _LONG_MAX else None
-        if isinstance(value, Real) and math.isfinite(value):
-            return float(value)
-    except Exception:  # noqa: BLE001 (a number of the service's own making: its text is what is left)
-        return None
-    return None
 
 
 def label_name(name: str) -> str:

@@ -1,0 +1,151 @@
+import enum
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+import inferlog
+from inferlog.event import FIELDS, InvalidFieldError, checked, label
+from inferlog.testing import recording
+
+
+class Mode(enum.Enum):
+    FAST = "fast"
+
+
+class TextMode(str, enum.Enum):  # noqa: UP042 (the form that services of before 3.11 have)
+    FAST = "fast"
+
+
+class Ending(enum.StrEnum):
+    GOOD = "success"
+
+
+class Level(enum.IntEnum):
+    HIGH = 3
+
+
+class Nested(enum.Enum):
+    MODE = TextMode.FAST
+
+
+@dataclass
+class Usage:
+    prompt: int
+    api_key: str
+
+
+@pytest.mark.parametrize("mode", [Mode.FAST, TextMode.FAST, Nested.MODE])
+def test_enum_has_its_value_as_label_and_as_field(mode: enum.Enum) -> None:
+    assert label("mode", mode) == checked("model_version", mode) == "fast"
+    assert type(checked("model_version", mode)) is str
+
+
+def test_enum_of_numbers_has_its_number_as_label_and_as_field() -> None:
+    assert label("level", Level.HIGH) == checked("input_tokens", Level.HIGH) == 3
+
+
+def test_event_with_an_enum_as_status_is_written() -> None:
+    with recording() as recorded, inferlog.track_performance("x", status=Ending.GOOD):
+        pass
+    assert recorded.event["status"] == "success"
+
+
+def test_error_of_a_field_names_the_value_of_an_enum() -> None:
+    with pytest.raises(InvalidFieldError, match="'fast' is no status"):
+        checked("status", Mode.FAST)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (np.True_, True),
+        (np.False_, False),
+        (np.str_("fast"), "fast"),
+        (np.int64(3), 3),
+        ({"prompt": 3, "modes": [Mode.FAST, None, True, 0.5]}, '{"prompt":3,"modes":["fast",null,true,0.5]}'),
+        ([np.float32(0.5), np.True_, np.int8(1)], "[0.5,true,1]"),
+        (("a", "b"), '["a","b"]'),
+        ({Mode.FAST: 1, 2: "x"}, '{"fast":1,"2":"x"}'),
+        (np.array([[1, 2], [3, 4]]), "[[1,2],[3,4]]"),
+        (Usage(3, "k-17"), '{"prompt":3,"api_key":"[REDACTED]"}'),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (datetime(2026, 11, 30, 1, 2, 3, tzinfo=UTC), "2026-11-30T01:02:03+00:00"),
+        (date(2026, 11, 30), "2026-11-30"),
+        (float("nan"), "nan"),
+        (None, "None"),
+    ],
+)
+def test_label_has_the_value_that_json_has(value: Any, written: Any) -> None:
+    assert label("x", value) == written
+    assert type(label("x", value)) is type(written)
+
+
+def test_secret_within_a_label_is_removed() -> None:
+    text = label("settings", {"user": "anna", "password": "hunter22", "deep": [{"token": ["t-1"]}]})
+    assert text == '{"user":"anna","password":"[REDACTED]","deep":[{"token":"[REDACTED]"}]}'
+
+
+def test_credential_as_a_key_of_a_label_is_removed() -> None:
+    key = "sk-proj-" + "Ab3" * 16
+    assert key not in str(label("counts", {key: 1}))
+
+
+def test_label_that_holds_itself_ends() -> None:
+    cycle: dict[str, Any] = {}
+    cycle["self"] = [cycle]
+    assert json.loads(str(label("x", cycle)))
+
+
+def test_million_items_of_a_label_are_not_read() -> None:
+    read = 0
+
+    class Counted(list[int]):
+        def __iter__(self) -> Any:
+            nonlocal read
+            for item in super().__iter__():
+                read += 1
+                yield item
+
+    text = str(label("x", Counted(range(1_000_000))))
+    assert text.startswith("[0,1,2,")
+    assert "characters cut" in text
+    assert read < 10_000
+
+
+@pytest.mark.parametrize(
+    "value", [{"x": "\ud800"}, {"x": 2**70}, {"x": float("inf")}, {"x": object()}, {b"x": {1, "a"}}]
+)
+def test_label_of_values_that_json_does_not_have_is_written(value: Any) -> None:
+    assert json.loads(str(label("x", value)))
+
+
+def test_label_whose_value_raises_is_written() -> None:
+    class Broken(dict[str, int]):
+        def items(self) -> Any:
+            raise RuntimeError("no items")
+
+    assert label("x", Broken()) == "<Broken without a text form>"
+
+
+def test_log_line_and_prompt_have_the_same_form() -> None:
+    messages = [{"role": "user", "content": "hello", "api_key": "k-17"}]
+    with recording(capture_content=True) as recorded:
+        inferlog.get_logger().info("asked", messages=messages)
+        inferlog.capture_content(input=messages)
+    (line,), (content,) = recorded.log_lines, recorded.contents
+    written = '[{"role":"user","content":"hello","api_key":"[REDACTED]"}]'
+    assert line["labels"]["messages"] == content["gen_ai"]["input"]["text"] == written
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_field_takes_or_refuses_a_container_without_another_error(name: str) -> None:
+    for value in ({"a": 1}, [Mode.FAST], np.True_):
+        try:
+            checked(name, value)
+        except InvalidFieldError:
+            continue
