@@ -14,6 +14,7 @@ from inferlog.context import SUMMED, Inference, current_inference, raised
 from inferlog.event import to_microunits
 from inferlog.guard import note_failure
 from inferlog.line import described
+from inferlog.streams import FirstToken, has_content, is_done
 
 _NOTHING: Final = object()
 _OF_THE_CALL: Final = frozenset({*SUMMED, "latency_seconds"})
@@ -35,16 +36,37 @@ class Call:
         inference: What is known beforehand; taken over.
         from_result: What is to be found in the result.
         separate: Own an event also where another could be added to.
+        first_token: Tells which item of a stream is its first token.
 
     Attributes:
         inference: What is known of the call.
         left: Whether it is a stream that is closed before its end.
     """
 
-    __slots__ = ("_from_result", "_name", "_owner", "_result", "_started", "_taken", "_token", "inference", "left")
+    __slots__ = (
+        "_first_token",
+        "_from_result",
+        "_name",
+        "_owner",
+        "_result",
+        "_started",
+        "_taken",
+        "_token",
+        "inference",
+        "left",
+    )
 
-    def __init__(self, name: str | None, inference: Inference, from_result: FromResult, *, separate: bool) -> None:
+    def __init__(
+        self,
+        name: str | None,
+        inference: Inference,
+        from_result: FromResult,
+        *,
+        separate: bool,
+        first_token: FirstToken = has_content,
+    ) -> None:
         self._name = name
+        self._first_token = first_token
         self._from_result = from_result
         self._result: Any = _NOTHING
         self._token: Token[Inference | None] | None = None
@@ -97,9 +119,11 @@ class Call:
         self._result = item
         fields = self.inference.fields
         if "time_to_first_token_seconds" not in fields:
-            seconds = fields["time_to_first_token_seconds"] = to_microunits(time.perf_counter() - self._started)
-            if self._owner is not None:
-                self._owner.fields["time_to_first_token_seconds"] = seconds
+            elapsed_seconds = time.perf_counter() - self._started
+            if self._is_first_token(item):
+                seconds = fields["time_to_first_token_seconds"] = to_microunits(elapsed_seconds)
+                if self._owner is not None:
+                    self._owner.fields["time_to_first_token_seconds"] = seconds
 
     def finish(self, error: BaseException | None = None, result: Any = _NOTHING) -> None:
         """
@@ -131,7 +155,7 @@ class Call:
                 return  # the request has left its stream behind, and its event says so
             self._own(owner)
         fields.setdefault("latency_seconds", elapsed_seconds)
-        if error is None:
+        if error is None or self._is_left_complete(error):
             inference.conclude()
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
             inference.overrule("status", "cancelled", "the call was cancelled")
@@ -140,6 +164,26 @@ class Call:
             inference.bind_exception(described(error))
         inference.ended = True
         runtime().record(inference)
+
+    def _is_first_token(self, item: Any) -> bool:
+        try:
+            return bool(self._first_token(item))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 (the service's callable, or item; it must not break the stream)
+            if self._first_token is has_content:
+                return True
+            self.inference.refused.append(raised("first_token", error))
+            self._first_token = has_content
+            return self._is_first_token(item)
+
+    def _is_left_complete(self, error: BaseException) -> bool:
+        """Tell whether *error* only says that the consumer of a stream has left it, of which nothing was missing."""
+        return (
+            isinstance(error, (asyncio.CancelledError, GeneratorExit))
+            and self._result is not _NOTHING
+            and ("status" in self.inference.fields or is_done(self._result))
+        )
 
     def _own(self, surrounding: Inference | None) -> None:
         """Give the call ids of its own, in the chain of what it was made in; what it states itself stays."""

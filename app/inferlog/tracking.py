@@ -4,8 +4,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
+from inferlog.asked import check_answers_at_once
 from inferlog.call import Call
 from inferlog.context import Inference, current_inference
+from inferlog.streams import FirstToken, has_content
 from inferlog.wrapping import name_of, wrapped
 
 _Function = TypeVar("_Function", bound="Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any]")
@@ -36,15 +38,23 @@ class Tracker:
     One tracker may be used many times, one after the other, within itself, and by several threads and tasks at once.
     """
 
-    __slots__ = ("_name", "_open", "_separate", "_values")
+    __slots__ = ("_first_token", "_name", "_open", "_separate", "_values")
 
-    def __init__(self, name: str | None, values: dict[str, Any], *, separate: bool) -> None:
+    def __init__(
+        self, name: str | None, values: dict[str, Any], *, separate: bool, first_token: FirstToken | None = None
+    ) -> None:
         self._name = name
+        self._first_token = first_token
         self._values = values
         self._separate = separate
         self._open: list[Call] = []
 
     def __enter__(self) -> TrackedCall:
+        if self._first_token is not None:
+            raise TypeError(
+                "track_performance: first_token is for a stream, and a block has none; "
+                "bind time_to_first_token_seconds in the block"
+            )
         if any(map(callable, self._values.values())):
             raise TypeError(
                 f"track_performance: {', '.join(_callables(self._values))} would be found in a result, and a block "
@@ -77,11 +87,12 @@ class Tracker:
     def __call__(self, function: _Function) -> _Function:
         """Return *function*, timed at each call: until it returns, or until its generator is exhausted."""
         name, separate, from_result = self._name or name_of(function), self._separate, _callables(self._values)
+        first_token = self._first_token or has_content
         known = Inference()  # checked here, once for all calls
         known.bind({name: value for name, value in self._values.items() if name not in from_result})
 
         def begin() -> Call:
-            return Call(name, known.copy(), from_result, separate=separate)
+            return Call(name, known.copy(), from_result, separate=separate, first_token=first_token)
 
         timed: _Function = wrapped(function, begin)
         return timed
@@ -103,8 +114,12 @@ def _callables(values: dict[str, Any]) -> dict[str, Callable[[Any], Any]]:
 @overload
 def track_performance(function: _Function, /) -> _Function: ...
 @overload
-def track_performance(name: str | None = None, /, *, separate: bool = False, **values: Any) -> Tracker: ...
-def track_performance(target: Any = None, /, *, separate: bool = False, **values: Any) -> Any:
+def track_performance(
+    name: str | None = None, /, *, separate: bool = False, first_token: FirstToken | None = None, **values: Any
+) -> Tracker: ...
+def track_performance(
+    target: Any = None, /, *, separate: bool = False, first_token: FirstToken | None = None, **values: Any
+) -> Any:
     """
     Time a function or a block, as decorator with or without arguments, or as context manager.
 
@@ -114,16 +129,23 @@ def track_performance(target: Any = None, /, *, separate: bool = False, **values
     its request's event is written has an event of its own.
 
     Works for functions, methods, coroutines, generators and async generators, and for a function that returns one of
-    these; a generator is timed from its first step until exhausted or closed, with the time to its first item, and
-    one that is never iterated makes no event. Exceptions pass through unchanged.
+    these; a generator is timed from its first step until exhausted or closed, with the time to its first token,
+    and one that is never iterated makes no event. One that is closed before its end is ``cancelled``, unless its last
+    item was ``data: [DONE]`` or it has stated a status. Exceptions pass through unchanged.
 
     Args:
         target: The function, without arguments; or a name for ``gen_ai.operation.name``, else the function's own.
         separate: Write an event of its own also inside a request, with the request's correlation id.
+        first_token: Tells of each item of a stream whether it is the first token, until one is. Default: the first
+            item with content, which None, empty text, and chunks with only a role, usage or status do not have.
         **values: What is known beforehand, as for :func:`inferlog.bind_inference`. Of a decorated function, a value
             may be a callable that finds it in the result, for a stream in its last item:
             ``output_tokens=lambda answer: answer.usage.completion_tokens``. What the call itself states wins.
     """
+    if first_token is not None:
+        if not callable(first_token):
+            raise TypeError(f"track_performance: first_token is {first_token!r:.80}; expected a callable")
+        check_answers_at_once("first_token", first_token)
     if callable(target) or isinstance(target, (classmethod, staticmethod)):
         return Tracker(None, {}, separate=False)(target)
-    return Tracker(target, values, separate=separate)
+    return Tracker(target, values, separate=separate, first_token=first_token)

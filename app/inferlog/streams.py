@@ -1,0 +1,120 @@
+"""
+Items of a model's stream: which one is its first token, and which one is its end. Pure.
+
+Known are plain text, server-sent events, and the chunks of OpenAI's and Anthropic's interfaces, as dicts or objects.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import orjson
+
+# A stream that begins with the prefix is one of server-sent events; the comment, as a keep-alive, has a space.
+_SSE_PREFIXES: Final = ("data:", "event:", "id:", "retry:", ": ")
+_DELTA: Final = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call", "audio")
+_ANTHROPIC_DELTA: Final = ("text", "partial_json", "thinking")
+_ANTHROPIC_EVENTS: Final = frozenset(
+    {"message_start", "content_block_stop", "message_delta", "message_stop", "ping", "error"}
+)
+_DONE: Final = re.compile(rb"[\r\n]data: ?\[DONE\]\s*\Z")
+_DONE_WINDOW_BYTES: Final = 32
+
+
+FirstToken = Callable[[Any], bool]
+"""Tells whether an item of a stream is its first token; asked for each item until one is."""
+
+
+def has_content(item: Any) -> bool:
+    """
+    Tell whether *item* of a stream carries a part of the answer. An item of an unknown kind does.
+
+    None, empty text and empty containers have none, nor have chunks with only a role, usage or status. A part is
+    text, reasoning, a refusal or a tool call.
+
+    Raises:
+        Exception: Any that the item's own attributes raise.
+    """
+    if isinstance(item, str):
+        return _text_has_content(item)
+    if isinstance(item, (bytes, bytearray)):
+        return _text_has_content(item.decode("utf-8", "replace"))
+    if item is None or (isinstance(item, (Mapping, list, tuple)) and not item):
+        return False
+    return _chunk_has_content(item)
+
+
+def is_done(item: Any) -> bool:
+    """Tell whether *item* of a stream ends with ``data: [DONE]``, after which an OpenAI client reads no more."""
+    if isinstance(item, str):
+        item = item[-_DONE_WINDOW_BYTES:].encode("utf-8", "replace")
+    return isinstance(item, bytes) and DoneMark().after(item)
+
+
+class DoneMark:
+    """Finds ``data: [DONE]`` at the end of the bytes of a response, however they are cut into parts."""
+
+    __slots__ = ("_seen", "_window")
+
+    def __init__(self) -> None:
+        self._window = b"\n"
+        self._seen = False
+
+    def after(self, part: bytes | bytearray | memoryview) -> bool:
+        """Take the next *part*; return whether the mark has been seen."""
+        self._window = window = (self._window + part[-_DONE_WINDOW_BYTES:])[-_DONE_WINDOW_BYTES:]
+        if b"[DONE]" in window and _DONE.search(window):
+            self._seen = True
+        return self._seen
+
+
+def _text_has_content(text: str) -> bool:
+    if not text.startswith(_SSE_PREFIXES):
+        return bool(text)
+    return any(_data_has_content(line[5:].strip()) for line in text.splitlines() if line.startswith("data:"))
+
+
+def _data_has_content(data: str) -> bool:
+    if not data.startswith("{"):
+        return data not in ("", "[DONE]")
+    try:
+        chunk = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return True  # the beginning of a longer event
+    return has_content(chunk)
+
+
+def _chunk_has_content(chunk: Any) -> bool:
+    choices = _get(chunk, "choices")
+    if isinstance(choices, (list, tuple)):
+        return any(map(_choice_has_content, choices))
+    kind = _get(chunk, "type")
+    if isinstance(kind, str):
+        return _event_has_content(kind, chunk)
+    return _delta_has_content(chunk) if isinstance(_get(chunk, "role"), str) else True
+
+
+def _choice_has_content(choice: Any) -> bool:
+    delta = _get(choice, "delta")
+    if delta is not None:
+        return _delta_has_content(delta)
+    return bool(_get(choice, "text")) or _get(choice, "message") is not None
+
+
+def _delta_has_content(delta: Any) -> bool:
+    return any(_get(delta, name) for name in _DELTA)
+
+
+def _event_has_content(kind: str, event: Any) -> bool:
+    if kind.startswith("response."):  # OpenAI's Responses
+        return kind.endswith(".delta") and bool(_get(event, "delta"))
+    if kind == "content_block_start":
+        return bool(_get(_get(event, "content_block"), "name"))  # of a tool
+    if kind == "content_block_delta":
+        delta = _get(event, "delta")
+        return any(_get(delta, name) for name in _ANTHROPIC_DELTA)
+    return kind not in _ANTHROPIC_EVENTS
+
+
+def _get(item: Any, name: str) -> Any:
+    return item.get(name) if isinstance(item, Mapping) else getattr(item, name, None)
