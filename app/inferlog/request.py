@@ -128,6 +128,7 @@ def end_request(
     error: BaseException | None,
     handled_error: BaseException | None,
     complete: bool,
+    done: bool,
     client_gone: bool,
 ) -> None:
     """
@@ -141,11 +142,16 @@ def end_request(
         error: What the application raised.
         handled_error: What it caught and made a response of; tells more than the code of a 5xx.
         complete: Whether the whole response was handed over.
+        done: Whether a stream of server-sent events was handed over up to ``data: [DONE]``.
         client_gone: Whether the caller was seen to leave before the response was complete.
     """
     fields = inference.fields
     inference.overrule("latency_seconds", to_microunits(latency_seconds), _WHOLE_REQUEST)
     cancelled = client_gone or isinstance(error, (asyncio.CancelledError, GeneratorExit))
+    raised = _is_of_the_application(error, client_gone=client_gone)
+    # The whole answer is out, as its last event or the handler says. Its caller may leave, and the server cancel it.
+    if done or (cancelled and not raised and status_code is not None and "status" in fields):
+        cancelled, complete, error = False, True, error if raised else None
     if error is not None and status_code is None and not cancelled:
         status_code = 500  # what every server answers for an application that raised before its response
     if route is not None and "http_route" not in fields:
@@ -165,6 +171,16 @@ def end_request(
         inference.overrule("status", "error", "the response's status code is an error's")
     if fields["status"] in _FAILED and "error_type" not in fields:
         _find_error_type(inference, stated_code, status_code, handled_error)
+
+
+def _is_of_the_application(error: BaseException | None, *, client_gone: bool) -> bool:
+    """Tell whether *error* is the application's own: not a cancellation, nor a send to a caller who has left."""
+    if error is None or isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+        return False
+    # Starlette's ClientDisconnect and waitress's ClientDisconnected are no errors of connections.
+    return not (
+        client_gone and (isinstance(error, ConnectionError) or type(error).__name__.startswith("ClientDisconnect"))
+    )
 
 
 def _find_error_type(

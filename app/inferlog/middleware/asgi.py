@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from inferlog.client import ClientId, checked_client_id, header_text
 from inferlog.configuration import settings_in_force
-from inferlog.context import current_inference
+from inferlog.context import Inference, current_inference
 from inferlog.middleware.exchange import Exchange
 from inferlog.middleware.starlette_route import RouteTemplates
 from inferlog.request import NOT_AN_INFERENCE, ModelVersion, checked_model_version
@@ -88,6 +88,15 @@ class InferenceMiddleware:
             current_inference.reset(token)
 
 
+def _id_headers(inference: Inference) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    """Return the ids of *inference* as headers of the response."""
+    fields = inference.fields
+    return (
+        (b"x-request-id", fields["request_id"].encode()),
+        (b"x-correlation-id", fields["correlation_id"].encode()),
+    )
+
+
 def _path_in_application(scope: Scope) -> str:
     root_path = scope.get("root_path")
     path: str = scope["path"]
@@ -142,16 +151,21 @@ class _AsgiExchange(Exchange):
             raise
         if last:
             self.finish()
+        elif self.done_mark is not None and kind == "http.response.body":
+            self.note_sent(message.get("body", b""))
 
     def _begun(self, message: Message) -> Message:
+        headers = []
+        is_event_stream = False
+        for header in message.get("headers", ()):
+            name = header[0].lower()
+            if name not in _OUR_HEADERS:
+                headers.append(header)
+            if name == b"content-type":
+                is_event_stream = header[1].startswith(b"text/event-stream")
         # Frameworks answer for an exception while they handle it.
-        self.begin_response(message.get("status"), sys.exc_info()[1])
-        fields = self.inference.fields
-        self._headers = [header for header in message.get("headers", ()) if header[0].lower() not in _OUR_HEADERS]
-        self._headers += (
-            (b"x-request-id", fields["request_id"].encode()),
-            (b"x-correlation-id", fields["correlation_id"].encode()),
-        )
+        self.begin_response(message.get("status"), sys.exc_info()[1], is_event_stream=is_event_stream)
+        self._headers = [*headers, *_id_headers(self.inference)]
         return {**message, "headers": self._headers}
 
     def request(self) -> Scope:

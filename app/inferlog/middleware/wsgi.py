@@ -124,7 +124,14 @@ class _WsgiExchange(Exchange):
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: ExcInfo | None) -> Write:
         handled_error = exc_info[0][1] if exc_info and exc_info[0] else sys.exc_info()[1]
-        self.begin_response(_code(status), handled_error)
+        self.begin_response(
+            _code(status),
+            handled_error,
+            is_event_stream=any(
+                header[0].lower() == "content-type" and str(header[1]).startswith("text/event-stream")
+                for header in headers
+            ),
+        )
         self._route = flask_app.route_template(self._environ, self._app, self._mounted_at)
         fields = self.inference.fields
         self._headers = [header for header in headers if header[0].lower() not in _OUR_HEADERS]
@@ -139,6 +146,7 @@ class _WsgiExchange(Exchange):
         except OSError:
             self.client_gone = True
             raise
+        self.note_sent(data)
 
     def fail(self, error: BaseException) -> None:
         """Write the event of a request whose application has raised *error*."""
@@ -174,17 +182,20 @@ def _code(status: Any) -> int | None:
 class _Body:
     """The response's parts, as the server takes them. The code that makes a part works for the request."""
 
-    __slots__ = ("_body", "_exchange", "_next")
+    __slots__ = ("_body", "_exchange", "_next", "_part")
 
     def __init__(self, body: Iterable[bytes], exchange: _WsgiExchange) -> None:
         self._body = body
         self._exchange = exchange
+        self._part = b""
 
     def __iter__(self) -> Iterator[bytes]:
         self._next = iter(self._body).__next__
         return self
 
     def __next__(self) -> bytes:
+        if self._exchange.done_mark is not None:
+            self._exchange.note_sent(self._part)  # the server asks for the next part
         token = current_inference.set(self._exchange.inference)
         try:
             part = self._next()
@@ -197,6 +208,7 @@ class _Body:
         finally:
             current_inference.reset(token)
         self._exchange.answered = True
+        self._part = part
         return part
 
     def close(self) -> None:

@@ -411,3 +411,128 @@ def test_what_base_http_middleware_hides_is_seen_from_inside_it(
     with pytest.raises(ValueError, match="broke in the middle"):
         asyncio.run(app(client.scope, client.receive, client.send))
     assert [event["status"] for event in logs.events] == [status]
+
+
+EVENT_STREAM: Message = {**START, "headers": [(b"Content-Type", b"text/event-stream; charset=utf-8")]}
+
+
+def event_stream(*parts: bytes) -> list[Message]:
+    return [EVENT_STREAM, *({"type": "http.response.body", "body": part, "more_body": True} for part in parts)]
+
+
+def cancelled_after(*messages: Message, **stated: Any) -> App:
+    """Return an application that the server cancels while it works on after *messages*, since its client has left."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answering(*messages)(scope, receive, send)
+        inferlog.bind_inference(**stated)
+        assert await receive() == DISCONNECT
+        raise asyncio.CancelledError
+
+    return app
+
+
+def ask_and_leave(app: App) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        Client(DISCONNECT).ask(app)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b"data: 1\n\ndata: [DONE]\n\n"],
+        [b"data: 1\n\n", b"data: [DONE]\n\n"],
+        [b"data: [DONE]"],
+        [b"data:[DONE]\r\n\r\n"],
+        [b"data: 1\n\ndata: [DO", b"NE]", b"\n", b"\n"],
+        [b"data: 1\n", b"\n", *(b"data: [DONE]\n\n"[n : n + 1] for n in range(14))],
+        [b"data: [DONE]\n\n", b": bye\n\n"],
+    ],
+)
+def test_client_that_leaves_after_the_done_of_a_stream_is_a_success(logs: Logs, parts: list[bytes]) -> None:
+    ask_and_leave(cancelled_after(*event_stream(*parts), output_tokens=5))
+    assert seen(logs) == ("success", 200, None)
+    assert logs.event["gen_ai"]["usage"] == {"output_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        event_stream(b"data: 1\n\n"),
+        event_stream(b'data: {"text": "data: [DONE]"}\n\n'),
+        event_stream(b"data: read data: [DONE]\n\n"),
+        event_stream(b"data: [DONE]\n\ndata: 1\n\n"),
+        event_stream(),
+        [START, {**PART, "body": b"data: [DONE]\n\n"}],
+    ],
+)
+def test_client_that_leaves_before_the_done_of_a_stream_is_cancelled(logs: Logs, messages: list[Message]) -> None:
+    ask_and_leave(cancelled_after(*messages))
+    assert seen(logs) == ("cancelled", 200, None)
+
+
+def test_done_that_could_not_be_sent_is_cancelled(logs: Logs) -> None:
+    with pytest.raises(BrokenPipeError):
+        Client(send_error=BrokenPipeError()).ask(answering(*event_stream(b"data: [DONE]\n\n")))
+    assert seen(logs) == ("cancelled", 200, None)
+
+
+def test_stream_that_stops_after_its_done_is_a_success(logs: Logs) -> None:
+    Client().ask(answering(*event_stream(b"data: [DONE]\n\n")))
+    assert seen(logs) == ("success", 200, None)
+
+
+@pytest.mark.parametrize("says", [[], [DISCONNECT]])
+def test_exception_of_the_handler_after_its_done_is_an_error(logs: Logs, says: list[Message]) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answering(*event_stream(b"data: [DONE]\n\n"))(scope, receive, send)
+        if says:
+            await receive()
+        raise ValueError("the usage is not stored")
+
+    with pytest.raises(ValueError, match="not stored"):
+        Client(*says).ask(app)
+    assert seen(logs) == ("error", 200, "ValueError")
+
+
+def test_error_that_a_stream_reports_before_its_done_is_an_error_whatever_the_client_does(logs: Logs) -> None:
+    ask_and_leave(cancelled_after(*event_stream(b"data: [DONE]\n\n"), error_type="model_failed"))
+    assert seen(logs) == ("error", 200, "model_failed")
+
+
+@pytest.mark.parametrize("status", ["success", "rejected", "error", "cancelled"])
+def test_status_that_the_handler_states_holds_when_the_client_leaves(logs: Logs, status: str) -> None:
+    ask_and_leave(cancelled_after(START, PART, status=status))
+    assert seen(logs)[:2] == (status, 200)
+
+
+def test_status_that_the_handler_states_before_it_raises_is_an_error(logs: Logs) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answering(START, PART)(scope, receive, send)
+        inferlog.bind_inference(status="success")
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 (any)
+        Client().ask(app)
+    assert seen(logs) == ("error", 200, "ValueError")
+
+
+def test_client_that_leaves_before_the_response_is_cancelled_whatever_is_stated(logs: Logs) -> None:
+    ask_and_leave(cancelled_after(status="success"))
+    assert seen(logs) == ("cancelled", None, None)
+
+
+def test_part_of_an_event_stream_that_is_not_bytes_goes_to_the_server(logs: Logs) -> None:
+    message = {"type": "http.response.body", "body": "text", "more_body": True}
+    assert Client().ask(answering(EVENT_STREAM, message, BODY)).had[1] == message
+    assert seen(logs) == ("success", 200, None)
+
+
+def test_connection_of_the_handler_that_breaks_after_its_done_is_an_error(logs: Logs) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answering(*event_stream(b"data: [DONE]\n\n"))(scope, receive, send)
+        raise ConnectionResetError("to the database")
+
+    with pytest.raises(ConnectionResetError):
+        Client().ask(app)
+    assert seen(logs) == ("error", 200, "ConnectionResetError")

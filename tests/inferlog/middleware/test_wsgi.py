@@ -411,3 +411,71 @@ def test_a_server_whose_client_has_left_closes_the_body_and_that_is_a_cancellati
     handler = Gone(None, None, None, environ())  # type: ignore[arg-type]  # nothing is read or written
     handler.run(answering(Parts(b"a", b"b")))  # type: ignore[arg-type]
     assert seen(logs) == ("cancelled", 200, None)
+
+
+EVENT_STREAM = [("Content-Type", "text/event-stream")]
+
+
+def streaming(*parts: bytes | BaseException, **stated: Any) -> Any:
+    """Return an application of which the server closes the body before its end."""
+
+    def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", EVENT_STREAM)
+        inferlog.bind_inference(**stated)
+        return Parts(*parts)
+
+    return inferlog.InferenceWSGIMiddleware(app)
+
+
+@pytest.mark.parametrize("parts", [[b"data: 1\n\ndata: [DONE]\n\n"], [b"data: 1\n\n", b"data: [DO", b"NE]\n\n"]])
+def test_client_that_leaves_after_the_done_of_a_stream_is_a_success(logs: Logs, parts: list[bytes]) -> None:
+    ask(streaming(*parts, b": the usage is being stored\n\n"), parts=len(parts))
+    assert seen(logs) == ("success", 200, None)
+
+
+class FailingServer(SimpleHandler):
+    """Sends so many parts, then finds that the client has left."""
+
+    def __init__(self, app: Any, *, sends: int) -> None:
+        super().__init__(None, None, None, environ())  # type: ignore[arg-type]  # nothing is read or written
+        self._sends = sends
+        self.run(app)
+
+    def write(self, _: bytes) -> None:
+        if not self._sends:
+            raise BrokenPipeError
+        self._sends -= 1
+
+    def log_exception(self, exc_info: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("sends", "status"), [(2, "success"), (1, "cancelled"), (0, "cancelled")])
+def test_stream_is_a_success_once_the_server_has_sent_its_done(logs: Logs, sends: int, status: str) -> None:
+    FailingServer(streaming(b"data: 1\n\n", b"data: [DONE]\n\n", b": bye\n\n"), sends=sends)
+    assert seen(logs) == (status, 200, None)
+
+
+def test_done_that_the_application_writes_makes_a_success_of_a_client_that_leaves(logs: Logs) -> None:
+    def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", EVENT_STREAM)(b"data: [DONE]\n\n")
+        return Parts(b"a", b"b")
+
+    ask(inferlog.InferenceWSGIMiddleware(app), parts=1)
+    assert seen(logs) == ("success", 200, None)
+
+
+def test_client_that_leaves_before_the_done_of_a_stream_is_cancelled(logs: Logs) -> None:
+    ask(streaming(b"data: 1\n\n", b"data: [DONE]\n\n"), parts=1)
+    assert seen(logs) == ("cancelled", 200, None)
+
+
+def test_exception_of_the_handler_after_its_done_is_an_error(logs: Logs) -> None:
+    with pytest.raises(ValueError, match="not stored"):
+        ask(streaming(b"data: [DONE]\n\n", ValueError("the usage is not stored")))
+    assert seen(logs) == ("error", 200, "ValueError")
+
+
+def test_status_that_the_handler_states_holds_when_the_client_leaves(logs: Logs) -> None:
+    ask(streaming(b"a", b"b", status="success"), parts=1)
+    assert seen(logs) == ("success", 200, None)
