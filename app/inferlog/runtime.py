@@ -10,6 +10,7 @@ from inferlog.audit import Hasher
 from inferlog.client import ClientIds
 from inferlog.context import Inference, current_inference, inference_at_hand
 from inferlog.event import STATUS_OF_ACTION
+from inferlog.goodbye import close_at_the_end_of_a_worker
 from inferlog.guard import warn_once
 from inferlog.heartbeat import Heartbeat
 from inferlog.ids import IdMaker, new_instance_id
@@ -192,7 +193,7 @@ class Runtime:
     def record(self, inference: Inference) -> None:
         """Write the event of a finished *inference*, and a line about what was refused on the way to it."""
         if not self.heartbeat.begun:
-            self.heartbeat.start()
+            self._begin_heartbeat()
         fields = inference.fields
         prices = self.from_files.prices
         if prices is not None and "cost_usd" not in fields:
@@ -212,6 +213,11 @@ class Runtime:
                     inference=inference,
                 )
             )
+
+    def _begin_heartbeat(self) -> None:
+        self.heartbeat.start()
+        if self.heartbeat.begun:
+            close_at_the_end_of_a_worker(self.close)
 
     def close(self) -> None:
         """Say goodbye with a last heartbeat, and close what is open."""
