@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from inferlog.configuration import runtime
-from inferlog.context import SUMMED, Inference, current_inference, raised
+from inferlog.context import SUMMED, Inference, current_inference, raised, report_late
 from inferlog.event import to_microunits
 from inferlog.guard import note_failure
 from inferlog.line import described
@@ -149,9 +149,11 @@ class Call:
             fields.setdefault("model_latency_seconds", fields.pop("latency_seconds", elapsed_seconds))
             with _adding:
                 owner.take_over(inference, self._taken)
+            inference.closed = True
             return
         if owner is not None:
             if self.left:
+                report_late(name for name in SUMMED if name in fields)
                 return  # the request has left its stream behind, and its event says so
             self._own(owner)
         fields.setdefault("latency_seconds", elapsed_seconds)

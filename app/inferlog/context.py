@@ -6,7 +6,7 @@ in a copy of the context share the one object, so that what they bind stands in 
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Final
@@ -39,10 +39,12 @@ class Inference:
         labels: What is bound besides.
         refused: What could not be taken, and why.
         traceparent: The caller's W3C header, if it sent a valid one.
-        ended: Whether its event is written. A task that outlives its request still finds the request's ids here.
+        ended: Whether it takes no more calls: its event is being written, or it has none, as a WebSocket's connection.
+            A task that outlives its request still finds the request's ids here.
+        closed: Whether a value bound now is lost: its event is written, or has taken it over.
     """
 
-    __slots__ = ("ended", "fields", "labels", "refused", "traceparent")
+    __slots__ = ("closed", "ended", "fields", "labels", "refused", "traceparent")
 
     def __init__(self) -> None:
         self.fields: dict[str, Any] = {}
@@ -50,6 +52,14 @@ class Inference:
         self.refused: list[str] = []
         self.traceparent: str | None = None
         self.ended = False
+        self.closed = False
+
+    def state(self, values: Mapping[str, Any]) -> None:
+        """Take what the service states; report a value that comes too late for the event, once for each field."""
+        if self.closed:
+            report_late(name for name, value in values.items() if value is not None)
+        else:
+            self.bind(values)
 
     def bind(self, values: Mapping[str, Any]) -> None:
         """
@@ -162,6 +172,17 @@ class Inference:
             self.refused.append(f"{name}: the event has {LABELS_LIMIT} labels already")
 
 
+def report_late(names: Iterable[str]) -> None:
+    """Log, once for each field, that a value of it came too late for the event."""
+    for name in names:
+        warn_once(_LATE, name if name in CHECKS or name == "error" else "labels")
+
+
+_LATE: Final = (
+    "a value was bound too late and is not in the event: "
+    "bind it before the response or the tracked call ends, or record it by inferlog.record_inference()"
+)
+
 current_inference: Final[ContextVar[Inference | None]] = ContextVar("inferlog_current_inference", default=None)
 """The inference that the running code works for, or None outside of any."""
 
@@ -210,12 +231,13 @@ def bind_inference(**values: Any) -> None:
     ``input_tokens=12``, ``time_to_first_token_seconds=0.04``; ``error=exception``; any other name becomes a label.
     The last statement counts. A value that a field cannot mean is left out and named in the log.
     Inside a request the middleware's ``latency_seconds`` and status code win over stated ones, which is reported once.
-    Outside a request and outside ``track_performance`` there is no event to add to, which is reported once: a finished
-    inference is recorded by :func:`inferlog.record_inference`.
+    After the event is written, as in a background task, a value is lost; the first one of each field is named in a
+    warning. Outside a request and outside ``track_performance`` there is no event to add to, which is reported once: a
+    finished inference is recorded by :func:`inferlog.record_inference`.
     """
     inference = current_inference.get()
     if inference is not None:
-        inference.bind(values)
+        inference.state(values)
     else:
         warn_once(
             "bind_inference has no effect outside a request and outside track_performance; "

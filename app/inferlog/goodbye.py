@@ -51,8 +51,8 @@ def close_at_the_end_of_a_worker(close: Callable[[], None]) -> None:
     """
     Run *close* when this process ends in order, if it is a worker that does not run ``atexit``.
 
-    A worker of multiprocessing or ``ProcessPoolExecutor`` ends by returning, or by the SIGTERM of ``terminate()``, as at the
-    end of ``with Pool()``. The signal ends it after *close*, unless the service handles it itself.
+    A worker of multiprocessing or ``ProcessPoolExecutor`` ends by returning, or by the SIGTERM of ``terminate()``,
+    as at the end of ``with Pool()``. The signal ends it after *close*, unless the service handles it itself.
     """
     global _ending  # noqa: PLW0603 (a process has one end)
     _ending = _Ending(close)

@@ -203,6 +203,7 @@ class Runtime:
         if "client_id" in fields:
             fields["client_id"] = self.from_files.client_ids(fields["client_id"])
         self.events.record(fields, inference.labels)
+        inference.closed = True
         if inference.refused:
             self.app.record(
                 line_document(

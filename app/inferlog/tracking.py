@@ -28,7 +28,7 @@ class TrackedCall:
         object.__setattr__(self, "_inference", inference)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._inference.bind({name: value})
+        self._inference.state({name: value})
 
 
 class Tracker:
