@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMap
 from typing import Any, Final
 
 from inferlog.client import ClientId, checked_client_id, header_text
-from inferlog.configuration import settings_in_force
-from inferlog.context import Inference, current_inference
+from inferlog.configuration import runtime, settings_in_force
+from inferlog.context import Inference, current_inference, tie
 from inferlog.middleware.exchange import Exchange
 from inferlog.middleware.starlette_route import RouteTemplates
-from inferlog.request import NOT_AN_INFERENCE, ModelVersion, checked_model_version
+from inferlog.request import NOT_AN_INFERENCE, ModelVersion, begin_request, checked_model_version
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -17,9 +17,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_TYPES: Final = frozenset({"http", "websocket"})
 _OWNED: Final = "inferlog.inference"
 _ID_HEADERS: Final = {name.encode(): name for name in ("x-request-id", "x-correlation-id", "traceparent")}
 _OUR_HEADERS: Final = frozenset({b"x-request-id", b"x-correlation-id"})
+_HANDSHAKE_ANSWERS: Final = frozenset({"websocket.accept", "websocket.http.response.start"})
 _BODY: Final = frozenset({"http.response.body", "http.response.pathsend", "http.response.zerocopysend"})
 
 
@@ -39,6 +41,10 @@ class InferenceMiddleware:
 
     The route's template is found for FastAPI and Starlette; with another framework the handler may state it:
     ``bind_inference(http_route="/predict/{model}")``.
+
+    A WebSocket's connection makes no event. Its handler's log lines and calls to other services carry the ids of its
+    handshake, and so does the answer to that; each ``track_performance`` in it is an event of its own, with the
+    connection's correlation id.
 
     What ASGI shows of a caller who leaves is a disconnect received or a send that fails. A handler that does neither
     before it answers has answered, as far as anyone can tell. A deadline around the middleware cancels it, which looks
@@ -71,8 +77,12 @@ class InferenceMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection; ASGI's entry point."""
-        if scope["type"] != "http" or _OWNED in scope or _path_in_application(scope) in self._exclude:
+        kind = scope["type"]
+        if kind not in _TYPES or _OWNED in scope or _path_in_application(scope) in self._exclude:
             await self.app(scope, receive, send)
+            return
+        if kind == "websocket":
+            await self._connect(scope, receive, send)
             return
         exchange = _AsgiExchange(scope, receive, send, self._templates, self._model_version, client_id=self._client_id)
         scope[_OWNED] = exchange.inference  # an application mounted in this one leaves the event to us
@@ -86,6 +96,41 @@ class InferenceMiddleware:
             exchange.finish(complete=False)  # unless the last byte has done so
         finally:
             current_inference.reset(token)
+
+    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have a WebSocket's handler work under the ids of its handshake, which is not an inference."""
+        connection = _connection(scope)
+
+        async def send_with_ids(message: Message) -> None:
+            if message["type"] in _HANDSHAKE_ANSWERS:
+                headers = [header for header in message.get("headers", ()) if header[0].lower() not in _OUR_HEADERS]
+                message = {**message, "headers": [*headers, *_id_headers(connection)]}
+            await send(message)
+
+        scope[_OWNED] = connection
+        token = current_inference.set(connection)
+        try:
+            await self.app(scope, receive, send_with_ids)
+        except BaseException as error:
+            tie(error, connection)
+            raise
+        finally:
+            current_inference.reset(token)
+
+
+def _connection(scope: Scope) -> Inference:
+    """Return the ids of a WebSocket's connection, to which no call can add: each call in it is an event of its own."""
+    connection = begin_request("GET", runtime().make_id(), _received_ids(scope), None)
+    connection.ended = True
+    return connection
+
+
+def _received_ids(scope: Scope) -> dict[str, str]:
+    received = {}
+    for name, value in scope["headers"]:
+        if name in _ID_HEADERS:
+            received[_ID_HEADERS[name]] = value.decode("latin-1")
+    return received
 
 
 def _id_headers(inference: Inference) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
@@ -118,11 +163,7 @@ class _AsgiExchange(Exchange):
         *,
         client_id: ClientId | None,
     ) -> None:
-        received = {}
-        for name, value in scope["headers"]:
-            if name in _ID_HEADERS:
-                received[_ID_HEADERS[name]] = value.decode("latin-1")
-        super().__init__(scope["method"], received, model_version, client_id)
+        super().__init__(scope["method"], _received_ids(scope), model_version, client_id)
         self._activity.serve_on_this_loop()
         self._scope, self._receive, self._send = scope, receive, send
         self._templates = templates
