@@ -88,6 +88,7 @@ def configure(
     heartbeat_seconds: float | None = None,
     capture_content: bool | None = None,
     sinks: str | Collection[str] | None = None,
+    console: str | None = None,
     forward_host: str | None = None,
     forward_port: int | None = None,
     forward_queue_events: int | None = None,

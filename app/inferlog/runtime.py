@@ -19,6 +19,7 @@ from inferlog.losses import Losses, Stats
 from inferlog.pricing import PriceTable, PriceTableError, read_price_table
 from inferlog.recorder import EventRecorder, LineRecorder, Sink
 from inferlog.settings import Settings, SettingsError
+from inferlog.sinks.console import STREAMS, ConsoleSink, is_terminal
 from inferlog.sinks.fan_out import FanOut
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.housekeeping import Housekeeping
@@ -283,8 +284,10 @@ class _FromSettings:
     def sink(self, stream: str) -> Sink:
         """Return the sink of *stream*. The first that the settings name reports its losses; copies count theirs."""
         truth, *copies = self._settings.sinks
-        sink = self._made(truth, stream, self._losses)
-        return FanOut([sink, *(self._made(copy, stream, None) for copy in copies)]) if copies else sink
+        sinks = [self._made(truth, stream, self._losses), *(self._made(copy, stream, None) for copy in copies)]
+        if stream in STREAMS and _has_console(self._settings):
+            sinks.append(ConsoleSink())
+        return sinks[0] if len(sinks) == 1 else FanOut(sinks)
 
     def _made(self, name: str, stream: str, losses: Losses | None) -> Sink:
         settings = self._settings
@@ -305,6 +308,13 @@ class _FromSettings:
         )
         self._housekeeping.chores.append(sink.look)
         return sink
+
+
+def _has_console(settings: Settings) -> bool:
+    if settings.console == "auto":
+        # Lines on standard output are on the terminal already.
+        return settings.environment == "development" and "stdout" not in settings.sinks and is_terminal()
+    return settings.console == "always"
 
 
 def _forward_sink(settings: Settings, stream: str, losses: Losses | None) -> Sink:

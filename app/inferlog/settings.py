@@ -43,6 +43,8 @@ class Settings:
         heartbeat_seconds: A line about the process's health so often; 0: none.
         capture_content: Write prompts and answers that the service hands to ``capture_content()``.
         sinks: Where lines go: ``file``, ``stdout``, ``forward``, or several of them; the first is the record of truth.
+        console: Whether events and lines also appear on standard error, short, for a human: ``auto`` (on a terminal, in
+            the environment ``development``), ``always`` (refused in ``production``), ``never``.
         forward_host: Of the Fluentd for the sink ``forward``.
         forward_port: Of the same.
         forward_queue_events: How many lines may wait to be forwarded; above, the oldest is dropped and counted.
@@ -68,6 +70,7 @@ class Settings:
     heartbeat_seconds: float = 10.0
     capture_content: bool = False
     sinks: tuple[str, ...] = ("file",)
+    console: str = "auto"
     forward_host: str = "127.0.0.1"
     forward_port: int = 24224
     forward_queue_events: int = 10_000
@@ -107,7 +110,16 @@ class Settings:
             raise SettingsError(f"forward_port is {self.forward_port}; expected 1 to 65535")
         if self.forward_queue_events < 1:
             raise SettingsError(f"forward_queue_events is {self.forward_queue_events}; expected 1 or more")
+        self._check_console()
         self._check_what_is_secret()
+
+    def _check_console(self) -> None:
+        if self.console not in CONSOLE:
+            raise SettingsError(f"console is {self.console!r}; expected one of {', '.join(CONSOLE)}")
+        if self.console == "always" and self.environment.lower() in _PRODUCTION:
+            raise SettingsError(
+                f"console is 'always' and environment is {self.environment!r}; expected auto or never in production"
+            )
 
     def _check_what_is_secret(self) -> None:
         for name in self.redact_names:
@@ -162,6 +174,8 @@ def any_setting_in(environ: Mapping[str, str]) -> bool:
 
 _KEY_LIMIT_BYTES: Final = 4096  # of a device there would be no end
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+CONSOLE = ("auto", "always", "never")
+_PRODUCTION: Final = frozenset({"production", "prod"})
 SINKS = ("file", "stdout", "forward")
 _TEXT_LIMIT_CHARACTERS: Final = 256  # beyond, the index would not find a keyword
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)  # a token, by RFC 9110
@@ -177,7 +191,7 @@ def _parsed_text(source: str, value: Any) -> str:
         )
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise SettingsError(f"{source} is {value!r:.80}; expected text that UTF-8 can carry")
-    return value.lower() if source.lower().endswith(("log_level", "client_id_header")) else value
+    return value.lower() if source.lower().endswith(("log_level", "client_id_header", "console")) else value
 
 
 def _parsed_truth(source: str, value: Any) -> bool:

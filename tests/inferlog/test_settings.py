@@ -36,6 +36,11 @@ def test_arguments_win_over_the_environment_and_that_over_defaults() -> None:
         ({"service_name": "x" * 257}, "^service_name is 'x{79}… of 257 characters; expected 256 or fewer$"),
         ({"service_name": "caf\udce9"}, "service_name is 'caf.udce9'; expected text that UTF-8 can carry"),
         ({"environment": "\ud800"}, "environment is '.ud800'; expected text that UTF-8 can carry"),
+        ({"console": "perhaps"}, "console is 'perhaps'; expected one of auto, always, never"),
+        (
+            {"console": "always", "environment": "Production"},
+            "console is 'always' and environment is 'Production'; exp",
+        ),
         ({"log_dir": "~no-such-user/logs"}, "log_dir is '~no-such-user/logs', in a home directory that is not known"),
         ({"log_dir": ""}, "log_dir is ''; expected a path"),
         ({"log_dir": __file__}, "which is a file; expected a directory"),
