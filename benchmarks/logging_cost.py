@@ -168,7 +168,7 @@ def grown(steps: list[int]) -> list[Stretch]:
     """Write as many events as each of *steps* says, counted from the start."""
     stretches: list[Stretch] = []
     with tempfile.TemporaryDirectory() as directory:
-        inferlog.configure(service_name="benchmark", log_dir=directory)
+        inferlog.configure(service_name="benchmark", log_dir=directory, console="never")
         way, written = record(), 0
         for events in steps:
             tell(f"{events:,} events in a row")
@@ -185,7 +185,7 @@ def grown(steps: list[int]) -> list[Stretch]:
 async def measured(options: argparse.Namespace) -> dict[str, Cost]:
     """Time all ways in turns; in an event loop, since a middleware asks which one it runs in."""
     with tempfile.TemporaryDirectory() as directory:
-        inferlog.configure(service_name="benchmark", log_dir=directory)
+        inferlog.configure(service_name="benchmark", log_dir=directory, console="never")
         ways = library(Path(directory)) | {name: OTHERS[name](Path(directory), EXTRA) for name in options.others}
         other_work = example_request()
         loop: dict[str, list[float]] = {name: [] for name in ways}

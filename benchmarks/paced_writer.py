@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=500, help="events a second")
     parser.add_argument("--seconds", type=float, default=60, help="how long")
     options = parser.parse_args()
-    inferlog.configure()
+    inferlog.configure(console="never")
     events = round(options.rate * options.seconds)
     print(written(events, options.rate))
 
