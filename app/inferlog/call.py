@@ -36,7 +36,7 @@ class Call:
         inference: What is known beforehand; taken over.
         from_result: What is to be found in the result.
         separate: Own an event also where another could be added to.
-        first_token: Tells which item of a stream is its first token.
+        first_token: Returns whether an item of a stream is its first token.
 
     Attributes:
         inference: What is known of the call.
@@ -180,7 +180,7 @@ class Call:
             return self._is_first_token(item)
 
     def _is_left_complete(self, error: BaseException) -> bool:
-        """Tell whether *error* only says that the consumer of a stream has left it, of which nothing was missing."""
+        """Return whether *error* means only that the consumer has left a stream that was complete by then."""
         return (
             isinstance(error, (asyncio.CancelledError, GeneratorExit))
             and self._result is not _NOTHING

@@ -17,7 +17,7 @@ _PRIORITY: Final = -1_000
 
 
 class _Ending:
-    """What is to be done at the end of this process, once, also if a signal arrives meanwhile."""
+    """Closes the library at the end of this process; a signal that arrives meanwhile takes effect afterwards."""
 
     def __init__(self, close: Callable[[], None]) -> None:
         self._process_id = os.getpid()  # a process forked from this one has to arrange its own end
@@ -39,7 +39,7 @@ class _Ending:
     def run_by_signal(self, number: int) -> None:
         self._signal = number
         if self._in_progress and self._process_id == os.getpid():
-            return  # further up on this stack: it ends the process when it is done
+            return  # run(), further up on this stack, ends the process when it is done
         self.run()
         _die_of(number)
 

@@ -174,7 +174,7 @@ def end_request(
 
 
 def _is_of_the_application(error: BaseException | None, *, client_gone: bool) -> bool:
-    """Tell whether *error* is the application's own: not a cancellation, nor a send to a caller who has left."""
+    """Return whether *error* is the application's own: not a cancellation, nor a send to a caller who has left."""
     if error is None or isinstance(error, (asyncio.CancelledError, GeneratorExit)):
         return False
     # Starlette's ClientDisconnect and waitress's ClientDisconnected are no errors of connections.

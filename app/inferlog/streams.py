@@ -1,7 +1,7 @@
 """
-Items of a model's stream: which one is its first token, and which one is its end. Pure.
+First token and end of a model's stream. Pure.
 
-Known are plain text, server-sent events, and the chunks of OpenAI's and Anthropic's interfaces, as dicts or objects.
+Reads plain text, server-sent events, and the chunks of OpenAI's and Anthropic's interfaces, as dicts or objects.
 """
 
 import re
@@ -22,12 +22,12 @@ _DONE_WINDOW_BYTES: Final = 32
 
 
 FirstToken = Callable[[Any], bool]
-"""Tells whether an item of a stream is its first token; asked for each item until one is."""
+"""Returns whether an item of a stream is its first token; called with each item until then."""
 
 
 def has_content(item: Any) -> bool:
     """
-    Tell whether *item* of a stream carries a part of the answer. An item of an unknown kind does.
+    Return whether *item* of a stream carries a part of the answer. An item of an unknown kind does.
 
     None, empty text and empty containers have none, nor have chunks with only a role, usage or status. A part is
     text, reasoning, a refusal or a tool call.
@@ -45,7 +45,7 @@ def has_content(item: Any) -> bool:
 
 
 def is_done(item: Any) -> bool:
-    """Tell whether *item* of a stream ends with ``data: [DONE]``, after which an OpenAI client reads no more."""
+    """Return whether *item* of a stream ends with ``data: [DONE]``, after which an OpenAI client reads no more."""
     if isinstance(item, str):
         item = item[-_DONE_WINDOW_BYTES:].encode("utf-8", "replace")
     return isinstance(item, bytes) and DoneMark().after(item)

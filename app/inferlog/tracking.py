@@ -136,8 +136,9 @@ def track_performance(
     Args:
         target: The function, without arguments; or a name for ``gen_ai.operation.name``, else the function's own.
         separate: Write an event of its own also inside a request, with the request's correlation id.
-        first_token: Tells of each item of a stream whether it is the first token, until one is. Default: the first
-            item with content, which None, empty text, and chunks with only a role, usage or status do not have.
+        first_token: Returns whether an item of a stream is its first token; called with each item until then.
+            Default: the first item with content, which None, empty text, and chunks with only a role, usage or status
+            do not have.
         **values: What is known beforehand, as for :func:`inferlog.bind_inference`. Of a decorated function, a value
             may be a callable that finds it in the result, for a stream in its last item:
             ``output_tokens=lambda answer: answer.usage.completion_tokens``. What the call itself states wins.

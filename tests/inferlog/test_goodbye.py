@@ -1,4 +1,4 @@
-"""How worker processes end: with service_stopped as their last health line."""
+"""Worker processes end with service_stopped as their last health line."""
 
 import os
 import signal

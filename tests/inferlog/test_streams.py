@@ -1,4 +1,4 @@
-"""What the first token of a stream is, and its end."""
+"""First token and end of a stream."""
 
 import asyncio
 import json

@@ -80,7 +80,7 @@ def _open_terminal() -> int | None:
 
 
 def is_terminal() -> bool:
-    """Tell whether standard error is a terminal."""
+    """Return whether standard error is a terminal."""
     try:
         return sys.stderr.isatty()
     except (AttributeError, ValueError):  # taken away, or closed
@@ -100,7 +100,7 @@ def _takes_text() -> bool:
 
 
 def _event_values(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a developer wants to see of an event."""
+    """Return the values of an event that a developer looks at."""
     usage = document.get("gen_ai", {}).get("usage", {})
     http = document.get("http", {})
     values = {
@@ -117,7 +117,7 @@ def _event_values(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _line_values(document: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what a developer wants to see of a log line; None if its server shows it already."""
+    """Return the values of a log line that a developer looks at; None if its server shows it already."""
     log = document["log"]
     if log["logger"] in OWN_LOGGERS and _server_shows(log["logger"]):
         return None
@@ -157,7 +157,7 @@ def _milliseconds(seconds: float | None) -> float | None:
 
 
 def _server_shows(name: str) -> bool:
-    """Tell whether a web server writes the lines of its logger *name* to the terminal by itself."""
+    """Return whether a web server writes the lines of its logger *name* to the terminal by itself."""
     logger: logging.Logger | None = logging.getLogger(name)
     while logger is not None and logger.name != "root":
         if any(isinstance(handler, logging.StreamHandler) for handler in logger.handlers):
