@@ -48,24 +48,32 @@ def is_done(item: Any) -> bool:
     """Return whether *item* of a stream ends with ``data: [DONE]``, after which an OpenAI client reads no more."""
     if isinstance(item, str):
         item = item[-_DONE_WINDOW_BYTES:].encode("utf-8", "replace")
-    return isinstance(item, bytes) and DoneMark().after(item)
+    if not isinstance(item, bytes):
+        return False
+    mark = DoneMark()
+    mark.take(item)
+    return mark.seen
 
 
 class DoneMark:
-    """Finds ``data: [DONE]`` at the end of the bytes of a response, however they are cut into parts."""
+    """
+    Finds ``data: [DONE]`` at the end of the bytes of a response, however they are cut into parts.
 
-    __slots__ = ("_seen", "_window")
+    Attributes:
+        seen: Whether it was at the end of a part.
+    """
+
+    __slots__ = ("_window", "seen")
 
     def __init__(self) -> None:
         self._window = b"\n"
-        self._seen = False
+        self.seen = False
 
-    def after(self, part: bytes | bytearray | memoryview) -> bool:
-        """Take the next *part*; return whether the mark has been seen."""
+    def take(self, part: bytes | bytearray | memoryview) -> None:
+        """Look at the next *part*."""
         self._window = window = (self._window + part[-_DONE_WINDOW_BYTES:])[-_DONE_WINDOW_BYTES:]
         if b"[DONE]" in window and _DONE.search(window):
-            self._seen = True
-        return self._seen
+            self.seen = True
 
 
 def _text_has_content(text: str) -> bool:

@@ -192,21 +192,14 @@ class _AsgiExchange(Exchange):
             raise
         if last:
             self.finish()
-        elif self.done_mark is not None and kind == "http.response.body":
+        elif kind == "http.response.body":
             self.note_sent(message.get("body", b""))
 
     def _begun(self, message: Message) -> Message:
-        headers = []
-        is_event_stream = False
-        for header in message.get("headers", ()):
-            name = header[0].lower()
-            if name not in _OUR_HEADERS:
-                headers.append(header)
-            if name == b"content-type":
-                is_event_stream = header[1].startswith(b"text/event-stream")
         # Frameworks answer for an exception while they handle it.
-        self.begin_response(message.get("status"), sys.exc_info()[1], is_event_stream=is_event_stream)
-        self._headers = [*headers, *_id_headers(self.inference)]
+        self.begin_response(message.get("status"), sys.exc_info()[1])
+        self._headers = [header for header in message.get("headers", ()) if header[0].lower() not in _OUR_HEADERS]
+        self._headers += _id_headers(self.inference)
         return {**message, "headers": self._headers}
 
     def request(self) -> Scope:

@@ -22,18 +22,16 @@ class Exchange(ABC):
         inference: What the service states of it.
         status_code: Of the response; None before it began.
         client_gone: Whether the caller was seen to leave before the response was complete.
-        done_mark: Looks for ``data: [DONE]`` in a stream of server-sent events; None in any other response.
     """
 
     __slots__ = (
         "_activity",
         "_client_id",
-        "_done",
+        "_done_mark",
         "_handled_error",
         "_model_version",
         "_started",
         "client_gone",
-        "done_mark",
         "inference",
         "status_code",
     )
@@ -55,12 +53,9 @@ class Exchange(ABC):
         self.status_code: int | None = None
         self._handled_error: BaseException | None = None
         self.client_gone = False
-        self.done_mark: DoneMark | None = None
-        self._done = False
+        self._done_mark: DoneMark | None = None
 
-    def begin_response(
-        self, status_code: Any, handled_error: BaseException | None, *, is_event_stream: bool = False
-    ) -> None:
+    def begin_response(self, status_code: Any, handled_error: BaseException | None) -> None:
         """
         Note that the response begins.
 
@@ -68,18 +63,17 @@ class Exchange(ABC):
             status_code: As the application says it.
             handled_error: The exception that is being handled meanwhile. It says more than "500"; an HTTPException
                 says the same.
-            is_event_stream: Whether its content type is ``text/event-stream``.
         """
-        if is_event_stream:
-            self.done_mark = DoneMark()
         self.status_code = int(status_code) if isinstance(status_code, int) and 100 <= status_code <= 599 else None
         if handled_error is not None and type(handled_error).__name__ != "HTTPException":
             self._handled_error = handled_error
 
     def note_sent(self, part: Any) -> None:
-        """Note that the server has taken *part* of the response, which is bytes unless the application is wrong."""
-        if self.done_mark is not None and not self._done and isinstance(part, (bytes, bytearray, memoryview)):
-            self._done = self.done_mark.after(part)
+        """Note that the server has taken *part* of a stream, which is bytes unless the application is wrong."""
+        if isinstance(part, (bytes, bytearray, memoryview)):
+            if self._done_mark is None:
+                self._done_mark = DoneMark()
+            self._done_mark.take(part)
 
     def finish(self, error: BaseException | None = None, *, complete: bool = True) -> None:
         """
@@ -110,13 +104,19 @@ class Exchange(ABC):
                     error=error,
                     handled_error=self._handled_error,
                     complete=complete,
-                    done=self._done,
+                    done=self._is_done(),
                     client_gone=self.client_gone,
                 )
                 running.record(inference)
         except Exception as failure:  # noqa: BLE001 (a log that fails must not change a response, nor hide its error)
             note_failure("the event of a request", failure)
         self._handled_error = None  # its traceback leads back to here
+
+    def _is_done(self) -> bool:
+        """Return whether a stream of server-sent events was sent up to its end."""
+        if self._done_mark is None or not self._done_mark.seen:
+            return False
+        return self.response_headers().get("content-type", "").startswith("text/event-stream")
 
     def _ask(self, settings: Settings) -> None:
         """Find out who called and what answered, where the handler has not said so."""

@@ -124,14 +124,7 @@ class _WsgiExchange(Exchange):
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: ExcInfo | None) -> Write:
         handled_error = exc_info[0][1] if exc_info and exc_info[0] else sys.exc_info()[1]
-        self.begin_response(
-            _code(status),
-            handled_error,
-            is_event_stream=any(
-                header[0].lower() == "content-type" and str(header[1]).startswith("text/event-stream")
-                for header in headers
-            ),
-        )
+        self.begin_response(_code(status), handled_error)
         self._route = flask_app.route_template(self._environ, self._app, self._mounted_at)
         fields = self.inference.fields
         self._headers = [header for header in headers if header[0].lower() not in _OUR_HEADERS]
@@ -194,7 +187,7 @@ class _Body:
         return self
 
     def __next__(self) -> bytes:
-        if self._exchange.done_mark is not None:
+        if self._part:
             self._exchange.note_sent(self._part)  # the server asks for the next part
         token = current_inference.set(self._exchange.inference)
         try:
