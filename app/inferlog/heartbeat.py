@@ -85,7 +85,9 @@ class Heartbeat:
             return
         self.begun = True
         # A daemon: a service that ends without shutdown() must not wait for it.
-        thread = threading.Thread(target=self._beat_until_stopped, name="inferlog-heartbeat", daemon=True)
+        thread = threading.Thread(
+            target=self._beat_until, args=(self._stopped,), name="inferlog-heartbeat", daemon=True
+        )
         try:
             thread.start()
         except (RuntimeError, MemoryError):  # the machine's or the container's limit of threads is reached
@@ -104,6 +106,13 @@ class Heartbeat:
             self._left_behind = True
             self._log_once("heartbeat.blocked")
             self._beat(STOPPED, with_gauges=False)
+
+    def rest(self) -> None:
+        """Write the last line as :meth:`stop` does, but begin again with the next event: the process may go on."""
+        self.stop()
+        if not self._left_behind:
+            self._thread, self._stopped = None, threading.Event()
+            self.begun = self._every_seconds <= 0
 
     def line(self) -> dict[str, Any]:
         """Return what a heartbeat says at this moment."""
@@ -138,8 +147,8 @@ class Heartbeat:
             line["gpu"] = gpu
         return line
 
-    def _beat_until_stopped(self) -> None:
-        while not self._stopped.wait(min(self._every_seconds, threading.TIMEOUT_MAX)):
+    def _beat_until(self, stopped: threading.Event) -> None:
+        while not stopped.wait(min(self._every_seconds, threading.TIMEOUT_MAX)):
             self._beat(MESSAGE)
         # A loop that is just ending may be the one that waits for this thread: it is not asked how late it is.
         self.activity.serve_nowhere()

@@ -92,6 +92,21 @@ def test_a_process_that_is_stopped_says_so_in_its_last_heartbeat_only(tmp_path: 
     assert last == "service_stopped"
 
 
+def test_heartbeat_that_rests_begins_again_with_the_next_event(tmp_path: Path) -> None:
+    logs = configure(tmp_path, 3600)
+    record()
+    runtime().heartbeat.rest()
+    runtime().heartbeat.rest()
+    assert [beat["message"] for beat in logs.lines("health")] == ["service_stopped"]
+    record()
+    inferlog.shutdown()
+    beats = logs.lines("health")
+    assert [(beat["message"], beat["events_written"]) for beat in beats] == [
+        ("service_stopped", 1),
+        ("service_stopped", 2),
+    ]
+
+
 def test_zero_seconds_switch_it_off(tmp_path: Path) -> None:
     logs = configure(tmp_path, 0)
     record()

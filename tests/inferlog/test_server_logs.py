@@ -214,3 +214,9 @@ def test_lines_of_other_loggers_keep_what_they_say(logs: Logs) -> None:
     logging.getLogger("requests_queue").warning("is /a?b=c meant")
     (line,) = logs.lines("app")
     assert line["message"] == "is /a?b=c meant"
+
+
+def test_worker_of_a_server_says_goodbye_when_the_server_is_stopped(served: Served) -> None:
+    instances = {event["service"]["instance"]["id"] for event in served.logs.events}
+    last = {line["service"]["instance"]["id"]: line["message"] for line in served.logs.lines("health")}
+    assert last == dict.fromkeys(instances, "service_stopped")

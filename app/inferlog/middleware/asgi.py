@@ -7,6 +7,7 @@ from typing import Any, Final
 from inferlog.client import ClientId, checked_client_id, header_text
 from inferlog.configuration import runtime, settings_in_force
 from inferlog.context import Inference, current_inference, tie
+from inferlog.guard import note_failure
 from inferlog.middleware.exchange import Exchange
 from inferlog.middleware.starlette_route import RouteTemplates
 from inferlog.request import NOT_AN_INFERENCE, ModelVersion, begin_request, checked_model_version
@@ -78,6 +79,9 @@ class InferenceMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection; ASGI's entry point."""
         kind = scope["type"]
+        if kind == "lifespan":
+            await self.app(scope, receive, _resting_at_the_end(send))
+            return
         if kind not in _TYPES or _OWNED in scope or _path_in_application(scope) in self._exclude:
             await self.app(scope, receive, send)
             return
@@ -116,6 +120,24 @@ class InferenceMiddleware:
             raise
         finally:
             current_inference.reset(token)
+
+
+def _resting_at_the_end(send: Send) -> Send:
+    """
+    Return *send*, by which the service also says goodbye when its lifespan ends.
+
+    uvicorn then ends the process by the signal that it has received, which runs no ``atexit``.
+    """
+
+    async def send_and_rest(message: Message) -> None:
+        if message["type"].startswith("lifespan.shutdown."):
+            try:
+                runtime().heartbeat.rest()
+            except Exception as failure:  # noqa: BLE001 (a log that fails must not keep the service from its end)
+                note_failure("the end of the heartbeat", failure)
+        await send(message)
+
+    return send_and_rest
 
 
 def _connection(scope: Scope) -> Inference:
