@@ -45,6 +45,7 @@ def _first_runtime() -> Runtime:
         if any_setting_in(os.environ):
             try:
                 settings = Settings.read({})
+                _check_log_dir(settings)
                 _runtime = running = Runtime.begin(settings)
                 _put_in_force(settings)
             except Exception as error:  # noqa: BLE001 (only configure() raises)
