@@ -93,3 +93,23 @@ def test_folder_without_a_query_is_an_error(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(library, "asset_dir", lambda _: tmp_path)
     with pytest.raises(OperatorError, match="holds no query"):
         library.load_all()
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_query_with_a_row_for_each_model_version_names_how_many_a_person_is_shown(name: str) -> None:
+    """But for the canary's, which choose two of all versions by themselves."""
+    query = QUERIES[name]
+    first_grouping = re.search(r"^  BY (.*)$", query.text, re.MULTILINE)
+    by_version = first_grouping is not None and "model_version" in first_grouping[1].split(", ")
+    if not by_version or "FROM inferlog-alerts-*" in query.text or name.startswith("canary_"):
+        assert query.top_versions is None
+    else:
+        assert query.top_versions == (20 if name.endswith("_over_time") else 50)
+
+
+@pytest.mark.parametrize("name", [name for name in QUERIES if name.endswith("_over_time")])
+def test_query_over_time_keeps_the_newest_slices_and_answers_in_their_order(name: str) -> None:
+    *_, choosing, limit, order = QUERIES[name].text.splitlines()
+    assert choosing.startswith("| SORT bucket DESC")
+    assert limit == "| LIMIT 10000"
+    assert order == choosing.replace(" DESC", "")

@@ -1,6 +1,7 @@
 """``inferlog query`` and ``inferlog provision`` as a person and as a program call them."""
 
 import csv
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from io import StringIO
 from pathlib import Path
@@ -10,6 +11,7 @@ import orjson
 import pytest
 import typer
 from faulty_store import error_body
+from indexing import index
 from threaded_server import served
 from typer.testing import CliRunner, Result
 
@@ -50,6 +52,45 @@ def one_event(engine_url: str) -> Cluster:
         stream = f"logs-inference.events-{cluster.namespace}"
         client.create(index=stream, id="e1", document=EVENT, refresh=True)
     return cluster
+
+
+@pytest.fixture
+def ahead(provisioned: Cluster) -> Cluster:
+    """Two events of a host whose clock is ten minutes ahead, and one of now."""
+    now = datetime.now(UTC)
+    for number, ahead in enumerate((timedelta(), timedelta(minutes=9), timedelta(minutes=10))):
+        at = (now + ahead).isoformat()
+        index(provisioned, "events", [{**EVENT, "@timestamp": at, "event": {"id": f"a{number}", "sequence": number}}])
+    return provisioned
+
+
+@pytest.mark.parametrize("range_", [["--last", "15m"], ["--from", "2026-01-01"], []], ids=str)
+def test_events_after_a_range_that_ends_now_are_counted_on_stderr(range_: list[str], ahead: Cluster) -> None:
+    result = _inferlog("query", "requests_per_second", *range_, *_of(ahead))
+    assert result.exit_code == 0
+    assert "2 events are later than the end of the range, which is now, and are left out." in result.stderr
+    assert "compare the clocks of the hosts" in result.stderr
+
+
+def test_json_has_the_number_of_later_events_on_stderr(ahead: Cluster) -> None:
+    result = _inferlog("query", "requests_per_second", "--json", *_of(ahead))
+    (row,) = orjson.loads(result.stdout)
+    assert row["requests"] == 1
+    note = orjson.loads(result.stderr)
+    assert (note["kind"], note["count"]) == ("future_events", 2)
+
+
+def test_later_events_of_another_version_are_not_counted(ahead: Cluster) -> None:
+    assert "later than" not in _inferlog("query", "p99_latency", "--model-version", "v9", *_of(ahead)).stderr
+
+
+def test_range_whose_end_is_given_leaves_later_events_out_on_purpose(ahead: Cluster) -> None:
+    end = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    assert _inferlog("query", "p99_latency", "--to", end, *_of(ahead)).stderr == ""
+
+
+def test_range_that_ends_now_has_no_note_without_later_events(one_event: Cluster) -> None:
+    assert _inferlog("query", "p99_latency", "--from", "2026-11-23", *_of(one_event)).stderr == ""
 
 
 def test_without_a_name_it_lists_names_and_questions() -> None:

@@ -7,14 +7,13 @@ and differ by less than `TOLERANCE`.
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from random import Random
 from typing import Any
 
 import orjson
 import pytest
 from golden import END, START, Document, golden
-from indexing import fresh, index
+from indexing import fresh, index, index_many
 
 from inferlog_ops.assets import asset_dir
 from inferlog_ops.cluster import Cluster
@@ -47,12 +46,8 @@ def of_golden(engine_url: str) -> Cluster:
 def of_many(engine_url: str) -> Cluster:
     """A few hundred thousand events."""
     cluster = fresh(engine_url)
-    documents = _many()
+    index_many(cluster, "events", _many())
     with cluster.client(request_timeout_seconds=120) as client:
-        while bulk := list(islice(documents, 5_000)):
-            # Made into JSON by orjson: the client's own way takes several times as long.
-            lines = [line for document in bulk for line in (b'{"create":{}}', orjson.dumps(document))]
-            assert not client.bulk(index=_stream(cluster), operations=lines)["errors"]
         # A digest is put together from those of the segments, of which there are others in each run.
         client.indices.forcemerge(index=_stream(cluster), max_num_segments=1)
         client.indices.refresh(index=_stream(cluster))
