@@ -7,6 +7,7 @@ from inferlog_ops.alerts.rules import FOLDER, Rule
 from inferlog_ops.dashboards.slo import ServiceLevels
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.queries.library import Query, text_for
+from inferlog_ops.queries.text import without_limits
 
 VALUE, THRESHOLD = "alert_value", "alert_threshold"
 """Columns that the text adds: the judged figure and what it is held against, as doubles."""
@@ -21,7 +22,7 @@ def text_of(rule: Rule, levels: ServiceLevels, queries: Mapping[str, Query], nam
     """
     Return the query of *rule* about *namespace* with its condition behind it: a row is an alert, the worst first.
 
-    ``?_tstart`` and ``?_tend`` are still in it.
+    The condition sees every row of the query, whose limits are left out. ``?_tstart`` and ``?_tend`` are still in it.
 
     Raises:
         OperatorError: If the rule names a query or a service level that is not there.
@@ -30,12 +31,13 @@ def text_of(rule: Rule, levels: ServiceLevels, queries: Mapping[str, Query], nam
         raise OperatorError(f"{FOLDER}/{rule.name}.json names queries/{rule.query}.esql, which is not there")
     made, where, threshold = (with_levels(rule, text, levels) for text in (rule.eval, rule.where, rule.threshold))
     commands = [
-        text_for(queries[rule.query], namespace).rstrip(),
+        without_limits(text_for(queries[rule.query], namespace)),
         *([f"EVAL {made}"] if made else []),
         f"WHERE {where}",
         f"EVAL {VALUE} = TO_DOUBLE({rule.figures[0]}), {THRESHOLD} = TO_DOUBLE({threshold})",
         *([_one_row_each(rule)] if rule.group else []),
-        f"SORT {VALUE} DESC NULLS LAST",
+        # By the distance: some rules fire below their threshold.
+        f"SORT {', '.join((f'ABS({VALUE} - {THRESHOLD}) DESC NULLS LAST', *rule.group))}",
         f"LIMIT {_MOST_ALERTS}",
     ]
     return "\n| ".join(commands) + "\n"

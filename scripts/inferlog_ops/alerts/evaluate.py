@@ -1,7 +1,7 @@
 """Evaluates rules on Elasticsearch, at any moment."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,20 @@ _WRONG_USAGE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Firing:
+    """
+    The alerts of one rule.
+
+    Attributes:
+        alerts: The worst, up to a thousand.
+        not_listed: How many more there are, at least.
+    """
+
+    alerts: list[Alert]
+    not_listed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """
     What came of the rules.
@@ -32,6 +46,7 @@ class Evaluation:
         rules: How many were asked.
         alerts: Those that fire, in the order of the rules, the worst of each first.
         failures: Why rules could not be evaluated: reason, then their names.
+        not_listed: How many more alerts of a rule fire than `alerts` holds, at least: of those with too many.
     """
 
     at: datetime
@@ -39,6 +54,7 @@ class Evaluation:
     rules: int
     alerts: list[Alert]
     failures: Mapping[str, list[str]]
+    not_listed: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as plain data, for a program and for a webhook."""
@@ -47,6 +63,7 @@ class Evaluation:
             "namespace": self.namespace,
             "rules": self.rules,
             "firing": [alert.as_json() for alert in self.alerts],
+            "not_listed": dict(self.not_listed),
             "not_evaluated": [{"reason": reason, "rules": names} for reason, names in self.failures.items()],
         }
 
@@ -62,9 +79,13 @@ def evaluate(
     """
     alerts: list[Alert] = []
     failures: dict[str, list[str]] = {}
+    not_listed: dict[str, int] = {}
     for number, rule in enumerate(rules):
         try:
-            alerts += alerts_of(cluster, rule, levels, queries, at)
+            firing = firing_of(cluster, rule, levels, queries, at)
+            alerts += firing.alerts
+            if firing.not_listed:
+                not_listed[rule.name] = firing.not_listed
         except OperatorError as error:
             if error.exit_code == _WRONG_USAGE:
                 raise
@@ -73,14 +94,21 @@ def evaluate(
                 # The others would wait for the cluster in vain, one after the other.
                 failures[str(error)] += [each.name for each in rules[number + 1 :]]
                 break
-    return Evaluation(at=at, namespace=cluster.namespace, rules=len(rules), alerts=alerts, failures=failures)
+    return Evaluation(
+        at=at,
+        namespace=cluster.namespace,
+        rules=len(rules),
+        alerts=alerts,
+        failures=failures,
+        not_listed=not_listed,
+    )
 
 
-def alerts_of(
+def firing_of(
     cluster: Cluster, rule: Rule, levels: ServiceLevels, queries: Mapping[str, Query], at: datetime
-) -> list[Alert]:
+) -> Firing:
     """
-    Return the alerts of one rule as if it were *at*.
+    Return the alerts of one rule as if it were *at*, the worst first.
 
     Raises:
         OperatorError: If the rule names what is not there, or the cluster refuses its query or does not answer.
@@ -94,7 +122,10 @@ def alerts_of(
         takes_model_version=False,
     )
     answer = ask(cluster, query, start, end, timeout_seconds=_TIMEOUT_SECONDS)
-    return [_alert(rule, row, start, end, at) for row in answer.rows]
+    return Firing(
+        alerts=[_alert(rule, row, start, end, at) for row in answer.rows],
+        not_listed=sum(note.count for note in answer.notes),
+    )
 
 
 def _alert(rule: Rule, row: Mapping[str, Any], start: datetime, end: datetime, at: datetime) -> Alert:

@@ -84,14 +84,15 @@ def post(url: Url, content: dict[str, Any]) -> None:
 
 
 def _lines(evaluation: Evaluation) -> list[str]:
-    count = len(evaluation.alerts)
+    count = len(evaluation.alerts) + sum(evaluation.not_listed.values())
     head = f"inferlog ({evaluation.namespace}): {count} {'alert fires' if count == 1 else 'alerts fire'}"
     alerts = (
         f"[{alert.rule.severity}] {alert.rule.title}: {alert.group_text}: {alert.figures_text}"
         for alert in evaluation.alerts
     )
     failures = (f"[not evaluated] {', '.join(names)}: {reason}" for reason, names in evaluation.failures.items())
-    return [head, *alerts, *failures]
+    more = (f"[not listed] {name}: at least {count:,} more" for name, count in evaluation.not_listed.items())
+    return [head, *alerts, *more, *failures]
 
 
 def _reason(error: HTTPError) -> str:

@@ -141,6 +141,8 @@ def _print(evaluation: "Evaluation", *, quiet: bool) -> None:
         err.print(Text(f"not evaluated: {', '.join(names)}: {reason}", style="red"))
     if evaluation.alerts:
         out.print(_table(evaluation))
+        for name, count in evaluation.not_listed.items():
+            err.print(Text(f"{name}: at least {count:,} more alerts fire than the table shows", style="yellow"))
     elif not quiet and not evaluation.failures:
         err.print(f"No alert fires ({evaluation.rules} rules, {evaluation.at:%Y-%m-%d %H:%M:%S} UTC).", highlight=False)
 

@@ -9,7 +9,7 @@ import pytest
 from alert_cases import LEVELS, Case, cases
 
 from inferlog_ops.alerts import rules
-from inferlog_ops.alerts.evaluate import alerts_of, evaluate
+from inferlog_ops.alerts.evaluate import evaluate, firing_of
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.dashboards import slo
 from inferlog_ops.provisioning import provision_cluster
@@ -38,7 +38,7 @@ def filled(engine_url: str) -> Cluster:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_rule_fires_on_its_side_of_the_threshold_only(case: Case, filled: Cluster) -> None:
-    alerts = alerts_of(filled, RULES[case.rule], LEVELS, QUERIES, case.at)
+    alerts = firing_of(filled, RULES[case.rule], LEVELS, QUERIES, case.at).alerts
     assert {alert.group_text: alert.value for alert in alerts} == pytest.approx(case.fires)
 
 
@@ -46,7 +46,7 @@ def test_rule_fires_on_its_side_of_the_threshold_only(case: Case, filled: Cluste
 def test_alert_tells_all_its_figures_and_what_was_asked_about(case: Case, filled: Cluster) -> None:
     rule = RULES[case.rule]
     beyond = operator.lt if case.rule == "fluentd_buffer_low" else operator.gt
-    for alert in alerts_of(filled, rule, LEVELS, QUERIES, case.at):
+    for alert in firing_of(filled, rule, LEVELS, QUERIES, case.at).alerts:
         assert tuple(alert.figures) == rule.figures
         assert alert.figures[rule.figures[0]] == alert.value
         assert alert.threshold is not None
@@ -58,7 +58,7 @@ def test_alert_tells_all_its_figures_and_what_was_asked_about(case: Case, filled
 
 def test_threshold_is_the_one_of_the_version(filled: Cluster) -> None:
     (case,) = (case for case in CASES if "v8" in case.fires)
-    (alert,) = alerts_of(filled, RULES["p99_latency"], LEVELS, QUERIES, case.at)
+    (alert,) = firing_of(filled, RULES["p99_latency"], LEVELS, QUERIES, case.at).alerts
     assert (alert.group, alert.threshold) == ({"model_version": "v8"}, 20.0)
 
 

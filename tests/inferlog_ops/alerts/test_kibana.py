@@ -11,7 +11,7 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.alerts import kibana, rules
 from inferlog_ops.alerts.condition import text_of
-from inferlog_ops.alerts.evaluate import alerts_of
+from inferlog_ops.alerts.evaluate import firing_of
 from inferlog_ops.cluster import Cluster
 from inferlog_ops.provisioning import provision_cluster
 from inferlog_ops.queries import library
@@ -99,7 +99,7 @@ def test_kibana_finds_what_check_finds(name: str, filled: Cluster) -> None:
     rule = RULES[name]
     with filled.client() as client:
         rows = _run_as_kibana(client, _body(rule, filled.namespace))
-    alerts = alerts_of(filled, rule, LEVELS, QUERIES, datetime.now(UTC))
+    alerts = firing_of(filled, rule, LEVELS, QUERIES, datetime.now(UTC)).alerts
     assert [{column: row[column] for column in rule.figures} for row in rows] == [alert.figures for alert in alerts]
     assert [row["alert_threshold"] for row in rows] == [alert.threshold for alert in alerts]
 
@@ -116,7 +116,7 @@ def test_the_document_of_an_alert_is_taken_and_is_that_of_check(name: str, fille
         # What the connector adds, and how it writes: Kibana's executionTimeField, op_type create.
         document["@timestamp"] = _iso(datetime.now(UTC))
         client.index(index=stream, document=document, op_type="create", refresh=True)
-    (alert,) = alerts_of(filled, rule, LEVELS, QUERIES, datetime.now(UTC))
+    (alert,) = firing_of(filled, rule, LEVELS, QUERIES, datetime.now(UTC)).alerts
     assert {**document, "value": float(document["value"]), "threshold": float(document["threshold"])} == {
         **alert.document(),
         "@timestamp": document["@timestamp"],
