@@ -87,7 +87,7 @@ def check(store: Store) -> None:
             index, _, action = address.removeprefix("/").partition("/")
             assert action == "_search"
             assert OUR_STREAM.fullmatch(index)
-            assert "script" not in json.dumps(body)
+            assert '"script"' not in json.dumps(body)
 
 
 def test_our_questions_are_about_our_streams() -> None:

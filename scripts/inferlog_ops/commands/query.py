@@ -71,7 +71,7 @@ def query(
         return
     from inferlog_ops.cluster import cluster_from
     from inferlog_ops.engine.control import running_url
-    from inferlog_ops.queries.library import find
+    from inferlog_ops.queries.library import find, streams_of
     from inferlog_ops.queries.notes import is_incomplete
     from inferlog_ops.queries.run import ask, future_events
     from inferlog_ops.queries.timerange import time_range
@@ -82,7 +82,8 @@ def query(
     cluster = cluster_from(url, namespace, fallback_url=None if url else running_url(engine_home))
     top_versions = None if every_version else top or question.top_versions
     answer = ask(cluster, question, start, end, model_version, top_versions=top_versions)
-    future = future_events(cluster, question, end, model_version) if to is None else None
+    streams = streams_of(question, namespace)
+    future = future_events(cluster, streams, end, model_version) if to is None else None
     if json:
         print_json(answer.rows)
     elif csv:

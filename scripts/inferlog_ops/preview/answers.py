@@ -72,7 +72,15 @@ def _ask(cluster: Cluster, holder: dict[str, Any], queries: Mapping[str, Query],
 
 def _ask_query(cluster: Cluster, query: Query, holder: dict[str, Any], asked: Asked) -> Answer:
     within = None if holder.get("ignore_global_filters") else asked.within
-    return ask(cluster, query, asked.start, asked.end, within=within, timeout_seconds=TIMEOUT_SECONDS)
+    return ask(
+        cluster,
+        query,
+        asked.start,
+        asked.end,
+        within=within,
+        top_versions=query.top_versions,
+        timeout_seconds=TIMEOUT_SECONDS,
+    )
 
 
 def _trend_query(panel: Panel, queries: Mapping[str, Query]) -> Query | None:
@@ -87,4 +95,5 @@ def _as_json(found: Answer) -> dict[str, Any]:
     return {
         "columns": [{"name": column.name, "type": column.type} for column in found.columns],
         "rows": [list(row.values()) for row in found.rows],
+        "notes": [note.as_json() for note in found.notes],
     }

@@ -4,11 +4,21 @@ from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from inferlog_ops.queries.notes import NoteKind
+
 _TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
 class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class Note(_Answer):
+    """A note on an answer, and the number that it is about: missing rows, requests of other versions, later events."""
+
+    kind: NoteKind
+    count: Annotated[int, Field(ge=1)]
+    text: str
 
 
 class Status(_Answer):
@@ -18,6 +28,7 @@ class Status(_Answer):
     namespace: str
     problem: str | None
     newest_event: AwareDatetime | None
+    future_events: Note | None
 
 
 class ListedDashboard(_Answer):
@@ -49,6 +60,7 @@ class Table(_Answer):
 
     columns: list[Column]
     rows: list[list[Any]]
+    notes: list[Note]
 
 
 class PanelAnswers(_Answer):

@@ -1,5 +1,6 @@
 """Whether the page can have figures at all: said once, instead of by every panel."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from elasticsearch import Elasticsearch
@@ -7,6 +8,7 @@ from elasticsearch import Elasticsearch
 from inferlog_ops.cluster import Cluster, explained
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.provisioning.namespace import stream_name
+from inferlog_ops.queries.run import future_events
 
 _TIMEOUT_SECONDS = 5.0
 
@@ -16,15 +18,22 @@ def status(cluster: Cluster) -> dict[str, Any]:
     Return where the figures come from.
 
     ``problem`` is what keeps them from coming, in a sentence, or None; ``newest_event`` when the last request that is
-    known ended, ISO 8601, or None before the first.
+    known ended, ISO 8601, or None before the first; ``future_events`` a note on requests that ended later than now.
     """
-    said = {"cluster": cluster.shown_url, "namespace": cluster.namespace, "problem": None, "newest_event": None}
+    said: dict[str, Any] = {
+        "cluster": cluster.shown_url,
+        "namespace": cluster.namespace,
+        "problem": None,
+        "newest_event": None,
+        "future_events": None,
+    }
     try:
         with (
             cluster.client(request_timeout_seconds=_TIMEOUT_SECONDS) as client,
             explained(cluster, "looking for the newest event"),
         ):
-            return said | {"newest_event": _newest_event(client, cluster)}
+            newest = _newest_event(client, cluster)
+            return said | {"newest_event": newest, "future_events": _future_events(cluster, newest)}
     except OperatorError as error:
         return said | {"problem": str(error)}
 
@@ -46,3 +55,11 @@ def _newest_event(client: Elasticsearch, cluster: Cluster) -> str | None:
         )
     hits = answer["hits"]["hits"]
     return str(hits[0]["fields"]["@timestamp"][0]) if hits else None
+
+
+def _future_events(cluster: Cluster, newest_event: str | None) -> dict[str, Any] | None:
+    now = datetime.now(UTC)
+    if newest_event is None or datetime.fromisoformat(newest_event) <= now:
+        return None
+    note = future_events(cluster, [stream_name("events", cluster.namespace)], now)
+    return note.as_json() if note else None

@@ -1,6 +1,7 @@
 """Asks a cluster one of the queries for a range of time."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from inferlog_ops.cluster import Cluster, explained, reason
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.provisioning.namespace import stream_name
 from inferlog_ops.queries import notes
-from inferlog_ops.queries.library import Query, streams_of, text_for
+from inferlog_ops.queries.library import Query, text_for
 from inferlog_ops.queries.notes import Note
 from inferlog_ops.queries.text import Limit, limit_of_answer, limits_of_reading, with_versions_of_their_own
 from inferlog_ops.queries.timerange import iso
@@ -119,17 +120,19 @@ def ask(
         return question.answer(None if model_version is not None else top_versions)
 
 
-def future_events(cluster: Cluster, query: Query, end: datetime, model_version: str | None = None) -> Note | None:
+def future_events(
+    cluster: Cluster, streams: Sequence[str], end: datetime, model_version: str | None = None
+) -> Note | None:
     """
-    Return a note on the events that *query* leaves out since they are later than *end*, which is now; None without any.
+    Return a note on the events of *streams* that are later than *end*, which is now; None without any.
 
     Raises:
         OperatorError: If the cluster does not answer.
     """
     later = {"range": {"@timestamp": {"gte": iso(end + _CLOCKS_DIFFER_BY)}}}
-    with cluster.client() as client, explained(cluster, f"looking for events after the range of {query.name}"):
+    with cluster.client() as client, explained(cluster, "looking for events later than now"):
         answer = client.search(
-            index=streams_of(query, cluster.namespace),
+            index=streams,
             query=_both(later, None if model_version is None else version_filter(model_version)),
             size=0,
             track_total_hits=True,

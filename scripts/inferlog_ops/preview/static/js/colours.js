@@ -13,10 +13,17 @@ const SERIES = [
   "#5dbb63",
   "#b25fc2",
 ];
-const NONE = "#8b95a5";
 
 /** The row or series of events that lack the field it is split by. */
 export const NO_VALUE = "(none)";
+
+/** The row or series of all model versions that have none of their own. */
+export const OTHER_VERSIONS = "(other)";
+
+const FIXED = new Map([
+  [NO_VALUE, "#8b95a5"],
+  [OTHER_VERSIONS, "#b5a27c"],
+]);
 
 const PALETTES = {
   status: ["#24c292", "#fcd883", "#f6726a"],
@@ -40,9 +47,9 @@ export class SeriesColours {
 
   assign(names) {
     for (const name of [...new Set(names)].sort()) {
-      if (name !== NO_VALUE && !this.#taken.has(name)) this.#taken.set(name, SERIES[this.#taken.size % SERIES.length]);
+      if (!FIXED.has(name) && !this.#taken.has(name)) this.#taken.set(name, SERIES[this.#taken.size % SERIES.length]);
     }
-    return (name) => (name === NO_VALUE ? NONE : this.#taken.get(name));
+    return (name) => FIXED.get(name) ?? this.#taken.get(name);
   }
 }
 

@@ -19,7 +19,9 @@ export function inspect(panel, data, page) {
     content,
   );
   for (const [index, query] of panel.queries.entries()) {
-    content.append(question(query, panel.queries.length === 1), rowsOf(data?.answers[index], query, page));
+    const answer = data?.answers[index];
+    const notes = (answer?.notes ?? []).map(({ text }) => h("p", { class: "panel-note", role: "note" }, text));
+    content.append(question(query, panel.queries.length === 1), ...notes, rowsOf(answer, query, page));
   }
   document.body.append(dialog);
   dialog.showModal();

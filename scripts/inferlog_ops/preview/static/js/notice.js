@@ -5,6 +5,7 @@ import { h } from "./dom.js";
 
 const BEFORE_MS = 14 * 60e3;
 const AFTER_MS = 60e3;
+const NOW_MS = 60e3;
 
 export function notice(text, { action = null, kind = "warning" } = {}) {
   return h(
@@ -16,7 +17,7 @@ export function notice(text, { action = null, kind = "warning" } = {}) {
 }
 
 /** Why there may be no figures, and what to do about it; nothing if there is nothing to say. */
-export function statusNotice({ problem, newest_event: newest }, { from, to }, { go, utc }) {
+export function statusNotice({ problem, newest_event: newest, future_events: future }, { from, to }, { go, utc }) {
   if (problem) return [notice(problem)];
   if (!newest)
     return [
@@ -25,6 +26,7 @@ export function statusNotice({ problem, newest_event: newest }, { from, to }, { 
       }),
     ];
   const when = new Date(newest);
+  if (future && endsNow(to)) return [notice(future.text)];
   if (when >= from || when >= to) return [];
   const show = () =>
     go({ from: new Date(when - BEFORE_MS).toISOString(), to: new Date(when.getTime() + AFTER_MS).toISOString() });
@@ -35,3 +37,6 @@ export function statusNotice({ problem, newest_event: newest }, { from, to }, { 
     }),
   ];
 }
+
+/** Whether a range is about the time up to now: a range that was picked leaves later events out on purpose. */
+const endsNow = (to) => Math.abs(Date.now() - to) < NOW_MS;

@@ -13,6 +13,7 @@ export class Panel {
   #page;
   #drawer;
   #body = h("div", { class: "panel-body" });
+  #missing = h("span", { class: "panel-missing", role: "note", hidden: true });
   #element;
   #visible = false;
   #wanted = null; // what shall be shown: { from, to, filters }
@@ -90,6 +91,7 @@ export class Panel {
               },
               "i",
             ),
+          this.#missing,
           h("span", { class: "panel-links" }, this.#page.drilldowns(config)),
           inside &&
             h(
@@ -164,6 +166,7 @@ export class Panel {
   }
 
   async #draw(data) {
+    this.#showMissing(data);
     if (data.answers.length > 0 && data.answers.every(({ rows }) => rows.length === 0)) {
       this.#say("panel-empty", "No events in this range");
       return;
@@ -177,6 +180,15 @@ export class Panel {
     }
   }
 
+  /** Rows that a limit has cut off are named beside the title: what is drawn is not everything. */
+  #showMissing({ answers, trend }) {
+    const notes = [...answers, ...(trend ? [trend] : [])].flatMap((answer) => answer.notes).filter(isOfMissing);
+    const count = notes.reduce((sum, note) => sum + note.count, 0);
+    this.#missing.hidden = notes.length === 0;
+    this.#missing.textContent = `at least ${count.toLocaleString("en-US")} rows missing`;
+    this.#missing.title = notes.map(({ text }) => text).join(" ");
+  }
+
   #say(kind, text) {
     this.#view?.stop?.();
     this.#view = null;
@@ -184,3 +196,5 @@ export class Panel {
     this.#body.replaceChildren(h("p", { role: kind === "panel-error" ? "alert" : null }, text));
   }
 }
+
+const isOfMissing = ({ kind }) => kind === "missing_rows" || kind === "unread_rows";

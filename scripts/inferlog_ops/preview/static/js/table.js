@@ -1,5 +1,6 @@
 // A table of rows: sorted by a click on a column's head, a page at a time.
 
+import { OTHER_VERSIONS } from "./colours.js";
 import { h, icon } from "./dom.js";
 
 const ARROW = { ascending: "M8 3l4 5H4z", descending: "M8 13l4-5H4z", none: "M8 2l3 4H5zM8 14l3-4H5z" };
@@ -101,7 +102,7 @@ function cell(column, row) {
   const value = column.value(row);
   const written = column.write(value);
   const content =
-    column.onClick && value !== null
+    column.onClick && value !== null && value !== OTHER_VERSIONS
       ? h(
           "button",
           {

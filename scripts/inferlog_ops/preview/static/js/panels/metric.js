@@ -1,7 +1,7 @@
 // One large figure, or a tile for each value of the breakdown.
 
 import { nameOf, placeOf, requireColumns, timeColumn, typeOf } from "../answer.js";
-import { byValue, inkOn } from "../colours.js";
+import { byValue, inkOn, OTHER_VERSIONS } from "../colours.js";
 import { h, svg } from "../dom.js";
 import { formatter, UNKNOWN } from "../format.js";
 
@@ -30,13 +30,16 @@ export function draw(body, { config }, { answers: [answer], trend }, page) {
       secondary:
         secondary && secondaryText(secondary, answer, row, figures[index], config.styling?.secondary?.label, page),
       trend: trend && trendLine(trend, primary.column, breakdown, name),
-      onFilter: name !== null && page.canFilter(breakdown) ? () => page.filterBy(breakdown, name) : null,
+      onFilter: filters(name) && page.canFilter(breakdown) ? () => page.filterBy(breakdown, name) : null,
     });
   });
   // A list of its own row: one tile that is as wide as four is harder to compare than four.
   const columns = Math.min(config.breakdown_by?.columns ?? 3, Math.max(tiles.length, 1));
   body.replaceChildren(h("ul", { class: "tiles", style: { "--columns": columns } }, tiles));
 }
+
+/** No event has the text `(other)`, which stands for many values. */
+const filters = (name) => name !== null && name !== OTHER_VERSIONS;
 
 function tile({ title, subtitle, value, known, colour, onBackground, secondary, trend, onFilter }) {
   const painted = colour && onBackground;
