@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from inferlog_ops.commands.options import HomeDir, Json, Namespace, Url
-from inferlog_ops.console import out, print_json
+from inferlog_ops.console import err, out, print_json
 from inferlog_ops.home import Home, default_home
 
 _MOMENT = "%Y-%m-%d %H:%M:%S UTC"
@@ -56,6 +57,8 @@ def compare(
     from inferlog_ops.compare.figures import Chance
     from inferlog_ops.engine.control import running_url
     from inferlog_ops.progress import after_a_while, shown_progress
+    from inferlog_ops.provisioning.namespace import stream_name
+    from inferlog_ops.queries.run import future_events
     from inferlog_ops.queries.timerange import time_range
     from inferlog_ops.snapshot import Snapshot
 
@@ -65,13 +68,17 @@ def compare(
     cluster = cluster_from(url, namespace, fallback_url=None if url else running_url(engine_home))
     with shown_progress() as say, Snapshot.of_events(cluster) as snapshot:
         both = samples(snapshot, wanted, after_a_while(say))
+    future = future_events(cluster, [stream_name("events", namespace)], end) if to is None else None
     comparison = compare(*both, (end - start).total_seconds(), Chance(seed=seed), margin)
     if json:
-        print_json({"from": start, "to": end, "seed": seed, **report.as_json(comparison, *both)})
+        notes = [future.as_json()] if future else []
+        print_json({"from": start, "to": end, "seed": seed, **report.as_json(comparison, *both), "notes": notes})
     else:
         out.print(f"{start:{_MOMENT}} to {end:{_MOMENT}}", highlight=False)
         out.print(report.as_table(comparison, *both))
         for sentence in report.sentences(comparison, *both):
             out.print(sentence, highlight=False, markup=False)
+        if future:
+            err.print(Text(future.text, style="yellow"))
     if fail_if_worse and comparison.verdict is Verdict.WORSE:
         raise typer.Exit(1)

@@ -7,12 +7,16 @@ from rich.table import Table
 from rich.text import Text
 
 from inferlog_ops.commands.options import HomeDir, Json, Namespace, Url
-from inferlog_ops.console import out, print_json, printable
+from inferlog_ops.console import err, out, print_json, printable
 from inferlog_ops.errors import OperatorError
 from inferlog_ops.home import Home, default_home
 
 if TYPE_CHECKING:
     from inferlog_ops.trace.hops import Hop
+    from inferlog_ops.trace.lookup import Found
+
+_ROWS_MISSING = 3
+"""Exit code, as with ``inferlog query``."""
 
 _STYLES = {"success": "green", "rejected": "yellow", "error": "red", "cancelled": "magenta"}
 
@@ -25,7 +29,11 @@ def trace(
     namespace: Namespace = "default",
     home: HomeDir = None,
 ) -> None:
-    """Show every service's part in one chain of calls, and its share of the latency."""
+    """
+    Show every service's part in one chain of calls, and its share of the latency.
+
+    Exit code 3: the chain is longer than the answer, which has at most 1 000 requests and 1 000 lines.
+    """
     from inferlog_ops.cluster import cluster_from, explained
     from inferlog_ops.engine.control import running_url
     from inferlog_ops.trace import hops, lookup
@@ -33,8 +41,13 @@ def trace(
     engine_home = Home(home or default_home()).engine
     cluster = cluster_from(url, namespace, fallback_url=None if url else running_url(engine_home))
     with cluster.client() as client, explained(cluster, f"looking for {correlation_id}"):
-        outermost = hops.chain(lookup.events(client, cluster.namespace, correlation_id))
-        logged = lookup.log_lines(client, cluster.namespace, correlation_id) if lines else []
+        requests = lookup.events(client, cluster.namespace, correlation_id)
+        logged = (
+            lookup.log_lines(client, cluster.namespace, correlation_id)
+            if lines
+            else lookup.Found(documents=[], missing=0)
+        )
+    outermost = hops.chain(requests.documents)
     if not outermost:
         raise OperatorError(
             f"no event has the correlation id {correlation_id!r} in namespace {cluster.namespace!r} of "
@@ -42,12 +55,34 @@ def trace(
         )
     rows = _rows(outermost)
     if json:
-        print_json({"correlation_id": correlation_id, "hops": rows, "lines": logged})
-        return
-    out.print(_table(rows))
-    for line in logged:
-        level, message = line.get("log", {}).get("level", ""), line.get("message", "")
-        out.print(Text(printable(f"{line['@timestamp']}  {line['service']['name']}  {level}  {message}")))
+        print_json(
+            {
+                "correlation_id": correlation_id,
+                "hops": rows,
+                "missing_hops": requests.missing,
+                "lines": logged.documents,
+                "missing_lines": logged.missing,
+            }
+        )
+    else:
+        out.print(_table(rows))
+        for line in logged.documents:
+            out.print(Text(printable(_shown(line))))
+        _print_missing(requests, "requests")
+        _print_missing(logged, "lines")
+    if requests.missing or logged.missing:
+        raise typer.Exit(_ROWS_MISSING)
+
+
+def _shown(line: dict[str, Any]) -> str:
+    level, message = line.get("log", {}).get("level", ""), line.get("message", "")
+    return f"{line['@timestamp']}  {line['service']['name']}  {level}  {message}"
+
+
+def _print_missing(found: "Found", unit: str) -> None:
+    if found.missing:
+        shown = len(found.documents)
+        err.print(Text(f"{found.missing:,} later {unit} are missing: the first {shown:,} are shown", style="yellow"))
 
 
 def _rows(outermost: list["Hop"]) -> list[dict[str, Any]]:

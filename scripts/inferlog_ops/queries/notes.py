@@ -48,7 +48,8 @@ def missing_rows(shown: int, counted: int) -> Note:
     return Note(
         kind=NoteKind.MISSING_ROWS,
         count=missing,
-        text=f"at least {missing:,} rows are missing: {shown:,} of {shown + missing:,} are shown. "
+        text=f"at least {missing:,} {'row is' if missing == 1 else 'rows are'} missing: "
+        f"{shown:,} of {shown + missing:,} are shown. "
         "Choose a shorter range or one model version.",
     )
 
@@ -77,7 +78,8 @@ def future_events(count: int, latest: datetime, end: datetime) -> Note:
     return Note(
         kind=NoteKind.FUTURE_EVENTS,
         count=count,
-        text=f"{count:,} events are later than the end of the range, which is now, and are left out. The latest is of "
+        text=f"{count:,} {'event is' if count == 1 else 'events are'} later than the end of the range, which is now, "
+        "and left out. The latest is of "
         f"{iso(latest)}, {(latest - end).total_seconds():,.0f} s ahead: compare the clocks of the hosts.",
     )
 

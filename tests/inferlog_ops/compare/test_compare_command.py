@@ -1,7 +1,7 @@
 """``inferlog compare`` on the real engine, about known events."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -304,3 +304,20 @@ def test_snapshot_is_given_back(provisioned: Cluster) -> None:
             client.search(pit={"id": taken._point_id})
         with pytest.raises(NotFoundError):
             client.search(pit={"id": taken._point_id})
+
+
+def test_events_later_than_a_range_that_ends_now_are_counted(provisioned: Cluster) -> None:
+    now = datetime.now(UTC)
+    for number, (version, ahead) in enumerate([("v1", 0), ("v2", 0), ("v2", 600)]):
+        event = {
+            "@timestamp": (now + timedelta(seconds=ahead)).isoformat(),
+            "event": {"id": f"e{number}"},
+            "model_version": version,
+            "status": "success",
+            "latency_seconds": 0.5,
+        }
+        index(provisioned, "events", [event])
+    arguments = ["v1", "v2", "--url", provisioned.url, "--namespace", provisioned.namespace]
+    assert "1 event is later than the end of the range" in CliRunner().invoke(app, arguments).stderr
+    (note,) = orjson.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)["notes"]
+    assert (note["kind"], note["count"]) == ("future_events", 1)

@@ -12,6 +12,7 @@ import httpx2 as httpx
 import pytest
 from chat_server import MODEL, RunningServer, running_server
 from commands import run
+from indexing import index_many
 from polling import wait_until
 
 from inferlog_ops.cluster import Cluster
@@ -124,3 +125,25 @@ def test_an_id_that_nobody_has_seen_is_one_sentence(chain: Chain) -> None:
     assert traced.stdout == ""
     assert "no event has the correlation id 'nobody-has-seen-me'" in traced.stderr.replace("\n", " ")
     assert "Traceback" not in traced.stderr
+
+
+def test_requests_and_lines_beyond_the_most_are_counted(provisioned: Cluster) -> None:
+    of_both = {"correlation_id": "long", "service": {"name": "batch"}}
+    began = datetime.fromisoformat("2026-11-23T06:00:00Z")
+    times = [(began + timedelta(seconds=number)).isoformat() for number in range(1_003)]
+    index_many(
+        provisioned,
+        "events",
+        [{**of_both, "@timestamp": time, "status": "success", "latency_seconds": 0.5} for time in times[:1_002]],
+    )
+    index_many(provisioned, "app", [{**of_both, "@timestamp": time, "message": "a line"} for time in times])
+    where = ("--url", provisioned.url, "--namespace", provisioned.namespace)
+    table = run("trace", "long", "--lines", *where)
+    assert table.returncode == 3
+    assert "2 later requests are missing: the first 1,000 are shown" in table.stderr
+    assert "3 later lines are missing: the first 1,000 are shown" in table.stderr
+    traced = run("trace", "long", "--lines", "--json", *where)
+    assert traced.returncode == 3
+    said = json.loads(traced.stdout)
+    assert (len(said["hops"]), said["missing_hops"]) == (1_000, 2)
+    assert (len(said["lines"]), said["missing_lines"]) == (1_000, 3)
