@@ -88,12 +88,12 @@ def test_edited_data_view_keeps_what_its_users_added(kibana: Kibana, server: Sta
 def test_edited_query_reaches_all_that_ask_it(kibana: Kibana, server: StandIn, files: Path) -> None:
     provision_kibana(kibana, "default")
     with (files / "dashboards/queries/p99_latency.esql").open("a") as query:
-        query.write("| LIMIT 7\n")
+        query.write("| WHERE requests > 7\n")
     updated = _names(provision_kibana(kibana, "default"), Outcome.UPDATED)
     assert {"inferlog-overview", "inferlog-p99-latency", "inferlog-query-p99_latency"} <= updated
     assert "inferlog-events" not in updated
     rule = server.objects.of("rule")["inferlog-p99-latency"]
-    assert "| LIMIT 7\n" in rule["params"]["esqlQuery"]["esql"]
+    assert "| WHERE requests > 7\n" in rule["params"]["esqlQuery"]["esql"]
 
 
 def test_edited_rule_stays_disabled_if_somebody_disabled_it(kibana: Kibana, server: StandIn, files: Path) -> None:
