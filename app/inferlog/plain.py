@@ -19,6 +19,7 @@ from inferlog.redaction import REDACTED, names_a_secret, redact
 LONG_MAX: Final = 2**63 - 1
 """Largest whole number that the index can carry; the least is its negative."""
 
+_AS_THEY_ARE: Final = frozenset({str, int, float, bool, list, tuple, dict, type(None)})  # the way of nearly every value
 _DEPTH_LIMIT: Final = 16
 _NUMBER_CHARACTERS: Final = 4
 _CUT: Final = "…"
@@ -30,6 +31,8 @@ def scalar(value: Any) -> Any:
 
     A whole number that the index cannot carry is returned unchanged too. Never raises.
     """
+    if type(value) in _AS_THEY_ARE:
+        return value
     try:
         while isinstance(value, Enum):
             value = value.value

@@ -148,7 +148,7 @@ def end_request(
     fields = inference.fields
     inference.overrule("latency_seconds", to_microunits(latency_seconds), _WHOLE_REQUEST)
     cancelled = client_gone or isinstance(error, (asyncio.CancelledError, GeneratorExit))
-    raised = _is_of_the_application(error, client_gone=client_gone)
+    raised = error is not None and _is_of_the_application(error, client_gone=client_gone)
     # The whole answer is out, as its last event or the handler says. Its caller may leave, and the server cancel it.
     if done or (cancelled and not raised and status_code is not None and "status" in fields):
         cancelled, complete, error = False, True, error if raised else None
@@ -173,9 +173,9 @@ def end_request(
         _find_error_type(inference, stated_code, status_code, handled_error)
 
 
-def _is_of_the_application(error: BaseException | None, *, client_gone: bool) -> bool:
+def _is_of_the_application(error: BaseException, *, client_gone: bool) -> bool:
     """Return whether *error* is the application's own: not a cancellation, nor a send to a caller who has left."""
-    if error is None or isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+    if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
         return False
     # Starlette's ClientDisconnect and waitress's ClientDisconnected are no errors of connections.
     return not (

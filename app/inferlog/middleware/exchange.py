@@ -104,7 +104,7 @@ class Exchange(ABC):
                     error=error,
                     handled_error=self._handled_error,
                     complete=complete,
-                    done=self._is_done(),
+                    done=self._done_mark is not None and self._done_mark.seen and self._is_event_stream(),
                     client_gone=self.client_gone,
                 )
                 running.record(inference)
@@ -112,10 +112,7 @@ class Exchange(ABC):
             note_failure("the event of a request", failure)
         self._handled_error = None  # its traceback leads back to here
 
-    def _is_done(self) -> bool:
-        """Return whether a stream of server-sent events was sent up to its end."""
-        if self._done_mark is None or not self._done_mark.seen:
-            return False
+    def _is_event_stream(self) -> bool:
         return self.response_headers().get("content-type", "").startswith("text/event-stream")
 
     def _ask(self, settings: Settings) -> None:

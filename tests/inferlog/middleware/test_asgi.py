@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import fastapi
@@ -262,12 +263,19 @@ def test_a_middleware_made_before_configure_writes_to_the_same_place(
     assert capsys.readouterr().err == ""
 
 
-def test_lifespan_is_left_alone(logs: Logs) -> None:
-    seen = []
+def test_lifespan_passes_unchanged_and_its_end_is_the_goodbye(logs: Logs) -> None:
+    sent: list[Any] = []
+    messages = [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
 
-    async def app(scope: dict[str, str], receive: object, send: object) -> None:
-        seen.append((scope["type"], receive, send))
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert (scope, receive) == ({"type": "lifespan"}, "receive")
+        with inferlog.track_performance("warm up"):
+            pass
+        for message in messages:
+            await send(message)
 
-    asyncio.run(inferlog.InferenceMiddleware(app)({"type": "lifespan"}, "receive", "send"))
-    assert seen == [("lifespan", "receive", "send")]
-    assert logs.events == []
+    async def send(message: Any) -> None:
+        sent.append((message, [line["message"] for line in logs.lines("health")]))
+
+    asyncio.run(inferlog.InferenceMiddleware(app)({"type": "lifespan"}, "receive", send))  # type: ignore[arg-type]
+    assert sent == [(messages[0], []), (messages[1], ["service_stopped"])]
