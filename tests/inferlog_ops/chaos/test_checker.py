@@ -46,6 +46,7 @@ def shipped(tmp_path: Path, provisioned: Cluster) -> Place:
     """A trial's directories at its end: a service has written, also what no store takes, and all was shipped."""
     place = Place(tmp_path / "trial")
     place.make()
+    (place.output / "server.log").touch()
     events = [
         _line("inference.events", f"e{number}", sequence=number, correlation_id=f"r{number}")
         for number in range(EVENTS)

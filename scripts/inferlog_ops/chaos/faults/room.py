@@ -96,16 +96,21 @@ def rotations(stack: Stack, seconds: float) -> Generator[float]:
 
 
 def directory_full(stack: Stack, seconds: float) -> Generator[float]:
-    """Have nothing shipped, so that the log directory reaches its limit."""
+    """Have nothing shipped, so that the log directory reaches its limit; wait until each process writes again."""
     stack.shipper.suspend()
     try:
         yield seconds
     finally:
         stack.shipper.resume()
+    resumed, began = time.time(), time.monotonic()
+    while not all(written > resumed for written in _last_written(stack).values()):
+        if time.monotonic() > began + _PATIENCE_SECONDS:
+            raise MissedError(f"a process has not written again within {_PATIENCE_SECONDS:.0f} s of room being made")
+        yield _SECONDS_BETWEEN_LOOKS
 
 
 def without_locks(stack: Stack, seconds: float) -> Generator[float]:
-    """Have the service write, rotate and delete without locks, which it has got none of since its start."""
+    """Have the service write, rotate and delete without locks, as it has since its start."""
     before = _files_so_far(stack)
     yield seconds
     if _files_so_far(stack) == before:
@@ -128,6 +133,15 @@ def _largest_open_file(worker: psutil.Process) -> int:
 def _files_so_far(stack: Stack) -> int:
     stack.keep_files()
     return sum(1 for _ in stack.place.kept.glob("events-*.jsonl"))
+
+
+def _last_written(stack: Stack) -> dict[str, float]:
+    """Return when each process last wrote an event; Unix time."""
+    last: dict[str, float] = {}
+    for path in stack.place.kept.glob("events-*.jsonl"):
+        writer = "-".join(path.name.split("-")[:3])
+        last[writer] = max(last.get(writer, 0.0), path.stat().st_mtime)
+    return last
 
 
 def _log_files_of(stack: Stack) -> list[Path]:
