@@ -56,7 +56,7 @@ def test_event_with_an_enum_as_status_is_written() -> None:
 
 
 def test_error_of_a_field_names_the_value_of_an_enum() -> None:
-    with pytest.raises(InvalidFieldError, match="'fast' is no status"):
+    with pytest.raises(InvalidFieldError, match="'fast' is not a status"):
         checked("status", Mode.FAST)
 
 

@@ -89,7 +89,7 @@ def test_once_prints_what_became_of_every_line(faulty: FaultyStore, place: Place
         "pending": 1,
         "retries": 0,
         "waiting": [],
-        "clock_skew_seconds": 0.0,
+        "clock_skew_seconds": None,
         "left_alone": ["notes.txt"],
         "no_health_lines": None,
     }
