@@ -162,7 +162,7 @@ class FileSink:
                 self.look()
             file = self._file
             if file is None or self._is_finished(file, len(line), now):
-                file = self._open_next(now)
+                file = self._open_next()
             if self._retention.full(len(line)):
                 return self._dropped(f"max_total_bytes ({self._retention.max_total_bytes}) reached, nothing to delete")
             if file.torn:
@@ -223,8 +223,9 @@ class FileSink:
             self._losses.add(self._stream, str(self._directory), reason)
         return False
 
-    def _open_next(self, now: float) -> _OpenFile:
+    def _open_next(self) -> _OpenFile:
         self.close()
+        now = self._clock()
         if self._open_error is not None and now < self._retry_open_at:
             raise OSError(self._open_error.errno, self._open_error.strerror)
         self._retry_open_at = now + _RETRY_OPEN_SECONDS
