@@ -17,6 +17,7 @@ from inferlog.line import described
 from inferlog.streams import FirstToken, has_content, is_done
 
 _NOTHING: Final = object()
+_NO_FIELDS: Final[Mapping[str, Any]] = {}
 _OF_THE_CALL: Final = frozenset({*SUMMED, "latency_seconds"})
 """Fields that an event around the call takes at the call's end only: several calls add up."""
 
@@ -75,7 +76,7 @@ class Call:
         surrounding = current_inference.get()
         # A task that outlives its request has nothing to add to: the request's event is written.
         self._owner = owner = None if separate or surrounding is None or surrounding.ended else surrounding
-        self._taken: Mapping[str, Any] = {}
+        self._taken: Mapping[str, Any] = _NO_FIELDS
         if owner is None:
             self._own(surrounding)
         else:
@@ -156,7 +157,8 @@ class Call:
                 report_late(name for name in SUMMED if name in fields)
                 return  # the request has left its stream behind, and its event says so
             self._own(owner)
-        fields.setdefault("latency_seconds", elapsed_seconds)
+        if "latency_seconds" not in fields:
+            fields["latency_seconds"] = elapsed_seconds
         if error is None or self._is_left_complete(error):
             inference.conclude()
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):

@@ -110,8 +110,10 @@ class Inference:
             for name in _CHAIN:
                 if name in surrounding.fields:
                     fields.setdefault(name, surrounding.fields[name])
-        fields.setdefault("request_id", own_id)
-        fields.setdefault("correlation_id", own_id)
+        if "request_id" not in fields:
+            fields["request_id"] = own_id
+        if "correlation_id" not in fields:
+            fields["correlation_id"] = own_id
 
     def conclude(self) -> None:
         """Set the status of an inference that has ended without an exception, and the error's type where one is due."""
@@ -123,10 +125,12 @@ class Inference:
 
     def copy(self) -> "Inference":
         """Return another inference of which the same fields and labels are known, and the same was refused."""
-        other = Inference()
+        other = Inference.__new__(Inference)  # on the way of every tracked call: no containers made to be thrown away
         other.fields = self.fields.copy()
         other.labels = None if self.labels is None else self.labels.copy()
         other.refused = self.refused.copy()
+        other.traceparent = None
+        other.ended = other.closed = False
         return other
 
     def take_over(self, part: "Inference", taken: Mapping[str, Any]) -> None:

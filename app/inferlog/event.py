@@ -299,9 +299,21 @@ def document(
         if place is None:
             nested[name] = value
         elif len(place) == 2:
-            nested.setdefault(place[0], {})[place[1]] = value
+            outer, inner = place
+            if outer in nested:
+                nested[outer][inner] = value
+            else:
+                nested[outer] = {inner: value}
         else:
-            nested.setdefault(place[0], {}).setdefault(place[1], {})[place[2]] = value
+            # Not setdefault, which makes a dict for each field: most of an event's fields are here.
+            outer, middle, inner = place
+            group = nested.get(outer)
+            if group is None:
+                nested[outer] = {middle: {inner: value}}
+            elif middle in group:
+                group[middle][inner] = value
+            else:
+                group[middle] = {inner: value}
     if labels:
         nested["labels"] = labels
     return nested

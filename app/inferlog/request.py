@@ -147,7 +147,7 @@ def end_request(
     """
     fields = inference.fields
     inference.overrule("latency_seconds", to_microunits(latency_seconds), _WHOLE_REQUEST)
-    cancelled = client_gone or isinstance(error, (asyncio.CancelledError, GeneratorExit))
+    cancelled = client_gone or (error is not None and isinstance(error, (asyncio.CancelledError, GeneratorExit)))
     raised = error is not None and _is_of_the_application(error, client_gone=client_gone)
     # The whole answer is out, as its last event or the handler says. Its caller may leave, and the server cancel it.
     if done or (cancelled and not raised and status_code is not None and "status" in fields):
@@ -199,7 +199,9 @@ def _find_error_type(
 def _replace_status_code(inference: Inference, status_code: int | None) -> int | None:
     """Set the *status_code* of the response, none where none began, and return the stated one."""
     stated: int | None = inference.fields.get("http_response_status_code")
-    if status_code is not None:
+    if stated is None and status_code is not None:
+        inference.fields["http_response_status_code"] = status_code
+    elif status_code is not None:
         inference.overrule("http_response_status_code", status_code, "the response has another")
     elif stated is not None:
         inference.overrule("http_response_status_code", None, "no response began")
@@ -210,5 +212,6 @@ def _replace_status_code(inference: Inference, status_code: int | None) -> int |
 def _status_of(status_code: int | None, *, failed: bool) -> Status:
     if status_code is None:
         return "error"
-    status = status_of_code(status_code)
-    return "error" if failed and status == "success" else status
+    if status_code < 400:
+        return "error" if failed else "success"
+    return status_of_code(status_code)

@@ -73,7 +73,8 @@ class _OpenFile:
     Attributes:
         descriptor: Its number in this process, to write to.
         inode: Its number in the file system.
-        opened: When it was made, by the sink's clock.
+        expires: Seconds of the sink's clock after which the next line begins a new file.
+        most_bytes: Length beyond which it must not grow.
         bytes: Its length.
         lines: Count of whole lines.
         torn: Whether it ends in the middle of a line.
@@ -81,14 +82,27 @@ class _OpenFile:
         seen_lines: Count of lines when it was last seen in its place.
     """
 
-    __slots__ = ("_device", "_path", "bytes", "descriptor", "inode", "lines", "opened", "removed", "seen_lines", "torn")
+    __slots__ = (
+        "_device",
+        "_path",
+        "bytes",
+        "descriptor",
+        "expires",
+        "inode",
+        "lines",
+        "most_bytes",
+        "removed",
+        "seen_lines",
+        "torn",
+    )
 
-    def __init__(self, path: Path, descriptor: int, opened: float) -> None:
+    def __init__(self, path: Path, descriptor: int, limits: FileLimits, now: float) -> None:
         status = os.fstat(descriptor)
         self._path = path
         self._device, self.inode = status.st_dev, status.st_ino
         self.descriptor = descriptor
-        self.opened = opened
+        self.expires = now + limits.max_file_age_seconds
+        self.most_bytes = limits.max_file_bytes
         self.bytes = self.lines = self.seen_lines = 0
         self.torn = self.removed = False
 
@@ -156,26 +170,30 @@ class FileSink:
         take is dropped and reported, and the caller counts it.
         """
         now = self._clock()
+        length = len(line)
         try:
             if now >= self._look_at:
                 self._look_at = now + LOOK_EVERY_SECONDS
                 self.look()
             file = self._file
-            if file is None or self._is_finished(file, len(line), now):
+            # Not a method: every line passes here.
+            if file is None or file.removed or file.bytes + length > file.most_bytes or now > file.expires:
                 file = self._open_next()
-            if self._retention.full(len(line)):
+            if self._retention.full(length):
                 return self._dropped(f"max_total_bytes ({self._retention.max_total_bytes}) reached, nothing to delete")
             if file.torn:
                 line = b"\n" + line
+                length += 1
             written = os.write(file.descriptor, line)
         except OSError as error:
             return self._dropped(error.strerror or str(error))
         file.bytes += written
-        # After a short write the rest of the line is not worth a second try: the disk has just filled. The next
-        # line begins with a newline, so that only this one is broken.
-        file.torn = written < len(line)
-        if file.torn:
-            return self._dropped(os.strerror(errno.ENOSPC))
+        if written < length or file.torn:
+            # After a short write the rest of the line is not worth a second try: the disk has just filled. The next
+            # line begins with a newline, so that only this one is broken.
+            file.torn = written < length
+            if file.torn:
+                return self._dropped(os.strerror(errno.ENOSPC))
         file.lines += 1
         return True
 
@@ -210,13 +228,6 @@ class FileSink:
         if self._file is not None:
             os.close(self._file.descriptor)
             self._file = None
-
-    def _is_finished(self, file: _OpenFile, more_bytes: int, now: float) -> bool:
-        return (
-            file.removed
-            or file.bytes + more_bytes > self._limits.max_file_bytes
-            or now - file.opened > self._limits.max_file_age_seconds
-        )
 
     def _dropped(self, reason: str) -> bool:
         if self._losses is not None:
@@ -253,7 +264,7 @@ class FileSink:
                 path = self._directory / f"{self._prefix}-{begun}-{self._number:04d}.jsonl"
                 # Readable by a shipper of the same group, by nobody else. O_EXCL: never into another process's file.
                 descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-                file = _OpenFile(path, descriptor, now)
+                file = _OpenFile(path, descriptor, self._limits, now)
                 if not is_tailed(self._directory, file.inode):
                     return file
                 os.close(descriptor)

@@ -88,11 +88,13 @@ class Retention:
 
     def full(self, more_bytes: int) -> bool:
         """Count *more_bytes* against the total; return True, at the cap, for as long as nothing can be deleted."""
-        if self._free_bytes < self._reserve_bytes + more_bytes:
+        free_bytes = self._free_bytes - more_bytes
+        if free_bytes < self._reserve_bytes:
             self._make_room(_RECHECK_SECONDS if self._free_bytes < more_bytes else _RECHECK_RESERVE_SECONDS)
-            if self._free_bytes < more_bytes:
+            free_bytes = self._free_bytes - more_bytes
+            if free_bytes < 0:
                 return True
-        self._free_bytes -= more_bytes
+        self._free_bytes = free_bytes
         return False
 
     def _make_room(self, at_most_every_seconds: float) -> None:
