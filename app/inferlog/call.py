@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 from inferlog.configuration import runtime
 from inferlog.context import SUMMED, Inference, current_inference, raised, report_late
-from inferlog.event import to_microunits
+from inferlog.event import CHECKS, InvalidFieldError, to_microunits
 from inferlog.guard import note_failure
 from inferlog.line import described
 from inferlog.streams import FirstToken, has_content, is_done
@@ -191,9 +191,14 @@ class Call:
 
     def _own(self, surrounding: Inference | None) -> None:
         """Give the call ids of its own, in the chain of what it was made in; what it states itself stays."""
-        self.inference.identify(runtime().make_id(), surrounding)
-        if self._name is not None and "operation_name" not in self.inference.fields:
-            self.inference.bind({"operation_name": self._name})
+        inference, name = self.inference, self._name
+        inference.identify(runtime().make_id(), surrounding)
+        if name is not None and "operation_name" not in inference.fields:
+            # Not bind(), which makes a dict: every call passes here.
+            try:
+                inference.fields["operation_name"] = CHECKS["operation_name"](name)
+            except InvalidFieldError:
+                inference.bind({"operation_name": name})
 
     def _find(self, result: Any) -> None:
         if result is _NOTHING:

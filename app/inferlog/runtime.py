@@ -18,13 +18,13 @@ from inferlog.line import described, line_document
 from inferlog.losses import Losses, Stats
 from inferlog.pricing import PriceTable, PriceTableError, read_price_table
 from inferlog.recorder import EventRecorder, LineRecorder, Sink
-from inferlog.settings import Settings, SettingsError
+from inferlog.settings import NO_SINKS, Settings, SettingsError
 from inferlog.sinks.console import STREAMS, ConsoleSink, is_terminal
 from inferlog.sinks.fan_out import FanOut
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.housekeeping import Housekeeping
 from inferlog.sinks.retention import Retention
-from inferlog.sinks.stdout import StdoutSink
+from inferlog.sinks.stdout import NullSink, StdoutSink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +140,7 @@ class Runtime:
                 stats=stats,
                 log_dir=settings.log_dir,
                 instance_id=instance_id,
-                every_seconds=settings.heartbeat_seconds,
+                every_seconds=0.0 if settings.sinks == NO_SINKS else settings.heartbeat_seconds,
             ),
             make_sink=make_sink,
             losses=losses,
@@ -291,6 +291,8 @@ class _FromSettings:
 
     def _made(self, name: str, stream: str, losses: Losses | None) -> Sink:
         settings = self._settings
+        if name == "none":
+            return NullSink()
         if name == "stdout":
             return StdoutSink(stream, losses)
         if name == "forward":
@@ -311,6 +313,8 @@ class _FromSettings:
 
 
 def _has_console(settings: Settings) -> bool:
+    if settings.sinks == NO_SINKS:
+        return False
     if settings.console == "auto":
         # Lines on standard output are on the terminal already.
         return settings.environment == "development" and "stdout" not in settings.sinks and is_terminal()

@@ -43,6 +43,7 @@ class Settings:
         heartbeat_seconds: A line about the process's health so often; 0: none.
         capture_content: Write prompts and answers that the service hands to ``capture_content()``.
         sinks: Where lines go: ``file``, ``stdout``, ``forward``, or several of them; the first is the record of truth.
+            ``none`` switches the library off.
         console: Whether events and lines also appear on standard error, short, for a human: ``auto`` (on a terminal, in
             the environment ``development``), ``always`` (refused in ``production``), ``never``.
         forward_host: Of the Fluentd for the sink ``forward``.
@@ -104,8 +105,11 @@ class Settings:
         for name in ("keep_shipped_seconds", "heartbeat_seconds"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected 0 or more")
-        if not self.sinks or len(set(self.sinks)) < len(self.sinks) or not set(self.sinks) <= set(SINKS):
-            raise SettingsError(f"sinks is {','.join(self.sinks)!r}; expected some of {', '.join(SINKS)}, each once")
+        known = self.sinks == NO_SINKS or (self.sinks and set(self.sinks) <= set(SINKS))
+        if not known or len(set(self.sinks)) < len(self.sinks):
+            raise SettingsError(
+                f"sinks is {','.join(self.sinks)!r}; expected some of {', '.join(SINKS)}, each once, or none"
+            )
         if not 1 <= self.forward_port <= 65535:
             raise SettingsError(f"forward_port is {self.forward_port}; expected 1 to 65535")
         if self.forward_queue_events < 1:
@@ -177,6 +181,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 CONSOLE = ("auto", "always", "never")
 _PRODUCTION: Final = frozenset({"production", "prod"})
 SINKS = ("file", "stdout", "forward")
+NO_SINKS: Final = ("none",)
 _TEXT_LIMIT_CHARACTERS: Final = 256  # beyond, the index would not find a keyword
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)  # a token, by RFC 9110
 _TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}

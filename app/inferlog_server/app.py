@@ -40,8 +40,7 @@ def create_app(settings: Settings, *, on_start: Callable[[], None] | None = None
     Raises:
         StartError: If the model cannot be loaded, or the log not be written.
     """
-    if settings.logging:
-        _configure_logging(settings)
+    _configure_logging(settings)
     log = inferlog.get_logger(__name__)
     started = time.perf_counter()
     backend = _backend(settings)
@@ -81,7 +80,10 @@ def create_app(settings: Settings, *, on_start: Callable[[], None] | None = None
 
 def _configure_logging(settings: Settings) -> None:
     try:
-        inferlog.configure(client_id_header=settings.client_id_header)
+        if settings.logging:
+            inferlog.configure(client_id_header=settings.client_id_header)
+        else:
+            inferlog.configure(sinks="none", capture_stdlib=False, capture_content=False)
     except inferlog.SettingsError as error:
         raise StartError(str(error)) from None
 

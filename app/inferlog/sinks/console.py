@@ -5,6 +5,7 @@ import os
 import select
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -41,13 +42,11 @@ class ConsoleSink:
 
     def write(self, line: bytes) -> bool:
         """Show *line*. Return True: a terminal that is gone is not a loss of events."""
-        try:
+        with suppress(Exception):  # closed, taken away, or full: nothing of it is the service's fault
             document = orjson.loads(line)
             values = _line_values(document) if "log" in document else _event_values(document)
             if values is not None:
                 self._show(f"{self._render(None, '', values)}\n")
-        except Exception:  # noqa: BLE001, S110 (closed, taken away, or full: nothing of it is the service's fault)
-            pass
         return True
 
     def close(self) -> None:

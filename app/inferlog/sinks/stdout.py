@@ -1,4 +1,4 @@
-"""Lines to standard output, for platforms that collect it, and to standard error, for want of a configuration."""
+"""Lines to standard output, for platforms that collect it; to standard error, without a configuration; to nowhere."""
 
 import os
 import sys
@@ -83,6 +83,22 @@ class StderrSink:
 
     def close(self) -> None:
         """Do nothing: standard error is not ours to close."""
+
+    def abandon(self) -> None:
+        """Do nothing, as above."""
+
+
+class NullSink:
+    """Drops each line on purpose: the library is switched off."""
+
+    copies_dropped = 0
+
+    def write(self, line: bytes) -> bool:  # noqa: ARG002 (as the other sinks)
+        """Return True: a line that nobody wants is not a loss."""
+        return True
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
 
     def abandon(self) -> None:
         """Do nothing, as above."""

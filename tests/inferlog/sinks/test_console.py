@@ -39,7 +39,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 @pytest.fixture(autouse=True)
 def _shut_down() -> Iterator[None]:
     yield
-    inferlog.shutdown()
+    inferlog.configure(sinks="none")  # later tests in this process have nothing of it on their standard error
 
 
 def configure(directory: Path, **settings: Any) -> Logs:

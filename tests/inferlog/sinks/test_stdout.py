@@ -3,7 +3,11 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import pytest
+
+import inferlog
 from inferlog.sinks.stdout import StdoutSink
 
 PIPE_BYTES = 65_536
@@ -53,3 +57,13 @@ def test_a_line_that_a_full_pipe_refuses_leaves_the_torn_one_to_be_ended() -> No
         os.read(pipe, 2 * PIPE_BYTES)
         assert sink.write(SHORT)
         assert os.read(pipe, PIPE_BYTES) == b"\n" + SHORT
+
+
+def test_sink_none_switches_the_library_off(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    inferlog.configure(log_dir=tmp_path / "logs", sinks="none")
+    with inferlog.track_performance("ask", model_version="v1"):
+        inferlog.get_logger("app").warning("a line")
+    inferlog.bind_inference(output_tokens=1)
+    inferlog.shutdown()
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
