@@ -18,18 +18,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from inferlog_ops.cluster import Cluster, cluster_from, explained
-from inferlog_ops.console import out
-from inferlog_ops.dashboards import library as dashboards
-from inferlog_ops.dashboards.panels import panels
+from inferlog_ops.core.cluster import Cluster, cluster_from, translate_errors
+from inferlog_ops.core.console import out
+from inferlog_ops.core.ending import exit_code_of
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.home import Home, default_home
 from inferlog_ops.demo.evidence import found_ids
 from inferlog_ops.demo.result import missing_and_unexpected
-from inferlog_ops.ending import exit_code_of
 from inferlog_ops.engine.control import running_url
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.home import Home, default_home
-from inferlog_ops.queries import library as queries
-from inferlog_ops.queries.run import ask
+from inferlog_ops.query import library as queries
+from inferlog_ops.query.dashboards import files as dashboards
+from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.run import ask
 
 # With the reason why an empty answer is a good one.
 EMPTY_WHERE_ALL_IS_WELL = {
@@ -140,7 +140,7 @@ def read_records(path: Path) -> Sent:
 
 def events_of(cluster: Cluster, sent: Sent) -> list[str]:
     """Return the correlation id of each event of the runs."""
-    with cluster.client() as client, explained(cluster, "looking for the events"):
+    with cluster.client() as client, translate_errors(cluster, "looking for the events"):
         # One run's id may be the beginning of another's.
         return [
             found

@@ -1,8 +1,8 @@
 """
 Whether clients and dashboards see the same latency: twenty thousand requests of all kinds, both sides compared.
 
-    .venv/bin/python benchmarks/agreement.py            # 20 000 requests
-    .venv/bin/python benchmarks/agreement.py --quick    # 2 000
+    .venv/bin/python -m benchmarks.agreement            # 20 000 requests
+    .venv/bin/python -m benchmarks.agreement --quick    # 2 000
 
 Callers send whole answers and streams to a service of two workers, some malformed, some left early; the shipper carries
 the events into the embedded engine, and `inferlog reconcile` compares the callers' records with the events. Each caller
@@ -20,16 +20,16 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import command
 import orjson
-from command import tell
-from engines import home_for
-from pipeline import running_service, running_store
-from promises import end_by
-from report import Goal, Report, Table, show
 
-from inferlog_ops.children import python_module
-from inferlog_ops.errors import OperatorError
+from benchmarks import command
+from benchmarks.command import tell
+from benchmarks.engines import home_for
+from benchmarks.goals import end_by
+from benchmarks.pipeline import running_service, running_store
+from benchmarks.results import Goal, Report, Table, show
+from inferlog_ops.core.children import python_module
+from inferlog_ops.core.errors import OperatorError
 from inferlog_traffic import bodies
 from inferlog_traffic.exchange import ROUTE, Answer, Request, exchange, new_pool
 from inferlog_traffic.records import Record, RecordFile
@@ -122,7 +122,7 @@ def reconcile(records: Path, url: str, namespace: str) -> dict[str, Any]:
     """Return the JSON that `inferlog reconcile` prints about *records*."""
     arguments = ("reconcile", str(records), "--url", url, "--namespace", namespace, "--json")
     done = subprocess.run(
-        python_module("inferlog_ops.main", *arguments),
+        python_module("inferlog_ops.cli.main", *arguments),
         capture_output=True,
         text=True,
         timeout=RECONCILE_SECONDS,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from inferlog_ops.bench.run import GOAL_MISSED
-from inferlog_ops.ending import exit_code_of, one_signal_ends
+from benchmarks.run import GOAL_MISSED
+from inferlog_ops.core.ending import exit_code_of, one_signal_ends
 
 Sizes = Mapping[str, object]
 """Values of options, by their names."""

@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import orjson
-from command import tell
 from elasticsearch import Elasticsearch
 
+from benchmarks.command import tell
 from inferlog.ids import IdMaker
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.provisioning.namespace import stream_name
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.streams import stream_name
 
 DAY = timedelta(days=1)
 END = datetime(2026, 11, 23, tzinfo=UTC)

@@ -1,7 +1,7 @@
 """
 How many bytes of disk an event takes, in the files and in a real, embedded Elasticsearch.
 
-    .venv/bin/python benchmarks/disk.py
+    .venv/bin/python -m benchmarks.disk
 
 The same day of events (see day_of_events.py) goes into three data streams: as provisioned (logsdb, with the lines kept
 as they came), in Elasticsearch's standard mode with the same mapping, and in logsdb with synthetic source, which puts
@@ -14,17 +14,17 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import command
-from command import tell
-from day_of_events import day_of_events, send_all
 from elasticsearch import Elasticsearch
 from elasticsearch.exceptions import GeneralAvailabilityWarning
-from engines import Engine, engine
-from report import Report, Table, show
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.provisioning import provision_cluster
-from inferlog_ops.provisioning.namespace import stream_name
+from benchmarks import command
+from benchmarks.command import tell
+from benchmarks.day_of_events import day_of_events, send_all
+from benchmarks.engines import Engine, engine
+from benchmarks.results import Report, Table, show
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.streams import stream_name
+from inferlog_ops.provision.elasticsearch import provision_cluster
 
 PROVISIONED, STANDARD, SYNTHETIC = "logsdb, as provisioned", "standard mode", "logsdb, synthetic source"
 MODES: Mapping[str, dict[str, object]] = {

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from command import tell
 from elasticsearch import Elasticsearch
 
+from benchmarks.command import tell
+from inferlog_ops.core.home import Home
 from inferlog_ops.engine import control, presence
-from inferlog_ops.home import Home
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.snapshot import Snapshot
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.snapshot import Snapshot
 
 FIELDS = ("event.id", "service.instance.id", "event.sequence", "correlation_id")
 

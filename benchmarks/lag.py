@@ -1,8 +1,8 @@
 """
 How soon an event can be found, from the end of its request to the first search that brings it.
 
-    .venv/bin/python benchmarks/lag.py                  # 100, 1 000 and 5 000 events/s, a minute each
-    .venv/bin/python benchmarks/lag.py --quick          # 100 and 1 000, ten seconds each
+    .venv/bin/python -m benchmarks.lag                  # 100, 1 000 and 5 000 events/s, a minute each
+    .venv/bin/python -m benchmarks.lag --quick          # 100 and 1 000, ten seconds each
 
 Processes write events through the library at a fixed pace, the shipper carries them into the embedded engine, whose
 index refreshes each second. The lag of every event is measured by looking for those not found yet (see lag_probe.py):
@@ -21,20 +21,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import command
-from command import tell
-from engines import home_for
-from lag_probe import LagProbe
-from paced_client import quantiles
-from pipeline import Store, running_store
-from promises import end_by
-from report import Goal, Report, Table, show
-from vitals import vitals_of
-
-from inferlog_ops.bench.machine import Machine
-from inferlog_ops.children import Child
-from inferlog_ops.queries import library
-from inferlog_ops.queries.run import run as ask
+from benchmarks import command
+from benchmarks.command import tell
+from benchmarks.engines import home_for
+from benchmarks.goals import end_by
+from benchmarks.lag_probe import LagProbe
+from benchmarks.machine import Machine
+from benchmarks.paced_client import quantiles
+from benchmarks.pipeline import Store, running_store
+from benchmarks.results import Goal, Report, Table, show
+from benchmarks.vitals import vitals_of
+from inferlog_ops.core.children import Child
+from inferlog_ops.query import library
+from inferlog_ops.query.run import run as ask
 
 EVENTS_A_WRITER = 2_500.0
 """A second; more are shared by several writers."""
@@ -174,7 +173,7 @@ def measured(store: Store, rate: float, seconds: float) -> Lag:
 
 def started_writers(store: Store, service: str, rate: float, seconds: float) -> list[Child]:
     writers = max(1, round(rate / EVENTS_A_WRITER))
-    line = [sys.executable, str(Path(__file__).with_name("paced_writer.py"))]
+    line = [sys.executable, "-m", "benchmarks.paced_writer"]
     line += ["--rate", str(rate / writers), "--seconds", str(seconds)]
     environment = {"INFERLOG_SERVICE_NAME": service, "INFERLOG_LOG_DIR": str(store.home.logs)}
     return [

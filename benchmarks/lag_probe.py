@@ -15,9 +15,9 @@ from typing import Any, Self
 import orjson
 import urllib3
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.provisioning.namespace import stream_name
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.streams import stream_name
 
 SECONDS_BETWEEN_LOOKS = 0.2
 MOST_ROWS = 10_000

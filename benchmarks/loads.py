@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chat_client import Answer, AnswersAtOnce, Connection, ask, chat_request
-from services import MODEL, Service
+from benchmarks.chat_client import Answer, AnswersAtOnce, Connection, ask, chat_request
+from benchmarks.services import MODEL, Service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """
 What one event costs the service: the library with its file and what others cost, as ratios to the least there could be.
 
-    .venv/bin/python benchmarks/logging_cost.py
+    .venv/bin/python -m benchmarks.logging_cost
 
 The least is `orjson.dumps` of the same document and one `os.write`. Each way is timed twice. In a loop, in bursts short
 enough to fall between what else a shared machine does: this is what compares. And once after each request that the
@@ -22,18 +22,18 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
-import command
 import orjson
 import psutil
-from command import tell
-from example_request import example_request
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from other_loggers import OTHERS, Way
-from promises import end_by
-from report import Goal, Report, Table, show
 
 import inferlog
+from benchmarks import command
+from benchmarks.command import tell
+from benchmarks.example_request import example_request
+from benchmarks.goals import end_by
+from benchmarks.other_loggers import OTHERS, Way
+from benchmarks.results import Goal, Report, Table, show
 from inferlog.configuration import runtime
 from inferlog.context import Inference
 

@@ -1,9 +1,9 @@
 """
 The whole pipeline for an hour at 500 events a second: does it lose, double, grow or fall behind?
 
-    .venv/bin/python benchmarks/long_run.py                    # an hour
-    .venv/bin/python benchmarks/long_run.py --seconds 600      # ten minutes: memory is judged from here on
-    .venv/bin/python benchmarks/long_run.py --quick            # one minute
+    .venv/bin/python -m benchmarks.long_run                    # an hour
+    .venv/bin/python -m benchmarks.long_run --seconds 600      # ten minutes: memory is judged from here on
+    .venv/bin/python -m benchmarks.long_run --quick            # one minute
 
 The embedded engine, the shipper and the example service with two workers run as processes of their own, in a home of
 their own. A client asks at a fixed pace; every ten seconds each process, the log files and the shipper's state are
@@ -22,22 +22,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import command
 import orjson
-from command import tell
-from engines import home_for
-from every_event import count_findings, every_event
-from lag_probe import LagProbe
-from long_run_looks import Looks, add_look, last_line
-from long_run_report import report_of
-from paced_client import quantiles
-from pipeline import SERVICE_NAME, Store, running_service, running_store
-from promises import end_by
-from report import show
 
-from inferlog_ops.bench.machine import Machine
-from inferlog_ops.children import Child
-from inferlog_ops.home import Home
+from benchmarks import command
+from benchmarks.command import tell
+from benchmarks.engines import home_for
+from benchmarks.every_event import count_findings, every_event
+from benchmarks.goals import end_by
+from benchmarks.lag_probe import LagProbe
+from benchmarks.long_run_looks import Looks, add_look, last_line
+from benchmarks.long_run_report import report_of
+from benchmarks.machine import Machine
+from benchmarks.paced_client import quantiles
+from benchmarks.pipeline import SERVICE_NAME, Store, running_service, running_store
+from benchmarks.results import show
+from inferlog_ops.core.children import Child
+from inferlog_ops.core.home import Home
 
 SAMPLE_SECONDS = 10.0
 CATCH_UP_SECONDS = 120.0
@@ -125,7 +125,7 @@ def run_load(options: argparse.Namespace, home: Home, figures: dict[str, Any]) -
 
 
 def started_load(home: Home, url: str, run: str, options: argparse.Namespace) -> Child:
-    line = [sys.executable, str(Path(__file__).with_name("paced_client.py")), "--url", url, "--run", run]
+    line = [sys.executable, "-m", "benchmarks.paced_client", "--url", url, "--run", run]
     line += ["--rate", str(options.rate), "--seconds", str(options.seconds)]
     return Child("load", line, output=home.output)
 

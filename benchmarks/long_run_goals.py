@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from report import Goal
-from steadiness import TENTHS, TOLERANCE, Steadiness, early_and_late, in_tenths, steadiness
+from benchmarks.results import Goal
+from benchmarks.steadiness import TENTHS, TOLERANCE, Steadiness, early_and_late, in_tenths, steadiness
 
 MEMORY_IS_JUDGED_FROM_SECONDS = 600.0
 """In less, what is warming up cannot be told from what leaks."""

@@ -10,15 +10,15 @@ from typing import Any
 import elasticsearch
 import orjson
 import psutil
-from command import tell
-from lag_probe import LagProbe
-from paced_client import quantiles
-from pipeline import Store, files_and_bytes, workers_of
-from vitals import Vitals, busy_seconds, heap_of, vitals_of
 
-from inferlog_ops.children import Child
-from inferlog_ops.home import Home
-from inferlog_ops.provisioning.namespace import stream_name
+from benchmarks.command import tell
+from benchmarks.lag_probe import LagProbe
+from benchmarks.paced_client import quantiles
+from benchmarks.pipeline import Store, files_and_bytes, workers_of
+from benchmarks.vitals import Vitals, busy_seconds, heap_of, vitals_of
+from inferlog_ops.core.children import Child
+from inferlog_ops.core.home import Home
+from inferlog_ops.core.streams import stream_name
 
 COLLECTIONS = tuple(share / 100 for share in (*range(10, 20, 2), *range(90, 100, 2)))
 """

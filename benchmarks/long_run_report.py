@@ -4,9 +4,9 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from long_run_goals import beside_heap, failed_looks, goals
-from report import Report, Table
-from steadiness import TENTHS, in_tenths
+from benchmarks.long_run_goals import beside_heap, failed_looks, goals
+from benchmarks.results import Report, Table
+from benchmarks.steadiness import TENTHS, in_tenths
 
 Sample = dict[str, Any]
 ValueOf = Callable[[Sample], float | None]

@@ -1,7 +1,7 @@
 """
 A client that asks at a fixed pace, over connections that stay open: an open loop, a process of its own.
 
-    .venv/bin/python benchmarks/paced_client.py --url http://127.0.0.1:8000 --rate 500 --seconds 60
+    .venv/bin/python -m benchmarks.paced_client --url http://127.0.0.1:8000 --rate 500 --seconds 60
 
 The n-th request is due n / rate seconds after the first, and its time counts from then: a service that is slow for a
 while makes the requests behind late, and cannot hide that. What is still due when the time is over is not sent: fewer
@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import orjson
-from chat_client import Answer, Connection, chat_request
+
+from benchmarks.chat_client import Answer, Connection, chat_request
 
 MODEL = "smollm2-135m-instruct"
 CONNECTIONS = 32

@@ -1,7 +1,7 @@
 """
 A service that writes events at a fixed pace through the library, and does nothing else: a process of its own.
 
-    INFERLOG_SERVICE_NAME=writer INFERLOG_LOG_DIR=logs .venv/bin/python benchmarks/paced_writer.py --rate 1000
+    INFERLOG_SERVICE_NAME=writer INFERLOG_LOG_DIR=logs .venv/bin/python -m benchmarks.paced_writer --rate 1000
 
 The n-th event is due n / rate seconds after the first, however long the others took. What is still due when the time is
 over is not written.

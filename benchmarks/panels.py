@@ -1,8 +1,8 @@
 """
 How long the panels of the dashboards take on so many events, in a real, embedded Elasticsearch.
 
-    .venv/bin/python benchmarks/panels.py
-    .venv/bin/python benchmarks/panels.py --events 10000000
+    .venv/bin/python -m benchmarks.panels
+    .venv/bin/python -m benchmarks.panels --events 10000000
 
 For each number it indexes a day of events and heartbeats (see day_of_events.py) into a namespace of its own, on an
 engine of its own in a temporary directory; --home keeps both, and uses an engine that runs there. Then each question
@@ -22,21 +22,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import command
-from command import tell
-from day_of_events import DAY, END, index_a_day
-from engines import Engine, engine, wait_for_merges
-from promises import end_by
-from report import Goal, Report, Table, show
-
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.dashboards import library as dashboards
-from inferlog_ops.dashboards.panels import panels
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.provisioning import provision_cluster
-from inferlog_ops.queries import library as queries
-from inferlog_ops.queries.library import Query
-from inferlog_ops.queries.run import ask
+from benchmarks import command
+from benchmarks.command import tell
+from benchmarks.day_of_events import DAY, END, index_a_day
+from benchmarks.engines import Engine, engine, wait_for_merges
+from benchmarks.goals import end_by
+from benchmarks.results import Goal, Report, Table, show
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.provision.elasticsearch import provision_cluster
+from inferlog_ops.query import library as queries
+from inferlog_ops.query.dashboards import files as dashboards
+from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.library import Query
+from inferlog_ops.query.run import ask
 
 MOST_SECONDS = 1.0
 MOST_SECONDS_OF_DUPLICATES = 3.0

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from engines import engine_of
 
-from inferlog_ops.children import Child, python_module
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.home import Home
-from inferlog_ops.provisioning import provision_cluster
-from inferlog_ops.shipper.starting import ship_command
+from benchmarks.engines import engine_of
+from inferlog_ops.core.children import Child, python_module
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.home import Home
+from inferlog_ops.provision.elasticsearch import provision_cluster
+from inferlog_ops.ship.starting import ship_command
 
 SERVICE_NAME = "benchmark"
 READY_SECONDS = 60.0

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from engines import Engine
-from log_files import size_bytes
-from ways_to_ship import FLUENTD, Turn, namespace_of
 
-from inferlog_ops.children import Child
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.provisioning.namespace import stream_name
+from benchmarks.engines import Engine
+from benchmarks.log_files import size_bytes
+from benchmarks.ways_to_ship import FLUENTD, Turn, namespace_of
+from inferlog_ops.core.children import Child
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.streams import stream_name
 
 CONFIGURATION = Path(__file__).parents[1] / "fluentd" / "fluent.conf"
 READY_SECONDS = 120.0

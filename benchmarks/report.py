@@ -1,101 +1,65 @@
-"""What a benchmark answers: tables for people, figures for programs, and which of the project's goals it met."""
+"""What a run of benchmarks found, on one page."""
 
-import argparse
-import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
 
 import orjson
-from rich.console import Console
-from rich.table import Table as RichTable
 
-_WIDTH = 180
+from benchmarks.machine import Machine
+from benchmarks.run import Finding
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+@dataclass(slots=True, kw_only=True)
+class Page:
     """
-    One table.
+    One run.
 
     Attributes:
-        title: What it is about.
-        columns: The headings; the first column holds text, the others figures.
-        rows: As they are to be read.
+        machine: What it ran on.
+        began: When; timezone-aware.
+        findings: What each benchmark answered, in their order.
+        left_out: Names of those that were not done, because the run was interrupted.
     """
 
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    machine: Machine
+    began: datetime
+    findings: list[Finding] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+    def as_text(self, *, markdown: bool) -> str:
+        """Return the page for a person; the answers in it are in that form already."""
+        heading = "## " if markdown else "== "
+        parts = [f"{self.began:%Y-%m-%d %H:%M} UTC, {self.machine.line()}"]
+        for finding in self.findings:
+            parts += [
+                f"{heading}{finding.name}",
+                _circumstances(finding),
+                finding.answer.strip(),
+                finding.failure or "",
+            ]
+        return "\n\n".join(part for part in parts if part)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the page for a program; the answers are JSON."""
+        return {
+            "began": self.began,
+            "machine": asdict(self.machine),
+            "benchmarks": [{**asdict(finding), "answer": _read(finding.answer)} for finding in self.findings],
+            "left_out": self.left_out,
+        }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Goal:
-    """
-    Something that the project holds itself to.
-
-    Attributes:
-        what: What was measured.
-        wanted: What it is to be.
-        found: What it was.
-        met: Whether that is good enough.
-    """
-
-    what: str
-    wanted: str
-    found: str
-    met: bool
+def _read(answer: str) -> Any:
+    """Return *answer* as JSON; None if there is none, as of a benchmark that broke off."""
+    try:
+        return orjson.loads(answer)
+    except orjson.JSONDecodeError:
+        return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """
-    All that a benchmark found.
-
-    Attributes:
-        figures: Everything that was measured, for a program.
-        tables: What a person wants to see of it.
-        goals: Empty where nothing is promised, or where the sizes are too small to say.
-        remarks: Sentences that belong below the tables.
-    """
-
-    figures: object
-    tables: Sequence[Table]
-    goals: Sequence[Goal] = ()
-    remarks: Sequence[str] = ()
-
-
-def show(report: Report, options: argparse.Namespace) -> None:
-    """Print *report* to stdout in the form that *options* ask for."""
-    if options.json:
-        sys.stdout.write(orjson.dumps(report, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE).decode())
-        return
-    tables = (*report.tables, *_of_goals(report.goals))
-    if options.markdown:
-        sys.stdout.write("\n\n".join([*map(_in_markdown, tables), *report.remarks]) + "\n")
-        return
-    console = Console(width=_WIDTH, markup=False, highlight=False, emoji=False)
-    for table in tables:
-        console.print(_drawn(table))
-    for remark in report.remarks:
-        console.print(remark)
-
-
-def _of_goals(goals: Sequence[Goal]) -> list[Table]:
-    if not goals:
-        return []
-    rows = [(goal.what, goal.wanted, goal.found, "yes" if goal.met else "no") for goal in goals]
-    return [Table(title="Goals", columns=("", "wanted", "found", "met"), rows=rows)]
-
-
-def _in_markdown(table: Table) -> str:
-    rows = [table.columns, ["---", *["---:"] * (len(table.columns) - 1)], *table.rows]
-    return "\n".join([f"### {table.title}", "", *(f"| {' | '.join(row)} |" for row in rows)])
-
-
-def _drawn(table: Table) -> RichTable:
-    drawn = RichTable(title=table.title, title_justify="left")
-    for number, heading in enumerate(table.columns):
-        drawn.add_column(heading, justify="right" if number else "left")
-    for row in table.rows:
-        drawn.add_row(*row)
-    return drawn
+def _circumstances(finding: Finding) -> str:
+    return (
+        f"`{finding.command}`: {finding.seconds:.0f} s, load {finding.load_before:.1f} before "
+        f"and {finding.load_after:.1f} after"
+    )

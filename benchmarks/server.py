@@ -1,7 +1,7 @@
 """
 What logging costs a request, as its client sees it: the example service in several ways, beside each other.
 
-    .venv/bin/python benchmarks/server.py
+    .venv/bin/python -m benchmarks.server
 
 Five services run, each a process of its own, with a simulated model: without logging, with the file sink, with the
 forward sink to a real Fluentd (where there is none on PATH, to a receiver that only reads), with prometheus_client in
@@ -21,13 +21,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import command
-import real_fluentd
-from command import tell
-from loads import FIGURES, LOADS, REQUEST_P99, Load, Round, figures, one_round, own_limit
-from promises import end_by
-from report import Goal, Report, Table, show
-from services import FILE, OFF, SERVICES, running_services
+from benchmarks import command, real_fluentd
+from benchmarks.command import tell
+from benchmarks.goals import end_by
+from benchmarks.loads import FIGURES, LOADS, REQUEST_P99, Load, Round, figures, one_round, own_limit
+from benchmarks.results import Goal, Report, Table, show
+from benchmarks.services import FILE, OFF, SERVICES, running_services
 
 ROUNDS_TO_JUDGE_BY = 10
 MOST_ADDED_PERCENT = 1.0

@@ -8,9 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import real_fluentd
-
-from inferlog_ops.children import Child, python_module
+from benchmarks import real_fluentd
+from inferlog_ops.core.children import Child, python_module
 
 MODEL = "smollm2-135m-instruct"
 NO_TIME = {"first_token_median_seconds": 0, "token_median_seconds": 0, "sigma": 0}
@@ -18,7 +17,6 @@ VERSIONS = json.dumps([{"name": "instant", "simulated": NO_TIME}, {"name": "pace
 OFF, FILE, FORWARD, PROMETHEUS, OFF_AGAIN = SERVICES = ("off", "file", "forward", "prometheus_client", "off again")
 READY_SECONDS = 60.0
 
-BENCHMARKS = Path(__file__).parent
 TO_NOWHERE = """
 <source>
   @type forward
@@ -50,7 +48,7 @@ def running_services(directory: Path) -> Iterator[dict[str, Service]]:
             "INFERLOG_FORWARD_PORT": str(port),
         }
         example = python_module("inferlog_server")
-        with_prometheus = [sys.executable, str(BENCHMARKS / "prometheus_service.py")]
+        with_prometheus = [sys.executable, "-m", "benchmarks.prometheus_service"]
 
         def started(name: str, command: list[str], environment: Mapping[str, str] | None = None) -> Service:
             return running.enter_context(service(name, command, directory, environment))
@@ -88,7 +86,7 @@ def receiver(directory: Path) -> Iterator[int]:
         with real_fluentd.running(configuration, directory, {}):
             yield port
         return
-    child = Child("receiver", [sys.executable, str(BENCHMARKS / "forward_receiver.py")], output=directory)
+    child = Child("receiver", [sys.executable, "-m", "benchmarks.forward_receiver"], output=directory)
     try:
         child.wait_until(lambda: said_port(child) is not None, timeout_seconds=READY_SECONDS)
         yield said_port(child) or 0

@@ -1,7 +1,7 @@
 """
 How many events a second the shipper brings from log files into a real, embedded Elasticsearch, and what others do.
 
-    .venv/bin/python benchmarks/shipper.py
+    .venv/bin/python -m benchmarks.shipper
 
 Beside it stand the elasticsearch client's `streaming_bulk` in a loop over the lines, the real Fluentd with the
 configuration in fluentd/, where one is on PATH, and the least there could be: a loop that sends bulk requests made
@@ -20,19 +20,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-import command
 import orjson
-import real_fluentd
-import ways_to_ship
-from command import tell
-from engines import Engine, engine
-from log_files import write_logs
-from promises import end_by
-from report import Goal, Report, Table, show
-from ways_to_ship import CLIENT, FLUENTD, LEAST, SHIPPER, Turn, namespace_of
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.provisioning import provision_cluster
+from benchmarks import command, real_fluentd, ways_to_ship
+from benchmarks.command import tell
+from benchmarks.engines import Engine, engine
+from benchmarks.goals import end_by
+from benchmarks.log_files import write_logs
+from benchmarks.results import Goal, Report, Table, show
+from benchmarks.ways_to_ship import CLIENT, FLUENTD, LEAST, SHIPPER, Turn, namespace_of
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.provision.elasticsearch import provision_cluster
 
 GOAL_EVENTS_PER_SECOND = 20_000
 GOAL_EVENTS = 500_000
@@ -88,7 +86,7 @@ def measured(ways: list[str], options: argparse.Namespace, started: Engine, dire
 def one_turn(way: str, started: Engine, logs: Path) -> Turn:
     if way == FLUENTD:
         return real_fluentd.take_turn(started, logs)
-    alone = [sys.executable, ways_to_ship.__file__, way, str(logs), started.url, str(started.pid)]
+    alone = [sys.executable, "-m", ways_to_ship.__name__, way, str(logs), started.url, str(started.pid)]
     return Turn(**orjson.loads(subprocess.run(alone, stdout=subprocess.PIPE, check=True).stdout))
 
 

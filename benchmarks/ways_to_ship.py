@@ -15,16 +15,16 @@ from typing import Any
 import orjson
 import urllib3
 from elasticsearch.helpers import streaming_bulk
-from engines import Engine
-from log_files import size_bytes
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.provisioning.namespace import stream_name
-from inferlog_ops.shipper.display import Display
-from inferlog_ops.shipper.lines import Line, bulk_body, bulk_head
-from inferlog_ops.shipper.process import collect_garbage_seldom
-from inferlog_ops.shipper.settings import Settings
-from inferlog_ops.shipper.shipper import shipper
+from benchmarks.engines import Engine
+from benchmarks.log_files import size_bytes
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.streams import stream_name
+from inferlog_ops.ship.display import Display
+from inferlog_ops.ship.lines import Line, bulk_body, bulk_head
+from inferlog_ops.ship.process import collect_garbage_seldom
+from inferlog_ops.ship.settings import Settings
+from inferlog_ops.ship.shipper import shipper
 
 LEAST, SHIPPER, CLIENT, FLUENTD = "bare loop", "shipper", "streaming_bulk", "Fluentd"
 

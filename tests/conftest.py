@@ -1,9 +1,7 @@
 """What many tests share: one real engine a run, a namespace of its own for each test."""
 
 import os
-import sys
 from collections.abc import Generator, Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -11,15 +9,12 @@ from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from inferlog_ops.cluster import Cluster
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.home import Home
 from inferlog_ops.engine import control
-from inferlog_ops.home import Home
 
-TESTS = Path(__file__).parent
-DEAR = ("tests/infra/setup/", "tests/inferlog_server/")
+DEAR = ("tests/inferlog_ops/provision/stack/", "tests/inferlog_server/")
 """Folders whose tests share an Elasticsearch with security, or a service with a model."""
-
-sys.path.insert(0, str(TESTS))
 
 # How long an example takes is the machine's affair, which others use too.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -57,7 +52,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """The home of the run's one engine, which is running."""
-    from engine_of_the_run import engine_of_the_run  # noqa: PLC0415 (found by the path that is set above)
+    from tests.support.engine_of_the_run import engine_of_the_run  # noqa: PLC0415 (few tests need it)
 
     own = tmp_path_factory.getbasetemp()
     with engine_of_the_run(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) as home:
@@ -87,7 +82,7 @@ def cluster(engine_url: str, namespace: str) -> Cluster:
 @pytest.fixture
 def provisioned(cluster: Cluster) -> Cluster:
     """The same, with every template and data stream in place."""
-    from inferlog_ops.provisioning import provision_cluster  # noqa: PLC0415 (few tests need it)
+    from inferlog_ops.provision.elasticsearch import provision_cluster  # noqa: PLC0415 (few tests need it)
 
     provision_cluster(cluster)
     return cluster

@@ -1,8 +1,8 @@
 """
 The hash chain of the audit trail: each event of an instance carries the hash of the one before it, and its own.
 
-Whoever changes, removes or inserts an event afterwards breaks the chain; :mod:`inferlog_ops.audit` finds where. What is
-cut off at the end of a chain leaves it whole: that shows only against the counts of the last heartbeat. Without a key
+An event that is changed, removed or inserted afterwards breaks the chain; :mod:`inferlog_ops.query.audit` finds where.
+A chain whose end is cut off stays whole: that shows only against the counts of the last heartbeat. Without a key
 the chain guards against mistakes and against tampering with single documents; somebody who can rewrite all of an
 instance's later events can also compute new hashes, unless a key is kept from them.
 

@@ -12,8 +12,8 @@ from typing import Any, Final, Self
 from inferlog.configuration import runtime
 from inferlog.context import SUMMED, Inference, current_inference, raised, report_late
 from inferlog.event import CHECKS, InvalidFieldError, to_microunits
-from inferlog.guard import note_failure
-from inferlog.line import described
+from inferlog.internal_errors import log_failure
+from inferlog.line import describe_error
 from inferlog.streams import FirstToken, has_content, is_done
 
 _NOTHING: Final = object()
@@ -140,7 +140,7 @@ class Call:
                 self._find(self._result if result is _NOTHING else result)
             self._write(error, elapsed_seconds)
         except Exception as failure:  # noqa: BLE001 (a log that fails must not change a result, nor hide its error)
-            note_failure("the event of a call", failure)
+            log_failure("the event of a call", failure)
         self._result = _NOTHING
 
     def _write(self, error: BaseException | None, elapsed_seconds: float) -> None:
@@ -149,7 +149,7 @@ class Call:
         if owner is not None and not owner.ended:
             fields.setdefault("model_latency_seconds", fields.pop("latency_seconds", elapsed_seconds))
             with _adding:
-                owner.take_over(inference, self._taken)
+                owner.merge(inference, self._taken)
             inference.closed = True
             return
         if owner is not None:
@@ -165,7 +165,7 @@ class Call:
             inference.overrule("status", "cancelled", "the call was cancelled")
         else:
             inference.overrule("status", "error", "the call has raised an exception")
-            inference.bind_exception(described(error))
+            inference.bind_exception(describe_error(error))
         inference.ended = True
         runtime().record(inference)
 

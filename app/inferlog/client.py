@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from uuid import UUID
 
-from inferlog.asked import check_answers_at_once
+from inferlog.callbacks import check_answers_at_once
 from inferlog.event import NAME_LIMIT_CHARACTERS, cut, whole_utf8
 from inferlog.redaction import is_credential
 from inferlog.settings import Settings, SettingsError

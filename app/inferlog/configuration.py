@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from inferlog import logger, redaction
-from inferlog.guard import forget_warnings
+from inferlog.internal_errors import forget_warnings
 from inferlog.losses import Stats
 from inferlog.runtime import MakeSink, Runtime
 from inferlog.settings import Settings, SettingsError, any_setting_in
@@ -145,7 +145,7 @@ def replaced(given: Mapping[str, Any], make_sink: MakeSink) -> Iterator[None]:
         _runtime = before
         if before is None or before.settings is _UNCONFIGURED:
             forget_warnings()
-            redaction.put_in_force(redaction.USUAL)
+            redaction.activate(redaction.USUAL)
             logger.uninstall()
         else:
             _put_in_force(before.settings)
@@ -165,7 +165,7 @@ def _check_log_dir(settings: Settings) -> None:
 
 def _put_in_force(settings: Settings) -> None:
     forget_warnings()
-    redaction.put_in_force(settings.secrets())
+    redaction.activate(settings.secrets())
     logger.install(settings.log_level, capture_stdlib=settings.capture_stdlib)
 
 
@@ -175,7 +175,7 @@ def _begin_anew_in_child() -> None:
     if _runtime is not None:
         parent = _runtime
         _runtime = Runtime.begin(parent.settings, parent.make_sink, parent.from_files)
-        parent.abandon()
+        parent.detach_after_fork()
 
 
 # At each line the runtime is asked for: a fork and a second configuration replace it.

@@ -11,16 +11,8 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Final
 
-from inferlog.event import (
-    CHECKS,
-    LABELS_LIMIT,
-    MESSAGE_LIMIT_CHARACTERS,
-    free_text,
-    label,
-    label_name,
-    status_and_code,
-)
-from inferlog.guard import warn_once
+from inferlog.event import CHECKS, LABELS_LIMIT, MESSAGE_LIMIT_CHARACTERS, free_text, label, label_name, status_and_code
+from inferlog.internal_errors import warn_once
 
 SUMMED: Final = ("input_tokens", "output_tokens", "model_latency_seconds", "cost_usd")
 """Fields of which several model calls in one request add up."""
@@ -133,7 +125,7 @@ class Inference:
         other.ended = other.closed = False
         return other
 
-    def take_over(self, part: "Inference", taken: Mapping[str, Any]) -> None:
+    def merge(self, part: "Inference", taken: Mapping[str, Any]) -> None:
         """
         Take the values of one of several model calls: tokens, seconds and cost add up, the rest replaces.
 
@@ -193,7 +185,7 @@ current_inference: Final[ContextVar[Inference | None]] = ContextVar("inferlog_cu
 _ENDED_BY_IT: Final = "inferlog_inference"
 
 
-def tie(error: BaseException, inference: Inference) -> None:
+def attach(error: BaseException, inference: Inference) -> None:
     """Note on *error* which inference it has ended, for those who handle it further out."""
     # Not by way of the exception's own class, which may let nobody set anything, or have no __dict__ to show.
     BaseException.__setattr__(error, _ENDED_BY_IT, inference)

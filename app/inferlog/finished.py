@@ -6,7 +6,7 @@ from typing import Any
 from inferlog.configuration import runtime
 from inferlog.context import current_inference
 from inferlog.event import Status
-from inferlog.guard import note_failure
+from inferlog.internal_errors import log_failure
 from inferlog.runtime import finished_inference
 
 
@@ -64,4 +64,4 @@ def record_inference(
         )
         runtime().record_finished(inference, current_inference.get())
     except Exception as failure:  # noqa: BLE001 (a log that fails must not change what the service does)
-        note_failure("the event of a finished inference", failure)
+        log_failure("the event of a finished inference", failure)

@@ -48,7 +48,7 @@ def line_document(
         if len(labels) < LABELS_LIMIT:
             labels[label_name(str(name))] = label(str(name), value)
     if error is not None:
-        fields.update(described(error))
+        fields.update(describe_error(error))
     return {
         "log": {"level": level, "logger": label_name(logger)},
         "message": free_text(message, STACK_TRACE_LIMIT_CHARACTERS),
@@ -67,7 +67,7 @@ def _shared(inference: Inference | None) -> dict[str, Any]:
     return {name: inference.fields[name] for name in _SHARED if name in inference.fields}
 
 
-def described(error: BaseException) -> dict[str, Any]:
+def describe_error(error: BaseException) -> dict[str, Any]:
     """Return the ``error_*`` fields of an exception: its type, its redacted message, where it was raised."""
     cause = error
     while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:

@@ -12,7 +12,7 @@ import structlog
 from structlog.typing import Context, EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from inferlog.event import STATUS_OF_ACTION
-from inferlog.guard import note_failure
+from inferlog.internal_errors import log_failure
 from inferlog.server_lines import OWN_LOGGERS, ids_of, message_of
 
 _LEVELS: Final = logging.getLevelNamesMapping()
@@ -124,7 +124,7 @@ class BoundLogger(structlog.BoundLoggerBase):
         except structlog.DropEvent:  # a processor of the service's own
             return
         except Exception as error:  # noqa: BLE001 (as one of the service's processors may raise)
-            note_failure("a log line", error)
+            log_failure("a log line", error)
 
 
 def _method(method_level: str) -> tuple[Callable[..., None], Callable[..., Awaitable[None]]]:

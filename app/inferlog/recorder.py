@@ -31,7 +31,7 @@ class Sink(Protocol):
     def close(self) -> None:
         """Finish and release what is held."""
 
-    def abandon(self) -> None:
+    def detach_after_fork(self) -> None:
         """Release, in a forked child, what belongs to the parent."""
 
 
@@ -100,9 +100,9 @@ class _Recorder(ABC):
     @abstractmethod
     def _write(self, content: dict[str, Any]) -> bool: ...
 
-    def abandon(self) -> None:
+    def detach_after_fork(self) -> None:
         """Let go of the parent's sink in a forked child, where the lock may be held by a thread that is not there."""
-        self._sink.abandon()
+        self._sink.detach_after_fork()
 
 
 class LineRecorder(_Recorder):

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from inferlog.asked import ask, check_answers_at_once
+from inferlog.callbacks import ask, check_answers_at_once
 from inferlog.client import ClientId
 from inferlog.context import Inference, error_type
 from inferlog.correlation import parse_traceparent, usable_id
 from inferlog.event import Status, checked, status_of_code, to_microunits
-from inferlog.line import described
+from inferlog.line import describe_error
 from inferlog.settings import Settings
 
 NOT_AN_INFERENCE: Final = frozenset(
@@ -161,7 +161,7 @@ def end_request(
         inference.overrule("status", "cancelled", "the caller left before the response was complete")
     elif error is not None:
         inference.overrule("status", "error", "the application has raised an exception")
-        inference.bind_exception(described(error))
+        inference.bind_exception(describe_error(error))
     elif not complete:
         inference.overrule("status", "error", "the response is not complete")
         fields.setdefault("error_type", "no_response" if status_code is None else "incomplete_response")

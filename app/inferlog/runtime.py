@@ -11,10 +11,10 @@ from inferlog.client import ClientIds
 from inferlog.context import Inference, current_inference, inference_at_hand
 from inferlog.event import STATUS_OF_ACTION
 from inferlog.goodbye import close_at_the_end_of_a_worker
-from inferlog.guard import warn_once
 from inferlog.heartbeat import Heartbeat
 from inferlog.ids import IdMaker, new_instance_id
-from inferlog.line import described, line_document
+from inferlog.internal_errors import warn_once
+from inferlog.line import describe_error, line_document
 from inferlog.losses import Losses, Stats
 from inferlog.pricing import PriceTable, PriceTableError, read_price_table
 from inferlog.recorder import EventRecorder, LineRecorder, Sink
@@ -229,10 +229,10 @@ class Runtime:
         self.housekeeping.stop()
         self.losses.report(even_early=True)
 
-    def abandon(self) -> None:
+    def detach_after_fork(self) -> None:
         """Let go, in a forked child, of what belongs to the parent."""
         for recorder in self._recorders():
-            recorder.abandon()
+            recorder.detach_after_fork()
 
     def _recorders(self) -> list[EventRecorder | LineRecorder]:
         return [self.events, self.app, self.heartbeat.recorder, *([self.content] if self.content else [])]
@@ -247,7 +247,7 @@ def finished_inference(values: Mapping[str, Any], error: BaseException | None = 
         values["http_response_status_code" if values.get("status") is not None else "status"] = code
     inference.bind(values)
     if error is not None:
-        inference.bind_exception(described(error))
+        inference.bind_exception(describe_error(error))
     return inference
 
 

@@ -40,7 +40,7 @@ class RecordingSink:
     def close(self) -> None:
         """Do nothing: what is recorded stays."""
 
-    def abandon(self) -> None:
+    def detach_after_fork(self) -> None:
         """Do nothing, as above."""
 
 

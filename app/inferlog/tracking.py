@@ -4,8 +4,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 
-from inferlog.asked import check_answers_at_once
 from inferlog.call import Call
+from inferlog.callbacks import check_answers_at_once
 from inferlog.context import Inference, current_inference
 from inferlog.streams import FirstToken, has_content
 from inferlog.wrapping import name_of, wrapped

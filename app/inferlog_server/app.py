@@ -15,11 +15,11 @@ from inferlog_server.inference.simulated import SimulatedBackend
 from inferlog_server.inference.versions import Catalog
 from inferlog_server.inference.weights import weights_file
 from inferlog_server.routes.chat import Limits, chat_router
-from inferlog_server.routes.described import describe
 from inferlog_server.routes.failures import answer_failures
 from inferlog_server.routes.health import health_router
 from inferlog_server.routes.models import models_router
 from inferlog_server.routes.recording import recorded, unrecorded
+from inferlog_server.routes.schemas import describe
 from inferlog_server.settings import Settings
 
 # Asking how the service is, or what it has, is no inference.

@@ -3,18 +3,17 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
-from inferlog_ops.bench.run import GOAL_MISSED
+from benchmarks import ROOT
+from benchmarks.run import GOAL_MISSED
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
-
-def answer_of(script: str, *options: object, timeout_seconds: float = 120) -> dict[str, Any]:
-    """Run *script* with *options* and return its report."""
+def answer_of(benchmark: str, *options: object, timeout_seconds: float = 120) -> dict[str, Any]:
+    """Run *benchmark* with *options* and return its report."""
     done = subprocess.run(
-        [sys.executable, BENCHMARKS / script, "--json", *map(str, options)],
+        [sys.executable, "-m", f"benchmarks.{benchmark}", "--json", *map(str, options)],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=timeout_seconds,

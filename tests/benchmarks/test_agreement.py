@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from answers import answer_of
+
+from tests.benchmarks.answers import answer_of
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
 
@@ -13,7 +14,7 @@ REQUESTS = 20_000
 @pytest.fixture(scope="module")
 def reconciled() -> dict[str, Any]:
     """The JSON of ``inferlog reconcile`` about the whole run."""
-    figures: dict[str, Any] = answer_of("agreement.py", "--requests", REQUESTS, timeout_seconds=500)["figures"]
+    figures: dict[str, Any] = answer_of("agreement", "--requests", REQUESTS, timeout_seconds=500)["figures"]
     return figures
 
 

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from chat_client import Answer, Connection, ask, chat_request
-from chat_server import MODEL, running_server
+
+from benchmarks.chat_client import Answer, Connection, ask, chat_request
+from tests.support.chat_server import MODEL, running_server
 
 FIRST_SECONDS, REST_SECONDS = 0.05, 1.0
 VERSIONS = [

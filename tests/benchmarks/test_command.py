@@ -6,13 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from answers import BENCHMARKS
+
+from tests import ROOT
 
 TOY = f"""
 import sys
-sys.path.insert(0, {str(BENCHMARKS)!r})
-import command
-from inferlog_ops.errors import OperatorError
+sys.path.insert(0, {str(ROOT)!r})
+from benchmarks import command
+from inferlog_ops.core.errors import OperatorError
 """
 
 

@@ -1,17 +1,17 @@
 """What is weighed is what it says: the same events in indices of different modes."""
 
 import pytest
-from answers import answer_of
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.provisioning.namespace import stream_name
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.streams import stream_name
+from tests.benchmarks.answers import answer_of
 
 EVENTS = 40
 
 
 @pytest.fixture(scope="module")
 def figures(engine_url: str) -> dict[str, object]:
-    found: dict[str, object] = answer_of("disk.py", "--url", engine_url, "--events", EVENTS)["figures"]
+    found: dict[str, object] = answer_of("disk", "--url", engine_url, "--events", EVENTS)["figures"]
     return found
 
 

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from engines import engine
 
+from benchmarks.engines import engine
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.home import Home
 from inferlog_ops.engine import presence
 from inferlog_ops.engine.presence import RunningEngine
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.home import Home
 
 WAITS = "import signal; print('ready', flush=True); signal.pause()"
 

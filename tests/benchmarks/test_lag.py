@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lag_probe import LagProbe, Seen
-from polling import wait_until
-from serving import serving_wsgi
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.home import Home
-from inferlog_ops.provisioning.namespace import stream_name
+from benchmarks.lag_probe import LagProbe, Seen
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.home import Home
+from inferlog_ops.core.streams import stream_name
+from tests.support.polling import wait_until
+from tests.support.serving import serving_wsgi
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "lag.py"
+BENCHMARK = "benchmarks.lag"
 OLD_SECONDS = 7.0
 
 
@@ -109,7 +109,7 @@ def test_a_probe_that_can_look_no_more_says_so(body: bytes) -> None:
 
 def test_it_runs_and_finds_all_that_was_written(home: Home, tmp_path: Path) -> None:
     (tmp_path / "engine").symlink_to(home.engine)
-    command = [sys.executable, BENCHMARK, "--rates", "50", "--seconds", "2", "--warm-up-seconds", "0", "--json"]
+    command = [sys.executable, "-m", BENCHMARK, "--rates", "50", "--seconds", "2", "--warm-up-seconds", "0", "--json"]
     ran = subprocess.run([*command, "--home", tmp_path], capture_output=True, timeout=120, check=False)
     report = json.loads(ran.stdout)
     (lag,) = report["figures"]["lags"]

@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import Any
 
 import elasticsearch
-import long_run
 import psutil
 import pytest
-from every_event import count_findings
 from hypothesis import given
 from hypothesis import strategies as st
-from long_run_goals import goals
-from long_run_looks import add_look
-from long_run_report import report_of
-from promises import end_by
-from report import show
 
+from benchmarks import long_run
+from benchmarks.every_event import count_findings
+from benchmarks.goals import end_by
+from benchmarks.long_run_goals import goals
+from benchmarks.long_run_looks import add_look
+from benchmarks.long_run_report import report_of
+from benchmarks.results import show
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.home import Home
 from inferlog_ops.engine import control
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.home import Home
 
-BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "long_run.py"
+BENCHMARK = "benchmarks.long_run"
 RUN = "run1234"
 Event = tuple[str, str, int, str]
 
@@ -275,7 +275,7 @@ def test_the_first_number_of_an_instance_counts_as_missing() -> None:
 
 def test_it_runs_and_finds_all_that_it_sent(home: Home, tmp_path: Path) -> None:
     (tmp_path / "engine").symlink_to(home.engine)
-    command = [sys.executable, BENCHMARK, "--seconds", "3", "--rate", "40", "--home", tmp_path, "--json"]
+    command = [sys.executable, "-m", BENCHMARK, "--seconds", "3", "--rate", "40", "--home", tmp_path, "--json"]
     ran = subprocess.run(command, capture_output=True, timeout=120, check=False)
     report = json.loads(ran.stdout)
     result = report["figures"]
@@ -301,7 +301,7 @@ def test_it_runs_and_finds_all_that_it_sent(home: Home, tmp_path: Path) -> None:
 
 def test_a_run_that_a_signal_ends_shows_what_it_has_seen_and_leaves_the_engine(home: Home, tmp_path: Path) -> None:
     (tmp_path / "engine").symlink_to(home.engine)
-    command = [sys.executable, BENCHMARK, "--seconds", "40", "--rate", "20", "--home", tmp_path, "--json"]
+    command = [sys.executable, "-m", BENCHMARK, "--seconds", "40", "--rate", "20", "--home", tmp_path, "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         looks = 0
@@ -319,7 +319,7 @@ def test_a_run_that_a_signal_ends_shows_what_it_has_seen_and_leaves_the_engine(h
 
 def test_a_home_with_log_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    command = [sys.executable, BENCHMARK, "--seconds", "1", "--home", tmp_path]
+    command = [sys.executable, "-m", BENCHMARK, "--seconds", "1", "--home", tmp_path]
     ran = subprocess.run(command, capture_output=True, timeout=60, check=False)
     assert ran.returncode == 1
     assert b"expected a home without log files" in ran.stderr

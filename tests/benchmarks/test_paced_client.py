@@ -6,8 +6,9 @@ import time
 from typing import ClassVar
 
 import pytest
-from chat_client import AnswersAtOnce
-from paced_client import paced
+
+from benchmarks.chat_client import AnswersAtOnce
+from benchmarks.paced_client import paced
 
 RATE, SECONDS, STALL_SECONDS = 100.0, 3.0, 1.5
 

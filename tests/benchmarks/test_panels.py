@@ -1,15 +1,15 @@
 """What the panels' benchmark asks, and of what."""
 
 import pytest
-from answers import answer_of
-from day_of_events import INSTANCES, day_of_events, index_a_day
-from panels import Measured, goals, questions_of_panels
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.dashboards import library as dashboards
-from inferlog_ops.dashboards.panels import panels
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.provisioning.namespace import stream_name
+from benchmarks.day_of_events import INSTANCES, day_of_events, index_a_day
+from benchmarks.panels import Measured, goals, questions_of_panels
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.streams import stream_name
+from inferlog_ops.query.dashboards import files as dashboards
+from inferlog_ops.query.dashboards.panels import panels
+from tests.benchmarks.answers import answer_of
 
 EVENTS = 50
 ASKED = ("overview", "duplicates", "p99_latency")
@@ -19,7 +19,7 @@ ASKED = ("overview", "duplicates", "p99_latency")
 def found(engine_url: str) -> dict[str, dict[str, float]]:
     """What was measured, by question."""
     report = answer_of(
-        "panels.py",
+        "panels",
         *("--url", engine_url, "--events", EVENTS, "--only", *ASKED, "--heartbeat-seconds", 3600),
         *("--calls", 1, "--calls-before", 0, "--seconds-before", 0),
     )

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-import real_fluentd
-from engines import Engine
-from log_files import size_bytes, write_logs
-from ways_to_ship import FLUENTD, namespace_of
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.provisioning import provision_cluster
+from benchmarks import real_fluentd
+from benchmarks.engines import Engine
+from benchmarks.log_files import size_bytes, write_logs
+from benchmarks.ways_to_ship import FLUENTD, namespace_of
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.provision.elasticsearch import provision_cluster
 
 pytestmark = [
     pytest.mark.fluentd,

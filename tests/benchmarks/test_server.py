@@ -7,12 +7,13 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
-from answers import answer_of
-from chat_client import Connection, ask, chat_request
-from logfiles import Logs
-from polling import wait_until
-from server import nothing_much
-from services import FILE, FORWARD, MODEL, PROMETHEUS, SERVICES, Service, running_services
+
+from benchmarks.chat_client import Connection, ask, chat_request
+from benchmarks.server import nothing_much
+from benchmarks.services import FILE, FORWARD, MODEL, PROMETHEUS, SERVICES, Service, running_services
+from tests.benchmarks.answers import answer_of
+from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
 
 REQUESTS = 5
 
@@ -66,7 +67,7 @@ def test_what_the_forward_sink_sends_arrives(services: dict[str, Service], direc
 
 
 def test_each_load_is_compared_over_all_rounds() -> None:
-    report = answer_of("server.py", "--rounds", 2, "--share", 0.01)
+    report = answer_of("server", "--rounds", 2, "--share", 0.01)
     assert not report["goals"], "two rounds are too few to judge by"
     for comparison in report["figures"]["comparisons"]:
         assert set(comparison["medians"]) == set(SERVICES)

@@ -1,11 +1,11 @@
 """The ways into Elasticsearch that are compared bring it the same: all events, each once."""
 
 import pytest
-from answers import answer_of
-from engines import Engine
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.provisioning.namespace import stream_name
+from benchmarks.engines import Engine
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.streams import stream_name
+from tests.benchmarks.answers import answer_of
 
 WAYS = ("bare loop", "shipper", "streaming_bulk")
 EVENTS, TURNS, WARM_UP, GROWTH = 60, 1, 20, 30
@@ -14,7 +14,7 @@ EVENTS, TURNS, WARM_UP, GROWTH = 60, 1, 20, 30
 @pytest.fixture(scope="module")
 def found(engine_url: str) -> dict[str, list[dict[str, float]]]:
     report = answer_of(
-        "shipper.py",
+        "shipper",
         *("--url", engine_url, "--ways", *WAYS, "--events", EVENTS, "--turns", TURNS),
         *("--warm-up", WARM_UP, "--growth", GROWTH),
     )

@@ -5,7 +5,8 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from steadiness import TOLERANCE, early_and_late, in_tenths, steadiness
+
+from benchmarks.steadiness import TOLERANCE, early_and_late, in_tenths, steadiness
 
 ENOUGH = st.integers(min_value=10, max_value=500)
 

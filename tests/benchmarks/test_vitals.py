@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from vitals import vitals_of
+
+from benchmarks.vitals import vitals_of
 
 TAKES = """
 import sys, threading, time

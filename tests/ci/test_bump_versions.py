@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from compose_go import ROOT
+
+from tests.support.compose_go import ROOT
 
 DOCKER = """#!{python}
 import json, sys

@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import compose_go
-import locust_runs
 import pytest
 import yaml
-from chat_server import running_server
-from compose_go import ROOT, example_settings
-from shipping import QUICK, Place
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.provisioning import provision_cluster
-from inferlog_ops.provisioning.namespace import stream_name
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.streams import stream_name
+from inferlog_ops.provision.elasticsearch import provision_cluster
+from tests.support import compose_go, locust_runs
+from tests.support.chat_server import running_server
+from tests.support.compose_go import ROOT, example_settings
+from tests.support.shipping import QUICK, Place
 
 CHECK = ROOT / ".ci" / "stack_check.py"
 OVERRIDE = ROOT / ".ci" / "stack.yml"

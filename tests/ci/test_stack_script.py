@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from compose_go import ROOT
+
+from tests.support.compose_go import ROOT
 
 STAND_IN = """#!/bin/sh
 echo "$(basename "$0") $*" >>"$CALLS"

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from compose_go import ROOT
-from schemas import held_against
+
+from tests.support.compose_go import ROOT
+from tests.support.schemas import held_against
 
 FOLDER = ROOT / ".github" / "workflows"
 FILES = sorted(FOLDER.glob("*.yml"))

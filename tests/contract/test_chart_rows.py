@@ -5,18 +5,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from golden import END, START, expected, golden
 
-from inferlog_ops.dashboards import library
-from inferlog_ops.dashboards.panels import Panel, panels
-from inferlog_ops.dashboards.render import query_named
+from inferlog_ops.query.dashboards import files
+from inferlog_ops.query.dashboards.panels import Panel, panels
+from inferlog_ops.query.dashboards.render import query_named
+from tests.golden import END, START, expected, golden
 
 DOCUMENTS = golden().between(START, END)
 
 
 def points() -> Iterator[Any]:
     """Yield, of each layer of each chart, its query and the columns that tell its points apart."""
-    for dashboard in library.load_all().values():
+    for dashboard in files.load_all().values():
         if dashboard.id == "inferlog-alerts":
             continue  # its documents are no requests; see the tests of alerts
         for panel in panels(dashboard.body):

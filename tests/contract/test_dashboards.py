@@ -4,17 +4,17 @@ import re
 from pathlib import Path
 
 import pytest
-from asked import columns_by_query, mapped_fields
-from kibana.faults import faults, read
-from kibana.places import walk
 
-from inferlog_ops.dashboards import library, slo
-from inferlog_ops.dashboards.panels import Panel, panels
-from inferlog_ops.dashboards.render import body_for_kibana
-from inferlog_ops.queries import library as query_library
+from inferlog_ops.query import library as query_library
+from inferlog_ops.query.dashboards import files, slo
+from inferlog_ops.query.dashboards.panels import Panel, panels
+from inferlog_ops.query.dashboards.render import body_for_kibana
+from tests.kibana.faults import faults, read
+from tests.kibana.places import walk
+from tests.support.asked import columns_by_query, mapped_fields
 
 ROOT = Path(__file__).parents[2]
-DASHBOARDS = library.load_all()
+DASHBOARDS = files.load_all()
 QUERIES = query_library.load_all()
 PANELS = [
     pytest.param(panel, id=f"{dashboard.id}/{panel.id}")
@@ -44,7 +44,7 @@ def test_dashboard_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda dashboard: dashboard.id)
-def test_kibana_9_5_takes_it_and_shows_it_as_it_stands(dashboard: library.Dashboard) -> None:
+def test_kibana_9_5_takes_it_and_shows_it_as_it_stands(dashboard: files.Dashboard) -> None:
     """Unknown service levels and queries are refused on the way there."""
     read(dashboard.path.read_text(encoding="utf-8"))
     body = body_for_kibana(dashboard, slo.load(), QUERIES, namespace="default")
@@ -52,7 +52,7 @@ def test_kibana_9_5_takes_it_and_shows_it_as_it_stands(dashboard: library.Dashbo
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda dashboard: dashboard.id)
-def test_it_says_at_its_head_what_one_sees_and_leads_to_all_others(dashboard: library.Dashboard) -> None:
+def test_it_says_at_its_head_what_one_sees_and_leads_to_all_others(dashboard: files.Dashboard) -> None:
     head = next(panels(dashboard.body))
     assert head.type == "markdown"
     assert head.config["content"].startswith("### ")
@@ -61,14 +61,14 @@ def test_it_says_at_its_head_what_one_sees_and_leads_to_all_others(dashboard: li
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda dashboard: dashboard.id)
-def test_its_drilldowns_lead_to_dashboards_that_are_there(dashboard: library.Dashboard) -> None:
+def test_its_drilldowns_lead_to_dashboards_that_are_there(dashboard: files.Dashboard) -> None:
     objects = [node for _, node in walk(dashboard.body) if isinstance(node, dict)]
     found = {node["dashboard_id"] for node in objects if "dashboard_id" in node}
     assert found <= DASHBOARDS.keys() - {dashboard.id}
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda dashboard: dashboard.id)
-def test_its_controls_are_of_fields_that_the_data_view_has(dashboard: library.Dashboard) -> None:
+def test_its_controls_are_of_fields_that_the_data_view_has(dashboard: files.Dashboard) -> None:
     for control in dashboard.body["pinned_panels"]:
         data_view = control["config"]["data_view_id"]
         assert (ROOT / "kibana" / "data_views" / f"{data_view}.json").exists()
@@ -101,7 +101,7 @@ def test_colour_that_tells_good_from_bad_is_that_of_a_service_level_or_of_anythi
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda dashboard: dashboard.id)
-def test_no_filter_takes_a_part_of_what_only_the_whole_answers(dashboard: library.Dashboard) -> None:
+def test_no_filter_takes_a_part_of_what_only_the_whole_answers(dashboard: files.Dashboard) -> None:
     """One model version's numbers have holes, and heartbeats name no route: such panels leave these filters out."""
     filtered = {control["config"]["field_name"] for control in dashboard.body["pinned_panels"]}
     if not filtered & SEVERAL_VERSIONS_OF_A_PROCESS:

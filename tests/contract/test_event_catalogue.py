@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from logfiles import Logs
-
 import inferlog
 from inferlog.event import FIELDS
-from inferlog_ops.shipper.counters import Counts
-from inferlog_ops.shipper.health import Health
-from inferlog_ops.shipper.status import Status
+from inferlog_ops.ship.counters import Counts
+from inferlog_ops.ship.health import Health
+from inferlog_ops.ship.status import Status
+from tests.support.logfiles import Logs
 
 ROOT = Path(__file__).parents[2]
 ADDED_ON_THE_WAY = {"event.ingested"}

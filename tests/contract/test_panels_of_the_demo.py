@@ -9,29 +9,29 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from asked import columns_by_query, fields_in, fields_of, streams_of
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import scan
-from polling import wait_until
-from shipping import QUICK, Place
 
-from inferlog_ops.children import Child
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.dashboards import library
-from inferlog_ops.dashboards.panels import panels
+from inferlog_ops.core.children import Child
+from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.demo import traffic
 from inferlog_ops.demo.run import MODEL
-from inferlog_ops.provisioning import provision_cluster
-from inferlog_ops.queries import library as query_library
-from inferlog_ops.queries.library import Query
-from inferlog_ops.queries.run import Answer, ask
+from inferlog_ops.provision.elasticsearch import provision_cluster
+from inferlog_ops.query import library as query_library
+from inferlog_ops.query.dashboards import files
+from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.library import Query
+from inferlog_ops.query.run import Answer, ask
+from tests.support.asked import columns_by_query, fields_in, fields_of, streams_of
+from tests.support.polling import wait_until
+from tests.support.shipping import QUICK, Place
 
 QUERIES = {
     name: query for name, query in query_library.load_all().items() if "FROM inferlog-alerts-*" not in query.text
 }
 PANELS = [
     pytest.param(name, columns, id=f"{dashboard.id}/{panel.id}-{name}")
-    for dashboard in library.load_all().values()
+    for dashboard in files.load_all().values()
     for panel in panels(dashboard.body)
     for name, columns in columns_by_query(panel).items()
     if name in QUERIES and columns

@@ -1,15 +1,15 @@
 """The query files against the index's mapping, the dashboards and the alert rules."""
 
 import pytest
-from asked import mapped_fields, names_in, streams_of
 
-from inferlog_ops.alerts import rules
-from inferlog_ops.dashboards import library
-from inferlog_ops.dashboards.panels import panels
-from inferlog_ops.queries.library import Query, load_all
+from inferlog_ops.query.dashboards import files
+from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.library import Query, load_all
+from inferlog_ops.query.rules import rules
+from tests.support.asked import mapped_fields, names_in, streams_of
 
 QUERIES = load_all()
-DASHBOARDS = library.load_all()
+DASHBOARDS = files.load_all()
 QUERY_LIBRARY = "inferlog-query-library"
 ABOUT_REQUESTS = [query for query in QUERIES.values() if streams_of(query)]
 

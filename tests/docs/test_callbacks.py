@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from logfiles import Logs
-from polling import wait_until
+
+from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "infra" / "python" / "requirements-callbacks.lock"

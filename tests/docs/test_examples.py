@@ -15,11 +15,11 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from logfiles import Logs
-from polling import wait_until
-from serving import serving, serving_wsgi
 
 import inferlog
+from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
+from tests.support.serving import serving, serving_wsgi
 
 DOCS = Path(__file__).parents[2] / "docs"
 

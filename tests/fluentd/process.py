@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from polling import wait_until
+from tests.support.polling import wait_until
 
 _CONFIGURATION = Path(__file__).parents[2] / "fluentd" / "fluent.conf"
 _STARTING = b"starting fluentd worker"

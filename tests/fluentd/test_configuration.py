@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from fluentd.syntax import Section, read
+from tests.fluentd.syntax import Section, read
 
 FOLDER = Path(__file__).parents[2] / "fluentd"
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"

@@ -8,16 +8,16 @@ from uuid import uuid4
 
 import orjson
 import pytest
-from own_engine import OwnEngine
-from polling import wait_until
-from shipping import event_ids, event_line, stored_ids, write_events
 
-from fluentd.health_check import health_check
-from fluentd.process import Fluentd, installed
-from fluentd.trial import Plan, carry_out
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
-from inferlog_ops.cluster import Cluster
+from inferlog_ops.core.cluster import Cluster
+from tests.fluentd.health_check import health_check
+from tests.fluentd.process import Fluentd, installed
+from tests.fluentd.trial import Plan, carry_out
+from tests.support.own_engine import OwnEngine
+from tests.support.polling import wait_until
+from tests.support.shipping import event_ids, event_line, stored_ids, write_events
 
 if not installed():
     pytest.skip("no fluentd on PATH: what a real one makes of it is not tested here", allow_module_level=True)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fluentd.syntax import read
+from tests.fluentd.syntax import read
 
 
 def written(tmp_path: Path, text: str) -> Path:

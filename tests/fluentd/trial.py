@@ -13,15 +13,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import elasticsearch
-from own_engine import OwnEngine
-from polling import wait_until
-from shipping import stored_ids
 
-from fluentd.lines import STREAMS, Expected, Line, lines, mark_in
-from fluentd.process import Fluentd
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
-from inferlog_ops.cluster import Cluster
+from inferlog_ops.core.cluster import Cluster
+from tests.fluentd.lines import STREAMS, Expected, Line, lines, mark_in
+from tests.fluentd.process import Fluentd
+from tests.support.own_engine import OwnEngine
+from tests.support.polling import wait_until
+from tests.support.shipping import stored_ids
 
 _TICK_SECONDS = 0.05
 _STANDSTILL_SECONDS = 150.0

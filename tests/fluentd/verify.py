@@ -1,9 +1,9 @@
 """
 Carry lines to a real Elasticsearch with the real Fluentd while both are killed, and print what became of them.
 
-    .venv/bin/python tests/fluentd/verify.py
-    .venv/bin/python tests/fluentd/verify.py --buffer-volume 32
-    .venv/bin/python tests/fluentd/verify.py --major 9 --inferlog /path/to/another/inferlog
+    .venv/bin/python -m tests.fluentd.verify
+    .venv/bin/python -m tests.fluentd.verify --buffer-volume 32
+    .venv/bin/python -m tests.fluentd.verify --major 9 --inferlog /path/to/another/inferlog
 
 Needs `fluentd` on PATH, with fluent-plugin-elasticsearch and the gem elasticsearch of the same major version as the
 Elasticsearch: the embedded engine's is 8. Another Elasticsearch comes from another command that knows
@@ -21,12 +21,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from own_engine import INFERLOG, OwnEngine
-
-from fluentd.process import Fluentd, installed
-from fluentd.trial import Plan, Result, carry_out
+from tests.fluentd.process import Fluentd, installed
+from tests.fluentd.trial import Plan, Result, carry_out
+from tests.support.own_engine import INFERLOG, OwnEngine
 
 _HEADINGS = (
     "Elasticsearch",

@@ -6,10 +6,9 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
-from bent import bent
-
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.reconcile.records import OUTCOMES, read_records
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.query.reconcile.records import OUTCOMES, read_records
+from tests.fuzz.bent import bent
 
 LONGEST_BYTES = 200
 _DOCUMENT = {

@@ -5,15 +5,14 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from bent import bent
-
-from inferlog_ops.dashboards import library, slo
-from inferlog_ops.dashboards.panels import panels
-from inferlog_ops.dashboards.render import body_for_kibana, with_levels
-from inferlog_ops.errors import OperatorError
+from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.preview.catalogue import laid_out
 from inferlog_ops.preview.controls import Selection, controls, filter_of
-from inferlog_ops.queries.library import load_all
+from inferlog_ops.query.dashboards import files, slo
+from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.render import body_for_kibana, with_levels
+from inferlog_ops.query.library import load_all
+from tests.fuzz.bent import bent
 
 LONGEST_BYTES = 400
 SEEDS = (
@@ -75,7 +74,7 @@ def check(data: bytes) -> None:
     """Take a dashboard, bent."""
     _path.write_bytes(bent(_DOCUMENT, data))
     try:
-        dashboard = library.read(_path)
+        dashboard = files.read(_path)
         filled = with_levels(dashboard, _levels)
         page = laid_out(dashboard.id, filled, _queries, "default")
         body = body_for_kibana(dashboard, _levels, _queries, namespace="default")

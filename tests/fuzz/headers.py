@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any
 
-from written import document
-
 import inferlog
 from inferlog.testing import recording
+from tests.fuzz.written import document
 
 LONGEST_BYTES = 512
 _NAMES = ("x-request-id", "x-correlation-id", "traceparent", "x-client-id", "bound")

@@ -5,11 +5,10 @@ import struct
 from contextlib import ExitStack
 from typing import Any
 
-from written import document
-
 import inferlog
 from inferlog.event import CHECKS
 from inferlog.testing import recording
+from tests.fuzz.written import document
 
 LONGEST_BYTES = 1_000
 _FIELDS = tuple(CHECKS)

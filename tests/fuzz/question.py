@@ -10,21 +10,21 @@ from urllib.parse import parse_qs
 from fastapi import HTTPException
 from pydantic import ValidationError
 
-from inferlog_ops.alerts import notify, rules
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.dashboards import library as dashboards
-from inferlog_ops.durations import parse_duration
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.kibana.address import kibana_from
-from inferlog_ops.naming import named
-from inferlog_ops.preview.asking import Searching
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.durations import parse_duration
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.naming import lookup
+from inferlog_ops.core.streams import stream_name
+from inferlog_ops.preview.control_values import _pattern
 from inferlog_ops.preview.controls import controls
-from inferlog_ops.preview.offered import _pattern
-from inferlog_ops.provisioning.namespace import stream_name
-from inferlog_ops.provisioning.retention import checked_retention
-from inferlog_ops.queries import library as queries
-from inferlog_ops.queries.run import check_range, version_filter
-from inferlog_ops.queries.timerange import iso, parse_moment, time_range
+from inferlog_ops.preview.params import Searching
+from inferlog_ops.provision.elasticsearch.retention import checked_retention
+from inferlog_ops.provision.kibana.address import kibana_from
+from inferlog_ops.query import library as queries
+from inferlog_ops.query.dashboards import files as dashboards
+from inferlog_ops.query.rules import notify, rules
+from inferlog_ops.query.run import check_range, version_filter
+from inferlog_ops.query.timerange import iso, parse_moment, time_range
 
 LONGEST_BYTES = 300
 SEEDS = (
@@ -69,7 +69,7 @@ def check(data: bytes) -> None:
 def _name(text: str) -> None:
     for kind, things in _named.items():
         with suppress(OperatorError):
-            assert named(text, things, kind=kind, otherwise="look") is things[text]
+            assert lookup(text, things, kind=kind, otherwise="look") is things[text]
 
 
 def _duration(text: str) -> None:

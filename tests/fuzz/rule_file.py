@@ -5,15 +5,14 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from bent import bent
-
-from inferlog_ops.alerts import rules
-from inferlog_ops.alerts.condition import text_of
-from inferlog_ops.alerts.kibana import rule_body
-from inferlog_ops.assets import asset_dir
-from inferlog_ops.dashboards import slo
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.queries.library import load_all
+from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.provision.kibana.rule_body import rule_body
+from inferlog_ops.query.dashboards import slo
+from inferlog_ops.query.library import load_all
+from inferlog_ops.query.rules import rules
+from inferlog_ops.query.rules.condition import text_of
+from tests.fuzz.bent import bent
 
 LONGEST_BYTES = 300
 SEEDS = (

@@ -1,7 +1,7 @@
 """
 Feed a target with inputs that its own coverage leads to, until one breaks it or it has taken enough of them.
 
-    .venv/bin/python tests/fuzz/run.py headers --runs 1000000
+    .venv/bin/python -m tests.fuzz.run headers --runs 1000000
 
 Needs atheris, which the tests' environment has. An input that breaks a target is written to a file; with that file as
 --input the target takes it alone. The suite runs every target on a few hundred inputs: test_targets.py.
@@ -19,7 +19,8 @@ import time
 from pathlib import Path
 
 import atheris
-from targets import TARGETS
+
+from tests.fuzz.targets import TARGETS
 
 _IN_MEMORY = Path("/dev/shm")  # a disk takes a millisecond to begin a file anew
 _HANGS_SECONDS = 10
@@ -36,7 +37,7 @@ def main() -> int:
     parser.add_argument("--input", type=Path, help="a file to be taken alone")
     options = parser.parse_args()
     if options.input:
-        importlib.import_module(options.target).check(options.input.read_bytes())
+        importlib.import_module(f"tests.fuzz.{options.target}").check(options.input.read_bytes())
         return 0
     # Shared with the child, which libFuzzer ends without a word.
     counter = mmap.mmap(-1, _COUNT.size)
@@ -65,7 +66,7 @@ def main() -> int:
 
 def _fuzz(options: argparse.Namespace, corpus: Path, counter: mmap.mmap) -> None:
     with atheris.instrument_imports(include=["inferlog", "inferlog_ops"]):
-        target = importlib.import_module(options.target)
+        target = importlib.import_module(f"tests.fuzz.{options.target}")
     taken = 0
 
     def take(data: bytes) -> None:

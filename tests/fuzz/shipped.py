@@ -10,17 +10,17 @@ from pathlib import Path
 
 import orjson
 
-from inferlog_ops.shipper.batch import Batch
-from inferlog_ops.shipper.clock_skew import ClockSkew
-from inferlog_ops.shipper.counters import Counters
-from inferlog_ops.shipper.dead_letters import _letter
-from inferlog_ops.shipper.ledger import Ledger
-from inferlog_ops.shipper.lines import ID_BYTES, Line, RefusedLine, bulk_body
-from inferlog_ops.shipper.reader import Reader
-from inferlog_ops.shipper.schedule import Schedule
-from inferlog_ops.shipper.settings import Settings
-from inferlog_ops.shipper.tail import Tail
-from inferlog_ops.shipper.watch import Watch
+from inferlog_ops.ship.batch import Batch
+from inferlog_ops.ship.clock_skew import ClockSkew
+from inferlog_ops.ship.counters import Counters
+from inferlog_ops.ship.dead_letters import _letter
+from inferlog_ops.ship.lines import ID_BYTES, Line, RefusedLine, bulk_body
+from inferlog_ops.ship.offsets import OffsetTracker
+from inferlog_ops.ship.reader import Reader
+from inferlog_ops.ship.schedule import Schedule
+from inferlog_ops.ship.settings import Settings
+from inferlog_ops.ship.tail import Tail
+from inferlog_ops.ship.watch import FileDiscovery
 
 LONGEST_BYTES = 800
 SEEDS = (
@@ -45,8 +45,8 @@ def check(data: bytes) -> None:
     """Take a file that may grow while it is read: the first byte says how much of it is there at the first time."""
     content = data[1:]
     first = len(content) * min(data[0], 128) // 128 if data else 0
-    ledger = Ledger()
-    watch = Watch(_root, ledger, {}, Counters(), _never)
+    ledger = OffsetTracker()
+    watch = FileDiscovery(_root, ledger, {}, Counters(), _never)
     read: list[Line | RefusedLine] = []
     for known in (content[:first], content) if first < len(content) else (content,):
         _path.write_bytes(known)
@@ -60,7 +60,7 @@ def check(data: bytes) -> None:
     assert file.position == content.rfind(b"\n") + 1
 
 
-def _batches(watch: Watch, ledger: Ledger) -> Iterator[Batch]:
+def _batches(watch: FileDiscovery, ledger: OffsetTracker) -> Iterator[Batch]:
     schedule = Schedule(stream_batches=10_000, shortened_seconds=0)
     tail = Tail(_root, ledger, ClockSkew(), _SMALL)
     Reader(watch=watch, tail=tail, ledger=ledger, schedule=schedule, settings=_SMALL).run_once(threading.Event())

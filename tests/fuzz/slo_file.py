@@ -5,15 +5,14 @@ from contextlib import ExitStack
 from math import isfinite
 from pathlib import Path
 
-from bent import bent
-
-from inferlog_ops.alerts import rules
-from inferlog_ops.alerts.condition import with_levels as levels_in
-from inferlog_ops.assets import asset_dir
-from inferlog_ops.dashboards import slo
-from inferlog_ops.dashboards.library import Dashboard
-from inferlog_ops.dashboards.render import with_levels
-from inferlog_ops.errors import OperatorError
+from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.query.dashboards import slo
+from inferlog_ops.query.dashboards.files import Dashboard
+from inferlog_ops.query.dashboards.render import with_levels
+from inferlog_ops.query.rules import rules
+from inferlog_ops.query.rules.condition import with_levels as levels_in
+from tests.fuzz.bent import bent
 
 LONGEST_BYTES = 300
 SEEDS = (

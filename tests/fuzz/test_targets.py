@@ -1,6 +1,7 @@
 """What the fuzzer runs for an hour is run here for a moment, so that it still works when somebody wants it."""
 
 import importlib
+import os
 import random
 import re
 import signal
@@ -12,30 +13,30 @@ from types import ModuleType
 
 import psutil
 import pytest
-from fuzz.targets import TARGETS
 
 from inferlog import context, event, redaction, request
 from inferlog.middleware import asgi, wsgi
-from inferlog_ops.alerts import condition, rules
-from inferlog_ops.dashboards import shape
-from inferlog_ops.provisioning import namespace as namespaces
-from inferlog_ops.reconcile import records
-from inferlog_ops.shipper import lines, tail
-from inferlog_ops.shipper.lines import UnshippableError
+from inferlog_ops.core import streams as namespaces
+from inferlog_ops.query.dashboards import shape
+from inferlog_ops.query.reconcile import records
+from inferlog_ops.query.rules import condition, rules
+from inferlog_ops.ship import lines, tail
+from inferlog_ops.ship.lines import UnshippableError
+from tests import ROOT
+from tests.fuzz.targets import TARGETS
 
-HERE = Path(__file__).parent
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 INPUTS = 300
 
 
 @pytest.fixture
-def target(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def target(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
     """Import a target as the fuzzer does; what it holds, such as the library's recording, it gives back afterwards."""
-    monkeypatch.syspath_prepend(str(HERE))
-    module = importlib.import_module(request.param)
+    module = importlib.import_module(f"tests.fuzz.{request.param}")
     yield module
     module.resources.close()
     for name in (request.param, "written", "bent"):
-        sys.modules.pop(name, None)
+        sys.modules.pop(f"tests.fuzz.{name}", None)
 
 
 def inputs(target: ModuleType, count: int) -> Iterator[bytes]:
@@ -64,8 +65,10 @@ def take_all(target: ModuleType, count: int) -> None:
 
 def test_the_fuzzer_itself_runs_and_counts(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
-    command = [sys.executable, HERE / "run.py", "headers", "--runs", "50"]
-    fuzzer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    command = [sys.executable, "-m", "tests.fuzz.run", "headers", "--runs", "50"]
+    fuzzer = subprocess.run(
+        command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False
+    )
     assert re.fullmatch(r"headers: \d+ inputs in \d+ s, nothing was found\n", fuzzer.stdout), fuzzer.stderr
     assert fuzzer.returncode == 0
     assert list(tmp_path.iterdir()) == []
@@ -73,8 +76,10 @@ def test_the_fuzzer_itself_runs_and_counts(tmp_path: Path) -> None:
 
 def test_a_fuzzer_whose_time_is_over_early_does_not_pass(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
-    command = [sys.executable, HERE / "run.py", "headers", "--runs", "1000000000", "--seconds", "1"]
-    fuzzer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    command = [sys.executable, "-m", "tests.fuzz.run", "headers", "--runs", "1000000000", "--seconds", "1"]
+    fuzzer = subprocess.run(
+        command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False
+    )
     assert "nothing was found, but 1,000,000,000 were wanted: give it more --seconds" in fuzzer.stdout
     assert fuzzer.returncode == 1
 
@@ -84,8 +89,10 @@ def test_a_fuzzer_that_is_ended_tells_how_far_it_was_and_leaves_nothing_running(
     number: signal.Signals, tmp_path: Path
 ) -> None:
     pytest.importorskip("atheris")
-    command = [sys.executable, HERE / "run.py", "question", "--runs", "1000000000", "--seconds", "120"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as fuzzer:
+    command = [sys.executable, "-m", "tests.fuzz.run", "question", "--runs", "1000000000", "--seconds", "120"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as fuzzer:
         assert fuzzer.stderr
         for line in fuzzer.stderr:
             if "INITED" in line:

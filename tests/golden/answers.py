@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from golden import canary, cost, delivery, health, latency, listings, traffic
-from golden.reading import Document, Row, when
+from tests.golden import canary, cost, delivery, health, latency, listings, traffic
+from tests.golden.reading import Document, Row, when
 
 Answer = Callable[[list[Document], datetime, datetime], list[Row]]
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from golden.reading import Document, Row, grouped, of_stream, percentile, shortest, values, when
-from golden.traffic import error_figures
+from tests.golden.reading import Document, Row, grouped, of_stream, percentile, shortest, values, when
+from tests.golden.traffic import error_figures
 
 _Z = stats.norm.ppf(0.975)
 _ENOUGH = {50: 30, 95: 100, 99: 500}  # requests for a percentile

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from golden.reading import Document, Row, by_version, of_stream, values
+from tests.golden.reading import Document, Row, by_version, of_stream, values
 
 
 def _costs(documents: list[Document], start: datetime, end: datetime) -> list[Row]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from golden.reading import Document, Row, get, grouped, of_stream, percentiles, shortest, total, values, when
+from tests.golden.reading import Document, Row, get, grouped, of_stream, percentiles, shortest, total, values, when
 
 
 def _lost_events(documents: list[Document], start: datetime, _end: datetime) -> list[Row]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
 
-from golden.reading import Document, iso, when
+from tests.golden.reading import Document, iso, when
 
 START = datetime(2026, 11, 23, 6, 0, 7, 500_000, tzinfo=UTC)
 END = datetime(2026, 11, 23, 6, 9, 52, 250_000, tzinfo=UTC)

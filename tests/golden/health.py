@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from golden.reading import Document, Row, get, grouped, highest, mean, of_stream, shortest, total, values, when
+from tests.golden.reading import Document, Row, get, grouped, highest, mean, of_stream, shortest, total, values, when
 
 
 def _saturation(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:

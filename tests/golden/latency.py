@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import datetime
 
-from golden.reading import Document, Row, by_version, grouped, of_stream, percentiles, values, with_status
+from tests.golden.reading import Document, Row, by_version, grouped, of_stream, percentiles, values, with_status
 
 _BANDS_SECONDS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 

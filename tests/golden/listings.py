@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from golden.reading import Document, Row, get, grouped, highest, of_stream, shortest, values, when, with_status
+from tests.golden.reading import Document, Row, get, grouped, highest, of_stream, shortest, values, when, with_status
 
 
 def _slowest_requests(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from datetime import datetime
 
-from golden.reading import (
+from tests.golden.reading import (
     Document,
     Row,
     by_version,

@@ -1,5 +1,5 @@
 """These tests look at what the library writes."""
 
-from logfiles import logs
+from tests.support.logfiles import logs
 
 __all__ = ["logs"]

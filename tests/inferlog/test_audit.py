@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from logfiles import Logs
 
 import inferlog
 from inferlog.audit import FIRST, Hasher, canonical_body, split
+from tests.support.logfiles import Logs
 
 
 def record(count: int) -> None:

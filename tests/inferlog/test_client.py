@@ -7,12 +7,12 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from logfiles import Logs
 
 import inferlog
 from inferlog.client import ClientIds, checked_client_id, header_text
 from inferlog.settings import Settings, SettingsError
 from inferlog.testing import recording
+from tests.support.logfiles import Logs
 
 KEY = b"0123456789abcdef"
 # Made up; in two parts, so that scanners do not take it for real.

@@ -5,9 +5,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from logfiles import Logs
 
 import inferlog
+from tests.support.logfiles import Logs
 
 
 def record_one() -> None:

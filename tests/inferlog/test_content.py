@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from logfiles import Logs
 
 import inferlog
+from tests.support.logfiles import Logs
 
 PROMPT, ANSWER = "the prompt of a customer", "the answer to a customer"
 

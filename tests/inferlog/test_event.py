@@ -8,7 +8,6 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from logfiles import Logs
 
 import inferlog
 from inferlog.event import (
@@ -22,6 +21,7 @@ from inferlog.event import (
     label,
     label_name,
 )
+from tests.support.logfiles import Logs
 
 MEASURES = [name for name in FIELDS if name.endswith("_seconds") or name == "cost_usd"]
 COUNTS = ["input_tokens", "output_tokens"]

@@ -10,10 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from logfiles import Logs
 
 import inferlog
 from inferlog import goodbye
+from tests.support.logfiles import Logs
 
 WORKERS = Path(__file__).parent / "served" / "workers.py"
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from logfiles import Logs
-from polling import wait_until
 
 import inferlog
 from inferlog import heartbeat
 from inferlog.activity import Activity
 from inferlog.configuration import runtime
 from inferlog.vitals import Vitals
+from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import structlog
-from logfiles import Logs
 from structlog.typing import FilteringBoundLogger
 
 import inferlog
-from inferlog.guard import warn_once
+from inferlog.internal_errors import warn_once
 from inferlog.testing import recording
+from tests.support.logfiles import Logs
 
 
 def test_a_line_has_message_level_logger_and_labels(logs: Logs) -> None:

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from logfiles import Logs
-from polling import wait_until
 
 import inferlog
 from inferlog.losses import Losses, write_to_stderr
+from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
 
 FULL = "No space left on device"
 

@@ -2,10 +2,10 @@ import json
 from pathlib import Path
 
 import pytest
-from logfiles import Logs
 
 import inferlog
 from inferlog.pricing import PriceTableError, read_price_table
+from tests.support.logfiles import Logs
 
 PRICE = {"input_usd_per_million_tokens": 2, "output_usd_per_million_tokens": 8.5}
 

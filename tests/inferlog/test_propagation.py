@@ -8,11 +8,11 @@ import httpx2 as httpx
 import openai
 import pytest
 import requests
-from logfiles import Logs
-from polling import wait_until
-from serving import serving
 
 import inferlog
+from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
+from tests.support.serving import serving
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
 

@@ -5,12 +5,12 @@ import threading
 import time
 
 import pytest
-from logfiles import Logs
 
 import inferlog
 from inferlog.audit import FIRST
 from inferlog.configuration import runtime
 from inferlog.context import Inference
+from tests.support.logfiles import Logs
 
 
 def finished() -> Inference:

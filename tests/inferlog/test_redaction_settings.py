@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from logfiles import Logs
 
 import inferlog
-from inferlog.redaction import REDACTED, USUAL, names_a_secret, put_in_force, redact
+from inferlog.redaction import REDACTED, USUAL, activate, names_a_secret, redact
 from inferlog.settings import Settings, SettingsError
 from inferlog.testing import recording
+from tests.support.logfiles import Logs
 
 NAMES = ["badge_number", "staffId"]
 PATTERNS = [r"\bEMP-[0-9]{6}\b", "(?i)project (?:falcon|heron)"]
@@ -21,7 +21,7 @@ PATTERNS = [r"\bEMP-[0-9]{6}\b", "(?i)project (?:falcon|heron)"]
 def _usual_secrets_afterwards() -> Iterator[None]:
     """What a process has configured stays in force, also for the next test."""
     yield
-    put_in_force(USUAL)
+    activate(USUAL)
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 import requests
-from logfiles import Logs
-from polling import wait_until
-from serving import serving_wsgi
 
 from inferlog.testing import recording
+from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
+from tests.support.serving import serving_wsgi
 
 SERVICES = Path(__file__).parent / "served"
 SECRET = "tell-nobody-4711"

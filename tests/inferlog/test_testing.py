@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import structlog
-from logfiles import Logs
 
 import inferlog
 from inferlog.testing import Recorded, recording
+from tests.support.logfiles import Logs
 
 
 def infer(version: str = "v1") -> None:

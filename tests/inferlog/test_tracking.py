@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from logfiles import Logs
 
 import inferlog
 from inferlog.context import Inference, current_inference
+from tests.support.logfiles import Logs
 
 
 def test_a_call_outside_a_request_is_one_event(logs: Logs) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import structlog
-from logfiles import Logs
 
 import inferlog
 import inferlog.logger
 from inferlog.testing import recording
+from tests.support.logfiles import Logs
 
 WARNING = (
     'inferlog is not configured, so that events and log lines go to stderr: call inferlog.configure(service_name="…") '

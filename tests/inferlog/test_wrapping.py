@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from typing import Any
 
 import pytest
-from logfiles import Logs
 
 import inferlog
 from inferlog.context import Inference, current_inference
+from tests.support.logfiles import Logs
 
 
 class Model:

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from commands import run
 
-from inferlog_ops.cluster import Cluster, cluster_from
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.shipper.settings import Settings
-from inferlog_ops.shipper.store import Store
+from inferlog_ops.core.cluster import Cluster, cluster_from
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.ship.settings import Settings
+from inferlog_ops.ship.store import Store
+from tests.support.commands import run
 
 ENCODED = "aWQ6c2VjcmV0LWtleQ=="
 """``id:secret-key`` as it goes into a header."""

@@ -5,7 +5,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from chat_server import RunningServer, StartServer, running_server
+
+from tests.support.chat_server import RunningServer, StartServer, running_server
 
 _AT_ONCE = {"first_token_median_seconds": 0, "token_median_seconds": 0}
 

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from chat_server import options, running_server
+
+from tests.support.chat_server import options, running_server
 
 KEY = "sk-" + "0123456789abcdefABCDEF"  # made up; in two parts, so that scanners do not take it for real
 

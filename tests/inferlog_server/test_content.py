@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from chat_server import MODEL, RunningServer, running_server
+from tests.support.chat_server import MODEL, RunningServer, running_server
 
 PROMPT = "what only the customer may know 4711"
 ANSWER = "once there was a model"

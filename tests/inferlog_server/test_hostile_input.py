@@ -5,7 +5,8 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from chat_server import MODEL, RunningServer
+
+from tests.support.chat_server import MODEL, RunningServer
 
 CONTROL = "line one\nline two\r\n\x00\x01\x1b[31m\x7f\u2028{}"
 MEBIBYTE = 1_048_576

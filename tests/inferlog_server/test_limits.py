@@ -6,8 +6,9 @@ from uuid import uuid4
 import openai
 import psutil
 import pytest
-from chat_server import MODEL, RunningServer, dial
-from polling import wait_until
+
+from tests.support.chat_server import MODEL, RunningServer, dial
+from tests.support.polling import wait_until
 
 QUESTION: list[Any] = [{"role": "user", "content": "Tell me a very long story about the sea."}]
 # An answer of 1024 tokens: an event with fewer shows that its generation was stopped.

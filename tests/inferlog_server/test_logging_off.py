@@ -5,7 +5,8 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
-from chat_server import MODEL, RunningServer, running_server
+
+from tests.support.chat_server import MODEL, RunningServer, running_server
 
 VERSIONS = [
     {"name": "v1", "simulated": {"first_token_median_seconds": 0, "token_median_seconds": 0}},

@@ -5,7 +5,8 @@ from typing import Any
 
 import openai
 import pytest
-from chat_server import MODEL, RunningServer
+
+from tests.support.chat_server import MODEL, RunningServer
 
 QUESTION: list[Any] = [{"role": "user", "content": "Name three colours."}]
 

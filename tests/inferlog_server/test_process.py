@@ -14,13 +14,13 @@ from pathlib import Path
 import httpx2 as httpx
 import psutil
 import pytest
-from chat_server import MODEL, RunningServer, StartServer
-from polling import wait_until
 
 import inferlog
 from inferlog_server.inference.weights import weights_file
 from inferlog_server.main import main, read_settings
 from inferlog_server.serving import _listener
+from tests.support.chat_server import MODEL, RunningServer, StartServer
+from tests.support.polling import wait_until
 
 
 def start_and_fail(home: Path, *arguments: str, **environment: str) -> tuple[int, str]:

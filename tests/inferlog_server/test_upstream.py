@@ -11,14 +11,14 @@ from typing import Any, Protocol
 import httpx2 as httpx
 import openai
 import pytest
-from chat_server import MODEL, connect, running_server
-from logfiles import Logs
-from polling import wait_until
-from serving import serving
 
 import inferlog
 from inferlog_server.app import create_app
 from inferlog_server.settings import Settings
+from tests.support.chat_server import MODEL, connect, running_server
+from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
+from tests.support.serving import serving
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

@@ -6,11 +6,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import compose_go
 import pytest
 import yaml
-from compose_go import ROOT, example_settings
-from schemas import held_against
+
+from tests.support import compose_go
+from tests.support.compose_go import ROOT, example_settings
+from tests.support.schemas import held_against
 
 Service = dict[str, Any]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from dockerfiles import ROOT, Dockerfile, is_ignored
+
+from tests.support.dockerfiles import ROOT, Dockerfile, is_ignored
 
 FILES = {
     "app": Dockerfile(ROOT / "app" / "Dockerfile", ROOT),
@@ -192,7 +193,7 @@ def test_what_docker_is_sent_makes_a_package_with_all_that_the_images_run(tmp_pa
     assert {
         "inferlog/__init__.py",
         "inferlog_server/__main__.py",
-        "inferlog_setup/__main__.py",
+        "inferlog_ops/cli/stack.py",
         "inferlog_ops/_assets/infra/elasticsearch/roles/inferlog_fluentd.json",
         "inferlog_ops/_assets/infra/elasticsearch/index_templates/inferlog-events.json",
         "inferlog_ops/_assets/dashboards/inferlog-overview.json",

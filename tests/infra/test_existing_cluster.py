@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import compose_go
 import pytest
-from compose_go import ROOT, example_settings
+
+from tests.support import compose_go
+from tests.support.compose_go import ROOT, example_settings
 
 OVERRIDE = ROOT / "infra" / "compose" / "existing-cluster.yml"
 SETTINGS = {

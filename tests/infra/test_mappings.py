@@ -10,9 +10,9 @@ import pytest
 import urllib3
 from elasticsearch import BadRequestError, Elasticsearch
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.provisioning import provision_cluster
-from inferlog_ops.provisioning.namespace import stream_name
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.streams import stream_name
+from inferlog_ops.provision.elasticsearch import provision_cluster
 
 NOT_INDEXED = "keyword, not indexed"
 NOT_PARSED = "object, not parsed"

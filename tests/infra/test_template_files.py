@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from inferlog_ops.assets import asset_dir
+from inferlog_ops.core.assets import asset_dir
 
 FOLDER = asset_dir("infra/elasticsearch")
 STREAMS = ["events", "app", "health", "content"]

@@ -9,8 +9,8 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from kibana import layout, server_rules
-from kibana.places import Fault, shown
+from tests.kibana import layout, server_rules
+from tests.kibana.places import Fault, shown
 
 _SCHEMA = Path(__file__).with_name("dashboard.schema.json")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kibana.places import Fault, Place, shown
+from tests.kibana.places import Fault, Place, shown
 
 _COLUMNS = 48
 _DEFAULT_WIDTH, _DEFAULT_HEIGHT = 24, 15

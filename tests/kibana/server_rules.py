@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kibana.places import Fault, Place, shown, walk
+from tests.kibana.places import Fault, Place, shown, walk
 
 _MOST_PANELS = 1000
 

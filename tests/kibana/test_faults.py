@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kibana.faults import faults, read
+from tests.kibana.faults import faults, read
 
 GOOD: dict[str, Any] = {
     "title": "Four of a kind",

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-import set_up_browser
-from set_up_browser import NoBrowserError, find
+from scripts import set_up_browser
+from scripts.set_up_browser import NoBrowserError, find
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from dockerfiles import ROOT, Dockerfile
 
-from inferlog_ops.kibana.bodies import SCRIPT, write_bodies
-from inferlog_ops.kibana.plan import plan_for
+from inferlog_ops.provision.kibana.bodies import SCRIPT, write_bodies
+from inferlog_ops.provision.kibana.plan import plan_for
+from tests.support.dockerfiles import ROOT, Dockerfile
 
 NOT_OURS = {".venv", ".git", ".hypothesis", "__pycache__", "node_modules"}
 BEGINS = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash", b"# shellcheck shell=")

@@ -1,8 +1,8 @@
 """
 Ask a service whatever its OpenAPI document allows, and much that it does not, and hold the answers against it.
 
-    .venv/bin/python tests/security/conformity.py http://127.0.0.1:8000 --examples 1000
-    .venv/bin/python tests/security/conformity.py http://127.0.0.1:5602 --examples 1000 --sense-may-be-refused \\
+    .venv/bin/python -m tests.security.conformity http://127.0.0.1:8000 --examples 1000
+    .venv/bin/python -m tests.security.conformity http://127.0.0.1:5602 --examples 1000 --sense-may-be-refused \\
         --known dashboard_id=inferlog-overview --known panel_id=p99 --known control_id=model-version
 
 The suite does so with few examples: test_server_conformity.py, test_preview_conformity.py.

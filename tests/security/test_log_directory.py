@@ -6,21 +6,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from shipping import event_ids, write_events
 
 from inferlog.sinks.retention import Retention
 from inferlog.sinks.shipped import is_tailed, shipped_bytes
-from inferlog_ops.shipper.batch import Batch
-from inferlog_ops.shipper.clock_skew import ClockSkew
-from inferlog_ops.shipper.counters import Counters
-from inferlog_ops.shipper.folder import list_folder
-from inferlog_ops.shipper.ledger import Ledger
-from inferlog_ops.shipper.positions import replace_file
-from inferlog_ops.shipper.publication import Publication
-from inferlog_ops.shipper.settings import Settings
-from inferlog_ops.shipper.status import oldest_age_seconds
-from inferlog_ops.shipper.tail import Tail
-from inferlog_ops.shipper.watch import Watch
+from inferlog_ops.ship.ack_file import AckFile
+from inferlog_ops.ship.batch import Batch
+from inferlog_ops.ship.clock_skew import ClockSkew
+from inferlog_ops.ship.counters import Counters
+from inferlog_ops.ship.discovery import list_folder
+from inferlog_ops.ship.offsets import OffsetTracker
+from inferlog_ops.ship.positions import replace_file
+from inferlog_ops.ship.settings import Settings
+from inferlog_ops.ship.status import oldest_age_seconds
+from inferlog_ops.ship.tail import Tail
+from inferlog_ops.ship.watch import FileDiscovery
+from tests.support.shipping import event_ids, write_events
 
 pytestmark = pytest.mark.timeout(20)  # whoever waits for a pipe waits for ever
 
@@ -105,8 +105,8 @@ def test_the_shipper_leaves_alone_and_names_what_is_no_file(logs: Path, what: st
 @pytest.mark.parametrize("what", PLANTED)
 def test_what_takes_a_file_s_place_between_look_and_read_is_not_read(logs: Path, what: str, elsewhere: Path) -> None:
     path = write_events(logs / NAME, event_ids(2))
-    ledger = Ledger()
-    Watch(logs, ledger, {}, Counters(), pytest.fail).look()
+    ledger = OffsetTracker()
+    FileDiscovery(logs, ledger, {}, Counters(), pytest.fail).look()
     (file,) = ledger.files()
     path.unlink()
     plant(logs, what, elsewhere)
@@ -132,9 +132,9 @@ def test_positions_are_published_in_no_folder_that_a_link_leads_to(logs: Path, e
     (logs / ".shipped").symlink_to(elsewhere.parent)
     write_events(logs / NAME, event_ids(1))
     said: list[str] = []
-    ledger = Ledger()
-    Watch(logs, ledger, {}, Counters(), said.append).look()
-    Publication(logs, "one", said.append).publish(ledger.files())
+    ledger = OffsetTracker()
+    FileDiscovery(logs, ledger, {}, Counters(), said.append).look()
+    AckFile(logs, "one", said.append).publish(ledger.files())
     assert [path.name for path in elsewhere.parent.iterdir()] == [elsewhere.name]
     assert "cannot publish positions" in said[0]
 

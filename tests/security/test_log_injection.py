@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from chat_server import MODEL, RunningServer, running_server
-from raw_http import exchange, request
+
+from tests.security.raw_http import exchange, request
+from tests.support.chat_server import MODEL, RunningServer, running_server
 
 _AT_ONCE = {"first_token_median_seconds": 0, "token_median_seconds": 0}
 CLOSE = b"connection: close"

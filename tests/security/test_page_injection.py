@@ -6,12 +6,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from browsing import address_of, running_browser, visiting
-from indexing import fresh, index
 from playwright.sync_api import Browser
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.dashboards import library
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.query.dashboards import files
+from tests.support.browsing import address_of, running_browser, visiting
+from tests.support.indexing import fresh, index
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SCRIPT = '<img src=x onerror="alert(1)"><script>alert(2)</script>"><svg onload=alert(3)>${alert(4)}{{alert(5)}}'
@@ -65,7 +65,7 @@ def test_nothing_of_a_document_runs_in_the_page(hostile: Cluster, browser: Brows
     shown = ""
     # At its end it refuses every script that ran, every error, and every request to anybody else.
     with visiting(browser, hostile, height=TALL) as visit:
-        for dashboard in library.load_all():
+        for dashboard in files.load_all():
             visit.go(
                 dashboard, **{"from": address_of(NOW - timedelta(minutes=20)), "to": address_of(NOW), "refresh": 0}
             )

@@ -9,8 +9,8 @@ import pytest
 
 import inferlog
 from inferlog.settings import Settings, SettingsError
-from inferlog_ops.cli import app
-from inferlog_ops.ending import exit_code_of
+from inferlog_ops.cli.app import app
+from inferlog_ops.core.ending import exit_code_of
 from inferlog_traffic.prompts import read_prompts
 from inferlog_traffic.records import RecordFile
 

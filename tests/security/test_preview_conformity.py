@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-import conformity
 import pytest
-from indexing import fresh
-from serving import serving
 
 from inferlog_ops.preview.app import create_app
+from tests.security import conformity
+from tests.support.indexing import fresh
+from tests.support.serving import serving
 
 EXAMPLES = 12
 IDS = {

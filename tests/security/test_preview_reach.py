@@ -11,16 +11,16 @@ from urllib.parse import quote, urlencode
 
 import pytest
 import urllib3
-from raw_http import dial
-from serving import serving
-from threaded_server import served
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.dashboards import library
-from inferlog_ops.dashboards.panels import panels
+from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.preview.app import create_app
 from inferlog_ops.preview.controls import controls
-from inferlog_ops.queries.library import load_all, text_for
+from inferlog_ops.query.dashboards import files
+from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.library import load_all, text_for
+from tests.security.raw_http import dial
+from tests.support.serving import serving
+from tests.support.threaded_server import served
 
 NAMESPACE = "ours"
 RANGE = {"from": "2026-11-23T06:00:00Z", "to": "2026-11-23T07:00:00Z"}
@@ -104,7 +104,7 @@ def test_our_questions_are_about_our_streams() -> None:
 
 
 def test_every_panel_and_control_asks_our_streams_only(page: str, store: Store) -> None:
-    for dashboard in library.load_all().values():
+    for dashboard in files.load_all().values():
         for panel in panels(dashboard.body):
             if panel.queries:
                 assert get(page, f"/api/dashboards/{dashboard.id}/panels/{panel.id}", **RANGE).status == 200
@@ -169,7 +169,7 @@ def test_a_dashboard_that_asks_by_itself_is_not_asked_for(
         ],
     }
     (tmp_path / "inferlog-planted.json").write_text(json.dumps(body))
-    monkeypatch.setattr(library, "asset_dir", lambda _: tmp_path)
+    monkeypatch.setattr(files, "asset_dir", lambda _: tmp_path)
     for name in sources:
         assert get(page, f"/api/dashboards/inferlog-planted/panels/{name}", **RANGE).status in {422, 502}
     for control in ("inferlog-secrets", ".security"):

@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import conformity
 import pytest
-from chat_server import RunningServer, running_server
+
+from tests.security import conformity
+from tests.support.chat_server import RunningServer, running_server
 
 _AT_ONCE = {"first_token_median_seconds": 0, "token_median_seconds": 0}
 _VERSIONS = [{"name": "v1", "share": 3, "simulated": _AT_ONCE}, {"name": "v2", "share": 1, "simulated": _AT_ONCE}]

@@ -10,9 +10,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from chat_server import MODEL, RunningServer, running_server
-from polling import wait_until
-from raw_http import PATIENCE_SECONDS, dial, exchange, request
+
+from tests.security.raw_http import PATIENCE_SECONDS, dial, exchange, request
+from tests.support.chat_server import MODEL, RunningServer, running_server
+from tests.support.polling import wait_until
 
 HEAD_SECONDS, BODY_SECONDS = 1.0, 1.0
 HALF_OPEN = 200

@@ -15,12 +15,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from indexing import fresh, index
-from shipping import write_events
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.console import PlainConsole, print_json
-from inferlog_ops.shipper.display import Display
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.console import PlainConsole, print_json
+from inferlog_ops.ship.display import Display
+from tests.support.indexing import fresh, index
+from tests.support.shipping import write_events
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\n\x00\u2028\u202e\x7f[red]x[/red][/]\\"
 CORRELATION_ID = "hostile-chain"
@@ -67,7 +67,7 @@ def files(tmp_path: Path) -> Path:
 def on_a_terminal(*arguments: object) -> tuple[int, bytes]:
     """Run ``inferlog`` with *arguments* on a terminal of its own; return its exit code and all that it showed."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "inferlog_ops.main", *map(str, arguments)]
+    command = [sys.executable, "-m", "inferlog_ops.cli.main", *map(str, arguments)]
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "400"}
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)

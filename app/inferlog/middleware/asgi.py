@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from inferlog.client import ClientId, checked_client_id, header_text
 from inferlog.configuration import runtime, settings_in_force
-from inferlog.context import Inference, current_inference, tie
-from inferlog.guard import note_failure
+from inferlog.context import Inference, attach, current_inference
+from inferlog.internal_errors import log_failure
 from inferlog.middleware.exchange import Exchange
 from inferlog.middleware.starlette_route import RouteTemplates
 from inferlog.request import NOT_AN_INFERENCE, ModelVersion, begin_request, checked_model_version
@@ -116,7 +116,7 @@ class InferenceMiddleware:
         try:
             await self.app(scope, receive, send_with_ids)
         except BaseException as error:
-            tie(error, connection)
+            attach(error, connection)
             raise
         finally:
             current_inference.reset(token)
@@ -134,7 +134,7 @@ def _resting_at_the_end(send: Send) -> Send:
             try:
                 runtime().heartbeat.rest()
             except Exception as failure:  # noqa: BLE001 (a log that fails must not keep the service from its end)
-                note_failure("the end of the heartbeat", failure)
+                log_failure("the end of the heartbeat", failure)
         await send(message)
 
     return send_and_rest

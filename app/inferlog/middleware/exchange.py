@@ -7,8 +7,8 @@ from typing import Any
 
 from inferlog.client import ClientId
 from inferlog.configuration import runtime
-from inferlog.context import tie
-from inferlog.guard import note_failure
+from inferlog.context import attach
+from inferlog.internal_errors import log_failure
 from inferlog.request import ModelVersion, begin_request, end_request, find_client_id, find_model_version
 from inferlog.settings import Settings
 from inferlog.streams import DoneMark
@@ -85,7 +85,7 @@ class Exchange(ABC):
         """
         inference = self.inference
         if error is not None:
-            tie(error, inference)
+            attach(error, inference)
         if inference.ended:
             return
         inference.ended = True
@@ -109,7 +109,7 @@ class Exchange(ABC):
                 )
                 running.record(inference)
         except Exception as failure:  # noqa: BLE001 (a log that fails must not change a response, nor hide its error)
-            note_failure("the event of a request", failure)
+            log_failure("the event of a request", failure)
         self._handled_error = None  # its traceback leads back to here
 
     def _is_event_stream(self) -> bool:

@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 from inferlog.context import current_inference
-from inferlog.guard import note_failure
-from inferlog.line import described
+from inferlog.internal_errors import log_failure
+from inferlog.line import describe_error
 
 
 def listen_for_exceptions() -> None:
@@ -25,11 +25,11 @@ def _note_exception(_application: Any, exception: BaseException, **_: Any) -> No
     if inference is None:
         return
     try:
-        inference.bind_exception(described(exception))
+        inference.bind_exception(describe_error(exception))
         # In debug mode the exception goes on, and no answer is begun that would show the route.
         inference.bind({"http_route": _rule(sys.modules["flask"].request)})
     except Exception as failure:  # noqa: BLE001 (raised in a signal it would take the place of the service's own error)
-        note_failure("the error of a request", failure)
+        log_failure("the error of a request", failure)
 
 
 def route_template(environ: dict[str, Any], app: Any, mounted_at: str) -> str | None:

@@ -39,7 +39,7 @@ USUAL: Final = Secrets(WORDS)
 _in_force: Secrets = USUAL
 
 
-def put_in_force(secrets: Secrets) -> None:
+def activate(secrets: Secrets) -> None:
     """Have all that this process writes read for *secrets* from now on; until then it is for the usual ones."""
     global _in_force  # noqa: PLW0603 (free text is read in many places, which know of no settings)
     _in_force = secrets

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from inferlog.redaction.names import Name, Trust, Words, secret_names
+from inferlog.redaction.names import Confidence, Name, Words, secret_names
 from inferlog.redaction.spans import Span
 from inferlog.redaction.values import looks_made_up, opens_quotes, value_at
 
@@ -86,7 +86,7 @@ def _said_at(lowered: str, name: Name) -> int | None:
     if name.word.core == "cookie" and (cookie := _COOKIE.match(lowered, name.end)):
         return cookie.end()
     said = _SAID.match(lowered, name.end)
-    if said is None or name.word.trust is Trust.FAINT:
+    if said is None or name.word.trust is Confidence.LOW:
         return None
     if not said["verb"] and name.word.core not in {"pass", "key"}:
         return None

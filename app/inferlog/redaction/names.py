@@ -20,14 +20,14 @@ def _listed(names: str) -> tuple[str, ...]:
 _NO_TAIL: Final = _tail("")
 
 
-class Trust(Enum):
+class Confidence(Enum):
     """How sure a word is that the value beside it is a secret."""
 
-    STRONG = auto()
+    HIGH = auto()
     """Every value is, unless it is plain prose: ``password=x``."""
-    WEAK = auto()
+    MEDIUM = auto()
     """Not a short value and not a number: ``token: 17`` counts something."""
-    FAINT = auto()
+    LOW = auto()
     """Only one in quotes or brackets, or one that mixes letters and digits: ``auth=('app', 'hunter2')``."""
 
 
@@ -47,7 +47,7 @@ class Word:
 
     core: str
     tail: re.Pattern[str] = _NO_TAIL
-    trust: Trust = Trust.STRONG
+    trust: Confidence = Confidence.HIGH
     after: tuple[str, ...] = ()
     never_after: frozenset[str] = frozenset()
     never_behind: str = ""
@@ -86,19 +86,19 @@ _OTHER_TOKENS: Final = frozenset(
 _WORDS: Final = (
     Word(core="pass", tail=_tail("(?:words?|wd|phrases?|codes?)")),
     Word(core="pass", after=_PASS_OWNERS),
-    Word(core="pass", trust=Trust.FAINT, never_behind=_ALPHANUMERIC + "_-."),  # not forward_pass
+    Word(core="pass", trust=Confidence.LOW, never_behind=_ALPHANUMERIC + "_-."),  # not forward_pass
     Word(core="pwd"),
     Word(core="secret", tail=_tail("s?")),
-    Word(core="token", trust=Trust.WEAK, never_after=_OTHER_TOKENS),
+    Word(core="token", trust=Confidence.MEDIUM, never_after=_OTHER_TOKENS),
     Word(core="key", tail=_tail("s?"), after=_KEY_OWNERS),
     Word(core="authorization"),
-    Word(core="auth", trust=Trust.FAINT, never_behind=_ALPHANUMERIC),
-    Word(core="cookie", tail=_tail("s?"), trust=Trust.WEAK),
-    Word(core="credential", tail=_tail("s?"), trust=Trust.WEAK),
+    Word(core="auth", trust=Confidence.LOW, never_behind=_ALPHANUMERIC),
+    Word(core="cookie", tail=_tail("s?"), trust=Confidence.MEDIUM),
+    Word(core="credential", tail=_tail("s?"), trust=Confidence.MEDIUM),
     # A browser's session as frameworks spell it. "session_id" is no such word: many services name a chat so.
-    Word(core="sess", tail=_tail("(?:ion)?id"), trust=Trust.WEAK),
-    Word(core="jwt", trust=Trust.WEAK, never_behind=_ALPHANUMERIC),
-    Word(core="srf", trust=Trust.WEAK, after=("c", "x")),
+    Word(core="sess", tail=_tail("(?:ion)?id"), trust=Confidence.MEDIUM),
+    Word(core="jwt", trust=Confidence.MEDIUM, never_behind=_ALPHANUMERIC),
+    Word(core="srf", trust=Confidence.MEDIUM, after=("c", "x")),
     Word(core="otp", tail=_tail("(?:_?code)?"), never_behind=_ALPHANUMERIC),
     Word(core="cv", tail=_tail("(?:v2?|c2?)"), never_behind=_ALPHANUMERIC),
 )

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from inferlog.redaction.names import Name, Trust
+from inferlog.redaction.names import Confidence, Name
 from inferlog.redaction.spans import Span
 
 _QUOTE: Final = re.compile(r"""[bruf]{0,2}(?P<mark>\\{0,4}["'`]|&quot;|&\#39;)""")
@@ -126,9 +126,9 @@ def _tells_nothing(lowered: str, at: int, name: Name, *, in_quotes: bool) -> boo
     trust = name.word.trust
     if (_PLAIN_IN_QUOTES if in_quotes else _PLAIN_BARE).match(lowered, at):
         return True
-    if trust is not Trust.STRONG and _SMALL.match(lowered, at):
+    if trust is not Confidence.HIGH and _SMALL.match(lowered, at):
         return True
-    if trust is Trust.FAINT and not in_quotes and not lowered.startswith(("(", "[", "{"), at):
+    if trust is Confidence.LOW and not in_quotes and not lowered.startswith(("(", "[", "{"), at):
         return not looks_made_up(lowered, at)
     is_plural = lowered.startswith("s", name.end - 1)
     return is_plural and _NUMBER.match(lowered, at) is not None

@@ -55,7 +55,7 @@ class ConsoleSink:
             os.close(self._terminal)
             self._terminal = None
 
-    def abandon(self) -> None:
+    def detach_after_fork(self) -> None:
         """Release, in a forked child, what belongs to the parent."""
         self.close()
 

@@ -9,7 +9,7 @@ class _Sink(Protocol):
     def copies_dropped(self) -> int: ...
     def write(self, line: bytes) -> bool: ...
     def close(self) -> None: ...
-    def abandon(self) -> None: ...
+    def detach_after_fork(self) -> None: ...
 
 
 class FanOut:
@@ -41,10 +41,10 @@ class FanOut:
         for sink in (self._truth, *self._copies):
             sink.close()
 
-    def abandon(self) -> None:
+    def detach_after_fork(self) -> None:
         """Let go of all in a forked child."""
         for sink in (self._truth, *self._copies):
-            sink.abandon()
+            sink.detach_after_fork()
 
 
 def _taken(sink: _Sink, line: bytes) -> bool:

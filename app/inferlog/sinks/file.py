@@ -221,9 +221,9 @@ class FileSink:
         if self._file.torn:
             with suppress(OSError):
                 os.write(self._file.descriptor, b"\n")  # or a reader would wait for the rest of the broken line
-        self.abandon()
+        self.detach_after_fork()
 
-    def abandon(self) -> None:
+    def detach_after_fork(self) -> None:
         """Let go of the file as it is: in a forked child it belongs to the parent."""
         if self._file is not None:
             os.close(self._file.descriptor)

@@ -87,7 +87,7 @@ class ForwardSink:
             closing.join(_CLOSE_SECONDS)
             self._sender = None
 
-    def abandon(self) -> None:
+    def detach_after_fork(self) -> None:
         """Forget the parent's sender in a forked child."""
         self._sender = None
 

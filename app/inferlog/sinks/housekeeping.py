@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from inferlog.guard import warn_once
+from inferlog.internal_errors import warn_once
 
 LOOK_EVERY_SECONDS: Final = 0.5
 """Pause between two looks at the open files; half of the second in which a removed one has to be noticed."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from inferlog.sinks.planted import read_file
+from inferlog.sinks.safe_open import read_file
 
 # Fluentd writes each number with 16 digits; a line that is being written may hold fewer, and a smaller number.
 _ENTRY = re.compile(r"^([^\t\n]+)\t([0-9a-f]{16})\t([0-9a-f]{16})$", re.MULTILINE | re.IGNORECASE)

@@ -11,7 +11,7 @@ from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 
-from inferlog.sinks.planted import open_file
+from inferlog.sinks.safe_open import open_file
 from inferlog.sinks.shipped import shipped_to_all_bytes
 
 _RECHECK_SECONDS = 1.0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import orjson
 
-from inferlog.sinks.planted import read_file
 from inferlog.sinks.position_files import Entry, read_entries, shipper_of
+from inferlog.sinks.safe_open import read_file
 
 SHIPPED_DIRECTORY = ".shipped"
 """

@@ -63,7 +63,7 @@ class StdoutSink:
     def close(self) -> None:
         """Do nothing: standard output is not ours to close."""
 
-    def abandon(self) -> None:
+    def detach_after_fork(self) -> None:
         """Do nothing, as above."""
 
 
@@ -84,7 +84,7 @@ class StderrSink:
     def close(self) -> None:
         """Do nothing: standard error is not ours to close."""
 
-    def abandon(self) -> None:
+    def detach_after_fork(self) -> None:
         """Do nothing, as above."""
 
 
@@ -100,7 +100,7 @@ class NullSink:
     def close(self) -> None:
         """Do nothing: nothing is open."""
 
-    def abandon(self) -> None:
+    def detach_after_fork(self) -> None:
         """Do nothing, as above."""
 
 

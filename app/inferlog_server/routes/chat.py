@@ -20,9 +20,9 @@ from inferlog_server.routes.body import read_body
 from inferlog_server.routes.chat_request import generation_request, parse
 from inferlog_server.routes.chat_response import DONE, ChatResponse, event
 from inferlog_server.routes.client import until_client_leaves
-from inferlog_server.routes.described import CHAT_ANSWERS, CHAT_BODY
 from inferlog_server.routes.openai_error import openai_error
 from inferlog_server.routes.recording import Record, record_error
+from inferlog_server.routes.schemas import CHAT_ANSWERS, CHAT_BODY
 
 Answer = AsyncGenerator[Piece | Finished, None]
 Respond = Callable[[Piece | Finished], ChatResponse]

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
 from inferlog_server.inference.backend import Backend
-from inferlog_server.routes.described import State
+from inferlog_server.routes.schemas import State
 
 
 def health_router(backend: Backend) -> APIRouter:

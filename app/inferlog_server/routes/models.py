@@ -7,7 +7,7 @@ from fastapi import APIRouter
 
 from inferlog_server.inference.errors import UnknownModelError
 from inferlog_server.inference.versions import Catalog
-from inferlog_server.routes.described import Model, ModelList, refusals
+from inferlog_server.routes.schemas import Model, ModelList, refusals
 
 
 def models_router(catalog: Catalog) -> APIRouter:

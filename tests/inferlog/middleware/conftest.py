@@ -12,9 +12,7 @@ from typing import Annotated, Any
 import fastapi
 import flask
 import pytest
-from logfiles import Logs
 from pydantic import BaseModel
-from serving import serving, serving_wsgi
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
@@ -24,6 +22,8 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 import inferlog
+from tests.support.logfiles import Logs
+from tests.support.serving import serving, serving_wsgi
 
 _PATIENCE_SECONDS = 20.0
 

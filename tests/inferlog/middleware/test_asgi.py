@@ -12,15 +12,15 @@ import fastapi
 import httpx2 as httpx
 import pytest
 from fastapi.responses import StreamingResponse
-from logfiles import Logs
 from pydantic import BaseModel
-from serving import serving
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
 import inferlog
+from tests.support.logfiles import Logs
+from tests.support.serving import serving
 
 
 class Question(BaseModel):

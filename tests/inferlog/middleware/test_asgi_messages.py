@@ -6,7 +6,6 @@ from typing import Any
 
 import anyio
 import pytest
-from logfiles import Logs
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.base import BaseHTTPMiddleware
@@ -16,6 +15,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Mount, Route
 
 import inferlog
+from tests.support.logfiles import Logs
 
 Message = MutableMapping[str, Any]
 App = Callable[[Any, Any, Any], Awaitable[None]]

@@ -8,10 +8,10 @@ import fastapi
 import flask
 import httpx2 as httpx
 import pytest
-from logfiles import Logs
-from serving import serving, serving_wsgi
 
 import inferlog
+from tests.support.logfiles import Logs
+from tests.support.serving import serving, serving_wsgi
 
 UNUSABLE = ("order 17\r\nX-Forged: 1", "注文-17", "x" * 65, "")
 

@@ -9,8 +9,6 @@ import fastapi
 import flask
 import httpx2 as httpx
 import pytest
-from logfiles import Logs
-from serving import serving, serving_wsgi
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
 from starlette.middleware import Middleware
@@ -20,6 +18,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 import inferlog
+from tests.support.logfiles import Logs
+from tests.support.serving import serving, serving_wsgi
 
 FRAMEWORKS = ("fastapi", "starlette", "flask")
 Serve = Callable[..., AbstractContextManager[str]]

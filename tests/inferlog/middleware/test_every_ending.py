@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx2 as httpx
 import pytest
-from logfiles import Logs
+
+from tests.support.logfiles import Logs
 
 Ask = Callable[[Any], "httpx.Response | None"]
 """What the client does, given the service; returns the response if it got one."""

@@ -5,12 +5,12 @@ from typing import Any
 import flask
 import httpx2 as httpx
 import pytest
-from logfiles import Logs
-from serving import serving_wsgi
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import inferlog
+from tests.support.logfiles import Logs
+from tests.support.serving import serving_wsgi
 
 
 def make_flask() -> flask.Flask:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import fastapi
 import httpx2 as httpx
 import pytest
-from logfiles import Logs
-from polling import wait_until
-from serving import serving
 
 import inferlog
 from inferlog.configuration import runtime
+from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
+from tests.support.serving import serving
 
 
 class Gate:

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import fastapi
 import flask
 import httpx2 as httpx
-from logfiles import Logs
-from polling import wait_until
-from serving import serving, serving_wsgi
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 import inferlog
+from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
+from tests.support.serving import serving, serving_wsgi
 
 
 def say(where: str) -> None:

@@ -7,8 +7,6 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from polling import wait_until
-from serving import serving, serving_wsgi
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -16,6 +14,8 @@ from starlette.routing import Route
 
 import inferlog
 from inferlog.testing import recording
+from tests.support.polling import wait_until
+from tests.support.serving import serving, serving_wsgi
 
 
 def on_asgi() -> AbstractContextManager[str]:

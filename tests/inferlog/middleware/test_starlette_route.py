@@ -8,7 +8,6 @@ from typing import Any
 import fastapi
 import pytest
 from fastapi.middleware import Middleware
-from logfiles import Logs
 from starlette.applications import Starlette
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -18,6 +17,7 @@ from starlette.routing import Host, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
 import inferlog
+from tests.support.logfiles import Logs
 
 
 async def endpoint(request: Request) -> Response:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from logfiles import Logs
 
 import inferlog
 from inferlog.testing import recording
+from tests.support.logfiles import Logs
 
 Ask = Callable[..., list[bytes]]
 OWN_ENDINGS = (SystemExit(3), asyncio.CancelledError("its own"), GeneratorExit(), LookupError("no such key"))

@@ -14,10 +14,10 @@ from wsgiref.validate import validator
 
 import httpx2 as httpx
 import pytest
-from logfiles import Logs
 
 import inferlog
 from inferlog.context import current_inference
+from tests.support.logfiles import Logs
 
 App = Callable[[dict[str, Any], Any], Iterable[bytes]]
 

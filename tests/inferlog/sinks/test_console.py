@@ -12,12 +12,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from logfiles import Logs
 
 import inferlog
 from inferlog.configuration import runtime
 from inferlog.sinks.console import ConsoleSink
 from inferlog.sinks.fan_out import FanOut
+from tests.support.logfiles import Logs
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\n\x00\u2028\u202e\x7f"
 

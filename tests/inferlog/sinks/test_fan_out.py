@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from logfiles import Logs
 
 import inferlog
 from inferlog.sinks.fan_out import FanOut
+from tests.support.logfiles import Logs
 
 
 class ListSink:
@@ -25,7 +25,7 @@ class ListSink:
     def close(self) -> None:
         self.closed = True
 
-    abandon = close
+    detach_after_fork = close
 
 
 def test_every_sink_gets_every_line_and_the_first_decides() -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgpack
 import pytest
-from logfiles import Logs
-from polling import wait_until
 
 import inferlog
 from inferlog.configuration import runtime
 from inferlog.sinks.forward import ForwardSink
+from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
 
 
 class Receiver:

@@ -5,11 +5,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from logfiles import Logs
-from polling import wait_until
 
 import inferlog
 from inferlog.sinks.housekeeping import Housekeeping
+from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
 
 
 def record() -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from polling import wait_until
+from tests.support.polling import wait_until
 
 SERVICE = """
 import sys, threading, inferlog

@@ -15,8 +15,9 @@ from typing import IO
 import psutil
 import pytest
 import urllib3
-from logfiles import Logs
-from polling import wait_until
+
+from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
 
 PRINTED = {
     "sent",
@@ -68,7 +69,7 @@ def start(
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("INFERLOG", "ELASTIC"))}
     if cluster_url:
         environment["ELASTICSEARCH_URL"] = cluster_url
-    command: Sequence[str] = [sys.executable, "-m", "inferlog_ops.main", "demo", "--home", str(home)]
+    command: Sequence[str] = [sys.executable, "-m", "inferlog_ops.cli.main", "demo", "--home", str(home)]
     demo = subprocess.Popen(
         [*command, "--backend", "simulated", *arguments],
         stdout=stdout,

@@ -1,13 +1,12 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from reconciling import DUE
-
 from inferlog_ops.demo.result import Result, missing_and_unexpected, versions_of
 from inferlog_ops.demo.table import account, both_sides
-from inferlog_ops.reconcile.figures import Comparison, Tolerance
-from inferlog_ops.reconcile.records import Outcome
-from inferlog_ops.reconcile.result import Result as Reconciled
+from inferlog_ops.query.reconcile.figures import Comparison, Tolerance
+from inferlog_ops.query.reconcile.records import Outcome
+from inferlog_ops.query.reconcile.result import Result as Reconciled
+from tests.support.reconciling import DUE
 
 LATENCIES = Comparison(
     group="http.route",

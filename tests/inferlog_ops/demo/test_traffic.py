@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import MODEL, running_server
-from polling import wait_until
 
+from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.demo import traffic
 from inferlog_ops.demo.traffic import Pace, pace_of, sending
-from inferlog_ops.errors import OperatorError
+from tests.support.chat_server import MODEL, running_server
+from tests.support.polling import wait_until
 
 NOBODY = "http://127.0.0.1:9"
 QUICK = Pace(requests_per_second=80, of_a_caller=2)

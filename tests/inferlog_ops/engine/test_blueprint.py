@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from inferlog_ops.assets import asset_dir
+from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.engine import blueprint
 from inferlog_ops.engine.blueprint import SERVER
-from inferlog_ops.errors import OperatorError
 
 
 @pytest.fixture(scope="module")

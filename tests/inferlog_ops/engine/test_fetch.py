@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.progress import say_nothing
 from inferlog_ops.engine.blueprint import Jar
 from inferlog_ops.engine.fetch import fetch_missing
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.progress import say_nothing
 
 # jgo leaves the connection of a refused download to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")

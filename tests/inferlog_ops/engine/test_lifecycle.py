@@ -12,13 +12,13 @@ from pathlib import Path
 import jpype
 import psutil
 import pytest
-from commands import begin, run
-from polling import wait_until
 
-from inferlog_ops.cluster import Cluster
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.home import Home
 from inferlog_ops.engine import control, presence
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.home import Home
+from tests.support.commands import begin, run
+from tests.support.polling import wait_until
 
 
 @pytest.fixture

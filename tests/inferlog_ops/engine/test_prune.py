@@ -4,15 +4,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from commands import run
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.cluster import Cluster
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.home import Home
+from inferlog_ops.core.progress import say_nothing
 from inferlog_ops.engine import prune as pruning
 from inferlog_ops.engine.prune import Pruned, prune
 from inferlog_ops.engine.reclaim import stored_bytes
-from inferlog_ops.home import Home
-from inferlog_ops.progress import say_nothing
+from tests.support.commands import run
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WEEK_AGO = NOW - timedelta(days=7)

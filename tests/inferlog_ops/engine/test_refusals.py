@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import run
 
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.home import Home, cache_dir
+from inferlog_ops.core.progress import say_nothing
 from inferlog_ops.engine import blueprint, control, disk, layout
 from inferlog_ops.engine.layout import Layout
-from inferlog_ops.errors import OperatorError
-from inferlog_ops.home import Home, cache_dir
-from inferlog_ops.progress import say_nothing
+from tests.support.commands import run
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any
 
 import pytest
-from browsing import Visit, address_of, running_browser, visiting
-from golden import END, START, Golden, Row, expected, golden
-from indexing import fresh, index
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.dashboards import library
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.query.dashboards import files
+from tests.golden import END, START, Golden, Row, expected, golden
+from tests.support.browsing import Visit, address_of, running_browser, visiting
+from tests.support.indexing import fresh, index
 
 
 @pytest.fixture(scope="module")  # not longer: tests of other modules want a loop of their own
@@ -68,5 +68,5 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
         return name
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(library, "asset_dir", lambda _: folder)
+        patch.setattr(files, "asset_dir", lambda _: folder)
         yield write

@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 
 import pytest
 import urllib3
-from golden import END, START, Golden, expected
-from golden.reading import of_stream
-from polling import wait_until
-from serving import serving
 
-from inferlog_ops.cluster import Cluster
+from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.preview.app import create_app
+from tests.golden import END, START, Golden, expected
+from tests.golden.reading import of_stream
+from tests.support.polling import wait_until
+from tests.support.serving import serving
 
 RANGE = {"from": START.isoformat(), "to": END.isoformat()}
 P99 = "/api/dashboards/inferlog-overview/panels/p99"

@@ -6,11 +6,12 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 import pytest
-from browsing import Visit, address_of
-from golden import END, START, Golden, expected
-from golden.reading import of_stream, when
-from panel_files import control, layer, text, tiles, vis
-from polling import wait_until
+
+from tests.golden import END, START, Golden, expected
+from tests.golden.reading import of_stream, when
+from tests.support.browsing import Visit, address_of
+from tests.support.panel_files import control, layer, text, tiles, vis
+from tests.support.polling import wait_until
 
 VERSION, ROUTE = "model_version", "http.route"
 TITLE_AND_VALUE_OF_EACH = """

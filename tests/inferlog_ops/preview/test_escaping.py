@@ -6,9 +6,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from browsing import Visit, address_of
-from indexing import fresh, index
-from panel_files import control, layer, text, tiles, vis
+
+from tests.support.browsing import Visit, address_of
+from tests.support.indexing import fresh, index
+from tests.support.panel_files import control, layer, text, tiles, vis
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SCRIPT = '<img src=x onerror="alert(1)"><script>alert(2)</script>'

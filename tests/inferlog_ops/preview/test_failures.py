@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from panel_files import layer, text, tiles, vis
-
-from inferlog_ops.cluster import Cluster
+from inferlog_ops.core.cluster import Cluster
+from tests.support.panel_files import layer, text, tiles, vis
 
 
 def test_what_fails_or_cannot_be_drawn_stays_alone(

@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from browsing import Visit
-from panel_files import layer, tiles, vis
+
+from tests.support.browsing import Visit
+from tests.support.panel_files import layer, tiles, vis
 
 DURATION = {"type": "duration", "from": "s", "to": "auto"}
 BY_VERSION = {"column": "model_version"}

@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 
 import pytest
 import urllib3
-from browsing import Visit, address_of
-from indexing import fresh, index_many
-from serving import serving
 
-from inferlog_ops.cluster import Cluster
+from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.preview.app import create_app
+from tests.support.browsing import Visit, address_of
+from tests.support.indexing import fresh, index_many
+from tests.support.serving import serving
 
 VERSIONS = [f"v{number:02d}" for number in range(60)]
 EVENTS = 1_200

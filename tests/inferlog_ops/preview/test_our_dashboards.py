@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from browsing import PATIENCE_MS, Visit
-from indexing import fresh
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.query.dashboards import files
+from inferlog_ops.query.dashboards.panels import panels
+from tests.support.browsing import PATIENCE_MS, Visit
+from tests.support.indexing import fresh
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.dashboards import library
-from inferlog_ops.dashboards.panels import panels
-
-OURS = library.load_all()
+OURS = files.load_all()
 ALL_PANELS_PX = 16_000  # so high a window that every panel is in sight
 
 

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from browsing import Visit
 
-from inferlog_ops.cluster import Cluster
-from inferlog_ops.dashboards import library
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.query.dashboards import files
+from tests.support.browsing import Visit
 
-OURS = library.load_all()
+OURS = files.load_all()
 PHONE = {"width": 390, "height": 844}
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import urllib3
-from commands import begin, run
-from polling import wait_until
 
-from inferlog_ops.cluster import Cluster
+from inferlog_ops.core.cluster import Cluster
+from tests.support.commands import begin, run
+from tests.support.polling import wait_until
 
 
 def test_it_says_where_the_page_is_and_ends_with_ctrl_c(tmp_path: Path, empty: Cluster) -> None:

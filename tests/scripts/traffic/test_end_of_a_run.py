@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import locust_runs
-from serving import serving
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from inferlog_traffic.exchange import ROUTE
+from tests.support import locust_runs
+from tests.support.serving import serving
 
 
 async def drip() -> AsyncIterator[bytes]:

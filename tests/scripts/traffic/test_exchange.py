@@ -9,7 +9,6 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from serving import serving
 from starlette.applications import Starlette
 from starlette.requests import Request as Incoming
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -17,6 +16,7 @@ from starlette.routing import Route
 
 from inferlog_traffic import bodies
 from inferlog_traffic.exchange import ROUTE, Answer, Outcome, Request, exchange, new_pool
+from tests.support.serving import serving
 
 Endpoint = Callable[[Incoming], Awaitable[Response]]
 TOKEN = b'data: {"choices": [{"delta": {"content": "Once"}}]}\n\n'

@@ -11,15 +11,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import locust_runs
 import pytest
 import urllib3
-from chat_server import MODEL, RunningServer, running_server
-from locust_runs import Run, intended_at
-from polling import wait_until
 
 from inferlog_traffic import arrivals
 from inferlog_traffic.exchange import ROUTE
+from tests.support import locust_runs
+from tests.support.chat_server import MODEL, RunningServer, running_server
+from tests.support.locust_runs import Run, intended_at
+from tests.support.polling import wait_until
 
 RATE = 25
 USER_RATE = 0.6

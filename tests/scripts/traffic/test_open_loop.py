@@ -8,17 +8,17 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import locust_runs
 import pytest
-from locust_runs import intended_at
-from polling import wait_until
-from serving import serving
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from inferlog_traffic.exchange import ROUTE
+from tests.support import locust_runs
+from tests.support.locust_runs import intended_at
+from tests.support.polling import wait_until
+from tests.support.serving import serving
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-import locust_runs
+from tests.support import locust_runs
 
 
 def test_a_path_in_a_refusal_does_not_steer_the_terminal(tmp_path: Path) -> None:

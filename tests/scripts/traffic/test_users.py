@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-import locust_runs
 import pytest
+
+from tests.support import locust_runs
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,177 @@
+"""``inferlog alerts``: the alert rules, and which of them fire now."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url
+from inferlog_ops.core.console import err, out, print_json, printable
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.home import Home, default_home
+
+if TYPE_CHECKING:
+    from inferlog_ops.core.cluster import Cluster
+    from inferlog_ops.query.rules.evaluate import Evaluation
+    from inferlog_ops.query.rules.rules import Rule
+
+app = typer.Typer(help="The alert rules: list them, or check which fire now.", no_args_is_help=True)
+
+_STYLES = {"critical": "red", "warning": "yellow"}
+
+
+class Exit(IntEnum):
+    """How ``inferlog alerts check`` ends, for cron and CI; 2 is a wrong option, as everywhere."""
+
+    QUIET = 0
+    FIRING = 1
+    NOT_EVALUATED = 3
+
+
+@app.command("list")
+def list_rules(json: Json = False) -> None:
+    """List the rules and when each fires."""
+    from inferlog_ops.query.dashboards.slo import load
+    from inferlog_ops.query.rules.condition import with_levels
+    from inferlog_ops.query.rules.rules import load_all
+
+    levels = load()
+    rules = load_all().values()
+    if json:
+        print_json([_listed(rule, with_levels(rule, rule.where, levels)) for rule in rules])
+        return
+    table = Table("rule", "severity", "over", "fires when", box=None, pad_edge=False)
+    for rule in rules:
+        table.add_row(rule.name, rule.severity, str(rule.window), Text(with_levels(rule, rule.where, levels)))
+    out.print(table)
+
+
+@app.command()
+def check(
+    rule: Annotated[list[str] | None, typer.Option(help="Only this rule; may be given several times.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="As if it were this moment, ISO 8601; UTC if it names no offset. Default: now.")
+    ] = None,
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="INFERLOG_ALERTS_NOTIFY",
+            help="Post what fires, or could not be evaluated, to this webhook as JSON.",
+            show_envvar=True,
+        ),
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Write what fires to inferlog-alerts-<namespace>, for the dashboard.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing if nothing fires, as cron likes it.")] = False,
+    json: Json = False,
+    url: Url = None,
+    namespace: Namespace = "default",
+    home: HomeDir = None,
+) -> None:
+    """
+    Evaluate the rules on Elasticsearch now and print those that fire.
+
+    Exit code 0: none fires; 1: at least one fires; 2: a wrong option; 3: none fires, but not all could be evaluated.
+    """
+    from inferlog_ops.query.rules import notify as webhook
+    from inferlog_ops.query.rules.record import record as write
+
+    receiver = webhook.checked_webhook(notify) if notify else None
+    cluster = _cluster(url, namespace, home)
+    evaluation = _evaluation(cluster, rule or [], at)
+    if json:
+        print_json(evaluation.as_json())
+    else:
+        _print(evaluation, quiet=quiet)
+    if record:
+        _or_say(lambda: write(cluster, evaluation.alerts))
+    if receiver and (evaluation.alerts or evaluation.failures):
+        _or_say(lambda: webhook.post(receiver, webhook.message(evaluation)))
+    raise typer.Exit(_exit_code(evaluation))
+
+
+def _cluster(url: str | None, namespace: str, home: Path | None) -> "Cluster":
+    from inferlog_ops.core.cluster import cluster_from
+    from inferlog_ops.engine.control import running_url
+
+    engine_home = Home(home or default_home()).engine
+    return cluster_from(url, namespace, fallback_url=None if url else running_url(engine_home))
+
+
+def _evaluation(cluster: "Cluster", names: list[str], at: str | None) -> "Evaluation":
+    from inferlog_ops.query import library
+    from inferlog_ops.query.dashboards import slo
+    from inferlog_ops.query.rules import rules
+    from inferlog_ops.query.rules.evaluate import evaluate
+    from inferlog_ops.query.timerange import parse_moment
+
+    moment = parse_moment(at, "--at") if at else datetime.now(UTC)
+    try:
+        wanted = [rules.find(name) for name in names] or list(rules.load_all().values())
+        return evaluate(cluster, wanted, slo.load(), library.load_all(), moment)
+    except OperatorError as error:
+        if error.exit_code == Exit.FIRING:  # what other commands end with when they fail
+            raise OperatorError(str(error), exit_code=Exit.NOT_EVALUATED) from error
+        raise
+
+
+def _exit_code(evaluation: "Evaluation") -> Exit:
+    if evaluation.alerts:
+        return Exit.FIRING
+    return Exit.NOT_EVALUATED if evaluation.failures else Exit.QUIET
+
+
+def _or_say(act: Callable[[], object]) -> None:
+    """Do *act*; if it fails say so, but let the exit code tell of the alerts."""
+    try:
+        act()
+    except OperatorError as error:
+        err.print(Text(f"inferlog: {error}", style="red"))
+
+
+def _print(evaluation: "Evaluation", *, quiet: bool) -> None:
+    for reason, names in evaluation.failures.items():
+        err.print(Text(f"not evaluated: {', '.join(names)}: {reason}", style="red"))
+    if evaluation.alerts:
+        out.print(_table(evaluation))
+        for name, count in evaluation.not_listed.items():
+            err.print(Text(f"{name}: at least {count:,} more alerts fire than the table shows", style="yellow"))
+    elif not quiet and not evaluation.failures:
+        err.print(f"No alert fires ({evaluation.rules} rules, {evaluation.at:%Y-%m-%d %H:%M:%S} UTC).", highlight=False)
+
+
+def _table(evaluation: "Evaluation") -> Table:
+    from inferlog_ops.query.rules.alert import figure_text
+
+    table = Table("rule", "severity", "about", "value", "threshold", "figures", box=None, pad_edge=False)
+    for alert in evaluation.alerts:
+        severity = alert.rule.severity
+        table.add_row(
+            alert.rule.name,
+            Text(severity, style=_STYLES[severity]),
+            Text(printable(alert.group_text)),
+            figure_text(alert.value),
+            figure_text(alert.threshold),
+            Text(printable(alert.figures_text)),
+        )
+    return table
+
+
+def _listed(rule: "Rule", where: str) -> dict[str, str]:
+    return {
+        "name": rule.name,
+        "title": rule.title,
+        "severity": rule.severity,
+        "query": rule.query,
+        "fires_when": where,
+        "window": str(rule.window),
+        "every": str(rule.every),
+        "description": rule.description,
+    }

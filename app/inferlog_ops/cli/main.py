@@ -1,0 +1,23 @@
+"""Entry point of the ``inferlog`` command: needs nothing but the standard library until the extra is there."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command line and return its exit code."""
+    try:
+        from inferlog_ops.cli.app import run
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] in {"inferlog", "inferlog_ops"}:
+            raise
+        print(
+            f"inferlog: the command needs the package {error.name!r}, which is not installed; "
+            "install the operator's part with: pip install 'inferlog[ops]'",
+            file=sys.stderr,
+        )
+        return 2
+    return run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""Which Elasticsearch a command talks to, and how it says that it cannot."""
+
+import base64
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import elasticsearch
+from elastic_transport.client_utils import DEFAULT
+from elasticsearch import Elasticsearch
+from urllib3.exceptions import LocationParseError
+from urllib3.util import Url, parse_url
+
+from inferlog_ops.core.errors import OperatorError
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """
+    An Elasticsearch and what it wants to see before it answers.
+
+    Attributes:
+        url: ``http(s)://host:port``; it may hold user and password. Without a port, the scheme's: 80 or 443.
+        api_key: The ``encoded`` form, as Elasticsearch hands it out.
+        api_key_file: File with the API key, in place of *api_key*.
+        user_and_password: Of a person, or of a set-up; an address or a key is the usual place.
+        ca_file: PEM file of the authority that signed its certificate; the system's authorities if absent.
+        namespace: Last part of every data stream's name, ``logs-inference.<stream>-<namespace>``.
+    """
+
+    url: str
+    api_key: str | None = field(default=None, repr=False)
+    api_key_file: Path | None = None
+    user_and_password: tuple[str, str] | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    namespace: str = "default"
+
+    def client(self, *, request_timeout_seconds: float = 30.0) -> Elasticsearch:
+        """Return a client for this cluster. Makes no connection yet."""
+        address = self.address()
+        try:
+            return Elasticsearch(
+                address.url,
+                api_key=self.current_api_key(),
+                basic_auth=self.user_and_password,
+                ca_certs=self.ca_file or DEFAULT,
+                request_timeout=request_timeout_seconds,
+            )
+        except (ValueError, OSError) as error:
+            raise OperatorError(
+                f"Elasticsearch at {self.shown_url!r}: {error}; check ELASTICSEARCH_CA_FILE and the credentials",
+                exit_code=2,
+            ) from error
+
+    def address(self) -> Url:
+        """
+        Return the parts of the URL, always with a port.
+
+        Raises:
+            OperatorError: If it is not an HTTP address.
+        """
+        try:
+            parts = parse_url(self.url)
+        except LocationParseError:
+            parts = Url()  # the exception repeats the address, which may hold a password
+        if parts.scheme not in _DEFAULT_PORTS or not parts.host:
+            raise OperatorError(
+                f"the address of Elasticsearch is {self.shown_url!r}; expected http(s)://host:port", exit_code=2
+            )
+        return parts._replace(port=parts.port or _DEFAULT_PORTS[parts.scheme])
+
+    def current_api_key(self) -> str | None:
+        """
+        Return the API key in its encoded form; a key file is read at each call, so that a new key takes effect.
+
+        Raises:
+            OperatorError: If the file cannot be read, or does not hold a key.
+        """
+        return _key_in(self.api_key_file) if self.api_key_file else self.api_key
+
+    @property
+    def advice_after_401(self) -> str:
+        """The place of the API key, for messages; empty without a key file."""
+        return f"; write a valid API key into {self.api_key_file}" if self.api_key_file else ""
+
+    @property
+    def shown_url(self) -> str:
+        """The address without a password, for messages."""
+        scheme, separator, rest = self.url.partition("://")
+        return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+    def as_environment(self) -> dict[str, str]:
+        """Return what tells a new process of the address: as an argument, every list of processes would show it."""
+        return {"ELASTICSEARCH_URL": self.url}
+
+
+def cluster_from(url: str | None, namespace: str, *, fallback_url: str | None = None) -> Cluster:
+    """
+    Put together *url* or ``ELASTICSEARCH_URL`` or *fallback_url* with the credentials from the environment.
+
+    Raises:
+        OperatorError: If no address is known, or the API key is given twice or not usable.
+    """
+    address = url or os.environ.get("ELASTICSEARCH_URL") or fallback_url
+    if not address:
+        raise OperatorError(
+            "no Elasticsearch is named: give --url or set ELASTICSEARCH_URL, "
+            "or start the embedded one with: inferlog engine start",
+            exit_code=2,
+        )
+    key, key_file = os.environ.get("ELASTICSEARCH_API_KEY"), os.environ.get("ELASTICSEARCH_API_KEY_FILE")
+    if key and key_file:
+        raise OperatorError(
+            "ELASTICSEARCH_API_KEY and ELASTICSEARCH_API_KEY_FILE are both set; unset one of them", exit_code=2
+        )
+    cluster = Cluster(
+        url=address.rstrip("/"),
+        api_key=encoded_api_key(key, "ELASTICSEARCH_API_KEY") if key else None,
+        api_key_file=Path(key_file) if key_file else None,
+        ca_file=os.environ.get("ELASTICSEARCH_CA_FILE") or None,
+        namespace=namespace,
+    )
+    cluster.current_api_key()
+    return cluster
+
+
+def encoded_api_key(text: str, where: str) -> str:
+    """
+    Return the API key *text*, ``id:key`` or encoded already, in the form of a header.
+
+    Raises:
+        OperatorError: If it cannot be a key; the message names *where* it was found, and not the key.
+    """
+    key = text.strip()
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise OperatorError(f"{where} does not hold an API key; expected id:key or its encoded form", exit_code=2)
+    return base64.b64encode(key.encode()).decode() if ":" in key else key
+
+
+def _key_in(path: Path) -> str:
+    where = f"ELASTICSEARCH_API_KEY_FILE ({path})"
+    try:
+        return encoded_api_key(path.read_text(), where)
+    except OSError as error:
+        raise OperatorError(f"{where} cannot be read: {error.strerror}", exit_code=2) from error
+    except UnicodeDecodeError:
+        return encoded_api_key("", where)
+
+
+@contextmanager
+def translate_errors(cluster: Cluster, doing: str) -> Iterator[None]:
+    """
+    Turn the client's exceptions inside the block into one sentence that says what *doing* met.
+
+    Raises:
+        OperatorError: With the cluster's own reason, its address and what to look at.
+    """
+    try:
+        yield
+    except elasticsearch.ApiError as error:
+        advice = cluster.advice_after_401 if error.status_code == 401 else ""
+        raise OperatorError(
+            f"{doing}: {cluster.shown_url} answered {error.status_code}: {reason(error)}{advice}"
+        ) from error
+    except elasticsearch.TransportError as error:
+        raise OperatorError(
+            f"{doing}: no answer from {cluster.shown_url} ({error.message}); "
+            "is it running? inferlog engine status tells of the embedded one"
+        ) from error
+
+
+def reason(error: elasticsearch.ApiError) -> str:
+    """Return the cluster's own words for what it refused, the innermost cause where it names one."""
+    body = error.body
+    if not isinstance(body, dict) or not isinstance(body.get("error"), dict):
+        return " ".join(str(body or error.message).split())[:300]  # a proxy's page is many lines long
+    cause = body["error"]
+    while isinstance(cause.get("caused_by"), dict) and cause["caused_by"].get("reason"):
+        cause = cause["caused_by"]
+    return f"{cause.get('type', 'error')}: {cause.get('reason', error.message)}"

@@ -1,0 +1,42 @@
+"""Spans of time as a person writes them: ``90s``, ``15m``, ``12h``, ``7d``, ``2w``, ``1h30m``."""
+
+import re
+from datetime import timedelta
+
+from inferlog_ops.core.errors import OperatorError
+
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+_PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smhdw])")
+_WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+
+
+def parse_duration(text: str) -> timedelta:
+    """
+    Read *text* as a sum of numbers with a unit: s, m, h, d or w.
+
+    Raises:
+        OperatorError: If it is anything else, or no time at all, or more than about 2.7 million years.
+    """
+    wanted = text.strip().lower()
+    if not _WHOLE.fullmatch(wanted):
+        raise _refusal(text)
+    try:
+        duration = sum((float(number) * _UNITS[unit] for number, unit in _PART.findall(wanted)), timedelta())
+    except OverflowError:
+        raise _refusal(text) from None
+    if not duration:
+        raise _refusal(text)
+    return duration
+
+
+def _refusal(text: str) -> OperatorError:
+    return OperatorError(
+        f"{text!r} is no span of time; expected a number with s, m, h, d or w, such as 90s, 15m, 12h or 7d",
+        exit_code=2,
+    )

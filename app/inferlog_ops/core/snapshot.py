@@ -1,0 +1,111 @@
+"""A data stream as it is at one moment, so that what arrives meanwhile disturbs no page and no count."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import elasticsearch
+from elasticsearch import Elasticsearch
+
+from inferlog_ops.core.cluster import Cluster, translate_errors
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.streams import stream_name
+
+Filter = dict[str, Any]
+"""A query in query DSL."""
+
+_KEEP_ALIVE = "2m"
+_TIMEOUT_SECONDS = 120.0
+_PAGE = 10_000  # an index gives no more at a time, unless its settings are changed
+
+
+@contextmanager
+def stream_is_there(cluster: Cluster, stream: str) -> Iterator[None]:
+    """
+    Tell of a *stream* that is missing what makes it.
+
+    Raises:
+        OperatorError: If a call in the block is answered with 404.
+    """
+    try:
+        yield
+    except elasticsearch.NotFoundError as error:
+        raise OperatorError(
+            f"{cluster.shown_url} lacks the stream {stream}; "
+            f"make it with: inferlog provision --namespace {cluster.namespace}"
+        ) from error
+
+
+class Snapshot:
+    """
+    The events of one namespace, through a point in time.
+
+    Attributes:
+        where: Whose events they are, for messages.
+    """
+
+    def __init__(self, client: Elasticsearch, point_id: str, where: str) -> None:
+        self.where = where
+        self._client = client
+        self._point_id = point_id
+
+    @classmethod
+    @contextmanager
+    def of_events(cls, cluster: Cluster) -> Iterator[Self]:
+        """
+        Open a snapshot for the length of the block.
+
+        Raises:
+            OperatorError: If the stream is not there, or the cluster does not answer or refuses, also in the block.
+        """
+        stream = stream_name("events", cluster.namespace)
+        with (
+            cluster.client(request_timeout_seconds=_TIMEOUT_SECONDS) as client,
+            translate_errors(cluster, "reading the events"),
+        ):
+            with stream_is_there(cluster, stream):
+                point_id = client.open_point_in_time(index=stream, keep_alive=_KEEP_ALIVE)["id"]
+            snapshot = cls(client, point_id, f"namespace {cluster.namespace!r} of {cluster.shown_url}")
+            try:
+                yield snapshot
+            finally:
+                client.close_point_in_time(id=snapshot._point_id)
+
+    def aggregated(self, query: Filter, aggregation: dict[str, Any]) -> Any:
+        """Return the buckets of *aggregation* over the events that *query* lets through."""
+        return self._search(query=query, size=0, aggs={"only": aggregation})["aggregations"]["only"]["buckets"]
+
+    def pages(self, query: Filter, fields: Sequence[str]) -> Iterator[list[dict[str, list[Any]]]]:
+        """Yield what *query* lets through, up to 10 000 events at a time: of each field the list of values, if any."""
+        after: list[Any] | None = None
+        while True:
+            hits = (
+                self._search(
+                    query=query,
+                    size=_PAGE,
+                    # The order in which they lie on the disk: the fastest, and the same on every page.
+                    sort=[{"_shard_doc": "asc"}],
+                    search_after=after,
+                    source=False,
+                    stored_fields="_none_",
+                    docvalue_fields=fields,
+                    filter_path="hits.hits.fields,hits.hits.sort,pit_id",
+                )
+                .get("hits", {})
+                .get("hits", [])
+            )
+            if not hits:
+                return
+            yield [hit.get("fields", {}) for hit in hits]
+            after = hits[-1]["sort"]
+
+    def _search(self, **body: Any) -> dict[str, Any]:
+        answer = self._client.search(
+            pit={"id": self._point_id, "keep_alive": _KEEP_ALIVE},
+            track_total_hits=False,
+            # A figure of some of the shards is a wrong figure.
+            allow_partial_search_results=False,
+            **body,
+        ).body
+        self._point_id = answer["pit_id"]  # it may change from answer to answer
+        return dict(answer)

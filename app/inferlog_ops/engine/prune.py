@@ -1,0 +1,133 @@
+"""
+Removes old events from the embedded engine, which has no lifecycle and no delete-by-query of its own.
+
+An index whose events are all old is deleted whole, which is cheap. In an index that also holds newer ones the old
+events are deleted one by one. An index that is still written to is rolled over first, and only if all of it is old:
+ids are unique within one index, so a recent event must not find another index at its retry.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.progress import Say
+
+STREAMS = "logs-inference.*"
+
+_PAGE_DOCUMENTS = 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """
+    What was removed from one data stream, or would be.
+
+    Attributes:
+        stream: Its name.
+        documents: How many events.
+        deleted_indices: Those that were deleted whole.
+        thinned_indices: Those that lost some of their events.
+    """
+
+    stream: str
+    documents: int
+    deleted_indices: tuple[str, ...]
+    thinned_indices: tuple[str, ...]
+
+
+def prune(client: Elasticsearch, before: datetime, say: Say, *, dry_run: bool = False) -> list[Pruned]:
+    """
+    Remove every event with a timestamp before *before* and return what that was, per data stream.
+
+    Args:
+        client: Of the embedded engine; a request may take minutes.
+        before: Timezone-aware; an event of this very moment is kept.
+        say: Is told what is being done.
+        dry_run: Only look; change nothing.
+
+    Raises:
+        OperatorError: If the engine refuses to delete an event.
+    """
+    streams = client.indices.resolve_index(name=STREAMS, expand_wildcards="all")["data_streams"]
+    pruned = [
+        _prune_stream(client, stream["name"], stream["backing_indices"], before, say, dry_run=dry_run)
+        for stream in streams
+    ]
+    return [stream for stream in pruned if stream.documents or stream.deleted_indices]
+
+
+def _prune_stream(
+    client: Elasticsearch, stream: str, indices: list[str], before: datetime, say: Say, *, dry_run: bool
+) -> Pruned:
+    documents = 0
+    deleted, thinned = [], []
+    for index in indices:
+        is_written_to = index == indices[-1]
+        old, newer = _count(client, index, before)
+        if old and not newer and is_written_to and not dry_run:
+            client.indices.rollover(alias=stream)
+            is_written_to = False
+            # An event may have come in between.
+            old, newer = _count(client, index, before)
+        documents += old
+        if newer or (is_written_to and not old):
+            if old:
+                thinned.append(index)
+        else:
+            deleted.append(index)
+    if not dry_run:
+        for index in deleted:
+            client.indices.delete(index=index)
+        for index in thinned:
+            say(f"{stream}: removing old events from {index}")
+            _delete_documents(client, index, before)
+    return Pruned(stream=stream, documents=documents, deleted_indices=tuple(deleted), thinned_indices=tuple(thinned))
+
+
+def _count(client: Elasticsearch, index: str, before: datetime) -> tuple[int, int]:
+    client.indices.refresh(index=index)
+    old = int(client.count(index=index, query=_older(before))["count"])
+    return old, int(client.count(index=index)["count"]) - old
+
+
+def _delete_documents(client: Elasticsearch, index: str, before: datetime) -> None:
+    for ids in _pages_of_ids(client, index, before):
+        answer = client.bulk(
+            index=index,
+            operations=[{"delete": {"_id": document_id}} for document_id in ids],
+            filter_path="errors,items.*.error.reason",
+        )
+        if answer["errors"]:
+            reason = answer["items"][0]["delete"]["error"]["reason"]
+            raise OperatorError(f"{index}: an old event could not be removed: {reason}")
+    client.indices.refresh(index=index)
+
+
+def _pages_of_ids(client: Elasticsearch, index: str, before: datetime) -> Iterator[list[str]]:
+    pit = client.open_point_in_time(index=index, keep_alive="5m")["id"]
+    after: list[Any] | None = None
+    try:
+        while True:
+            answer = client.search(
+                pit={"id": pit, "keep_alive": "5m"},
+                query=_older(before),
+                size=_PAGE_DOCUMENTS,
+                sort=["_shard_doc"],
+                search_after=after,
+                source=False,
+                track_total_hits=False,
+            )
+            if not (hits := answer["hits"]["hits"]):
+                return
+            yield [hit["_id"] for hit in hits]
+            pit, after = answer["pit_id"], hits[-1]["sort"]
+    finally:
+        client.close_point_in_time(id=pit)
+
+
+def _older(before: datetime) -> dict[str, Any]:
+    return {"range": {"@timestamp": {"lt": before.isoformat()}}}

@@ -1,0 +1,83 @@
+"""
+Makes ``jars.lock`` anew from ``modules.toml``: ``python -m inferlog_ops.engine.relock``.
+
+Run it after a change of ``modules.toml``, read the difference, start the engine, run the tests.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from jgo.maven import Artifact, MavenContext
+
+from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.engine.blueprint import SERVER, Blueprint, Jar, load_plan, lock_text
+
+# Silences all logging of a module that finds it; the server brings the real logging.
+_NEVER_WANTED = {"slf4j-nop"}
+
+
+def main() -> None:
+    """Write the lock file of this checkout."""
+    folder = asset_dir("infra/engine")
+    plan = load_plan(folder)
+    with tempfile.TemporaryDirectory(prefix="inferlog-relock-") as scratch:
+        maven = MavenContext(repo_cache=Path(scratch), timeout=30)
+        jars = tuple(locked_jars(plan, maven))
+    lock = folder / "jars.lock"
+    lock.write_text(lock_text(replace(plan, jars=jars)))
+    files = {jar.file: jar.size_bytes for jar in jars}
+    print(f"{lock}: {len(files)} files, {sum(files.values()) / 1e6:.1f} MB")
+
+
+def locked_jars(plan: Blueprint, maven: MavenContext) -> Iterator[Jar]:
+    """Yield every jar of every part, server first, each part by file name."""
+    server = sorted(resolved(maven, plan.server_artifacts), key=_file)
+    yield from (_locked(SERVER, artifact) for artifact in server)
+    seen = {SERVER: _names(server) | _NEVER_WANTED}
+    for module in plan.modules:
+        # A class that is visible twice stops Elasticsearch ("jar hell"), at whatever version: a module leaves out
+        # what the server or a module that it extends brings already.
+        hidden = seen[SERVER].union(*(seen[parent] for parent in module.extends))
+        own = [item for item in resolved(maven, module.artifacts) if item.artifactId not in hidden]
+        seen[module.name] = _names(own)
+        yield from (_locked(module.name, artifact) for artifact in sorted(own, key=_file))
+
+
+def resolved(maven: MavenContext, coordinates: Iterable[str]) -> list[Artifact]:
+    """Return the jars at *coordinates* and all that these need to run."""
+    wanted = [maven.create_dependency(coordinate) for coordinate in coordinates]
+    inputs, needed = maven.resolver.resolve(wanted)
+    return [
+        dependency.artifact
+        for dependency in (*inputs, *needed)
+        if dependency.type == "jar" and dependency.scope in {None, "compile", "runtime"} and not dependency.optional
+    ]
+
+
+def _file(artifact: Artifact) -> str:
+    return str(artifact.filename)
+
+
+def _names(artifacts: Iterable[Artifact]) -> set[str]:
+    return {artifact.artifactId for artifact in artifacts}
+
+
+def _locked(part: str, artifact: Artifact) -> Jar:
+    content = artifact.resolve().read_bytes()
+    coordinates = [artifact.groupId, artifact.artifactId, artifact.version]
+    if artifact.classifier:
+        coordinates.append(artifact.classifier)
+    return Jar(
+        part=part,
+        coordinates=":".join(coordinates),
+        file=artifact.filename,
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+if __name__ == "__main__":
+    main()

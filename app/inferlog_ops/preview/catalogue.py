@@ -1,0 +1,73 @@
+"""The dashboards as the page gets them: laid out in panels and sections, each panel with the text of its queries."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from inferlog_ops.preview import markdown
+from inferlog_ops.preview.controls import controls
+from inferlog_ops.query.dashboards import files, slo
+from inferlog_ops.query.dashboards.panels import Panel, panels
+from inferlog_ops.query.dashboards.render import with_levels
+from inferlog_ops.query.library import Query, text_for
+
+_OF_THE_DASHBOARD = ("title", "description", "time_range", "refresh_interval", "options")
+
+
+def listed() -> list[dict[str, str]]:
+    """Return id, title and description of each dashboard, the landing page first."""
+    return [
+        {"id": each.id, "title": each.title, "description": str(each.body.get("description", ""))}
+        for each in files.load_all().values()
+    ]
+
+
+def body(dashboard_id: str) -> dict[str, Any] | None:
+    """Return the dashboard's file with the figures of the service levels put in; None if there is no such file."""
+    dashboard = files.load_all().get(dashboard_id)
+    return with_levels(dashboard, slo.load()) if dashboard else None
+
+
+def laid_out(dashboard_id: str, filled: dict[str, Any], queries: Mapping[str, Query], namespace: str) -> dict[str, Any]:
+    """
+    Return what the page draws the dashboard from.
+
+    ``items`` are its panels and sections in the file's order; a section has ``panels`` of its own.
+    """
+    of_each = iter(panels(filled))
+
+    def panel(item: dict[str, Any]) -> dict[str, Any]:
+        return {"grid": item["grid"], **_described(next(of_each), queries, namespace)}
+
+    items = [
+        panel(item)
+        if "type" in item
+        else {
+            "title": item.get("title", ""),
+            "collapsed": item.get("collapsed", False),
+            "grid": item["grid"],
+            "panels": [panel(each) for each in item.get("panels", [])],
+        }
+        for item in filled.get("panels", [])
+    ]
+    return {
+        "id": dashboard_id,
+        **{key: filled[key] for key in _OF_THE_DASHBOARD if key in filled},
+        "controls": [control.as_json() for control in controls(filled)],
+        "items": items,
+    }
+
+
+def _described(panel: Panel, queries: Mapping[str, Query], namespace: str) -> dict[str, Any]:
+    described = {
+        "id": panel.id,
+        "type": panel.type,
+        "config": panel.config,
+        "queries": [
+            {"name": name, "question": queries[name].question, "text": text_for(queries[name], namespace)}
+            for name in panel.queries
+            if name in queries
+        ],
+    }
+    if panel.type == "markdown":
+        described["nodes"] = markdown.tree(str(panel.config.get("content", "")))
+    return described

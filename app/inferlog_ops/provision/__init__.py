@@ -1,0 +1,1 @@
+"""Brings the desired state to servers: Elasticsearch, Kibana, and the container stack."""

@@ -1,0 +1,40 @@
+"""Set-up 2 of 3: everything in Elasticsearch. Nobody writes to it before this has ended. Safe to repeat."""
+
+from inferlog_ops.core.cluster import translate_errors
+from inferlog_ops.core.outcome import Provisioned
+from inferlog_ops.core.progress import Say, say_nothing
+from inferlog_ops.provision.elasticsearch import provision_cluster
+from inferlog_ops.provision.stack import api_keys, roles, secret_files, users
+from inferlog_ops.provision.stack.login import log_in
+from inferlog_ops.provision.stack.settings import Settings
+
+
+def provision(settings: Settings, *, on_progress: Say = say_nothing) -> list[Provisioned]:
+    """
+    Put templates, data streams, roles, users and API keys into Elasticsearch; a second run finds all unchanged.
+
+    Args:
+        settings: Where Elasticsearch and the secrets are.
+        on_progress: Is told what is being waited for.
+
+    Raises:
+        OperatorError: If Elasticsearch does not answer, refuses something, or a secret is missing.
+    """
+    cluster = log_in(settings, on_progress).cluster
+    done = provision_cluster(
+        cluster, retention=settings.retention, wait_seconds=settings.wait_seconds, on_progress=on_progress
+    )
+    with cluster.client() as client, translate_errors(cluster, "setting up roles, users and keys"):
+        done += [
+            roles.ensure_role(client, name) for name in (roles.FLUENTD, roles.DASHBOARDS, roles.RULES, roles.OPERATOR)
+        ]
+        password = secret_files.read(settings.kibana_system_password)
+        done.append(users.ensure_password(client, cluster, users.KIBANA_SYSTEM, password))
+        password = secret_files.read(settings.operator_password)
+        done.append(users.ensure_user(client, cluster, users.OPERATOR, password, roles.OPERATOR))
+        # Last: whoever has a key finds everything that it is for.
+        done += [
+            api_keys.ensure_key(client, cluster, wanted)
+            for wanted in (api_keys.fluentd_key(settings), api_keys.dashboards_key(settings))
+        ]
+    return done

@@ -1,0 +1,83 @@
+"""Fills a dashboard: figures of the service levels where their names stand, texts of queries where their files do."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.query.dashboards.files import Dashboard
+from inferlog_ops.query.dashboards.shape import check_shape
+from inferlog_ops.query.dashboards.slo import ServiceLevels
+from inferlog_ops.query.library import Query, text_for
+
+_LEVEL = re.compile(r"\{slo\.([a-z0-9_]+)\}")
+_QUERY_FILE = re.compile(r"queries/([a-z0-9_]+)\.esql")
+
+
+def body_for_kibana(
+    dashboard: Dashboard, levels: ServiceLevels, queries: Mapping[str, Query], *, namespace: str
+) -> dict[str, Any]:
+    """
+    Return the body that ``PUT /api/dashboards/<id>`` takes.
+
+    Raises:
+        OperatorError: If the file names a query or a service level that is not there.
+    """
+
+    def put_in(text: str) -> str:
+        name = query_named(text)
+        return text if name is None else text_for(_known(queries, name, dashboard), namespace)
+
+    body: dict[str, Any] = each_string(with_levels(dashboard, levels), put_in)
+    return body
+
+
+def with_levels(dashboard: Dashboard, levels: ServiceLevels) -> dict[str, Any]:
+    """
+    Return the body with the figures of the service levels; queries are still named by their files.
+
+    Raises:
+        OperatorError: If the file names a level that is not there, or one where a figure cannot stand.
+    """
+
+    def put_in(text: str) -> str | float:
+        whole = _LEVEL.fullmatch(text)
+        if whole:
+            return _level(levels, whole[1], dashboard)
+        return _LEVEL.sub(lambda match: f"{_level(levels, match[1], dashboard):g}", text)
+
+    body: dict[str, Any] = each_string(dashboard.body, put_in)
+    # A figure may stand in the place of a text.
+    check_shape(body, dashboard.path.name)
+    return body
+
+
+def query_named(text: str) -> str | None:
+    """Return the name of the query whose file *text* is, as a dashboard file says it; None if it is none."""
+    match = _QUERY_FILE.fullmatch(text)
+    return match[1] if match else None
+
+
+def each_string(value: Any, change: Callable[[str], Any]) -> Any:
+    """Return *value* with every string in it changed, but for the keys."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [each_string(each, change) for each in value]
+    if isinstance(value, dict):
+        return {key: each_string(each, change) for key, each in value.items()}
+    return value
+
+
+def _level(levels: ServiceLevels, name: str, dashboard: Dashboard) -> float:
+    if name not in levels.default:
+        raise OperatorError(
+            f"{dashboard.path.name} names the service level {name!r}; known are {', '.join(levels.default)}"
+        )
+    return levels.default[name]
+
+
+def _known(queries: Mapping[str, Query], name: str, dashboard: Dashboard) -> Query:
+    if name not in queries:
+        raise OperatorError(f"{dashboard.path.name} names queries/{name}.esql, which is not there")
+    return queries[name]

@@ -1,0 +1,83 @@
+"""What a dashboard's file has to look like for its panels and controls to be found in it; Kibana checks the rest."""
+
+from typing import Any
+
+from inferlog_ops.core.errors import OperatorError
+
+_KINDS = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+
+
+def check_shape(body: Any, where: str) -> None:
+    """
+    Check *body*, the content of the file *where*.
+
+    Raises:
+        OperatorError: Where a part is of another kind than whoever reads it goes by; says which.
+    """
+    _expect(body, dict, where)
+    _expect(body.get("title"), str, f"{where}: title")
+    for place, control in _each(body, "pinned_panels", f"{where}: "):
+        _expect(control.get("type"), str, f"{place}.type")
+        _optional(control, str, place, "id")
+        _check_control(_optional(control, dict, place, "config"), f"{place}.config")
+    for place, item in _each(body, "panels", f"{where}: "):
+        _expect(item.get("grid"), dict, f"{place}.grid")
+        if "type" in item:
+            _check_panel(item, place)
+            continue
+        for inner_place, panel in _each(item, "panels", f"{place}."):
+            _expect(panel.get("grid"), dict, f"{inner_place}.grid")
+            _check_panel(panel, inner_place)
+
+
+def _check_control(config: dict[str, Any], place: str) -> None:
+    for key in ("title", "field_name", "data_view_id", "search_technique"):
+        _optional(config, str, place, key)
+    for key in ("single_select", "exclude"):
+        _optional(config, bool, place, key)
+    sort = _optional(config, dict, place, "sort")
+    for key in ("by", "direction"):
+        _optional(sort, str, f"{place}.sort", key)
+    _optional(config, list, place, "selected_options")
+    _optional(_optional(config, dict, place, "display_settings"), str, f"{place}.display_settings", "placeholder")
+
+
+def _check_panel(panel: dict[str, Any], place: str) -> None:
+    _expect(panel.get("type"), str, f"{place}.type")
+    _optional(panel, str, place, "id")
+    config, place = panel.get("config"), f"{place}.config"
+    _expect(config, dict, place)
+    assert isinstance(config, dict)  # noqa: S101 (as has just been checked)
+    _check_source(config, place)
+    for key in ("layers", "tabs"):
+        for inner_place, holder in _each(config, key, f"{place}."):
+            _check_source(holder, inner_place)
+    for inner_place, metric in _each(config, "metrics", f"{place}."):
+        _optional(metric, dict, inner_place, "background_chart")
+
+
+def _check_source(holder: dict[str, Any], place: str) -> None:
+    if "data_source" in holder:
+        _optional(_optional(holder, dict, place, "data_source"), str, f"{place}.data_source", "query")
+
+
+def _each(holder: dict[str, Any], key: str, place: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return the objects of the list *key*, if there is one, each with its place."""
+    items = holder.get(key, [])
+    _expect(items, list, f"{place}{key}")
+    for index, item in enumerate(items):
+        _expect(item, dict, f"{place}{key}[{index}]")
+    return [(f"{place}{key}[{index}]", item) for index, item in enumerate(items)]
+
+
+def _optional(holder: dict[str, Any], kind: type, place: str, key: str) -> Any:
+    """Return what *holder* has under *key*, which is of this *kind*, or an empty one."""
+    value = holder.get(key, kind())
+    _expect(value, kind, f"{place}.{key}")
+    return value
+
+
+def _expect(value: Any, kind: type, place: str) -> None:
+    if not isinstance(value, kind):
+        found = next((name for each, name in _KINDS.items() if isinstance(value, each)), "null or a number")
+        raise OperatorError(f"{place} is {'missing or null' if value is None else found}; expected {_KINDS[kind]}")

@@ -1,0 +1,89 @@
+"""The service levels that panels are coloured by and rules fire on: dashboards/slo.json, or a file of the user's."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.json_files import read_json
+
+SETTING = "INFERLOG_SLO_FILE"
+
+_OF_MODEL_VERSIONS = "model_versions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceLevels:
+    """
+    What the service promises.
+
+    Attributes:
+        default: Name to figure, such as ``p99_latency_seconds`` (s) or ``error_rate`` (0 to 1, the error budget).
+        by_model_version: Figures that differ for one model version: version, then name to figure.
+    """
+
+    default: Mapping[str, float]
+    by_model_version: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+def load() -> ServiceLevels:
+    """
+    Return the levels of the file that ``INFERLOG_SLO_FILE`` names, or of dashboards/slo.json.
+
+    What a file of the user's leaves out is as in dashboards/slo.json.
+
+    Raises:
+        OperatorError: If the file cannot be read, is no JSON, or holds a name or a value that is none of ours.
+    """
+    ours = read(asset_dir("dashboards") / "slo.json")
+    named = os.environ.get(SETTING)
+    if not named:
+        return ours
+    theirs = read(Path(named), known=ours.default)
+    return ServiceLevels(default={**ours.default, **theirs.default}, by_model_version=theirs.by_model_version)
+
+
+def read(path: Path, *, known: Mapping[str, float] | None = None) -> ServiceLevels:
+    """
+    Read the levels in *path*; only names in *known* are taken, if that is given.
+
+    Raises:
+        OperatorError: As `load`.
+    """
+    table = read_json(path, f"the file of service levels {path}", exit_code=2)
+    if not isinstance(table, dict):
+        raise OperatorError(f"{path} holds {_kind(table)}; expected an object as in dashboards/slo.json", exit_code=2)
+    by_version = table.pop(_OF_MODEL_VERSIONS, {})
+    if not isinstance(by_version, dict):
+        raise OperatorError(
+            f"{path}: {_OF_MODEL_VERSIONS} is {_kind(by_version)}; expected version names with their levels",
+            exit_code=2,
+        )
+    default = _levels(path, table, known)
+    return ServiceLevels(
+        default=default,
+        by_model_version={
+            version: _levels(path, levels, known or default, of=f"{_OF_MODEL_VERSIONS}.{version}.")
+            for version, levels in by_version.items()
+        },
+    )
+
+
+def _levels(path: Path, table: Any, known: Mapping[str, float] | None, *, of: str = "") -> dict[str, float]:
+    if not isinstance(table, dict):
+        raise OperatorError(f"{path}: {of.rstrip('.')} is {_kind(table)}; expected names with figures", exit_code=2)
+    for name, value in table.items():
+        if known is not None and name not in known:
+            raise OperatorError(f"{path}: {of}{name} is no service level; known are {', '.join(known)}", exit_code=2)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise OperatorError(f"{path}: {of}{name} is {json.dumps(value)}; expected a number above 0", exit_code=2)
+    return table
+
+
+def _kind(value: Any) -> str:
+    return {dict: "an object", list: "a list", str: "a string", type(None): "null"}.get(type(value), "a number")

@@ -1,0 +1,89 @@
+"""Notes on an answer: the rows that it lacks, the events that it leaves out, the versions that it puts together."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from inferlog_ops.query.text import OTHER_VERSIONS
+from inferlog_ops.query.timerange import iso
+
+
+class NoteKind(StrEnum):
+    """The subject of a note, and the unit of its count."""
+
+    MISSING_ROWS = "missing_rows"
+    UNREAD_ROWS = "unread_rows"
+    OTHER_VERSIONS = "other_versions"
+    FUTURE_EVENTS = "future_events"
+
+
+_INCOMPLETE = {NoteKind.MISSING_ROWS, NoteKind.UNREAD_ROWS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """
+    One note.
+
+    Attributes:
+        kind: Its subject.
+        count: Rows that are missing or were not read, at least; requests of the other versions; events of the future.
+        text: For a person.
+    """
+
+    kind: NoteKind
+    count: int
+    text: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as plain data."""
+        return {"kind": self.kind.value, "count": self.count, "text": self.text}
+
+
+def missing_rows(shown: int, counted: int) -> Note:
+    """Return the note on an answer of *shown* rows of *counted*."""
+    missing = max(counted - shown, 1)
+    return Note(
+        kind=NoteKind.MISSING_ROWS,
+        count=missing,
+        text=f"at least {missing:,} {'row is' if missing == 1 else 'rows are'} missing: "
+        f"{shown:,} of {shown + missing:,} are shown. "
+        "Choose a shorter range or one model version.",
+    )
+
+
+def unread_rows(read: int, counted: int) -> Note:
+    """Return the note on an answer that was computed from *read* rows of *counted*."""
+    return Note(
+        kind=NoteKind.UNREAD_ROWS,
+        count=counted - read,
+        text=f"computed from the newest {read:,} of {counted:,} rows, so at least {counted - read:,} are missing. "
+        "Choose a shorter range.",
+    )
+
+
+def other_versions(most: int, requests: int) -> Note:
+    """Return the note on the row of all model versions but the *most* that have rows of their own."""
+    return Note(
+        kind=NoteKind.OTHER_VERSIONS,
+        count=requests,
+        text=f"{OTHER_VERSIONS} is all model versions but the {most:,} with the most requests: {requests:,} requests.",
+    )
+
+
+def future_events(count: int, latest: datetime, end: datetime) -> Note:
+    """Return the note on *count* events after *end*, which was now."""
+    return Note(
+        kind=NoteKind.FUTURE_EVENTS,
+        count=count,
+        text=f"{count:,} {'event is' if count == 1 else 'events are'} later than the end of the range, which is now, "
+        "and left out. The latest is of "
+        f"{iso(latest)}, {(latest - end).total_seconds():,.0f} s ahead: compare the clocks of the hosts.",
+    )
+
+
+def is_incomplete(notes: Iterable[Note]) -> bool:
+    """Return whether one of *notes* is on rows that are missing."""
+    return any(note.kind in _INCOMPLETE for note in notes)

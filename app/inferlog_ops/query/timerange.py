@@ -1,0 +1,50 @@
+"""The range of time that a person asks about: ``--last``, or ``--from`` and ``--to``."""
+
+from datetime import UTC, datetime
+
+from inferlog_ops.core.durations import parse_duration
+from inferlog_ops.core.errors import OperatorError
+
+DEFAULT_LAST = "15m"
+
+
+def time_range(*, last: str | None, from_: str | None, to: str | None, now: datetime) -> tuple[datetime, datetime]:
+    """
+    Return begin and end, in UTC.
+
+    The end is *to*, or *now*. The begin is *from_*, or *last* (15 minutes if not given) before the end.
+
+    Raises:
+        OperatorError: If one of them cannot be read, or if both *last* and *from_* name the begin.
+    """
+    if last is not None and from_ is not None:
+        raise OperatorError("--last and --from both say where the range begins; give one of them", exit_code=2)
+    end = parse_moment(to, "--to") if to is not None else now.astimezone(UTC)
+    if from_ is not None:
+        return parse_moment(from_, "--from"), end
+    duration = parse_duration(last or DEFAULT_LAST)
+    try:
+        return end - duration, end
+    except OverflowError as error:
+        raise OperatorError(f"--last {last} reaches back before the calendar begins", exit_code=2) from error
+
+
+def iso(moment: datetime) -> str:
+    """Return *moment*, which has a time zone, as ISO 8601 in UTC, to the microsecond."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_moment(text: str, option: str) -> datetime:
+    """
+    Read an ISO 8601 moment; one without an offset is in UTC.
+
+    Raises:
+        OperatorError: If *text*, the value of *option*, is none.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise OperatorError(
+            f"{option} is {text!r}; expected ISO 8601, such as 2026-11-23T06:15:00Z", exit_code=2
+        ) from error

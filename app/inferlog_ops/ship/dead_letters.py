@@ -1,0 +1,108 @@
+"""The dead letter file: lines that no store will ever take, each with its reason, none twice."""
+
+import errno
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from inferlog_ops.ship.lines import RefusedLine
+
+
+class DeadLetters:
+    """
+    Appends refused lines, as JSON, a line each. Safe to use from several threads.
+
+    The file is open only while it is written to: ``inferlog redrive`` may move it away in between.
+
+    A letter that a crash cut in half is removed at the start: its line has not been passed by any position, so it
+    comes again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._written: set[bytes] = set()
+        self._closed = False
+        self._load()
+
+    def close(self) -> None:
+        """Refuse whoever still wants to write."""
+        with self._lock:
+            self._closed = True
+
+    def write(self, refused: Sequence[RefusedLine]) -> None:
+        """
+        Put *refused* on the disk, but for those that stand there since before a crash; return when they are safe.
+
+        Raises:
+            OSError: If the disk does not take them. Then none of them is in the file.
+        """
+        with self._lock:
+            letters = {key: letter for letter in map(_letter, refused) if (key := _key(letter)) not in self._written}
+            if not letters:
+                return
+            content = b"".join(orjson.dumps(letter, option=orjson.OPT_APPEND_NEWLINE) for letter in letters.values())
+            with self._open() as file:
+                size = os.fstat(file).st_size
+                try:
+                    _append(file, content)
+                except OSError:
+                    os.ftruncate(file, size)
+                    raise
+            self._written |= letters.keys()
+
+    @contextmanager
+    def _open(self) -> Iterator[int]:
+        if self._closed:
+            raise OSError(errno.EBADF, "closed", str(self._path))
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            yield file
+        finally:
+            os.close(file)
+
+    def _load(self) -> None:
+        """Remember what is in the file, and remove a letter that was cut in half."""
+        size = 0
+        with self._open() as file, open(file, "rb", closefd=False) as lines:
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    os.ftruncate(file, size)
+                    break
+                size += len(line)
+                try:
+                    self._written.add(_key(orjson.loads(line)))
+                except (ValueError, KeyError, TypeError):
+                    continue  # not written by a shipper
+
+
+def _append(file: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+    os.fsync(file)
+
+
+def _letter(refused: RefusedLine) -> dict[str, Any]:
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "stream": refused.file.stream,
+        "file": refused.file.name,
+        "offset": refused.offset,
+        "reason": refused.reason,
+        "line_bytes": refused.length,
+        "line": refused.text.decode(errors="backslashreplace"),
+    }
+
+
+def _key(letter: dict[str, Any]) -> bytes:
+    """Return what tells one letter from another. The line belongs to it: another file may take a name again."""
+    place = f"{letter['file']}\0{letter['offset']}\0{letter['line']}"
+    return hashlib.blake2b(place.encode(), digest_size=16).digest()

@@ -1,6 +1,0 @@
-"""Puts templates, pipeline and data streams into a cluster; safe to repeat."""
-
-from inferlog_ops.provisioning.outcome import Outcome, Provisioned
-from inferlog_ops.provisioning.provision import provision_cluster
-
-__all__ = ["Outcome", "Provisioned", "provision_cluster"]

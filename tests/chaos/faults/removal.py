@@ -1,0 +1,82 @@
+"""Log files that disappear: before they are shipped, or while the service writes to them."""
+
+import itertools
+import shutil
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+from tests.chaos.faults.fault import MissedError, Strike
+from tests.chaos.hardlinks import keep_now
+from tests.chaos.stack import Stack
+
+_PATIENCE_SECONDS = 60.0
+_SECONDS_BETWEEN_LOOKS = 0.1
+_SECONDS_BETWEEN_REMOVALS = 3.0
+_NOTICED_SECONDS = 1.5  # the second that is promised, and what the next request takes
+
+
+def delete_unshipped(stack: Stack, seconds: float) -> Generator[float]:
+    """Delete a file that the shipper, which stands still, has never seen."""
+    stack.shipper.suspend()
+    try:
+        known = {path.name for path in stack.place.logs.iterdir()}
+        began = time.monotonic()
+        while not (finished := _finished_since(known, stack.place.logs)):
+            if time.monotonic() > began + _PATIENCE_SECONDS:
+                raise MissedError("no file was begun and finished meanwhile")
+            yield _SECONDS_BETWEEN_LOOKS
+        stack.keep_files()
+        stack.removed.add(finished[0].name)
+        finished[0].unlink()
+        yield max(0.0, began + seconds - time.monotonic())
+    finally:
+        stack.shipper.resume()
+
+
+def in_use(remove: Callable[[Stack], None]) -> Strike:
+    """Return what removes all log files by *remove* every few seconds, while the service writes to them."""
+
+    def inject(stack: Stack, seconds: float) -> Generator[float]:
+        ends_at = time.monotonic() + seconds
+        while time.monotonic() < ends_at:
+            stack.removed |= {path.name for path in stack.place.logs.glob("*.jsonl")}
+            stack.keep_files()
+            remove(stack)
+            yield _NOTICED_SECONDS
+            if not list(stack.place.logs.glob("events-*.jsonl")):
+                raise MissedError(f"the service has begun no new file within {_NOTICED_SECONDS} s")
+            yield max(0.0, _SECONDS_BETWEEN_REMOVALS - _NOTICED_SECONDS)
+
+    return inject
+
+
+def delete_files(stack: Stack) -> None:
+    """Delete all log files."""
+    for path in stack.place.logs.glob("*.jsonl"):
+        path.unlink(missing_ok=True)
+
+
+def rename_files(stack: Stack) -> None:
+    """Rename all log files, as logrotate does by default."""
+    for path in stack.place.logs.glob("*.jsonl"):
+        path.replace(f"{path}.1")
+
+
+def remove_directory(stack: Stack) -> None:
+    """Remove the log directory: at once, so that each file in it is either kept or not made."""
+    removed = stack.place.root / "removed"
+    stack.place.logs.rename(removed)
+    keep_now(removed, stack.place.kept)
+    stack.removed |= {path.name for path in removed.glob("*.jsonl")}
+    shutil.rmtree(removed)
+
+
+def _finished_since(known: set[str], logs: Path) -> list[Path]:
+    """Return the event files that are none of *known* and have a successor, oldest first."""
+    new = sorted(path for path in logs.glob("events-*.jsonl") if path.name not in known)
+    return [path for path, later in itertools.pairwise(new) if _writer(path) == _writer(later)]
+
+
+def _writer(path: Path) -> str:
+    return "-".join(path.name.split("-")[:3])

@@ -1,0 +1,119 @@
+"""Faults of the store's answers: whether what is said to have happened did."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.chaos.catalogue import FAULTS
+from tests.chaos.faults import answers
+from tests.chaos.faults.fault import MissedError
+from tests.chaos.proxy import Request, pass_on
+
+EVENTS = "logs-inference.events-chaos"
+TAKEN = b'HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n{"errors":false,"items":[{"create":{"status":201}}]}'
+UNAVAILABLE = b'HTTP/1.1 503 Service Unavailable\r\ncontent-length: 12\r\n\r\n{"error":"?"}'
+
+
+def _bulk(documents: int, index: str = EVENTS) -> Request:
+    body = b'{"create":{}}\n{}\n' * documents
+    return Request(head=b"POST /%s/_bulk HTTP/1.1\r\ncontent-length: %d" % (index.encode(), len(body)), body=body)
+
+
+def _answering(answer: bytes) -> Callable[[Request], Awaitable[bytes]]:
+    async def forward(_: Request) -> bytes:
+        return answer
+
+    return forward
+
+
+@pytest.fixture
+def rolled_over() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def stack(rolled_over: list[str]) -> Any:
+    client = SimpleNamespace(indices=SimpleNamespace(rollover=lambda *, alias: rolled_over.append(alias)))
+    return SimpleNamespace(
+        proxy=SimpleNamespace(behaviour=pass_on),
+        cluster=SimpleNamespace(namespace="chaos", client=lambda: nullcontext(client)),
+    )
+
+
+def _send(stack: Any, request: Request, answer: bytes) -> bytes:
+    """Return what the shipper gets for *request* where the engine answers with *answer*."""
+
+    async def send() -> bytes:
+        sent: bytes = await stack.proxy.behaviour(request, _answering(answer))
+        return sent
+
+    return asyncio.run(send())
+
+
+def test_the_stream_rolls_over_after_a_try_was_stored_and_not_when_it_came(stack: Any, rolled_over: list[str]) -> None:
+    inject = FAULTS["rollover"].inject(stack, 1.0)
+    next(inject)
+
+    async def store() -> None:
+        stored = asyncio.Event()
+
+        async def forward(_: Request) -> bytes:
+            await stored.wait()
+            return TAKEN
+
+        a_try = asyncio.create_task(stack.proxy.behaviour(_bulk(1), forward))
+        await asyncio.sleep(0)
+        next(inject)
+        assert rolled_over == [], "the documents are on their way"
+        stored.set()
+        assert TAKEN.startswith(await a_try)
+
+    asyncio.run(store())
+    next(inject)
+    assert rolled_over == [EVENTS]
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"),
+    [(_bulk(1, "logs-inference.health-chaos"), TAKEN), (_bulk(1), UNAVAILABLE), (_bulk(1), b"")],
+    ids=["another stream", "refused", "no answer"],
+)
+def test_nothing_rolls_over_where_no_event_was_stored(
+    request_: Request, answer: bytes, stack: Any, rolled_over: list[str]
+) -> None:
+    inject = FAULTS["rollover"].inject(stack, 1.0)
+    next(inject)
+    _send(stack, request_, answer)
+    next(inject)
+    assert rolled_over == []
+
+
+@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.proxied])
+def test_bad_answers_that_nobody_gets_did_not_happen(name: str, stack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "_PATIENCE_SECONDS", 0.0)
+    with pytest.raises(MissedError, match="nothing that the shipper sent has met it"):
+        list(FAULTS[name].inject(stack, 1.0))
+    assert stack.proxy.behaviour is pass_on
+
+
+@pytest.mark.parametrize(("documents", "happened"), [(1, False), (2, True)])
+def test_items_are_refused_only_where_there_is_a_second_one(
+    documents: int, *, happened: bool, stack: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "_PATIENCE_SECONDS", 0.0)
+    inject = FAULTS["items-429"].inject(stack, 1.0)
+    next(inject)
+    assert (b'"status":429' in _send(stack, _bulk(documents), TAKEN)) == happened
+    with nullcontext() if happened else pytest.raises(MissedError):
+        list(inject)
+
+
+@pytest.mark.parametrize("answer", [UNAVAILABLE, b""])
+def test_an_engine_that_says_nothing_of_items_is_quoted_word_for_word(answer: bytes, stack: Any) -> None:
+    inject = FAULTS["items-429"].inject(stack, 1.0)
+    next(inject)
+    assert _send(stack, _bulk(2), answer) == answer

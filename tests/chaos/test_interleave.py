@@ -1,0 +1,56 @@
+"""Two faults that take turns."""
+
+from collections.abc import Generator
+
+import pytest
+
+from tests.chaos.interleave import take_turns
+
+
+def _steps(name: str, *pauses: float, done: list[str]) -> Generator[float]:
+    try:
+        for number, pause in enumerate(pauses):
+            done.append(f"{name}{number}")
+            yield pause
+    finally:
+        done.append(f"{name} mended")
+
+
+def _fine() -> None:
+    """Find nothing wrong."""
+
+
+def test_steps_come_when_they_are_due() -> None:
+    done: list[str] = []
+    take_turns([_steps("a", 0.1, 0.1, done=done), _steps("b", 0.05, 0.3, done=done)], _fine)
+    assert done == ["a0", "b0", "b1", "a1", "a mended", "b mended"]
+
+
+def test_what_ends_one_mends_all() -> None:
+    done: list[str] = []
+
+    def check() -> None:
+        raise RuntimeError("the service has died")
+
+    with pytest.raises(RuntimeError, match="has died"):
+        take_turns([_steps("a", 5.0, done=done), _steps("b", 5.0, done=done)], check)
+    assert done == ["a0", "b0", "a mended", "b mended"]
+
+
+def _not_to_be_mended() -> Generator[float]:
+    try:
+        yield 5.0
+    finally:
+        raise OSError("it does not come back")
+
+
+def test_what_cannot_be_mended_neither_hides_the_reason_nor_keeps_others_from_being_mended() -> None:
+    done: list[str] = []
+
+    def miss() -> Generator[float]:
+        yield 0.0
+        raise RuntimeError("the reason")
+
+    with pytest.raises(RuntimeError, match="the reason"):
+        take_turns([_not_to_be_mended(), _steps("a", 5.0, done=done), miss()], _fine)
+    assert done == ["a0", "a mended"]

@@ -1,0 +1,45 @@
+"""The end of a trial, on stand-ins for its processes."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.chaos import scenario, stack
+from tests.chaos.dirs import Dirs
+
+SAYS_WHAT_IT_IS_TOLD = (
+    "import os, sys; print(sys.argv[1:], [name for name in os.environ if name.startswith('INFERLOG_')])"
+)
+
+
+def _standing_in() -> Any:
+    return SimpleNamespace(stop=lambda: None)
+
+
+def test_what_is_left_is_shipped_by_a_shipper_that_knows_nothing_of_the_users_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFERLOG_LOG_DIR", "/of/the/user")
+    monkeypatch.setattr(stack, "ship_command", lambda **_: [sys.executable, "-c", SAYS_WHAT_IT_IS_TOLD])
+    place = Dirs(tmp_path / "trial")
+    place.make()
+    (place.logs / "events-chaos-1-0001.jsonl").write_text("{}\n")
+    whole: Any = stack.Stack(
+        place=place,
+        engine=_standing_in(),
+        proxy=_standing_in(),
+        through_proxy=False,
+        cluster=SimpleNamespace(namespace="chaos", url="http://127.0.0.1:9"),  # type: ignore[arg-type]
+        server=_standing_in(),
+        load=_standing_in(),
+        say=lambda _: None,
+    )
+    whole.shipper = _standing_in()
+    scenario._end(whole)
+    said = (place.output / "shipper-1.log").read_text()
+    assert "'--once'" in said
+    assert "'http://127.0.0.1:9'" in said
+    assert said.endswith(" []\n"), said

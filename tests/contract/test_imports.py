@@ -1,0 +1,46 @@
+"""The layers of docs/architecture.md: which package may import which."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+
+APP = ROOT / "app"
+FORBIDDEN = {
+    "inferlog": ["inferlog_server", "inferlog_ops"],
+    "inferlog_server": ["inferlog_ops"],
+    "inferlog_ops/core": [
+        f"inferlog_ops.{package}" for package in ("cli", "demo", "engine", "preview", "provision", "query", "ship")
+    ],
+    "inferlog_ops/engine": [f"inferlog_ops.{package}" for package in ("cli", "demo", "preview", "provision", "ship")],
+    "inferlog_ops/provision": ["inferlog_ops.cli", "inferlog_ops.demo", "inferlog_ops.preview"],
+    "inferlog_ops/query": ["inferlog_ops.cli", "inferlog_ops.demo", "inferlog_ops.preview"],
+    "inferlog_ops/ship": ["inferlog_ops.cli", "inferlog_ops.demo", "inferlog_ops.preview"],
+    "inferlog_ops/preview": ["inferlog_ops.cli", "inferlog_ops.demo"],
+    "inferlog_ops/demo": ["inferlog_ops.cli"],
+    ".": ["tests", "benchmarks"],
+}
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_package_imports_nothing_of_a_layer_above(folder: str) -> None:
+    found = [
+        f"{path.relative_to(APP)} imports {name}"
+        for path in sorted((APP / folder).rglob("*.py"))
+        for name in imported(path)
+        for forbidden in FORBIDDEN[folder]
+        if name == forbidden or name.startswith(f"{forbidden}.")
+    ]
+    assert not found, "see docs/architecture.md, Forbidden imports"

@@ -1,0 +1,106 @@
+"""``inferlog provision --kibana`` as its users run it."""
+
+import json
+import signal
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from inferlog_ops.core.home import Home
+from tests.support.commands import begin, run
+from tests.support.kibana_stand_in import API_KEY, StandIn
+from tests.support.polling import wait_until
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KIBANA_API_KEY", API_KEY)
+
+
+def _outcomes(stdout: str) -> set[str]:
+    return {each["outcome"] for each in json.loads(stdout)}
+
+
+def test_kibana_alone_is_provisioned_where_no_elasticsearch_is_named(server: StandIn) -> None:
+    first = run("provision", "--kibana", server.url, "--json")
+    second = run("provision", "--kibana", server.url, "--json")
+    assert first.returncode == second.returncode == 0, first.stderr
+    assert {each["kind"] for each in json.loads(first.stdout)} == {
+        "data view",
+        "dashboard",
+        "connector",
+        "rule",
+        "saved query",
+    }
+    assert (_outcomes(first.stdout), _outcomes(second.stdout)) == ({"created"}, {"unchanged"})
+
+
+def test_both_are_provisioned_where_both_are_named(
+    server: StandIn, engine_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KIBANA_URL", server.url)
+    done = run("provision", "--url", engine_url, "--namespace", namespace)
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.split()
+    assert f"logs-inference.events-{namespace}" in words
+    assert f"inferlog-overview-{namespace}" in words
+
+
+def test_elasticsearch_alone_is_provisioned_where_no_kibana_is_named(
+    home: Home, engine_url: str, namespace: str
+) -> None:
+    done = run("provision", "--home", home.root, "--namespace", namespace, "--json")
+    assert done.returncode == 0, done.stderr
+    assert "dashboard" not in {each["kind"] for each in json.loads(done.stdout)}
+
+
+def test_refused_saved_query_is_told_of_and_the_rest_stands(server: StandIn) -> None:
+    server.import_fault = lambda _id: "no [such] shape"
+    done = run("provision", "--kibana", server.url, "--json")
+    assert done.returncode == 0
+    refused = [each for each in json.loads(done.stdout) if each["outcome"] == "refused"]
+    assert {each["kind"] for each in refused} == {"saved query"}
+    assert done.stderr.count("no [such] shape") == 1
+    assert all("no [such] shape" in each["reason"] for each in refused)
+
+
+def test_error_is_one_sentence_without_the_password(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KIBANA_API_KEY")
+    done = run("provision", "--kibana", server.url.replace("//", "//elastic:geheim@"))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"inferlog: asking for its status: {server.url} refused the credentials (401")
+    assert len(done.stderr.splitlines()) == 1
+    assert "geheim" not in done.stderr
+
+
+def test_run_that_is_killed_in_the_middle_can_be_run_again(server: StandIn) -> None:
+    reached, killed = Event(), Event()
+
+    def hold(call: str) -> None:
+        if call == "PUT /api/dashboards/inferlog-pipeline-health" and not reached.is_set():
+            reached.set()
+            killed.wait(20)
+
+    server.before_write = hold
+    with begin("provision", "--kibana", server.url) as process:
+        wait_until(reached.is_set, timeout_seconds=60, what="the write that is held back")
+        process.send_signal(signal.SIGKILL)
+        process.wait(timeout=20)
+    killed.set()
+    # What was on its way when the process died is carried out nevertheless.
+    wait_until(lambda: "inferlog-pipeline-health" in server.objects.of("dashboard"), what="the last write")
+    again = run("provision", "--kibana", server.url, "--json")
+    assert _outcomes(again.stdout) == {"created", "unchanged"}
+    assert _outcomes(run("provision", "--kibana", server.url, "--json").stdout) == {"unchanged"}
+
+
+def test_bodies_are_written_without_any_server(tmp_path: Path) -> None:
+    done = run("provision", "--kibana-bodies", tmp_path / "bodies", "--space", "ops", "--json")
+    assert done.returncode == 0, done.stderr
+    written = json.loads(done.stdout)
+    assert {"request": "PUT /s/ops/api/dashboards/inferlog-canary"}.items() <= next(
+        each for each in written if "canary" in each["request"]
+    ).items()
+    assert all(Path(each["file"]).is_file() for each in written)

@@ -1,0 +1,124 @@
+"""``python -m inferlog_ops.cli.stack``: exit codes, one sentence for each error, and no secret in any output."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import inferlog_ops.provision.stack.settings
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.provision.stack.settings import Settings
+from tests.support.installation import Stack, environment_of, run, settings_in
+
+
+def secrets_in(*settings: Settings) -> set[str]:
+    """Return every secret in the volumes, the two halves of an API key each for itself."""
+    files = [path for each in settings for path in each.secrets.rglob("*") if path.is_file()]
+    texts = {path.read_text().strip() for path in files if not path.name.endswith((".crt", ".key", ".yml"))}
+    return {part for text in texts for part in text.split(":")}
+
+
+def test_prepare_makes_everything_and_says_so_without_a_secret(settings: Settings) -> None:
+    done = run(settings, "prepare")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "created secret elastic_password\n" in done.stdout
+    assert not [secret for secret in secrets_in(settings) if secret in done.stdout]
+    assert "PRIVATE KEY" not in done.stdout
+    again = run(settings, "prepare")
+    assert (again.returncode, again.stdout) == (0, "18 as they should be\n")
+
+
+def test_password_is_shown_when_asked_for(prepared: Settings) -> None:
+    assert run(prepared, "show-password").stdout == prepared.operator_password.read_text()
+    assert run(prepared, "show-password", "elastic").stdout == prepared.elastic_password.read_text()
+
+
+def test_no_command_that_talks_to_elasticsearch_prints_a_secret(stack: Stack) -> None:
+    before = secrets_in(stack.settings)
+    said = [run(stack.settings, "provision")]
+    said += [run(stack.settings, "rotate", name) for name in ("elastic", "kibana_system", "operator", "fluentd")]
+    assert [each.returncode for each in said] == [0] * 5
+    for secret in before | secrets_in(stack.settings):
+        assert not [each for each in said if secret in each.stdout + each.stderr]
+    assert "https://localhost:5601 (user: operator; password: docker compose" in said[0].stdout
+    assert "docker compose restart fluentd" in said[-1].stderr
+
+
+def failing(stack: Stack, root: Path) -> Mapping[str, tuple[Settings, tuple[str, ...], int]]:
+    """Return runs that fail, and the exit code of each."""
+    wrong = root / "wrong"
+    nothing = settings_in(root / "nothing")
+    for path in stack.settings.secrets.rglob("*_password"):
+        target = wrong / path.relative_to(stack.settings.secrets)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("wrongPasswordOfAnotherVolume")
+    known = replace(stack.settings, secrets=wrong, wait_seconds=5)
+    away = replace(stack.settings, elasticsearch_url="https://127.0.0.1:1", wait_seconds=1)
+    return {
+        "is left over from an earlier set-up": (known, ("provision",), 1),
+        "was not ready after 1 s": (away, ("provision",), 1),
+        "elastic_password cannot be read": (nothing, ("provision",), 1),
+        "operator_password cannot be read": (nothing, ("show-password",), 1),
+    }
+
+
+def test_each_failure_is_one_sentence_without_a_secret(stack: Stack, tmp_path: Path) -> None:
+    secrets = secrets_in(stack.settings) | {"wrongPasswordOfAnotherVolume"}
+    for sentence, (settings, arguments, code) in failing(stack, tmp_path).items():
+        done = run(settings, *arguments)
+        assert done.returncode == code, done
+        *_, last = done.stderr.splitlines()
+        assert last.startswith("inferlog_ops.provision.stack: ")
+        assert sentence in last
+        assert "Traceback" not in done.stderr
+        assert not [secret for secret in secrets if secret in done.stdout + done.stderr]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("INFERLOG_SETUP_RETENTION", "a month", "expected a whole number with d, h, m or s, such as 30d"),
+        ("INFERLOG_SETUP_RETENTION", "0d", "expected a whole number with d, h, m or s, such as 30d"),
+        ("INFERLOG_SETUP_WAIT_SECONDS", "soon", "expected a number of seconds above 0"),
+        ("INFERLOG_SETUP_WAIT_SECONDS", "inf", "expected a number of seconds above 0"),
+    ],
+)
+def test_setting_that_is_none_is_refused(name: str, value: str, sentence: str) -> None:
+    with pytest.raises(OperatorError, match=sentence) as refused:
+        Settings.read({name: value})
+    assert refused.value.exit_code == 2
+    assert str(refused.value).startswith(f"{name} is {value!r}")
+
+
+def test_settings_have_the_places_that_the_containers_mount_by_default() -> None:
+    assert Settings.read({"INFERLOG_SETUP_RETENTION": "", "ELASTICSEARCH_URL": ""}) == Settings()
+    assert Settings().elastic_password == Path("/secrets/elasticsearch/elastic_password")
+
+
+def test_settings_are_read_from_the_environment(settings: Settings) -> None:
+    settings = replace(settings, elasticsearch_url="https://a", kibana_url="https://b", retention="7d", namespace="x")
+    more = {"INFERLOG_SETUP_RETENTION": "7d", "INFERLOG_NAMESPACE": "x"}
+    assert Settings.read({**environment_of(settings), **more}) == settings
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    page = (Path(__file__).parents[4] / "docs/configuration.md").read_text()
+    part = page.partition("\n## Set-up of the containers\n")[2].partition("\n## ")[0]
+    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| `(\S+)` \|", part, re.MULTILINE))
+    assert Settings.read(documented) == Settings()
+    source = Path(inferlog_ops.provision.stack.settings.__file__).read_text()
+    assert documented.keys() == set(re.findall(r'"((?:INFERLOG|ELASTICSEARCH|KIBANA)_[A-Z_]+)"', source))
+
+
+def test_wrong_usage_ends_with_two(settings: Settings) -> None:
+    for arguments in (("rotate",), ("rotate", "everything"), ("show-password", "kibana_system"), ("unknown",)):
+        assert run(settings, *arguments).returncode == 2
+
+
+def test_help_tells_of_every_command(settings: Settings) -> None:
+    done = run(settings, "--help")
+    assert done.returncode == 0
+    for command in ("prepare", "provision", "provision-kibana", "show-password", "rotate", "redrive"):
+        assert command in done.stdout

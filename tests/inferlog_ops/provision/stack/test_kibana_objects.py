@@ -1,0 +1,127 @@
+"""
+Kibana's objects are made by a user of their own, who is shut out afterwards while the rules' keys go on to work.
+
+Kibana is a stand-in that asks the real Elasticsearch who is calling, as Kibana does.
+"""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.outcome import Outcome
+from inferlog_ops.provision.stack import roles, secret_files
+from inferlog_ops.provision.stack.kibana_objects import USER, provision_objects
+from inferlog_ops.provision.stack.settings import Settings
+from tests.support.installation import Stack
+from tests.support.kibana_stand_in import StandIn, stand_in
+from tests.support.store_calls import Call, create, status_of
+
+
+@dataclass
+class Callers:
+    """
+    Whom Elasticsearch took the callers of Kibana for.
+
+    Attributes:
+        stack: The Elasticsearch behind.
+        known: Whether it let in who showed these credentials.
+        names: All who were let in.
+        keys: What Kibana was given for the rules to run by: an API key with the caller's rights.
+    """
+
+    stack: Stack
+    known: dict[str, bool] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
+    keys: list[str] = field(default_factory=list)
+
+    def are_let_in(self, headers: dict[str, str]) -> bool:
+        authorization = headers.get("authorization", "")
+        if authorization not in self.known:
+            self.known[authorization] = self._asked(authorization)
+        return self.known[authorization]
+
+    def _asked(self, authorization: str) -> bool:
+        with replace(self.stack.superuser, user_and_password=None).client() as client:
+            answer = client.options(headers={"authorization": authorization}, ignore_status=401).security.authenticate()
+        if "username" not in answer.body:
+            return False
+        self.names.add(answer["username"])
+        self.keys.append(self._granted(answer["username"], authorization))
+        return True
+
+    def _granted(self, name: str, authorization: str) -> str:
+        """Do as Kibana does for a rule: ask for a key in the name of the caller."""
+        password = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")[2]
+        kibana = self.stack.as_user("kibana_system", secret_files.read(self.stack.settings.kibana_system_password))
+        with kibana.client() as client:
+            key = client.security.grant_api_key(
+                grant_type="password", username=name, password=password, api_key={"name": "Alerting: a rule"}
+            )
+        return str(key["encoded"])
+
+
+@pytest.fixture
+def kibana(stack: Stack, tmp_path: Path) -> Iterator[tuple[Settings, StandIn, Callers]]:
+    """Set-up's settings for a Kibana that shows the certificate which prepare made for it."""
+    folder = stack.settings.secrets / "kibana"
+    pair = tmp_path / "kibana.pem"
+    pair.write_bytes((folder / "kibana.key").read_bytes() + (folder / "kibana.crt").read_bytes())
+    callers = Callers(stack)
+    with stand_in(certificate=pair) as server:
+        server.lets_in = callers.are_let_in
+        yield replace(stack.settings, kibana_url=server.url), server, callers
+
+
+def test_objects_are_made_by_their_own_user_and_nobody_else(
+    kibana: tuple[Settings, StandIn, Callers], admin: Elasticsearch
+) -> None:
+    settings, server, callers = kibana
+    done = provision_objects(settings)
+    assert callers.names == {USER}
+    assert {each.outcome for each in done[1:]} == {Outcome.CREATED}
+    assert any(call.startswith("POST /api/alerting/rule/") for call in server.writes)
+    user = admin.security.get_user(username=USER)[USER]
+    assert (user["enabled"], user["roles"]) == (False, [roles.RULES])
+
+
+def test_second_run_changes_nothing(kibana: tuple[Settings, StandIn, Callers]) -> None:
+    settings, server, _ = kibana
+    provision_objects(settings)
+    server.writes.clear()
+    assert {each.outcome for each in provision_objects(settings)} == {Outcome.UNCHANGED}
+    assert server.writes == []
+
+
+def test_rules_go_on_to_run_by_the_key_that_kibana_made_and_no_further_than_their_role(
+    stack: Stack, kibana: tuple[Settings, StandIn, Callers]
+) -> None:
+    settings, _, callers = kibana
+    provision_objects(settings)
+    query = {"query": "FROM logs-inference.events-* | LIMIT 1"}
+    with stack.as_key(callers.keys[0]).client() as rule:
+        assert status_of(rule, Call(what="asks", method="POST", path="/_query", body=query)) == 200
+        assert status_of(rule, create("writes an event", "logs-inference.events-default", "by-a-rule")) == 403
+        assert status_of(rule, create("writes an alert", "inferlog-alerts-default", "by-a-rule")) == 201
+        assert status_of(rule, Call(what="lists users", method="GET", path="/_security/user")) == 403
+
+
+def test_user_is_shut_out_also_when_kibana_refuses(
+    kibana: tuple[Settings, StandIn, Callers], admin: Elasticsearch
+) -> None:
+    settings, server, _ = kibana
+    server.forbidden = ("/api/alerting",)
+    with pytest.raises(OperatorError, match="may not do this"):
+        provision_objects(settings)
+    assert not admin.security.get_user(username=USER)[USER]["enabled"]
+
+
+def test_kibana_that_does_not_come_up_is_given_up(stack: Stack, admin: Elasticsearch) -> None:
+    settings = replace(stack.settings, kibana_url="https://127.0.0.1:1", wait_seconds=2)
+    with pytest.raises(OperatorError, match=r"https://127.0.0.1:1 was not ready after 2 s"):
+        provision_objects(settings)
+    assert not admin.security.get_user(username=USER)[USER]["enabled"]

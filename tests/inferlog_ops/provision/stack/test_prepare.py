@@ -1,0 +1,178 @@
+"""Secrets are random, private, whole, and never changed by themselves, however set-up ends."""
+
+import os
+import re
+import stat
+from pathlib import Path
+
+import pytest
+import yaml
+
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.outcome import Outcome
+from inferlog_ops.provision.stack import secret_files
+from inferlog_ops.provision.stack.prepare import prepare
+from inferlog_ops.provision.stack.settings import Settings
+from tests.support.installation import NOW, settings_in
+
+SECRETS = [
+    "elasticsearch/elastic_password",
+    "kibana/kibana_system_password",
+    "kibana/encrypted_saved_objects_key",
+    "kibana/security_key",
+    "kibana/reporting_key",
+    "operator/operator_password",
+]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def contents(settings: Settings) -> dict[str, bytes]:
+    """Return all that lies in the volumes by path, drafts left out: nobody reads them."""
+    root = settings.authority.parent
+    files = (path for path in root.rglob("*") if path.is_file() and not path.name.endswith(".draft"))
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_secrets_are_random_letters_and_digits_of_more_than_128_bits(prepared: Settings, name: str) -> None:
+    secret = (prepared.secrets / name).read_text().strip()
+    assert re.fullmatch(r"[A-Za-z0-9]{32}", secret)  # 62 ** 32 > 2 ** 190
+
+
+def test_no_two_secrets_are_the_same_nor_those_of_two_installations(prepared: Settings, tmp_path: Path) -> None:
+    other = settings_in(tmp_path / "other")
+    prepare(other, NOW)
+    found = [(each.secrets / name).read_text() for each in (prepared, other) for name in SECRETS]
+    assert len(set(found)) == 2 * len(SECRETS)
+
+
+def test_secrets_use_the_whole_alphabet() -> None:
+    assert len(set("".join(secret_files.new_secret() for _ in range(200)))) == 62
+
+
+def test_files_are_private_folders_too_and_only_certificates_can_be_read(prepared: Settings) -> None:
+    assert {mode(prepared.secrets / each) for each in ("elasticsearch", "kibana", "fluentd", "operator")} == {0o700}
+    assert mode(prepared.authority) == 0o700
+    assert mode(prepared.certificates) == 0o755
+    for name in contents(prepared):
+        assert mode(prepared.authority.parent / name) == (0o644 if name.endswith(".crt") else 0o600), name
+
+
+def test_each_service_is_given_what_it_needs_and_nothing_of_the_others(prepared: Settings) -> None:
+    given = {folder.name: {path.name for path in folder.iterdir()} for folder in prepared.secrets.iterdir()}
+    assert given == {
+        "elasticsearch": {"elastic_password", "elasticsearch.key", "elasticsearch.crt", "ca.crt"},
+        "kibana": {*(Path(name).name for name in SECRETS[1:5]), "kibana.key", "kibana.crt", "kibana.secrets.yml"},
+        "fluentd": set(),
+        "operator": {"operator_password"},
+    }
+    assert {path.name for path in prepared.certificates.iterdir()} == {"ca.crt"}
+
+
+def test_log_folder_is_shared_by_the_group(prepared: Settings) -> None:
+    assert (mode(prepared.logs), mode(prepared.logs / ".shipped")) == (0o2775, 0o2775)
+
+
+def test_kibana_reads_its_secrets_as_settings(prepared: Settings) -> None:
+    folder = prepared.secrets / "kibana"
+    found = yaml.safe_load((folder / "kibana.secrets.yml").read_text())
+    assert found == {
+        "elasticsearch.password": (folder / "kibana_system_password").read_text().strip(),
+        "xpack.encryptedSavedObjects.encryptionKey": (folder / "encrypted_saved_objects_key").read_text().strip(),
+        "xpack.security.encryptionKey": (folder / "security_key").read_text().strip(),
+        "xpack.reporting.encryptionKey": (folder / "reporting_key").read_text().strip(),
+    }
+    assert all(len(value) >= 32 for value in found.values())  # Kibana does not start with shorter keys
+
+
+def test_second_run_changes_nothing(prepared: Settings) -> None:
+    before = contents(prepared)
+    assert {each.outcome for each in prepare(prepared, NOW)} == {Outcome.UNCHANGED}
+    assert contents(prepared) == before
+
+
+def test_file_that_others_could_read_is_closed_and_keeps_its_secret(prepared: Settings) -> None:
+    prepared.operator_password.chmod(0o644)
+    before = prepared.operator_password.read_text()
+    prepare(prepared, NOW)
+    assert (mode(prepared.operator_password), prepared.operator_password.read_text()) == (0o600, before)
+
+
+def test_new_superuser_password_beside_an_older_authority_is_warned_of(prepared: Settings) -> None:
+    said: list[str] = []
+    prepared.elastic_password.unlink()
+    prepare(prepared, NOW, warn=said.append)
+    (warning,) = said
+    assert "elasticsearch-data" in warning
+
+
+def test_first_run_warns_of_nothing(settings: Settings) -> None:
+    said: list[str] = []
+    prepare(settings, NOW, warn=said.append)
+    assert said == []
+
+
+def prepare_killed_at(settings: Settings, step: int, call: str) -> bool:
+    """Run prepare in a process that dies at the *step*-th *call* of the file system; return whether it did."""
+    child = os.fork()
+    if not child:
+        left, real = step, getattr(os, call)
+
+        def dying(*arguments: object, **options: object) -> object:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os._exit(9)
+            return real(*arguments, **options)
+
+        setattr(os, call, dying)
+        try:
+            prepare(settings, NOW)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+@pytest.mark.parametrize("call", ["open", "fsync", "fchmod", "replace", "rename", "mkdir", "chmod"])
+def test_killed_at_any_moment_the_next_run_completes_it_and_keeps_what_was_there(tmp_path: Path, call: str) -> None:
+    whole = settings_in(tmp_path / "whole")
+    prepare(whole, NOW)
+    step = 1
+    while True:
+        settings = settings_in(tmp_path / f"{call}-{step}")
+        if not prepare_killed_at(settings, step, call):
+            break
+        kept = {name: content for name, content in contents(settings).items() if not name.endswith((".crt", ".key"))}
+        prepare(settings, NOW)
+        after = contents(settings)
+        assert after.keys() == contents(whole).keys()
+        assert kept.items() <= after.items()
+        assert {each.outcome for each in prepare(settings, NOW)} == {Outcome.UNCHANGED}
+        step += 1
+    if call in {"open", "fsync"}:
+        assert step > 20
+
+
+def test_draft_of_a_killed_run_that_is_a_link_elsewhere_is_not_written_through(settings: Settings) -> None:
+    elsewhere = settings.authority.parent / "elsewhere"
+    settings.operator_password.parent.mkdir(parents=True)
+    settings.operator_password.with_name(".operator_password.draft").symlink_to(elsewhere)
+    prepare(settings, NOW)
+    assert not elsewhere.exists()
+    assert settings.operator_password.exists()
+
+
+def test_volume_that_cannot_be_written_is_named(settings: Settings) -> None:
+    settings.secrets.mkdir(parents=True)
+    (settings.secrets / "kibana").write_text("a file where a folder should be")
+    with pytest.raises(OperatorError, match=r"secrets/kibana cannot be written"):
+        prepare(settings, NOW)
+
+
+def test_empty_secret_is_not_used(prepared: Settings) -> None:
+    (prepared.secrets / "kibana/security_key").write_text("")
+    with pytest.raises(OperatorError, match=r"security_key is empty; delete it"):
+        prepare(prepared, NOW)

@@ -1,0 +1,238 @@
+"""
+What each key and user may do is what its program needs, and nothing else: decided by Elasticsearch's own security.
+
+Always by the real security of 8.19, and besides by the cluster that TEST_ELASTICSEARCH_URL names, of which
+TEST_ELASTICSEARCH_PASSWORD_FILE holds the superuser's password and TEST_ELASTICSEARCH_CA_FILE the authority.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.streams import STREAMS
+from inferlog_ops.provision.elasticsearch import provision_cluster
+from inferlog_ops.provision.stack import roles
+from inferlog_ops.query.dashboards import slo
+from inferlog_ops.query.library import load_all as load_queries
+from inferlog_ops.query.rules.evaluate import evaluate
+from inferlog_ops.query.rules.rules import load_all as load_rules
+from inferlog_ops.query.run import ask
+from tests.support.store_calls import Call, create, document, status_of
+
+NAMED = "TEST_ELASTICSEARCH_URL" in os.environ
+READERS = [roles.DASHBOARDS, roles.RULES, roles.OPERATOR]
+WRITERS_OF_ALERTS = [roles.RULES, roles.OPERATOR]
+EVERYBODY = [roles.FLUENTD, roles.REDRIVE, *READERS]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """
+    A store with security.
+
+    Attributes:
+        superuser: As the superuser sees it, with a namespace for these tests.
+        admin: The superuser's client.
+        keys: As the holder of an API key with a role's rights sees it, by role.
+        clients: The clients of these.
+        index: The index behind the stream of events.
+    """
+
+    superuser: Cluster
+    admin: Elasticsearch
+    keys: dict[str, Cluster]
+    clients: dict[str, Elasticsearch]
+    index: str
+
+    @property
+    def events(self) -> str:
+        return f"logs-inference.events-{self.superuser.namespace}"
+
+    @property
+    def alerts(self) -> str:
+        return f"inferlog-alerts-{self.superuser.namespace}"
+
+    def status(self, role: str, call: Call) -> int:
+        return status_of(self.clients[role], call)
+
+
+def named_cluster() -> Cluster:
+    return Cluster(
+        url=os.environ["TEST_ELASTICSEARCH_URL"],
+        user_and_password=("elastic", Path(os.environ["TEST_ELASTICSEARCH_PASSWORD_FILE"]).read_text().strip()),
+        ca_file=os.environ.get("TEST_ELASTICSEARCH_CA_FILE"),
+    )
+
+
+def test_same_was_asked_of_a_named_cluster() -> None:
+    if not NAMED:
+        pytest.skip("TEST_ELASTICSEARCH_URL names no cluster: rights were tested by the security of 8.19 alone")
+
+
+@pytest.fixture(scope="module", params=["engine", "cluster"] if NAMED else ["engine"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    found = request.getfixturevalue("stack").superuser if request.param == "engine" else named_cluster()
+    superuser = replace(found, namespace=f"t{uuid4().hex[:15]}")
+    provision_cluster(superuser)
+    name, private = f"inferlog-test-keys-{superuser.namespace}", f"private-{superuser.namespace}"
+    with ExitStack() as opened:
+        admin = opened.enter_context(superuser.client())
+        made = {
+            role: admin.security.create_api_key(name=name, role_descriptors={role: roles.rights(role)})
+            for role in EVERYBODY
+        }
+        opened.callback(admin.security.invalidate_api_key, name=name)
+        keys = {role: replace(superuser, user_and_password=None, api_key=key["encoded"]) for role, key in made.items()}
+        admin.indices.create(index=private)
+        events = f"logs-inference.events-{superuser.namespace}"
+        admin.bulk(index=events, operations=[{"create": {"_id": "known"}}, document("known")], refresh=True)
+        (index,) = admin.indices.get_mapping(index=events).body
+        if request.param == "cluster":
+            opened.callback(admin.indices.delete, index=private)
+            opened.callback(admin.indices.delete_data_stream, name=f"*-{superuser.namespace}*")
+        clients = {role: opened.enter_context(key.client()) for role, key in keys.items()}
+        yield Store(superuser=superuser, admin=admin, keys=keys, clients=clients, index=index)
+
+
+def nobody_s(store: Store, elsewhere: str = "elsewhere") -> list[Call]:
+    """Return what none of them may do."""
+    name = f"inferlog-test-{store.superuser.namespace}"
+    user = {"password": "a password", "roles": [], "enabled": False}
+    settings = {"persistent": {"cluster.routing.allocation.enable": None}}
+    return [
+        Call(
+            what="overwrites an event",
+            method="PUT",
+            path=f"/{store.index}/_doc/known?if_seq_no=0&if_primary_term=1",
+            body=document("known"),
+        ),
+        Call(
+            what="changes an event", method="POST", path=f"/{store.index}/_update/known", body={"doc": {"status": "x"}}
+        ),
+        Call(what="deletes an event", method="DELETE", path=f"/{store.index}/_doc/absent"),
+        Call(what="begins a new index", method="POST", path=f"/{store.events}/_rollover?dry_run=true"),
+        Call(what="adds a field", method="PUT", path=f"/{store.events}/_mapping", body={"_meta": {}}),
+        Call(
+            what="changes a setting", method="PUT", path=f"/{store.events}/_settings", body={"index": {"priority": 1}}
+        ),
+        create("makes a stream", f"{store.events}.{elsewhere}", "a"),
+        create("writes to a stream of others", f"logs-other-{store.superuser.namespace}", "a"),
+        create("writes to an index of others", f"private-{store.superuser.namespace}", elsewhere),
+        Call(what="reads an index of others", method="GET", path=f"/private-{store.superuser.namespace}/_search"),
+        Call(what="reads the users' index", method="GET", path="/.security/_search"),
+        Call(what="lists users", method="GET", path="/_security/user"),
+        Call(what="makes a user", method="PUT", path=f"/_security/user/{name}", body=user),
+        Call(what="makes an API key", method="POST", path="/_security/api_key", body={"name": name}),
+        Call(what="makes a role", method="PUT", path=f"/_security/role/{name}", body={}),
+        Call(what="makes a template", method="PUT", path=f"/_component_template/{name}", body={"template": {}}),
+        Call(what="changes the cluster", method="PUT", path="/_cluster/settings", body=settings),
+        Call(what="reads the cluster's state", method="GET", path="/_cluster/state"),
+        Call(what="lists the nodes", method="GET", path="/_nodes"),
+    ]
+
+
+def reading(store: Store) -> list[Call]:
+    query = {"query": f"FROM {store.events} | STATS COUNT(*) | LIMIT 1"}
+    return [
+        Call(what="searches events", method="GET", path=f"/{store.events}/_search"),
+        Call(what="counts events", method="GET", path=f"/{store.events}/_count"),
+        Call(what="asks in ES|QL", method="POST", path="/_query", body=query),
+        Call(what="gets an event", method="GET", path=f"/{store.index}/_doc/known"),
+        Call(what="lists fields", method="GET", path=f"/{store.events}/_field_caps?fields=*"),
+        Call(what="reads the mapping", method="GET", path=f"/{store.events}/_mapping"),
+        Call(what="searches alerts", method="GET", path=f"/{store.alerts}/_search"),
+    ]
+
+
+@pytest.mark.parametrize("role", EVERYBODY)
+def test_nobody_may_change_what_is_there_nor_reach_what_is_not_ours(store: Store, role: str) -> None:
+    assert {call.what: store.status(role, call) for call in nobody_s(store)} == dict.fromkeys(
+        (call.what for call in nobody_s(store)), 403
+    )
+
+
+def test_only_missing_rights_are_in_the_way(store: Store) -> None:
+    """The same calls by the superuser: one that failed for another reason would prove nothing above."""
+    name = f"inferlog-test-{store.superuser.namespace}"
+    try:
+        for call in [*nobody_s(store, "superuser"), *reading(store)]:
+            # Refused in another way is what does not exist, or what a data stream takes from nobody.
+            assert status_of(store.admin, call) not in {400, 401, 403, 405}, call
+    finally:
+        store.admin.security.invalidate_api_key(name=name)
+        cleaning = store.admin.options(ignore_status=404)
+        cleaning.security.delete_user(username=name)
+        cleaning.security.delete_role(name=name)
+        cleaning.perform_request("DELETE", f"/_component_template/{name}", headers={"accept": "application/json"})
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_fluentd_creates_each_document_once_in_every_stream(store: Store, stream: str) -> None:
+    event_id = uuid4().hex
+    call = create("writes", f"logs-inference.{stream}-{store.superuser.namespace}", event_id)
+    assert [store.status(roles.FLUENTD, call) for _ in range(2)] == [201, 409]
+
+
+def test_fluentd_can_read_nothing_not_even_what_it_wrote(store: Store) -> None:
+    assert {call.what: store.status(roles.FLUENTD, call) for call in reading(store)} == dict.fromkeys(
+        (call.what for call in reading(store)), 403
+    )
+
+
+def test_fluentd_has_one_right_on_one_pattern() -> None:
+    assert roles.rights(roles.FLUENTD) == {"indices": [{"names": ["logs-inference.*"], "privileges": ["create_doc"]}]}
+
+
+def test_who_sends_again_asks_what_is_there_and_creates_what_is_not(store: Store) -> None:
+    known = {"query": {"ids": {"values": ["known"]}}}
+    search = Call(what="finds ids", method="POST", path=f"/{store.events}/_search", body=known)
+    assert store.status(roles.REDRIVE, search) == 200
+    call = create("writes", store.events, uuid4().hex)
+    assert [store.status(roles.REDRIVE, call) for _ in range(2)] == [201, 409]
+
+
+@pytest.mark.parametrize("role", READERS)
+def test_readers_read(store: Store, role: str) -> None:
+    assert {call.what: store.status(role, call) for call in reading(store)} == dict.fromkeys(
+        (call.what for call in reading(store)), 200
+    )
+
+
+@pytest.mark.parametrize("role", READERS)
+def test_readers_write_no_events(store: Store, role: str) -> None:
+    assert store.status(role, create("writes", store.events, uuid4().hex)) == 403
+
+
+def test_programs_that_ask_are_answered_every_saved_question(store: Store) -> None:
+    end = datetime.now(UTC) + timedelta(minutes=1)
+    for query in load_queries().values():
+        ask(store.keys[roles.DASHBOARDS], query, end - timedelta(hours=1), end)
+
+
+def test_every_rule_is_evaluated_by_whom_rules_run_as(store: Store) -> None:
+    rules = list(load_rules().values())
+    evaluation = evaluate(store.keys[roles.RULES], rules, slo.load(), load_queries(), datetime.now(UTC))
+    assert evaluation.failures == {}
+
+
+@pytest.mark.parametrize("role", EVERYBODY)
+def test_alerts_are_written_by_whom_rules_run_as_and_nobody_else(store: Store, role: str) -> None:
+    # As Kibana's index connector does it.
+    lines = [{"index": {"op_type": "create", "_index": store.alerts}}, {"@timestamp": "2026-11-23T09:00:00Z"}]
+    call = Call(what="writes an alert", method="POST", path="/_bulk", body=lines)
+    assert store.status(role, call) == (201 if role in WRITERS_OF_ALERTS else 403)
+
+
+def test_no_role_says_anything_of_the_whole_cluster_or_of_all_spaces() -> None:
+    for role in EVERYBODY:
+        rights = roles.rights(role)
+        assert "cluster" not in rights
+        assert {space for each in rights.get("applications", []) for space in each["resources"]} <= {"space:default"}

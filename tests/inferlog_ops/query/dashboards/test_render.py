@@ -1,0 +1,87 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.query.dashboards.files import Dashboard
+from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.render import body_for_kibana, query_named, with_levels
+from inferlog_ops.query.dashboards.slo import ServiceLevels
+from inferlog_ops.query.library import Query
+
+LEVELS = ServiceLevels(default={"p99_latency_seconds": 2.5, "error_rate": 0.01})
+QUERIES = {
+    "latency": Query(
+        name="latency",
+        question="How long?",
+        text="// How long?\nFROM logs-inference.events-*",
+        takes_model_version=True,
+    )
+}
+
+
+def dashboard(**body: Any) -> Dashboard:
+    return Dashboard(id="inferlog-x", path=Path("inferlog-x.json"), body={"title": "X", **body})
+
+
+def test_level_that_is_a_whole_string_becomes_a_number() -> None:
+    body = with_levels(dashboard(steps=[{"lt": "{slo.p99_latency_seconds}"}]), LEVELS)
+    assert body["steps"] == [{"lt": 2.5}]
+
+
+def test_level_within_a_text_becomes_its_digits() -> None:
+    body = with_levels(dashboard(content="above {slo.p99_latency_seconds} s or {slo.error_rate}"), LEVELS)
+    assert body["content"] == "above 2.5 s or 0.01"
+
+
+def test_unknown_level_is_named_with_its_file() -> None:
+    with pytest.raises(OperatorError, match=r"inferlog-x\.json names the service level 'p98'"):
+        with_levels(dashboard(content="{slo.p98}"), LEVELS)
+
+
+def test_query_is_put_in_for_its_file_with_the_namespace() -> None:
+    body = body_for_kibana(dashboard(query="queries/latency.esql"), LEVELS, QUERIES, namespace="prod")
+    assert body["query"] == "// How long?\nFROM logs-inference.events-prod"
+
+
+def test_query_that_is_not_there_is_named_with_the_dashboards_file() -> None:
+    with pytest.raises(OperatorError, match=r"inferlog-x\.json names queries/none\.esql"):
+        body_for_kibana(dashboard(query="queries/none.esql"), LEVELS, QUERIES, namespace="default")
+
+
+def test_dashboard_itself_is_left_as_its_file_says_it() -> None:
+    source = dashboard(query="queries/latency.esql", content="{slo.error_rate}")
+    body_for_kibana(source, LEVELS, QUERIES, namespace="default")
+    assert source.body == {"title": "X", "query": "queries/latency.esql", "content": "{slo.error_rate}"}
+
+
+@pytest.mark.parametrize("text", ["FROM logs", "queries/../secret.esql", "queries/a.sql", "see queries/a.esql"])
+def test_text_that_is_no_query_file_names_none(text: str) -> None:
+    assert query_named(text) is None
+
+
+def test_panels_of_sections_are_found_with_the_queries_of_their_layers_and_tabs() -> None:
+    def source(name: str) -> dict[str, Any]:
+        return {"data_source": {"type": "esql", "query": f"queries/{name}.esql"}}
+
+    body = {
+        "panels": [
+            {"type": "markdown", "config": {"content": "# Hello"}},
+            {"type": "vis", "id": "both", "config": {"type": "xy", "title": "T", "layers": [source("a"), source("b")]}},
+            {
+                "title": "More",
+                "panels": [
+                    {"type": "discover_session", "config": {"tabs": [source("c")]}},
+                    {"type": "vis", "config": {"type": "metric", **source("d")}},
+                ],
+            },
+        ]
+    }
+    found = list(panels(body))
+    assert [(each.id, each.section, each.title, each.queries) for each in found] == [
+        ("panel-0", None, "", []),
+        ("both", None, "T", ["a", "b"]),
+        ("panel-2-0", "More", "", ["c"]),
+        ("panel-2-1", "More", "", ["d"]),
+    ]

@@ -1,0 +1,192 @@
+"""Each saved question, asked of the real engine about known events, gives what plain Python makes of them."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.provision.elasticsearch import provision_cluster
+from inferlog_ops.query import library
+from inferlog_ops.query.library import Query
+from inferlog_ops.query.run import ask, run
+from tests.golden import END, START, Document, Golden, expected, golden
+from tests.golden.reading import of_stream
+
+QUERIES = {name: query for name, query in library.load_all().items() if "FROM inferlog-alerts-*" not in query.text}
+
+
+@pytest.fixture(scope="module")
+def filled(engine_url: str) -> tuple[Cluster, Golden]:
+    """An engine that holds the golden documents, some of the events twice."""
+    cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
+    provision_cluster(cluster)
+    documents = golden()
+    stream = f"logs-inference.events-{cluster.namespace}"
+    with cluster.client() as client:
+        _index(client, f"logs-inference.health-{cluster.namespace}", documents.heartbeats)
+        _index(client, f"logs-inference.app-{cluster.namespace}", documents.log_lines)
+        _index(client, stream, documents.first)
+        for repeated in (documents.again, documents.again_later):
+            client.indices.rollover(alias=stream)
+            _index(client, stream, repeated)
+    return cluster, documents
+
+
+@pytest.fixture(scope="module")
+def empty(engine_url: str) -> Cluster:
+    """An engine that is provisioned and holds no event."""
+    cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
+    provision_cluster(cluster)
+    return cluster
+
+
+def _index(client: Elasticsearch, stream: str, documents: list[Document]) -> None:
+    operations: list[dict[str, Any]] = []
+    for document in documents:
+        operations += [{"create": {"_id": document["event"]["id"]}}, document]
+    answer = client.bulk(index=stream, operations=operations, refresh=True, require_data_stream=True)
+    assert not answer["errors"], answer
+
+
+def _about(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Allow for the last digits of a percentile or a quotient; everything else must be equal."""
+    return [
+        {
+            name: pytest.approx(value, rel=1e-9, abs=1e-12) if isinstance(value, float) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_answer_is_what_plain_python_makes_of_the_same_events(name: str, filled: tuple[Cluster, Golden]) -> None:
+    cluster, documents = filled
+    wanted = expected(name, documents.between(START, END), START, END)
+    assert wanted, "the golden events must give every query something to answer"
+    assert run(cluster, QUERIES[name], START, END) == _about(wanted)
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        timedelta(milliseconds=700),
+        timedelta(seconds=42, microseconds=17),
+        timedelta(minutes=4),
+        timedelta(minutes=9, seconds=44, milliseconds=750),
+        timedelta(minutes=50),
+        timedelta(hours=23),
+        timedelta(days=3),
+        timedelta(days=29),
+        timedelta(days=400),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["requests_per_second_over_time", "p99_latency_over_time"])
+def test_buckets_are_right_at_any_range_also_where_its_ends_cut_them(
+    name: str, span: timedelta, filled: tuple[Cluster, Golden]
+) -> None:
+    cluster, documents = filled
+    start = START + timedelta(minutes=3, microseconds=1) if span < timedelta(minutes=5) else START
+    inside = documents.between(start, start + span)
+    rows = run(cluster, QUERIES[name], start, start + span)
+    assert rows == _about(expected(name, inside, start, start + span))
+    assert sum(row["requests"] for row in rows) == len(of_stream(inside, "events"))
+
+
+@pytest.mark.parametrize("version", ["v1", "v2", "(none)"])
+@pytest.mark.parametrize("name", [name for name, query in QUERIES.items() if query.takes_model_version])
+def test_one_model_version_gives_the_answer_about_its_events_alone(
+    name: str, version: str, filled: tuple[Cluster, Golden]
+) -> None:
+    cluster, documents = filled
+    of_version = [each for each in documents.between(START, END) if each.get("model_version", "(none)") == version]
+    rows = run(cluster, QUERIES[name], START, END, version)
+    assert rows == _about(expected(name, of_version, START, END))
+
+
+@pytest.mark.parametrize("version", ["v9", 'v1" | LIMIT 1 //', "v*", ""])
+@pytest.mark.parametrize("name", ["p99_latency", "ingest_lag", "requests_per_second_over_time"])
+def test_unheard_of_model_version_has_no_rows(name: str, version: str, filled: tuple[Cluster, Golden]) -> None:
+    assert run(filled[0], QUERIES[name], START, END, version) == []
+
+
+def test_lost_events_are_not_asked_about_one_version(filled: tuple[Cluster, Golden]) -> None:
+    with pytest.raises(OperatorError, match="lost_events cannot be asked about one model version"):
+        run(filled[0], QUERIES["lost_events"], START, END, "v1")
+
+
+def test_time_zone_of_the_range_does_not_matter(filled: tuple[Cluster, Golden]) -> None:
+    cluster, _ = filled
+    elsewhere = timezone(timedelta(hours=5, minutes=30))
+    query = QUERIES["requests_per_second_over_time"]
+    there = run(cluster, query, START.astimezone(elsewhere), END.astimezone(elsewhere))
+    assert there == run(cluster, query, START, END)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_provisioned_stack_without_events_answers_with_no_rows(name: str, empty: Cluster) -> None:
+    assert run(empty, QUERIES[name], START, END) == []
+    if QUERIES[name].takes_model_version:
+        assert run(empty, QUERIES[name], START, END, "v1") == []
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_range_without_events_answers_with_no_rows(name: str, filled: tuple[Cluster, Golden]) -> None:
+    assert run(filled[0], QUERIES[name], END + timedelta(days=1), END + timedelta(days=2)) == []
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_head_of_the_file_names_the_columns_of_the_answer(
+    name: str, filled: tuple[Cluster, Golden], empty: Cluster
+) -> None:
+    """Also of an empty one, so that a panel can draw its axes and heads."""
+    described = [line.split()[1] for line in QUERIES[name].text.splitlines() if line.startswith("//   ")]
+    for cluster in (filled[0], empty):
+        assert described == [column.name for column in ask(cluster, QUERIES[name], START, END).columns]
+
+
+def test_query_of_a_field_that_is_not_mapped_is_refused(empty: Cluster) -> None:
+    known = QUERIES["p99_latency"]
+    renamed = Query(
+        name=known.name,
+        question=known.question,
+        text=known.text.replace("latency_seconds", "latency_ms"),
+        takes_model_version=True,
+    )
+    with pytest.raises(OperatorError, match=r"lacks the streams or fields that p99_latency .* inferlog provision"):
+        run(empty, renamed, START, END)
+
+
+def test_stack_that_is_not_provisioned_is_told_how_to_become_so(cluster: Cluster) -> None:
+    with pytest.raises(OperatorError, match=f"inferlog provision --namespace {cluster.namespace}"):
+        run(cluster, QUERIES["p99_latency"], START, END)
+
+
+def test_refused_query_says_why(empty: Cluster) -> None:
+    wrong = Query(name="wrong", question="?", text="FROM logs-inference.events-* | WHER", takes_model_version=True)
+    with pytest.raises(OperatorError, match=r"asking wrong: http\S+ answered 400: parsing_exception"):
+        run(empty, wrong, START, END)
+
+
+def test_silent_cluster_is_named() -> None:
+    with pytest.raises(OperatorError, match=r"asking p99_latency: no answer from http://127\.0\.0\.1:1"):
+        run(Cluster(url="http://127.0.0.1:1"), QUERIES["p99_latency"], START, END)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "complaint"),
+    [
+        (END, START, "is empty"),
+        (START, START, "is empty"),
+        (datetime(1969, 1, 1, tzinfo=UTC), END, "1970"),
+        (START, datetime(2400, 1, 1, tzinfo=UTC), "2262"),
+    ],
+)
+def test_range_that_is_none_is_refused(start: datetime, end: datetime, complaint: str) -> None:
+    with pytest.raises(OperatorError, match=complaint):
+        run(Cluster(url="http://127.0.0.1:1"), QUERIES["p99_latency"], start, end)

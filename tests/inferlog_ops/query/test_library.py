@@ -1,0 +1,115 @@
+"""The query files: found by name, each with its question, all of one make."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.query import library
+
+QUERIES = library.load_all()
+_STREAM = r"(logs-inference\.(events|app|health)|inferlog-alerts)-\*"
+PROMISED = [
+    "p99_latency",
+    "p99_latency_over_time",
+    "error_rate",
+    "error_rate_over_time",
+    "requests_per_second",
+    "requests_per_second_over_time",
+    "token_counts",
+    "token_counts_over_time",
+    "slowest_requests",
+    "errors_by_type",
+    "time_to_first_token",
+    "lost_events",
+    "duplicate_events",
+    "ingest_lag",
+]
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_promised_question_is_there(name: str) -> None:
+    assert library.find(name).name == name
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_file_asks_for_the_range_and_limits_its_rows(name: str) -> None:
+    text = QUERIES[name].text
+    assert re.search(rf"^FROM {_STREAM}(,{_STREAM})?$", text, re.MULTILINE)
+    assert "| WHERE @timestamp >= ?_tstart AND @timestamp < ?_tend" in text
+    assert "\n| LIMIT " in text
+    assert "99.9" not in text
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_question_is_one_sentence_of_one_line(name: str) -> None:
+    question = QUERIES[name].question
+    assert question.endswith("?")
+    assert len(question) < 100
+
+
+def test_buckets_are_cut_alike_in_all_files_over_time() -> None:
+    begin, end = "| EVAL span_seconds", "| EVAL bucket_ns = TO_LONG(@timestamp) / width_ns * width_ns\n"
+    cuts = {
+        query.text[query.text.index(begin) : query.text.index(end)]
+        for name, query in QUERIES.items()
+        if name.endswith("_over_time")
+    }
+    assert len(cuts) == 1
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_what_counts_numbers_or_heartbeats_takes_no_model_version(name: str) -> None:
+    query = QUERIES[name]
+    across_all_versions = "event.sequence" in query.text or "logs-inference.health-*" in query.text
+    assert query.takes_model_version != across_all_versions
+
+
+@pytest.mark.parametrize(
+    ("typo", "nearest"),
+    [("p99_latncy", "p99_latency"), ("error-rate", "error_rate"), ("duplicates_event", "duplicate_events")],
+)
+def test_typo_is_told_the_nearest_name(typo: str, nearest: str) -> None:
+    with pytest.raises(OperatorError, match=rf"no query '{typo}'; did you mean {nearest}\?") as refusal:
+        library.find(typo)
+    assert refusal.value.exit_code == 2
+
+
+def test_name_near_to_none_is_told_of_the_list() -> None:
+    with pytest.raises(OperatorError, match="no query 'xyzzy'; inferlog query lists them all"):
+        library.find("xyzzy")
+
+
+@pytest.mark.parametrize("text", ["", "FROM x\n", "// not a question\nFROM x\n", "\n// late?\nFROM x\n"])
+def test_file_without_a_question_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    (tmp_path / "odd.esql").write_text(text)
+    monkeypatch.setattr(library, "asset_dir", lambda _: tmp_path)
+    with pytest.raises(OperatorError, match=r"odd\.esql does not begin with a comment that is its question"):
+        library.load_all()
+
+
+def test_folder_without_a_query_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "asset_dir", lambda _: tmp_path)
+    with pytest.raises(OperatorError, match="holds no query"):
+        library.load_all()
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_query_with_a_row_for_each_model_version_names_how_many_a_person_is_shown(name: str) -> None:
+    """But for the canary's, which choose two of all versions by themselves."""
+    query = QUERIES[name]
+    first_grouping = re.search(r"^  BY (.*)$", query.text, re.MULTILINE)
+    by_version = first_grouping is not None and "model_version" in first_grouping[1].split(", ")
+    if not by_version or "FROM inferlog-alerts-*" in query.text or name.startswith("canary_"):
+        assert query.top_versions is None
+    else:
+        assert query.top_versions == (20 if name.endswith("_over_time") else 50)
+
+
+@pytest.mark.parametrize("name", [name for name in QUERIES if name.endswith("_over_time")])
+def test_query_over_time_keeps_the_newest_slices_and_answers_in_their_order(name: str) -> None:
+    *_, choosing, limit, order = QUERIES[name].text.splitlines()
+    assert choosing.startswith("| SORT bucket DESC")
+    assert limit == "| LIMIT 10000"
+    assert order == choosing.replace(" DESC", "")

@@ -1,0 +1,69 @@
+"""What a person reads: units in the heads, readable numbers, nothing that steers the terminal."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from inferlog_ops.query.run import Answer, Column
+from inferlog_ops.query.table import as_records, as_table, shown, title
+
+
+def _column(name: str, type_: str = "double") -> Column:
+    return Column(name=name, type=type_)
+
+
+@pytest.mark.parametrize(
+    ("column", "head", "value", "text"),
+    [
+        (_column("p99_seconds"), "p99 (s)", 0.123456789, "0.1235"),
+        (_column("p99_seconds"), "p99 (s)", 12.0, "12.0000"),
+        (_column("error_rate"), "error_rate (%)", 0.0123, "1.23"),
+        (_column("requests_per_second"), "requests (1/s)", 1234.5678, "1,234.57"),
+        (_column("requests_per_second"), "requests (1/s)", 0.001234, "0.00123"),
+        (_column("requests_per_second"), "requests (1/s)", 0.0, "0.00"),
+        (_column("requests", "long"), "requests", 1234567, "1,234,567"),
+        (_column("http.response.status_code", "integer"), "http.response.status_code", 200, "200"),
+        (_column("bucket", "date"), "bucket (UTC)", "2026-11-23T06:15:00.000Z", "2026-11-23 06:15:00"),
+        (
+            _column("@timestamp", "date_nanos"),
+            "@timestamp (UTC)",
+            "2026-11-23T06:15:00.1234Z",
+            "2026-11-23 06:15:00.1234",
+        ),
+        (_column("model_version", "keyword"), "model_version", "v1", "v1"),
+        (_column("p99_seconds"), "p99 (s)", None, "-"),
+    ],
+)
+def test_value_is_shown_in_the_unit_of_its_head(column: Column, head: str, value: Any, text: str) -> None:
+    assert title(column) == head
+    assert shown(column, value) == text
+
+
+@given(st.text())
+def test_text_of_a_client_is_one_line_without_control_characters(text: str) -> None:
+    spelled = shown(_column("error.message", "text"), text)
+    assert spelled.isprintable()
+    assert spelled == text or not text.isprintable()
+
+
+def _printed(renderable: object) -> str:
+    console = Console(width=200, color_system=None)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+def test_markup_in_a_value_is_text() -> None:
+    answer = Answer(columns=[_column("error.type", "keyword")], rows=[{"error.type": "[red]x[/red]"}])
+    assert "[red]x[/red]" in _printed(as_table(answer))
+
+
+def test_record_has_a_line_for_each_column() -> None:
+    columns = [_column("model_version", "keyword"), _column("p99_seconds")]
+    answer = Answer(columns=columns, rows=[{"model_version": "v1", "p99_seconds": 1.5}])
+    (record,) = as_records(answer)
+    lines = [line.split() for line in _printed(record).splitlines()]
+    assert lines == [["model_version", "v1"], ["p99", "(s)", "1.5000"]]

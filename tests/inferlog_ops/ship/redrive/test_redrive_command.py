@@ -1,0 +1,170 @@
+"""The command on the real engine, with what a real shipper refused and what a real Fluentd writes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from inferlog_ops.cli.app import app
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.errors import OperatorError
+from tests.support.commands import run
+from tests.support.shipping import Place, event_line, stored_ids, write_events
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def redrive(cluster: Cluster, *arguments: object) -> tuple[int, list[dict[str, Any]]]:
+    """Run the command in this process; return its exit code and what it answers."""
+    words = ["redrive", "--url", cluster.url, "--namespace", cluster.namespace, "--json", *map(str, arguments)]
+    done = CliRunner().invoke(app, words)
+    assert done.exception is None or isinstance(done.exception, OperatorError), done.exception
+    return done.exit_code, json.loads(done.stdout)
+
+
+def fluentds(folder: Path, *lines: bytes, stream: str = "events") -> Path:
+    """Write what Fluentd writes of *lines*."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"inferlog.{stream}.20261123.log"
+    path.write_bytes(b"".join(line.rstrip(b"\n") + b"\n" for line in lines))
+    return path
+
+
+def test_lines_that_a_person_has_mended_are_sent_and_a_second_run_does_nothing(
+    provisioned: Cluster, place: Place
+) -> None:
+    place.logs.mkdir()
+    refused = event_line("slow", latency_seconds="0.5 s") + event_line("late", latency_seconds="0.7 s")
+    place.events.write_bytes(b"{half\n" + refused + event_line("good"))
+    place.ship_once(provisioned)
+    letters = place.state / "dead_letters.jsonl"
+    code, rows = redrive(provisioned, "--from", place.state, "--list")
+    assert code == 0
+    assert [(row["stream"], row["letters"], row["can_be_sent"]) for row in rows] == [
+        ("events", 2, True),
+        ("events", 1, False),
+    ]
+    assert "failed to parse field [latency_seconds] of type [double]" in rows[0]["reason"]
+
+    letters.write_text(letters.read_text().replace('\\"0.5 s\\"', "0.5"))
+    code, (tally,) = redrive(provisioned, "--from", place.state)
+    assert (code, tally["created"], tally["refused_again"], tally["cannot_be_sent"]) == (1, 1, 1, 1)
+    assert stored_ids(provisioned) == {"good": 1, "slow": 1}
+
+    (rest,) = place.state.glob("dead_letters.redrive-*.jsonl")
+    whole = json.dumps(event_line("whole").decode())
+    rest.write_text(rest.read_text().replace('\\"0.7 s\\"', "0.7").replace('"{half"', whole))
+    code, (tally,) = redrive(provisioned, "--from", place.state)
+    assert (code, tally["created"]) == (0, 2)
+    assert stored_ids(provisioned) == {"good": 1, "slow": 1, "late": 1, "whole": 1}
+
+    assert redrive(provisioned, "--from", place.state) == (0, [])
+    assert len((place.state / "redriven" / "dead_letters.jsonl").read_bytes().splitlines()) == 3
+
+
+def test_a_shipper_goes_on_meanwhile(provisioned: Cluster, place: Place) -> None:
+    write_events(place.events, ["a"], latency_seconds="slow")
+    with place.tailing(provisioned):
+        place.wait_for_letters(1)
+        code, _ = redrive(provisioned, "--from", place.state)
+        assert code == 1
+        write_events(place.events, ["b"], latency_seconds="slow")
+        place.wait_for_letters(1)
+    (letter,) = place.dead_letters
+    assert orjson.loads(letter["line"])["event"]["id"] == "b"
+
+
+def test_after_the_mapping_was_mended_what_fluentd_left_is_taken_with_its_own_ids(
+    provisioned: Cluster, place: Place
+) -> None:
+    index = f"logs-inference.events-{provisioned.namespace}"
+    write_events(place.events, ["there"])
+    place.ship_once(provisioned)
+    fluentds(
+        place.root / "dead_letters",
+        event_line("a", latency_seconds="slow", cost_usd=0.000001),
+        event_line("a", latency_seconds="slow", cost_usd=0.000001),
+        event_line("there"),
+        b'{"unmatched_line":"{half"}',
+    )
+    code, (tally,) = redrive(provisioned, "--from", place.root / "dead_letters")
+    assert (code, tally["refused_again"], tally["already_there"], tally["cannot_be_sent"]) == (1, 2, 1, 1)
+    with provisioned.client() as client:
+        client.indices.put_index_template(
+            name=f"mended-{provisioned.namespace}",
+            index_patterns=[index],
+            data_stream={},
+            priority=900,
+            composed_of=["inferlog-common-settings", "inferlog-embedded"],
+            template={"mappings": {"properties": {"latency_seconds": {"type": "keyword"}}}},
+        )
+        client.indices.rollover(alias=index)
+    code, (tally,) = redrive(provisioned, "--from", place.root / "dead_letters")
+    assert (code, tally["created"], tally["already_there"], tally["cannot_be_sent"]) == (1, 1, 1, 1)
+    assert stored_ids(provisioned) == {"there": 1, "a": 1}
+    with provisioned.client() as client:
+        (hit,) = client.search(index=index, query={"ids": {"values": ["a"]}})["hits"]["hits"]
+    assert (hit["_source"]["latency_seconds"], hit["_source"]["cost_usd"]) == ("slow", 0.000001)
+
+
+def test_what_is_in_an_older_index_of_the_stream_is_not_created_again(provisioned: Cluster, place: Place) -> None:
+    write_events(place.events, ["old"])
+    place.ship_once(provisioned)
+    assert stored_ids(provisioned) == {"old": 1}
+    with provisioned.client() as client:
+        client.indices.rollover(alias=f"logs-inference.events-{provisioned.namespace}")
+    path = fluentds(place.root, event_line("old"), event_line("new"))
+    code, (tally,) = redrive(provisioned, "--from", path)
+    assert (code, tally["already_there"], tally["created"]) == (0, 1, 1)
+    assert stored_ids(provisioned) == {"old": 1, "new": 1}
+
+
+def test_a_dry_run_says_what_would_be_sent_and_changes_nothing(provisioned: Cluster, place: Place) -> None:
+    write_events(place.events, ["there"])
+    place.ship_once(provisioned)
+    assert stored_ids(provisioned) == {"there": 1}
+    path = fluentds(place.root, event_line("there"), event_line("new"), b"no JSON")
+    before = path.read_bytes()
+    code, (tally,) = redrive(provisioned, "--from", path, "--dry-run")
+    assert (code, tally["already_there"], tally["would_be_sent"], tally["cannot_be_sent"]) == (0, 1, 1, 1)
+    assert path.read_bytes() == before
+    assert [each.name for each in place.root.iterdir() if each.name == "redriven"] == []
+    assert stored_ids(provisioned) == {"there": 1}
+
+
+def test_every_stream_gets_its_own(provisioned: Cluster, place: Place) -> None:
+    for stream in ("events", "app", "health", "content"):
+        fluentds(place.root / "letters", event_line(f"of-{stream}"), stream=stream)
+    code, tallies = redrive(provisioned, "--from", place.root / "letters")
+    assert (code, [tally["created"] for tally in tallies]) == (0, [1, 1, 1, 1])
+    assert {stream: set(stored_ids(provisioned, stream)) for stream in ("events", "app", "health", "content")} == {
+        stream: {f"of-{stream}"} for stream in ("events", "app", "health", "content")
+    }
+
+
+def test_a_person_reads_what_became_of_them(provisioned: Cluster, place: Place) -> None:
+    path = fluentds(place.root, event_line("new"), event_line("bad", latency_seconds="slow"))
+    listed = run("redrive", "--from", path, "--list")
+    assert "refused by the store: Fluentd's own log says why" in " ".join(listed.stdout.split())
+    done = run("redrive", "--url", provisioned.url, "--namespace", provisioned.namespace, "--from", path)
+    assert done.returncode == 1
+    assert "created" in done.stdout
+    assert "failed to parse field [latency_seconds]" in " ".join(done.stdout.split())
+    assert "1 dead letters are left" in done.stderr
+
+
+def test_without_dead_letters_there_is_nothing_to_do(provisioned: Cluster, place: Place) -> None:
+    done = run("redrive", "--url", provisioned.url, "--home", place.root)
+    assert (done.returncode, done.stdout) == (0, "no dead letters\n")
+
+
+def test_a_stream_that_is_not_there_has_no_failure_store(provisioned: Cluster) -> None:
+    done = run("redrive", "--url", provisioned.url, "--namespace", "nowhere", "--failure-store")
+    assert done.returncode == 1
+    assert "has no logs-inference.events-nowhere::failures" in " ".join(done.stderr.split())

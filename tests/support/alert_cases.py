@@ -1,0 +1,396 @@
+"""Known documents on both sides of each rule's threshold, and what has to fire about them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from inferlog_ops.query.dashboards.slo import ServiceLevels
+from inferlog_ops.query.rules.rules import load_all
+
+Document = dict[str, Any]
+
+LEVELS = ServiceLevels(
+    default={
+        "p99_latency_seconds": 5,
+        "error_rate": 0.01,
+        "ingest_lag_p99_seconds": 5,
+        "shipper_behind_seconds": 60,
+        "clock_skew_seconds": 5,
+        "silent_after_seconds": 60,
+        "no_traffic_after_seconds": 600,
+    },
+    by_model_version={"v8": {"p99_latency_seconds": 20}, 'odd" OR true //\\': {"error_rate": 0.5}},
+)
+_FIRST = datetime(2026, 1, 5, 12, 0, 0, tzinfo=UTC)
+_APART = timedelta(days=3)  # no rule looks back as far
+_ids = count()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """
+    Documents before one moment, and the alerts of one rule about them.
+
+    Attributes:
+        rule: Name of the rule.
+        what: What the documents are about.
+        documents: Stream and document; ``seconds_ago`` in place of ``@timestamp``, ``started_seconds_ago`` in place of
+            ``instance_started``.
+        fires: The groups that fire, and the judged figure of each.
+        at: The moment; cases lie days apart, so that they fit one index.
+    """
+
+    rule: str
+    what: str
+    documents: list[tuple[str, Document]]
+    fires: dict[str, float] = field(default_factory=dict)
+    at: datetime = _FIRST
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.what}"
+
+    def lines(self, at: datetime) -> Iterator[tuple[str, Document]]:
+        """Yield stream and document as they are indexed, if the moment were *at*."""
+        for stream, document in self.documents:
+            moment = at - timedelta(seconds=document["seconds_ago"])
+            rest = {
+                name: value for name, value in document.items() if not name.endswith(("seconds_ago", "lag_seconds"))
+            }
+            if "started_seconds_ago" in document:
+                rest["instance_started"] = _iso(at - timedelta(seconds=document["started_seconds_ago"]))
+            event = {"id": f"{next(_ids):032x}", **rest.pop("event", {})}
+            if "lag_seconds" in document:
+                event["ingested"] = _iso(moment + timedelta(seconds=document["lag_seconds"]))
+            yield stream, {"@timestamp": _iso(moment), **rest, "event": event}
+
+
+def cases() -> list[Case]:
+    """Return all cases, each at its own moment."""
+    made = [
+        *_p99_latency(), *_error_rate(), *_error_budget_burn(), *_no_traffic(), *_lost_events(), *_ingest_lag(),
+        *_shippers(), *_clock_skew(), *_fluentd(), *_silent_instance(), *_canary(),
+    ]  # fmt: skip
+    assert {case.rule for case in made if case.fires} == set(load_all()), "each rule needs a case in which it fires"
+    assert {case.rule for case in made if not case.fires} == set(load_all()), "each rule needs a case in which not"
+    return [
+        Case(rule=case.rule, what=case.what, documents=case.documents, fires=case.fires, at=_FIRST + number * _APART)
+        for number, case in enumerate(made)
+    ]
+
+
+def _p99_latency() -> Iterator[Case]:
+    rule = "p99_latency"
+    yield Case(
+        rule=rule, what="two of 101 are slow", documents=[*_requests(99), *_requests(2, latency_seconds=9.0)],
+        fires={"v1": 9.0},
+    )  # fmt: skip
+    yield Case(rule=rule, what="one of 101 is slow", documents=[*_requests(100), *_requests(1, latency_seconds=9.0)])
+    yield Case(rule=rule, what="all take as long as is allowed", documents=_requests(101, latency_seconds=5.0))
+    yield Case(rule=rule, what="all of too few are slow", documents=_requests(100, latency_seconds=9.0))
+    yield Case(rule=rule, what="all were slow before", documents=_requests(200, latency_seconds=9.0, after=901))
+    yield Case(
+        rule=rule, what="one version is slow, another has a level of its own",
+        documents=[
+            *_requests(101), *_requests(101, "v2", latency_seconds=6.0), *_requests(101, "v8", latency_seconds=6.0)
+        ],
+        fires={"v2": 6.0},
+    )  # fmt: skip
+    yield Case(
+        rule=rule, what="a level of its own is passed", documents=_requests(101, "v8", latency_seconds=21.0),
+        fires={"v8": 21.0},
+    )  # fmt: skip
+
+
+def _error_rate() -> Iterator[Case]:
+    rule = "error_rate"
+    yield Case(rule=rule, what="5 of 499 fail", documents=[*_requests(494), *_failing(5)], fires={"v1": 5 / 499})
+    yield Case(rule=rule, what="5 of 500 fail", documents=[*_requests(495), *_failing(5)])
+    yield Case(rule=rule, what="4 of 4 fail", documents=_failing(4))
+    yield Case(rule=rule, what="all are refused or leave", documents=[
+        *_requests(20, status="rejected"), *_requests(20, status="cancelled")
+    ])  # fmt: skip
+    yield Case(
+        rule=rule, what="requests without a version fail",
+        documents=[*_requests(100), *_failing(5, None), *_failing(5, 'odd" OR true //\\')],
+        fires={"(none)": 1.0, 'odd" OR true //\\': 1.0},
+    )  # fmt: skip
+
+
+def _error_budget_burn() -> Iterator[Case]:
+    for rule, hours, limit in (("error_budget_burn_fast", 1, 14.4), ("error_budget_burn_slow", 6, 6.0)):
+        whole, recent = hours * 3600.0, hours * 300.0
+        beyond = int(limit) + 1  # % of the requests
+        yield Case(
+            rule=rule, what="burns all the time and still does",
+            documents=[*_mixed(100, beyond, after=recent + 1, before=whole), *_mixed(100, beyond, before=recent)],
+            fires={"v1": float(beyond)},
+        )  # fmt: skip
+        yield Case(
+            rule=rule, what="burnt, and is over",
+            documents=[*_mixed(100, 50, after=recent + 1, before=whole), *_mixed(100, 1, before=recent)],
+        )  # fmt: skip
+        yield Case(
+            rule=rule, what="burns only now",
+            documents=[*_mixed(2000, 0, after=recent + 1, before=whole), *_mixed(50, 50, before=recent)],
+        )  # fmt: skip
+        yield Case(rule=rule, what="9 errors in all", documents=_mixed(9, 100, before=recent))
+        yield Case(rule=rule, what="burnt, and no request came since", documents=_mixed(
+            100, 50, after=recent + 1, before=whole
+        ))  # fmt: skip
+
+
+def _no_traffic() -> Iterator[Case]:
+    rule = "no_traffic"
+    yield Case(
+        rule=rule, what="one of two services has none for more than 10 minutes",
+        documents=[*_every_second(100, until=601), *_every_second(100, until=10, service="gateway")],
+        fires={"scoring": 601.0},
+    )  # fmt: skip
+    yield Case(rule=rule, what="none for less than 10 minutes", documents=_every_second(100, until=599))
+    yield Case(rule=rule, what="hardly any all day", documents=_every_second(19, until=3600))
+    yield Case(rule=rule, what="a usual gap of one that is seldom called", documents=[
+        ("events", _event(seconds_ago=1100 + 60 * number)) for number in range(100)
+    ])  # fmt: skip
+    yield Case(
+        rule=rule, what="more than a usual gap of one that is seldom called",
+        documents=[("events", _event(seconds_ago=1300 + 60 * number)) for number in range(100)],
+        fires={"scoring": 1300.0},
+    )  # fmt: skip
+
+
+def _lost_events() -> Iterator[Case]:
+    rule = "lost_events"
+    yield Case(rule=rule, what="a hole in the numbers", documents=_numbered([0, 1, 2, 4, 5]), fires={"scoring,i1": 1.0})
+    yield Case(rule=rule, what="none is missing", documents=_numbered(range(5)))
+    yield Case(rule=rule, what="a hole that may still be filled", documents=_numbered([0, 1, 2, 4, 5], seconds_ago=100))
+    yield Case(
+        rule=rule, what="the last ones of an instance that is gone",
+        documents=[*_numbered(range(5)), _heartbeat(200, events_written=7)],
+        fires={"scoring,i1": 2.0},
+    )  # fmt: skip
+    yield Case(
+        rule=rule, what="the last ones of an instance that is there",
+        documents=[*_numbered(range(5)), _heartbeat(125, events_written=7)],
+    )  # fmt: skip
+    yield Case(
+        rule=rule, what="an instance that is gone and has all",
+        documents=[*_numbered(range(5)), _heartbeat(200, events_written=5)],
+    )  # fmt: skip
+    yield Case(
+        rule=rule, what="the first ones of an instance that began within the window",
+        documents=[
+            *_numbered(range(3, 5)), _heartbeat(200, events_written=2, events_dropped=3, started_seconds_ago=400)
+        ],
+        fires={"scoring,i1": 3.0},
+    )  # fmt: skip
+    yield Case(
+        rule=rule, what="the first ones of an instance that began before the window",
+        documents=[*_numbered(range(3, 5)), _heartbeat(200, events_written=5, started_seconds_ago=4000)],
+    )  # fmt: skip
+    yield Case(
+        rule=rule, what="all of an instance that is there and never wrote one",
+        documents=[_heartbeat(125, events_dropped=7, started_seconds_ago=400)],
+        fires={"scoring,i1": 7.0},
+    )  # fmt: skip
+    yield Case(
+        rule=rule, what="the last ones of an instance that is there and has dropped two of them",
+        documents=[*_numbered(range(5)), _heartbeat(125, events_written=6, events_dropped=2, started_seconds_ago=400)],
+        fires={"scoring,i1": 2.0},
+    )  # fmt: skip
+    yield Case(
+        rule=rule, what="those that an instance has dropped before the window",
+        documents=[
+            *_numbered(range(50, 55)),
+            *(_heartbeat(ago, events_written=50, events_dropped=5, started_seconds_ago=9000) for ago in (1000, 200)),
+        ],
+    )  # fmt: skip
+
+
+def _ingest_lag() -> Iterator[Case]:
+    rule = "ingest_lag"
+    yield Case(rule=rule, what="all arrive late", documents=_requests(101, lag_seconds=5.5), fires={"(all)": 5.5})
+    yield Case(rule=rule, what="as late as is allowed", documents=_requests(101, lag_seconds=5.0))
+    yield Case(rule=rule, what="too few", documents=_requests(100, lag_seconds=5.5))
+    yield Case(rule=rule, what="one of 101 is late", documents=[
+        *_requests(100, lag_seconds=1.0), *_requests(1, lag_seconds=60.0)
+    ])  # fmt: skip
+    yield Case(rule=rule, what="the time of arrival is not known", documents=_requests(200))
+
+
+def _shippers() -> Iterator[Case]:
+    rule = "shipper_behind"
+    yield Case(rule=rule, what="by more than a minute", documents=[_shipper(5, behind=61.0)], fires={"s1": 61.0})
+    yield Case(rule=rule, what="by a minute", documents=[_shipper(5, behind=60.0)])
+    yield Case(rule=rule, what="has caught up", documents=[_shipper(15, behind=300.0), _shipper(5, behind=0.0)])
+    yield Case(
+        rule=rule,
+        what="was stopped",
+        documents=[_shipper(15, behind=300.0), _shipper(5, behind=300.0, message="shipper_stopped")],
+    )
+    rule = "refused_documents"
+    yield Case(
+        rule=rule, what="of late", documents=[_shipper(4000, refused=2), _shipper(5, refused=5)], fires={"s1": 3.0}
+    )
+    yield Case(rule=rule, what="long ago", documents=[_shipper(4000, refused=2), _shipper(5, refused=2)])
+    yield Case(rule=rule, what="by one that has just begun", documents=[_shipper(5, refused=2)], fires={"s1": 2.0})
+    yield Case(rule=rule, what="nothing", documents=[_shipper(4000), _shipper(5)])
+
+
+def _clock_skew() -> Iterator[Case]:
+    rule = "clock_skew"
+    yield Case(rule=rule, what="events are ahead", documents=[_shipper(5, skew=5.5)], fires={"s1": 5.5})
+    yield Case(rule=rule, what="events are behind", documents=[_shipper(5, skew=-600.0)], fires={"s1": 600.0})
+    yield Case(rule=rule, what="as far as is allowed", documents=[_shipper(15, skew=-5.0), _shipper(5, skew=5.0)])
+    yield Case(rule=rule, what="the clock was set right", documents=[_shipper(15, skew=600.0), _shipper(5, skew=0.0)])
+    yield Case(rule=rule, what="nothing was compared of late", documents=[_shipper(301, skew=600.0), _shipper(5)])
+    yield Case(
+        rule=rule, what="the shipper was stopped",
+        documents=[_shipper(15, skew=600.0), _shipper(5, skew=600.0, message="shipper_stopped")],
+    )  # fmt: skip
+
+
+def _fluentd() -> Iterator[Case]:
+    rule = "fluentd_buffer_low"
+    yield Case(rule=rule, what="less than a fifth is free", documents=[_buffer(5, free=0.19)], fires={"f1": 0.19})
+    yield Case(rule=rule, what="a fifth is free", documents=[_buffer(5, free=0.2)])
+    yield Case(rule=rule, what="was full, and has long caught up", documents=[_buffer(301, free=0.0), _buffer(5)])
+
+
+def _silent_instance() -> Iterator[Case]:
+    rule = "silent_instance"
+    yield Case(rule=rule, what="for more than a minute", documents=[_heartbeat(61)], fires={"scoring,i1": 61.0})
+    yield Case(rule=rule, what="for less than a minute", documents=[_heartbeat(100), _heartbeat(59)])
+    yield Case(
+        rule=rule, what="since it was stopped",
+        documents=[_heartbeat(110), _heartbeat(100, message="service_stopped")],
+    )  # fmt: skip
+    yield Case(rule=rule, what="for a long time", documents=[_heartbeat(1801)])
+
+
+def _canary() -> Iterator[Case]:
+    rule = "canary_worse"
+    stable = [*_requests(980), *_failing(20)]
+    yield Case(
+        rule=rule, what="fails more often", documents=[*stable, *_requests(80, "v2"), *_failing(20, "v2")],
+        fires={"v2,error rate": 20.0},
+    )  # fmt: skip
+    yield Case(rule=rule, what="fails as often", documents=[*stable, *_requests(98, "v2"), *_failing(2, "v2")])
+    yield Case(rule=rule, what="fails more often by chance", documents=[
+        *stable, *_requests(94, "v2"), *_failing(6, "v2")
+    ])  # fmt: skip
+    yield Case(rule=rule, what="is hardly asked", documents=[*stable, *_failing(29, "v2")])
+    yield Case(rule=rule, what="is not there", documents=stable)
+    spread = [0.5, 1.0, 1.5]
+    yield Case(
+        rule=rule, what="is slower",
+        documents=[
+            *(each for latency in spread for each in _requests(200, latency_seconds=latency)),
+            *(each for latency in spread for each in _requests(50, "v2", latency_seconds=latency * 1.5)),
+        ],
+        fires={"v2,mean latency": 1.5},
+    )  # fmt: skip
+    yield Case(
+        rule=rule, what="is slower by less than a tenth",
+        documents=[
+            *(each for latency in spread for each in _requests(2000, latency_seconds=latency)),
+            *(each for latency in spread for each in _requests(1000, "v2", latency_seconds=latency * 1.09)),
+        ],
+    )  # fmt: skip
+
+
+def _event(**fields: Any) -> Document:
+    return {"service": {"name": "scoring", "instance": {"id": "i1"}}, "status": "success", **fields}
+
+
+def _requests(
+    number: int, version: str | None = "v1", *, after: float = 1.0, before: float = 250.0, **fields: Any
+) -> list[tuple[str, Document]]:
+    """Return *number* requests, spread evenly from *after* seconds ago to *before* that."""
+    before = max(before, after)
+    named = {} if version is None else {"model_version": version}
+    return [
+        ("events", _event(seconds_ago=after + (before - after) * place / number, latency_seconds=0.1) | named | fields)
+        for place in range(number)
+    ]
+
+
+def _failing(number: int, version: str | None = "v1", **fields: Any) -> list[tuple[str, Document]]:
+    return _requests(number, version, status="error", **fields)
+
+
+def _mixed(number: int, percent_failing: int, *, after: float = 1.0, before: float) -> list[tuple[str, Document]]:
+    failing = number * percent_failing // 100
+    return [
+        *_failing(failing, after=after, before=before - 1),
+        *_requests(number - failing, after=after, before=before - 1),
+    ]
+
+
+def _every_second(number: int, *, until: float, service: str = "scoring") -> list[tuple[str, Document]]:
+    return [
+        ("events", _event(seconds_ago=until + place, service={"name": service, "instance": {"id": "i1"}}))
+        for place in range(number)
+    ]
+
+
+def _numbered(sequences: Iterable[int], *, seconds_ago: float = 300.0) -> list[tuple[str, Document]]:
+    return [("events", _event(seconds_ago=seconds_ago - number, event={"sequence": number})) for number in sequences]
+
+
+def _heartbeat(
+    seconds_ago: float,
+    *,
+    events_written: int = 0,
+    events_dropped: int = 0,
+    message: str = "service_heartbeat",
+    **fields: float,
+) -> tuple[str, Document]:
+    return (
+        "health",
+        {
+            "seconds_ago": seconds_ago,
+            "service": {"name": "scoring", "instance": {"id": "i1"}},
+            "message": message,
+            "events_written": events_written,
+            "events_dropped": events_dropped,
+            **fields,
+        },
+    )
+
+
+def _shipper(
+    seconds_ago: float,
+    *,
+    behind: float = 0.0,
+    refused: int = 0,
+    skew: float | None = None,
+    message: str = "shipper_heartbeat",
+) -> tuple[str, Document]:
+    compared = {} if skew is None else {"clock_skew_seconds": skew}
+    return (
+        "health",
+        {
+            "seconds_ago": seconds_ago,
+            "service": {"name": "shipper", "instance": {"id": "s1"}},
+            "message": message,
+            "shipper": {"shipped": 1000, "refused": refused, "behind_events": 10, "behind_seconds": behind} | compared,
+        },
+    )
+
+
+def _buffer(seconds_ago: float, *, free: float = 1.0) -> tuple[str, Document]:
+    return (
+        "health",
+        {
+            "seconds_ago": seconds_ago,
+            "service": {"name": "inferlog-fluentd", "instance": {"id": "f1"}},
+            "message": "fluentd_heartbeat",
+            "fluentd": {"retry_count": 3, "queue_bytes": 1000, "buffer_free_ratio": free},
+        },
+    )
+
+
+def _iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,164 @@
+"""The preview page in a real browser, which tells of everything that a person would not see: errors, requests."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from traceback import format_exc
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.preview.app import create_app
+from scripts.set_up_browser import find
+from tests.support.polling import wait_until
+from tests.support.serving import serving
+
+# A fresh profile asks Google for updates and experiments; nothing of that belongs to what is tested.
+_QUIET = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-sandbox",  # in a container the tests run as root
+)
+PATIENCE_MS = 30_000
+_A_REFUSED_ANSWER = "Failed to load resource"
+
+
+@contextmanager
+def running_browser() -> Iterator[Browser]:
+    """Run the Chromium of this machine. While it runs, its thread has an asyncio loop and can have no other."""
+    path = find()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(_QUIET))
+        yield browser
+        browser.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class Visit:
+    """
+    The page, opened once.
+
+    Attributes:
+        page: Playwright's.
+        url: Where it is served.
+        errors: What the browser's console told, and exceptions that nobody caught.
+        requests: Every address that the browser asked for.
+    """
+
+    page: Page
+    url: str
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def go(self, dashboard: str = "inferlog-overview", **parameters: Any) -> None:
+        """Show *dashboard* with the address's *parameters*, and wait for the figures of the panels in sight."""
+        # A small window that an earlier test left open stays over another address too, and a click would close it.
+        self.page.evaluate("document.querySelector(':popover-open')?.hidePopover()")
+        query = urlencode(parameters, doseq=True, quote_via=quote)
+        self.page.goto(f"{self.url}/#/view/{dashboard}?{query}")
+        self.settled()
+
+    def settled(self) -> None:
+        """Wait until the panels in sight have been asked about what the address says, and none waits for its answer."""
+        wait_until(
+            lambda: self.page.evaluate("document.querySelector('main').dataset.address === location.hash"),
+            timeout_seconds=PATIENCE_MS / 1000,
+            what="the page to follow its address",
+        )
+        self.page.locator('.panel[aria-busy="true"]').first.wait_for(state="detached", timeout=PATIENCE_MS)
+
+    def panel(self, panel_id: str) -> Any:
+        """Return the panel *panel_id*, brought into sight and drawn."""
+        panel = self.page.locator(f'[data-panel="{panel_id}"]')
+        panel.scroll_into_view_if_needed()
+        drawn = self.page.locator(f'[data-panel="{panel_id}"][aria-busy="false"] .panel-body > *')
+        drawn.first.wait_for(state="attached", timeout=PATIENCE_MS)
+        return panel
+
+    def drawn(self, panel_id: str) -> list[dict[str, Any]]:
+        """Return what plotly draws in the panel: its traces."""
+        canvas = self.panel(panel_id).locator(".canvas.js-plotly-plot")
+        canvas.wait_for(timeout=PATIENCE_MS)
+        traces: list[dict[str, Any]] = canvas.evaluate("canvas => canvas.data")
+        return traces
+
+
+@contextmanager
+def visiting(
+    browser: Browser,
+    cluster: Cluster,
+    *,
+    width: int = 1280,
+    height: int = 900,
+    dark: bool = False,
+    refusals: bool = False,
+) -> Iterator[Visit]:
+    """
+    Serve the page about *cluster* and give a browser window that shows nothing yet.
+
+    Args:
+        browser: Whose window.
+        cluster: Whose figures.
+        width: Of the window, px.
+        height: Of the window, px.
+        dark: The person prefers dark colours.
+        refusals: The server may refuse an answer, which the browser notes in its console.
+
+    Raises:
+        AssertionError: At the end, if an answer of the server failed, the browser told of an error, or asked anybody
+            else but the page's server.
+    """
+    failures: list[str] = []
+    with serving(_telling(create_app(cluster), failures)) as url:
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", timezone_id="UTC"
+        )
+        visit = Visit(page=context.new_page(), url=url)
+        visit.page.set_default_timeout(PATIENCE_MS)
+        _listen(visit, tolerated=_is_refusal if refusals else lambda _: False)
+        yield visit
+        context.close()
+        assert not failures, "\n".join(failures)
+        assert not visit.errors, visit.errors
+        elsewhere = [each for each in visit.requests if urlsplit(each).netloc != urlsplit(url).netloc]
+        assert all(each.startswith("data:") for each in elsewhere), elsewhere
+
+
+def _telling(app: ASGIApp, failures: list[str]) -> ASGIApp:
+    """Answer as *app*, and note where it fails: the browser would tell of an answer 500 and no more."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except BaseException:  # a cancellation, too, is answered with 500
+            failures.append(f"{scope['path']}: {format_exc()}")
+            raise
+
+    return answer
+
+
+def _listen(visit: Visit, *, tolerated: Callable[[ConsoleMessage], bool]) -> None:
+    def note(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not tolerated(message):
+            visit.errors.append(f"{message.text} ({message.location})")
+
+    visit.page.on("console", note)
+    visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    visit.page.on("dialog", lambda dialog: visit.errors.append(f"a script ran: {dialog.message}") or dialog.dismiss())
+    visit.page.on("request", lambda request: visit.requests.append(request.url))
+
+
+def _is_refusal(message: ConsoleMessage) -> bool:
+    return message.text.startswith(_A_REFUSED_ANSWER)
+
+
+def address_of(moment: datetime) -> str:
+    """Spell *moment* as the page's address does."""
+    return moment.isoformat().replace("+00:00", "Z")

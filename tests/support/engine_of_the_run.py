@@ -1,0 +1,47 @@
+"""The one engine of a run, whichever of its processes needs it first, and until none needs it any more."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.home import Home
+from inferlog_ops.engine import control
+
+
+@contextmanager
+def engine_of_the_run(shared: Path) -> Iterator[Home]:
+    """
+    Give the block a running engine.
+
+    Args:
+        shared: A folder that all processes of this run know, and no other run.
+    """
+    home = Home(shared / "home")
+    users = shared / "users_of_the_engine"
+    me = users / str(os.getpid())
+    users.mkdir(exist_ok=True)
+    with _one_at_a_time(shared):
+        if control.running_url(home.engine) is None:
+            _let_it_hold_many_streams(control.start(home.engine).url)
+        me.touch()
+    yield home
+    with _one_at_a_time(shared):
+        me.unlink()
+        if not any(users.iterdir()):
+            control.stop(home.engine)
+
+
+def _let_it_hold_many_streams(url: str) -> None:
+    """Lift the bound of a thousand shards: every test has streams of its own, and none deletes them."""
+    with Cluster(url=url).client() as client:
+        client.cluster.put_settings(persistent={"cluster.max_shards_per_node": 5_000})
+
+
+@contextmanager
+def _one_at_a_time(shared: Path) -> Iterator[None]:
+    with (shared / "engine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

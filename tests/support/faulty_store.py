@@ -1,0 +1,251 @@
+"""A stand-in for Elasticsearch over a real socket, which gives the answers that a healthy engine never does."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.support.threaded_server import served
+
+Item = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """
+    What goes wrong with one bulk request.
+
+    Attributes:
+        status: The HTTP status, if it is not 200.
+        body: Sent instead of an answer to the request.
+        stores: Whether the documents are taken all the same.
+        cut: The connection ends: "before" the body is read, "after" it is, or in the "middle" of the answer.
+        hang: The answer is held back until this is set.
+        item: Makes the answer for a document, by its id; None leaves it as it is.
+        headers: More headers of the answer.
+    """
+
+    status: int = 200
+    body: bytes | None = None
+    stores: bool = False
+    cut: str | None = None
+    hang: threading.Event | None = None
+    item: Callable[[str], Item | None] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def error_body(error_type: str, reason: str, status: int) -> bytes:
+    """Return an error as Elasticsearch words it."""
+    return orjson.dumps({"error": {"type": error_type, "reason": reason}, "status": status})
+
+
+def refused_item(status: int, error_type: str, reason: str = "for a test") -> Item:
+    """Return what an answer says about one document that was not taken."""
+    return {"status": status, "error": {"type": error_type, "reason": reason}}
+
+
+@dataclass
+class FaultyStore:
+    """
+    What the stand-in holds, and what goes wrong next.
+
+    Attributes:
+        url: Its address.
+        indexes: Ids by backing index of each stream, the last one being written to.
+        documents: The stored lines by id.
+        stored: How often each id was stored: more than once is a duplicate.
+        faults: What happens to the next bulk requests, one each, in this order.
+        always: What happens to every bulk request for which there is none in *faults*; decides by its ids.
+        requests: Method, path and ids of every request, in order.
+        largest_bytes: A larger bulk request is answered with 413.
+        identity: Its cluster uuid.
+        identity_faults: Status and body of its next answers to who it is, one each, in this order.
+        refresh_faults: Status and body of its next answers to a refresh, one each, in this order.
+        may_search: Whether the shipper's key has more than the right to create.
+        before_search: Called when ids are looked for.
+        authorization: The only header of that name that is let in; None lets in everybody.
+    """
+
+    url: str = ""
+    indexes: dict[str, list[set[str]]] = field(default_factory=dict)
+    documents: dict[str, Any] = field(default_factory=dict)
+    stored: Counter[str] = field(default_factory=Counter)
+    faults: deque[Fault] = field(default_factory=deque)
+    always: Callable[[str, list[str]], Fault | None] = lambda _stream, _ids: None
+    requests: list[tuple[str, str, list[str]]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    largest_bytes: int | None = None
+    identity: str = "first-store"
+    identity_faults: deque[tuple[int, bytes]] = field(default_factory=deque)
+    refresh_faults: deque[tuple[int, bytes]] = field(default_factory=deque)
+    may_search: bool = True
+    authorization: str | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def bulk_sizes(self) -> list[int]:
+        """How many documents each bulk request held."""
+        return [len(ids) for _, path, ids in self.requests if "/_bulk" in path]
+
+    @property
+    def bulk_paths(self) -> list[str]:
+        """The path of each bulk request."""
+        return [path for _, path, _ in self.requests if "/_bulk" in path]
+
+    def asked(self, part: str) -> int:
+        """Return how many requests had *part* in their path."""
+        return sum(part in path for _, path, _ in self.requests)
+
+    def roll_over(self, stream: str = "events") -> None:
+        """Begin a new backing index."""
+        with self.lock:
+            self._of(stream).append(set())
+
+    def take(self, stream: str, lines: list[tuple[str, Any]]) -> list[Item]:
+        """Create the documents in the index that is written to, as Elasticsearch does."""
+        items = []
+        for event_id, document in lines:
+            index = self._of(stream)[-1]
+            if event_id in index:
+                items.append(refused_item(409, "version_conflict_engine_exception"))
+                continue
+            index.add(event_id)
+            self.documents[event_id] = document
+            self.stored[event_id] += 1
+            items.append({"status": 201})
+        return items
+
+    def answer(self, path: str, stream: str, body: bytes) -> tuple[int, bytes]:
+        """Return status and body of the answer to anything but a bulk request."""
+        if not self.may_search:
+            return 403, error_body("security_exception", "action is unauthorized", 403)
+        if "/_refresh" in path and self.refresh_faults:
+            return self.refresh_faults.popleft()
+        if "/_cluster/state" in path:
+            known = 200, orjson.dumps({"cluster_uuid": self.identity})
+            return self.identity_faults.popleft() if self.identity_faults else known
+        return 200, orjson.dumps(self.search(stream, body) if "/_search" in path else {"_shards": {}})
+
+    def search(self, stream: str, body: bytes) -> Any:
+        indexes = self._of(stream)
+        if not body:
+            return {"_shards": {"total": len(indexes)}}
+        wanted = orjson.loads(body)["query"]["ids"]["values"]
+        return {
+            "timed_out": False,
+            "hits": {"hits": [{"_id": each} for index in indexes for each in wanted if each in index]},
+        }
+
+    def _of(self, stream: str) -> list[set[str]]:
+        return self.indexes.setdefault(stream, [set()])
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    store: FaultyStore
+
+    def do_GET(self) -> None:
+        self._respond()
+
+    def do_POST(self) -> None:
+        self._respond()
+
+    def log_message(self, *_arguments: object) -> None:
+        """Keep the test's output readable."""
+
+    def _respond(self) -> None:
+        stream = self.path.partition("logs-inference.")[2].partition("-")[0]
+        length = int(self.headers.get("content-length", 0))
+        with self.store.lock:
+            self.store.headers.append({name.lower(): value for name, value in self.headers.items()})
+        if self.store.authorization not in (None, self.headers.get("authorization")):
+            self.rfile.read(length)
+            self._note([])
+            self._answer(401, error_body("security_exception", "unable to authenticate", 401))
+            return
+        if "/_bulk" in self.path:
+            self._bulk(stream, length)
+            return
+        body = self.rfile.read(length)
+        with self.store.lock:
+            self.store.requests.append((self.command, self.path, []))
+            status, answer = self.store.answer(self.path, stream, body)
+        self._answer(status, answer)
+
+    def _bulk(self, stream: str, length: int) -> None:
+        if self.store.largest_bytes is not None and length > self.store.largest_bytes:
+            ids = _ids(self.rfile.read(length))
+            self._note([each for each, _ in ids])
+            self._answer(413, b"<html>too large</html>")
+            return
+        if self.store.faults and self.store.faults[0].cut == "before":
+            self.store.faults.popleft()
+            self._note([])
+            self.close_connection = True
+            self.connection.close()
+            return
+        lines = _ids(self.rfile.read(length))
+        ids = [event_id for event_id, _ in lines]
+        self._note(ids)
+        with self.store.lock:
+            fault = self.store.faults.popleft() if self.store.faults else self.store.always(stream, ids)
+        self._carry_out(fault or Fault(stores=True), stream, lines)
+
+    def _carry_out(self, fault: Fault, stream: str, lines: list[tuple[str, Any]]) -> None:
+        special = {event_id: fault.item(event_id) if fault.item else None for event_id, _ in lines}
+        with self.store.lock:
+            taken = [line for line in lines if not special[line[0]]] if fault.stores or fault.item else []
+            results = iter(self.store.take(stream, taken))
+            items = (
+                [{"create": special[event_id] or next(results)} for event_id, _ in lines] if taken or fault.item else []
+            )
+        if fault.hang:
+            fault.hang.wait(20)
+        if fault.cut == "after":
+            self.close_connection = True
+            self.connection.close()
+            return
+        errors = any(item["create"]["status"] >= 300 for item in items)
+        answer = orjson.dumps({"errors": errors, "items": items}) if fault.body is None else fault.body
+        self._answer(fault.status, answer, fault.headers, only_half=fault.cut == "middle")
+
+    def _note(self, ids: list[str]) -> None:
+        with self.store.lock:
+            self.store.requests.append((self.command, self.path, ids))
+
+    def _answer(
+        self, status: int, body: bytes, headers: dict[str, str] | None = None, *, only_half: bool = False
+    ) -> None:
+        self.send_response(status)
+        # Elasticsearch's own client believes no other.
+        always = {"x-elastic-product": "Elasticsearch", "content-type": "application/json"}
+        for name, value in (always | (headers or {})).items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if only_half else body)
+        if only_half:
+            self.close_connection = True
+
+
+def _ids(body: bytes) -> list[tuple[str, Any]]:
+    lines = body.split(b"\n")
+    assert lines.pop() == b"", "a bulk request ends with an end of line"
+    actions = [orjson.loads(line) for line in lines[::2]]
+    return [(action["create"]["_id"], line) for action, line in zip(actions, lines[1::2], strict=True)]
+
+
+@contextmanager
+def faulty_store(*, certificate: Path | None = None) -> Iterator[FaultyStore]:
+    """Run a `FaultyStore` on a free port of 127.0.0.1; with *certificate* (key and certificate, PEM) over TLS."""
+    store = FaultyStore()
+    handler = type("Handler", (_Handler,), {"store": store})
+    with served(handler, certificate=certificate) as store.url:
+        yield store

@@ -1,0 +1,72 @@
+"""An installation of the container stack: folders in place of its volumes, and its store."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.provision.stack.login import log_in
+from inferlog_ops.provision.stack.settings import Settings
+
+NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+def settings_in(root: Path) -> Settings:
+    """Return settings with each volume as a folder of *root*."""
+    return Settings(
+        authority=root / "authority",
+        certificates=root / "certificates",
+        secrets=root / "secrets",
+        logs=root / "logs",
+        dead_letters=root / "dead_letters",
+        wait_seconds=60,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """
+    A store with security, set up.
+
+    Attributes:
+        settings: As set-up had them.
+    """
+
+    settings: Settings
+
+    @property
+    def superuser(self) -> Cluster:
+        """The store, as the superuser sees it by the password of this moment."""
+        return log_in(self.settings, print).cluster
+
+    def as_key(self, encoded: str) -> Cluster:
+        """Return the store as the holder of an API key sees it."""
+        return replace(self.superuser, user_and_password=None, api_key=encoded)
+
+    def as_user(self, name: str, password: str) -> Cluster:
+        """Return the store as a user sees it."""
+        return replace(self.superuser, user_and_password=(name, password))
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """Return the variables that say *settings*."""
+    return {
+        "INFERLOG_SETUP_AUTHORITY": str(settings.authority),
+        "INFERLOG_SETUP_CERTIFICATES": str(settings.certificates),
+        "INFERLOG_SETUP_SECRETS": str(settings.secrets),
+        "INFERLOG_SETUP_LOGS": str(settings.logs),
+        "INFERLOG_SETUP_DEAD_LETTERS": str(settings.dead_letters),
+        "ELASTICSEARCH_URL": settings.elasticsearch_url,
+        "KIBANA_URL": settings.kibana_url,
+        "INFERLOG_SETUP_WAIT_SECONDS": str(settings.wait_seconds),
+    }
+
+
+def run(settings: Settings, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m inferlog_ops.cli.stack`` as a container does, with *more* in its environment."""
+    environment = {"PATH": os.environ["PATH"], **environment_of(settings), **more}
+    command = [sys.executable, "-m", "inferlog_ops.cli.stack", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)

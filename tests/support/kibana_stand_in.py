@@ -1,0 +1,172 @@
+"""
+A stand-in for Kibana over a real socket, which enforces the documented rules of its API.
+
+It proves that what is sent keeps these rules, and nothing about a real Kibana: not that the rules are complete, not
+that a dashboard is drawn, not that a rule fires. See docs/kibana.md.
+"""
+
+import base64
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import HTTP
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+
+from tests.support import kibana_objects as kinds
+from tests.support.kibana_objects import Objects, Reply, refusal
+from tests.support.threaded_server import served
+
+API_KEY = "a2V5OnNlY3JldA=="
+USER, PASSWORD = "elastic", "pass word/@ü"
+
+_KNOWN = {f"ApiKey {API_KEY}", f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.encode()).decode()}"}
+
+
+@dataclass
+class StandIn:
+    """
+    What the stand-in holds, and how it answers.
+
+    Attributes:
+        url: Its address, without credentials.
+        objects: All objects by kind and id.
+        spaces: Ids of the spaces that there are.
+        version: What it says that it is.
+        not_ready: How many more requests it answers as before its plugins are there.
+        unavailable: How many more requests for its status it answers with "unavailable".
+        forbidden: Paths beginning with one of these are forbidden.
+        writes: Method and path of each request that was to change something, in order.
+        before_write: Called with each of these before it is carried out.
+        import_fault: Says why a saved search is not imported, by its id.
+        lets_in: Whether it takes the credentials in these headers.
+        answers: Answers that are given to a path instead of the right one.
+    """
+
+    url: str = ""
+    objects: Objects = field(default_factory=Objects)
+    spaces: set[str] = field(default_factory=lambda: {"default"})
+    version: str = "9.5.0"
+    not_ready: int = 0
+    unavailable: int = 0
+    forbidden: tuple[str, ...] = ()
+    writes: list[str] = field(default_factory=list)
+    before_write: Callable[[str], None] = lambda _call: None
+    import_fault: Callable[[str], str | None] = lambda _id: None
+    lets_in: Callable[[dict[str, str]], bool] = lambda headers: headers.get("authorization") in _KNOWN
+    answers: dict[str, Reply] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Reply:
+        if self.not_ready > 0:
+            self.not_ready -= 1
+            return Reply(503, b"Kibana server is not ready yet")
+        parts = urlsplit(target)
+        space, path = _space_and_path(parts.path)
+        if refused := self._gate(method, path, headers):
+            return refused
+        if method != "GET" and not path.endswith("_export"):
+            self.before_write(f"{method} {path}")
+            with self.lock:
+                self.writes.append(f"{method} {path}")
+        if path in self.answers:
+            return self.answers[path]
+        if path == "/api/status":
+            return self._status()
+        if path.startswith("/api/spaces/space/"):
+            wanted = path.rpartition("/")[2]
+            return Reply(200, {"id": wanted}) if wanted in self.spaces else refusal(404, "Not Found")
+        with self.lock:
+            return self._object(method, path, space, headers, body, parse_qs(parts.query))
+
+    def _gate(self, method: str, path: str, headers: dict[str, str]) -> Reply | None:
+        if not self.lets_in(headers):
+            return refusal(401, "[security_exception]: unable to authenticate")
+        if method != "GET" and "kbn-xsrf" not in headers:
+            return refusal(400, "Request must contain a kbn-xsrf header.")
+        if headers.get("elastic-api-version") != "2023-10-31":
+            return refusal(400, "Please specify a version via Elastic-Api-Version header.")
+        if any(path.startswith(each) for each in self.forbidden):
+            return refusal(403, f"API [{method} {path}] is unauthorized for user")
+        return None
+
+    def _status(self) -> Reply:
+        level = "unavailable" if self.unavailable > 0 else "available"
+        self.unavailable -= 1
+        body = {"version": {"number": self.version}, "status": {"overall": {"level": level}}}
+        return Reply(503 if level == "unavailable" else 200, body)
+
+    def _object(
+        self, method: str, path: str, space: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+    ) -> Reply:
+        if path == "/api/saved_objects/_import":
+            return self._import(space, headers, body, overwrite=query.get("overwrite") == ["true"])
+        if method != "GET" and headers.get("content-type") != "application/json":
+            return refusal(415, "Unsupported Media Type")
+        content = orjson.loads(body) if body else None
+        if path == "/api/saved_objects/_export":
+            return kinds.export(self.objects, space, content)
+        if path.startswith("/api/data_views/data_view"):
+            return kinds.data_view(self.objects, method, path.removeprefix("/api/data_views/data_view"), space, content)
+        for api, kind, methods in (
+            ("/api/dashboards/", kinds.dashboard, {"GET", "PUT"}),
+            ("/api/actions/connector/", kinds.connector, {"GET", "POST", "PUT"}),
+            ("/api/alerting/rule/", kinds.rule, {"GET", "POST", "PUT"}),
+        ):
+            if path.startswith(api) and method in methods:
+                return kind(self.objects, method, path.removeprefix(api), space, content)
+        return refusal(404, "Not Found")
+
+    def _import(self, space: str, headers: dict[str, str], body: bytes, *, overwrite: bool) -> Reply:
+        head = f"Content-Type: {headers.get('content-type', '')}\r\n\r\n".encode()
+        form = BytesParser(EmailMessage, policy=HTTP).parsebytes(head + body)
+        files = [part for part in form.iter_parts() if part.get_param("name", header="content-disposition") == "file"]
+        if not form.is_multipart() or len(files) != 1:
+            return refusal(400, "[request body.file]: expected value of type [Stream]")
+        if not str(files[0].get_filename()).endswith(".ndjson"):
+            return refusal(400, "Invalid file extension")
+        lines = files[0].get_payload(decode=True)
+        return kinds.imported(self.objects, space, lines, overwrite=overwrite, fault=self.import_fault)
+
+
+def _space_and_path(path: str) -> tuple[str, str]:
+    if not path.startswith("/s/"):
+        return "default", path
+    _, _, space, rest = path.split("/", 3)
+    return space, f"/{rest}"
+
+
+@contextmanager
+def stand_in(*, certificate: Path | None = None) -> Iterator[StandIn]:
+    """Run a `StandIn` on a free port of 127.0.0.1; with *certificate* (key and certificate, PEM) over TLS."""
+    kibana = StandIn()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def _respond(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            reply = kibana.answer(self.command, self.path, headers, body)
+            content = reply.content if isinstance(reply.content, bytes) else orjson.dumps(reply.content)
+            self.send_response(reply.status)
+            self.send_header("kbn-name", "stand-in")
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = _respond  # noqa: N815 (the base class looks for these names)
+
+        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 (the base class names it)
+            pass
+
+    with served(Handler, certificate=certificate) as kibana.url:
+        yield kibana

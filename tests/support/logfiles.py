@@ -1,0 +1,43 @@
+"""The library, set up to write into the test's own directory, and what it wrote."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import inferlog
+from tests.support.polling import wait_until
+
+
+@dataclass(frozen=True)
+class Logs:
+    """What lies in a log directory."""
+
+    directory: Path
+
+    def lines(self, stream: str) -> list[dict[str, Any]]:
+        """Return every whole line of *stream*, the files in order of their names."""
+        paths = sorted(self.directory.glob(f"{stream}-*.jsonl"))
+        # What follows the last newline is being written: a line may lie on two pages, and each is seen by itself.
+        return [json.loads(line) for path in paths for line in path.read_text().split("\n")[:-1] if line]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return self.lines("events")
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The one event there is, waited for: a response may reach its client a moment earlier."""
+        (event,) = wait_until(lambda: self.events, what="an event")
+        return event
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Iterator[Logs]:
+    """Return the log directory of a library configured for this test."""
+    inferlog.configure(service_name="scoring", service_version="1.2.3", log_dir=tmp_path / "logs")
+    yield Logs(tmp_path / "logs")
+    inferlog.shutdown()

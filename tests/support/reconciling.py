@@ -1,0 +1,65 @@
+"""Records of requests and the events of them, as a load generator and a service write them."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from inferlog_ops.query.reconcile.events import Event
+
+DUE = datetime(2026, 11, 23, 6, 15, tzinfo=UTC)
+ROUTE = "/v1/chat/completions"
+
+
+def record(correlation_id: str, **changes: Any) -> dict[str, Any]:
+    """Return what a load generator notes of one request: answered after 0.1 s, sent 1 ms late, unless it says else."""
+    return {
+        "correlation_id": correlation_id,
+        "caller": "steady",
+        "route": ROUTE,
+        "model": "smollm2-135m-instruct",
+        "intended_at": DUE.isoformat(),
+        "sent_after_seconds": 0.001,
+        "first_token_after_seconds": None,
+        "ended_after_seconds": 0.101,
+        "status_code": 200,
+        "outcome": "answered",
+    } | changes
+
+
+def write_records(path: Path, records: Iterable[dict[str, Any]]) -> Path:
+    """Write a line for each of *records*."""
+    path.write_text("".join(json.dumps(each) + "\n" for each in records))
+    return path
+
+
+def event(correlation_id: str | None, **changes: Any) -> Event:
+    """Return what is read of the event of such a request: 0.098 s long."""
+    values = {
+        "ended_at": DUE + timedelta(seconds=0.1),
+        "event_id": f"id of {correlation_id}",
+        "correlation_id": correlation_id,
+        "service_name": "scoring",
+        "model_version": "v1",
+        "route": ROUTE,
+        "status": "success",
+        "status_code": 200,
+        "latency_seconds": 0.098,
+    }
+    return Event(**(values | changes))
+
+
+def document(read: Event) -> dict[str, Any]:
+    """Return the document of which *read* is what is read."""
+    response = {} if read.status_code is None else {"response": {"status_code": read.status_code}}
+    return {
+        "@timestamp": read.ended_at.isoformat(),
+        "event": {"id": read.event_id, "dataset": "inference.events"},
+        "service": {"name": read.service_name},
+        "correlation_id": read.correlation_id,
+        "model_version": read.model_version,
+        "status": read.status,
+        "latency_seconds": read.latency_seconds,
+        "http": {"route": read.route, "request": {"method": "POST"}, **response},
+    }

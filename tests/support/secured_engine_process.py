@@ -1,0 +1,67 @@
+"""
+The process of a secured engine: ``python -m tests.support.secured_engine_process <home>``; see `secured_engine`.
+
+Writes its address into a file when it answers, and ends on SIGTERM.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import jpype
+
+from inferlog_ops.engine import node
+from inferlog_ops.engine.layout import layout_in
+from tests.support.secured_engine import ADDRESS_FILE, SETTINGS_FILE, secured_blueprint
+
+# What the index of users wants for searching e-mail addresses comes with a module that is not published. Nobody
+# searches for them here, so that any of the same kind will do.
+_STANDING_IN = {
+    "tokenizers": {"uax_url_email": "standard"},
+    "tokenFilters": dict.fromkeys(("pattern_capture", "lowercase", "unique"), "stop"),
+}
+
+
+def main() -> None:
+    """Run one engine until it is told to stop."""
+    home = Path(sys.argv[1])
+    os.chdir(home)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    layout = layout_in(home, secured_blueprint())
+    node.start_java(layout, home, "512m")
+    running = jpype.JClass("org.elasticsearch.node.Node")(_environment(home), node._plugins(layout))
+    _complete_analysis(running)
+    running.start()
+    draft = home / f"{ADDRESS_FILE}.draft"
+    draft.write_text(node.url_of(running).replace("http:", "https:"))
+    draft.replace(home / ADDRESS_FILE)
+    signal.sigwait({signal.SIGTERM})
+    node.close(running)
+
+
+def _environment(home: Path) -> Any:
+    jpype.JClass("org.elasticsearch.common.logging.LogConfigurator").configureESLogging()
+    keystore = jpype.JClass("org.elasticsearch.common.settings.KeyStoreWrapper").create()
+    password = (home / "config/secrets/elastic_password").read_text().strip()
+    keystore.setString("bootstrap.password", jpype.JArray(jpype.JChar)(password))
+    settings = jpype.JClass("org.elasticsearch.common.settings.Settings").builder()
+    settings.loadFromPath(node._path(home / SETTINGS_FILE))
+    settings.setSecureSettings(keystore)
+    return jpype.JClass("org.elasticsearch.env.Environment")(settings.build(), node._path(home / "config"))
+
+
+def _complete_analysis(running: Any) -> None:
+    registry = running.injector().getInstance(jpype.JClass("org.elasticsearch.indices.IndicesService")).getAnalysis()
+    for name, missing in _STANDING_IN.items():
+        field = registry.getClass().getDeclaredField(name)
+        field.setAccessible(True)
+        known = jpype.JClass("java.util.HashMap")(field.get(registry))
+        for wanted, present in missing.items():
+            known.putIfAbsent(wanted, known.get(present))
+        field.set(registry, known)
+
+
+if __name__ == "__main__":
+    main()

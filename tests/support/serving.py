@@ -1,0 +1,45 @@
+"""Real servers on real sockets, in a thread of the test: uvicorn for ASGI, werkzeug's for WSGI."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import uvicorn
+from werkzeug.serving import ThreadedWSGIServer
+
+from tests.support.polling import wait_until
+
+
+@contextmanager
+def serving(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str]:
+    """Serve *app* on a free port of 127.0.0.1; yield its address."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan=lifespan))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started, what="uvicorn")
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def serving_wsgi(app: Any) -> Iterator[str]:
+    """
+    Serve *app* on a free port of 127.0.0.1, each connection in a thread of its own; yield its address.
+
+    Afterwards all of them have ended, so that what *app* writes behind its last byte is written: clients close first.
+    """
+    server = ThreadedWSGIServer("127.0.0.1", 0, app)
+    server.daemon_threads = False  # or server_close() would not wait for them
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,64 @@
+"""A webhook on a real socket that remembers what it is told and answers as it is bidden."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import orjson
+
+from tests.support.threaded_server import served
+
+
+@dataclass
+class Webhook:
+    """
+    What was told to it.
+
+    Attributes:
+        url: Its address, with a path that is a secret.
+        statuses: What it answers the next requests with, one each; 200 when they are used up.
+        told: The bodies.
+        headers: The headers of each request, names in small letters.
+        hang: If set, requests are not answered before it is.
+    """
+
+    url: str = ""
+    statuses: deque[int] = field(default_factory=deque)
+    told: list[Any] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    hang: threading.Event | None = None
+
+
+@contextmanager
+def webhook() -> Iterator[Webhook]:
+    """Run a `Webhook` on a free port of 127.0.0.1."""
+    state = Webhook()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            state.told.append(orjson.loads(body))
+            state.headers.append({name.lower(): value for name, value in self.headers.items()})
+            if state.hang:
+                state.hang.wait(20)
+            status = state.statuses.popleft() if state.statuses else 200
+            self.send_response(status)
+            if status == 302:
+                self.send_header("location", f"{state.url}/elsewhere")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            """Keep the test's output readable."""
+
+    with served(Handler) as url:
+        state.url = f"{url}/hooks/s3cr3t"
+        try:
+            yield state
+        finally:
+            if state.hang:
+                state.hang.set()

@@ -1,0 +1,105 @@
+"""A stand-in for a whole Elasticsearch: remembers what is put into it, over a real socket."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import orjson
+
+from tests.support.threaded_server import served
+
+ANSWER_KEYS = {"_component_template": "component_template", "_index_template": "index_template"}
+
+
+class StandIn:
+    """
+    What the stand-in has been told, and how it answers.
+
+    Attributes:
+        url: Its address.
+        starting: How many more requests it answers with 503, as a cluster that is starting does.
+        status: What it answers everything with, if set; 401 for a wrong key.
+        puts: Paths in the order in which they were put.
+        objects: Bodies by path.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.starting = 0
+        self.status: int | None = None
+        self.puts: list[str] = []
+        self.objects: dict[str, Any] = {}
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
+        if self.starting > 0:
+            self.starting -= 1
+            return 503, {"error": {"type": "master_not_discovered_exception", "reason": "starting"}}
+        if self.status is not None:
+            return self.status, {"error": {"type": "security_exception", "reason": "missing credentials"}}
+        if method == "PUT":
+            self.puts.append(path)
+            self.objects[path] = orjson.loads(body or b"{}")
+            if path.startswith("/_data_stream/") and path.count("/") == 2:
+                # From now on the stream has fields of its own: a newer template changes nothing about them.
+                self.objects[f"/{path.rpartition('/')[2]}/_mapping"] = self._template_of(path)["mappings"]
+            return 200, {"acknowledged": True}
+        found = self._found(path)
+        return (404, {"error": {"type": "not_found", "reason": path}}) if found is None else (200, found)
+
+    def _found(self, path: str) -> Any:
+        if path == "/_cluster/health":
+            return {"status": "yellow"}
+        if path == "/_nodes/ingest":
+            processors = [{"type": "dot_expander"}, {"type": "set"}]
+            return {"nodes": {"n1": {"ingest": {"processors": processors}}}}
+        if path.startswith("/_index_template/_simulate_index/"):
+            return {"template": self._template_of(path)}
+        if path.endswith("/_mapping") and path in self.objects:
+            return {f".ds-{path.split('/')[1]}-000001": {"mappings": self.objects[path]}}
+        return self._listed(path) if path in self.objects else None
+
+    def _template_of(self, path: str) -> Any:
+        """Return the template that matches the stream at the end of *path*."""
+        pattern = f"{path.rpartition('/')[2].rpartition('-')[0]}-*"
+        (template,) = (
+            body["template"]
+            for path, body in self.objects.items()
+            if path.startswith("/_index_template/") and body["index_patterns"] == [pattern]
+        )
+        return template
+
+    def _listed(self, path: str) -> Any:
+        _, kind, name = path.split("/", 2)
+        if kind not in ANSWER_KEYS:
+            return {name.rpartition("/")[2]: self.objects[path]}
+        return {f"{ANSWER_KEYS[kind]}s": [{"name": name, ANSWER_KEYS[kind]: self.objects[path]}]}
+
+
+@contextmanager
+def stand_in() -> Iterator[StandIn]:
+    """Run a `StandIn` on a free port of 127.0.0.1."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def _respond(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            status, answer = cluster.answer(self.command, self.path.partition("?")[0], body)
+            content = orjson.dumps(answer)
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(content)))
+            self.send_header("x-elastic-product", "Elasticsearch")
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_PUT = do_POST = _respond  # noqa: N815 (the base class looks for these names)
+
+        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 (the base class names it)
+            pass
+
+    with served(Handler) as url:
+        cluster = StandIn(url)
+        yield cluster
