@@ -1,8 +1,8 @@
 """
-Raises the versions of images in .env.example to the newest of the same major version, if there are newer ones.
+Updates image versions in .env.example to the newest release of the same major version.
 
-Asks the docker command whether a version after the present one exists, and again from there: no list of versions is
-read. Prints what was raised, a line each; nothing if all are the newest. Needs nothing but the standard library.
+Checks with the docker command whether a later version exists, and repeats from there: no list of versions is read.
+Prints one line for each update. Needs only the standard library.
 """
 
 import argparse
@@ -22,13 +22,13 @@ Exists = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class VersionRule:
     """
-    One setting and how its version may grow.
+    A setting and the allowed steps of its version.
 
     Attributes:
-        images: All of them have to be there in the new version.
-        raises: Which numbers of the version may be raised, the first being 0; and what may stand behind a raised one.
+        images: Images that must all exist in the new version.
+        raises: Positions of the numbers that can be raised, from 0, each with the possible numbers after it.
     """
 
     images: tuple[str, ...]
@@ -36,19 +36,19 @@ class Line:
 
 
 LINES = {
-    "ELASTIC_VERSION": Line(images=("elasticsearch", "kibana"), raises={1: ((0,),), 2: ((),)}),
-    # Its images are made anew for the same Fluentd: the last two numbers.
-    "FLUENTD_VERSION": Line(
+    "ELASTIC_VERSION": VersionRule(images=("elasticsearch", "kibana"), raises={1: ((0,),), 2: ((),)}),
+    # Its images are rebuilt for the same Fluentd: the last two numbers.
+    "FLUENTD_VERSION": VersionRule(
         images=("fluent/fluentd",),
         raises={1: ((0, 2, 0), (0, 1, 0)), 2: ((2, 0), (2, 1), (1, 0)), 3: ((0,),), 4: ((),)},
     ),
-    # The lock files are made for this minor version.
-    "PYTHON_VERSION": Line(images=("python",), raises={2: ((),)}),
+    # The lock files are for this minor version.
+    "PYTHON_VERSION": VersionRule(images=("python",), raises={2: ((),)}),
 }
 
 
 def main() -> int:
-    """Raise what can be raised."""
+    """Update .env.example."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--settings", type=Path, default=ROOT / ".env.example", help="the file to change")
     file: Path = parser.parse_args().settings
@@ -62,16 +62,16 @@ def main() -> int:
     return 0
 
 
-def newest(present: str, line: Line, exists: Exists) -> str:
-    """Return the newest version that can be reached from *present*."""
+def newest(present: str, line: VersionRule, exists: Exists) -> str:
+    """Return the newest existing version after *present*."""
     for candidate in after(present, line):
         if all(exists(f"{image}:{candidate}") for image in line.images):
             return newest(candidate, line, exists)
     return present
 
 
-def after(version: str, line: Line) -> Iterator[str]:
-    """Yield versions that may come after *version*, those that differ most first."""
+def after(version: str, line: VersionRule) -> Iterator[str]:
+    """Yield possible versions after *version*, largest step first."""
     numbers = [int(number) for number in re.findall(r"\d+", version)]
     for place, endings in line.raises.items():
         for step, ending in itertools.product(STEPS, endings):
@@ -79,7 +79,7 @@ def after(version: str, line: Line) -> Iterator[str]:
 
 
 def with_numbers(version: str, numbers: list[int]) -> str:
-    """Return *version* with *numbers* in the places of its own."""
+    """Return *version* with its numbers replaced by *numbers*."""
     given = iter(numbers)
     return re.sub(r"\d+", lambda _: str(next(given)), version)
 
@@ -89,14 +89,14 @@ def exists_as_image(image: str) -> bool:
     Return whether *image* can be pulled.
 
     Raises:
-        SystemExit: If nobody knows: an outage is no news of versions.
+        SystemExit: If the registry does not answer, which is different from a missing image.
     """
     asked = subprocess.run(["docker", "manifest", "inspect", image], capture_output=True, text=True, check=False)
     if asked.returncode == 0:
         return True
     if NOT_THERE.search(asked.stderr):
         return False
-    sys.exit(f"bump_versions: whether {image} exists cannot be told: {asked.stderr.strip()}")
+    sys.exit(f"bump_versions: cannot check whether {image} exists: {asked.stderr.strip()}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """
-The benchmarks: ``scripts/bench`` runs them one after the other and prints one page.
+Benchmarks: ``scripts/bench`` runs them one after the other and prints one page.
 
-Each benchmark is a module that also runs alone, such as ``python -m benchmarks.lag``, with options for its sizes. The
-things that it compares take turns within one run: a shared machine has slow minutes, so only ratios within a run count.
+Each benchmark is a module that also runs alone, such as ``python -m benchmarks.lag``, with options for its sizes.
+Compared variants alternate within one run: a shared machine has slow minutes, so only ratios within a run count.
 """
 
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
-"""Root of the repository."""
+"""Repository root."""

@@ -1,14 +1,14 @@
 """
-Whether clients and dashboards see the same latency: twenty thousand requests of all kinds, both sides compared.
+Agreement of client latency and dashboard latency, over twenty thousand requests of all kinds.
 
     .venv/bin/python -m benchmarks.agreement            # 20 000 requests
     .venv/bin/python -m benchmarks.agreement --quick    # 2 000
 
-Callers send whole answers and streams to a service of two workers, some malformed, some left early; the shipper carries
-the events into the embedded engine, and `inferlog reconcile` compares the callers' records with the events. Each caller
-waits for its answer before it sends again: with a schedule the callers would, on a machine that others use, build up a
-queue of their own making. The simulated versions are as slow as language models. With faster ones the comparison would
-measure how long a request waits for a processor.
+Callers send requests and streams to a service of two workers, some malformed, some closed early. The shipper sends the
+events to the embedded engine, and `inferlog reconcile` compares the callers' records with the events. Each caller waits
+for its response before the next request: on a shared machine, a fixed schedule would build up an artificial queue. The
+simulated versions are as slow as language models. With faster ones, the comparison would measure the wait for a
+processor.
 """
 
 import argparse
@@ -22,17 +22,16 @@ from typing import Any
 
 import orjson
 
-from benchmarks import command
-from benchmarks.command import tell
+from benchmarks import command_line
+from benchmarks.benchmark_report import BenchmarkReport, Goal, Table, exit_if_missed, show_report
+from benchmarks.command_line import log_progress
 from benchmarks.engines import home_for
-from benchmarks.goals import end_by
-from benchmarks.pipeline import running_service, running_store
-from benchmarks.results import Goal, Report, Table, show
+from benchmarks.pipeline import run_service, run_store
 from inferlog_ops.core.children import python_module
 from inferlog_ops.core.errors import OperatorError
 from inferlog_traffic import bodies
-from inferlog_traffic.exchange import ROUTE, Answer, Request, exchange, new_pool
-from inferlog_traffic.records import Record, RecordFile
+from inferlog_traffic.exchange import ROUTE, ObservedResponse, TrafficRequest, exchange, new_pool
+from inferlog_traffic.records import RecordFile, RequestRecord
 
 MODEL = "smollm2-135m-instruct"
 # At 2.7 ms a request, 200 callers keep two processors busy by half to two thirds.
@@ -49,57 +48,57 @@ COUNTS = ("lost", "duplicated", "surplus_events", "events_without_request", "dif
 
 
 def main() -> None:
-    options = parsed_options()
+    options = parse_options()
     with (
         home_for(options.home) as home,
-        running_store(home) as store,
-        running_service(home, workers=WORKERS, versions=VERSIONS, library={}) as (url, _),
+        run_store(home) as store,
+        run_service(home, workers=WORKERS, versions=VERSIONS, library={}) as (url, _),
     ):
-        tell(f"{options.requests:,} requests by {CALLERS} callers")
+        log_progress(f"{options.requests:,} requests by {CALLERS} callers")
         records = home.root / "records.jsonl"
         send_all(url, records, options.requests)
-        tell("comparing records and events")
+        log_progress("comparing records and events")
         reconciled = reconcile(records, store.cluster.url, store.cluster.namespace)
-    report = Report(figures=reconciled, tables=[table(reconciled)], goals=goals(reconciled))
-    show(report, options)
-    end_by(report)
+    report = BenchmarkReport(figures=reconciled, tables=[build_table(reconciled)], goals=judge(reconciled))
+    show_report(report, options)
+    exit_if_missed(report)
 
 
-def parsed_options() -> argparse.Namespace:
-    parser = command.parser(__doc__)
-    parser.add_argument("--requests", type=int, help="how many in all; default: 20000, quick 2000")
-    parser.add_argument("--home", type=Path, help="directory for engine and files; default: one that is deleted")
-    return command.parsed(parser, full={"requests": 20_000}, quick={"requests": 2_000})
+def parse_options() -> argparse.Namespace:
+    parser = command_line.make_parser(__doc__)
+    parser.add_argument("--requests", type=int, help="total requests; default: 20000, quick 2000")
+    parser.add_argument("--home", type=Path, help="directory for engine and files; default: a temporary directory")
+    return command_line.parse_options(parser, full={"requests": 20_000}, quick={"requests": 2_000})
 
 
-def request(number: int) -> Request:
-    """Return one of all kinds: whole answers and streams, of any version or one, some malformed, some left early."""
+def make_request(number: int) -> TrafficRequest:
+    """Return a request of the mix: whole or streamed, of any version or one, some malformed, some closed early."""
     correlation_id, prompt = f"many-{number}", "Name three colours."
     if number % 20 == 3:
-        wrong = bodies.malformed(MODEL)
+        wrong = bodies.build_malformed(MODEL)
         body = wrong[number // 20 % len(wrong)]
-        return Request(correlation_id=correlation_id, caller="malformed", body=body, model=None)
+        return TrafficRequest(correlation_id=correlation_id, caller="malformed", body=body, model=None)
     leaves, streamed = number % 20 == 7, number % 2 == 1
     model = f"{MODEL}:v2" if number % 10 == 0 else MODEL
-    body = bodies.chat(model, bodies.LONG_STORY if leaves else prompt, stream=streamed)
-    return Request(
+    body = bodies.build_chat(model, bodies.LONG_STORY if leaves else prompt, stream=streamed)
+    return TrafficRequest(
         correlation_id=correlation_id, caller="many", body=body, model=model, streamed=streamed, leaves=leaves
     )
 
 
 def send_all(url: str, path: Path, requests: int) -> None:
-    """Send the requests and record each in *path*, by the code of the traffic's callers."""
+    """Send the requests and record each in *path*, with the code of the load generator."""
     pool, records, numbers = new_pool(answer_timeout_seconds=120), RecordFile(path), itertools.count()
 
     def call(_: int) -> None:
         while (number := next(numbers)) < requests:
-            sent, answer = request(number), Answer()
+            sent, answer = make_request(number), ObservedResponse()
             due_at, intended_at = perf_counter(), datetime.now(UTC)
             exchange(pool, url, sent, answer)
             if answer.ended_at is None:
-                raise OperatorError(f"request {number} has no end: {answer}")
+                raise OperatorError(f"request {number} has not ended: {answer}")
             records.append(
-                Record(
+                RequestRecord(
                     correlation_id=sent.correlation_id,
                     caller=sent.caller,
                     route=ROUTE,
@@ -119,7 +118,7 @@ def send_all(url: str, path: Path, requests: int) -> None:
 
 
 def reconcile(records: Path, url: str, namespace: str) -> dict[str, Any]:
-    """Return the JSON that `inferlog reconcile` prints about *records*."""
+    """Return the JSON output of `inferlog reconcile` for *records*."""
     arguments = ("reconcile", str(records), "--url", url, "--namespace", namespace, "--json")
     done = subprocess.run(
         python_module("inferlog_ops.cli.main", *arguments),
@@ -129,20 +128,20 @@ def reconcile(records: Path, url: str, namespace: str) -> dict[str, Any]:
         check=False,
     )
     if not done.stdout:
-        raise OperatorError(f"inferlog reconcile ended with {done.returncode}: {done.stderr.strip()}")
+        raise OperatorError(f"inferlog reconcile failed with exit code {done.returncode}: {done.stderr.strip()}")
     reconciled: dict[str, Any] = orjson.loads(done.stdout)
     return reconciled
 
 
-def of_all_requests(reconciled: dict[str, Any]) -> dict[str, Any]:
-    """Return the latencies over the whole route."""
+def find_route_latencies(reconciled: dict[str, Any]) -> dict[str, Any]:
+    """Return the latencies of the whole route."""
     (whole,) = (each for each in reconciled["latencies"] if each["group"] == "http.route")
     latencies: dict[str, Any] = whole
     return latencies
 
 
-def table(reconciled: dict[str, Any]) -> Table:
-    whole = of_all_requests(reconciled)
+def build_table(reconciled: dict[str, Any]) -> Table:
+    whole = find_route_latencies(reconciled)
     rows = [
         (
             percentile,
@@ -163,8 +162,8 @@ def table(reconciled: dict[str, Any]) -> Table:
     return Table(title="Latency as clients and dashboards see it", columns=headings, rows=rows)
 
 
-def goals(reconciled: dict[str, Any]) -> list[Goal]:
-    whole = of_all_requests(reconciled)
+def judge(reconciled: dict[str, Any]) -> list[Goal]:
+    whole = find_route_latencies(reconciled)
     counts = [
         Goal(what=name.replace("_", " "), wanted="0", found=f"{reconciled[name]}", met=reconciled[name] == 0)
         for name in COUNTS
@@ -182,4 +181,4 @@ def goals(reconciled: dict[str, Any]) -> list[Goal]:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command_line.run_main(main)

@@ -1,4 +1,4 @@
-"""A client of chat completions that takes little time itself: one process, open connections, no HTTP library."""
+"""Fast client of chat completions: one process, persistent connections, no HTTP library."""
 
 import asyncio
 import json
@@ -13,20 +13,20 @@ _END_OF_CHUNKS = b"0\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ResponseTimes:
     """
-    How long one answer took.
+    Times of one response.
 
     Attributes:
-        first_seconds: From the request to the first byte of the answer's body; of a stream, to its first token.
-        whole_seconds: To the last byte.
+        first_seconds: From the request to the first byte of the body; of a stream, to its first token.
+        whole_seconds: From the request to the last byte.
     """
 
     first_seconds: float
     whole_seconds: float
 
 
-def chat_request(model: str, *, stream: bool) -> bytes:
+def build_chat_request(model: str, *, stream: bool) -> bytes:
     body = {"model": model, "messages": [{"role": "user", "content": "Tell me a story."}], "stream": stream}
     content = json.dumps(body).encode()
     head = (
@@ -42,16 +42,18 @@ def chat_request(model: str, *, stream: bool) -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """Takes one answer at a time, and knows of HTTP no more than how to tell its end."""
+    """Connection for one request at a time; parses only the end of a response."""
 
     @classmethod
-    async def to(cls, url: str) -> Self:
+    async def open(cls, url: str) -> Self:
         address = urlsplit(url)
+        assert address.hostname is not None
+        assert address.port is not None
         _, connection = await asyncio.get_running_loop().create_connection(cls, address.hostname, address.port)
         return connection
 
     _transport: asyncio.Transport
-    _answer: asyncio.Future[Answer]
+    _answer: asyncio.Future[ResponseTimes]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -59,10 +61,10 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_open(self) -> bool:
-        """Whether the service has not closed it."""
+        """Whether the service has kept it open."""
         return not self._transport.is_closing()
 
-    def ask(self, request: bytes) -> asyncio.Future[Answer]:
+    def ask(self, request: bytes) -> asyncio.Future[ResponseTimes]:
         self._received = b""
         self._first_seconds = 0.0
         self._answer = asyncio.get_running_loop().create_future()
@@ -78,9 +80,9 @@ class Connection(asyncio.Protocol):
             return
         self._first_seconds = self._first_seconds or seconds
         if not head.startswith(b"HTTP/1.1 200"):
-            self._answer.set_exception(RuntimeError(f"not answered: {self._received[:500]!r}"))
-        elif _whole(head, body):
-            self._answer.set_result(Answer(first_seconds=self._first_seconds, whole_seconds=seconds))
+            self._answer.set_exception(RuntimeError(f"unexpected response: {self._received[:500]!r}"))
+        elif _is_complete(head, body):
+            self._answer.set_result(ResponseTimes(first_seconds=self._first_seconds, whole_seconds=seconds))
 
     def connection_lost(self, _: Exception | None) -> None:
         if not self._answer.done():
@@ -90,20 +92,20 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
 
-def _whole(head: bytes, body: bytes) -> bool:
+def _is_complete(head: bytes, body: bytes) -> bool:
     _, found, length = head.lower().partition(b"content-length: ")
     if found:
         return len(body) >= int(length.partition(b"\r\n")[0])
     return body.endswith(_END_OF_CHUNKS)
 
 
-async def ask(
+async def send_requests(
     connections: Sequence[Connection], request: bytes, *, requests: int, pause_seconds: float = 0.0
-) -> list[Answer]:
-    """Send *request* as often as *requests* says, on each of the *connections* one after the other."""
+) -> list[ResponseTimes]:
+    """Send *request* *requests* times in all, one after the other on each of the *connections*."""
     turns = iter(range(requests))
 
-    async def one_after_the_other(connection: Connection) -> list[Answer]:
+    async def one_after_the_other(connection: Connection) -> list[ResponseTimes]:
         answers = []
         for _ in turns:
             answers.append(await connection.ask(request))
@@ -115,8 +117,8 @@ async def ask(
     return [answer for some in answers for answer in some]
 
 
-class AnswersAtOnce(asyncio.Protocol):
-    """A service that does nothing: what is left is the client's own time."""
+class InstantServer(asyncio.Protocol):
+    """Service that responds at once, to measure the client's own time."""
 
     _ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 

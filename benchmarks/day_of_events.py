@@ -1,4 +1,4 @@
-"""A day of a busy service, made up: events of four model versions and the heartbeats of its processes, in an index."""
+"""Synthetic day of a busy service: events of four model versions and heartbeats of its processes, in an index."""
 
 import itertools
 import random
@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Any
 
 import orjson
 from elasticsearch import Elasticsearch
 
-from benchmarks.command import tell
-from inferlog.ids import IdMaker
+from benchmarks.command_line import log_progress
+from inferlog.recorder import IdMaker
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import stream_name
@@ -42,10 +43,10 @@ Document = dict[str, object]
 
 def index_a_day(cluster: Cluster, events: int, heartbeat_seconds: int = HEARTBEAT_SECONDS) -> None:
     """
-    Index *events* events of the day before `END` and the heartbeats that went with them, unless they are there.
+    Index *events* events of the day before `END` and their heartbeats, unless they are indexed already.
 
     Raises:
-        OperatorError: If another number of events is there.
+        OperatorError: If the index holds another number of events.
     """
     stream = stream_name("events", cluster.namespace)
     with cluster.client(request_timeout_seconds=300) as client:
@@ -54,7 +55,7 @@ def index_a_day(cluster: Cluster, events: int, heartbeat_seconds: int = HEARTBEA
             return
         if there:
             raise OperatorError(
-                f"{cluster.shown_url}: {stream} holds {there:,} events, of a run that was interrupted or of others; "
+                f"{cluster.shown_url}: {stream} already holds {there:,} events; "
                 f"expected none or {events:,}: choose another --home or --url"
             )
         send_all(client, stream, day_of_events(events))
@@ -64,23 +65,25 @@ def index_a_day(cluster: Cluster, events: int, heartbeat_seconds: int = HEARTBEA
 
 def send_all(client: Elasticsearch, stream: str, documents: Iterable[tuple[str, bytes]]) -> None:
     def send(bulk: list[tuple[str, bytes]]) -> None:
-        operations = [part for name, line in bulk for part in (b'{"create":{"_id":"%s"}}' % name.encode(), line)]
+        operations: list[Any] = [
+            part for name, line in bulk for part in (b'{"create":{"_id":"%s"}}' % name.encode(), line)
+        ]
         answer = client.bulk(index=stream, operations=operations, require_data_stream=True, filter_path="errors")
         assert not answer["errors"]
 
     remaining, sent, told_at = iter(documents), 0, time.monotonic()
     with ThreadPoolExecutor(SENDERS) as senders:
-        # A few bulks at a time: a million lines need not be in memory at once.
+        # A few bulks at a time, to keep memory small.
         while bulks := [bulk for _ in range(4 * SENDERS) if (bulk := list(islice(remaining, BULK_EVENTS)))]:
             list(senders.map(send, bulks))
             sent += sum(map(len, bulks))
             if time.monotonic() > told_at + SECONDS_BETWEEN_LINES:
-                tell(f"{stream}: {sent:,} so far")
+                log_progress(f"{stream}: {sent:,} so far")
                 told_at = time.monotonic()
 
 
 def day_of_events(events: int) -> Iterator[tuple[str, bytes]]:
-    """Yield id and line of each event, in the order of time: the same ones for the same number, but for the ids."""
+    """Yield id and line of each event in order of time; deterministic except for the ids."""
     dice = random.Random(events)
     step = DAY / events
     processes = [Process(instance) for instance in range(INSTANCES)]
@@ -90,7 +93,7 @@ def day_of_events(events: int) -> Iterator[tuple[str, bytes]]:
 
 
 class Process:
-    """One that serves: its ids come in order, as the library makes them, and its events are counted."""
+    """Process of the service, with ordered ids and a sequence, as the library writes them."""
 
     def __init__(self, instance: int) -> None:
         self.instance = instance
@@ -122,13 +125,13 @@ def one_event(dice: random.Random, number: int, ended: datetime, process: Proces
         "audit": {"prev": uuid.uuid4().hex, "hash": uuid.uuid4().hex},
     }
     if status != "rejected":
-        event |= what_the_model_did(dice, status)
+        event |= add_model_fields(dice, status)
     if status == "error":
         event["error"] = {"type": dice.choice(ERRORS), "message": "the model did not answer in time"}
     return event
 
 
-def what_the_model_did(dice: random.Random, status: str) -> Document:
+def add_model_fields(dice: random.Random, status: str) -> Document:
     (version,) = dice.choices(list(VERSIONS), VERSION_SHARES)
     latency_seconds = VERSIONS[version] * dice.lognormvariate(0, 0.8)
     input_tokens, output_tokens = dice.randrange(5, 900), dice.randrange(1, 400)
@@ -152,7 +155,7 @@ def what_the_model_did(dice: random.Random, status: str) -> Document:
 
 
 def heartbeats(events: int, every_seconds: int) -> Iterator[tuple[str, bytes]]:
-    """Yield id and line of what each of the processes says of itself every *every_seconds* of the day."""
+    """Yield id and line of each process's heartbeat for every *every_seconds* of the day."""
     dice, make_id = random.Random(events), IdMaker()
     beats = int(DAY.total_seconds()) // every_seconds
     for beat in range(1, beats + 1):

@@ -1,12 +1,12 @@
 """
-How many bytes of disk an event takes, in the files and in a real, embedded Elasticsearch.
+Disk usage of an event, in log files and in an embedded Elasticsearch.
 
     .venv/bin/python -m benchmarks.disk
 
-The same day of events (see day_of_events.py) goes into three data streams: as provisioned (logsdb, with the lines kept
-as they came), in Elasticsearch's standard mode with the same mapping, and in logsdb with synthetic source, which puts
-each document together again from its fields. Each is merged into one segment before it is weighed. A million events of
-each take about ten minutes and 3 GB of disk.
+The same day of events (see day_of_events.py) goes into three data streams: as provisioned (logsdb with the original
+source), in Elasticsearch's standard mode with the same mapping, and in logsdb with synthetic source, which rebuilds
+each document from its fields. Each is merged into one segment before it is measured. A million events of each take
+about ten minutes and 3 GB of disk.
 """
 
 import argparse
@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from elasticsearch import Elasticsearch
 from elasticsearch.exceptions import GeneralAvailabilityWarning
 
-from benchmarks import command
-from benchmarks.command import tell
+from benchmarks import command_line
+from benchmarks.benchmark_report import BenchmarkReport, Table, show_report
+from benchmarks.command_line import log_progress
 from benchmarks.day_of_events import day_of_events, send_all
 from benchmarks.engines import Engine, engine
-from benchmarks.results import Report, Table, show
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.streams import stream_name
 from inferlog_ops.provision.elasticsearch import provision_cluster
@@ -32,21 +32,21 @@ MODES: Mapping[str, dict[str, object]] = {
     STANDARD: {"mode": "standard"},
     SYNTHETIC: {"mapping": {"source": {"mode": "synthetic"}}},
 }
-"""What each sets otherwise than the templates."""
+"""Index settings of each mode that differ from the templates."""
 ABOVE_OURS = 900
-"""Priority of a template that comes before the project's own."""
+"""Template priority above the project's own templates."""
 HEAVIEST_FIELDS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weighed:
+class DiskUsage:
     """
-    How much room so many events take.
+    Disk usage of a number of events.
 
     Attributes:
-        events: How many.
-        file_bytes: As lines in files.
-        stored_bytes: In the store, by mode.
+        events: Number of events.
+        file_bytes: Size as lines in files.
+        stored_bytes: Size in the store, by mode.
     """
 
     events: int
@@ -55,26 +55,29 @@ class Weighed:
 
 
 def main() -> None:
-    options = parsed_options()
+    options = parse_options()
     with engine(url=options.url) as started:
         weighed = [weigh(started, events) for events in sorted(options.events)]
         fields = heaviest_fields(Cluster(url=started.url, namespace=namespace_of(PROVISIONED, weighed[-1].events)))
     figures = {"weighed": weighed, "fields_bytes": fields}
-    show(Report(figures=figures, tables=[as_table(weighed), table_of_fields(fields, weighed[-1].events)]), options)
+    show_report(
+        BenchmarkReport(figures=figures, tables=[build_table(weighed), build_fields_table(fields, weighed[-1].events)]),
+        options,
+    )
 
 
-def parsed_options() -> argparse.Namespace:
-    parser = command.parser(__doc__)
-    parser.add_argument("--events", type=int, nargs="+", help="of each mode; default: 10 k, 100 k, 1 M, quick 10 k")
-    parser.add_argument("--url", help="a cluster to use instead of an engine started for this")
-    return command.parsed(parser, full={"events": [10_000, 100_000, 1_000_000]}, quick={"events": [10_000]})
+def parse_options() -> argparse.Namespace:
+    parser = command_line.make_parser(__doc__)
+    parser.add_argument("--events", type=int, nargs="+", help="events per mode; default: 10 k, 100 k, 1 M, quick 10 k")
+    parser.add_argument("--url", help="cluster to use; default: start an engine")
+    return command_line.parse_options(parser, full={"events": [10_000, 100_000, 1_000_000]}, quick={"events": [10_000]})
 
 
-def weigh(started: Engine, events: int) -> Weighed:
-    """Put *events* events into a stream of each mode, and weigh them."""
+def weigh(started: Engine, events: int) -> DiskUsage:
+    """Index *events* events in each mode, and return their disk usage."""
     stored_bytes = {}
     for mode in MODES:
-        tell(f"{events:,} events, {mode}")
+        log_progress(f"{events:,} events, {mode}")
         cluster = Cluster(url=started.url, namespace=namespace_of(mode, events))
         with cluster.client(request_timeout_seconds=600) as client:
             make_stream(client, cluster, MODES[mode])
@@ -82,13 +85,13 @@ def weigh(started: Engine, events: int) -> Weighed:
             send_all(client, stream, day_of_events(events))
             stored_bytes[mode] = settled_bytes(client, stream, events)
     file_bytes = sum(len(line) + 1 for _, line in day_of_events(events))
-    return Weighed(events=events, file_bytes=file_bytes, stored_bytes=stored_bytes)
+    return DiskUsage(events=events, file_bytes=file_bytes, stored_bytes=stored_bytes)
 
 
 def make_stream(client: Elasticsearch, cluster: Cluster, settings: dict[str, object]) -> None:
-    """Make the streams of a namespace that nobody has used, with *settings* in place of some of the templates'."""
+    """Create the streams of an unused namespace, with *settings* overriding the templates."""
     if settings:
-        # The templates themselves are the same for all namespaces: they have to be there to be changed for one.
+        # The templates are shared by all namespaces, and must exist before they are overridden for one.
         provision_cluster(Cluster(url=cluster.url, namespace=namespace_of(PROVISIONED, 0)))
         ours = client.indices.get_index_template(name="inferlog-events")["index_templates"][0]["index_template"]
         template = ours.get("template", {})
@@ -105,11 +108,11 @@ def make_stream(client: Elasticsearch, cluster: Cluster, settings: dict[str, obj
 
 
 def settled_bytes(client: Elasticsearch, stream: str, events: int) -> int:
-    """Bring *stream* to one segment, and return the size of that."""
+    """Merge *stream* into one segment, and return its size."""
     client.indices.forcemerge(index=stream, max_num_segments=1)
     client.indices.flush(index=stream, wait_if_ongoing=True, force=True)
     client.indices.refresh(index=stream)
-    # Not the store's statistics: they are up to 10 seconds old, and count what was merged until it is deleted.
+    # Not from the index statistics: they are up to 10 s old, and include merged segments until these are deleted.
     (index,) = client.indices.segments(index=stream)["indices"].values()
     ((shard,),) = index["shards"].values()
     (segment,) = shard["segments"].values()
@@ -119,17 +122,17 @@ def settled_bytes(client: Elasticsearch, stream: str, events: int) -> int:
 
 
 def heaviest_fields(cluster: Cluster) -> dict[str, int]:
-    """Return the fields that take the most room of a stream, in bytes."""
+    """Return the largest fields of a stream, in bytes."""
     stream = stream_name("events", cluster.namespace)
     with cluster.client(request_timeout_seconds=600) as client, warnings.catch_warnings():
-        warnings.simplefilter("ignore", GeneralAvailabilityWarning)  # a preview, which is all that is needed here
+        warnings.simplefilter("ignore", GeneralAvailabilityWarning)  # a technical preview is enough here
         answer = client.indices.disk_usage(index=stream, run_expensive_tasks=True)
     (usage,) = (found["fields"] for name, found in answer.items() if name != "_shards")
     sizes = {name: of_field["total_in_bytes"] for name, of_field in usage.items()}
     return dict(sorted(sizes.items(), key=lambda field: -field[1])[:HEAVIEST_FIELDS])
 
 
-def as_table(weighed: list[Weighed]) -> Table:
+def build_table(weighed: list[DiskUsage]) -> Table:
     most = weighed[-1]
     rows = [("lines in files", *(f"{each.file_bytes / each.events:.0f}" for each in weighed), "1.00")]
     rows += [
@@ -144,7 +147,7 @@ def as_table(weighed: list[Weighed]) -> Table:
     return Table(title="What an event takes on disk, after a merge into one segment", columns=columns, rows=rows)
 
 
-def table_of_fields(fields: dict[str, int], events: int) -> Table:
+def build_fields_table(fields: dict[str, int], events: int) -> Table:
     rows = [(name, f"{size / events:.0f}") for name, size in fields.items()]
     return Table(
         title=f"What takes the most room in logsdb, of {events:,}", columns=("field", "bytes an event"), rows=rows
@@ -156,4 +159,4 @@ def namespace_of(mode: str, events: int) -> str:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command_line.run_main(main)

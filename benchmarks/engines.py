@@ -1,4 +1,4 @@
-"""A real, embedded Elasticsearch for a benchmark."""
+"""Embedded Elasticsearch for a benchmark."""
 
 import tempfile
 import time
@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 from elasticsearch import Elasticsearch
 
-from benchmarks.command import tell
+from benchmarks.command_line import log_progress
 from inferlog_ops.core.home import Home
 from inferlog_ops.engine import control, presence
 
@@ -18,18 +18,18 @@ from inferlog_ops.engine import control, presence
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
     """
-    An Elasticsearch that answers.
+    Running Elasticsearch.
 
     Attributes:
-        url: Where.
-        pid: Its process; 0 if it is not known.
+        url: Its address.
+        pid: Its process id; 0 if unknown.
     """
 
     url: str
     pid: int = 0
 
     def cpu_seconds(self) -> float:
-        """Return its processor time so far; 0 if its process is not known."""
+        """Return its processor time so far; 0 if its process is unknown."""
         if not self.pid:
             return 0.0
         times = psutil.Process(self.pid).cpu_times()
@@ -38,7 +38,7 @@ class Engine:
 
 @contextmanager
 def engine(*, url: str | None = None, home: Path | None = None) -> Iterator[Engine]:
-    """Give the one at *url*; else that of *home*, which is kept, or of a directory that is deleted afterwards."""
+    """Yield the engine at *url*, or of *home*, which is kept, or of a temporary home."""
     if url:
         yield Engine(url=url)
         return
@@ -48,14 +48,14 @@ def engine(*, url: str | None = None, home: Path | None = None) -> Iterator[Engi
 
 @contextmanager
 def engine_of(home: Home) -> Iterator[Engine]:
-    """Give the engine that runs in *home*, and leave it as it is; if there is none, start one and end it afterwards."""
-    running = presence.published(home.engine)
+    """Yield the engine that runs in *home* and leave it running, or start one and stop it afterwards."""
+    running = presence.find_running(home.engine)
     if running is not None:
-        tell(f"using the engine that runs in {home.root}")
+        log_progress(f"using the engine that runs in {home.root}")
         yield Engine(url=running.url, pid=running.pid)
         return
-    tell("starting an engine")
-    started = control.start(home.engine, on_progress=tell, ends_with_us=True)
+    log_progress("starting an engine")
+    started = control.start(home.engine, report=log_progress, ends_with_us=True)
     try:
         yield Engine(url=started.url, pid=started.pid)
     finally:
@@ -64,7 +64,7 @@ def engine_of(home: Home) -> Iterator[Engine]:
 
 @contextmanager
 def home_for(path: Path | None) -> Iterator[Home]:
-    """Give the home at *path*, which stays, or a new one that is gone afterwards."""
+    """Yield the home at *path*, which is kept, or a temporary one."""
     if path is not None:
         yield Home(path)
         return
@@ -73,7 +73,7 @@ def home_for(path: Path | None) -> Iterator[Home]:
 
 
 def wait_for_merges(client: Elasticsearch) -> None:
-    """Wait until the engine has put its segments together, as it does after a burst of events."""
+    """Wait until the engine has finished merging segments, as it does after a burst of events."""
     while client.nodes.stats(metric="indices", index_metric="merge")["nodes"].popitem()[1]["indices"]["merges"][
         "current"
     ]:

@@ -1,4 +1,4 @@
-"""Looks at each event of a run in the index: which requests have none, which have two, which numbers are missing."""
+"""Count of lost and duplicated events of a run, over every event in the index."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ FIELDS = ("event.id", "service.instance.id", "event.sequence", "correlation_id")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
     """
-    What the index holds of a run.
+    Counts of a run's events in the index.
 
     Attributes:
-        events: How many.
-        without_event: Requests that were answered and have none.
-        with_several: Requests that have more than one.
-        doubled_ids: Events whose ``event.id`` another one has, too.
-        missing_numbers: Holes in the ``event.sequence`` of the instances, from 0 on.
-        doubled_numbers: Events whose number another one of the same instance has.
+        events: All events.
+        without_event: Requests without an event.
+        with_several: Surplus events of requests with more than one.
+        doubled_ids: Events with a repeated ``event.id``.
+        missing_numbers: Gaps in the ``event.sequence`` of the instances, from 0 on.
+        doubled_numbers: Events with a repeated number of the same instance.
         unexpected: Events of requests that were never sent.
     """
 
@@ -35,23 +35,23 @@ class Findings:
 
     @property
     def lost(self) -> int:
-        """Events that are not there: by what the client sent, or by the instances' count, whichever says more."""
+        """Lost events: the larger count, by requests or by sequence."""
         return max(self.without_event, self.missing_numbers)
 
     @property
     def duplicated(self) -> int:
-        """Events that are there again, by whichever of the three counts says most."""
+        """Duplicated events: the largest of the three counts."""
         return max(self.with_several, self.doubled_ids, self.doubled_numbers)
 
 
 def count_findings(events: Iterator[tuple[str, str, int, str]], run: str, requests: int) -> Findings:
     """
-    Count what is wrong with *events*.
+    Count lost and duplicated *events*.
 
     Args:
         events: Id, instance, sequence number and correlation id of each.
-        run: What the correlation ids of its requests begin with; see paced_client.
-        requests: Numbers of requests go from 0 to below this.
+        run: Prefix of the run's correlation ids; see paced_client.
+        requests: Number of requests, numbered from 0.
     """
     ids: set[str] = set()
     numbers: defaultdict[str, Counter[int]] = defaultdict(Counter)

@@ -1,13 +1,13 @@
-"""One request of the example service, without sockets and without logging: other work for a process to do."""
+"""One request to the example service, without sockets or logging, as other work of the process."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from inferlog_server.app import create_app
 from inferlog_server.inference.versions import SimulatedFigures, Version
-from inferlog_server.settings import Settings
+from inferlog_server.settings import ServerSettings
 
 NO_TIME = SimulatedFigures(first_token_median_seconds=0, token_median_seconds=0, sigma=0)
 BODY = json.dumps(
@@ -24,9 +24,9 @@ SCOPE = {
 
 
 def example_request() -> Callable[[], Awaitable[None]]:
-    """Return what answers such a request."""
+    """Return a function that sends one request to the service."""
     service = create_app(
-        Settings(backend="simulated", logging=False, versions=(Version(name="v1", simulated=NO_TIME),))
+        ServerSettings(backend="simulated", logging=False, versions=(Version(name="v1", simulated=NO_TIME),))
     )
 
     async def answer() -> None:
@@ -35,12 +35,12 @@ def example_request() -> Callable[[], Awaitable[None]]:
         async def receive() -> dict[str, Any]:
             for message in messages:
                 return message
-            return await asyncio.Future()  # a client that stays
+            return await asyncio.Future()  # the client stays connected
 
         await service(dict(SCOPE), receive, _send)
 
     return answer
 
 
-async def _send(message: dict[str, Any]) -> None:
+async def _send(message: MutableMapping[str, Any]) -> None:
     assert message.get("status", 200) == 200

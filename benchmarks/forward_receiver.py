@@ -1,7 +1,7 @@
 """
-A receiver of Fluentd's forward protocol that reads and counts: where there is no Fluentd.
+Receiver of Fluentd's forward protocol that only reads and counts, for machines without Fluentd.
 
-It says on stdout which port it took, and then each second how many messages have come.
+Prints its port to stdout, and then every second the number of messages so far.
 """
 
 import asyncio

@@ -1,15 +1,14 @@
 """
-How soon an event can be found, from the end of its request to the first search that brings it.
+Lag of an event, from the end of its request to the first search that returns it.
 
     .venv/bin/python -m benchmarks.lag                  # 100, 1 000 and 5 000 events/s, a minute each
     .venv/bin/python -m benchmarks.lag --quick          # 100 and 1 000, ten seconds each
 
-Processes write events through the library at a fixed pace, the shipper carries them into the embedded engine, whose
-index refreshes each second. The lag of every event is measured by looking for those not found yet (see lag_probe.py):
-it is never too short, and too long by a look and the pause before it at most, which the table tells. Beside it stands
-how long an event took until the shipper sent it, by the time that it wrote into the event; the rest is the store's
-work and the wait for the refresh. An engine that has just started is several times slower, so some events that do not
-count go first.
+Processes write events through the library at a fixed pace, and the shipper sends them to the embedded engine, whose
+index refreshes every second. The lag of every event is measured by polling for events not found yet (see lag_probe.py).
+It is never underestimated, and overestimated by at most one poll and the pause before it, which the table shows. The
+table also shows the time until the shipper sent the event, from the timestamp that it added; the rest is indexing and
+the wait for the refresh. A new engine is several times slower, so warm-up events are sent first.
 """
 
 import argparse
@@ -21,23 +20,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import command
-from benchmarks.command import tell
+from benchmarks import command_line
+from benchmarks.benchmark_report import BenchmarkReport, Goal, Table, exit_if_missed, show_report
+from benchmarks.command_line import log_progress
 from benchmarks.engines import home_for
-from benchmarks.goals import end_by
 from benchmarks.lag_probe import LagProbe
 from benchmarks.machine import Machine
 from benchmarks.paced_client import quantiles
-from benchmarks.pipeline import Store, running_store
-from benchmarks.results import Goal, Report, Table, show
+from benchmarks.pipeline import RunningStore, run_store
 from benchmarks.vitals import vitals_of
 from inferlog_ops.core.children import Child
 from inferlog_ops.query import library
-from inferlog_ops.query.run import run as ask
+from inferlog_ops.query.run import fetch_rows
 
 EVENTS_A_WRITER = 2_500.0
-"""A second; more are shared by several writers."""
-SECONDS_BETWEEN_LOOKS = 0.05
+"""Per second; higher rates are divided among several writers."""
+SECONDS_BETWEEN_POLLS = 0.05
 CATCH_UP_SECONDS = 60.0
 MOST_P99_SECONDS = 5.0
 WARM_UP_RATE = 1_000.0
@@ -46,19 +44,19 @@ WARM_UP_RATE = 1_000.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lag:
     """
-    What one pace gave.
+    Lag at one pace.
 
     Attributes:
-        rate: Events a second that were due.
-        held_rate: Those that were written.
-        events: Written.
+        rate: Requested events per second.
+        held_rate: Written events per second.
+        events: Written events.
         found: Of these, searchable at the end.
-        p50_seconds: From an event's end until it was found; so are the next two.
-        p99_seconds: The same.
-        max_seconds: The same.
-        sent_p50_seconds: Of that, until the shipper sent it.
-        sent_p99_seconds: The same.
-        look_seconds: How long a look took on average, the pause before it included: the error at most.
+        p50_seconds: Median from an event's end until it was found.
+        p99_seconds: 99th percentile of the same.
+        max_seconds: Maximum of the same.
+        sent_p50_seconds: Median from an event's end until the shipper sent it.
+        sent_p99_seconds: 99th percentile of the same.
+        look_seconds: Average duration of a poll including the pause before it: the maximum error.
         failed_looks: How many looks the store did not answer: each makes the error larger.
         engine_cores: Processors that the engine kept busy; the looks are in it.
         shipper_cores: The same for the shipper.
@@ -82,59 +80,59 @@ class Lag:
 
 
 def main() -> None:
-    options = parsed_options()
+    options = parse_options()
     began = datetime.now(UTC)
-    with home_for(options.home) as home, running_store(home) as store:
+    with home_for(options.home) as home, run_store(home) as store:
         if options.warm_up_seconds:
-            tell("warming up")
-            measured(store, WARM_UP_RATE, options.warm_up_seconds)
-        lags = [measured(store, rate, options.seconds) for rate in options.rates]
-    report = Report(
+            log_progress("warming up")
+            measure(store, WARM_UP_RATE, options.warm_up_seconds)
+        lags = [measure(store, rate, options.seconds) for rate in options.rates]
+    report = BenchmarkReport(
         figures={"began": began, "seconds": options.seconds, "lags": lags},
-        tables=[as_table(lags)],
+        tables=[build_table(lags)],
         goals=[goal for lag in lags for goal in goals_of(lag)],
         remarks=[
             f"{began:%Y-%m-%d}, {Machine.this().line()}; {options.seconds:g} s at each pace.",
-            *(f"{lag.rate:,.0f} events/s: {lag.failed_looks:,} looks failed." for lag in lags if lag.failed_looks),
+            *(f"{lag.rate:,.0f} events/s: {lag.failed_looks:,} polls failed." for lag in lags if lag.failed_looks),
         ],
     )
-    show(report, options)
-    end_by(report)
+    show_report(report, options)
+    exit_if_missed(report)
 
 
-def parsed_options() -> argparse.Namespace:
-    parser = command.parser(__doc__)
+def parse_options() -> argparse.Namespace:
+    parser = command_line.make_parser(__doc__)
     parser.add_argument(
         "--rates",
         type=float,
         nargs="+",
-        help="events a second, one after the other; default: 100, 1 000 and 5 000, quick 100 and 1 000",
+        help="events per second, measured one after the other; default: 100, 1 000 and 5 000, quick 100 and 1 000",
     )
-    parser.add_argument("--seconds", type=float, help="of each; default: 60, quick 10")
-    parser.add_argument("--warm-up-seconds", type=float, help="that do not count; default: 20, quick 5")
+    parser.add_argument("--seconds", type=float, help="duration of each rate; default: 60, quick 10")
+    parser.add_argument("--warm-up-seconds", type=float, help="warm-up time, not measured; default: 20, quick 5")
     parser.add_argument(
         "--home",
         type=Path,
-        help="keep everything here; an engine that runs there is used. Default: a temporary directory",
+        help="directory to keep; a running engine in it is used. Default: a temporary directory",
     )
-    return command.parsed(
+    return command_line.parse_options(
         parser,
         full={"rates": [100.0, 1_000.0, 5_000.0], "seconds": 60.0, "warm_up_seconds": 20.0},
         quick={"rates": [100.0, 1_000.0], "seconds": 10.0, "warm_up_seconds": 5.0},
     )
 
 
-def measured(store: Store, rate: float, seconds: float) -> Lag:
-    """Write *rate* events a second for so many *seconds*, and wait until all of them are found."""
+def measure(store: RunningStore, rate: float, seconds: float) -> Lag:
+    """Write *rate* events per second for *seconds*, and wait until all are found."""
     service = f"lag-{rate:g}-{seconds:g}"
     began, engine_before, shipper_before = datetime.now(UTC), vitals_of(store.engine_pid), vitals_of(store.shipper.pid)
-    with LagProbe(store.cluster, service=service, seconds_between_looks=SECONDS_BETWEEN_LOOKS) as probe:
-        writers = started_writers(store, service, rate, seconds)
+    with LagProbe(store.cluster, service=service, seconds_between_polls=SECONDS_BETWEEN_POLLS) as probe:
+        writers = start_writers(store, service, rate, seconds)
         try:
             while (written := total_written(writers)) is None:
                 store.shipper.check()
                 probe.check()
-                tell(f"{rate:g} events/s: {probe.found:,} found" + probe.said_of_failures())
+                log_progress(f"{rate:g} events/s: {probe.found:,} found" + probe.describe_failures())
                 time.sleep(1.0)
         finally:
             for writer in writers:
@@ -144,7 +142,7 @@ def measured(store: Store, rate: float, seconds: float) -> Lag:
         while probe.found < written and time.monotonic() < deadline:
             probe.check()
             time.sleep(0.1)
-    (way,) = ask(
+    (way,) = fetch_rows(
         store.cluster,
         library.find("ingest_lag"),
         began,
@@ -163,7 +161,7 @@ def measured(store: Store, rate: float, seconds: float) -> Lag:
         max_seconds=max(lags, default=None),
         sent_p50_seconds=way["p50_seconds"],
         sent_p99_seconds=way["p99_seconds"],
-        look_seconds=probe.look_seconds / max(1, probe.looks) + SECONDS_BETWEEN_LOOKS,
+        look_seconds=probe.poll_seconds / max(1, probe.polls) + SECONDS_BETWEEN_POLLS,
         failed_looks=probe.failures,
         engine_cores=engine.cores_since(engine_before),
         shipper_cores=shipper.cores_since(shipper_before),
@@ -171,7 +169,7 @@ def measured(store: Store, rate: float, seconds: float) -> Lag:
     )
 
 
-def started_writers(store: Store, service: str, rate: float, seconds: float) -> list[Child]:
+def start_writers(store: RunningStore, service: str, rate: float, seconds: float) -> list[Child]:
     writers = max(1, round(rate / EVENTS_A_WRITER))
     line = [sys.executable, "-m", "benchmarks.paced_writer"]
     line += ["--rate", str(rate / writers), "--seconds", str(seconds)]
@@ -183,7 +181,7 @@ def started_writers(store: Store, service: str, rate: float, seconds: float) -> 
 
 
 def total_written(writers: Sequence[Child]) -> int | None:
-    """Return how many events the *writers* say they have written, None while one still writes."""
+    """Return the number of events written by the *writers*; None while one is still writing."""
     total = 0
     for writer in writers:
         had_ended = writer.has_ended
@@ -211,7 +209,7 @@ def goals_of(lag: Lag) -> Iterator[Goal]:
     )
 
 
-def as_table(lags: Sequence[Lag]) -> Table:
+def build_table(lags: Sequence[Lag]) -> Table:
     return Table(
         title="From written to searchable",
         columns=(
@@ -222,9 +220,9 @@ def as_table(lags: Sequence[Lag]) -> Table:
             [
                 f"{lag.rate:,.0f}",
                 f"{lag.held_rate:,.0f}",
-                *map(_shown, (lag.p50_seconds, lag.p99_seconds, lag.max_seconds)),
-                *map(_shown, (lag.sent_p50_seconds, lag.sent_p99_seconds, lag.look_seconds)),
-                *map(_shown, (lag.engine_cores, lag.shipper_cores)),
+                *map(_format, (lag.p50_seconds, lag.p99_seconds, lag.max_seconds)),
+                *map(_format, (lag.sent_p50_seconds, lag.sent_p99_seconds, lag.look_seconds)),
+                *map(_format, (lag.engine_cores, lag.shipper_cores)),
                 f"{lag.load_average:.1f}",
             ]
             for lag in lags
@@ -232,9 +230,9 @@ def as_table(lags: Sequence[Lag]) -> Table:
     )
 
 
-def _shown(figure: float | None) -> str:
+def _format(figure: float | None) -> str:
     return "-" if figure is None else f"{figure:.2f}"
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command_line.run_main(main)

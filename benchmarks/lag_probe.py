@@ -1,9 +1,9 @@
 """
-How long after its end an event can be found: measured for each one, by looking for those not seen yet.
+Probe that measures the lag of every event by polling for events not found yet.
 
-A look asks the store for the events with sequence numbers not found so far, so that it brings the new ones and nothing
-else, in whatever order they arrive. An event's lag is from its ``@timestamp``, the end of its request, to the end
-of the look that found it: never too short, and too long by a look and the pause before it at most.
+A poll queries the sequence numbers not found so far, so that it returns only new events, in any order of arrival. An
+event's lag is from its ``@timestamp``, the end of its request, to the end of the poll that found it: never too short,
+and too long by at most one poll and the pause before it.
 """
 
 import threading
@@ -19,21 +19,21 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import stream_name
 
-SECONDS_BETWEEN_LOOKS = 0.2
+SECONDS_BETWEEN_POLLS = 0.2
 MOST_ROWS = 10_000
-"""ES|QL gives no more at once; the next look, without a pause before it, brings more."""
+"""Maximum rows of an ES|QL response; the next poll follows without a pause."""
 
 
-class Seen:
-    """Which sequence numbers of one instance were found: as ranges, of which there are few."""
+class SequenceRanges:
+    """Sequence numbers found of one instance, as a few ranges."""
 
     def __init__(self) -> None:
         self._firsts: list[int] = []
         self._lasts: list[int] = []
 
     def add(self, number: int) -> bool:
-        """Note *number*; return whether it is new."""
-        at = bisect_right(self._firsts, number)  # the range that may hold it is the one before
+        """Add *number*; return whether it is new."""
+        at = bisect_right(self._firsts, number)  # only the range before can contain it
         if at and number <= self._lasts[at - 1]:
             return False
         follows = at > 0 and self._lasts[at - 1] == number - 1
@@ -51,7 +51,7 @@ class Seen:
         return True
 
     def missing(self) -> list[dict[str, int]]:
-        """Return what was not found yet, as bounds of ranges in query DSL: before, between and after what was."""
+        """Return the gaps before, between and after the ranges, as range bounds of the query DSL."""
         before = [-1, *self._lasts]
         gaps = [
             {"gt": last, "lt": first} for last, first in zip(before, self._firsts, strict=False) if first > last + 1
@@ -61,35 +61,35 @@ class Seen:
 
 class LagProbe:
     """
-    Looks all the time, in a thread of its own.
+    Poller in its own thread.
 
     Args:
-        cluster: Where to look.
-        service: Whose events count: the ``service.name``.
-        seconds_between_looks: From a look's end to the next.
+        cluster: Cluster to query.
+        service: ``service.name`` of the events.
+        seconds_between_polls: From the end of a poll to the next.
 
     Attributes:
-        looks: How often it has looked.
-        look_seconds: How long all looks took.
-        failures: How many looks the store did not answer.
-        last_failure: Why it did not answer the last of these.
+        polls: Number of polls.
+        poll_seconds: Total duration of all polls.
+        failures: Number of failed polls.
+        last_failure: Error of the last failed poll.
     """
 
-    def __init__(self, cluster: Cluster, *, service: str, seconds_between_looks: float = SECONDS_BETWEEN_LOOKS) -> None:
-        self.looks = 0
-        self.look_seconds = 0.0
+    def __init__(self, cluster: Cluster, *, service: str, seconds_between_polls: float = SECONDS_BETWEEN_POLLS) -> None:
+        self.polls = 0
+        self.poll_seconds = 0.0
         self.failures = 0
         self.last_failure = ""
         self._service = service
-        self._seconds_between_looks = seconds_between_looks
+        self._seconds_between_polls = seconds_between_polls
         self._pool = urllib3.connection_from_url(cluster.url, retries=False, timeout=30)
         self._stream = stream_name("events", cluster.namespace)
-        self._seen: dict[str, Seen] = {}
+        self._seen: dict[str, SequenceRanges] = {}
         self._lags = array("d")
         self._taken = 0
         self._fault: Exception | None = None
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look_all_the_time, name="lag probe", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="lag probe", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -102,21 +102,21 @@ class LagProbe:
 
     def check(self) -> None:
         """
-        Do nothing while it looks.
+        Check that the thread still runs.
 
         Raises:
-            OperatorError: If it cannot look any more: an answer was none that it understands.
+            OperatorError: If it has ended because of an unexpected response.
         """
         if self._fault is not None:
-            raise OperatorError(f"the lag probe ended after {self.looks:,} looks: {self._fault!r}") from self._fault
+            raise OperatorError(f"the lag probe failed after {self.polls:,} polls: {self._fault!r}") from self._fault
 
-    def said_of_failures(self) -> str:
-        """Return how many looks failed, to follow another text; empty if none did."""
-        return f", {self.failures:,} looks for events failed, the last by {self.last_failure}" if self.failures else ""
+    def describe_failures(self) -> str:
+        """Return a clause about failed polls, to be appended to a sentence; empty without failures."""
+        return f", {self.failures:,} polls failed, the last with {self.last_failure}" if self.failures else ""
 
     @property
     def found(self) -> int:
-        """How many events it has found."""
+        """Number of events found."""
         return len(self._lags)
 
     def lags(self) -> list[float]:
@@ -124,36 +124,36 @@ class LagProbe:
         return self._lags.tolist()
 
     def recent_lags(self) -> list[float]:
-        """Return those since the last call of this."""
+        """Return the lags since the last call."""
         recent = self._lags[self._taken :].tolist()
         self._taken += len(recent)
         return recent
 
-    def _look_all_the_time(self) -> None:
+    def _run(self) -> None:
         try:
-            self._look_until_the_end()
-        except Exception as fault:  # noqa: BLE001 (nobody sees what a thread raises: check tells whatever it is)
+            self._poll_until_ended()
+        except Exception as fault:  # noqa: BLE001 (raised again by check in the main thread)
             self._fault = fault
 
-    def _look_until_the_end(self) -> None:
+    def _poll_until_ended(self) -> None:
         while not self._ended.is_set():
             began = time.perf_counter()
             try:
-                rows = self._look()
+                rows = self._poll()
             except (urllib3.exceptions.HTTPError, RuntimeError) as failure:
                 self.failures += 1
                 self.last_failure = str(failure)[:300]
                 rows = 0
-            self.looks += 1
-            self.look_seconds += time.perf_counter() - began
+            self.polls += 1
+            self.poll_seconds += time.perf_counter() - began
             if rows < MOST_ROWS:
-                self._ended.wait(self._seconds_between_looks)
+                self._ended.wait(self._seconds_between_polls)
 
-    def _look(self) -> int:
+    def _poll(self) -> int:
         answer = self._pool.request(
             "POST",
             "/_query",
-            body=orjson.dumps(question(self._stream, self._service, self._seen)),
+            body=orjson.dumps(build_query(self._stream, self._service, self._seen)),
             headers={"content-type": "application/json"},
         )
         seen_at_nanoseconds = time.time_ns()
@@ -162,13 +162,13 @@ class LagProbe:
         values = orjson.loads(answer.data)["values"]
         rows = list(zip(*values, strict=True)) if values else []
         for instance, number, ended_nanoseconds in rows:
-            if self._seen.setdefault(instance, Seen()).add(number):
+            if self._seen.setdefault(instance, SequenceRanges()).add(number):
                 self._lags.append((seen_at_nanoseconds - ended_nanoseconds) / 1e9)
         return len(rows)
 
 
-def question(stream: str, service: str, seen: dict[str, Seen]) -> dict[str, Any]:
-    """Ask for the events of *service* that were not *seen*."""
+def build_query(stream: str, service: str, seen: dict[str, SequenceRanges]) -> dict[str, Any]:
+    """Return the query for events of *service* that were not *seen*."""
     new_ones = [
         {"bool": {"filter": [{"term": {"service.instance.id": instance}}, {"range": {"event.sequence": bounds}}]}}
         for instance, known in seen.items()

@@ -1,4 +1,4 @@
-"""What the services are asked in a round, and what is measured of it."""
+"""Loads of the server benchmark, and their measurement."""
 
 import asyncio
 import multiprocessing
@@ -9,22 +9,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.chat_client import Answer, AnswersAtOnce, Connection, ask, chat_request
-from benchmarks.services import MODEL, Service
+from benchmarks.chat_client import Connection, InstantServer, ResponseTimes, build_chat_request, send_requests
+from benchmarks.services import MODEL, RunningService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """
-    What is asked of each service in a round.
+    Requests to each service in a round.
 
     Attributes:
-        name: For the table.
+        name: Name in the table.
         version: ``instant`` or ``paced``.
-        stream: Whether the answers are streams.
-        connections: Requests at once.
-        requests: How many until the next service has its turn.
-        turns: How many turns each service has.
+        stream: Whether the responses are streams.
+        connections: Concurrent requests.
+        requests: Requests per turn.
+        turns: Turns of each service.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Load:
 
     @property
     def pause_seconds(self) -> float:
-        """From an answer to a lone client's next request: what the service does after an answer delays nobody then."""
+        """Pause of a single client after a response, so that the service's work after a response delays no request."""
         return 0.002 if self.connections == 1 else 0.0
 
 
@@ -51,27 +51,27 @@ LOADS = (
 
 
 @dataclass(slots=True)
-class Round:
+class LoadRound:
     """
-    What one service did under one load in one round.
+    Measurements of one service under one load in one round.
 
     Attributes:
-        answers: How long each took.
-        seconds: How long all took.
-        cpu_seconds: Of the service, all of its threads.
+        answers: Times of each response.
+        seconds: Total duration.
+        cpu_seconds: Processor time of all threads of the service.
     """
 
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[ResponseTimes] = field(default_factory=list)
     seconds: float = 0.0
     cpu_seconds: float = 0.0
 
     def percentile_ms(self, which: int, attribute: str) -> float:
-        seconds = [getattr(answer, attribute) for answer in self.answers]
+        seconds: list[float] = [getattr(answer, attribute) for answer in self.answers]
         return statistics.quantiles(seconds, n=100, method="inclusive")[which - 1] * 1e3
 
 
 REQUEST_P99, RATE = "request p99, ms", "requests/s"
-FIGURES: dict[str, Callable[[Round], float]] = {
+FIGURES: dict[str, Callable[[LoadRound], float]] = {
     "first token p50, ms": lambda found: found.percentile_ms(50, "first_seconds"),
     "first token p99, ms": lambda found: found.percentile_ms(99, "first_seconds"),
     "request p50, ms": lambda found: found.percentile_ms(50, "whole_seconds"),
@@ -81,8 +81,8 @@ FIGURES: dict[str, Callable[[Round], float]] = {
 }
 
 
-def figures(load: Load) -> list[str]:
-    """Return the names of the figures that mean something under *load*."""
+def select_figures(load: Load) -> list[str]:
+    """Return the names of the figures that apply to *load*."""
     return [
         name
         for name in FIGURES
@@ -90,22 +90,22 @@ def figures(load: Load) -> list[str]:
     ]
 
 
-async def one_round(services: dict[str, Service], load: Load, share: float) -> dict[str, Round]:
-    """Give each of *services* its turns, or the *share* of them, one after the other."""
-    rounds = {name: Round() for name in services}
+async def run_round(services: dict[str, RunningService], load: Load, share: float) -> dict[str, LoadRound]:
+    """Alternate the turns of *services*, or the *share* of them."""
+    rounds = {name: LoadRound() for name in services}
     names = list(services)
     for turn in range(max(1, round(load.turns * share))):
         first = turn % len(names)
         for name in (*names[first:], *names[:first]):
-            await one_turn(services[name], load, rounds[name])
+            await run_turn(services[name], load, rounds[name])
     return rounds
 
 
-async def one_turn(service: Service, load: Load, found: Round) -> None:
-    request = chat_request(f"{MODEL}:{load.version}", stream=load.stream)
-    connections = [await Connection.to(service.url) for _ in range(load.connections)]
+async def run_turn(service: RunningService, load: Load, found: LoadRound) -> None:
+    request = build_chat_request(f"{MODEL}:{load.version}", stream=load.stream)
+    connections = [await Connection.open(service.url) for _ in range(load.connections)]
     cpu_before, began = cpu_seconds(service.pid), time.perf_counter()
-    found.answers += await ask(connections, request, requests=load.requests, pause_seconds=load.pause_seconds)
+    found.answers += await send_requests(connections, request, requests=load.requests, pause_seconds=load.pause_seconds)
     found.seconds += time.perf_counter() - began
     found.cpu_seconds += cpu_seconds(service.pid) - cpu_before
     for connection in connections:
@@ -113,23 +113,23 @@ async def one_turn(service: Service, load: Load, found: Round) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the processor time of a process's threads, in nanoseconds: psutil's steps are of 10 ms."""
+    """Return the processor time of a process, with a resolution of nanoseconds: psutil's is 10 ms."""
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
 
-async def own_limit(share: float) -> dict[str, float]:
-    """Return what the client takes for itself, against a service that does nothing."""
+async def measure_client_limit(share: float) -> dict[str, float]:
+    """Return the client's own time and rate, against a service that responds at once."""
     requests = max(100, round(5000 * share))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         answering = multiprocessing.get_context("fork").Process(target=answer_at_once, args=(listener,), daemon=True)
         answering.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        connections = [await Connection.to(url) for _ in range(16)]
-        request = chat_request(MODEL, stream=False)
-        alone = await ask(connections[:1], request, requests=requests)
+        connections = [await Connection.open(url) for _ in range(16)]
+        request = build_chat_request(MODEL, stream=False)
+        alone = await send_requests(connections[:1], request, requests=requests)
         began = time.perf_counter()
-        await ask(connections, request, requests=requests)
+        await send_requests(connections, request, requests=requests)
         seconds = time.perf_counter() - began
         answering.terminate()
         answering.join()
@@ -141,7 +141,7 @@ async def own_limit(share: float) -> dict[str, float]:
 
 def answer_at_once(listener: socket.socket) -> None:
     async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(AnswersAtOnce, sock=listener)
+        server = await asyncio.get_running_loop().create_server(InstantServer, sock=listener)
         await server.serve_forever()
 
     asyncio.run(serve())

@@ -1,4 +1,4 @@
-"""Log files like the library's, to be shipped."""
+"""Synthetic log files for shipping."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import orjson
 
-from inferlog.ids import IdMaker, new_instance_id
+from inferlog.recorder import IdMaker, new_instance_id
 
 
 def write_logs(directory: Path, events: int, files: int) -> Path:
-    """Write *events* lines like the library's into *files* files in *directory*, which is made."""
+    """Write *events* lines like the library's into *files* files in the new *directory*."""
     directory.mkdir()
     began = datetime.now(UTC) - timedelta(microseconds=events)
     for number in range(files):

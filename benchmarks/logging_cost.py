@@ -1,15 +1,14 @@
 """
-What one event costs the service: the library with its file and what others cost, as ratios to the least there could be.
+Cost of one event for the service: the library and other libraries, as ratios to the theoretical minimum.
 
     .venv/bin/python -m benchmarks.logging_cost
 
-The least is `orjson.dumps` of the same document and one `os.write`. Each way is timed twice. In a loop, in bursts short
-enough to fall between what else a shared machine does: this is what compares. And once after each request that the
-example service answers without logging: this is what an event costs in a service, where the processor's caches have
-had other things to hold, and all ways cost about twice as much. All take turns in one process; the figures are what
-nine of ten timings exceed.
+The minimum is `orjson.dumps` of the same document and one `os.write`. Each variant is timed twice. First in a loop, in
+bursts short enough to fall between other work of a shared machine: use this to compare. Then once after each request
+of the example service without logging: this is the cost in a service, whose processor caches hold other data, and all
+variants cost about twice as much. All variants alternate in one process; the figures are the 10th percentile.
 
-At the end one process writes event after event, to see whether the millionth costs more than the first.
+At the end, one process writes event after event, to compare the cost of the millionth with the first.
 """
 
 import argparse
@@ -18,9 +17,10 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 import psutil
@@ -28,16 +28,15 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 import inferlog
-from benchmarks import command
-from benchmarks.command import tell
+from benchmarks import command_line
+from benchmarks.benchmark_report import BenchmarkReport, Goal, Table, exit_if_missed, show_report
+from benchmarks.command_line import log_progress
 from benchmarks.example_request import example_request
-from benchmarks.goals import end_by
 from benchmarks.other_loggers import OTHERS, Way
-from benchmarks.results import Goal, Report, Table, show
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.context import Inference
 
-VALUES = {
+VALUES: dict[str, Any] = {
     "model_name": "smollm2-135m-instruct",
     "model_version": "v1",
     "input_tokens": 12,
@@ -54,17 +53,17 @@ RECORD, FUNCTION, BLOCK = "record a finished event", "tracked function", "track_
 MOST_MICROSECONDS, MOST_RATIO = 12.0, 4.0
 QUICKEST = "structlog"
 MOST_LINES = {RECORD: 1.0, FUNCTION: 1.4, BLOCK: 1.8, ADDED: 2.3}
-"""Cost of an event in lines of structlog as its page on performance recommends."""
+"""Cost of an event in lines of structlog, configured as its page on performance recommends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class EventCost:
     """
-    What one event costs.
+    Cost of one event.
 
     Attributes:
-        loop_microseconds: One of many in a row.
-        service_microseconds: One alone, after other work.
+        loop_microseconds: In a loop.
+        service_microseconds: Single event, after other work.
     """
 
     loop_microseconds: float
@@ -72,14 +71,14 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
+class GrowthStep:
     """
-    Events that one process wrote one after the other.
+    One step of the growth measurement.
 
     Attributes:
-        events: How many it had written at the end.
-        cpu_microseconds: What one of them took of the processor, on average over those since the stretch before.
-        resident_bytes: The process's memory at the end.
+        events: Events written so far.
+        cpu_microseconds: Average processor time per event since the step before.
+        resident_bytes: Memory of the process at the end.
     """
 
     events: int
@@ -88,32 +87,37 @@ class Stretch:
 
 
 def main() -> None:
-    options = parsed_options()
-    costs = asyncio.run(measured(options))
-    stretches = grown(sorted(options.growth))
-    report = Report(
+    options = parse_options()
+    costs = asyncio.run(measure(options))
+    stretches = measure_growth(sorted(options.growth))
+    report = BenchmarkReport(
         figures={"costs": costs, "growth": stretches},
-        tables=[as_table(costs), *([table_of_growth(stretches)] if stretches else [])],
-        goals=goals(costs),
+        tables=[build_table(costs), *([build_growth_table(stretches)] if stretches else [])],
+        goals=judge(costs),
     )
-    show(report, options)
-    end_by(report)
+    show_report(report, options)
+    exit_if_missed(report)
 
 
-def parsed_options() -> argparse.Namespace:
-    parser = command.parser(__doc__)
-    parser.add_argument("--rounds", type=int, help="how many bursts of each way are timed; default: 1000, quick 100")
-    parser.add_argument("--events", type=int, default=20, help="events in a burst; default: %(default)s")
-    parser.add_argument("--others", nargs="*", choices=OTHERS, default=OTHERS, help="what to compare with")
-    parser.add_argument("--growth", type=int, nargs="*", help="events in a row; default: 10 k, 100 k, 1 M, quick 10 k")
-    return command.parsed(
+def parse_options() -> argparse.Namespace:
+    parser = command_line.make_parser(__doc__)
+    parser.add_argument("--rounds", type=int, help="timed bursts of each variant; default: 1000, quick 100")
+    parser.add_argument("--events", type=int, default=20, help="events per burst; default: %(default)s")
+    parser.add_argument("--others", nargs="*", choices=OTHERS, default=OTHERS, help="libraries to compare with")
+    parser.add_argument(
+        "--growth",
+        type=int,
+        nargs="*",
+        help="growth steps; default: 10 k, 100 k, 1 M, quick 1 k, 10 k",
+    )
+    return command_line.parse_options(
         parser,
         full={"rounds": 1000, "growth": [10_000, 100_000, 1_000_000]},
         quick={"rounds": 100, "growth": [1_000, 10_000]},
     )
 
 
-def as_table(costs: dict[str, Cost]) -> Table:
+def build_table(costs: dict[str, EventCost]) -> Table:
     least = costs[LEAST]
     rows = [
         (
@@ -126,7 +130,7 @@ def as_table(costs: dict[str, Cost]) -> Table:
     return Table(title="What one event costs", columns=headings, rows=rows)
 
 
-def table_of_growth(stretches: list[Stretch]) -> Table:
+def build_growth_table(stretches: list[GrowthStep]) -> Table:
     rows = [
         (f"{stretch.events:,}", f"{stretch.cpu_microseconds:.1f}", f"{stretch.resident_bytes / 1e6:.0f}")
         for stretch in stretches
@@ -138,7 +142,7 @@ def table_of_growth(stretches: list[Stretch]) -> Table:
     )
 
 
-def goals(costs: dict[str, Cost]) -> list[Goal]:
+def judge(costs: dict[str, EventCost]) -> list[Goal]:
     found = {name: costs[name].loop_microseconds for name in MOST_LINES}
     least = costs[LEAST].loop_microseconds
     absolute = [
@@ -164,26 +168,26 @@ def goals(costs: dict[str, Cost]) -> list[Goal]:
     ]
 
 
-def grown(steps: list[int]) -> list[Stretch]:
-    """Write as many events as each of *steps* says, counted from the start."""
-    stretches: list[Stretch] = []
+def measure_growth(steps: list[int]) -> list[GrowthStep]:
+    """Write events up to each total of *steps*, and measure each step."""
+    stretches: list[GrowthStep] = []
     with tempfile.TemporaryDirectory() as directory:
         inferlog.configure(service_name="benchmark", log_dir=directory, console="never")
         way, written = record(), 0
         for events in steps:
-            tell(f"{events:,} events in a row")
+            log_progress(f"{events:,} events in a row")
             began = time.thread_time()
             way(events - written)
             cpu_microseconds = (time.thread_time() - began) / (events - written) * 1e6
             resident = psutil.Process().memory_info().rss
-            stretches.append(Stretch(events=events, cpu_microseconds=cpu_microseconds, resident_bytes=resident))
+            stretches.append(GrowthStep(events=events, cpu_microseconds=cpu_microseconds, resident_bytes=resident))
             written = events
         inferlog.shutdown()
     return stretches
 
 
-async def measured(options: argparse.Namespace) -> dict[str, Cost]:
-    """Time all ways in turns; in an event loop, since a middleware asks which one it runs in."""
+async def measure(options: argparse.Namespace) -> dict[str, EventCost]:
+    """Time all variants alternately; in an event loop, which the middleware requires."""
     with tempfile.TemporaryDirectory() as directory:
         inferlog.configure(service_name="benchmark", log_dir=directory, console="never")
         ways = library(Path(directory)) | {name: OTHERS[name](Path(directory), EXTRA) for name in options.others}
@@ -192,7 +196,7 @@ async def measured(options: argparse.Namespace) -> dict[str, Cost]:
         service: dict[str, list[float]] = {name: [] for name in ways}
         for number in range(options.rounds):
             if number % 50 == 0:
-                tell(f"round {number + 1} of {options.rounds}")
+                log_progress(f"round {number + 1} of {options.rounds}")
             for name, way in ways.items():
                 loop[name].append(seconds(way, options.events))
                 await other_work()
@@ -202,19 +206,21 @@ async def measured(options: argparse.Namespace) -> dict[str, Cost]:
         pairs = zip(timings[MIDDLEWARE], timings[WITHOUT], strict=True)
         timings[ADDED] = [whole - without for whole, without in pairs]
     return {
-        name: Cost(loop_microseconds=undisturbed(loop[name]), service_microseconds=undisturbed(service[name]))
+        name: EventCost(
+            loop_microseconds=compute_microseconds(loop[name]), service_microseconds=compute_microseconds(service[name])
+        )
         for name in loop
     }
 
 
 def seconds(way: Way, events: int) -> float:
-    """Return how long one of *events* events takes."""
+    """Return the time per event of a burst of *events*."""
     began = time.perf_counter()
     way(events)
     return (time.perf_counter() - began) / events
 
 
-def undisturbed(timings: list[float]) -> float:
+def compute_microseconds(timings: list[float]) -> float:
     return statistics.quantiles(timings, n=10)[0] * 1e6
 
 
@@ -244,7 +250,7 @@ def least(directory: Path) -> Way:
 
 
 def record() -> Way:
-    running = runtime()
+    running = get_runtime()
 
     inference = Inference()
     inference.bind({**VALUES, "request_id": "a" * 32, "correlation_id": "b" * 32, "operation_name": "chat"})
@@ -258,7 +264,7 @@ def record() -> Way:
 
 
 def function() -> Way:
-    tracked = inferlog.track_performance(**VALUES)(lambda: None)
+    tracked: Callable[[], None] = inferlog.track_performance(**VALUES)(lambda: None)
 
     def way(events: int) -> None:
         for _ in range(events):
@@ -276,7 +282,7 @@ def block() -> Way:
     return way
 
 
-# What uvicorn hands over of a request by OpenAI's client, less the headers that say what the client runs on.
+# Scope by uvicorn of a request by OpenAI's client, without the headers that describe the client's platform.
 SCOPE = {
     "type": "http",
     "path": "/v1/chat/completions",
@@ -302,7 +308,7 @@ async def endpoint() -> None:
     pass
 
 
-# What FastAPI's router leaves in the scope.
+# Keys added to the scope by FastAPI's router.
 ROUTED = {
     "route": next(route for route in api.routes if isinstance(route, APIRoute)),
     "endpoint": endpoint,
@@ -311,7 +317,7 @@ ROUTED = {
 RESPONSE_HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"300")]
 
 
-async def application(scope: dict[str, object], _receive: object, send: Callable[..., Awaitable[None]]) -> None:
+async def application(scope: MutableMapping[str, Any], _receive: object, send: Callable[..., Awaitable[None]]) -> None:
     scope.update(ROUTED)
     inferlog.bind_inference(**VALUES)
     await send({"type": "http.response.start", "status": 200, "headers": RESPONSE_HEADERS})
@@ -329,7 +335,7 @@ async def send(message: dict[str, object]) -> None:
 def requests(answer: Callable[..., Coroutine[object, object, None]]) -> Way:
     def way(events: int) -> None:
         for _ in range(events):
-            # No server, and nothing to wait for, so that only the instrumentation is timed.
+            # Without a server or waiting, only the instrumentation is timed.
             try:
                 answer(dict(SCOPE), receive, send).send(None)
             except StopIteration:
@@ -339,4 +345,4 @@ def requests(answer: Callable[..., Coroutine[object, object, None]]) -> Way:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command_line.run_main(main)

@@ -1,15 +1,15 @@
 """
-The whole pipeline for an hour at 500 events a second: does it lose, double, grow or fall behind?
+Long run of the whole pipeline at 500 events per second: losses, duplicates, growth and lag.
 
     .venv/bin/python -m benchmarks.long_run                    # an hour
-    .venv/bin/python -m benchmarks.long_run --seconds 600      # ten minutes: memory is judged from here on
+    .venv/bin/python -m benchmarks.long_run --seconds 600      # ten minutes: the minimum to judge memory
     .venv/bin/python -m benchmarks.long_run --quick            # one minute
 
-The embedded engine, the shipper and the example service with two workers run as processes of their own, in a home of
-their own. A client asks at a fixed pace; every ten seconds each process, the log files and the shipper's state are
-looked at, and every event's lag is measured (see lag_probe.py). Files are kept for a minute once they are shipped, so
-that they are deleted all through the run. At the end each event is looked at. A look that fails is told and counted;
-of a run that ends before its time what was seen until then is shown.
+The embedded engine, the shipper and the example service with two workers run as separate processes in their own home.
+A client sends requests at a fixed pace. Every ten seconds, the processes, the log files and the shipper's state are
+polled, and every event's lag is measured (see lag_probe.py). Files are kept for a minute after they are shipped, so
+files are deleted during the whole run. At the end, every event is checked. A failed poll is reported and counted; an
+interrupted run prints the samples so far.
 """
 
 import argparse
@@ -24,18 +24,17 @@ from typing import Any
 
 import orjson
 
-from benchmarks import command
-from benchmarks.command import tell
+from benchmarks import command_line
+from benchmarks.benchmark_report import exit_if_missed, show_report
+from benchmarks.command_line import log_progress
 from benchmarks.engines import home_for
 from benchmarks.every_event import count_findings, every_event
-from benchmarks.goals import end_by
 from benchmarks.lag_probe import LagProbe
-from benchmarks.long_run_looks import Looks, add_look, last_line
-from benchmarks.long_run_report import report_of
+from benchmarks.long_run_polls import PipelinePoller, add_sample, read_last_line
+from benchmarks.long_run_report import build_report
 from benchmarks.machine import Machine
 from benchmarks.paced_client import quantiles
-from benchmarks.pipeline import SERVICE_NAME, Store, running_service, running_store
-from benchmarks.results import show
+from benchmarks.pipeline import SERVICE_NAME, RunningStore, run_service, run_store
 from inferlog_ops.core.children import Child
 from inferlog_ops.core.home import Home
 
@@ -53,29 +52,29 @@ RETENTION = {
 
 
 def main() -> None:
-    options = parsed_options()
-    figures = orjson.loads(options.from_json.read_bytes())["figures"] if options.from_json else measured(options)
-    report = report_of(figures)
-    show(report, options)
-    end_by(report)
+    options = parse_options()
+    figures = orjson.loads(options.from_json.read_bytes())["figures"] if options.from_json else measure(options)
+    report = build_report(figures)
+    show_report(report, options)
+    exit_if_missed(report)
 
 
-def parsed_options() -> argparse.Namespace:
-    parser = command.parser(__doc__)
-    parser.add_argument("--seconds", type=float, help="how long the load lasts; default: 3600, quick 60")
-    parser.add_argument("--rate", type=float, default=500, help="requests a second; default: %(default)s")
-    parser.add_argument("--workers", type=int, default=2, help="processes of the service; default: %(default)s")
+def parse_options() -> argparse.Namespace:
+    parser = command_line.make_parser(__doc__)
+    parser.add_argument("--seconds", type=float, help="duration of the load; default: 3600, quick 60")
+    parser.add_argument("--rate", type=float, default=500, help="requests per second; default: %(default)s")
+    parser.add_argument("--workers", type=int, default=2, help="worker processes of the service; default: %(default)s")
     parser.add_argument(
         "--home",
         type=Path,
-        help="keep everything here; an engine that runs there is used. Default: a temporary directory",
+        help="directory to keep; a running engine in it is used. Default: a temporary directory",
     )
-    parser.add_argument("--from-json", type=Path, help="measure nothing; judge and show what --json printed into this")
-    return command.parsed(parser, full={"seconds": 3600.0}, quick={"seconds": 60.0})
+    parser.add_argument("--from-json", type=Path, help="output of --json to judge and show, without measuring")
+    return command_line.parse_options(parser, full={"seconds": 3600.0}, quick={"seconds": 60.0})
 
 
-def measured(options: argparse.Namespace) -> dict[str, Any]:
-    """Run the load and return everything that was seen; if it ends before its time, show that and go on ending."""
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Run the load and return all figures; if it ends early, show the samples so far and raise."""
     figures: dict[str, Any] = {
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": Machine.this().line(),
@@ -91,31 +90,31 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
             figures |= run_load(options, home, figures)
     except BaseException as reason:
         if figures["samples"]:
-            show(report_of(figures | {"ended_early": str(reason) or type(reason).__name__}), options)
+            show_report(build_report(figures | {"ended_early": str(reason) or type(reason).__name__}), options)
         raise
     return figures
 
 
 def run_load(options: argparse.Namespace, home: Home, figures: dict[str, Any]) -> dict[str, Any]:
-    """Run the load on *home*, add each look to *figures*, and return what its end shows."""
+    """Run the load on *home*, append each sample to *figures*, and return the final figures."""
     run = f"run{secrets.token_hex(4)}"
-    with running_store(home) as store:
-        service = running_service(home, workers=options.workers, versions=VERSIONS, library=RETENTION)
+    with run_store(home) as store:
+        service = run_service(home, workers=options.workers, versions=VERSIONS, library=RETENTION)
         with service as (url, server), LagProbe(store.cluster, service=SERVICE_NAME) as probe:
-            load = started_load(home, url, run, options)
+            load = start_load(home, url, run, options)
             try:
-                looks = Looks(store, server, load, probe, options.seconds)
-                for after_seconds in moments(load, min(SAMPLE_SECONDS, options.seconds / 20)):
+                poller = PipelinePoller(store, server, load, probe, options.seconds)
+                for after_seconds in wait_for_polls(load, min(SAMPLE_SECONDS, options.seconds / 20)):
                     for part in (store.shipper, server, load, probe):
                         part.check()
-                    add_look(figures, looks.look, after_seconds)
+                    add_sample(figures, poller.poll, after_seconds)
             finally:
                 load.stop()
-            sent = last_line(load)
+            sent = read_last_line(load)
             wait_for_events(store, probe, sent["sent"])
             lags = quantiles(probe.lags())
             found_by_probe = probe.found
-        tell(f"looking at each of {sent['sent']:,} events")
+        log_progress(f"checking each of {sent['sent']:,} events")
         findings = count_findings(every_event(store.cluster), run, sent["sent"])
     return {
         "sent": sent,
@@ -124,35 +123,35 @@ def run_load(options: argparse.Namespace, home: Home, figures: dict[str, Any]) -
     }
 
 
-def started_load(home: Home, url: str, run: str, options: argparse.Namespace) -> Child:
+def start_load(home: Home, url: str, run: str, options: argparse.Namespace) -> Child:
     line = [sys.executable, "-m", "benchmarks.paced_client", "--url", url, "--run", run]
     line += ["--rate", str(options.rate), "--seconds", str(options.seconds)]
     return Child("load", line, output=home.output)
 
 
-def moments(load: Child, between_seconds: float) -> Iterator[float]:
-    """Yield, each so many seconds, how many have passed, until the load has ended."""
-    began = next_look = time.monotonic()
+def wait_for_polls(load: Child, between_seconds: float) -> Iterator[float]:
+    """Yield the elapsed seconds at each interval until the load has ended."""
+    began = next_poll = time.monotonic()
     while True:
-        next_look += between_seconds
-        time.sleep(max(0.0, next_look - time.monotonic()))
-        if last_line(load).get("ended"):
+        next_poll += between_seconds
+        time.sleep(max(0.0, next_poll - time.monotonic()))
+        if read_last_line(load).get("ended"):
             return
         yield time.monotonic() - began
 
 
-def wait_for_events(store: Store, probe: LagProbe, sent: int) -> None:
-    """Return once *sent* events were found, or when they have had time enough."""
+def wait_for_events(store: RunningStore, probe: LagProbe, sent: int) -> None:
+    """Return when *sent* events were found, or after a timeout."""
     deadline = time.monotonic() + CATCH_UP_SECONDS
     while probe.found < sent:
         store.shipper.check()
         probe.check()
         if time.monotonic() > deadline:
             found = f"{probe.found:,} of {sent:,} events found after {CATCH_UP_SECONDS:.0f} s"
-            tell(found + probe.said_of_failures())
+            log_progress(found + probe.describe_failures())
             return
         time.sleep(0.2)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command_line.run_main(main)

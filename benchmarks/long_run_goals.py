@@ -1,26 +1,26 @@
-"""What a long run has to show, and whether it did: pure functions of what was seen."""
+"""Goals of a long run: pure functions of its figures."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from benchmarks.results import Goal
+from benchmarks.benchmark_report import Goal
 from benchmarks.steadiness import TENTHS, TOLERANCE, Steadiness, early_and_late, in_tenths, steadiness
 
 MEMORY_IS_JUDGED_FROM_SECONDS = 600.0
-"""In less, what is warming up cannot be told from what leaks."""
+"""Minimum run time to distinguish a leak from warm-up."""
 PACE = 0.99
-"""A machine that others use, too, may be too slow to be asked in time."""
+"""Share of the requested rate: a shared machine may be too slow for all of it."""
 LAG_P99_SECONDS = 5.0
-LOOKS = 0.9
-"""With fewer the tenths are no tenths of the run any more."""
+SUCCESSFUL_POLLS = 0.9
+"""Minimum share of successful polls: with fewer, the tenths no longer represent the run."""
 MAY_GROW_BY = 0.5
-"""How many there are goes up and down with each that is begun and deleted."""
+"""Tolerance for counts that vary with each new and deleted file."""
 
 Sample = dict[str, Any]
 
 
-def goals(figures: dict[str, Any]) -> Iterator[Goal]:
-    """Judge *figures*, as long_run.py puts them together."""
+def judge(figures: dict[str, Any]) -> Iterator[Goal]:
+    """Judge the *figures* of long_run.py."""
     sent, findings, lag = figures["sent"], figures["findings"], figures["lag"]
     yield Goal(
         what="requests answered",
@@ -42,7 +42,7 @@ def goals(figures: dict[str, Any]) -> Iterator[Goal]:
     yield Goal(
         what="events of no request", wanted="0", found=f"{findings['unexpected']:,}", met=findings["unexpected"] == 0
     )
-    # Or the lag would be judged by those events alone that were not lost sight of.
+    # Otherwise the lag would be judged by only the events that were found.
     yield Goal(
         what="written → searchable, events timed",
         wanted="all that were sent",
@@ -53,64 +53,66 @@ def goals(figures: dict[str, Any]) -> Iterator[Goal]:
     yield Goal(
         what="written → searchable, p99",
         wanted=f"≤ {LAG_P99_SECONDS:.0f} s",
-        found="nothing was found" if p99 is None else f"{p99:.2f} s of {lag['events']:,} events",
+        found="no event was found" if p99 is None else f"{p99:.2f} s of {lag['events']:,} events",
         met=p99 is not None and p99 <= LAG_P99_SECONDS,
     )
-    looks = len(figures["samples"]) + len(failed_looks(figures))
+    polls = len(figures["samples"]) + len(find_failed_polls(figures))
     yield Goal(
-        what="looks that succeeded",
-        wanted=f"≥ {LOOKS:.0%}",
-        found=f"{len(figures['samples']):,} of {looks:,}",
-        met=len(figures["samples"]) >= looks * LOOKS > 0,
+        what="polls that succeeded",
+        wanted=f"≥ {SUCCESSFUL_POLLS:.0%}",
+        found=f"{len(figures['samples']):,} of {polls:,}",
+        met=len(figures["samples"]) >= polls * SUCCESSFUL_POLLS > 0,
     )
-    yield from goals_of_growth(figures["samples"], figures["seconds"])
+    yield from judge_growth(figures["samples"], figures["seconds"])
 
 
-def failed_looks(figures: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return when and why a look failed; figures that are older know of none."""
+def find_failed_polls(figures: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return time and reason of each failed poll; older figures lack them."""
     failed: list[dict[str, Any]] = figures.get("failed_looks", [])
     return failed
 
 
-def goals_of_growth(samples: Sequence[Sample], seconds: float) -> Iterator[Goal]:
-    """Judge what must not grow; of a run too short to tell, nothing is said."""
+def judge_growth(samples: Sequence[Sample], seconds: float) -> Iterator[Goal]:
+    """Judge the growth of memory and files, unless the run is too short."""
     if seconds < MEMORY_IS_JUDGED_FROM_SECONDS or len(samples) < TENTHS:
         return
     ours = [name for name in samples[0]["processes"] if name != "client"]
     for name in ours:
-        if name != "engine":  # whose memory goes up and down with Java's heap
-            yield flat(f"{name}: memory", steadiness(of_process(samples, name, "private_bytes")))
-    yield live_heap(samples, seconds)
-    yield flat("engine: memory besides heap and files", steadiness([beside_heap(sample) for sample in samples]))
-    yield bounded("log files, most", [sample["log_files"] for sample in samples])
-    yield bounded("bytes of log files, most", [sample["log_bytes"] for sample in samples])
-    yield bounded("bytes of state, most", [sample["state_bytes"] for sample in samples])
+        if name != "engine":  # its memory varies with Java's heap
+            yield judge_flat(f"{name}: memory", steadiness(extract_process_figure(samples, name, "private_bytes")))
+    yield judge_live_heap(samples, seconds)
+    yield judge_flat(
+        "engine: memory outside heap and files", steadiness([measure_outside_heap(sample) for sample in samples])
+    )
+    yield judge_bounded("log files, most", [sample["log_files"] for sample in samples])
+    yield judge_bounded("bytes of log files, most", [sample["log_bytes"] for sample in samples])
+    yield judge_bounded("bytes of state, most", [sample["state_bytes"] for sample in samples])
     for name in ours:
-        yield bounded(f"{name}: open files, most", of_process(samples, name, "open_files"))
-        yield bounded(f"{name}: threads, most", of_process(samples, name, "threads"))
+        yield judge_bounded(f"{name}: open files, most", extract_process_figure(samples, name, "open_files"))
+        yield judge_bounded(f"{name}: threads, most", extract_process_figure(samples, name, "threads"))
 
 
-def live_heap(samples: Sequence[Sample], seconds: float) -> Goal:
-    """Judge what collections early and late in the run have left."""
+def judge_live_heap(samples: Sequence[Sample], seconds: float) -> Goal:
+    """Compare the live heap after early and late collections."""
     collected = [sample for sample in samples if sample["heap"]["live_bytes"] is not None]
     early = [sample["heap"]["live_bytes"] for sample in collected if sample["after_seconds"] < seconds / 2]
     late = [sample["heap"]["live_bytes"] for sample in collected if sample["after_seconds"] >= seconds / 2]
     if not (early and late):
         found = f"collected {len(early)} times early and {len(late)} times late"
         return Goal(what="engine: live heap", wanted=f"±{TOLERANCE:.0%}", found=found, met=False)
-    return flat("engine: live heap", early_and_late(early, late))
+    return judge_flat("engine: live heap", early_and_late(early, late))
 
 
-def beside_heap(sample: Sample) -> float:
-    """Return what the engine's process has of memory that is neither Java's heap nor a file of the index."""
+def measure_outside_heap(sample: Sample) -> float:
+    """Return the engine's memory that is neither Java heap nor index files."""
     return float(sample["processes"]["engine"]["private_bytes"] - sample["heap"]["committed_bytes"])
 
 
-def of_process(samples: Sequence[Sample], name: str, figure: str) -> list[float]:
+def extract_process_figure(samples: Sequence[Sample], name: str, figure: str) -> list[float]:
     return [sample["processes"][name][figure] for sample in samples]
 
 
-def flat(what: str, seen: Steadiness) -> Goal:
+def judge_flat(what: str, seen: Steadiness) -> Goal:
     return Goal(
         what=what,
         wanted=f"±{TOLERANCE:.0%}",
@@ -119,8 +121,8 @@ def flat(what: str, seen: Steadiness) -> Goal:
     )
 
 
-def bounded(what: str, values: Sequence[float]) -> Goal:
-    """Judge that the most in the last tenth is not far above the most in the second: what is deleted comes and goes."""
+def judge_bounded(what: str, values: Sequence[float]) -> Goal:
+    """Compare the maximum of the last tenth with that of the second, because files come and go."""
     tenths = in_tenths(values)
     first, last = max(tenths[1]), max(tenths[-1])
     return Goal(

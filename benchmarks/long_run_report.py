@@ -1,25 +1,25 @@
-"""What an hour of the pipeline looked like: tables of its tenths, one below the other."""
+"""Report of a long run: tables with one column for each tenth."""
 
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from benchmarks.long_run_goals import beside_heap, failed_looks, goals
-from benchmarks.results import Report, Table
+from benchmarks.benchmark_report import BenchmarkReport, Table
+from benchmarks.long_run_goals import find_failed_polls, judge, measure_outside_heap
 from benchmarks.steadiness import TENTHS, in_tenths
 
 Sample = dict[str, Any]
 ValueOf = Callable[[Sample], float | None]
 
 
-def report_of(figures: dict[str, Any]) -> Report:
-    """Judge *figures*, as long_run.py puts them together, and cut them into tenths."""
+def build_report(figures: dict[str, Any]) -> BenchmarkReport:
+    """Judge the *figures* of long_run.py, and summarize them by tenths."""
     samples = figures["samples"]
-    topics = _topics(list(samples[0]["processes"])) if samples else {}
-    return Report(
+    topics = _build_topics(list(samples[0]["processes"])) if samples else {}
+    return BenchmarkReport(
         figures=figures,
-        tables=[_course(title, rows, samples) for title, rows in topics.items()],
-        goals=[] if "ended_early" in figures else list(goals(figures)),
+        tables=[_build_table(title, rows, samples) for title, rows in topics.items()],
+        goals=[] if "ended_early" in figures else list(judge(figures)),
         remarks=list(_remarks(figures)),
     )
 
@@ -32,28 +32,28 @@ def _remarks(figures: dict[str, Any]) -> Iterator[str]:
     if samples := figures["samples"]:
         loads = [sample["load_average"] for sample in samples]
         yield f"Medians of tenths; load {min(loads):.1f} to {max(loads):.1f}."
-    if failed := failed_looks(figures):
+    if failed := find_failed_polls(figures):
         last = failed[-1]
-        yield f"{len(failed):,} looks failed, the last after {last['after_seconds']:.0f} s by {last['why']}."
+        yield f"{len(failed):,} polls failed, the last after {last['after_seconds']:.0f} s: {last['why']}."
     if "ended_early" in figures:
         yield (
-            f"It ended before its time, after {samples[-1]['after_seconds']:.0f} of {figures['seconds']:.0f} s, "
-            f"and nothing is judged: {figures['ended_early']}"
+            f"It ended early, after {samples[-1]['after_seconds']:.0f} of {figures['seconds']:.0f} s, "
+            f"and is not judged: {figures['ended_early']}"
         )
 
 
-def _topics(processes: Sequence[str]) -> dict[str, list[tuple[str, ValueOf]]]:
-    """Return each table's rows: a name, and what takes the figure out of a sample."""
+def _build_topics(processes: Sequence[str]) -> dict[str, list[tuple[str, ValueOf]]]:
+    """Return each table's rows: a name, and a function that extracts the figure of a sample."""
     return {
         "Events": [
             ("found", _at("found")),
-            ("looks for them that failed so far", _at("probe_failures")),
+            ("failed polls so far", _at("probe_failures")),
             ("written → searchable, p50 s", _at("lag_p50_seconds")),
             ("written → searchable, p99 s", _at("lag_p99_seconds")),
             ("request since it was due, p50 ms", _at("client", "p50_seconds", unit=1e-3)),
             ("request since it was due, p99 ms", _at("client", "p99_seconds", unit=1e-3)),
             ("load average", _at("load_average")),
-            ("processors busy, others' work included", _at("machine_cores")),
+            ("busy processors, all processes", _at("machine_cores")),
             *((f"processors busy: {name}", _at("processes", name, "cores")) for name in processes),
         ],
         "Memory, MB": [
@@ -63,7 +63,7 @@ def _topics(processes: Sequence[str]) -> dict[str, list[tuple[str, ValueOf]]]:
                 for name in processes
             ),
             *((f"{name}: proportional", _at("processes", name, "proportional_bytes", unit=1e6)) for name in processes),
-            ("engine: resident, besides heap and files", lambda sample: beside_heap(sample) / 1e6),
+            ("engine: resident, outside heap and files", lambda sample: measure_outside_heap(sample) / 1e6),
             ("engine: heap taken of the system", _at("heap", "committed_bytes", unit=1e6)),
             ("engine: live heap after a collection", _at("heap", "live_bytes", unit=1e6)),
         ],
@@ -84,7 +84,7 @@ def _topics(processes: Sequence[str]) -> dict[str, list[tuple[str, ValueOf]]]:
 
 
 def _at(*path: str, unit: float = 1.0) -> ValueOf:
-    """Return what takes the figure at *path* out of a sample, in *unit*."""
+    """Return a function that extracts the figure at *path* of a sample, in *unit*."""
 
     def value_of(sample: Sample) -> float | None:
         value: Any = sample
@@ -95,12 +95,12 @@ def _at(*path: str, unit: float = 1.0) -> ValueOf:
     return value_of
 
 
-def _course(title: str, rows: Iterable[tuple[str, ValueOf]], samples: Sequence[Sample]) -> Table:
+def _build_table(title: str, rows: Iterable[tuple[str, ValueOf]], samples: Sequence[Sample]) -> Table:
     parts = in_tenths(samples) if len(samples) >= TENTHS else [samples]
     return Table(
         title=title,
         columns=("", *_ends(parts)),
-        rows=[[name, *(_shown(map(value_of, part)) for part in parts)] for name, value_of in rows],
+        rows=[[name, *(_format_median(map(value_of, part)) for part in parts)] for name, value_of in rows],
     )
 
 
@@ -110,8 +110,8 @@ def _ends(parts: Iterable[Sequence[Sample]]) -> Iterator[str]:
         yield f"{seconds / 60:.0f} min" if seconds >= 120 else f"{seconds:.0f} s"
 
 
-def _shown(values: Iterable[float | None]) -> str:
-    """Show the median of what there is."""
+def _format_median(values: Iterable[float | None]) -> str:
+    """Format the median of the values present."""
     there = [value for value in values if value is not None]
     if not there:
         return "-"

@@ -1,4 +1,4 @@
-"""On what something was measured."""
+"""Machine and versions of a measurement."""
 
 import os
 import platform
@@ -28,16 +28,16 @@ _COMPARED = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """
-    What a figure depends on besides the code.
+    Machine and versions of a measurement.
 
     Attributes:
-        processor: Its name, as it says itself.
-        cores: That this process may use.
-        memory_bytes: Of the machine.
-        system: Kernel.
-        python: Version.
-        versions: Of inferlog, of the embedded Elasticsearch, and of what is compared with.
-        commit: Of the checkout, with ``+`` if files differ from it; empty where there is no git.
+        processor: Model name.
+        cores: Cores available to this process.
+        memory_bytes: Memory of the machine.
+        system: Name and version of the kernel.
+        python: Version of Python.
+        versions: Versions of inferlog, the embedded Elasticsearch, and the compared packages.
+        commit: Commit of the checkout, with ``+`` if files are modified; empty without git.
     """
 
     processor: str
@@ -50,7 +50,7 @@ class Machine:
 
     @classmethod
     def this(cls) -> Self:
-        """Look at the machine that this process runs on."""
+        """Describe the machine of this process."""
         versions = {"inferlog": __version__, "Elasticsearch": blueprint.load().version}
         return cls(
             processor=_processor(),
@@ -63,7 +63,7 @@ class Machine:
         )
 
     def line(self) -> str:
-        """Return all of it as one line."""
+        """Return everything as one line."""
         versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
         commit = f" at {self.commit}" if self.commit else ""
         return (
@@ -73,7 +73,7 @@ class Machine:
 
 
 def load() -> float:
-    """Return how many processes wanted to run over the last minute, on average."""
+    """Return the load average of the last minute."""
     return round(os.getloadavg()[0], 2)
 
 

@@ -1,4 +1,4 @@
-"""Other libraries that write lines, each as its documentation recommends."""
+"""Other logging libraries, each configured as its documentation recommends."""
 
 import logging
 from collections.abc import Callable
@@ -12,13 +12,13 @@ import structlog
 from pythonjsonlogger.json import JsonFormatter
 
 Way = Callable[[int], None]
-"""Writes as many lines as it is told."""
+"""Writes the given number of lines."""
 
 _STRUCTLOG_DEFAULTS = structlog.get_config()  # now, before inferlog configures it for the whole process
 
 
 def structlog_as_documented(directory: Path, values: dict[str, Any]) -> Way:
-    """As its page on performance recommends: bytes, orjson, no standard library."""
+    """Configure structlog as its page on performance recommends: bytes, orjson, no standard library."""
     logger = structlog.wrap_logger(
         structlog.BytesLogger((directory / "structlog.jsonl").open("ab")),
         processors=[
@@ -39,7 +39,7 @@ def structlog_as_documented(directory: Path, values: dict[str, Any]) -> Way:
 
 
 def structlog_by_default(directory: Path, values: dict[str, Any]) -> Way:
-    """As it comes, without a line of configuration: text for a person's console, here into a file."""
+    """Use structlog's default configuration: text for the console, here into a file."""
     logger = structlog.wrap_logger(
         structlog.PrintLogger((directory / "structlog.txt").open("a", buffering=1)),
         processors=_STRUCTLOG_DEFAULTS["processors"],
@@ -87,4 +87,4 @@ OTHERS: dict[str, Callable[[Path, dict[str, Any]], Way]] = {
     ),
     "loguru": lambda directory, values: loguru_serialised(directory / "loguru.jsonl", values),
 }
-"""Makes each of them write lines with the values given, into a file in the directory given."""
+"""Builds each library's writer of the given values into a file in the given directory."""

@@ -1,12 +1,12 @@
 """
-A client that asks at a fixed pace, over connections that stay open: an open loop, a process of its own.
+Open-loop client with a fixed rate and persistent connections, as a separate process.
 
     .venv/bin/python -m benchmarks.paced_client --url http://127.0.0.1:8000 --rate 500 --seconds 60
 
-The n-th request is due n / rate seconds after the first, and its time counts from then: a service that is slow for a
-while makes the requests behind late, and cannot hide that. What is still due when the time is over is not sent: fewer
-were sent then than the rate says. Each carries a correlation id, the run's name and its number, so that its event can
-be told from all others. Every second a line of JSON says how far it is.
+The n-th request is due n / rate seconds after the first, and its latency counts from then, so that a slow service also
+delays the requests after it. Requests still due when the time is over are not sent, which lowers the achieved rate.
+Each request has a correlation id made of the run's name and its number, to identify its event. Prints a line of JSON
+with the progress every second.
 """
 
 import argparse
@@ -19,28 +19,29 @@ from functools import partial
 
 import orjson
 
-from benchmarks.chat_client import Answer, Connection, chat_request
+from benchmarks.chat_client import Connection, ResponseTimes, build_chat_request
 
 MODEL = "smollm2-135m-instruct"
 CONNECTIONS = 32
-"""Each is in use at least every few seconds, or the service would close it."""
+"""Few enough to be used every few seconds: the service closes idle connections."""
 REQUESTS_A_CONNECTION = 1_000
-"""Then another takes its place, as clients come and go: the service's workers share connections, not requests."""
+"""Requests before a connection is replaced: the service's workers share connections, not requests."""
 SECONDS_BETWEEN_CONNECTIONS = 0.02
-"""Or the first worker that looks would take all of them."""
+"""Spread of the connections over time, so that one worker does not accept all."""
 SECONDS_BETWEEN_LINES = 1.0
 
 
 @dataclass(slots=True)
 class Tally:
     """
-    What has become of the requests.
+    Requests by their end.
 
     Attributes:
-        sent: How many were.
-        answered: How many got a whole answer.
-        failed: How many did not, and why the last one of them.
-        recent_seconds: From when each answer since the last line was due to its last byte.
+        sent: Sent requests.
+        answered: Requests with a complete response.
+        failed: Requests without one.
+        why: Error of the last failed request.
+        recent_seconds: Latency of each response since the last line, from when its request was due.
     """
 
     sent: int = 0
@@ -50,7 +51,7 @@ class Tally:
     recent_seconds: list[float] = field(default_factory=list)
 
     def line(self, *, ended: bool) -> bytes:
-        """Return how far it is, and forget the recent answers."""
+        """Return the progress as a line, and reset the recent latencies."""
         recent, self.recent_seconds = self.recent_seconds, []
         p50, p99 = quantiles(recent)
         figures = {"sent": self.sent, "answered": self.answered, "failed": self.failed, "why": self.why}
@@ -58,7 +59,7 @@ class Tally:
 
 
 def quantiles(seconds: list[float]) -> tuple[float | None, float | None]:
-    """Return p50 and p99, None of nothing."""
+    """Return p50 and p99; None without values."""
     if len(seconds) < 2:
         return (seconds[0], seconds[0]) if seconds else (None, None)
     hundredths = statistics.quantiles(seconds, n=100, method="inclusive")
@@ -71,26 +72,26 @@ def correlation_id(run: str, number: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", required=True, help="the service")
-    parser.add_argument("--rate", type=float, default=500, help="requests a second")
-    parser.add_argument("--seconds", type=float, default=60, help="how long")
-    parser.add_argument("--run", default="paced", help="what its correlation ids begin with")
+    parser.add_argument("--url", required=True, help="address of the service")
+    parser.add_argument("--rate", type=float, default=500, help="requests per second")
+    parser.add_argument("--seconds", type=float, default=60, help="duration")
+    parser.add_argument("--run", default="paced", help="prefix of the correlation ids")
     options = parser.parse_args()
-    asyncio.run(paced(options.url, options.rate, round(options.rate * options.seconds), options.run))
+    asyncio.run(send_paced(options.url, options.rate, round(options.rate * options.seconds), options.run))
 
 
-async def paced(url: str, rate: float, requests: int, run: str) -> None:
+async def send_paced(url: str, rate: float, requests: int, run: str) -> None:
     tally = Tally()
-    head, _, rest = chat_request(MODEL, stream=False).partition(b"\r\n")
+    head, _, rest = build_chat_request(MODEL, stream=False).partition(b"\r\n")
     idle: asyncio.Queue[Connection] = asyncio.Queue()
     asked: Counter[Connection] = Counter()
     for number in range(min(CONNECTIONS, max(1, round(rate)))):
-        idle.put_nowait(connection := await Connection.to(url))
+        idle.put_nowait(connection := await Connection.open(url))
         asked[connection] = number * REQUESTS_A_CONNECTION // CONNECTIONS  # so that they end one after the other
         await asyncio.sleep(SECONDS_BETWEEN_CONNECTIONS)
-    lines = asyncio.create_task(tell_now_and_then(tally))
+    lines = asyncio.create_task(report_regularly(tally))
     began = time.perf_counter()
-    on_their_way: set[asyncio.Future[Answer]] = set()
+    on_their_way: set[asyncio.Future[ResponseTimes]] = set()
     for number in range(requests):
         due = began + number / rate
         if (early_seconds := due - time.perf_counter()) > 0:
@@ -101,7 +102,7 @@ async def paced(url: str, rate: float, requests: int, run: str) -> None:
         if asked[connection] == REQUESTS_A_CONNECTION or not connection.is_open:
             connection.close()
             del asked[connection]
-            connection = await Connection.to(url)
+            connection = await Connection.open(url)
         asked[connection] += 1
         request = b"%s\r\nx-correlation-id: %s\r\n%s" % (head, correlation_id(run, number).encode(), rest)
         answer = connection.ask(request)
@@ -119,7 +120,11 @@ async def paced(url: str, rate: float, requests: int, run: str) -> None:
 
 
 def count(
-    tally: Tally, idle: asyncio.Queue[Connection], connection: Connection, due: float, answer: asyncio.Future[Answer]
+    tally: Tally,
+    idle: asyncio.Queue[Connection],
+    connection: Connection,
+    due: float,
+    answer: asyncio.Future[ResponseTimes],
 ) -> None:
     if error := answer.exception():
         tally.failed += 1
@@ -130,7 +135,7 @@ def count(
     idle.put_nowait(connection)
 
 
-async def tell_now_and_then(tally: Tally) -> None:
+async def report_regularly(tally: Tally) -> None:
     while True:
         await asyncio.sleep(SECONDS_BETWEEN_LINES)
         print(tally.line(ended=False).decode(), flush=True)

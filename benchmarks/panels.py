@@ -1,15 +1,14 @@
 """
-How long the panels of the dashboards take on so many events, in a real, embedded Elasticsearch.
+Duration of the dashboards' panels for a number of events, in an embedded Elasticsearch.
 
     .venv/bin/python -m benchmarks.panels
     .venv/bin/python -m benchmarks.panels --events 10000000
 
-For each number it indexes a day of events and heartbeats (see day_of_events.py) into a namespace of its own, on an
-engine of its own in a temporary directory; --home keeps both, and uses an engine that runs there. Then each question
-that a panel asks is asked about the whole day, and about its last 15 minutes: after calls that do not count, five
-times, of which the median counts. A panel with several layers takes as long as its questions together. On an idle
-machine of two cores a run with 10 000, 100 000, a million and ten million events takes about 35 minutes, of which the
-ten million take 12 to be indexed, and 5 GB of disk.
+For each number, indexes a day of events and heartbeats (see day_of_events.py) into a separate namespace of an engine in
+a temporary directory; --home keeps both, and uses a running engine in it. Then each query of a panel runs for the whole
+day and for its last 15 minutes: after warm-up calls, five times, and the median counts. The time of a panel with
+several layers is the sum of its queries. On an idle machine with two cores, a run with 10 000, 100 000, a million and
+ten million events takes about 35 minutes, of which indexing ten million takes 12, and 5 GB of disk.
 """
 
 import argparse
@@ -22,12 +21,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from benchmarks import command
-from benchmarks.command import tell
+from benchmarks import command_line
+from benchmarks.benchmark_report import BenchmarkReport, Goal, Table, exit_if_missed, show_report
+from benchmarks.command_line import log_progress
 from benchmarks.day_of_events import DAY, END, index_a_day
 from benchmarks.engines import Engine, engine, wait_for_merges
-from benchmarks.goals import end_by
-from benchmarks.results import Goal, Report, Table, show
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.elasticsearch import provision_cluster
@@ -35,28 +33,28 @@ from inferlog_ops.query import library as queries
 from inferlog_ops.query.dashboards import files as dashboards
 from inferlog_ops.query.dashboards.panels import panels
 from inferlog_ops.query.library import Query
-from inferlog_ops.query.run import ask
+from inferlog_ops.query.run import run_query
 
 MOST_SECONDS = 1.0
 MOST_SECONDS_OF_DUPLICATES = 3.0
-"""Whoever looks for an id that is there twice has to look at each."""
+"""A search for duplicate ids must read every id."""
 GOAL_EVENTS = 1_000_000
 LAST_MINUTES = timedelta(minutes=15)
 
-Questions = tuple[str, ...]
-"""The names of what one panel asks, each once."""
+QueryNames = tuple[str, ...]
+"""Names of the queries of one panel, without repetitions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class QueryTimes:
     """
-    How long one question takes.
+    Times of one query.
 
     Attributes:
-        day_seconds: About the whole day.
-        last_minutes_seconds: About its last 15 minutes.
-        cpu_seconds: Of the engine, for one call about the whole day: on a machine that others use, too, it says more
-            than the time that passed.
+        day_seconds: For the whole day.
+        last_minutes_seconds: For its last 15 minutes.
+        cpu_seconds: Processor time of the engine for the whole day; on a shared machine more reliable than the elapsed
+            time.
     """
 
     day_seconds: float
@@ -65,14 +63,14 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calls:
+class CallCounts:
     """
-    How often a question is asked.
+    Numbers of calls of a query.
 
     Attributes:
-        counted: Of these the median counts.
-        before: At least so many go before and do not count.
-        before_seconds: For at least so long.
+        counted: Timed calls, for the median.
+        before: Minimum number of warm-up calls.
+        before_seconds: Minimum duration of the warm-up.
     """
 
     counted: int
@@ -80,51 +78,49 @@ class Calls:
     before_seconds: float
 
 
-Found = Mapping[int, dict[str, Measured]]
-"""What was measured, by number of events and question."""
+Found = Mapping[int, dict[str, QueryTimes]]
+"""Measurements by number of events and query."""
 
 
 def main() -> None:
-    options = parsed_options()
-    asked = questions_of_panels(options.only)
+    options = parse_options()
+    asked = select_panels(options.only)
     names = sorted({name for questions in asked for name in questions})
-    calls = Calls(counted=options.calls, before=options.calls_before, before_seconds=options.seconds_before)
+    calls = CallCounts(counted=options.calls, before=options.calls_before, before_seconds=options.seconds_before)
     with engine(url=options.url, home=options.home) as started:
         clusters = {
             events: Cluster(url=started.url, namespace=f"benchmark{events}") for events in sorted(options.events)
         }
         for events, cluster in clusters.items():
-            tell(f"indexing {events:,} events")
+            log_progress(f"indexing {events:,} events")
             provision_cluster(cluster)
             index_a_day(cluster, events, options.heartbeat_seconds)
             with cluster.client() as client:
                 wait_for_merges(client)
         found: Found = {
-            events: {name: measured_question(cluster, queries.find(name), started, calls) for name in names}
+            events: {name: measure_query(cluster, queries.find(name), started, calls) for name in names}
             for events, cluster in clusters.items()
         }
-    report = Report(
+    report = BenchmarkReport(
         figures={"panels": [{"questions": each, "panels": places} for each, places in asked.items()], "events": found},
-        tables=[as_table(asked, found), table_of_dashboards(found)],
-        goals=goals(asked, found),
+        tables=[build_table(asked, found), build_dashboard_table(found)],
+        goals=judge(asked, found),
     )
-    show(report, options)
-    end_by(report)
+    show_report(report, options)
+    exit_if_missed(report)
 
 
-def parsed_options() -> argparse.Namespace:
-    parser = command.parser(__doc__)
-    parser.add_argument("--events", type=int, nargs="+", help="each on its own; default: 10 k, 100 k, 1 M, quick 10 k")
-    parser.add_argument("--only", nargs="+", help="only these questions")
-    parser.add_argument("--calls", type=int, help="of each question that count; default: 5, quick 3")
-    parser.add_argument("--calls-before", type=int, help="at least, that do not count; default: 3, quick 1")
-    parser.add_argument("--seconds-before", type=float, help="at least, for these; default: 0.5, quick 0")
-    parser.add_argument(
-        "--heartbeat-seconds", type=int, help="from one to the next of a process; default: 10, quick 60"
-    )
-    parser.add_argument("--home", type=Path, help="keep the engine and its events here; one that runs is used")
-    parser.add_argument("--url", help="a cluster to use instead of an engine started for this")
-    return command.parsed(
+def parse_options() -> argparse.Namespace:
+    parser = command_line.make_parser(__doc__)
+    parser.add_argument("--events", type=int, nargs="+", help="sizes to measure; default: 10 k, 100 k, 1 M, quick 10 k")
+    parser.add_argument("--only", nargs="+", help="only these queries")
+    parser.add_argument("--calls", type=int, help="timed calls of each query; default: 5, quick 3")
+    parser.add_argument("--calls-before", type=int, help="minimum warm-up calls; default: 3, quick 1")
+    parser.add_argument("--seconds-before", type=float, help="minimum warm-up time; default: 0.5, quick 0")
+    parser.add_argument("--heartbeat-seconds", type=int, help="heartbeat interval of a process; default: 10, quick 60")
+    parser.add_argument("--home", type=Path, help="directory to keep; a running engine in it is used")
+    parser.add_argument("--url", help="cluster to use; default: start an engine")
+    return command_line.parse_options(
         parser,
         full={
             "events": [10_000, 100_000, 1_000_000],
@@ -137,28 +133,28 @@ def parsed_options() -> argparse.Namespace:
     )
 
 
-def questions_of_panels(only: list[str] | None) -> dict[Questions, list[str]]:
+def select_panels(only: list[str] | None) -> dict[QueryNames, list[str]]:
     """
-    Return the panels that ask the same questions, by these; with *only* those that ask no others.
+    Return the panels by their queries; with *only*, the panels that use no other queries.
 
     Raises:
-        OperatorError: If a question of *only* would not be asked: no panel asks it, or only with others.
+        OperatorError: If a query of *only* is used by no panel, or only together with others.
     """
-    every = panels_by_questions()
+    every = group_panels()
     if only is None:
         return every
     asked = {questions: places for questions, places in every.items() if set(questions) <= set(only)}
     if unasked := sorted(set(only).difference(*asked)):
         raise OperatorError(
-            f"--only {' '.join(unasked)}: no panel asks this and nothing besides what is named; "
+            f"--only {' '.join(unasked)}: no panel uses it without other queries; "
             f"expected some of {', '.join(sorted(set().union(*every)))}",
             exit_code=2,
         )
     return asked
 
 
-def panels_by_questions() -> dict[Questions, list[str]]:
-    asked: dict[Questions, list[str]] = defaultdict(list)
+def group_panels() -> dict[QueryNames, list[str]]:
+    asked: dict[QueryNames, list[str]] = defaultdict(list)
     for dashboard in dashboards.load_all().values():
         for panel in panels(dashboard.body):
             questions = tuple(dict.fromkeys(panel.queries))
@@ -167,25 +163,25 @@ def panels_by_questions() -> dict[Questions, list[str]]:
     return dict(asked)
 
 
-def measured_question(cluster: Cluster, query: Query, engine: Engine, calls: Calls) -> Measured:
-    tell(f"asking {cluster.namespace}: {query.name}")
+def measure_query(cluster: Cluster, query: Query, engine: Engine, calls: CallCounts) -> QueryTimes:
+    log_progress(f"asking {cluster.namespace}: {query.name}")
     try:
-        day_seconds, cpu_seconds = measured_calls(cluster, query, END - DAY, engine, calls)
-        last_minutes_seconds, _ = measured_calls(cluster, query, END - LAST_MINUTES, engine, calls)
+        day_seconds, cpu_seconds = measure_calls(cluster, query, END - DAY, engine, calls)
+        last_minutes_seconds, _ = measure_calls(cluster, query, END - LAST_MINUTES, engine, calls)
     except OperatorError as error:
-        tell(f"{query.name}: {error}")
+        log_progress(f"{query.name}: {error}")
         day_seconds = last_minutes_seconds = cpu_seconds = math.inf
-    return Measured(day_seconds=day_seconds, last_minutes_seconds=last_minutes_seconds, cpu_seconds=cpu_seconds)
+    return QueryTimes(day_seconds=day_seconds, last_minutes_seconds=last_minutes_seconds, cpu_seconds=cpu_seconds)
 
 
-def measured_calls(
-    cluster: Cluster, query: Query, start: datetime, engine: Engine, calls: Calls
+def measure_calls(
+    cluster: Cluster, query: Query, start: datetime, engine: Engine, calls: CallCounts
 ) -> tuple[float, float]:
-    """Return the median time of a call, and what each took of the engine's processor time on average."""
+    """Return the median time of a call, and the engine's average processor time per call."""
 
     def once() -> float:
         began = time.perf_counter()
-        ask(cluster, query, start, END)
+        run_query(cluster, query, start, END)
         return time.perf_counter() - began
 
     deadline = time.perf_counter() + calls.before_seconds
@@ -198,8 +194,8 @@ def measured_calls(
     return seconds, (engine.cpu_seconds() - cpu_before) / calls.counted
 
 
-def as_table(asked: dict[Questions, list[str]], found: Found) -> Table:
-    """Return one row for all panels that ask the same, the slowest first."""
+def build_table(asked: dict[QueryNames, list[str]], found: Found) -> Table:
+    """Return one row for all panels with the same queries, slowest first."""
     most = found[max(found)]
     rows = []
     for questions in sorted(asked, key=lambda each: -day_seconds(most, each)):
@@ -216,8 +212,8 @@ def as_table(asked: dict[Questions, list[str]], found: Found) -> Table:
     )
 
 
-def table_of_dashboards(found: Found) -> Table:
-    """Return how long a dashboard would take if its panels came one after the other, each question asked once."""
+def build_dashboard_table(found: Found) -> Table:
+    """Return the time of each dashboard's queries run one after the other, each once."""
     most = found[max(found)]
     rows = []
     for dashboard in dashboards.load_all().values():
@@ -233,7 +229,7 @@ def table_of_dashboards(found: Found) -> Table:
     )
 
 
-def goals(asked: Iterable[Questions], found: Found) -> list[Goal]:
+def judge(asked: Iterable[QueryNames], found: Found) -> list[Goal]:
     if GOAL_EVENTS not in found:
         return []
     groups = {
@@ -260,13 +256,13 @@ def goals(asked: Iterable[Questions], found: Found) -> list[Goal]:
     return made
 
 
-def day_seconds(measured: dict[str, Measured], questions: Questions) -> float:
+def day_seconds(measured: dict[str, QueryTimes], questions: QueryNames) -> float:
     return sum(measured[name].day_seconds for name in questions)
 
 
-def looks_for_duplicates(questions: Questions) -> bool:
+def looks_for_duplicates(questions: QueryNames) -> bool:
     return any(name.startswith("duplicate") for name in questions)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command_line.run_main(main)

@@ -1,9 +1,9 @@
 """
-The example service with prometheus_client in place of the library: a counter and a histogram of its requests.
+Example service with prometheus_client instead of the library: a counter and a histogram of its requests.
 
-It takes the example service's options. What it measures is what middlewares around prometheus_client usually do:
-requests by method, route and status, their duration by method and route, and how many are under way. There is no event
-of a request, so no percentile of any group that was not thought of, and nothing by model version.
+Takes the options of the example service. Measures the usual metrics of middlewares around prometheus_client: requests
+by method, route and status, their duration by method and route, and requests in progress. Without an event per request
+there are no percentiles of other groups, and nothing by model version.
 """
 
 import socket
@@ -16,7 +16,7 @@ from prometheus_client import Counter, Gauge, Histogram, make_asgi_app
 
 from inferlog_server.app import create_app
 from inferlog_server.main import read_settings
-from inferlog_server.ready_file import ready_file
+from inferlog_server.serving import open_ready_file
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -56,7 +56,10 @@ class PrometheusMiddleware:
 
 def main() -> None:
     settings = read_settings(sys.argv[1:])
-    with socket.create_server((settings.host, settings.port)) as listener, ready_file(settings.ready_file) as ready:
+    with (
+        socket.create_server((settings.host, settings.port)) as listener,
+        open_ready_file(settings.ready_file) as ready,
+    ):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         url = "http://{}:{}".format(*listener.getsockname())
         app = create_app(settings, on_start=lambda: ready.write(url) if ready else None)

@@ -1,4 +1,4 @@
-"""The real Fluentd with the committed configuration, where there is one on PATH."""
+"""Real Fluentd with the committed configuration, if installed."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ import psutil
 
 from benchmarks.engines import Engine
 from benchmarks.log_files import size_bytes
-from benchmarks.ways_to_ship import FLUENTD, Turn, namespace_of
+from benchmarks.ways_to_ship import FLUENTD, ShippingTurn, namespace_of
 from inferlog_ops.core.children import Child
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.streams import stream_name
@@ -22,13 +22,13 @@ READY_SECONDS = 120.0
 LONGEST_SECONDS = 1800.0
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     return shutil.which("fluentd") is not None
 
 
 @contextmanager
-def running(configuration: Path, output: Path, environment: Mapping[str, str]) -> Iterator[Child]:
-    """Run it on *configuration*, with what it says in *output*, until the end of the block."""
+def run_fluentd(configuration: Path, output: Path, environment: Mapping[str, str]) -> Iterator[Child]:
+    """Run Fluentd with *configuration* and its log in *output* until the end of the block."""
     child = Child(
         "fluentd", ["fluentd", "--no-supervisor", "-c", str(configuration)], output=output, environment=environment
     )
@@ -41,8 +41,8 @@ def running(configuration: Path, output: Path, environment: Mapping[str, str]) -
         child.stop()
 
 
-def take_turn(engine: Engine, logs: Path) -> Turn:
-    """Have it carry the files in *logs*, which are moved to where it looks for them once it is at work."""
+def take_turn(engine: Engine, logs: Path) -> ShippingTurn:
+    """Let Fluentd ship the files in *logs*, which are moved into its folder once it runs."""
     cluster = Cluster(url=engine.url, namespace=namespace_of(FLUENTD))
     watched = logs / "watched"
     watched.mkdir()
@@ -52,16 +52,16 @@ def take_turn(engine: Engine, logs: Path) -> Turn:
         "INFERLOG_NAMESPACE": cluster.namespace,
         "INFERLOG_LOG_DIR": str(watched),
         "INFERLOG_FLUENTD_STATE": str(logs / "state"),
-        "INFERLOG_FLUENTD_MONITOR_PORT": str(free_port()),
-        # How soon it sees the files is not what is measured.
+        "INFERLOG_FLUENTD_MONITOR_PORT": str(find_free_port()),
+        # The delay until it finds the files is not measured.
         "INFERLOG_FLUENTD_REFRESH_INTERVAL": "0.1s",
     }
     file_bytes = size_bytes(logs)
     events = sum(path.read_bytes().count(b"\n") for path in logs.glob("*.jsonl"))
-    with running(CONFIGURATION, logs, settings) as child, cluster.client() as client:
+    with run_fluentd(CONFIGURATION, logs, settings) as child, cluster.client() as client:
 
         def stored() -> int:
-            # Counts what was indexed, searchable or not: asking for it refreshes nothing.
+            # Counts indexed documents, searchable or not, without a refresh.
             stats = client.indices.stats(index=stream_name("events", cluster.namespace), metric="indexing")
             total: int = stats["_all"]["primaries"]["indexing"]["index_total"]
             return total
@@ -74,22 +74,22 @@ def take_turn(engine: Engine, logs: Path) -> Turn:
             child.check()
             assert time.perf_counter() - began < LONGEST_SECONDS
             time.sleep(0.1)
-        return Turn(
+        return ShippingTurn(
             events=events,
             file_bytes=file_bytes,
             seconds=time.perf_counter() - began,
             cpu_seconds=sum(process.cpu_times()[:2]) - cpu_before,
             engine_cpu_seconds=engine.cpu_seconds() - engine_before,
-            resident_bytes=most_resident_bytes(child.pid),
+            resident_bytes=read_peak_resident_bytes(child.pid),
         )
 
 
-def most_resident_bytes(pid: int) -> int:
+def read_peak_resident_bytes(pid: int) -> int:
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     return int(found[1]) * 1024 if found else 0
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

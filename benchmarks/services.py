@@ -1,4 +1,4 @@
-"""The example service in several ways: without logging, with it, and with something else in its place."""
+"""Variants of the example service: without logging, with it, and with prometheus_client."""
 
 import json
 import re
@@ -30,18 +30,18 @@ TO_NOWHERE = """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """A running service: where it answers, and its process."""
+class RunningService:
+    """Address and process id of a running service."""
 
     url: str
     pid: int
 
 
 @contextmanager
-def running_services(directory: Path) -> Iterator[dict[str, Service]]:
-    """Start each of `SERVICES` with its files in *directory*; end them afterwards."""
+def run_services(directory: Path) -> Iterator[dict[str, RunningService]]:
+    """Run each of `SERVICES` with its files in *directory* until the end of the block."""
     with ExitStack() as running:
-        port = running.enter_context(receiver(directory))
+        port = running.enter_context(run_receiver(directory))
         with_forward = {
             "INFERLOG_SINKS": "forward",
             "INFERLOG_FORWARD_HOST": "127.0.0.1",
@@ -50,20 +50,22 @@ def running_services(directory: Path) -> Iterator[dict[str, Service]]:
         example = python_module("inferlog_server")
         with_prometheus = [sys.executable, "-m", "benchmarks.prometheus_service"]
 
-        def started(name: str, command: list[str], environment: Mapping[str, str] | None = None) -> Service:
-            return running.enter_context(service(name, command, directory, environment))
+        def start(name: str, command: list[str], environment: Mapping[str, str] | None = None) -> RunningService:
+            return running.enter_context(run_example(name, command, directory, environment))
 
         yield {
-            OFF: started(OFF, [*example, "--logging=false"]),
-            FILE: started(FILE, example),
-            FORWARD: started(FORWARD, example, with_forward),
-            PROMETHEUS: started(PROMETHEUS, [*with_prometheus, "--logging=false"]),
-            OFF_AGAIN: started(OFF_AGAIN, [*example, "--logging=false"]),
+            OFF: start(OFF, [*example, "--logging=false"]),
+            FILE: start(FILE, example),
+            FORWARD: start(FORWARD, example, with_forward),
+            PROMETHEUS: start(PROMETHEUS, [*with_prometheus, "--logging=false"]),
+            OFF_AGAIN: start(OFF_AGAIN, [*example, "--logging=false"]),
         }
 
 
 @contextmanager
-def service(name: str, command: list[str], directory: Path, environment: Mapping[str, str] | None) -> Iterator[Service]:
+def run_example(
+    name: str, command: list[str], directory: Path, environment: Mapping[str, str] | None
+) -> Iterator[RunningService]:
     home = directory / name.replace(" ", "-")
     home.mkdir()
     ready_file = home / "ready.json"
@@ -71,29 +73,29 @@ def service(name: str, command: list[str], directory: Path, environment: Mapping
     settings = {"INFERLOG_LOG_DIR": str(home / "logs"), **(environment or {})}
     child = Child("service", command, output=home, environment=settings)
     try:
-        yield Service(url=child.url_in(ready_file, timeout_seconds=READY_SECONDS), pid=child.pid)
+        yield RunningService(url=child.wait_for_url(ready_file, timeout_seconds=READY_SECONDS), pid=child.pid)
     finally:
         child.stop()
 
 
 @contextmanager
-def receiver(directory: Path) -> Iterator[int]:
-    """Give the port of something that takes the forward protocol: the real Fluentd where there is one."""
-    if real_fluentd.installed():
-        port = real_fluentd.free_port()
+def run_receiver(directory: Path) -> Iterator[int]:
+    """Yield the port of a receiver of the forward protocol: Fluentd if installed."""
+    if real_fluentd.is_installed():
+        port = real_fluentd.find_free_port()
         configuration = directory / "fluent.conf"
         configuration.write_text(TO_NOWHERE.format(port=port))
-        with real_fluentd.running(configuration, directory, {}):
+        with real_fluentd.run_fluentd(configuration, directory, {}):
             yield port
         return
     child = Child("receiver", [sys.executable, "-m", "benchmarks.forward_receiver"], output=directory)
     try:
-        child.wait_until(lambda: said_port(child) is not None, timeout_seconds=READY_SECONDS)
-        yield said_port(child) or 0
+        child.wait_until(lambda: find_port(child) is not None, timeout_seconds=READY_SECONDS)
+        yield find_port(child) or 0
     finally:
         child.stop()
 
 
-def said_port(child: Child) -> int | None:
+def find_port(child: Child) -> int | None:
     found = re.search(r"^port (\d+)\n", child.output_file.read_text(), re.MULTILINE)
     return int(found[1]) if found else None

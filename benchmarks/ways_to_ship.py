@@ -1,4 +1,4 @@
-"""Ways from log files into Elasticsearch, each in a process of its own: what one of these processes does."""
+"""Variants of shipping log files to Elasticsearch, each in its own process: one turn of such a process."""
 
 import argparse
 import os
@@ -20,27 +20,26 @@ from benchmarks.engines import Engine
 from benchmarks.log_files import size_bytes
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.streams import stream_name
-from inferlog_ops.ship.display import Display
-from inferlog_ops.ship.lines import Line, bulk_body, bulk_head
-from inferlog_ops.ship.process import collect_garbage_seldom
-from inferlog_ops.ship.settings import Settings
-from inferlog_ops.ship.shipper import shipper
+from inferlog_ops.ship.batch import Line, build_bulk_body, build_bulk_head
+from inferlog_ops.ship.main import collect_garbage_seldom, open_shipper
+from inferlog_ops.ship.status import Display
+from inferlog_ops.ship.tuning import ShipSettings
 
 LEAST, SHIPPER, CLIENT, FLUENTD = "bare loop", "shipper", "streaming_bulk", "Fluentd"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class ShippingTurn:
     """
-    What one process did.
+    Measurements of one process.
 
     Attributes:
-        events: How many events it brought to the store.
-        file_bytes: Size of the lines that they were.
-        seconds: How long it took, without the start of the process.
-        cpu_seconds: Of the process, all of its threads, in that time.
-        engine_cpu_seconds: Of the engine in that time; 0 if it is none of ours.
-        resident_bytes: The most memory that the process had.
+        events: Events shipped to the store.
+        file_bytes: Size of their lines.
+        seconds: Duration, without the start of the process.
+        cpu_seconds: Processor time of all its threads.
+        engine_cpu_seconds: Processor time of the engine; 0 if its process is unknown.
+        resident_bytes: Peak memory of the process.
     """
 
     events: int
@@ -56,7 +55,7 @@ def namespace_of(way: str) -> str:
 
 
 def main() -> None:
-    """Take the turn that the command line names, and print what it took: for the process that asked for it."""
+    """Take one turn and print its measurements as JSON, for the parent process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("way", choices=WAYS)
     parser.add_argument("logs", type=Path)
@@ -68,7 +67,7 @@ def main() -> None:
         collect_garbage_seldom()
         engine_before, cpu_before, began = engine.cpu_seconds(), time.process_time(), time.perf_counter()
         events = work()
-        turn = Turn(
+        turn = ShippingTurn(
             events=events,
             file_bytes=size_bytes(options.logs),
             seconds=time.perf_counter() - began,
@@ -80,10 +79,10 @@ def main() -> None:
 
 
 @contextmanager
-def prepared_shipper(cluster: Cluster, logs: Path) -> Iterator[Callable[[], int]]:
+def prepare_shipper(cluster: Cluster, logs: Path) -> Iterator[Callable[[], int]]:
     with (
         Path(os.devnull).open("w") as nowhere,
-        shipper(cluster=cluster, logs=logs, state_dir=logs / "state", display=Display(nowhere)) as ready,
+        open_shipper(cluster=cluster, logs=logs, state_dir=logs / "state", display=Display(nowhere)) as ready,
     ):
 
         def work() -> int:
@@ -95,12 +94,12 @@ def prepared_shipper(cluster: Cluster, logs: Path) -> Iterator[Callable[[], int]
 
 
 @contextmanager
-def prepared_bare_loop(cluster: Cluster, logs: Path) -> Iterator[Callable[[], int]]:
-    """Make the requests ready beforehand: what is left is to send them, and to look at the status of the answers."""
-    settings = Settings()
-    heads = [bulk_head(line) for path in logs.glob("*.jsonl") for line in path.open("rb")]
+def prepare_bare_loop(cluster: Cluster, logs: Path) -> Iterator[Callable[[], int]]:
+    """Build the request bodies in advance; the timed work only sends them and checks the responses."""
+    settings = ShipSettings()
+    heads = [build_bulk_head(line) for path in logs.glob("*.jsonl") for line in path.open("rb")]
     size = settings.bulk_events
-    bodies = [made_ready(heads[start : start + size]) for start in range(0, len(heads), size)]
+    bodies = [build_body(heads[start : start + size]) for start in range(0, len(heads), size)]
     pool = urllib3.connection_from_url(cluster.url, maxsize=settings.senders)
     path = f"/{stream_name('events', cluster.namespace)}/_bulk?require_data_stream=true&filter_path=errors"
 
@@ -117,14 +116,14 @@ def prepared_bare_loop(cluster: Cluster, logs: Path) -> Iterator[Callable[[], in
     pool.close()
 
 
-def made_ready(heads: list[tuple[str, bytes]]) -> bytes:
-    # Where a line came from is no part of a request.
-    return bulk_body([Line(None, 0, *head) for head in heads], datetime.now(UTC))  # type: ignore[arg-type]
+def build_body(heads: list[tuple[str, bytes]]) -> bytes:
+    # The origin of a line is not part of a request.
+    return build_bulk_body([Line(None, 0, *head) for head in heads], datetime.now(UTC))  # type: ignore[arg-type]
 
 
 @contextmanager
-def prepared_client(cluster: Cluster, logs: Path) -> Iterator[Callable[[], int]]:
-    """As a script would be written with the client's own helper: no positions, no dead letters, one connection."""
+def prepare_client(cluster: Cluster, logs: Path) -> Iterator[Callable[[], int]]:
+    """Use the client's own helper, as in a simple script: no offsets, no dead letters, one connection."""
     stream = stream_name("events", cluster.namespace)
 
     def actions() -> Iterator[dict[str, Any]]:
@@ -137,14 +136,14 @@ def prepared_client(cluster: Cluster, logs: Path) -> Iterator[Callable[[], int]]
     with cluster.client(request_timeout_seconds=60) as client:
 
         def work() -> int:
-            answers = streaming_bulk(client, actions(), chunk_size=Settings().bulk_events)
+            answers = streaming_bulk(client, actions(), chunk_size=ShipSettings().bulk_events)
             return sum(ok for ok, _ in answers)
 
         yield work
 
 
-WAYS = {LEAST: prepared_bare_loop, SHIPPER: prepared_shipper, CLIENT: prepared_client}
-"""Those that are Python; the others are programs of their own."""
+WAYS = {LEAST: prepare_bare_loop, SHIPPER: prepare_shipper, CLIENT: prepare_client}
+"""Variants in Python; the others are separate programs."""
 
 
 if __name__ == "__main__":

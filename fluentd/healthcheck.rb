@@ -4,7 +4,7 @@
 require "json"
 require "net/http"
 
-# At this much room left, in percent, tailing stands still: the lines wait in their files until the store takes some.
+# At this much room left, in percent, tailing stops: the lines wait in their files until Elasticsearch accepts some.
 FULL_BELOW = Float(ENV["INFERLOG_FLUENTD_HEALTH_FULL_BELOW"] || "2")
 
 def unwell(why)
@@ -14,7 +14,7 @@ end
 
 begin
   port = Integer(ENV["INFERLOG_FLUENTD_MONITOR_PORT"] || "24220")
-  http = Net::HTTP.new("127.0.0.1", port, nil) # nil: no proxy, whatever the environment says
+  http = Net::HTTP.new("127.0.0.1", port, nil) # nil: no proxy, even if the environment configures one
   http.open_timeout = http.read_timeout = 3
   answer = http.get("/api/plugins.json?@id=store")
   unwell("the monitor on port #{port} answers #{answer.code}") unless answer.code == "200"

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Sourced by scripts/demo and scripts/test: sets `root` and brings .venv to what the lock files say.
+# Sourced by the scripts: sets `root` and defines `set_up`, which installs the lock files into .venv.
 
 root=$(CDPATH="" cd -- "$(dirname -- "$0")/.." && pwd)
 
@@ -21,11 +21,11 @@ find_python() {
         fi
     done
     found=$("$1" --version 2>&1) || found="no Python"
-    fail "$1 is $found; Python 3.11 or newer is needed: install it, or name it with INFERLOG_PYTHON=/path/to/python3.11"
+    fail "$1 is $found; Python 3.11 or newer is needed: install it, or set INFERLOG_PYTHON=/path/to/python3.11"
 }
 
-# Sets up for running (no argument) or for developing (--dev). Says nothing when nothing is to do.
+# Sets up .venv for running (no argument) or for developing (--dev). Prints nothing if it is up to date.
 set_up() {
     python=$(find_python) || exit 1
-    "$python" "$root/scripts/set_up.py" "$@" || exit $?
+    "$python" "$root/scripts/lib/set_up.py" "$@" || exit $?
 }

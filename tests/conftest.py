@@ -1,4 +1,4 @@
-"""What many tests share: one real engine a run, a namespace of its own for each test."""
+"""Shared fixtures: one real engine per run, and one namespace per test."""
 
 import os
 from collections.abc import Generator, Iterator
@@ -14,23 +14,23 @@ from inferlog_ops.core.home import Home
 from inferlog_ops.engine import control
 
 DEAR = ("tests/inferlog_ops/provision/stack/", "tests/inferlog_server/")
-"""Folders whose tests share an Elasticsearch with security, or a service with a model."""
+"""Folders whose tests share an expensive fixture: a secured Elasticsearch, or a service with a model."""
 
-# How long an example takes is the machine's affair, which others use too.
+# The duration of an example depends on the shared machine.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what the developer's shell says about a cluster or a home away from the tests."""
+    """Remove the developer's settings of a cluster or a home from the environment."""
     for name in os.environ:
         if name.startswith(("ELASTICSEARCH_", "INFERLOG_")):
             monkeypatch.delenv(name)
 
 
-class _ByFileOrDearFolder(LoadScopeScheduling):
-    """Where two processes share a run, one gets all tests of a file, or of a folder whose fixtures are dear."""
+class _FileOrFolderScheduling(LoadScopeScheduling):
+    """Scheduler that sends all tests of a file, or of a folder with expensive fixtures, to one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
         return next((folder for folder in DEAR if nodeid.startswith(folder)), nodeid.partition("::")[0])
@@ -38,12 +38,12 @@ class _ByFileOrDearFolder(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
-    return _ByFileOrDearFolder(config, log)
+    return _FileOrFolderScheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Spell out halves of letters, which some tests log: no process can send them to another."""
+    """Escape lone surrogates in logged text, because workers cannot serialize them."""
     report = yield
     report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
     return report
@@ -51,7 +51,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """The home of the run's one engine, which is running."""
+    """Home of the run's engine."""
     from tests.support.engine_of_the_run import engine_of_the_run  # noqa: PLC0415 (few tests need it)
 
     own = tmp_path_factory.getbasetemp()
@@ -61,7 +61,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 @pytest.fixture(scope="session")
 def engine_url(home: Home) -> str:
-    """The address of a real Elasticsearch in a home of its own."""
+    """Address of a real Elasticsearch."""
     url = control.running_url(home.engine)
     assert url, "the engine of this run has died"
     return url
@@ -69,19 +69,19 @@ def engine_url(home: Home) -> str:
 
 @pytest.fixture
 def namespace() -> str:
-    """A namespace that no other test writes to: the engine cannot delete a data stream."""
+    """Namespace of this test only, because the engine cannot delete a data stream."""
     return f"t{uuid4().hex[:15]}"
 
 
 @pytest.fixture
 def cluster(engine_url: str, namespace: str) -> Cluster:
-    """The run's engine, seen through the test's own namespace."""
+    """The run's engine with the test's namespace."""
     return Cluster(url=engine_url, namespace=namespace)
 
 
 @pytest.fixture
 def provisioned(cluster: Cluster) -> Cluster:
-    """The same, with every template and data stream in place."""
+    """The same, with all templates and data streams."""
     from inferlog_ops.provision.elasticsearch import provision_cluster  # noqa: PLC0415 (few tests need it)
 
     provision_cluster(cluster)

@@ -1,5 +1,5 @@
 """
-inferlog: one inference, one event, none lost.
+inferlog: logging for model inference. One inference, one event, none lost.
 
     import inferlog
 
@@ -11,16 +11,15 @@ See README.md and docs/.
 
 from inferlog._version import __version__
 from inferlog.configuration import configure, shutdown, stats
-from inferlog.content import capture_content
 from inferlog.context import bind_inference
 from inferlog.event import InvalidFieldError
-from inferlog.finished import record_inference
 from inferlog.heartbeat import add_gauge
 from inferlog.logger import get_logger
 from inferlog.losses import Stats
 from inferlog.middleware.asgi import InferenceMiddleware
 from inferlog.middleware.wsgi import InferenceWSGIMiddleware
 from inferlog.propagation import outgoing_headers, propagate
+from inferlog.record import capture_content, record_inference
 from inferlog.settings import SettingsError
 from inferlog.tracking import track_performance
 

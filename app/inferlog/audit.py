@@ -1,13 +1,13 @@
 """
-The hash chain of the audit trail: each event of an instance carries the hash of the one before it, and its own.
+Hash chain of the audit trail: each event of an instance has the hash of the event before it, and its own.
 
-An event that is changed, removed or inserted afterwards breaks the chain; :mod:`inferlog_ops.query.audit` finds where.
-A chain whose end is cut off stays whole: that shows only against the counts of the last heartbeat. Without a key
-the chain guards against mistakes and against tampering with single documents; somebody who can rewrite all of an
-instance's later events can also compute new hashes, unless a key is kept from them.
+An event that is changed, removed or inserted later breaks the chain; :mod:`inferlog_ops.query.audit` finds the place.
+Removing the last events leaves a valid chain: only the counts of the last heartbeat reveal it. Without a key the
+chain protects against mistakes and against tampering with single documents; an attacker who can rewrite all later
+events of an instance can also compute new hashes, unless the key is kept secret from them.
 
-The hash is over a canonical form, so that it holds after every hop: keys sorted, no spaces, ``@timestamp`` as whole
-microseconds, without ``audit`` itself and without ``event.ingested``, which is added on the way.
+The hash covers a canonical form, so that it stays valid through the pipeline: keys sorted, no spaces, ``@timestamp``
+as whole microseconds, without ``audit`` itself and without ``event.ingested``, which is added on the way.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 
 FIRST: Final = "0" * 32
-"""What stands as the hash before an instance's first event."""
+"""Previous hash of an instance's first event."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGEST_BYTES: Final = 16
@@ -26,14 +26,14 @@ _DIGEST_BYTES: Final = 16
 
 class Hasher:
     """
-    Computes an event's hash: BLAKE2b of 16 bytes over the hash before, the time, and the rest in canonical form.
+    Computes an event's hash: BLAKE2b of 16 bytes over the previous hash, the time, and the rest in canonical form.
 
     Args:
-        key: Up to 64 bytes, known to writer and verifier only; empty for a plain chain.
+        key: Up to 64 bytes, known only to writer and verifier; empty for a chain without a key.
     """
 
     def __init__(self, key: bytes = b"") -> None:
-        # Copied for each event: a fresh object costs twice as much.
+        # Copied for each event: creating an object costs twice as much.
         self._start = hashlib.blake2b(key=key, digest_size=_DIGEST_BYTES)
 
     def __call__(self, previous: str, unix_microseconds: int, body: bytes) -> str:
@@ -45,21 +45,21 @@ class Hasher:
 
 
 def canonical_body(document: Mapping[str, Any]) -> bytes:
-    """Serialise a document without ``@timestamp``, ``audit`` and ``event.ingested`` in the one way that is hashed."""
+    """Serialise a document, without ``@timestamp``, ``audit`` and ``event.ingested``, in the canonical form."""
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
 def split(document: Mapping[str, Any]) -> tuple[str, str, int, bytes]:
     """
-    Take an event as it was read, from a file or an index, apart: hash before, own hash, Unix microseconds, body.
+    Split an event read from a file or an index into previous hash, own hash, Unix microseconds and body.
 
     Raises:
-        ValueError: If it carries no chain, or no usable ``@timestamp``.
+        ValueError: If it has no hashes, or no valid ``@timestamp``.
     """
     rest = {name: value for name, value in document.items() if name not in ("@timestamp", "audit", "event.ingested")}
     audit, event = document.get("audit"), document.get("event")
     if not isinstance(audit, dict) or not {"prev", "hash"} <= audit.keys():
-        raise ValueError("the event carries no audit.prev and audit.hash")
+        raise ValueError("the event has no audit.prev and audit.hash")
     if isinstance(event, dict):
         rest["event"] = {name: value for name, value in event.items() if name != "ingested"}
     return audit["prev"], audit["hash"], _unix_microseconds(document.get("@timestamp")), canonical_body(rest)

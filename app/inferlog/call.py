@@ -1,4 +1,4 @@
-"""One call that ``track_performance`` times, from its begin to its event."""
+"""One call timed by ``track_performance``, from its start to its event."""
 
 import asyncio
 import os
@@ -9,39 +9,38 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, Final, Self
 
-from inferlog.configuration import runtime
-from inferlog.context import SUMMED, Inference, current_inference, raised, report_late
+from inferlog.configuration import get_runtime
+from inferlog.context import SUMMED, Inference, current_inference, describe_callback_error, log_failure, report_late
 from inferlog.event import CHECKS, InvalidFieldError, to_microunits
-from inferlog.internal_errors import log_failure
 from inferlog.line import describe_error
 from inferlog.streams import FirstToken, has_content, is_done
 
 _NOTHING: Final = object()
 _NO_FIELDS: Final[Mapping[str, Any]] = {}
 _OF_THE_CALL: Final = frozenset({*SUMMED, "latency_seconds"})
-"""Fields that an event around the call takes at the call's end only: several calls add up."""
+"""Fields that are added to a surrounding event at the end of the call, because they are summed over calls."""
 
 FromResult = Mapping[str, Callable[[Any], Any]]
-"""Values that are found in what the function returns."""
+"""Callbacks by field name that extract values from the result."""
 
 
 class Call:
     """
-    One call being timed.
+    One timed call.
 
-    ``with call:`` surrounds the code that works for it: what that code binds and logs belongs to the call, and an
-    exception that leaves it ends the call. Otherwise the call ends with :meth:`finish`.
+    ``with call:`` encloses the code of the call: its bound values and log lines belong to the call, and an exception
+    that leaves the block ends the call. Otherwise the call ends with :meth:`finish`.
 
     Args:
-        name: ``gen_ai.operation.name`` of a call that owns its event.
-        inference: What is known beforehand; taken over.
-        from_result: What is to be found in the result.
-        separate: Own an event also where another could be added to.
+        name: ``gen_ai.operation.name`` of a call with its own event.
+        inference: Values known beforehand; owned by the call from now on.
+        from_result: Callbacks that extract values from the result.
+        separate: Write a separate event even inside a request or another call.
         first_token: Returns whether an item of a stream is its first token.
 
     Attributes:
-        inference: What is known of the call.
-        left: Whether it is a stream that is closed before its end.
+        inference: Values of the call.
+        left: Whether it is a stream that was closed before its end.
     """
 
     __slots__ = (
@@ -74,13 +73,13 @@ class Call:
         self.left = False
         self.inference = inference
         surrounding = current_inference.get()
-        # A task that outlives its request has nothing to add to: the request's event is written.
+        # A task that outlives its request gets its own event: the request's event is already written.
         self._owner = owner = None if separate or surrounding is None or surrounding.ended else surrounding
         self._taken: Mapping[str, Any] = _NO_FIELDS
         if owner is None:
             self._own(surrounding)
         else:
-            # Said at once: if the client leaves, this call may end after the request's event.
+            # Copied now: if the client disconnects, this call may end after the request's event.
             self._taken = {name: value for name, value in inference.fields.items() if name not in _OF_THE_CALL}
             owner.fields.update(self._taken)
         self._started = time.perf_counter()
@@ -98,11 +97,11 @@ class Call:
 
     @property
     def context(self) -> Inference:
-        """What is current while code works for this call."""
+        """Current inference while the code of this call runs."""
         return self._owner or self.inference
 
     def resume(self) -> None:
-        """Let the code that runs next work for this call: ``bind_inference`` and log lines find it."""
+        """Make this call current for the code that runs next: its ``bind_inference`` and log lines."""
         if self._owner is None:
             self._token = current_inference.set(self.inference)
 
@@ -110,13 +109,13 @@ class Call:
         """Undo :meth:`resume`."""
         token, self._token = self._token, None
         if token is not None:
-            try:  # noqa: SIM105 (on the way of every call, where suppress costs more than all the rest)
+            try:  # noqa: SIM105 (hot path, where suppress costs more than the rest)
                 current_inference.reset(token)
             except ValueError:
-                pass  # a block left in another thread than entered, as in a dependency that yields: nothing to undo
+                pass  # the block was entered in another thread, as in a yielding dependency: nothing to undo
 
     def take_item(self, item: Any) -> None:
-        """Note that a stream has given its next item."""
+        """Record the next item of a stream."""
         self._result = item
         fields = self.inference.fields
         if "time_to_first_token_seconds" not in fields:
@@ -128,18 +127,18 @@ class Call:
 
     def finish(self, error: BaseException | None = None, result: Any = _NOTHING) -> None:
         """
-        Write the event, or add what is known to the event of the request around this call. Never raises.
+        Write the event, or add the values to the event of the surrounding request. Never raises.
 
         Args:
-            error: What has ended the call.
-            result: What it returned; of a stream, its last item counts.
+            error: Exception that ended the call.
+            result: Returned value; a stream uses its last item instead.
         """
         elapsed_seconds = to_microunits(time.perf_counter() - self._started)
         try:
             if self._from_result:
                 self._find(self._result if result is _NOTHING else result)
             self._write(error, elapsed_seconds)
-        except Exception as failure:  # noqa: BLE001 (a log that fails must not change a result, nor hide its error)
+        except Exception as failure:  # noqa: BLE001 (a failure to log must not change a result, nor hide its error)
             log_failure("the event of a call", failure)
         self._result = _NOTHING
 
@@ -155,7 +154,7 @@ class Call:
         if owner is not None:
             if self.left:
                 report_late(name for name in SUMMED if name in fields)
-                return  # the request has left its stream behind, and its event says so
+                return  # the request has abandoned its stream, and its event records that
             self._own(owner)
         if "latency_seconds" not in fields:
             fields["latency_seconds"] = elapsed_seconds
@@ -167,22 +166,22 @@ class Call:
             inference.overrule("status", "error", "the call has raised an exception")
             inference.bind_exception(describe_error(error))
         inference.ended = True
-        runtime().record(inference)
+        get_runtime().record(inference)
 
     def _is_first_token(self, item: Any) -> bool:
         try:
             return bool(self._first_token(item))
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 (the service's callable, or item; it must not break the stream)
+        except BaseException as error:  # noqa: BLE001 (a user callback or item must not break the stream)
             if self._first_token is has_content:
                 return True
-            self.inference.refused.append(raised("first_token", error))
+            self.inference.rejected.append(describe_callback_error("first_token", error))
             self._first_token = has_content
             return self._is_first_token(item)
 
     def _is_left_complete(self, error: BaseException) -> bool:
-        """Return whether *error* means only that the consumer has left a stream that was complete by then."""
+        """Return whether *error* only means that the consumer closed a stream that was already complete."""
         return (
             isinstance(error, (asyncio.CancelledError, GeneratorExit))
             and self._result is not _NOTHING
@@ -190,9 +189,9 @@ class Call:
         )
 
     def _own(self, surrounding: Inference | None) -> None:
-        """Give the call ids of its own, in the chain of what it was made in; what it states itself stays."""
+        """Set the call's own ids, in the call chain of *surrounding*; bound values win."""
         inference, name = self.inference, self._name
-        inference.identify(runtime().make_id(), surrounding)
+        inference.identify(get_runtime().make_id(), surrounding)
         if name is not None and "operation_name" not in inference.fields:
             # Not bind(), which makes a dict: every call passes here.
             try:
@@ -205,20 +204,20 @@ class Call:
             return
         for name, find in self._from_result.items():
             if name in self.inference.fields:
-                continue  # stated by the call itself
+                continue  # bound by the call itself
             try:
                 value = find(result)
-            except Exception as error:  # noqa: BLE001 (the service's callable must not break the service's call)
-                self.inference.refused.append(raised(name, error))
+            except Exception as error:  # noqa: BLE001 (a user callback must not break the call)
+                self.inference.rejected.append(describe_callback_error(name, error))
             else:
                 self.inference.bind({name: value})
 
 
 def _renew_lock() -> None:
-    global _adding  # noqa: PLW0603 (a fork may leave it held by a thread that is not in the child)
+    global _adding  # noqa: PLW0603 (a thread that does not exist in the child may hold it)
     _adding = threading.Lock()
 
 
-# Two threads of one request may add their tokens at the same time; a sum is read, then written.
+# Two threads of one request may add their tokens at the same time; a sum is a read and a write.
 _adding = threading.Lock()
 os.register_at_fork(after_in_child=_renew_lock)

@@ -1,4 +1,4 @@
-"""The one configuration call, and the process's state that it sets."""
+"""Configuration of the process, and the runtime that it creates."""
 
 import atexit
 import os
@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from inferlog import logger, redaction
-from inferlog.internal_errors import forget_warnings
+from inferlog.context import forget_warnings
 from inferlog.losses import Stats
 from inferlog.runtime import MakeSink, Runtime
-from inferlog.settings import Settings, SettingsError, any_setting_in
+from inferlog.settings import Settings, SettingsError, has_settings
 from inferlog.sinks.file import check_directory
 from inferlog.sinks.stdout import StderrSink
 
 _UNCONFIGURED: Final = Settings(heartbeat_seconds=0.0)
 _NOT_CONFIGURED: Final = (
-    'inferlog is not configured, so that events and log lines go to stderr: call inferlog.configure(service_name="…") '
-    "once at start, or set INFERLOG_SERVICE_NAME"
+    'inferlog is not configured; events and log lines go to stderr. Call inferlog.configure(service_name="…") '
+    "once at start, or set INFERLOG_SERVICE_NAME."
 )
 
 
@@ -26,12 +26,12 @@ _runtime: Runtime | None = None
 _first_use = threading.RLock()
 
 
-def runtime() -> Runtime:
+def get_runtime() -> Runtime:
     """
-    Return the recorders of this process. Never raises.
+    Return the runtime of this process. Never raises.
 
-    The first use without :func:`configure` takes the settings from ``INFERLOG_*``. Where none is set there, or one
-    cannot be used, lines and events go to stderr, and one of them names the call to make.
+    The first use without :func:`configure` reads the settings from ``INFERLOG_*``. If none is set, or one is invalid,
+    lines and events go to stderr, and one warning names the required call.
     """
     return _runtime or _first_runtime()
 
@@ -39,26 +39,26 @@ def runtime() -> Runtime:
 def _first_runtime() -> Runtime:
     global _runtime  # noqa: PLW0603 (see configure)
     with _first_use:
-        if _runtime is not None:  # another thread came first
+        if _runtime is not None:  # another thread was first
             return _runtime
-        refused = ""
-        if any_setting_in(os.environ):
+        reason = ""
+        if has_settings(os.environ):
             try:
                 settings = Settings.read({})
                 _check_log_dir(settings)
                 _runtime = running = Runtime.begin(settings)
-                _put_in_force(settings)
+                _activate(settings)
             except Exception as error:  # noqa: BLE001 (only configure() raises)
-                refused = f" (the settings of the environment cannot be used: {error})"
+                reason = f" The settings of the environment are invalid: {error}"
             else:
                 return running
         _runtime = running = Runtime.begin(_UNCONFIGURED, lambda _: StderrSink())
-    running.log(_NOT_CONFIGURED + refused, level="warning", logger="inferlog", values={})
+    running.log(_NOT_CONFIGURED + reason, level="warning", logger="inferlog", values={})
     return running
 
 
-def settings_in_force() -> Settings:
-    """Return the settings of this process; before :func:`configure`, those that it would have by now. Never raises."""
+def get_settings() -> Settings:
+    """Return the settings of this process; before :func:`configure`, those of the environment. Never raises."""
     if _runtime is not None:
         return _runtime.settings
     try:
@@ -95,49 +95,49 @@ def configure(
     forward_queue_events: int | None = None,
 ) -> None:
     """
-    Set inferlog up for this process: once, at start. What is not given is read from ``INFERLOG_*``.
+    Configure inferlog for this process, once, at start. Settings not passed are read from ``INFERLOG_*``.
 
-    Without this call nothing raises: see :func:`runtime`. A process that ``multiprocessing`` spawns imports the
-    service's modules but inherits no configuration: it needs the call too, or ``INFERLOG_*``.
+    Without this call nothing raises: see :func:`get_runtime`. A process spawned by ``multiprocessing`` imports the
+    service's modules but inherits no configuration: it also needs this call, or ``INFERLOG_*``.
 
-    The arguments are explained at :class:`inferlog.settings.Settings`. structlog's loggers, and with
-    *capture_stdlib* Python's own, write JSON lines into *log_dir* from here on. A forked child gets an instance id
-    and files of its own by itself. A second call closes the files of the first and begins anew.
+    See :class:`inferlog.settings.Settings` for the arguments. From this call on, structlog loggers, and with
+    *capture_stdlib* also Python's, write JSON lines to *log_dir*. A forked child gets its own instance id and files
+    automatically. A second call closes the files of the first and replaces its settings.
 
     Raises:
-        SettingsError: If a setting cannot be used; it names the setting, what was found and what was expected. Also if
-            no file can be made in *log_dir*, but not because its disk is full.
+        SettingsError: If a setting is invalid; the message names the setting, the value found and the value expected.
+            Also if no file can be created in *log_dir* for another reason than a full disk.
     """
-    global _runtime  # noqa: PLW0603 (the one place where a process's state is set)
+    global _runtime  # noqa: PLW0603 (the process has one runtime)
     settings = Settings.read(locals())
     _check_log_dir(settings)
     shutdown()
     _runtime = Runtime.begin(settings)
-    _put_in_force(settings)
+    _activate(settings)
 
 
 def shutdown() -> None:
     """
-    Write a last heartbeat and close the files; done at the process's end by itself.
+    Write the last heartbeat and close the files. Called automatically at process exit.
 
-    Events are not buffered: a process that is killed before loses none.
+    Events are not buffered: killing the process earlier loses none.
     """
     if _runtime is not None:
         _runtime.close()
 
 
 def stats() -> Stats:
-    """Return how many events and lines this process has written and lost; zeros before :func:`configure`."""
+    """Return the counts of written and lost events and lines of this process; zeros before :func:`configure`."""
     return Stats() if _runtime is None else _runtime.stats()
 
 
 @contextmanager
-def replaced(given: Mapping[str, Any], make_sink: MakeSink) -> Iterator[None]:
-    """Write to the sinks of *make_sink* until the block ends: what :mod:`inferlog.testing` stands on."""
+def replace_runtime(settings_values: Mapping[str, Any], make_sink: MakeSink) -> Iterator[None]:
+    """Write to the sinks of *make_sink* until the block ends, for :mod:`inferlog.testing`."""
     global _runtime  # noqa: PLW0603 (as above)
-    before, settings = _runtime, Settings.read(given)
+    before, settings = _runtime, Settings.read(settings_values)
     _runtime = running = Runtime.begin(settings, make_sink)
-    _put_in_force(settings)
+    _activate(settings)
     try:
         yield
     finally:
@@ -148,7 +148,7 @@ def replaced(given: Mapping[str, Any], make_sink: MakeSink) -> Iterator[None]:
             redaction.activate(redaction.USUAL)
             logger.uninstall()
         else:
-            _put_in_force(before.settings)
+            _activate(before.settings)
 
 
 def _check_log_dir(settings: Settings) -> None:
@@ -158,27 +158,27 @@ def _check_log_dir(settings: Settings) -> None:
         check_directory(settings.log_dir)
     except OSError as error:
         raise SettingsError(
-            f"log_dir is {str(settings.log_dir)!r}, where no file can be made ({error.filename}: {error.strerror}); "
-            f"expected a directory that user {os.geteuid()} may write to"
+            f"log_dir is {str(settings.log_dir)!r}, where no file can be created ({error.filename}: {error.strerror}); "
+            f"expected a directory writable by user {os.geteuid()}"
         ) from None
 
 
-def _put_in_force(settings: Settings) -> None:
+def _activate(settings: Settings) -> None:
     forget_warnings()
     redaction.activate(settings.secrets())
     logger.install(settings.log_level, capture_stdlib=settings.capture_stdlib)
 
 
-def _begin_anew_in_child() -> None:
+def _reset_in_child() -> None:
     global _runtime, _first_use  # noqa: PLW0603 (as above)
-    _first_use = threading.RLock()  # the parent's may be held by a thread that is not in the child
+    _first_use = threading.RLock()  # a thread that does not exist in the child may hold the parent's
     if _runtime is not None:
         parent = _runtime
-        _runtime = Runtime.begin(parent.settings, parent.make_sink, parent.from_files)
+        _runtime = Runtime.begin(parent.settings, parent.make_sink, parent.startup_files)
         parent.detach_after_fork()
 
 
-# At each line the runtime is asked for: a fork and a second configuration replace it.
-logger.connect(runtime)
-os.register_at_fork(after_in_child=_begin_anew_in_child)
+# Loggers look up the runtime at each line, because a fork or a second configuration replaces it.
+logger.connect(get_runtime)
+os.register_at_fork(after_in_child=_reset_in_child)
 atexit.register(shutdown)

@@ -1,13 +1,14 @@
 """
-The event: what is known of one inference, as plain data with units.
+Event schema: the fields of one inference, with units, checks and their path in the document.
 
-Fields have flat Python names (``input_tokens``) and a place in the document (``gen_ai.usage.input_tokens``).
-The table :data:`FIELDS` is the only list of them: checks, documents, docs and index mappings are held against it.
+Fields have flat Python names (``input_tokens``) and a path in the document (``gen_ai.usage.input_tokens``).
+The table :data:`FIELDS` is the only list of them: checks, documents, docs and index mappings are tested against it.
 Pure: no clock, no settings, no I/O.
 """
 
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,12 +16,11 @@ from itertools import islice
 from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
-from inferlog.correlation import usable_id
-from inferlog.plain import LONG_MAX, scalar, text_form
-from inferlog.redaction import REDACTED, names_a_secret, redact
+from inferlog.plain import LONG_MAX, to_scalar, to_text
+from inferlog.redaction import REDACTED, is_secret_name, redact
 
 Status = Literal["success", "rejected", "error", "cancelled"]
-"""How an inference ended: answered; the caller's fault or asked to slow down; ours; the caller left."""
+"""Outcome of an inference: answered; caller error or rate limit; service error; caller disconnected."""
 
 ACTION_AND_OUTCOME: Final[Mapping[Status, tuple[str, str]]] = {
     "success": ("inference_completed", "success"),
@@ -31,56 +31,62 @@ ACTION_AND_OUTCOME: Final[Mapping[Status, tuple[str, str]]] = {
 """``event.action`` and ``event.outcome`` (ECS) by status."""
 
 STATUS_OF_ACTION: Final[Mapping[str, Status]] = {action: status for status, (action, _) in ACTION_AND_OUTCOME.items()}
-"""The status that a log line states by its name, such as ``inference_completed``."""
+"""Status by the name of a log line, such as ``inference_completed``."""
 
-# A keyword of more than 32 766 bytes is refused by Elasticsearch, and the event with it.
+# Elasticsearch rejects a document with a keyword of more than 32 766 bytes.
 NAME_LIMIT_CHARACTERS: Final = 256
 MESSAGE_LIMIT_CHARACTERS: Final = 2_000
 STACK_TRACE_LIMIT_CHARACTERS: Final = 16_000
 LABELS_LIMIT: Final = 64
 NAMES_LIMIT: Final = 64
-_CLIENT_CLOSED_REQUEST: Final = 499  # nginx's code for a caller who left
+_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_CLIENT_CLOSED_REQUEST: Final = 499  # nginx's code for a client that disconnected
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_NEVER: Final = datetime(2262, 1, 1, tzinfo=UTC)  # beyond, date_nanos of the index has no number
+_NEVER: Final = datetime(2262, 1, 1, tzinfo=UTC)  # the end of the index's date_nanos range
 
 
 class InvalidFieldError(ValueError):
-    """A value that its field cannot mean, such as a negative latency."""
+    """An invalid value of a field, such as a negative latency."""
 
 
 def cut(text: str, limit_characters: int) -> str:
-    """Return *text*, or its beginning and a note of how many characters are missing."""
+    """Return *text*, cut to *limit_characters* with a note of the number of characters removed."""
     if len(text) <= limit_characters:
         return text
     return f"{text[:limit_characters]}… [{len(text) - limit_characters} characters cut]"
 
 
-def whole_utf8(text: str) -> str:
-    """Return *text* with lone surrogates replaced: JSON text may carry them, UTF-8 may not."""
+def to_utf8(text: str) -> str:
+    """Return *text* with lone surrogates replaced, which JSON allows and UTF-8 does not."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _name(value: Any) -> str:
     if type(value) is str and 0 < len(value) <= NAME_LIMIT_CHARACTERS and value.isascii():
-        return value  # the way of nearly every value
-    value = scalar(value)
+        return value  # fast path of nearly every value
+    value = to_scalar(value)
     if not isinstance(value, str):
         raise InvalidFieldError(f"{value!r:.80} is of type {type(value).__name__}; expected text")
     if not value:
-        raise InvalidFieldError("the text is empty; leave the field out where nothing is known")
-    return cut(whole_utf8(str.__str__(value)), NAME_LIMIT_CHARACTERS)
+        raise InvalidFieldError("the text is empty; omit the field when the value is unknown")
+    return cut(to_utf8(str.__str__(value)), NAME_LIMIT_CHARACTERS)
+
+
+def is_valid_id(value: str) -> bool:
+    """Return whether *value* can be a request or correlation id: 1 to 64 of ``A-Z a-z 0-9 . _ -``."""
+    return _ID.fullmatch(value) is not None
 
 
 def _id(value: Any) -> str:
-    # It also stands in headers, of the response and of calls to other services.
-    value = scalar(value)
-    if not isinstance(value, str) or not usable_id(value):
-        raise InvalidFieldError(f"{value!r:.80} is no id; expected 1 to 64 of A-Z a-z 0-9 . _ -")
+    # Ids are also sent in headers, of the response and of calls to other services.
+    value = to_scalar(value)
+    if not isinstance(value, str) or not is_valid_id(value):
+        raise InvalidFieldError(f"{value!r:.80} is not a valid id; expected 1 to 64 of A-Z a-z 0-9 . _ -")
     return value
 
 
 def _names(value: Any) -> list[str]:
-    value = scalar(value)
+    value = to_scalar(value)
     names = [value] if isinstance(value, str) else list(islice(value, NAMES_LIMIT + 1))
     if len(names) > NAMES_LIMIT:
         names[NAMES_LIMIT] = f"(cut after {NAMES_LIMIT})"
@@ -88,24 +94,24 @@ def _names(value: Any) -> list[str]:
 
 
 def _caller(value: Any) -> str:
-    # Whole, since it is hashed when the event is written; and never quoted, since it may be a credential.
-    value = scalar(value)
+    # Uncut, because it is hashed when the event is written; never quoted, because it may be a credential.
+    value = to_scalar(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
         raise InvalidFieldError(f"a value of type {type(value).__name__}; expected text, a whole number or a UUID")
     if value == "":
-        raise InvalidFieldError("the text is empty; leave the field out where nothing is known")
+        raise InvalidFieldError("the text is empty; omit the field when the value is unknown")
     return value if isinstance(value, str) else str(value)
 
 
-def free_text(value: Any, limit_characters: int) -> str:
-    """Return *value* as text, a container as JSON: without credentials, cut at a limit that says so. Never raises."""
+def to_redacted_text(value: Any, limit_characters: int) -> str:
+    """Return *value* as redacted text, a container as JSON, cut to *limit_characters* with a note. Never raises."""
     try:
-        text = whole_utf8(value if type(value) is str else text_form(value, 2 * limit_characters))
-    except Exception:  # noqa: BLE001 (a value whose own __str__ raises must not break what is being logged)
+        text = to_utf8(value if type(value) is str else to_text(value, 2 * limit_characters))
+    except Exception:  # noqa: BLE001 (a value whose __str__ raises must not break the log call)
         return f"<{type(value).__name__} without a text form>"
     if len(text) <= 2 * limit_characters:
         return cut(redact(text), limit_characters)
-    # What is not read is not shown. The last word read may be half a credential, which redaction does not know.
+    # Only scanned text is written. The last word may be half a credential, which redaction does not recognise.
     read = text[: 2 * limit_characters]
     whole_words = read[: max(read.rfind(" "), read.rfind("\n"), read.rfind("\t")) + 1] or read
     shown = redact(whole_words)[:limit_characters]
@@ -113,23 +119,23 @@ def free_text(value: Any, limit_characters: int) -> str:
 
 
 def _message(value: Any) -> str:
-    return free_text(value, MESSAGE_LIMIT_CHARACTERS)
+    return to_redacted_text(value, MESSAGE_LIMIT_CHARACTERS)
 
 
 def _stack_trace(value: Any) -> str:
-    return free_text(value, STACK_TRACE_LIMIT_CHARACTERS)
+    return to_redacted_text(value, STACK_TRACE_LIMIT_CHARACTERS)
 
 
 def _count(value: Any) -> int:
     if type(value) is int and 0 <= value <= LONG_MAX:
         return value
-    value = scalar(value)
+    value = to_scalar(value)
     try:
         number = operator.index(value)
     except TypeError:
         number = -1
     if isinstance(value, bool) or not 0 <= number <= LONG_MAX:
-        raise InvalidFieldError(f"{value!r:.80} is no count; expected a whole number from 0")
+        raise InvalidFieldError(f"{value!r:.80} is not a valid count; expected a whole number from 0")
     return number
 
 
@@ -141,13 +147,13 @@ def to_microunits(value: float) -> float:
 def _measure(value: Any) -> float:
     if type(value) is float and 0.0 <= value < 1e9:
         return to_microunits(value)
-    value = scalar(value)
+    value = to_scalar(value)
     try:
         number = -1.0 if isinstance(value, (bool, str)) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = -1.0
     if not 0.0 <= number < math.inf:
-        raise InvalidFieldError(f"{value!r:.80} is no measure; expected a finite number from 0")
+        raise InvalidFieldError(f"{value!r:.80} is not a valid measurement; expected a finite number from 0")
     return round(number, 6)
 
 
@@ -158,12 +164,12 @@ def _status(value: Any) -> Status:
 
 def status_and_code(value: Any) -> tuple[Status, int | None]:
     """
-    Return the status that *value* states, and the HTTP status code if it is one: ``200``, ``"200"``, ``HTTPStatus.OK``.
+    Return the status for *value*, and the HTTP status code if it is one: ``200``, ``"200"``, ``HTTPStatus.OK``.
 
     Raises:
-        InvalidFieldError: If it is neither a word of :data:`Status` nor a code.
+        InvalidFieldError: If it is neither a :data:`Status` nor a status code.
     """
-    value = scalar(value)
+    value = to_scalar(value)
     if isinstance(value, str):
         for status in ACTION_AND_OUTCOME:
             if value == status:
@@ -177,7 +183,7 @@ def status_and_code(value: Any) -> tuple[Status, int | None]:
 
 
 def status_of_code(code: int) -> Status:
-    """Return how an inference ended that was answered with HTTP status *code*."""
+    """Return the status of an inference whose response has HTTP status *code*."""
     if code >= 500:
         return "error"
     if code == _CLIENT_CLOSED_REQUEST:
@@ -188,7 +194,7 @@ def status_of_code(code: int) -> Status:
 def _status_code(value: Any) -> int:
     number = _count(value)
     if not 100 <= number <= 599:
-        raise InvalidFieldError(f"{number} is no HTTP status code; expected 100 to 599")
+        raise InvalidFieldError(f"{number} is not a valid HTTP status code; expected 100 to 599")
     return number
 
 
@@ -210,11 +216,11 @@ class Field:
     One field of the event.
 
     Attributes:
-        place: Where it stands in the document, a name for each level.
-        check: Returns the value as it is written; raises InvalidFieldError for a value it cannot mean.
+        path: Keys from the top of the document to the value.
+        check: Returns the value in its written form; raises InvalidFieldError if it is invalid.
     """
 
-    place: tuple[str, ...]
+    path: tuple[str, ...]
     check: Callable[[Any], Any]
 
 
@@ -246,18 +252,18 @@ FIELDS: Final[Mapping[str, Field]] = {
     "error_message": Field(("error", "message"), _message),
     "error_stack_trace": Field(("error", "stack_trace"), _stack_trace),
 }
-"""What a service may state of an inference. The recorder adds time, ids, sequence and service to each line."""
+"""Fields that a service can bind. The recorder adds time, ids, sequence and service to each line."""
 
 CHECKS: Final = {name: field.check for name, field in FIELDS.items()}
-_PLACES_BELOW_TOP: Final = {name: field.place for name, field in FIELDS.items() if len(field.place) > 1}
+_NESTED_PATHS: Final = {name: field.path for name, field in FIELDS.items() if len(field.path) > 1}
 
 
-def checked(name: str, value: Any) -> Any:
+def check_value(name: str, value: Any) -> Any:
     """
-    Return *value* as field *name* is written.
+    Return *value* in the written form of field *name*.
 
     Raises:
-        InvalidFieldError: If the field cannot mean that; the message names field, value and what was expected.
+        InvalidFieldError: If the value is invalid; the message names the field, the value and the expected form.
     """
     try:
         return CHECKS[name](value)
@@ -265,48 +271,48 @@ def checked(name: str, value: Any) -> Any:
         raise InvalidFieldError(f"{name}: {error}") from error
 
 
-def label(name: str, value: Any) -> str | int | float | bool:
-    """Return *value* as a label is written: numbers as they are, everything else as redacted text, cut."""
-    if names_a_secret(name):
+def to_label(name: str, value: Any) -> str | int | float | bool:
+    """Return *value* as a label: numbers unchanged, everything else as redacted text, cut to the limit."""
+    if is_secret_name(name):
         return REDACTED
     kind = type(value)
     if (kind is float and math.isfinite(value)) or kind is bool or (kind is int and -LONG_MAX <= value <= LONG_MAX):
-        return value  # type: ignore[no-any-return]  # the way of nearly every number
+        return value  # type: ignore[no-any-return]  # fast path of nearly every number
     if kind is not str:
-        value = scalar(value)
+        value = to_scalar(value)
         if isinstance(value, (int, float)) and math.isfinite(value) and abs(value) <= LONG_MAX:
             return value
-    return free_text(value, MESSAGE_LIMIT_CHARACTERS)
+    return to_redacted_text(value, MESSAGE_LIMIT_CHARACTERS)
 
 
-def label_name(name: str) -> str:
-    """Return *name* as Elasticsearch takes it for a flattened key: printable and not empty."""
-    printable = "".join(character if character.isprintable() else "_" for character in whole_utf8(name))
+def to_label_name(name: str) -> str:
+    """Return *name* as a valid key of a flattened field in Elasticsearch: printable and not empty."""
+    printable = "".join(character if character.isprintable() else "_" for character in to_utf8(name))
     return cut(printable, NAME_LIMIT_CHARACTERS) or "_"
 
 
-def document(
+def build_document(
     fields: Mapping[str, Any], labels: Mapping[str, Any] | None = None, head: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """
-    Nest checked *fields* as the index has them, after the entries of *head*.
+    Nest checked *fields* as in the index, after the entries of *head*.
 
-    A dot in the field catalogue is an object here: ``{"gen_ai": {"usage": {"input_tokens": 12}}}``.
+    A dot in the field catalogue becomes an object: ``{"gen_ai": {"usage": {"input_tokens": 12}}}``.
     """
     nested: dict[str, Any] = dict(head) if head else {}
     for name, value in fields.items():
-        place = _PLACES_BELOW_TOP.get(name)
-        if place is None:
+        path = _NESTED_PATHS.get(name)
+        if path is None:
             nested[name] = value
-        elif len(place) == 2:
-            outer, inner = place
+        elif len(path) == 2:
+            outer, inner = path
             if outer in nested:
                 nested[outer][inner] = value
             else:
                 nested[outer] = {inner: value}
         else:
             # Not setdefault, which makes a dict for each field: most of an event's fields are here.
-            outer, middle, inner = place
+            outer, middle, inner = path
             group = nested.get(outer)
             if group is None:
                 nested[outer] = {middle: {inner: value}}

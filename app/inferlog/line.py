@@ -1,4 +1,4 @@
-"""A log line that is not an event: what a structlog or stdlib call says, in a form the index takes. Pure."""
+"""Document of a log line: a structlog or stdlib call in the schema of the index. Pure."""
 
 import traceback
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ from inferlog.event import (
     LABELS_LIMIT,
     STACK_TRACE_LIMIT_CHARACTERS,
     InvalidFieldError,
-    checked,
-    document,
-    free_text,
-    label,
-    label_name,
+    build_document,
+    check_value,
+    to_label,
+    to_label_name,
+    to_redacted_text,
 )
 
-# What a line has in common with the event of its request, so that one id, or one version, finds both.
+# Fields that a line shares with the event of its request, so that one search finds both.
 _SHARED: Final = ("request_id", "correlation_id", "trace_id", "span_id", "model_name", "model_version")
 
 
-def line_document(
+def build_line(
     message: Any,
     *,
     level: str,
@@ -30,35 +30,35 @@ def line_document(
     inference: Inference | None = None,
 ) -> dict[str, Any]:
     """
-    Return the line's document, without what the recorder adds.
+    Return the line's document, without the fields that the recorder adds.
 
     A key of *values* that names an id or a model goes to its own field; every other key goes to ``labels``. So
-    ``error="boom"`` is ``labels.error``: ``error`` is an object in the index, and a text in its place would have the
-    whole line refused.
+    ``error="boom"`` becomes ``labels.error``: ``error`` is an object in the index, which rejects a document with text
+    in that field.
     """
     fields = _shared(inference)
     labels: dict[str, Any] = {}
     for name, value in values.items():
         if name in _SHARED and value is not None:
             try:
-                fields[name] = checked(name, value)
+                fields[name] = check_value(name, value)
                 continue
             except InvalidFieldError:
-                pass  # it stays visible, as a label
+                pass  # kept as a label
         if len(labels) < LABELS_LIMIT:
-            labels[label_name(str(name))] = label(str(name), value)
+            labels[to_label_name(str(name))] = to_label(str(name), value)
     if error is not None:
         fields.update(describe_error(error))
     return {
-        "log": {"level": level, "logger": label_name(logger)},
-        "message": free_text(message, STACK_TRACE_LIMIT_CHARACTERS),
-        **document(fields, labels),
+        "log": {"level": level, "logger": to_label_name(logger)},
+        "message": to_redacted_text(message, STACK_TRACE_LIMIT_CHARACTERS),
+        **build_document(fields, labels),
     }
 
 
-def shared_fields(inference: Inference | None) -> dict[str, Any]:
-    """Return the document of what any line has in common with *inference*: its ids, model and version."""
-    return document(_shared(inference))
+def get_shared_fields(inference: Inference | None) -> dict[str, Any]:
+    """Return the document of the fields that a line shares with *inference*: its ids, model and version."""
+    return build_document(_shared(inference))
 
 
 def _shared(inference: Inference | None) -> dict[str, Any]:
@@ -68,12 +68,12 @@ def _shared(inference: Inference | None) -> dict[str, Any]:
 
 
 def describe_error(error: BaseException) -> dict[str, Any]:
-    """Return the ``error_*`` fields of an exception: its type, its redacted message, where it was raised."""
+    """Return the ``error_*`` fields of an exception: type, redacted message and stack trace."""
     cause = error
     while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
-        cause = cause.exceptions[0]  # a task group of one that failed: "ExceptionGroup" would say nothing
+        cause = cause.exceptions[0]  # a task group with one failure: its cause is more specific than "ExceptionGroup"
     return {
-        "error_type": checked("error_type", error_type(cause)),
-        "error_message": checked("error_message", cause),
-        "error_stack_trace": checked("error_stack_trace", "".join(traceback.format_exception(error))),
+        "error_type": check_value("error_type", error_type(cause)),
+        "error_message": check_value("error_message", cause),
+        "error_stack_trace": check_value("error_stack_trace", "".join(traceback.format_exception(error))),
     }

@@ -1,4 +1,4 @@
-"""structlog and Python's own logging, set up to write JSON lines that carry the request's ids."""
+"""Integration of structlog and Python's ``logging``: JSON lines with the ids of the current request."""
 
 import asyncio
 import contextvars
@@ -11,9 +11,9 @@ from typing import Any, Final, Protocol, cast
 import structlog
 from structlog.typing import Context, EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from inferlog.context import log_failure
 from inferlog.event import STATUS_OF_ACTION
-from inferlog.internal_errors import log_failure
-from inferlog.server_lines import OWN_LOGGERS, ids_of, message_of
+from inferlog.server_lines import OWN_LOGGERS, get_ids, get_message
 
 _LEVELS: Final = logging.getLevelNamesMapping()
 _LEVEL_OF_METHOD: Final = {
@@ -27,10 +27,10 @@ _LEVEL_OF_METHOD: Final = {
 
 class Writer(Protocol):
     """
-    Takes log lines.
+    Destination of log lines.
 
     Attributes:
-        lowest_level: Lines below this number of ``logging`` are not written.
+        lowest_level: Lowest level that is written, a number of ``logging``.
     """
 
     @property
@@ -42,20 +42,20 @@ class Writer(Protocol):
         """Write one line. Never raises."""
 
 
-def _nobody() -> Writer:
+def _raise_not_connected() -> Writer:
     raise RuntimeError("inferlog.configuration connects the loggers when it is imported")
 
 
-_writer: Callable[[], Writer] = _nobody
+_writer: Callable[[], Writer] = _raise_not_connected
 
 
 def connect(writer: Callable[[], Writer]) -> None:
     """
-    Have all loggers hand their lines to the *writer* of the moment, and the library's own warnings with them.
+    Route the lines of all loggers, and the library's own warnings, to the current *writer*.
 
-    It is called at each line: a logger that a module binds when it is imported writes to the same place as all others.
+    *writer* is called at each line, so that a logger created at import time writes to the same destination as others.
     """
-    global _writer  # noqa: PLW0603 (loggers are made before there is a configuration)
+    global _writer  # noqa: PLW0603 (loggers are created before the configuration)
     _writer = writer
     own = logging.getLogger("inferlog")
     if not any(isinstance(handler, StdlibHandler) for handler in own.handlers):
@@ -64,42 +64,42 @@ def connect(writer: Callable[[], Writer]) -> None:
 
 def get_logger(name: str = "", **initial_values: Any) -> FilteringBoundLogger:
     """
-    Return a structlog logger. Its lines carry the ids of the request during which they are written.
+    Return a structlog logger. Its lines have the ids of the current request.
 
     ``log.info("model.loaded", seconds=1.2)`` writes ``{"message": "model.loaded", "labels": {"seconds": 1.2}, …}``.
     ``log.info("inference_completed", model_version="v3", latency_seconds=0.84, status=200)`` writes an inference event,
     as :func:`inferlog.record_inference` does; so do ``inference_rejected``, ``inference_failed`` and
     ``inference_cancelled`` with ``latency_seconds``, whatever the level. Inside a request they add to its event.
 
-    A logger may be made before :func:`inferlog.configure`.
+    A logger can be created before :func:`inferlog.configure`.
     """
     return cast("FilteringBoundLogger", BoundLogger(_LineLogger(name), _PROCESSORS, initial_values))
 
 
 class BoundLogger(structlog.BoundLoggerBase):
     """
-    structlog's logger with every name free for the caller's values, and the level looked up at each line.
+    structlog logger that accepts every name as a value, and checks the level at each line.
 
-    ``log.info("webhook", event=1, level=2)`` has both in its labels. A call never raises.
+    ``log.info("webhook", event=1, level=2)`` writes both as labels. A call never raises.
     """
 
     def __init__(self, logger: WrappedLogger, processors: Any, context: Context) -> None:
-        super().__init__(logger, processors, _without_event(dict(context)))
+        super().__init__(logger, processors, _set_event_aside(dict(context)))
 
     def log(self, level: int, event: Any = "", /, *args: Any, **values: Any) -> None:
         """Write a line at *level*, a number of ``logging``."""
-        self._write(level, _name_of(level), event, args, values)
+        self._write(level, _get_level_name(level), event, args, values)
 
     async def alog(self, level: int, event: Any = "", /, *args: Any, **values: Any) -> None:
-        """Write a line from a thread, so that the event loop does not wait for the disk."""
-        await _in_a_thread(partial(self._write, level, _name_of(level), event, args, values))
+        """Write a line in a thread, so that the event loop does not wait for the disk."""
+        await _in_a_thread(partial(self._write, level, _get_level_name(level), event, args, values))
 
     def exception(self, event: Any = "", /, *args: Any, **values: Any) -> None:
-        """Write a line about the exception that is being handled."""
+        """Write a line with the exception being handled."""
         self._write(logging.ERROR, "error", event, args, {"exc_info": True} | values)
 
     async def aexception(self, event: Any = "", /, *args: Any, **values: Any) -> None:
-        """Do the same from a thread, where the exception is not being handled."""
+        """Write a line with the exception being handled, in a thread."""
         values = {"exc_info": True} | values
         if values["exc_info"] is True:
             values["exc_info"] = sys.exc_info()
@@ -117,17 +117,17 @@ class BoundLogger(structlog.BoundLoggerBase):
         if number < _writer().lowest_level and not (isinstance(event, str) and event in STATUS_OF_ACTION):
             return
         if "event" in values:
-            _without_event(values)
+            _set_event_aside(values)
         try:
-            arguments, line = self._process_event(level, _interpolated(event, args), values)
+            arguments, line = self._process_event(level, _interpolate(event, args), values)
             self._logger.msg(*arguments, **line)
-        except structlog.DropEvent:  # a processor of the service's own
+        except structlog.DropEvent:  # raised by a processor of the service
             return
-        except Exception as error:  # noqa: BLE001 (as one of the service's processors may raise)
+        except Exception as error:  # noqa: BLE001 (a processor of the service may raise)
             log_failure("a log line", error)
 
 
-def _method(method_level: str) -> tuple[Callable[..., None], Callable[..., Awaitable[None]]]:
+def _make_methods(method_level: str) -> tuple[Callable[..., None], Callable[..., Awaitable[None]]]:
     number = _LEVELS[method_level.upper()]
 
     def write(self: BoundLogger, event: Any = "", /, *args: Any, **values: Any) -> None:
@@ -140,7 +140,7 @@ def _method(method_level: str) -> tuple[Callable[..., None], Callable[..., Await
 
 
 for _name, _level in _LEVEL_OF_METHOD.items():
-    _now, _awaited = _method(_level)
+    _now, _awaited = _make_methods(_level)
     setattr(BoundLogger, _name, _now)
     setattr(BoundLogger, f"a{_name}", _awaited)
 
@@ -149,41 +149,41 @@ async def _in_a_thread(write: Callable[[], None]) -> None:
     await asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, write)
 
 
-def _name_of(level: int) -> str:
-    """Return the name of *level*, or of the next one below that has one."""
+def _get_level_name(level: int) -> str:
+    """Return the name of *level*, or of the next lower named level."""
     return next((name for name in ("critical", "error", "warning", "info") if level >= _LEVELS[name.upper()]), "debug")
 
 
-def _interpolated(event: Any, args: tuple[Any, ...]) -> Any:
+def _interpolate(event: Any, args: tuple[Any, ...]) -> Any:
     if not args:
         return event
     try:
         return event % (args[0] if len(args) == 1 and isinstance(args[0], Mapping) and args[0] else args)
-    except Exception:  # noqa: BLE001 (a log call never raises: the line shows what was to be put together)
+    except Exception:  # noqa: BLE001 (a log call never raises: the line shows the unformatted parts)
         return f"{event} {args}"
 
 
-# The keys that structlog's processors use for message and level. The caller's own values of these names wait aside.
+# Keys that structlog's processors use for message and level. The caller's values of these names are stored aside.
 _CALLERS: Final = {"event": "inferlog.callers_event", "level": "inferlog.callers_level"}
 
 
-def _without_event(values: dict[str, Any]) -> dict[str, Any]:
-    """Put a value named ``event`` aside, in *values* itself."""
+def _set_event_aside(values: dict[str, Any]) -> dict[str, Any]:
+    """Rename a value ``event`` in *values*, in place."""
     if "event" in values:
         values[_CALLERS["event"]] = values.pop("event")
     return values
 
 
-def _without_level(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
+def _set_level_aside(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
     if "level" in event_dict:
         event_dict[_CALLERS["level"]] = event_dict.pop("level")
     return event_dict
 
 
 def _to_line(logger: WrappedLogger, _: str, event_dict: EventDict) -> tuple[tuple[()], dict[str, Any]]:
-    """Take structlog's event dictionary apart into what :meth:`Writer.log` takes."""
+    """Convert structlog's event dictionary to the arguments of :meth:`Writer.log`."""
     message, level = event_dict.pop("event", ""), event_dict.pop("level")
-    error = _exception(event_dict.pop("exc_info", None))
+    error = _find_exception(event_dict.pop("exc_info", None))
     name = logger.name or str(event_dict.pop("logger_name", "") or "app")
     for callers, aside in _CALLERS.items():
         if aside in event_dict:
@@ -191,10 +191,10 @@ def _to_line(logger: WrappedLogger, _: str, event_dict: EventDict) -> tuple[tupl
     return (), {"message": message, "level": level, "logger": name, "values": event_dict, "error": error}
 
 
-# One list for all loggers: structlog.testing.capture_logs() replaces what is in it.
+# One list for all loggers: structlog.testing.capture_logs() replaces its content.
 _PROCESSORS: Final[list[Processor]] = [
     structlog.contextvars.merge_contextvars,
-    _without_level,
+    _set_level_aside,
     structlog.processors.add_log_level,
     structlog.stdlib.PositionalArgumentsFormatter(),
     cast("Processor", _to_line),
@@ -203,7 +203,7 @@ _PROCESSORS: Final[list[Processor]] = [
 
 class _LineLogger:
     """
-    End of the chain: hands a line on, whatever the level's method is called.
+    Last link of structlog's chain: passes a line to the writer from a method of any level.
 
     Attributes:
         name: ``log.logger`` of its lines.
@@ -222,7 +222,7 @@ _levels_before: dict[logging.Logger, int] = {}
 
 
 def install(level: str, *, capture_stdlib: bool) -> None:
-    """Have ``structlog.get_logger()``, and with *capture_stdlib* Python's loggers, write lines of the same form."""
+    """Configure ``structlog.get_logger()``, and with *capture_stdlib* Python's loggers, to write the same lines."""
     structlog.configure(
         processors=_PROCESSORS,
         wrapper_class=BoundLogger,
@@ -243,7 +243,7 @@ def install(level: str, *, capture_stdlib: bool) -> None:
 
 
 def uninstall() -> None:
-    """Set structlog back to its defaults, and Python's root logger to how it was before :func:`install`."""
+    """Restore structlog's defaults, and Python's loggers as before :func:`install`."""
     structlog.reset_defaults()
     _remove_handlers()
     for logger, level in _levels_before.items():
@@ -258,18 +258,18 @@ def _remove_handlers() -> None:
 
 
 def _loggers_of_servers() -> list[logging.Logger]:
-    """Return the loggers that a web server writes with itself: what it has switched off stays off."""
+    """Return the loggers that a web server uses itself; disabled ones stay disabled."""
     loggers = [logging.getLogger(name) for name in OWN_LOGGERS]
     return [logger for logger in loggers if logger.handlers and not logger.propagate]
 
 
 def _is_of_others(record: logging.LogRecord) -> bool:
-    """Return whether another's logger wrote *record*: the library's has a handler already, see :func:`connect`."""
+    """Return whether *record* is not the library's own, whose logger already has a handler, see :func:`connect`."""
     return record.name.partition(".")[0] != "inferlog"
 
 
-def _exception(exc_info: Any) -> BaseException | None:
-    """Return the exception that ``exc_info`` means, in any of the forms that logging calls take."""
+def _find_exception(exc_info: Any) -> BaseException | None:
+    """Return the exception for ``exc_info`` in any of the forms that logging calls accept."""
     if isinstance(exc_info, BaseException):
         return exc_info
     if isinstance(exc_info, tuple):
@@ -281,21 +281,21 @@ class StdlibHandler(logging.Handler):
     """Writes the records of Python's ``logging`` as lines of the same form."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write *record*; a record that cannot be formatted goes the way of ``logging.raiseExceptions``."""
+        """Write *record*; an unformattable one is handled according to ``logging.raiseExceptions``."""
         try:
             _writer().log(
-                message_of(record),
+                get_message(record),
                 level=record.levelname.lower(),
                 logger=record.name,
-                values={**_extras(record), **ids_of(record)},
-                error=_exception(record.exc_info),
+                values={**_get_extras(record), **get_ids(record)},
+                error=_find_exception(record.exc_info),
             )
-        except Exception:  # noqa: BLE001 (logging's own contract: a handler does not raise into the service)
+        except Exception:  # noqa: BLE001 (the contract of logging: a handler does not raise)
             self.handleError(record)
 
 
 _RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 
-def _extras(record: logging.LogRecord) -> Mapping[str, Any]:
+def _get_extras(record: logging.LogRecord) -> Mapping[str, Any]:
     return {name: value for name, value in vars(record).items() if name not in _RECORD_ATTRIBUTES}

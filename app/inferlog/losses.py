@@ -1,4 +1,4 @@
-"""Lost lines of one process: counted by cause, and reported on standard error, because the log cannot carry them."""
+"""Lost lines of one process: counted by cause and reported on standard error, because the log cannot record them."""
 
 import os
 import select
@@ -21,14 +21,14 @@ class Stats:
     Counts of this process since :func:`inferlog.configure`, or since its fork.
 
     Attributes:
-        events_written: Inference events that are in the record of truth.
-        events_dropped: Inference events that it did not take.
-        events_removed: Most events that were written to a log file after somebody had removed it.
-        lines_written: Other lines that are in the record of truth: log lines, heartbeats, content.
-        lines_dropped: Other lines that it did not take.
-        copies_dropped: Inference events that a sink beside the first has lost, as far as it knows.
-        last_loss: Place and reason of the latest loss; None without one.
-        last_loss_unix_seconds: Time of the latest loss; None without one.
+        events_written: Inference events written to the record of truth.
+        events_dropped: Inference events that it rejected.
+        events_removed: Upper bound of the events written to a log file after its removal.
+        lines_written: Other lines written to the record of truth: log lines, heartbeats, content.
+        lines_dropped: Other lines that it rejected.
+        copies_dropped: Inference events that the other sinks have lost, as far as they can detect.
+        last_loss: Place and reason of the latest loss; None if there was none.
+        last_loss_unix_seconds: Unix time of the latest loss; None if there was none.
     """
 
     events_written: int = 0
@@ -43,23 +43,23 @@ class Stats:
 
 def write_to_stderr(text: str) -> bool:
     """
-    Write *text* as one line to file descriptor 2; return False if it cannot take it now. Never raises, never waits.
+    Write *text* as one line to file descriptor 2; return False if it would block. Never raises, never blocks.
 
-    Not ``sys.stderr``: the service may have put a logger in its place, which would come back to inferlog.
+    Not to ``sys.stderr``: the service may have replaced it with a logger that calls inferlog.
     """
     if sys.__stderr__ is None:
-        return True  # closed when the process began; its number may be another file's by now
+        return True  # closed at process start; the number may belong to another file by now
     line = text.encode(errors="backslashreplace")[: select.PIPE_BUF - 1] + b"\n"
     try:
         poll = select.poll()
         poll.register(2, select.POLLOUT)
         if not poll.poll(0):
-            return False  # a full pipe; a writable one takes PIPE_BUF bytes without blocking
+            return False  # a full pipe; a writable one accepts PIPE_BUF bytes without blocking
         os.write(2, line)
     except BlockingIOError:
         return False
     except (OSError, ValueError):
-        pass  # closed since: there is nobody to report to
+        pass  # closed: no reader to report to
     return True
 
 
@@ -68,8 +68,8 @@ class Losses:
     Reports the first loss at once and later ones together, at most once a minute. Thread-safe; never raises.
 
     Args:
-        clock: Seconds that never go back.
-        write: Writes one line; returns False if the line has to be tried again.
+        clock: Monotonic clock in seconds.
+        write: Writes one line; returns False if the line must be retried.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Losses:
     ) -> None:
         self._clock = clock
         self._write = write
-        self._lock = threading.RLock()  # a signal's handler may log, and lose, during a report
+        self._lock = threading.RLock()  # a signal handler may log, and lose a line, during a report
         self._unreported: dict[tuple[str, str], Counter[str]] = {}
         self._due_at = 0.0
         self._removed: Counter[str] = Counter()
@@ -86,25 +86,25 @@ class Losses:
 
     @property
     def events_removed(self) -> int:
-        """Most events that were written to a log file after somebody had removed it."""
+        """Upper bound of the events written to a log file after its removal."""
         return self._removed["events"]
 
     def add(self, stream: str, place: str, reason: str, lines: int = 1) -> None:
-        """Count *lines* of *stream* that *place*, a path, did not take, and report them if a report is due."""
+        """Count *lines* of *stream* that *place* (a path or an address) rejected; report them if a report is due."""
         self._add(stream, f"{place}: {reason}", lines)
 
     def add_removed(self, stream: str, place: str, lines: int) -> None:
-        """Count at most *lines* of *stream* in a file of the directory *place* that was removed while in use."""
+        """Count up to *lines* of *stream* in a file of the directory *place* that was removed while in use."""
         self._removed[stream] += lines
         self._add(stream, f"{place}: a log file was deleted, renamed or truncated while in use", lines, "at most ")
 
     def report(self, *, even_early: bool = False) -> None:
-        """Report all that is not reported yet, if the last report is a minute ago; *even_early*: in any case."""
+        """Report all unreported losses if the last report is a minute ago, or now if *even_early*."""
         with self._lock:
             now = self._clock()
             if not self._unreported or (now < self._due_at and not even_early):
                 return
-            sentences = [_sentence(cause, quantity, lost) for (cause, quantity), lost in self._unreported.items()]
+            sentences = [_format_loss(cause, quantity, lost) for (cause, quantity), lost in self._unreported.items()]
             written = self._write("inferlog: " + "; ".join(sentences))
             if written:
                 self._unreported.clear()
@@ -117,6 +117,6 @@ class Losses:
         self.report()
 
 
-def _sentence(cause: str, quantity: str, lost: Mapping[str, int]) -> str:
+def _format_loss(cause: str, quantity: str, lost: Mapping[str, int]) -> str:
     counts = [f"{lines} {_NAMES.get(stream, stream)}{'s' * (lines != 1)}" for stream, lines in lost.items() if lines]
     return f"{quantity}{' and '.join(counts)} lost: {cause}" if counts else cause

@@ -1,7 +1,7 @@
 """
-The JSON form of a value that a service logs: the same in a label, a field and a captured prompt. Pure.
+JSON form of a logged value, the same in a label, a field and a captured prompt. Pure.
 
-Enums become their value, NumPy's scalars Python's, dicts, lists and dataclasses JSON text with their secrets removed.
+Enums become their value, NumPy scalars Python's, and dicts, lists and dataclasses redacted JSON text.
 """
 
 import sys
@@ -14,24 +14,26 @@ from typing import Any, Final
 
 import orjson
 
-from inferlog.redaction import REDACTED, names_a_secret, redact
+from inferlog.redaction import REDACTED, is_secret_name, redact
 
 LONG_MAX: Final = 2**63 - 1
-"""Largest whole number that the index can carry; the least is its negative."""
+"""Largest whole number of the index; the smallest is its negative."""
 
-_AS_THEY_ARE: Final = frozenset({str, int, float, bool, list, tuple, dict, type(None)})  # the way of nearly every value
+_PLAIN_TYPES: Final = frozenset(
+    {str, int, float, bool, list, tuple, dict, type(None)}
+)  # fast path of nearly every value
 _DEPTH_LIMIT: Final = 16
 _NUMBER_CHARACTERS: Final = 4
 _CUT: Final = "…"
 
 
-def scalar(value: Any) -> Any:
+def to_scalar(value: Any) -> Any:
     """
-    Return an enum's value and Python's own form of a number or truth value of NumPy; any other *value* unchanged.
+    Return the value of an enum, and the Python form of a NumPy number or boolean; any other *value* unchanged.
 
-    A whole number that the index cannot carry is returned unchanged too. Never raises.
+    A whole number outside the range of the index is also returned unchanged. Never raises.
     """
-    if type(value) in _AS_THEY_ARE:
+    if type(value) in _PLAIN_TYPES:
         return value
     try:
         while isinstance(value, Enum):
@@ -45,20 +47,20 @@ def scalar(value: Any) -> Any:
             return float(value)
         numpy = sys.modules.get("numpy")
         return bool(value) if numpy is not None and isinstance(value, numpy.bool_) else value
-    except Exception:  # noqa: BLE001 (a number of the service's own class: its text is what is left)
+    except Exception:  # noqa: BLE001 (a number of a user-defined class: its text is used)
         return value
 
 
-def text_form(value: Any, limit_characters: int) -> str:
+def to_text(value: Any, limit_characters: int) -> str:
     """
-    Return *value* as text: JSON for a container, ISO 8601 for a time, ``str()`` for all else.
+    Return *value* as text: JSON for a container, ISO 8601 for a time, ``str()`` otherwise.
 
     Args:
-        value: Any; of a container no more is read than fits into the limit, so that a cycle or a million items end.
-        limit_characters: About as much text as the caller keeps.
+        value: Any; a container is read only up to the limit, so that a cycle or a million items terminate.
+        limit_characters: Approximate number of characters that the caller keeps.
 
     Raises:
-        Exception: Any that the value's own methods raise.
+        Exception: Any exception of the value's own methods.
     """
     plain = _Reader(limit_characters).read(value)
     if isinstance(plain, (dict, list)):
@@ -67,14 +69,14 @@ def text_form(value: Any, limit_characters: int) -> str:
 
 
 class _Reader:
-    """Reads a nested value until so many characters are read."""
+    """Reads a nested value up to a number of characters."""
 
     def __init__(self, limit_characters: int) -> None:
         self._left_characters = limit_characters
 
     def read(self, value: Any, depth: int = 0) -> Any:
-        """Return *value* as orjson serialises it, without its secrets; of an unknown type its ``str()``."""
-        value = scalar(value)
+        """Return *value*, redacted, in a form that orjson serialises; ``str()`` for an unknown type."""
+        value = to_scalar(value)
         if value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) <= LONG_MAX):
             self._left_characters -= _NUMBER_CHARACTERS
             return value
@@ -93,7 +95,7 @@ class _Reader:
     def _text(self, value: Any) -> str:
         text = (str.__str__(value) if isinstance(value, str) else str(value)).encode("utf-8", "replace").decode()
         if len(text) > self._left_characters:
-            # The last word read may be half a credential, which redaction does not know.
+            # The last word may be half a credential, which redaction does not recognise.
             text = text[: max(self._left_characters, 0)].rpartition(" ")[0] + _CUT
         self._left_characters -= len(text) + 1
         return redact(text)
@@ -104,8 +106,8 @@ class _Reader:
             if self._left_characters <= 0:
                 plain[_CUT] = _CUT
                 break
-            name = str(scalar(key))
-            plain[self._text(name)] = REDACTED if names_a_secret(name) else self.read(value, depth)
+            name = str(to_scalar(key))
+            plain[self._text(name)] = REDACTED if is_secret_name(name) else self.read(value, depth)
         return plain
 
     def _items(self, values: Iterable[Any], depth: int) -> list[Any]:

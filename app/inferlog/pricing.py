@@ -1,4 +1,4 @@
-"""What an inference costs, from a table of prices per million tokens."""
+"""Cost of an inference, from a table of prices per million tokens."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from typing import Any, Final
 import orjson
 
 ANY_VERSION: Final = "*"
-_MOST_BYTES = 16 * 1024 * 1024  # of a device there would be no end
+_MOST_BYTES = 16 * 1024 * 1024  # a device has no end
 _INPUT, _OUTPUT = "input_usd_per_million_tokens", "output_usd_per_million_tokens"
 
 
 class PriceTableError(ValueError):
-    """A price table that cannot be used; the message says where, what was found and what was expected."""
+    """An invalid price table; the message names the place, the value found and the value expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars for one token in, and for one token out."""
+    """Price in US dollars of one input token and of one output token."""
 
     input_usd: float
     output_usd: float
@@ -26,7 +26,7 @@ class Price:
 
 class PriceTable:
     """
-    Prices by model and version; ``*`` stands for the versions of a model that are not named.
+    Prices by model and version; ``*`` matches all versions of a model that are not listed.
 
     The file is JSON: ``{"my-model": {"v1": {"input_usd_per_million_tokens": 0.1, "output_usd_per_million_tokens":
     0.4}, "*": {…}}}``.
@@ -36,7 +36,7 @@ class PriceTable:
         self._prices = prices
 
     def cost_usd(self, fields: Mapping[str, Any]) -> float | None:
-        """Return what the event with these *fields* costs; None if its price or none of its tokens is known."""
+        """Return the cost in US dollars of the event with *fields*; None if the price or all tokens are unknown."""
         model = fields.get("model_name", "")
         price = self._prices.get((model, fields.get("model_version", ""))) or self._prices.get((model, ANY_VERSION))
         if price is None or not ("input_tokens" in fields or "output_tokens" in fields):
@@ -51,7 +51,7 @@ def read_price_table(path: Path) -> PriceTable:
     Read a price table.
 
     Raises:
-        PriceTableError: If the file cannot be read or does not hold one.
+        PriceTableError: If the file cannot be read or is not a valid price table.
     """
     try:
         with path.open("rb") as file:
@@ -59,7 +59,7 @@ def read_price_table(path: Path) -> PriceTable:
     except OSError as error:
         raise PriceTableError(f"{path} cannot be read: {error.strerror}") from error
     except orjson.JSONDecodeError as error:
-        raise PriceTableError(f"{path} is no JSON: {error}") from error
+        raise PriceTableError(f"{path} is not valid JSON: {error}") from error
     prices = {}
     for model, versions in _entries(table, f"{path}"):
         for version, price in _entries(versions, f"{path}: {model}"):

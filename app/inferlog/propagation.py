@@ -1,4 +1,4 @@
-"""Hands the ids of the current request on to the services it calls."""
+"""Propagation of the current request's ids to the services that it calls."""
 
 from typing import Any, TypeVar
 
@@ -9,10 +9,10 @@ _Client = TypeVar("_Client")
 
 def outgoing_headers() -> dict[str, str]:
     """
-    Return the headers that tie a call to the current request; nothing outside of one.
+    Return the headers that link a call to the current request; empty outside a request.
 
-    ``X-Correlation-ID`` names the whole chain. A W3C ``traceparent`` that came in goes on as it came: this library
-    makes no spans of its own, and a tracing library that does writes the header itself.
+    ``X-Correlation-ID`` identifies the whole call chain. A received W3C ``traceparent`` is forwarded unchanged: this
+    library creates no spans, and a tracing library that does sets the header itself.
     """
     inference = current_inference.get()
     if inference is None or "correlation_id" not in inference.fields:
@@ -25,13 +25,13 @@ def outgoing_headers() -> dict[str, str]:
 
 def propagate(client: _Client) -> _Client:
     """
-    Have every request of *client* carry :func:`outgoing_headers`; return it. Headers that the caller sets win.
+    Add :func:`outgoing_headers` to every request of *client*; return the client. Headers set by the caller win.
 
-    ``httpx.Client`` and ``AsyncClient``, ``requests.Session``, and with these the ``openai`` client:
+    Supports ``httpx.Client`` and ``AsyncClient``, ``requests.Session``, and through these the ``openai`` client:
     ``OpenAI(http_client=inferlog.propagate(httpx.Client()))``.
 
     Raises:
-        TypeError: For a client of another kind.
+        TypeError: If *client* is of another kind.
     """
     if hasattr(client, "event_hooks"):
         _hook_into_httpx(client)
@@ -61,7 +61,7 @@ def _hook_into_httpx(client: Any) -> None:
 
 
 def _wrap_requests(session: Any) -> None:
-    # requests has no hook before a request is sent; each of its sessions prepares its requests with this method.
+    # requests has no hook that runs before sending; a session prepares every request with this method.
     prepare = session.prepare_request
 
     def prepare_request(request: Any) -> Any:

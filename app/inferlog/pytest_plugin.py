@@ -1,4 +1,4 @@
-"""The fixture ``inferlog_recorded``, known to pytest wherever inferlog is installed."""
+"""pytest plugin with the fixture ``inferlog_recorded``, registered by installing inferlog."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def inferlog_recorded() -> "Iterator[Recorded]":
-    """Record what the test's code writes through inferlog, instead of writing it."""
-    # Here and not above: a test run that does not use the fixture need not import the library.
+    """Record in memory the lines that the test's code writes through inferlog."""
+    # Imported here: a test run without the fixture does not import the library.
     from inferlog.testing import recording  # noqa: PLC0415
 
     with recording() as recorded:

@@ -1,5 +1,7 @@
-"""Gives what is finished its time, id, and for events sequence and hash, and writes it as one line."""
+"""Stamps a finished record with time, id, sequence and hash, and writes it as one JSON line."""
 
+import itertools
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -10,33 +12,55 @@ from typing import Any, Protocol
 import orjson
 
 from inferlog.audit import FIRST, Hasher, canonical_body
-from inferlog.event import ACTION_AND_OUTCOME, document
-from inferlog.ids import IdMaker
+from inferlog.event import ACTION_AND_OUTCOME, build_document
 
 
 class Sink(Protocol):
     """
-    Takes finished lines. No method raises.
+    Destination of finished lines. No method raises.
 
     Attributes:
-        copies_dropped: Lines that a copy beside the record of truth has lost, as far as it knows.
+        copies_dropped: Lines lost by sinks other than the record of truth, as far as they can detect.
     """
 
     @property
     def copies_dropped(self) -> int: ...  # noqa: D102 (as above)
 
     def write(self, line: bytes) -> bool:
-        """Take *line*, newline included; return False if it is lost."""
+        """Write *line*, newline included; return False if it is lost."""
 
     def close(self) -> None:
-        """Finish and release what is held."""
+        """Flush and release all resources."""
 
     def detach_after_fork(self) -> None:
-        """Release, in a forked child, what belongs to the parent."""
+        """Release the parent's resources in a forked child."""
+
+
+class IdMaker:
+    """
+    Generates ids of 32 hexadecimal digits: 13 of its start time in microseconds, 9 random, 10 of a counter.
+
+    Ids of one process are ordered, which Elasticsearch looks up faster (6 to 15 % less CPU in a trial), and cost a
+    tenth of ``uuid4``. Thread-safe: the counter's step is atomic. A forked child needs a new instance.
+    """
+
+    def __init__(self) -> None:
+        self._prefix = f"{time.time_ns() // 1000:013x}{os.urandom(5).hex()[:9]}"
+        # Decimal, which costs half of hexadecimal; starts at the first number with ten digits.
+        self._counter = itertools.count(1_000_000_000)
+
+    def __call__(self) -> str:
+        """Return the next id."""
+        return f"{self._prefix}{next(self._counter)}"
+
+
+def new_instance_id() -> str:
+    """Return 16 hexadecimal digits for ``service.instance.id``: one process from start or fork to exit."""
+    return os.urandom(8).hex()
 
 
 class Timestamps:
-    """Formats time as ``2026-11-23T06:15:00.123456Z``; the part down to the second is kept from last time."""
+    """Formats time as ``2026-11-23T06:15:00.123456Z``; the part down to the second is cached."""
 
     def __init__(self) -> None:
         self._second_begins = -1
@@ -44,21 +68,21 @@ class Timestamps:
         self._prefix = ""
 
     def __call__(self, unix_nanoseconds: int) -> str:
-        """Return the moment *unix_nanoseconds* after 1970, cut to microseconds."""
+        """Format *unix_nanoseconds* since 1970, truncated to microseconds."""
         if not self._second_begins <= unix_nanoseconds < self._second_ends:
             second = unix_nanoseconds // 1_000_000_000
             self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
             self._second_begins, self._second_ends = second * 1_000_000_000, (second + 1) * 1_000_000_000
-        # A million more, and its first digit cut off, are the six digits in half the time of a format.
+        # Adding a million and removing the first digit gives six digits in half the time of a format.
         return self._prefix + str((unix_nanoseconds - self._second_begins) // 1000 + 1_000_000)[1:] + "Z"
 
 
 class _Recorder(ABC):
     """
-    What both recorders have: a sink and the lock that keeps its lines apart.
+    Base of both recorders: a sink and the lock that serialises its lines.
 
-    A signal handler or a finaliser that logs may come in the midst of a line of the same thread. What it has to say
-    waits until that line is out; a plain lock would wait for ever, another line within the line would tear both.
+    A signal handler or a finaliser that logs may run while its own thread writes a line. Its line is queued until that
+    line is written; a plain lock would deadlock, and a nested write would tear both lines.
     """
 
     def __init__(self, sink: Sink, make_id: IdMaker) -> None:
@@ -70,7 +94,7 @@ class _Recorder(ABC):
         self._waiting: deque[dict[str, Any]] = deque()
 
     def close(self) -> None:
-        """Close the sink. A later line opens it again."""
+        """Close the sink. A later line reopens it."""
         with self._lock:
             self._in_a_line = True
             try:
@@ -80,7 +104,7 @@ class _Recorder(ABC):
                 self._in_a_line = False
 
     def _put(self, content: dict[str, Any]) -> bool:
-        """Write *content*, or have it wait for the line that this thread is in the midst of; return False if lost."""
+        """Write *content*, or queue it if this thread is writing a line; return False if lost."""
         with self._lock:
             if self._in_a_line:
                 self._waiting.append(content)
@@ -101,19 +125,19 @@ class _Recorder(ABC):
     def _write(self, content: dict[str, Any]) -> bool: ...
 
     def detach_after_fork(self) -> None:
-        """Let go of the parent's sink in a forked child, where the lock may be held by a thread that is not there."""
+        """Release the parent's sink in a forked child. Takes no lock: a thread missing in the child may hold it."""
         self._sink.detach_after_fork()
 
 
 class LineRecorder(_Recorder):
     """
-    Writes the lines of one stream of one process that are not inference events. Thread-safe; never raises.
+    Writes the lines of one stream of one process, other than inference events. Thread-safe; never raises.
 
     Args:
-        sink: Where the lines go.
+        sink: Destination of the lines.
         dataset: ``event.dataset`` of each line, such as ``inference.app``.
         service: The ``service`` object of each line.
-        make_id: Makes ``event.id``.
+        make_id: Generator of ``event.id``.
     """
 
     def __init__(self, sink: Sink, *, dataset: str, service: Mapping[str, Any], make_id: IdMaker) -> None:
@@ -121,11 +145,11 @@ class LineRecorder(_Recorder):
         self._dataset = dataset
         self.written = 0
         self.dropped = 0
-        # The same bytes in every line: serialised once.
+        # The same bytes in every line, serialised once.
         self._service = orjson.Fragment(orjson.dumps(service))
 
     def record(self, content: Mapping[str, Any]) -> bool:
-        """Write *content* beside time, id, dataset and service; return False if it is lost."""
+        """Write *content* with time, id, dataset and service; return False if it is lost."""
         return self._put(
             {
                 "@timestamp": "",
@@ -137,7 +161,7 @@ class LineRecorder(_Recorder):
 
     def _write(self, content: dict[str, Any]) -> bool:
         content["@timestamp"] = self._timestamp(time.time_ns())
-        # Whatever found its way here: a line with its text is better than an exception in the service's own line.
+        # default=str: for an unknown type, its text is better than an exception in the service's log call.
         line = orjson.dumps(content, default=str, option=orjson.OPT_APPEND_NEWLINE)
         try:
             whole = self._sink.write(line)
@@ -155,14 +179,14 @@ class EventRecorder(_Recorder):
     """
     Writes the inference events of one process. Thread-safe; never raises.
 
-    Time, sequence, hash and write happen under one lock: sequence and time grow together in the file, a hole in the
-    sequence is a loss, and each event carries the hash of the one before it. An event that the sink drops leaves its
-    hole in the sequence but no break in the chain, so that it can be told from one that was removed later.
+    Time, sequence, hash and write are under one lock: sequence and time increase together in the file, a gap in the
+    sequence is a loss, and each event has the hash of the one before it. An event dropped by the sink leaves a gap in
+    the sequence but no break in the chain, which distinguishes it from one removed later.
 
     Args:
-        sink: Where the lines go.
+        sink: Destination of the events.
         service: The ``service`` object of each event.
-        make_id: Makes ``event.id``.
+        make_id: Generator of ``event.id``.
         hasher: Computes the hash chain.
     """
 
@@ -177,7 +201,7 @@ class EventRecorder(_Recorder):
 
     @property
     def copies_dropped(self) -> int:
-        """How many events a copy beside the record of truth has lost."""
+        """Events lost by sinks other than the record of truth."""
         return self._sink.copies_dropped
 
     def record(self, fields: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> None:
@@ -189,7 +213,7 @@ class EventRecorder(_Recorder):
             "id": self._make_id(),
             "outcome": outcome,
         }
-        content = document(fields, labels, self._head)
+        content = build_document(fields, labels, self._head)
         if "event" in content:
             event |= content["event"]
         content["event"] = event
@@ -199,7 +223,7 @@ class EventRecorder(_Recorder):
         content["event"]["sequence"] = self._sequence
         self._sequence += 1
         try:
-            whole = self._sink.write(self._chained(content))
+            whole = self._sink.write(self._build_line(content))
         except Exception:
             self.dropped += 1
             raise
@@ -210,10 +234,10 @@ class EventRecorder(_Recorder):
             self.dropped += 1
         return whole
 
-    def _chained(self, content: dict[str, Any]) -> bytes:
-        """Return the line of *content*, with time and hashes; canonical but for its beginning."""
+    def _build_line(self, content: dict[str, Any]) -> bytes:
+        """Return the line of *content*, with time and hashes; canonical except for its head."""
         unix_nanoseconds = time.time_ns()
-        # Every value has passed a check or became a label, so that JSON can carry all of them.
+        # Every value has passed a check or became a label, so that all can be serialised as JSON.
         body = canonical_body(content)
         self._hash = self._hasher(self._previous_hash, unix_nanoseconds // 1000, body)
         timestamp, previous_hash = self._timestamp(unix_nanoseconds), self._previous_hash

@@ -1,4 +1,4 @@
-"""What one process writes with, from its start or fork to its end."""
+"""Runtime of one process: its recorders, sinks and heartbeat, from start or fork to exit."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -7,35 +7,31 @@ from functools import partial
 from typing import Any
 
 from inferlog.audit import Hasher
-from inferlog.client import ClientIds
-from inferlog.context import Inference, current_inference, inference_at_hand
+from inferlog.context import Inference, current_inference, find_inference, warn_once
 from inferlog.event import STATUS_OF_ACTION
-from inferlog.goodbye import close_at_the_end_of_a_worker
-from inferlog.heartbeat import Heartbeat
-from inferlog.ids import IdMaker, new_instance_id
-from inferlog.internal_errors import warn_once
-from inferlog.line import describe_error, line_document
+from inferlog.heartbeat import Heartbeat, close_at_worker_exit
+from inferlog.line import build_line, describe_error
 from inferlog.losses import Losses, Stats
 from inferlog.pricing import PriceTable, PriceTableError, read_price_table
-from inferlog.recorder import EventRecorder, LineRecorder, Sink
+from inferlog.recorder import EventRecorder, IdMaker, LineRecorder, Sink, new_instance_id
+from inferlog.request import ClientIds
 from inferlog.settings import NO_SINKS, Settings, SettingsError
 from inferlog.sinks.console import STREAMS, ConsoleSink, is_terminal
 from inferlog.sinks.fan_out import FanOut
 from inferlog.sinks.file import FileLimits, FileSink
-from inferlog.sinks.housekeeping import Housekeeping
-from inferlog.sinks.retention import Retention
+from inferlog.sinks.retention import Housekeeping, Retention
 from inferlog.sinks.stdout import NullSink, StdoutSink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FromFiles:
+class StartupFiles:
     """
-    What is read from files at the start and kept: after a fork they may be gone, or another's to read.
+    Content of the files named by the settings, kept in memory because a forked child may be unable to read them.
 
     Attributes:
         audit_key: Key of the hash chain.
-        client_ids: Makes of who called what an event may carry.
-        prices: What an inference costs; None if nobody has said.
+        client_ids: Converts client ids to their written form.
+        prices: Price table; None if not configured.
     """
 
     audit_key: bytes
@@ -43,12 +39,12 @@ class FromFiles:
     prices: PriceTable | None
 
     @classmethod
-    def read(cls, settings: Settings) -> "FromFiles":
+    def read(cls, settings: Settings) -> "StartupFiles":
         """
-        Read what *settings* names.
+        Read the files named by *settings*.
 
         Raises:
-            SettingsError: If a file cannot be used.
+            SettingsError: If a file cannot be read or is invalid.
         """
         return cls(
             audit_key=settings.read_key("audit_key_file"),
@@ -58,32 +54,32 @@ class FromFiles:
 
 
 MakeSink = Callable[[str], Sink]
-"""Makes the sink of a stream: ``events``, ``app``, ``health`` or ``content``."""
+"""Factory of the sink of a stream: ``events``, ``app``, ``health`` or ``content``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
     """
-    What one process writes with.
+    Recorders and settings of one process.
 
     Attributes:
         settings: As read by :func:`inferlog.configure`.
-        make_id: Makes event and request ids.
-        from_files: What was read at the start.
-        events: Takes the inference events.
-        app: Takes all other log lines.
-        content: Takes prompts and answers; None unless the service has opted in.
-        heartbeat: Says now and then how the process is.
-        make_sink: Makes the sink of a stream; None: those that the settings name.
+        make_id: Generator of event and request ids.
+        startup_files: Content of the files named by the settings.
+        events: Recorder of the inference events.
+        app: Recorder of all other log lines.
+        content: Recorder of prompts and answers; None unless the service has opted in.
+        heartbeat: Writes the health lines.
+        make_sink: Factory of sinks; None for the sinks named by the settings.
         losses: Reports lost lines on standard error.
-        housekeeping: Looks after the log directory.
-        stats: Returns what has been written and lost so far.
-        lowest_level: Number of the level below which lines are not written.
+        housekeeping: Background thread of the log directory.
+        stats: Returns the counts of written and lost lines.
+        lowest_level: Lowest level that is written, a number of ``logging``.
     """
 
     settings: Settings
     make_id: IdMaker
-    from_files: FromFiles
+    startup_files: StartupFiles
     events: EventRecorder
     app: LineRecorder
     content: LineRecorder | None
@@ -96,20 +92,20 @@ class Runtime:
 
     @classmethod
     def begin(
-        cls, settings: Settings, make_sink: MakeSink | None = None, from_files: FromFiles | None = None
+        cls, settings: Settings, make_sink: MakeSink | None = None, startup_files: StartupFiles | None = None
     ) -> "Runtime":
         """
-        Put together the recorders of this process. No file is opened before the first line.
+        Create the recorders of this process. No file is opened before the first line.
 
         Args:
             settings: As read.
-            make_sink: Makes the sink of a stream; None: those that the settings name.
-            from_files: What the parent of a forked process has read; None: read now.
+            make_sink: Factory of sinks; None for the sinks named by the settings.
+            startup_files: Files already read by the parent of a forked process; None to read them now.
 
         Raises:
-            SettingsError: If a file that the settings name cannot be used.
+            SettingsError: If a file named by the settings cannot be read or is invalid.
         """
-        from_files = from_files or FromFiles.read(settings)
+        startup_files = startup_files or StartupFiles.read(settings)
         instance_id, make_id = new_instance_id(), IdMaker()
         service = {
             "name": settings.service_name,
@@ -119,19 +115,19 @@ class Runtime:
         }
         losses = Losses()
         housekeeping = Housekeeping()
-        sink = make_sink or _FromSettings(settings, instance_id, losses, housekeeping).sink
+        sink = make_sink or _SinkFactory(settings, instance_id, losses, housekeeping).sink
 
         def recorder(stream: str) -> LineRecorder:
             return LineRecorder(sink(stream), dataset=f"inference.{stream}", service=service, make_id=make_id)
 
-        events = EventRecorder(sink("events"), service=service, make_id=make_id, hasher=Hasher(from_files.audit_key))
+        events = EventRecorder(sink("events"), service=service, make_id=make_id, hasher=Hasher(startup_files.audit_key))
         app, health = recorder("app"), recorder("health")
         content = recorder("content") if settings.capture_content else None
         stats = partial(_stats, events, [each for each in (app, health, content) if each is not None], losses)
         return cls(
             settings=settings,
             make_id=make_id,
-            from_files=from_files,
+            startup_files=startup_files,
             events=events,
             app=app,
             content=content,
@@ -152,77 +148,75 @@ class Runtime:
     def log(
         self, message: Any, *, level: str, logger: str, values: Mapping[str, Any], error: BaseException | None = None
     ) -> None:
-        """Write a log line; one that is named as an inference ends, with its latency, as that inference's event."""
+        """Write a log line, or an event for a line such as ``inference_completed`` with ``latency_seconds``."""
         if isinstance(message, str) and message in STATUS_OF_ACTION and values.get("latency_seconds") is not None:
             self._log_inference(message, values, error)
             return
         self.app.record(
-            line_document(
-                message, level=level, logger=logger, values=values, error=error, inference=inference_at_hand()
-            )
+            build_line(message, level=level, logger=logger, values=values, error=error, inference=find_inference())
         )
 
     def _log_inference(self, action: str, values: Mapping[str, Any], error: BaseException | None) -> None:
-        """Take the log line *action* as the event of an inference: of the one that it is written in, or of its own."""
-        stated = finished_inference(values, error)
-        named, status = STATUS_OF_ACTION[action], stated.fields.get("status")
+        """Treat the log line *action* as an inference event: merge it into the current inference, or write its own."""
+        logged = build_inference(values, error)
+        named, status = STATUS_OF_ACTION[action], logged.fields.get("status")
         if status is None:
-            stated.fields["status"] = named
+            logged.fields["status"] = named
         elif status != named:
-            warn_once("a log line's status disagrees with its name; the status counts", action, status=status)
+            warn_once("the status of a log line contradicts its name; the status is used", action, status=status)
         surrounding = current_inference.get()
         if surrounding is None or surrounding.ended:
-            self.record_finished(stated, surrounding)
+            self.record_finished(logged, surrounding)
             return
         if status is None and named == "success":
-            del stated.fields["status"]  # how the request around it ends is not known yet
-        if "latency_seconds" in surrounding.fields and "latency_seconds" in stated.fields:
+            del logged.fields["status"]  # the surrounding request has not ended yet
+        if "latency_seconds" in surrounding.fields and "latency_seconds" in logged.fields:
             warn_once(
-                "several inferences are logged within one request or tracked call and make one event; "
+                "several inferences are logged within one request or tracked call and share one event; "
                 "record each with inferlog.record_inference(…)",
                 action,
             )
-        surrounding.include(stated)
+        surrounding.include(logged)
 
     def record_finished(self, inference: Inference, surrounding: Inference | None) -> None:
-        """Write the event of an *inference* measured elsewhere, in the chain that *surrounding* belongs to."""
+        """Write the event of an *inference* measured elsewhere, in the call chain of *surrounding*."""
         inference.identify(self.make_id(), surrounding)
         inference.conclude()
         inference.ended = True
         self.record(inference)
 
     def record(self, inference: Inference) -> None:
-        """Write the event of a finished *inference*, and a line about what was refused on the way to it."""
-        if not self.heartbeat.begun:
-            self._begin_heartbeat()
+        """Write the event of a finished *inference*, and a log line about its rejected values."""
+        if not self.heartbeat.is_started:
+            self._start_heartbeat()
         fields = inference.fields
-        prices = self.from_files.prices
+        prices = self.startup_files.prices
         if prices is not None and "cost_usd" not in fields:
             inference.bind({"cost_usd": prices.cost_usd(fields)})
-        # A copy: a thread that the request has left behind may go on binding.
+        # A copy: a thread that outlives the request may still bind values.
         fields = fields.copy()
         if "client_id" in fields:
-            fields["client_id"] = self.from_files.client_ids(fields["client_id"])
+            fields["client_id"] = self.startup_files.client_ids(fields["client_id"])
         self.events.record(fields, inference.labels)
         inference.closed = True
-        if inference.refused:
+        if inference.rejected:
             self.app.record(
-                line_document(
+                build_line(
                     "inferlog.value_refused",
                     level="warning",
                     logger="inferlog",
-                    values={"reasons": "; ".join(inference.refused)},
+                    values={"reasons": "; ".join(inference.rejected)},
                     inference=inference,
                 )
             )
 
-    def _begin_heartbeat(self) -> None:
+    def _start_heartbeat(self) -> None:
         self.heartbeat.start()
-        if self.heartbeat.begun:
-            close_at_the_end_of_a_worker(self.close)
+        if self.heartbeat.is_started:
+            close_at_worker_exit(self.close)
 
     def close(self) -> None:
-        """Say goodbye with a last heartbeat, and close what is open."""
+        """Write the last heartbeat and close all sinks."""
         self.heartbeat.stop()
         for recorder in self._recorders():
             recorder.close()
@@ -230,7 +224,7 @@ class Runtime:
         self.losses.report(even_early=True)
 
     def detach_after_fork(self) -> None:
-        """Let go, in a forked child, of what belongs to the parent."""
+        """Release the parent's sinks in a forked child."""
         for recorder in self._recorders():
             recorder.detach_after_fork()
 
@@ -238,8 +232,8 @@ class Runtime:
         return [self.events, self.app, self.heartbeat.recorder, *([self.content] if self.content else [])]
 
 
-def finished_inference(values: Mapping[str, Any], error: BaseException | None = None) -> Inference:
-    """Return the inference that *values* state, with ``status_code`` as another word for a status that is a code."""
+def build_inference(values: Mapping[str, Any], error: BaseException | None = None) -> Inference:
+    """Return an inference with *values* bound; ``status_code`` is an alternative to a numeric ``status``."""
     inference = Inference()
     if "status_code" in values:
         values = dict(values)
@@ -264,8 +258,8 @@ def _stats(events: EventRecorder, lines: Sequence[LineRecorder], losses: Losses)
     )
 
 
-class _FromSettings:
-    """Makes the sinks that the settings name, with what they share."""
+class _SinkFactory:
+    """Creates the sinks named by the settings, with their shared retention, losses and housekeeping."""
 
     def __init__(self, settings: Settings, instance_id: str, losses: Losses, housekeeping: Housekeeping) -> None:
         self._settings = settings
@@ -279,17 +273,20 @@ class _FromSettings:
             max_file_age_seconds=settings.max_file_age_seconds,
             start_housekeeping=housekeeping.start,
         )
-        housekeeping.chores += [self._retention.sweep_if_wanted, losses.report]
+        housekeeping.chores += [self._retention.sweep_if_requested, losses.report]
 
     def sink(self, stream: str) -> Sink:
-        """Return the sink of *stream*. The first that the settings name reports its losses; copies count theirs."""
+        """Return the sink of *stream*. The first configured sink reports its losses; the copies only count theirs."""
         truth, *copies = self._settings.sinks
-        sinks = [self._made(truth, stream, self._losses), *(self._made(copy, stream, None) for copy in copies)]
+        sinks = [
+            self._make_sink(truth, stream, self._losses),
+            *(self._make_sink(copy, stream, None) for copy in copies),
+        ]
         if stream in STREAMS and _has_console(self._settings):
             sinks.append(ConsoleSink())
         return sinks[0] if len(sinks) == 1 else FanOut(sinks)
 
-    def _made(self, name: str, stream: str, losses: Losses | None) -> Sink:
+    def _make_sink(self, name: str, stream: str, losses: Losses | None) -> Sink:
         settings = self._settings
         if name == "none":
             return NullSink()
@@ -308,7 +305,7 @@ class _FromSettings:
             retention=self._retention,
             losses=losses,
         )
-        self._housekeeping.chores.append(sink.look)
+        self._housekeeping.chores.append(sink.check_file)
         return sink
 
 
@@ -316,14 +313,14 @@ def _has_console(settings: Settings) -> bool:
     if settings.sinks == NO_SINKS:
         return False
     if settings.console == "auto":
-        # Lines on standard output are on the terminal already.
+        # Lines on standard output are already on the terminal.
         return settings.environment == "development" and "stdout" not in settings.sinks and is_terminal()
     return settings.console == "always"
 
 
 def _forward_sink(settings: Settings, stream: str, losses: Losses | None) -> Sink:
     try:
-        from inferlog.sinks.forward import ForwardSink  # noqa: PLC0415 (needs an extra that only who asks for it has)
+        from inferlog.sinks.forward import ForwardSink  # noqa: PLC0415 (requires an optional extra)
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"sinks names forward, which needs {error.name}; install it with: pip install 'inferlog[forward]'"

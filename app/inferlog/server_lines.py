@@ -1,8 +1,8 @@
 """
-What web servers and HTTP clients say through Python's ``logging``: kept to what may be logged, and tied to its request.
+Log records of web servers and HTTP clients: reduced to safe content and linked to their request.
 
-A server's access lines hold the query string, and gunicorn's also headers of the client: of these lines only method,
-path and status are kept. In what else they and the clients say, addresses lose their query string.
+A server's access lines contain the query string, gunicorn's also client headers: only method, path and status are
+kept. In the other records of servers and clients, URLs lose their query string.
 """
 
 import logging
@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 OWN_LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "gunicorn.error", "gunicorn.access")
-"""Loggers that a server gives handlers of its own, so that their lines do not come to the root logger."""
+"""Loggers with handlers of the server, whose records do not reach the root logger."""
 
-# The response carries the ids of its request; gunicorn writes the line when the request's own context is left.
+# The response has the ids of its request; gunicorn writes the line after the request's context has ended.
 _ID_ATOMS: Final = (("request_id", "{x-request-id}o"), ("correlation_id", "{x-correlation-id}o"))
 _QUOTES_ADDRESSES: Final = re.compile(
     r"(?:gunicorn\.error|werkzeug|httpx2?|httpcore2?|urllib3|requests|aiohttp\.client)(?:\.|$)"
@@ -21,29 +21,29 @@ _QUOTES_ADDRESSES: Final = re.compile(
 _QUERY: Final = re.compile(r"(/[^\s?]*)\?\S*")
 
 
-def message_of(record: logging.LogRecord) -> str:
-    """Return the text of *record*; of a server's or a client's line only what may be logged."""
+def get_message(record: logging.LogRecord) -> str:
+    """Return the text of *record*, reduced to safe content for a server's or a client's record."""
     arguments = record.args
     match record.name:
         case "uvicorn.access" if isinstance(arguments, tuple) and len(arguments) == 5:
             _, method, path, _, status = arguments
-            return f"{method} {_path(path)} {status}"
+            return f"{method} {_strip_query(path)} {status}"
         case "gunicorn.access" if isinstance(arguments, Mapping):
-            # Its atom for the path is missing where the application has failed; the request line is always there.
+            # The atom for the path is missing if the application has failed; the request line is always present.
             method, _, target_and_protocol = str(arguments["r"]).partition(" ")
-            return f"{method} {_path(target_and_protocol.rpartition(' ')[0])} {arguments['s']}"
+            return f"{method} {_strip_query(target_and_protocol.rpartition(' ')[0])} {arguments['s']}"
         case name if _QUOTES_ADDRESSES.match(name):
             return _QUERY.sub(r"\1", record.getMessage())
         case _:
             return record.getMessage()
 
 
-def _path(target: Any) -> str:
+def _strip_query(target: Any) -> str:
     return str(target).partition("?")[0]
 
 
-def ids_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the ids that a server's line itself tells of its request."""
+def get_ids(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the request's ids from a gunicorn access record; empty for any other record."""
     arguments = record.args
     if record.name != "gunicorn.access" or not isinstance(arguments, Mapping):
         return {}

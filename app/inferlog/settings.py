@@ -1,4 +1,4 @@
-"""What differs between two deployments of an instrumented service. Read once, by :func:`inferlog.configure`."""
+"""Deployment settings of an instrumented service, read once by :func:`inferlog.configure`."""
 
 import math
 import os
@@ -8,13 +8,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Self
 
-from inferlog.redaction import Secrets, names_a_secret, secrets_with
+from inferlog.redaction import Secrets, build_secrets, is_secret_name
 
 PREFIX = "INFERLOG_"
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the message names it, what was found and what was expected."""
+    """An invalid setting; the message names the setting, the value found and the value expected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,32 +23,32 @@ class Settings:
     The library's settings; each is also read from ``INFERLOG_<NAME>``.
 
     Attributes:
-        service_name: ``service.name`` of every line, and part of every file's name.
+        service_name: ``service.name`` of every line, and part of every file name.
         service_version: ``service.version``: the release of the service, not of the model.
         environment: ``service.environment``, such as ``production``.
-        log_dir: Where the files lie; made if absent.
-        log_level: Lines below this level are not written: ``debug``, ``info``, ``warning``, ``error``, ``critical``.
-        capture_stdlib: Also write what the service's libraries say through Python's ``logging``.
+        log_dir: Directory of the log files; created if missing.
+        log_level: Lowest level that is written: ``debug``, ``info``, ``warning``, ``error``, ``critical``.
+        capture_stdlib: Also write the records of Python's ``logging``, including those of the service's libraries.
         max_file_bytes: A file is closed before it grows beyond this.
         max_file_age_seconds: A file is closed at the first line after this.
-        keep_shipped_seconds: How long a file stays after all of it is shipped.
-        max_total_bytes: Most that all files in log_dir may take. At this size, events are dropped and counted.
-        audit_key_file: Holds the key of the events' hash chain, up to 64 bytes; without it the chain has no key.
-        client_id_header: Request header that says who called, for ``client.id``; none: only what the service states.
-        client_id_key_file: Holds the key with which ``client.id`` is hashed, 16 to 64 bytes; without it, no key.
-        client_id_plain: Write ``client.id`` as it is, not hashed.
-        redact_names: More names whose value is a secret, in any spelling; ``badge_number``.
-        redact_patterns: Regular expressions of more values that are secret; in the environment one a line.
+        keep_shipped_seconds: Age at which a completely shipped file is deleted.
+        max_total_bytes: Limit of the total size of log_dir. At the limit, events are dropped and counted.
+        audit_key_file: File with the key of the events' hash chain, 16 to 64 bytes. Default: a chain without a key.
+        client_id_header: Request header that becomes ``client.id``. Default: only ids that the service binds.
+        client_id_key_file: File with the key for hashing ``client.id``, 16 to 64 bytes. Default: a hash without a key.
+        client_id_plain: Write ``client.id`` unhashed.
+        redact_names: Additional names of secret values, in any spelling, such as ``badge_number``.
+        redact_patterns: Regular expressions of additional secret values; in the environment, one per line.
         price_file: JSON table of prices per million tokens (:class:`inferlog.pricing.PriceTable`); sets ``cost_usd``.
-        heartbeat_seconds: A line about the process's health so often; 0: none.
-        capture_content: Write prompts and answers that the service hands to ``capture_content()``.
-        sinks: Where lines go: ``file``, ``stdout``, ``forward``, or several of them; the first is the record of truth.
+        heartbeat_seconds: Interval of the health lines; 0 disables them.
+        capture_content: Write the prompts and answers that the service passes to ``capture_content()``.
+        sinks: Destinations: one or more of ``file``, ``stdout``, ``forward``; the first is the record of truth.
             ``none`` switches the library off.
-        console: Whether events and lines also appear on standard error, short, for a human: ``auto`` (on a terminal, in
-            the environment ``development``), ``always`` (refused in ``production``), ``never``.
-        forward_host: Of the Fluentd for the sink ``forward``.
-        forward_port: Of the same.
-        forward_queue_events: How many lines may wait to be forwarded; above, the oldest is dropped and counted.
+        console: Show events and lines in short form on standard error: ``auto`` (on a terminal, in the environment
+            ``development``), ``always`` (rejected in ``production``), ``never``.
+        forward_host: Host of the Fluentd that the sink ``forward`` sends to.
+        forward_port: Port of that Fluentd.
+        forward_queue_events: Capacity of the forward queue in lines; when full, the oldest is dropped and counted.
     """
 
     service_name: str = "inference"
@@ -79,10 +79,10 @@ class Settings:
     @classmethod
     def read(cls, given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Self:
         """
-        Return what is *given* (None: not given), else what *environ* says, else the defaults.
+        Return each setting from *given* (None counts as absent), else from *environ*, else its default.
 
         Raises:
-            SettingsError: If a value cannot be used.
+            SettingsError: If a value is invalid.
         """
         values: dict[str, Any] = {}
         for field in fields(cls):
@@ -90,13 +90,13 @@ class Settings:
             if value is None:
                 source, value = PREFIX + field.name.upper(), environ.get(PREFIX + field.name.upper())
             if value is None and isinstance(field.default, Path):
-                value = field.default  # parsed like any other: a default directory must not move either
+                value = field.default  # made absolute like any other path
             if value is not None:
                 values[field.name] = _PARSERS[field.type](source, value)
         return cls(**values)
 
     def __post_init__(self) -> None:
-        """Refuse what no run could use."""
+        """Check the values that can be checked without I/O."""
         if self.log_level not in LOG_LEVELS:
             raise SettingsError(f"log_level is {self.log_level!r}; expected one of {', '.join(LOG_LEVELS)}")
         for name in ("max_file_bytes", "max_file_age_seconds", "max_total_bytes"):
@@ -115,7 +115,7 @@ class Settings:
         if self.forward_queue_events < 1:
             raise SettingsError(f"forward_queue_events is {self.forward_queue_events}; expected 1 or more")
         self._check_console()
-        self._check_what_is_secret()
+        self._check_secrets()
 
     def _check_console(self) -> None:
         if self.console not in CONSOLE:
@@ -125,7 +125,7 @@ class Settings:
                 f"console is 'always' and environment is {self.environment!r}; expected auto or never in production"
             )
 
-    def _check_what_is_secret(self) -> None:
+    def _check_secrets(self) -> None:
         for name in self.redact_names:
             if not any(map(str.isalnum, name)):
                 raise SettingsError(f"redact_names has {name!r}; expected names such as badge_number")
@@ -134,29 +134,29 @@ class Settings:
 
     def check_client_id_header(self, source: str, name: str) -> None:
         """
-        Check that a header may say who called; *source* is where it is named.
+        Check that header *name*, configured in *source*, can be the source of ``client.id``.
 
         Raises:
-            SettingsError: If it is no header's name, or its credential would be written as it is.
+            SettingsError: If *name* is not a valid header name, or its credential would be written unhashed.
         """
         if not _HEADER.fullmatch(name):
-            raise SettingsError(f"{source} is {name!r:.80}; expected the name of a header")
-        if self.client_id_plain and names_a_secret(name, self.secrets()):
+            raise SettingsError(f"{source} is {name!r:.80}; expected a header name, such as x-client-id")
+        if self.client_id_plain and is_secret_name(name, self.secrets()):
             raise SettingsError(
-                f"{source} is {name!r}, a header with a credential, which client_id_plain would write as it is; "
+                f"{source} is {name!r}, a header with a credential, and client_id_plain would write it unhashed; "
                 "expected another header, or client_id_plain off"
             )
 
     def secrets(self) -> Secrets:
-        """Return what is taken out of all free text: the usual secrets, and the user's own."""
-        return secrets_with(self.redact_names, self.redact_patterns)
+        """Return the secrets to redact in all free text: the default ones and the configured ones."""
+        return build_secrets(self.redact_names, self.redact_patterns)
 
     def read_key(self, setting: str) -> bytes:
         """
-        Return what is in the key file that *setting* names, white space at its ends left out; nothing without one.
+        Return the stripped content of the key file configured as *setting*; empty if not configured.
 
         Raises:
-            SettingsError: If it cannot be read, or is no key.
+            SettingsError: If the file cannot be read, or does not contain 16 to 64 bytes.
         """
         path: Path | None = getattr(self, setting)
         if path is None:
@@ -167,45 +167,45 @@ class Settings:
         except OSError as error:
             raise SettingsError(f"{setting} {path} cannot be read: {error.strerror}") from error
         if not 16 <= len(key) <= 64:
-            raise SettingsError(f"{setting} {path} holds {len(key)} bytes; expected 16 to 64")
+            raise SettingsError(f"{setting} {path} contains {len(key)} bytes; expected 16 to 64")
         return key
 
 
-def any_setting_in(environ: Mapping[str, str]) -> bool:
-    """Return whether *environ* has a setting of the library, which counts as a configuration."""
+def has_settings(environ: Mapping[str, str]) -> bool:
+    """Return whether *environ* contains at least one setting of the library."""
     return any(PREFIX + field.name.upper() in environ for field in fields(Settings))
 
 
-_KEY_LIMIT_BYTES: Final = 4096  # of a device there would be no end
+_KEY_LIMIT_BYTES: Final = 4096  # a device has no end
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 CONSOLE = ("auto", "always", "never")
 _PRODUCTION: Final = frozenset({"production", "prod"})
 SINKS = ("file", "stdout", "forward")
 NO_SINKS: Final = ("none",)
-_TEXT_LIMIT_CHARACTERS: Final = 256  # beyond, the index would not find a keyword
+_TEXT_LIMIT_CHARACTERS: Final = 256  # longer values are not indexed as a keyword
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)  # a token, by RFC 9110
 _TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
-def _parsed_text(source: str, value: Any) -> str:
+def _parse_text(source: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise SettingsError(f"{source} is {value!r:.80}; expected text that is not empty")
+        raise SettingsError(f"{source} is {value!r:.80}; expected non-empty text")
     if len(value) > _TEXT_LIMIT_CHARACTERS:
         raise SettingsError(
             f"{source} is {value!r:.80}… of {len(value)} characters; expected {_TEXT_LIMIT_CHARACTERS} or fewer"
         )
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise SettingsError(f"{source} is {value!r:.80}; expected text that UTF-8 can carry")
+        raise SettingsError(f"{source} is {value!r:.80}; expected text that can be encoded as UTF-8")
     return value.lower() if source.lower().endswith(("log_level", "client_id_header", "console")) else value
 
 
-def _parsed_truth(source: str, value: Any) -> bool:
+def _parse_bool(source: str, value: Any) -> bool:
     if str(value).lower() not in _TRUTH:
         raise SettingsError(f"{source} is {value!r}; expected true or false")
     return _TRUTH[str(value).lower()]
 
 
-def _parsed_whole_number(source: str, value: Any) -> int:
+def _parse_int(source: str, value: Any) -> int:
     try:
         number = int(value)
     except (TypeError, ValueError, OverflowError):
@@ -215,7 +215,7 @@ def _parsed_whole_number(source: str, value: Any) -> int:
     return number
 
 
-def _parsed_number(source: str, value: Any) -> float:
+def _parse_float(source: str, value: Any) -> float:
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
@@ -225,8 +225,8 @@ def _parsed_number(source: str, value: Any) -> float:
     return number
 
 
-def _parsed_directory(source: str, value: Any) -> Path:
-    path = _parsed_file(source, value)
+def _parse_directory(source: str, value: Any) -> Path:
+    path = _parse_file(source, value)
     try:
         is_other = path.exists() and not path.is_dir()
     except OSError as error:  # a name that is too long
@@ -236,18 +236,18 @@ def _parsed_directory(source: str, value: Any) -> Path:
     return path
 
 
-def _parsed_file(source: str, value: Any) -> Path:
+def _parse_file(source: str, value: Any) -> Path:
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value) or "\0" in str(os.fspath(value)):
         raise SettingsError(f"{source} is {value!r}; expected a path")
     try:
         path = Path(value).expanduser()
     except RuntimeError:
-        raise SettingsError(f"{source} is {value!r}, in a home directory that is not known; expected a path") from None
-    # Absolute at once: a service that changes its directory later must not scatter its files.
+        raise SettingsError(f"{source} is {value!r}, and the home directory is unknown; expected a path") from None
+    # Absolute now: a service that changes its working directory later keeps one log directory.
     return path.absolute()
 
 
-def _parsed_names(source: str, value: Any) -> tuple[str, ...]:
+def _parse_names(source: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(name.strip() for name in value.split(","))
     if not isinstance(value, Collection) or not all(isinstance(name, str) for name in value):
@@ -255,28 +255,28 @@ def _parsed_names(source: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _parsed_patterns(source: str, value: Any) -> tuple[re.Pattern[str], ...]:
+def _parse_patterns(source: str, value: Any) -> tuple[re.Pattern[str], ...]:
     given = value.splitlines() if isinstance(value, str) else value
     if not isinstance(given, Collection) or not all(isinstance(pattern, str) for pattern in given):
         raise SettingsError(f"{source} is {value!r}; expected regular expressions")
-    return tuple(_pattern(source, pattern) for pattern in given if pattern)
+    return tuple(_compile_pattern(source, pattern) for pattern in given if pattern)
 
 
-def _pattern(source: str, pattern: str) -> re.Pattern[str]:
+def _compile_pattern(source: str, pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
-        raise SettingsError(f"{source} has {pattern!r}, which is no regular expression: {error}") from None
+        raise SettingsError(f"{source} has {pattern!r}, which is not a valid regular expression: {error}") from None
 
 
 _PARSERS: dict[Any, Callable[[str, Any], Any]] = {
-    str: _parsed_text,
-    str | None: _parsed_text,
-    bool: _parsed_truth,
-    int: _parsed_whole_number,
-    float: _parsed_number,
-    tuple[str, ...]: _parsed_names,
-    tuple[re.Pattern[str], ...]: _parsed_patterns,
-    Path: _parsed_directory,
-    Path | None: _parsed_file,
+    str: _parse_text,
+    str | None: _parse_text,
+    bool: _parse_bool,
+    int: _parse_int,
+    float: _parse_float,
+    tuple[str, ...]: _parse_names,
+    tuple[re.Pattern[str], ...]: _parse_patterns,
+    Path: _parse_directory,
+    Path | None: _parse_file,
 }

@@ -1,7 +1,7 @@
 """
-First token and end of a model's stream. Pure.
+Detection of the first token and the end of a model's stream. Pure.
 
-Reads plain text, server-sent events, and the chunks of OpenAI's and Anthropic's interfaces, as dicts or objects.
+Reads plain text, server-sent events, and the chunks of the OpenAI and Anthropic APIs, as dicts or objects.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-# A stream that begins with the prefix is one of server-sent events; the comment, as a keep-alive, has a space.
+# A stream that starts with one of these consists of server-sent events; a keep-alive comment has a space.
 _SSE_PREFIXES: Final = ("data:", "event:", "id:", "retry:", ": ")
 _DELTA: Final = ("content", "reasoning_content", "reasoning", "refusal", "tool_calls", "function_call", "audio")
 _ANTHROPIC_DELTA: Final = ("text", "partial_json", "thinking")
@@ -27,13 +27,13 @@ FirstToken = Callable[[Any], bool]
 
 def has_content(item: Any) -> bool:
     """
-    Return whether *item* of a stream carries a part of the answer. An item of an unknown kind does.
+    Return whether *item* of a stream contains a part of the answer. True for an unknown kind of item.
 
-    None, empty text and empty containers have none, nor have chunks with only a role, usage or status. A part is
+    None, empty text, empty containers, and chunks with only a role, usage or status have no content. Content is
     text, reasoning, a refusal or a tool call.
 
     Raises:
-        Exception: Any that the item's own attributes raise.
+        Exception: Any exception of the item's attributes.
     """
     if isinstance(item, str):
         return _text_has_content(item)
@@ -45,7 +45,7 @@ def has_content(item: Any) -> bool:
 
 
 def is_done(item: Any) -> bool:
-    """Return whether *item* of a stream ends with ``data: [DONE]``, after which an OpenAI client reads no more."""
+    """Return whether *item* of a stream ends with ``data: [DONE]``, after which an OpenAI client stops reading."""
     if isinstance(item, str):
         item = item[-_DONE_WINDOW_BYTES:].encode("utf-8", "replace")
     if not isinstance(item, bytes):
@@ -57,10 +57,10 @@ def is_done(item: Any) -> bool:
 
 class DoneMark:
     """
-    Finds ``data: [DONE]`` at the end of the bytes of a response, however they are cut into parts.
+    Finds ``data: [DONE]`` at the end of a response's bytes, across part boundaries.
 
     Attributes:
-        seen: Whether it was at the end of a part.
+        seen: Whether a part has ended with it.
     """
 
     __slots__ = ("_window", "seen")
@@ -70,7 +70,7 @@ class DoneMark:
         self.seen = False
 
     def take(self, part: bytes | bytearray | memoryview) -> None:
-        """Look at the next *part*."""
+        """Scan the next *part*."""
         self._window = window = (self._window + part[-_DONE_WINDOW_BYTES:])[-_DONE_WINDOW_BYTES:]
         if b"[DONE]" in window and _DONE.search(window):
             self.seen = True
@@ -88,7 +88,7 @@ def _data_has_content(data: str) -> bool:
     try:
         chunk = orjson.loads(data)
     except orjson.JSONDecodeError:
-        return True  # the beginning of a longer event
+        return True  # the start of a longer event
     return has_content(chunk)
 
 
@@ -114,10 +114,10 @@ def _delta_has_content(delta: Any) -> bool:
 
 
 def _event_has_content(kind: str, event: Any) -> bool:
-    if kind.startswith("response."):  # OpenAI's Responses
+    if kind.startswith("response."):  # OpenAI's Responses API
         return kind.endswith(".delta") and bool(_get(event, "delta"))
     if kind == "content_block_start":
-        return bool(_get(_get(event, "content_block"), "name"))  # of a tool
+        return bool(_get(_get(event, "content_block"), "name"))  # a tool call
     if kind == "content_block_delta":
         delta = _get(event, "delta")
         return any(_get(delta, name) for name in _ANTHROPIC_DELTA)

@@ -1,14 +1,14 @@
 """
-For the tests of services that use inferlog: what would be written, without files.
+In-memory recording for the tests of services that use inferlog.
 
     from inferlog.testing import recording
 
-    def test_predictions_say_their_version():
+    def test_prediction_logs_its_model_version():
         with recording() as recorded:
             client.post("/predict", json=…)
         assert recorded.event["model_version"] == "v3"
 
-With pytest, the fixture ``inferlog_recorded`` does the same for a whole test; installing inferlog makes it known.
+With pytest, the fixture ``inferlog_recorded`` does the same for a whole test; installing inferlog registers it.
 """
 
 import json
@@ -23,7 +23,7 @@ __all__ = ["Recorded", "RecordingSink", "recording"]
 
 
 class RecordingSink:
-    """Keeps the lines that it is given, by stream. Thread-safe."""
+    """Sink that keeps the lines of one stream in memory. Thread-safe."""
 
     copies_dropped = 0
 
@@ -38,14 +38,14 @@ class RecordingSink:
         return True
 
     def close(self) -> None:
-        """Do nothing: what is recorded stays."""
+        """Do nothing: recorded lines are kept."""
 
     def detach_after_fork(self) -> None:
         """Do nothing, as above."""
 
 
 class Recorded:
-    """What has been written since :func:`recording` began, as it would stand in the files."""
+    """Lines written since :func:`recording` began, in the form that the log files have."""
 
     def __init__(self) -> None:
         self._sinks: dict[str, RecordingSink] = {}
@@ -62,10 +62,10 @@ class Recorded:
     @property
     def event(self) -> dict[str, Any]:
         """
-        The one event there is.
+        The only event.
 
         Raises:
-            AssertionError: If there is none, or more than one.
+            AssertionError: If the number of events is not one.
         """
         events = self.events
         if len(events) != 1:
@@ -89,11 +89,11 @@ class Recorded:
 @contextmanager
 def recording(**settings: Any) -> Iterator[Recorded]:
     """
-    Record instead of writing, until the block ends; then what was configured before is in force again.
+    Record lines in memory until the block ends; then restore the previous configuration.
 
     Args:
-        **settings: As for :func:`inferlog.configure`. There are no heartbeats unless they are asked for.
+        **settings: As for :func:`inferlog.configure`. Heartbeats are off by default.
     """
     recorded = Recorded()
-    with configuration.replaced({"service_name": "test", "heartbeat_seconds": 0.0, **settings}, recorded.sink):
+    with configuration.replace_runtime({"service_name": "test", "heartbeat_seconds": 0.0, **settings}, recorded.sink):
         yield recorded

@@ -1,14 +1,71 @@
-"""What the machine says of this process: processor, memory, GPU. Linux; what cannot be read is absent."""
+"""Process metrics of a heartbeat: open requests, event loop lag, CPU, memory, GPU. Unavailable ones are absent."""
 
+import asyncio
 import os
+import threading
 import time
 from typing import Any, Final
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
+class Activity:
+    """Counts open requests and keeps the event loop that serves them. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def open_requests(self) -> int:
+        """Number of open requests."""
+        return self._open
+
+    def begin(self) -> int:
+        """Count a new request; return the number of others in flight."""
+        with self._lock:
+            others = self._open
+            self._open = others + 1
+        return others
+
+    def end(self) -> None:
+        """Count a finished request."""
+        with self._lock:
+            self._open -= 1
+
+    def serve_on_this_loop(self) -> None:
+        """Register the running loop as serving requests; the last registered one is measured."""
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None  # trio: not measured
+
+    def serve_nowhere(self) -> None:
+        """Unregister the loop, which ends its measurement."""
+        self._loop = None
+
+    def loop_lag_seconds(self, *, at_most_seconds: float) -> float | None:
+        """
+        Measure, from another thread, the delay of the loop until it runs a callback.
+
+        Returns *at_most_seconds* if it takes longer, None without a running loop.
+        """
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            return None
+        reached = threading.Event()
+        scheduled = time.monotonic()
+        try:
+            loop.call_soon_threadsafe(reached.set)
+        except RuntimeError:  # closed between check and call
+            return None
+        reached.wait(at_most_seconds)
+        return min(time.monotonic() - scheduled, at_most_seconds)
+
+
 class Vitals:
-    """Reads figures that need the reading before to mean something."""
+    """Reads metrics of the process, some relative to the previous reading."""
 
     def __init__(self) -> None:
         self._wall, self._processor = time.monotonic(), time.process_time()
@@ -16,7 +73,7 @@ class Vitals:
         self._looked_for_gpu = False
 
     def process(self) -> dict[str, Any]:
-        """Return the processors in use since the last call (1.0 is one of them, always), and the memory."""
+        """Return CPU use since the last call (1.0 is one fully used core) and resident memory in bytes."""
         wall, processor = time.monotonic(), time.process_time()
         elapsed_seconds, self._wall = wall - self._wall, wall
         used_seconds, self._processor = processor - self._processor, processor
@@ -29,7 +86,7 @@ class Vitals:
         return figures
 
     def gpu(self) -> dict[str, Any] | None:
-        """Return the first GPU's utilisation (0 to 1) and memory in use; None without ``nvidia-ml-py`` and a GPU."""
+        """Return the first GPU's utilisation (0 to 1) and used memory in bytes; None if unavailable."""
         if not self._looked_for_gpu:
             self._looked_for_gpu = True
             self._gpu = _nvidia()
@@ -46,7 +103,7 @@ class Vitals:
 
 def _resident_bytes() -> int | None:
     try:
-        with open("/proc/self/statm", "rb") as figures:  # noqa: PTH123 (no Path object every few seconds)
+        with open("/proc/self/statm", "rb") as figures:  # noqa: PTH123 (avoids a Path object per heartbeat)
             return int(figures.read().split()[1]) * _PAGE_BYTES
     except (OSError, IndexError, ValueError):
         return None
@@ -54,7 +111,7 @@ def _resident_bytes() -> int | None:
 
 def _nvidia() -> tuple[Any, Any] | None:
     try:
-        import pynvml  # noqa: PLC0415 (there only where somebody has installed it)
+        import pynvml  # noqa: PLC0415 (optional dependency)
     except ImportError:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Wraps what can be called, so that each call is timed to its end: until it returns, or its stream is exhausted."""
+"""Wrappers of all kinds of callables that time each call until it returns or its stream is exhausted."""
 
 import asyncio
 import functools
@@ -13,41 +13,41 @@ _Function = Callable[..., Any]
 Begin = Callable[[], Call]
 
 
-def wrapped(function: Any, begin: Begin) -> Any:
+def wrap(function: Any, begin: Begin) -> Any:
     """
-    Return *function*, timed at each call by what *begin* returns, and of the same kind.
+    Wrap *function*, preserving its kind, so that each call is timed by the :class:`Call` that *begin* returns.
 
     Raises:
-        TypeError: For a class, whose methods are what can be timed.
+        TypeError: For a class; its methods can be decorated.
     """
     if isinstance(function, (classmethod, staticmethod)):
-        return type(function)(wrapped(function.__func__, begin))
+        return type(function)(wrap(function.__func__, begin))
     if inspect.isclass(function):
-        raise TypeError(f"track_performance: {function.__name__} is a class; decorate the method that makes inferences")
-    return functools.update_wrapper(_of_its_kind(function, begin), function)
+        raise TypeError(f"track_performance: {function.__name__} is a class; decorate the method that runs inferences")
+    return functools.update_wrapper(_wrap_by_kind(function, begin), function)
 
 
-def name_of(function: Any) -> str:
-    """Return what *function* is called, also where it is a partial or an object with ``__call__``."""
+def get_name(function: Any) -> str:
+    """Return the name of *function*, also for a partial or an object with ``__call__``."""
     while isinstance(function, functools.partial):
         function = function.func
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _of_its_kind(function: Any, begin: Begin) -> _Function:
+def _wrap_by_kind(function: Any, begin: Begin) -> _Function:
     def is_kind(test: Callable[[Any], bool]) -> bool:
         return test(function) or test(getattr(function, "__call__", None))  # noqa: B004 (an object's may be async)
 
     if is_kind(inspect.isasyncgenfunction):
-        return _async_generator(function, begin)
+        return _wrap_async_generator(function, begin)
     if is_kind(inspect.iscoroutinefunction):
-        return _coroutine(function, begin)
+        return _wrap_coroutine(function, begin)
     if is_kind(inspect.isgeneratorfunction):
-        return _generator(function, begin)
-    return _function(function, begin)
+        return _wrap_generator(function, begin)
+    return _wrap_function(function, begin)
 
 
-def _function(function: _Function, begin: Begin) -> _Function:
+def _wrap_function(function: _Function, begin: Begin) -> _Function:
     def timed(*args: Any, **kwargs: Any) -> Any:
         call = begin()
         with call:
@@ -61,7 +61,7 @@ def _function(function: _Function, begin: Begin) -> _Function:
     return timed
 
 
-def _coroutine(function: _Function, begin: Begin) -> _Function:
+def _wrap_coroutine(function: _Function, begin: Begin) -> _Function:
     async def timed(*args: Any, **kwargs: Any) -> Any:
         call = begin()
         with call:
@@ -72,13 +72,13 @@ def _coroutine(function: _Function, begin: Begin) -> _Function:
     return timed
 
 
-def _generator(function: _Function, begin: Begin) -> _Function:
+def _wrap_generator(function: _Function, begin: Begin) -> _Function:
     def timed(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         items = function(*args, **kwargs)
         call = begin()
         advance, argument = items.send, None
         while True:
-            # Between two items the caller's code runs, which does not work for this call.
+            # Between two items the caller's code runs, outside this call.
             call.resume()
             try:
                 item = advance(argument)
@@ -100,13 +100,13 @@ def _generator(function: _Function, begin: Begin) -> _Function:
                     items.close()
                 call.finish(left)
                 raise
-            except BaseException as thrown:  # noqa: BLE001 (what the caller throws in is for the generator to handle)
+            except BaseException as thrown:  # noqa: BLE001 (an exception thrown in by the caller goes to the generator)
                 advance, argument = items.throw, thrown
 
     return timed
 
 
-def _async_generator(function: _Function, begin: Begin) -> _Function:
+def _wrap_async_generator(function: _Function, begin: Begin) -> _Function:
     async def timed(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         items = function(*args, **kwargs)
         call = begin()
@@ -134,15 +134,16 @@ def _async_generator(function: _Function, begin: Begin) -> _Function:
                 call.finish(left)
                 raise
             except BaseException as thrown:  # noqa: BLE001 (as above)
-                call.left = isinstance(thrown, asyncio.CancelledError)  # how a loop that ends closes what is still open
+                # An ending event loop closes open generators this way.
+                call.left = isinstance(thrown, asyncio.CancelledError)
                 advance, argument = items.athrow, thrown
 
     return timed
 
 
-# What a plain function may return without having run it: the end of that is the end of the call.
+# Results of a plain function that have not run yet: the call ends when they end.
 _UNFINISHED: dict[type, Callable[[_Function, Begin], _Function]] = {
-    CoroutineType: _coroutine,
-    GeneratorType: _generator,
-    AsyncGeneratorType: _async_generator,
+    CoroutineType: _wrap_coroutine,
+    GeneratorType: _wrap_generator,
+    AsyncGeneratorType: _wrap_async_generator,
 }

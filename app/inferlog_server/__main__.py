@@ -1,4 +1,4 @@
-"""``python -m inferlog_server`` starts the service."""
+"""``python -m inferlog_server``: start the service."""
 
 import sys
 

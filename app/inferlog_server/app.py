@@ -1,62 +1,67 @@
-"""The service, put together."""
+"""The FastAPI application: backend, routes and logging wired together."""
 
 import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
 import inferlog
 from inferlog_server.errors import StartError
-from inferlog_server.inference.backend import Backend
+from inferlog_server.inference.generation import Backend
 from inferlog_server.inference.simulated import SimulatedBackend
 from inferlog_server.inference.versions import Catalog
-from inferlog_server.inference.weights import weights_file
-from inferlog_server.routes.chat import Limits, chat_router
-from inferlog_server.routes.failures import answer_failures
-from inferlog_server.routes.health import health_router
-from inferlog_server.routes.models import models_router
-from inferlog_server.routes.recording import recorded, unrecorded
-from inferlog_server.routes.schemas import describe
-from inferlog_server.settings import Settings
+from inferlog_server.inference.weights import find_weights
+from inferlog_server.routes.chat import Limits, create_chat_router
+from inferlog_server.routes.errors import install_error_handlers
+from inferlog_server.routes.info import create_health_router, create_models_router
+from inferlog_server.routes.recording import EventRecorder, NullRecorder
+from inferlog_server.routes.schemas import extend_openapi
+from inferlog_server.settings import ServerSettings
 
-# Asking how the service is, or what it has, is no inference.
+# Health checks, documentation and the list of models are not inferences.
 _NO_EVENT = ("/healthz", "/readyz", "/docs", "/redoc", "/openapi.json", "/v1/models")
 
 
-def create_app(settings: Settings, *, on_start: Callable[[], None] | None = None) -> FastAPI:
+def create_app(settings: ServerSettings, *, on_start: Callable[[], None] | None = None) -> FastAPI:
     """
-    Load the model, or get ready to ask another service, and wire the service; the only place that knows all parts.
+    Create the backend, which loads its model, and the application around it.
 
-    Call it in the main thread of the process that is to serve, or llama.cpp's signal handlers stay in
-    place of the process's own.
+    Call it in the main thread of the serving process. In another thread, llama.cpp's signal handlers replace those of
+    the process.
 
     Args:
-        settings: Read by the caller.
-        on_start: Called when the service begins to answer.
+        settings: Settings of the service.
+        on_start: Called when the service starts to accept requests.
 
     Raises:
-        StartError: If the model cannot be loaded, or the log not be written.
+        StartError: If the model cannot be loaded, or the logging settings are not valid.
     """
-    _configure_logging(settings)
-    log = inferlog.get_logger(__name__)
+    if settings.logging:
+        _configure_logging(settings)
+    # Without logging the service must not use the library: its first use would configure it from the environment.
+    log = inferlog.get_logger(__name__).info if settings.logging else _discard
+    recorder = EventRecorder() if settings.logging else NullRecorder()
     started = time.perf_counter()
-    backend = _backend(settings)
-    inferlog.add_gauge("queue_requests", lambda: backend.waiting_requests)
-    log.info("backend.ready", backend=settings.backend, seconds=round(time.perf_counter() - started, 3))
+    backend = _create_backend(settings)
+    if settings.logging:
+        inferlog.add_gauge("queue_requests", lambda: backend.waiting_requests)
+    log("backend.ready", backend=settings.backend, seconds=round(time.perf_counter() - started, 3))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        log.info("server.started")
+        log("server.started")
         if on_start is not None:
             on_start()
         yield
         await backend.close()
-        log.info("server.stopped")
-        # Its last heartbeat measures how late the event loop is, so that the loop must be free to answer.
-        await asyncio.to_thread(inferlog.shutdown)
+        log("server.stopped")
+        if settings.logging:
+            # In a thread: the last heartbeat measures the delay of the event loop, so the loop must be free to run.
+            await asyncio.to_thread(inferlog.shutdown)
 
     catalog = Catalog(settings.model_name, settings.versions)
     limits = Limits(
@@ -65,20 +70,24 @@ def create_app(settings: Settings, *, on_start: Callable[[], None] | None = None
         max_tokens=settings.max_tokens_limit,
         deadline_seconds=settings.deadline_seconds,
     )
-    # A redirection would lead to whatever name the request has given the service.
+    # A redirect would point to the host name in the request, which the client controls.
     app = FastAPI(title="inferlog_server", version=inferlog.__version__, lifespan=lifespan, redirect_slashes=False)
-    app.include_router(chat_router(backend, catalog, limits, recorded if settings.logging else unrecorded))
-    app.include_router(models_router(catalog))
-    app.include_router(health_router(backend))
-    answer_failures(app)
-    describe(app, max_tokens_limit=limits.max_tokens)
+    app.include_router(create_chat_router(backend, catalog, limits, recorder))
+    app.include_router(create_models_router(catalog))
+    app.include_router(create_health_router(backend))
+    install_error_handlers(app, recorder)
+    extend_openapi(app, max_tokens_limit=limits.max_tokens)
     if settings.logging:
         no_event = {*_NO_EVENT, *(f"/v1/models/{name}" for name in catalog.names)}
         app.add_middleware(inferlog.InferenceMiddleware, exclude=no_event)
     return app
 
 
-def _configure_logging(settings: Settings) -> None:
+def _discard(_message: str, **_values: Any) -> None:
+    pass
+
+
+def _configure_logging(settings: ServerSettings) -> None:
     try:
         if settings.logging:
             inferlog.configure(client_id_header=settings.client_id_header)
@@ -88,38 +97,38 @@ def _configure_logging(settings: Settings) -> None:
         raise StartError(str(error)) from None
 
 
-def _backend(settings: Settings) -> Backend:
+def _create_backend(settings: ServerSettings) -> Backend:
     match settings.backend:
         case "llama":
-            return _llama_backend(settings)
+            return _create_llama_backend(settings)
         case "simulated":
             return SimulatedBackend(
                 seed=settings.simulated_seed,
                 context_tokens=settings.context_tokens,
-                places=settings.simulated_parallel_requests,
+                slots=settings.simulated_parallel_requests,
                 waiting_limit=settings.queue_limit_requests,
             )
         case "upstream":
-            # Imported where it is wanted: an HTTP client that the others do without.
-            from inferlog_server.upstream import upstream_backend  # noqa: PLC0415
+            # Imported late: the other backends do not need an HTTP client.
+            from inferlog_server.upstream import create_upstream_backend  # noqa: PLC0415
 
-            return upstream_backend(settings)
+            return create_upstream_backend(settings)
 
 
-def _llama_backend(settings: Settings) -> Backend:
-    # Imported where it is wanted: 100 MB of machine code that the simulated backend does without.
+def _create_llama_backend(settings: ServerSettings) -> Backend:
+    # Imported late: the other backends do not need its 100 MB of machine code.
     try:
         from inferlog_server.inference.llama import LlamaBackend  # noqa: PLC0415
     except ImportError as error:
         raise StartError(
-            f"llama.cpp cannot be loaded ({error}): where libgomp.so.1 is missing, apt install libgomp1 brings it; "
+            f"llama.cpp cannot be loaded ({error}): if libgomp.so.1 is missing, run: apt install libgomp1; "
             "or choose the backend simulated"
         ) from error
 
     return LlamaBackend.load(
-        {version.name: weights_file(version.weights) for version in settings.versions},
+        {version.name: find_weights(version.weights) for version in settings.versions},
         threads=settings.llama_threads or max(1, len(os.sched_getaffinity(0)) - 1),
         context_tokens=settings.context_tokens,
-        places=settings.llama_parallel_requests,
+        slots=settings.llama_parallel_requests,
         waiting_limit=settings.queue_limit_requests,
     )

@@ -1,9 +1,9 @@
-"""What keeps the service from starting: one sentence for the person who started it."""
+"""Errors at startup, each one sentence for the operator."""
 
 
 class StartError(Exception):
     """
-    The service cannot start, and the person who started it can mend that.
+    The service cannot start, and the operator can fix the cause.
 
-    The message is one sentence: where, what was found, what was wanted, what to do.
+    The message is one sentence: where, what was found, what was expected, what to do.
     """

@@ -1,4 +1,4 @@
-"""Entry point: settings in, service up, one sentence on stderr if that cannot be."""
+"""Entry point: reads the settings and starts the service, or prints one sentence to stderr."""
 
 import sys
 from collections.abc import Sequence
@@ -7,10 +7,10 @@ from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError
 
 from inferlog_server.errors import StartError
-from inferlog_server.settings import Settings
+from inferlog_server.settings import ServerSettings
 
-# May hold a credential, also where it is no usable value.
-_NEVER_SHOWN = ("upstream_url", "upstream_api_key")
+# May contain a credential even if the value is not valid.
+_SECRET_SETTINGS = ("upstream_url", "upstream_api_key")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,42 +18,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Serve until SIGTERM.
 
     Args:
-        arguments: Of the command line; None = this process's.
+        arguments: Command-line arguments; None = those of this process.
 
     Returns:
-        The exit code: 0 after an orderly end, 1 if the service could not start, 2 for a wrong setting.
+        The exit code: 0 after a clean shutdown, 1 if the service could not start, 2 for a wrong setting.
     """
     try:
         settings = read_settings(sys.argv[1:] if arguments is None else arguments)
     except StartError as error:
-        return _refuse(error, exit_code=2)
-    # After the settings: --help need not wait for the imports of a whole service.
+        return _report(error, exit_code=2)
+    # Imported late: --help must not wait for the imports of the service.
     from inferlog_server.serving import serve  # noqa: PLC0415
 
     try:
         serve(settings)
     except StartError as error:
-        return _refuse(error, exit_code=1)
+        return _report(error, exit_code=1)
     return 0
 
 
-def read_settings(arguments: Sequence[str]) -> Settings:
+def read_settings(arguments: Sequence[str]) -> ServerSettings:
     """
-    Return the settings of *arguments*, then of the environment, then the defaults.
+    Return the settings from *arguments*, then the environment, then the defaults.
 
     Raises:
-        StartError: If one of them cannot be used.
+        StartError: If a setting is not valid.
     """
     try:
-        return CliApp.run(Settings, cli_args=list(arguments))
+        return CliApp.run(ServerSettings, cli_args=list(arguments))
     except ValidationError as error:
-        raise StartError(_sentence(error)) from None
+        raise StartError(_describe_error(error)) from None
     except SettingsError as error:
         raise StartError(f"settings: {error}; expected JSON") from None
 
 
-def _sentence(error: ValidationError) -> str:
-    """Say what is wrong with the first wrong setting: where, what was wanted, what was found."""
+def _describe_error(error: ValidationError) -> str:
+    """Describe the first wrong setting: its name, the value found, the value expected."""
     first = error.errors(include_url=False)[0]
     reason = first["msg"].removeprefix("Value error, ")
     if not first["loc"]:
@@ -62,10 +62,10 @@ def _sentence(error: ValidationError) -> str:
     where = str(name) + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in inside)
     option = f"--{str(name).replace('_', '-')}"
     variable = f"INFERLOG_SERVER_{str(name).upper()}"
-    found = "cannot be used" if name in _NEVER_SHOWN else f"is {first['input']!r:.80}"
+    found = "is not valid" if name in _SECRET_SETTINGS else f"is {first['input']!r:.80}"
     return f"setting {where} {found}: {reason} (set by {option} or {variable})"
 
 
-def _refuse(error: StartError, *, exit_code: int) -> int:
-    print(f"inferlog_server: {error}", file=sys.stderr)  # noqa: T201 (for whoever started it)
+def _report(error: StartError, *, exit_code: int) -> int:
+    print(f"inferlog_server: {error}", file=sys.stderr)  # noqa: T201 (read by the person at the terminal)
     return exit_code

@@ -1,4 +1,4 @@
-"""The upstream backend, put together: its HTTP client, its credentials, the ids it hands on."""
+"""Construction of the upstream backend: its HTTP client, its API key, and the request ids it forwards."""
 
 import logging
 from pathlib import Path
@@ -8,47 +8,50 @@ import httpx2 as httpx
 import inferlog
 from inferlog_server.errors import StartError
 from inferlog_server.inference.upstream import UpstreamBackend
-from inferlog_server.settings import Settings
+from inferlog_server.settings import ServerSettings
 
-# A server that closes an idle connection at the moment it is used again breaks that request, and most keep one open
-# for 2 s or more.
+# A request fails if the server closes an idle connection just as it is reused; most servers keep one open for 2 s or
+# more.
 _IDLE_CONNECTION_SECONDS = 1.0
 
 
-def upstream_backend(settings: Settings) -> UpstreamBackend:
+def create_upstream_backend(settings: ServerSettings) -> UpstreamBackend:
     """
-    Return the backend that asks the service at ``upstream_url``. Nothing is asked yet.
+    Return a backend for the server at ``upstream_url``, without connecting to it.
 
     Raises:
-        StartError: If the key for it cannot be used.
+        StartError: If the API key cannot be read or is not valid.
     """
-    assert settings.upstream_url is not None  # noqa: S101 (the settings have been checked together)
-    key = _key(settings)
-    places = settings.upstream_parallel_requests
+    assert settings.upstream_url is not None  # noqa: S101 (checked by the settings)
+    key = _read_key(settings)
+    slots = settings.upstream_parallel_requests
     client = httpx.AsyncClient(
         headers={"authorization": f"Bearer {key}"} if key else None,
-        # How long an answer may take is the deadline's to say, over all of it.
+        # The deadline limits the whole response, so reads have no timeout of their own.
         timeout=httpx.Timeout(None, connect=settings.upstream_connect_timeout_seconds),
         limits=httpx.Limits(
-            max_connections=places, max_keepalive_connections=places, keepalive_expiry=_IDLE_CONNECTION_SECONDS
+            max_connections=slots, max_keepalive_connections=slots, keepalive_expiry=_IDLE_CONNECTION_SECONDS
         ),
     )
-    # Below that they write of every request what its event says better, and of its headers what no log should.
+    # At lower levels they log every request, which has its event already, and its headers, which contain secrets.
     for name in ("httpx2", "httpcore2"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return UpstreamBackend(
         inferlog.propagate(client),
         url=settings.upstream_url,
         model_name=settings.model_name,
-        places=places,
+        slots=slots,
         waiting_limit=settings.queue_limit_requests,
     )
 
 
-def _key(settings: Settings) -> str | None:
-    """Return the key for the service, white space at its ends left out. Errors never show it."""
+def _read_key(settings: ServerSettings) -> str | None:
+    """Return the API key without surrounding white space. Errors never contain it."""
     if settings.upstream_api_key_file is not None:
-        where, key = f"upstream_api_key_file {settings.upstream_api_key_file}", _read(settings.upstream_api_key_file)
+        where, key = (
+            f"upstream_api_key_file {settings.upstream_api_key_file}",
+            _read_file(settings.upstream_api_key_file),
+        )
     elif settings.upstream_api_key is not None:
         where, key = "upstream_api_key", settings.upstream_api_key.get_secret_value().strip()
     else:
@@ -58,7 +61,7 @@ def _key(settings: Settings) -> str | None:
     return key
 
 
-def _read(path: Path) -> str:
+def _read_file(path: Path) -> str:
     try:
         return path.read_bytes().decode("latin-1").strip()
     except OSError as error:

@@ -1,11 +1,11 @@
 """
-Load for an inference service that speaks OpenAI's protocol: open loop, seeded, a record of each request.
+Load for an inference service that speaks OpenAI's protocol: open loop, seeded, with a record of each request.
 
     locust -f scripts/traffic/locustfile.py --headless --rate 20 --duration 2m --records client.jsonl
-    locust -f scripts/traffic/locustfile.py             # a web page at http://127.0.0.1:8089
+    locust -f scripts/traffic/locustfile.py             # web page at http://127.0.0.1:8089
 
-Requests leave when they are due, whether or not earlier ones were answered, and their latency counts from that moment:
-a service that stalls cannot hide the queue before it. docs/traffic.md says more.
+Requests are sent when they are due, even if earlier ones are still open, and their latency counts from that time: a
+service that stalls cannot hide its queue. Details: docs/traffic.md.
 """
 
 import signal
@@ -27,43 +27,43 @@ from inferlog_traffic.callers import (
     SteadyChat,
     StreamingChat,
 )
-from inferlog_traffic.first_tokens import FirstTokens
-from inferlog_traffic.settings import Settings, add_options, note_weights
+from inferlog_traffic.generator import FirstTokens
+from inferlog_traffic.settings import TrafficSettings, add_options, store_weights
 from inferlog_traffic.shape import Load, busy
 
-# Locust finds users and shape here by looking through this module.
+# Locust finds the users and the shape among the attributes of this module.
 __all__ = ["BurstChat", "CanaryChat", "LeavingChat", "Load", "LongChat", "MalformedChat", "SteadyChat", "StreamingChat"]
 
-locust.stats.STATS_TYPE_WIDTH = 10  # the names of our classes of callers
+locust.stats.STATS_TYPE_WIDTH = 10  # room for the longest caller name
 
 
 def end_early(environment: Environment, number: int, _: object) -> NoReturn:
-    """End the run as Ctrl-C does, with a status of its own."""
+    """End the run like Ctrl-C, but with the exit code of the signal."""
     environment.process_exit_code = 128 + number
     raise KeyboardInterrupt
 
 
-def printable(error: Exception) -> str:
-    """Return what *error* says on one line: a path in it must not steer the terminal."""
+def escape_error(error: Exception) -> str:
+    """Return the message of *error* on one line without control characters, which a path may contain."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in str(error))
 
 
 def set_up(environment: Environment, **_: Any) -> None:
-    """Read and open what the options name, before anything is sent."""
+    """Check the options and open their files before the first request."""
     first_tokens, options = FirstTokens(), environment.parsed_options
-    assert options  # noqa: S101 (Locust's own command line has made the environment)
-    note_weights(options, (user.weight for user in environment.user_classes))
+    assert options  # noqa: S101 (set by Locust's command line)
+    store_weights(options, (user.weight for user in environment.user_classes))
     try:
-        Settings.of(options)
+        TrafficSettings.from_options(options)
         generator.install(environment, generator.Generator(environment, first_tokens))
     except (ValueError, OSError) as error:
-        sys.exit(f"locust: {printable(error)}")
-    # Locust minds SIGTERM only once a run without the page is over: one that is not would end without a last record.
+        sys.exit(f"locust: {escape_error(error)}")
+    # Locust handles SIGTERM only after a headless run; before, the process would end without its last records.
     signal.signal(signal.SIGTERM, partial(end_early, environment))
     first_tokens.listen(environment)
     busy.listen(environment)
-    environment.events.test_start.add_listener(lambda **_: generator.of(environment).begin())
-    environment.events.test_stop.add_listener(lambda **_: generator.of(environment).end())
+    environment.events.test_start.add_listener(lambda **_: generator.get_generator(environment).begin())
+    environment.events.test_stop.add_listener(lambda **_: generator.get_generator(environment).end())
 
 
 events.init_command_line_parser.add_listener(add_options)

@@ -1,10 +1,10 @@
-"""The whole pipeline under 20 000 requests: callers, a service of two workers, shipper, engine; both sides compared."""
+"""Agreement of clients and dashboards over the whole pipeline."""
 
 from typing import Any
 
 import pytest
 
-from tests.benchmarks.answers import answer_of
+from tests.benchmarks.benchmark_runs import run_benchmark
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
 
@@ -14,7 +14,7 @@ REQUESTS = 20_000
 @pytest.fixture(scope="module")
 def reconciled() -> dict[str, Any]:
     """The JSON of ``inferlog reconcile`` about the whole run."""
-    figures: dict[str, Any] = answer_of("agreement", "--requests", REQUESTS, timeout_seconds=500)["figures"]
+    figures: dict[str, Any] = run_benchmark("agreement", "--requests", REQUESTS, timeout_seconds=500)["figures"]
     return figures
 
 

@@ -12,34 +12,34 @@ from tests.support import commands
 from tests.support.polling import wait_until
 
 
-def test_the_benchmarks_are_listed_with_what_they_answer() -> None:
+def test_bench_lists_benchmarks_with_their_questions() -> None:
     printed = commands.run_module("benchmarks", "--list").stdout
     assert "shipper   How fast do files get into Elasticsearch" in printed
     assert printed.startswith("logging")
 
 
-def test_an_unknown_benchmark_is_misuse() -> None:
+def test_bench_rejects_unknown_benchmark() -> None:
     done = commands.run_module("benchmarks", "speed")
     assert done.returncode == 2
-    assert "there is no benchmark 'speed'" in done.stderr
+    assert "unknown benchmark 'speed'" in done.stderr
 
 
-def test_two_forms_at_once_are_misuse() -> None:
+def test_bench_rejects_two_output_formats() -> None:
     assert commands.run_module("benchmarks", "--json", "--markdown").returncode == 2
 
 
 START_SECONDS = 60.0
-"""That a command may take to have its benchmark run, on a machine that others use, too."""
+"""Timeout for the start of a benchmark on a shared machine."""
 
 
 @pytest.fixture(autouse=True)
 def _lock_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a developer's own run of benchmarks, which keeps others away, stand in no test's way."""
+    """Use a separate lock, because a developer's own run may hold the usual one."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
 def measuring(pid: int) -> psutil.Process | None:
-    """Return the benchmark that the command with this *pid* runs, once it runs."""
+    """Wait for and return the benchmark process of the command with this *pid*."""
     for child in psutil.Process(pid).children():
         with suppress(psutil.Error):  # it ends just now, as git does, which is asked for the commit
             if "benchmarks.logging_cost" in " ".join(child.cmdline()):
@@ -47,7 +47,7 @@ def measuring(pid: int) -> psutil.Process | None:
     return None
 
 
-def test_a_signal_ends_the_benchmark_too_and_says_what_was_not_done() -> None:
+def test_signal_ends_benchmark_and_names_the_rest() -> None:
     with commands.begin_module("benchmarks", "logging", "panels", "--json") as process:
         benchmark = wait_until(lambda: measuring(process.pid), START_SECONDS, what="the benchmark's process")
         process.send_signal(signal.SIGTERM)
@@ -59,7 +59,7 @@ def test_a_signal_ends_the_benchmark_too_and_says_what_was_not_done() -> None:
     assert not benchmark.is_running()
 
 
-def test_a_benchmark_does_not_outlive_a_command_that_is_killed() -> None:
+def test_benchmark_ends_when_command_is_killed() -> None:
     with commands.begin_module("benchmarks", "logging") as process:
         benchmark = wait_until(lambda: measuring(process.pid), START_SECONDS, what="the benchmark's process")
         process.kill()

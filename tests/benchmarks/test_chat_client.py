@@ -1,11 +1,11 @@
-"""The benchmarks' own client: it times what it says it times, and does not take a refusal for an answer."""
+"""Client of the benchmarks: correct times, and rejection of error responses."""
 
 import asyncio
 from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.chat_client import Answer, Connection, ask, chat_request
+from benchmarks.chat_client import Connection, ResponseTimes, build_chat_request, send_requests
 from tests.support.chat_server import MODEL, running_server
 
 FIRST_SECONDS, REST_SECONDS = 0.05, 1.0
@@ -28,11 +28,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.url
 
 
-def answers(url: str, request: bytes, *, requests: int, connections: int) -> list[Answer]:
-    async def asked() -> list[Answer]:
-        opened = [await Connection.to(url) for _ in range(connections)]
+def answers(url: str, request: bytes, *, requests: int, connections: int) -> list[ResponseTimes]:
+    async def asked() -> list[ResponseTimes]:
+        opened = [await Connection.open(url) for _ in range(connections)]
         try:
-            return await ask(opened, request, requests=requests)
+            return await send_requests(opened, request, requests=requests)
         finally:
             for connection in opened:
                 connection.close()
@@ -40,22 +40,22 @@ def answers(url: str, request: bytes, *, requests: int, connections: int) -> lis
     return asyncio.run(asked())
 
 
-def test_a_stream_s_first_token_is_told_from_its_end(url: str) -> None:
-    for answer in answers(url, chat_request(MODEL, stream=True), requests=3, connections=1):
+def test_first_token_of_stream_is_timed_separately(url: str) -> None:
+    for answer in answers(url, build_chat_request(MODEL, stream=True), requests=3, connections=1):
         assert answer.first_seconds >= FIRST_SECONDS
         assert answer.first_seconds + REST_SECONDS * 0.8 <= answer.whole_seconds
 
 
-def test_a_whole_answer_comes_at_once(url: str) -> None:
-    (answer,) = answers(url, chat_request(MODEL, stream=False), requests=1, connections=1)
+def test_first_and_last_byte_of_whole_response_arrive_together(url: str) -> None:
+    (answer,) = answers(url, build_chat_request(MODEL, stream=False), requests=1, connections=1)
     assert answer.whole_seconds >= FIRST_SECONDS + REST_SECONDS
     assert answer.whole_seconds - answer.first_seconds < REST_SECONDS / 2
 
 
-def test_as_many_requests_are_made_as_were_asked_for(url: str) -> None:
-    assert len(answers(url, chat_request(MODEL, stream=True), requests=7, connections=3)) == 7
+def test_send_requests_sends_requested_number(url: str) -> None:
+    assert len(answers(url, build_chat_request(MODEL, stream=True), requests=7, connections=3)) == 7
 
 
-def test_a_refusal_is_an_error(url: str) -> None:
+def test_error_response_raises(url: str) -> None:
     with pytest.raises(RuntimeError, match="model_not_found"):
-        answers(url, chat_request("unknown", stream=False), requests=1, connections=1)
+        answers(url, build_chat_request("unknown", stream=False), requests=1, connections=1)

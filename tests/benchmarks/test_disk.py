@@ -1,21 +1,23 @@
-"""What is weighed is what it says: the same events in indices of different modes."""
+"""Disk usage of the same events in indices of different modes."""
+
+from typing import Any
 
 import pytest
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.streams import stream_name
-from tests.benchmarks.answers import answer_of
+from tests.benchmarks.benchmark_runs import run_benchmark
 
 EVENTS = 40
 
 
 @pytest.fixture(scope="module")
 def figures(engine_url: str) -> dict[str, object]:
-    found: dict[str, object] = answer_of("disk", "--url", engine_url, "--events", EVENTS)["figures"]
+    found: dict[str, object] = run_benchmark("disk", "--url", engine_url, "--events", EVENTS)["figures"]
     return found
 
 
-def test_each_mode_and_the_files_are_weighed(figures: dict[str, list[dict[str, object]]]) -> None:
+def test_disk_usage_is_measured_for_each_mode_and_files(figures: dict[str, Any]) -> None:
     (weighed,) = figures["weighed"]
     stored = weighed["stored_bytes"]
     assert isinstance(stored, dict)
@@ -28,7 +30,7 @@ def test_each_mode_and_the_files_are_weighed(figures: dict[str, list[dict[str, o
 @pytest.mark.parametrize(
     ("number", "mode", "source"), [(0, "logsdb", "stored"), (1, "standard", "stored"), (2, "logsdb", "synthetic")]
 )
-def test_the_indices_are_of_the_modes_they_are_called_by(number: int, mode: str, source: str, engine_url: str) -> None:
+def test_indices_have_the_modes_of_their_names(number: int, mode: str, source: str, engine_url: str) -> None:
     namespace = f"disk.{number}.{EVENTS}"
     stream = stream_name("events", namespace)
     with Cluster(url=engine_url, namespace=namespace).client() as client:

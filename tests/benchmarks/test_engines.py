@@ -1,4 +1,4 @@
-"""The engine of a home: one that runs there is used, and only what a benchmark started is ended by it."""
+"""Engine of a home: a running one is used, and a benchmark stops only its own engine."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ WAITS = "import signal; print('ready', flush=True); signal.pause()"
 
 @pytest.fixture
 def somebody_s() -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that stands for an engine which somebody else has started."""
+    """Stand-in process for an engine started by another program."""
     with subprocess.Popen([sys.executable, "-c", WAITS], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -37,15 +37,13 @@ def own_home(tmp_path: Path) -> Home:
 
 @contextmanager
 def holding(home: Home, process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    with presence.held(home.engine) as lock:
+    with presence.hold(home.engine) as lock:
         assert lock is not None
         presence.note_holder(lock, process.pid)
         yield
 
 
-def test_an_engine_that_runs_in_the_home_is_used_and_left_running(
-    own_home: Home, somebody_s: "subprocess.Popen[bytes]"
-) -> None:
+def test_running_engine_in_home_is_used_and_left_running(own_home: Home, somebody_s: "subprocess.Popen[bytes]") -> None:
     with holding(own_home, somebody_s):
         there = RunningEngine(
             url="http://127.0.0.1:9", pid=somebody_s.pid, version="8.19.21", started=datetime.now(UTC)
@@ -56,12 +54,12 @@ def test_an_engine_that_runs_in_the_home_is_used_and_left_running(
         assert somebody_s.poll() is None
 
 
-def test_an_engine_that_only_starts_there_is_not_ended_by_whoever_is_refused(
+def test_starting_engine_is_not_stopped_when_its_home_is_rejected(
     own_home: Home, somebody_s: "subprocess.Popen[bytes]"
 ) -> None:
     with (
         holding(own_home, somebody_s),
-        pytest.raises(OperatorError, match="in use by an engine that is just starting"),
+        pytest.raises(OperatorError, match="in use by an engine that is starting or stopping"),
         engine(home=own_home.root),
     ):
         pass

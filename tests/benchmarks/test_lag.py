@@ -1,4 +1,4 @@
-"""What tells how soon an event can be found: it misses none, counts none twice, and times each from its end."""
+"""Lag probe: it misses no event, counts none twice, and times each from its end."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.lag_probe import LagProbe, Seen
+from benchmarks.lag_probe import LagProbe, SequenceRanges
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import Home
@@ -25,16 +25,16 @@ OLD_SECONDS = 7.0
 
 
 @given(st.permutations(range(40)), st.lists(st.integers(0, 39), max_size=20))
-def test_each_number_is_new_once_in_whatever_order(order: list[int], again: list[int]) -> None:
-    seen = Seen()
+def test_sequence_ranges_report_each_number_as_new_once_in_any_order(order: list[int], again: list[int]) -> None:
+    seen = SequenceRanges()
     assert all(seen.add(number) for number in order)
     assert not any(seen.add(number) for number in again)
     assert seen.missing() == [{"gt": 39}]
 
 
 @given(st.lists(st.integers(0, 60), max_size=80))
-def test_what_is_missing_is_all_that_was_not_found_and_nothing_else(found: list[int]) -> None:
-    seen = Seen()
+def test_missing_ranges_contain_exactly_the_numbers_not_found(found: list[int]) -> None:
+    seen = SequenceRanges()
     for number in found:
         seen.add(number)
     asked_for = [
@@ -57,26 +57,27 @@ def store(cluster: Cluster, *events: dict[str, Any]) -> None:
             client.create(index=stream_name("events", cluster.namespace), id=each["event"]["id"], document=each)
 
 
-def test_an_event_s_lag_counts_from_its_end_and_once(provisioned: Cluster) -> None:
+def test_lag_of_event_counts_once_from_its_end(provisioned: Cluster) -> None:
     old = datetime.now(UTC) - timedelta(seconds=OLD_SECONDS)
-    with LagProbe(provisioned, service="probed", seconds_between_looks=0.02) as probe:
+    with LagProbe(provisioned, service="probed", seconds_between_polls=0.02) as probe:
         store(provisioned, event(1, ended=old), event(9, ended=old, service="another"))
         wait_until(lambda: probe.found == 1, what="the first event")
         before = time.monotonic()
         # An earlier number that comes later is not missed.
         store(provisioned, event(2, ended=datetime.now(UTC)), event(0, ended=datetime.now(UTC)))
         wait_until(lambda: probe.found == 3, what="the other two")
-        wait_until(lambda looks=probe.looks: probe.looks > looks + 3, what="more looks")
+        looks = probe.polls
+        wait_until(lambda: probe.polls > looks + 3, what="more looks")
         waited_seconds = time.monotonic() - before
     first, *others = probe.lags()
     assert OLD_SECONDS < first < OLD_SECONDS + 10
     assert all(0 < lag <= waited_seconds for lag in others)
     assert len(others) == 2
-    assert (probe.failures, probe.said_of_failures()) == (0, "")
+    assert (probe.failures, probe.describe_failures()) == (0, "")
 
 
 def answering(status: str, body: bytes) -> Any:
-    """A store that gives every question the same answer."""
+    """Store that gives every query the same response."""
 
     def app(_: dict[str, Any], start_response: Any) -> list[bytes]:
         start_response(status, [("content-type", "application/json"), ("content-length", str(len(body)))])
@@ -86,28 +87,28 @@ def answering(status: str, body: bytes) -> Any:
 
 
 def probing(url: str) -> LagProbe:
-    return LagProbe(Cluster(url=url, namespace="probed"), service="probed", seconds_between_looks=0.01)
+    return LagProbe(Cluster(url=url, namespace="probed"), service="probed", seconds_between_polls=0.01)
 
 
-def test_a_look_that_the_store_does_not_answer_is_counted_with_its_reason() -> None:
+def test_failed_probe_poll_is_counted_with_its_reason() -> None:
     with serving_wsgi(answering("503 Busy", b"too much to do")) as url, probing(url) as probe:
         wait_until(lambda: probe.failures > 2, what="more looks")
         probe.check()
-    assert probe.failures == probe.looks
-    assert "looks for events failed, the last by status 503: too much to do" in probe.said_of_failures()
+    assert probe.failures == probe.polls
+    assert "polls failed, the last with status 503: too much to do" in probe.describe_failures()
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"half a", b'{"values": [["i1"], [7], [null]]}'])
-def test_a_probe_that_can_look_no_more_says_so(body: bytes) -> None:
+def test_check_raises_when_probe_has_ended(body: bytes) -> None:
     with (
         serving_wsgi(answering("200 OK", body)) as url,
         probing(url) as probe,
-        pytest.raises(OperatorError, match="the lag probe ended after 0 looks"),
+        pytest.raises(OperatorError, match="the lag probe failed after 0 polls"),
     ):
         wait_until(probe.check, what="the end of its looks")
 
 
-def test_it_runs_and_finds_all_that_was_written(home: Home, tmp_path: Path) -> None:
+def test_lag_finds_all_written_events(home: Home, tmp_path: Path) -> None:
     (tmp_path / "engine").symlink_to(home.engine)
     command = [sys.executable, "-m", BENCHMARK, "--rates", "50", "--seconds", "2", "--warm-up-seconds", "0", "--json"]
     ran = subprocess.run([*command, "--home", tmp_path], capture_output=True, timeout=120, check=False)

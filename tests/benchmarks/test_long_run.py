@@ -1,4 +1,4 @@
-"""The long run: what it judges, what it counts, and that it runs from its command line to its verdicts."""
+"""Long run: its goals, its counts, and a complete run of its command."""
 
 import argparse
 import functools
@@ -18,12 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import long_run
+from benchmarks.benchmark_report import exit_if_missed, show_report
 from benchmarks.every_event import count_findings
-from benchmarks.goals import end_by
-from benchmarks.long_run_goals import goals
-from benchmarks.long_run_looks import add_look
-from benchmarks.long_run_report import report_of
-from benchmarks.results import show
+from benchmarks.long_run_goals import judge
+from benchmarks.long_run_polls import add_sample
+from benchmarks.long_run_report import build_report
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import Home
 from inferlog_ops.engine import control
@@ -80,15 +79,15 @@ def good_result() -> dict[str, Any]:
 
 
 def broken_promises(result: dict[str, Any]) -> list[str]:
-    return [goal.what for goal in goals(result) if not goal.met]
+    return [goal.what for goal in judge(result) if not goal.met]
 
 
-def test_a_good_run_keeps_every_promise() -> None:
+def test_good_run_meets_every_goal() -> None:
     assert broken_promises(good_result()) == []
 
 
 def leak(samples: list[dict[str, Any]], *path: str) -> None:
-    """Let a figure grow by a fifth, or to twice its size where it may come and go, all through the run."""
+    """Let a figure grow during the whole run, by a fifth or to twice its size if it varies."""
     for number, each in enumerate(samples):
         *outer, last = path
         figures = functools.reduce(operator.getitem, outer, each)
@@ -104,11 +103,11 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "events of no request": lambda result: result["findings"].update(unexpected=1),
     "searchable, p99": lambda result: result["lag"].update(p99_seconds=5.1),
     "searchable, events": lambda result: result["lag"].update(events=499_999),
-    "looks that succeeded": lambda result: result["failed_looks"].extend([{"after_seconds": 7.0, "why": "x"}] * 12),
+    "polls that succeeded": lambda result: result["failed_looks"].extend([{"after_seconds": 7.0, "why": "x"}] * 12),
     "shipper: memory": lambda result: leak(result["samples"], "processes", "shipper", "private_bytes"),
     "worker 2: memory": lambda result: leak(result["samples"], "processes", "worker 2", "private_bytes"),
     "engine: live heap": lambda result: leak(result["samples"], "heap", "live_bytes"),
-    "engine: memory besides": lambda result: leak(result["samples"], "processes", "engine", "private_bytes"),
+    "engine: memory outside": lambda result: leak(result["samples"], "processes", "engine", "private_bytes"),
     "log files, most": lambda result: leak(result["samples"], "log_files"),
     "bytes of log files": lambda result: leak(result["samples"], "log_bytes"),
     "bytes of state": lambda result: leak(result["samples"], "state_bytes"),
@@ -118,46 +117,46 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 @pytest.mark.parametrize("promise", FAULTS)
-def test_each_fault_breaks_its_promise_and_no_other(promise: str) -> None:
+def test_each_fault_misses_its_goal_and_no_other(promise: str) -> None:
     result = good_result()
     FAULTS[promise](result)
     (broken,) = broken_promises(result)
     assert promise in broken
 
 
-def test_files_that_the_kernel_drops_from_memory_count_for_nothing() -> None:
+def test_file_cache_does_not_count_as_growth() -> None:
     result = good_result()
     for each in result["samples"][60:]:
         each["processes"]["worker 1"]["resident_bytes"] *= 0.8
     assert broken_promises(result) == []
 
 
-def test_nothing_found_is_no_lag_that_holds() -> None:
+def test_lag_goal_is_missed_when_no_event_is_found() -> None:
     result = good_result()
     result["lag"] = {"events": 0, "p50_seconds": None, "p99_seconds": None}
     assert any("searchable" in promise for promise in broken_promises(result))
 
 
-def test_growth_is_not_judged_of_a_run_too_short_to_tell() -> None:
+def test_growth_is_not_judged_when_run_is_too_short() -> None:
     result = good_result()
     leak(result["samples"], "processes", "shipper", "private_bytes")
     result["seconds"], result["rate"] = 60.0, 500_000 / 60
     assert broken_promises(result) == []
 
 
-def test_the_page_says_what_does_not_hold(capsys: pytest.CaptureFixture[str]) -> None:
+def test_page_shows_failure(capsys: pytest.CaptureFixture[str]) -> None:
     result = good_result()
     result["findings"]["lost"] = 7
-    report = report_of(result)
-    show(report, argparse.Namespace(json=False, markdown=True))
+    report = build_report(result)
+    show_report(report, argparse.Namespace(json=False, markdown=True))
     text = capsys.readouterr().out
     (line,) = [line for line in text.splitlines() if line.endswith("| no |")]
     assert line == "| events lost | 0 | 7 | no |"
     (course,) = [line for line in text.splitlines() if line.startswith("| worker 1: resident |")]
     assert course.count("60.10") == 10
-    assert "| looks for them that failed so far | 0 | 0 | 0 | 0 | 0 | 1 | 1 | 1 | 1 | 1 |" in text
+    assert "| failed polls so far | 0 | 0 | 0 | 0 | 0 | 1 | 1 | 1 | 1 | 1 |" in text
     with pytest.raises(SystemExit, match="3"):
-        end_by(report)
+        exit_if_missed(report)
     assert "events lost: 7, wanted 0" in capsys.readouterr().err
 
 
@@ -166,10 +165,10 @@ def no_late_collection(result: dict[str, Any]) -> None:
         each["heap"]["live_bytes"] = None
 
 
-def test_a_heap_that_was_not_looked_at_late_is_not_flat() -> None:
+def test_heap_without_late_collection_is_not_flat() -> None:
     result = good_result()
     no_late_collection(result)
-    (missed,) = (goal for goal in goals(result) if not goal.met)
+    (missed,) = (goal for goal in judge(result) if not goal.met)
     assert (missed.what, missed.found) == ("engine: live heap", "collected 2 times early and 0 times late")
 
 
@@ -185,10 +184,8 @@ def test_a_heap_that_was_not_looked_at_late_is_not_flat() -> None:
     ],
     ids=lambda failure: type(failure).__name__,
 )
-def test_a_look_that_fails_is_told_and_counted_and_the_next_one_is_taken(
-    failure: Exception, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def look(after_seconds: float) -> dict[str, Any]:
+def test_failed_poll_is_reported_and_counted(failure: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    def poll(after_seconds: float) -> dict[str, Any]:
         if after_seconds == 20.0:
             raise failure
         return sample(round(after_seconds / 10))
@@ -196,29 +193,29 @@ def test_a_look_that_fails_is_told_and_counted_and_the_next_one_is_taken(
     result = good_result()
     result["samples"] = []
     for after_seconds in (10.0, 20.0, 30.0):
-        add_look(result, look, after_seconds)
+        add_sample(result, poll, after_seconds)
     assert [each["after_seconds"] for each in result["samples"]] == [10.0, 30.0]
-    assert f"20 s: this look failed by {type(failure).__name__}" in capsys.readouterr().err
-    assert any("1 looks failed, the last after 20 s" in remark for remark in report_of(result).remarks)
+    assert f"20 s: this poll failed: {type(failure).__name__}" in capsys.readouterr().err
+    assert any("1 polls failed, the last after 20 s" in remark for remark in build_report(result).remarks)
 
 
-def test_a_process_that_has_ended_ends_the_run_all_the_same() -> None:
-    def look(_: float) -> dict[str, Any]:
+def test_ended_process_ends_the_run() -> None:
+    def poll(_: float) -> dict[str, Any]:
         raise OperatorError("the shipper ended")
 
     with pytest.raises(OperatorError, match="the shipper ended"):
-        add_look(good_result(), look, 10.0)
+        add_sample(good_result(), poll, 10.0)
 
 
-def test_a_run_of_which_every_look_failed_is_reported_too() -> None:
+def test_run_is_reported_when_every_poll_failed() -> None:
     result = good_result()
     result["failed_looks"] = [{"after_seconds": 10.0, "why": "the statistics took too long"}]
     result["samples"] = []
-    assert "looks that succeeded" in [goal.what for goal in report_of(result).goals if not goal.met]
+    assert "polls that succeeded" in [goal.what for goal in build_report(result).goals if not goal.met]
 
 
 @pytest.mark.parametrize("reason", [KeyboardInterrupt(), OperatorError("the shipper ended with status 7")])
-def test_of_a_run_that_ends_before_its_time_what_was_seen_is_shown(
+def test_run_that_ends_early_shows_its_samples(
     reason: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run_load(_options: object, _home: object, figures: dict[str, Any]) -> dict[str, Any]:
@@ -233,12 +230,12 @@ def test_of_a_run_that_ends_before_its_time_what_was_seen_is_shown(
     assert [each["after_seconds"] for each in shown["figures"]["samples"]] == [10, 20, 30]
     assert shown["goals"] == []
     words = str(reason) or "KeyboardInterrupt"
-    assert shown["remarks"][-1] == f"It ended before its time, after 30 of 3600 s, and nothing is judged: {words}"
-    assert report_of(shown["figures"]).remarks == shown["remarks"]
+    assert shown["remarks"][-1] == f"It ended early, after 30 of 3600 s, and is not judged: {words}"
+    assert build_report(shown["figures"]).remarks == shown["remarks"]
 
 
-def test_a_run_that_keeps_every_promise_ends_well() -> None:
-    end_by(report_of(good_result()))
+def test_run_that_meets_every_goal_exits_with_0() -> None:
+    exit_if_missed(build_report(good_result()))
 
 
 def events(requests: int) -> list[Event]:
@@ -273,9 +270,9 @@ def test_the_first_number_of_an_instance_counts_as_missing() -> None:
     assert count_findings(iter(events(4)[2:]), RUN, 4).missing_numbers == 2
 
 
-def test_it_runs_and_finds_all_that_it_sent(home: Home, tmp_path: Path) -> None:
+def test_long_run_finds_all_sent_events(home: Home, tmp_path: Path) -> None:
     (tmp_path / "engine").symlink_to(home.engine)
-    command = [sys.executable, "-m", BENCHMARK, "--seconds", "3", "--rate", "40", "--home", tmp_path, "--json"]
+    command = [sys.executable, "-m", BENCHMARK, "--seconds", "3", "--rate", "40", "--home", str(tmp_path), "--json"]
     ran = subprocess.run(command, capture_output=True, timeout=120, check=False)
     report = json.loads(ran.stdout)
     result = report["figures"]
@@ -299,9 +296,9 @@ def test_it_runs_and_finds_all_that_it_sent(home: Home, tmp_path: Path) -> None:
     assert ran.returncode == (0 if all(goal["met"] for goal in report["goals"]) else 3), ran.stderr
 
 
-def test_a_run_that_a_signal_ends_shows_what_it_has_seen_and_leaves_the_engine(home: Home, tmp_path: Path) -> None:
+def test_interrupted_run_prints_samples_and_leaves_engine_running(home: Home, tmp_path: Path) -> None:
     (tmp_path / "engine").symlink_to(home.engine)
-    command = [sys.executable, "-m", BENCHMARK, "--seconds", "40", "--rate", "20", "--home", tmp_path, "--json"]
+    command = [sys.executable, "-m", BENCHMARK, "--seconds", "40", "--rate", "20", "--home", str(tmp_path), "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         looks = 0
@@ -317,9 +314,9 @@ def test_a_run_that_a_signal_ends_shows_what_it_has_seen_and_leaves_the_engine(h
     assert control.running_url(home.engine)
 
 
-def test_a_home_with_log_files_is_refused(tmp_path: Path) -> None:
+def test_long_run_rejects_home_with_log_files(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    command = [sys.executable, "-m", BENCHMARK, "--seconds", "1", "--home", tmp_path]
+    command = [sys.executable, "-m", BENCHMARK, "--seconds", "1", "--home", str(tmp_path)]
     ran = subprocess.run(command, capture_output=True, timeout=60, check=False)
     assert ran.returncode == 1
     assert b"expected a home without log files" in ran.stderr

@@ -1,4 +1,4 @@
-"""The client at a fixed pace: a service that stops for a while makes late all that was due meanwhile."""
+"""Paced client: a pause of the service delays all requests due meanwhile."""
 
 import asyncio
 import json
@@ -7,14 +7,14 @@ from typing import ClassVar
 
 import pytest
 
-from benchmarks.chat_client import AnswersAtOnce
-from benchmarks.paced_client import paced
+from benchmarks.chat_client import InstantServer
+from benchmarks.paced_client import send_paced
 
 RATE, SECONDS, STALL_SECONDS = 100.0, 3.0, 1.5
 
 
-class Answers(AnswersAtOnce):
-    """Knows when its connections are closed, so that none is left when the loop ends."""
+class Answers(InstantServer):
+    """Tracks its connections, so that all are closed when the loop ends."""
 
     closed: ClassVar[list[asyncio.Future[None]]] = []
 
@@ -28,7 +28,7 @@ class Answers(AnswersAtOnce):
 
 
 class Stalls(Answers):
-    """Answers nothing for a while after the first request, and then at once."""
+    """Pauses after the first request, then answers at once."""
 
     first_at: float | None = None
 
@@ -39,7 +39,7 @@ class Stalls(Answers):
 
 
 class Refuses(Answers):
-    """Has no place for anybody."""
+    """Rejects every request."""
 
     _ANSWER = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -49,7 +49,7 @@ def last_line(service: type[Answers], capsys: pytest.CaptureFixture[str]) -> dic
         server = await asyncio.get_running_loop().create_server(service, "127.0.0.1", 0)
         async with server:
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-            await paced(url, RATE, round(RATE * SECONDS), "test")
+            await send_paced(url, RATE, round(RATE * SECONDS), "test")
             await asyncio.gather(*Answers.closed)
             Answers.closed.clear()
 
@@ -58,15 +58,16 @@ def last_line(service: type[Answers], capsys: pytest.CaptureFixture[str]) -> dic
     assert [line["ended"] for line in lines] == [False] * (len(lines) - 1) + [True]
     for figure in ("p50_seconds", "p99_seconds"):
         lines[-1][figure] = max(line[figure] or 0.0 for line in lines)
-    return lines[-1]
+    last: dict[str, float] = lines[-1]
+    return last
 
 
 def enough(requests: float) -> bool:
-    """What is still due when the time is over is not sent: a machine that others use may leave the last ones out."""
+    """Requests still due when the time is over are not sent, so a slow machine may skip the last ones."""
     return 0.8 * RATE * SECONDS <= requests <= RATE * SECONDS
 
 
-def test_it_keeps_its_pace_and_counts_from_when_a_request_was_due(capsys: pytest.CaptureFixture[str]) -> None:
+def test_send_paced_keeps_rate_and_counts_latency_from_due_time(capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
     line = last_line(Stalls, capsys)
     assert enough(line["sent"])
@@ -77,7 +78,7 @@ def test_it_keeps_its_pace_and_counts_from_when_a_request_was_due(capsys: pytest
     assert line["p50_seconds"] > 0.05
 
 
-def test_a_refusal_is_no_answer(capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_response_does_not_count_as_answered(capsys: pytest.CaptureFixture[str]) -> None:
     line = last_line(Refuses, capsys)
     assert enough(line["failed"])
     assert (line["answered"], line["failed"]) == (0, line["sent"])

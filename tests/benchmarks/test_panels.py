@@ -1,15 +1,15 @@
-"""What the panels' benchmark asks, and of what."""
+"""Queries and data of the benchmark of the panels."""
 
 import pytest
 
 from benchmarks.day_of_events import INSTANCES, day_of_events, index_a_day
-from benchmarks.panels import Measured, goals, questions_of_panels
+from benchmarks.panels import QueryTimes, judge, select_panels
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import stream_name
 from inferlog_ops.query.dashboards import files as dashboards
 from inferlog_ops.query.dashboards.panels import panels
-from tests.benchmarks.answers import answer_of
+from tests.benchmarks.benchmark_runs import run_benchmark
 
 EVENTS = 50
 ASKED = ("overview", "duplicates", "p99_latency")
@@ -17,8 +17,8 @@ ASKED = ("overview", "duplicates", "p99_latency")
 
 @pytest.fixture(scope="module")
 def found(engine_url: str) -> dict[str, dict[str, float]]:
-    """What was measured, by question."""
-    report = answer_of(
+    """Measurements by query."""
+    report = run_benchmark(
         "panels",
         *("--url", engine_url, "--events", EVENTS, "--only", *ASKED, "--heartbeat-seconds", 3600),
         *("--calls", 1, "--calls-before", 0, "--seconds-before", 0),
@@ -27,19 +27,19 @@ def found(engine_url: str) -> dict[str, dict[str, float]]:
     return by_question
 
 
-def test_each_question_is_timed_over_the_day_and_over_its_end(found: dict[str, dict[str, float]]) -> None:
+def test_each_query_is_timed_over_the_day_and_over_its_end(found: dict[str, dict[str, float]]) -> None:
     assert set(found) == set(ASKED)
     assert all(times["day_seconds"] > 0 and times["last_minutes_seconds"] > 0 for times in found.values())
 
 
 @pytest.mark.usefixtures("found")
-def test_the_day_is_there_as_often_as_was_asked_for(engine_url: str) -> None:
+def test_index_a_day_indexes_requested_number_of_events(engine_url: str) -> None:
     with Cluster(url=engine_url, namespace=f"benchmark{EVENTS}").client() as client:
         assert client.count(index=stream_name("events", f"benchmark{EVENTS}"))["count"] == EVENTS
 
 
-def test_every_panel_that_asks_something_is_among_those_timed() -> None:
-    timed = {place for places in questions_of_panels(None).values() for place in places}
+def test_every_panel_with_a_query_is_timed() -> None:
+    timed = {place for places in select_panels(None).values() for place in places}
     assert timed == {
         f"{dashboard.id}/{panel.id}"
         for dashboard in dashboards.load_all().values()
@@ -48,25 +48,25 @@ def test_every_panel_that_asks_something_is_among_those_timed() -> None:
     }
 
 
-def test_a_question_that_would_not_be_asked_is_refused() -> None:
-    with pytest.raises(OperatorError, match="--only p99_latncy: no panel asks") as refused:
-        questions_of_panels(["overview", "p99_latncy"])
+def test_select_panels_rejects_unused_query() -> None:
+    with pytest.raises(OperatorError, match="--only p99_latncy: no panel uses it") as refused:
+        select_panels(["overview", "p99_latncy"])
     assert refused.value.exit_code == 2
 
 
-def test_the_questions_of_a_panel_with_several_layers_are_asked_together() -> None:
+def test_queries_of_panel_with_several_layers_are_grouped() -> None:
     together = ("saturation_over_time", "p99_alone_over_time")
-    assert together in questions_of_panels(["overview", *together])
-    assert together not in questions_of_panels(["overview", together[0]])
+    assert together in select_panels(["overview", *together])
+    assert together not in select_panels(["overview", together[0]])
 
 
-def test_a_day_that_holds_another_number_of_events_is_refused(provisioned: Cluster) -> None:
+def test_index_a_day_rejects_another_number_of_events(provisioned: Cluster) -> None:
     index_a_day(provisioned, 3, heartbeat_seconds=86_400)
-    with pytest.raises(OperatorError, match="holds 3 events, of a run that was interrupted or of others"):
+    with pytest.raises(OperatorError, match="already holds 3 events"):
         index_a_day(provisioned, 4, heartbeat_seconds=86_400)
 
 
-def test_made_up_ids_come_in_order_within_a_process_as_the_library_s_do() -> None:
+def test_synthetic_ids_are_ordered_within_a_process() -> None:
     names = [name for name, _ in day_of_events(500)]
     assert len(set(names)) == 500
     prefixes = {name[:22] for name in names}
@@ -77,10 +77,10 @@ def test_made_up_ids_come_in_order_within_a_process_as_the_library_s_do() -> Non
 
 
 def test_the_goal_is_judged_by_the_slowest_panel_of_each_kind() -> None:
-    def taking(seconds: float) -> Measured:
-        return Measured(day_seconds=seconds, last_minutes_seconds=0, cpu_seconds=0)
+    def taking(seconds: float) -> QueryTimes:
+        return QueryTimes(day_seconds=seconds, last_minutes_seconds=0, cpu_seconds=0)
 
     by_events = {1_000_000: {"overview": taking(0.4), "routes": taking(0.7), "duplicates": taking(2.9)}}
-    duplicates, others = goals([("overview",), ("routes", "overview"), ("duplicates",)], by_events)
+    duplicates, others = judge([("overview",), ("routes", "overview"), ("duplicates",)], by_events)
     assert (duplicates.met, others.met) == (True, False)
     assert others.found == "1.10 s (routes + overview)"

@@ -1,4 +1,4 @@
-"""Fluentd's turn, where there is one on PATH."""
+"""Fluentd's turn, if installed."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from inferlog_ops.provision.elasticsearch import provision_cluster
 
 pytestmark = [
     pytest.mark.fluentd,
-    pytest.mark.skipif(not real_fluentd.installed(), reason="there is no fluentd on PATH"),
+    pytest.mark.skipif(not real_fluentd.is_installed(), reason="Fluentd is not installed"),
 ]
 
 
-def test_fluentd_carries_all_events(engine_url: str, tmp_path: Path) -> None:
+def test_fluentd_ships_all_events(engine_url: str, tmp_path: Path) -> None:
     provision_cluster(Cluster(url=engine_url, namespace=namespace_of(FLUENTD)))
     logs = write_logs(tmp_path / "logs", 50, 2)
     size = size_bytes(logs)

@@ -1,4 +1,4 @@
-"""The rule that tells a leak from noise: it finds what grows, and is quiet about what does not."""
+"""Rule that distinguishes a leak from noise."""
 
 import random
 
@@ -25,7 +25,7 @@ def test_nine_samples_have_no_tenths() -> None:
 
 
 @given(st.floats(min_value=1, max_value=1e12), ENOUGH)
-def test_what_stays_as_it_was_is_steady(value: float, count: int) -> None:
+def test_constant_value_is_steady(value: float, count: int) -> None:
     assert steadiness([value] * count).change == 0
 
 
@@ -36,33 +36,33 @@ def test_noise_around_one_value_is_steady(count: int, seed: int) -> None:
 
 
 @given(ENOUGH, st.floats(min_value=0.08, max_value=10), st.integers())
-def test_a_leak_is_found_under_noise(count: int, grows_by: float, seed: int) -> None:
+def test_leak_is_found_under_noise(count: int, grows_by: float, seed: int) -> None:
     noise = random.Random(seed)
     leaking = [100 * (1 + grows_by * number / count) + noise.uniform(-0.2, 0.2) for number in range(count)]
     assert steadiness(leaking).change > TOLERANCE
 
 
-def test_a_leak_that_begins_late_is_found() -> None:
+def test_late_leak_is_found() -> None:
     assert not steadiness([100.0] * 80 + [100.0 + number for number in range(20)]).within()
 
 
-def test_what_warms_up_in_the_first_tenth_does_not_count() -> None:
+def test_warm_up_in_the_first_tenth_does_not_count() -> None:
     assert steadiness([10.0 * number for number in range(10)] + [100.0] * 90).within()
 
 
-def test_a_single_peak_does_not_count() -> None:
+def test_single_peak_does_not_count() -> None:
     assert steadiness([100.0] * 95 + [900.0] + [100.0] * 4).within()
 
 
-def test_shrinking_is_no_steadiness_either() -> None:
+def test_shrinking_value_is_not_steady() -> None:
     assert not steadiness([100.0] * 50 + [80.0] * 50).within()
 
 
-def test_what_was_nothing_and_is_something_has_grown() -> None:
+def test_growth_from_zero_is_growth() -> None:
     assert not steadiness([0.0] * 50 + [1.0] * 50).within()
 
 
-def test_early_and_late_looks_are_compared() -> None:
+def test_early_and_late_values_are_compared() -> None:
     early = [40.0, 42.0, 41.0, 40.0, 43.0]
     assert early_and_late(early, [41.0, 42.0, 40.0, 41.0]).within()
     assert early_and_late(early, [46.0, 47.0, 45.0, 44.0, 48.0]).change == pytest.approx(46 / 41 - 1)

@@ -1,4 +1,4 @@
-"""A process seen from outside: what it takes more is seen, in memory, open files, threads and processor time."""
+"""Resource usage of a process: memory, open files, threads and processor time."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def said(process: "subprocess.Popen[bytes]", word: bytes) -> bool:
     return process.stdout.readline().strip() == word
 
 
-def test_what_a_process_takes_more_is_seen(process: "subprocess.Popen[bytes]") -> None:
+def test_growth_of_a_process_is_measured(process: "subprocess.Popen[bytes]") -> None:
     assert process.stdin is not None
     assert said(process, b"ready")
     before = vitals_of(process.pid)

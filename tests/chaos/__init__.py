@@ -1,6 +1,6 @@
 """
-Breaks the pipeline on purpose, on real processes, and counts what became of every line.
+Fault injection on real processes, with an account of every line.
 
-``scenario`` is the course of one: load, fault, catching up, count. ``faults`` says what goes wrong, ``evidence`` reads
-what is on the disk and in the store, ``promises`` says what must hold between the two.
+``scenario`` runs one trial: load, fault, catching up, count. ``faults`` breaks processes, disks and responses,
+``evidence`` reads the disk and the store, and ``invariants`` compares the two.
 """

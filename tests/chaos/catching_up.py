@@ -1,4 +1,4 @@
-"""How long the shipper needs until all that lay on the disk at one moment is answered."""
+"""Time until the shipper has acknowledged all bytes that are on the disk now."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,49 +7,49 @@ from pathlib import Path
 
 import orjson
 
-from tests.chaos.dirs import Dirs
-from tests.chaos.disk import whole_bytes
+from tests.chaos.evidence import count_whole_bytes
+from tests.chaos.trial_dirs import TrialDirs
 
-_SECONDS_BETWEEN_LOOKS = 0.1
+_SECONDS_BETWEEN_POLLS = 0.1
 
 
-def extent(logs: Path) -> dict[str, int]:
-    """Return how many bytes of whole lines each log file holds now."""
+def measure_extent(logs: Path) -> dict[str, int]:
+    """Return the size of the complete lines in each log file."""
     found = {}
     for path in logs.glob("*.jsonl"):
         with suppress(FileNotFoundError):
-            found[path.name] = whole_bytes(path)
+            found[path.name] = count_whole_bytes(path)
     return found
 
 
-def seconds_to_catch_up(place: Dirs, *, timeout_seconds: float, check: Callable[[], None]) -> float | None:
+def wait_for_catch_up(dirs: TrialDirs, *, timeout_seconds: float, check: Callable[[], None]) -> float | None:
     """
-    Wait until all that lies in the log files now is answered; return how long that took, None if it was too long.
+    Wait until all bytes now in the log files are acknowledged; return the seconds, or None after a timeout.
 
     Args:
-        place: Where logs and positions lie.
-        timeout_seconds: When to give up.
-        check: Raises if something has ended that should run.
+        dirs: Directories of logs and offsets.
+        timeout_seconds: Maximum wait.
+        check: Raises if a process has ended unexpectedly.
     """
     began = time.monotonic()
-    wanted = extent(place.logs)
+    wanted = measure_extent(dirs.logs)
     while time.monotonic() - began < timeout_seconds:
         check()
-        if is_answered(wanted, place):
+        if is_acknowledged(wanted, dirs):
             return round(time.monotonic() - began, 1)
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        time.sleep(_SECONDS_BETWEEN_POLLS)
     return None
 
 
-def is_answered(wanted: Mapping[str, int], place: Dirs) -> bool:
-    """Return whether the positions in *place* have come to the *wanted* bytes of each file."""
-    positions = _positions(place.positions)
-    # A file that is gone was shipped before, or it will never be; the count of lines tells which.
-    return all(positions.get(name, 0) >= size or not (place.logs / name).exists() for name, size in wanted.items())
+def is_acknowledged(wanted: Mapping[str, int], dirs: TrialDirs) -> bool:
+    """Return whether the saved offsets have reached the *wanted* size of each file."""
+    positions = _positions(dirs.positions)
+    # A deleted file was shipped before, or is lost: the account of lines covers both.
+    return all(positions.get(name, 0) >= size or not (dirs.logs / name).exists() for name, size in wanted.items())
 
 
 def _positions(file: Path) -> dict[str, int]:
     try:
         return {name: row["position"] for name, row in orjson.loads(file.read_bytes())["files"].items()}
     except (FileNotFoundError, ValueError):
-        return {}  # not there yet, or one that a fault has spoilt
+        return {}  # not written yet, or corrupted by a fault

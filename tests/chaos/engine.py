@@ -1,4 +1,4 @@
-"""An Elasticsearch that may be killed, and comes back on the same port with the same data."""
+"""Elasticsearch that faults may kill: it restarts on the same port with the same data."""
 
 import os
 import signal
@@ -6,20 +6,20 @@ from contextlib import suppress
 from pathlib import Path
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.progress import Say
+from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.engine import control
 
 
 class Engine:
     """
-    The embedded engine of one home.
+    Embedded engine of one home.
 
     Args:
         home: Its directory.
-        say: Is told what is being waited for.
+        say: Receives progress messages.
     """
 
-    def __init__(self, home: Path, say: Say) -> None:
+    def __init__(self, home: Path, say: ReportProgress) -> None:
         self._home = home
         self._say = say
         self._port = 0
@@ -27,13 +27,13 @@ class Engine:
         self.url = ""
 
     def start(self) -> None:
-        """Start it and return when it answers; the second time on the port of the first."""
+        """Start the engine and return when it answers; a restart uses the same port."""
         running = control.start(self._home, self._port, self._say, ends_with_us=True)
         self.url, self._pid = running.url, running.pid
         self._port = int(running.url.rpartition(":")[2])
 
     def kill(self) -> None:
-        """End it by SIGKILL."""
+        """Send SIGKILL and reap the process."""
         pid = self._running_pid()
         os.kill(pid, signal.SIGKILL)
         with suppress(ChildProcessError):
@@ -41,20 +41,20 @@ class Engine:
         self._pid = None
 
     def revive(self) -> None:
-        """Have it run, in whatever state a fault that was interrupted has left it."""
+        """Start the engine if an interrupted fault has left it stopped."""
         if control.running_url(self._home) is None:
             self.start()
 
     def suspend(self) -> None:
-        """Have it stand still."""
+        """Send SIGSTOP."""
         os.kill(self._running_pid(), signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Send SIGCONT."""
         os.kill(self._running_pid(), signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it in order, also if it was stopped in the midst of something."""
+        """Stop the engine in an orderly way, even if it is suspended."""
         if self._pid is not None:
             with suppress(ProcessLookupError):
                 self.resume()
@@ -63,12 +63,12 @@ class Engine:
 
     def _running_pid(self) -> int:
         """
-        Return its process id.
+        Return the engine's process id.
 
         Raises:
-            OperatorError: If it does not run.
+            OperatorError: If the engine does not run.
         """
-        # A signal to "process 0" would go to every process of this group, this one among them.
+        # A signal to "process 0" would reach every process of this group, including this one.
         if self._pid is None:
-            raise OperatorError(f"{self._home}: Elasticsearch does not run, so it cannot be broken")
+            raise OperatorError(f"{self._home}: Elasticsearch does not run: no signal can be sent")
         return self._pid

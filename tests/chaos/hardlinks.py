@@ -1,4 +1,4 @@
-"""Gives every log file a second name: what the service or a fault deletes can still be counted."""
+"""Hard links to every log file, so that deleted files can still be counted."""
 
 import os
 import threading
@@ -6,28 +6,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_SECONDS_BETWEEN_LOOKS = 0.05
-"""A file is deleted no sooner than a shipper has found it, sent it and said so, each of which takes longer."""
+_SECONDS_BETWEEN_POLLS = 0.05
+"""Shorter than the life of a file: a shipper must find, send and acknowledge it before it is deleted."""
 
 
-def keep_now(logs: Path, kept: Path) -> None:
-    """Link each file of *logs* that has no second name yet into *kept*."""
+def link_now(logs: Path, kept: Path) -> None:
+    """Link each file of *logs* into *kept* that is not linked yet."""
     known = {path.name for path in kept.iterdir()}
     with suppress(FileNotFoundError):  # a fault has removed the directory
         for path in logs.glob("*.jsonl"):
             if path.name not in known:
-                with suppress(FileNotFoundError, FileExistsError):  # gone again, or linked by the other caller
+                with suppress(FileNotFoundError, FileExistsError):  # already deleted, or linked by the other caller
                     os.link(path, kept / path.name)
 
 
 @contextmanager
-def keeping(logs: Path, kept: Path) -> Iterator[None]:
-    """Link new files of *logs* into *kept* for as long as the block runs."""
+def keep_linking(logs: Path, kept: Path) -> Iterator[None]:
+    """Link new files of *logs* into *kept* until the end of the block."""
     ended = threading.Event()
 
     def keep() -> None:
-        while not ended.wait(_SECONDS_BETWEEN_LOOKS):
-            keep_now(logs, kept)
+        while not ended.wait(_SECONDS_BETWEEN_POLLS):
+            link_now(logs, kept)
 
     thread = threading.Thread(target=keep, name="keeper", daemon=True)
     thread.start()
@@ -36,4 +36,4 @@ def keeping(logs: Path, kept: Path) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
-        keep_now(logs, kept)
+        link_now(logs, kept)

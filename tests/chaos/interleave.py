@@ -1,4 +1,4 @@
-"""Lets several faults take turns in one thread: whoever starts a process must live as long as it."""
+"""Interleaving of several faults in one thread: a child process ends with the thread that started it."""
 
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -7,15 +7,15 @@ from contextlib import suppress
 _SECONDS_BETWEEN_CHECKS = 0.2
 
 
-def take_turns(strikes: Sequence[Generator[float]], check: Callable[[], None]) -> None:
+def take_turns(injections: Sequence[Generator[float]], check: Callable[[], None]) -> None:
     """
-    Carry out each step of *strikes* when it is due, until all of them have ended.
+    Run each step of *injections* when it is due, until all have ended.
 
     Args:
-        strikes: Each yields the seconds until its next step.
-        check: Is called now and then while nothing is due; raises to end all.
+        injections: Each yields the seconds until its next step.
+        check: Called regularly while no step is due; raises to end all.
     """
-    due = dict.fromkeys(strikes, time.monotonic())
+    due = dict.fromkeys(injections, time.monotonic())
     try:
         while due:
             inject = min(due, key=due.__getitem__)
@@ -25,8 +25,8 @@ def take_turns(strikes: Sequence[Generator[float]], check: Callable[[], None]) -
             except StopIteration:
                 del due[inject]
     except BaseException:
-        for inject in strikes:
-            # What ended it all is to be told, not that something could not be mended after it.
+        for inject in injections:
+            # Raise the original error, not a failed repair after it.
             with suppress(Exception):
                 inject.close()
         raise

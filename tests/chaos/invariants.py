@@ -1,26 +1,26 @@
-"""What must hold, whatever goes wrong. Pure."""
+"""Invariants that hold under every fault. Pure."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from tests.chaos.evidence import Evidence
 from tests.chaos.faults.fault import Fault
 from tests.chaos.load import PATIENCE_SECONDS
-from tests.chaos.observed import Observed
 
 
-def broken_promises(seen: Observed, faults: Sequence[Fault]) -> list[str]:
-    """Return a sentence for each promise that *seen* breaks; none if all hold under *faults*."""
+def check_invariants(seen: Evidence, faults: Sequence[Fault]) -> list[str]:
+    """Return one sentence for each invariant that *seen* violates under *faults*."""
     return [sentence for check in _CHECKS for sentence in check(seen, faults)]
 
 
-def _every_line_once(seen: Observed, _: Sequence[Fault]) -> Iterator[str]:
+def _every_line_once(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
     account = seen.account
     if lost := account.lost - account.lost_by_removal:
-        yield f"{lost} lines that lay on the disk are neither in the store nor among the dead letters"
+        yield f"{lost} lines on the disk are neither in the store nor among the dead letters"
     if account.duplicated:
         yield f"{account.duplicated} documents are in the store a second time"
     if account.unknown:
-        yield f"{account.unknown} documents are in the store that never lay on the disk"
+        yield f"{account.unknown} documents are in the store but were never on the disk"
     if account.found + account.dead_lettered + account.lost != account.written:
         yield (
             f"{account.written} lines written are not {account.found} found, {account.dead_lettered} dead letters "
@@ -28,49 +28,49 @@ def _every_line_once(seen: Observed, _: Sequence[Fault]) -> Iterator[str]:
         )
 
 
-def _dead_letters(seen: Observed, _: Sequence[Fault]) -> Iterator[str]:
+def _dead_letters(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
     if seen.wrong_letters:
-        yield f"{seen.wrong_letters} lines that a store takes are dead letters"
+        yield f"{seen.wrong_letters} valid lines are dead letters"
     if seen.account.dead_lettered - seen.wrong_letters != seen.dead_lines:
-        yield f"of {seen.dead_lines} lines that no store takes, {seen.account.dead_lettered} are dead letters"
+        yield f"of {seen.dead_lines} lines that no store accepts, {seen.account.dead_lettered} are dead letters"
     if seen.account.twice_a_letter:
         yield f"{seen.account.twice_a_letter} lines are dead letters twice, or dead letters and in the store"
 
 
-def _catches_up(seen: Observed, _: Sequence[Fault]) -> Iterator[str]:
+def _catches_up(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
     if seen.caught_up_seconds is None:
         yield "the shipper did not catch up"
 
 
-def _losses_are_reported(seen: Observed, _: Sequence[Fault]) -> Iterator[str]:
+def _losses_are_reported(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
     instances = seen.dropped.keys() | seen.removed.keys() | seen.reported.keys() | seen.heartbeats.keys()
     for instance in sorted(instances):
         expected, reported = _missing(seen, instance), seen.reported.get(instance, 0)
         if reported != expected:
-            yield f"inferlog query lost_events says {reported} of {instance}, of which {expected} are missing"
+            yield f"inferlog query lost_events reports {reported} lost events of {instance}; {expected} are missing"
 
 
-def _missing(seen: Observed, instance: str) -> int:
-    """Return how many events of *instance* the index can show to be lost."""
+def _missing(seen: Evidence, instance: str) -> int:
+    """Return how many lost events of *instance* the index can prove."""
     missing = seen.dropped.get(instance, 0) + seen.removed.get(instance, 0)
     heartbeat = seen.heartbeats.get(instance)
-    if heartbeat is None:  # nothing in the index says when the instance began
+    if heartbeat is None:  # the index does not contain the start of the instance
         return missing - seen.dropped_at_first.get(instance, 0)
     counted = heartbeat.events_written + heartbeat.events_dropped
     at_the_end = counted - seen.on_disk.get(instance, 0) - seen.dropped.get(instance, 0)
     return missing + max(0, min(at_the_end, heartbeat.events_dropped - missing))
 
 
-def _losses_are_complained_of(seen: Observed, faults: Sequence[Fault]) -> Iterator[str]:
+def _losses_are_logged(seen: Evidence, faults: Sequence[Fault]) -> Iterator[str]:
     lost = sum(seen.dropped.values()) or any(fault.removes_files_in_use for fault in faults)
     if lost and not seen.complaints:
         yield "events were lost, and the service wrote nothing about it to standard error"
-    # A worker that was killed on a full disk may have complained of events that nobody can count.
+    # A worker killed on a full disk may have reported events that cannot be counted.
     if seen.complaints and not lost and not any(fault.fills_disk for fault in faults):
         yield f"the service wrote {seen.complaints} lines about lost events to standard error; none was lost"
 
 
-def _heartbeats_tell(seen: Observed, _: Sequence[Fault]) -> Iterator[str]:
+def _heartbeats_agree(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
     for instance, on_disk in seen.on_disk.items():
         heartbeat = seen.heartbeats.get(instance)
         if heartbeat is None:
@@ -78,12 +78,12 @@ def _heartbeats_tell(seen: Observed, _: Sequence[Fault]) -> Iterator[str]:
             continue
         written, dropped = heartbeat.events_written, heartbeat.events_dropped
         if on_disk < written or (heartbeat.stopped and on_disk != written):
-            yield f"{instance} says that it has written {written} events; on the disk are {on_disk}"
+            yield f"{instance} reports {written} written events; {on_disk} are on the disk"
         if heartbeat.stopped and dropped != seen.dropped.get(instance, 0):
-            yield f"{instance} says that {dropped} were dropped; missing are {seen.dropped.get(instance, 0)}"
+            yield f"{instance} reports {dropped} dropped events; {seen.dropped.get(instance, 0)} are missing"
 
 
-def _only_a_full_disk_drops(seen: Observed, faults: Sequence[Fault]) -> Iterator[str]:
+def _only_a_full_disk_drops(seen: Evidence, faults: Sequence[Fault]) -> Iterator[str]:
     dropped = sum(seen.dropped.values())
     if dropped and not any(fault.fills_disk for fault in faults):
         yield f"the service has dropped {dropped} events although the disk took all"
@@ -93,31 +93,31 @@ def _only_a_full_disk_drops(seen: Observed, faults: Sequence[Fault]) -> Iterator
         yield "the fault did not happen: nothing is lost by the file that was deleted"
 
 
-def _every_request_is_answered(seen: Observed, faults: Sequence[Fault]) -> Iterator[str]:
+def _every_request_is_answered(seen: Evidence, faults: Sequence[Fault]) -> Iterator[str]:
     traffic = seen.traffic
     if traffic.failed:
         yield f"of {traffic.sent} requests, {traffic.failed} were answered with an error"
-    if any(fault.kills_workers or _tries_patience(fault) for fault in faults):
+    if any(fault.kills_workers or _causes_timeouts(fault) for fault in faults):
         return
     if unanswered := traffic.sent - traffic.answered - traffic.failed:
         yield f"of {traffic.sent} requests, {unanswered} got no answer"
 
 
-def _tries_patience(fault: Fault) -> bool:
-    # Half: once it goes on, a worker has all the others to answer that have waited.
+def _causes_timeouts(fault: Fault) -> bool:
+    # Half: a resumed worker must first answer all waiting requests.
     return fault.stills_workers and fault.seconds > PATIENCE_SECONDS / 2
 
 
-def _every_answer_has_its_event(seen: Observed, faults: Sequence[Fault]) -> Iterator[str]:
+def _every_answer_has_its_event(seen: Evidence, faults: Sequence[Fault]) -> Iterator[str]:
     without, dropped = seen.traffic.without_event, sum(seen.dropped.values())
     if not any(fault.kills_workers for fault in faults):
         if without > dropped:
             yield f"{without} answered requests have no event on the disk, but only {dropped} were dropped"
         return
     if any(fault.fills_disk for fault in faults):
-        return  # what a killed worker had dropped since its last event, only it knew
+        return  # events dropped by a killed worker since its last event are not recorded
     killed = sum(not heartbeat.stopped for heartbeat in seen.heartbeats.values())
-    # A worker writes the event as soon as the answer's last byte has left, and answers nobody else in between.
+    # A worker writes the event right after the last byte of the response, before it handles another request.
     if without > dropped + killed:
         yield (
             f"{without} answered requests have no event on the disk, but only {dropped} were dropped "
@@ -125,21 +125,21 @@ def _every_answer_has_its_event(seen: Observed, faults: Sequence[Fault]) -> Iter
         )
 
 
-def _there_was_load(seen: Observed, _: Sequence[Fault]) -> Iterator[str]:
+def _there_was_load(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
     traffic = seen.traffic
     for when, p99_seconds in (("before", traffic.p99_before_seconds), ("during", traffic.p99_during_seconds)):
         if p99_seconds is None:
             yield f"none of the requests {when} the fault was answered: there was no load"
 
 
-_Check = Callable[[Observed, Sequence[Fault]], Iterator[str]]
+_Check = Callable[[Evidence, Sequence[Fault]], Iterator[str]]
 _CHECKS: Final[tuple[_Check, ...]] = (
     _every_line_once,
     _dead_letters,
     _catches_up,
     _losses_are_reported,
-    _losses_are_complained_of,
-    _heartbeats_tell,
+    _losses_are_logged,
+    _heartbeats_agree,
     _only_a_full_disk_drops,
     _every_request_is_answered,
     _every_answer_has_its_event,

@@ -1,8 +1,8 @@
 """
-Steady load: a request at each tick, whether or not earlier ones are answered, each on a connection of its own.
+Steady open-loop load: one request at each tick, each on its own connection.
 
-A process of its own (``python -m tests.chaos.load URL RATE FILE``), so that what it measures is not disturbed by
-whoever breaks things. SIGTERM ends it once the open requests are answered. It writes a line for each request.
+Runs as a separate process (``python -m tests.chaos.load URL RATE FILE``), so that fault injection does not disturb its
+timing. Writes one record for each request. SIGTERM ends it after the open requests are answered.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ import orjson
 
 MODEL: Final = "smollm2-135m-instruct"
 PATIENCE_SECONDS: Final = 60.0
-"""After this a request is given up."""
+"""Timeout of a request."""
 
 _LAST_ANSWERS_SECONDS: Final = 15.0
-"""So long are open ones waited for once no more are sent: less than whoever ends this process waits for it."""
+"""Drain timeout for open requests. Must be shorter than ``Child.stop()``'s kill timeout."""
 
 _BODY: Final = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "Are you there?"}]})
 
@@ -33,9 +33,9 @@ class Load:
     Sends requests to one service.
 
     Args:
-        url: Of the service.
+        url: Address of the service.
         rate: Requests per second.
-        records: Gets a line for each request.
+        records: Receives one line for each request.
     """
 
     def __init__(self, url: str, rate: float, records: BinaryIO) -> None:
@@ -47,11 +47,11 @@ class Load:
         self._ended = asyncio.Event()
 
     def end(self) -> None:
-        """Send no more."""
+        """Send no more requests."""
         self._ended.set()
 
     async def run(self) -> None:
-        """Send until `end`, and return when each request has its record."""
+        """Send requests until `end`, and return when each has its record."""
         with suppress(TimeoutError):
             async with asyncio.timeout(None) as patience, asyncio.TaskGroup() as requests:
                 await self._send(requests)
@@ -87,11 +87,11 @@ class Load:
 
     async def _answer(self, correlation_id: str) -> int:
         """
-        Return the status of a whole answer.
+        Return the status of a complete response.
 
         Raises:
-            OSError: If there is no connection.
-            asyncio.IncompleteReadError: If the answer breaks off.
+            OSError: If the connection fails.
+            asyncio.IncompleteReadError: If the response is cut.
         """
         reader, writer = await asyncio.open_connection(self._host, self._port)
         try:

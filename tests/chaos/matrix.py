@@ -1,4 +1,4 @@
-"""Carries out trial after trial on one engine, in a directory of its own."""
+"""Series of trials on one engine, each in its own directory."""
 
 import os
 import shutil
@@ -9,34 +9,34 @@ from pathlib import Path
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import cache_dir
-from inferlog_ops.core.progress import Say
+from inferlog_ops.core.progress import ReportProgress
 from tests.chaos.catalogue import Trial
 from tests.chaos.engine import Engine
-from tests.chaos.proxy import proxying
-from tests.chaos.scenario import Pace, Result, carry_out
+from tests.chaos.proxy import run_proxy
+from tests.chaos.scenario import Pace, TrialResult, run_trial
 
 
-def results(trials: Sequence[Trial], *, root: Path, pace: Pace, say: Say) -> Iterator[Result]:
+def run_trials(trials: Sequence[Trial], *, root: Path, pace: Pace, say: ReportProgress) -> Iterator[TrialResult]:
     """
-    Carry out *trials* in *root*, one after the other, and yield how each went.
+    Run *trials* in *root*, one after the other, and yield each result.
 
-    What a trial leaves behind is removed, unless it broke a promise.
+    The files of a trial are removed unless an invariant was violated.
 
     Raises:
-        OperatorError: If Elasticsearch does not come up at first, or does not end.
+        OperatorError: If Elasticsearch does not start at first, or does not stop.
     """
-    _have_jars_at_hand(root)
+    _copy_read_only_jars(root)
     with ExitStack() as cleanup:
         engine = Engine(root / "engine", say)
         cleanup.callback(engine.stop)
         engine.start()
-        proxy = cleanup.enter_context(proxying(engine.url))
+        proxy = cleanup.enter_context(run_proxy(engine.url))
         for number, trial in enumerate(trials, start=1):
             folder = root / f"{number:02d}-{trial.name.replace('+', '-')}"
             counted = f"{number}/{len(trials)} "
-            result: Result | None = None
+            result: TrialResult | None = None
             try:
-                result = carry_out(
+                result = run_trial(
                     trial,
                     root=folder,
                     engine=engine,
@@ -44,22 +44,22 @@ def results(trials: Sequence[Trial], *, root: Path, pace: Pace, say: Say) -> Ite
                     pace=pace,
                     say=lambda text, counted=counted: say(counted + text),  # type: ignore[misc]
                 )
-            except Exception as error:  # noqa: BLE001 (whatever it is, the other trials are worth their hour, and it is told)
-                result = Result(trial=trial, seen=None, broken=[_reason(error), *_revived(engine)])
+            except Exception as error:  # noqa: BLE001 (the other trials still run, and the result reports it)
+                result = TrialResult(trial=trial, seen=None, broken=[_describe_error(error), *_revive(engine)])
             finally:
                 if result is None or not result.broken:
                     shutil.rmtree(folder, ignore_errors=True)
             yield result
 
 
-def _reason(error: Exception) -> str:
-    """Say what ended a trial; by its kind, too, where it is none that is raised to be read."""
+def _describe_error(error: Exception) -> str:
+    """Describe the error that ended a trial; include the type unless its message is meant for users."""
     kind = "" if isinstance(error, OperatorError) else f"{type(error).__name__}: "
     return f"it did not come to its end: {kind}{error}"
 
 
-def _revived(engine: Engine) -> list[str]:
-    """Have *engine* run again for the next trial; return why it does not, if so."""
+def _revive(engine: Engine) -> list[str]:
+    """Restart *engine* for the next trial if necessary; return an error sentence on failure."""
     try:
         engine.revive()
     except Exception as error:  # noqa: BLE001 (as above)
@@ -69,7 +69,7 @@ def _revived(engine: Engine) -> list[str]:
 
 @contextmanager
 def working_directory() -> Iterator[Path]:
-    """Give a new directory, and remove it at the end unless trials are left in it."""
+    """Create a temporary directory, and remove it at the end unless files of trials remain."""
     root = Path(tempfile.mkdtemp(prefix="inferlog-chaos-"))
     try:
         yield root
@@ -80,8 +80,8 @@ def working_directory() -> Iterator[Path]:
             root.rmdir()
 
 
-def _have_jars_at_hand(root: Path) -> None:
-    """Copy the engine's jars out of a cache that this user may only read, as where root has become somebody else."""
+def _copy_read_only_jars(root: Path) -> None:
+    """Copy the engine's jars if their cache is read-only for this user, as after `leave_root`."""
     jars = cache_dir() / "jars"
     if jars.is_dir() and not os.access(jars, os.W_OK):
         shutil.copytree(jars, root / "cache" / "inferlog" / "jars", ignore=shutil.ignore_patterns(".*"))

@@ -1,33 +1,33 @@
-"""What the proxy can do to a bulk request."""
+"""Behaviours of the proxy for bulk requests."""
 
 import asyncio
 from http import HTTPStatus
 
 import orjson
 
-from tests.chaos.proxy import Behaviour, Forward, Request
+from tests.chaos.proxy import Behaviour, Forward, ProxyRequest
 
 _TYPES = {429: "es_rejected_execution_exception", 503: "cluster_block_exception"}
 _EVERY_OTHER = 2
 
 STORED = b" 200 "
-"""Stands in an answer to documents that were taken."""
+"""Part of a response whose documents were stored."""
 
 ITEM_REFUSED = b'"status":429'
-"""Stands in an answer that refuses one of them."""
+"""Part of a response that rejects at least one document."""
 
 
-class Counted:
+class CountingBehaviour:
     """
-    A behaviour that counts its answers in which it shows.
+    Behaviour that counts the responses it has affected.
 
     Args:
-        behaviour: What it does.
-        shows: Stands in such an answer, as far as that is sent back.
-        index: Only requests with documents for this one count; for any where it is empty.
+        behaviour: Wrapped behaviour.
+        shows: Part of an affected response.
+        index: Count only requests for this index; empty for all.
 
     Attributes:
-        count: Counted before the shipper has the answer, and after the engine has given its own.
+        count: Affected responses; incremented after the engine's response and before the shipper receives its own.
     """
 
     def __init__(self, behaviour: Behaviour, *, shows: bytes, index: str = "") -> None:
@@ -36,8 +36,8 @@ class Counted:
         self._index = index.encode()
         self.count = 0
 
-    async def __call__(self, request: Request, forward: Forward) -> bytes:
-        """Do it, and count."""
+    async def __call__(self, request: ProxyRequest, forward: Forward) -> bytes:
+        """Run the behaviour and count its effect."""
         answer = await self._behaviour(request, forward)
         if self._shows in answer and self._index in request.target:
             self.count += 1
@@ -45,19 +45,19 @@ class Counted:
 
 
 def refuse(status: int) -> Behaviour:
-    """Answer with *status*, as an overloaded or headless cluster does, and store nothing."""
+    """Respond with *status*, as an overloaded or headless cluster does, and store nothing."""
     answer = _json_answer(status, {"error": {"type": _TYPES[status], "reason": "chaos"}, "status": status})
 
-    async def behave(_request: Request, _forward: Forward) -> bytes:
+    async def behave(_request: ProxyRequest, _forward: Forward) -> bytes:
         return answer
 
     return behave
 
 
 def delay(seconds: float) -> Behaviour:
-    """Store the documents at once, and hold the answer back."""
+    """Store the documents at once, and delay the response."""
 
-    async def behave(request: Request, forward: Forward) -> bytes:
+    async def behave(request: ProxyRequest, forward: Forward) -> bytes:
         answer = await forward(request)
         await asyncio.sleep(seconds)
         return answer
@@ -65,21 +65,21 @@ def delay(seconds: float) -> Behaviour:
     return behave
 
 
-async def cut(request: Request, forward: Forward) -> bytes:
-    """Store the documents, and break off in the midst of the answer."""
+async def cut(request: ProxyRequest, forward: Forward) -> bytes:
+    """Store the documents, and cut the response in the middle."""
     answer = await forward(request)
     return answer[: len(answer) // 2]
 
 
-async def refuse_every_other(request: Request, forward: Forward) -> bytes:
-    """Store every second document, and answer for the others that the node has no room for them: 429 in the items."""
+async def refuse_every_other(request: ProxyRequest, forward: Forward) -> bytes:
+    """Store every second document, and reject the others with 429 in their items."""
     lines = request.body.splitlines(keepends=True)
     pairs = [lines[number : number + 2] for number in range(0, len(lines), 2)]
     taken = b"".join(line for pair in pairs[::_EVERY_OTHER] for line in pair)
     head = b"\r\n".join(_with_length(line, len(taken)) for line in request.head.split(b"\r\n"))
-    answer = await forward(Request(head=head, body=taken))
+    answer = await forward(ProxyRequest(head=head, body=taken))
     if STORED not in answer.partition(b"\r\n")[0]:
-        return answer  # the engine, which something else may have broken, says nothing of items
+        return answer  # another fault has broken the engine: the response has no items
     items = iter(orjson.loads(_body_of(answer))["items"])
     refused = {"create": {"status": 429, "error": {"type": _TYPES[429], "reason": "chaos"}}}
     mixed = [refused if number % _EVERY_OTHER else next(items) for number in range(len(pairs))]
@@ -91,7 +91,7 @@ def _with_length(line: bytes, length: int) -> bytes:
 
 
 def _body_of(answer: bytes) -> bytes:
-    """Return the body of a whole answer; in one chunk or several, or as it is."""
+    """Return the body of a complete response, chunked or not."""
     head, _, body = answer.partition(b"\r\n\r\n")
     if b"transfer-encoding: chunked" not in head.lower():
         return body

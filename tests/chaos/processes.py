@@ -1,4 +1,4 @@
-"""The processes that are broken: as those of the demo, and with handles to break them by."""
+"""Child processes with methods to kill, suspend and limit them."""
 
 import resource
 import signal
@@ -13,31 +13,31 @@ _WORKER = "multiprocessing.spawn"
 
 
 class ChaosProcess(Child):
-    """A process that may be killed, stopped, and refused room on the disk."""
+    """Child process that faults may kill, suspend, or limit."""
 
     _killed = False
 
     def kill(self) -> None:
-        """End it by SIGKILL."""
+        """Send SIGKILL and wait for the end."""
         self._killed = True
         self._process.kill()
         self._process.wait()
 
     def check(self) -> None:
-        """Do nothing while the process runs, or if it was killed on purpose."""
+        """Raise OperatorError if the process has ended, unless it was killed on purpose."""
         if not self._killed:
             super().check()
 
     def suspend(self) -> None:
-        """Have it stand still."""
+        """Send SIGSTOP."""
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Send SIGCONT."""
         self._process.send_signal(signal.SIGCONT)
 
     def workers(self) -> list[psutil.Process]:
-        """Return the processes under it that answer requests, oldest first."""
+        """Return its worker processes, oldest first."""
         found = []
         for process in psutil.Process(self._process.pid).children():
             with suppress(psutil.NoSuchProcess):
@@ -47,15 +47,15 @@ class ChaosProcess(Child):
 
     @property
     def pids(self) -> list[int]:
-        """It and its workers."""
+        """Process ids of the process and its workers."""
         return [self._process.pid, *(worker.pid for worker in self.workers())]
 
 
 def limit_file_size(pids: Iterable[int], size_bytes: int | None) -> None:
     """
-    Let the processes *pids* write no file beyond *size_bytes*, or any with None; works on open files, too.
+    Limit the file size of the processes *pids* to *size_bytes*, including open files; None removes the limit.
 
-    A write beyond fails as on a full disk, or is cut short.
+    A write beyond the limit fails as on a full disk, or is cut short.
     """
     for pid in pids:
         with suppress(ProcessLookupError):

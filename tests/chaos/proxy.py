@@ -1,8 +1,8 @@
 """
-A proxy between shipper and engine that can be told to misbehave.
+Proxy between shipper and engine with configurable misbehaviour.
 
-It speaks just enough HTTP to tell requests apart: one request a connection, bodies with a length, answers passed on as
-they are. What it does with a bulk request is up to its ``behaviour``; everything else goes through.
+Implements a minimum of HTTP: one request per connection, bodies with a length, responses forwarded unchanged. Its
+``behaviour`` handles bulk requests; all others are forwarded.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ _HEAD_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ProxyRequest:
     """
-    One request as it came.
+    One received request.
 
     Attributes:
-        head: Up to the empty line, which is left out.
-        body: What follows.
+        head: Request line and headers, without the empty line.
+        body: Bytes after the empty line.
     """
 
     head: bytes
@@ -40,83 +40,83 @@ class Request:
         return b"/_bulk" in self.target
 
     def to_forward(self) -> bytes:
-        """Return what the engine is sent. It closes the connection after its answer, which shows the answer's end."""
+        """Return the bytes for the engine, which closes the connection at the end of its response."""
         return _closing(self.head) + _END_OF_HEAD + self.body
 
 
-Forward = Callable[[Request], Awaitable[bytes]]
-"""Brings a request to the engine and returns its whole answer. Raises OSError if there is none."""
+Forward = Callable[[ProxyRequest], Awaitable[bytes]]
+"""Forwards a request to the engine and returns the complete response. Raises OSError without one."""
 
-Behaviour = Callable[[Request, Forward], Awaitable[bytes]]
-"""Returns what is sent back before the connection is closed: an answer, a part of one, or nothing."""
+Behaviour = Callable[[ProxyRequest, Forward], Awaitable[bytes]]
+"""Returns the bytes to send before the connection is closed: a response, a part of one, or nothing."""
 
 
-async def pass_on(request: Request, forward: Forward) -> bytes:
-    """Be no more than a proxy."""
+async def forward_unchanged(request: ProxyRequest, forward: Forward) -> bytes:
+    """Forward the request and return the response unchanged."""
     return await forward(request)
 
 
 class Proxy:
     """
-    Listens on a free port of 127.0.0.1, in a thread of its own.
+    Proxy on a free port of 127.0.0.1, in its own thread.
 
     Attributes:
-        behaviour: What it does with bulk requests. May be changed at any time; one that has begun is not disturbed.
-        url: Where it answers.
+        behaviour: Handles bulk requests. A change applies to requests that have not begun.
+        url: Address of the proxy.
     """
 
     def __init__(self, engine_url: str) -> None:
         address = urlsplit(engine_url)
         self._engine = (address.hostname, address.port)
-        self.behaviour: Behaviour = pass_on
+        self.behaviour: Behaviour = forward_unchanged
         self.url = ""
 
     async def listen(self) -> asyncio.Server:
-        """Begin to answer."""
+        """Start to accept connections."""
         server = await asyncio.start_server(self._serve, "127.0.0.1", limit=_HEAD_BYTES)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         return server
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            # Whoever leaves early, on either side, is what this is about.
+            # Connections that either side closes early are expected here.
             with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 writer.write(await self._answer(await _read(reader)))
                 await writer.drain()
         finally:
             writer.close()
 
-    async def _answer(self, request: Request) -> bytes:
-        behaviour = self.behaviour if request.is_bulk else pass_on
+    async def _answer(self, request: ProxyRequest) -> bytes:
+        behaviour = self.behaviour if request.is_bulk else forward_unchanged
         return await behaviour(request, self._forward)
 
-    async def _forward(self, request: Request) -> bytes:
+    async def _forward(self, request: ProxyRequest) -> bytes:
         reader, writer = await asyncio.open_connection(*self._engine)
         try:
             writer.write(request.to_forward())
             head, end, body = (await reader.read()).partition(_END_OF_HEAD)
-            # Or the shipper would try this connection again, and take its end for a cut.
+            # Otherwise the shipper would reuse this connection and see its end as a cut.
             return _closing(head) + end + body if end else b""
         finally:
             writer.close()
 
 
 def _closing(head: bytes) -> bytes:
-    """Return *head*, of a request or an answer, with the word that the connection ends after this."""
+    """Return *head* of a request or response with the header ``connection: close``."""
     lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
     return b"\r\n".join([*lines, b"connection: close"])
 
 
-async def _read(reader: asyncio.StreamReader) -> Request:
+async def _read(reader: asyncio.StreamReader) -> ProxyRequest:
     head = (await reader.readuntil(_END_OF_HEAD)).removesuffix(_END_OF_HEAD)
     _, found, length = head.lower().partition(b"content-length:")
     body = await reader.readexactly(int(length.partition(b"\r\n")[0])) if found else b""
-    return Request(head=head, body=body)
+    return ProxyRequest(head=head, body=body)
 
 
 @contextmanager
-def proxying(engine_url: str) -> Iterator[Proxy]:
-    """Run a `Proxy` before the engine at *engine_url* until the end of the block."""
+def run_proxy(engine_url: str) -> Iterator[Proxy]:
+    """Run a `Proxy` for the engine at *engine_url* until the end of the block."""
     proxy = Proxy(engine_url)
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(proxy.listen())

@@ -1,4 +1,4 @@
-"""What the trials have shown, for a person, for the docs and for a program. Pure."""
+"""Results of the trials as a table, as Markdown, and as JSON. Pure."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from tests.chaos.scenario import Result
+from tests.chaos.scenario import TrialResult
 
 _COLUMNS: Final = (
     "fault",
@@ -26,13 +26,13 @@ _COLUMNS: Final = (
 )
 
 
-def as_table(results: Sequence[Result]) -> Table:
-    """Return a row for each of *results*."""
+def build_table(results: Sequence[TrialResult]) -> Table:
+    """Return a table with one row per result."""
     table = Table(*_COLUMNS)
     table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"
-        column.overflow = "fold"  # all of a narrow column's words and figures
+        column.overflow = "fold"  # show narrow columns completely
     for result in results:
         name, *figures = _cells(result)
         # The second of a pair below the first: there are many columns.
@@ -40,21 +40,21 @@ def as_table(results: Sequence[Result]) -> Table:
     return table
 
 
-def as_markdown(results: Sequence[Result]) -> str:
-    """Return the same table in Markdown, and the broken promises below it."""
+def render_markdown(results: Sequence[TrialResult]) -> str:
+    """Return the table in Markdown, followed by the violated invariants."""
     rows = [_COLUMNS, ("---",) + ("--:",) * (len(_COLUMNS) - 1), *map(_cells, results)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    broken = "\n".join(f"- {sentence}" for sentence in broken_sentences(results))
+    broken = "\n".join(f"- {sentence}" for sentence in list_violations(results))
     return f"{table}\n\n{broken}".rstrip()
 
 
-def broken_sentences(results: Sequence[Result]) -> list[str]:
-    """Return what was broken, each with the name of its trial."""
+def list_violations(results: Sequence[TrialResult]) -> list[str]:
+    """Return the violated invariants, each with the name of its trial."""
     return [f"{result.trial.name}: {sentence}" for result in results for sentence in result.broken]
 
 
-def as_json(result: Result) -> dict[str, Any]:
-    """Return one of the results as plain data."""
+def build_json(result: TrialResult) -> dict[str, Any]:
+    """Return one result as plain data."""
     trial, seen = result.trial, result.seen
     known = {
         "fault": trial.name,
@@ -84,7 +84,7 @@ def as_json(result: Result) -> dict[str, Any]:
     }
 
 
-def _cells(result: Result) -> tuple[str, ...]:
+def _cells(result: TrialResult) -> tuple[str, ...]:
     seen = result.seen
     if seen is None:
         return (result.trial.name, *("-",) * (len(_COLUMNS) - 2), "it did not come to its end")

@@ -1,4 +1,4 @@
-"""The course of one trial: load, fault, catching up, end, count."""
+"""One trial: load, fault, catching up, end, count."""
 
 import time
 from collections.abc import Mapping
@@ -8,19 +8,18 @@ from pathlib import Path
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.progress import Say
+from inferlog_ops.core.progress import ReportProgress
 from tests.chaos.catalogue import Trial
-from tests.chaos.catching_up import extent, is_answered, seconds_to_catch_up
-from tests.chaos.dirs import Dirs
+from tests.chaos.catching_up import is_acknowledged, measure_extent, wait_for_catch_up
 from tests.chaos.engine import Engine
-from tests.chaos.evidence import Window, gather
+from tests.chaos.evidence import Evidence, Window, gather_evidence
 from tests.chaos.faults import process_faults
 from tests.chaos.faults.fault import MissedError
 from tests.chaos.interleave import take_turns
-from tests.chaos.invariants import broken_promises
-from tests.chaos.observed import Observed
+from tests.chaos.invariants import check_invariants
 from tests.chaos.proxy import Proxy
-from tests.chaos.stack import Stack, running
+from tests.chaos.stack import Stack, run_stack
+from tests.chaos.trial_dirs import TrialDirs
 
 _CATCH_UP_SECONDS = 120.0
 _AFTERWARDS_SECONDS = 2.5
@@ -30,11 +29,11 @@ _LAST_LINES_SECONDS = 60
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """
-    How much of everything.
+    Load of a trial.
 
     Attributes:
         rate: Requests per second.
-        before_seconds: How long nothing goes wrong at first.
+        before_seconds: Duration before the fault.
     """
 
     rate: float
@@ -42,66 +41,68 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class TrialResult:
     """
-    How one trial went.
+    Result of one trial.
 
     Attributes:
-        trial: What was tried.
-        seen: What was to be seen at its end; None if it did not come to one.
-        broken: A sentence for each promise that was broken.
+        trial: Trial that was run.
+        seen: Evidence at its end; None if it failed before.
+        broken: One sentence for each violated invariant.
     """
 
     trial: Trial
-    seen: Observed | None
+    seen: Evidence | None
     broken: list[str]
 
 
-def carry_out(trial: Trial, *, root: Path, engine: Engine, proxy: Proxy, pace: Pace, say: Say) -> Result:
+def run_trial(
+    trial: Trial, *, root: Path, engine: Engine, proxy: Proxy, pace: Pace, say: ReportProgress
+) -> TrialResult:
     """
-    Carry out *trial* in the directory *root*, made here, on an *engine* and a *proxy* that run.
+    Run *trial* in the new directory *root*, on a running *engine* and *proxy*.
 
     Raises:
-        OperatorError: If something does not come up, or ends that should run.
+        OperatorError: If a process does not start, or ends unexpectedly.
     """
-    place = Dirs(root)
-    place.make()
+    dirs = TrialDirs(root)
+    dirs.make()
     cluster = Cluster(url=engine.url, namespace=root.name.replace("-", "_"))
     say(f"{trial.name}: starting service and shipper")
-    with running(
-        place=place,
+    with run_stack(
+        dirs=dirs,
         engine=engine,
         proxy=proxy,
         through_proxy=any(fault.proxied for fault in trial.faults),
         cluster=cluster,
-        settings=_settings(trial, place),
+        settings=_settings(trial, dirs),
         rate=pace.rate,
         say=say,
     ) as stack:
         say(f"{trial.name}: load")
         before = _calm(stack, pace.before_seconds)
         say(f"{trial.name}: the fault")
-        during, missed = _strike(stack, trial)
+        during, missed = _inject_faults(stack, trial)
         say(f"{trial.name}: catching up")
-        mended_at = time.monotonic()
-        caught_up_seconds = seconds_to_catch_up(place, timeout_seconds=_CATCH_UP_SECONDS, check=stack.check)
-        # What the disk refused shows at the next event, and in the next heartbeat.
-        _calm(stack, _AFTERWARDS_SECONDS - (time.monotonic() - mended_at))
+        repaired_at = time.monotonic()
+        caught_up_seconds = wait_for_catch_up(dirs, timeout_seconds=_CATCH_UP_SECONDS, check=stack.check)
+        # Events that the disk rejected appear in the next event and the next heartbeat.
+        _calm(stack, _AFTERWARDS_SECONDS - (time.monotonic() - repaired_at))
         _end(stack)
     say(f"{trial.name}: counting")
-    seen = gather(
-        place,
+    seen = gather_evidence(
+        dirs,
         cluster,
         removed_files=stack.removed,
         before=before,
         during=during,
         caught_up_seconds=caught_up_seconds,
     )
-    return Result(trial=trial, seen=seen, broken=[*missed, *broken_promises(seen, trial.faults)])
+    return TrialResult(trial=trial, seen=seen, broken=[*missed, *check_invariants(seen, trial.faults)])
 
 
-def _settings(trial: Trial, place: Dirs) -> Mapping[str, str]:
-    return {name: value for fault in trial.faults for name, value in fault.environment(place).items()}
+def _settings(trial: Trial, dirs: TrialDirs) -> Mapping[str, str]:
+    return {name: value for fault in trial.faults for name, value in fault.environment(dirs).items()}
 
 
 def _calm(stack: Stack, seconds: float) -> Window:
@@ -110,24 +111,24 @@ def _calm(stack: Stack, seconds: float) -> Window:
     return began, time.time()
 
 
-def _strike(stack: Stack, trial: Trial) -> tuple[Window, list[str]]:
-    """Let the faults strike; return when that was, and why one of them did not happen."""
+def _inject_faults(stack: Stack, trial: Trial) -> tuple[Window, list[str]]:
+    """Inject the faults; return their time and a sentence for a fault without effect."""
     began = time.time()
-    strikes = [fault.inject(stack, fault.seconds) for fault in trial.faults]
+    injections = [fault.inject(stack, fault.seconds) for fault in trial.faults]
     try:
-        take_turns(strikes, stack.check)
+        take_turns(injections, stack.check)
     except MissedError as error:
         return (began, time.time()), [f"the fault did not happen: {error}"]
     return (began, time.time()), []
 
 
 def _end(stack: Stack) -> None:
-    """End load, service and shipper in the order in which each still finds the next, and ship what is left."""
+    """Stop load, service and shipper in this order, and ship the remaining lines."""
     stack.load.stop()
     stack.server.stop()
     stack.shipper.stop()
-    if is_answered(extent(stack.place.logs), stack.place):
+    if is_acknowledged(measure_extent(stack.dirs.logs), stack.dirs):
         return
     stack.start_shipper("--once", "--heartbeat", "0", "--timeout", str(_LAST_LINES_SECONDS))
-    with suppress(OperatorError):  # the count tells what is missing
+    with suppress(OperatorError):  # the account shows missing lines
         stack.shipper.wait_until(stack.shipper.has_finished, timeout_seconds=2 * _LAST_LINES_SECONDS)

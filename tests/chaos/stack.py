@@ -1,4 +1,4 @@
-"""The real processes of one scenario: service, shipper and load, on an engine that many scenarios share."""
+"""Processes of one trial: service, shipper and load, on an engine that trials share."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 
 from inferlog_ops.core.children import python_module
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.progress import Say
+from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.provision.elasticsearch import provision_cluster
-from inferlog_ops.ship.starting import ship_command
+from inferlog_ops.ship.main import build_ship_command
 from tests import ROOT
-from tests.chaos.dirs import Dirs
 from tests.chaos.engine import Engine
-from tests.chaos.hardlinks import keep_now, keeping
+from tests.chaos.hardlinks import keep_linking, link_now
 from tests.chaos.processes import ChaosProcess
 from tests.chaos.proxy import Proxy
+from tests.chaos.trial_dirs import TrialDirs
 
 WORKERS = 2
 _READY_SECONDS = 60.0
 _HEARTBEAT_SECONDS = 1.0
-# Quick, so that what a fault adds shows; and no randomness beyond the machine's own.
+# Fast and without randomness, so that the latency added by a fault is visible.
 _VERSIONS = json.dumps(
     [
         {
@@ -39,96 +39,96 @@ _VERSIONS = json.dumps(
 @dataclass(slots=True, kw_only=True)
 class Stack:
     """
-    What a fault may break.
+    Targets of the faults.
 
     Attributes:
-        place: The scenario's directories.
+        dirs: Directories of the trial.
         engine: Elasticsearch.
-        proxy: Between shipper and engine, for the faults that need one there.
-        through_proxy: Whether the shipper goes through it.
-        cluster: The engine itself, and the scenario's namespace.
+        proxy: Proxy between shipper and engine.
+        through_proxy: Whether the shipper connects through the proxy.
+        cluster: The engine itself, and the trial's namespace.
         server: The service, with several workers.
-        shipper: ``inferlog ship``, as it was started last.
-        load: Sends the requests.
-        say: Is told what is being waited for.
+        shipper: Current process of ``inferlog ship``.
+        load: Process that sends the requests.
+        say: Receives progress messages.
         removed: Names of log files that a fault has deleted before they were shipped.
     """
 
-    place: Dirs
+    dirs: TrialDirs
     engine: Engine
     proxy: Proxy
     through_proxy: bool
     cluster: Cluster
     server: ChaosProcess
     load: ChaosProcess
-    say: Say
+    say: ReportProgress
     shipper: ChaosProcess = field(init=False)
     removed: set[str] = field(default_factory=set)
     _shippers: int = 0
 
     def start_shipper(self, *options: str) -> None:
-        """Start a shipper on the state that the last one has left; with *options* instead of its heartbeat, if any."""
+        """Start a shipper on the existing state; *options* replace its heartbeat option."""
         self._shippers += 1
         self.shipper = ChaosProcess(
             f"shipper-{self._shippers}",
             [
-                *ship_command(logs=self.place.logs, state=self.place.state, namespace=self.cluster.namespace),
+                *build_ship_command(logs=self.dirs.logs, state=self.dirs.state, namespace=self.cluster.namespace),
                 *("--to", self.proxy.url if self.through_proxy else self.cluster.url),
                 *(options or ("--heartbeat", str(_HEARTBEAT_SECONDS))),
             ],
-            output=self.place.output,
+            output=self.dirs.output,
         )
 
     def check(self) -> None:
-        """Raise OperatorError if a process has ended that no fault has killed."""
+        """Raise OperatorError if a process has ended without being killed by a fault."""
         for process in (self.server, self.load, self.shipper):
             process.check()
 
     def keep_files(self) -> None:
-        """Make sure of the second names: something is about to be deleted."""
-        keep_now(self.place.logs, self.place.kept)
+        """Link all log files now, before one is deleted."""
+        link_now(self.dirs.logs, self.dirs.kept)
 
 
 @contextmanager
-def running(
+def run_stack(
     *,
-    place: Dirs,
+    dirs: TrialDirs,
     engine: Engine,
     proxy: Proxy,
     through_proxy: bool,
     cluster: Cluster,
     settings: Mapping[str, str],
     rate: float,
-    say: Say,
+    say: ReportProgress,
 ) -> Iterator[Stack]:
     """
-    Run a stack under load until the end of the block; end what still runs by then.
+    Run a stack under load until the end of the block, then stop its processes.
 
     Args:
-        place: Its directories.
-        engine: Runs.
-        proxy: Runs.
-        through_proxy: Whether the shipper goes through it.
-        cluster: The engine and a namespace that nobody else uses; provisioned here.
-        settings: More of the service's environment.
+        dirs: Directories of the trial.
+        engine: Running engine.
+        proxy: Running proxy.
+        through_proxy: Whether the shipper connects through the proxy.
+        cluster: The engine and an unused namespace; provisioned here.
+        settings: Additional environment of the service.
         rate: Requests per second.
-        say: Is told what is being waited for.
+        say: Receives progress messages.
     """
     with ExitStack() as cleanup:
-        cleanup.enter_context(keeping(place.logs, place.kept))
-        server = _server(place, settings)
+        cleanup.enter_context(keep_linking(dirs.logs, dirs.kept))
+        server = _start_server(dirs, settings)
         cleanup.callback(server.stop)
-        provision_cluster(cluster)  # takes as long as the service's start
-        url = _url(server, place)
+        provision_cluster(cluster)  # in parallel with the service's start
+        url = _wait_for_url(server, dirs)
         load = ChaosProcess(
             "load",
-            python_module("tests.chaos.load", url, str(rate), str(place.records)),
-            output=place.output,
+            python_module("tests.chaos.load", url, str(rate), str(dirs.records)),
+            output=dirs.output,
             environment={"PYTHONPATH": str(ROOT)},
         )
         cleanup.callback(load.stop)
         stack = Stack(
-            place=place,
+            dirs=dirs,
             engine=engine,
             proxy=proxy,
             through_proxy=through_proxy,
@@ -138,15 +138,15 @@ def running(
             say=say,
         )
         stack.start_shipper()
-        cleanup.callback(lambda: stack.shipper.stop())  # noqa: PLW0108 (whichever runs by then)
-        stack.shipper.wait_until(place.positions.exists, timeout_seconds=_READY_SECONDS)
+        cleanup.callback(lambda: stack.shipper.stop())  # noqa: PLW0108 (the current shipper)
+        stack.shipper.wait_until(dirs.positions.exists, timeout_seconds=_READY_SECONDS)
         yield stack
 
 
-def _server(place: Dirs, settings: Mapping[str, str]) -> ChaosProcess:
+def _start_server(dirs: TrialDirs, settings: Mapping[str, str]) -> ChaosProcess:
     environment = {
         "INFERLOG_SERVICE_NAME": "chaos",
-        "INFERLOG_LOG_DIR": str(place.logs),
+        "INFERLOG_LOG_DIR": str(dirs.logs),
         "INFERLOG_HEARTBEAT_SECONDS": str(_HEARTBEAT_SECONDS),
         "INFERLOG_SERVER_VERSIONS": _VERSIONS,
         **settings,
@@ -155,15 +155,15 @@ def _server(place: Dirs, settings: Mapping[str, str]) -> ChaosProcess:
         "server",
         python_module(
             *("inferlog_server", "--backend", "simulated", "--port", "0"),
-            *("--workers", str(WORKERS), "--ready-file", str(place.ready_file)),
+            *("--workers", str(WORKERS), "--ready-file", str(dirs.ready_file)),
         ),
-        output=place.output,
+        output=dirs.output,
         environment=environment,
     )
 
 
-def _url(server: ChaosProcess, place: Dirs) -> str:
-    """Return where *server* answers, once all of its workers are there."""
-    url = server.url_in(place.ready_file, timeout_seconds=_READY_SECONDS)
+def _wait_for_url(server: ChaosProcess, dirs: TrialDirs) -> str:
+    """Return the address of *server*, once all of its workers run."""
+    url = server.wait_for_url(dirs.ready_file, timeout_seconds=_READY_SECONDS)
     server.wait_until(lambda: len(server.workers()) == WORKERS, timeout_seconds=_READY_SECONDS)
     return url

@@ -1,4 +1,4 @@
-"""Faults of the store's answers: whether what is said to have happened did."""
+"""Faults of the store's responses, and detection of faults without effect."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,20 +11,20 @@ import pytest
 from tests.chaos.catalogue import FAULTS
 from tests.chaos.faults import answers
 from tests.chaos.faults.fault import MissedError
-from tests.chaos.proxy import Request, pass_on
+from tests.chaos.proxy import ProxyRequest, forward_unchanged
 
 EVENTS = "logs-inference.events-chaos"
 TAKEN = b'HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n{"errors":false,"items":[{"create":{"status":201}}]}'
 UNAVAILABLE = b'HTTP/1.1 503 Service Unavailable\r\ncontent-length: 12\r\n\r\n{"error":"?"}'
 
 
-def _bulk(documents: int, index: str = EVENTS) -> Request:
+def _bulk(documents: int, index: str = EVENTS) -> ProxyRequest:
     body = b'{"create":{}}\n{}\n' * documents
-    return Request(head=b"POST /%s/_bulk HTTP/1.1\r\ncontent-length: %d" % (index.encode(), len(body)), body=body)
+    return ProxyRequest(head=b"POST /%s/_bulk HTTP/1.1\r\ncontent-length: %d" % (index.encode(), len(body)), body=body)
 
 
-def _answering(answer: bytes) -> Callable[[Request], Awaitable[bytes]]:
-    async def forward(_: Request) -> bytes:
+def _answering(answer: bytes) -> Callable[[ProxyRequest], Awaitable[bytes]]:
+    async def forward(_: ProxyRequest) -> bytes:
         return answer
 
     return forward
@@ -39,13 +39,13 @@ def rolled_over() -> list[str]:
 def stack(rolled_over: list[str]) -> Any:
     client = SimpleNamespace(indices=SimpleNamespace(rollover=lambda *, alias: rolled_over.append(alias)))
     return SimpleNamespace(
-        proxy=SimpleNamespace(behaviour=pass_on),
+        proxy=SimpleNamespace(behaviour=forward_unchanged),
         cluster=SimpleNamespace(namespace="chaos", client=lambda: nullcontext(client)),
     )
 
 
-def _send(stack: Any, request: Request, answer: bytes) -> bytes:
-    """Return what the shipper gets for *request* where the engine answers with *answer*."""
+def _send(stack: Any, request: ProxyRequest, answer: bytes) -> bytes:
+    """Return the shipper's response to *request* when the engine answers with *answer*."""
 
     async def send() -> bytes:
         sent: bytes = await stack.proxy.behaviour(request, _answering(answer))
@@ -54,14 +54,14 @@ def _send(stack: Any, request: Request, answer: bytes) -> bytes:
     return asyncio.run(send())
 
 
-def test_the_stream_rolls_over_after_a_try_was_stored_and_not_when_it_came(stack: Any, rolled_over: list[str]) -> None:
+def test_rollover_happens_after_documents_were_stored(stack: Any, rolled_over: list[str]) -> None:
     inject = FAULTS["rollover"].inject(stack, 1.0)
     next(inject)
 
     async def store() -> None:
         stored = asyncio.Event()
 
-        async def forward(_: Request) -> bytes:
+        async def forward(_: ProxyRequest) -> bytes:
             await stored.wait()
             return TAKEN
 
@@ -82,8 +82,8 @@ def test_the_stream_rolls_over_after_a_try_was_stored_and_not_when_it_came(stack
     [(_bulk(1, "logs-inference.health-chaos"), TAKEN), (_bulk(1), UNAVAILABLE), (_bulk(1), b"")],
     ids=["another stream", "refused", "no answer"],
 )
-def test_nothing_rolls_over_where_no_event_was_stored(
-    request_: Request, answer: bytes, stack: Any, rolled_over: list[str]
+def test_rollover_does_not_happen_without_stored_event(
+    request_: ProxyRequest, answer: bytes, stack: Any, rolled_over: list[str]
 ) -> None:
     inject = FAULTS["rollover"].inject(stack, 1.0)
     next(inject)
@@ -93,15 +93,17 @@ def test_nothing_rolls_over_where_no_event_was_stored(
 
 
 @pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if fault.proxied])
-def test_bad_answers_that_nobody_gets_did_not_happen(name: str, stack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_response_is_missed_when_no_request_is_affected(
+    name: str, stack: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(answers, "_PATIENCE_SECONDS", 0.0)
-    with pytest.raises(MissedError, match="nothing that the shipper sent has met it"):
+    with pytest.raises(MissedError, match="no bulk request of the shipper was affected"):
         list(FAULTS[name].inject(stack, 1.0))
-    assert stack.proxy.behaviour is pass_on
+    assert stack.proxy.behaviour is forward_unchanged
 
 
 @pytest.mark.parametrize(("documents", "happened"), [(1, False), (2, True)])
-def test_items_are_refused_only_where_there_is_a_second_one(
+def test_items_are_rejected_only_when_request_has_a_second_one(
     documents: int, *, happened: bool, stack: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers, "_PATIENCE_SECONDS", 0.0)
@@ -113,7 +115,7 @@ def test_items_are_refused_only_where_there_is_a_second_one(
 
 
 @pytest.mark.parametrize("answer", [UNAVAILABLE, b""])
-def test_an_engine_that_says_nothing_of_items_is_quoted_word_for_word(answer: bytes, stack: Any) -> None:
+def test_response_without_items_is_forwarded_unchanged(answer: bytes, stack: Any) -> None:
     inject = FAULTS["items-429"].inject(stack, 1.0)
     next(inject)
     assert _send(stack, _bulk(2), answer) == answer

@@ -1,4 +1,4 @@
-"""``scripts/chaos`` as a person runs it: real processes that are really broken."""
+"""``scripts/chaos`` end to end, on real processes."""
 
 import signal
 import tempfile
@@ -17,14 +17,14 @@ TELLING = ("kill-shipper+kill-engine", "read-only-logs", "deleted-file")
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that nobody may write to, which root's chaos becomes."""
+    """Folder that the user nobody can write to: chaos runs as nobody if started by root."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
         yield Path(folder)
 
 
 @pytest.mark.timeout(400)
-def test_nothing_is_lost_and_nothing_is_twice_under_the_most_telling_faults() -> None:
+def test_chaos_loses_and_duplicates_nothing_under_the_most_important_faults() -> None:
     chosen = [argument for name in TELLING for argument in ("--fault", name)]
     done = run_module("tests.chaos", *chosen, "--seconds", "3", "--json", timeout_seconds=390)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -40,7 +40,7 @@ def test_nothing_is_lost_and_nothing_is_twice_under_the_most_telling_faults() ->
 
 
 @pytest.mark.timeout(200)
-def test_one_signal_ends_all_that_was_started(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signal_ends_all_started_processes(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(open_folder))
     with begin_module("tests.chaos", "--fault", "no-fault", "--seconds", "600") as process:
         assert process.stderr is not None
@@ -65,16 +65,16 @@ def _processes_of(folder: Path) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("number", ["nan", "inf", "0"])
 @pytest.mark.parametrize("option", ["--seconds", "--rate"])
-def test_numbers_without_a_meaning_are_refused_before_anything_starts(option: str, number: str) -> None:
+def test_chaos_rejects_invalid_numbers_before_it_starts_processes(option: str, number: str) -> None:
     done = run_module("tests.chaos", "--fault", "kill-engine", option, number)
     assert done.returncode == 2
     assert f"Invalid value for '{option}'" in done.stderr
 
 
-def test_a_fault_that_does_not_exist_is_refused_in_one_sentence() -> None:
+def test_chaos_rejects_unknown_fault_in_one_sentence() -> None:
     done = run_module("tests.chaos", "--fault", "kill-nothing")
     assert done.returncode == 2
-    assert done.stderr == "inferlog: there is no fault 'kill-nothing'; did you mean kill-engine?\n"
+    assert done.stderr == "scripts/chaos: there is no fault 'kill-nothing'; did you mean kill-engine?\n"
 
 
 @pytest.mark.parametrize(
@@ -82,15 +82,15 @@ def test_a_fault_that_does_not_exist_is_refused_in_one_sentence() -> None:
     [
         (["--full", "--fault", "kill-engine"], "--full and --fault are both given; expected one of them"),
         (["--json", "--markdown"], "--json and --markdown are both given; expected one of them"),
-        (["--seconds", "5"], "--seconds is given without --fault, whose time it is"),
+        (["--seconds", "5"], "--seconds needs --fault: it is the duration of the faults named"),
     ],
 )
-def test_options_that_contradict_each_other_are_refused(options: list[str], sentence: str) -> None:
+def test_chaos_rejects_contradictory_options(options: list[str], sentence: str) -> None:
     done = run_module("tests.chaos", *options)
-    assert (done.returncode, done.stderr) == (2, f"inferlog: {sentence}\n")
+    assert (done.returncode, done.stderr) == (2, f"scripts/chaos: {sentence}\n")
 
 
-def test_faults_and_pairs_are_listed() -> None:
+def test_chaos_lists_faults_and_pairs() -> None:
     done = run_module("tests.chaos", "--list", "--json")
     listed = orjson.loads(done.stdout)
     assert "kill-engine" in listed["faults"]

@@ -1,4 +1,4 @@
-"""Two faults that take turns."""
+"""Interleaving of two faults."""
 
 from collections.abc import Generator
 
@@ -13,20 +13,20 @@ def _steps(name: str, *pauses: float, done: list[str]) -> Generator[float]:
             done.append(f"{name}{number}")
             yield pause
     finally:
-        done.append(f"{name} mended")
+        done.append(f"{name} repaired")
 
 
 def _fine() -> None:
-    """Find nothing wrong."""
+    """Pass every check."""
 
 
-def test_steps_come_when_they_are_due() -> None:
+def test_steps_run_when_due() -> None:
     done: list[str] = []
     take_turns([_steps("a", 0.1, 0.1, done=done), _steps("b", 0.05, 0.3, done=done)], _fine)
-    assert done == ["a0", "b0", "b1", "a1", "a mended", "b mended"]
+    assert done == ["a0", "b0", "b1", "a1", "a repaired", "b repaired"]
 
 
-def test_what_ends_one_mends_all() -> None:
+def test_error_in_check_repairs_all_faults() -> None:
     done: list[str] = []
 
     def check() -> None:
@@ -34,17 +34,17 @@ def test_what_ends_one_mends_all() -> None:
 
     with pytest.raises(RuntimeError, match="has died"):
         take_turns([_steps("a", 5.0, done=done), _steps("b", 5.0, done=done)], check)
-    assert done == ["a0", "b0", "a mended", "b mended"]
+    assert done == ["a0", "b0", "a repaired", "b repaired"]
 
 
-def _not_to_be_mended() -> Generator[float]:
+def _not_to_be_repaired() -> Generator[float]:
     try:
         yield 5.0
     finally:
         raise OSError("it does not come back")
 
 
-def test_what_cannot_be_mended_neither_hides_the_reason_nor_keeps_others_from_being_mended() -> None:
+def test_failed_repair_hides_no_error_and_blocks_no_other_repair() -> None:
     done: list[str] = []
 
     def miss() -> Generator[float]:
@@ -52,5 +52,5 @@ def test_what_cannot_be_mended_neither_hides_the_reason_nor_keeps_others_from_be
         raise RuntimeError("the reason")
 
     with pytest.raises(RuntimeError, match="the reason"):
-        take_turns([_not_to_be_mended(), _steps("a", 5.0, done=done), miss()], _fine)
-    assert done == ["a0", "a mended"]
+        take_turns([_not_to_be_repaired(), _steps("a", 5.0, done=done), miss()], _fine)
+    assert done == ["a0", "a repaired"]

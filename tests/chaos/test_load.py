@@ -1,4 +1,4 @@
-"""The load, on a service that answers, or does not."""
+"""Load on services that answer, fail or hang."""
 
 import asyncio
 import threading
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import load
-from tests.chaos.records import Request, p99_seconds, read_requests
-from tests.support.threaded_server import served
+from tests.chaos.evidence import SentRequest, p99_seconds, read_requests
+from tests.support.threaded_server import serve_handler
 
 SENT_FOR_SECONDS = 0.05
 ALL_TIME = (0.0, 1e12)
@@ -48,8 +48,8 @@ class StandingStill(Answering):
         self.over.wait(20)
 
 
-def _requests(handler: type[Answering], file: Path) -> list[Request]:
-    """Return what the load has recorded of some requests to a service of this *handler*."""
+def _requests(handler: type[Answering], file: Path) -> list[SentRequest]:
+    """Return the load's records of some requests to a service with this *handler*."""
 
     async def run(url: str) -> None:
         with file.open("wb", buffering=0) as records:
@@ -57,7 +57,7 @@ def _requests(handler: type[Answering], file: Path) -> list[Request]:
             asyncio.get_running_loop().call_later(SENT_FOR_SECONDS, sender.end)
             await sender.run()
 
-    with served(handler) as url:
+    with serve_handler(handler) as url:
         asyncio.run(run(url))
     return read_requests(file)
 
@@ -70,22 +70,20 @@ def over() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("status", [200, 500, 429])
-def test_only_who_gets_what_he_asked_for_is_answered(status: int, tmp_path: Path) -> None:
+def test_only_status_200_counts_as_answered(status: int, tmp_path: Path) -> None:
     requests = _requests(type("Handler", (Answering,), {"status": status}), tmp_path / "requests.jsonl")
     assert {request.status_code for request in requests} == {status}
-    assert {request.answered for request in requests} == {status == 200}
+    assert {request.is_answered for request in requests} == {status == 200}
     assert (p99_seconds(requests, *ALL_TIME) is None) == (status != 200)
 
 
-def test_a_connection_that_breaks_is_no_answer(tmp_path: Path) -> None:
+def test_broken_connection_does_not_count_as_answered(tmp_path: Path) -> None:
     requests = _requests(HangingUp, tmp_path / "requests.jsonl")
     assert {request.status_code for request in requests} == {None}
 
 
 @pytest.mark.usefixtures("over")
-def test_a_request_that_is_open_at_the_end_is_given_up_and_recorded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_open_request_is_abandoned_and_recorded_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "_LAST_ANSWERS_SECONDS", 0.1)
     requests = _requests(StandingStill, tmp_path / "requests.jsonl")
     assert len(requests) >= 2

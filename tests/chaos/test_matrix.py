@@ -1,4 +1,4 @@
-"""The course of a matrix, with trials whose ends are known and without an engine."""
+"""Matrix with known results of its trials, without an engine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,15 +9,15 @@ import psutil
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.progress import say_nothing
+from inferlog_ops.core.progress import ignore_progress
 from tests.chaos import catalogue, matrix
-from tests.chaos.scenario import Pace, Result
+from tests.chaos.scenario import Pace, TrialResult
 
 PACE = Pace(rate=1, before_seconds=0)
 
 
 class Engine:
-    """One that only counts how often it is to be there again."""
+    """Stand-in that counts its revivals."""
 
     url = "http://127.0.0.1:1"
     revived = 0
@@ -40,7 +40,7 @@ class Engine:
 
 
 @contextmanager
-def proxying(_: str) -> Iterator[None]:
+def run_proxy(_: str) -> Iterator[None]:
     yield
 
 
@@ -54,19 +54,19 @@ def proxying(_: str) -> Iterator[None]:
     ],
 )
 @pytest.mark.parametrize("comes_back", [True, False])
-def test_a_trial_that_breaks_off_is_told_and_the_next_one_is_done(
+def test_matrix_reports_failed_trial_and_runs_the_next(
     error: Exception, reason: str, *, comes_back: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def carry_out(trial: catalogue.Trial, **_: Any) -> Result:
+    def run_trial(trial: catalogue.Trial, **_: Any) -> TrialResult:
         if trial.name == "kill-worker":
             raise error
-        return Result(trial=trial, seen=None, broken=[])
+        return TrialResult(trial=trial, seen=None, broken=[])
 
-    for name, stand_in in (("Engine", Engine), ("proxying", proxying), ("carry_out", carry_out)):
+    for name, stand_in in (("Engine", Engine), ("run_proxy", run_proxy), ("run_trial", run_trial)):
         monkeypatch.setattr(matrix, name, stand_in)
     monkeypatch.setattr(Engine, "comes_back", comes_back)
-    trials = [catalogue.trial(name) for name in ("kill-worker", "kill-shipper")]
-    first, second = matrix.results(trials, root=tmp_path, pace=PACE, say=say_nothing)
+    trials = [catalogue.find_trial(name) for name in ("kill-worker", "kill-shipper")]
+    first, second = matrix.run_trials(trials, root=tmp_path, pace=PACE, say=ignore_progress)
     assert first.broken[0] == f"it did not come to its end: {reason}"
     assert first.broken[1:] == ([] if comes_back else ["Elasticsearch does not come back: no jars"])
     assert (second.trial.name, second.broken) == ("kill-shipper", [])

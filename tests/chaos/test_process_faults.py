@@ -1,4 +1,4 @@
-"""Faults that end processes, on stand-ins that note what is done to them."""
+"""Process faults on recording stand-ins."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -8,11 +8,11 @@ import pytest
 from inferlog_ops.core.errors import OperatorError
 from tests.chaos import catalogue
 from tests.chaos.faults import process_faults
-from tests.chaos.faults.fault import Strike
+from tests.chaos.faults.fault import Injection
 from tests.chaos.interleave import take_turns
 
 
-def test_a_worker_that_nobody_replaces_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kill_worker_raises_when_worker_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_faults, "_REPLACED_WITHIN_SECONDS", 0.0)
     stack: Any = SimpleNamespace(server=SimpleNamespace(workers=lambda: ["the only one"]))
     with pytest.raises(OperatorError, match="the service has 1 of its 2 workers, 0 s after one ended"):
@@ -20,7 +20,7 @@ def test_a_worker_that_nobody_replaces_is_not_waited_for_for_ever(monkeypatch: p
 
 
 class Broken:
-    """Stands in for what a fault breaks, and notes what is done to it."""
+    """Recording stand-in for a process."""
 
     def __init__(self, name: str, done: list[str]) -> None:
         self._name = name
@@ -45,15 +45,15 @@ def stack(done: list[str]) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("strike", "steps"),
+    ("inject", "steps"),
     [
         (process_faults.kill_engine, ["kill engine", "start engine"]),
         (process_faults.engine_away, ["stop engine", "start engine"]),
         (process_faults.kill_shipper, ["kill shipper", "start shipper"]),
     ],
 )
-def test_what_was_ended_is_there_again_also_where_the_wait_breaks_off(
-    inject: Strike, steps: list[str], stack: Any, done: list[str]
+def test_fault_repairs_process_when_wait_is_interrupted(
+    inject: Injection, steps: list[str], stack: Any, done: list[str]
 ) -> None:
     breaking = inject(stack, 30.0)
     next(breaking)
@@ -61,16 +61,16 @@ def test_what_was_ended_is_there_again_also_where_the_wait_breaks_off(
     assert done == steps
 
 
-@pytest.mark.parametrize("strike", [process_faults.kill_engine, process_faults.engine_away])
-def test_the_engine_stays_away_for_the_time_that_was_asked_for(inject: Strike, stack: Any) -> None:
+@pytest.mark.parametrize("inject", [process_faults.kill_engine, process_faults.engine_away])
+def test_engine_stays_stopped_for_requested_time(inject: Injection, stack: Any) -> None:
     assert list(inject(stack, 7.0)) == [7.0]
 
 
-def test_while_the_engine_is_away_the_shipper_is_killed_again(
+def test_shipper_is_killed_repeatedly_while_engine_is_stopped(
     stack: Any, done: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a pair as it is by default, a hundred times as fast."""
-    shipper, engine = catalogue.trial("kill-shipper+kill-engine").faults
+    """In a pair, a hundred times as fast as by default."""
+    shipper, engine = catalogue.find_trial("kill-shipper+kill-engine").faults
     for name in ("_SECONDS_BETWEEN_KILLS", "_RESTARTED_AFTER_SECONDS"):
         monkeypatch.setattr(process_faults, name, getattr(process_faults, name) / 100)
     take_turns([fault.inject(stack, fault.seconds / 100) for fault in (engine, shipper)], lambda: None)

@@ -1,4 +1,4 @@
-"""The proxy that misbehaves, between a shipper and a store that counts what it stores."""
+"""Proxy between a real shipper and a counting store."""
 
 import socket
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ import pytest
 
 from inferlog_ops.core.cluster import Cluster
 from tests.chaos import misbehaviour
-from tests.chaos.misbehaviour import Counted
-from tests.chaos.proxy import Behaviour, Forward, Proxy, Request, pass_on, proxying
+from tests.chaos.misbehaviour import CountingBehaviour
+from tests.chaos.proxy import Behaviour, Forward, Proxy, ProxyRequest, forward_unchanged, run_proxy
 from tests.support.faulty_store import FaultyStore, faulty_store
 from tests.support.polling import wait_until
-from tests.support.shipping import Dirs, event_ids, write_events
+from tests.support.shipping import ShipperDirs, event_ids, write_events
 
 EVENTS = 300
 
@@ -26,71 +26,71 @@ def store() -> Iterator[FaultyStore]:
 
 @pytest.fixture
 def proxy(store: FaultyStore) -> Iterator[Proxy]:
-    with proxying(store.url) as proxy:
+    with run_proxy(store.url) as proxy:
         yield proxy
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Dirs:
-    place = Dirs(tmp_path)
+def place(tmp_path: Path) -> ShipperDirs:
+    place = ShipperDirs(tmp_path)
     write_events(place.events, event_ids(EVENTS))
     return place
 
 
-def test_it_is_no_more_than_a_proxy_by_default(proxy: Proxy, store: FaultyStore, place: Dirs) -> None:
+def test_proxy_forwards_unchanged_by_default(proxy: Proxy, store: FaultyStore, place: ShipperDirs) -> None:
     outcome = place.ship_once(Cluster(url=proxy.url))
     assert outcome.status.counts.shipped == EVENTS
     assert outcome.status.retries == 0
     assert set(store.stored) == set(event_ids(EVENTS))
-    assert store.asked("/_bulk") == 1
+    assert store.count_requests("/_bulk") == 1
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_refusal_stores_nothing_and_is_repeated_until_it_ends(
-    status: int, proxy: Proxy, store: FaultyStore, place: Dirs
+def test_rejected_request_stores_nothing_and_is_retried(
+    status: int, proxy: Proxy, store: FaultyStore, place: ShipperDirs
 ) -> None:
-    proxy.behaviour = refusing = Counted(misbehaviour.refuse(status), shows=b" %d " % status)
+    proxy.behaviour = refusing = CountingBehaviour(misbehaviour.refuse(status), shows=b" %d " % status)
     with place.tailing(Cluster(url=proxy.url)):
         wait_until(lambda: refusing.count >= 3, what="three tries")
         assert not store.stored
-        proxy.behaviour = pass_on
+        proxy.behaviour = forward_unchanged
         wait_until(lambda: len(store.stored) == EVENTS, what="all events")
     assert str(status) in place.said.getvalue()
 
 
 @pytest.mark.parametrize("behaviour", [misbehaviour.cut, misbehaviour.refuse_every_other, misbehaviour.delay(0.3)])
-def test_what_is_stored_under_a_bad_answer_is_stored_once(
-    behaviour: Behaviour, proxy: Proxy, store: FaultyStore, place: Dirs
+def test_documents_are_stored_once_when_response_is_bad(
+    behaviour: Behaviour, proxy: Proxy, store: FaultyStore, place: ShipperDirs
 ) -> None:
     proxy.behaviour = behaviour
     with place.tailing(Cluster(url=proxy.url)) as shipper:
         wait_until(lambda: len(store.stored) > EVENTS // 4, what="some of the events")
-        proxy.behaviour = pass_on
-        wait_until(lambda: place.positions.get(place.events.name) == place.events.stat().st_size, what="all answers")
+        proxy.behaviour = forward_unchanged
+        wait_until(lambda: place.offsets.get(place.events.name) == place.events.stat().st_size, what="all answers")
     assert shipper
     assert set(store.stored.values()) == {1}
     assert len(store.stored) == EVENTS
 
 
-def test_a_cut_answer_is_no_answer(proxy: Proxy, store: FaultyStore, place: Dirs) -> None:
+def test_cut_response_is_retried(proxy: Proxy, store: FaultyStore, place: ShipperDirs) -> None:
     proxy.behaviour = misbehaviour.cut
     with place.tailing(Cluster(url=proxy.url)):
-        wait_until(lambda: store.asked("/_bulk") >= 2, what="a repetition")
-        assert place.positions.get(place.events.name, 0) == 0
+        wait_until(lambda: store.count_requests("/_bulk") >= 2, what="a repetition")
+        assert place.offsets.get(place.events.name, 0) == 0
 
 
-def test_every_other_document_is_refused_by_itself(proxy: Proxy, store: FaultyStore, place: Dirs) -> None:
+def test_every_other_document_is_rejected(proxy: Proxy, store: FaultyStore, place: ShipperDirs) -> None:
     proxy.behaviour = misbehaviour.refuse_every_other
     with place.tailing(Cluster(url=proxy.url)):
-        wait_until(lambda: store.asked("/_bulk") >= 2, what="a second request")
+        wait_until(lambda: store.count_requests("/_bulk") >= 2, what="a second request")
     first, second = store.bulk_sizes[:2]
     assert (first, second) == (EVENTS // 2, EVENTS // 4)
 
 
-def test_a_misbehaviour_that_fails_closes_the_connection(proxy: Proxy) -> None:
+def test_failed_behaviour_closes_the_connection(proxy: Proxy) -> None:
     kept = []  # with the exception its frames, and the connection in them
 
-    async def stumble(_request: Request, _forward: Forward) -> bytes:
+    async def stumble(_request: ProxyRequest, _forward: Forward) -> bytes:
         kept.append(KeyError("items"))
         raise kept[0]
 
@@ -101,6 +101,6 @@ def test_a_misbehaviour_that_fails_closes_the_connection(proxy: Proxy) -> None:
         assert connection.recv(1) == b""
 
 
-def test_an_engine_that_is_away_closes_the_connection(place: Dirs) -> None:
-    with proxying("http://127.0.0.1:9") as proxy, place.tailing(Cluster(url=proxy.url)):
+def test_stopped_engine_closes_the_connection(place: ShipperDirs) -> None:
+    with run_proxy("http://127.0.0.1:9") as proxy, place.tailing(Cluster(url=proxy.url)):
         wait_until(lambda: "no answer from" in place.said.getvalue(), what="a word about it")

@@ -1,17 +1,17 @@
-"""What is shown of a trial."""
+"""Report of a trial."""
 
 import pytest
 from rich.console import Console
 
 from tests.chaos import report
 from tests.chaos.account import Account
-from tests.chaos.catalogue import trial
-from tests.chaos.observed import Observed, Traffic
-from tests.chaos.scenario import Result
+from tests.chaos.catalogue import find_trial
+from tests.chaos.evidence import Evidence, Traffic
+from tests.chaos.scenario import TrialResult
 
-RESULT = Result(
-    trial=trial("kill-worker+disk-full-service"),
-    seen=Observed(
+RESULT = TrialResult(
+    trial=find_trial("kill-worker+disk-full-service"),
+    seen=Evidence(
         account=Account(
             written=1_234,
             found=1_230,
@@ -48,24 +48,24 @@ RESULT = Result(
 def _table(width: int) -> str:
     console = Console(width=width)
     with console.capture() as captured:
-        console.print(report.as_table([RESULT]))
+        console.print(report.build_table([RESULT]))
     return captured.get()
 
 
 @pytest.mark.parametrize("width", [100, 160])
-def test_nothing_is_left_out_of_the_table_where_it_is_narrow(width: int) -> None:
+def test_narrow_table_keeps_all_cells(width: int) -> None:
     assert "…" not in _table(width)
 
 
-def test_all_figures_stand_in_the_table_of_a_file() -> None:
+def test_table_in_a_file_has_all_figures() -> None:
     table = _table(160)
     for figure in ("1,501", "1,497", "1,234", "1,230", "4", "330", "59", "4,356", "0.4", "kept"):
         assert figure in table
 
 
-def test_how_many_requests_were_sent_and_answered_is_shown() -> None:
-    header, _, row = report.as_markdown([RESULT]).splitlines()
+def test_table_shows_sent_and_answered_requests() -> None:
+    header, _, row = report.render_markdown([RESULT]).splitlines()
     shown = dict(zip(header.strip("| ").split(" | "), row.strip("| ").split(" | "), strict=True))
     assert (shown["fault"], shown["sent"], shown["answered"]) == ("kill-worker+disk-full-service", "1,501", "1,497")
-    plain = report.as_json(RESULT)
+    plain = report.build_json(RESULT)
     assert (plain["requests_sent"], plain["requests_answered"], plain["requests_failed"]) == (1_501, 1_497, 1)

@@ -1,4 +1,4 @@
-"""The end of a trial, on stand-ins for its processes."""
+"""End of a trial, on stand-ins for its processes."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.chaos import scenario, stack
-from tests.chaos.dirs import Dirs
+from tests.chaos.trial_dirs import TrialDirs
 
 SAYS_WHAT_IT_IS_TOLD = (
     "import os, sys; print(sys.argv[1:], [name for name in os.environ if name.startswith('INFERLOG_')])"
@@ -19,16 +19,16 @@ def _standing_in() -> Any:
     return SimpleNamespace(stop=lambda: None)
 
 
-def test_what_is_left_is_shipped_by_a_shipper_that_knows_nothing_of_the_users_settings(
+def test_remaining_lines_are_shipped_without_the_users_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INFERLOG_LOG_DIR", "/of/the/user")
-    monkeypatch.setattr(stack, "ship_command", lambda **_: [sys.executable, "-c", SAYS_WHAT_IT_IS_TOLD])
-    place = Dirs(tmp_path / "trial")
-    place.make()
-    (place.logs / "events-chaos-1-0001.jsonl").write_text("{}\n")
+    monkeypatch.setattr(stack, "build_ship_command", lambda **_: [sys.executable, "-c", SAYS_WHAT_IT_IS_TOLD])
+    dirs = TrialDirs(tmp_path / "trial")
+    dirs.make()
+    (dirs.logs / "events-chaos-1-0001.jsonl").write_text("{}\n")
     whole: Any = stack.Stack(
-        place=place,
+        dirs=dirs,
         engine=_standing_in(),
         proxy=_standing_in(),
         through_proxy=False,
@@ -39,7 +39,7 @@ def test_what_is_left_is_shipped_by_a_shipper_that_knows_nothing_of_the_users_se
     )
     whole.shipper = _standing_in()
     scenario._end(whole)
-    said = (place.output / "shipper-1.log").read_text()
+    said = (dirs.output / "shipper-1.log").read_text()
     assert "'--once'" in said
     assert "'http://127.0.0.1:9'" in said
     assert said.endswith(" []\n"), said

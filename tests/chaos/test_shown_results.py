@@ -1,4 +1,4 @@
-"""What ``scripts/chaos`` shows of trials whose ends are known."""
+"""Output of ``scripts/chaos`` for known results."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,21 +7,21 @@ import orjson
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
-from tests.chaos import catalogue, matrix, unprivileged
+from tests.chaos import catalogue, matrix
 from tests.chaos.__main__ import chaos
-from tests.chaos.scenario import Result
+from tests.chaos.scenario import TrialResult
 
 
 @pytest.mark.parametrize("error", [OperatorError("the engine has not ended"), KeyboardInterrupt()])
-def test_what_was_done_before_something_fails_is_shown(
+def test_chaos_prints_finished_trials_when_one_fails(
     error: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def results(*_: object, **__: Any) -> Iterator[Result]:
-        yield Result(trial=catalogue.trial("no-fault"), seen=None, broken=["it was too calm"])
+    def run_trials(*_: object, **__: Any) -> Iterator[TrialResult]:
+        yield TrialResult(trial=catalogue.find_trial("no-fault"), seen=None, broken=["it was too calm"])
         raise error
 
-    monkeypatch.setattr(matrix, "results", results)
-    monkeypatch.setattr(unprivileged, "leave_root", lambda _: None)
+    monkeypatch.setattr(matrix, "run_trials", run_trials)
+    monkeypatch.setattr("tests.chaos.__main__.leave_root", lambda _: None)
     with pytest.raises(type(error)):
         chaos(fault=["no-fault", "kill-worker"], json=True)
     (shown,) = orjson.loads(capsys.readouterr().out)["trials"]

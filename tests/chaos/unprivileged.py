@@ -1,4 +1,4 @@
-"""Becomes a user to whom the modes of files apply: root writes into read-only directories."""
+"""Change of user from root to nobody: root ignores file modes and writes into read-only directories."""
 
 import os
 import pwd
@@ -12,29 +12,29 @@ from inferlog_ops.core.home import cache_dir
 from tests import ROOT
 
 _NOBODY = "nobody"
-# To read alone: Python, or the checkout, may lie where only root looks.
+# Read access only: Python or the checkout may be in a directory that only root can read.
 _KEPT_CAPABILITY = "-all,+dac_read_search"
 
 
 def leave_root(arguments: Sequence[str]) -> None:
     """
-    Run ``scripts/chaos`` with *arguments* as nobody in this process's place if it is root's; else return.
+    Replace this process by ``scripts/chaos`` with *arguments* as the user nobody if it runs as root.
 
     Raises:
-        OperatorError: If that cannot be done.
+        OperatorError: If setpriv or the user nobody is missing.
     """
     if os.geteuid() != 0:
         return
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         raise OperatorError(
-            "root may write where nobody else may, so that some faults would be none, and setpriv (util-linux), "
-            "which would leave root, is not installed: run this as another user"
+            "root ignores file modes, so some faults have no effect, and setpriv (util-linux) is not installed: "
+            "install it, or run this as another user"
         )
     try:
         nobody = pwd.getpwnam(_NOBODY)
     except KeyError:
-        raise OperatorError(f"there is no user {_NOBODY} to run this as: run it as another user than root") from None
+        raise OperatorError(f"the user {_NOBODY} does not exist: run this as a user other than root") from None
     command = [
         setpriv,
         *(f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"),
@@ -42,7 +42,7 @@ def leave_root(arguments: Sequence[str]) -> None:
         *python_module("tests.chaos", *arguments),
     ]
     sys.stderr.flush()
-    # The cache of jars is root's, and is only read.
+    # The cache of jars belongs to root and is only read.
     os.execve(
         setpriv,
         command,

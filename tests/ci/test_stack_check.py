@@ -19,21 +19,21 @@ from inferlog_ops.provision.elasticsearch import provision_cluster
 from tests.support import compose_go, locust_runs
 from tests.support.chat_server import running_server
 from tests.support.compose_go import ROOT, example_settings
-from tests.support.shipping import QUICK, Place
+from tests.support.shipping import QUICK, ShipperDirs
 
 CHECK = ROOT / ".ci" / "stack_check.py"
 OVERRIDE = ROOT / ".ci" / "stack.yml"
 
 
 def settings_of_ci() -> dict[str, str]:
-    """Return what CI tells the service, its price file being the one of this checkout."""
+    """Return the service settings of CI, with the price file of this checkout."""
     settings: dict[str, str] = yaml.safe_load(OVERRIDE.read_text())["services"]["app"]["environment"]
     return settings | {"INFERLOG_PRICE_FILE": str(ROOT / ".ci" / "prices.json")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """A cluster, and the records of what was sent to a service that writes into it."""
+    """A cluster, and the records of the requests to a service that writes to it."""
 
     cluster: Cluster
     records: list[dict[str, Any]]
@@ -47,13 +47,13 @@ def stack(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     provision_cluster(cluster)
     quick_heartbeat = {"INFERLOG_HEARTBEAT_SECONDS": "0.2"}
     with (
-        Place(home).tailing(cluster, replace(QUICK, heartbeat_seconds=0.2)),
+        ShipperDirs(home).tailing(cluster, replace(QUICK, heartbeat_seconds=0.2)),
         running_server(home, settings_of_ci() | quick_heartbeat) as server,
     ):
         run = locust_runs.run(
             home, "--host", server.url, "--rate", 25, "--user-rate", 0.6, "--duration", 6, "--exit-code-on-error", 0
         )
-        assert run.returncode == 0, run.said
+        assert run.returncode == 0, run.output
         assert len(run.records) > 80
         yield Stack(cluster=cluster, records=run.records)
 
@@ -66,13 +66,13 @@ def check(stack: Stack, folder: Path, records: list[dict[str, Any]], *more: obje
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_a_stack_that_has_it_all_passes(stack: Stack, tmp_path: Path) -> None:
+def test_complete_stack_passes(stack: Stack, tmp_path: Path) -> None:
     done = check(stack, tmp_path, stack.records)
     assert done.returncode == 0, done.stderr
     count = len(stack.records)
     assert f"{count} requests sent" in done.stdout
     assert f"{count} events found" in done.stdout
-    assert "every panel shows something" in done.stdout
+    assert "every panel has data" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -82,22 +82,22 @@ def test_a_stack_that_has_it_all_passes(stack: Stack, tmp_path: Path) -> None:
             lambda records: [*records, records[0] | {"correlation_id": f"{records[0]['correlation_id']}x"}],
             "1 requests without an event: ",
         ),
-        (lambda records: records[1:], "1 events too many for a request: "),
+        (lambda records: records[1:], "1 surplus events of a request: "),
         (
             lambda records: [records[0] | {"outcome": "unanswered"}, *records[1:]],
-            "1 requests without an answer, so that nobody knows whether they arrived: ",
+            "1 requests without a response, which may or may not have arrived: ",
         ),
     ],
     ids=["lost", "unknown", "unanswered"],
 )
-def test_what_does_not_match_is_named(stack: Stack, tmp_path: Path, change: Any, words: str) -> None:
+def test_mismatched_requests_and_events_are_listed(stack: Stack, tmp_path: Path, change: Any, words: str) -> None:
     done = check(stack, tmp_path, change(stack.records), "--patience", 1)
     assert done.returncode == 1
     assert f"{words}{stack.records[0]['correlation_id']}" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
-def test_panels_that_show_nothing_are_named(stack: Stack, tmp_path: Path, provisioned: Cluster) -> None:
+def test_empty_panels_are_listed(stack: Stack, tmp_path: Path, provisioned: Cluster) -> None:
     """One event alone: nobody has said how the service is, what anything costs, who failed."""
     record = stack.records[0]
     document = {
@@ -110,15 +110,15 @@ def test_panels_that_show_nothing_are_named(stack: Stack, tmp_path: Path, provis
         client.create(index=stream_name("events", provisioned.namespace), id="1", document=document, refresh=True)
     done = check(replace(stack, cluster=provisioned), tmp_path, [record], "--patience", 0)
     assert done.returncode == 1
-    assert "panels whose query answers with nothing: " in done.stderr
+    assert "panels whose query returns no rows: " in done.stderr
     for name in ("costs", "saturation_over_time", "errors_by_type"):
         assert f"({name})" in done.stderr
     for name, why in (("p99_latency", "has its event"), ("duplicate_events", "is right"), ("fluentd", "is not here")):
         assert f"({name})" not in done.stderr, why
 
 
-@pytest.mark.parametrize(("content", "words"), [("", "holds no request"), ("{", "cannot be read as records")])
-def test_a_file_without_records_is_refused(stack: Stack, tmp_path: Path, content: str, words: str) -> None:
+@pytest.mark.parametrize(("content", "words"), [("", "contains no request"), ("{", "cannot be read as records")])
+def test_file_without_records_is_rejected(stack: Stack, tmp_path: Path, content: str, words: str) -> None:
     file = tmp_path / "empty.jsonl"
     file.write_text(content)
     done = check(stack, tmp_path, [], "--records", file)
@@ -127,7 +127,7 @@ def test_a_file_without_records_is_refused(stack: Stack, tmp_path: Path, content
 
 
 def test_docker_compose_takes_what_ci_puts_over_the_stack() -> None:
-    stack = compose_go.loaded(ROOT / "docker-compose.yml", OVERRIDE, **example_settings())
+    stack = compose_go.load_valid(ROOT / "docker-compose.yml", OVERRIDE, **example_settings())
     app = stack["services"]["app"]
     assert json.loads(app["environment"]["INFERLOG_SERVER_VERSIONS"])
     assert {mount["target"]: mount.get("read_only", False) for mount in app["volumes"]} == {

@@ -1,4 +1,4 @@
-"""The order of the steps that make, load and check the stack, with stand-ins for all that they call."""
+"""Order of the steps that start, load and check the stack, with stand-ins for every command."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def stack(checkout: Path) -> Stack:
     return run
 
 
-def test_it_brings_up_then_sends_then_checks(stack: Stack, checkout: Path) -> None:
+def test_stack_script_starts_then_sends_then_checks(stack: Stack, checkout: Path) -> None:
     done = stack()
     assert done.returncode == 0, done.stderr
     calls = (checkout / "calls").read_text().splitlines()
@@ -71,7 +71,7 @@ def test_it_brings_up_then_sends_then_checks(stack: Stack, checkout: Path) -> No
     assert "--records results/client.jsonl --shipper fluentd" in calls[-1]
 
 
-def test_the_check_asks_with_the_key_that_only_reads(stack: Stack, checkout: Path) -> None:
+def test_stack_check_uses_the_read_only_key(stack: Stack, checkout: Path) -> None:
     stack()
     environment = dict(
         line.split("=", 1) for line in (checkout / "calls.environment").read_text().splitlines() if "=" in line
@@ -83,5 +83,5 @@ def test_the_check_asks_with_the_key_that_only_reads(stack: Stack, checkout: Pat
     assert "key-secret" not in (checkout / "calls").read_text(), "every listing of processes shows arguments"
 
 
-def test_what_the_check_finds_is_how_it_ends(stack: Stack) -> None:
+def test_stack_script_exits_with_the_status_of_the_check(stack: Stack) -> None:
     assert stack(CHECK_ENDS_WITH="1").returncode == 1

@@ -42,7 +42,7 @@ def steps(path: Path) -> list[dict[str, Any]]:
     return [step for job in jobs(path).values() for step in job["steps"]]
 
 
-def test_all_four_are_there() -> None:
+def test_all_four_workflows_exist() -> None:
     assert [path.stem for path in FILES] == ["bump", "ci", "scans", "stack"]
 
 
@@ -52,14 +52,14 @@ def test_github_knows_every_key() -> None:
 
 
 @each_file
-def test_it_may_read_and_nothing_else_unless_it_has_to(path: Path) -> None:
+def test_workflow_has_read_only_permissions_by_default(path: Path) -> None:
     assert workflow(path)["permissions"] == {"contents": "read"}
     for job in jobs(path).values():
         assert job.get("permissions", {}) == MAY_WRITE.get(path.stem, {})
 
 
 @each_file
-def test_strangers_cannot_start_it_with_rights(path: Path) -> None:
+def test_workflow_of_a_fork_has_no_permissions(path: Path) -> None:
     started_by = set(triggers(path))
     assert started_by <= {"push", "pull_request", "schedule", "workflow_dispatch"}
     if path.stem in MAY_WRITE:
@@ -75,10 +75,10 @@ def test_no_job_can_hang_or_run_on_another_system_tomorrow(path: Path) -> None:
 
 
 @each_file
-def test_actions_are_github_s_own_and_cannot_change_under_their_name(path: Path) -> None:
+def test_actions_are_from_github_and_pinned(path: Path) -> None:
     used = [step["uses"] for step in steps(path) if "uses" in step]
     assert all(FULL_HASH.fullmatch(action) for action in used)
-    assert len(HASH_WITH_VERSION.findall(path.read_text())) == len(used), "the version stands beside the hash"
+    assert len(HASH_WITH_VERSION.findall(path.read_text())) == len(used), "the version is next to the hash"
 
 
 def test_one_action_has_one_version() -> None:
@@ -111,11 +111,11 @@ def test_commands_take_nothing_from_outside_and_are_clean(path: Path) -> None:
 
 
 @each_file
-def test_what_it_calls_is_there_and_can_be_run(path: Path) -> None:
+def test_workflow_calls_only_existing_executable_scripts(path: Path) -> None:
     called = {
         name
         for step in steps(path)
-        for name in re.findall(r"(?<![\w/.])(?:\.ci|scripts)/[a-z_]+(?:\.py)?\b", step.get("run", ""))
+        for name in re.findall(r"(?<![\w/.])(?:\.ci|scripts)/[a-z_]+(?:/[a-z_]+)?(?:\.py)?\b", step.get("run", ""))
     }
     assert called
     for name in called:

@@ -1,4 +1,4 @@
-"""These tests look at what the library writes."""
+"""Contract tests read the library's output."""
 
 from tests.support.logfiles import logs
 

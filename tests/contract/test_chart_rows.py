@@ -1,4 +1,4 @@
-"""A chart has one row for each point that it draws: two of them would be added up, or one would hide the other."""
+"""Chart queries return one row per point: two rows would be added up, or one would hide the other."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ import pytest
 
 from inferlog_ops.query.dashboards import files
 from inferlog_ops.query.dashboards.panels import Panel, panels
-from inferlog_ops.query.dashboards.render import query_named
+from inferlog_ops.query.dashboards.render import parse_query_name
 from tests.golden import END, START, expected, golden
 
 DOCUMENTS = golden().between(START, END)
 
 
 def points() -> Iterator[Any]:
-    """Yield, of each layer of each chart, its query and the columns that tell its points apart."""
+    """Yield the query of each chart layer and the columns that identify a point."""
     for dashboard in files.load_all().values():
         if dashboard.id == "inferlog-alerts":
-            continue  # its documents are no requests; see the tests of alerts
+            continue  # its documents are not requests; see the tests of alerts
         for panel in panels(dashboard.body):
             for query, columns in keys_of(panel):
                 yield pytest.param(query, columns, id=f"{dashboard.id}/{panel.id}-{query}")
@@ -28,7 +28,7 @@ def keys_of(panel: Panel) -> Iterator[tuple[str, list[str]]]:
     if panel.config.get("type") not in {"metric", "gauge", "xy", "heatmap"}:
         return
     for layer in panel.config.get("layers", [panel.config]):
-        query = query_named(layer["data_source"]["query"])
+        query = parse_query_name(layer["data_source"]["query"])
         assert query, panel.id
         yield query, [layer[axis]["column"] for axis in ("x", "y", "breakdown_by") if isinstance(layer.get(axis), dict)]
 

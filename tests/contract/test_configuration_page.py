@@ -1,4 +1,4 @@
-"""docs/configuration.md lists every setting there is, with its default, and every variable that is read."""
+"""docs/configuration.md lists every setting with its default, and every environment variable."""
 
 import inspect
 import re
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "configuration.md").read_text()
 
 
-def shown(default: object) -> str:
+def format_default(default: object) -> str:
     if default in (None, ()):
         return "none"
     if isinstance(default, bool):
@@ -22,7 +22,7 @@ def shown(default: object) -> str:
 
 def test_every_setting_is_listed_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `([a-z_]+)` \| (\S+) \|", PAGE, re.MULTILINE))
-    assert rows == {field.name: shown(field.default) for field in fields(Settings)}
+    assert rows == {field.name: format_default(field.default) for field in fields(Settings)}
 
 
 def test_every_setting_can_be_given_to_configure() -> None:

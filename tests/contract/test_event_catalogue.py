@@ -1,4 +1,4 @@
-"""Code, index and documentation speak of the same fields."""
+"""Code, index and documentation have the same fields."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,8 @@ from typing import Any
 
 import inferlog
 from inferlog.event import FIELDS
-from inferlog_ops.ship.counters import Counts
 from inferlog_ops.ship.health import Health
-from inferlog_ops.ship.status import Status
+from inferlog_ops.ship.status import Counts, Status
 from tests.support.logfiles import Logs
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +23,7 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def catalogue() -> dict[str, tuple[str | None, str]]:
-    """Return Python name and type by field of an event, as docs/events.md has them."""
+    """Return Python name and type by field of an event, from docs/events.md."""
     return {
         field.strip("`"): (name.strip("`") if "`" in name else None, kind) for field, name, kind, *_ in rows("Fields")
     }
@@ -41,8 +40,8 @@ def leaves(properties: dict[str, Any], prefix: str = "") -> dict[str, str]:
     return found
 
 
-def mapped(*components: str) -> dict[str, str]:
-    """Return type by field, as the component templates map them."""
+def read_mapped_types(*components: str) -> dict[str, str]:
+    """Return type by field, from the component templates."""
     found: dict[str, str] = {}
     for component in components:
         path = ROOT / "infra" / "elasticsearch" / "component_templates" / f"{component}.json"
@@ -52,48 +51,50 @@ def mapped(*components: str) -> dict[str, str]:
 
 def test_every_field_that_code_may_set_is_documented_with_its_python_name() -> None:
     documented = {field: name for field, (name, _) in catalogue().items() if name}
-    assert documented == {".".join(field.place): name for name, field in FIELDS.items()}
+    assert documented == {".".join(field.path): name for name, field in FIELDS.items()}
 
 
 def test_every_documented_field_is_mapped_with_that_type_and_no_other_is() -> None:
     documented = {field: kind for field, (_, kind) in catalogue().items()}
-    events = mapped("inferlog-common-mappings", "inferlog-events-mappings", "inferlog-events-dataset-cluster")
+    events = read_mapped_types(
+        "inferlog-common-mappings", "inferlog-events-mappings", "inferlog-events-dataset-cluster"
+    )
     assert documented == events
 
 
-def test_an_event_with_everything_in_it_has_exactly_the_documented_fields(logs: Logs) -> None:
+def test_complete_event_has_exactly_the_documented_fields(logs: Logs) -> None:
     values: dict[str, Any] = dict.fromkeys(FIELDS, "x")
     values |= {name: 1 for name in FIELDS if name.endswith(("_seconds", "_tokens", "_usd", "_flight", "_size"))}
     values |= {"http_response_status_code": 200, "finish_reasons": ["stop"], "status": "error", "started_at": 1}
     with inferlog.track_performance("everything") as call:
         for name, value in (values | {"tenant": "acme"}).items():
             setattr(call, name, value)
-    written = set(flattened(logs.event)) - {"labels.tenant"} | {"labels"}
+    written = set(flatten(logs.event)) - {"labels.tenant"} | {"labels"}
     assert written == catalogue().keys() - ADDED_ON_THE_WAY
 
 
-def test_a_log_line_s_fields_are_mapped(logs: Logs) -> None:
+def test_fields_of_a_log_line_are_mapped(logs: Logs) -> None:
     with inferlog.track_performance("x", model_version="v1", model_name="m"):
         try:
             raise ValueError("boom")
         except ValueError:
             inferlog.get_logger().exception("failed", tenant="acme", trace_id="t", span_id="s")
     (line,) = logs.lines("app")
-    app = mapped("inferlog-common-mappings", "inferlog-app-mappings", "inferlog-app-dataset-cluster")
-    assert set(flattened(line)) - {"labels.tenant"} <= app.keys()
+    app = read_mapped_types("inferlog-common-mappings", "inferlog-app-mappings", "inferlog-app-dataset-cluster")
+    assert set(flatten(line)) - {"labels.tenant"} <= app.keys()
 
 
 def test_every_documented_health_field_is_mapped_with_that_type_and_no_other_is() -> None:
     documented = {field.strip("`"): kind for field, kind, *_ in rows("Health lines")}
-    assert documented == mapped("inferlog-health-mappings")
+    assert documented == read_mapped_types("inferlog-health-mappings")
 
 
-def test_a_heartbeat_s_fields_are_mapped(logs: Logs) -> None:
+def test_fields_of_a_heartbeat_are_mapped(logs: Logs) -> None:
     with inferlog.track_performance("x"):
         pass
     inferlog.shutdown()
     (line,) = logs.lines("health")
-    assert set(flattened(line)) <= health_fields()
+    assert set(flatten(line)) <= health_fields()
 
 
 def test_the_fields_of_a_shipper_s_line_are_mapped(tmp_path: Path) -> None:
@@ -112,17 +113,19 @@ def test_the_fields_of_a_shipper_s_line_are_mapped(tmp_path: Path) -> None:
     health = Health(tmp_path, shipper_id="one", every_seconds=1)
     assert health.record(status)
     (line,) = Logs(tmp_path).lines("health")
-    assert set(flattened(line)) <= health_fields()
+    assert set(flatten(line)) <= health_fields()
     shippers = {field for field in health_fields() if field.startswith("shipper.")}
-    assert shippers <= set(flattened(line)), "every one is written"
+    assert shippers <= set(flatten(line)), "every one is written"
 
 
 def health_fields() -> set[str]:
-    return set(mapped("inferlog-common-mappings", "inferlog-health-mappings", "inferlog-health-dataset-cluster"))
+    return set(
+        read_mapped_types("inferlog-common-mappings", "inferlog-health-mappings", "inferlog-health-dataset-cluster")
+    )
 
 
-def flattened(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in document.items():
-        found |= flattened(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        found |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return found

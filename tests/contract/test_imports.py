@@ -1,4 +1,4 @@
-"""The layers of docs/architecture.md: which package may import which."""
+"""Layers of docs/architecture.md: allowed imports between packages."""
 
 import ast
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ FORBIDDEN = {
 }
 
 
-def imported(path: Path) -> Iterator[str]:
+def find_imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -39,7 +39,7 @@ def test_package_imports_nothing_of_a_layer_above(folder: str) -> None:
     found = [
         f"{path.relative_to(APP)} imports {name}"
         for path in sorted((APP / folder).rglob("*.py"))
-        for name in imported(path)
+        for name in find_imports(path)
         for forbidden in FORBIDDEN[folder]
         if name == forbidden or name.startswith(f"{forbidden}.")
     ]

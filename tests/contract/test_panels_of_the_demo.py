@@ -1,4 +1,4 @@
-"""Every panel shows something of what the example service wrote and a shipper carried into the real engine."""
+"""Every panel shows data that the example service wrote and a shipper sent to the real engine."""
 
 import json
 import sys
@@ -15,16 +15,16 @@ from elasticsearch.helpers import scan
 from inferlog_ops.core.children import Child
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.demo import traffic
-from inferlog_ops.demo.run import MODEL
+from inferlog_ops.demo.services import MODEL
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library as query_library
 from inferlog_ops.query.dashboards import files
 from inferlog_ops.query.dashboards.panels import panels
 from inferlog_ops.query.library import Query
-from inferlog_ops.query.run import Answer, ask
-from tests.support.asked import columns_by_query, fields_in, fields_of, streams_of
+from inferlog_ops.query.run import QueryAnswer, run_query
+from tests.support.panel_queries import columns_by_query, fields_in, fields_of, streams_of
 from tests.support.polling import wait_until
-from tests.support.shipping import QUICK, Place
+from tests.support.shipping import QUICK, ShipperDirs
 
 QUERIES = {
     name: query for name, query in query_library.load_all().items() if "FROM inferlog-alerts-*" not in query.text
@@ -60,18 +60,18 @@ VERSIONS = [
 ]
 
 
-Answers = dict[str, Answer]
+Answers = dict[str, QueryAnswer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
     """
-    What became of the demo.
+    Results of the demo.
 
     Attributes:
-        running: What every query makes of its documents while service and shipper run.
-        stopped: The same after both were stopped.
-        written: The fields that the documents of each stream have.
+        running: Rows of every query while service and shipper run.
+        stopped: Rows after both were stopped.
+        written: Fields of the documents of each stream.
     """
 
     running: Answers
@@ -81,13 +81,13 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The demo's requests, answered by the example service with simulated models, and shipped."""
-    place = Place(tmp_path_factory.mktemp("demo"))
+    """Requests of the demo, answered by the example service with simulated models, and shipped."""
+    place = ShipperDirs(tmp_path_factory.mktemp("demo"))
     cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
     provision_cluster(cluster)
     began = datetime.now(UTC)
     with place.tailing(cluster, replace(QUICK, heartbeat_seconds=0.2)), service(place) as url:
-        with traffic.sending(url, place.root, run_id="demo", model=MODEL, requests=REQUESTS, pace=PACE) as sent:
+        with traffic.send_traffic(url, place.root, run_id="demo", model=MODEL, requests=REQUESTS, pace=PACE) as sent:
             wait_until(sent.process.has_finished, 90, "the end of the requests")
         wait_until(lambda: all_has_arrived(cluster, began), 60, "every event and a later heartbeat in the store")
         running = all_answers(cluster, began)
@@ -98,8 +98,8 @@ def demo(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 
 def all_has_arrived(cluster: Cluster, began: datetime) -> bool:
-    """Whether every request's event can be found, and the last heartbeats of service and shipper know of it."""
-    answers = [ask(cluster, QUERIES[name], began, datetime.now(UTC)).rows for name in ("instances", "shippers")]
+    """Return whether every event is searchable and counted by the last heartbeats of service and shipper."""
+    answers = [run_query(cluster, QUERIES[name], began, datetime.now(UTC)).rows for name in ("instances", "shippers")]
     if not all(answers):
         return False
     (instance,), (shipper,) = answers
@@ -108,7 +108,7 @@ def all_has_arrived(cluster: Cluster, began: datetime) -> bool:
 
 def all_answers(cluster: Cluster, began: datetime) -> Answers:
     ended = datetime.now(UTC)
-    return {name: ask(cluster, query, began, ended) for name, query in QUERIES.items()}
+    return {name: run_query(cluster, query, began, ended) for name, query in QUERIES.items()}
 
 
 def fields_of_stream(client: Elasticsearch, stream: str, namespace: str) -> set[str]:
@@ -117,8 +117,8 @@ def fields_of_stream(client: Elasticsearch, stream: str, namespace: str) -> set[
 
 
 @contextmanager
-def service(place: Place) -> Iterator[str]:
-    """Run the example service with what it takes to fill every panel: prices, callers, heartbeats in no time."""
+def service(place: ShipperDirs) -> Iterator[str]:
+    """Run the example service with the settings that fill every panel: prices, callers, fast heartbeats."""
     prices, ready = place.root / "prices.json", place.root / "ready.json"
     prices.write_text(
         json.dumps({MODEL: {"*": {"input_usd_per_million_tokens": 0.5, "output_usd_per_million_tokens": 1.5}}})
@@ -136,13 +136,13 @@ def service(place: Place) -> Iterator[str]:
     command = [sys.executable, "-P", "-m", "inferlog_server", "--backend", "simulated", "--port", "0"]
     server = Child("server", [*command, "--ready-file", str(ready)], output=place.root, environment=environment)
     try:
-        yield server.url_in(ready, timeout_seconds=60)
+        yield server.wait_for_url(ready, timeout_seconds=60)
     finally:
         server.stop()
 
 
 @pytest.mark.parametrize(("name", "columns"), PANELS)
-def test_panel_shows_what_its_query_answers_and_it_is_something(name: str, columns: set[str], demo: Demo) -> None:
+def test_panel_shows_non_empty_result_of_its_query(name: str, columns: set[str], demo: Demo) -> None:
     answer = demo.running[name]
     assert columns <= {column.name for column in answer.columns}
     if name not in EMPTY_WHERE_ALL_IS_WELL:
@@ -160,7 +160,7 @@ def test_every_request_is_in_the_figures(demo: Demo) -> None:
         assert answers["duplicates"].rows == [{"events": REQUESTS, "duplicated": 0}]
 
 
-def test_who_is_stopped_says_so_and_is_not_taken_for_silent(demo: Demo) -> None:
+def test_stopped_process_is_not_reported_as_silent(demo: Demo) -> None:
     for name in ("instances", "shippers"):
         assert [row["state"] for row in demo.running[name].rows] == ["running"]
         assert [row["state"] for row in demo.stopped[name].rows] == ["stopped"]
@@ -170,7 +170,7 @@ def test_who_is_stopped_says_so_and_is_not_taken_for_silent(demo: Demo) -> None:
 
 @pytest.mark.parametrize("query", QUERIES.values(), ids=lambda query: query.name)
 def test_every_field_that_a_query_uses_is_written(query: Query, demo: Demo) -> None:
-    """Of the mapped ones; a name that is not mapped is refused by the engine."""
+    """Mapped fields only; the engine rejects unmapped names."""
     used = fields_of(query)
     assert "@timestamp" in used
     somewhere = {field for stream in streams_of(query) for field in demo.written[stream]}

@@ -66,7 +66,7 @@ def python() -> Path:
     kept = Path(sys.prefix) / f"callbacks-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
     if not kept.exists():
         made = Path(tempfile.mkdtemp(dir=sys.prefix, prefix="callbacks-"))
-        install = [
+        install: list[str | Path] = [
             "-m",
             "pip",
             "install",
@@ -132,7 +132,16 @@ def worker(python: Path, environment: dict[str, str], folder: Path) -> Iterator[
     """Run a Celery worker with a pool of two processes, and files in place of a broker."""
     (folder / "data_in").mkdir()
     (folder / "data_out").symlink_to("data_in")
-    command = [python, "-m", "celery", "-A", "celery_worker", "worker", "--concurrency=2", "--without-mingle"]
+    command: list[str | Path] = [
+        python,
+        "-m",
+        "celery",
+        "-A",
+        "celery_worker",
+        "worker",
+        "--concurrency=2",
+        "--without-mingle",
+    ]
     with (folder / "worker.log").open("wb") as output:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
         try:

@@ -1,4 +1,4 @@
-"""Each example in docs/examples is run as a user would run it, and its events are what the pages say."""
+"""Runs each example in docs/examples like a user, and compares its events with the pages."""
 
 import hashlib
 import importlib.util
@@ -21,7 +21,8 @@ from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
 from tests.support.serving import serving, serving_wsgi
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 
 
 def load(name: str) -> ModuleType:
@@ -126,7 +127,7 @@ def test_two_services(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gateway["latency_seconds"] >= model["latency_seconds"]
 
 
-def test_the_page_on_tests_shows_a_test_that_passes(tmp_path: Path) -> None:
+def test_page_on_tests_shows_a_passing_test(tmp_path: Path) -> None:
     first, second = python_of(DOCS / "frameworks" / "testing.md")
     (tmp_path / "test_reviews.py").write_text(first)
     (tmp_path / "test_batch.py").write_text(f"from batch_script import judge\n{second}")
@@ -149,7 +150,7 @@ PAGES_WITH_EXAMPLES = (
 
 
 @pytest.mark.parametrize("name", PAGES_WITH_EXAMPLES)
-def test_what_a_page_shows_stands_in_its_example(name: str) -> None:
+def test_page_quotes_its_example(name: str) -> None:
     page = DOCS / "frameworks" / f"{name}.md"
     examples = [(page.parent / target).read_text() for target in re.findall(r"\]\((\S+\.py)\)", page.read_text())]
     shown = python_of(page)
@@ -165,7 +166,7 @@ def python_of(page: Path) -> list[str]:
 
 def test_every_example_and_page_is_linked_and_every_link_leads_somewhere() -> None:
     linked = set()
-    for page in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
+    for page in [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
         for target, heading in re.findall(r"\]\(([^)#:\s]*)(?:#([^)\s]+))?\)", page.read_text()):
             path = (page.parent / target).resolve() if target else page
             assert path.exists(), f"{page.name} links to {target}"
@@ -173,6 +174,22 @@ def test_every_example_and_page_is_linked_and_every_link_leads_somewhere() -> No
             linked.add(path)
     assert linked >= {path.resolve() for path in (DOCS / "examples").glob("*.py")}
     assert linked >= {path.resolve() for path in (DOCS / "frameworks").glob("*.md")}
+
+
+def test_index_links_every_page() -> None:
+    index = (DOCS / "README.md").read_text()
+    pages = {str(page.relative_to(DOCS)) for folder in (DOCS, DOCS / "evidence") for page in folder.glob("*.md")}
+    missing = pages - {"README.md"} - set(re.findall(r"\]\(([^)#:]+)\)", index))
+    assert not missing, "add a link to docs/README.md"
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_page_names_paths_that_exist(page: str) -> None:
+    """A path is text in backticks that begins with a folder of the repository; a pattern matches at least one file."""
+    folders = "|".join(sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."))
+    named = re.findall(rf"`((?:{folders})/[^`\s]*)`", (ROOT / page).read_text())
+    assert named
+    assert [path for path in named if not (any(ROOT.glob(path)) if "*" in path else (ROOT / path).exists())] == []
 
 
 def headings(page: Path) -> set[str]:

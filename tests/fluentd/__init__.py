@@ -1,1 +1,1 @@
-"""Support for the tests of Fluentd's configuration and image, and of the real Fluentd where there is one."""
+"""Support for the tests of Fluentd's configuration and image, and of a real Fluentd if installed."""

@@ -1,4 +1,4 @@
-"""The image's health check, run by the Ruby that is here."""
+"""Health check of the image, run by the local Ruby."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parents[2] / "fluentd"
 
 
 def health_check(port: int) -> subprocess.CompletedProcess[str]:
-    """Ask the monitor on *port* as the container does; skip the test where there is no Ruby."""
+    """Query the monitor on *port* as the container does; skip the test without Ruby."""
     ruby = shutil.which("ruby")
     if not ruby:
         pytest.skip("no ruby on PATH: the image's health check is not run here")

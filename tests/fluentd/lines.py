@@ -1,4 +1,4 @@
-"""Lines as a service writes them, and among them some that no Elasticsearch will ever take."""
+"""Log lines of a service, including some that Elasticsearch rejects."""
 
 import random
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ _SHARES = (85, 10, 3, 2)  # percent of the lines, in the order above
 
 
 class Kind(StrEnum):
-    """What becomes of a line."""
+    """Expected end of a line."""
 
     GOOD = "good"
     MALFORMED = "malformed"
-    """No JSON object, or one without an id: a dead letter without Elasticsearch being asked."""
+    """Not a JSON object, or without an id: a dead letter before it is sent."""
     REFUSED = "refused"
-    """A document that does not fit the index."""
+    """Document that the mapping rejects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class Line:
     One line.
 
     Attributes:
-        mark: The id of a good or refused line, and what a malformed one is known by. No two lines have the same.
-        stream: Where it goes.
-        kind: What becomes of it.
-        text: Its bytes, end of line included.
+        mark: Unique mark: the id of a good or refused line, or a text in a malformed one.
+        stream: Target stream.
+        kind: Expected end.
+        text: Its bytes, including the newline.
     """
 
     mark: str
@@ -41,7 +41,7 @@ class Line:
 
 @dataclass(slots=True)
 class Expected:
-    """What has to come out, by stream: the ids of good lines, the marks of all others."""
+    """Expected result by stream: ids of good lines, marks of all others."""
 
     good: dict[str, set[str]] = field(default_factory=lambda: {stream: set() for stream in STREAMS})
     dead: dict[str, set[str]] = field(default_factory=lambda: {stream: set() for stream in STREAMS})
@@ -51,7 +51,7 @@ class Expected:
 
 
 def lines(count: int, *, malformed_share: float, refused_share: float, chance: random.Random) -> Iterator[Line]:
-    """Yield *count* lines, of which about these shares of 1 are no good."""
+    """Yield *count* lines, with about these shares of malformed and refused ones."""
     for number in range(count):
         stream = chance.choices(STREAMS, _SHARES)[0]
         dice = chance.random()
@@ -69,7 +69,7 @@ def lines(count: int, *, malformed_share: float, refused_share: float, chance: r
 
 
 def mark_in(letter: bytes) -> str:
-    """Return the mark of the line that a dead letter holds; empty if it holds none."""
+    """Return the mark of a dead letter's line; empty without one."""
     begin = letter.find(b"mark-")
     return letter[begin + 5 : begin + 13].decode() if begin >= 0 else ""
 

@@ -1,4 +1,4 @@
-"""The real Fluentd with the committed configuration, wherever one is on PATH."""
+"""Real Fluentd with the committed configuration, if installed."""
 
 import os
 import shutil
@@ -15,8 +15,8 @@ _STARTING = b"starting fluentd worker"
 _RUNNING = b"fluentd worker is now running"
 
 
-def installed() -> bool:
-    """Return whether there is a Fluentd that could be run."""
+def is_installed() -> bool:
+    """Return whether Fluentd is installed."""
     return shutil.which("fluentd") is not None
 
 
@@ -30,15 +30,15 @@ def _free_port() -> int:
 @dataclass
 class Fluentd:
     """
-    One Fluentd that may be killed and started again: nothing of it is in memory only.
+    Fluentd process that may be killed and restarted: all its state is on the disk.
 
     Attributes:
-        root: Below which it and the log files have their folders.
-        url: The Elasticsearch that it writes to.
-        major: Version of that Elasticsearch.
+        root: Parent folder of its state and the log files.
+        url: Address of Elasticsearch.
+        major: Major version of Elasticsearch.
         namespace: Last part of the streams' names.
-        settings: More environment variables.
-        monitor_port: Where its monitor answers.
+        settings: Additional environment variables.
+        monitor_port: Port of its monitor.
     """
 
     root: Path
@@ -60,7 +60,7 @@ class Fluentd:
 
     @property
     def log(self) -> Path:
-        """All that it has said, over all its lives."""
+        """Its output, including previous runs."""
         return self.root / "fluentd.log"
 
     @property
@@ -68,34 +68,34 @@ class Fluentd:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it, and return without waiting for it."""
+        """Start it without waiting."""
         assert self._process is None
         self.logs.mkdir(parents=True, exist_ok=True)
         self._said_before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
-            # Without its supervisor, which would start it again by itself.
+            # Without its supervisor, which would restart it.
             command = ["fluentd", "--no-supervisor", "-c", str(_CONFIGURATION)]
             self._process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
 
     def wait_until_starting(self) -> None:
-        """Return once its plugins begin to work. While its buffer is full the first of them comes no further."""
+        """Return when its plugins start. With a full buffer, the first plugin blocks here."""
         self._wait_until_said(_STARTING)
 
     def wait_until_running(self) -> None:
-        """Return once all its plugins are at work."""
+        """Return when all plugins run."""
         self._wait_until_said(_RUNNING)
 
     def kill(self) -> None:
-        """End it at once, in the midst of whatever it does."""
+        """Send SIGKILL."""
         self._end(signal.SIGKILL)
 
     def kill_if_alive(self) -> None:
-        """End it if a test left it behind."""
+        """Kill it if a test left it running."""
         if self.is_alive:
             self.kill()
 
     def stop(self) -> None:
-        """Ask it to end, as Docker does."""
+        """Send SIGTERM, as Docker does."""
         self._end(signal.SIGTERM)
 
     def dead_letters(self, stream: str) -> list[bytes]:
@@ -109,7 +109,7 @@ class Fluentd:
 
     def _end(self, how: signal.Signals) -> None:
         assert self._process is not None
-        assert self._process.poll() is None, f"Fluentd had ended by itself: {self._said().decode()}"
+        assert self._process.poll() is None, f"Fluentd has ended unexpectedly: {self._said().decode()}"
         self._process.send_signal(how)
         self._process.wait(timeout=90)
         self._process = None

@@ -1,7 +1,7 @@
 """
-Reads Fluentd's configuration files: enough of their syntax for ours.
+Parser of Fluentd's configuration files, for the subset of their syntax that is used here.
 
-A value may take an environment variable with a default, in Ruby: ``"#{ENV['NAME'] || 'default'}"``.
+A value may read an environment variable with a default, in Ruby: ``"#{ENV['NAME'] || 'default'}"``.
 """
 
 import re
@@ -18,11 +18,11 @@ _FROM_ENVIRONMENT_OR_NOT_SET = re.compile(r"#\{ENV\['(?P<name>\w+)'\] (\|\||\? .
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
     """
-    What stands behind a setting's name.
+    Value of a setting.
 
     Attributes:
-        text: With the defaults in the places of the variables; None for a setting that its variable alone brings.
-        variables: The environment variables that may change it.
+        text: Text with the variables' defaults; None for a setting without a default.
+        variables: Environment variables in the value.
         place: File and line.
     """
 
@@ -33,7 +33,7 @@ class Value:
 
 @dataclass(slots=True, kw_only=True)
 class Section:
-    """A pair of tags with what is between them, such as ``<match inferlog.**>``."""
+    """Section of the configuration, such as ``<match inferlog.**>``."""
 
     name: str
     argument: str
@@ -42,7 +42,7 @@ class Section:
 
     @property
     def id(self) -> str:
-        """Its ``@id``; empty for a section that is no plugin of its own."""
+        """Its ``@id``; empty for a section that is not a plugin."""
         found = self.settings.get("@id")
         return (found.text or "") if found else ""
 
@@ -56,7 +56,7 @@ class Section:
         return found
 
     def walk(self) -> Iterator["Section"]:
-        """Yield this one and all in it."""
+        """Yield this section and all sections in it."""
         yield self
         for each in self.sections:
             yield from each.walk()
@@ -64,10 +64,10 @@ class Section:
 
 def read(path: Path) -> Section:
     """
-    Return all that *path* and what it includes say, as one section without a name.
+    Parse *path* and its includes into one section without a name.
 
     Raises:
-        ValueError: If something in it is no configuration, or more than this parser knows.
+        ValueError: If the syntax is invalid or not supported.
     """
     root = Section(name="", argument="")
     _read_into([root], path)
@@ -92,7 +92,7 @@ def _read_into(open_sections: list[Section], path: Path) -> None:
         else:
             name, _, text = line.partition(" ")
             if name in open_sections[-1].settings:
-                raise ValueError(f"{place}: {name} stands there twice")
+                raise ValueError(f"{place}: {name} is repeated")
             open_sections[-1].settings[name] = _value(text.strip(), place)
     if len(open_sections) != depth:
         raise ValueError(f"{path.name}: <{open_sections[-1].name}> is not closed")

@@ -1,4 +1,4 @@
-"""Fluentd's configuration against what was measured: each setting with what happens without it."""
+"""Settings of Fluentd's configuration, each with the measured effect of its absence."""
 
 import json
 import re
@@ -23,14 +23,14 @@ PLUGINS = {each.id: each for each in CONFIGURATION.walk() if each.id}
 
 class Rule(NamedTuple):
     """
-    What a setting has to be.
+    Required value of a setting.
 
     Attributes:
-        plugins: The ``@id`` of those it holds for.
-        section: Where in the plugin; empty for directly in it.
-        setting: Its name.
-        wanted: Its value, without the environment variable that may change it; None if it must not be set.
-        why: What happens otherwise.
+        plugins: ``@id`` of the plugins.
+        section: Section within the plugin; empty for the plugin itself.
+        setting: Name of the setting.
+        wanted: Its default value; None if it must not be set.
+        why: Effect of another value.
     """
 
     plugins: tuple[str, ...]
@@ -49,9 +49,9 @@ RULES = [
         OUTPUTS, "", "id_key", "event.id", "a record without an id is dropped, and a repeated one would be there twice"
     ),
     Rule(("store",), "", "emit_error_for_missing_id", "true", "a line without event.id vanishes"),
-    Rule(("store",), "", "index_name", "logs-inference.${tag[1]}-default", "the tag says the stream"),
+    Rule(("store",), "", "index_name", "logs-inference.${tag[1]}-default", "the tag names the stream"),
     Rule(("store_health",), "", "index_name", "logs-inference.health-default", "the monitor's tag is another"),
-    Rule(("store_health",), "", "include_timestamp", "true", "the monitor's records have no time of their own"),
+    Rule(("store_health",), "", "include_timestamp", "true", "the monitor's records have no timestamp"),
     Rule(("store",), "", "include_timestamp", ABSENT, "it parses a time per line that the service has written already"),
     Rule(OUTPUTS, "", "verify_es_version_at_startup", "false", "Fluentd ends when Elasticsearch is away at its start"),
     Rule(OUTPUTS, "", "default_elasticsearch_version", "9", "without the check the headers are those of version 5"),
@@ -59,12 +59,12 @@ RULES = [
     Rule(OUTPUTS, "", "reload_connections", "false", "the nodes' own addresses cannot be reached from here"),
     Rule(OUTPUTS, "", "reload_on_failure", "false", "the same"),
     Rule(OUTPUTS, "", "reconnect_on_error", "true", "a renewed certificate or key is not taken up"),
-    Rule(OUTPUTS, "", "request_timeout", "30s", "after 5 s what is just being stored is sent again"),
+    Rule(OUTPUTS, "", "request_timeout", "30s", "after 5 s a request still in progress is sent again"),
     Rule(OUTPUTS, "", "ssl_verify", "true", "anyone could pose as Elasticsearch"),
     Rule(OUTPUTS, "", "user", ABSENT, "an API key has only the rights that it needs"),
     Rule(OUTPUTS, "", "password", ABSENT, "the same"),
-    Rule(OUTPUTS, "", "log_es_400_reason", "true", "nobody learns why a document was refused"),
-    Rule(("store",), "buffer", "@type", "file", "what is in memory is lost with the process"),
+    Rule(OUTPUTS, "", "log_es_400_reason", "true", "the log lacks the reason of a rejection"),
+    Rule(("store",), "buffer", "@type", "file", "a buffer in memory is lost with the process"),
     Rule(("store",), "buffer", "chunk_limit_size", "4m", "256 MiB would be one request"),
     Rule(("store",), "buffer", "total_limit_size", "1g", "a full disk loses lines, a full buffer does not"),
     Rule(("store",), "buffer", "overflow_action", "block", "everything else sends lines astray or drops them"),
@@ -74,18 +74,18 @@ RULES = [
     Rule(("store",), "buffer", "retry_max_interval", "30s", "after an outage of a day it would wait for hours more"),
     Rule(TAILS, "", "@type", "tail", "files are the record of truth"),
     Rule(TAILS, "", "follow_inodes", "true", "files would be read twice or not at all"),
-    Rule(TAILS, "", "read_from_head", "true", "what was written before Fluentd came would be skipped"),
+    Rule(TAILS, "", "read_from_head", "true", "lines written before the start of Fluentd are skipped"),
     Rule(TAILS, "", "refresh_interval", "2s", "a new file is noticed after a minute"),
     Rule(TAILS, "", "rotate_wait", ABSENT, "0 lost whole files; the default of 5 s lost none"),
-    Rule(TAILS, "", "emit_unmatched_lines", "true", "a line that is no JSON vanishes"),
+    Rule(TAILS, "", "emit_unmatched_lines", "true", "a line that is not valid JSON vanishes"),
     Rule(TAILS, "", "max_line_size", "1m", "a file without ends of lines fills the memory"),
-    Rule(TAILS, "", "pos_file_compaction_interval", "1h", "the position file grows for ever"),
+    Rule(TAILS, "", "pos_file_compaction_interval", "1h", "the position file grows forever"),
     Rule(TAILS, "parse", "@type", "json", "a line is a JSON object"),
     Rule(TAILS, "parse", "time_key", "fluentd_reads_no_time", "a time that cannot be read would drop the line"),
-    Rule(("dead_letters",), "", "@type", "file", "a dead letter is for a person to look at"),
+    Rule(("dead_letters",), "", "@type", "file", "dead letters are read by people"),
     Rule(("dead_letters",), "", "append", "true", "a restart would begin another file each time"),
-    Rule(("dead_letters",), "buffer", "@type", "file", "what is in memory is lost with the process"),
-    Rule(("dead_letters",), "buffer", "overflow_action", "block", "nothing is behind it to catch what it drops"),
+    Rule(("dead_letters",), "buffer", "@type", "file", "a buffer in memory is lost with the process"),
+    Rule(("dead_letters",), "buffer", "overflow_action", "block", "dropped dead letters are lost"),
     Rule(("dead_letters",), "buffer", "retry_forever", "true", "the same"),
     Rule(("dead_letters",), "buffer", "flush_interval", "1s", "a day's letters would be written at its end"),
     Rule(("monitor",), "", "bind", "127.0.0.1", "by default everyone in the network may ask"),
@@ -95,7 +95,7 @@ RULES = [
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.plugins[0]}-{rule.section}-{rule.setting}")
-def test_a_setting_is_what_was_measured(rule: Rule) -> None:
+def test_setting_has_the_required_value(rule: Rule) -> None:
     for plugin in rule.plugins:
         section = PLUGINS[plugin].inner(rule.section) if rule.section else PLUGINS[plugin]
         found = section.settings.get(rule.setting)
@@ -107,13 +107,13 @@ def plugins_called(*names: str) -> list[Section]:
 
 
 def test_every_plugin_has_a_name_of_its_own() -> None:
-    """It names a plugin's lines in the log, its figures, and where its broken chunks are put aside."""
+    """The id names a plugin in the log, in the metrics, and in the folder of broken chunks."""
     ids = [each.id for each in plugins_called("source", "filter", "match")]
     assert all(ids)
     assert len(ids) == len(set(ids))
 
 
-def test_what_must_outlive_the_container_lies_on_volumes() -> None:
+def test_persistent_state_is_on_volumes() -> None:
     assert CONFIGURATION.inner("system")["root_dir"] == "/fluentd/state/root"
     buffers = [each["path"] for each in plugins_called("buffer") if each["@type"] == "file"]
     assert len(set(buffers)) == len(buffers) == 2
@@ -122,7 +122,7 @@ def test_what_must_outlive_the_container_lies_on_volumes() -> None:
     assert positions == [f"/var/log/inferlog/.shipped/fluentd-{stream}.pos" for stream in STREAMS]
 
 
-def test_the_files_name_says_the_stream() -> None:
+def test_stream_is_derived_from_file_name() -> None:
     for stream in STREAMS:
         tail = PLUGINS[f"tail_{stream}"]
         assert (tail["path"], tail["tag"]) == (f"/var/log/inferlog/{stream}-*.jsonl", f"inferlog.{stream}")
@@ -130,17 +130,17 @@ def test_the_files_name_says_the_stream() -> None:
     assert PLUGINS["store"].inner("buffer").argument == "tag", "the index's name takes a part of it"
 
 
-def test_the_monitor_starts_before_what_may_stand_still() -> None:
-    """They are started from the last to the first; with a full buffer the first tail comes to no end of its start."""
+def test_monitor_starts_before_plugins_that_may_block() -> None:
+    """Plugins start from the last to the first; with a full buffer, the start of the first tail blocks."""
     assert [each.id for each in plugins_called("source")] == [*TAILS, "monitor"]
 
 
-def test_nothing_looks_into_an_event_on_its_way() -> None:
+def test_events_are_not_parsed_on_the_way() -> None:
     assert {each.argument for each in plugins_called("filter")} == {"fluentd.health"}
     assert all(set(PLUGINS[each].inner("parse").settings) == {"@type", "time_key"} for each in TAILS)
 
 
-def test_what_a_store_refuses_for_now_is_tried_again_with_growing_waits() -> None:
+def test_temporary_rejection_is_retried_with_backoff() -> None:
     for output in OUTPUTS:
         types = json.loads(PLUGINS[output]["unrecoverable_error_types"] or "")
         assert {
@@ -154,7 +154,7 @@ def test_what_a_store_refuses_for_now_is_tried_again_with_growing_waits() -> Non
         } <= set(types)
 
 
-def test_dead_letters_have_a_place_and_only_they_go_there() -> None:
+def test_only_dead_letters_go_to_the_dead_letter_files() -> None:
     (label,) = plugins_called("label")
     assert label.argument == "@ERROR"
     assert [(each.id, each.argument) for each in label.sections] == [("dead_letters", "**")]
@@ -173,7 +173,7 @@ def test_every_number_is_an_environment_variable() -> None:
 
 
 def variables() -> dict[str, str | None]:
-    """Return the default of each environment variable; None if there is none."""
+    """Return the default of each environment variable; None without one."""
     check = (FOLDER / "healthcheck.rb").read_text()
     found: dict[str, str | None] = dict(re.findall(r'ENV\["(\w+)"\] \|\| "([^"]*)"', check))
     for section in CONFIGURATION.walk():
@@ -183,7 +183,7 @@ def variables() -> dict[str, str | None]:
     return found
 
 
-def test_every_environment_variable_is_on_the_page_of_settings() -> None:
+def test_every_environment_variable_is_documented() -> None:
     part = PAGE.read_text().partition("\n## Fluentd\n")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S+) \|", part, re.MULTILINE))
     assert rows.keys() == variables().keys()

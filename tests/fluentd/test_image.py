@@ -1,4 +1,4 @@
-"""What the image is made of, and the check that says whether a container of it is well."""
+"""Contents of the image, and its health check."""
 
 import json
 import re
@@ -19,11 +19,11 @@ GEM = re.compile(r"gem install (?:--\S+ )*(\S+)")
 
 
 def after(instruction: str) -> list[str]:
-    """Return what stands behind each *instruction*."""
+    """Return the arguments of each *instruction*."""
     return [line.split(maxsplit=1)[1] for line in INSTRUCTIONS if line.split(maxsplit=1)[:1] == [instruction]]
 
 
-def test_the_base_image_is_the_one_in_the_settings() -> None:
+def test_base_image_matches_the_settings() -> None:
     assert after("ARG") == ["FLUENTD_VERSION"], "without a default: no second place that names a version"
     assert after("FROM") == ["fluent/fluentd:${FLUENTD_VERSION}"]
 
@@ -75,7 +75,7 @@ def test_the_health_check_is_the_one_tested_here() -> None:
 
 @contextmanager
 def monitor(answer: bytes, status: int = 200) -> Iterator[int]:
-    """Run something that answers like Fluentd's monitor; give its port."""
+    """Run a stand-in for Fluentd's monitor; yield its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -102,7 +102,7 @@ def plugins(**store: Any) -> bytes:
     return json.dumps({"plugins": [{"plugin_id": "store", "retry_count": 7, **store}]}).encode()
 
 
-def test_a_fluentd_with_room_in_its_buffer_is_well() -> None:
+def test_fluentd_with_free_buffer_is_healthy() -> None:
     with monitor(plugins(buffer_available_buffer_space_ratios=99.8)) as port:
         done = health_check(port)
     assert (done.returncode, done.stderr) == (0, "")
@@ -118,7 +118,7 @@ def test_a_fluentd_with_room_in_its_buffer_is_well() -> None:
     ],
     ids=["full", "another configuration", "no JSON", "error"],
 )
-def test_a_fluentd_that_is_not_well_is_told_in_one_line(answer: bytes, status: int, words: str) -> None:
+def test_unhealthy_fluentd_is_reported_in_one_line(answer: bytes, status: int, words: str) -> None:
     with monitor(answer, status) as port:
         done = health_check(port)
     assert done.returncode == 1
@@ -126,7 +126,7 @@ def test_a_fluentd_that_is_not_well_is_told_in_one_line(answer: bytes, status: i
     assert done.stderr.count("\n") == 1
 
 
-def test_a_fluentd_that_is_not_there_is_not_well() -> None:
+def test_missing_fluentd_is_unhealthy() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         done = health_check(unused.getsockname()[1])

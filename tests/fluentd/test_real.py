@@ -1,4 +1,4 @@
-"""The committed configuration in a real Fluentd, and an engine of its own. The big matrix: verify.py."""
+"""Committed configuration in a real Fluentd with its own engine. For larger trials see verify.py."""
 
 import random
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
 from inferlog_ops.core.cluster import Cluster
 from tests.fluentd.health_check import health_check
-from tests.fluentd.process import Fluentd, installed
-from tests.fluentd.trial import Plan, carry_out
+from tests.fluentd.process import Fluentd, is_installed
+from tests.fluentd.trial import TrialPlan, run_trial
 from tests.support.own_engine import OwnEngine
 from tests.support.polling import wait_until
 from tests.support.shipping import event_ids, event_line, stored_ids, write_events
 
-if not installed():
+if not is_installed():
     pytest.skip("no fluentd on PATH: what a real one makes of it is not tested here", allow_module_level=True)
 
 pytestmark = [pytest.mark.fluentd, pytest.mark.timeout(900)]
@@ -40,7 +40,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnEngine]:
 
 @pytest.fixture
 def fluentd(engine: OwnEngine, tmp_path: Path) -> Fluentd:
-    """A Fluentd that was not started yet, with streams of its own."""
+    """Fluentd that is not started yet, with its own streams."""
     namespace = f"t{uuid4().hex[:15]}"
     engine.provision(namespace)
     return Fluentd(tmp_path, url=engine.url, major=MAJOR, namespace=namespace, settings=QUICK)
@@ -48,7 +48,7 @@ def fluentd(engine: OwnEngine, tmp_path: Path) -> Fluentd:
 
 @pytest.fixture
 def running(fluentd: Fluentd) -> Iterator[Fluentd]:
-    """The same, at work, and proven to speak the engine's language."""
+    """The same, running, with a client that the engine accepts."""
     fluentd.start()
     fluentd.wait_until_running()
     write_events(fluentd.logs / "events-first-1-1.jsonl", ["first"])
@@ -71,29 +71,29 @@ def found(fluentd: Fluentd, stream: str = "events") -> set[str]:
 
 
 def sweep(fluentd: Fluentd) -> set[str]:
-    """Delete what is shipped; return the names of what is left."""
+    """Delete shipped files; return the names of the others."""
     Retention(fluentd.logs, keep_shipped_seconds=0.0, max_total_bytes=10**9).sweep()
     return {path.name for path in fluentd.logs.glob("*.jsonl")}
 
 
-def test_it_takes_the_configuration_without_a_complaint(running: Fluentd) -> None:
+def test_fluentd_accepts_the_configuration_without_warnings(running: Fluentd) -> None:
     said = [orjson.loads(line) for line in running.log.read_bytes().splitlines()]
     assert [each for each in said if each["level"] not in ("debug", "info")] == []
 
 
-def test_nothing_is_lost_twice_or_astray_when_everything_is_killed(running: Fluentd, engine: OwnEngine) -> None:
+def test_no_line_is_lost_duplicated_or_astray_when_everything_is_killed(running: Fluentd, engine: OwnEngine) -> None:
     running.kill()
     seed = random.randrange(10**6)
-    plan = Plan(count=8_000, seconds=25, kills=4, outage_seconds=5, file_bytes=100_000, seed=seed)
+    plan = TrialPlan(count=8_000, seconds=25, kills=4, outage_seconds=5, file_bytes=100_000, seed=seed)
     said: list[str] = []
-    result = carry_out(plan, engine=engine, fluentd=running, say=said.append)
+    result = run_trial(plan, engine=engine, fluentd=running, say=said.append)
     assert (result.lost, result.astray, result.duplicates, result.files_left) == ([], ["first"], [], []), (seed, said)
     assert result.found + result.dead_lettered == result.written
     assert result.dead_lettered > 100
     assert result.health_lines > 5
 
 
-def test_a_full_buffer_is_seen_and_loses_nothing(running: Fluentd) -> None:
+def test_full_buffer_is_reported_and_loses_nothing(running: Fluentd) -> None:
     assert health_check(running.monitor_port).returncode == 0
     running.kill()
     ids = event_ids(6_000)
@@ -109,21 +109,21 @@ def test_a_full_buffer_is_seen_and_loses_nothing(running: Fluentd) -> None:
     assert health_check(running.monitor_port).returncode == 0
 
 
-def test_a_shipped_file_goes_and_an_unshipped_one_stays(running: Fluentd) -> None:
+def test_shipped_file_is_deleted_and_unshipped_file_stays(running: Fluentd) -> None:
     write_events(running.logs / "events-shipped-1-1.jsonl", event_ids(500))
     wait_until(lambda: found(running) == {"first", *event_ids(500)}, 60, "the events")
-    wait_until(lambda: not sweep(running), 10, "the deletion of what is shipped")
+    wait_until(lambda: not sweep(running), 10, "the deletion of shipped files")
     running.kill()
     write_events(running.logs / "events-late-1-1.jsonl", ["late"])
     write_events(running.logs / "app-late-1-1.jsonl", ["late"])
     assert sweep(running) == {"events-late-1-1.jsonl", "app-late-1-1.jsonl"}
     running.start()
-    wait_until(lambda: not sweep(running), 60, "the deletion of what is shipped")
+    wait_until(lambda: not sweep(running), 60, "the deletion of shipped files")
     wait_until(lambda: "late" in found(running) & found(running, "app"), 60, "the late events")
 
 
-def test_a_file_that_was_begun_after_a_deletion_is_read_from_its_first_line(running: Fluentd) -> None:
-    """File systems give the deleted file's inode to the next one, and Fluentd knows a file by nothing else."""
+def test_file_created_after_a_deletion_is_read_from_its_first_line(running: Fluentd) -> None:
+    """File systems reuse the inode of a deleted file, and Fluentd identifies files by inode only."""
     write_events(running.logs / "events-long-1-1.jsonl", event_ids(300, "long"))
     wait_until(lambda: len(found(running)) == 301, 60, "the events")
     running.kill()
@@ -144,7 +144,7 @@ def test_a_file_that_was_begun_after_a_deletion_is_read_from_its_first_line(runn
     wait_until(lambda: found(running) == wanted, 60, "all of the next file")
 
 
-def test_a_dead_letter_holds_the_line_as_it_was(running: Fluentd) -> None:
+def test_dead_letter_contains_the_original_line(running: Fluentd) -> None:
     refused = event_line("refused", latency_seconds="slow", cost_usd=0.000001, message="größer")
     (running.logs / "events-bad-1-1.jsonl").write_bytes(b'{"cut": "\xe2\x82\n' + refused)
     letters = wait_until(lambda: letters_of(running, 2), 60, "the dead letters")
@@ -157,7 +157,7 @@ def letters_of(fluentd: Fluentd, count: int) -> list[bytes]:
     return sorted(letters, reverse=True) if len(letters) == count else []
 
 
-def test_it_says_how_it_is_in_the_health_stream(running: Fluentd) -> None:
+def test_fluentd_reports_its_state_in_the_health_stream(running: Fluentd) -> None:
     wait_until(lambda: len(found(running, "health")) >= 2, 60, "two lines about Fluentd")
     with cluster_of(running).client() as client:
         hits = client.search(index=f"logs-inference.health-{running.namespace}")["hits"]["hits"]

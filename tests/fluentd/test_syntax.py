@@ -11,7 +11,7 @@ def written(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_sections_settings_and_what_is_included_are_read(tmp_path: Path) -> None:
+def test_parser_reads_sections_settings_and_includes(tmp_path: Path) -> None:
     (tmp_path / "more.conf").write_text(
         "size \"#{ENV['SIZE'] || '4m'}\"\n<buffer tag>\n  # why\n  mode fast\n</buffer>\n"
     )
@@ -23,7 +23,7 @@ def test_sections_settings_and_what_is_included_are_read(tmp_path: Path) -> None
     assert [each.name for each in root.walk()] == ["", "match", "buffer"]
 
 
-def test_a_setting_that_only_its_variable_brings_has_no_value(tmp_path: Path) -> None:
+def test_setting_without_default_has_no_value(tmp_path: Path) -> None:
     root = read(
         written(tmp_path, "ca \"#{ENV['CA'] || use_nil}\"\nkey \"#{ENV['K'] ? File.read(ENV['K']) : use_nil}\"\n")
     )
@@ -39,9 +39,9 @@ def test_a_setting_that_only_its_variable_brings_has_no_value(tmp_path: Path) ->
         ("<a>\n", "<a> is not closed"),
         ("</a>\n", "fluent.conf:1: </a> closes nothing"),
         ("<a>\n</b>\n", "fluent.conf:2: </b> closes nothing"),
-        ("a 1\na 2\n", "fluent.conf:2: a stands there twice"),
+        ("a 1\na 2\n", "fluent.conf:2: a is repeated"),
     ],
 )
-def test_what_is_no_configuration_is_refused(tmp_path: Path, text: str, fault: str) -> None:
+def test_parser_rejects_invalid_configuration(tmp_path: Path, text: str, fault: str) -> None:
     with pytest.raises(ValueError, match=fault):
         read(written(tmp_path, text))

@@ -1,7 +1,7 @@
 """
-One trial of the way from the files to the index: lines are written while what carries them is killed.
+Trial of the path from the files to the index: lines are written while Fluentd and Elasticsearch are killed.
 
-The committed configuration, a real Fluentd, a real Elasticsearch, real files that are begun anew all the time.
+Uses the committed configuration, a real Fluentd, a real Elasticsearch, and files that rotate constantly.
 """
 
 import random
@@ -28,19 +28,19 @@ _STANDSTILL_SECONDS = 150.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class TrialPlan:
     """
-    What is done in a trial.
+    Parameters of a trial.
 
     Attributes:
-        count: How many lines are written.
-        seconds: How long that takes, at an even pace.
-        kills: How often Fluentd is killed meanwhile, and started again at once.
-        outage_seconds: For how long Elasticsearch, killed as well, is away; 0 for not at all.
-        malformed_share: Of all lines, from 0 to 1.
-        refused_share: Of all lines, from 0 to 1.
-        file_bytes: A log file is ended, and the next begun, at this size.
-        seed: Decides everything that is left to chance.
+        count: Number of lines.
+        seconds: Duration of writing them, at a constant rate.
+        kills: Number of times that Fluentd is killed and restarted at once.
+        outage_seconds: Duration of an outage of Elasticsearch after a kill; 0 for none.
+        malformed_share: Share of malformed lines, from 0 to 1.
+        refused_share: Share of refused lines, from 0 to 1.
+        file_bytes: Size at which a log file rotates.
+        seed: Random seed.
     """
 
     count: int
@@ -54,20 +54,20 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class FluentdTrialResult:
     """
-    What became of the lines.
+    Lines by their end.
 
     Attributes:
         written: Lines in the files.
-        found: Good lines that are in the index.
-        dead_lettered: All other lines that are among the dead letters.
-        lost: Marks of good lines that are not in the index, and of others that are no dead letters.
-        astray: Marks of good lines among the dead letters, and ids in the index that nobody wrote.
-        duplicates: Ids that are in the index more than once.
-        letters_again: How often a dead letter was written again.
+        found: Good lines in the index.
+        dead_lettered: Other lines among the dead letters.
+        lost: Marks of good lines missing from the index, and of others missing from the dead letters.
+        astray: Marks of good lines among the dead letters, and unknown ids in the index.
+        duplicates: Ids more than once in the index.
+        letters_again: Number of repeated dead letters.
         health_lines: Fluentd's own lines in the health stream.
-        files_left: Log files that were not deleted although all of them was shipped.
+        files_left: Completely shipped log files that were not deleted.
         seconds: From the first line to the last one found.
     """
 
@@ -85,9 +85,9 @@ class Result:
 
 @dataclass
 class Writer:
-    """Writes lines as a service does, a file for each stream, and deletes what is shipped."""
+    """Writer of lines, one file per stream, that deletes shipped files as a service does."""
 
-    plan: Plan
+    plan: TrialPlan
     fluentd: Fluentd
     expected: Expected = field(default_factory=Expected)
     dropped: int = 0
@@ -99,7 +99,7 @@ class Writer:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Write during the block; at its end all is written."""
+        """Write in the background; wait for the last line at the end of the block."""
         thread = threading.Thread(target=self._write)
         thread.start()
         try:
@@ -126,14 +126,14 @@ class Writer:
             wanted = lines(
                 plan.count, malformed_share=plan.malformed_share, refused_share=plan.refused_share, chance=chance
             )
-            for line in at_even_pace(wanted, plan.count / plan.seconds):
+            for line in pace_lines(wanted, plan.count / plan.seconds):
                 self.expected.add(line)
                 self.dropped += not sinks[line.stream].write(line.text)
         self._done.set()
 
 
-def at_even_pace(wanted: Iterator[Line], per_second: float) -> Iterator[Line]:
-    """Yield what is *wanted* as fast as given, or as fast as it is taken."""
+def pace_lines(wanted: Iterator[Line], per_second: float) -> Iterator[Line]:
+    """Yield the *wanted* lines at a constant rate, or as fast as they are consumed."""
     began = time.monotonic()
     for number, line in enumerate(wanted):
         while (ahead_seconds := number / per_second - (time.monotonic() - began)) > 0:
@@ -141,15 +141,17 @@ def at_even_pace(wanted: Iterator[Line], per_second: float) -> Iterator[Line]:
         yield line
 
 
-def carry_out(plan: Plan, *, engine: OwnEngine, fluentd: Fluentd, say: Callable[[str], None]) -> Result:
-    """Carry out *plan* with an *engine* that runs and is provisioned, and a *fluentd* that was not started yet."""
+def run_trial(
+    plan: TrialPlan, *, engine: OwnEngine, fluentd: Fluentd, say: Callable[[str], None]
+) -> FluentdTrialResult:
+    """Run *plan* with a running, provisioned *engine* and a *fluentd* that is not started yet."""
     cluster = Cluster(url=engine.url, namespace=fluentd.namespace)
     writer = Writer(plan, fluentd)
     began = time.monotonic()
     fluentd.start()
     try:
         with writer.at_work():
-            for due_seconds, act in sorted(_schedule(plan, engine, fluentd, say), key=lambda each: each[0]):
+            for due_seconds, act in sorted(_schedule_actions(plan, engine, fluentd, say), key=lambda each: each[0]):
                 time.sleep(max(0.0, began + due_seconds - time.monotonic()))
                 act()
         assert not writer.dropped
@@ -160,18 +162,18 @@ def carry_out(plan: Plan, *, engine: OwnEngine, fluentd: Fluentd, say: Callable[
         fluentd.stop()
     finally:
         fluentd.kill_if_alive()
-    return _result(plan, cluster, fluentd, writer.expected, files_left, seconds)
+    return _build_result(plan, cluster, fluentd, writer.expected, files_left, seconds)
 
 
-def _schedule(
-    plan: Plan, engine: OwnEngine, fluentd: Fluentd, say: Callable[[str], None]
+def _schedule_actions(
+    plan: TrialPlan, engine: OwnEngine, fluentd: Fluentd, say: Callable[[str], None]
 ) -> Iterator[tuple[float, Callable[[], None]]]:
-    """Yield what happens, and when: seconds from the beginning."""
+    """Yield each action and its time, in seconds from the beginning."""
     chance = random.Random(plan.seed)
 
     def kill_fluentd() -> None:
         fluentd.wait_until_starting()
-        time.sleep(chance.random() * 3)  # not always at the same point of its work
+        time.sleep(chance.random() * 3)  # not always at the same point
         fluentd.kill()
         fluentd.start()
         say("killed Fluentd and started it again")
@@ -193,19 +195,19 @@ def _schedule(
 
 
 def _wait_for_all(cluster: Cluster, fluentd: Fluentd, expected: Expected, say: Callable[[str], None]) -> None:
-    """Return once nothing is missing, or once nothing has come for a long time: then the result says what is."""
+    """Return when nothing is missing, or when nothing has arrived for a long time."""
     wanted = sum(map(len, (*expected.good.values(), *expected.dead.values())))
     arrived, last_change = -1, time.monotonic()
     while arrived < wanted and time.monotonic() - last_change < _STANDSTILL_SECONDS:
-        now = _arrived(cluster, fluentd)
+        now = _count_arrived(cluster, fluentd)
         if now != arrived:
             arrived, last_change = now, time.monotonic()
             say(f"{arrived} of {wanted}")
         time.sleep(1)
 
 
-def _arrived(cluster: Cluster, fluentd: Fluentd) -> int:
-    """Return how many lines are somewhere by now."""
+def _count_arrived(cluster: Cluster, fluentd: Fluentd) -> int:
+    """Return the number of lines that have arrived."""
     with cluster.client() as client:
         try:
             found = client.count(
@@ -222,15 +224,15 @@ def _files_left(writer: Writer) -> list[str]:
         return sorted(path.name for path in writer.fluentd.logs.glob("*.jsonl"))
 
     try:
-        wait_until(lambda: not left(), 30, "the deletion of what is shipped")
+        wait_until(lambda: not left(), 30, "the deletion of shipped files")
     except AssertionError:
         return left()
     return []
 
 
-def _result(
-    plan: Plan, cluster: Cluster, fluentd: Fluentd, expected: Expected, files_left: list[str], seconds: float
-) -> Result:
+def _build_result(
+    plan: TrialPlan, cluster: Cluster, fluentd: Fluentd, expected: Expected, files_left: list[str], seconds: float
+) -> FluentdTrialResult:
     lost: list[str] = []
     astray: list[str] = []
     duplicates: list[str] = []
@@ -250,7 +252,7 @@ def _result(
         found_count += len(good & found.keys())
         dead_count += len(dead & letters.keys())
         letters_again += letters.total() - len(letters)
-    return Result(
+    return FluentdTrialResult(
         written=plan.count,
         found=found_count,
         dead_lettered=dead_count,

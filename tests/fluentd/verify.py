@@ -1,13 +1,13 @@
 """
-Carry lines to a real Elasticsearch with the real Fluentd while both are killed, and print what became of them.
+Ship lines to a real Elasticsearch with a real Fluentd while both are killed, and print their account.
 
     .venv/bin/python -m tests.fluentd.verify
     .venv/bin/python -m tests.fluentd.verify --buffer-volume 32
     .venv/bin/python -m tests.fluentd.verify --major 9 --inferlog /path/to/another/inferlog
 
-Needs `fluentd` on PATH, with fluent-plugin-elasticsearch and the gem elasticsearch of the same major version as the
-Elasticsearch: the embedded engine's is 8. Another Elasticsearch comes from another command that knows
-`engine start`, `engine stop` and `provision` as inferlog does. Ends with 1 if anything is lost, twice or astray.
+Requires `fluentd` on PATH, with fluent-plugin-elasticsearch and the gem elasticsearch of the same major version as
+Elasticsearch: 8 for the embedded engine. --inferlog takes another command with `engine start`, `engine stop` and
+`provision` for another Elasticsearch. Exits with 1 if a line is lost, duplicated or astray.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.fluentd.process import Fluentd, installed
-from tests.fluentd.trial import Plan, Result, carry_out
+from tests.fluentd.process import Fluentd, is_installed
+from tests.fluentd.trial import FluentdTrialResult, TrialPlan, run_trial
 from tests.support.own_engine import INFERLOG, OwnEngine
 
 _HEADINGS = (
@@ -42,9 +42,9 @@ _HEADINGS = (
 
 def main() -> int:
     options = _options()
-    if not installed():
-        sys.exit("there is no fluentd on PATH")
-    plan = Plan(
+    if not is_installed():
+        sys.exit("fluentd is not installed")
+    plan = TrialPlan(
         count=options.events,
         seconds=options.seconds,
         kills=options.kills,
@@ -64,7 +64,7 @@ def main() -> int:
             resources.enter_context(_volume(root / "state", options.buffer_volume))
             settings["INFERLOG_FLUENTD_TOTAL_LIMIT_SIZE"] = f"{options.buffer_volume // 2}m"
         fluentd = Fluentd(root, url=engine.url, major=options.major, namespace="verify", settings=settings)
-        result = carry_out(plan, engine=engine, fluentd=fluentd, say=_say)
+        result = run_trial(plan, engine=engine, fluentd=fluentd, say=_say)
         if options.log:
             options.log.write_bytes(fluentd.log.read_bytes())
     _print(result, engine.version, options.buffer_volume)
@@ -74,21 +74,23 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=100_000, help="lines to write; default: %(default)s")
-    parser.add_argument("--seconds", type=float, default=200.0, help="that this takes; default: %(default)s")
-    parser.add_argument("--kills", type=int, default=5, help="of Fluentd, by kill -9; default: %(default)s")
-    parser.add_argument("--outage", type=float, default=120.0, help="seconds without a store; default: %(default)s")
-    parser.add_argument("--malformed", type=float, default=0.01, help="share of the lines; default: %(default)s")
-    parser.add_argument("--refused", type=float, default=0.01, help="share of the lines; default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=200.0, help="duration of writing; default: %(default)s")
+    parser.add_argument("--kills", type=int, default=5, help="kill -9 of Fluentd; default: %(default)s")
+    parser.add_argument(
+        "--outage", type=float, default=120.0, help="seconds without Elasticsearch; default: %(default)s"
+    )
+    parser.add_argument("--malformed", type=float, default=0.01, help="share of malformed lines; default: %(default)s")
+    parser.add_argument("--refused", type=float, default=0.01, help="share of refused lines; default: %(default)s")
     parser.add_argument(
         "--buffer-volume",
         type=int,
         metavar="MIB",
         help="put Fluentd's state on a volume of this size, its buffer limited to half of it; needs root",
     )
-    parser.add_argument("--major", type=int, default=8, help="of the Elasticsearch; default: %(default)s")
-    parser.add_argument("--inferlog", default=shlex.join(INFERLOG), help="command that starts the Elasticsearch")
-    parser.add_argument("--seed", type=int, default=1, help="of what is random; default: %(default)s")
-    parser.add_argument("--log", type=Path, help="keep Fluentd's log here")
+    parser.add_argument("--major", type=int, default=8, help="major version of Elasticsearch; default: %(default)s")
+    parser.add_argument("--inferlog", default=shlex.join(INFERLOG), help="command that starts Elasticsearch")
+    parser.add_argument("--seed", type=int, default=1, help="random seed; default: %(default)s")
+    parser.add_argument("--log", type=Path, help="file for Fluentd's log")
     return parser.parse_args()
 
 
@@ -102,7 +104,7 @@ def _volume(path: Path, size_mib: int) -> Iterator[None]:
         subprocess.run(["umount", str(path)], check=True)
 
 
-def _print(result: Result, version: str, buffer_volume: int | None) -> None:
+def _print(result: FluentdTrialResult, version: str, buffer_volume: int | None) -> None:
     cells = (
         version,
         f"{buffer_volume} MiB" if buffer_volume else "ample",
@@ -128,7 +130,7 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    # As for every test: what the shell says about a cluster is not meant.
+    # As for every test, ignore settings of the shell about a cluster.
     for variable in [name for name in os.environ if name.startswith(("ELASTICSEARCH_", "INFERLOG_"))]:
         del os.environ[variable]
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""A JSON document that is nearly right: one that is, with some of its values replaced, removed or moved."""
+"""Nearly valid JSON documents: a valid one with some values replaced, removed or moved."""
 
 import copy
 import json
@@ -16,9 +16,9 @@ _MOST_EDITS = 12
 
 def bent(document: Any, data: bytes) -> bytes:
     """
-    Return *document* as JSON after the edits in *data*, three bytes each: which value, and what becomes of it.
+    Return *document* as JSON after the edits in *data*: three bytes each select a value and its replacement.
 
-    Where *data* begins with a zero, what follows is the text itself. A value may become another one of the document's.
+    If *data* begins with a zero byte, the rest is the text itself. A replacement may be another value of the document.
     """
     if data[:1] == b"\x00":
         return data[1:]
@@ -36,7 +36,7 @@ def bent(document: Any, data: bytes) -> bytes:
 
 
 def _places(holder: Any) -> Any:
-    """Yield where each value stands: what holds it, and under which key."""
+    """Yield the container and the key of each value."""
     keys = list(holder) if isinstance(holder, dict) else range(len(holder)) if isinstance(holder, list) else ()
     for key in keys:
         yield holder, key

@@ -1,4 +1,4 @@
-"""A load generator's records: what it writes is read as it was, and anything else refused with its place."""
+"""Records of a load generator: valid ones are read unchanged, invalid ones rejected with their place."""
 
 import json
 import tempfile
@@ -42,7 +42,7 @@ _good = json.dumps(_DOCUMENT | {"correlation_id": "run-good"}).encode()
 
 
 def check(data: bytes) -> None:
-    """Take a good record and one that is bent; a first byte above 127 leaves the last line without its end."""
+    """Read a valid and a mutated record; a first byte above 127 removes the last newline."""
     last = b"" if data[:1] > b"\x7f" else b"\n"
     _path.write_bytes(_good + b"\n" + bent(_DOCUMENT, data) + last)
     try:

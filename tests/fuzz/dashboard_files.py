@@ -1,4 +1,4 @@
-"""A dashboard's file, up to what the preview page and Kibana get: it is taken whole, or refused in a sentence."""
+"""Dashboard files, up to the bodies for the preview page and Kibana: accepted or rejected in one sentence."""
 
 import json
 import tempfile
@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.preview.catalogue import laid_out
-from inferlog_ops.preview.controls import Selection, controls, filter_of
+from inferlog_ops.preview.catalogue import lay_out
+from inferlog_ops.preview.controls import Selection, build_filter, controls
 from inferlog_ops.query.dashboards import files, slo
 from inferlog_ops.query.dashboards.panels import panels
 from inferlog_ops.query.dashboards.render import body_for_kibana, with_levels
@@ -71,20 +71,20 @@ _levels = slo.load()
 
 
 def check(data: bytes) -> None:
-    """Take a dashboard, bent."""
+    """Load a mutated dashboard."""
     _path.write_bytes(bent(_DOCUMENT, data))
     try:
         dashboard = files.read(_path)
         filled = with_levels(dashboard, _levels)
-        page = laid_out(dashboard.id, filled, _queries, "default")
+        page = lay_out(dashboard.id, filled, _queries, "default")
         body = body_for_kibana(dashboard, _levels, _queries, namespace="default")
     except OperatorError:
         return
-    # As both are sent: no number that JSON does not have, no half of a surrogate pair.
+    # Both must be valid JSON: no NaN or infinity, no lone surrogate.
     for sent in (page, body):
         assert json.loads(json.dumps(sent, allow_nan=False, ensure_ascii=False).encode()) == sent
     known = {panel.id for panel in panels(filled)}
     assert {panel["id"] for item in page["items"] for panel in item.get("panels", [item])} == known
     for control in controls(filled):
         if control.field is not None:
-            assert filter_of([Selection(field=control.field, value="v1")], [control])
+            assert build_filter([Selection(field=control.field, value="v1")], [control])

@@ -1,7 +1,7 @@
 """
-A request's headers, and an id that its handler states, through both middlewares.
+Request headers, and an id bound by the handler, through both middlewares.
 
-Whatever they are, there is one event, in one line that forges nothing, and no header holds what none can.
+For any input there is one event, in one line without forged fields, and outgoing headers are valid.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ _outgoing: dict[str, str] = {}
 
 
 def check(data: bytes) -> None:
-    """Take a header a line: its first byte chooses the name, what follows is its value. The last is for the handler."""
+    """Send one header per line: the first byte selects its name, the rest is its value; the last is a handler's id."""
     given = [(_NAMES[line[0] % len(_NAMES)], line[1:]) for line in data.split(b"\r\n") if line]
     headers = [(name, value) for name, value in given if name != "bound"]
     _bound[:] = [value.decode("latin-1") for name, value in given if name == "bound"]
@@ -51,12 +51,12 @@ def check(data: bytes) -> None:
     by_wsgi = _event(*_through_wsgi(headers))
     received = {name: b",".join(value for other, value in headers if other == name) for name, _ in headers}
     _check(by_wsgi, received)
-    if len(received) == len(headers):  # a header that is there twice is one thing in WSGI and two in ASGI
+    if len(received) == len(headers):  # a repeated header is one value in WSGI and two in ASGI
         _check(by_asgi, received)
 
 
 def _event(answered: Iterable[tuple[str, str]], outgoing: dict[str, str]) -> dict[str, Any]:
-    """Return the one event of a request, whose ids are those of the response and of what is sent on."""
+    """Return the event of a request and check that response and outgoing headers have its ids."""
     (line,) = recorded.sink("events").lines
     refusals = [document(refusal)["message"] for refusal in recorded.sink("app").lines]
     assert refusals == ([] if all(map(_is_usable, _bound)) else ["inferlog.value_refused"])
@@ -74,7 +74,7 @@ def _event(answered: Iterable[tuple[str, str]], outgoing: dict[str, str]) -> dic
 
 
 def _check(event: dict[str, Any], received: dict[str, bytes]) -> None:
-    """Compare with what the pages say, written here once more in other words."""
+    """Compare with an independent implementation of the documented rules."""
     texts = {name: value.decode("latin-1") for name, value in received.items()}
     usable = [name for name in ("x-correlation-id", "x-request-id") if _is_usable(texts.get(name, ""))]
     bound = list(filter(_is_usable, _bound))[-1:]
@@ -141,7 +141,7 @@ def _through_asgi(headers: list[tuple[str, bytes]]) -> tuple[list[tuple[str, str
     scope = {"type": "http", "method": "POST", "path": "/predict", "root_path": "", "headers": raw}
     request = _asgi_service(scope, receive, send)
     try:
-        request.send(None)  # type: ignore[attr-defined]
+        request.send(None)
     except StopIteration:
         return answered, dict(_outgoing)
     raise AssertionError("the application waits for something")

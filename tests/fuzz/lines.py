@@ -1,4 +1,4 @@
-"""What a service binds, logs and captures, up to the written line: nothing breaks out of it, or forges a field."""
+"""Bound, logged and captured values, up to the written line: no value breaks the line or forges a field."""
 
 import logging
 import struct
@@ -44,7 +44,7 @@ _log = inferlog.get_logger("fuzz")
 
 
 def check(data: bytes) -> None:
-    """Take an action a line: which one, on which field, with what kind of value, and the value."""
+    """Run one action per line, made of an action, a field, a kind of value, and the value."""
     try:
         with inferlog.track_performance("fuzz"):
             for line in data.split(b"\r\n"):
@@ -73,7 +73,7 @@ def _do(action: int, field: str, kind: int, raw: bytes) -> None:
         case 2:
             _log.info(name, **{f"{name}_": value})
         case 3:
-            # Not through a logger of that name: Python keeps each of them for ever.
+            # Not through a logger of that name: Python keeps every logger forever.
             record = logging.LogRecord(name, logging.WARNING, "", 0, rest.decode("latin-1"), (), None)
             setattr(record, f"x{name}", value)
             logging.getLogger().handle(record)
@@ -98,7 +98,7 @@ def _value(kind: int, raw: bytes) -> Any:
 
 
 def _text(raw: bytes) -> str:
-    """Return UTF-8 as text, half a surrogate pair too, and other bytes as halves of such pairs."""
+    """Decode UTF-8, including lone surrogates, and other bytes as lone surrogates."""
     try:
         return raw.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:

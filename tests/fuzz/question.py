@@ -1,7 +1,8 @@
-"""What a person or a browser asks with: names, moments, spans of time, values. Understood, or refused in words."""
+"""Input of users and browsers: names, times, durations, values. Accepted, or rejected with a message."""
 
 import json
 import re
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,14 +13,13 @@ from pydantic import ValidationError
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.durations import parse_duration
-from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.naming import lookup
+from inferlog_ops.core.errors import OperatorError, lookup
 from inferlog_ops.core.streams import stream_name
 from inferlog_ops.preview.control_values import _pattern
 from inferlog_ops.preview.controls import controls
-from inferlog_ops.preview.params import Searching
-from inferlog_ops.provision.elasticsearch.retention import checked_retention
-from inferlog_ops.provision.kibana.address import kibana_from
+from inferlog_ops.preview.params import SearchParams
+from inferlog_ops.provision.elasticsearch.retention import check_retention
+from inferlog_ops.provision.kibana.address import resolve_kibana
 from inferlog_ops.query import library as queries
 from inferlog_ops.query.dashboards import files as dashboards
 from inferlog_ops.query.rules import notify, rules
@@ -55,12 +55,16 @@ _NOW = datetime(2026, 11, 23, 6, 15, tzinfo=UTC)
 _STREAM = re.compile(r"logs-inference\.events-[a-z0-9][a-z0-9_.]{0,99}")
 
 resources = ExitStack()
-_named = {"query": queries.load_all(), "rule": rules.load_all(), "dashboard": dashboards.load_all()}
+_named: Mapping[str, Mapping[str, Any]] = {
+    "query": queries.load_all(),
+    "rule": rules.load_all(),
+    "dashboard": dashboards.load_all(),
+}
 _controls = list(controls(dashboards.find(dashboards.LANDING_PAGE).body))
 
 
 def check(data: bytes) -> None:
-    """Take a text; the first byte says what it is."""
+    """Run one input; its first byte selects the kind of text."""
     kind, text = (data or b"\x00")[0], data[1:].decode(errors="surrogateescape")
     with suppress(OperatorError):
         _ASKED[kind % len(_ASKED)](text)
@@ -100,13 +104,13 @@ def _version(text: str) -> None:
 
 
 def _webhook(text: str) -> None:
-    url = notify.checked_webhook(text)
+    url = notify.parse_webhook_url(text)
     assert url.scheme in {"http", "https"}
-    assert notify.shown(url).isprintable()
+    assert notify.redact_url(url).isprintable()
 
 
 def _retention(text: str) -> None:
-    assert re.fullmatch(r"[1-9]\d{0,6}[dhms]", checked_retention(text, where="--retention"), re.ASCII)
+    assert re.fullmatch(r"[1-9]\d{0,6}[dhms]", check_retention(text, where="--retention"), re.ASCII)
 
 
 def _asking(text: str) -> None:
@@ -115,12 +119,12 @@ def _asking(text: str) -> None:
         for name, values in parse_qs(text, keep_blank_values=True, errors="replace").items()
     }
     try:
-        asking = Searching.model_validate(parameters)
+        asking = SearchParams.model_validate(parameters)
         within = asking.within(_controls)
     except (ValidationError, HTTPException):
         return
     assert parameters.keys() <= {"from", "to", "filter", "search"}
-    # Only fields that the dashboard has controls of; a value stays one value.
+    # Only fields of the dashboard's controls; a value stays one value.
     fields = {control.field for control in _controls}
     values = {value for each in asking.filter for value in each.split(":", 1)}
     for clause in within["bool"]["filter"] if within else []:
@@ -150,7 +154,7 @@ def _texts(clause: Any) -> list[str]:
 
 
 def _kibana(text: str) -> None:
-    kibana = kibana_from(text, "default")
+    kibana = resolve_kibana(text, "default")
     assert kibana.base_url.startswith(("http://", "https://"))
     assert "@" not in kibana.base_url.split("/")[2]
 

@@ -1,4 +1,4 @@
-"""An alert rule's file, up to its query and the body for Kibana: taken whole, or refused in a sentence."""
+"""Alert rule files, up to the query and the body for Kibana: accepted completely or rejected in one sentence."""
 
 import json
 import tempfile
@@ -11,7 +11,7 @@ from inferlog_ops.provision.kibana.rule_body import rule_body
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.library import load_all
 from inferlog_ops.query.rules import rules
-from inferlog_ops.query.rules.condition import text_of
+from inferlog_ops.query.rules.condition import build_rule_query
 from tests.fuzz.bent import bent
 
 LONGEST_BYTES = 300
@@ -35,11 +35,11 @@ _levels = slo.load()
 
 
 def check(data: bytes) -> None:
-    """Take a rule, bent."""
+    """Load a mutated rule."""
     _path.write_bytes(bent(_DOCUMENT, data))
     try:
         rule = rules.read(_path)
-        text = text_of(rule, _levels, _queries, "default")
+        text = build_rule_query(rule, _levels, _queries, "default")
         body = rule_body(rule, _levels, _queries, "default")
     except OperatorError:
         return

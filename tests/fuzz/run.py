@@ -1,10 +1,10 @@
 """
-Feed a target with inputs that its own coverage leads to, until one breaks it or it has taken enough of them.
+Coverage-guided fuzzing of one target, until an input breaks it or the limit is reached.
 
     .venv/bin/python -m tests.fuzz.run headers --runs 1000000
 
-Needs atheris, which the tests' environment has. An input that breaks a target is written to a file; with that file as
---input the target takes it alone. The suite runs every target on a few hundred inputs: test_targets.py.
+Requires atheris, which is in the tests' environment. An input that breaks the target is written to a file; --input runs
+such a file alone. The suite runs every target on a few hundred inputs: test_targets.py.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import atheris
 
 from tests.fuzz.targets import TARGETS
 
-_IN_MEMORY = Path("/dev/shm")  # a disk takes a millisecond to begin a file anew
+_IN_MEMORY = Path("/dev/shm")  # a disk takes a millisecond to truncate a file
 _HANGS_SECONDS = 10
 _INTERRUPTED = 72  # libFuzzer's exit code
 _COUNT = struct.Struct("q")
@@ -31,15 +31,15 @@ _COUNT = struct.Struct("q")
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", choices=TARGETS)
-    parser.add_argument("--runs", type=int, default=1_000_000, help="inputs; default: %(default)s")
-    parser.add_argument("--seconds", type=int, default=7_200, help="at most; default: %(default)s")
-    parser.add_argument("--seed", type=int, default=1, help="of what is random; default: %(default)s")
-    parser.add_argument("--input", type=Path, help="a file to be taken alone")
+    parser.add_argument("--runs", type=int, default=1_000_000, help="number of inputs; default: %(default)s")
+    parser.add_argument("--seconds", type=int, default=7_200, help="time limit; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=1, help="random seed; default: %(default)s")
+    parser.add_argument("--input", type=Path, help="run only this file")
     options = parser.parse_args()
     if options.input:
         importlib.import_module(f"tests.fuzz.{options.target}").check(options.input.read_bytes())
         return 0
-    # Shared with the child, which libFuzzer ends without a word.
+    # Shared with the child, because libFuzzer exits without cleanup.
     counter = mmap.mmap(-1, _COUNT.size)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(
@@ -47,11 +47,11 @@ def main() -> int:
     ) as scratch:
         child = os.fork()
         if child == 0:
-            os.setsid()  # Ctrl-C goes to this process's parent alone, which hands it on
-            tempfile.tempdir = scratch  # what a target makes there goes with it: the child cleans nothing up
+            os.setsid()  # Ctrl-C reaches only the parent, which forwards it
+            tempfile.tempdir = scratch  # removed with the target's files, because the child does not clean up
             _fuzz(options, Path(scratch) / "corpus", counter)
         for number in (signal.SIGINT, signal.SIGTERM):
-            # What has been counted is told all the same, and nothing is left behind.
+            # Print the counts also after an interruption, and remove temporary files.
             signal.signal(number, lambda *_: os.kill(child, signal.SIGTERM))
         _, status = os.waitpid(child, 0)
     taken, seconds = _COUNT.unpack(counter[:])[0], time.monotonic() - began

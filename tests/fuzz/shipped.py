@@ -1,4 +1,4 @@
-"""A log file's bytes, through the shipper's reader: every whole line is sent as it is, or refused with a reason."""
+"""Bytes of a log file through the shipper's reader: every complete line is sent unchanged or rejected with a reason."""
 
 import json
 import tempfile
@@ -10,17 +10,15 @@ from pathlib import Path
 
 import orjson
 
-from inferlog_ops.ship.batch import Batch
+from inferlog_ops.ship.batch import ID_BYTES, Batch, Line, RefusedLine, build_bulk_body
 from inferlog_ops.ship.clock_skew import ClockSkew
-from inferlog_ops.ship.counters import Counters
-from inferlog_ops.ship.dead_letters import _letter
-from inferlog_ops.ship.lines import ID_BYTES, Line, RefusedLine, bulk_body
+from inferlog_ops.ship.dead_letters import _build_letter
+from inferlog_ops.ship.discovery import FileDiscovery
 from inferlog_ops.ship.offsets import OffsetTracker
-from inferlog_ops.ship.reader import Reader
 from inferlog_ops.ship.schedule import Schedule
-from inferlog_ops.ship.settings import Settings
-from inferlog_ops.ship.tail import Tail
-from inferlog_ops.ship.watch import FileDiscovery
+from inferlog_ops.ship.status import Counters
+from inferlog_ops.ship.tail import Reader, Tail
+from inferlog_ops.ship.tuning import ShipSettings
 
 LONGEST_BYTES = 800
 SEEDS = (
@@ -31,7 +29,7 @@ SEEDS = (
     b'\x10{"event":{"id":"a"},"event":{"id":"b"},"n":1e999,"m":NaN}\n\xff\xfe\n',
     b'\xff{"event":{"id":"' + b"x" * 540 + b'"}}\n' + b'{"a":' * 30,
 )
-_SMALL = Settings(read_bytes=96, line_bytes=600, bulk_events=20, bulk_bytes=1_200, poll_seconds=0.0)
+_SMALL = ShipSettings(read_bytes=96, line_bytes=600, bulk_events=20, bulk_bytes=1_200, poll_seconds=0.0)
 _SENT_AT = datetime(2026, 11, 23, 6, 15, tzinfo=UTC)
 _INGESTED = "2026-11-23T06:15:00.000000Z"
 _WHITE_SPACE = b" \t\n\r\x0b\x0c"
@@ -42,34 +40,36 @@ _path = _root / "events-fuzz-1-1.jsonl"
 
 
 def check(data: bytes) -> None:
-    """Take a file that may grow while it is read: the first byte says how much of it is there at the first time."""
+    """Read a file that may grow meanwhile; the first byte sets its initial size."""
     content = data[1:]
     first = len(content) * min(data[0], 128) // 128 if data else 0
-    ledger = OffsetTracker()
-    watch = FileDiscovery(_root, ledger, {}, Counters(), _never)
+    tracker = OffsetTracker()
+    discovery = FileDiscovery(_root, tracker, {}, Counters(), _never)
     read: list[Line | RefusedLine] = []
     for known in (content[:first], content) if first < len(content) else (content,):
         _path.write_bytes(known)
-        for batch in _batches(watch, ledger):
+        for batch in _batches(discovery, tracker):
             if batch.lines:
-                assert b"".join(_sent(batch)) == bulk_body(batch.lines, _SENT_AT)
+                assert b"".join(_sent(batch)) == build_bulk_body(batch.lines, _SENT_AT)
             read += sorted([*batch.lines, *batch.refused], key=lambda line: line.offset)
-            ledger.settle(batch.spans)
+            tracker.acknowledge(batch.spans)
     _check(content, read)
-    (file,) = ledger.files()
-    assert file.position == content.rfind(b"\n") + 1
+    (file,) = tracker.files()
+    assert file.acknowledged_offset == content.rfind(b"\n") + 1
 
 
-def _batches(watch: FileDiscovery, ledger: OffsetTracker) -> Iterator[Batch]:
+def _batches(discovery: FileDiscovery, tracker: OffsetTracker) -> Iterator[Batch]:
     schedule = Schedule(stream_batches=10_000, shortened_seconds=0)
-    tail = Tail(_root, ledger, ClockSkew(), _SMALL)
-    Reader(watch=watch, tail=tail, ledger=ledger, schedule=schedule, settings=_SMALL).run_once(threading.Event())
+    tail = Tail(_root, tracker, ClockSkew(), _SMALL)
+    Reader(discovery=discovery, tail=tail, tracker=tracker, schedule=schedule, settings=_SMALL).run_once(
+        threading.Event()
+    )
     schedule.close()
     return iter(schedule.take, None)
 
 
 def _check(content: bytes, read: list[Line | RefusedLine]) -> None:
-    """Compare with what a plain reading of the file gives."""
+    """Compare with a simple reader."""
     offset = 0
     left = iter(read)
     for raw in content.split(b"\n")[:-1]:
@@ -84,13 +84,13 @@ def _check(content: bytes, read: list[Line | RefusedLine]) -> None:
                 assert is_long or _id(raw) is None
                 assert line.length == len(raw)
                 assert line.text == (raw[: len(line.text)] if is_long and line.text else raw)
-                assert orjson.loads(orjson.dumps(_letter(line)))["offset"] == offset
+                assert orjson.loads(orjson.dumps(_build_letter(line)))["offset"] == offset
         offset += len(raw) + 1
     assert next(left, None) is None
 
 
 def _sent(batch: Batch) -> Iterator[bytes]:
-    """Yield the two lines of each document in a bulk request, and check that the store reads in them what was meant."""
+    """Yield the two lines of each document in a bulk request, and check that the store parses them as intended."""
     for line in batch.lines:
         action = b'{"create":{"_id":%b}}\n' % orjson.dumps(line.id)
         assert json.loads(action) == {"create": {"_id": line.id}}
@@ -109,7 +109,7 @@ def _without_time(text: bytes) -> dict[str, object]:
 
 
 def _id(raw: bytes) -> str | None:
-    """Return the id of a line that can be a document."""
+    """Return the id of a line that is a valid document."""
     try:
         found = json.loads(raw.strip(_WHITE_SPACE).decode())
         event_id = found["event"]["id"]

@@ -1,4 +1,4 @@
-"""A file of service levels, up to the panels and rules that hold its figures: taken whole, or refused in a sentence."""
+"""Files of service levels, up to panels and rules: accepted completely or rejected in one sentence."""
 
 import tempfile
 from contextlib import ExitStack
@@ -43,7 +43,7 @@ _rules = [each for each in rules.load_all().values() if "{slo." in each.where]
 
 
 def check(data: bytes) -> None:
-    """Take a file of service levels, bent."""
+    """Load a mutated file of service levels."""
     _path.write_bytes(bent(_DOCUMENT, data))
     try:
         theirs = slo.read(_path, known=_ours.default)
@@ -56,6 +56,6 @@ def check(data: bytes) -> None:
     assert text == " ".join(f"{figure:g}" for figure in figures)
     for rule in _rules:
         condition = levels_in(rule, rule.where, levels)
-        # A version's name stands in quotes, in which nothing of it ends them.
+        # A version's name is quoted and escaped.
         assert condition.count("\n") == rule.where.count("\n")
         assert condition.replace("\\\\", "").replace('\\"', "").count('"') % 2 == 0

@@ -1,4 +1,4 @@
-"""What can be fuzzed: each name is that of a module beside this one."""
+"""Fuzz targets: each name is a module of this package."""
 
 TARGETS = (
     "headers",

@@ -1,4 +1,4 @@
-"""What the fuzzer runs for an hour is run here for a moment, so that it still works when somebody wants it."""
+"""Short run of each fuzz target, to keep the targets working."""
 
 import importlib
 import os
@@ -20,8 +20,8 @@ from inferlog_ops.core import streams as namespaces
 from inferlog_ops.query.dashboards import shape
 from inferlog_ops.query.reconcile import records
 from inferlog_ops.query.rules import condition, rules
-from inferlog_ops.ship import lines, tail
-from inferlog_ops.ship.lines import UnshippableError
+from inferlog_ops.ship import batch, tail
+from inferlog_ops.ship.batch import UnshippableError
 from tests import ROOT
 from tests.fuzz.targets import TARGETS
 
@@ -31,7 +31,7 @@ INPUTS = 300
 
 @pytest.fixture
 def target(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
-    """Import a target as the fuzzer does; what it holds, such as the library's recording, it gives back afterwards."""
+    """Import a target as the fuzzer does, and close its resources afterwards."""
     module = importlib.import_module(f"tests.fuzz.{request.param}")
     yield module
     module.resources.close()
@@ -40,7 +40,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
 
 
 def inputs(target: ModuleType, count: int) -> Iterator[bytes]:
-    """Yield the target's seeds, then what small changes make of them; the same ones each time."""
+    """Yield the target's seeds, then deterministic mutations of them."""
     chance = random.Random(1)
     seeds: list[bytes] = list(target.SEEDS)
     yield from seeds[:count]
@@ -54,7 +54,7 @@ def inputs(target: ModuleType, count: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("target", TARGETS, indirect=True)
-def test_a_target_takes_any_input(target: ModuleType) -> None:
+def test_target_accepts_any_input(target: ModuleType) -> None:
     take_all(target, INPUTS)
 
 
@@ -63,7 +63,7 @@ def take_all(target: ModuleType, count: int) -> None:
         target.check(data)
 
 
-def test_the_fuzzer_itself_runs_and_counts(tmp_path: Path) -> None:
+def test_fuzzer_runs_and_counts(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
     command = [sys.executable, "-m", "tests.fuzz.run", "headers", "--runs", "50"]
     fuzzer = subprocess.run(
@@ -74,7 +74,7 @@ def test_the_fuzzer_itself_runs_and_counts(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_fuzzer_whose_time_is_over_early_does_not_pass(tmp_path: Path) -> None:
+def test_fuzzer_fails_when_it_ends_early(tmp_path: Path) -> None:
     pytest.importorskip("atheris")
     command = [sys.executable, "-m", "tests.fuzz.run", "headers", "--runs", "1000000000", "--seconds", "1"]
     fuzzer = subprocess.run(
@@ -85,9 +85,7 @@ def test_a_fuzzer_whose_time_is_over_early_does_not_pass(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_fuzzer_that_is_ended_tells_how_far_it_was_and_leaves_nothing_running(
-    number: signal.Signals, tmp_path: Path
-) -> None:
+def test_interrupted_fuzzer_prints_progress_and_leaves_no_process(number: signal.Signals, tmp_path: Path) -> None:
     pytest.importorskip("atheris")
     command = [sys.executable, "-m", "tests.fuzz.run", "question", "--runs", "1000000000", "--seconds", "120"]
     with subprocess.Popen(
@@ -116,24 +114,24 @@ def refuse(*_: object) -> None:
 @pytest.mark.parametrize(
     ("target", "where", "what", "broken"),
     [
-        ("headers", request, "usable_id", keep_any_id),
-        ("headers", event, "usable_id", keep_any_id),
+        ("headers", request, "is_valid_id", keep_any_id),
+        ("headers", event, "is_valid_id", keep_any_id),
         ("headers", asgi, "header_text", bytes.hex),
         ("headers", wsgi, "header_text", bytes.hex),
-        ("redaction", redaction, "_READINGS_LIMIT", 1),
-        ("lines", event, "whole_utf8", str),
-        ("lines", context, "label_name", str),
-        ("shipped", lines, "_parsed_leniently", refuse),
-        ("shipped", tail, "_ends_a_line", lambda *_: False),
+        ("redaction", redaction, "_PASSES_LIMIT", 1),
+        ("lines", event, "to_utf8", str),
+        ("lines", context, "to_label_name", str),
+        ("shipped", batch, "_parse_leniently", refuse),
+        ("shipped", tail, "_is_line_start", lambda *_: False),
         ("question", namespaces, "_NAMESPACE", re.compile(".*")),
         ("dashboard_files", shape, "_optional", lambda holder, kind, _, key: holder.get(key, kind())),
         ("slo_file", condition, "_ESCAPES", {}),
         ("rule_file", rules, "_COLUMN", re.compile(".*")),
-        ("client_records", records, "_checked", lambda record: record),
+        ("client_records", records, "_check_record", lambda record: record),
     ],
     indirect=["target"],
 )
-def test_a_target_sees_what_is_broken(
+def test_target_detects_an_injected_defect(
     target: ModuleType, where: ModuleType, what: str, broken: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(where, what, broken)

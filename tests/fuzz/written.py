@@ -1,4 +1,4 @@
-"""What every written line has to be, whatever was put into it."""
+"""Invariants of every written line, for any input."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from inferlog.audit import FIRST, Hasher, split
 from inferlog.event import FIELDS
 
 _ALWAYS = {"@timestamp", "event", "service"}
-_OF_EVENTS = _ALWAYS | {"audit", "labels", *(field.place[0] for field in FIELDS.values())}
+_OF_EVENTS = _ALWAYS | {"audit", "labels", *(field.path[0] for field in FIELDS.values())}
 _OF_LINES = {*_ALWAYS, "log", "message", "labels", "error", "request_id", "correlation_id"} | {
     *("trace", "span", "model_name", "model_version", "gen_ai"),
 }
@@ -17,7 +17,7 @@ _SCALARS = (str, int, float, bool)
 
 
 def document(line: bytes) -> dict[str, Any]:
-    """Return what stands in *line*: one whole line, one JSON object, no key twice, nothing of ours forged."""
+    """Parse *line* and check that it is one complete line with one JSON object, unique keys, and no forged field."""
     assert line.endswith(b"\n")
     assert b"\n" not in line[:-1]
     found: dict[str, Any] = json.loads(line.decode(), object_pairs_hook=_once_each, parse_constant=_refuse)
@@ -32,7 +32,7 @@ def document(line: bytes) -> dict[str, Any]:
     labels = found.get("labels", {})
     assert len(labels) <= 64
     assert all(isinstance(value, _SCALARS) for value in labels.values())
-    # A keyword of more than 32 766 bytes would have the whole document refused.
+    # A keyword of more than 32 766 bytes would cause the rejection of the whole document.
     assert all(len(name.encode()) + len(str(value).encode()) < 32_766 for name, value in labels.items())
     if is_event:
         _check_event(found)
@@ -45,7 +45,7 @@ def _check_event(event: dict[str, Any]) -> None:
     assert Hasher()(previous, microseconds, body) == own
     assert previous != own != FIRST
     for name, field in FIELDS.items():
-        value = _at(event, field.place)
+        value = _at(event, field.path)
         if value is None:
             continue
         if name.endswith(("_seconds", "_usd")):
@@ -66,9 +66,9 @@ def _at(found: Any, place: tuple[str, ...]) -> Any:
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
-    assert len(found) == len(pairs), f"a key stands there twice: {[key for key, _ in pairs]}"
+    assert len(found) == len(pairs), f"duplicate key: {[key for key, _ in pairs]}"
     return found
 
 
 def _refuse(constant: str) -> None:
-    raise AssertionError(f"{constant} is no JSON")
+    raise AssertionError(f"{constant} is not valid JSON")

@@ -1,4 +1,4 @@
-"""A few hundred known documents, and plain Python that answers each saved question about them."""
+"""Golden documents, and plain Python functions that compute the answer of each saved query."""
 
 from tests.golden.answers import expected
 from tests.golden.documents import END, START, Golden, golden

@@ -1,4 +1,4 @@
-"""Which function answers which question."""
+"""Answer functions by query name."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -28,9 +28,9 @@ _ANSWERS: dict[str, Answer] = {
 
 def expected(name: str, documents: list[Document], start: datetime, end: datetime) -> list[Row]:
     """Return the rows that the query *name* must give for *documents*, all of which lie in the range."""
-    if name.endswith("_over_time"):
-        return _over_time(_ANSWERS[name.removesuffix("_over_time")], documents, start, end)
-    return _ANSWERS[name](documents, start, end)
+    base = name.removesuffix("_over_time")
+    assert base in _ANSWERS, f"add the expected rows of dashboards/queries/{base}.esql to tests/golden/answers.py"
+    return _over_time(_ANSWERS[base], documents, start, end) if base != name else _ANSWERS[base](documents, start, end)
 
 
 def _over_time(answer: Answer, documents: list[Document], start: datetime, end: datetime) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Two model versions side by side, with the intervals that scipy gives."""
+"""Comparison of two model versions, with the intervals of scipy."""
 
 from datetime import datetime
 from typing import Any
@@ -91,7 +91,7 @@ def _versions(documents: list[Document]) -> dict[Any, list[Document]]:
 
 
 def _roles(versions: dict[Any, list[Document]]) -> tuple[str, str | None]:
-    """Return the version with the most requests, and of the others the one that was first seen last."""
+    """Return the version with the most requests, and of the others the one with the latest first event."""
     stable = max(versions, key=lambda version: (len(versions[version]), -_first_seen(versions[version]).timestamp()))
     others = [version for version in versions if version != stable]
     return stable, max(others, key=lambda version: _first_seen(versions[version]), default=None)

@@ -1,4 +1,4 @@
-"""What requests cost."""
+"""Cost of requests."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""What became of the events on their way."""
+"""Delivery of events: found, lost and pending."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from tests.golden.reading import Document, Row, get, grouped, of_stream, percent
 
 
 def _lost_events(documents: list[Document], start: datetime, _end: datetime) -> list[Row]:
-    told = [each for each in documents if "status" in each or "events_written" in each]
+    heartbeats = [each for each in documents if "status" in each or "events_written" in each]
     rows: list[Row] = []
-    for (instance,), inside in grouped(told, "service.instance.id").items():
+    for (instance,), inside in grouped(heartbeats, "service.instance.id").items():
         found, lost, not_found_yet = _numbers(inside, start)
         rows.append(
             {
@@ -25,7 +25,7 @@ def _lost_events(documents: list[Document], start: datetime, _end: datetime) -> 
 
 
 def _numbers(of_instance: list[Document], start: datetime) -> tuple[int, int, int]:
-    """Return how many of an instance's events were found, are lost, and are not found yet."""
+    """Return the number of an instance's events that are found, lost, and pending."""
     numbers = values(of_instance, "event.sequence")
     beats = sorted((each for each in of_instance if "events_written" in each), key=when)
     counts = [(each["events_written"], each["events_dropped"]) for each in beats]
@@ -113,8 +113,8 @@ def _delivery(documents: list[Document], start: datetime, end: datetime) -> list
 
 
 def _each_instance(documents: list[Document], start: datetime, end: datetime) -> Iterator[Row]:
-    told = [each for each in documents if "status" in each or "events_written" in each]
-    for (service, instance), inside in grouped(told, "service.name", "service.instance.id").items():
+    heartbeats = [each for each in documents if "status" in each or "events_written" in each]
+    for (service, instance), inside in grouped(heartbeats, "service.name", "service.instance.id").items():
         beats = sorted((each for each in inside if "events_written" in each), key=when)
         found, lost, not_found_yet = _numbers(inside, start)
         yield {

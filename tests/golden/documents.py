@@ -1,4 +1,4 @@
-"""The documents: events, the heartbeats of those who wrote and of those who shipped them, and log lines."""
+"""Golden documents: events, heartbeats of services and shippers, and log lines."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _E_SINCE = START + timedelta(minutes=1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
     """
-    Documents as they lie in the index; which stream's, says their ``event.dataset``.
+    Documents as indexed; ``event.dataset`` names their stream.
 
     Attributes:
         first: Events to index first, one a line.
@@ -39,13 +39,13 @@ class Golden:
     log_lines: list[Document]
 
     def between(self, start: datetime, end: datetime) -> list[Document]:
-        """Return what lies in the index with *start* <= ``@timestamp`` < *end*."""
+        """Return the indexed documents with *start* <= ``@timestamp`` < *end*."""
         documents = [*self.first, *self.again, *self.again_later, *self.heartbeats, *self.log_lines]
         return [document for document in documents if start <= when(document) < end]
 
 
 def golden() -> Golden:
-    """Return the documents: the same ones at each call."""
+    """Return the documents, the same at each call."""
     random = Random(20261123)
     events = list(_events(random))
     holes = {("c", 9), ("c", 12), ("c", 13)}
@@ -153,7 +153,7 @@ def _service_heartbeats(random: Random) -> Iterator[Document]:
     """
     Yield those of five processes: b stops, c counts more than was found, d has no event in the index.
 
-    b has lost its first events, and says when it began; e has dropped all of them.
+    b has lost its first events and has a start time; e has dropped all of them.
     """
     written = {"a": 100, "b": 120, "c": 130, "d": 7}
     moments = [START - MICROSECOND, START, *(START + timedelta(seconds=10 * beat) for beat in range(1, 58)), END]
@@ -210,7 +210,7 @@ def _service_heartbeat(
 
 
 def _shipper_heartbeats(random: Random) -> Iterator[Document]:
-    """Yield those of two shippers: s1 waits at its end, s2 does not know at first how far it is behind, and stops."""
+    """Yield the heartbeats of two shippers: s1 waits at its end; s2 starts with an unknown lag, and stops."""
     for shipper in ("s1", "s2"):
         shipped = refused = 0
         for beat in range(58):
@@ -239,7 +239,7 @@ def _shipper_heartbeats(random: Random) -> Iterator[Document]:
 
 
 def _fluentd_heartbeats() -> Iterator[Document]:
-    """Yield those of two Fluentds: f1 fills its buffer and empties it again, f2 ends early."""
+    """Yield the heartbeats of two Fluentds: f1 fills and empties its buffer, f2 ends early."""
     for fluentd, beats in (("f1", 58), ("f2", 9)):
         for beat in range(beats):
             waiting = (29 - abs(29 - beat)) * 30_000_000 if fluentd == "f1" else 0

@@ -1,4 +1,4 @@
-"""What the heartbeats of services, shippers and Fluentds say."""
+"""Heartbeats of services, shippers and Fluentds."""
 
 from datetime import datetime
 from typing import Any

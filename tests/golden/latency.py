@@ -1,4 +1,4 @@
-"""How long requests took, and where the time went."""
+"""Latency of requests, and its parts."""
 
 from collections import Counter
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Single requests and log lines, and the chains of calls that they make up."""
+"""Lists of requests and log lines, and the traces they form."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta

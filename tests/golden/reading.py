@@ -1,4 +1,4 @@
-"""How the answers read documents: fields, moments, groups, percentiles."""
+"""Helpers of the answers: fields, times, groups, percentiles."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -20,17 +20,17 @@ def get(document: Document, field: str) -> Any:
 
 
 def values(documents: Iterable[Document], field: str) -> list[Any]:
-    """Return what those documents have at *field* that have it."""
+    """Return the values of *field* in the documents that have it."""
     return [value for document in documents if (value := get(document, field)) is not None]
 
 
 def of_stream(documents: Iterable[Document], stream: str) -> list[Document]:
-    """Return those documents that lie in the stream *stream*."""
+    """Return the documents of the stream *stream*."""
     return [document for document in documents if document["event"]["dataset"] == f"inference.{stream}"]
 
 
 def grouped(documents: Iterable[Document], *fields: str) -> dict[tuple[Any, ...], list[Document]]:
-    """Return the documents by their values of *fields*; None where one has none."""
+    """Return the documents by their values of *fields*; None if missing."""
     groups: defaultdict[tuple[Any, ...], list[Document]] = defaultdict(list)
     for document in documents:
         groups[tuple(get(document, field) for field in fields)].append(document)
@@ -51,7 +51,7 @@ def with_status(documents: Iterable[Document], status: str) -> list[Document]:
 
 
 def percentile(numbers: list[float], percent: int) -> float | None:
-    """Return the linear interpolation between the two closest ranks, or None of no numbers."""
+    """Return the linear interpolation between the two closest ranks, or None without numbers."""
     if not numbers:
         return None
     ordered = sorted(numbers)
@@ -62,24 +62,24 @@ def percentile(numbers: list[float], percent: int) -> float | None:
 
 
 def percentiles(documents: list[Document], field: str, *percents: int) -> Row:
-    """Return p50, p95 and p99 of *field*, or those *percents* that are named."""
+    """Return p50, p95 and p99 of *field*, or the given *percents*."""
     numbers = values(documents, field)
     return {f"p{percent}_seconds": percentile(numbers, percent) for percent in percents or (50, 95, 99)}
 
 
 def mean(numbers: list[float]) -> float | None:
-    """Return the arithmetic mean, or None of no numbers."""
+    """Return the arithmetic mean, or None without numbers."""
     return sum(numbers) / len(numbers) if numbers else None
 
 
 def total(numbers: Iterable[float | None]) -> float | None:
-    """Return the sum of those that are known, or None if none is."""
+    """Return the sum of the known values, or None."""
     known = [number for number in numbers if number is not None]
     return sum(known) if known else None
 
 
 def highest(numbers: Iterable[float | None]) -> float | None:
-    """Return the highest of those that are known, or None if none is."""
+    """Return the highest of the known values, or None."""
     return max((number for number in numbers if number is not None), default=None)
 
 
@@ -89,11 +89,11 @@ def when(document: Document) -> datetime:
 
 
 def iso(moment: datetime) -> str:
-    """Spell *moment* as the library does."""
+    """Format *moment* as the library does."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def shortest(moment: datetime) -> str:
-    """Spell *moment* as ES|QL does: milliseconds, and after them what is not zero."""
+    """Format *moment* as ES|QL does: milliseconds, then further digits unless zero."""
     fraction = f"{moment.microsecond:06d}"
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction[:3]}{fraction[3:].rstrip('0')}Z"

@@ -1,4 +1,4 @@
-"""How many requests, how they ended, and how many tokens they took."""
+"""Number, status and tokens of requests."""
 
 from collections import Counter, defaultdict
 from datetime import datetime
@@ -100,8 +100,8 @@ def _status_codes(documents: list[Document], _start: datetime, _end: datetime) -
     )
     ranked = sorted(counted.items(), key=lambda item: (item[0][0], -item[1], item[0][1], item[0][2] or 10**9))
     return [
-        {"model_version": version, "status": status, code: told, "requests": requests}
-        for (version, status, told), requests in ranked
+        {"model_version": version, "status": status, code: error_code, "requests": requests}
+        for (version, status, error_code), requests in ranked
     ]
 
 

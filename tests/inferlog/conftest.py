@@ -1,4 +1,4 @@
-"""These tests look at what the library writes."""
+"""Fixtures of the library's tests."""
 
 from tests.support.logfiles import logs
 

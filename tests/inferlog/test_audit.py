@@ -29,16 +29,16 @@ def verify(events: list[dict[str, object]], hasher: Hasher) -> None:
         expected = own
 
 
-def test_each_event_carries_the_hash_of_the_one_before_and_its_own(logs: Logs) -> None:
+def test_each_event_carries_hash_of_one_before_and_its_own(logs: Logs) -> None:
     record(5)
     verify(logs.events, Hasher())
 
 
-def test_the_hash_is_blake2b_over_what_the_documentation_says(logs: Logs) -> None:
-    """Computed with nothing of the library."""
+def test_hash_is_blake2b_of_documented_input(logs: Logs) -> None:
+    """Compute the hash without the library."""
     record(1)
     (path,) = logs.directory.glob("events-*")
-    # Numbers keep the form in which they stand in the line.
+    # Numbers keep their form in the line.
     event = json.loads(path.read_text(), parse_float=lambda text: f"<number {text}>")
     timestamp, audit = event.pop("@timestamp"), event.pop("audit")
     seconds, _, fraction = timestamp.rstrip("Z").partition(".")
@@ -49,7 +49,7 @@ def test_the_hash_is_blake2b_over_what_the_documentation_says(logs: Logs) -> Non
     assert audit == {"prev": "0" * 32, "hash": hashlib.blake2b(content, digest_size=16).hexdigest()}
 
 
-def test_a_key_makes_another_chain(tmp_path: Path) -> None:
+def test_key_changes_chain(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("0123456789abcdef\n")
     inferlog.configure(service_name="scoring", log_dir=tmp_path / "logs", audit_key_file=tmp_path / "key")
     record(3)
@@ -60,16 +60,16 @@ def test_a_key_makes_another_chain(tmp_path: Path) -> None:
         verify(events, Hasher())
 
 
-@pytest.mark.parametrize(("content", "found"), [(b"short", "holds 5 bytes"), (b"x" * 65, "holds 65 bytes")])
-def test_a_key_of_the_wrong_size_is_refused(tmp_path: Path, content: bytes, found: str) -> None:
+@pytest.mark.parametrize(("content", "found"), [(b"short", "contains 5 bytes"), (b"x" * 65, "contains 65 bytes")])
+def test_key_of_wrong_size_is_rejected(tmp_path: Path, content: bytes, found: str) -> None:
     (tmp_path / "key").write_bytes(content)
     with pytest.raises(inferlog.SettingsError, match=f"{found}; expected 16 to 64"):
         inferlog.configure(service_name="scoring", log_dir=tmp_path, audit_key_file=tmp_path / "key")
 
 
-def test_a_dropped_event_leaves_a_hole_in_the_sequence_and_the_chain_whole(logs: Logs) -> None:
+def test_dropped_event_leaves_gap_in_sequence_but_chain_valid(logs: Logs) -> None:
     record(2)
-    sink = inferlog.configuration.runtime().events._sink
+    sink = inferlog.configuration.get_runtime().events._sink
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sink, "write", lambda _: False)
         record(1)
@@ -78,7 +78,7 @@ def test_a_dropped_event_leaves_a_hole_in_the_sequence_and_the_chain_whole(logs:
     verify(logs.events, Hasher())
 
 
-def test_the_hash_holds_after_hops_that_rewrite_form_but_not_meaning(logs: Logs) -> None:
+def test_hash_holds_after_hops_that_rewrite_form_but_not_meaning(logs: Logs) -> None:
     record(1)
     event = logs.event
     shuffled = dict(reversed(event.items())) | {"event.ingested": "2026-11-23T06:15:00Z"}
@@ -95,7 +95,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.text(), json_values, max_size=5))
-def test_the_canonical_form_is_the_same_after_a_round_trip_through_json(document: dict[str, object]) -> None:
+def test_canonical_form_is_same_after_round_trip_through_json(document: dict[str, object]) -> None:
     try:
         text = json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -15,7 +15,7 @@ def record_one() -> None:
         pass
 
 
-def test_a_forked_child_has_an_instance_a_sequence_and_a_file_of_its_own(logs: Logs) -> None:
+def test_forked_child_has_own_instance_sequence_and_file(logs: Logs) -> None:
     record_one()
     child = os.fork()
     if child == 0:
@@ -34,7 +34,7 @@ def test_a_forked_child_has_an_instance_a_sequence_and_a_file_of_its_own(logs: L
     assert len(list(logs.directory.glob("events-*"))) == 2
 
 
-def test_a_forked_child_needs_no_file_that_was_read_at_the_start(tmp_path: Path) -> None:
+def test_forked_child_reads_no_startup_file(tmp_path: Path) -> None:
     key = tmp_path / "audit.key"
     key.write_bytes(b"k" * 32)
     inferlog.configure(service_name="scoring", log_dir=tmp_path / "logs", audit_key_file=key)
@@ -54,7 +54,7 @@ def test_a_forked_child_needs_no_file_that_was_read_at_the_start(tmp_path: Path)
     assert len({event["service"]["instance"]["id"] for event in events}) == 2
 
 
-def test_a_fork_while_a_thread_writes_does_not_hang_the_child(logs: Logs) -> None:
+def test_fork_while_thread_writes_does_not_hang_child(logs: Logs) -> None:
     stop = threading.Event()
 
     def write_always() -> None:
@@ -79,7 +79,11 @@ def test_a_fork_while_a_thread_writes_does_not_hang_the_child(logs: Logs) -> Non
 
 
 def test_threads_share_one_gapless_sequence_in_order_of_time(logs: Logs) -> None:
-    threads = [threading.Thread(target=lambda: [record_one() for _ in range(500)]) for _ in range(8)]
+    def record_many() -> None:
+        for _ in range(500):
+            record_one()
+
+    threads = [threading.Thread(target=record_many) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -91,7 +95,7 @@ def test_threads_share_one_gapless_sequence_in_order_of_time(logs: Logs) -> None
     assert len({event["event"]["id"] for event in events}) == 4000
 
 
-def test_a_second_configuration_begins_anew(logs: Logs) -> None:
+def test_second_configuration_replaces_first(logs: Logs) -> None:
     record_one()
     inferlog.configure(service_name="other", log_dir=logs.directory)
     record_one()
@@ -100,15 +104,15 @@ def test_a_second_configuration_begins_anew(logs: Logs) -> None:
     assert first["service"]["instance"]["id"] != second["service"]["instance"]["id"]
 
 
-def test_a_directory_that_cannot_be_written_is_refused_at_the_start_and_the_old_configuration_stays(
+def test_unwritable_directory_is_rejected_and_old_configuration_kept(
     logs: Logs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(**_: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     sentence = (
-        f"log_dir is '{tmp_path}', where no file can be made ({tmp_path}: Permission denied); "
-        f"expected a directory that user {os.geteuid()} may write to"
+        f"log_dir is '{tmp_path}', where no file can be created ({tmp_path}: Permission denied); "
+        f"expected a directory writable by user {os.geteuid()}"
     )
     with monkeypatch.context() as patch:
         patch.setattr("tempfile.TemporaryFile", refuse)
@@ -120,7 +124,7 @@ def test_a_directory_that_cannot_be_written_is_refused_at_the_start_and_the_old_
     assert len(Logs(tmp_path / "new").events) == 1
 
 
-def test_a_forked_child_s_directory_may_have_become_unwritable(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forked_child_directory_may_have_become_unwritable(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: pytest.fail("checked again"))
     child = os.fork()
     if child == 0:

@@ -16,10 +16,10 @@ from inferlog.event import (
     MESSAGE_LIMIT_CHARACTERS,
     NAMES_LIMIT,
     InvalidFieldError,
-    checked,
-    document,
-    label,
-    label_name,
+    build_document,
+    check_value,
+    to_label,
+    to_label_name,
 )
 from tests.support.logfiles import Logs
 
@@ -29,62 +29,62 @@ COUNTS = ["input_tokens", "output_tokens"]
 
 @pytest.mark.parametrize("name", MEASURES)
 @pytest.mark.parametrize("nonsense", [-0.000001, math.nan, math.inf, "0.5", True, None, [], 10**400])
-def test_measures_refuse_what_is_no_finite_number_from_0(name: str, nonsense: object) -> None:
+def test_measure_rejects_all_but_finite_numbers_from_0(name: str, nonsense: object) -> None:
     with pytest.raises(InvalidFieldError, match=f"{name}: .*expected a finite number from 0"):
-        checked(name, nonsense)
+        check_value(name, nonsense)
 
 
 @pytest.mark.parametrize("name", COUNTS)
 @pytest.mark.parametrize("nonsense", [-1, 1.5, "12", True, 2**63, math.nan])
-def test_counts_refuse_what_is_no_whole_number_from_0(name: str, nonsense: object) -> None:
+def test_count_rejects_all_but_whole_numbers_from_0(name: str, nonsense: object) -> None:
     with pytest.raises(InvalidFieldError, match=f"{name}: .*expected a whole number from 0"):
-        checked(name, nonsense)
+        check_value(name, nonsense)
 
 
 @pytest.mark.parametrize("nonsense", ["", 5, None, b"v1"])
-def test_names_refuse_what_is_no_text(nonsense: object) -> None:
+def test_name_rejects_all_but_text(nonsense: object) -> None:
     with pytest.raises(InvalidFieldError, match="model_version: "):
-        checked("model_version", nonsense)
+        check_value("model_version", nonsense)
 
 
-def test_status_says_which_ones_there_are() -> None:
+def test_status_error_lists_valid_values() -> None:
     with pytest.raises(InvalidFieldError, match="expected one of success, rejected, error, cancelled"):
-        checked("status", "ok")
+        check_value("status", "ok")
 
 
 @given(st.floats(min_value=0, max_value=1e9))
 def test_measures_carry_at_most_six_decimals(value: float) -> None:
-    written = checked("latency_seconds", value)
+    written = check_value("latency_seconds", value)
     assert written == round(written, 6)
     assert abs(written - value) <= 0.5e-6 + value * 1e-15
 
 
 @given(st.text())
-def test_no_text_breaks_its_line_or_is_refused_by_json(text: str) -> None:
-    """Lone surrogates, newlines, quotes: one line, and the same text again where UTF-8 can carry it."""
-    labels = {label_name("note"): label("note", text)}
-    line = orjson.dumps(document({"error_message": checked("error_message", text)}, labels))
+def test_any_text_makes_one_valid_json_line(text: str) -> None:
+    """Lone surrogates, newlines, quotes: one line, and the same text after parsing if it is valid UTF-8."""
+    labels = {to_label_name("note"): to_label("note", text)}
+    line = orjson.dumps(build_document({"error_message": check_value("error_message", text)}, labels))
     assert b"\n" not in line
     assert json.loads(line)["labels"]["note"] is not None
 
 
 @given(st.text(), st.one_of(st.none(), st.text(), st.binary(), st.integers(), st.floats(), st.lists(st.integers())))
 def test_any_label_can_be_serialised(name: str, value: object) -> None:
-    line = orjson.dumps({label_name(name): label(name, value)})
+    line = orjson.dumps({to_label_name(name): to_label(name, value)})
     assert line.count(b"\n") == 0
     assert b"null" not in line or value is None or "null" in str(value)
 
 
-def test_a_value_without_a_text_form_does_not_raise() -> None:
+def test_value_without_text_form_does_not_raise() -> None:
     class Broken:
         def __str__(self) -> str:
             raise RuntimeError("no text")
 
-    assert label("x", Broken()) == "<Broken without a text form>"
+    assert to_label("x", Broken()) == "<Broken without a text form>"
 
 
-def test_long_texts_say_how_much_is_missing() -> None:
-    written = checked("error_message", "a" * 5_000)
+def test_long_text_is_cut_with_note_of_length() -> None:
+    written = check_value("error_message", "a" * 5_000)
     assert written == "a" * MESSAGE_LIMIT_CHARACTERS + "… [3000 characters cut]"
 
 
@@ -99,27 +99,28 @@ def test_long_texts_say_how_much_is_missing() -> None:
         "password=s3cr3tS3CR3T9",
     ],
 )
-def test_a_credential_at_the_cut_does_not_show(secret: str, before: int, reads: int) -> None:
-    """Where the text is cut for reading, and where what was read is cut for showing."""
+def test_credential_at_cut_does_not_show(secret: str, before: int, reads: int) -> None:
+    """Cut before the scan, and cut of the scanned text for output."""
     text = ("word " * MESSAGE_LIMIT_CHARACTERS)[: before * reads - 1] + " " + secret + " word" * 2_000
-    written = checked("error_message", text)
+    written = check_value("error_message", text)
     assert "S3CR3T" not in written
     assert "characters cut]" in written
 
 
-def test_what_was_not_read_is_not_shown_when_redaction_has_made_room() -> None:
+def test_unscanned_text_is_not_written_after_redaction() -> None:
     text = "-----BEGIN PRIVATE KEY-----\n" + "S3CR3T9\n" * 700 + "-----END PRIVATE KEY----- after"
-    assert "S3CR3T" not in checked("error_message", text)
+    assert "S3CR3T" not in check_value("error_message", text)
 
 
-def test_every_field_has_a_place_of_its_own() -> None:
-    places = [field.place for field in FIELDS.values()]
-    assert len(set(places)) == len(places)
-    assert not any(a != b and a == b[: len(a)] for a in places for b in places)
+def test_every_field_has_own_path() -> None:
+    paths = [field.path for field in FIELDS.values()]
+    assert len(set(paths)) == len(paths)
+    assert not any(a != b and a == b[: len(a)] for a in paths for b in paths)
 
 
 def test_dots_are_nested_objects() -> None:
-    nested = document({"input_tokens": 1, "output_tokens": 2, "operation_name": "chat", "http_route": "/x"}, {"a": 1})
+    fields = {"input_tokens": 1, "output_tokens": 2, "operation_name": "chat", "http_route": "/x"}
+    nested = build_document(fields, {"a": 1})
     assert nested == {
         "gen_ai": {"usage": {"input_tokens": 1, "output_tokens": 2}, "operation": {"name": "chat"}},
         "http": {"route": "/x"},
@@ -127,7 +128,7 @@ def test_dots_are_nested_objects() -> None:
     }
 
 
-def test_every_status_has_an_action_and_an_outcome() -> None:
+def test_every_status_has_action_and_outcome() -> None:
     assert {outcome for _, outcome in ACTION_AND_OUTCOME.values()} == {"success", "failure", "unknown"}
 
 
@@ -144,15 +145,15 @@ def test_every_status_has_an_action_and_an_outcome() -> None:
         (2**63, "9223372036854775808"),
     ],
 )
-def test_number_of_any_making_becomes_one_that_json_can_carry(value: object, written: object, logs: Logs) -> None:
-    assert label("score", value) == written
+def test_number_of_any_type_becomes_json_number(value: object, written: object, logs: Logs) -> None:
+    assert to_label("score", value) == written
     with inferlog.track_performance("predict", score=value):
         inferlog.get_logger().info("scored", score=value)
     assert logs.event["labels"]["score"] == written
     assert logs.lines("app")[0]["labels"]["score"] == written
 
 
-def test_list_of_names_is_cut_and_says_so() -> None:
-    names = checked("finish_reasons", (f"reason {number}" for number in range(300_000)))
+def test_long_list_of_names_is_cut_with_note() -> None:
+    names = check_value("finish_reasons", (f"reason {number}" for number in range(300_000)))
     assert len(names) == NAMES_LIMIT + 1
     assert names[-1] == f"(cut after {NAMES_LIMIT})"

@@ -1,20 +1,26 @@
+"""Heartbeats, gauges and the last heartbeat of a worker process."""
+
 import asyncio
 import math
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import inferlog
 from inferlog import heartbeat
-from inferlog.activity import Activity
-from inferlog.configuration import runtime
-from inferlog.vitals import Vitals
+from inferlog.configuration import get_runtime
+from inferlog.vitals import Activity, Vitals
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
 
@@ -34,13 +40,13 @@ def record() -> None:
         pass
 
 
-def test_a_process_that_does_nothing_writes_nothing(tmp_path: Path) -> None:
+def test_idle_process_writes_nothing(tmp_path: Path) -> None:
     configure(tmp_path / "logs", 0.01)
     inferlog.shutdown()
     assert not (tmp_path / "logs").exists()
 
 
-def test_heartbeats_come_from_the_first_event_on(tmp_path: Path) -> None:
+def test_heartbeats_start_with_first_event(tmp_path: Path) -> None:
     logs = configure(tmp_path, 0.01)
     record()
     beats = wait_until(lambda: (lines := logs.lines("health")) and len(lines) >= 3 and lines, what="three heartbeats")
@@ -54,7 +60,7 @@ def test_heartbeats_come_from_the_first_event_on(tmp_path: Path) -> None:
     assert 0 <= beat["process"]["cpu"]["utilization"] < 64
 
 
-def test_the_last_heartbeat_counts_every_event(tmp_path: Path) -> None:
+def test_last_heartbeat_counts_every_event(tmp_path: Path) -> None:
     logs = configure(tmp_path, 3600)
     for _ in range(5):
         record()
@@ -64,9 +70,7 @@ def test_the_last_heartbeat_counts_every_event(tmp_path: Path) -> None:
     assert beat["events_unshipped_bytes"] == sum(path.stat().st_size for path in tmp_path.glob("events-*"))
 
 
-def test_the_next_heartbeat_that_can_be_written_counts_what_was_lost_before_the_first_event(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_next_heartbeat_counts_losses_before_first_event(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = datetime.now(UTC)
     logs = configure(tmp_path / "logs", 0.01)
     (tmp_path / "logs").write_text("in the way")
@@ -82,7 +86,7 @@ def test_the_next_heartbeat_that_can_be_written_counts_what_was_lost_before_the_
     assert "1 event lost" in capfd.readouterr().err
 
 
-def test_a_process_that_is_stopped_says_so_in_its_last_heartbeat_only(tmp_path: Path) -> None:
+def test_only_last_heartbeat_is_service_stopped(tmp_path: Path) -> None:
     logs = configure(tmp_path, 0.01)
     record()
     wait_until(lambda: len(logs.lines("health")) >= 2, what="two heartbeats")
@@ -92,11 +96,11 @@ def test_a_process_that_is_stopped_says_so_in_its_last_heartbeat_only(tmp_path: 
     assert last == "service_stopped"
 
 
-def test_heartbeat_that_rests_begins_again_with_the_next_event(tmp_path: Path) -> None:
+def test_paused_heartbeat_restarts_with_next_event(tmp_path: Path) -> None:
     logs = configure(tmp_path, 3600)
     record()
-    runtime().heartbeat.rest()
-    runtime().heartbeat.rest()
+    get_runtime().heartbeat.pause()
+    get_runtime().heartbeat.pause()
     assert [beat["message"] for beat in logs.lines("health")] == ["service_stopped"]
     record()
     inferlog.shutdown()
@@ -114,16 +118,16 @@ def test_zero_seconds_switch_it_off(tmp_path: Path) -> None:
     assert logs.lines("health") == []
 
 
-def test_what_is_shipped_is_not_counted_as_unshipped(tmp_path: Path) -> None:
+def test_shipped_bytes_are_not_counted_as_unshipped(tmp_path: Path) -> None:
     configure(tmp_path, 3600)
     record()
     (path,) = tmp_path.glob("events-*")
     (tmp_path / ".shipped").mkdir()
     (tmp_path / ".shipped" / "x.json").write_text(f'{{"version": 1, "positions": {{"{path.name}": 100}}}}')
-    assert runtime().heartbeat.line()["events_unshipped_bytes"] == path.stat().st_size - 100
+    assert get_runtime().heartbeat.line()["events_unshipped_bytes"] == path.stat().st_size - 100
 
 
-def test_a_service_adds_figures_of_its_own_and_a_broken_one_is_logged_once(tmp_path: Path) -> None:
+def test_gauge_is_in_heartbeat_and_failing_one_is_logged_once(tmp_path: Path) -> None:
     def broken() -> float:
         raise RuntimeError("no figure")
 
@@ -131,14 +135,14 @@ def test_a_service_adds_figures_of_its_own_and_a_broken_one_is_logged_once(tmp_p
     inferlog.add_gauge("queue_requests", lambda: 7)
     inferlog.add_gauge("unknown", lambda: None)
     inferlog.add_gauge("broken", broken)
-    lines = [runtime().heartbeat.line() for _ in range(2)]
+    lines = [get_runtime().heartbeat.line() for _ in range(2)]
     assert [line["gauges"] for line in lines] == [{"queue_requests": 7.0}] * 2
     (complaint,) = logs.lines("app")
     assert (complaint["message"], complaint["labels"]) == ("gauge.failed", {"gauge": "broken"})
 
 
 @pytest.mark.parametrize("failure", [SystemExit(1), KeyboardInterrupt(), GeneratorExit()])
-def test_a_gauge_that_wants_to_end_its_thread_does_not(tmp_path: Path, failure: BaseException) -> None:
+def test_gauge_that_wants_to_end_its_thread_does_not(tmp_path: Path, failure: BaseException) -> None:
     def broken() -> float:
         raise failure
 
@@ -152,21 +156,21 @@ def test_a_gauge_that_wants_to_end_its_thread_does_not(tmp_path: Path, failure: 
 
 
 @pytest.mark.parametrize("figure", [math.nan, math.inf, -math.inf])
-def test_a_figure_that_json_cannot_carry_is_none(tmp_path: Path, figure: float) -> None:
+def test_non_finite_gauge_is_omitted(tmp_path: Path, figure: float) -> None:
     configure(tmp_path, 0)
     inferlog.add_gauge("queue_requests", lambda: figure)
-    assert "gauges" not in runtime().heartbeat.line()
+    assert "gauges" not in get_runtime().heartbeat.line()
 
 
 @pytest.mark.parametrize(
     ("name", "error"), [(7, TypeError), ("queue\udc80", ValueError), ("", ValueError), ("queue..requests", ValueError)]
 )
-def test_a_name_that_no_field_can_have_is_refused(name: Any, error: type[Exception]) -> None:
+def test_invalid_gauge_name_is_rejected(name: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="a gauge's name is .*; expected .* such as 'queue_requests'"):
         inferlog.add_gauge(name, lambda: 1)
 
 
-def test_the_end_does_not_wait_for_a_gauge_that_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_end_does_not_wait_for_gauge_that_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "_STOP_AT_MOST_SECONDS", 0.1)
     reached, release, left = threading.Event(), threading.Event(), threading.Event()
 
@@ -188,14 +192,12 @@ def test_the_end_does_not_wait_for_a_gauge_that_blocks(tmp_path: Path, monkeypat
     release.set()
     beating.join(10)
     assert left.is_set()
-    assert len(logs.lines("health")) == 1  # nothing comes after the goodbye
+    assert len(logs.lines("health")) == 1  # no line after the last heartbeat
 
 
-def test_a_heartbeat_that_fails_is_logged_once_and_the_next_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failing_heartbeat_is_logged_once_and_next_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logs = configure(tmp_path, 0.01)
-    beat, failures = runtime().heartbeat, iter([OSError("no figure"), SystemExit(1)])
+    beat, failures = get_runtime().heartbeat, iter([OSError("no figure"), SystemExit(1)])
     working = beat._vitals.process
 
     def failing() -> dict[str, Any]:
@@ -210,7 +212,7 @@ def test_a_heartbeat_that_fails_is_logged_once_and_the_next_is_written(
     assert [line["message"] for line in logs.lines("app")] == ["heartbeat.failed"]
 
 
-def test_without_a_thread_to_be_had_events_are_written_and_the_next_tries_again(
+def test_without_thread_to_be_had_events_are_written_and_next_tries_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_thread: threading.Thread) -> None:
@@ -221,7 +223,7 @@ def test_without_a_thread_to_be_had_events_are_written_and_the_next_tries_again(
         patch.setattr(threading.Thread, "start", refuse)
         record()
         record()
-        runtime().heartbeat.stop()
+        get_runtime().heartbeat.stop()
     record()
     inferlog.shutdown()
     assert len(logs.events) == 3
@@ -229,7 +231,7 @@ def test_without_a_thread_to_be_had_events_are_written_and_the_next_tries_again(
     assert [beat["message"] for beat in logs.lines("health")] == ["service_stopped"]
 
 
-def test_a_forked_child_has_a_heartbeat_of_its_own(tmp_path: Path) -> None:
+def test_forked_child_has_own_heartbeat(tmp_path: Path) -> None:
     logs = configure(tmp_path, 3600)
     record()
     child = os.fork()
@@ -254,7 +256,7 @@ def test_others_in_flight_are_counted() -> None:
     assert activity.begin() == 1
 
 
-def test_a_blocked_event_loop_shows_as_lag() -> None:
+def test_blocked_event_loop_shows_as_lag() -> None:
     activity = Activity()
     assert activity.loop_lag_seconds(at_most_seconds=1) is None
 
@@ -268,7 +270,7 @@ def test_a_blocked_event_loop_shows_as_lag() -> None:
     assert activity.loop_lag_seconds(at_most_seconds=1) is None  # closed since
 
 
-def test_processor_use_is_of_the_time_since_the_last_look() -> None:
+def test_cpu_use_is_relative_to_last_reading() -> None:
     (wall_0, processor_0), vitals, (wall_1, processor_1) = clocks(), Vitals(), clocks()
     total = sum(number * number for number in range(500_000))
     assert total
@@ -277,9 +279,86 @@ def test_processor_use_is_of_the_time_since_the_last_look() -> None:
     most = (processor_3 - processor_0) / (wall_2 - wall_1)
     assert least > 0
     assert least - 0.0001 <= figures["cpu"]["utilization"] <= most + 0.0001  # it is rounded
-    assert vitals.gpu() is None or vitals.gpu()["utilization"] <= 1
+    gpu = vitals.gpu()
+    assert gpu is None or gpu["utilization"] <= 1
 
 
 def clocks() -> tuple[float, float]:
-    """Return the seconds that have passed, and those of a processor that this process has used."""
+    """Return elapsed wall time and CPU time of this process, in seconds."""
     return time.monotonic(), time.process_time()
+
+
+WORKERS = Path(__file__).parent / "served" / "workers.py"
+
+
+def goodbyes(logs: Logs) -> dict[str, list[str]]:
+    """Return the messages of each instance that has an event or a health line."""
+    said: dict[str, list[str]] = {event["service"]["instance"]["id"]: [] for event in logs.events}
+    for line in logs.lines("health"):
+        said.setdefault(line["service"]["instance"]["id"], []).append(line["message"])
+    return said
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+@pytest.mark.parametrize(
+    ("kind", "instances"),
+    [
+        ("in_a_process", 2),
+        ("in_an_executor", 2),
+        ("in_a_pool", 2),
+        ("in_a_terminated_process", 2),
+        ("in_a_worker_of_a_worker", 3),
+        ("nowhere", 1),
+    ],
+)
+def test_worker_writes_last_heartbeat_at_exit(tmp_path: Path, kind: str, instances: int, method: str) -> None:
+    subprocess.run([sys.executable, WORKERS, tmp_path, kind, method], check=True, timeout=60)
+    assert list(goodbyes(Logs(tmp_path)).values()) == [["service_stopped"]] * instances
+
+
+def test_main_process_keeps_its_signal_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "_worker_exit", None)
+    before = signal.getsignal(signal.SIGTERM)
+    heartbeat.close_at_worker_exit(lambda: None)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_signal_during_last_heartbeat_does_not_interrupt_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    def close() -> None:
+        heartbeat._handle_sigterm(signal.SIGTERM, None)
+        done.append("closed")
+
+    monkeypatch.setattr(heartbeat, "_end_by_signal", lambda number: done.append(f"died of {number}"))
+    monkeypatch.setattr(heartbeat, "_worker_exit", None)
+    heartbeat.close_at_worker_exit(close)
+    heartbeat._end()
+    assert done == ["closed", "died of 15"]
+
+
+def test_celery_worker_writes_last_heartbeat_at_its_signal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    receivers: dict[str, Callable[..., Any]] = {}
+    signals = SimpleNamespace(
+        worker_process_shutdown=SimpleNamespace(
+            connect=lambda receiver, dispatch_uid: receivers.setdefault(dispatch_uid, receiver)
+        )
+    )
+    monkeypatch.setitem(sys.modules, "celery.signals", signals)
+    monkeypatch.setattr(heartbeat, "_worker_exit", None)
+    inferlog.configure(service_name="queue", log_dir=tmp_path, heartbeat_seconds=3600)
+    with inferlog.track_performance("in the parent"):
+        pass
+    child = os.fork()
+    if child == 0:
+        try:
+            with inferlog.track_performance("in the worker"):
+                pass
+            (receiver,) = receivers.values()
+            receiver(sender=None, pid=os.getpid(), exitcode=0)
+        finally:
+            os._exit(0)  # as a worker of Celery ends
+    assert os.waitpid(child, 0)[1] == 0
+    assert [line["message"] for line in Logs(tmp_path).lines("health")] == ["service_stopped"]
+    inferlog.shutdown()
+    assert list(goodbyes(Logs(tmp_path)).values()) == [["service_stopped"]] * 2

@@ -10,12 +10,12 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 import inferlog
-from inferlog.internal_errors import warn_once
+from inferlog.context import warn_once
 from inferlog.testing import recording
 from tests.support.logfiles import Logs
 
 
-def test_a_line_has_message_level_logger_and_labels(logs: Logs) -> None:
+def test_line_has_message_level_logger_and_labels(logs: Logs) -> None:
     inferlog.get_logger("scoring.model").info("model.loaded", seconds=1.5, path="/models/x")
     (line,) = logs.lines("app")
     assert line["message"] == "model.loaded"
@@ -26,21 +26,21 @@ def test_a_line_has_message_level_logger_and_labels(logs: Logs) -> None:
     assert len(line["event"]["id"]) == 32
 
 
-def test_a_key_that_collides_with_an_object_of_the_index_goes_to_labels(logs: Logs) -> None:
+def test_key_colliding_with_index_object_becomes_label(logs: Logs) -> None:
     inferlog.get_logger().error("inference_failed", error="boom", event_id=7, service="x", http=3)
     (line,) = logs.lines("app")
     assert line["labels"] == {"error": "boom", "event_id": 7, "service": "x", "http": 3}
     assert "error" not in line
 
 
-def test_ids_and_models_stand_in_their_own_fields_and_nonsense_in_them_stays_a_label(logs: Logs) -> None:
+def test_ids_and_models_have_own_fields_and_invalid_ones_become_labels(logs: Logs) -> None:
     inferlog.get_logger().info("done", model_version="v1", request_id=7, latency_seconds=0.25)
     (line,) = logs.lines("app")
     assert line["model_version"] == "v1"
     assert line["labels"] == {"request_id": 7, "latency_seconds": 0.25}
 
 
-def test_an_exception_is_described_and_redacted(logs: Logs) -> None:
+def test_exception_is_described_and_redacted(logs: Logs) -> None:
     try:
         raise ConnectionError("redis://:hunter2@cache refused")
     except ConnectionError:
@@ -51,7 +51,7 @@ def test_an_exception_is_described_and_redacted(logs: Logs) -> None:
     assert "hunter2" not in line["error"]["stack_trace"]
 
 
-def test_lines_within_an_inference_carry_its_ids(logs: Logs) -> None:
+def test_lines_within_inference_carry_its_ids(logs: Logs) -> None:
     with inferlog.track_performance("predict", model_version="v3"):
         inferlog.get_logger().info("inside")
     inferlog.get_logger().info("outside")
@@ -62,7 +62,7 @@ def test_lines_within_an_inference_carry_its_ids(logs: Logs) -> None:
     assert "request_id" not in outside
 
 
-def test_stdlib_and_structlog_loggers_of_others_write_the_same_lines(logs: Logs) -> None:
+def test_stdlib_and_structlog_loggers_of_others_write_same_lines(logs: Logs) -> None:
     with inferlog.track_performance("predict"):
         logging.getLogger("somelib").warning("took %d s", 3, extra={"attempt": 2})
         structlog.get_logger().info("from structlog")
@@ -73,7 +73,7 @@ def test_stdlib_and_structlog_loggers_of_others_write_the_same_lines(logs: Logs)
     assert stdlib["request_id"] == other["request_id"] == logs.event["request_id"]
 
 
-def test_lines_below_the_level_are_not_written(logs: Logs) -> None:
+def test_lines_below_level_are_not_written(logs: Logs) -> None:
     inferlog.configure(service_name="scoring", log_dir=logs.directory, log_level="warning")
     inferlog.get_logger().info("quiet")
     logging.getLogger("somelib").info("quiet")
@@ -81,13 +81,13 @@ def test_lines_below_the_level_are_not_written(logs: Logs) -> None:
     assert [line["message"] for line in logs.lines("app")] == ["loud"]
 
 
-def test_stdlib_can_be_left_alone(logs: Logs) -> None:
+def test_stdlib_is_unchanged_without_capture(logs: Logs) -> None:
     inferlog.configure(service_name="scoring", log_dir=logs.directory, capture_stdlib=False)
     logging.getLogger("somelib").error("not ours")
     assert logs.lines("app") == []
 
 
-def test_loggers_bound_before_configure_write_to_the_same_place(
+def test_loggers_bound_before_configure_write_to_same_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("inferlog.configuration._runtime", None)
@@ -108,13 +108,15 @@ def test_loggers_bound_before_configure_write_to_the_same_place(
 
 
 @pytest.mark.parametrize("log", [inferlog.get_logger("app"), structlog.get_logger()])
-def test_names_that_the_caller_chose_are_kept(logs: Logs, log: FilteringBoundLogger) -> None:
+def test_names_that_caller_chose_are_kept(logs: Logs, log: FilteringBoundLogger) -> None:
     names: dict[str, Any] = {"level": 2, "event": 1, "method_name": "POST", "name": "x", "logger": "y", "message": "z"}
     log.info("webhook", **names, self=3)
     log.bind(level=2, event=1).warning("bound")
-    log.log(logging.ERROR, "by number", level=2, event=1)
-    log.exception("with an exception", event=1)  # noqa: LOG004 (there is none)
-    asyncio.run(log.ainfo("awaited", level=2, event=1))
+    level_and_event: dict[str, Any] = {"level": 2, "event": 1}
+    event: dict[str, Any] = {"event": 1}
+    log.log(logging.ERROR, "by number", **level_and_event)
+    log.exception("with an exception", **event)  # noqa: LOG004 (there is none)
+    asyncio.run(log.ainfo("awaited", **level_and_event))
     lines = logs.lines("app")
     assert [line["log"]["level"] for line in lines] == ["info", "warning", "error", "error", "info"]
     assert [line["message"] for line in lines] == ["webhook", "bound", "by number", "with an exception", "awaited"]
@@ -123,7 +125,7 @@ def test_names_that_the_caller_chose_are_kept(logs: Logs, log: FilteringBoundLog
     assert [line["labels"].get("level") for line in lines] == [2, 2, 2, None, 2]
 
 
-def test_a_line_without_a_text_and_one_whose_arguments_do_not_fit_are_written(logs: Logs) -> None:
+def test_line_without_text_or_with_wrong_arguments_is_written(logs: Logs) -> None:
     inferlog.get_logger().info(event="only a value")
     inferlog.get_logger().info("took %d of %d s", 3)
     inferlog.get_logger().info("took %d s", 3)
@@ -131,7 +133,7 @@ def test_a_line_without_a_text_and_one_whose_arguments_do_not_fit_are_written(lo
     assert [line["message"] for line in logs.lines("app")] == ["", "took %d of %d s (3,)", "took 3 s", "took 3 s"]
 
 
-def test_an_awaited_line_carries_the_ids_of_its_call_and_its_exception(logs: Logs) -> None:
+def test_awaited_line_has_ids_and_exception_of_its_call(logs: Logs) -> None:
     async def predict() -> None:
         with inferlog.track_performance("predict"):
             try:
@@ -144,28 +146,28 @@ def test_an_awaited_line_carries_the_ids_of_its_call_and_its_exception(logs: Log
     assert (line["request_id"], line["error"]["type"]) == (logs.event["request_id"], "ValueError")
 
 
-def test_a_logger_can_be_pickled(logs: Logs) -> None:
+def test_logger_can_be_pickled(logs: Logs) -> None:
     log = inferlog.get_logger("ranker", component="a").bind(size=2)
     pickle.loads(pickle.dumps(log)).info("from a copy")
     (line,) = logs.lines("app")
     assert (line["log"]["logger"], line["labels"]) == ("ranker", {"component": "a", "size": 2})
 
 
-def test_structlog_s_own_way_of_testing_still_sees_the_lines(logs: Logs) -> None:
+def test_structlog_own_way_of_testing_still_sees_lines(logs: Logs) -> None:
     with structlog.testing.capture_logs() as captured:
         inferlog.get_logger().warning("a line", size=2)
     assert captured == [{"event": "a line", "size": 2, "log_level": "warning"}]
     assert logs.lines("app") == []
 
 
-def test_the_level_of_the_moment_is_the_logger_s(logs: Logs) -> None:
+def test_level_of_moment_is_logger_s(logs: Logs) -> None:
     log = inferlog.get_logger()
     assert (log.is_enabled_for(logging.DEBUG), log.get_effective_level()) == (False, logging.INFO)
     with recording(log_level="debug"):
         assert log.is_enabled_for(logging.DEBUG)
 
 
-def test_a_processor_that_raises_breaks_the_line_only(logs: Logs) -> None:
+def test_processor_that_raises_breaks_line_only(logs: Logs) -> None:
     def broken(*_: object) -> Any:
         raise RuntimeError("no such context")
 
@@ -177,14 +179,14 @@ def test_a_processor_that_raises_breaks_the_line_only(logs: Logs) -> None:
 
 
 @pytest.mark.parametrize("capture_stdlib", [True, False])
-def test_the_library_s_own_warnings_are_lines_once(logs: Logs, capture_stdlib: bool) -> None:
+def test_library_warning_is_logged_once(logs: Logs, capture_stdlib: bool) -> None:
     inferlog.configure(service_name="scoring", log_dir=logs.directory, capture_stdlib=capture_stdlib)
     warn_once("a value came too late")
     (line,) = logs.lines("app")
     assert line["log"] == {"level": "warning", "logger": "inferlog"}
 
 
-def test_control_characters_and_forged_json_stay_inside_the_text(logs: Logs) -> None:
+def test_control_characters_and_forged_json_are_escaped(logs: Logs) -> None:
     forged = 'x\n{"status":"success"}\r\u2028\x00\x1b[31m"},'
     inferlog.get_logger().info(forged, **{'ke"y\n': forged})
     (line,) = logs.lines("app")
@@ -193,7 +195,7 @@ def test_control_characters_and_forged_json_stay_inside_the_text(logs: Logs) -> 
 
 
 @pytest.mark.parametrize("value", [object(), {1: 2}, b"\xff", 10**30, float("nan"), "\ud800", {"a": "\ud800"}, sys])
-def test_no_value_keeps_a_line_from_being_written(logs: Logs, value: object) -> None:
+def test_line_is_written_with_any_value(logs: Logs, value: object) -> None:
     inferlog.get_logger().info("odd", value=value)
     (line,) = logs.lines("app")
     assert "value" in line["labels"]

@@ -25,7 +25,7 @@ class Clock:
 
 
 class Paper:
-    """Takes what is reported, or does not."""
+    """Accepts or rejects reports."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -63,7 +63,7 @@ def stderr_to(descriptor: int) -> Iterator[None]:
         os.close(before)
 
 
-def test_the_first_loss_is_reported_at_once_and_later_ones_once_a_minute(clock: Clock, paper: Paper) -> None:
+def test_first_loss_is_reported_immediately_and_later_ones_once_per_minute(clock: Clock, paper: Paper) -> None:
     losses = Losses(clock=clock, write=paper)
     losses.add("events", "/logs", FULL)
     assert paper.lines == [f"inferlog: 1 event lost: /logs: {FULL}"]
@@ -94,7 +94,7 @@ def test_each_cause_has_its_own_count(clock: Clock, paper: Paper) -> None:
     assert losses.events_removed == 3
 
 
-def test_a_report_that_cannot_be_written_is_tried_again_a_second_later(clock: Clock, paper: Paper) -> None:
+def test_report_that_cannot_be_written_is_tried_again_second_later(clock: Clock, paper: Paper) -> None:
     losses = Losses(clock=clock, write=paper)
     paper.takes = False
     losses.add("events", "/logs", FULL)
@@ -106,7 +106,7 @@ def test_a_report_that_cannot_be_written_is_tried_again_a_second_later(clock: Cl
     assert paper.lines == [f"inferlog: 2 events lost: /logs: {FULL}"]
 
 
-def test_a_full_pipe_neither_blocks_nor_breaks(capfd: pytest.CaptureFixture[str]) -> None:
+def test_full_pipe_does_not_block_or_raise(capfd: pytest.CaptureFixture[str]) -> None:
     read_end, write_end = os.pipe()
     with stderr_to(write_end):
         while write_to_stderr("x" * 4000):
@@ -119,12 +119,12 @@ def test_a_full_pipe_neither_blocks_nor_breaks(capfd: pytest.CaptureFixture[str]
     assert capfd.readouterr().err == "a path with half a letter: \\udc80\n"
 
 
-def test_a_process_without_standard_error_reports_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_losses_are_not_reported_without_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "__stderr__", None)
     assert write_to_stderr("to nobody")
 
 
-def test_an_unwritable_directory_is_reported_while_the_process_runs_and_counted(
+def test_unwritable_directory_is_reported_while_process_runs_and_counted(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     inferlog.configure(service_name="scoring", log_dir=tmp_path / "logs", heartbeat_seconds=0)
@@ -142,18 +142,18 @@ def test_an_unwritable_directory_is_reported_while_the_process_runs_and_counted(
     assert stats.last_loss_unix_seconds is not None
 
 
-def test_a_full_directory_is_reported_with_the_setting_that_bounds_it(
+def test_full_directory_is_reported_with_setting_that_bounds_it(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     inferlog.configure(service_name="scoring", log_dir=tmp_path, heartbeat_seconds=0, max_total_bytes=10)
     record()
     assert capfd.readouterr().err == (
-        f"inferlog: 1 event lost: {tmp_path}: max_total_bytes (10) reached, nothing to delete\n"
+        f"inferlog: 1 event lost: {tmp_path}: max_total_bytes (10) reached, no file can be deleted\n"
     )
     inferlog.shutdown()
 
 
-def test_stats_count_what_is_written_and_are_zero_before_configure(
+def test_stats_count_written_lines_and_are_zero_before_configure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logs = Logs(tmp_path)
@@ -170,7 +170,7 @@ def test_stats_count_what_is_written_and_are_zero_before_configure(
     assert inferlog.stats() == inferlog.Stats()
 
 
-def test_events_after_the_removal_of_their_file_go_to_a_new_one_and_the_others_are_counted(
+def test_events_after_removal_of_their_file_go_to_new_one_and_others_are_counted(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     logs = Logs(tmp_path)
@@ -198,7 +198,7 @@ for _ in range(20_000):
 """
 
 
-def test_a_signal_s_handler_that_loses_a_line_does_not_hang_a_report(tmp_path: Path) -> None:
+def test_signal_handler_that_loses_line_does_not_hang_report(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SIGNALLED, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as service:

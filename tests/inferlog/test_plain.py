@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import inferlog
-from inferlog.event import FIELDS, InvalidFieldError, checked, label
+from inferlog.event import FIELDS, InvalidFieldError, check_value, to_label
 from inferlog.testing import recording
 
 
@@ -41,23 +41,23 @@ class Usage:
 
 @pytest.mark.parametrize("mode", [Mode.FAST, TextMode.FAST, Nested.MODE])
 def test_enum_has_its_value_as_label_and_as_field(mode: enum.Enum) -> None:
-    assert label("mode", mode) == checked("model_version", mode) == "fast"
-    assert type(checked("model_version", mode)) is str
+    assert to_label("mode", mode) == check_value("model_version", mode) == "fast"
+    assert type(check_value("model_version", mode)) is str
 
 
 def test_enum_of_numbers_has_its_number_as_label_and_as_field() -> None:
-    assert label("level", Level.HIGH) == checked("input_tokens", Level.HIGH) == 3
+    assert to_label("level", Level.HIGH) == check_value("input_tokens", Level.HIGH) == 3
 
 
-def test_event_with_an_enum_as_status_is_written() -> None:
+def test_event_with_enum_as_status_is_written() -> None:
     with recording() as recorded, inferlog.track_performance("x", status=Ending.GOOD):
         pass
     assert recorded.event["status"] == "success"
 
 
-def test_error_of_a_field_names_the_value_of_an_enum() -> None:
+def test_error_of_field_names_value_of_enum() -> None:
     with pytest.raises(InvalidFieldError, match="'fast' is not a status"):
-        checked("status", Mode.FAST)
+        check_value("status", Mode.FAST)
 
 
 @pytest.mark.parametrize(
@@ -80,28 +80,28 @@ def test_error_of_a_field_names_the_value_of_an_enum() -> None:
         (None, "None"),
     ],
 )
-def test_label_has_the_value_that_json_has(value: Any, written: Any) -> None:
-    assert label("x", value) == written
-    assert type(label("x", value)) is type(written)
+def test_label_has_value_that_json_has(value: Any, written: Any) -> None:
+    assert to_label("x", value) == written
+    assert type(to_label("x", value)) is type(written)
 
 
-def test_secret_within_a_label_is_removed() -> None:
-    text = label("settings", {"user": "anna", "password": "hunter22", "deep": [{"token": ["t-1"]}]})
+def test_secret_within_label_is_removed() -> None:
+    text = to_label("settings", {"user": "anna", "password": "hunter22", "deep": [{"token": ["t-1"]}]})
     assert text == '{"user":"anna","password":"[REDACTED]","deep":[{"token":"[REDACTED]"}]}'
 
 
-def test_credential_as_a_key_of_a_label_is_removed() -> None:
+def test_credential_as_key_of_label_is_removed() -> None:
     key = "sk-proj-" + "Ab3" * 16
-    assert key not in str(label("counts", {key: 1}))
+    assert key not in str(to_label("counts", {key: 1}))
 
 
 def test_label_that_holds_itself_ends() -> None:
     cycle: dict[str, Any] = {}
     cycle["self"] = [cycle]
-    assert json.loads(str(label("x", cycle)))
+    assert json.loads(str(to_label("x", cycle)))
 
 
-def test_million_items_of_a_label_are_not_read() -> None:
+def test_million_items_of_label_are_not_read() -> None:
     read = 0
 
     class Counted(list[int]):
@@ -111,7 +111,7 @@ def test_million_items_of_a_label_are_not_read() -> None:
                 read += 1
                 yield item
 
-    text = str(label("x", Counted(range(1_000_000))))
+    text = str(to_label("x", Counted(range(1_000_000))))
     assert text.startswith("[0,1,2,")
     assert "characters cut" in text
     assert read < 10_000
@@ -121,18 +121,18 @@ def test_million_items_of_a_label_are_not_read() -> None:
     "value", [{"x": "\ud800"}, {"x": 2**70}, {"x": float("inf")}, {"x": object()}, {b"x": {1, "a"}}]
 )
 def test_label_of_values_that_json_does_not_have_is_written(value: Any) -> None:
-    assert json.loads(str(label("x", value)))
+    assert json.loads(str(to_label("x", value)))
 
 
-def test_label_whose_value_raises_is_written() -> None:
+def test_label_with_raising_value_is_written() -> None:
     class Broken(dict[str, int]):
         def items(self) -> Any:
             raise RuntimeError("no items")
 
-    assert label("x", Broken()) == "<Broken without a text form>"
+    assert to_label("x", Broken()) == "<Broken without a text form>"
 
 
-def test_log_line_and_prompt_have_the_same_form() -> None:
+def test_log_line_and_prompt_have_same_form() -> None:
     messages = [{"role": "user", "content": "hello", "api_key": "k-17"}]
     with recording(capture_content=True) as recorded:
         inferlog.get_logger().info("asked", messages=messages)
@@ -143,9 +143,9 @@ def test_log_line_and_prompt_have_the_same_form() -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_field_takes_or_refuses_a_container_without_another_error(name: str) -> None:
+def test_field_accepts_or_rejects_container_without_other_error(name: str) -> None:
     for value in ({"a": 1}, [Mode.FAST], np.True_):
         try:
-            checked(name, value)
+            check_value(name, value)
         except InvalidFieldError:
             continue

@@ -10,7 +10,7 @@ from tests.support.logfiles import Logs
 PRICE = {"input_usd_per_million_tokens": 2, "output_usd_per_million_tokens": 8.5}
 
 
-def test_tokens_times_price_is_the_event_s_cost(tmp_path: Path) -> None:
+def test_tokens_times_price_is_event_cost(tmp_path: Path) -> None:
     (tmp_path / "prices.json").write_text(
         json.dumps({"m": {"v1": PRICE, "*": {**PRICE, "output_usd_per_million_tokens": 1}}})
     )
@@ -34,7 +34,7 @@ def test_tokens_times_price_is_the_event_s_cost(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("[]", "is \\[\\]; expected an object"),
-        ("{", "is no JSON"),
+        ("{", "is not valid JSON"),
         ('{"m": 5}', "m is 5; expected an object"),
         ('{"m": {"v1": {}}}', "m: v1 has nothing; expected input_usd_per_million_tokens"),
         (
@@ -47,7 +47,7 @@ def test_tokens_times_price_is_the_event_s_cost(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_table_says_where_and_what_is_wrong(tmp_path: Path, content: str, message: str) -> None:
+def test_invalid_table_error_names_place_and_value(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "prices.json"
     path.write_text(content)
     with pytest.raises(PriceTableError, match=message):

@@ -1,4 +1,4 @@
-"""Ids go from service to service: two real ones on real sockets, with each client that is supported."""
+"""Ids propagated between two services on real sockets, with each supported client."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -57,7 +57,7 @@ CLIENTS = [with_httpx, with_async_httpx, with_requests, with_openai]
 
 
 @pytest.mark.parametrize("call", CLIENTS, ids=lambda call: call.__name__)
-def test_one_line_ties_the_callee_s_event_to_the_caller_s(logs: Logs, callee: str, call: Callable[[str], None]) -> None:
+def test_one_line_ties_callee_event_to_caller_s(logs: Logs, callee: str, call: Callable[[str], None]) -> None:
     app = fastapi.FastAPI()
     app.add_middleware(inferlog.InferenceMiddleware)
 
@@ -74,14 +74,15 @@ def test_one_line_ties_the_callee_s_event_to_the_caller_s(logs: Logs, callee: st
     assert len({event["request_id"] for event in events}) == 2
 
 
-def test_a_traceparent_goes_on_as_it_came_and_the_caller_s_own_headers_win(callee: str) -> None:
+def test_traceparent_is_forwarded_unchanged_and_caller_headers_win(callee: str) -> None:
     app = fastapi.FastAPI()
     app.add_middleware(inferlog.InferenceMiddleware)
 
     @app.get("/gateway")
     def gateway() -> dict[str, str]:
         with inferlog.propagate(httpx.Client()) as client:
-            return client.get(callee, headers={"X-Correlation-ID": "mine"}).json()["seen"]
+            seen: dict[str, str] = client.get(callee, headers={"X-Correlation-ID": "mine"}).json()["seen"]
+            return seen
 
     with serving(app) as url:
         seen = httpx.get(f"{url}/gateway", headers={"traceparent": TRACEPARENT}).json()
@@ -90,11 +91,11 @@ def test_a_traceparent_goes_on_as_it_came_and_the_caller_s_own_headers_win(calle
 
 
 @pytest.mark.parametrize("call", CLIENTS, ids=lambda call: call.__name__)
-def test_outside_a_request_nothing_is_added(logs: Logs, callee: str, call: Callable[[str], None]) -> None:
+def test_no_header_is_added_outside_request(logs: Logs, callee: str, call: Callable[[str], None]) -> None:
     call(callee)
     assert logs.event["correlation_id"] == logs.event["request_id"]
 
 
-def test_a_client_of_another_kind_is_refused_with_what_to_do() -> None:
+def test_unsupported_client_is_rejected_with_advice() -> None:
     with pytest.raises(TypeError, match="object is neither an httpx client nor a requests session"):
         inferlog.propagate(object())

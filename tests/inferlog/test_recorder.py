@@ -1,15 +1,18 @@
-"""What the recorder owes to a sink that breaks its word, and to a thread that goes on binding."""
+"""Recorders: ids, order, counts and thread safety of written lines."""
 
+import re
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import inferlog
 from inferlog.audit import FIRST
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.context import Inference
+from inferlog.recorder import IdMaker, new_instance_id
 from tests.support.logfiles import Logs
 
 
@@ -19,8 +22,8 @@ def finished() -> Inference:
     return inference
 
 
-def test_an_event_that_a_sink_raises_for_is_counted_as_dropped(logs: Logs) -> None:
-    events = runtime().events
+def test_event_that_sink_raises_for_is_counted_as_dropped(logs: Logs) -> None:
+    events = get_runtime().events
 
     def broken(_: bytes) -> bool:
         raise RuntimeError("not what a sink may do")
@@ -28,13 +31,13 @@ def test_an_event_that_a_sink_raises_for_is_counted_as_dropped(logs: Logs) -> No
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(events._sink, "write", broken)
         with pytest.raises(RuntimeError):
-            runtime().record(finished())
-    runtime().record(finished())
+            get_runtime().record(finished())
+    get_runtime().record(finished())
     assert (events.written, events.dropped) == (1, 1)
     assert logs.event["event"]["sequence"] == 1
 
 
-def test_a_thread_that_goes_on_binding_costs_no_event(logs: Logs) -> None:
+def test_thread_binding_after_request_loses_no_event(logs: Logs) -> None:
     inference = finished()
     stop = threading.Event()
 
@@ -48,57 +51,90 @@ def test_a_thread_that_goes_on_binding_costs_no_event(logs: Logs) -> None:
     thread.start()
     try:
         for _ in range(3_000):
-            runtime().record(inference)
+            get_runtime().record(inference)
     finally:
         stop.set()
         thread.join()
     assert len(logs.events) == 3_000
-    assert inferlog.configuration.runtime().events.dropped == 0
+    assert inferlog.configuration.get_runtime().events.dropped == 0
 
 
-def test_a_line_within_a_line_of_the_same_thread_is_written_after_it(logs: Logs) -> None:
-    """As a finaliser that logs does, which may run wherever an object is made."""
-    events, write = runtime().events, runtime().events._sink.write
+def test_line_within_line_of_same_thread_is_written_after_it(logs: Logs) -> None:
+    """Log like a finaliser, which may run at any allocation."""
+    events, write = get_runtime().events, get_runtime().events._sink.write
     within = iter([1])
 
     def logging_write(line: bytes) -> bool:
         for _ in within:
-            runtime().record(finished())
+            get_runtime().record(finished())
         return write(line)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(events._sink, "write", logging_write)
-        runtime().record(finished())
+        get_runtime().record(finished())
     first, second = logs.events
     assert [first["event"]["sequence"], second["event"]["sequence"]] == [0, 1]
     assert first["audit"]["prev"] == FIRST
     assert second["audit"]["prev"] == first["audit"]["hash"]
 
 
-def test_a_signal_handler_may_log_at_any_moment(logs: Logs) -> None:
+def test_signal_handler_may_log_at_any_moment(logs: Logs) -> None:
     log = inferlog.get_logger()
-    told = 0
+    logged = 0
 
-    def tell(*_: object) -> None:
-        nonlocal told
-        told += 1
-        log.info("told")
-        runtime().record(finished())
+    def log_in_handler(*_: object) -> None:
+        nonlocal logged
+        logged += 1
+        log.info("logged")
+        get_runtime().record(finished())
 
-    before = signal.signal(signal.SIGALRM, tell)
+    before = signal.signal(signal.SIGALRM, log_in_handler)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
     recorded = 0
     deadline = time.monotonic() + 60
     try:
-        while told < 200:
+        while logged < 200:
             assert time.monotonic() < deadline
             log.info("working")
-            runtime().record(finished())
+            get_runtime().record(finished())
             recorded += 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     inferlog.shutdown()
-    assert [event["event"]["sequence"] for event in logs.events] == list(range(recorded + told))
+    assert [event["event"]["sequence"] for event in logs.events] == list(range(recorded + logged))
     lines = [line["message"] for line in logs.lines("app")]
-    assert (lines.count("working"), lines.count("told")) == (recorded, told)
+    assert (lines.count("working"), lines.count("logged")) == (recorded, logged)
+
+
+def test_ids_are_32_hexadecimal_digits_in_order() -> None:
+    make_id = IdMaker()
+    ids = [make_id() for _ in range(1000)]
+    assert all(re.fullmatch("[0-9a-f]{32}", made) for made in ids)
+    assert ids == sorted(ids)
+
+
+def test_later_maker_ids_come_later() -> None:
+    assert IdMaker()()[:13] <= IdMaker()()[:13]
+
+
+def test_threads_share_maker_without_sharing_id() -> None:
+    make_id = IdMaker()
+    with ThreadPoolExecutor(8) as threads:
+        made = [future.result() for future in [threads.submit(_many, make_id) for _ in range(8)]]
+    ids = [one for some in made for one in some]
+    assert len(set(ids)) == len(ids) == 8 * 2000
+
+
+def test_id_makers_of_same_moment_make_different_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_780_000_000_000_000_000)
+    assert len({IdMaker()() for _ in range(1000)}) == 1000
+
+
+def test_instance_id_is_16_hexadecimal_digits() -> None:
+    assert re.fullmatch("[0-9a-f]{16}", new_instance_id())
+    assert new_instance_id() != new_instance_id()
+
+
+def _many(make_id: IdMaker) -> list[str]:
+    return [make_id() for _ in range(2000)]

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from inferlog.redaction import REDACTED, Secrets, names_a_secret, redact, secrets_with
+from inferlog.redaction import REDACTED, Secrets, build_secrets, is_secret_name, redact
 
 CORPUS: Final = Path(__file__).parent / "redaction"
 
 
 def corpus(name: str) -> list[dict[str, str]]:
-    """The rows of a corpus file. It marks a made-up token with ``¦`` so that no scanner takes it for a real one."""
+    """The rows of a corpus file. A ``¦`` splits each made-up token, so that scanners do not report it."""
     lines = (CORPUS / name).read_text(encoding="utf-8").replace("¦", "").splitlines()
     return [json.loads(line) for line in lines]
 
@@ -27,16 +27,16 @@ MUST_STAY: Final = corpus("must_stay.jsonl")
 
 
 @pytest.mark.parametrize("row", MUST_GO, ids=lambda row: row["why"])
-def test_secrets_go_and_what_helps_stays(row: dict[str, str]) -> None:
+def test_secrets_are_redacted_and_context_is_kept(row: dict[str, str]) -> None:
     assert redact(row["text"]) == row["redacted"]
 
 
 @pytest.mark.parametrize("row", MUST_STAY, ids=lambda row: row["why"])
-def test_look_alikes_stay(row: dict[str, str]) -> None:
+def test_look_alikes_are_kept(row: dict[str, str]) -> None:
     assert redact(row["text"]) == row["text"]
 
 
-def test_the_corpus_is_large_and_without_repetition() -> None:
+def test_corpus_is_large_and_without_repetition() -> None:
     for rows in (MUST_GO, MUST_STAY):
         assert len({row["text"] for row in rows}) == len(rows) >= 60
     assert all(REDACTED in row["redacted"] for row in MUST_GO)
@@ -59,17 +59,17 @@ OTHER_NAMES: Final = listed("""
 
 @pytest.mark.parametrize("name", SECRET_NAMES)
 def test_some_names_are_enough(name: str) -> None:
-    assert names_a_secret(name)
+    assert is_secret_name(name)
 
 
 @pytest.mark.parametrize("name", OTHER_NAMES)
 def test_similar_names_are_not(name: str) -> None:
-    assert not names_a_secret(name)
+    assert not is_secret_name(name)
 
 
-def test_a_long_name_is_judged_by_its_end() -> None:
-    assert names_a_secret("a" * 10_000 + "_password")
-    assert not names_a_secret("password_" + "a" * 10_000)
+def test_long_name_is_judged_by_its_end() -> None:
+    assert is_secret_name("a" * 10_000 + "_password")
+    assert not is_secret_name("password_" + "a" * 10_000)
 
 
 # What people and programs write around a secret. ``{}`` is its place.
@@ -109,7 +109,7 @@ separator = st.sampled_from([" ", "\n", "\t", " | ", ": ", ", ", " (", "; ", ' "
 
 
 @given(before=words, opening=separator, place=st.sampled_from(PLACES), secret=made_up, closing=separator, after=words)
-def test_no_surroundings_bring_a_secret_through(
+def test_secret_is_redacted_in_any_context(
     before: str, opening: str, place: str, secret: str, closing: str, after: str
 ) -> None:
     redacted = redact(before + opening + place.format(secret) + closing + after)
@@ -118,9 +118,9 @@ def test_no_surroundings_bring_a_secret_through(
 
 
 @given(st.from_regex(r"[\w.-]{0,12}", fullmatch=True))
-def test_a_short_word_needs_no_reading(text: str) -> None:
-    """What is left out for speed would have found nothing."""
-    assert redact(text) == text == redact(text, secrets_with(patterns=["(?!)"]))
+def test_short_word_is_returned_without_scan(text: str) -> None:
+    """Finders skipped for speed would have found nothing."""
+    assert redact(text) == text == redact(text, build_secrets(patterns=["(?!)"]))
 
 
 @given(words)
@@ -150,14 +150,14 @@ texts = st.lists(pieces | st.text(max_size=5), max_size=14).map("".join)
 
 @given(texts)
 @example("path=/etc/key.json-----BEGIN RSA PRIVATE KEY-----")
-def test_a_second_time_changes_nothing(text: str) -> None:
+def test_second_redaction_changes_nothing(text: str) -> None:
     redacted = redact(text)
     assert redact(redacted) == redacted
 
 
 @given(texts)
 @example("pwd=x")
-def test_a_text_grows_to_less_than_three_times_its_length(text: str) -> None:
+def test_text_grows_to_less_than_three_times_its_length(text: str) -> None:
     assert len(redact(text)) <= 3 * len(text)
 
 
@@ -191,30 +191,30 @@ HOSTILE: Final = (
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("part", HOSTILE)
-def test_a_hostile_text_does_not_hang(part: str) -> None:
-    """It takes a second at most; where time grew with the square of the length it would take minutes."""
+def test_hostile_text_does_not_hang(part: str) -> None:
+    """Takes a second at most; quadratic time would take minutes."""
     redact(part * (256_000 // len(part)))
 
 
-def test_a_user_adds_names() -> None:
-    secrets = secrets_with(names=["badge_number"])
+def test_user_adds_names() -> None:
+    secrets = build_secrets(names=["badge_number"])
     assert redact("badgeNumber=17, password=x", secrets) == f"badgeNumber={REDACTED}, password={REDACTED}"
     assert redact('"badge-number": "A 17"', secrets) == f'"badge-number": "{REDACTED}"'
-    assert names_a_secret("HTTP_BADGE_NUMBER", secrets)
-    assert names_a_secret("password", secrets)
-    assert not names_a_secret("badge_number")
+    assert is_secret_name("HTTP_BADGE_NUMBER", secrets)
+    assert is_secret_name("password", secrets)
+    assert not is_secret_name("badge_number")
 
 
-def test_a_user_adds_patterns() -> None:
-    secrets = secrets_with(patterns=[r"\bEMP-[0-9]{6}\b", "x*"])
+def test_user_adds_patterns() -> None:
+    secrets = build_secrets(patterns=[r"\bEMP-[0-9]{6}\b", "x*"])
     assert redact("EMP-123456 and EMP-12", secrets) == f"{REDACTED} and EMP-12"
 
 
-def test_a_pattern_that_is_none_is_refused() -> None:
+def test_invalid_pattern_is_rejected() -> None:
     with pytest.raises(re.error):
-        secrets_with(patterns=["("])
+        build_secrets(patterns=["("])
 
 
-def test_the_usual_secrets_are_a_value_of_their_own() -> None:
-    assert isinstance(secrets_with(), Secrets)
-    assert redact("badge_number=17", secrets_with()) == "badge_number=17"
+def test_usual_secrets_are_value_of_their_own() -> None:
+    assert isinstance(build_secrets(), Secrets)
+    assert redact("badge_number=17", build_secrets()) == "badge_number=17"

@@ -1,4 +1,4 @@
-"""A user's own secrets, named in the settings, are in no file."""
+"""Secrets configured by the user are in no file."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import inferlog
-from inferlog.redaction import REDACTED, USUAL, activate, names_a_secret, redact
+from inferlog.redaction import REDACTED, USUAL, activate, is_secret_name, redact
 from inferlog.settings import Settings, SettingsError
 from inferlog.testing import recording
 from tests.support.logfiles import Logs
@@ -19,14 +19,14 @@ PATTERNS = [r"\bEMP-[0-9]{6}\b", "(?i)project (?:falcon|heron)"]
 
 @pytest.fixture(autouse=True)
 def _usual_secrets_afterwards() -> Iterator[None]:
-    """What a process has configured stays in force, also for the next test."""
+    """Restore the default secrets, which otherwise stay configured for the next test."""
     yield
     activate(USUAL)
 
 
 @pytest.fixture
 def strict_logs(logs: Logs) -> Logs:
-    """A log directory of a service with secrets of its own."""
+    """Log directory of a service with its own secrets."""
     inferlog.configure(
         service_name="scoring",
         log_dir=logs.directory,
@@ -65,13 +65,13 @@ def test_they_are_taken_out_of_every_text_of_every_stream(strict_logs: Logs) -> 
     ]
 
 
-def test_the_usual_secrets_go_as_before(strict_logs: Logs) -> None:
+def test_usual_secrets_go_as_before(strict_logs: Logs) -> None:
     inferlog.get_logger().info("password=hunter2x")
     (line,) = strict_logs.lines("app")
     assert line["message"] == f"password={REDACTED}"
 
 
-def test_they_are_read_from_the_environment(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_they_are_read_from_environment(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFERLOG_REDACT_NAMES", "badge_number, staff_id")
     monkeypatch.setenv("INFERLOG_REDACT_PATTERNS", "\\bEMP-[0-9]{1,6}\\b\n\nORD,[0-9]+\n")
     inferlog.configure(service_name="scoring", log_dir=logs.directory)
@@ -80,7 +80,7 @@ def test_they_are_read_from_the_environment(logs: Logs, monkeypatch: pytest.Monk
     assert line["message"] == f"staff_id={REDACTED} with {REDACTED} and {REDACTED}"
 
 
-def test_a_forked_child_knows_them(strict_logs: Logs) -> None:
+def test_forked_child_uses_configured_secrets(strict_logs: Logs) -> None:
     child = os.fork()
     if child == 0:
         try:
@@ -92,22 +92,22 @@ def test_a_forked_child_knows_them(strict_logs: Logs) -> None:
     assert line["message"] == REDACTED
 
 
-def test_they_hold_as_long_as_the_settings_do() -> None:
+def test_they_hold_as_long_as_settings_do() -> None:
     with recording(redact_names=NAMES, redact_patterns="EMP-[0-9]+"):
         assert redact("EMP-1") == REDACTED
-        assert names_a_secret("badge_number")
+        assert is_secret_name("badge_number")
         with recording():
             assert redact("EMP-1") == "EMP-1"
         assert redact("EMP-1") == REDACTED
         assert redact("EMP-1", USUAL) == "EMP-1"
 
 
-def test_a_header_with_a_user_s_secret_is_not_written_plain() -> None:
+def test_header_with_user_secret_is_not_written_plain() -> None:
     with pytest.raises(SettingsError, match="client_id_header is 'x-badge-number', a header with a credential"):
         Settings(client_id_header="x-badge-number", client_id_plain=True, redact_names=("badge_number",))
 
 
-def test_a_plain_client_id_that_a_pattern_matches_is_hashed() -> None:
+def test_plain_client_id_that_pattern_matches_is_hashed() -> None:
     with (
         recording(client_id_plain=True, redact_patterns=PATTERNS) as recorded,
         inferlog.track_performance(client_id="EMP-123456"),
@@ -124,27 +124,27 @@ def test_a_plain_client_id_that_a_pattern_matches_is_hashed() -> None:
         ("a{99999999999}", "the repetition number is too large"),
     ],
 )
-def test_a_pattern_that_is_none_is_named_with_the_reason(pattern: str, reason: str) -> None:
+def test_invalid_pattern_error_names_pattern_and_reason(pattern: str, reason: str) -> None:
     with pytest.raises(SettingsError) as refused:
         Settings.read({"redact_patterns": ["fine", pattern]}, {})
-    assert str(refused.value) == f"redact_patterns has {pattern!r}, which is no regular expression: {reason}"
+    assert str(refused.value) == f"redact_patterns has {pattern!r}, which is not a valid regular expression: {reason}"
     with pytest.raises(SettingsError, match="^INFERLOG_REDACT_PATTERNS has "):
         Settings.read({}, {"INFERLOG_REDACT_PATTERNS": f"fine\n{pattern}"})
 
 
 @pytest.mark.parametrize("value", [17, [b"EMP"], [None]])
-def test_what_is_no_text_is_no_pattern(value: object) -> None:
+def test_non_text_pattern_is_rejected(value: object) -> None:
     with pytest.raises(SettingsError, match="redact_patterns is .*; expected regular expressions"):
         Settings.read({"redact_patterns": value}, {})
 
 
 @pytest.mark.parametrize("names", ["", "badge_number,,staff_id", ["-"]])
-def test_a_name_without_a_letter_is_refused(names: object) -> None:
+def test_name_without_letter_is_rejected(names: object) -> None:
     with pytest.raises(SettingsError, match="redact_names has .*; expected names such as badge_number"):
         Settings.read({"redact_names": names}, {})
 
 
-def test_a_refused_pattern_leaves_the_settings_before_in_force(strict_logs: Logs) -> None:
+def test_rejected_pattern_keeps_previous_settings(strict_logs: Logs) -> None:
     with pytest.raises(SettingsError):
         inferlog.configure(service_name="scoring", log_dir=Path(strict_logs.directory), redact_patterns="(")
     inferlog.get_logger().info("EMP-123456")

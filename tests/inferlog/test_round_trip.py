@@ -1,4 +1,4 @@
-"""Event, line, event: what was stated is what is read again, and the chain holds over it."""
+"""Event to line to event: the parsed values are the bound ones, and the chain is valid."""
 
 import json
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from inferlog.audit import FIRST, Hasher, split
 from inferlog.event import ACTION_AND_OUTCOME, FIELDS
 from inferlog.testing import recording
 
-# A short word is no secret and no credential: it is written as it is.
+# A short word is not a secret or a credential: it is written unchanged.
 words = st.from_regex(r"[a-z][a-z0-9-]{0,11}", fullmatch=True)
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
 measures = st.floats(0, 999_999).map(lambda seconds: round(seconds, 6))
@@ -44,7 +44,7 @@ labels = st.dictionaries(label_names, words | st.integers(-(2**63) + 1, 2**63 - 
 
 
 @given(st.lists(st.tuples(stated, labels), min_size=1, max_size=4))
-def test_what_is_stated_is_read_again(events: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+def test_event_is_read_with_written_values(events: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
     with recording(client_id_plain=True) as recorded:
         for values, more in events:
             with inferlog.track_performance("round trip") as call:
@@ -55,7 +55,7 @@ def test_what_is_stated_is_read_again(events: list[tuple[dict[str, Any], dict[st
     before = FIRST
     for sequence, (line, (values, more)) in enumerate(zip(lines, events, strict=True)):
         event = json.loads(line)
-        read = {name: at(event, FIELDS[name].place) for name in values}
+        read = {name: at(event, FIELDS[name].path) for name in values}
         if "started_at" in read:
             read["started_at"] = datetime.fromisoformat(read["started_at"])
         assert read == values

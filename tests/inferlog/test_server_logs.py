@@ -1,5 +1,5 @@
 """
-What web servers and HTTP clients say of a request stands in the log with its ids, and without what was sent.
+Log records of web servers and HTTP clients: written with the request's ids and without client input.
 
 The servers are real and started as their users start them, with nothing set for this library; only a service that
 calls ``uvicorn.run`` itself has to pass ``log_config=None``, or uvicorn undoes what ``configure()`` has set up before.
@@ -42,7 +42,7 @@ SERVERS = {
 
 @dataclass(frozen=True)
 class Served:
-    """A service that has answered one request and failed at another."""
+    """A service that has answered one request and failed one."""
 
     logs: Logs
     answer: httpx.Response
@@ -54,14 +54,14 @@ class Served:
 
 @contextmanager
 def listening() -> Iterator[socket.socket]:
-    """Hold a socket that a server process can be given: nobody has to guess a free port."""
+    """Hold a listening socket for a server process, so that no free port is guessed."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.set_inheritable(True)
         yield listener
 
 
 def run(home: Path, *server: str, **environment: str) -> Served:
-    """Start *server*, ask it twice, and end it."""
+    """Start *server*, send two requests, and stop it."""
     console = home / "console.txt"
     outside = {name: value for name, value in os.environ.items() if not name.startswith("INFERLOG_")}
     with listening() as listener, console.open("w") as out:
@@ -86,7 +86,7 @@ def run(home: Path, *server: str, **environment: str) -> Served:
     return Served(Logs(home / "logs"), answer, console.read_text())
 
 
-@pytest.fixture(scope="module", params=SERVERS.values(), ids=SERVERS.keys())
+@pytest.fixture(scope="module", params=list(SERVERS.values()), ids=list(SERVERS))
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Served:
     return run(tmp_path_factory.mktemp("served"), *request.param)
 
@@ -95,7 +95,7 @@ def access_lines(served: Served) -> list[dict[str, Any]]:
     return served.lines("uvicorn.access") + served.lines("gunicorn.access")
 
 
-def test_each_access_line_carries_the_ids_of_its_request(served: Served) -> None:
+def test_access_line_has_ids_of_its_request(served: Served) -> None:
     lines = access_lines(served)
     events = served.logs.events
 
@@ -107,7 +107,7 @@ def test_each_access_line_carries_the_ids_of_its_request(served: Served) -> None
     assert lines[1]["request_id"] == failed["request_id"]
 
 
-def test_the_line_with_the_traceback_carries_the_ids_of_its_request(served: Served) -> None:
+def test_line_with_traceback_has_ids_of_its_request(served: Served) -> None:
     (failed,) = [event for event in served.logs.events if event["status"] == "error"]
     (line,) = [line for line in served.logs.lines("app") if "error" in line]
 
@@ -116,7 +116,7 @@ def test_the_line_with_the_traceback_carries_the_ids_of_its_request(served: Serv
     assert (line["request_id"], line["correlation_id"]) == (failed["request_id"], failed["correlation_id"])
 
 
-def test_a_handler_for_all_exceptions_logs_with_the_ids_of_the_request(served: Served) -> None:
+def test_handler_for_all_exceptions_logs_with_ids_of_request(served: Served) -> None:
     (failed,) = [event for event in served.logs.events if event["status"] == "error"]
     predicting, *apologising = served.lines("scoring")
 
@@ -124,18 +124,18 @@ def test_a_handler_for_all_exceptions_logs_with_the_ids_of_the_request(served: S
     assert [line["request_id"] for line in apologising] in ([], [failed["request_id"]])
 
 
-def test_no_query_string_and_no_header_is_in_any_file(served: Served) -> None:
+def test_query_strings_and_headers_are_in_no_file(served: Served) -> None:
     for path in served.logs.directory.rglob("*"):
         assert path.is_dir() or SECRET not in path.read_text(), path
 
 
-def test_lines_of_no_request_carry_no_ids(served: Served) -> None:
+def test_lines_outside_requests_have_no_ids(served: Served) -> None:
     lines = served.lines("uvicorn.error") + served.lines("gunicorn.error")
 
     assert [line for line in lines if "request_id" not in line]
 
 
-def test_the_server_writes_its_own_log_as_before(tmp_path: Path) -> None:
+def test_server_writes_its_own_log_as_before(tmp_path: Path) -> None:
     assert f'"GET /predict?prompt={SECRET} HTTP/1.1" 200' in run(tmp_path, *UVICORN).console
 
 
@@ -143,13 +143,11 @@ SILENT = [(*UVICORN, "--no-access-log"), ("gunicorn", "--chdir", str(SERVICES), 
 
 
 @pytest.mark.parametrize("server", SILENT, ids=["uvicorn", "gunicorn"])
-def test_access_lines_that_the_server_does_not_write_are_not_written_here(
-    tmp_path: Path, server: tuple[str, ...]
-) -> None:
+def test_access_lines_that_server_does_not_write_are_not_written_here(tmp_path: Path, server: tuple[str, ...]) -> None:
     assert access_lines(run(tmp_path, *server)) == []
 
 
-def test_the_log_level_holds_for_servers_too(tmp_path: Path) -> None:
+def test_log_level_holds_for_servers_too(tmp_path: Path) -> None:
     lines = run(tmp_path, *UVICORN, INFERLOG_LOG_LEVEL="warning").logs.lines("app")
 
     assert {line["log"]["level"] for line in lines} == {"error", "warning"}
@@ -160,7 +158,7 @@ def answering_ok(_: dict[str, Any], start_response: Callable[..., Any]) -> list[
     return [b"ok"]
 
 
-def test_the_line_of_a_development_server_loses_its_query_string(logs: Logs) -> None:
+def test_line_of_development_server_loses_its_query_string(logs: Logs) -> None:
     with serving_wsgi(answering_ok) as url:
         httpx.get(f"{url}/predict?prompt={SECRET}")
     (line,) = [line for line in logs.lines("app") if line["log"]["logger"] == "werkzeug"]
@@ -170,12 +168,12 @@ def test_the_line_of_a_development_server_loses_its_query_string(logs: Logs) -> 
 
 @pytest.fixture(autouse=True)
 def _clients_at_their_own_level(caplog: pytest.LogCaptureFixture) -> None:
-    """The example service's upstream backend quiets its client, for the whole process of the tests."""
+    """Undo the log level that the example service's upstream backend sets for the process."""
     for name in ("httpx2", "httpcore2"):
         caplog.set_level(logging.NOTSET, logger=name)
 
 
-def test_the_line_of_an_http_client_loses_its_query_string(logs: Logs) -> None:
+def test_line_of_http_client_loses_its_query_string(logs: Logs) -> None:
     with serving_wsgi(answering_ok) as url:
         httpx.post(f"{url}/predict?prompt={SECRET}&key=1")
     (line,) = [line for line in logs.lines("app") if line["log"]["logger"] == "httpx2"]
@@ -185,7 +183,7 @@ def test_the_line_of_an_http_client_loses_its_query_string(logs: Logs) -> None:
 @pytest.mark.parametrize(
     ("ask", "logger"), [(httpx.get, "httpcore2"), (requests.get, "urllib3")], ids=["httpx", "requests"]
 )
-def test_no_line_of_a_client_quotes_a_query_string_at_level_debug(ask: Callable[[str], object], logger: str) -> None:
+def test_client_lines_have_no_query_string_at_level_debug(ask: Callable[[str], object], logger: str) -> None:
     def redirecting(_: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         start_response("307 Temporary Redirect", [("Location", f"/elsewhere?prompt={SECRET}")])
         return []
@@ -204,19 +202,19 @@ CLIENTS = ("httpx", "httpcore.http11", "urllib3.connectionpool", "requests", "ai
 
 
 @pytest.mark.parametrize("name", CLIENTS)
-def test_every_address_in_a_line_of_a_client_loses_its_query_string(logs: Logs, name: str) -> None:
+def test_every_address_in_line_of_client_loses_its_query_string(logs: Logs, name: str) -> None:
     logging.getLogger(name).warning("redirected from %s to %s", "https://a.example?q=1", "https://b.example/x?q=2")
     (line,) = logs.lines("app")
     assert line["message"] == "redirected from https://a.example to https://b.example/x"
 
 
-def test_lines_of_other_loggers_keep_what_they_say(logs: Logs) -> None:
+def test_lines_of_other_loggers_are_unchanged(logs: Logs) -> None:
     logging.getLogger("requests_queue").warning("is /a?b=c meant")
     (line,) = logs.lines("app")
     assert line["message"] == "is /a?b=c meant"
 
 
-def test_worker_of_a_server_says_goodbye_when_the_server_is_stopped(served: Served) -> None:
+def test_server_worker_writes_last_heartbeat_when_stopped(served: Served) -> None:
     instances = {event["service"]["instance"]["id"] for event in served.logs.events}
     last = {line["service"]["instance"]["id"]: line["message"] for line in served.logs.lines("health")}
     assert last == dict.fromkeys(instances, "service_stopped")

@@ -6,7 +6,7 @@ import pytest
 from inferlog.settings import Settings, SettingsError
 
 
-def test_arguments_win_over_the_environment_and_that_over_defaults() -> None:
+def test_arguments_win_over_environment_and_that_over_defaults() -> None:
     settings = Settings.read(
         {"service_name": "given", "log_level": None},
         {"INFERLOG_SERVICE_NAME": "env", "INFERLOG_LOG_LEVEL": "DEBUG", "INFERLOG_MAX_FILE_BYTES": "1000"},
@@ -32,41 +32,41 @@ def test_arguments_win_over_the_environment_and_that_over_defaults() -> None:
         ({"heartbeat_seconds": False}, "heartbeat_seconds is False; expected a number"),
         ({"keep_shipped_seconds": "inf"}, "keep_shipped_seconds is 'inf'; expected a number"),
         ({"max_file_age_seconds": 10**400}, "max_file_age_seconds is 1000+; expected a number"),
-        ({"service_name": " "}, "service_name is ' '; expected text"),
+        ({"service_name": " "}, "service_name is ' '; expected non-empty text"),
         ({"service_name": "x" * 257}, "^service_name is 'x{79}… of 257 characters; expected 256 or fewer$"),
-        ({"service_name": "caf\udce9"}, "service_name is 'caf.udce9'; expected text that UTF-8 can carry"),
-        ({"environment": "\ud800"}, "environment is '.ud800'; expected text that UTF-8 can carry"),
+        ({"service_name": "caf\udce9"}, "service_name is 'caf.udce9'; expected text that can be encoded as UTF-8"),
+        ({"environment": "\ud800"}, "environment is '.ud800'; expected text that can be encoded as UTF-8"),
         ({"console": "perhaps"}, "console is 'perhaps'; expected one of auto, always, never"),
         (
             {"console": "always", "environment": "Production"},
             "console is 'always' and environment is 'Production'; exp",
         ),
-        ({"log_dir": "~no-such-user/logs"}, "log_dir is '~no-such-user/logs', in a home directory that is not known"),
+        ({"log_dir": "~no-such-user/logs"}, "log_dir is '~no-such-user/logs', and the home directory is unknown"),
         ({"log_dir": ""}, "log_dir is ''; expected a path"),
         ({"log_dir": __file__}, "which is a file; expected a directory"),
     ],
 )
-def test_a_wrong_setting_is_named_with_what_was_found_and_expected(given: dict[str, object], message: str) -> None:
+def test_invalid_setting_error_names_found_and_expected_value(given: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         Settings.read(given, {})
 
 
-def test_a_wrong_variable_is_named_as_the_user_wrote_it() -> None:
+def test_invalid_variable_error_has_variable_name() -> None:
     with pytest.raises(SettingsError, match="INFERLOG_MAX_FILE_AGE_SECONDS is 'x'; expected a number"):
         Settings.read({}, {"INFERLOG_MAX_FILE_AGE_SECONDS": "x"})
 
 
-def test_the_log_directory_does_not_move_with_the_working_directory() -> None:
+def test_log_directory_does_not_move_with_working_directory() -> None:
     assert Settings.read({"log_dir": "files"}, {}).log_dir == Path.cwd() / "files"
     assert Settings.read({}, {}).log_dir == Path.cwd() / "logs"
 
 
-def test_a_whole_number_may_be_written_as_a_float() -> None:
+def test_whole_number_is_accepted_as_float() -> None:
     settings = Settings.read({"max_file_bytes": 1e6, "service_name": "x" * 256}, {})
     assert repr(settings.max_file_bytes) == "1000000"
 
 
-def test_a_tilde_stands_for_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tilde_is_expanded_to_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     settings = Settings.read({"log_dir": "~/logs"}, {"INFERLOG_AUDIT_KEY_FILE": "~/audit.key"})
     assert (settings.log_dir, settings.audit_key_file) == (tmp_path / "logs", tmp_path / "audit.key")

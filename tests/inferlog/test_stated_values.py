@@ -1,4 +1,4 @@
-"""A value that the service states is written, or reported once where an observed one has to win."""
+"""Bound values: written, or logged once if an observed value wins."""
 
 import asyncio
 import contextvars
@@ -12,7 +12,7 @@ from inferlog.testing import Recorded
 
 
 def answer(handler: Callable[[], Any], *, status_code: int = 200, complete: bool = True) -> None:
-    """Answer one request through the ASGI middleware."""
+    """Handle one request through the ASGI middleware."""
 
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         handler()
@@ -31,13 +31,13 @@ def answer(handler: Callable[[], Any], *, status_code: int = 200, complete: bool
 
 
 def overruled(recorded: Recorded) -> dict[str, Any]:
-    """Return the stated values that were reported, by field."""
+    """Return the bound values of the warnings, by field."""
     lines = [line for line in recorded.log_lines if line["message"].startswith("a stated ")]
     assert all(line["log"] == {"level": "warning", "logger": "inferlog"} for line in lines)
     return {line["labels"]["about"]: line["labels"]["stated"] for line in lines}
 
 
-def test_latency_stated_inside_a_block_wins(inferlog_recorded: Recorded) -> None:
+def test_latency_bound_inside_block_wins(inferlog_recorded: Recorded) -> None:
     with inferlog.track_performance("generate"):
         inferlog.bind_inference(latency_seconds=2.5)
     with inferlog.track_performance("generate") as call:
@@ -54,7 +54,7 @@ def test_latency_stated_inside_a_block_wins(inferlog_recorded: Recorded) -> None
     assert inferlog_recorded.log_lines == []
 
 
-def test_latency_stated_inside_a_request_is_reported_once(inferlog_recorded: Recorded) -> None:
+def test_latency_bound_inside_request_is_logged_once(inferlog_recorded: Recorded) -> None:
     for _ in range(2):
         answer(lambda: inferlog.bind_inference(latency_seconds=2.5))
     assert all(event["latency_seconds"] < 2.5 for event in inferlog_recorded.events)
@@ -63,7 +63,7 @@ def test_latency_stated_inside_a_request_is_reported_once(inferlog_recorded: Rec
     assert line["message"].endswith("state the model's own time as model_latency_seconds")
 
 
-def test_latency_of_a_call_inside_a_request_is_the_model_s(inferlog_recorded: Recorded) -> None:
+def test_latency_of_call_inside_request_becomes_model_latency(inferlog_recorded: Recorded) -> None:
     def handler() -> None:
         for _ in range(2):
             with inferlog.track_performance("generate", latency_seconds=2.5):
@@ -74,7 +74,7 @@ def test_latency_of_a_call_inside_a_request_is_the_model_s(inferlog_recorded: Re
     assert inferlog_recorded.log_lines == []
 
 
-def test_a_line_named_as_an_inference_ends_adds_to_its_request(inferlog_recorded: Recorded) -> None:
+def test_line_named_as_event_adds_to_its_request(inferlog_recorded: Recorded) -> None:
     def handler() -> None:
         inferlog.get_logger().info(
             "inference_completed", request_id="r-1", model_version="v1", latency_seconds=2.5, status=200
@@ -87,7 +87,7 @@ def test_a_line_named_as_an_inference_ends_adds_to_its_request(inferlog_recorded
     assert overruled(inferlog_recorded) == {"latency_seconds": 2.5}
 
 
-def test_a_line_that_says_completed_does_not_hide_how_its_request_ends(inferlog_recorded: Recorded) -> None:
+def test_line_inference_completed_does_not_replace_request_status(inferlog_recorded: Recorded) -> None:
     def handler(**status: int) -> None:
         inferlog.get_logger().info("inference_completed", latency_seconds=0.1, **status)
 
@@ -97,7 +97,7 @@ def test_a_line_that_says_completed_does_not_hide_how_its_request_ends(inferlog_
     assert overruled(inferlog_recorded).keys() == {"latency_seconds", "http_response_status_code", "status"}
 
 
-def test_a_line_that_outlives_its_request_is_an_event_in_the_same_chain(inferlog_recorded: Recorded) -> None:
+def test_line_that_outlives_its_request_is_event_in_same_chain(inferlog_recorded: Recorded) -> None:
     contexts = []
     answer(lambda: contexts.append(contextvars.copy_context()))
     contexts[0].run(inferlog.get_logger().info, "inference_completed", latency_seconds=2.5, model_version="late")
@@ -107,7 +107,7 @@ def test_a_line_that_outlives_its_request_is_an_event_in_the_same_chain(inferlog
     assert late["request_id"] != request["request_id"]
 
 
-def test_recorded_inference_inside_a_request_leaves_the_request_s_event_alone(inferlog_recorded: Recorded) -> None:
+def test_recorded_inference_does_not_change_request_event(inferlog_recorded: Recorded) -> None:
     answer(lambda: inferlog.record_inference(model_version="elsewhere", latency_seconds=2.5))
     measured, request = inferlog_recorded.events
     assert (measured["latency_seconds"], "model_version" in request) == (2.5, False)
@@ -115,7 +115,7 @@ def test_recorded_inference_inside_a_request_leaves_the_request_s_event_alone(in
     assert inferlog_recorded.log_lines == []
 
 
-def test_an_exception_wins_over_a_stated_status(inferlog_recorded: Recorded) -> None:
+def test_exception_wins_over_bound_status(inferlog_recorded: Recorded) -> None:
     def fail() -> None:
         inferlog.bind_inference(status="success")
         raise ValueError("boom")
@@ -128,7 +128,7 @@ def test_an_exception_wins_over_a_stated_status(inferlog_recorded: Recorded) -> 
     assert overruled(inferlog_recorded) == {"status": "success"}
 
 
-def test_a_stated_error_stays_beside_the_exception_s_stack_trace(inferlog_recorded: Recorded) -> None:
+def test_bound_error_is_kept_with_exception_stack_trace(inferlog_recorded: Recorded) -> None:
     def fail() -> None:
         inferlog.bind_inference(error_type="out_of_memory", error_message="cache of 3 GB")
         raise RuntimeError("engine stopped")
@@ -142,7 +142,7 @@ def test_a_stated_error_stays_beside_the_exception_s_stack_trace(inferlog_record
         assert "engine stopped" in event["error"]["stack_trace"]
 
 
-def test_an_answer_s_own_status_code_wins(inferlog_recorded: Recorded) -> None:
+def test_response_status_code_wins(inferlog_recorded: Recorded) -> None:
     answer(lambda: inferlog.bind_inference(status=503), status_code=200)
     event = inferlog_recorded.event
     assert (event["status"], event["error"], event["http"]["response"]) == (
@@ -153,14 +153,14 @@ def test_an_answer_s_own_status_code_wins(inferlog_recorded: Recorded) -> None:
     assert overruled(inferlog_recorded) == {"http_response_status_code": 503}
 
 
-def test_a_success_stated_for_half_an_answer_is_reported(inferlog_recorded: Recorded) -> None:
+def test_success_bound_for_incomplete_response_is_logged(inferlog_recorded: Recorded) -> None:
     answer(lambda: inferlog.bind_inference(status="success"), complete=False)
     event = inferlog_recorded.event
     assert (event["status"], event["error"]["type"]) == ("error", "incomplete_response")
     assert overruled(inferlog_recorded) == {"status": "success"}
 
 
-def test_a_statement_made_during_a_call_wins_over_the_one_before_it(inferlog_recorded: Recorded) -> None:
+def test_value_bound_during_call_wins_over_earlier_one(inferlog_recorded: Recorded) -> None:
     @inferlog.track_performance(model_version="v3", model_name="ranker", output_tokens=40)
     def predict() -> None:
         inferlog.bind_inference(model_version="v3.1")
@@ -171,7 +171,7 @@ def test_a_statement_made_during_a_call_wins_over_the_one_before_it(inferlog_rec
     assert event["gen_ai"]["usage"] == {"output_tokens": 40}
 
 
-def test_binding_outside_of_anything_is_reported_once(inferlog_recorded: Recorded) -> None:
+def test_binding_outside_request_is_logged_once(inferlog_recorded: Recorded) -> None:
     for _ in range(2):
         inferlog.bind_inference(model_version="v1", latency_seconds=2.5)
     assert inferlog_recorded.events == []

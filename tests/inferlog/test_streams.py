@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -82,7 +82,7 @@ def as_bytes(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("form", [lambda item: item, as_object, as_event, as_bytes])
-def test_first_token_is_the_first_item_with_content(form: Callable[[Any], Any]) -> None:
+def test_first_token_is_first_item_with_content(form: Callable[[Any], Any]) -> None:
     for item in WITHOUT_CONTENT:
         assert not has_content(form(item)), item
     for item in WITH_CONTENT:
@@ -92,16 +92,16 @@ def test_first_token_is_the_first_item_with_content(form: Callable[[Any], Any]) 
 @pytest.mark.parametrize(
     "item", [": keep-alive\n\n", "data: [DONE]\n\n", "data:\n\n", "event: ping\n\n", "retry: 3\n\n"]
 )
-def test_server_sent_event_without_data_is_not_a_token(item: str) -> None:
+def test_server_sent_event_without_data_is_not_token(item: str) -> None:
     assert not has_content(item)
 
 
 @pytest.mark.parametrize("item", ["data: word\n\n", 'data: {"half": ', 'data: {"choices": []}\n\ndata: a\n\n'])
-def test_server_sent_event_with_data_is_a_token(item: str) -> None:
+def test_server_sent_event_with_data_is_token(item: str) -> None:
     assert has_content(item)
 
 
-def test_chunks_of_the_openai_client_are_read() -> None:
+def test_chunks_of_openai_client_are_read() -> None:
     whole = {"id": "1", "created": 1, "model": "m", "object": "chat.completion.chunk"}
     assert not has_content(ChatCompletionChunk.model_validate(chunk({"role": "assistant", "content": ""}, **whole)))
     assert has_content(ChatCompletionChunk.model_validate(chunk({"content": "a"}, **whole)))
@@ -109,7 +109,7 @@ def test_chunks_of_the_openai_client_are_read() -> None:
 
 
 class Clock:
-    """A clock that moves with each item."""
+    """Clock that advances with each item."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_seconds = 0.0
@@ -130,7 +130,7 @@ ITEMS = ("", chunk({"role": "assistant"}), chunk({"content": "a"}), chunk({"cont
 
 
 def first_token_seconds(clock: Clock, **options: Any) -> tuple[float | None, list[dict[str, Any]]]:
-    """Return when the first token of :data:`ITEMS` came, and what was logged."""
+    """Return when the first token of :data:`ITEMS` came, and the log lines."""
 
     @inferlog.track_performance(**options)
     def stream() -> Iterator[Any]:
@@ -171,13 +171,11 @@ def test_stream_without_content_has_no_first_token(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(("rule", "seconds"), [(lambda _: True, 1.0), (lambda item: item == ITEMS[3], 4.0)])
-def test_first_token_is_what_the_service_s_own_rule_says(
-    clock: Clock, rule: Callable[[Any], bool], seconds: float
-) -> None:
+def test_first_token_is_found_by_user_rule(clock: Clock, rule: Callable[[Any], bool], seconds: float) -> None:
     assert first_token_seconds(clock, first_token=rule) == (seconds, [])
 
 
-def test_rule_is_asked_until_the_first_token_only(clock: Clock) -> None:
+def test_rule_is_called_until_first_token_only(clock: Clock) -> None:
     asked: list[Any] = []
 
     def rule(item: Any) -> bool:
@@ -189,7 +187,7 @@ def test_rule_is_asked_until_the_first_token_only(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyError("choices"), GeneratorExit(), asyncio.CancelledError(), SystemExit(1)])
-def test_rule_that_raises_is_reported_once_and_the_usual_one_holds(clock: Clock, error: BaseException) -> None:
+def test_raising_rule_is_logged_once_and_replaced_by_default(clock: Clock, error: BaseException) -> None:
     def rule(_: Any) -> bool:
         raise error
 
@@ -200,7 +198,7 @@ def test_rule_that_raises_is_reported_once_and_the_usual_one_holds(clock: Clock,
     assert type(error).__name__ in line["labels"]["reasons"]
 
 
-def test_item_whose_attributes_raise_is_a_token(clock: Clock) -> None:
+def test_item_with_raising_attributes_is_token(clock: Clock) -> None:
     class Item:
         @property
         def choices(self) -> None:
@@ -220,35 +218,35 @@ async def answer_later(_: Any) -> bool:
 
 
 @pytest.mark.parametrize("rule", ["delta", answer_later])
-def test_rule_that_cannot_answer_at_once_is_rejected(rule: Any) -> None:
+def test_async_rule_is_rejected(rule: Any) -> None:
     with pytest.raises(TypeError, match="first_token is .*; expected"):
         inferlog.track_performance(first_token=rule)
 
 
-def test_rule_of_a_block_is_rejected() -> None:
+def test_rule_of_block_is_rejected() -> None:
     with (
         recording(),
-        pytest.raises(TypeError, match="first_token is for a stream"),
+        pytest.raises(TypeError, match="first_token applies to streams"),
         inferlog.track_performance(first_token=bool),
     ):
         pass
 
 
 @pytest.mark.parametrize("item", ["data: [DONE]\n\n", b"data: [DONE]\r\n\r\n", "data: a\n\ndata: [DONE]"])
-def test_done_ends_a_stream(item: Any) -> None:
+def test_done_ends_stream(item: Any) -> None:
     assert is_done(item)
 
 
 @pytest.mark.parametrize("item", [None, "[DONE]", "data: a [DONE]", chunk({"content": "data: [DONE]"})])
-def test_other_items_do_not_end_a_stream(item: Any) -> None:
+def test_other_items_do_not_end_stream(item: Any) -> None:
     assert not is_done(item)
 
 
 def close_after(*items: Any, **stated: Any) -> str:
-    """Return the status of a stream that its consumer closes after the last of *items*."""
+    """Return the status of a stream closed by its consumer after the last of *items*."""
 
     @inferlog.track_performance
-    def stream() -> Iterator[Any]:
+    def stream() -> Generator[Any, None, None]:
         inferlog.bind_inference(**stated)
         yield from items
         yield "the rest"
@@ -261,23 +259,23 @@ def close_after(*items: Any, **stated: Any) -> str:
     return str(recorded.event["status"])
 
 
-def test_stream_that_is_closed_after_its_done_is_a_success() -> None:
+def test_stream_closed_after_done_is_success() -> None:
     assert close_after("data: a\n\n", "data: [DONE]\n\n") == "success"
 
 
-def test_stream_that_is_closed_before_its_done_is_cancelled() -> None:
+def test_stream_closed_before_done_is_cancelled() -> None:
     assert close_after("data: a\n\n") == "cancelled"
 
 
-def test_stream_that_has_stated_a_status_keeps_it_when_it_is_closed() -> None:
+def test_closed_stream_keeps_bound_status() -> None:
     assert close_after("data: a\n\n", status="rejected") == "rejected"
 
 
-def test_stream_that_has_reported_an_error_before_its_done_is_an_error() -> None:
+def test_stream_reporting_error_before_done_is_error() -> None:
     assert close_after("data: [DONE]\n\n", error_message="the model failed") == "error"
 
 
-def test_async_stream_that_is_closed_after_its_done_is_a_success() -> None:
+def test_async_stream_closed_after_done_is_success() -> None:
     @inferlog.track_performance
     async def stream() -> AsyncIterator[str]:
         yield "data: [DONE]\n\n"
@@ -293,7 +291,7 @@ def test_async_stream_that_is_closed_after_its_done_is_a_success() -> None:
     assert recorded.event["status"] == "success"
 
 
-def test_call_that_is_not_a_stream_is_cancelled_whatever_it_has_stated() -> None:
+def test_cancelled_call_without_stream_ignores_bound_status() -> None:
     @inferlog.track_performance(status="success")
     async def ask() -> None:
         raise asyncio.CancelledError

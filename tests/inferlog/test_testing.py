@@ -24,7 +24,7 @@ def test_events_and_lines_are_recorded_and_nothing_is_written(tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_configured_before_is_in_force_again(logs: Logs) -> None:
+def test_previous_configuration_is_restored(logs: Logs) -> None:
     with recording(service_name="other") as recorded:
         infer("recorded")
     infer("written")
@@ -34,7 +34,7 @@ def test_what_was_configured_before_is_in_force_again(logs: Logs) -> None:
     assert [line["message"] for line in logs.lines("app")] == ["in the call"]
 
 
-def test_without_a_configuration_before_nothing_is_left_behind(
+def test_recording_without_configuration_leaves_no_state(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("inferlog.configuration._runtime", None)
@@ -47,7 +47,7 @@ def test_without_a_configuration_before_nothing_is_left_behind(
     assert "inferlog is not configured" in capsys.readouterr().err
 
 
-def test_the_one_event_says_how_many_there_are() -> None:
+def test_event_property_error_has_number_of_events() -> None:
     with recording() as recorded:
         infer()
         infer()
@@ -56,15 +56,19 @@ def test_the_one_event_says_how_many_there_are() -> None:
         assert len(recorded.events) == 2
 
 
-def test_content_is_recorded_if_asked_for() -> None:
+def test_content_is_recorded_when_enabled() -> None:
     with recording(capture_content=True) as recorded:
         inferlog.capture_content(input="question")
     assert recorded.contents[0]["gen_ai"] == {"input": {"text": "question"}}
 
 
-def test_threads_record_side_by_side() -> None:
+def test_threads_record_concurrently() -> None:
+    def infer_often() -> None:
+        for _ in range(50):
+            infer()
+
     with recording() as recorded:
-        threads = [threading.Thread(target=lambda: [infer() for _ in range(50)]) for _ in range(4)]
+        threads = [threading.Thread(target=infer_often) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -72,6 +76,6 @@ def test_threads_record_side_by_side() -> None:
     assert [event["event"]["sequence"] for event in recorded.events] == list(range(200))
 
 
-def test_the_fixture_records_a_whole_test(inferlog_recorded: Recorded) -> None:
+def test_fixture_records_during_whole_test(inferlog_recorded: Recorded) -> None:
     infer()
     assert inferlog_recorded.event["status"] == "success"

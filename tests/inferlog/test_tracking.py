@@ -2,7 +2,7 @@ import asyncio
 import contextvars
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,7 +13,7 @@ from inferlog.context import Inference, current_inference
 from tests.support.logfiles import Logs
 
 
-def test_a_call_outside_a_request_is_one_event(logs: Logs) -> None:
+def test_call_outside_request_is_one_event(logs: Logs) -> None:
     @inferlog.track_performance(model_version="v3")
     def predict(batch: list[int]) -> int:
         inferlog.bind_inference(input_tokens=len(batch), output_tokens=40)
@@ -30,7 +30,7 @@ def test_a_call_outside_a_request_is_one_event(logs: Logs) -> None:
     assert event["request_id"] == event["correlation_id"]
 
 
-def test_the_decorator_needs_no_arguments_and_keeps_the_function_s_face(logs: Logs) -> None:
+def test_decorator_without_arguments_keeps_signature(logs: Logs) -> None:
     @inferlog.track_performance
     def predict() -> str:
         """Predict."""
@@ -40,7 +40,7 @@ def test_the_decorator_needs_no_arguments_and_keeps_the_function_s_face(logs: Lo
     assert logs.event["status"] == "success"
 
 
-def test_the_original_exception_comes_through_and_is_described(logs: Logs) -> None:
+def test_original_exception_propagates_and_is_in_event(logs: Logs) -> None:
     boom = ValueError("no such class: Bearer abcdefgh12345678")
 
     @inferlog.track_performance
@@ -58,7 +58,7 @@ def test_the_original_exception_comes_through_and_is_described(logs: Logs) -> No
     assert "abcdefgh12345678" not in event["error"]["stack_trace"]
 
 
-def test_a_block_takes_what_its_body_says(logs: Logs) -> None:
+def test_block_takes_values_of_its_body(logs: Logs) -> None:
     with inferlog.track_performance("classify", model_version="v3") as call:
         call.output_tokens = 40
         call.customer = "acme"
@@ -67,7 +67,7 @@ def test_a_block_takes_what_its_body_says(logs: Logs) -> None:
     assert event["labels"] == {"customer": "acme"}
 
 
-def test_a_coroutine_is_timed_until_it_returns(logs: Logs) -> None:
+def test_coroutine_is_timed_until_it_returns(logs: Logs) -> None:
     @inferlog.track_performance(model_version="v3")
     async def predict() -> int:
         await asyncio.sleep(0.02)
@@ -77,7 +77,7 @@ def test_a_coroutine_is_timed_until_it_returns(logs: Logs) -> None:
     assert logs.event["latency_seconds"] >= 0.02
 
 
-def test_a_cancelled_coroutine_is_cancelled(logs: Logs) -> None:
+def test_cancelled_coroutine_is_cancelled(logs: Logs) -> None:
     @inferlog.track_performance
     async def predict() -> None:
         await asyncio.sleep(60)
@@ -93,7 +93,7 @@ def test_a_cancelled_coroutine_is_cancelled(logs: Logs) -> None:
     assert (logs.event["status"], logs.event["event"]["outcome"]) == ("cancelled", "unknown")
 
 
-def test_a_generator_is_timed_until_exhausted(logs: Logs) -> None:
+def test_generator_is_timed_until_exhausted(logs: Logs) -> None:
     @inferlog.track_performance(model_version="v3")
     def stream() -> Iterator[str]:
         yield "a"
@@ -106,9 +106,9 @@ def test_a_generator_is_timed_until_exhausted(logs: Logs) -> None:
     assert event["time_to_first_token_seconds"] <= event["latency_seconds"]
 
 
-def test_a_generator_left_early_is_cancelled(logs: Logs) -> None:
+def test_generator_closed_early_is_cancelled(logs: Logs) -> None:
     @inferlog.track_performance
-    def stream() -> Iterator[str]:
+    def stream() -> Generator[str, None, None]:
         yield "a"
         yield "b"
 
@@ -118,7 +118,7 @@ def test_a_generator_left_early_is_cancelled(logs: Logs) -> None:
     assert logs.event["status"] == "cancelled"
 
 
-def test_an_async_generator_that_fails_is_an_error(logs: Logs) -> None:
+def test_async_generator_that_fails_is_error(logs: Logs) -> None:
     @inferlog.track_performance
     async def stream() -> AsyncIterator[str]:
         yield "a"
@@ -133,7 +133,7 @@ def test_an_async_generator_that_fails_is_an_error(logs: Logs) -> None:
     assert logs.event["error"]["type"] == "RuntimeError"
 
 
-def test_between_two_items_of_a_generator_the_caller_is_on_its_own(logs: Logs) -> None:
+def test_caller_is_outside_call_between_two_items_of_generator(logs: Logs) -> None:
     @inferlog.track_performance
     def stream() -> Iterator[str]:
         yield "a"
@@ -143,7 +143,7 @@ def test_between_two_items_of_a_generator_the_caller_is_on_its_own(logs: Logs) -
     assert "model_version" not in logs.event
 
 
-def test_a_call_within_a_call_adds_to_the_outer_event(logs: Logs) -> None:
+def test_call_within_call_adds_to_outer_event(logs: Logs) -> None:
     with inferlog.track_performance("outer", model_version="v3"):
         for _ in range(2):
             with inferlog.track_performance("inner") as call:
@@ -154,7 +154,7 @@ def test_a_call_within_a_call_adds_to_the_outer_event(logs: Logs) -> None:
     assert event["model_latency_seconds"] <= event["latency_seconds"]
 
 
-def test_a_separate_call_has_an_event_of_its_own_in_the_same_chain(logs: Logs) -> None:
+def test_separate_call_has_own_event_in_same_chain(logs: Logs) -> None:
     with inferlog.track_performance("outer"), inferlog.track_performance("inner", separate=True):
         pass
     inner, outer = logs.events
@@ -162,18 +162,18 @@ def test_a_separate_call_has_an_event_of_its_own_in_the_same_chain(logs: Logs) -
     assert inner["request_id"] != outer["request_id"]
 
 
-def test_nonsense_is_left_out_and_named_in_the_log(logs: Logs) -> None:
+def test_invalid_value_is_omitted_and_logged(logs: Logs) -> None:
     with inferlog.track_performance("predict") as call:
         call.output_tokens = -1
         call.latency_seconds = "fast"
     assert "usage" not in logs.event["gen_ai"]
     (line,) = logs.lines("app")
     assert line["message"] == "inferlog.value_refused"
-    assert "output_tokens: -1 is no count" in line["labels"]["reasons"]
+    assert "output_tokens: -1 is not a valid count" in line["labels"]["reasons"]
     assert line["request_id"] == logs.event["request_id"]
 
 
-def test_a_block_may_be_asynchronous(logs: Logs) -> None:
+def test_block_can_be_asynchronous(logs: Logs) -> None:
     async def predict() -> None:
         async with inferlog.track_performance("classify") as call:
             await asyncio.sleep(0.01)
@@ -184,7 +184,7 @@ def test_a_block_may_be_asynchronous(logs: Logs) -> None:
     assert logs.event["gen_ai"]["usage"] == {"output_tokens": 40}
 
 
-def test_one_tracker_serves_blocks_one_after_the_other_and_within_itself(logs: Logs) -> None:
+def test_one_tracker_serves_blocks_one_after_other_and_within_itself(logs: Logs) -> None:
     tracker = inferlog.track_performance("classify", output_tokens=1)
     with tracker:
         pass
@@ -211,7 +211,7 @@ def test_one_tracker_serves_blocks_of_many_threads(logs: Logs) -> None:
     assert all(event["model_name"] == event["model_version"] for event in logs.events)
 
 
-def test_one_tracker_serves_blocks_of_many_tasks_that_end_in_another_order(logs: Logs) -> None:
+def test_one_tracker_serves_blocks_of_many_tasks_ending_in_any_order(logs: Logs) -> None:
     tracker = inferlog.track_performance("classify")
 
     async def predict(number: int) -> None:
@@ -228,7 +228,7 @@ def test_one_tracker_serves_blocks_of_many_tasks_that_end_in_another_order(logs:
     assert all(event["model_name"] == event["model_version"] for event in logs.events)
 
 
-def test_a_block_may_end_in_another_context_than_it_began(logs: Logs) -> None:
+def test_block_can_end_in_other_context(logs: Logs) -> None:
     # A dependency that yields does that: its two halves run in two threads, each with a copy of the context.
     def dependency() -> Iterator[Any]:
         with inferlog.track_performance("classify") as call:
@@ -242,15 +242,15 @@ def test_a_block_may_end_in_another_context_than_it_began(logs: Logs) -> None:
     assert current_inference.get() is None
 
 
-def test_a_block_has_no_result_to_find_a_value_in(logs: Logs) -> None:
+def test_block_rejects_callbacks_of_result(logs: Logs) -> None:
     with (
-        pytest.raises(TypeError, match="model_version would be found in a result"),
+        pytest.raises(TypeError, match="model_version takes a result"),
         inferlog.track_performance("classify", model_version=lambda result: result.version),
     ):
         pass
 
 
-def test_a_call_that_ends_after_its_request_has_an_event_of_its_own(logs: Logs) -> None:
+def test_call_ending_after_its_request_has_own_event(logs: Logs) -> None:
     request = _request()
     token = current_inference.set(request)
     with inferlog.track_performance("began in time") as call:
@@ -289,7 +289,7 @@ def test_calls_of_many_threads_in_one_request_add_up(logs: Logs, eager_threads: 
 
 @pytest.fixture
 def eager_threads() -> Iterator[None]:
-    """Have Python change threads as often as it can."""
+    """Make Python switch threads as often as possible."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -310,7 +310,7 @@ def _request() -> Inference:
 
 
 @pytest.mark.parametrize("error", [OSError("disk is gone"), RuntimeError("odd")])
-def test_a_log_that_fails_changes_neither_result_nor_exception(
+def test_failure_to_log_changes_neither_result_nor_exception(
     logs: Logs, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     @inferlog.track_performance
@@ -330,7 +330,7 @@ def test_a_log_that_fails_changes_neither_result_nor_exception(
 
 
 class Hostile:
-    """Raises whatever is asked of it."""
+    """Raises at every access."""
 
     def __float__(self) -> float:
         raise RuntimeError("a tensor of two items")
@@ -344,7 +344,7 @@ class Hostile:
     __repr__ = __str__
 
 
-def test_a_value_that_raises_at_every_look_breaks_nothing(logs: Logs) -> None:
+def test_raising_value_breaks_nothing(logs: Logs) -> None:
     with inferlog.track_performance("predict") as call:
         call.output_tokens = Hostile()
         call.queue_seconds = Hostile()

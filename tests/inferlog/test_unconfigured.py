@@ -1,4 +1,4 @@
-"""Before and without ``configure()`` the service runs as it would without the library, and its lines go to stderr."""
+"""Without ``configure()`` the service runs as without the library, and its lines go to stderr."""
 
 import json
 import logging
@@ -18,8 +18,8 @@ from inferlog.testing import recording
 from tests.support.logfiles import Logs
 
 WARNING = (
-    'inferlog is not configured, so that events and log lines go to stderr: call inferlog.configure(service_name="…") '
-    "once at start, or set INFERLOG_SERVICE_NAME"
+    'inferlog is not configured; events and log lines go to stderr. Call inferlog.configure(service_name="…") '
+    "once at start, or set INFERLOG_SERVICE_NAME."
 )
 
 LESSON = """
@@ -87,11 +87,11 @@ def run(script: Path, *arguments: str, **environment: str) -> subprocess.Complet
 
 
 def documents(stderr: str) -> list[dict[str, Any]]:
-    """Return the lines, each of which has to be JSON."""
+    """Return the lines, each parsed as JSON."""
     return [json.loads(line) for line in stderr.splitlines()]
 
 
-def test_the_lesson_s_code_runs_and_its_events_go_to_stderr(tmp_path: Path) -> None:
+def test_lesson_code_runs_and_writes_events_to_stderr(tmp_path: Path) -> None:
     script = tmp_path / "lesson.py"
     script.write_text(LESSON)
     ended = run(script)
@@ -107,7 +107,7 @@ def test_the_lesson_s_code_runs_and_its_events_go_to_stderr(tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["lesson.py"], "no file is written"
 
 
-def test_settings_in_the_environment_are_a_configuration(tmp_path: Path) -> None:
+def test_settings_in_environment_are_configuration(tmp_path: Path) -> None:
     script = tmp_path / "lesson.py"
     script.write_text(LESSON)
     ended = run(script, INFERLOG_SERVICE_NAME="lesson", INFERLOG_LOG_DIR=str(tmp_path / "logs"))
@@ -115,7 +115,7 @@ def test_settings_in_the_environment_are_a_configuration(tmp_path: Path) -> None
     assert [event["service"]["name"] for event in Logs(tmp_path / "logs").events] == ["lesson", "lesson"]
 
 
-def test_settings_of_the_environment_that_cannot_be_used_are_named_once(tmp_path: Path) -> None:
+def test_invalid_settings_of_environment_are_logged_once(tmp_path: Path) -> None:
     script = tmp_path / "lesson.py"
     script.write_text(LESSON)
     ended = run(script, INFERLOG_LOG_LEVEL="loud")
@@ -135,7 +135,7 @@ def test_children_of_every_start_method_return_their_results(tmp_path: Path, met
     assert len([line for line in written if line["event"]["dataset"] == "inference.events"]) == 3
 
 
-def test_a_spawned_child_is_configured_by_the_environment(tmp_path: Path) -> None:
+def test_spawned_child_is_configured_by_environment(tmp_path: Path) -> None:
     script = tmp_path / "batch.py"
     script.write_text(POOL)
     ended = run(script, "spawn", str(tmp_path / "logs"), INFERLOG_LOG_DIR=str(tmp_path / "logs"))
@@ -143,7 +143,7 @@ def test_a_spawned_child_is_configured_by_the_environment(tmp_path: Path) -> Non
     assert len(Logs(tmp_path / "logs").events) == 3
 
 
-def test_importing_changes_nothing_of_the_host_s_logging(tmp_path: Path) -> None:
+def test_import_does_not_change_host_logging(tmp_path: Path) -> None:
     script = tmp_path / "host.py"
     script.write_text(
         "import logging, structlog\n"
@@ -170,7 +170,7 @@ def test_nothing_raises_before_configure(unconfigured: None, capsys: pytest.Capt
     assert [line["latency_seconds"] for line in lines if "latency_seconds" in line] == [0.5]
 
 
-def test_the_exception_comes_through_before_configure(unconfigured: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exception_propagates_before_configure(unconfigured: None, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyError, match="gone"), inferlog.track_performance("predict"):
         raise KeyError("gone")
     warning, event = documents(capsys.readouterr().err)
@@ -178,7 +178,7 @@ def test_the_exception_comes_through_before_configure(unconfigured: None, capsys
     assert event["error"]["type"] == "KeyError"
 
 
-def test_many_threads_at_once_are_warned_once(unconfigured: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_many_threads_log_one_warning(unconfigured: None, capsys: pytest.CaptureFixture[str]) -> None:
     together = threading.Barrier(8)
 
     def first_line() -> None:
@@ -195,13 +195,13 @@ def test_many_threads_at_once_are_warned_once(unconfigured: None, capsys: pytest
 
 
 @pytest.mark.parametrize("gone", [None, "closed"])
-def test_a_stderr_that_is_gone_breaks_nothing(unconfigured: None, monkeypatch: pytest.MonkeyPatch, gone: Any) -> None:
+def test_missing_stderr_breaks_nothing(unconfigured: None, monkeypatch: pytest.MonkeyPatch, gone: Any) -> None:
     monkeypatch.setattr(sys, "stderr", gone)  # a service without a console has None
     with inferlog.track_performance("predict"):
         inferlog.get_logger().info("nobody reads this")
 
 
-def test_configure_after_the_first_line_takes_over(
+def test_configure_after_first_line_replaces_default(
     unconfigured: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = inferlog.get_logger()
@@ -213,7 +213,7 @@ def test_configure_after_the_first_line_takes_over(
     assert [line["message"] for line in Logs(tmp_path).lines("app")] == ["late"]
 
 
-def test_a_fork_before_configure_is_no_obstacle(tmp_path: Path) -> None:
+def test_fork_before_configure_works(tmp_path: Path) -> None:
     script = tmp_path / "fork.py"
     script.write_text(
         "import inferlog, os\n"
@@ -231,7 +231,7 @@ def test_a_fork_before_configure_is_no_obstacle(tmp_path: Path) -> None:
     assert len({line["service"]["instance"]["id"] for line in lines}) == 2
 
 
-def test_a_recording_leaves_the_host_s_logging_as_it_was(unconfigured: None) -> None:
+def test_recording_restores_host_logging(unconfigured: None) -> None:
     root = logging.getLogger()
     inferlog.logger.uninstall()
     root.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""What the machine says of the process. A GPU is few test machines' own: NVIDIA's library is stood in for."""
+"""Process metrics. NVIDIA's library is replaced by a fake, because test machines have no GPU."""
 
 import sys
 from types import ModuleType, SimpleNamespace
@@ -9,11 +9,11 @@ from inferlog.vitals import Vitals
 
 
 class NVMLError(Exception):
-    """As the library's own."""
+    """Error class of the fake library."""
 
 
 def library(*, gpus: int = 1, breaks: bool = False) -> ModuleType:
-    """Return what nvidia-ml-py installs, as far as it is used, on a machine with so many GPUs."""
+    """Return a fake of nvidia-ml-py for a machine with a number of GPUs."""
     pynvml = ModuleType("pynvml")
 
     def handle(index: int) -> int:
@@ -36,7 +36,7 @@ def library(*, gpus: int = 1, breaks: bool = False) -> ModuleType:
     return pynvml
 
 
-def test_the_first_gpu_s_use_and_memory_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_gpu_use_and_memory_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", library())
     assert Vitals().gpu() == {"utilization": 0.37, "memory_usage_bytes": 3 * 2**30}
 
@@ -44,14 +44,14 @@ def test_the_first_gpu_s_use_and_memory_are_read(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     "pynvml", [None, library(gpus=0), library(breaks=True)], ids=["no library", "no GPU", "broken"]
 )
-def test_where_there_is_none_nothing_is_said(pynvml: ModuleType | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_is_absent_without_device(pynvml: ModuleType | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", pynvml)
     vitals = Vitals()
     assert vitals.gpu() is None
     assert vitals.gpu() is None
 
 
-def test_the_process_says_its_processor_and_memory() -> None:
+def test_process_has_cpu_and_memory() -> None:
     figures = Vitals().process()
     assert figures["cpu"]["utilization"] >= 0
     assert figures["memory"]["usage_bytes"] > 2**20

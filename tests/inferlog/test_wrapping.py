@@ -1,4 +1,4 @@
-"""What can be decorated, and that it stays what it was: same kind, same values, same exceptions."""
+"""Decorated callables keep their kind, values and exceptions."""
 
 import asyncio
 import functools
@@ -61,12 +61,12 @@ def _plain(prefix: str, value: int) -> str:
         (inferlog.track_performance(lambda value: f"v3 {value}"), "<lambda>"),
     ],
 )
-def test_whatever_can_be_called_is_timed(logs: Logs, call: Callable[[int], str], name: str) -> None:
+def test_every_kind_of_callable_is_timed(logs: Logs, call: Callable[[int], str], name: str) -> None:
     assert call(5) == "v3 5"
     assert logs.event["gen_ai"]["operation"]["name"] == name
 
 
-def test_a_class_is_refused(logs: Logs) -> None:
+def test_class_is_rejected(logs: Logs) -> None:
     with pytest.raises(TypeError, match="Model is a class; decorate the method"):
         inferlog.track_performance(Model)
 
@@ -87,7 +87,7 @@ def _returning_coroutine() -> Any:
 
 
 @pytest.mark.parametrize("function", [_coroutine, AsyncCallable(), functools.partial(_coroutine), _returning_coroutine])
-def test_a_coroutine_is_timed_to_its_end(logs: Logs, function: Any) -> None:
+def test_coroutine_is_timed_to_its_end(logs: Logs, function: Any) -> None:
     timed = inferlog.track_performance(function)
     is_async = function is not _returning_coroutine
     assert inspect.iscoroutinefunction(timed) == is_async
@@ -96,7 +96,7 @@ def test_a_coroutine_is_timed_to_its_end(logs: Logs, function: Any) -> None:
 
 
 def counting(stop: int) -> Generator[int, int | None, str]:
-    """Count, begin anew at what is sent, give 0 for a ValueError thrown in."""
+    """Count, restart at a sent number, yield 0 for a thrown ValueError."""
     number = 0
     while number < stop:
         number += 1
@@ -114,9 +114,10 @@ def _returning_generator(stop: int) -> Generator[int, int | None, str]:
 
 
 @pytest.mark.parametrize("function", [counting, functools.partial(counting), _returning_generator])
-def test_a_generator_takes_what_is_sent_and_thrown_in_and_returns_its_value(logs: Logs, function: Any) -> None:
-    items = inferlog.track_performance(function)(5)
-    assert inspect.isgenerator(items)
+def test_generator_receives_sent_and_thrown_values_and_returns_its_value(logs: Logs, function: Any) -> None:
+    made = inferlog.track_performance(function)(5)
+    assert inspect.isgenerator(made)
+    items: Any = made
     assert next(items) == 1
     assert items.send(3) == 4
     assert items.throw(ValueError) == 0
@@ -128,7 +129,7 @@ def test_a_generator_takes_what_is_sent_and_thrown_in_and_returns_its_value(logs
     assert 0 <= logs.event["time_to_first_token_seconds"] <= logs.event["latency_seconds"]
 
 
-def test_what_a_generator_does_not_handle_comes_back_and_is_its_error(logs: Logs) -> None:
+def test_exception_unhandled_by_generator_propagates_and_is_its_error(logs: Logs) -> None:
     items = inferlog.track_performance(counting)(5)
     next(items)
     boom = LookupError("thrown in")
@@ -153,7 +154,7 @@ def staying_open() -> Iterator[int]:
 
 
 @pytest.mark.parametrize(("function", "error"), [(closing_badly, OSError), (staying_open, RuntimeError)])
-def test_an_exception_at_a_generator_s_close_is_its_error(
+def test_exception_at_generator_close_is_its_error(
     logs: Logs, function: Callable[[], Iterator[int]], error: type[Exception]
 ) -> None:
     items: Any = inferlog.track_performance(function)()
@@ -163,7 +164,7 @@ def test_an_exception_at_a_generator_s_close_is_its_error(
     assert logs.event["error"]["type"] == error.__name__
 
 
-def test_what_a_generator_says_at_its_close_counts(logs: Logs) -> None:
+def test_value_bound_at_close_of_generator_is_written(logs: Logs) -> None:
     @inferlog.track_performance
     def stream() -> Iterator[int]:
         try:
@@ -178,18 +179,18 @@ def test_what_a_generator_says_at_its_close_counts(logs: Logs) -> None:
     assert logs.event["gen_ai"]["usage"] == {"output_tokens": 1}
 
 
-def test_a_generator_that_nobody_keeps_is_cancelled(logs: Logs) -> None:
+def test_unreferenced_generator_is_cancelled(logs: Logs) -> None:
     next(inferlog.track_performance(counting)(5))
     assert logs.event["status"] == "cancelled"
 
 
-def test_a_generator_that_is_never_iterated_makes_no_event(logs: Logs) -> None:
+def test_generator_never_iterated_writes_no_event(logs: Logs) -> None:
     inferlog.track_performance(counting)(5).close()
     assert logs.events == []
 
 
 async def counting_async(stop: int) -> AsyncGenerator[int, int | None]:
-    """Count as `counting` does, waiting before each number."""
+    """Count like `counting`, waiting before each number."""
     number = 0
     while number < stop:
         number += 1
@@ -207,10 +208,11 @@ def _returning_async_generator(stop: int) -> AsyncGenerator[int, int | None]:
 
 
 @pytest.mark.parametrize("function", [counting_async, functools.partial(counting_async), _returning_async_generator])
-def test_an_async_generator_takes_what_is_sent_and_thrown_in(logs: Logs, function: Any) -> None:
+def test_async_generator_receives_sent_and_thrown_values(logs: Logs, function: Any) -> None:
     async def drive() -> None:
-        items = inferlog.track_performance(function)(5)
-        assert inspect.isasyncgen(items)
+        made = inferlog.track_performance(function)(5)
+        assert inspect.isasyncgen(made)
+        items: Any = made
         assert await anext(items) == 1
         assert await items.asend(3) == 4
         assert await items.athrow(ValueError()) == 0
@@ -223,7 +225,7 @@ def test_an_async_generator_takes_what_is_sent_and_thrown_in(logs: Logs, functio
     assert 0 <= logs.event["time_to_first_token_seconds"] <= logs.event["latency_seconds"]
 
 
-def test_an_async_generator_that_is_closed_is_cancelled_and_cleans_up(logs: Logs) -> None:
+def test_async_generator_that_is_closed_is_cancelled_and_cleans_up(logs: Logs) -> None:
     @inferlog.track_performance
     async def stream() -> AsyncIterator[int]:
         try:
@@ -242,7 +244,7 @@ def test_an_async_generator_that_is_closed_is_cancelled_and_cleans_up(logs: Logs
     assert logs.event["gen_ai"]["usage"] == {"output_tokens": 1}
 
 
-def test_an_async_generator_that_nobody_keeps_is_cancelled_by_the_loop(logs: Logs) -> None:
+def test_unreferenced_async_generator_is_cancelled_by_loop(logs: Logs) -> None:
     async def drive() -> None:
         await anext(inferlog.track_performance(counting_async)(5))
 
@@ -250,7 +252,7 @@ def test_an_async_generator_that_nobody_keeps_is_cancelled_by_the_loop(logs: Log
     assert logs.event["status"] == "cancelled"
 
 
-def test_an_async_generator_whose_step_is_cancelled_is_cancelled(logs: Logs) -> None:
+def test_async_generator_is_cancelled_when_its_step_is(logs: Logs) -> None:
     @inferlog.track_performance
     async def stream() -> AsyncIterator[int]:
         yield 1
@@ -267,7 +269,7 @@ def test_an_async_generator_whose_step_is_cancelled_is_cancelled(logs: Logs) -> 
     assert logs.event["status"] == "cancelled"
 
 
-def test_an_exception_at_an_async_generator_s_close_is_its_error(logs: Logs) -> None:
+def test_exception_at_async_generator_close_is_its_error(logs: Logs) -> None:
     @inferlog.track_performance
     async def stream() -> AsyncIterator[int]:
         try:
@@ -305,7 +307,7 @@ def test_many_tasks_share_one_decorated_stream_and_keep_their_own(logs: Logs) ->
     assert all(event["model_name"] == event["model_version"] for event in logs.events)
 
 
-def test_a_recursive_function_is_one_event_with_the_sum_of_its_calls(logs: Logs) -> None:
+def test_recursive_function_writes_one_event_with_sum_of_calls(logs: Logs) -> None:
     @inferlog.track_performance(output_tokens=1)
     def descend(depth: int) -> int:
         return 0 if depth == 0 else 1 + descend(depth - 1)
@@ -314,13 +316,14 @@ def test_a_recursive_function_is_one_event_with_the_sum_of_its_calls(logs: Logs)
     assert logs.event["gen_ai"]["usage"] == {"output_tokens": 4}
 
 
-def test_after_every_call_the_context_is_what_it_was(logs: Logs) -> None:
+def test_context_is_restored_after_every_call(logs: Logs) -> None:
     items = inferlog.track_performance(counting)(3)
     for _ in items:
         assert current_inference.get() is None
-    inferlog.track_performance(_plain)("a", 1)
+    tracked: Any = inferlog.track_performance(_plain)
+    tracked("a", 1)
     with pytest.raises(TypeError):
-        inferlog.track_performance(_plain)()
+        tracked()
     assert current_inference.get() is None
 
 
@@ -331,7 +334,7 @@ def test_after_every_call_the_context_is_what_it_was(logs: Logs) -> None:
         lambda: iter_of({"version": "v3", "tokens": 1}, {"version": "v4", "tokens": 7}),
     ],
 )
-def test_a_value_may_be_found_in_the_result_or_in_a_stream_s_last_item(logs: Logs, function: Any) -> None:
+def test_value_is_found_in_result_or_last_item(logs: Logs, function: Any) -> None:
     timed = inferlog.track_performance(
         "predict", model_version=lambda item: item["version"], output_tokens=lambda item: item["tokens"]
     )(function)
@@ -345,7 +348,7 @@ def iter_of(*items: Any) -> Iterator[Any]:
     yield from items
 
 
-def test_a_value_that_the_call_states_wins_over_one_in_the_result(logs: Logs) -> None:
+def test_value_bound_by_call_wins_over_one_in_result(logs: Logs) -> None:
     @inferlog.track_performance(model_version=lambda _: "v3")
     def predict() -> None:
         inferlog.bind_inference(model_version="v4")
@@ -354,7 +357,7 @@ def test_a_value_that_the_call_states_wins_over_one_in_the_result(logs: Logs) ->
     assert logs.event["model_version"] == "v4"
 
 
-def test_a_value_that_cannot_be_found_is_named_in_the_log_and_the_result_comes(logs: Logs) -> None:
+def test_failing_callback_is_logged_and_result_returned(logs: Logs) -> None:
     @inferlog.track_performance(model_version=lambda result: result.version)
     def predict() -> str:
         return "no version"
@@ -366,7 +369,7 @@ def test_a_value_that_cannot_be_found_is_named_in_the_log_and_the_result_comes(l
 
 
 @pytest.mark.parametrize("function", [counting, counting_async])
-def test_a_stream_that_its_request_leaves_behind_is_not_a_second_event(logs: Logs, function: Any) -> None:
+def test_abandoned_stream_writes_no_second_event(logs: Logs, function: Any) -> None:
     request = Inference()
     request.bind({"request_id": "request", "correlation_id": "chain"})
 

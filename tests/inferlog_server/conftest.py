@@ -1,4 +1,4 @@
-"""Services to ask. Those of the whole run are shared: a start takes a second of processor time, or two with a model."""
+"""Running services, shared by the session, because a start takes one second of processor time, or two with a model."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSe
 
 @pytest.fixture(scope="session")
 def single_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """The real model, which answers one request at a time while one other may wait."""
+    """The real model with one slot and a queue of one request."""
     home = tmp_path_factory.mktemp("single")
     with running_server(home, llama_parallel_requests=1, queue_limit_requests=1) as server:
         yield server
@@ -28,8 +28,8 @@ def single_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS
 
 @pytest.fixture(scope="session")
 def impatient_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """The real model on one processor, however many there are: it answers one request at a time and gives it 2 s."""
-    one_thread = {"llama_parallel_requests": 1, "llama_threads": 1}
+    """The real model on one processor, with one slot and a deadline of 2 s."""
+    one_thread: dict[str, Any] = {"llama_parallel_requests": 1, "llama_threads": 1}
     home = tmp_path_factory.mktemp("impatient")
     with running_server(home, **one_thread, context_tokens=8192, deadline_seconds=2.0) as server:
         yield server
@@ -37,7 +37,7 @@ def impatient_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runni
 
 @pytest.fixture(scope="session")
 def simulated_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """No model: v1 gets 3 requests of 4 and v2 the fourth, answered at once; whoever asks for it gets a failure."""
+    """The simulated model without delays: v1 gets 3 of 4 requests, v2 the fourth, and the version failing fails."""
     versions = [
         {"name": "v1", "share": 3, "simulated": _AT_ONCE},
         {"name": "v2", "share": 1, "simulated": _AT_ONCE},
@@ -50,7 +50,7 @@ def simulated_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runni
 
 @pytest.fixture
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
-    """Return a function that starts a service with the settings given."""
+    """Return a function that starts a service with its arguments as settings."""
     with ExitStack() as servers:
 
         def start(**settings: Any) -> RunningServer:

@@ -1,4 +1,4 @@
-"""Who called the service, for the audit trail."""
+"""``client.id``, the hash of the caller's credential, for the audit trail."""
 
 import hashlib
 import subprocess
@@ -9,10 +9,10 @@ import pytest
 
 from tests.support.chat_server import options, running_server
 
-KEY = "sk-" + "0123456789abcdefABCDEF"  # made up; in two parts, so that scanners do not take it for real
+KEY = "sk-" + "0123456789abcdefABCDEF"  # fake, and in two parts so that scanners do not report it
 
 
-def test_the_credential_of_the_caller_is_known_by_its_hash_only(tmp_path: Path) -> None:
+def test_credential_of_the_caller_is_written_as_hash_only(tmp_path: Path) -> None:
     with running_server(tmp_path / "server", backend="simulated", client_id_header="authorization") as server:
         answers = [server.ask(headers={"Authorization": f"Bearer {key}"}) for key in (KEY, "EMPTY", KEY)]
         answers.append(server.ask())
@@ -26,9 +26,7 @@ def test_the_credential_of_the_caller_is_known_by_its_hash_only(tmp_path: Path) 
     assert not [path for path in server.home.rglob("*") if path.is_file() and KEY in path.read_text()]
 
 
-def test_a_credential_that_would_be_written_plain_is_refused_in_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_plain_credential_is_rejected_at_start_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFERLOG_CLIENT_ID_PLAIN", "true")
     service = subprocess.run(
         [sys.executable, "-m", "inferlog_server", *options(backend="simulated", client_id_header="authorization")],
@@ -40,6 +38,6 @@ def test_a_credential_that_would_be_written_plain_is_refused_in_one_sentence(
     )
     assert service.returncode == 1
     assert service.stderr == (
-        "inferlog_server: client_id_header is 'authorization', a header with a credential, which client_id_plain would "
-        "write as it is; expected another header, or client_id_plain off\n"
+        "inferlog_server: client_id_header is 'authorization', a header with a credential, and client_id_plain would "
+        "write it unhashed; expected another header, or client_id_plain off\n"
     )

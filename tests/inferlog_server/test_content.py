@@ -1,4 +1,4 @@
-"""Prompts and answers: in no file, unless the one switch is on, and then in their own stream only."""
+"""Prompts and responses: in no file by default, and only in the content stream if it is enabled."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,8 @@ ANSWER = "once there was a model"
 VERSIONS = [{"name": "v1", "simulated": {"output_tokens_median": 5, "sigma": 0}}]
 
 
-def ask_for_everything(server: RunningServer) -> None:
-    """Whole and streamed, refused and wrong: whatever path a prompt may take."""
+def send_all_kinds(server: RunningServer) -> None:
+    """Send whole, streamed, rejected and invalid requests, so that a prompt takes every path."""
     for more in ({}, {"stream": True}, {"model": "unknown"}, {"max_tokens": "many"}, {"model": f"{MODEL}:v1"}):
         server.ask(PROMPT, **more)
     server.ask(f"{PROMPT} " * 1_000)
@@ -19,23 +19,23 @@ def ask_for_everything(server: RunningServer) -> None:
 
 
 def files_with(text: str, home: Path) -> set[str]:
-    """The streams of the files that hold *text*."""
+    """Return the streams of the files that contain *text*."""
     return {path.name.split("-")[0] for path in home.rglob("*") if path.is_file() and text in path.read_text()}
 
 
-def test_nothing_of_a_prompt_or_an_answer_is_in_any_file(tmp_path: Path) -> None:
+def test_prompts_and_responses_are_in_no_file_by_default(tmp_path: Path) -> None:
     loud = {"INFERLOG_LOG_LEVEL": "debug"}
     with running_server(tmp_path / "server", loud, backend="simulated", versions=VERSIONS) as server:
-        ask_for_everything(server)
+        send_all_kinds(server)
 
     assert len(server.logs.events) == 6
     assert files_with("4711", server.home) == files_with(ANSWER, server.home) == set()
 
 
-def test_with_the_switch_they_are_in_the_content_stream_only(tmp_path: Path) -> None:
+def test_prompts_and_responses_are_in_the_content_stream_only_when_enabled(tmp_path: Path) -> None:
     switch = {"INFERLOG_CAPTURE_CONTENT": "true"}
     with running_server(tmp_path / "server", switch, backend="simulated", versions=VERSIONS) as server:
-        ask_for_everything(server)
+        send_all_kinds(server)
 
     assert files_with("4711", server.home) == files_with(ANSWER, server.home) == {"content"}
     lines = server.logs.lines("content")

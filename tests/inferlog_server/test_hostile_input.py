@@ -1,4 +1,4 @@
-"""Whatever a client sends: an answer in OpenAI's shape, and exactly one event."""
+"""Hostile input: any request gets a response in OpenAI's format, and exactly one event."""
 
 import json
 from typing import Any
@@ -49,7 +49,7 @@ REFUSED = {
     "max_tokens as text": (chat(max_tokens="5"), 400, "invalid_value"),
     "max_tokens as truth": (chat(max_tokens=True), 400, "invalid_value"),
     "temperature beyond": (chat(temperature=2.01), 400, "invalid_value"),
-    "temperature that is no number": (chat(temperature=float("nan")), 400, "invalid_value"),
+    "temperature that is not a number": (chat(temperature=float("nan")), 400, "invalid_value"),
     "endless temperature": (chat(temperature=float("inf")), 400, "invalid_value"),
     "two answers": (chat(n=2), 400, "invalid_value"),
     "tools": (chat(tools=[{"type": "function"}]), 400, "invalid_value"),
@@ -78,7 +78,7 @@ def post(server: RunningServer, body: bytes, headers: dict[str, str] | None = No
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_nonsense_is_refused_in_openais_shape_and_leaves_one_event(llama_server: RunningServer, case: str) -> None:
+def test_invalid_request_is_rejected_in_openais_format_with_one_event(llama_server: RunningServer, case: str) -> None:
     body, status, code = REFUSED[case]
     response = post(llama_server, body)
 
@@ -94,7 +94,7 @@ def test_nonsense_is_refused_in_openais_shape_and_leaves_one_event(llama_server:
 
 
 @pytest.mark.parametrize("case", ANSWERED)
-def test_odd_but_valid_requests_are_answered_and_leave_one_event(llama_server: RunningServer, case: str) -> None:
+def test_odd_but_valid_request_is_answered_with_one_event(llama_server: RunningServer, case: str) -> None:
     response = post(llama_server, ANSWERED[case])
 
     assert response.status_code == 200, response.text
@@ -104,7 +104,7 @@ def test_odd_but_valid_requests_are_answered_and_leave_one_event(llama_server: R
 
 
 @pytest.mark.parametrize("header", ["x-request-id", "x-correlation-id", "traceparent", "user-agent", "authorization"])
-def test_an_id_of_10_000_characters_leaves_one_event_of_usual_size(llama_server: RunningServer, header: str) -> None:
+def test_id_of_10_000_characters_leaves_one_event_of_usual_size(llama_server: RunningServer, header: str) -> None:
     response = post(llama_server, chat(), {header: "i" * 10_000})
 
     assert response.status_code == 200
@@ -113,7 +113,7 @@ def test_an_id_of_10_000_characters_leaves_one_event_of_usual_size(llama_server:
     assert len(json.dumps(event)) < 2_000
 
 
-def test_what_a_client_wrote_is_never_in_an_event(llama_server: RunningServer) -> None:
+def test_text_of_the_client_is_never_in_an_event(llama_server: RunningServer) -> None:
     secret = "tell-nobody-4711"
     bodies = [chat(model=secret), chat(messages=message(content=secret)), chat(user=secret), chat(**{secret: secret})]
     bodies += [chat(messages=message(role=secret)), secret.encode(), chat(stop=[secret]), chat(max_tokens=secret)]
@@ -125,7 +125,7 @@ def test_what_a_client_wrote_is_never_in_an_event(llama_server: RunningServer) -
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/chat/completions", 405), ("POST", "/v1/x", 404)])
-def test_unknown_paths_and_methods_are_answered_in_openais_shape(
+def test_unknown_path_and_method_are_answered_in_openais_format(
     llama_server: RunningServer, method: str, path: str, status: int
 ) -> None:
     response = httpx.request(method, f"{llama_server.url}{path}")

@@ -1,4 +1,4 @@
-"""Imports point one way: inference knows no HTTP and no log, settings are known to those who wire."""
+"""Import rules: inference imports neither HTTP nor logging, and the routes import no settings."""
 
 import ast
 from collections.abc import Iterator

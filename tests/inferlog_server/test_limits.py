@@ -1,4 +1,4 @@
-"""Too many, too long, gone: the request ends, the generation with it, and one event says how."""
+"""Limits and disconnects: the request ends, its generation ends with it, and one event records the outcome."""
 
 from typing import Any
 from uuid import uuid4
@@ -11,33 +11,33 @@ from tests.support.chat_server import MODEL, RunningServer, dial
 from tests.support.polling import wait_until
 
 QUESTION: list[Any] = [{"role": "user", "content": "Tell me a very long story about the sea."}]
-# An answer of 1024 tokens: an event with fewer shows that its generation was stopped.
+# Requests 1024 tokens: an event with fewer shows that its generation was stopped.
 ENDLESS: dict[str, Any] = {"model": f"{MODEL}:v1", "max_tokens": 1024, "messages": QUESTION}
 DEADLINE_SECONDS = 2.0  # of the impatient server
 
 
-def wait_for_a_place(server: RunningServer) -> None:
-    """Return once a request of this moment is answered; those before it may be refused for a full queue."""
-    wait_until(lambda: server.ask(max_tokens=1).status_code == 200, what="a place")
+def wait_for_a_slot(server: RunningServer) -> None:
+    """Wait until a request is answered; earlier ones may be rejected because the queue is full."""
+    wait_until(lambda: server.ask(max_tokens=1).status_code == 200, what="a slot")
 
 
 @pytest.fixture
-def chain() -> str:
-    """An id to find the event of a request by whose answer the test does not read."""
+def correlation_id() -> str:
+    """Correlation id for the event of a request whose response the test does not read."""
     return f"test-{uuid4().hex}"
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_generation_past_its_deadline_is_stopped_and_answered_with_504(
-    impatient_server: RunningServer, chain: str, stream: bool
+def test_generation_past_its_deadline_is_stopped_with_504(
+    impatient_server: RunningServer, correlation_id: str, stream: bool
 ) -> None:
-    asked = ENDLESS | {"stream": stream, "extra_headers": {"x-correlation-id": chain}}
+    body = ENDLESS | {"stream": stream, "extra_headers": {"x-correlation-id": correlation_id}}
     with impatient_server.client() as client, pytest.raises(openai.APIError) as failure:
-        list(client.chat.completions.create(**asked))
+        list(client.chat.completions.create(**body))
 
     assert failure.value.code == "deadline_exceeded"
-    wait_for_a_place(impatient_server)
-    event = impatient_server.event_of_chain(chain)
+    wait_for_a_slot(impatient_server)
+    event = impatient_server.event_of_chain(correlation_id)
     assert event["status"] == "error"
     assert event["error"]["type"] == "deadline_exceeded"
     assert event["http"]["response"]["status_code"] == (200 if stream else 504)
@@ -47,15 +47,15 @@ def test_a_generation_past_its_deadline_is_stopped_and_answered_with_504(
     assert "finish_reasons" not in event["gen_ai"].get("response", {})
 
 
-def test_a_deadline_stops_a_long_prompt_before_its_first_token(impatient_server: RunningServer) -> None:
+def test_deadline_stops_a_long_prompt_before_its_first_token(impatient_server: RunningServer) -> None:
     late = impatient_server.ask("the sea is blue and " * 1500, max_tokens=1)
 
     assert late.status_code == 504
-    wait_for_a_place(impatient_server)
+    wait_for_a_slot(impatient_server)
     assert "time_to_first_token_seconds" not in impatient_server.event_of(late.headers["x-request-id"])
 
 
-def test_a_full_queue_is_answered_with_429_and_when_to_come_back(single_server: RunningServer) -> None:
+def test_full_queue_is_answered_with_429_and_retry_after(single_server: RunningServer) -> None:
     with single_server.connect(**ENDLESS, stream=True) as running:
         running.recv(1000)
         with single_server.connect(**ENDLESS):
@@ -71,19 +71,19 @@ def test_a_full_queue_is_answered_with_429_and_when_to_come_back(single_server: 
     assert event["status"] == "rejected"
     assert event["error"]["type"] == "queue_full"
     assert "queue_seconds" not in event
-    wait_for_a_place(single_server)  # both have left
+    wait_for_a_slot(single_server)  # both clients have disconnected
 
 
-def test_a_client_that_leaves_its_stream_ends_the_generation(single_server: RunningServer, chain: str) -> None:
-    with single_server.connect(chain, **ENDLESS, stream=True) as connection:
+def test_generation_ends_when_the_client_leaves_its_stream(single_server: RunningServer, correlation_id: str) -> None:
+    with single_server.connect(correlation_id, **ENDLESS, stream=True) as connection:
         received = b""
         while received.count(b'"content"') < 10:
             piece = connection.recv(1000)
             assert piece, f"the stream ended: {received!r}"
             received += piece
 
-    wait_for_a_place(single_server)
-    event = single_server.event_of_chain(chain)
+    wait_for_a_slot(single_server)
+    event = single_server.event_of_chain(correlation_id)
     assert (event["status"], event["event"]["outcome"]) == ("cancelled", "unknown")
     assert event["model_version"] == "v1"
     assert 9 <= event["gen_ai"]["usage"]["output_tokens"] < 200
@@ -91,41 +91,45 @@ def test_a_client_that_leaves_its_stream_ends_the_generation(single_server: Runn
     assert "error" not in event
 
 
-def test_a_client_that_leaves_before_its_answer_ends_the_generation(single_server: RunningServer, chain: str) -> None:
+def test_generation_ends_when_the_client_leaves_before_its_response(
+    single_server: RunningServer, correlation_id: str
+) -> None:
     process = psutil.Process(single_server.pid)
     computed_before = process.cpu_times().user
-    with single_server.connect(chain, **ENDLESS):
+    with single_server.connect(correlation_id, **ENDLESS):
         wait_until(lambda: process.cpu_times().user > computed_before + 1.0, what="the generation to be under way")
 
-    wait_for_a_place(single_server)
-    event = single_server.event_of_chain(chain)
+    wait_for_a_slot(single_server)
+    event = single_server.event_of_chain(correlation_id)
     assert event["status"] == "cancelled"
     assert "response" not in event["http"]
     assert 0 < event["gen_ai"]["usage"]["output_tokens"] < 1024
 
 
-def test_a_client_that_leaves_while_it_sends_leaves_one_event(simulated_server: RunningServer, chain: str) -> None:
+def test_client_that_leaves_while_sending_leaves_one_event(
+    simulated_server: RunningServer, correlation_id: str
+) -> None:
     with dial(simulated_server.url) as connection:
-        connection.sendall(unfinished_request(chain))
+        connection.sendall(unfinished_request(correlation_id))
 
-    assert simulated_server.event_of_chain(chain)["status"] == "cancelled"
+    assert simulated_server.event_of_chain(correlation_id)["status"] == "cancelled"
 
 
-def test_a_body_that_does_not_arrive_is_answered_with_408(simulated_server: RunningServer, chain: str) -> None:
+def test_body_that_does_not_arrive_is_answered_with_408(simulated_server: RunningServer, correlation_id: str) -> None:
     with dial(simulated_server.url) as connection:
-        connection.sendall(unfinished_request(chain))
+        connection.sendall(unfinished_request(correlation_id))
         head = connection.recv(1000)
 
     assert head.startswith(b"HTTP/1.1 408 ")
-    assert simulated_server.event_of_chain(chain)["error"]["type"] == "request_timeout"
+    assert simulated_server.event_of_chain(correlation_id)["error"]["type"] == "request_timeout"
 
 
-def unfinished_request(chain: str) -> bytes:
+def unfinished_request(correlation_id: str) -> bytes:
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\nx-correlation-id: %b\r\ncontent-length: 100\r\n\r\n{"
-    return head % chain.encode()
+    return head % correlation_id.encode()
 
 
-def test_a_simulated_failure_is_an_error_with_its_event(simulated_server: RunningServer) -> None:
+def test_simulated_failure_is_an_error_with_its_event(simulated_server: RunningServer) -> None:
     for stream in (True, False):
         answer = simulated_server.ask(model=f"{MODEL}:failing", stream=stream)
 

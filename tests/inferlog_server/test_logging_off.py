@@ -1,4 +1,4 @@
-"""The service without the library: it answers the same, and writes nothing. What benchmarks/server.py compares with."""
+"""The service without logging, the baseline of benchmarks/server.py: same responses, and no files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,17 +22,17 @@ def silent_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS
         yield server
 
 
-def answered(response: httpx.Response) -> str:
+def read_text(response: httpx.Response) -> str:
     return str(response.json()["choices"][0]["message"]["content"])
 
 
-def test_it_answers_as_with_logging(silent_server: RunningServer) -> None:
+def test_service_without_logging_answers_as_with_logging(silent_server: RunningServer) -> None:
     response = silent_server.ask(model=f"{MODEL}:v1")
     assert response.status_code == 200
-    assert answered(response).startswith("once there was")
+    assert read_text(response).startswith("once there was")
 
 
-def test_it_streams_as_with_logging(silent_server: RunningServer) -> None:
+def test_service_without_logging_streams_as_with_logging(silent_server: RunningServer) -> None:
     chunks = silent_server.client().chat.completions.create(
         model=MODEL, messages=[{"role": "user", "content": "Tell a story."}], stream=True
     )
@@ -40,13 +40,13 @@ def test_it_streams_as_with_logging(silent_server: RunningServer) -> None:
     assert text.startswith("once there was")
 
 
-def test_it_tells_of_failures_as_with_logging(silent_server: RunningServer) -> None:
+def test_service_without_logging_reports_errors_as_with_logging(silent_server: RunningServer) -> None:
     assert silent_server.ask(max_tokens="many").status_code == 400
     failed = silent_server.ask(model=f"{MODEL}:failing")
     assert (failed.status_code, failed.json()["error"]["code"]) == (500, "model_failed")
 
 
-def test_it_gives_no_ids_and_writes_no_file(tmp_path: Path) -> None:
+def test_service_without_logging_sends_no_ids_and_writes_no_file(tmp_path: Path) -> None:
     opted_in = {"INFERLOG_CAPTURE_CONTENT": "true"}
     with running_server(tmp_path / "home", opted_in, backend="simulated", logging=False) as server:
         response = server.ask(headers={"x-correlation-id": "order-17"})

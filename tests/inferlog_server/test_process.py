@@ -1,4 +1,4 @@
-"""Start, stop, several processes, and what is said when the service cannot start."""
+"""Start, stop, several processes, and the errors of a service that cannot start."""
 
 import json
 import os
@@ -16,15 +16,15 @@ import psutil
 import pytest
 
 import inferlog
-from inferlog_server.inference.weights import weights_file
+from inferlog_server.inference.weights import find_weights
 from inferlog_server.main import main, read_settings
-from inferlog_server.serving import _listener
+from inferlog_server.serving import _open_listener
 from tests.support.chat_server import MODEL, RunningServer, StartServer
 from tests.support.polling import wait_until
 
 
 def start_and_fail(home: Path, *arguments: str, **environment: str) -> tuple[int, str]:
-    """Start a service that cannot start; return its exit code and what it said."""
+    """Start a service that cannot start; return its exit code and its standard error."""
     ended = subprocess.run(
         [sys.executable, "-m", "inferlog_server", "--port=0", *arguments],
         check=False,
@@ -37,7 +37,7 @@ def start_and_fail(home: Path, *arguments: str, **environment: str) -> tuple[int
     return ended.returncode, ended.stderr
 
 
-def test_health_and_readiness_are_told_and_leave_no_event(simulated_server: RunningServer) -> None:
+def test_health_and_readiness_are_reported_without_events(simulated_server: RunningServer) -> None:
     assert httpx.get(f"{simulated_server.url}/healthz").json() == {"status": "ok"}
     assert httpx.get(f"{simulated_server.url}/readyz").status_code == 200
     assert httpx.get(f"{simulated_server.url}/openapi.json").status_code == 200
@@ -46,7 +46,7 @@ def test_health_and_readiness_are_told_and_leave_no_event(simulated_server: Runn
     assert not routes & {"/healthz", "/readyz", "/openapi.json"}
 
 
-def test_sigterm_lets_an_open_stream_finish_and_ends_with_0(start_server: StartServer) -> None:
+def test_sigterm_lets_an_open_stream_finish_and_exits_with_0(start_server: StartServer) -> None:
     server = start_server(shutdown_timeout_seconds=60)
     chunks = server.client().chat.completions.create(
         model=f"{MODEL}:v2", messages=[{"role": "user", "content": "Tell a story."}], max_tokens=60, stream=True
@@ -62,7 +62,7 @@ def test_sigterm_lets_an_open_stream_finish_and_ends_with_0(start_server: StartS
     assert event["gen_ai"]["usage"]["output_tokens"] == last.usage.completion_tokens
 
 
-def test_sigterm_ends_what_takes_too_long_with_an_event(start_server: StartServer) -> None:
+def test_sigterm_stops_a_request_that_takes_too_long_with_an_event(start_server: StartServer) -> None:
     server = start_server(shutdown_timeout_seconds=0)
     chunks = server.client().chat.completions.create(
         model=MODEL, messages=[{"role": "user", "content": "Tell a story."}], max_tokens=1024, stream=True
@@ -74,7 +74,7 @@ def test_sigterm_ends_what_takes_too_long_with_an_event(start_server: StartServe
     assert event["status"] in ("cancelled", "error")
 
 
-def test_the_ready_file_is_gone_after_the_end(start_server: StartServer) -> None:
+def test_ready_file_is_removed_at_the_end(start_server: StartServer) -> None:
     server = start_server(backend="simulated")
     ready_file = server.home / "ready.json"
     assert json.loads(ready_file.read_text()) == {"url": server.url, "pid": server.process.pid}
@@ -92,9 +92,9 @@ def test_versions_get_exactly_their_shares(simulated_server: RunningServer) -> N
     assert Counter(event["model_version"] for event in events) == {"v1": 30, "v2": 10}
 
 
-def test_versions_with_weights_of_their_own_are_loaded_and_answer(start_server: StartServer, tmp_path: Path) -> None:
+def test_versions_with_their_own_weights_are_loaded_and_answer(start_server: StartServer, tmp_path: Path) -> None:
     other_weights = tmp_path / "other.gguf"
-    other_weights.symlink_to(weights_file(None))
+    other_weights.symlink_to(find_weights(None))
     server = start_server(versions=[{"name": "v1"}, {"name": "v2", "weights": str(other_weights)}])
 
     for version in ("v1", "v2"):
@@ -103,19 +103,19 @@ def test_versions_with_weights_of_their_own_are_loaded_and_answer(start_server: 
         assert server.event_of(answer.headers["x-request-id"])["model_version"] == version
 
 
-def test_an_answer_does_not_wait_for_the_clients_acknowledgement() -> None:
-    """Without TCP_NODELAY each answer on a connection in use takes 40 ms more."""
-    with _listener("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+def test_response_does_not_wait_for_the_acknowledgement_of_the_client() -> None:
+    """Without TCP_NODELAY each response on an open connection takes 40 ms longer."""
+    with _open_listener("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
         connection, _ = listener.accept()
         with connection:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_each_worker_writes_files_of_its_own(start_server: StartServer) -> None:
+def test_each_worker_writes_its_own_files(start_server: StartServer) -> None:
     server = start_server(backend="simulated", workers=2)
 
     def instances() -> set[str]:
-        server.ask()  # on a connection of its own, which either worker may take
+        server.ask()  # on a new connection, which either worker accepts
         return {event["service"]["instance"]["id"] for event in server.logs.events}
 
     wait_until(lambda: len(instances()) == 2, timeout_seconds=30, what="an event of both workers")
@@ -124,16 +124,16 @@ def test_each_worker_writes_files_of_its_own(start_server: StartServer) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_weights_that_are_none_are_one_sentence(tmp_path: Path, workers: str) -> None:
+def test_invalid_weights_are_reported_in_one_sentence(tmp_path: Path, workers: str) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + bytes(100))
     versions = json.dumps([{"name": "v1", "weights": str(broken)}])
 
-    code, said = start_and_fail(tmp_path, "--versions", versions, "--workers", workers)
+    code, stderr = start_and_fail(tmp_path, "--versions", versions, "--workers", workers)
 
     assert code == 1
-    assert f"weights {broken}: llama.cpp could not load them" in said
-    assert "Traceback" not in said
+    assert f"weights {broken}: llama.cpp could not load them" in stderr
+    assert "Traceback" not in stderr
 
 
 @pytest.mark.parametrize(
@@ -141,21 +141,21 @@ def test_weights_that_are_none_are_one_sentence(tmp_path: Path, workers: str) ->
     [
         (["--port=abc"], {}, "setting port is 'abc': Input should be a valid integer"),
         ([], {"INFERLOG_SERVER_DEADLINE_SECONDS": "0"}, "setting deadline_seconds is '0'"),
-        (["--backend=upstream"], {}, "expected upstream_url to say which service to ask"),
-        (["--upstream-url=ftp://secret@host"], {}, "setting upstream_url cannot be used: expected http://host:port"),
-        ([], {"INFERLOG_SERVER_UPSTREAM_URL": "http://host:secret"}, "setting upstream_url cannot be used"),
-        (["--upstream-url=http://user:secret@host"], {}, "expected no user or password in it"),
+        (["--backend=upstream"], {}, "expected upstream_url, the base URL of the upstream server"),
+        (["--upstream-url=ftp://secret@host"], {}, "setting upstream_url is not valid: expected http://host:port"),
+        ([], {"INFERLOG_SERVER_UPSTREAM_URL": "http://host:secret"}, "setting upstream_url is not valid"),
+        (["--upstream-url=http://user:secret@host"], {}, "expected no user or password in the URL"),
         (["--upstream-url=http://host/v1?key=secret"], {}, "expected no query"),
         (["--upstream-api-key=secret", "--upstream-api-key-file=key"], {}, "expected one of them"),
         (["--versions=[{"], {}, "expected JSON"),
         ([], {"INFERLOG_SERVER_VERSIONS": "[{"}, "expected JSON"),
         (['--versions=[{"name": "v1", "typo": 1}]'], {}, "setting versions[0].typo is 1"),
-        (['--versions=[{"name": "v1"}, {"name": "v1"}]'], {}, "are not all different"),
-        (['--versions=[{"name": "v1", "share": 0}]'], {}, "none would answer"),
+        (['--versions=[{"name": "v1"}, {"name": "v1"}]'], {}, "expected unique names"),
+        (['--versions=[{"name": "v1", "share": 0}]'], {}, "expected at least one share above 0"),
         (['--versions=[{"name": "v1", "max_tokens": 9999}]'], {}, "expected at most max_tokens_limit, 1024"),
     ],
 )
-def test_a_wrong_setting_is_one_sentence(
+def test_wrong_setting_is_reported_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
@@ -166,14 +166,14 @@ def test_a_wrong_setting_is_one_sentence(
         monkeypatch.setenv(name, value)
 
     assert main(arguments) == 2
-    said = capsys.readouterr().err
-    assert sentence in said
-    assert said.startswith("inferlog_server: ")
-    assert said.count("\n") == 1
-    assert "secret" not in said
+    stderr = capsys.readouterr().err
+    assert sentence in stderr
+    assert stderr.startswith("inferlog_server: ")
+    assert stderr.count("\n") == 1
+    assert "secret" not in stderr
 
 
-def test_an_option_is_stronger_than_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_option_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFERLOG_SERVER_PORT", "1")
     monkeypatch.setenv("INFERLOG_SERVER_WORKERS", "3")
 
@@ -191,13 +191,13 @@ def test_an_option_is_stronger_than_the_environment(monkeypatch: pytest.MonkeyPa
         ("http://[::1]:80/openai/deployment", "http://[::1]:80/openai/deployment/chat/completions"),
     ],
 )
-def test_the_upstream_is_named_by_its_base_url(base: str, posted_to: str) -> None:
+def test_upstream_url_is_built_from_the_base_url(base: str, posted_to: str) -> None:
     assert read_settings([f"--upstream-url={base}"]).upstream_url == posted_to
 
 
 @pytest.fixture
-def process_kept() -> Iterator[None]:
-    """Undo what the service does to the process it runs in."""
+def restore_process() -> Iterator[None]:
+    """Restore the signal handlers and the logging of the process after the test."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield
     for number, handler in handlers.items():
@@ -217,8 +217,8 @@ def process_kept() -> Iterator[None]:
         (["--backend=upstream"], {"INFERLOG_SERVER_UPSTREAM_API_KEY": " "}, "expected one key"),
     ],
 )
-@pytest.mark.usefixtures("process_kept")
-def test_what_keeps_the_service_from_starting_is_one_sentence(
+@pytest.mark.usefixtures("restore_process")
+def test_start_error_is_reported_in_one_sentence(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -231,27 +231,27 @@ def test_what_keeps_the_service_from_starting_is_one_sentence(
         monkeypatch.setenv(name, value)
 
     assert main(["--port=0", "--upstream-url=http://127.0.0.1:1", *arguments]) == 1
-    said = capsys.readouterr().err
-    assert sentence in said
-    assert said.startswith("inferlog_server: ")
-    assert said.count("\n") == 1
-    assert "secret" not in said
+    stderr = capsys.readouterr().err
+    assert sentence in stderr
+    assert stderr.startswith("inferlog_server: ")
+    assert stderr.count("\n") == 1
+    assert "secret" not in stderr
 
 
-def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+def test_port_in_use_is_reported_in_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        code, said = start_and_fail(tmp_path, f"--port={port}")
+        code, stderr = start_and_fail(tmp_path, f"--port={port}")
 
     assert code == 1
-    assert said == (
+    assert stderr == (
         f"inferlog_server: cannot listen on 127.0.0.1 port {port}: Address already in use; "
-        "choose another with --port, or 0 for any that is free\n"
+        "choose another port with --port, or 0 for any free one\n"
     )
 
 
-def test_the_model_is_reachable_through_no_port_but_the_services(llama_server: RunningServer) -> None:
-    """The bindings bring an HTTP server of their own, which would answer without an event."""
+def test_model_is_reachable_only_through_the_port_of_the_service(llama_server: RunningServer) -> None:
+    """The bindings have an HTTP server of their own, which would answer without an event."""
     connections = psutil.Process(llama_server.pid).net_connections("tcp")
     listening = [connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN]
 

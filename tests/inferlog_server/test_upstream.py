@@ -1,4 +1,4 @@
-"""The service as a gateway: what it asks another service, what it makes of the answer, and what its event says."""
+"""The service as a gateway: its requests to the upstream server, its responses, and its events."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ import pytest
 
 import inferlog
 from inferlog_server.app import create_app
-from inferlog_server.settings import Settings
+from inferlog_server.settings import ServerSettings
 from tests.support.chat_server import MODEL, connect, running_server
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
@@ -22,7 +22,7 @@ from tests.support.serving import serving
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Answer = Callable[[Receive, Send], Awaitable[None]]
+SendResponse = Callable[[Receive, Send], Awaitable[None]]
 
 KEY = "sk-upstream-0123456789abcdef"
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
@@ -31,12 +31,12 @@ QUESTION: list[Any] = [{"role": "user", "content": "Say hello."}]
 
 @dataclass
 class ScriptedUpstream:
-    """A service whose next answers the test writes; it remembers what it was asked, and whether its client left."""
+    """A server whose next response is set by the test; it records its requests, and whether its client disconnected."""
 
     url: str = ""
-    asked: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
+    requests: list[tuple[dict[str, str], dict[str, Any]]] = field(default_factory=list)
     left: bool = False
-    answer: Answer | None = None
+    answer: SendResponse | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         body, more = b"", True
@@ -44,7 +44,7 @@ class ScriptedUpstream:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        self.asked.append((headers | {":path": scope["path"]}, json.loads(body)))
+        self.requests.append((headers | {":path": scope["path"]}, json.loads(body)))
         assert self.answer
         await self.answer(receive, send)
 
@@ -65,7 +65,7 @@ class Gateway:
 
 
 class StartGateway(Protocol):
-    """Serves the gateway with the settings given, until the end of the test."""
+    """Serves the gateway with its arguments as settings, until the end of the test."""
 
     def __call__(self, **settings: Any) -> Gateway: ...
 
@@ -80,8 +80,8 @@ def served() -> Iterator[ScriptedUpstream]:
 
 @pytest.fixture
 def upstream(served: ScriptedUpstream) -> ScriptedUpstream:
-    """One that has not been asked anything."""
-    served.asked.clear()
+    """An upstream server without recorded requests."""
+    served.requests.clear()
     served.left, served.answer = False, None
     return served
 
@@ -92,7 +92,7 @@ def gateway(upstream: ScriptedUpstream, tmp_path: Path, monkeypatch: pytest.Monk
     with ExitStack() as servers:
 
         def start(**settings: Any) -> Gateway:
-            app = create_app(Settings(backend="upstream", **{"upstream_url": upstream.url} | settings))
+            app = create_app(ServerSettings(backend="upstream", **{"upstream_url": upstream.url} | settings))
             return Gateway(servers.enter_context(serving(app, lifespan="on")), Logs(tmp_path / "logs"))
 
         yield start
@@ -104,7 +104,7 @@ def chunk(content: str | None = None, *, finish_reason: str | None = None, **mor
     return b"data: " + json.dumps({"model": f"{MODEL}:v7", "choices": [choice], **more}, ensure_ascii=False).encode()
 
 
-def stream(*events: bytes, broken: bool = False) -> Answer:
+def stream(*events: bytes, broken: bool = False) -> SendResponse:
     async def answer(_: Receive, send: Send) -> None:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -117,7 +117,7 @@ def stream(*events: bytes, broken: bool = False) -> Answer:
     return answer
 
 
-def status(code: int, body: Any = None, **headers: str) -> Answer:
+def status(code: int, body: Any = None, **headers: str) -> SendResponse:
     async def answer(_: Receive, send: Send) -> None:
         fields = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": code, "headers": fields})
@@ -126,7 +126,7 @@ def status(code: int, body: Any = None, **headers: str) -> Answer:
     return answer
 
 
-HELLO = (
+HELLO_STREAM = (
     chunk("Hel"),
     chunk("lo\u2028!"),
     chunk(finish_reason="length"),
@@ -136,13 +136,13 @@ HELLO = (
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_the_answer_and_the_event_say_what_the_upstream_says(
+def test_response_and_event_have_the_figures_of_the_upstream(
     gateway: StartGateway, upstream: ScriptedUpstream, streamed: bool
 ) -> None:
-    upstream.answer = stream(*HELLO)
-    asking = gateway()
-    with openai.OpenAI(base_url=f"{asking.url}/v1", api_key="of-the-client", max_retries=0) as client:
-        answer = client.chat.completions.create(model=MODEL, messages=QUESTION, stream=streamed)
+    upstream.answer = stream(*HELLO_STREAM)
+    gateway_server = gateway()
+    with openai.OpenAI(base_url=f"{gateway_server.url}/v1", api_key="of-the-client", max_retries=0) as client:
+        answer: Any = client.chat.completions.create(model=MODEL, messages=QUESTION, stream=streamed)
         if streamed:
             *chunks, last = list(answer)
             text = "".join(part.choices[0].delta.content or "" for part in chunks)
@@ -154,7 +154,7 @@ def test_the_answer_and_the_event_say_what_the_upstream_says(
     assert text == "Hello\u2028!"
     assert (models, reason) == ({f"{MODEL}:v7"}, "length")
     assert (last.usage.prompt_tokens, last.usage.completion_tokens) == (12, 3)
-    event = asking.logs.event
+    event = gateway_server.logs.event
     assert event["status"] == "success"
     assert (event["model_name"], event["model_version"]) == (MODEL, "v7")
     assert event["gen_ai"]["usage"] == {"input_tokens": 12, "output_tokens": 3}
@@ -164,40 +164,40 @@ def test_the_answer_and_the_event_say_what_the_upstream_says(
     assert event["queue_seconds"] < 1
 
 
-def test_the_upstream_is_told_the_chain_and_the_key_and_nothing_else_of_the_client(
+def test_upstream_gets_ids_and_its_key_but_no_other_header_of_the_client(
     gateway: StartGateway, upstream: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INFERLOG_LOG_LEVEL", "debug")
-    upstream.answer = stream(*HELLO)
-    asking = gateway(upstream_api_key=KEY)
+    upstream.answer = stream(*HELLO_STREAM)
+    gateway_server = gateway(upstream_api_key=KEY)
     caller = {"x-correlation-id": "order-17", "traceparent": TRACEPARENT, "authorization": "Bearer of-the-client"}
-    asking.ask(headers=caller | {"cookie": "session=1"}, model=f"{MODEL}:v2", temperature=0.25, max_tokens=9)
+    gateway_server.ask(headers=caller | {"cookie": "session=1"}, model=f"{MODEL}:v2", temperature=0.25, max_tokens=9)
 
-    ((headers, body),) = upstream.asked
+    ((headers, body),) = upstream.requests
     assert headers[":path"] == "/v1/chat/completions"
     assert headers["authorization"] == f"Bearer {KEY}"
-    assert headers["x-correlation-id"] == asking.logs.event["correlation_id"] == "order-17"
+    assert headers["x-correlation-id"] == gateway_server.logs.event["correlation_id"] == "order-17"
     assert headers["traceparent"] == TRACEPARENT
     assert "cookie" not in headers
     assert "of-the-client" not in json.dumps(headers)
     assert (body["model"], body["temperature"], body["max_tokens"]) == (f"{MODEL}:v2", 0.25, 9)
-    written = "".join(path.read_text() for path in asking.logs.directory.rglob("*") if path.is_file())
+    written = "".join(path.read_text() for path in gateway_server.logs.directory.rglob("*") if path.is_file())
     assert written
     assert KEY not in written
-    assert not [line for line in asking.logs.lines("app") if line["log"]["logger"].startswith("http")]
+    assert not [line for line in gateway_server.logs.lines("app") if line["log"]["logger"].startswith("http")]
 
 
-def test_a_model_of_another_name_counts_as_the_version_that_asks_for_it(
+def test_response_with_another_model_name_counts_as_the_requested_version(
     gateway: StartGateway, upstream: ScriptedUpstream
 ) -> None:
     upstream.answer = stream(chunk("Hi", finish_reason="stop", model="gpt-4o-2026-08-06"), b"data: [DONE]")
-    asking = gateway(versions=[{"name": "hosted", "upstream_model": "gpt-4o"}])
-    answer = asking.ask().json()
+    gateway_server = gateway(versions=[{"name": "hosted", "upstream_model": "gpt-4o"}])
+    answer = gateway_server.ask().json()
 
-    assert upstream.asked[0][1]["model"] == "gpt-4o"
+    assert upstream.requests[0][1]["model"] == "gpt-4o"
     assert answer["model"] == f"{MODEL}:hosted"
     assert "usage" not in answer
-    event = asking.logs.event
+    event = gateway_server.logs.event
     assert event["model_version"] == "hosted"
     assert "usage" not in event["gen_ai"]
 
@@ -206,16 +206,16 @@ REFUSAL = {"message": "No such thing as tell-nobody-4711", "type": "not_found", 
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_refusal_is_passed_on_and_its_words_are_not_in_the_event(
+def test_rejection_is_forwarded_without_its_message_in_the_event(
     gateway: StartGateway, upstream: ScriptedUpstream, streamed: bool
 ) -> None:
     upstream.answer = status(429, {"error": REFUSAL}, retry_after="7")
-    asking = gateway()
-    answer = asking.ask(stream=streamed)
+    gateway_server = gateway()
+    answer = gateway_server.ask(stream=streamed)
 
     assert (answer.status_code, answer.json()) == (429, {"error": REFUSAL})
     assert answer.headers["retry-after"] == "7"
-    event = asking.logs.event
+    event = gateway_server.logs.event
     assert event["status"] == "rejected"
     assert event["error"] == {"type": "no_model", "message": "The upstream service answered with status 429"}
 
@@ -231,76 +231,79 @@ FAILURES = {
     "nothing": stream(),
     "a broken connection": stream(broken=True),
     "an error in the stream": stream(b'data: {"error": {"message": "tell-nobody-4711"}}'),
-    "more than anyone says at once": stream(chunk("x" * 1_100_000)),
+    "an event above the limit": stream(chunk("x" * 1_100_000)),
 }
 
 
-def test_a_failure_of_the_upstream_is_a_bad_gateway(gateway: StartGateway, upstream: ScriptedUpstream) -> None:
-    asking = gateway()
+def test_upstream_failure_is_a_bad_gateway(gateway: StartGateway, upstream: ScriptedUpstream) -> None:
+    gateway_server = gateway()
     for number, (failure, upstream.answer) in enumerate(FAILURES.items()):
-        answer = asking.ask(stream=number % 2 == 0)
+        answer = gateway_server.ask(stream=number % 2 == 0)
 
         assert (answer.status_code, answer.json()["error"]["type"]) == (502, "server_error"), failure
         assert answer.json()["error"]["code"] == "upstream_failed"
-        event = wait_until(lambda: asking.logs.events[number:], what="its event")[0]  # noqa: B023
+        event = wait_until(lambda: gateway_server.logs.events[number:], what="its event")[0]  # noqa: B023
         assert (event["status"], event["error"]["type"]) == ("error", "upstream_failed")
         assert event["http"]["response"]["status_code"] == 502
         assert "tell-nobody" not in answer.text + json.dumps(event)
 
 
-def test_an_upstream_that_says_itself_that_it_was_too_slow_is_a_gateway_timeout(
-    gateway: StartGateway, upstream: ScriptedUpstream
-) -> None:
+def test_upstream_timeout_status_is_a_gateway_timeout(gateway: StartGateway, upstream: ScriptedUpstream) -> None:
     upstream.answer = status(504)
-    asking = gateway()
-    answer = asking.ask()
+    gateway_server = gateway()
+    answer = gateway_server.ask()
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
-    assert (asking.logs.event["status"], asking.logs.event["error"]["type"]) == ("error", "upstream_timeout")
+    assert (gateway_server.logs.event["status"], gateway_server.logs.event["error"]["type"]) == (
+        "error",
+        "upstream_timeout",
+    )
 
 
-def test_nobody_there_is_a_bad_gateway_and_only_the_event_says_where(gateway: StartGateway) -> None:
-    with socket.socket() as bound:  # and it does not listen
+def test_unreachable_upstream_is_a_bad_gateway_with_its_address_in_the_event_only(gateway: StartGateway) -> None:
+    with socket.socket() as bound:  # bound, but not listening
         bound.bind(("127.0.0.1", 0))
-        asking = gateway(upstream_url=f"http://127.0.0.1:{bound.getsockname()[1]}")
-        answer = asking.ask()
+        gateway_server = gateway(upstream_url=f"http://127.0.0.1:{bound.getsockname()[1]}")
+        answer = gateway_server.ask()
 
     assert answer.status_code == 502
-    assert answer.json()["error"]["message"] == "The upstream service failed: it cannot be reached"
-    assert "ConnectError" in asking.logs.event["error"]["message"]
+    assert answer.json()["error"]["message"] == "The upstream service failed: no connection to it"
+    assert "ConnectError" in gateway_server.logs.event["error"]["message"]
 
 
-def test_a_connection_that_does_not_come_about_is_a_gateway_timeout(gateway: StartGateway) -> None:
+def test_connection_timeout_is_a_gateway_timeout(gateway: StartGateway) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
-        for _ in range(2):  # nobody accepts them; the next finds no place
+        for _ in range(2):  # never accepted, so the backlog is full for the next one
             connection = waiting.enter_context(socket.socket())
             connection.setblocking(False)
             connection.connect_ex(full.getsockname())
-        asking = gateway(upstream_url=f"http://127.0.0.1:{full.getsockname()[1]}", upstream_connect_timeout_seconds=0.1)
-        answer = asking.ask()
+        gateway_server = gateway(
+            upstream_url=f"http://127.0.0.1:{full.getsockname()[1]}", upstream_connect_timeout_seconds=0.1
+        )
+        answer = gateway_server.ask()
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "upstream_timeout")
-    assert asking.logs.event["error"]["type"] == "upstream_timeout"
+    assert gateway_server.logs.event["error"]["type"] == "upstream_timeout"
 
 
 @pytest.mark.parametrize("ending", [stream(chunk("Hel"), broken=True), stream(chunk("Hel"), b'data: {"error": "x"}')])
-def test_an_answer_that_breaks_off_ends_the_stream_with_an_error(
-    gateway: StartGateway, upstream: ScriptedUpstream, ending: Answer
+def test_stream_ends_with_an_error_when_the_upstream_breaks_off(
+    gateway: StartGateway, upstream: ScriptedUpstream, ending: SendResponse
 ) -> None:
     upstream.answer = ending
-    asking = gateway()
-    text = asking.ask(stream=True).text
+    gateway_server = gateway()
+    text = gateway_server.ask(stream=True).text
 
     assert '"content":"Hel"' in text
     assert '"code":"upstream_failed"' in text
-    event = asking.logs.event
+    event = gateway_server.logs.event
     assert (event["status"], event["error"]["type"]) == ("error", "upstream_failed")
     assert event["http"]["response"]["status_code"] == 200
     assert event["model_version"] == "v7"
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_an_upstream_that_takes_too_long_is_left(
+def test_slow_upstream_is_disconnected_at_the_deadline(
     gateway: StartGateway, upstream: ScriptedUpstream, begun: bool
 ) -> None:
     async def endless(receive: Receive, send: Send) -> None:
@@ -311,51 +314,49 @@ def test_an_upstream_that_takes_too_long_is_left(
         await upstream.until_the_client_leaves(receive)
 
     upstream.answer = endless
-    asking = gateway(deadline_seconds=1)
-    answer = asking.ask()
+    gateway_server = gateway(deadline_seconds=1)
+    answer = gateway_server.ask()
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
-    event = asking.logs.event
+    event = gateway_server.logs.event
     assert event["status"] == "error"
     assert ("time_to_first_token_seconds" in event) is begun
     wait_until(lambda: upstream.left, what="the upstream to see the gateway leave")
 
 
-def test_a_place_is_free_again_after_every_ending(gateway: StartGateway, upstream: ScriptedUpstream) -> None:
-    asking = gateway(upstream_parallel_requests=1, queue_limit_requests=0)
+def test_slot_is_released_after_every_ending(gateway: StartGateway, upstream: ScriptedUpstream) -> None:
+    gateway_server = gateway(upstream_parallel_requests=1, queue_limit_requests=0)
     for answer in (status(500), stream(broken=True), stream(chunk("Hel"), broken=True), status(400)):
         upstream.answer = answer
-        assert asking.ask().status_code in (400, 502)
+        assert gateway_server.ask().status_code in (400, 502)
     upstream.answer = lambda receive, _: upstream.until_the_client_leaves(receive)
-    with connect(asking.url):
-        wait_until(lambda: len(upstream.asked) == 5, what="a request under way")
-    upstream.answer = stream(*HELLO)
-    wait_until(lambda: asking.ask().status_code == 200, what="the place of the client that left")
+    with connect(gateway_server.url):
+        wait_until(lambda: len(upstream.requests) == 5, what="an open request")
+    upstream.answer = stream(*HELLO_STREAM)
+    wait_until(lambda: gateway_server.ask().status_code == 200, what="the slot of the client that disconnected")
 
 
-def test_requests_beyond_the_places_wait_and_beyond_that_are_refused(
+def test_requests_beyond_the_slots_wait_and_beyond_the_queue_are_rejected(
     gateway: StartGateway, upstream: ScriptedUpstream
 ) -> None:
     upstream.answer = lambda receive, _: upstream.until_the_client_leaves(receive)
-    asking = gateway(upstream_parallel_requests=1, queue_limit_requests=1)
-    with connect(asking.url):
-        wait_until(lambda: upstream.asked, what="a request under way")
-        with connect(asking.url):
-            wait_until(lambda: _waiting_requests() == 1, what="a request that waits")
-            refused = asking.ask()
-            assert _waiting_requests() == len(upstream.asked) == 1
+    gateway_server = gateway(upstream_parallel_requests=1, queue_limit_requests=1)
+    with connect(gateway_server.url):
+        wait_until(lambda: upstream.requests, what="an open request")
+        with connect(gateway_server.url):
+            wait_until(lambda: _waiting_requests() == 1, what="a request in the queue")
+            refused = gateway_server.ask()
+            assert _waiting_requests() == len(upstream.requests) == 1
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "queue_full")
 
 
 def _waiting_requests() -> int:
-    gauges: dict[str, int] = inferlog.configuration.runtime().heartbeat.line()["gauges"]
+    gauges: dict[str, int] = inferlog.configuration.get_runtime().heartbeat.line()["gauges"]
     return gauges["queue_requests"]
 
 
-def test_a_client_that_leaves_the_gateway_ends_the_generation_of_the_model_server(
-    gateway: StartGateway, tmp_path: Path
-) -> None:
+def test_upstream_generation_ends_when_a_client_leaves_the_gateway(gateway: StartGateway, tmp_path: Path) -> None:
     slow = {"first_token_median_seconds": 0, "token_median_seconds": 1, "output_tokens_median": 60, "sigma": 0}
     versions = [{"name": "v1", "simulated": slow}]
     often = {"INFERLOG_HEARTBEAT_SECONDS": "0.05"}
@@ -365,17 +366,19 @@ def test_a_client_that_leaves_the_gateway_ends_the_generation_of_the_model_serve
             beats = model.logs.lines("health")
             return any((beat["events_written"], beat["active_requests"]) == (1, 1) for beat in beats)
 
-        asking = gateway(upstream_url=model.url, versions=[{"name": "v1"}])
-        with connect(asking.url, stream=True) as streamed:
+        gateway_server = gateway(upstream_url=model.url, versions=[{"name": "v1"}])
+        with connect(gateway_server.url, stream=True) as streamed:
             received = b""
             while b'"once"' not in received:
                 piece = streamed.recv(1000)
                 assert piece, f"the stream ended: {received!r}"
                 received += piece
-        with connect(asking.url):
+        with connect(gateway_server.url):
             wait_until(one_is_over_and_one_is_there, what="the second to reach the model server")
         events = [
-            *wait_until(lambda: asking.logs.events[1:] and asking.logs.events, what="both events of the gateway"),
+            *wait_until(
+                lambda: gateway_server.logs.events[1:] and gateway_server.logs.events, what="both events of the gateway"
+            ),
             *wait_until(lambda: model.logs.events[1:] and model.logs.events, what="both events of the model server"),
         ]
 

@@ -1,4 +1,4 @@
-"""The container stack, held to what it promises without an engine that could run it."""
+"""Properties of the container stack, checked without a Docker engine."""
 
 import json
 import re
@@ -50,8 +50,8 @@ def test_image_is_pinned_in_the_settings_and_names_no_registry(name: str) -> Non
     assert repository.startswith("inferlog-") or re.fullmatch(r"\d+\.\d+\.\d+", tag)
 
 
-def test_an_image_of_ours_is_built_by_one_service_and_asked_of_no_registry_by_the_others() -> None:
-    """Compose builds at once; of two that build one name, the second is told that the image "already exists"."""
+def test_own_image_is_built_by_one_service_and_never_pulled() -> None:
+    """Compose builds in parallel; of two builds of one name, the second fails with "already exists"."""
     ours: dict[str, list[Service]] = {}
     for service in services().values():
         if service["image"].startswith("inferlog-"):
@@ -62,7 +62,7 @@ def test_an_image_of_ours_is_built_by_one_service_and_asked_of_no_registry_by_th
 
 
 @each_service
-def test_temporary_folders_say_their_mode(name: str) -> None:
+def test_temporary_folders_have_an_explicit_mode(name: str) -> None:
     """Docker 24 drops the sticky bit of a /tmp that has no mode, and Ruby refuses that: Fluentd would not start."""
     for folder in services()[name]["tmpfs"]:
         assert re.fullmatch(r"/[a-z/]+:(exec,)?mode=1777", folder)
@@ -102,7 +102,7 @@ def test_container_is_bounded(name: str) -> None:
 
 
 @each_service
-def test_container_says_whether_it_is_well_unless_it_only_ends(name: str) -> None:
+def test_long_running_container_has_a_health_check(name: str) -> None:
     service = services()[name]
     if name in ONE_SHOTS:
         assert service["healthcheck"] == {"disable": True}
@@ -115,7 +115,7 @@ def test_container_says_whether_it_is_well_unless_it_only_ends(name: str) -> Non
 
 
 @each_service
-def test_no_secret_stands_in_environment_command_or_health_check(name: str) -> None:
+def test_no_secret_is_in_environment_command_or_health_check(name: str) -> None:
     service = services()[name]
     for variable, value in service.get("environment", {}).items():
         if _SECRET_NAME.search(variable):
@@ -138,7 +138,7 @@ def test_app_has_a_range_of_ports_so_that_it_can_be_scaled() -> None:
     assert int(last) - int(first) >= 2
 
 
-def test_nothing_starts_before_what_it_needs_has_come_so_far() -> None:
+def test_services_start_after_their_dependencies() -> None:
     needed = {name: service.get("depends_on", {}) for name, service in services().items()}
     done, well = {"condition": "service_completed_successfully"}, {"condition": "service_healthy"}
     assert needed == {
@@ -202,12 +202,12 @@ def test_fluentd_has_a_minute_to_stop() -> None:
     assert services()["fluentd"]["stop_grace_period"] == "60s"
 
 
-def test_one_line_switches_off_what_elastic_does_not_document() -> None:
+def test_one_setting_disables_read_only_roots() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     assert text.count("read_only: ${ELASTIC_READ_ONLY:-true}") == 2
 
 
-def test_kibana_is_told_no_secret_and_asks_nothing_of_the_internet() -> None:
+def test_kibana_has_no_secret_in_its_environment_and_no_internet_access() -> None:
     settings = yaml.safe_load((ROOT / "kibana" / "kibana.yml").read_text())
     assert not [name for name in settings if re.search(r"password|encryptionKey", name)]
     assert settings["telemetry.optIn"] is settings["telemetry.allowChangingOptInStatus"] is False
@@ -230,7 +230,7 @@ def test_specification_refuses_a_key_that_it_does_not_know(tmp_path: Path) -> No
 @pytest.fixture(scope="module")
 def loaded_by_compose() -> dict[str, Any]:
     """The stack as the loader inside ``docker compose`` reads it."""
-    return compose_go.loaded(ROOT / "docker-compose.yml", **example_settings())
+    return compose_go.load_valid(ROOT / "docker-compose.yml", **example_settings())
 
 
 def test_docker_compose_reads_what_is_tested_here(loaded_by_compose: dict[str, Any]) -> None:

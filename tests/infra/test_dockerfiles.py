@@ -1,4 +1,4 @@
-"""The images: what they are made from, what is put into them, who runs in them."""
+"""Images: base, content and user."""
 
 import re
 import shutil
@@ -43,7 +43,7 @@ def test_every_dockerfile_is_held_to_this_and_built_by_compose() -> None:
 
 @each_file
 def test_the_base_is_exact_and_named_in_the_settings(file: Dockerfile) -> None:
-    """ARG without default: there is no second place that names a version."""
+    """ARG without default, so that each version is in only one place."""
     (argument,) = file.all("ARG")
     assert re.fullmatch(r"[A-Z]+_VERSION", argument.text)
     settings = (ROOT / ".env.example").read_text()
@@ -53,7 +53,7 @@ def test_the_base_is_exact_and_named_in_the_settings(file: Dockerfile) -> None:
 
 
 @each_file
-def test_who_runs_is_a_number_and_not_root_and_owns_no_program(file: Dockerfile) -> None:
+def test_user_is_numeric_not_root_and_owns_no_program(file: Dockerfile) -> None:
     stage = file.stages[-1]
     assert [each.text for each in stage if each.name == "USER"][-1] == "1000:0"
     place = max(place for place, each in enumerate(stage) if each.name == "USER")
@@ -62,7 +62,7 @@ def test_who_runs_is_a_number_and_not_root_and_owns_no_program(file: Dockerfile)
 
 
 @each_file
-def test_nothing_comes_from_the_net_but_by_the_package_managers(file: Dockerfile) -> None:
+def test_downloads_use_only_package_managers(file: Dockerfile) -> None:
     assert not file.all("ADD"), "ADD fetches addresses and unpacks archives"
     for command in commands(file):
         assert not re.search(r"\b(curl|wget|git|apt|npm)\b", re.sub(r"apt-get|/var/lib/apt/", "", command))
@@ -101,7 +101,7 @@ def test_gems_are_exact(file: Dockerfile) -> None:
 
 
 @each_file
-def test_it_says_whether_it_is_well(file: Dockerfile) -> None:
+def test_image_has_a_health_check(file: Dockerfile) -> None:
     (check,) = [instruction for instruction in file.stages[-1] if instruction.name == "HEALTHCHECK"]
     serves = any(instruction.name == "EXPOSE" for instruction in file.stages[-1])
     if serves or file is FILES["fluentd"]:
@@ -124,14 +124,14 @@ def test_no_secret_is_baked_in(file: Dockerfile) -> None:
 
 
 @each_file
-def test_what_is_started_gets_signals_itself(file: Dockerfile) -> None:
+def test_main_process_receives_signals(file: Dockerfile) -> None:
     """In shell form a shell would be process 1, and would keep SIGTERM to itself."""
     for instruction in (*file.all("CMD"), *file.all("ENTRYPOINT")):
         assert instruction.is_exec_form
 
 
 @each_file
-def test_what_is_copied_is_there_and_is_sent(file: Dockerfile) -> None:
+def test_copied_paths_exist_and_are_in_the_build_context(file: Dockerfile) -> None:
     sent = file.admitted()
     for copy in file.all("COPY"):
         if any(option.startswith("--from=") for option in copy.options):
@@ -149,9 +149,9 @@ def test_the_image_itself_holds_no_copy_of_the_whole_checkout(file: Dockerfile) 
 
 
 @each_file
-def test_docker_is_sent_nothing_that_is_not_copied_or_that_is_secret(file: Dockerfile) -> None:
+def test_build_context_has_no_secret_or_unused_file(file: Dockerfile) -> None:
     patterns = [line for line in (file.context / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
-    assert patterns[0] == "*", "what is not named is not sent"
+    assert patterns[0] == "*", "unlisted files are not sent"
     assert all(is_ignored(path, patterns) for path in NEVER_SENT)
     sent = file.admitted()
     assert not [path for path in sent if re.search(r"__pycache__|\.pyc$|\.jsonl$|\.log$|\.key$|\.env$|\.sqlite", path)]
@@ -170,11 +170,11 @@ def test_docker_is_sent_nothing_that_is_not_copied_or_that_is_secret(file: Docke
         ("z.md.txt", ["*.md"], False),
     ],
 )
-def test_the_reader_of_dockerignore_does_as_docker_does(path: str, patterns: list[str], ignored: bool) -> None:
+def test_dockerignore_reader_matches_docker(path: str, patterns: list[str], ignored: bool) -> None:
     assert is_ignored(path, patterns) is ignored
 
 
-def test_what_docker_is_sent_makes_a_package_with_all_that_the_images_run(tmp_path: Path) -> None:
+def test_build_context_makes_a_complete_package(tmp_path: Path) -> None:
     """The step `pip install /build/source` of two images, in a folder with what .dockerignore lets through."""
     source = tmp_path / "source"
     for path in FILES["app"].admitted():
@@ -202,5 +202,5 @@ def test_what_docker_is_sent_makes_a_package_with_all_that_the_images_run(tmp_pa
         "inferlog_ops/_assets/scripts/traffic/locustfile.py",
     } <= files
     for folder, name in (("infra/elasticsearch", "*.json"), ("kibana", "*.json"), ("dashboards", "*.esql")):
-        for path in (ROOT / folder).rglob(name):
-            assert f"inferlog_ops/_assets/{path.relative_to(ROOT).as_posix()}" in files
+        for asset in (ROOT / folder).rglob(name):
+            assert f"inferlog_ops/_assets/{asset.relative_to(ROOT).as_posix()}" in files

@@ -20,20 +20,20 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def alone() -> dict[str, Any]:
     """The stack as it is with everything in it."""
-    return compose_go.loaded(ROOT / "docker-compose.yml", **example_settings())
+    return compose_go.load_valid(ROOT / "docker-compose.yml", **example_settings())
 
 
 @pytest.fixture(scope="module")
 def stack() -> dict[str, Any]:
     """The same with the override over it."""
-    return compose_go.loaded(ROOT / "docker-compose.yml", OVERRIDE, **example_settings(), **SETTINGS)
+    return compose_go.load_valid(ROOT / "docker-compose.yml", OVERRIDE, **example_settings(), **SETTINGS)
 
 
-def test_only_what_writes_and_ships_is_left(stack: dict[str, Any]) -> None:
+def test_only_app_and_fluentd_remain(stack: dict[str, Any]) -> None:
     assert set(stack["services"]) == {"app", "app-canary", "fluentd", "traffic"}
 
 
-def test_nothing_waits_for_what_is_gone(stack: dict[str, Any]) -> None:
+def test_no_service_depends_on_a_removed_one(stack: dict[str, Any]) -> None:
     needed = {name: set(service.get("depends_on") or {}) for name, service in stack["services"].items()}
     assert needed == {"app": set(), "app-canary": set(), "fluentd": set(), "traffic": {"app"}}
 
@@ -55,7 +55,7 @@ def test_fluentd_finds_the_cluster_its_authority_and_its_key(stack: dict[str, An
 
 
 def test_an_authority_of_ones_own_is_one_setting() -> None:
-    stack = compose_go.loaded(
+    stack = compose_go.load_valid(
         ROOT / "docker-compose.yml",
         OVERRIDE,
         **example_settings(),
@@ -65,7 +65,7 @@ def test_an_authority_of_ones_own_is_one_setting() -> None:
     assert stack["services"]["fluentd"]["environment"]["ELASTICSEARCH_CA_FILE"] == "/secrets/ca.crt"
 
 
-def test_what_is_left_is_as_safe_as_it_was(alone: dict[str, Any], stack: dict[str, Any]) -> None:
+def test_remaining_services_keep_their_hardening(alone: dict[str, Any], stack: dict[str, Any]) -> None:
     changed = {"depends_on", "environment", "volumes"}
     for name, service in stack["services"].items():
         before = alone["services"][name]
@@ -75,15 +75,15 @@ def test_what_is_left_is_as_safe_as_it_was(alone: dict[str, Any], stack: dict[st
 
 
 @pytest.mark.parametrize("missing", SETTINGS)
-def test_what_has_to_be_said_is_asked_for(missing: str) -> None:
+def test_missing_setting_is_reported(missing: str) -> None:
     settings = {name: value for name, value in SETTINGS.items() if name != missing}
     done = compose_go.read(ROOT / "docker-compose.yml", OVERRIDE, **example_settings(), **settings)
     assert done.returncode == 1
     assert missing in done.stderr
-    assert "say in .env" in done.stderr
+    assert "set it in .env to" in done.stderr
 
 
-def test_the_key_that_the_page_tells_people_to_make_has_the_rights_of_the_role_and_no_more() -> None:
+def test_documented_api_key_has_only_the_privileges_of_the_role() -> None:
     page = (ROOT / "docs" / "existing_cluster.md").read_text()
     (request,) = re.findall(r"```json\n\s*POST /_security/api_key\n(.*?)```", page, re.DOTALL)
     role = json.loads((ROOT / "infra/elasticsearch/roles/inferlog_fluentd.json").read_text())

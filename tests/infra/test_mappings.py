@@ -1,4 +1,4 @@
-"""The index takes every documented field as what it is, refuses wrong values, and gives lines back untouched."""
+"""Mappings: type of every documented field, rejected values, and unchanged lines in _source."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -313,7 +313,7 @@ def test_bulky_fields_are_kept_but_not_searchable(client: Elasticsearch, shared:
 
 @pytest.mark.parametrize(("stream", "field"), NUMBERS)
 @pytest.mark.parametrize("wrong", ["fast", "0.5", {"value": 1}])
-def test_number_that_is_none_is_refused(
+def test_invalid_number_is_rejected(
     client: Elasticsearch, shared: Cluster, stream: str, field: str, wrong: Any
 ) -> None:
     with pytest.raises(BadRequestError, match="document_parsing_exception"):
@@ -321,14 +321,14 @@ def test_number_that_is_none_is_refused(
 
 
 @pytest.mark.parametrize(("stream", "field"), WHOLE_NUMBERS)
-def test_fraction_in_a_count_is_refused(client: Elasticsearch, shared: Cluster, stream: str, field: str) -> None:
+def test_fraction_in_a_count_is_rejected(client: Elasticsearch, shared: Cluster, stream: str, field: str) -> None:
     with pytest.raises(BadRequestError, match="document_parsing_exception"):
         _create(client, _stream(stream, shared), _with(LINES[stream], field, 3.7))
 
 
 @pytest.mark.parametrize("field", ["@timestamp", "event.ingested"])
 @pytest.mark.parametrize("wrong", ["yesterday", "23.11.2026", 17, 1795414202813, ""])
-def test_date_that_is_none_is_refused(client: Elasticsearch, shared: Cluster, field: str, wrong: Any) -> None:
+def test_invalid_date_is_rejected(client: Elasticsearch, shared: Cluster, field: str, wrong: Any) -> None:
     with pytest.raises(BadRequestError, match="document_parsing_exception"):
         _create(client, _stream("events", shared), _with(LINES["events"], field, wrong))
 
@@ -338,9 +338,7 @@ def test_date_that_is_none_is_refused(client: Elasticsearch, shared: Cluster, fi
     [("events", field) for field in ("error", "event", "service", "http", "labels", "gen_ai")]
     + [("app", field) for field in ("error", "event", "service", "labels")],
 )
-def test_text_where_an_object_belongs_is_refused(
-    client: Elasticsearch, shared: Cluster, stream: str, field: str
-) -> None:
+def test_text_instead_of_an_object_is_rejected(client: Elasticsearch, shared: Cluster, stream: str, field: str) -> None:
     line = {**LINES[stream], field: "boom"}
     with pytest.raises(BadRequestError, match="document_parsing_exception"):
         client.create(index=_stream(stream, shared), id="boom", document=line)
@@ -383,7 +381,7 @@ def test_unknown_field_is_kept_and_adds_nothing_to_the_mapping(client: Elasticse
 
 
 @pytest.mark.parametrize("content", ["text", ["a", "b"], [{"role": "user", "content": [1, None]}], {"deep": {"er": 1}}])
-def test_content_is_taken_in_any_shape(client: Elasticsearch, shared: Cluster, content: Any) -> None:
+def test_content_is_accepted_in_any_shape(client: Elasticsearch, shared: Cluster, content: Any) -> None:
     line = _with(LINES["content"], "gen_ai", {"input": content, "output": content})
     line = _with(line, "event.id", uuid4().hex)
     _create(client, _stream("content", shared), line)
@@ -403,7 +401,7 @@ def test_index_is_logsdb_with_stored_source_and_refreshes_each_second(
     assert settings["index.sort.field"] == sort
 
 
-def test_wide_lines_are_taken(client: Elasticsearch, shared: Cluster) -> None:
+def test_wide_lines_are_accepted(client: Elasticsearch, shared: Cluster) -> None:
     line = _with(LINES["events"], "labels", {"note": "é" * 100_000})
     line = _with(_with(line, "error.stack_trace", "é" * 100_000), "correlation_id", "é" * 10_000)
     _create(client, _stream("events", shared), line)

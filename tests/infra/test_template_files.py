@@ -36,7 +36,7 @@ def test_templates_are_composed_of_components_that_exist_and_none_is_left_over()
     assert composed == set(_components())
 
 
-def test_components_of_one_kind_of_store_only_are_optional() -> None:
+def test_components_of_one_deployment_are_optional() -> None:
     for template in _load("index_templates").values():
         either = [name for name in template["composed_of"] if name.endswith(("-embedded", "-cluster"))]
         assert template["ignore_missing_component_templates"] == either
@@ -62,7 +62,7 @@ def test_cluster_knows_the_dataset_of_each_stream_as_a_constant() -> None:
         assert dataset == {"type": "constant_keyword", "value": f"inference.{stream}"}
 
 
-def test_pipeline_sets_the_time_of_ingestion_whatever_the_line_says() -> None:
+def test_pipeline_overwrites_the_time_of_ingestion() -> None:
     (pipeline,) = _load("pipelines").values()
     expand, put = pipeline["processors"]
     assert expand["dot_expander"]["field"] == put["set"]["field"] == "event.ingested"

@@ -1,1 +1,1 @@
-"""What Kibana takes as a dashboard, as far as that can be told without one: its schema and its further rules."""
+"""Validation of dashboards without a Kibana: its schema and additional rules."""

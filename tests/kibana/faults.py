@@ -1,4 +1,4 @@
-"""Everything that Kibana 9.5 would refuse in the body of ``PUT /api/dashboards/<id>``, or show otherwise than meant."""
+"""Faults in the body of ``PUT /api/dashboards/<id>`` that Kibana 9.5 rejects or displays incorrectly."""
 
 import json
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from tests.kibana import layout, server_rules
-from tests.kibana.places import Fault, shown
+from tests.kibana.json_paths import DashboardFault, format_path
 
 _SCHEMA = Path(__file__).with_name("dashboard.schema.json")
 
 
-def faults(body: Any) -> list[Fault]:
-    """Return every fault of *body*, each once; those of the layout only if it has no other."""
+def faults(body: Any) -> list[DashboardFault]:
+    """Return every fault of *body* once; layout faults only if it has no others."""
     found = list(_schema_faults(body))
     if not found:
         found = list(server_rules.faults(body))
@@ -30,7 +30,7 @@ def read(text: str) -> Any:
     Return the JSON in *text*.
 
     Raises:
-        ValueError: If it is none, or if a key stands twice in one object: the first one would be silently lost.
+        ValueError: If it is not valid JSON, or if a key is repeated in one object: the first value would be lost.
     """
     return json.loads(text, object_pairs_hook=_each_key_once)
 
@@ -39,16 +39,16 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for key, value in pairs:
         if key in seen:
-            raise ValueError(f"the key {key!r} stands twice in one object")
+            raise ValueError(f"the key {key!r} is repeated in one object")
         seen[key] = value
     return seen
 
 
-def _schema_faults(body: Any) -> Iterator[Fault]:
+def _schema_faults(body: Any) -> Iterator[DashboardFault]:
     for error in _validator().iter_errors(body):
-        # Of a choice between several forms, the one that came closest says most.
+        # For a choice of several schemas, report the closest one.
         deepest = best_match([error]) if error.context else error
-        yield Fault(path=shown(tuple(deepest.absolute_path)), message=deepest.message)
+        yield DashboardFault(path=format_path(tuple(deepest.absolute_path)), message=deepest.message)
 
 
 @cache

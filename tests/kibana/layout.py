@@ -1,14 +1,14 @@
 """
-What the server takes, and shows otherwise than meant. Expects a body that passes the schema.
+Layout faults that the server accepts and displays differently. Expects a body that passes the schema.
 
-Panels that overlap or reach past the last column, gaps between them, which it closes, and ids that stand twice.
+Panels that overlap or exceed the last column, gaps, which Kibana closes, and repeated ids.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.kibana.places import Fault, Place, shown
+from tests.kibana.json_paths import DashboardFault, JsonPath, format_path
 
 _COLUMNS = 48
 _DEFAULT_WIDTH, _DEFAULT_HEIGHT = 24, 15
@@ -16,9 +16,9 @@ _DEFAULT_WIDTH, _DEFAULT_HEIGHT = 24, 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Box:
-    """A panel's part of the grid, or a section's: one row of it."""
+    """Grid area of a panel, or of a section, which is one row high."""
 
-    place: Place
+    place: JsonPath
     left: int
     top: int
     right: int
@@ -30,24 +30,26 @@ class _Box:
         )
 
 
-def faults(body: dict[str, Any]) -> Iterator[Fault]:
-    """Yield what would lie elsewhere than meant, and ids that stand twice."""
+def faults(body: dict[str, Any]) -> Iterator[DashboardFault]:
+    """Yield panels that Kibana would move, and repeated ids."""
     yield from _repeated_ids(body)
     yield from _misplaced(body.get("panels", []), ("panels",))
 
 
-def _repeated_ids(body: dict[str, Any]) -> Iterator[Fault]:
-    seen: dict[str, Place] = {}
+def _repeated_ids(body: dict[str, Any]) -> Iterator[DashboardFault]:
+    seen: dict[str, JsonPath] = {}
     for place, item in _items(body):
         name = item.get("id")
         if name is None:
             continue
         if name in seen:
-            yield Fault(path=shown((*place, "id")), message=f"the id {name!r} stands at {shown(seen[name])}, too")
+            yield DashboardFault(
+                path=format_path((*place, "id")), message=f"the id {name!r} is also at {format_path(seen[name])}"
+            )
         seen.setdefault(name, place)
 
 
-def _items(body: dict[str, Any]) -> Iterator[tuple[Place, dict[str, Any]]]:
+def _items(body: dict[str, Any]) -> Iterator[tuple[JsonPath, dict[str, Any]]]:
     for index, item in enumerate(body.get("panels", [])):
         yield ("panels", index), item
         for inner, panel in enumerate(item.get("panels", [])):
@@ -56,21 +58,27 @@ def _items(body: dict[str, Any]) -> Iterator[tuple[Place, dict[str, Any]]]:
         yield ("pinned_panels", index), control
 
 
-def _misplaced(items: list[dict[str, Any]], place: Place) -> Iterator[Fault]:
+def _misplaced(items: list[dict[str, Any]], place: JsonPath) -> Iterator[DashboardFault]:
     boxes = [_box(item, (*place, index)) for index, item in enumerate(items)]
     for index, box in enumerate(boxes):
         if box.right > _COLUMNS:
-            yield Fault(path=shown((*box.place, "grid")), message=f"reaches to column {box.right} of {_COLUMNS}")
+            yield DashboardFault(
+                path=format_path((*box.place, "grid")), message=f"reaches to column {box.right} of {_COLUMNS}"
+            )
         for other in boxes[:index]:
             if box.overlaps(other):
-                yield Fault(path=shown((*box.place, "grid")), message=f"overlaps {shown(other.place)}")
+                yield DashboardFault(
+                    path=format_path((*box.place, "grid")), message=f"overlaps {format_path(other.place)}"
+                )
         if not _is_held(box, boxes):
-            yield Fault(path=shown((*box.place, "grid")), message="has nothing right above it: it would float up")
+            yield DashboardFault(
+                path=format_path((*box.place, "grid")), message="has nothing right above it: it would float up"
+            )
     for index, item in enumerate(items):
         yield from _misplaced(item.get("panels", []), (*place, index, "panels"))
 
 
-def _box(item: dict[str, Any], place: Place) -> _Box:
+def _box(item: dict[str, Any], place: JsonPath) -> _Box:
     grid = item["grid"]
     if "type" not in item:
         return _Box(place=place, left=0, top=grid["y"], right=_COLUMNS, bottom=grid["y"] + 1)

@@ -1,15 +1,15 @@
-"""What the server refuses although the schema lets it through. Expects a body that passes the schema."""
+"""Rules of the server beyond the schema. Expects a body that passes the schema."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from tests.kibana.places import Fault, Place, shown, walk
+from tests.kibana.json_paths import DashboardFault, JsonPath, format_path, walk
 
 _MOST_PANELS = 1000
 
 
-def faults(body: dict[str, Any]) -> Iterator[Fault]:
-    """Yield what breaks a rule."""
+def faults(body: dict[str, Any]) -> Iterator[DashboardFault]:
+    """Yield the violated rules."""
     for place, node in walk(body):
         if place[-2:] == ("areas", "fill"):
             yield _fault(place, "there is 'fill' from Kibana 9.6 on only; 9.5 answers 400")
@@ -20,7 +20,7 @@ def faults(body: dict[str, Any]) -> Iterator[Fault]:
         yield _fault(("panels",), f"{count} panels, sections and controls; there may be {_MOST_PANELS}")
 
 
-def _faults_of(node: dict[str, Any], place: Place) -> Iterator[Fault]:
+def _faults_of(node: dict[str, Any], place: JsonPath) -> Iterator[DashboardFault]:
     match node.get("type"):
         case "dynamic" if "steps" in node:
             yield from _step_faults(node["steps"], (*place, "steps"))
@@ -30,8 +30,8 @@ def _faults_of(node: dict[str, Any], place: Place) -> Iterator[Fault]:
             yield from _percentage_faults(node, (*place, "metrics", 0, "color"))
 
 
-def _step_faults(steps: list[dict[str, Any]], place: Place) -> Iterator[Fault]:
-    """Yield where the steps of a colour scale do not join: each begins with the end of the one before."""
+def _step_faults(steps: list[dict[str, Any]], place: JsonPath) -> Iterator[DashboardFault]:
+    """Yield gaps in a colour scale: each step must begin at the end of the one before."""
     end_before = None
     for index, step in enumerate(steps):
         here = (*place, index)
@@ -50,7 +50,7 @@ def _step_faults(steps: list[dict[str, Any]], place: Place) -> Iterator[Fault]:
         end_before = end
 
 
-def _sort_faults(table: dict[str, Any], place: Place) -> Iterator[Fault]:
+def _sort_faults(table: dict[str, Any], place: JsonPath) -> Iterator[DashboardFault]:
     sort_by = table.get("styling", {}).get("sort_by")
     if sort_by is None:
         return
@@ -63,7 +63,7 @@ def _sort_faults(table: dict[str, Any], place: Place) -> Iterator[Fault]:
         yield _fault((*place, "values"), f"needs a value for each of the {len(splits)} 'split_metrics_by'")
 
 
-def _percentage_faults(metric: dict[str, Any], place: Place) -> Iterator[Fault]:
+def _percentage_faults(metric: dict[str, Any], place: JsonPath) -> Iterator[DashboardFault]:
     if "metrics" not in metric:
         return  # one of a chart's metrics, not the chart
     primary = metric["metrics"][0]
@@ -77,5 +77,5 @@ def _count(body: dict[str, Any]) -> int:
     return len(panels) + sum(len(item.get("panels", [])) for item in panels) + len(body.get("pinned_panels", []))
 
 
-def _fault(place: Place, message: str) -> Fault:
-    return Fault(path=shown(place), message=message)
+def _fault(place: JsonPath, message: str) -> DashboardFault:
+    return DashboardFault(path=format_path(place), message=message)

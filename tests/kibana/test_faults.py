@@ -1,4 +1,4 @@
-"""The checks find what Kibana would refuse, and let through what it takes."""
+"""Checks of dashboards: they reject faults that Kibana rejects, and accept valid dashboards."""
 
 from copy import deepcopy
 from typing import Any
@@ -30,7 +30,7 @@ GOOD: dict[str, Any] = {
 VIS, TABLE = ("panels", 1), ("panels", 2, "panels", 0)
 
 
-def changed(place: tuple[str | int, ...], value: Any) -> dict[str, Any]:
+def change(place: tuple[str | int, ...], value: Any) -> dict[str, Any]:
     """Return the good body with *value* at *place*."""
     body = deepcopy(GOOD)
     node: Any = body
@@ -59,8 +59,8 @@ def test_good_body_has_no_fault() -> None:
         ((*VIS, "type"), "lens", "$.panels[1]"),
     ],
 )
-def test_what_the_schema_does_not_know_is_a_fault(place: tuple[str | int, ...], value: Any, message: str) -> None:
-    assert message in messages(changed(place, value))
+def test_unknown_property_is_a_fault(place: tuple[str | int, ...], value: Any, message: str) -> None:
+    assert message in messages(change(place, value))
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,15 @@ def test_what_the_schema_does_not_know_is_a_fault(place: tuple[str | int, ...], 
     ],
 )
 def test_colour_steps_that_do_not_join_are_a_fault(steps: list[dict[str, Any]], message: str) -> None:
-    assert message in messages(changed((*VIS, "config", "metrics", 0, "color", "steps"), steps))
+    assert message in messages(change((*VIS, "config", "metrics", 0, "color", "steps"), steps))
 
 
 def test_colours_by_percentage_need_a_scale() -> None:
-    assert "need 'breakdown_by'" in messages(changed((*VIS, "config", "metrics", 0, "color", "range"), "percentage"))
+    assert "need 'breakdown_by'" in messages(change((*VIS, "config", "metrics", 0, "color", "range"), "percentage"))
 
 
-def test_sorting_by_a_column_that_is_not_there_is_a_fault() -> None:
-    assert "sorts by column 1 of 1" in messages(changed((*TABLE, "config", "styling", "sort_by", "index"), 1))
+def test_sorting_by_missing_column_is_a_fault() -> None:
+    assert "sorts by column 1 of 1" in messages(change((*TABLE, "config", "styling", "sort_by", "index"), 1))
 
 
 def test_field_of_a_newer_kibana_is_a_fault() -> None:
@@ -91,13 +91,13 @@ def test_field_of_a_newer_kibana_is_a_fault() -> None:
         "styling": {"areas": {"fill": "gradient"}},
         "layers": [{"type": "area", "data_source": {"type": "esql", "query": "FROM x"}, "y": [{"column": "b"}]}],
     }
-    assert "from Kibana 9.6 on" in messages(changed((*VIS, "config"), chart))
+    assert "from Kibana 9.6 on" in messages(change((*VIS, "config"), chart))
 
 
 def test_too_many_panels_are_a_fault() -> None:
     panel = GOOD["panels"][0]
     many = [{**panel, "id": f"m{row}", "grid": {"x": 0, "y": 4 * row, "w": 48, "h": 4}} for row in range(1000)]
-    assert "1001 panels" in messages(changed(("panels",), many))
+    assert "1001 panels" in messages(change(("panels",), many))
 
 
 @pytest.mark.parametrize(
@@ -107,17 +107,17 @@ def test_too_many_panels_are_a_fault() -> None:
         ((*VIS, "grid", "y"), 10, "overlaps"),
         ((*VIS, "grid", "x"), 30, "reaches to column 54 of 48"),
         ((*VIS, "grid", "h"), 5, "$.panels[2].grid: has nothing right above it"),
-        ((*VIS, "id"), "m", "the id 'm' stands at $.panels[0], too"),
-        ((*TABLE, "id"), "m", "the id 'm' stands at $.panels[0], too"),
-        (("pinned_panels", 0, "id"), "v", "the id 'v' stands at $.panels[1], too"),
+        ((*VIS, "id"), "m", "the id 'm' is also at $.panels[0]"),
+        ((*TABLE, "id"), "m", "the id 'm' is also at $.panels[0]"),
+        (("pinned_panels", 0, "id"), "v", "the id 'v' is also at $.panels[1]"),
         ((*TABLE, "grid", "y"), 1, "$.panels[2].panels[0].grid: has nothing right above it"),
     ],
 )
-def test_what_would_lie_elsewhere_than_meant_is_a_fault(place: tuple[str | int, ...], value: Any, message: str) -> None:
-    assert message in messages(changed(place, value))
+def test_panel_that_kibana_would_move_is_a_fault(place: tuple[str | int, ...], value: Any, message: str) -> None:
+    assert message in messages(change(place, value))
 
 
-def test_key_that_stands_twice_is_no_json_of_ours() -> None:
+def test_repeated_key_is_rejected() -> None:
     assert read('{"a": {"b": 1}}') == {"a": {"b": 1}}
-    with pytest.raises(ValueError, match="'b' stands twice"):
+    with pytest.raises(ValueError, match="'b' is repeated"):
         read('{"a": {"b": 1, "b": 2}}')

@@ -1,4 +1,4 @@
-"""The doctor, run as people run it, beside a docker command that says what a machine in trouble would say."""
+"""scripts/doctor as a process, with a docker command that simulates machines with problems."""
 
 import json
 import os
@@ -43,8 +43,8 @@ Doctor = Callable[..., tuple[int, dict[str, Any]]]
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of what the doctor reads, with ports that are free."""
-    (tmp_path / "scripts").mkdir()
-    for name in ("scripts/doctor", "scripts/doctor.py", ".env.example"):
+    (tmp_path / "scripts/lib").mkdir(parents=True)
+    for name in ("scripts/doctor", "scripts/lib/doctor.py", ".env.example"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
@@ -56,11 +56,11 @@ def doctor(checkout: Path) -> Doctor:
     def run(answers: dict[str, str] | None = None, **settings: str) -> tuple[int, dict[str, Any]]:
         folder = checkout / "bin"
         folder.mkdir(exist_ok=True)
-        told = folder / "answers.json"
-        told.write_text(
+        replies = folder / "answers.json"
+        replies.write_text(
             json.dumps({**(answers or {}), **{k: v for k, v in HEALTHY.items() if k not in (answers or {})}})
         )
-        (folder / "docker").write_text(DOCKER.format(python=sys.executable, answers=str(told)))
+        (folder / "docker").write_text(DOCKER.format(python=sys.executable, answers=str(replies)))
         (folder / "docker").chmod(0o755)
         ports = {name: str(free_port()) for name in ("ELASTICSEARCH_PORT", "KIBANA_PORT", "APP_PORTS")}
         (checkout / ".env").write_text("".join(f"{name}={value}\n" for name, value in (ports | settings).items()))
@@ -88,7 +88,7 @@ def in_the_way(findings: dict[str, Any]) -> list[str]:
     return [about for about, finding in findings.items() if not finding["ok"]]
 
 
-def test_healthy_machine_has_nothing_in_the_way(doctor: Doctor) -> None:
+def test_healthy_machine_has_no_problem(doctor: Doctor) -> None:
     code, findings = doctor()
     mine = in_the_way(findings)
     assert set(mine) <= {"vm.max_map_count"}, "which is this machine's own"
@@ -105,24 +105,22 @@ def test_healthy_machine_has_nothing_in_the_way(doctor: Doctor) -> None:
         ({"info --format {{.MemTotal}}": str(2 * 1024**3)}, "memory", "4 GiB are needed"),
         ({"info --format {{.NCPU}}": "1"}, "processors", "ELASTICSEARCH_CPUS and APP_CPUS in .env to 1 at most"),
         ({"volume ls": "inferlog_elasticsearch-data"}, "volumes", "passwords are gone"),
-        ({"ps": "elasticsearch:9.6.0\nkibana:9.6.0"}, "versions", "cannot go back"),
+        ({"ps": "elasticsearch:9.6.0\nkibana:9.6.0"}, "versions", "cannot be downgraded"),
     ],
 )
-def test_what_is_in_the_way_is_said_with_what_to_do(
-    doctor: Doctor, answers: dict[str, str], about: str, said: str
-) -> None:
+def test_problem_is_reported_with_a_fix(doctor: Doctor, answers: dict[str, str], about: str, said: str) -> None:
     code, findings = doctor(answers)
     assert code == 1
     assert not findings[about]["ok"]
     assert said in findings[about]["says"]
 
 
-def test_older_containers_of_an_upgrade_are_not_in_the_way(doctor: Doctor) -> None:
+def test_older_containers_of_an_upgrade_are_accepted(doctor: Doctor) -> None:
     _, findings = doctor({"ps": "elasticsearch:9.4.1\ninferlog-app:local"})
     assert findings["versions"]["ok"]
 
 
-def test_port_that_another_program_has_is_named_with_its_setting(doctor: Doctor) -> None:
+def test_port_in_use_is_reported_with_its_setting(doctor: Doctor) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -134,7 +132,7 @@ def test_port_that_another_program_has_is_named_with_its_setting(doctor: Doctor)
         assert findings[f"port {port}"]["ok"], "kibana itself has it"
 
 
-def test_port_of_a_profile_is_looked_at_when_the_profile_is_asked_for(doctor: Doctor) -> None:
+def test_port_of_a_profile_is_checked_only_with_the_profile(doctor: Doctor) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -146,26 +144,26 @@ def test_port_of_a_profile_is_looked_at_when_the_profile_is_asked_for(doctor: Do
         assert "TRAFFIC_PORT" in findings[f"port {port}"]["says"]
 
 
-def test_versions_that_do_not_belong_together_are_in_the_way(doctor: Doctor) -> None:
+def test_mismatched_versions_are_a_problem(doctor: Doctor) -> None:
     _, findings = doctor(ELASTICSEARCH_MAJOR_VERSION="8")
     assert "make the second 9" in findings["versions"]["says"]
     assert not findings["versions"]["ok"]
 
 
-def test_shares_of_processors_that_are_there_are_not_in_the_way(doctor: Doctor) -> None:
+def test_available_processors_are_accepted(doctor: Doctor) -> None:
     _, findings = doctor({"info --format {{.NCPU}}": "1"}, ELASTICSEARCH_CPUS="1", APP_CPUS="0.5")
     assert findings["processors"]["ok"]
 
 
-def test_what_docker_refuses_to_tell_is_not_in_the_way(doctor: Doctor) -> None:
+def test_failed_check_is_not_a_problem(doctor: Doctor) -> None:
     _, findings = doctor({"volume ls": "!permission denied"})
     assert findings["volumes"]["ok"]
     assert "permission denied" in findings["volumes"]["says"]
 
 
-def test_without_a_docker_command_nothing_else_is_looked_at(checkout: Path) -> None:
+def test_missing_docker_command_ends_the_checks(checkout: Path) -> None:
     done = subprocess.run(
-        [sys.executable, checkout / "scripts" / "doctor.py"],
+        [sys.executable, checkout / "scripts/lib/doctor.py"],
         env={"PATH": str(checkout)},
         capture_output=True,
         text=True,
@@ -173,11 +171,11 @@ def test_without_a_docker_command_nothing_else_is_looked_at(checkout: Path) -> N
         check=False,
     )
     assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout == "FIX  docker: there is no docker command; install Docker Engine or Docker Desktop\n"
+    assert done.stdout == "FIX  docker: the docker command is missing; install Docker Engine or Docker Desktop\n"
 
 
 def run_beside_a_docker_that_notes(checkout: Path, script: str, *arguments: str, status: int) -> tuple[int, str]:
-    """Run *script* beside a docker command that ends with *status*; return the exit code and what was said."""
+    """Run *script* with a docker command that exits with *status*; return the exit code and stderr."""
     shutil.copy(ROOT / "scripts" / script, checkout / "scripts" / script)
     folder = checkout / "bin"
     folder.mkdir(exist_ok=True)
@@ -195,14 +193,14 @@ def run_beside_a_docker_that_notes(checkout: Path, script: str, *arguments: str,
     return done.returncode, done.stderr
 
 
-def test_up_starts_nothing_while_something_is_in_the_way(checkout: Path) -> None:
+def test_up_starts_nothing_with_a_problem(checkout: Path) -> None:
     code, said = run_beside_a_docker_that_notes(checkout, "up", status=1)
     assert code == 1
     assert "nothing was started" in said
     assert (checkout / "called").read_text().splitlines() == ["version --format {{.Server.Version}}"]
 
 
-def test_down_deletes_data_only_when_told_so(checkout: Path) -> None:
+def test_down_deletes_data_only_with_its_option(checkout: Path) -> None:
     for arguments in ([], ["--delete-data"], ["--wrong"]):
         run_beside_a_docker_that_notes(checkout, "down", *arguments, status=0)
     called = (checkout / "called").read_text().splitlines()

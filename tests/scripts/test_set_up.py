@@ -1,4 +1,4 @@
-"""What scripts/demo and scripts/test do before anything else."""
+"""Set-up of .venv by scripts/demo and scripts/test."""
 
 import importlib.util
 import json
@@ -16,7 +16,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 @pytest.fixture
 def set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The set-up's module, working on an environment that is not ours; nothing is installed."""
-    spec = importlib.util.spec_from_file_location("set_up", SCRIPTS / "set_up.py")
+    spec = importlib.util.spec_from_file_location("set_up", SCRIPTS / "lib/set_up.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -34,28 +34,29 @@ def set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(module, "make_venv", make_venv)
     monkeypatch.setattr(module, "install", lambda wanted: done.append(wanted.name))
     monkeypatch.setattr(module, "check_room", lambda: None)
-    module.done = done
+    monkeypatch.setattr(module, "done", done, raising=False)
     return module
 
 
 def wanted(set_up: ModuleType, name: str = "requirements.lock") -> Path:
-    return set_up.LOCKS / name
+    lock: Path = set_up.LOCKS / name
+    return lock
 
 
-def test_a_second_time_there_is_nothing_to_do(set_up: ModuleType) -> None:
+def test_second_set_up_does_nothing(set_up: ModuleType) -> None:
     for _ in range(2):
         set_up.set_up(wanted(set_up))
     assert set_up.done == ["made", "requirements.lock"]
 
 
-def test_the_demo_gets_what_it_runs_and_what_sends_it_requests(set_up: ModuleType) -> None:
+def test_demo_set_up_installs_the_demo_and_its_load_generator(set_up: ModuleType) -> None:
     for _ in range(2):
         for lock in set_up.DEMO_LOCKS:
             set_up.set_up(wanted(set_up, lock))
     assert set_up.done == ["made", "requirements.lock", "requirements-traffic.lock"]
 
 
-def test_after_the_demo_s_set_up_the_one_for_developing_begins_anew(set_up: ModuleType) -> None:
+def test_development_set_up_runs_again_after_a_changed_demo_set_up(set_up: ModuleType) -> None:
     set_up.set_up(wanted(set_up, "requirements-dev.lock"))
     stamp = json.loads(set_up.STAMP.read_text())
     set_up.STAMP.write_text(json.dumps(stamp | {"requirements-traffic.lock": "an earlier one"}))
@@ -64,7 +65,7 @@ def test_after_the_demo_s_set_up_the_one_for_developing_begins_anew(set_up: Modu
     assert set_up.done == ["made", "requirements-dev.lock", "requirements-traffic.lock", "requirements-dev.lock"]
 
 
-def test_locks_that_are_installed_together_say_the_same(set_up: ModuleType) -> None:
+def test_locks_installed_together_have_the_same_versions(set_up: ModuleType) -> None:
     pinned = [
         dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", wanted(set_up, lock).read_text(), re.MULTILINE))
         for lock in set_up.DEMO_LOCKS
@@ -74,13 +75,13 @@ def test_locks_that_are_installed_together_say_the_same(set_up: ModuleType) -> N
     assert {name: pinned[0][name] for name in both} == {name: pinned[1][name] for name in both}
 
 
-def test_what_is_set_up_for_developing_is_enough_for_running(set_up: ModuleType) -> None:
+def test_development_set_up_includes_the_demo(set_up: ModuleType) -> None:
     for lock in ("requirements-dev.lock", *set_up.DEMO_LOCKS):
         set_up.set_up(wanted(set_up, lock))
     assert set_up.done == ["made", "requirements-dev.lock"]
 
 
-def test_a_moved_checkout_or_another_python_is_set_up_anew(set_up: ModuleType) -> None:
+def test_moved_checkout_or_other_python_is_set_up_again(set_up: ModuleType) -> None:
     set_up.set_up(wanted(set_up))
     stamp = json.loads(set_up.STAMP.read_text())
     set_up.STAMP.write_text(json.dumps(stamp | {"python": "3.12 in another place"}))
@@ -88,7 +89,7 @@ def test_a_moved_checkout_or_another_python_is_set_up_anew(set_up: ModuleType) -
     assert set_up.done == ["made", "requirements.lock"] * 2
 
 
-def test_an_interrupted_installation_begins_anew(set_up: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_installation_starts_again(set_up: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_: Path) -> None:
         raise KeyboardInterrupt
 
@@ -103,19 +104,19 @@ def test_an_interrupted_installation_begins_anew(set_up: ModuleType, monkeypatch
 @pytest.mark.parametrize(
     ("output", "sentence"),
     [
-        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE", "is not the one that the lock"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE", "differs from the lock file"),
         ("OSError: [Errno 28] No space left on device", "is full; make room"),
         ("NewConnectionError('<x>: Failed to establish')", "the package index cannot be reached"),
         ("line\nERROR: something else\nmore", "pip install failed: ERROR: something else"),
     ],
 )
-def test_what_pip_says_becomes_one_sentence(set_up: ModuleType, output: str, sentence: str) -> None:
-    assert sentence in set_up.explained(output)
-    assert "\n" not in set_up.explained(output)
+def test_pip_error_becomes_one_sentence(set_up: ModuleType, output: str, sentence: str) -> None:
+    assert sentence in set_up.explain_failure(output)
+    assert "\n" not in set_up.explain_failure(output)
 
 
 @pytest.mark.parametrize("script", ["demo", "test"])
-def test_an_old_python_alone_is_one_sentence(tmp_path: Path, script: str) -> None:
+def test_old_python_is_one_sentence(tmp_path: Path, script: str) -> None:
     old = tmp_path / "bin with space" / "python3"
     old.parent.mkdir()
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit\nexit 1\n')

@@ -1,12 +1,12 @@
-"""Where scripts/test gets its browser from."""
+"""Browser of scripts/test: search and installation."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from scripts import set_up_browser
-from scripts.set_up_browser import NoBrowserError, find
+from scripts.lib import set_up_browser
+from scripts.lib.set_up_browser import NoBrowserError, find
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     folder = tmp_path / "bin with space"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(set_up_browser, "playwrights_own", lambda: str(tmp_path / "not-there"))
+    monkeypatch.setattr(set_up_browser, "playwright_path", lambda: str(tmp_path / "not-there"))
     return folder
 
 
@@ -28,24 +28,26 @@ def program(path: Path, script: str) -> str:
 SAYS_IT_IS_ONE = 'echo "Chromium 140.0"'
 
 
-def test_the_named_one_comes_first(nothing_installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configured_browser_is_used_first(
+    nothing_installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program(nothing_installed / "chromium", SAYS_IT_IS_ONE)
     named = program(tmp_path / "mine", SAYS_IT_IS_ONE)
     monkeypatch.setenv("INFERLOG_CHROMIUM", named)
     assert find() == named
 
 
-def test_then_one_on_the_path_then_playwright_s_own(
+def test_browser_on_path_is_used_before_playwright(
     nothing_installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = program(tmp_path / "own", SAYS_IT_IS_ONE)
-    monkeypatch.setattr(set_up_browser, "playwrights_own", lambda: own)
+    monkeypatch.setattr(set_up_browser, "playwright_path", lambda: own)
     assert find() == own
     on_path = program(nothing_installed / "google-chrome", "echo Google Chrome 140.0")
     assert find() == on_path
 
 
-def test_a_stub_that_only_tells_of_a_package_is_none(nothing_installed: Path) -> None:
+def test_stub_is_not_a_browser(nothing_installed: Path) -> None:
     program(nothing_installed / "chromium-browser", "echo 'install the chromium snap' >&2; exit 1")
     with pytest.raises(
         NoBrowserError, match=r"^there is no Chromium on this machine: install .* INFERLOG_CHROMIUM=/path"
@@ -54,7 +56,7 @@ def test_a_stub_that_only_tells_of_a_package_is_none(nothing_installed: Path) ->
 
 
 @pytest.mark.parametrize("named", ["/no/such/browser", "/bin/true"])
-def test_a_wrong_name_is_not_replaced_by_another_browser(
+def test_invalid_configured_browser_is_an_error(
     named: str, nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program(nothing_installed / "chromium", SAYS_IT_IS_ONE)
@@ -63,19 +65,19 @@ def test_a_wrong_name_is_not_replaced_by_another_browser(
         find()
 
 
-def test_where_apt_may_be_used_it_comes_first(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [what for what, _ in set_up_browser.ways()] == ["Playwright's Chromium"]
+def test_apt_is_used_first_where_it_is_allowed(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [what for what, _ in set_up_browser.list_methods()] == ["Playwright's Chromium"]
     program(nothing_installed / "apt-get", "")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert [what for what, _ in set_up_browser.ways()] == ["Debian's chromium", "Playwright's Chromium"]
+    assert [what for what, _ in set_up_browser.list_methods()] == ["Debian's chromium", "Playwright's Chromium"]
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert [what for what, _ in set_up_browser.ways()] == ["Playwright's Chromium"]  # no sudo
+    assert [what for what, _ in set_up_browser.list_methods()] == ["Playwright's Chromium"]  # no sudo
     program(nothing_installed / "sudo", "[ $1 = -n ]")
-    (_, (update, install)), _ = set_up_browser.ways()
+    (_, (update, install)), _ = set_up_browser.list_methods()
     assert update[:3] == install[:3] == ["sudo", "-n", "apt-get"]
 
 
-def test_what_fails_gives_way_to_the_next(
+def test_failed_method_is_followed_by_the_next(
     nothing_installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(set_up_browser, "LOG", tmp_path / "log")
@@ -83,17 +85,17 @@ def test_what_fails_gives_way_to_the_next(
     makes_it = ["/bin/sh", "-c", f"printf '#!/bin/sh\\necho Chromium 1\\n' > '{made}' && /bin/chmod +x '{made}'"]
     monkeypatch.setattr(
         set_up_browser,
-        "ways",
+        "list_methods",
         lambda: [("one", [["/bin/false"], makes_it]), ("two", [["/bin/true"]]), ("three", [makes_it])],
     )
     assert set_up_browser.main() == 0
     assert find() == str(made)
 
 
-def test_no_browser_at_all_is_one_sentence_and_no_failure(
+def test_missing_browser_is_one_sentence_and_exit_code_0(
     nothing_installed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(set_up_browser, "ways", list)
+    monkeypatch.setattr(set_up_browser, "list_methods", list)
     assert set_up_browser.main() == 0
     said = capsys.readouterr().err
     assert said.count("\n") == 1

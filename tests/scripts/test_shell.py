@@ -1,4 +1,4 @@
-"""Everything that a shell runs, looked through by shellcheck: scripts, and what stands in Dockerfiles."""
+"""Shellcheck of all shell code: scripts and RUN lines of Dockerfiles."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def begins_as_script(path: Path) -> bool:
 
 
 def checked(*arguments: str, text: str | None = None) -> str:
-    """Return what shellcheck has to say; the one of this environment, not of the machine."""
+    """Return the output of shellcheck from this environment, not from the machine."""
     program = shutil.which("shellcheck", path=str(ROOT / ".venv" / "bin"))
     assert program, "it comes with what scripts/test installs"
     command = [program, "--external-sources", "--source-path=SCRIPTDIR", "--enable=quote-safe-variables", *arguments]
@@ -52,7 +52,7 @@ def test_script_is_clean_and_can_be_run(path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", DOCKERFILES)
-def test_what_an_image_is_built_by_is_clean(folder: str) -> None:
+def test_dockerfile_commands_are_clean(folder: str) -> None:
     runs = Dockerfile(ROOT / folder / "Dockerfile", ROOT).all("RUN")
     assert runs
     for run in runs:
@@ -64,5 +64,5 @@ def test_the_script_that_sends_bodies_to_a_kibana_is_clean(tmp_path: Path) -> No
     assert checked(str(tmp_path / SCRIPT)) == ""
 
 
-def test_a_fault_is_found() -> None:
+def test_shellcheck_finds_a_fault() -> None:
     assert "SC2086" in checked("-", text="#!/bin/sh\nfile=$1\nrm -- $file\n")

@@ -1,4 +1,4 @@
-"""scripts/up beside a docker command that only says what a real one would: what it waits for, and what it says."""
+"""scripts/up with a docker command that simulates the output of a real one."""
 
 import os
 import shutil
@@ -38,13 +38,13 @@ def checkout(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def up(checkout: Path) -> Up:
-    """Runs the script; the last of the set-up has ended as *ended* says."""
+    """Runs the script; the last step of the set-up exits with *ended*."""
 
     def run(*arguments: str, ended: str = "0", container: str = "0123abc") -> subprocess.CompletedProcess[str]:
-        told = {"CALLS": str(checkout / "calls"), "ENDED": ended, "CONTAINER": container}
+        variables = {"CALLS": str(checkout / "calls"), "ENDED": ended, "CONTAINER": container}
         return subprocess.run(
             [checkout / "scripts" / "up", *arguments],
-            env={**os.environ, **told, "PATH": f"{checkout / 'bin'}:{os.environ['PATH']}"},
+            env={**os.environ, **variables, "PATH": f"{checkout / 'bin'}:{os.environ['PATH']}"},
             capture_output=True,
             text=True,
             timeout=30,
@@ -54,7 +54,7 @@ def up(checkout: Path) -> Up:
     return run
 
 
-def test_it_says_where_kibana_answers_once_the_dashboards_are_there(up: Up, checkout: Path) -> None:
+def test_up_prints_the_address_of_kibana_after_provisioning(up: Up, checkout: Path) -> None:
     done = up("--scale", "app=3")
     assert done.returncode == 0, done.stderr
     assert "https://localhost:15601" in done.stdout
@@ -65,7 +65,7 @@ def test_it_says_where_kibana_answers_once_the_dashboards_are_there(up: Up, chec
     ]
 
 
-def test_a_kibana_without_dashboards_is_no_success(up: Up) -> None:
+def test_up_fails_without_dashboards(up: Up) -> None:
     done = up(ended="1")
     assert done.returncode == 1
     assert done.stdout == ""
@@ -73,6 +73,6 @@ def test_a_kibana_without_dashboards_is_no_success(up: Up) -> None:
     assert "scripts/up again" in done.stderr
 
 
-def test_a_part_of_the_stack_without_it_is_not_waited_for(up: Up, checkout: Path) -> None:
+def test_up_does_not_wait_for_unselected_services(up: Up, checkout: Path) -> None:
     assert up("app", container="").returncode == 0
     assert "wait" not in [call.split()[0] for call in (checkout / "calls").read_text().splitlines()]

@@ -1,35 +1,39 @@
 """
-Ask a service whatever its OpenAPI document allows, and much that it does not, and hold the answers against it.
+Conformity test of a service with its OpenAPI document, with valid and invalid requests.
 
     .venv/bin/python -m tests.security.conformity http://127.0.0.1:8000 --examples 1000
     .venv/bin/python -m tests.security.conformity http://127.0.0.1:5602 --examples 1000 --sense-may-be-refused \\
         --known dashboard_id=inferlog-overview --known panel_id=p99 --known control_id=model-version
 
-The suite does so with few examples: test_server_conformity.py, test_preview_conformity.py.
+The suite runs it with few examples: test_server_conformity.py, test_preview_conformity.py.
 """
 
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import schemathesis
 import urllib3
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 _DOCUMENT = "/openapi.json"
 _TIMEOUT_SECONDS = 30.0
 
 
-def operations(url: str, known: Mapping[str, Sequence[object]] | None = None) -> Iterator[schemathesis.APIOperation]:
+def operations(
+    url: str, known: Mapping[str, Sequence[object]] | None = None
+) -> Iterator[schemathesis.APIOperation[Any, Any, Any, Any]]:
     """
-    Yield what the service at *url* says that it can be asked.
+    Yield the operations in the OpenAPI document of the service at *url*.
 
     Args:
-        url: Where it answers.
-        known: Values of parameters, by name: any others would lead nowhere.
+        url: Address of the service.
+        known: Existing values of parameters, by name.
     """
     document = urllib3.request("GET", f"{url}{_DOCUMENT}").json()
     for operation in (each for path in document["paths"].values() for each in path.values()):
@@ -39,24 +43,27 @@ def operations(url: str, known: Mapping[str, Sequence[object]] | None = None) ->
     schema = schemathesis.openapi.from_dict(document)
     schema.config.update(base_url=url)
     for result in schema.get_all_operations():
+        assert isinstance(result, Ok), result
         yield result.ok()
 
 
-def check(operation: schemathesis.APIOperation, *, examples: int, sense_is_taken: bool = True) -> int:
+def check(
+    operation: schemathesis.APIOperation[Any, Any, Any, Any], *, examples: int, sense_is_taken: bool = True
+) -> int:
     """
-    Ask *operation* with requests as they should be and as they should not; return how many were sent.
+    Send valid and invalid requests to *operation*; return their number.
 
     Args:
-        operation: What is asked.
-        examples: Requests of either kind, where there is so much choice.
-        sense_is_taken: What fits the document is not refused. Not so where it cannot say what else has to hold.
+        operation: Operation to test.
+        examples: Maximum number of requests of either kind.
+        sense_is_taken: Whether every request that fits the document must be accepted.
 
     Raises:
-        Exception: Of schemathesis, with the request as a curl command: an answer with a status, a type or a body that
-            the document does not name, 5xx among them; nonsense that was taken; sense that was refused.
+        Exception: Of schemathesis, with the request as a curl command: an undocumented status (such as 5xx), type or
+            body; an invalid request that was accepted; a valid one that was rejected.
     """
     asked = 0
-    left_out = [] if sense_is_taken else [positive_data_acceptance]
+    left_out: list[Any] = [] if sense_is_taken else [positive_data_acceptance]
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
 
         @seed(1)
@@ -68,7 +75,7 @@ def check(operation: schemathesis.APIOperation, *, examples: int, sense_is_taken
             suppress_health_check=list(HealthCheck),
         )
         @given(case=operation.as_strategy(generation_mode=mode))
-        def ask(case: schemathesis.Case) -> None:
+        def ask(case: schemathesis.Case[Any]) -> None:
             nonlocal asked
             asked += 1
             case.call_and_validate(timeout=_TIMEOUT_SECONDS, excluded_checks=left_out)
@@ -76,25 +83,27 @@ def check(operation: schemathesis.APIOperation, *, examples: int, sense_is_taken
         try:
             ask()
         except Unsatisfiable:
-            continue  # without parameters nothing can be wrong
+            continue  # without parameters no request is invalid
     return asked
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("url", help="of a service on this machine")
-    parser.add_argument("--examples", type=int, default=1_000, help="of each operation and kind; default: %(default)s")
+    parser.add_argument("url", help="address of a service on this machine")
+    parser.add_argument(
+        "--examples", type=int, default=1_000, help="requests per operation and kind; default: %(default)s"
+    )
     parser.add_argument(
         "--known",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a value of a parameter that leads somewhere, for one that others do not; may be repeated",
+        help="existing value of a path parameter, as name=value; repeatable",
     )
     parser.add_argument(
         "--sense-may-be-refused",
         action="store_true",
-        help="what fits the document may be refused all the same: it cannot say all that has to hold",
+        help="allow rejections of requests that fit the document",
     )
     options = parser.parse_args()
     known: dict[str, list[object]] = {}

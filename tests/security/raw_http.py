@@ -1,4 +1,4 @@
-"""Requests byte by byte, as no client library would send them."""
+"""Raw requests that no client library would send."""
 
 import socket
 from contextlib import suppress
@@ -14,7 +14,7 @@ def dial(url: str) -> socket.socket:
 
 
 def request(body: bytes, *headers: bytes, path: bytes = b"/v1/chat/completions", length: int | None = None) -> bytes:
-    """Return a POST request with *body*, whose length *headers* say, or *length*, or its own."""
+    """Return a POST request with *body*; its length is taken from *headers*, *length*, or the body."""
     if not any(header.lower().startswith((b"transfer-encoding", b"content-length")) for header in headers):
         headers = (*headers, b"content-length: %d" % (len(body) if length is None else length))
     head = [b"POST %b HTTP/1.1" % path, b"host: test", b"content-type: application/json", *headers]
@@ -22,9 +22,9 @@ def request(body: bytes, *headers: bytes, path: bytes = b"/v1/chat/completions",
 
 
 def exchange(url: str, raw: bytes) -> bytes:
-    """Send *raw* and return the answer up to the connection's end."""
+    """Send *raw* and return the response up to the end of the connection."""
     with dial(url) as connection:
-        with suppress(OSError):  # the service has closed it: what it said before can still be read
+        with suppress(OSError):  # closed by the service: its response can still be read
             connection.sendall(raw)
         return _received(connection)
 

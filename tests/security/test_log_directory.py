@@ -1,4 +1,4 @@
-"""What somebody may plant in the log directory, who can write there only: nobody is led out of it, or held up."""
+"""Attacks by a user with write access to the log directory: no path leads out of it, and no reader blocks."""
 
 import json
 import os
@@ -9,20 +9,18 @@ import pytest
 
 from inferlog.sinks.retention import Retention
 from inferlog.sinks.shipped import is_tailed, shipped_bytes
-from inferlog_ops.ship.ack_file import AckFile
+from inferlog_ops.core.files import replace_file
 from inferlog_ops.ship.batch import Batch
+from inferlog_ops.ship.checkpoint import AckFile
 from inferlog_ops.ship.clock_skew import ClockSkew
-from inferlog_ops.ship.counters import Counters
-from inferlog_ops.ship.discovery import list_folder
+from inferlog_ops.ship.discovery import FileDiscovery, list_folder
 from inferlog_ops.ship.offsets import OffsetTracker
-from inferlog_ops.ship.positions import replace_file
-from inferlog_ops.ship.settings import Settings
-from inferlog_ops.ship.status import oldest_age_seconds
+from inferlog_ops.ship.status import Counters, find_oldest_age_seconds
 from inferlog_ops.ship.tail import Tail
-from inferlog_ops.ship.watch import FileDiscovery
+from inferlog_ops.ship.tuning import ShipSettings
 from tests.support.shipping import event_ids, write_events
 
-pytestmark = pytest.mark.timeout(20)  # whoever waits for a pipe waits for ever
+pytestmark = pytest.mark.timeout(20)  # reading from a pipe would block forever
 
 NAME = "events-planted-1-1.jsonl"
 LONG_AGO = 1_000_000_000
@@ -37,7 +35,7 @@ def logs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
-    """A file of somebody else's, old enough to be deleted if it were one of ours."""
+    """Foreign file, old enough to be deleted if it were a log file."""
     path = write_events(tmp_path / "elsewhere" / "events-theirs-1-1.jsonl", event_ids(3))
     os.utime(path, (LONG_AGO, LONG_AGO))
     return path
@@ -68,17 +66,17 @@ def publish(logs: Path, positions: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("what", PLANTED)
-def test_the_sink_neither_follows_nor_opens_nor_counts_what_is_no_file(logs: Path, what: str, elsewhere: Path) -> None:
+def test_sink_ignores_links_pipes_and_devices(logs: Path, what: str, elsewhere: Path) -> None:
     path = plant(logs, what, elsewhere)
     publish(logs, {NAME: 10**9})
     retention = Retention(logs, keep_shipped_seconds=0, max_total_bytes=10)
     retention.sweep()
     assert os.path.lexists(path)
     assert elsewhere.exists()
-    assert not retention.full(10)
+    assert not retention.is_full(10)
 
 
-def test_a_pipe_among_the_positions_holds_nobody(logs: Path) -> None:
+def test_pipe_among_offsets_does_not_block(logs: Path) -> None:
     os.mkfifo(logs / ".shipped" / "pipe.json")
     os.mkfifo(logs / ".shipped" / "fluentd-events.pos")
     publish(logs, {NAME: 5})
@@ -87,13 +85,13 @@ def test_a_pipe_among_the_positions_holds_nobody(logs: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ['{"positions":{"a":1e308}}', '{"positions":{"a":"1e9"}}', "[" * 10_000, "\x00"])
-def test_positions_that_make_no_sense_ship_nothing(logs: Path, content: str) -> None:
+def test_invalid_offsets_ship_nothing(logs: Path, content: str) -> None:
     (logs / ".shipped" / "odd.json").write_text(content)
     assert shipped_bytes(logs).get(NAME, 0) == 0
 
 
 @pytest.mark.parametrize("what", PLANTED)
-def test_the_shipper_leaves_alone_and_names_what_is_no_file(logs: Path, what: str, elsewhere: Path) -> None:
+def test_shipper_skips_and_names_links_pipes_and_devices(logs: Path, what: str, elsewhere: Path) -> None:
     plant(logs, what, elsewhere)
     write_events(logs / "events-ours-1-1.jsonl", event_ids(1))
     listing = list_folder(logs)
@@ -103,21 +101,21 @@ def test_the_shipper_leaves_alone_and_names_what_is_no_file(logs: Path, what: st
 
 
 @pytest.mark.parametrize("what", PLANTED)
-def test_what_takes_a_file_s_place_between_look_and_read_is_not_read(logs: Path, what: str, elsewhere: Path) -> None:
+def test_file_replaced_between_discovery_and_read_is_not_read(logs: Path, what: str, elsewhere: Path) -> None:
     path = write_events(logs / NAME, event_ids(2))
-    ledger = OffsetTracker()
-    FileDiscovery(logs, ledger, {}, Counters(), pytest.fail).look()
-    (file,) = ledger.files()
+    tracker = OffsetTracker()
+    FileDiscovery(logs, tracker, {}, Counters(), pytest.fail).poll()
+    (file,) = tracker.files()
     path.unlink()
     plant(logs, what, elsewhere)
     batch = Batch(stream=file.stream)
-    with pytest.raises(OSError, match=r"no regular file|symbolic links"):
-        Tail(logs, ledger, ClockSkew(), Settings()).read_into(batch, file)
+    with pytest.raises(OSError, match=r"not a regular file|symbolic links"):
+        Tail(logs, tracker, ClockSkew(), ShipSettings()).read_into(batch, file)
     assert len(batch) == 0
-    assert oldest_age_seconds(logs, [file], datetime.now(UTC)) == 0.0
+    assert find_oldest_age_seconds(logs, [file], datetime.now(UTC)) == 0.0
 
 
-def test_positions_are_written_over_no_file_that_a_link_leads_to(logs: Path, elsewhere: Path) -> None:
+def test_offsets_never_overwrite_the_target_of_a_link(logs: Path, elsewhere: Path) -> None:
     before = elsewhere.read_bytes()
     (logs / ".shipped" / ".one.json.new").symlink_to(elsewhere)
     (logs / ".shipped" / "one.json").symlink_to(elsewhere)
@@ -127,18 +125,18 @@ def test_positions_are_written_over_no_file_that_a_link_leads_to(logs: Path, els
     assert not (logs / ".shipped" / "one.json").is_symlink()
 
 
-def test_positions_are_published_in_no_folder_that_a_link_leads_to(logs: Path, elsewhere: Path) -> None:
+def test_offsets_are_never_published_through_a_linked_folder(logs: Path, elsewhere: Path) -> None:
     (logs / ".shipped").rmdir()
     (logs / ".shipped").symlink_to(elsewhere.parent)
     write_events(logs / NAME, event_ids(1))
     said: list[str] = []
-    ledger = OffsetTracker()
-    FileDiscovery(logs, ledger, {}, Counters(), said.append).look()
-    AckFile(logs, "one", said.append).publish(ledger.files())
+    tracker = OffsetTracker()
+    FileDiscovery(logs, tracker, {}, Counters(), said.append).poll()
+    AckFile(logs, "one", said.append).publish(tracker.files())
     assert [path.name for path in elsewhere.parent.iterdir()] == [elsewhere.name]
-    assert "cannot publish positions" in said[0]
+    assert "cannot publish offsets" in said[0]
 
 
-def test_a_link_to_a_folder_of_logs_is_not_followed(logs: Path, elsewhere: Path) -> None:
+def test_link_to_log_folder_is_not_followed(logs: Path, elsewhere: Path) -> None:
     (logs / "deep").symlink_to(elsewhere.parent)
     assert list_folder(logs).files == []

@@ -1,4 +1,4 @@
-"""What a client puts into headers, names and paths, sent to the real service: one line of the log stays one line."""
+"""Log injection through headers, names and paths of requests to the real service."""
 
 import json
 from collections.abc import Iterator
@@ -63,19 +63,19 @@ def check(written: list[bytes]) -> None:
         found = json.loads(line.decode())
         assert "forged" not in found
         assert found["event"]["id"] != "forged"
-        # Whoever looks at the file with cat or less -r sees text.
+        # cat and less -r show plain text.
         assert not any(byte < 0x20 or byte == 0x7F for byte in line)
         assert len(line) < 5_000
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_header_s_text_stays_a_value_of_one_line(server: RunningServer, text: str) -> None:
+def test_header_text_stays_a_value_of_one_line(server: RunningServer, text: str) -> None:
     before = len(server.logs.events)
     for header in HEADERS:
         answer = exchange(server.url, request(body(), header + b": " + TEXTS[text], CLOSE))
         status = int(answer.split(b" ", 2)[1])
         assert status in {200, 400}
-        # What comes back is an id that is usable, or one of ours: a header of the answer is never the client's to end.
+        # The response has a valid id of the client, or one of ours: a client cannot end a response header.
         head = answer.partition(b"\r\n\r\n")[0]
         assert b"\x1b" not in head
         assert b"forged" not in head

@@ -1,4 +1,4 @@
-"""Our dashboards in a real browser, over documents whose every text is markup: it is shown, and nothing of it runs."""
+"""Dashboards in a real browser, over documents with markup in every text: it is displayed and never executed."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -61,9 +61,9 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-def test_nothing_of_a_document_runs_in_the_page(hostile: Cluster, browser: Browser) -> None:
+def test_document_text_never_runs_as_a_script(hostile: Cluster, browser: Browser) -> None:
     shown = ""
-    # At its end it refuses every script that ran, every error, and every request to anybody else.
+    # Its end fails on any executed script, error, or request to another server.
     with visiting(browser, hostile, height=TALL) as visit:
         for dashboard in files.load_all():
             visit.go(

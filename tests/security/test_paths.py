@@ -1,20 +1,21 @@
-"""Odd paths in every setting and option that takes one: an error in one sentence, and nothing outside of its place."""
+"""Unusual paths in every setting and option: an error in one sentence, and no file outside of its directory."""
 
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import inferlog
 from inferlog.settings import Settings, SettingsError
 from inferlog_ops.cli.app import app
-from inferlog_ops.core.ending import exit_code_of
-from inferlog_traffic.prompts import read_prompts
+from inferlog_ops.core.exits import run_command
+from inferlog_traffic.bodies import read_prompts
 from inferlog_traffic.records import RecordFile
 
-pytestmark = pytest.mark.timeout(20)  # whoever waits for a pipe waits for ever
+pytestmark = pytest.mark.timeout(20)  # reading from a pipe would block forever
 
 ODD: dict[str, Callable[[Path], str]] = {
     "a pipe": lambda root: _made(os.mkfifo, root / "pipe"),
@@ -28,7 +29,7 @@ ODD: dict[str, Callable[[Path], str]] = {
     "a name of 5 000 characters": lambda _: "x" * 5_000,
     "control characters": lambda root: f"{root}/\x1b[31m\n\u2028",
     "no UTF-8": lambda root: f"{root}/\udcff",
-    "where nobody may write": lambda _: "/proc/inferlog",
+    "a path that is not writable": lambda _: "/proc/inferlog",
 }
 
 
@@ -45,7 +46,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def outside(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that commands run in, which stays as it is; temporary files of the tests lie elsewhere."""
+    """Working directory of the commands, which must stay unchanged; temporary files are elsewhere."""
     folder = root / "outside"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -54,7 +55,7 @@ def outside(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     monkeypatch.setattr(sys, "argv", ["inferlog", *arguments])
-    return exit_code_of(app, "inferlog")
+    return run_command(app, "inferlog")
 
 
 NOWHERE = "http://127.0.0.1:1"
@@ -84,7 +85,7 @@ MAY_BE_MADE = {"provision --kibana-bodies", "ship --state"}
 
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_an_option_s_path_is_used_or_refused_in_one_sentence(
+def test_option_path_is_used_or_rejected_in_one_sentence(
     command: str,
     odd: str,
     root: Path,
@@ -93,9 +94,9 @@ def test_an_option_s_path_is_used_or_refused_in_one_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     if odd == "the root" and command in {"audit verify --files", "engine status --home", "ship --from"}:
-        pytest.skip("it looks through the whole machine, as it is told to")
+        pytest.skip("it would search the whole machine, as requested")
     if odd == "a pipe" and command in {"audit verify --key-file", "reconcile"}:
-        pytest.skip("what is to be read may come through a pipe, which its writer ends")
+        pytest.skip("input may come through a pipe, which its writer closes")
     if odd == "a device" and command == "ship --stats-file":
         pytest.skip("if it were not refused, as a pipe is, this machine would have a file in its place")
     path = ODD[odd](root)
@@ -108,7 +109,7 @@ def test_an_option_s_path_is_used_or_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize("odd", ["a pipe", "a directory", "the root"])
-def test_figures_are_put_in_the_place_of_a_file_only(
+def test_figures_replace_only_a_regular_file(
     odd: str, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "ship", "--once", "--timeout=0.2", f"--to={NOWHERE}", "--stats-file", ODD[odd](root)) == 2
@@ -116,15 +117,15 @@ def test_figures_are_put_in_the_place_of_a_file_only(
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_a_load_generator_s_prompts_are_read_or_refused_in_one_sentence(odd: str, root: Path, outside: Path) -> None:
+def test_prompts_are_read_or_rejected_in_one_sentence(odd: str, root: Path, outside: Path) -> None:
     if odd == "a pipe":
         pytest.skip("prompts may come through a pipe, which its writer ends")
-    with pytest.raises(ValueError, match="cannot be read as prompts|holds no prompt|holds more than 1 MiB"):
+    with pytest.raises(ValueError, match="cannot be read as prompts|contains no prompts|is larger than 1 MiB"):
         read_prompts(Path(ODD[odd](root)))
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_a_load_generator_s_records_go_to_a_file_or_nowhere(odd: str, root: Path, outside: Path) -> None:
+def test_load_generator_records_only_into_a_file(odd: str, root: Path, outside: Path) -> None:
     try:
         RecordFile(Path(ODD[odd](root))).close()
     except OSError:
@@ -134,7 +135,7 @@ def test_a_load_generator_s_records_go_to_a_file_or_nowhere(odd: str, root: Path
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_a_file_of_service_levels_is_read_or_refused_in_one_sentence(
+def test_slo_file_is_read_or_rejected_in_one_sentence(
     odd: str, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("INFERLOG_SLO_FILE", ODD[odd](root))
@@ -146,15 +147,16 @@ def test_a_file_of_service_levels_is_read_or_refused_in_one_sentence(
 
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("setting", ["audit_key_file", "client_id_key_file", "price_file"])
-def test_a_key_s_file_is_read_or_refused_in_one_sentence(setting: str, odd: str, root: Path) -> None:
+def test_key_file_is_read_or_rejected_in_one_sentence(setting: str, odd: str, root: Path) -> None:
     if odd == "a pipe":
-        pytest.skip("a key may come through a pipe, which its writer ends")
+        pytest.skip("a key may come through a pipe, which its writer closes")
+    settings: dict[str, Any] = {setting: ODD[odd](root)}
     with pytest.raises(SettingsError, match=setting):
-        inferlog.configure(service_name="s", log_dir=root / "logs", **{setting: ODD[odd](root)})
+        inferlog.configure(service_name="s", log_dir=root / "logs", **settings)
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_a_log_directory_is_used_or_refused_and_never_stops_the_service(odd: str, root: Path) -> None:
+def test_log_directory_is_used_or_rejected_without_stopping_the_service(odd: str, root: Path) -> None:
     if odd == "the root":
         pytest.skip("as root the files would lie there")
     path = ODD[odd](root)
@@ -172,7 +174,7 @@ NAMES = ["../../escaped", "/etc/passwd", "..", ".", "a\x00b", "a\nb\x1b[31m", "â
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_service_s_name_becomes_one_file_name_in_its_directory(name: str, root: Path, outside: Path) -> None:
+def test_service_name_becomes_one_file_name_in_its_directory(name: str, root: Path, outside: Path) -> None:
     inferlog.configure(service_name=name, log_dir=root / "deep" / "logs")
     with inferlog.track_performance("p"):
         pass
@@ -186,7 +188,7 @@ def test_a_service_s_name_becomes_one_file_name_in_its_directory(name: str, root
 
 @pytest.mark.parametrize("name", [*NAMES[:-1], "*", "a,b", "logs-*", "-x", "_all", "<a>", "A", ".kibana"])
 @pytest.mark.parametrize("command", [("query", "p99_latency"), ("trace", "x"), ("preview",), ("alerts", "check")])
-def test_a_namespace_is_a_part_of_a_stream_s_name_and_no_pattern(
+def test_namespace_is_part_of_a_stream_name_and_not_a_pattern(
     name: str, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, *command, f"--url={NOWHERE}", f"--namespace={name}") == 2
@@ -195,7 +197,7 @@ def test_a_namespace_is_a_part_of_a_stream_s_name_and_no_pattern(
 
 @pytest.mark.parametrize("name", [*NAMES, "p99_latency.esql", "../queries/p99_latency", "p99_latency\n"])
 @pytest.mark.parametrize("command", [("query",), ("alerts", "check", f"--url={NOWHERE}", "--rule")])
-def test_a_name_is_looked_up_and_never_opened(
+def test_name_is_looked_up_and_never_opened(
     name: str, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     option = [*command[:-1], f"{command[-1]}={name}"] if command[-1].startswith("--") else [*command, "--", name]
@@ -203,7 +205,7 @@ def test_a_name_is_looked_up_and_never_opened(
     assert "there is no " in capsys.readouterr().err
 
 
-def test_folders_of_kibana_s_bodies_are_not_cleared_through_what_is_planted_there(
+def test_kibana_body_folders_are_not_cleared_through_links(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     precious = root / "precious"
@@ -219,6 +221,6 @@ def test_folders_of_kibana_s_bodies_are_not_cleared_through_what_is_planted_ther
     assert "send.sh" in capsys.readouterr().err
 
 
-def test_settings_have_no_name_for_an_instance() -> None:
-    """Its id is made, so it needs no check as a part of a file's name."""
+def test_settings_do_not_include_an_instance_id() -> None:
+    """The id is generated, so it needs no validation as a part of a file name."""
     assert "instance_id" not in Settings.__dataclass_fields__

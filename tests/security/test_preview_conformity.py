@@ -1,4 +1,4 @@
-"""The preview page's server answers as its OpenAPI document says, whatever it is asked."""
+"""The preview server conforms to its OpenAPI document for any request."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -30,7 +30,7 @@ def url(engine_url: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("known", [IDS | QUESTIONS, IDS], ids=["questions that make sense", "any questions"])
-def test_every_answer_is_as_the_document_says(url: str, known: dict[str, list[Any]]) -> None:
+def test_every_response_conforms_to_the_openapi_document(url: str, known: dict[str, list[Any]]) -> None:
     asked = {
         each.label: conformity.check(each, examples=EXAMPLES, sense_is_taken=known is not IDS)
         for each in conformity.operations(url, known)

@@ -1,4 +1,4 @@
-"""How far the preview page's server reaches: its own streams, by the questions of our files, for its own page."""
+"""Reach of the preview server: only our streams, only queries of our files, only for its own page."""
 
 import json
 import re
@@ -20,31 +20,34 @@ from inferlog_ops.query.dashboards.panels import panels
 from inferlog_ops.query.library import load_all, text_for
 from tests.security.raw_http import dial
 from tests.support.serving import serving
-from tests.support.threaded_server import served
+from tests.support.threaded_server import serve_handler
 
 NAMESPACE = "ours"
-RANGE = {"from": "2026-11-23T06:00:00Z", "to": "2026-11-23T07:00:00Z"}
+RANGE: dict[str, Any] = {"from": "2026-11-23T06:00:00Z", "to": "2026-11-23T07:00:00Z"}
 OUR_STREAM = re.compile(r"logs-inference\.(events|app|health|content)-ours|inferlog-alerts-ours")
 OUR_QUESTIONS = {text_for(query, NAMESPACE) for query in load_all().values()}
 
 
 @dataclass
-class Store:
-    """An Elasticsearch that holds nothing and notes what it is asked."""
+class RecordingStore:
+    """Empty Elasticsearch stand-in that records its requests."""
 
     url: str = ""
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[Store]:
-    store = Store()
+def store() -> Iterator[RecordingStore]:
+    store = RecordingStore()
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             store.asked.append((self.command, self.path, json.loads(body or b"null")))
-            hits = {"hits": {"hits": []}, "aggregations": {"values": {"buckets": [], "sum_other_doc_count": 0}}}
+            hits: dict[str, Any] = {
+                "hits": {"hits": []},
+                "aggregations": {"values": {"buckets": [], "sum_other_doc_count": 0}},
+            }
             hits["aggregations"]["lacking"] = {"doc_count": 0}
             said = json.dumps({"columns": [], "values": []} if self.path.startswith("/_query") else hits).encode()
             self.send_response(200)
@@ -58,12 +61,12 @@ def store() -> Iterator[Store]:
 
         def log_message(self, *_: Any) -> None: ...
 
-    with served(Handler) as store.url:
+    with serve_handler(Handler) as store.url:
         yield store
 
 
 @pytest.fixture
-def page(store: Store) -> Iterator[str]:
+def page(store: RecordingStore) -> Iterator[str]:
     store.asked.clear()
     with serving(create_app(Cluster(url=store.url, namespace=NAMESPACE))) as url:
         yield url
@@ -75,8 +78,8 @@ def get(url: str, path: str, *, headers: dict[str, str] | None = None, **paramet
         return pool.request("GET", f"{url}{path}{query}", headers=headers)
 
 
-def check(store: Store) -> None:
-    """Check that nothing was asked but to read our streams."""
+def check(store: RecordingStore) -> None:
+    """Check that all requests only read our streams."""
     for method, path, body in store.asked:
         assert method == "POST"
         address = path.partition("?")[0]
@@ -90,7 +93,7 @@ def check(store: Store) -> None:
             assert '"script"' not in json.dumps(body)
 
 
-def test_our_questions_are_about_our_streams() -> None:
+def test_library_queries_read_only_our_streams() -> None:
     for text in OUR_QUESTIONS:
         code = "\n".join(line for line in text.splitlines() if not line.strip().startswith("//"))
         sources = [
@@ -103,7 +106,7 @@ def test_our_questions_are_about_our_streams() -> None:
         assert not re.search(r"\b(ENRICH|LOOKUP)\b", code)
 
 
-def test_every_panel_and_control_asks_our_streams_only(page: str, store: Store) -> None:
+def test_every_panel_and_control_queries_only_our_streams(page: str, store: RecordingStore) -> None:
     for dashboard in files.load_all().values():
         for panel in panels(dashboard.body):
             if panel.queries:
@@ -122,7 +125,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_no_parameter_leads_elsewhere(page: str, store: Store, hostile: str) -> None:
+def test_no_parameter_leads_elsewhere(page: str, store: RecordingStore, hostile: str) -> None:
     name = quote(hostile, safe="")
     panel, values = (
         f"/api/dashboards/inferlog-overview/{each}" for each in ("panels/p99", "controls/model-version/values")
@@ -148,8 +151,8 @@ def test_no_parameter_leads_elsewhere(page: str, store: Store, hostile: str) -> 
     assert asked[0]["filter"] == {"bool": {"filter": [{"bool": {"filter": [{"terms": {"model_version": [hostile]}}]}}]}}
 
 
-def test_a_dashboard_that_asks_by_itself_is_not_asked_for(
-    page: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_dashboard_with_its_own_query_is_rejected(
+    page: str, store: RecordingStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grid = {"x": 0, "y": 0, "w": 1, "h": 1}
     sources = {
@@ -178,7 +181,7 @@ def test_a_dashboard_that_asks_by_itself_is_not_asked_for(
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "odd"])
-def test_figures_are_given_to_no_other_page_not_even_of_this_machine(page: str, store: Store, site: str) -> None:
+def test_figures_are_not_given_to_other_pages_of_this_machine(page: str, store: RecordingStore, site: str) -> None:
     assert get(page, "/api/status", headers={"Sec-Fetch-Site": site}).status == 403
     assert store.asked == []
     for own in ("same-origin", "none"):
@@ -197,12 +200,12 @@ def test_figures_are_given_to_no_other_page_not_even_of_this_machine(page: str, 
         "::1",
     ],
 )
-def test_a_host_that_only_begins_like_ours_is_refused(page: str, store: Store, host: str) -> None:
+def test_host_with_our_name_as_prefix_is_rejected(page: str, store: RecordingStore, host: str) -> None:
     assert get(page, "/api/status", headers={"Host": host}).status == 421
     assert store.asked == []
 
 
-def test_no_answer_may_be_read_by_another_origin(page: str) -> None:
+def test_responses_are_not_readable_by_another_origin(page: str) -> None:
     answer = get(page, "/api/status", headers={"Origin": "https://attacker.example"})
     assert not [name for name in answer.headers if name.lower().startswith("access-control-")]
 
@@ -224,7 +227,7 @@ def test_no_answer_may_be_read_by_another_origin(page: str) -> None:
     ],
     ids=["absolute address", "no host", "two hosts", "forwarded host", "method override", "websocket"],
 )
-def test_what_a_browser_would_not_send_is_refused(page: str, store: Store, raw: bytes) -> None:
+def test_request_that_no_browser_sends_is_rejected(page: str, store: RecordingStore, raw: bytes) -> None:
     with dial(page) as connection:
         connection.sendall(raw)
         assert connection.recv(65_536).split(b" ")[1] in {b"400", b"403", b"405", b"421"}

@@ -1,4 +1,4 @@
-"""The service answers as its OpenAPI document says, whatever it is asked, and leaves one event for each request."""
+"""The service conforms to its OpenAPI document for any request, and writes one event per request."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield server
 
 
-def test_every_answer_is_as_the_document_says(server: RunningServer) -> None:
+def test_every_response_conforms_to_the_openapi_document(server: RunningServer) -> None:
     known = {"model": ["smollm2-135m-instruct", "smollm2-135m-instruct:v2", "none", "a/b", "\x00", "…"]}
     asked = {each.label: conformity.check(each, examples=EXAMPLES) for each in conformity.operations(server.url, known)}
     assert asked.keys() == {

@@ -1,4 +1,4 @@
-"""Requests that are too slow, too large or wrong about themselves: others are answered, and each leaves one event."""
+"""Slow, oversized and malformed requests: others are still answered, and each writes one event."""
 
 import gzip
 import json
@@ -50,13 +50,13 @@ def chat(**more: Any) -> bytes:
 
 
 def events(server: RunningServer, chain: str) -> list[dict[str, Any]]:
-    """The events of *chain*, once a later request's event is there."""
+    """Return the events of *chain*, after a later request's event has been written."""
     later = server.ask(max_tokens=1)
     server.event_of(later.headers["x-request-id"])
     return [event for event in server.logs.events if event["correlation_id"] == chain]
 
 
-def test_others_are_answered_while_many_connections_send_nearly_nothing(server: RunningServer) -> None:
+def test_requests_are_answered_while_slow_connections_are_open(server: RunningServer) -> None:
     with ExitStack() as connections:
         held = [connections.enter_context(dial(server.url)) for _ in range(HALF_OPEN)]
         began = time.monotonic()
@@ -99,9 +99,9 @@ def send_a_byte(connection: socket.socket) -> None:
         b"GET /healthz HTTP/1.1\r\nhost: test\r\n\r\n",
         b"DELETE /healthz HTTP/1.1\r\nhost: test\r\ncontent-length: 1000000\r\n\r\n",
     ],
-    ids=["at first", "after an answer", "in a body that nobody reads"],
+    ids=["at first", "after an answer", "in a body that is not read"],
 )
-def test_who_sends_a_byte_now_and_then_is_not_waited_for(server: RunningServer, begin: bytes) -> None:
+def test_slow_client_is_disconnected(server: RunningServer, begin: bytes) -> None:
     with dial(server.url) as connection:
         connection.sendall(begin)
         if begin:
@@ -114,7 +114,7 @@ def test_who_sends_a_byte_now_and_then_is_not_waited_for(server: RunningServer, 
         wait_until(closed, timeout_seconds=PATIENCE_SECONDS, what="the connection's end")
 
 
-def test_a_connection_that_is_used_in_time_stays(server: RunningServer) -> None:
+def test_connection_used_in_time_stays_open(server: RunningServer) -> None:
     until = time.monotonic() + 2 * HEAD_SECONDS
     with dial(server.url) as connection:
         while time.monotonic() < until:
@@ -125,7 +125,7 @@ def test_a_connection_that_is_used_in_time_stays(server: RunningServer) -> None:
             assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-def test_an_answer_may_take_longer_than_a_head(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_response_may_take_longer_than_the_head_timeout(tmp_path_factory: pytest.TempPathFactory) -> None:
     slow = {"first_token_median_seconds": 1, "token_median_seconds": 0, "sigma": 0}
     with running_server(
         tmp_path_factory.mktemp("slow"),
@@ -156,7 +156,7 @@ ONE_EVENT = {
     "Latin-1": (request(chat(user="é").replace(b"\\u00e9", b"\xe9"), CLOSE), 400),
     "compressed": (request(gzip.compress(chat()), b"content-encoding: gzip", CLOSE), 400),
     "null bytes": (request(b"\x00" * 1_000, CLOSE), 400),
-    "a header's value that is no ASCII": (request(chat(), b"x-request-id: \xff\xfe\x80", CLOSE), 200),
+    "a header value with non-ASCII bytes": (request(chat(), b"x-request-id: \xff\xfe\x80", CLOSE), 200),
     "a thousand headers": (request(chat(), *(b"x-%d: y" % number for number in range(1_000)), CLOSE), 200),
     "a path with a null byte and an escape": (request(chat(), CLOSE, path=b"/v1/%00%1b%0a%e2%80%a8"), 404),
     "a path with a slash too many": (request(chat(), CLOSE, path=b"/v1/chat/completions/"), 404),
@@ -165,7 +165,7 @@ ONE_EVENT = {
 
 
 @pytest.mark.parametrize("case", ONE_EVENT)
-def test_what_is_a_request_is_answered_and_leaves_one_event(server: RunningServer, chain: str, case: str) -> None:
+def test_valid_request_is_answered_and_writes_one_event(server: RunningServer, chain: str, case: str) -> None:
     raw, status = ONE_EVENT[case]
     answer = exchange(server.url, raw.replace(b"host: test", b"host: test\r\nx-correlation-id: " + chain.encode(), 1))
     assert answer.startswith(b"HTTP/1.1 %d " % status), answer[:200]
@@ -188,7 +188,7 @@ NO_EVENT = {
 
 
 @pytest.mark.parametrize("case", NO_EVENT)
-def test_what_is_no_request_is_refused_and_leaves_no_event(server: RunningServer, chain: str, case: str) -> None:
+def test_invalid_request_is_rejected_and_writes_no_event(server: RunningServer, chain: str, case: str) -> None:
     raw = NO_EVENT[case].replace(b"host: test", b"host: test\r\nx-correlation-id: " + chain.encode(), 1)
     answer = exchange(server.url, raw)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400 "), answer[:200]
@@ -202,9 +202,9 @@ def test_what_is_no_request_is_refused_and_leaves_no_event(server: RunningServer
         request(b'5\r\n{"mod\r\n', b"transfer-encoding: chunked"),
         request(b"zz\r\n{}\r\n0\r\n\r\n", b"transfer-encoding: chunked"),
     ],
-    ids=["a body shorter than its length", "chunks without an end", "a chunk's length that is no number"],
+    ids=["a body shorter than its length", "chunks without an end", "a chunk length that is not a number"],
 )
-def test_a_body_that_breaks_off_is_a_client_that_left(server: RunningServer, chain: str, raw: bytes) -> None:
+def test_incomplete_body_counts_as_disconnected_client(server: RunningServer, chain: str, raw: bytes) -> None:
     raw = raw.replace(b"host: test", b"host: test\r\nx-correlation-id: " + chain.encode(), 1)
     with dial(server.url) as connection:
         connection.sendall(raw)
@@ -213,8 +213,8 @@ def test_a_body_that_breaks_off_is_a_client_that_left(server: RunningServer, cha
     assert events(server, chain) == [event]
 
 
-def test_what_follows_a_body_is_a_request_of_its_own(server: RunningServer, chain: str) -> None:
-    """A length that is too small smuggles nothing past the log."""
+def test_bytes_after_a_body_are_a_separate_request(server: RunningServer, chain: str) -> None:
+    """A length that is too small cannot hide a request from the log."""
     head = b"x-correlation-id: " + chain.encode()
     assert exchange(server.url, request(chat() + b"forged\r\n\r\n", head, length=len(chat()))).count(b"HTTP/1.1 ") == 2
     assert [event["status"] for event in events(server, chain)] == ["success"]

@@ -1,4 +1,4 @@
-"""Whatever documents, files and stores say: on a terminal it stands there as text, and a line stays a line."""
+"""Text of documents, files and stores on a terminal: control characters are escaped, and a line stays one line."""
 
 import io
 import json
@@ -18,7 +18,7 @@ import pytest
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.console import PlainConsole, print_json
-from inferlog_ops.ship.display import Display
+from inferlog_ops.ship.status import Display
 from tests.support.indexing import fresh, index
 from tests.support.shipping import write_events
 
@@ -65,14 +65,14 @@ def files(tmp_path: Path) -> Path:
 
 
 def on_a_terminal(*arguments: object) -> tuple[int, bytes]:
-    """Run ``inferlog`` with *arguments* on a terminal of its own; return its exit code and all that it showed."""
+    """Run ``inferlog`` with *arguments* on a pseudo-terminal; return its exit code and output."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "inferlog_ops.cli.main", *map(str, arguments)]
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "400"}
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
         shown = b""
-        with suppress(OSError):  # the terminal ends with whoever wrote to it
+        with suppress(OSError):  # the terminal closes with its writer
             while piece := os.read(ours, 65_536):
                 shown += piece
         os.close(ours)
@@ -96,7 +96,7 @@ QUESTIONS = [
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=" ".join)
-def test_an_answer_shows_what_documents_say_as_text(cluster: Cluster, question: tuple[str, ...]) -> None:
+def test_answer_shows_document_text_as_plain_text(cluster: Cluster, question: tuple[str, ...]) -> None:
     code, shown = on_a_terminal(*question, "--url", cluster.url, "--namespace", cluster.namespace)
     plain = check(shown)
     assert code == 0, plain
@@ -123,7 +123,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_files_and_names_are_shown_as_text(files: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_names_are_shown_as_plain_text(files: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(files)
     code, shown = on_a_terminal(*COMMANDS[command])
     plain = check(shown)
@@ -132,11 +132,11 @@ def test_files_and_names_are_shown_as_text(files: Path, command: str, monkeypatc
     assert code in {0, 1, 2}
 
 
-def test_the_shipper_s_status_line_shows_file_names_as_text(files: Path, cluster: Cluster) -> None:
+def test_status_line_shows_file_names_as_plain_text(files: Path, cluster: Cluster) -> None:
     write_events(files / "logs" / "events-a-2-1.jsonl", ["a"])
     place = ("--from", files / "logs", "--state", files / "new", "--heartbeat", 0)
     _, shown = on_a_terminal("ship", "--once", *place, "--to", cluster.url, "--namespace", cluster.namespace)
-    plain = check(shown.replace(b"\r\x1b[2K", b"\n"))  # how it renews its line
+    plain = check(shown.replace(b"\r\x1b[2K", b"\n"))  # redraws the line
     assert "left alone" in plain
 
 
@@ -145,23 +145,23 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_status_line_stays_one_line_whatever_a_store_says() -> None:
+def test_status_line_stays_one_line_for_any_error_of_the_store() -> None:
     terminal = Terminal()
     display = Display(terminal)
     display.show(f"waits: {HOSTILE}")
-    display.say(HOSTILE)
+    display.log(HOSTILE)
     shown = terminal.getvalue().replace("\r\x1b[2K", "")
     assert not _MEANT.search(shown)
     assert shown.count("\n") == 1
 
 
-def test_a_text_that_nobody_spelt_out_still_steers_nothing() -> None:
+def test_unescaped_text_does_not_control_the_terminal() -> None:
     terminal = Terminal()
     PlainConsole(file=terminal, width=1_000).print(HOSTILE.replace("[", "("))
     assert not _MEANT.search(re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue()))
 
 
-def test_json_is_the_same_for_a_program(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_json_output_is_unchanged(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     print_json({"text": HOSTILE})
     written = capfdbinary.readouterr().out
     assert json.loads(written) == {"text": HOSTILE}

@@ -1,4 +1,4 @@
-"""Known documents on both sides of each rule's threshold, and what has to fire about them."""
+"""Documents on both sides of each rule's threshold, and the expected alerts."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -31,15 +31,15 @@ _ids = count()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """
-    Documents before one moment, and the alerts of one rule about them.
+    Documents before one moment, and the expected alerts of one rule.
 
     Attributes:
         rule: Name of the rule.
-        what: What the documents are about.
+        what: Description of the documents.
         documents: Stream and document; ``seconds_ago`` in place of ``@timestamp``, ``started_seconds_ago`` in place of
             ``instance_started``.
-        fires: The groups that fire, and the judged figure of each.
-        at: The moment; cases lie days apart, so that they fit one index.
+        fires: Groups that fire, and the figure of each.
+        at: Time of the evaluation; cases are days apart, so that they share one index.
     """
 
     rule: str
@@ -52,7 +52,7 @@ class Case:
         return f"{self.rule}: {self.what}"
 
     def lines(self, at: datetime) -> Iterator[tuple[str, Document]]:
-        """Yield stream and document as they are indexed, if the moment were *at*."""
+        """Yield stream and document to index, relative to *at*."""
         for stream, document in self.documents:
             moment = at - timedelta(seconds=document["seconds_ago"])
             rest = {
@@ -67,7 +67,7 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Return all cases, each at its own moment."""
+    """Return all cases, each at its own time."""
     made = [
         *_p99_latency(), *_error_rate(), *_error_budget_burn(), *_no_traffic(), *_lost_events(), *_ingest_lag(),
         *_shippers(), *_clock_skew(), *_fluentd(), *_silent_instance(), *_canary(),
@@ -91,14 +91,14 @@ def _p99_latency() -> Iterator[Case]:
     yield Case(rule=rule, what="all of too few are slow", documents=_requests(100, latency_seconds=9.0))
     yield Case(rule=rule, what="all were slow before", documents=_requests(200, latency_seconds=9.0, after=901))
     yield Case(
-        rule=rule, what="one version is slow, another has a level of its own",
+        rule=rule, what="one version is slow, another has a separate level",
         documents=[
             *_requests(101), *_requests(101, "v2", latency_seconds=6.0), *_requests(101, "v8", latency_seconds=6.0)
         ],
         fires={"v2": 6.0},
     )  # fmt: skip
     yield Case(
-        rule=rule, what="a level of its own is passed", documents=_requests(101, "v8", latency_seconds=21.0),
+        rule=rule, what="its own level is exceeded", documents=_requests(101, "v8", latency_seconds=21.0),
         fires={"v8": 21.0},
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The preview page in a real browser, which tells of everything that a person would not see: errors, requests."""
+"""Preview page in a real browser that records console errors and requests."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,16 +8,16 @@ from traceback import format_exc
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, sync_playwright
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.preview.app import create_app
-from scripts.set_up_browser import find
+from scripts.lib.set_up_browser import find
 from tests.support.polling import wait_until
 from tests.support.serving import serving
 
-# A fresh profile asks Google for updates and experiments; nothing of that belongs to what is tested.
+# A new profile requests updates and experiments from Google, which is not under test.
 _QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
@@ -32,7 +32,7 @@ _A_REFUSED_ANSWER = "Failed to load resource"
 
 @contextmanager
 def running_browser() -> Iterator[Browser]:
-    """Run the Chromium of this machine. While it runs, its thread has an asyncio loop and can have no other."""
+    """Run the installed Chromium. Its thread runs an asyncio loop and cannot run another."""
     path = find()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(_QUIET))
@@ -43,13 +43,13 @@ def running_browser() -> Iterator[Browser]:
 @dataclass(slots=True, kw_only=True)
 class Visit:
     """
-    The page, opened once.
+    Open browser window.
 
     Attributes:
-        page: Playwright's.
-        url: Where it is served.
-        errors: What the browser's console told, and exceptions that nobody caught.
-        requests: Every address that the browser asked for.
+        page: Page of Playwright.
+        url: Address of the preview server.
+        errors: Errors in the browser's console, and uncaught exceptions.
+        requests: Every address requested by the browser.
     """
 
     page: Page
@@ -58,15 +58,15 @@ class Visit:
     requests: list[str] = field(default_factory=list)
 
     def go(self, dashboard: str = "inferlog-overview", **parameters: Any) -> None:
-        """Show *dashboard* with the address's *parameters*, and wait for the figures of the panels in sight."""
-        # A small window that an earlier test left open stays over another address too, and a click would close it.
+        """Open *dashboard* with *parameters* in the address, and wait for the visible panels."""
+        # A popup left open by an earlier test stays open on another address, and a click would close it.
         self.page.evaluate("document.querySelector(':popover-open')?.hidePopover()")
         query = urlencode(parameters, doseq=True, quote_via=quote)
         self.page.goto(f"{self.url}/#/view/{dashboard}?{query}")
         self.settled()
 
     def settled(self) -> None:
-        """Wait until the panels in sight have been asked about what the address says, and none waits for its answer."""
+        """Wait until all visible panels show data of the current address."""
         wait_until(
             lambda: self.page.evaluate("document.querySelector('main').dataset.address === location.hash"),
             timeout_seconds=PATIENCE_MS / 1000,
@@ -75,7 +75,7 @@ class Visit:
         self.page.locator('.panel[aria-busy="true"]').first.wait_for(state="detached", timeout=PATIENCE_MS)
 
     def panel(self, panel_id: str) -> Any:
-        """Return the panel *panel_id*, brought into sight and drawn."""
+        """Scroll to the panel *panel_id* and return it when it is drawn."""
         panel = self.page.locator(f'[data-panel="{panel_id}"]')
         panel.scroll_into_view_if_needed()
         drawn = self.page.locator(f'[data-panel="{panel_id}"][aria-busy="false"] .panel-body > *')
@@ -83,7 +83,7 @@ class Visit:
         return panel
 
     def drawn(self, panel_id: str) -> list[dict[str, Any]]:
-        """Return what plotly draws in the panel: its traces."""
+        """Return the traces that plotly draws in the panel."""
         canvas = self.panel(panel_id).locator(".canvas.js-plotly-plot")
         canvas.wait_for(timeout=PATIENCE_MS)
         traces: list[dict[str, Any]] = canvas.evaluate("canvas => canvas.data")
@@ -101,19 +101,19 @@ def visiting(
     refusals: bool = False,
 ) -> Iterator[Visit]:
     """
-    Serve the page about *cluster* and give a browser window that shows nothing yet.
+    Serve the page about *cluster* and yield an empty browser window.
 
     Args:
-        browser: Whose window.
-        cluster: Whose figures.
-        width: Of the window, px.
-        height: Of the window, px.
-        dark: The person prefers dark colours.
-        refusals: The server may refuse an answer, which the browser notes in its console.
+        browser: Browser of the window.
+        cluster: Cluster of the figures.
+        width: Width of the window, px.
+        height: Height of the window, px.
+        dark: Whether the user prefers dark colours.
+        refusals: Whether error responses in the browser's console are allowed.
 
     Raises:
-        AssertionError: At the end, if an answer of the server failed, the browser told of an error, or asked anybody
-            else but the page's server.
+        AssertionError: At the end, if a response failed, the browser reported an error, or it sent a request to
+            another server.
     """
     failures: list[str] = []
     with serving(_telling(create_app(cluster), failures)) as url:
@@ -132,12 +132,12 @@ def visiting(
 
 
 def _telling(app: ASGIApp, failures: list[str]) -> ASGIApp:
-    """Answer as *app*, and note where it fails: the browser would tell of an answer 500 and no more."""
+    """Serve *app* and record its exceptions, because the browser reports only a status 500."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await app(scope, receive, send)
-        except BaseException:  # a cancellation, too, is answered with 500
+        except BaseException:  # a cancellation is also answered with 500
             failures.append(f"{scope['path']}: {format_exc()}")
             raise
 
@@ -149,9 +149,13 @@ def _listen(visit: Visit, *, tolerated: Callable[[ConsoleMessage], bool]) -> Non
         if message.type in {"error", "warning"} and not tolerated(message):
             visit.errors.append(f"{message.text} ({message.location})")
 
+    def refuse_dialog(dialog: Dialog) -> None:
+        visit.errors.append(f"a script ran: {dialog.message}")
+        dialog.dismiss()
+
     visit.page.on("console", note)
     visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
-    visit.page.on("dialog", lambda dialog: visit.errors.append(f"a script ran: {dialog.message}") or dialog.dismiss())
+    visit.page.on("dialog", refuse_dialog)
     visit.page.on("request", lambda request: visit.requests.append(request.url))
 
 
@@ -160,5 +164,5 @@ def _is_refusal(message: ConsoleMessage) -> bool:
 
 
 def address_of(moment: datetime) -> str:
-    """Spell *moment* as the page's address does."""
+    """Format *moment* as in the page's address."""
     return moment.isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""The service as its users start it: a process of its own, on a real socket."""
+"""The service as a process of its own on a real socket, started as users start it."""
 
 import json
 import os
@@ -25,7 +25,7 @@ MODEL = "smollm2-135m-instruct"
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A service that answers, and what it has written."""
+    """A running service and its log files."""
 
     process: subprocess.Popen[str]
     home: Path
@@ -34,7 +34,7 @@ class RunningServer:
     logs: Logs
 
     def client(self) -> openai.OpenAI:
-        """OpenAI's own client; it does not try again by itself."""
+        """Return OpenAI's own client, without retries."""
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key="unused", max_retries=0)
 
     def ask(self, text: str = "Say hello.", *, headers: Mapping[str, str] | None = None, **more: Any) -> httpx.Response:
@@ -44,15 +44,15 @@ class RunningServer:
 
     def post(self, **request: Any) -> httpx.Response:
         """Send a request of any form to the chat route."""
-        # There are no certificates to verify; to load those of the system takes longer than the request.
+        # There are no certificates to verify, and loading those of the system takes longer than the request.
         return httpx.post(f"{self.url}/v1/chat/completions", **request, timeout=60, verify=False)
 
     def connect(self, correlation_id: str = "", **body: Any) -> socket.socket:
-        """Send one chat request over a socket that can be closed at will."""
+        """Send one chat request over a socket that the test can close at any time."""
         return connect(self.url, correlation_id, **body)
 
     def event_of(self, request_id: str | None) -> dict[str, Any]:
-        """The one event of a request, by the id in its response's ``x-request-id``."""
+        """Return the only event of a request, by the ``x-request-id`` of its response."""
         assert request_id
         (event,) = wait_until(
             lambda: [event for event in self.logs.events if event["request_id"] == request_id],
@@ -61,12 +61,12 @@ class RunningServer:
         return event
 
     def events_like(self, response: httpx.Response) -> list[dict[str, Any]]:
-        """Return the events with the correlation id of *response*: other tests' may still come in."""
+        """Return the events with the correlation id of *response*, because events of other tests may still arrive."""
         correlation_id = response.headers["x-correlation-id"]
         return [event for event in self.logs.events if event["correlation_id"] == correlation_id]
 
     def event_of_chain(self, correlation_id: str) -> dict[str, Any]:
-        """The one event of a request, by the id under which it was asked."""
+        """Return the only event of a request, by its correlation id."""
         (event,) = wait_until(
             lambda: [event for event in self.logs.events if event["correlation_id"] == correlation_id],
             what=f"the event of {correlation_id}",
@@ -80,7 +80,7 @@ class RunningServer:
 
 
 def connect(url: str, correlation_id: str = "", **body: Any) -> socket.socket:
-    """Send one chat request to *url* over a socket that can be closed at will."""
+    """Send one chat request to *url* over a socket that the test can close at any time."""
     content = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": "Say hello."}], **body}).encode()
     connection = dial(url)
     connection.sendall(
@@ -100,7 +100,7 @@ def dial(url: str) -> socket.socket:
 def running_server(
     home: Path, environment: Mapping[str, str] | None = None, **settings: Any
 ) -> Iterator[RunningServer]:
-    """Start the service with *settings* and with all its files in *home*, made where missing; end it afterwards."""
+    """Start the service with *settings* and with all its files in *home*, and stop it at the end."""
     home.mkdir(exist_ok=True)
     ready_file = home / "ready.json"
     outside = {name: value for name, value in os.environ.items() if not name.startswith("INFERLOG_")}
@@ -129,12 +129,12 @@ def running_server(
 
 
 def options(**settings: Any) -> list[str]:
-    """Write *settings* as options of the command line."""
+    """Format *settings* as command-line options."""
     texts = {name: value if isinstance(value, str | Path) else json.dumps(value) for name, value in settings.items()}
     return [f"--{name.replace('_', '-')}={text}" for name, text in texts.items()]
 
 
 class StartServer(Protocol):
-    """Starts a service with the settings given; it ends with the test."""
+    """Starts a service with its arguments as settings, until the end of the test."""
 
     def __call__(self, **settings: Any) -> RunningServer: ...

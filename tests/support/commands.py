@@ -1,4 +1,4 @@
-"""The ``inferlog`` command, and the maintainers' commands, each as a process of its own."""
+"""The ``inferlog`` command and the maintainers' commands as separate processes."""
 
 import signal
 import subprocess
@@ -15,7 +15,7 @@ def begin(*arguments: object) -> subprocess.Popen[str]:
 
 
 def begin_module(module: str, *arguments: object) -> subprocess.Popen[str]:
-    """Start *module* with *arguments*. Ctrl-C reaches it, also where the tests run in the background."""
+    """Start *module* with *arguments*. SIGINT reaches it even if the tests run in the background."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *map(str, arguments)],
         cwd=None if module == _INFERLOG else ROOT,

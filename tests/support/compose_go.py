@@ -1,4 +1,4 @@
-"""The loader inside ``docker compose``, which also holds what it reads to the specification's schema."""
+"""Loader of ``docker compose``, which also validates files against the specification's schema."""
 
 import json
 import os
@@ -15,14 +15,14 @@ _PROGRAM = Path(__file__).parents[1] / "infra" / "compose_loader"
 
 
 def example_settings() -> dict[str, str]:
-    """What .env.example says."""
+    """Contents of .env.example."""
     return dict(re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
 
 def read(*files: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Load *files* one over the other, with *settings* instead of a file .env."""
+    """Load and merge *files*, with *settings* instead of a file .env."""
     if shutil.which("go") is None:
-        pytest.skip("there is no go on PATH to build the loader of docker compose with")
+        pytest.skip("go is not installed, so the loader of docker compose cannot be built")
     return subprocess.run(
         ["go", "run", ".", *map(str, files)],
         cwd=_PROGRAM,
@@ -34,8 +34,8 @@ def read(*files: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def loaded(*files: Path, **settings: str) -> dict[str, Any]:
-    """Return what came of *files*, which are all right."""
+def load_valid(*files: Path, **settings: str) -> dict[str, Any]:
+    """Return the merged result of valid *files*."""
     done = read(*files, **settings)
     assert done.returncode == 0, done.stderr
     model: dict[str, Any] = json.loads(done.stdout)

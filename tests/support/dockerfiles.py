@@ -23,7 +23,7 @@ class Instruction:
 
     @property
     def is_exec_form(self) -> bool:
-        """Whether it is a list of words, which no shell looks at."""
+        """Whether it is in exec form, without a shell."""
         return self.text.startswith("[")
 
     @property
@@ -34,7 +34,7 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Dockerfile:
-    """One Dockerfile and the folder that is sent along with it."""
+    """One Dockerfile and its build context."""
 
     path: Path
     context: Path
@@ -48,7 +48,7 @@ class Dockerfile:
 
     @cached_property
     def stages(self) -> list[list[Instruction]]:
-        """What belongs to each FROM; ARG before the first is in none."""
+        """Instructions of each FROM; ARG before the first belongs to none."""
         stages: list[list[Instruction]] = []
         for instruction in self.instructions:
             if instruction.name == "FROM":
@@ -62,7 +62,7 @@ class Dockerfile:
         return [instruction for instruction in self.instructions if instruction.name == name]
 
     def admitted(self) -> set[str]:
-        """Return the files of the context that Docker is sent, by their paths."""
+        """Return the files of the build context, by path."""
         return set(_admitted(self.context))
 
 
@@ -79,7 +79,7 @@ def _admitted(context: Path) -> Iterator[str]:
     lines = (context / ".dockerignore").read_text().splitlines()
     patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     for folder, folders, files in os.walk(context):
-        # Never sent, whatever is in them, and too much to look through.
+        # Never part of the context, and too large to search.
         folders[:] = [name for name in folders if name not in {".git", ".venv", "node_modules"}]
         for name in files:
             path = (Path(folder) / name).relative_to(context).as_posix()
@@ -88,7 +88,7 @@ def _admitted(context: Path) -> Iterator[str]:
 
 
 def is_ignored(path: str, patterns: list[str]) -> bool:
-    """Return what the last pattern says that matches *path* or a folder above it."""
+    """Return the result of the last pattern that matches *path* or a parent folder."""
     ignored = False
     parts = path.split("/")
     above = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]

@@ -1,8 +1,8 @@
 """
-Classes with nothing in them, for those that a jar refers to and nobody publishes.
+Empty classes in place of unpublished classes that a jar refers to.
 
-Elasticsearch's security refers to classes of SAML, which cannot be had from the public repositories. Nobody here logs
-in by SAML, but Java wants to find the classes when it looks at the signatures of those that are used.
+Elasticsearch's security module refers to SAML classes that are not available in public repositories. SAML is not used
+here, but Java must resolve the classes in the signatures of used classes.
 """
 
 import re
@@ -27,7 +27,7 @@ def write_jar(referring: Path, packages: str, target: Path) -> None:
                 extended.add(parent)
     with zipfile.ZipFile(target, "w") as jar:
         for name in sorted(named):
-            # Only what is extended has to be a class; of an interface Java asks less.
+            # Only a base class must be a class; for others an interface is enough.
             jar.writestr(f"{name}.class", _class(name) if name in extended else _interface(name))
 
 

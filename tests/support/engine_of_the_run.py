@@ -1,4 +1,4 @@
-"""The one engine of a run, whichever of its processes needs it first, and until none needs it any more."""
+"""Engine of a test run, started by the first process that needs it and stopped after the last."""
 
 import fcntl
 import os
@@ -14,10 +14,10 @@ from inferlog_ops.engine import control
 @contextmanager
 def engine_of_the_run(shared: Path) -> Iterator[Home]:
     """
-    Give the block a running engine.
+    Yield a running engine.
 
     Args:
-        shared: A folder that all processes of this run know, and no other run.
+        shared: Folder shared by all processes of this run only.
     """
     home = Home(shared / "home")
     users = shared / "users_of_the_engine"
@@ -35,7 +35,7 @@ def engine_of_the_run(shared: Path) -> Iterator[Home]:
 
 
 def _let_it_hold_many_streams(url: str) -> None:
-    """Lift the bound of a thousand shards: every test has streams of its own, and none deletes them."""
+    """Raise the limit of a thousand shards: every test creates streams, and none deletes them."""
     with Cluster(url=url).client() as client:
         client.cluster.put_settings(persistent={"cluster.max_shards_per_node": 5_000})
 

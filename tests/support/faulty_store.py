@@ -1,4 +1,4 @@
-"""A stand-in for Elasticsearch over a real socket, which gives the answers that a healthy engine never does."""
+"""A stand-in for Elasticsearch on a real socket that injects faults."""
 
 import threading
 from collections import Counter, deque
@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from tests.support.threaded_server import served
+from tests.support.threaded_server import serve_handler
 
 Item = dict[str, Any]
 
@@ -19,16 +19,16 @@ Item = dict[str, Any]
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """
-    What goes wrong with one bulk request.
+    The fault of one bulk request.
 
     Attributes:
-        status: The HTTP status, if it is not 200.
-        body: Sent instead of an answer to the request.
-        stores: Whether the documents are taken all the same.
-        cut: The connection ends: "before" the body is read, "after" it is, or in the "middle" of the answer.
-        hang: The answer is held back until this is set.
-        item: Makes the answer for a document, by its id; None leaves it as it is.
-        headers: More headers of the answer.
+        status: The HTTP status.
+        body: Sent instead of the bulk response.
+        stores: Whether the documents are stored despite the fault.
+        cut: Closes the connection "before" or "after" the body is read, or in the "middle" of the response.
+        hang: Delays the response until this event is set.
+        item: Returns the result of a document by its id; None for the usual result.
+        headers: Additional response headers.
     """
 
     status: int = 200
@@ -41,35 +41,35 @@ class Fault:
 
 
 def error_body(error_type: str, reason: str, status: int) -> bytes:
-    """Return an error as Elasticsearch words it."""
+    """Return an error body in the format of Elasticsearch."""
     return orjson.dumps({"error": {"type": error_type, "reason": reason}, "status": status})
 
 
 def refused_item(status: int, error_type: str, reason: str = "for a test") -> Item:
-    """Return what an answer says about one document that was not taken."""
+    """Return the result of one refused document."""
     return {"status": status, "error": {"type": error_type, "reason": reason}}
 
 
 @dataclass
 class FaultyStore:
     """
-    What the stand-in holds, and what goes wrong next.
+    The content of the stand-in and its next faults.
 
     Attributes:
-        url: Its address.
-        indexes: Ids by backing index of each stream, the last one being written to.
+        url: Its URL.
+        indexes: Ids by backing index of each stream; the last one is the write index.
         documents: The stored lines by id.
-        stored: How often each id was stored: more than once is a duplicate.
-        faults: What happens to the next bulk requests, one each, in this order.
-        always: What happens to every bulk request for which there is none in *faults*; decides by its ids.
+        stored: Number of stored documents per id: more than one is a duplicate.
+        faults: Faults of the next bulk requests, one each, in this order.
+        always: Returns the fault of every other bulk request by its stream and ids.
         requests: Method, path and ids of every request, in order.
-        largest_bytes: A larger bulk request is answered with 413.
+        headers: Headers of every request, in order.
+        largest_bytes: Maximum size of a bulk request; larger ones receive a 413.
         identity: Its cluster uuid.
-        identity_faults: Status and body of its next answers to who it is, one each, in this order.
-        refresh_faults: Status and body of its next answers to a refresh, one each, in this order.
-        may_search: Whether the shipper's key has more than the right to create.
-        before_search: Called when ids are looked for.
-        authorization: The only header of that name that is let in; None lets in everybody.
+        identity_faults: Status and body of the next responses with the cluster uuid, one each, in this order.
+        refresh_faults: Status and body of the next responses to a refresh, one each, in this order.
+        may_search: Whether the shipper's key has more privileges than create_doc.
+        authorization: The only accepted header of that name; None accepts all.
     """
 
     url: str = ""
@@ -90,7 +90,7 @@ class FaultyStore:
 
     @property
     def bulk_sizes(self) -> list[int]:
-        """How many documents each bulk request held."""
+        """Number of documents per bulk request."""
         return [len(ids) for _, path, ids in self.requests if "/_bulk" in path]
 
     @property
@@ -98,8 +98,8 @@ class FaultyStore:
         """The path of each bulk request."""
         return [path for _, path, _ in self.requests if "/_bulk" in path]
 
-    def asked(self, part: str) -> int:
-        """Return how many requests had *part* in their path."""
+    def count_requests(self, part: str) -> int:
+        """Return the number of requests with *part* in their path."""
         return sum(part in path for _, path, _ in self.requests)
 
     def roll_over(self, stream: str = "events") -> None:
@@ -108,7 +108,7 @@ class FaultyStore:
             self._of(stream).append(set())
 
     def take(self, stream: str, lines: list[tuple[str, Any]]) -> list[Item]:
-        """Create the documents in the index that is written to, as Elasticsearch does."""
+        """Create the documents in the write index, as Elasticsearch does."""
         items = []
         for event_id, document in lines:
             index = self._of(stream)[-1]
@@ -122,7 +122,7 @@ class FaultyStore:
         return items
 
     def answer(self, path: str, stream: str, body: bytes) -> tuple[int, bytes]:
-        """Return status and body of the answer to anything but a bulk request."""
+        """Return status and body of the response to a request other than bulk."""
         if not self.may_search:
             return 403, error_body("security_exception", "action is unauthorized", 403)
         if "/_refresh" in path and self.refresh_faults:
@@ -181,8 +181,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _bulk(self, stream: str, length: int) -> None:
         if self.store.largest_bytes is not None and length > self.store.largest_bytes:
-            ids = _ids(self.rfile.read(length))
-            self._note([each for each, _ in ids])
+            lines = _ids(self.rfile.read(length))
+            self._note([event_id for event_id, _ in lines])
             self._answer(413, b"<html>too large</html>")
             return
         if self.store.faults and self.store.faults[0].cut == "before":
@@ -247,5 +247,5 @@ def faulty_store(*, certificate: Path | None = None) -> Iterator[FaultyStore]:
     """Run a `FaultyStore` on a free port of 127.0.0.1; with *certificate* (key and certificate, PEM) over TLS."""
     store = FaultyStore()
     handler = type("Handler", (_Handler,), {"store": store})
-    with served(handler, certificate=certificate) as store.url:
+    with serve_handler(handler, certificate=certificate) as store.url:
         yield store

@@ -1,4 +1,4 @@
-"""Documents put straight into the streams of a namespace that nobody else uses."""
+"""Documents indexed directly into the streams of an unused namespace."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -12,14 +12,14 @@ from inferlog_ops.provision.elasticsearch import provision_cluster
 
 
 def fresh(engine_url: str) -> Cluster:
-    """Return a cluster with every stream in place and no document in them."""
+    """Return a cluster with all streams and no documents."""
     cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
     provision_cluster(cluster)
     return cluster
 
 
 def index(cluster: Cluster, stream: str, documents: Iterable[dict[str, Any]]) -> None:
-    """Put *documents* into the stream "events", "health" or "app", to be found at once."""
+    """Index *documents* into the stream "events", "health" or "app", and refresh it."""
     operations: list[dict[str, Any]] = []
     for document in documents:
         operations += [{"create": {"_id": document["event"]["id"]}}, document]
@@ -30,12 +30,12 @@ def index(cluster: Cluster, stream: str, documents: Iterable[dict[str, Any]]) ->
 
 
 def index_many(cluster: Cluster, stream: str, documents: Iterable[dict[str, Any]]) -> None:
-    """Put tens of thousands of *documents* into the stream, under ids that the store makes."""
+    """Index many *documents* into the stream, with ids by the store."""
     name = f"logs-inference.{stream}-{cluster.namespace}"
     waiting = iter(documents)
     with cluster.client(request_timeout_seconds=120) as client:
         while bulk := list(islice(waiting, 5_000)):
-            # Made into JSON by orjson: the client's own way takes several times as long.
-            lines = [line for document in bulk for line in (b'{"create":{}}', orjson.dumps(document))]
+            # Serialized with orjson, which is several times faster than the client.
+            lines: list[Any] = [line for document in bulk for line in (b'{"create":{}}', orjson.dumps(document))]
             assert not client.bulk(index=name, operations=lines)["errors"]
         client.indices.refresh(index=name)

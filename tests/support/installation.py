@@ -1,4 +1,4 @@
-"""An installation of the container stack: folders in place of its volumes, and its store."""
+"""Installation of the container stack, with folders instead of volumes, and its store."""
 
 import os
 import subprocess
@@ -9,14 +9,14 @@ from pathlib import Path
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.stack.login import log_in
-from inferlog_ops.provision.stack.settings import Settings
+from inferlog_ops.provision.stack.settings import StackSettings
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-def settings_in(root: Path) -> Settings:
+def settings_in(root: Path) -> StackSettings:
     """Return settings with each volume as a folder of *root*."""
-    return Settings(
+    return StackSettings(
         authority=root / "authority",
         certificates=root / "certificates",
         secrets=root / "secrets",
@@ -35,24 +35,24 @@ class Stack:
         settings: As set-up had them.
     """
 
-    settings: Settings
+    settings: StackSettings
 
     @property
     def superuser(self) -> Cluster:
-        """The store, as the superuser sees it by the password of this moment."""
+        """The store with the current password of the superuser."""
         return log_in(self.settings, print).cluster
 
     def as_key(self, encoded: str) -> Cluster:
-        """Return the store as the holder of an API key sees it."""
+        """Return the store with an API key."""
         return replace(self.superuser, user_and_password=None, api_key=encoded)
 
     def as_user(self, name: str, password: str) -> Cluster:
-        """Return the store as a user sees it."""
+        """Return the store with a user's password."""
         return replace(self.superuser, user_and_password=(name, password))
 
 
-def environment_of(settings: Settings) -> dict[str, str]:
-    """Return the variables that say *settings*."""
+def environment_of(settings: StackSettings) -> dict[str, str]:
+    """Return *settings* as environment variables."""
     return {
         "INFERLOG_SETUP_AUTHORITY": str(settings.authority),
         "INFERLOG_SETUP_CERTIFICATES": str(settings.certificates),
@@ -65,7 +65,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
     }
 
 
-def run(settings: Settings, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+def run(settings: StackSettings, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run ``python -m inferlog_ops.cli.stack`` as a container does, with *more* in its environment."""
     environment = {"PATH": os.environ["PATH"], **environment_of(settings), **more}
     command = [sys.executable, "-m", "inferlog_ops.cli.stack", *arguments]

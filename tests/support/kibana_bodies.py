@@ -1,4 +1,4 @@
-"""Which bodies Kibana takes: closed objects, as its documentation and source show them. For the stand-in."""
+"""Schemas of the bodies that Kibana accepts, from its documentation and source, for the stand-in."""
 
 import json
 from pathlib import Path
@@ -134,21 +134,22 @@ _DASHBOARD = Draft202012Validator(json.loads((Path(__file__).parents[1] / "kiban
 
 
 def fault(schema: dict[str, Any], body: Any, root: str = "request body") -> str | None:
-    """Return what is wrong with *body*, worded as Kibana does; None if nothing is."""
+    """Return Kibana's error message for *body*; None if it is valid."""
     error = best_match(Draft202012Validator(schema).iter_errors(body))
     return None if error is None else f"[{'.'.join([root, *map(str, error.absolute_path)])}]: {error.message}"
 
 
 def dashboard_fault(body: Any) -> tuple[str | None, list[dict[str, Any]]]:
-    """Return what is wrong with a dashboard: a message about the whole, or panel errors if all are within panels."""
+    """Return the errors of a dashboard: a message about the whole, or panel errors if all are within panels."""
     errors = list(_DASHBOARD.iter_errors(body))
     if not errors:
         return None, []
     panels = [_panel(body, list(error.absolute_path)) for error in errors]
-    if all(panels):
+    within = [panel for panel in panels if panel]
+    if len(within) == len(panels):
         return None, [
             {"message": best_match([error]).message, "panel_type": panel["type"], "panel_config": panel.get("config")}
-            for panel, error in zip(panels, errors, strict=True)
+            for panel, error in zip(within, errors, strict=True)
         ]
     first = next(error for error, panel in zip(errors, panels, strict=True) if not panel)
     return f"[{'.'.join(['request body', *map(str, first.absolute_path)])}]: {first.message}", []
@@ -158,7 +159,7 @@ def _panel(body: Any, path: list[Any]) -> dict[str, Any] | None:
     """Return the panel that *path* leads into, if it leads into one."""
     if len(path) < 2 or path[0] != "panels":
         return None
-    item = body["panels"][path[1]]
+    item: dict[str, Any] = body["panels"][path[1]]
     if "type" not in item:
         return item["panels"][path[3]] if len(path) > 3 else None
     return item

@@ -1,4 +1,4 @@
-"""What the stand-in for Kibana does with each kind of object, by the documented rules."""
+"""Rules of the Kibana stand-in for each kind of object."""
 
 import json
 import re
@@ -23,7 +23,7 @@ _NEWEST_SEARCH = (10, 15, 0)
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: JSON, or bytes as they are."""
+    """Response: JSON or raw bytes."""
 
     status: int
     content: Any
@@ -207,7 +207,7 @@ def export(objects: Objects, space: str, body: Any) -> Reply:
     return Reply(200, b"\n".join(json.dumps(objects.find("search", each, space)).encode() for each in wanted))
 
 
-def imported(
+def import_objects(
     objects: Objects, space: str, lines: bytes, *, overwrite: bool, fault: Callable[[str], str | None]
 ) -> Reply:
     documents = [json.loads(line) for line in lines.splitlines() if line.strip()]

@@ -1,8 +1,8 @@
 """
-A stand-in for Kibana over a real socket, which enforces the documented rules of its API.
+Stand-in for Kibana on a real socket, which enforces the documented rules of its API.
 
-It proves that what is sent keeps these rules, and nothing about a real Kibana: not that the rules are complete, not
-that a dashboard is drawn, not that a rule fires. See docs/kibana.md.
+It proves that requests follow these rules, and nothing about a real Kibana: not that the rules are complete, a
+dashboard is drawn, or a rule fires. See docs/kibana.md.
 """
 
 import base64
@@ -22,7 +22,7 @@ import orjson
 
 from tests.support import kibana_objects as kinds
 from tests.support.kibana_objects import Objects, Reply, refusal
-from tests.support.threaded_server import served
+from tests.support.threaded_server import serve_handler
 
 API_KEY = "a2V5OnNlY3JldA=="
 USER, PASSWORD = "elastic", "pass word/@ü"
@@ -31,23 +31,23 @@ _KNOWN = {f"ApiKey {API_KEY}", f"Basic {base64.b64encode(f'{USER}:{PASSWORD}'.en
 
 
 @dataclass
-class StandIn:
+class KibanaStandIn:
     """
-    What the stand-in holds, and how it answers.
+    State and behaviour of the stand-in.
 
     Attributes:
         url: Its address, without credentials.
         objects: All objects by kind and id.
-        spaces: Ids of the spaces that there are.
-        version: What it says that it is.
-        not_ready: How many more requests it answers as before its plugins are there.
-        unavailable: How many more requests for its status it answers with "unavailable".
-        forbidden: Paths beginning with one of these are forbidden.
-        writes: Method and path of each request that was to change something, in order.
-        before_write: Called with each of these before it is carried out.
-        import_fault: Says why a saved search is not imported, by its id.
-        lets_in: Whether it takes the credentials in these headers.
-        answers: Answers that are given to a path instead of the right one.
+        spaces: Ids of the existing spaces.
+        version: Reported version.
+        not_ready: Number of further requests answered as before the plugins are ready.
+        unavailable: Number of further status requests answered with "unavailable".
+        forbidden: Prefixes of forbidden paths.
+        writes: Method and path of each write request, in order.
+        before_write: Called with each write request before it is executed.
+        import_fault: Returns the import error of a saved search, by its id.
+        lets_in: Whether the credentials in the headers are accepted.
+        answers: Fixed responses by path.
     """
 
     url: str = ""
@@ -133,7 +133,8 @@ class StandIn:
         if not str(files[0].get_filename()).endswith(".ndjson"):
             return refusal(400, "Invalid file extension")
         lines = files[0].get_payload(decode=True)
-        return kinds.imported(self.objects, space, lines, overwrite=overwrite, fault=self.import_fault)
+        assert isinstance(lines, bytes)
+        return kinds.import_objects(self.objects, space, lines, overwrite=overwrite, fault=self.import_fault)
 
 
 def _space_and_path(path: str) -> tuple[str, str]:
@@ -144,9 +145,9 @@ def _space_and_path(path: str) -> tuple[str, str]:
 
 
 @contextmanager
-def stand_in(*, certificate: Path | None = None) -> Iterator[StandIn]:
-    """Run a `StandIn` on a free port of 127.0.0.1; with *certificate* (key and certificate, PEM) over TLS."""
-    kibana = StandIn()
+def stand_in(*, certificate: Path | None = None) -> Iterator[KibanaStandIn]:
+    """Run a `KibanaStandIn` on a free port of 127.0.0.1; with *certificate* (key and certificate, PEM) over TLS."""
+    kibana = KibanaStandIn()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -168,5 +169,5 @@ def stand_in(*, certificate: Path | None = None) -> Iterator[StandIn]:
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 (the base class names it)
             pass
 
-    with served(Handler, certificate=certificate) as kibana.url:
+    with serve_handler(Handler, certificate=certificate) as kibana.url:
         yield kibana

@@ -1,4 +1,4 @@
-"""Locust with this project's locustfile, as people run it: a process of its own."""
+"""Locust with this project's locustfile, as a process of its own."""
 
 import json
 import os
@@ -17,17 +17,17 @@ LOCUSTFILE = Path(__file__).resolve().parents[2] / "scripts" / "traffic" / "locu
 
 
 @dataclass(frozen=True)
-class Run:
-    """What is left of a run."""
+class LocustRun:
+    """A finished run: its exit code, its output and its records."""
 
     returncode: int
-    said: str
+    output: str
     records: list[dict[str, Any]]
 
     @property
     def requests(self) -> int:
-        """How many requests Locust's last table counts."""
-        table = self.said.rpartition("Type ")[0]  # behind it comes the table of times to the first token
+        """Number of requests in Locust's last table."""
+        table = self.output.rpartition("Type ")[0]  # the table of times to the first token comes last
         return int(re.findall(r"Aggregated +(\d+) +\d+\(", table)[-1])
 
     def of(self, caller: str) -> list[dict[str, Any]]:
@@ -37,10 +37,10 @@ class Run:
 
 @contextmanager
 def begin(home: Path, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """Start Locust in *home*, to write there its records.jsonl; kill it at the end if it is still there."""
-    # By its module: the script beside Python is found only where the environment is on PATH.
+    """Start Locust in *home*, where it writes records.jsonl, and kill it at the end if it still runs."""
+    # Started by its module, because the script is found only if the environment is on PATH.
     command = [sys.executable, "-P", "-m", "locust", "--locustfile", str(LOCUSTFILE), "--records", "records.jsonl"]
-    # What a developer has set for other runs of Locust is not for these.
+    # Settings of a developer for other runs of Locust do not apply here.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOCUST_")}
     process = subprocess.Popen(
         [*command, "--only-summary", *map(str, arguments)],
@@ -50,7 +50,7 @@ def begin(home: Path, *arguments: object) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=_with_ctrl_c,  # noqa: PLW1509 (sets a signal's handler and nothing else)
+        preexec_fn=_enable_sigint,  # noqa: PLW1509 (sets a signal handler and nothing else)
     )
     with process:
         try:
@@ -59,30 +59,30 @@ def begin(home: Path, *arguments: object) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def finish(process: subprocess.Popen[str], home: Path, timeout_seconds: float = 90.0) -> Run:
-    """Wait for the end and return what is left."""
-    said, _ = process.communicate(timeout=timeout_seconds)
-    return Run(process.returncode, said, read_records(home))
+def finish(process: subprocess.Popen[str], home: Path, timeout_seconds: float = 90.0) -> LocustRun:
+    """Wait for the end of the run and return its results."""
+    output, _ = process.communicate(timeout=timeout_seconds)
+    return LocustRun(process.returncode, output, read_records(home))
 
 
-def run(home: Path, *arguments: object) -> Run:
-    """Run Locust to its end, without its page."""
+def run(home: Path, *arguments: object) -> LocustRun:
+    """Run Locust to its end, without its web page."""
     with begin(home, "--headless", *arguments) as process:
         return finish(process, home)
 
 
 def read_records(home: Path) -> list[dict[str, Any]]:
-    """Return the records in *home* in the order of the requests' moments."""
+    """Return the records in *home*, ordered by the times at which the requests were due."""
     path = home / "records.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
     return sorted(map(json.loads, lines), key=lambda record: record["intended_at"])
 
 
-def intended_at(record: dict[str, Any]) -> float:
-    """Return when the request was due, in seconds of Unix time."""
+def get_intended_at(record: dict[str, Any]) -> float:
+    """Return the time at which the request was due, in seconds of Unix time."""
     return datetime.fromisoformat(record["intended_at"]).timestamp()
 
 
-def _with_ctrl_c() -> None:
-    # A shell starts what runs in its background with SIGINT ignored, and children inherit that.
+def _enable_sigint() -> None:
+    # A shell starts background processes with SIGINT ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)

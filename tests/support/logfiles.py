@@ -1,4 +1,4 @@
-"""The library, set up to write into the test's own directory, and what it wrote."""
+"""The library, configured to write into the test's directory, and its output."""
 
 import json
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from tests.support.polling import wait_until
 
 @dataclass(frozen=True)
 class Logs:
-    """What lies in a log directory."""
+    """Contents of a log directory."""
 
     directory: Path
 
     def lines(self, stream: str) -> list[dict[str, Any]]:
-        """Return every whole line of *stream*, the files in order of their names."""
+        """Return every complete line of *stream*, in order of file names."""
         paths = sorted(self.directory.glob(f"{stream}-*.jsonl"))
-        # What follows the last newline is being written: a line may lie on two pages, and each is seen by itself.
+        # Text after the last newline is an incomplete write.
         return [json.loads(line) for path in paths for line in path.read_text().split("\n")[:-1] if line]
 
     @property
@@ -30,7 +30,7 @@ class Logs:
 
     @property
     def event(self) -> dict[str, Any]:
-        """The one event there is, waited for: a response may reach its client a moment earlier."""
+        """The only event; waits for it, because a response may reach its client earlier."""
         (event,) = wait_until(lambda: self.events, what="an event")
         return event
 

@@ -1,4 +1,4 @@
-"""An Elasticsearch of a test's own, which may be killed and started again."""
+"""Elasticsearch of a single test, which may be killed and restarted."""
 
 import os
 import signal
@@ -17,13 +17,13 @@ INFERLOG = (sys.executable, "-m", "inferlog_ops.cli.main")
 @dataclass
 class OwnEngine:
     """
-    An engine on a port that it keeps.
+    Engine with a constant port.
 
     Attributes:
-        home: Where its data lie.
-        inferlog: The command whose ``engine start`` starts it.
-        port: Where it answers, once it was started.
-        pid: Its process.
+        home: Directory of its data.
+        inferlog: Command with ``engine start``.
+        port: Its port, after the first start.
+        pid: Its process id.
     """
 
     home: Path
@@ -48,7 +48,7 @@ class OwnEngine:
         return f"http://127.0.0.1:{self.port}"
 
     def provision(self, namespace: str) -> None:
-        """Give it templates and streams, by the same command."""
+        """Create templates and streams, with the same command."""
         self._run("provision", "--url", self.url, "--namespace", namespace, "--json")
 
     def _command(self, *arguments: str) -> Any:

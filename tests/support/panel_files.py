@@ -1,4 +1,4 @@
-"""Parts of dashboard files, for dashboards that only a test knows."""
+"""Parts of dashboard files, for dashboards of tests."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ Part = dict[str, Any]
 
 
 def vis(panel_id: str, config: Part, *, query: str | None = None, y: int = 0, w: int = 48, h: int = 10) -> Part:
-    """Return a panel with a chart about *query*, or about those of its layers."""
+    """Return a panel with a chart of *query*, or of the queries of its layers."""
     source = {"data_source": source_of(query)} if query else {}
     return {"type": "vis", "id": panel_id, "grid": {"x": 0, "y": y, "w": w, "h": h}, "config": {**source, **config}}
 
@@ -39,5 +39,5 @@ def tiles(query: str, column: str, **config: Any) -> Part:
 
 
 def source_of(query: str) -> Part:
-    """Return a data source as a dashboard file names it."""
+    """Return a data source in the format of a dashboard file."""
     return {"type": "esql", "query": f"queries/{query}.esql"}

@@ -1,4 +1,4 @@
-"""Records of requests and the events of them, as a load generator and a service write them."""
+"""Records of requests and their events, as written by a load generator and a service."""
 
 import json
 from collections.abc import Iterable
@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from inferlog_ops.query.reconcile.events import Event
+from inferlog_ops.query.reconcile.events import RequestEvent
 
 DUE = datetime(2026, 11, 23, 6, 15, tzinfo=UTC)
 ROUTE = "/v1/chat/completions"
 
 
 def record(correlation_id: str, **changes: Any) -> dict[str, Any]:
-    """Return what a load generator notes of one request: answered after 0.1 s, sent 1 ms late, unless it says else."""
+    """Return the record of one request, by default answered after 0.1 s and sent 1 ms late."""
     return {
         "correlation_id": correlation_id,
         "caller": "steady",
@@ -34,9 +34,9 @@ def write_records(path: Path, records: Iterable[dict[str, Any]]) -> Path:
     return path
 
 
-def event(correlation_id: str | None, **changes: Any) -> Event:
-    """Return what is read of the event of such a request: 0.098 s long."""
-    values = {
+def event(correlation_id: str | None, **changes: Any) -> RequestEvent:
+    """Return the parsed event of such a request, with a latency of 0.098 s."""
+    values: dict[str, Any] = {
         "ended_at": DUE + timedelta(seconds=0.1),
         "event_id": f"id of {correlation_id}",
         "correlation_id": correlation_id,
@@ -47,11 +47,11 @@ def event(correlation_id: str | None, **changes: Any) -> Event:
         "status_code": 200,
         "latency_seconds": 0.098,
     }
-    return Event(**(values | changes))
+    return RequestEvent(**(values | changes))
 
 
-def document(read: Event) -> dict[str, Any]:
-    """Return the document of which *read* is what is read."""
+def document(read: RequestEvent) -> dict[str, Any]:
+    """Return the document that is parsed into *read*."""
     response = {} if read.status_code is None else {"response": {"status_code": read.status_code}}
     return {
         "@timestamp": read.ended_at.isoformat(),

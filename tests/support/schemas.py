@@ -1,4 +1,4 @@
-"""The published schemas of files that others define, as the linter check-jsonschema brings them along."""
+"""Published schemas of common file formats, as bundled with check-jsonschema."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def held_against(schema: str, *files: Path) -> subprocess.CompletedProcess[str]:
-    """Hold *files* against the schema that check-jsonschema knows as *schema*."""
+    """Validate *files* with the bundled schema *schema*."""
     return subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *map(str, files)],
         capture_output=True,

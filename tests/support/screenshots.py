@@ -1,9 +1,9 @@
 """
-Draws docs/images/*.png: the preview page about a few minutes of the demo's own service.
+Generator of docs/images/*.png: the preview page with a few minutes of the demo's service.
 
     .venv/bin/python tests/screenshots.py [--minutes 6]
 
-Runs what scripts/demo runs, with the simulated backend, on a home of its own that is gone afterwards.
+Runs the services of scripts/demo with the simulated backend, in a temporary home.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from inferlog_ops.core.home import Home
 from inferlog_ops.demo import services
@@ -21,20 +22,20 @@ from tests.support.locust_runs import LOCUSTFILE
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 LARGEST_BYTES = 300_000
 HIGHEST_PER_SECOND = 60
-WINDOW = {"width": 1280, "height": 1010}
-PHONE = {"width": 390, "height": 844}
+WINDOW: dict[str, Any] = {"width": 1280, "height": 1010}
+PHONE: dict[str, Any] = {"width": 390, "height": 844}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=6, help="of traffic, before the pictures are taken")
+    parser.add_argument("--minutes", type=float, default=6, help="minutes of traffic before the screenshots")
     minutes = parser.parse_args().minutes
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         with (
-            services.held(home),
-            services.running(
-                home, None, backend="simulated", port=0, namespace="default", with_page=False, say=tell
+            services.hold_lock(home),
+            services.start_services(
+                home, None, backend="simulated", port=0, namespace="default", with_page=False, say=log_progress
             ) as running,
         ):
             began = datetime.now(UTC)
@@ -44,16 +45,16 @@ def main() -> int:
 
 
 def send_for(url: str, seconds: float) -> None:
-    """Send requests as in the course of a day, so that there is something to see over time."""
-    tell(f"sending requests for {seconds:.0f} s")
+    """Send requests with a rate that varies over time."""
+    log_progress(f"sending requests for {seconds:.0f} s")
     load = ("--curve", "day", "--rate", HIGHEST_PER_SECOND, "--user-rate", 1, "--duration", f"{seconds:.0f}s")
     command = [sys.executable, "-P", "-m", "locust", "--locustfile", LOCUSTFILE, "--headless", "--only-summary"]
-    # Requests that fail are a part of the picture.
+    # Failed requests are intended.
     subprocess.run([*map(str, [*command, "--host", url, *load]), "--exit-code-on-error", "0"], check=True)
 
 
 def take(running: services.Services, began: datetime, ended: datetime) -> None:
-    """Open the page about the run, in light and in dark, on a desk and on a phone."""
+    """Open the page of the run in light and dark mode, on a desktop and on a phone."""
     shown = {"from": address_of(began), "to": address_of(ended - timedelta(seconds=2)), "refresh": 0, "utc": ""}
     with running_browser() as browser:
         for name, dashboard, options in (
@@ -70,7 +71,7 @@ def take(running: services.Services, began: datetime, ended: datetime) -> None:
 
 
 def save(visit: Visit, path: Path) -> None:
-    """Save what is in sight once every chart is drawn."""
+    """Save a screenshot when every chart is drawn."""
     for panel in visit.page.locator(".panel").all():
         if panel.evaluate("panel => panel.getBoundingClientRect().top < innerHeight"):
             panel.locator(".panel-body > *").first.wait_for(state="attached")
@@ -78,12 +79,12 @@ def save(visit: Visit, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     visit.page.screenshot(path=path)
     size = path.stat().st_size
-    tell(f"{path.name}: {size:,} bytes")
+    log_progress(f"{path.name}: {size:,} bytes")
     assert size <= LARGEST_BYTES, f"{path.name} is larger than {LARGEST_BYTES:,} bytes"
 
 
-def tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 (for whoever takes the pictures)
+def log_progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 (progress)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """
-A real Elasticsearch 8.19 that asks who is there: TLS, users, roles and API keys as in the container stack.
+Real Elasticsearch 8.19 with authentication: TLS, users, roles and API keys as in the container stack.
 
-It is the embedded engine with Elastic's own security module beside it, and with the security settings that
-docker-compose.yml gives to the container. So what a key may do is decided here by the code that decides it there.
-What the embedded engine lacks (pipelines, lifecycle, the data stream API) is lacking here, too.
+It is the embedded engine with Elastic's security module and with the security settings of docker-compose.yml. So the
+privileges of a key are decided by the same code as in the container. Features missing in the embedded engine
+(pipelines, lifecycle, the data stream API) are missing here too.
 """
 
 import signal
@@ -18,7 +18,7 @@ from pathlib import Path
 import yaml
 
 from inferlog_ops.core.home import cache_dir
-from inferlog_ops.core.progress import say_nothing
+from inferlog_ops.core.progress import ignore_progress
 from inferlog_ops.engine import blueprint, layout
 from inferlog_ops.engine.blueprint import Blueprint, Jar, Module
 from tests.support.empty_classes import write_jar
@@ -46,7 +46,7 @@ class SecuredEngine:
 
     Attributes:
         url: Its address.
-        log: What it said.
+        log: Its log file.
     """
 
     url: str
@@ -72,10 +72,10 @@ def secured_blueprint() -> Blueprint:
 @contextmanager
 def secured_engine(home: Path, secrets: Path) -> Iterator[SecuredEngine]:
     """
-    Run an engine in *home*, which keeps its data; *secrets* is the folder that set-up made for Elasticsearch.
+    Run an engine with its data in *home*; *secrets* is the folder created by set-up for Elasticsearch.
 
     Raises:
-        AssertionError: If it does not come up, with the last that it said.
+        AssertionError: If it does not start, with the end of its log.
     """
     _lay_out(home, secrets)
     log = home / "engine.log"
@@ -104,9 +104,9 @@ def _lay_out(home: Path, secrets: Path) -> None:
     if not (home / "config/secrets").exists():
         (home / "config/secrets").symlink_to(secrets)
     plan = secured_blueprint()
-    laid_out = layout.layout_in(home, plan)
+    laid_out = layout.locate_layout(home, plan)
     if not laid_out.root.exists():
-        layout.prepare(plan, home, cache_dir() / "jars", say_nothing)
+        layout.prepare(plan, home, cache_dir() / "jars", ignore_progress)
         write_jar(laid_out.part(_PART) / _SECURITY.file, _NOT_PUBLISHED, laid_out.server / "not_published.jar")
     (home / SETTINGS_FILE).write_text(yaml.safe_dump(_settings(home)))
 

@@ -1,7 +1,7 @@
 """
 The process of a secured engine: ``python -m tests.support.secured_engine_process <home>``; see `secured_engine`.
 
-Writes its address into a file when it answers, and ends on SIGTERM.
+Writes its address into a file when it is ready, and exits on SIGTERM.
 """
 
 import os
@@ -13,11 +13,11 @@ from typing import Any
 import jpype
 
 from inferlog_ops.engine import node
-from inferlog_ops.engine.layout import layout_in
+from inferlog_ops.engine.layout import locate_layout
 from tests.support.secured_engine import ADDRESS_FILE, SETTINGS_FILE, secured_blueprint
 
-# What the index of users wants for searching e-mail addresses comes with a module that is not published. Nobody
-# searches for them here, so that any of the same kind will do.
+# The index of users requires a tokenizer for e-mail addresses from an unpublished module. E-mail
+# addresses are not searched here, so any tokenizer of the same kind is sufficient.
 _STANDING_IN = {
     "tokenizers": {"uax_url_email": "standard"},
     "tokenFilters": dict.fromkeys(("pattern_capture", "lowercase", "unique"), "stop"),
@@ -25,17 +25,17 @@ _STANDING_IN = {
 
 
 def main() -> None:
-    """Run one engine until it is told to stop."""
+    """Run one engine until SIGTERM."""
     home = Path(sys.argv[1])
     os.chdir(home)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    layout = layout_in(home, secured_blueprint())
+    layout = locate_layout(home, secured_blueprint())
     node.start_java(layout, home, "512m")
     running = jpype.JClass("org.elasticsearch.node.Node")(_environment(home), node._plugins(layout))
     _complete_analysis(running)
     running.start()
     draft = home / f"{ADDRESS_FILE}.draft"
-    draft.write_text(node.url_of(running).replace("http:", "https:"))
+    draft.write_text(node.read_url(running).replace("http:", "https:"))
     draft.replace(home / ADDRESS_FILE)
     signal.sigwait({signal.SIGTERM})
     node.close(running)

@@ -29,9 +29,9 @@ def serving(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str
 @contextmanager
 def serving_wsgi(app: Any) -> Iterator[str]:
     """
-    Serve *app* on a free port of 127.0.0.1, each connection in a thread of its own; yield its address.
+    Serve *app* on a free port of 127.0.0.1, each connection in its own thread; yield its address.
 
-    Afterwards all of them have ended, so that what *app* writes behind its last byte is written: clients close first.
+    Joins all threads at the end, so that *app* has finished its work after the last byte. Clients must close first.
     """
     server = ThreadedWSGIServer("127.0.0.1", 0, app)
     server.daemon_threads = False  # or server_close() would not wait for them

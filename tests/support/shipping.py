@@ -1,4 +1,4 @@
-"""Log files to ship, shippers to ship them, and what the store then holds."""
+"""Log files, shippers, and the ids of stored documents."""
 
 import io
 import sys
@@ -14,13 +14,13 @@ import elasticsearch.helpers
 import orjson
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.ship.display import Display
-from inferlog_ops.ship.main import Outcome
-from inferlog_ops.ship.settings import Settings
-from inferlog_ops.ship.shipper import Shipper, shipper
+from inferlog_ops.ship.main import Shipper, open_shipper
+from inferlog_ops.ship.pipeline import ShipOutcome
+from inferlog_ops.ship.status import Display
+from inferlog_ops.ship.tuning import ShipSettings
 from tests.support.polling import wait_until
 
-QUICK = Settings(
+QUICK = ShipSettings(
     first_backoff_seconds=0.01,
     longest_backoff_seconds=0.05,
     poll_seconds=0.02,
@@ -31,7 +31,7 @@ QUICK = Settings(
 
 
 def event_line(event_id: str, **fields: Any) -> bytes:
-    """Return a line that every stream takes."""
+    """Return a line that is valid in every stream."""
     event = {"id": event_id, "dataset": "inference.events"}
     return orjson.dumps(
         {"@timestamp": "2026-11-23T06:15:00.123456Z", "event": event, **fields}, option=orjson.OPT_APPEND_NEWLINE
@@ -39,7 +39,6 @@ def event_line(event_id: str, **fields: Any) -> bytes:
 
 
 def event_ids(count: int, prefix: str = "e") -> list[str]:
-    """Return ids that differ."""
     return [f"{prefix}{number:06d}" for number in range(count)]
 
 
@@ -52,7 +51,7 @@ def write_events(path: Path, ids: Iterable[str], **fields: Any) -> Path:
 
 
 @dataclass
-class Place:
+class ShipperDirs:
     """The directories of one shipper."""
 
     root: Path
@@ -76,18 +75,17 @@ class Place:
         return [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
 
     def wait_for_letters(self, count: int) -> None:
-        """Return once there are *count* dead letters."""
         wait_until(lambda: len(self.dead_letters) == count, 20, f"{count} dead letters")
 
     @property
-    def positions(self) -> dict[str, int]:
-        """Answered bytes by file, as they are saved."""
+    def offsets(self) -> dict[str, int]:
+        """Saved offsets in bytes by file."""
         path = self.state / "positions.json"
         files = orjson.loads(path.read_bytes())["files"] if path.exists() else {}
         return {name: row["position"] for name, row in files.items()}
 
-    def published(self, folder: str = "") -> dict[str, int]:
-        """Answered bytes by file, as they are told to the writers of *folder*."""
+    def read_published(self, folder: str = "") -> dict[str, int]:
+        """Offsets in bytes by file, as published to the services in *folder*."""
         (path,) = (self.logs / folder / ".shipped").glob("*.json")
         content = orjson.loads(path.read_bytes())
         assert content["version"] == 1
@@ -98,15 +96,15 @@ class Place:
     def shipper(
         self,
         cluster: Cluster,
-        settings: Settings = QUICK,
+        settings: ShipSettings = QUICK,
         *,
         stats_file: Path | None = None,
         replay: bool = False,
     ) -> Iterator[Shipper]:
-        """Give a shipper that has not begun."""
+        """Yield a shipper that is ready to run."""
         self.logs.mkdir(parents=True, exist_ok=True)
         display = Display(self.said, pause_seconds=0.05)
-        with shipper(
+        with open_shipper(
             cluster=cluster,
             logs=self.logs,
             state_dir=self.state,
@@ -117,16 +115,16 @@ class Place:
         ) as ready:
             yield ready
 
-    def ship_once(self, cluster: Cluster, settings: Settings = QUICK, *, replay: bool = False) -> Outcome:
-        """Ship what is there; all of it, or the test fails."""
+    def ship_once(self, cluster: Cluster, settings: ShipSettings = QUICK, *, replay: bool = False) -> ShipOutcome:
+        """Ship all existing lines, or fail the test."""
         with self.shipper(cluster, settings, replay=replay) as ready:
             outcome = ready.run(once=True, timeout_seconds=60.0)
         assert outcome.complete, self.said.getvalue()
         return outcome
 
     @contextmanager
-    def tailing(self, cluster: Cluster, settings: Settings = QUICK, *, replay: bool = False) -> Iterator[Shipper]:
-        """Have a shipper at work until the end of the block."""
+    def tailing(self, cluster: Cluster, settings: ShipSettings = QUICK, *, replay: bool = False) -> Iterator[Shipper]:
+        """Run a shipper until the end of the block."""
         with self.shipper(cluster, settings, replay=replay) as ready:
             failures: list[BaseException] = []
 
@@ -148,7 +146,7 @@ class Place:
 
 
 def stored_ids(cluster: Cluster, stream: str = "events") -> Counter[str]:
-    """Return how often each id stands in a stream of a real Elasticsearch."""
+    """Return the number of documents per id in a stream of a real Elasticsearch."""
     index = f"logs-inference.{stream}-{cluster.namespace}"
     with cluster.client() as client:
         client.indices.refresh(index=index)

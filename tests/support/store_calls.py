@@ -1,4 +1,4 @@
-"""Single requests to a store, told by the status that they are answered with."""
+"""Single requests to a store, and the status of their responses."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,10 +17,10 @@ class Call:
     A request.
 
     Attributes:
-        what: What it would do.
+        what: Description of the request.
         method: "GET", "POST", "PUT", "DELETE".
         path: Address below the store's, parameters included.
-        body: What is sent as JSON; a list is sent as the lines of a bulk request.
+        body: JSON body; a list is sent as the lines of a bulk request.
     """
 
     what: str
@@ -41,7 +41,7 @@ def document(event_id: str) -> dict[str, Any]:
 
 
 def status_of(client: Elasticsearch, call: Call) -> int:
-    """Return the status that *call* is answered with; that of the item for a bulk request, which has one."""
+    """Return the status of *call*, or of the only item of a bulk request."""
     headers = _LINES if isinstance(call.body, list) else _JSON
     try:
         answer = client.perform_request(call.method, call.path, headers=headers, body=call.body)

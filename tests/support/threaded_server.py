@@ -1,4 +1,4 @@
-"""A stand-in's server on a real socket, each request in a thread of its own."""
+"""Threaded server of a stand-in on a real socket."""
 
 import ssl
 import threading
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 @contextmanager
-def served(handler: type[BaseHTTPRequestHandler], *, certificate: Path | None = None) -> Iterator[str]:
+def serve_handler(handler: type[BaseHTTPRequestHandler], *, certificate: Path | None = None) -> Iterator[str]:
     """Serve on a free port of 127.0.0.1, with *certificate* (key and certificate, PEM) over TLS; yield the address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True

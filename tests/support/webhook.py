@@ -1,4 +1,4 @@
-"""A webhook on a real socket that remembers what it is told and answers as it is bidden."""
+"""Webhook on a real socket that records requests and returns configured responses."""
 
 import threading
 from collections import deque
@@ -10,20 +10,20 @@ from typing import Any
 
 import orjson
 
-from tests.support.threaded_server import served
+from tests.support.threaded_server import serve_handler
 
 
 @dataclass
 class Webhook:
     """
-    What was told to it.
+    Recorded requests and configured responses.
 
     Attributes:
-        url: Its address, with a path that is a secret.
-        statuses: What it answers the next requests with, one each; 200 when they are used up.
-        told: The bodies.
-        headers: The headers of each request, names in small letters.
-        hang: If set, requests are not answered before it is.
+        url: Its address, with a secret path.
+        statuses: Status codes of the next responses; 200 afterwards.
+        told: Bodies of the requests.
+        headers: Headers of each request, with names in lower case.
+        hang: Event that delays responses until it is set.
     """
 
     url: str = ""
@@ -55,7 +55,7 @@ def webhook() -> Iterator[Webhook]:
         def log_message(self, *_arguments: object) -> None:
             """Keep the test's output readable."""
 
-    with served(Handler) as url:
+    with serve_handler(Handler) as url:
         state.url = f"{url}/hooks/s3cr3t"
         try:
             yield state

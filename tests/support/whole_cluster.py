@@ -1,4 +1,4 @@
-"""A stand-in for a whole Elasticsearch: remembers what is put into it, over a real socket."""
+"""Stand-in for an Elasticsearch cluster on a real socket that records objects put into it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,20 +7,20 @@ from typing import Any
 
 import orjson
 
-from tests.support.threaded_server import served
+from tests.support.threaded_server import serve_handler
 
 ANSWER_KEYS = {"_component_template": "component_template", "_index_template": "index_template"}
 
 
-class StandIn:
+class ElasticsearchStandIn:
     """
-    What the stand-in has been told, and how it answers.
+    Recorded objects and configured responses.
 
     Attributes:
         url: Its address.
-        starting: How many more requests it answers with 503, as a cluster that is starting does.
-        status: What it answers everything with, if set; 401 for a wrong key.
-        puts: Paths in the order in which they were put.
+        starting: Number of further requests answered with 503, as by a starting cluster.
+        status: Status of every response, if set, such as 401.
+        puts: Paths of PUT requests, in order.
         objects: Bodies by path.
     """
 
@@ -41,7 +41,7 @@ class StandIn:
             self.puts.append(path)
             self.objects[path] = orjson.loads(body or b"{}")
             if path.startswith("/_data_stream/") and path.count("/") == 2:
-                # From now on the stream has fields of its own: a newer template changes nothing about them.
+                # The stream copies the template's fields: a newer template does not change them.
                 self.objects[f"/{path.rpartition('/')[2]}/_mapping"] = self._template_of(path)["mappings"]
             return 200, {"acknowledged": True}
         found = self._found(path)
@@ -77,8 +77,8 @@ class StandIn:
 
 
 @contextmanager
-def stand_in() -> Iterator[StandIn]:
-    """Run a `StandIn` on a free port of 127.0.0.1."""
+def stand_in() -> Iterator[ElasticsearchStandIn]:
+    """Run a `ElasticsearchStandIn` on a free port of 127.0.0.1."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -100,6 +100,6 @@ def stand_in() -> Iterator[StandIn]:
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 (the base class names it)
             pass
 
-    with served(Handler) as url:
-        cluster = StandIn(url)
+    with serve_handler(Handler) as url:
+        cluster = ElasticsearchStandIn(url)
         yield cluster

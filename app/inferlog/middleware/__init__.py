@@ -1,1 +1,1 @@
-"""One event for each request that a web framework answers."""
+"""ASGI and WSGI middleware: one event per HTTP request."""

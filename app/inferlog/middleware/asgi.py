@@ -1,16 +1,22 @@
-"""Middleware for FastAPI, Starlette and any other ASGI application: raw ASGI, so that streams stay streams."""
+"""Middleware for FastAPI, Starlette and any other ASGI application. Raw ASGI, so that streams are not buffered."""
 
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, Final
 
-from inferlog.client import ClientId, checked_client_id, header_text
-from inferlog.configuration import runtime, settings_in_force
-from inferlog.context import Inference, attach, current_inference
-from inferlog.internal_errors import log_failure
+from inferlog.configuration import get_runtime, get_settings
+from inferlog.context import Inference, attach, current_inference, log_failure
 from inferlog.middleware.exchange import Exchange
 from inferlog.middleware.starlette_route import RouteTemplates
-from inferlog.request import NOT_AN_INFERENCE, ModelVersion, begin_request, checked_model_version
+from inferlog.request import (
+    NOT_AN_INFERENCE,
+    ClientId,
+    ModelVersion,
+    begin_request,
+    check_client_id,
+    check_model_version,
+    header_text,
+)
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -28,36 +34,36 @@ _BODY: Final = frozenset({"http.response.body", "http.response.pathsend", "http.
 
 class InferenceMiddleware:
     """
-    Writes exactly one event for each HTTP request, whatever ends it, and gives the response its ids.
+    Writes exactly one event for each HTTP request, however it ends, and adds its ids to the response.
 
-    The event is written when the last byte of the response has been handed over: a background task that runs after
-    it is not part of the request. The application's exceptions pass through unchanged. ``X-Request-ID`` and
-    ``X-Correlation-ID`` of the response are the event's, also where the application has set its own: whoever has a
-    response can find its event.
+    The event is written after the last byte of the response has been passed to the server: a background task that runs
+    later is not part of the request. The application's exceptions pass through unchanged. ``X-Request-ID`` and
+    ``X-Correlation-ID`` of the response are those of the event and replace values set by the application: a response
+    always leads to its event.
 
-    Where it stands decides what it sees. ``app.add_middleware(InferenceMiddleware)`` is inside of what answers for
-    exceptions without a handler: they are in the event, and their response has no ids. ``InferenceMiddleware(app)``,
-    given to the server, is around everything. Inside of ``BaseHTTPMiddleware``, which means added before it, a stream
-    that breaks is seen to break; outside, it looks whole.
+    Its position determines its view. ``app.add_middleware(InferenceMiddleware)`` is inside the handler of unhandled
+    exceptions: they are in the event, and their response has no ids. ``InferenceMiddleware(app)``, passed to the
+    server, wraps everything. Inside ``BaseHTTPMiddleware``, that is added before it, a broken stream is detected;
+    outside, it appears complete.
 
-    The route's template is found for FastAPI and Starlette; with another framework the handler may state it:
+    The route template is found for FastAPI and Starlette; with another framework the handler can bind it:
     ``bind_inference(http_route="/predict/{model}")``.
 
-    A WebSocket's connection makes no event. Its handler's log lines and calls to other services carry the ids of its
-    handshake, and so does the answer to that; each ``track_performance`` in it is an event of its own, with the
+    A WebSocket connection has no event. Its handler's log lines and calls to other services have the ids of its
+    handshake, and so has the handshake response; each ``track_performance`` in it writes its own event, with the
     connection's correlation id.
 
-    What ASGI shows of a caller who leaves is a disconnect received or a send that fails. A handler that does neither
-    before it answers has answered, as far as anyone can tell. A deadline around the middleware cancels it, which looks
-    like a caller who leaves; one inside of it is an error.
+    ASGI reports a caller's disconnect by a received disconnect message or a failed send. If the handler triggers
+    neither before it responds, the disconnect cannot be detected. A timeout outside the middleware cancels it, like a
+    caller's disconnect; one inside it is an error.
 
     Args:
         app: The ASGI application.
-        exclude: Paths, seen from the application, that make no event. Default: health, metrics, documentation.
-        model_version: What answers, unless the handler says so with ``bind_inference``: a constant, or a callable
-            that finds it in the request's scope and the response's headers (names in lower case, empty where no
-            response began), such as ``lambda scope, headers: headers.get("x-model")``. Called once, at the end.
-        client_id: Who called, unless the handler says so: a header's name, or a callable that finds it in the
+        exclude: Paths, relative to the application, without an event. Default: health, metrics, documentation.
+        model_version: Version of the model, unless the handler binds one: a constant, or a callback that takes the
+            request's scope and the response's headers (names in lower case, empty if no response started), such as
+            ``lambda scope, headers: headers.get("x-model")``. Called once, at the end.
+        client_id: Id of the caller, unless the handler binds one: a header name, or a callback that takes the
             request's scope, such as ``lambda scope: scope["user"].display_name``. Called once, at the end. Default:
             the setting ``client_id_header``. Written as a hash, unless the setting ``client_id_plain`` is on.
     """
@@ -72,24 +78,24 @@ class InferenceMiddleware:
     ) -> None:
         self.app = app
         self._exclude = frozenset(exclude)
-        self._model_version = checked_model_version(model_version)
-        self._client_id = checked_client_id(client_id, settings_in_force())
+        self._model_version = check_model_version(model_version)
+        self._client_id = check_client_id(client_id, get_settings())
         self._templates = RouteTemplates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one connection; ASGI's entry point."""
+        """Handle one connection (ASGI entry point)."""
         kind = scope["type"]
         if kind == "lifespan":
-            await self.app(scope, receive, _resting_at_the_end(send))
+            await self.app(scope, receive, _pause_heartbeat_at_shutdown(send))
             return
-        if kind not in _TYPES or _OWNED in scope or _path_in_application(scope) in self._exclude:
+        if kind not in _TYPES or _OWNED in scope or _get_path(scope) in self._exclude:
             await self.app(scope, receive, send)
             return
         if kind == "websocket":
             await self._connect(scope, receive, send)
             return
         exchange = _AsgiExchange(scope, receive, send, self._templates, self._model_version, client_id=self._client_id)
-        scope[_OWNED] = exchange.inference  # an application mounted in this one leaves the event to us
+        scope[_OWNED] = exchange.inference  # a middleware of a mounted application writes no second event
         token = current_inference.set(exchange.inference)
         try:
             await self.app(scope, exchange.receive, exchange.send)
@@ -97,12 +103,12 @@ class InferenceMiddleware:
             exchange.finish(error)
             raise
         else:
-            exchange.finish(complete=False)  # unless the last byte has done so
+            exchange.finish(complete=False)  # a no-op if the last byte has finished it
         finally:
             current_inference.reset(token)
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Have a WebSocket's handler work under the ids of its handshake, which is not an inference."""
+        """Run a WebSocket handler under the ids of its handshake, which is not an inference."""
         connection = _connection(scope)
 
         async def send_with_ids(message: Message) -> None:
@@ -122,27 +128,27 @@ class InferenceMiddleware:
             current_inference.reset(token)
 
 
-def _resting_at_the_end(send: Send) -> Send:
+def _pause_heartbeat_at_shutdown(send: Send) -> Send:
     """
-    Return *send*, by which the service also says goodbye when its lifespan ends.
+    Wrap *send* to write the last heartbeat when the lifespan ends.
 
-    uvicorn then ends the process by the signal that it has received, which runs no ``atexit``.
+    uvicorn then ends the process by the received signal, which does not run ``atexit``.
     """
 
-    async def send_and_rest(message: Message) -> None:
+    async def send_and_pause(message: Message) -> None:
         if message["type"].startswith("lifespan.shutdown."):
             try:
-                runtime().heartbeat.rest()
-            except Exception as failure:  # noqa: BLE001 (a log that fails must not keep the service from its end)
+                get_runtime().heartbeat.pause()
+            except Exception as failure:  # noqa: BLE001 (a failure to log must not prevent the shutdown)
                 log_failure("the end of the heartbeat", failure)
         await send(message)
 
-    return send_and_rest
+    return send_and_pause
 
 
 def _connection(scope: Scope) -> Inference:
-    """Return the ids of a WebSocket's connection, to which no call can add: each call in it is an event of its own."""
-    connection = begin_request("GET", runtime().make_id(), _received_ids(scope), None)
+    """Return the inference of a WebSocket connection, marked as ended: each call in it writes its own event."""
+    connection = begin_request("GET", get_runtime().make_id(), _received_ids(scope), None)
     connection.ended = True
     return connection
 
@@ -156,7 +162,7 @@ def _received_ids(scope: Scope) -> dict[str, str]:
 
 
 def _id_headers(inference: Inference) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
-    """Return the ids of *inference* as headers of the response."""
+    """Return the ids of *inference* as response headers."""
     fields = inference.fields
     return (
         (b"x-request-id", fields["request_id"].encode()),
@@ -164,14 +170,14 @@ def _id_headers(inference: Inference) -> tuple[tuple[bytes, bytes], tuple[bytes,
     )
 
 
-def _path_in_application(scope: Scope) -> str:
+def _get_path(scope: Scope) -> str:
     root_path = scope.get("root_path")
     path: str = scope["path"]
     return path.removeprefix(root_path) if root_path else path
 
 
 class _AsgiExchange(Exchange):
-    """One request's scope, ``receive`` and ``send``."""
+    """Exchange over a scope, ``receive`` and ``send``."""
 
     __slots__ = ("_answered", "_headers", "_mounted_at", "_receive", "_scope", "_send", "_templates")
 
@@ -195,7 +201,7 @@ class _AsgiExchange(Exchange):
 
     async def receive(self) -> Message:
         message = await self._receive()
-        # After the response every server says "disconnect": only before its end has the caller left.
+        # After the response every server sends a disconnect: only an earlier one is the caller's.
         if message["type"] == "http.disconnect" and not self._answered:
             self.client_gone = True
         return message
@@ -203,7 +209,7 @@ class _AsgiExchange(Exchange):
     async def send(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
-            message = self._begun(message)
+            message = self._start_response(message)
         last = kind in _BODY and not message.get("more_body", False)
         if last:
             self._answered = True
@@ -217,8 +223,8 @@ class _AsgiExchange(Exchange):
         elif kind == "http.response.body":
             self.note_sent(message.get("body", b""))
 
-    def _begun(self, message: Message) -> Message:
-        # Frameworks answer for an exception while they handle it.
+    def _start_response(self, message: Message) -> Message:
+        # Frameworks respond to an exception while handling it.
         self.begin_response(message.get("status"), sys.exc_info()[1])
         self._headers = [header for header in message.get("headers", ()) if header[0].lower() not in _OUR_HEADERS]
         self._headers += _id_headers(self.inference)

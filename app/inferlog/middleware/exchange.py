@@ -1,27 +1,25 @@
-"""One request and its response, as a middleware sees them pass by, whatever the protocol."""
+"""Observation of one request and its response by a middleware, independent of the protocol."""
 
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from inferlog.client import ClientId
-from inferlog.configuration import runtime
-from inferlog.context import attach
-from inferlog.internal_errors import log_failure
-from inferlog.request import ModelVersion, begin_request, end_request, find_client_id, find_model_version
+from inferlog.configuration import get_runtime
+from inferlog.context import attach, log_failure
+from inferlog.request import ClientId, ModelVersion, begin_request, end_request, find_client_id, find_model_version
 from inferlog.settings import Settings
 from inferlog.streams import DoneMark
 
 
 class Exchange(ABC):
     """
-    What is seen of one request until its one event is written.
+    Observed state of one request until its event is written.
 
     Attributes:
-        inference: What the service states of it.
-        status_code: Of the response; None before it began.
-        client_gone: Whether the caller was seen to leave before the response was complete.
+        inference: Takes the values that the service binds.
+        status_code: HTTP status of the response; None before it started.
+        client_gone: Whether a disconnect was observed before the response was complete.
     """
 
     __slots__ = (
@@ -46,7 +44,7 @@ class Exchange(ABC):
         self._started = time.perf_counter()
         self._model_version = model_version
         self._client_id = client_id
-        running = runtime()
+        running = get_runtime()
         self._activity = running.heartbeat.activity
         self.inference = begin_request(method, running.make_id(), received, model_version)
         self.inference.fields["in_flight"] = self._activity.begin()
@@ -57,19 +55,19 @@ class Exchange(ABC):
 
     def begin_response(self, status_code: Any, handled_error: BaseException | None) -> None:
         """
-        Note that the response begins.
+        Record the start of the response.
 
         Args:
-            status_code: As the application says it.
-            handled_error: The exception that is being handled meanwhile. It says more than "500"; an HTTPException
-                says the same.
+            status_code: Status code as set by the application, of any type.
+            handled_error: Exception being handled at the moment. It is more specific than "500", except for an
+                HTTPException, which is ignored.
         """
         self.status_code = int(status_code) if isinstance(status_code, int) and 100 <= status_code <= 599 else None
         if handled_error is not None and type(handled_error).__name__ != "HTTPException":
             self._handled_error = handled_error
 
     def note_sent(self, part: Any) -> None:
-        """Note that the server has taken *part* of a stream, which is bytes unless the application is wrong."""
+        """Record that the server has accepted *part* of a stream; ignore a part that is not bytes, which is invalid."""
         if isinstance(part, (bytes, bytearray, memoryview)):
             if self._done_mark is None:
                 self._done_mark = DoneMark()
@@ -77,11 +75,11 @@ class Exchange(ABC):
 
     def finish(self, error: BaseException | None = None, *, complete: bool = True) -> None:
         """
-        Write the event, at the first call. Raises nothing but KeyboardInterrupt, and that with the event written.
+        Write the event, at the first call only. Raises only KeyboardInterrupt, after the event is written.
 
         Args:
-            error: What the application raised.
-            complete: Whether the whole response was handed over.
+            error: Exception raised by the application.
+            complete: Whether the whole response was passed to the server.
         """
         inference = self.inference
         if error is not None:
@@ -92,9 +90,9 @@ class Exchange(ABC):
         self._activity.end()
         latency_seconds = time.perf_counter() - self._started
         try:
-            running = runtime()
+            running = get_runtime()
             try:
-                self._ask(running.settings)
+                self._find_missing_values(running.settings)
             finally:
                 end_request(
                     inference,
@@ -108,15 +106,15 @@ class Exchange(ABC):
                     client_gone=self.client_gone,
                 )
                 running.record(inference)
-        except Exception as failure:  # noqa: BLE001 (a log that fails must not change a response, nor hide its error)
+        except Exception as failure:  # noqa: BLE001 (a failure to log must not change a response, nor hide its error)
             log_failure("the event of a request", failure)
-        self._handled_error = None  # its traceback leads back to here
+        self._handled_error = None  # its traceback refers to this object
 
     def _is_event_stream(self) -> bool:
         return self.response_headers().get("content-type", "").startswith("text/event-stream")
 
-    def _ask(self, settings: Settings) -> None:
-        """Find out who called and what answered, where the handler has not said so."""
+    def _find_missing_values(self, settings: Settings) -> None:
+        """Run the callbacks for client id and model version, unless the handler has bound them."""
         inference = self.inference
         client_id = self._client_id or settings.client_id_header
         if client_id is not None and "client_id" not in inference.fields:
@@ -126,16 +124,16 @@ class Exchange(ABC):
 
     @abstractmethod
     def request(self) -> Any:
-        """Return what the protocol calls the request: the scope or the environ."""
+        """Return the protocol's request object: the scope or the environ."""
 
     @abstractmethod
     def request_header(self, name: str) -> str | None:
-        """Return the request's header of that *name*, in lower case; several with commas between them."""
+        """Return the request header *name*, given in lower case; several values are joined by commas."""
 
     @abstractmethod
     def response_headers(self) -> Mapping[str, str]:
-        """Return the headers of the response, names in lower case; none before it began."""
+        """Return the headers of the response, names in lower case; empty before it started."""
 
     @abstractmethod
     def route_template(self) -> str | None:
-        """Return the template of the route that took the request."""
+        """Return the template of the matched route."""

@@ -1,22 +1,21 @@
 """
-What Flask shows of a request: its route, in the environ until it has answered, and by signal what ends in a 500.
+Flask integration: the route template from the environ, and by signal the exceptions that end in a 500.
 
-Flask is not imported here: whoever has a Flask application has imported it.
+Flask is not imported here: a service with a Flask application has already imported it.
 """
 
 import sys
 from typing import Any
 
-from inferlog.context import current_inference
-from inferlog.internal_errors import log_failure
+from inferlog.context import current_inference, log_failure
 from inferlog.line import describe_error
 
 
 def listen_for_exceptions() -> None:
-    """Have Flask, if it is in use, tell of exceptions that no handler of the service's takes."""
+    """Subscribe to Flask's signal for unhandled exceptions, if Flask is in use."""
     flask = sys.modules.get("flask")
     if flask is not None:
-        # Of any application: it may lie below others, and the running request's context says whose event it is.
+        # For all applications: one may be mounted below others, and the current context identifies the event.
         flask.got_request_exception.connect(_note_exception)
 
 
@@ -26,35 +25,35 @@ def _note_exception(_application: Any, exception: BaseException, **_: Any) -> No
         return
     try:
         inference.bind_exception(describe_error(exception))
-        # In debug mode the exception goes on, and no answer is begun that would show the route.
-        inference.bind({"http_route": _rule(sys.modules["flask"].request)})
-    except Exception as failure:  # noqa: BLE001 (raised in a signal it would take the place of the service's own error)
+        # In debug mode the exception propagates, and no response starts that would give the route.
+        inference.bind({"http_route": _get_rule(sys.modules["flask"].request)})
+    except Exception as failure:  # noqa: BLE001 (raised in a signal handler, it would replace the service's own error)
         log_failure("the error of a request", failure)
 
 
 def route_template(environ: dict[str, Any], app: Any, mounted_at: str) -> str | None:
     """
-    Return the template of the route that took the request, such as ``/items/<int:item>``, or None if none did.
+    Return the template of the matched route, such as ``/items/<int:item>``, or None without a match.
 
     Args:
-        environ: As it is while the answer begins; later Flask takes its request out of it.
-        app: What the middleware is around.
-        mounted_at: ``SCRIPT_NAME`` when the request came in; not in the template.
+        environ: The environ at the start of the response; later Flask removes its request from it.
+        app: The application wrapped by the middleware.
+        mounted_at: ``SCRIPT_NAME`` when the request arrived; not part of the template.
     """
-    rule = _rule(environ.get("werkzeug.request"))
+    rule = _get_rule(environ.get("werkzeug.request"))
     script_name = environ.get("SCRIPT_NAME", "")
     if rule is None or script_name == mounted_at:
         return rule
-    return _known_mounts(app, script_name.removeprefix(mounted_at)) + rule
+    return _keep_known_mounts(app, script_name.removeprefix(mounted_at)) + rule
 
 
-def _rule(request: Any) -> str | None:
+def _get_rule(request: Any) -> str | None:
     rule = getattr(request, "url_rule", None)
     return None if rule is None else str(rule.rule)
 
 
-def _known_mounts(app: Any, path: str) -> str:
-    """Return *path* if it is made of mounts of werkzeug's dispatcher: a client or a proxy may have sent any other."""
+def _keep_known_mounts(app: Any, path: str) -> str:
+    """Return *path* if it consists of mounts of werkzeug's dispatcher, else "": clients may send any other."""
     rest = path
     while rest and app is not None:
         mounts = getattr(app, "mounts", {})

@@ -5,12 +5,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from types import TracebackType
 from typing import Any, Final
 
-from inferlog.client import ClientId, checked_client_id, header_text
-from inferlog.configuration import settings_in_force
+from inferlog.configuration import get_settings
 from inferlog.context import current_inference
 from inferlog.middleware import flask_app
 from inferlog.middleware.exchange import Exchange
-from inferlog.request import NOT_AN_INFERENCE, ModelVersion, checked_model_version
+from inferlog.request import NOT_AN_INFERENCE, ClientId, ModelVersion, check_client_id, check_model_version, header_text
 
 Environ = dict[str, Any]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
@@ -28,26 +27,26 @@ _OUR_HEADERS: Final = frozenset({"x-request-id", "x-correlation-id"})
 
 class InferenceWSGIMiddleware:
     """
-    Writes exactly one event for each HTTP request, whatever ends it, and gives the response its ids.
+    Writes exactly one event for each HTTP request, however it ends, and adds its ids to the response.
 
     ``app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app)`` for Flask, whose exceptions and route templates
-    it finds also below other middleware; ``application = inferlog.InferenceWSGIMiddleware(application)`` for any
-    other, whose route a handler may state with ``bind_inference(http_route="/predict/{model}")``.
+    it also finds below other middleware; ``application = inferlog.InferenceWSGIMiddleware(application)`` for any
+    other, whose handlers can bind the route with ``bind_inference(http_route="/predict/{model}")``.
 
-    The event is written when the server has taken the last part of the response: what the application does when the
-    response is closed is not part of the request. Exceptions pass through unchanged. ``X-Request-ID`` and
-    ``X-Correlation-ID`` of the response are the event's, also where the application has set its own.
+    The event is written after the server has accepted the last part of the response: code that runs when the response
+    is closed is not part of the request. Exceptions pass through unchanged. ``X-Request-ID`` and ``X-Correlation-ID``
+    of the response are those of the event and replace values set by the application.
 
-    What WSGI shows of a caller who leaves is that the server closes the response before its end. An answer in one
-    piece is in the system's buffers before anyone can tell.
+    WSGI reports a caller's disconnect by closing the response before its end. A response in one part is already in the
+    system's buffers, so that a disconnect cannot be detected.
 
     Args:
         app: The WSGI application.
-        exclude: Paths, seen from the application, that make no event. Default: health, metrics, documentation.
-        model_version: What answers, unless the handler says so with ``bind_inference``: a constant, or a callable
-            that finds it in the request's environ and the response's headers (names in lower case, empty where no
-            response began), such as ``lambda environ, headers: headers.get("x-model")``. Called once, at the end.
-        client_id: Who called, unless the handler says so: a header's name, or a callable that finds it in the
+        exclude: Paths, relative to the application, without an event. Default: health, metrics, documentation.
+        model_version: Version of the model, unless the handler binds one: a constant, or a callback that takes the
+            request's environ and the response's headers (names in lower case, empty if no response started), such as
+            ``lambda environ, headers: headers.get("x-model")``. Called once, at the end.
+        client_id: Id of the caller, unless the handler binds one: a header name, or a callback that takes the
             request's environ, such as ``lambda environ: environ.get("REMOTE_USER")``. Called once, at the end.
             Default: the setting ``client_id_header``. Written as a hash, unless the setting ``client_id_plain`` is on.
     """
@@ -62,12 +61,12 @@ class InferenceWSGIMiddleware:
     ) -> None:
         self.app = app
         self._exclude = frozenset(exclude)
-        self._model_version = checked_model_version(model_version)
-        self._client_id = checked_client_id(client_id, settings_in_force())
+        self._model_version = check_model_version(model_version)
+        self._client_id = check_client_id(client_id, get_settings())
         flask_app.listen_for_exceptions()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request; WSGI's entry point."""
+        """Handle one request (WSGI entry point)."""
         if environ.get("PATH_INFO") in self._exclude or _in_request():
             return self.app(environ, start_response)
         exchange = _WsgiExchange(self.app, environ, start_response, self._model_version, client_id=self._client_id)
@@ -78,24 +77,24 @@ class InferenceWSGIMiddleware:
             exchange.fail(error)
             raise
         finally:
-            # The thread's next request is someone else's.
+            # The thread's next request has its own inference.
             current_inference.reset(token)
-        # A server may take the length of a list for the response's only part, and state its size.
+        # A server may use the length of a list to detect a single part, and set Content-Length.
         return _SizedBody(body, exchange) if isinstance(body, (list, tuple)) else _Body(body, exchange)
 
 
 def _in_request() -> bool:
-    """Tell whether a middleware further out, of WSGI or of ASGI, owns the request's event."""
+    """Return whether an outer middleware, WSGI or ASGI, owns the request's event."""
     inference = current_inference.get()
     return inference is not None and not inference.ended and "http_request_method" in inference.fields
 
 
 class _WsgiExchange(Exchange):
     """
-    One request's environ and ``start_response``.
+    Exchange over an environ and ``start_response``.
 
     Attributes:
-        answered: Whether the server has taken a part of the response, and with it the status.
+        answered: Whether the server has accepted a part of the response, and with it the status.
     """
 
     __slots__ = ("_app", "_environ", "_headers", "_mounted_at", "_route", "_start_response", "_write", "answered")
@@ -144,11 +143,11 @@ class _WsgiExchange(Exchange):
     def fail(self, error: BaseException) -> None:
         """Write the event of a request whose application has raised *error*."""
         if not self.answered:
-            self.status_code = None  # the server answers, not with what the application has announced
+            self.status_code = None  # the server responds itself, with another status than the application's
         self.finish(error)
 
     def has_no_body(self) -> bool:
-        """Tell whether a server may close the response without looking for a body."""
+        """Return whether a server may close the response without iterating over the body."""
         return self._environ["REQUEST_METHOD"] == "HEAD" or self.status_code in (204, 304)
 
     def request(self) -> Environ:
@@ -169,11 +168,11 @@ def _code(status: Any) -> int | None:
     try:
         return int(status[:3])
     except (TypeError, ValueError):
-        return None  # the server will say what it thinks of it
+        return None  # invalid; the server reports it
 
 
 class _Body:
-    """The response's parts, as the server takes them. The code that makes a part works for the request."""
+    """Iterator over the response's parts. The code that produces a part runs in the request's context."""
 
     __slots__ = ("_body", "_exchange", "_next", "_part")
 
@@ -188,7 +187,7 @@ class _Body:
 
     def __next__(self) -> bytes:
         if self._part:
-            self._exchange.note_sent(self._part)  # the server asks for the next part
+            self._exchange.note_sent(self._part)  # the server has sent it and requests the next part
         token = current_inference.set(self._exchange.inference)
         try:
             part = self._next()
@@ -205,10 +204,10 @@ class _Body:
         return part
 
     def close(self) -> None:
-        """Close what the application has returned; the server calls this at the end of every response."""
+        """Close the application's response; the server calls this at the end of every response."""
         exchange = self._exchange
-        # The server closes before the end because of what it is handling: its own error, or the client's leaving, for
-        # which waitress has an exception of its own.
+        # The server closes early because of the exception being handled: its own error, or the client's disconnect, for
+        # which waitress has its own exception class.
         error = sys.exc_info()[1]
         token = current_inference.set(exchange.inference)
         try:
@@ -227,7 +226,7 @@ class _Body:
 
 
 class _SizedBody(_Body):
-    """A list's or tuple's parts."""
+    """Iterator over the parts of a list or tuple, with its length."""
 
     __slots__ = ()
 

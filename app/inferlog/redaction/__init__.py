@@ -1,9 +1,8 @@
 """
-Takes credentials and personal data out of free text, such as an exception's message, before it is written anywhere.
+Redaction of credentials and personal data in free text, such as exception messages, before it is written.
 
-What goes, what stays and what cannot be known: ``docs/redaction.md``. No I/O, and no state but the secrets that are in
-force. The time it takes grows with the length of the text and no faster, whatever the text says; what a user's own
-patterns take is theirs to know.
+Coverage and limits: ``docs/redaction.md``. No I/O; the only state is the active :class:`Secrets`. Run time is linear in
+the length of any text, except for the user's own patterns.
 """
 
 import re
@@ -12,51 +11,51 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from inferlog.redaction.assignments import assigned
-from inferlog.redaction.names import WORDS, Words, secret_names, words_with
-from inferlog.redaction.personal import account_numbers, email_addresses
-from inferlog.redaction.spans import REDACTED, Span, lower, without
-from inferlog.redaction.tokens import issued, json_web_tokens, presented, private_keys
-from inferlog.redaction.urls import in_addresses
+from inferlog.redaction.assignments import find_assigned_values
+from inferlog.redaction.names import WORDS, Words, build_words, find_secret_names
+from inferlog.redaction.personal import find_account_numbers, find_email_addresses
+from inferlog.redaction.spans import REDACTED, Span, lower, replace_spans
+from inferlog.redaction.tokens import find_http_credentials, find_issued_tokens, find_jwts, find_private_keys
+from inferlog.redaction.urls import find_url_secrets
 
-__all__ = ["REDACTED", "Secrets", "is_credential", "names_a_secret", "put_in_force", "redact", "secrets_with"]
+__all__ = ["REDACTED", "Secrets", "activate", "build_secrets", "is_credential", "is_secret_name", "redact"]
 
-# Most labels are such a word. No shape of a secret is shorter than 13 characters but "name=value" and "a@b.org".
+# Most labels are a short word. Every shape of a secret has 13 or more characters, except "name=value" and "a@b.org".
 _SHORT_WORD: Final = re.compile(r"[\w.-]{0,12}")
-_READINGS_LIMIT: Final = 8
-_NAME_READ_CHARACTERS: Final = 64
+_PASSES_LIMIT: Final = 8
+_NAME_SUFFIX_CHARACTERS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Secrets:
-    """What is secret: *words* that make a name secret, and *patterns* of values; see :func:`secrets_with`."""
+    """Definition of secrets: *words* that make a name secret, and *patterns* of values; see :func:`build_secrets`."""
 
     words: Words
     patterns: tuple[re.Pattern[str], ...] = ()
 
 
 USUAL: Final = Secrets(WORDS)
-_in_force: Secrets = USUAL
+_active: Secrets = USUAL
 
 
 def activate(secrets: Secrets) -> None:
-    """Have all that this process writes read for *secrets* from now on; until then it is for the usual ones."""
-    global _in_force  # noqa: PLW0603 (free text is read in many places, which know of no settings)
-    _in_force = secrets
+    """Use *secrets* for all redaction in this process, in place of the default ones."""
+    global _active  # noqa: PLW0603 (free text is redacted in many places without access to settings)
+    _active = secrets
 
 
-def secrets_with(names: Iterable[str] = (), patterns: Iterable[str | re.Pattern[str]] = ()) -> Secrets:
+def build_secrets(names: Iterable[str] = (), patterns: Iterable[str | re.Pattern[str]] = ()) -> Secrets:
     """
-    Return the usual secrets and a user's own.
+    Return the default secrets with additional names and patterns.
 
     Args:
-        names: Names whose value is secret, in any spelling: ``badge_number`` also stands for ``badgeNumber``.
-        patterns: Regular expressions of values. They read every text: write them without nested repetitions.
+        names: Names of secret values, in any spelling: ``badge_number`` also matches ``badgeNumber``.
+        patterns: Regular expressions of secret values. They scan every text: avoid nested repetitions.
 
     Raises:
-        re.error: If a pattern is no regular expression.
+        re.error: If a pattern is not a valid regular expression.
     """
-    return Secrets(words_with(names), tuple(re.compile(pattern) for pattern in patterns))
+    return Secrets(build_words(names), tuple(re.compile(pattern) for pattern in patterns))
 
 
 def redact(text: str, secrets: Secrets | None = None) -> str:
@@ -64,18 +63,18 @@ def redact(text: str, secrets: Secrets | None = None) -> str:
     Return *text* with credentials and personal data replaced by ``[REDACTED]``. Never raises.
 
     Args:
-        text: Any.
-        secrets: What is secret; None: what is in force in this process.
+        text: Any text.
+        secrets: Secrets to redact; None for the active ones of this process.
     """
-    secrets = secrets or _in_force
+    secrets = secrets or _active
     if not secrets.patterns and _SHORT_WORD.fullmatch(text):
         return text
-    # What is taken out changes what stands beside it, so a text is read again until nothing more is found.
-    for _ in range(_READINGS_LIMIT):
+    # A replacement changes the context of its neighbours, so the text is scanned again until nothing more is found.
+    for _ in range(_PASSES_LIMIT):
         spans = _spans(text, secrets)
         if not spans:
             return text
-        redacted = without(text, spans)
+        redacted = replace_spans(text, spans)
         if redacted == text:
             return text
         text = redacted
@@ -84,39 +83,39 @@ def redact(text: str, secrets: Secrets | None = None) -> str:
 
 def _spans(text: str, secrets: Secrets) -> list[Span]:
     lowered = lower(text)
-    spans = assigned(text, lowered, secrets.words)
-    spans += issued(text)
-    spans += json_web_tokens(text, lowered)
-    spans += presented(text, lowered)
-    spans += private_keys(text, lowered)
-    spans += account_numbers(text)
+    spans = find_assigned_values(text, lowered, secrets.words)
+    spans += find_issued_tokens(text)
+    spans += find_jwts(text, lowered)
+    spans += find_http_credentials(text, lowered)
+    spans += find_private_keys(text, lowered)
+    spans += find_account_numbers(text)
     has_at_sign = "@" in text
     if has_at_sign or "://" in text or "?" in text:
-        spans += in_addresses(text)
+        spans += find_url_secrets(text)
     if has_at_sign or "%40" in text:
-        spans += email_addresses(text, lowered)
+        spans += find_email_addresses(text, lowered)
     for pattern in secrets.patterns:
         spans += [match.span() for match in pattern.finditer(text) if match.group()]
     return spans
 
 
 def is_credential(text: str) -> bool:
-    """Tell whether *text* has a secret that is told by its own shape: an issued token, a JWT, a user's pattern."""
+    """Return whether *text* contains a secret with a known shape: a token, a JWT, a match of a user's pattern."""
     lowered = lower(text)
     return bool(
-        issued(text)
-        or json_web_tokens(text, lowered)
-        or presented(text, lowered)
-        or private_keys(text, lowered)
-        or any(pattern.search(text) for pattern in _in_force.patterns)
+        find_issued_tokens(text)
+        or find_jwts(text, lowered)
+        or find_http_credentials(text, lowered)
+        or find_private_keys(text, lowered)
+        or any(pattern.search(text) for pattern in _active.patterns)
     )
 
 
-def names_a_secret(name: str, secrets: Secrets | None = None) -> bool:
-    """Tell whether a value under *name* is a secret whatever it looks like: ``api_key``. *secrets* as for `redact`."""
-    return _names_a_secret(name[-_NAME_READ_CHARACTERS:], secrets or _in_force)
+def is_secret_name(name: str, secrets: Secrets | None = None) -> bool:
+    """Return whether any value under *name* is a secret, such as ``api_key``. *secrets* as for :func:`redact`."""
+    return _is_secret_name(name[-_NAME_SUFFIX_CHARACTERS:], secrets or _active)
 
 
-@lru_cache(maxsize=1_024)  # a service binds the same few names all day
-def _names_a_secret(name: str, secrets: Secrets) -> bool:
-    return any(found.end == len(name) for found in secret_names(lower(name), secrets.words))
+@lru_cache(maxsize=1_024)  # a service binds the same few names repeatedly
+def _is_secret_name(name: str, secrets: Secrets) -> bool:
+    return any(found.end == len(name) for found in find_secret_names(lower(name), secrets.words))

@@ -1,26 +1,26 @@
-"""Finds where a text gives a secret name its value: ``password=…``, ``"apiKey": "…"``, ``--token …``, ``<secret>…``."""
+"""Values assigned to secret names in a text: ``password=…``, ``"apiKey": "…"``, ``--token …``, ``<secret>…``."""
 
 import re
 from typing import Final
 
-from inferlog.redaction.names import Confidence, Name, Words, secret_names
+from inferlog.redaction.names import Confidence, Name, Words, find_secret_names
 from inferlog.redaction.spans import Span
-from inferlog.redaction.values import looks_made_up, opens_quotes, value_at
+from inferlog.redaction.values import find_value, is_quoted, looks_random
 
-# Every repetition is bounded, or ends where the value ends and is then not read again.
-_COLOUR: Final = r"(?:\x1b\[[0-9;]{0,8}m)?"  # a terminal's
+# Every repetition is bounded, or ends at the end of the value and is not scanned again.
+_COLOUR: Final = r"(?:\x1b\[[0-9;]{0,8}m)?"  # terminal colour
 _MESSAGE: Final = r"""(?: "[^"\n]{0,300}" | '[^'\n]{0,300}' )"""
 _ASSIGNS: Final = re.compile(
     rf"""
       (?: [ ](?:provided|given|used|supplied|header|hash) )?    # Incorrect API key provided: …
-      (?: \\{{0,4}}["'`] | &quot; )? \]? {_COLOUR}              # the name's own quote, or headers["…"]
+      (?: \\{{0,4}}["'`] | &quot; )? \]? {_COLOUR}              # the name's closing quote, or headers["…"]
       [ \t]{{0,8}}
       (?: [-=]> | := | [=!]==? | = | [:\uff1a](?!:)
           (?: [ ]?(?:str|bytes|secretstr|optional\[str\]|str[ ]\|[ ]none)[ ]?= )?     # password: str = …
       )
       [ \t]{{0,8}} {_COLOUR}
     | ["']?[,;]?\s{{1,40}}["']?value["']?[ ]?[:=][ ]?           # name: DB_PASSWORD, value: …
-    # What pydantic refused, and shows: as text, and as one of its errors.
+    # Input rejected by pydantic, in its text and in its error dicts.
     | \n[ ]{{2}}(?!field[ ]required)[^\n]{{0,400}}?[ ]input_value=
     | ["'][)\]],[ ]?["']msg["']:[ ]?(?!["']field[ ]required){_MESSAGE},[ ]?["']input["']:[ ]?
     """,
@@ -28,10 +28,10 @@ _ASSIGNS: Final = re.compile(
 )
 _PAIR: Final = re.compile(r"""["'],[ ]{0,4}(?=b?["'](?P<value>[^"']{0,64}))""")
 _OPENS_PAIR: Final = ("('", '("', "(b'", '(b"', "['", '["', "[b'", '[b"')
-# An option's value on a command line, or in a list of arguments; TOKEN in [--token TOKEN] stands for one.
+# An option's value on a command line, or in a list of arguments; TOKEN in [--token TOKEN] is a placeholder.
 _OPTION: Final = re.compile(r"""(?:["'],[ ]{0,4}(?=["'][^-])|[ ]{1,4}(?=[^\s-]))(?![A-Z][A-Z_]{1,32}(?:[\s\],]|$))""")
 _COOKIE: Final = re.compile(r"[ ](?=[\w.-]{1,64}=)")
-_SAID: Final = re.compile(r"[ ]{1,4}(?P<verb>(?:is|was)[ ]{1,4})?")
+_STATED: Final = re.compile(r"[ ]{1,4}(?P<verb>(?:is|was)[ ]{1,4})?")
 
 _ELEMENT: Final = re.compile(r">(?P<value>[^<>]{1,1024})</")
 _ENCODED: Final = re.compile(
@@ -43,13 +43,13 @@ _NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789_-."
 _NAME_LIMIT_CHARACTERS: Final = 40
 
 
-def assigned(text: str, lowered: str, words: Words) -> list[Span]:
-    """Return where the values of secret names stand in *text*; *lowered* is the same in lower case."""
+def find_assigned_values(text: str, lowered: str, words: Words) -> list[Span]:
+    """Return the spans of the values of secret names in *text*; *lowered* is *text* in lower case."""
     spans: list[Span] = []
     done = 0
-    for name in sorted(secret_names(lowered, words), key=lambda name: name.start):
+    for name in sorted(find_secret_names(lowered, words), key=lambda name: name.start):
         if name.start < done:
-            continue  # part of a value that goes
+            continue  # part of a value already found
         span = _value(text, lowered, name, words)
         if span is not None and span[0] < span[1]:
             spans.append(span)
@@ -58,7 +58,7 @@ def assigned(text: str, lowered: str, words: Words) -> list[Span]:
 
 
 def _value(text: str, lowered: str, name: Name, words: Words) -> Span | None:
-    """Return where the value of *name* stands, told by what is between them and before them."""
+    """Return the span of the value of *name*, found by the text between and before them."""
     left = lowered[max(0, name.start - _NAME_LIMIT_CHARACTERS) : name.start]
     begins = name.start - len(left) + len(left.rstrip(_NAME_CHARACTERS))
     before = lowered[max(0, begins - 3) : begins]
@@ -67,28 +67,28 @@ def _value(text: str, lowered: str, name: Name, words: Words) -> Span | None:
         return whole.span("value")
     if assigns := _ASSIGNS.match(lowered, name.end):
         is_host_with_port = before.endswith("//")
-        return None if is_host_with_port else value_at(lowered, assigns.end(), name)
+        return None if is_host_with_port else find_value(lowered, assigns.end(), name)
     if before.endswith(_OPENS_PAIR) and (pair := _PAIR.match(lowered, name.end)):
-        return None if _is_name(pair["value"], words) else value_at(lowered, pair.end(), name)
+        return None if _is_name(pair["value"], words) else find_value(lowered, pair.end(), name)
     if lowered.startswith("-", begins) and (option := _OPTION.match(text, name.end)):
-        return value_at(lowered, option.end(), name)
-    said_at = _said_at(lowered, name)
-    return None if said_at is None else value_at(lowered, said_at, name)
+        return find_value(lowered, option.end(), name)
+    stated_at = _find_stated_value(lowered, name)
+    return None if stated_at is None else find_value(lowered, stated_at, name)
 
 
 def _is_name(value: str, words: Words) -> bool:
-    """Tell whether *value* is a name as well: ``("token", "refresh_token")`` lists names."""
-    return any(found.end == len(value) for found in secret_names(value, words))
+    """Return whether *value* is itself a secret name: ``("token", "refresh_token")`` lists names."""
+    return any(found.end == len(value) for found in find_secret_names(value, words))
 
 
-def _said_at(lowered: str, name: Name) -> int | None:
-    """Return where prose names a value: ``the password is …``. Only if it looks made up: most sentences name none."""
+def _find_stated_value(lowered: str, name: Name) -> int | None:
+    """Return the start of a value in prose, ``the password is …``, if it looks random; most sentences have none."""
     if name.word.core == "cookie" and (cookie := _COOKIE.match(lowered, name.end)):
         return cookie.end()
-    said = _SAID.match(lowered, name.end)
-    if said is None or name.word.trust is Confidence.LOW:
+    stated = _STATED.match(lowered, name.end)
+    if stated is None or name.word.confidence is Confidence.LOW:
         return None
-    if not said["verb"] and name.word.core not in {"pass", "key"}:
+    if not stated["verb"] and name.word.core not in {"pass", "key"}:
         return None
-    is_value = looks_made_up(lowered, said.end()) or (name.word.core == "pass" and opens_quotes(lowered, said.end()))
-    return said.end() if is_value else None
+    is_value = looks_random(lowered, stated.end()) or (name.word.core == "pass" and is_quoted(lowered, stated.end()))
+    return stated.end() if is_value else None

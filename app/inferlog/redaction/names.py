@@ -1,4 +1,4 @@
-"""Which names hold a secret, whatever its value looks like: ``api_key``, ``db.password``, ``X-Auth-Token``."""
+"""Names of secrets, independent of their values: ``api_key``, ``db.password``, ``X-Auth-Token``."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,11 +9,11 @@ from typing import Final
 
 
 def _tail(pattern: str) -> re.Pattern[str]:
-    """Compile how a word goes on; the name may end in a number or in what the value is: ``password_hash``."""
+    """Compile the continuation of a word; the name may end in a number or a kind of value: ``password_hash``."""
     return re.compile(rf"{pattern}(?:[_-]?(?:hash|value|[0-9]{{1,2}}))?(?![a-z0-9_])(?!-[a-z0-9])")
 
 
-def _listed(names: str) -> tuple[str, ...]:
+def _split(names: str) -> tuple[str, ...]:
     return tuple(names.split())
 
 
@@ -21,14 +21,14 @@ _NO_TAIL: Final = _tail("")
 
 
 class Confidence(Enum):
-    """How sure a word is that the value beside it is a secret."""
+    """Confidence that the value of a name with this word is a secret."""
 
     HIGH = auto()
-    """Every value is, unless it is plain prose: ``password=x``."""
+    """Any value except plain prose: ``password=x``."""
     MEDIUM = auto()
-    """Not a short value and not a number: ``token: 17`` counts something."""
+    """Any value except a short one or a number: ``token: 17`` is a count."""
     LOW = auto()
-    """Only one in quotes or brackets, or one that mixes letters and digits: ``auth=('app', 'hunter2')``."""
+    """Only a value in quotes or brackets, or with letters and digits: ``auth=('app', 'hunter2')``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +37,17 @@ class Word:
     A word that makes a name secret.
 
     Attributes:
-        core: How it begins, in lower case: what a text is searched for.
-        tail: How it goes on.
-        trust: How sure it is.
-        after: It counts only behind one of these: ``key`` behind ``api``, as in ``myApiKey``.
-        never_after: It does not count behind one of these, whole: ``token`` behind ``eos``.
-        never_behind: It does not count right behind one of these characters: ``otp``, not ``laptop``.
+        core: Start of the word in lower case, the string searched for.
+        tail: Pattern of the continuation.
+        confidence: Confidence that the value is a secret.
+        after: Matches only after one of these: ``key`` after ``api``, as in ``myApiKey``.
+        never_after: Does not match after one of these whole words: ``token`` after ``eos``.
+        never_behind: Does not match directly after one of these characters: ``otp``, not ``laptop``.
     """
 
     core: str
     tail: re.Pattern[str] = _NO_TAIL
-    trust: Confidence = Confidence.HIGH
+    confidence: Confidence = Confidence.HIGH
     after: tuple[str, ...] = ()
     never_after: frozenset[str] = frozenset()
     never_behind: str = ""
@@ -55,7 +55,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """Where a secret's name stands in a text: *start* and *end* of the word that makes it one."""
+    """Position of a secret name in a text: *start* and *end* of its :class:`Word`."""
 
     start: int
     end: int
@@ -65,19 +65,19 @@ class Name:
 _ALPHANUMERIC: Final = ascii_lowercase + digits
 _BETWEEN: Final = "_-. "
 _LONGEST_OWNER_CHARACTERS: Final = 16
-_KEY_OWNERS: Final = _listed("""
+_KEY_OWNERS: Final = _split("""
     access account admin aes api app application auth client consumer cookie deploy encryption fernet functions hmac jwt
     license master private rsa secret session shared signing ssh subscription webhook
     anthropic azure cohere datadog deepseek elastic gemini google groq hf huggingface mistral openai openrouter pinecone
     stripe wandb
 """)
-_PASS_OWNERS: Final = _listed("""
+_PASS_OWNERS: Final = _split("""
     admin auth cert database db email ftp http imap ldap mail mongo mongodb mysql pg postgres postgresql proxy rabbitmq
     redis root sftp smtp ssh ssl sudo user
 """)
-# Of a text that is read or written, of a page of results, of a parser's complaint. "tokens" is never a secret.
+# Tokens of a model, of a page of results, of a parser error. "tokens" is never a secret.
 _OTHER_TOKENS: Final = frozenset(
-    _listed("""
+    _split("""
         audio bos cls completion continuation decoder each end eos every first image input last mask max min next output
         pad page per prompt reasoning sep special start stop thinking total unexpected unk video
     """)
@@ -86,26 +86,26 @@ _OTHER_TOKENS: Final = frozenset(
 _WORDS: Final = (
     Word(core="pass", tail=_tail("(?:words?|wd|phrases?|codes?)")),
     Word(core="pass", after=_PASS_OWNERS),
-    Word(core="pass", trust=Confidence.LOW, never_behind=_ALPHANUMERIC + "_-."),  # not forward_pass
+    Word(core="pass", confidence=Confidence.LOW, never_behind=_ALPHANUMERIC + "_-."),  # not forward_pass
     Word(core="pwd"),
     Word(core="secret", tail=_tail("s?")),
-    Word(core="token", trust=Confidence.MEDIUM, never_after=_OTHER_TOKENS),
+    Word(core="token", confidence=Confidence.MEDIUM, never_after=_OTHER_TOKENS),
     Word(core="key", tail=_tail("s?"), after=_KEY_OWNERS),
     Word(core="authorization"),
-    Word(core="auth", trust=Confidence.LOW, never_behind=_ALPHANUMERIC),
-    Word(core="cookie", tail=_tail("s?"), trust=Confidence.MEDIUM),
-    Word(core="credential", tail=_tail("s?"), trust=Confidence.MEDIUM),
-    # A browser's session as frameworks spell it. "session_id" is no such word: many services name a chat so.
-    Word(core="sess", tail=_tail("(?:ion)?id"), trust=Confidence.MEDIUM),
-    Word(core="jwt", trust=Confidence.MEDIUM, never_behind=_ALPHANUMERIC),
-    Word(core="srf", trust=Confidence.MEDIUM, after=("c", "x")),
+    Word(core="auth", confidence=Confidence.LOW, never_behind=_ALPHANUMERIC),
+    Word(core="cookie", tail=_tail("s?"), confidence=Confidence.MEDIUM),
+    Word(core="credential", tail=_tail("s?"), confidence=Confidence.MEDIUM),
+    # A browser session as spelled by frameworks. "session_id" is excluded: many services use it for a chat.
+    Word(core="sess", tail=_tail("(?:ion)?id"), confidence=Confidence.MEDIUM),
+    Word(core="jwt", confidence=Confidence.MEDIUM, never_behind=_ALPHANUMERIC),
+    Word(core="srf", confidence=Confidence.MEDIUM, after=("c", "x")),
     Word(core="otp", tail=_tail("(?:_?code)?"), never_behind=_ALPHANUMERIC),
     Word(core="cv", tail=_tail("(?:v2?|c2?)"), never_behind=_ALPHANUMERIC),
 )
 
 
 Words = Mapping[str, tuple[Word, ...]]
-"""Words by how they begin, so that a text is searched once for all that begin alike."""
+"""Words by core, so that a text is searched once per core."""
 
 
 def _by_core(words: Iterable[Word]) -> Words:
@@ -118,28 +118,28 @@ def _by_core(words: Iterable[Word]) -> Words:
 WORDS: Final = _by_core(_WORDS)
 
 
-def words_with(names: Iterable[str]) -> Words:
-    """Return the usual words and the *names* of a user in every usual spelling: ``badge_number``, ``badgeNumber``."""
+def build_words(names: Iterable[str]) -> Words:
+    """Return the default words and the user's *names* in every common spelling: ``badge_number``, ``badgeNumber``."""
     parts = [re.split(r"[_. -]|(?<=[a-z0-9])(?=[A-Z])", name) for name in names]
     cores = dict.fromkeys(between.join(words).lower() for words in parts for between in ("", *_BETWEEN))
     return _by_core((*_WORDS, *(Word(core=core) for core in cores if core)))
 
 
-def secret_names(lowered: str, words: Words) -> Iterator[Name]:
-    """Yield where *lowered*, a text in lower case, has a name that one of *words* makes secret."""
+def find_secret_names(lowered: str, words: Words) -> Iterator[Name]:
+    """Yield the secret names in *lowered*, a text in lower case, according to *words*."""
     for core in [core for core in words if core in lowered]:
         start = lowered.find(core)
         while start >= 0:
             end = start + len(core)
             for word in words[core]:
                 tail = word.tail.match(lowered, end)
-                if tail is not None and _counts(word, lowered, start):
+                if tail is not None and _matches_context(word, lowered, start):
                     yield Name(start, tail.end(), word)
                     break
             start = lowered.find(core, end)
 
 
-def _counts(word: Word, lowered: str, start: int) -> bool:
+def _matches_context(word: Word, lowered: str, start: int) -> bool:
     if not start:
         return not word.after
     if lowered[start - 1] in word.never_behind:

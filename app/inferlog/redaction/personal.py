@@ -1,4 +1,4 @@
-"""Finds what names a person or an account: e-mail addresses, and card and bank account numbers that check."""
+"""Personal data in a text: e-mail addresses, and card and bank account numbers with valid check digits."""
 
 import re
 from typing import Final
@@ -9,17 +9,17 @@ _LOCAL_LIMIT_CHARACTERS: Final = 64
 _LOCAL_BACKWARDS: Final = re.compile(r"[\w.+%~-]{0,63}\w")
 _DOMAIN: Final = re.compile(
     r"(?:\w[\w-]{0,62}\.){1,8}"
-    # logo@2x.png, getty@tty1.service and hidden@self.weight.T(…) are no addresses.
+    # logo@2x.png, getty@tty1.service and hidden@self.weight.T(…) are not addresses.
     r"(?!(?:gif|jpe?g|js|json|png|py|service|socket|svg|timer|webp)\b)"
     r"(?:xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24})(?![\w(\[-])",
     re.IGNORECASE,
 )
 
-# Digits as "0", all else as "-": whether enough of them stand together is then a plain search.
+# Digits as "0", all else as "-", so that a long enough run of digits is found by a plain search.
 _DIGITS_MARKED: Final = bytes(48 if 48 <= character <= 57 else 45 for character in range(256))
 _SHORTEST_CARD: Final = b"0" * 13
 _FEWEST_IN_IBAN: Final = b"0" * 10
-# The issuers' numbers, together or in their usual groups. Timestamps begin with 1 and are none; -4… is a number.
+# Card numbers, unseparated or in common groups. Timestamps start with 1 and do not match; -4… is a negative number.
 _CARD: Final = re.compile(
     r"[2-6](?<![\w.][2-6])(?<![^A-Za-z]-[2-6])"
     r"(?:[0-9]{12,18}|[0-9]{3}(?P<by>[ -])[0-9]{4}(?P=by)[0-9]{4}(?P=by)[0-9]{4}(?:(?P=by)[0-9]{3})?"
@@ -45,8 +45,8 @@ _IBAN_LENGTHS: Final = {
 }
 
 
-def email_addresses(text: str, lowered: str) -> list[Span]:
-    """Return where *text* has e-mail addresses, also as ``name%40host.org``. ``user@host`` without a dot is none."""
+def find_email_addresses(text: str, lowered: str) -> list[Span]:
+    """Return the spans of e-mail addresses, also as ``name%40host.org``. ``user@host`` without a dot does not match."""
     spans: list[Span] = []
     for at_sign in ("@", "%40"):
         at = text.find(at_sign)
@@ -59,7 +59,7 @@ def email_addresses(text: str, lowered: str) -> list[Span]:
 
 
 def _local_part(text: str, lowered: str, at: int) -> int:
-    """Return where the part before the at sign begins: at *at* if that is none, or belongs to a URL."""
+    """Return the start of the part before the at sign; *at* if there is none, or if it belongs to a URL."""
     scheme_ends = text.rfind("://", max(0, at - 256), at)
     if scheme_ends >= 0 and text.find("/", scheme_ends + 3, at) < 0 and not re.search(r"\s", text[scheme_ends:at]):
         return at
@@ -68,13 +68,13 @@ def _local_part(text: str, lowered: str, at: int) -> int:
     return at if lowered.startswith("git@", begins) else begins
 
 
-def account_numbers(text: str) -> list[Span]:
-    """Return where *text* has card numbers (Luhn) and international bank account numbers (mod 97) that check."""
-    together = text.encode("ascii", "replace").translate(_DIGITS_MARKED, b" -")
+def find_account_numbers(text: str) -> list[Span]:
+    """Return the spans of valid card numbers (Luhn) and international bank account numbers (mod 97)."""
+    digits = text.encode("ascii", "replace").translate(_DIGITS_MARKED, b" -")
     spans: list[Span] = []
-    if _FEWEST_IN_IBAN in together:
+    if _FEWEST_IN_IBAN in digits:
         spans += [span for begins in _IBAN_BEGINS.finditer(text) if (span := _iban(text, begins.start()))]
-    if _SHORTEST_CARD in together:
+    if _SHORTEST_CARD in digits:
         spans += [card.span() for card in _CARD.finditer(text) if _is_card(re.sub("[ -]", "", card.group()))]
     return spans
 

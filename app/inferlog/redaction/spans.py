@@ -1,4 +1,4 @@
-"""Parts of a text that must go. Finders return them, one place takes them out."""
+"""Spans of a text to redact: returned by finders, replaced in one place."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -6,17 +6,17 @@ from typing import Final
 REDACTED: Final = "[REDACTED]"
 
 Span = tuple[int, int]
-"""Where a secret begins and where it has ended, in characters."""
+"""Start and end of a secret, in characters."""
 
 
 def lower(text: str) -> str:
-    """Return *text* in lower case with every character where it was; ``İ`` alone would become two."""
+    """Return *text* in lower case with unchanged character positions; ``İ`` would otherwise become two characters."""
     lowered = text.lower()
     return lowered if len(lowered) == len(text) else text.replace("İ", "i").lower()
 
 
-def without(text: str, spans: Iterable[Span]) -> str:
-    """Return *text* with ``[REDACTED]`` for each of *spans*; those that overlap or touch are one."""
+def replace_spans(text: str, spans: Iterable[Span]) -> str:
+    """Return *text* with ``[REDACTED]`` for each of *spans*; overlapping or adjacent spans are merged."""
     kept: list[str] = []
     done = 0
     for start, end in sorted(spans):

@@ -1,4 +1,4 @@
-"""Finds credentials that can be told by their own shape: issued tokens, JWTs, private keys, ``Bearer …``."""
+"""Credentials recognisable by their shape: issued tokens, JWTs, private keys, ``Bearer …``."""
 
 import base64
 import binascii
@@ -7,7 +7,7 @@ from typing import Final
 
 from inferlog.redaction.spans import Span
 
-# How the tokens of an issuer begin, and how much of one is enough to know it. The rest of the run goes with it.
+# Prefixes of each issuer's tokens, with the minimum length to recognise one. The rest of the run is redacted too.
 _ISSUED: Final = (
     r"sk-[\w-]{0,40}?[A-Za-z0-9_]{16}",  # OpenAI, Anthropic, OpenRouter, DeepSeek, LiteLLM, Langfuse
     r"[rs]k_(?:live_|test_|prod_)?[A-Za-z0-9]{16} | whsec_[A-Za-z0-9]{16}",  # Stripe, ElevenLabs
@@ -32,9 +32,9 @@ _ISSUED: Final = (
 _SHORTEST_CHARACTERS: Final = 19
 _KNOWN: Final = re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(_ISSUED)})", re.VERBOSE)
 _MORE: Final = re.compile(r"[A-Za-z0-9_+/=~-]*(?:\.[A-Za-z0-9_+/=~-]+)*")
-# Looked for near the beginning of a run only: a text of many beginnings would be read to its end from each.
+# Searched only near the start of a run, to stay linear on a text with many starts.
 _JWT: Final = re.compile(r"(?<![\w-])(?:[\w-]{0,64}?(?<![A-Za-z0-9]))?(?P<token>eyJ[\w-]{10,}\.[\w-]{8,}(?:\.[\w-]+)*)")
-# The secret of an AWS key has no shape of its own; it is known where it stands behind its id.
+# An AWS secret key has no shape of its own; it is recognised after its key id.
 _AWS_ID: Final = re.compile(r"A(?:KIA|SIA)")
 _AWS_SECRET: Final = re.compile(r"""[\s:,;/|"']{1,4}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])""")
 
@@ -48,7 +48,7 @@ _BEARER: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _BASIC: Final = re.compile(r"(?<![a-z0-9])basic[ ]{1,4}(?P<credential>[a-z0-9+/]{6,}=*)", re.ASCII | re.IGNORECASE)
-# What follows in a sentence, "Bearer authentication failed", or in a challenge: Bearer authorization_uri="…".
+# Continuation of a sentence, "Bearer authentication failed", or of a challenge: Bearer authorization_uri="…".
 _WORD: Final = re.compile(r"[A-Za-z]?[a-z/-]{0,18}|[A-Z/-]{0,19}|[a-z_]+=")
 _PARAMETER: Final = r"""[\w-]{1,32}=(?:"[^"\n]*"|[^\s,"]+)"""
 _DIGEST: Final = re.compile(
@@ -59,9 +59,9 @@ _PRIVATE_KEY: Final = re.compile(r"-{4,5}[ ]?(?P<edge>BEGIN|END)[ ][A-Z0-9 ]{0,4
 _INSIDE_KEY: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\\ \t\r\n"
 
 
-def issued(text: str) -> list[Span]:
-    """Return where *text* has tokens that tell by how they begin who issued them."""
-    # One byte for each character, so that looking for a long enough run of a token's characters is a plain search.
+def find_issued_tokens(text: str) -> list[Span]:
+    """Return the spans of tokens with a known issuer's prefix."""
+    # One byte per character, so that a long enough run of token characters is found by a plain search.
     marked = text.encode("latin-1", "replace").translate(_MARKED)
     spans: list[Span] = []
     start = marked.find(_LONG_RUN)
@@ -82,13 +82,13 @@ def _end_of_token(text: str, known: re.Match[str]) -> int:
     return secret.end() if secret else end
 
 
-def json_web_tokens(text: str, lowered: str) -> list[Span]:
-    """Return where *text* has JWTs, signed or encrypted."""
+def find_jwts(text: str, lowered: str) -> list[Span]:
+    """Return the spans of JWTs, signed or encrypted."""
     return [match.span("token") for match in _JWT.finditer(text)] if "eyj" in lowered else []
 
 
-def presented(text: str, lowered: str) -> list[Span]:
-    """Return where *text* presents a credential by an HTTP scheme, also without its header."""
+def find_http_credentials(text: str, lowered: str) -> list[Span]:
+    """Return the spans of credentials after an HTTP authentication scheme, with or without the header."""
     found: list[re.Match[str]] = []
     if "bearer" in lowered:
         found += (match for match in _BEARER.finditer(text) if not _WORD.fullmatch(match["credential"]))
@@ -100,16 +100,16 @@ def presented(text: str, lowered: str) -> list[Span]:
 
 
 def _is_user_and_password(credential: str) -> bool:
-    """Tell what basic authentication sends from a word: it is ``name:password`` in base 64."""
+    """Return whether *credential* is ``name:password`` in base 64, as sent by basic authentication, and not a word."""
     unpadded = credential.rstrip("=")
     try:
         return b":" in base64.b64decode(unpadded + "=" * (-len(unpadded) % 4))
     except binascii.Error:
-        return False  # one character too many; no encoder makes that
+        return False  # a length that no encoder produces
 
 
-def private_keys(text: str, lowered: str) -> list[Span]:
-    """Return where *text* has private keys in PEM, also those cut off before their end or after their beginning."""
+def find_private_keys(text: str, lowered: str) -> list[Span]:
+    """Return the spans of PEM private keys, also of those without their beginning or end."""
     if "private key" not in lowered:
         return []
     spans: list[Span] = []

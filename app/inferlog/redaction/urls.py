@@ -1,16 +1,16 @@
-"""Finds credentials in addresses: ``postgres://app:…@db``, ``https://…@host``, ``?code=…``."""
+"""Credentials in URLs: ``postgres://app:…@db``, ``https://…@host``, ``?code=…``."""
 
 import re
 from typing import Final
 
 from inferlog.redaction.spans import Span
 
-_ADDRESS: Final = re.compile(r"[^\s\"'<>`:]*(?::(?!//)[^\s\"'<>`:]*)*")  # to the next address, at the latest
+_ADDRESS: Final = re.compile(r"[^\s\"'<>`:]*(?::(?!//)[^\s\"'<>`:]*)*")  # up to the next URL
 _AUTHORITY: Final = re.compile(r"[^/?#]*")
 _PORT: Final = re.compile(r"[0-9]{0,5}(?=[/?#]|$)")
-# Whom such a scheme names is as often a token as a person; elsewhere a name alone is no secret: ssh://git@host.
+# With these schemes a user name is often a token; with others a name alone is not a secret: ssh://git@host.
 _NAME_IS_SECRET: Final = ("http", "https")
-# Go's MySQL: app:…@tcp(db:3306). Others without a scheme are told by the port, and a password that is no word.
+# Go's MySQL: app:…@tcp(db:3306). Others without a scheme are recognised by a port and a password that is not a word.
 _WITHOUT_SCHEME: Final = re.compile(
     r"(?<![\w/.-])[A-Za-z][\w.-]{0,63}:(?=[A-Za-z]{0,128}[^A-Za-z@]|[A-Za-z]{1,128}@(?:tcp|unix)\()"
     r"(?P<secret>[^\s:@/\"'<>]{3,128})@(?:(?:tcp|unix)\(|(?!sha256)[\w.-]{1,128}:[0-9]{2,5}(?!\w))"
@@ -20,15 +20,15 @@ _CODE: Final = re.compile(
     r"(?=[^\s&0-9]{0,128}[0-9])(?P<secret>[\w%+/.~-]{16,})",
     re.ASCII | re.IGNORECASE,
 )
-# Where a chat takes messages from whoever knows the address.
+# Webhook URLs of chats, which are secrets themselves.
 _HOOK: Final = re.compile(
     r"(?:hooks\.slack\.com/[a-z]{1,16}|discord(?:app)?\.com/api/webhooks|[\w-]{1,64}\.webhook\.office\.com/\w{1,16})"
     r"/(?P<secret>[\w/@-]{16,})"
 )
 
 
-def in_addresses(text: str) -> list[Span]:
-    """Return where addresses in *text* carry a password, a token or a one-time code."""
+def find_url_secrets(text: str) -> list[Span]:
+    """Return the spans of passwords, tokens and one-time codes in the URLs of *text*."""
     spans: list[Span] = []
     scheme_ends = text.find("://")
     while scheme_ends >= 0:
@@ -49,7 +49,7 @@ def in_addresses(text: str) -> list[Span]:
 
 
 def _userinfo(address: str, *, name_is_secret: bool) -> Span | None:
-    """Return what is secret before the ``@`` of *address*, the part behind ``://``."""
+    """Return the span of the secret before the ``@`` of *address*, the part after ``://``."""
     authority = _AUTHORITY.match(address)
     host_ends = authority.end() if authority else 0
     at = address.rfind("@", 0, host_ends)

@@ -1,4 +1,4 @@
-"""Reads the value of a secret name: where it ends, and whether it tells anything."""
+"""Value of a secret name: its span, and whether it is an actual value."""
 
 import re
 from typing import Final
@@ -12,7 +12,7 @@ _IN_QUOTES: Final = {
     "'": re.compile(r"[^'\\\n]*(?:(?:\\.|'')[^'\\\n]*)*", re.DOTALL),
 }
 _REST_OF_LINE: Final = re.compile(r"[^\n]*")
-# A value without quotes ends at a space, at the next name=, or at closing marks with nothing behind them.
+# An unquoted value ends at a space, at the next name=, or at closing marks at its end.
 _BARE: Final = re.compile(
     r"""
     [^\s"'`,;&<>()\[\]{}\\]*
@@ -29,7 +29,7 @@ _BARE: Final = re.compile(
 _BRACKET: Final = re.compile(r"[()\[\]{}]")
 _BRACKETED_LIMIT_CHARACTERS: Final = 1_000
 
-# Credentials of a header: what helps to find the cause stays before them, parameters go with them.
+# Credentials of a header: the scheme is kept, because it helps to find the cause; parameters are redacted.
 _SCHEME: Final = re.compile(
     r"""
     (?: (?:api-?key|aws4-hmac-sha256|basic|bearer|digest|hawk|key|negotiate|ntlm|oauth|sharedkey|splunk|token)[ ]{1,4}
@@ -44,9 +44,9 @@ _COOKIES: Final = re.compile(
 )
 _COOKIE_NAME: Final = re.compile(r"""[^\s;,="']{1,128}=(?=[^\s;])""")
 
-# What tells nothing: that there is no value, a sentence, a variable, a file's path, a source line of a stack trace.
+# Plain values, which are kept: a missing value, a sentence, a variable, a file path, a source line of a stack trace.
 _END: Final = r"""(?=[.!?]?(?:\s|$|\\?["'`,;&)\]}<]|\[redacted\]))"""
-_SAYS_NOTHING: Final = (
+_PLACEHOLDERS: Final = (
     "none|null|nil|true|false|undefined|empty|missing|required|optional|invalid|expired|revoked|unset|enabled|disabled"
     "|ok|failed|denied|rejected|forbidden|unauthorized|wrong|incorrect|default|unknown|yes|no|on|off|n/a|redacted"
     "|bearer|basic|digest|oauth2?|ldap|include|omit|same-origin|str|string|bytes|int|bool|any|list|dict"
@@ -60,11 +60,11 @@ _BEGINS_PROSE: Final = (
     "|and|at|for|in|of|or"
 )
 _PLAIN: Final = rf"""
-      (?:{_SAYS_NOTHING}){_END}
+      (?:{_PLACEHOLDERS}){_END}
     | [^\w\s]{{1,64}}(?=\s|$)                                   # *****
     | \$?\{{{{1,2}}[\w. ]{{0,64}}\}}{{1,2}} | %\(?\w{{0,32}}\)?[sdr]{_END} | <[\w|/ -]{{0,40}}>
     | (?: /(?:app|data|dev|etc|home|mnt|opt|proc|root|run|srv|tmp|usr|var)/ | ~/ | \.{{1,2}}/ )[\w./@+-]{{0,256}}{_END}
-    | https?://                                                 # its secrets are found as those of an address
+    | https?://                                                 # its secrets are found as those of a URL
 """
 _PLAIN_BARE: Final = re.compile(
     rf"""
@@ -86,72 +86,72 @@ _MADE_UP: Final = re.compile(
 )
 
 
-def looks_made_up(lowered: str, at: int) -> bool:
-    """Tell whether letters and digits are mixed at *at*, as in few words of a sentence."""
+def looks_random(lowered: str, at: int) -> bool:
+    """Return whether the text at *at* mixes letters and digits, which is rare in prose."""
     return _MADE_UP.match(lowered, at) is not None
 
 
-def opens_quotes(lowered: str, at: int) -> bool:
-    """Tell whether something in quotes begins at *at*."""
+def is_quoted(lowered: str, at: int) -> bool:
+    """Return whether a quotation starts at *at*."""
     return _QUOTE.match(lowered, at) is not None
 
 
-def value_at(lowered: str, at: int, name: Name) -> Span | None:
-    """Return where the value of *name* stands that begins at *at*, or None for one that tells nothing."""
+def find_value(lowered: str, at: int, name: Name) -> Span | None:
+    """Return the span of the value of *name* that starts at *at*, or None for a plain value."""
     quote = _QUOTE.match(lowered, at)
     opens = quote.end() if quote else at
-    begins = _behind_what_helps(lowered, opens, name)
-    if _tells_nothing(lowered, begins, name, in_quotes=quote is not None):
+    begins = _skip_prefix(lowered, opens, name)
+    if _is_plain(lowered, begins, name, in_quotes=quote is not None):
         return None
     if quote:
-        return begins, _quoted_end(lowered, begins, quote["mark"])
+        return begins, _find_quote_end(lowered, begins, quote["mark"])
     if lowered.startswith(("(", "[", "{"), begins):
-        return begins, _bracket_end(lowered, begins)
+        return begins, _find_bracket_end(lowered, begins)
     if name.word.core == "cookie" and begins == opens and (cookies := _COOKIES.match(lowered, begins)):
         return begins, cookies.end()
-    ends = _end(_BARE, lowered, begins)
-    return begins, _end(_PARAMETERS, lowered, ends) if name.word.core == "authorization" else ends
+    ends = _match_end(_BARE, lowered, begins)
+    return begins, _match_end(_PARAMETERS, lowered, ends) if name.word.core == "authorization" else ends
 
 
-def _behind_what_helps(lowered: str, at: int, name: Name) -> int:
-    """Return where the secret begins: behind a scheme, or the name of a cookie that is set."""
+def _skip_prefix(lowered: str, at: int, name: Name) -> int:
+    """Return the start of the secret: after a scheme, or after the name in a Set-Cookie header."""
     if name.word.core == "authorization":
-        return _end(_SCHEME, lowered, at)
+        return _match_end(_SCHEME, lowered, at)
     if name.word.core == "cookie" and lowered.endswith(("set-", "set_"), 0, name.start):
-        return _end(_COOKIE_NAME, lowered, at)
+        return _match_end(_COOKIE_NAME, lowered, at)
     return at
 
 
-def _tells_nothing(lowered: str, at: int, name: Name, *, in_quotes: bool) -> bool:
-    trust = name.word.trust
+def _is_plain(lowered: str, at: int, name: Name, *, in_quotes: bool) -> bool:
+    confidence = name.word.confidence
     if (_PLAIN_IN_QUOTES if in_quotes else _PLAIN_BARE).match(lowered, at):
         return True
-    if trust is not Confidence.HIGH and _SMALL.match(lowered, at):
+    if confidence is not Confidence.HIGH and _SMALL.match(lowered, at):
         return True
-    if trust is Confidence.LOW and not in_quotes and not lowered.startswith(("(", "[", "{"), at):
-        return not looks_made_up(lowered, at)
+    if confidence is Confidence.LOW and not in_quotes and not lowered.startswith(("(", "[", "{"), at):
+        return not looks_random(lowered, at)
     is_plural = lowered.startswith("s", name.end - 1)
     return is_plural and _NUMBER.match(lowered, at) is not None
 
 
-def _quoted_end(lowered: str, at: int, mark: str) -> int:
-    """Return where the quotes close, or the end of the line in a text that was cut."""
+def _find_quote_end(lowered: str, at: int, mark: str) -> int:
+    """Return the position of the closing quote, or the end of the line in a truncated text."""
     if mark in _IN_QUOTES:
-        return _end(_IN_QUOTES[mark], lowered, at)
+        return _match_end(_IN_QUOTES[mark], lowered, at)
     closes = lowered.find(mark, at)
-    return closes if closes >= 0 else _end(_REST_OF_LINE, lowered, at)
+    return closes if closes >= 0 else _match_end(_REST_OF_LINE, lowered, at)
 
 
-def _bracket_end(lowered: str, at: int) -> int:
-    """Return where the bracket at *at* closes, or the end of the line where it does not."""
+def _find_bracket_end(lowered: str, at: int) -> int:
+    """Return the end of the bracket at *at*, or the end of the line if it does not close."""
     depth = 0
     for bracket in _BRACKET.finditer(lowered, at, at + _BRACKETED_LIMIT_CHARACTERS):
         depth += 1 if bracket.group() in "([{" else -1
         if not depth:
             return bracket.end()
-    return _end(_REST_OF_LINE, lowered, at)
+    return _match_end(_REST_OF_LINE, lowered, at)
 
 
-def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+def _match_end(pattern: re.Pattern[str], text: str, at: int) -> int:
     match = pattern.match(text, at)
     return match.end() if match else at

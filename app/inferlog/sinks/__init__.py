@@ -1,1 +1,1 @@
-"""Where finished lines go."""
+"""Sinks: destinations of finished lines."""

@@ -1,4 +1,4 @@
-"""A short copy of events and log lines for the developer at the terminal, by structlog's own renderer."""
+"""Console sink: a short copy of events and log lines for developers, rendered by structlog."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from structlog.dev import ConsoleRenderer, plain_traceback
 from inferlog.server_lines import OWN_LOGGERS
 
 STREAMS: Final = frozenset({"events", "app"})
-"""Streams that a developer reads: not heartbeats, and not prompts and answers."""
+"""Streams shown on the console: no heartbeats, no prompts and answers."""
 
 _LEVEL_OF_STATUS: Final = {"success": "info", "rejected": "warning", "cancelled": "warning", "error": "error"}
 _REQUEST_ID_CHARACTERS: Final = 8
@@ -27,10 +27,10 @@ _RENDERER_KEYS: Final = frozenset(
 
 class ConsoleSink:
     """
-    Writes each line to standard error for a human. Never raises, never waits.
+    Writes each line to standard error in a readable form. Never raises, never blocks.
 
-    What the terminal does not take at once is left out there, as while it is stopped by Ctrl-S: the record of truth
-    has it. Control characters are shown as escapes, so that no value commands the terminal.
+    Output that the terminal does not accept immediately is skipped, as while it is stopped by Ctrl-S: the record of
+    truth has it. Control characters are escaped, so that no value can control the terminal.
     """
 
     copies_dropped = 0
@@ -41,22 +41,22 @@ class ConsoleSink:
         self._torn = False
 
     def write(self, line: bytes) -> bool:
-        """Show *line*. Return True: a terminal that is gone is not a loss of events."""
-        with suppress(Exception):  # closed, taken away, or full: nothing of it is the service's fault
+        """Show *line*. Always returns True: output missing on a terminal is not a loss of events."""
+        with suppress(Exception):  # closed, removed, or full; it must not affect the service
             document = orjson.loads(line)
-            values = _line_values(document) if "log" in document else _event_values(document)
+            values = _read_line(document) if "log" in document else _read_event(document)
             if values is not None:
                 self._show(f"{self._render(None, '', values)}\n")
         return True
 
     def close(self) -> None:
-        """Release the terminal. A later line goes to standard error as it is then."""
+        """Release the terminal. A later line goes to the current standard error."""
         if self._terminal is not None:
             os.close(self._terminal)
             self._terminal = None
 
     def detach_after_fork(self) -> None:
-        """Release, in a forked child, what belongs to the parent."""
+        """Release the parent's terminal in a forked child."""
         self.close()
 
     def _show(self, text: str) -> None:
@@ -70,7 +70,7 @@ class ConsoleSink:
 
 
 def _open_terminal() -> int | None:
-    """Open the terminal of standard error again, so as not to wait for it: others write to the one that is open."""
+    """Open the terminal of standard error a second time, non-blocking; the first descriptor is shared with others."""
     try:
         name = os.ttyname(sys.stderr.fileno())
         return os.open(name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -82,7 +82,7 @@ def is_terminal() -> bool:
     """Return whether standard error is a terminal."""
     try:
         return sys.stderr.isatty()
-    except (AttributeError, ValueError):  # taken away, or closed
+    except (AttributeError, ValueError):  # removed or closed
         return False
 
 
@@ -98,36 +98,38 @@ def _takes_text() -> bool:
     return bool(select.select((), (descriptor,), (), 0)[1])
 
 
-def _event_values(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of an event that a developer looks at."""
+def _read_event(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of an event to show."""
     usage = document.get("gen_ai", {}).get("usage", {})
     http = document.get("http", {})
     values = {
         "version": document.get("model_version"),
         "status": document["status"],
-        "latency_ms": _milliseconds(document.get("latency_seconds")),
-        "first_token_ms": _milliseconds(document.get("time_to_first_token_seconds")),
+        "latency_ms": _to_milliseconds(document.get("latency_seconds")),
+        "first_token_ms": _to_milliseconds(document.get("time_to_first_token_seconds")),
         "tokens_in": usage.get("input_tokens"),
         "tokens_out": usage.get("output_tokens"),
         "route": http.get("route"),
         "code": http.get("response", {}).get("status_code"),
     }
-    return _rendered(document, values, level=_LEVEL_OF_STATUS[document["status"]], text=document["event"]["action"])
+    return _prepare_values(
+        document, values, level=_LEVEL_OF_STATUS[document["status"]], text=document["event"]["action"]
+    )
 
 
-def _line_values(document: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the values of a log line that a developer looks at; None if its server shows it already."""
+def _read_line(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the values of a log line to show; None if its web server already shows it."""
     log = document["log"]
-    if log["logger"] in OWN_LOGGERS and _server_shows(log["logger"]):
+    if log["logger"] in OWN_LOGGERS and _is_shown_by_server(log["logger"]):
         return None
-    rendered = _rendered(document, {}, level=log["level"], text=document["message"], logger=log["logger"])
+    rendered = _prepare_values(document, {}, level=log["level"], text=document["message"], logger=log["logger"])
     stack_trace = document.get("error", {}).get("stack_trace")
     if stack_trace is not None:
-        rendered["exception"] = "\n".join(map(_printable, stack_trace.split("\n")))
+        rendered["exception"] = "\n".join(map(_escape, stack_trace.split("\n")))
     return rendered
 
 
-def _rendered(
+def _prepare_values(
     document: Mapping[str, Any], values: Mapping[str, Any], *, level: str, text: str, **more: str
 ) -> dict[str, Any]:
     error = document.get("error", {})
@@ -146,17 +148,17 @@ def _rendered(
     taken = _RENDERER_KEYS | head.keys() | tail.keys()
     labels = {f"{name}_" if name in taken else name: value for name, value in document.get("labels", {}).items()}
     return {
-        _printable(name): _printable(value) if isinstance(value, str) else value
+        _escape(name): _escape(value) if isinstance(value, str) else value
         for name, value in {**head, **labels, **tail}.items()
     }
 
 
-def _milliseconds(seconds: float | None) -> float | None:
+def _to_milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
-def _server_shows(name: str) -> bool:
-    """Return whether a web server writes the lines of its logger *name* to the terminal by itself."""
+def _is_shown_by_server(name: str) -> bool:
+    """Return whether a web server itself writes the lines of its logger *name* to the terminal."""
     logger: logging.Logger | None = logging.getLogger(name)
     while logger is not None and logger.name != "root":
         if any(isinstance(handler, logging.StreamHandler) for handler in logger.handlers):
@@ -165,7 +167,7 @@ def _server_shows(name: str) -> bool:
     return False
 
 
-def _printable(text: str) -> str:
+def _escape(text: str) -> str:
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )

@@ -1,54 +1,47 @@
-"""Several sinks at once."""
+"""Sink that writes each line to several sinks."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
-
-class _Sink(Protocol):
-    @property
-    def copies_dropped(self) -> int: ...
-    def write(self, line: bytes) -> bool: ...
-    def close(self) -> None: ...
-    def detach_after_fork(self) -> None: ...
+from inferlog.recorder import Sink
 
 
 class FanOut:
     """
-    Gives each line to all of *sinks*. The first is the record of truth: whether it has the line is the answer.
+    Writes each line to all of *sinks*. The first is the record of truth and determines the result.
 
-    What the others lose is counted in :attr:`copies_dropped`.
+    Lines lost by the others are counted in :attr:`copies_dropped`.
     """
 
-    def __init__(self, sinks: Sequence[_Sink]) -> None:
+    def __init__(self, sinks: Sequence[Sink]) -> None:
         self._truth, *self._copies = sinks
         self._refused = 0
 
     @property
     def copies_dropped(self) -> int:
-        """How many lines a sink beside the first has lost, as far as it knows."""
+        """Lines lost by the sinks after the first, as far as they can detect."""
         return self._refused + sum(copy.copies_dropped for copy in self._copies)
 
     def write(self, line: bytes) -> bool:
-        """Hand *line* to all; return whether the first has it. A copy that fails takes nothing from the first."""
+        """Write *line* to all; return whether the first has it. A failing copy does not affect the first."""
         whole = self._truth.write(line)
         for copy in self._copies:
-            if not _taken(copy, line):
+            if not _try_write(copy, line):
                 self._refused += 1
         return whole
 
     def close(self) -> None:
-        """Close all."""
+        """Close all sinks."""
         for sink in (self._truth, *self._copies):
             sink.close()
 
     def detach_after_fork(self) -> None:
-        """Let go of all in a forked child."""
+        """Release all in a forked child."""
         for sink in (self._truth, *self._copies):
             sink.detach_after_fork()
 
 
-def _taken(sink: _Sink, line: bytes) -> bool:
+def _try_write(sink: Sink, line: bytes) -> bool:
     try:
         return sink.write(line)
-    except Exception:  # noqa: BLE001 (no sink raises, but this one may be another's, or have got no thread)
+    except Exception:  # noqa: BLE001 (no sink should raise, but this one may be user-defined or without a thread)
         return False

@@ -1,8 +1,8 @@
 """
-The record of truth: JSON lines in local files, one ``write()`` a line.
+File sink, the record of truth: JSON lines in local files, one ``write()`` per line.
 
-A file belongs to one process, is named once and never renamed or truncated, so that whoever ships it needs no
-trick to follow it: ``<stream>-<service>-<instance id>-<time>-<n>.jsonl``.
+A file belongs to one process and is never renamed or truncated, so that shippers can follow it by name:
+``<stream>-<service>-<instance id>-<time>-<n>.jsonl``.
 """
 
 import errno
@@ -19,11 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inferlog.losses import Losses
-from inferlog.sinks.housekeeping import LOOK_EVERY_SECONDS
-from inferlog.sinks.retention import Retention
+from inferlog.sinks.retention import CHECK_EVERY_SECONDS, Retention
 from inferlog.sinks.shipped import is_tailed
 
-_RETRY_OPEN_SECONDS = 1.0  # on a full or read-only disk every line would otherwise try to make a file
+_RETRY_OPEN_SECONDS = 1.0  # on a full or read-only disk, every line would otherwise try to create a file
 _UNSAFE = re.compile(r"[^A-Za-z0-9._]+")
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -31,12 +30,12 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 def check_directory(directory: Path) -> None:
     """
-    Check that a process may make files in *directory*, or may make *directory*. Leaves nothing behind.
+    Check that this process can create files in *directory*, or can create *directory*. Leaves no files behind.
 
-    A disk that is full passes: it will have room again, and a service must be able to start meanwhile.
+    A full disk passes: a service must be able to start before there is space again.
 
     Raises:
-        OSError: If it may not.
+        OSError: If it cannot.
     """
     nearest = next(path for path in (directory, *directory.parents) if path.exists())
     if nearest == directory:
@@ -55,11 +54,11 @@ def check_directory(directory: Path) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileLimits:
     """
-    When a file is closed and the next one begun.
+    Limits at which a file is closed and the next one is started.
 
     Attributes:
-        max_file_bytes: A file is closed before it grows beyond this.
-        max_file_age_seconds: A file is closed at the first line after this.
+        max_file_bytes: Maximum size; a file is closed before it exceeds this.
+        max_file_age_seconds: Maximum age; a file is closed at the first line after this.
     """
 
     max_file_bytes: int
@@ -68,18 +67,18 @@ class FileLimits:
 
 class _OpenFile:
     """
-    One log file that this process writes to.
+    Open log file of this process.
 
     Attributes:
-        descriptor: Its number in this process, to write to.
-        inode: Its number in the file system.
-        expires: Seconds of the sink's clock after which the next line begins a new file.
-        most_bytes: Length beyond which it must not grow.
-        bytes: Its length.
-        lines: Count of whole lines.
-        torn: Whether it ends in the middle of a line.
-        removed: Whether it was deleted, renamed, replaced or truncated by somebody else.
-        seen_lines: Count of lines when it was last seen in its place.
+        descriptor: File descriptor for writing.
+        inode: Inode number.
+        expires: Time by the sink's clock, in seconds, after which the next line starts a new file.
+        most_bytes: Limit of the size in bytes.
+        bytes: Size in bytes.
+        lines: Number of complete lines.
+        torn: Whether it ends with an incomplete line.
+        removed: Whether another process has deleted, renamed, replaced or truncated it.
+        seen_lines: Number of lines when the file was last verified to be in place.
     """
 
     __slots__ = (
@@ -107,8 +106,8 @@ class _OpenFile:
         self.torn = self.removed = False
 
     def is_in_place(self) -> bool:
-        """Return whether the file has its name and its length. If that is not known, it has."""
-        least_bytes = self.bytes  # first: another thread may be writing
+        """Return whether the path still refers to the file at its full length; True if unknown."""
+        least_bytes = self.bytes  # read first: another thread may be writing
         try:
             status = self._path.lstat()
         except OSError as error:
@@ -118,20 +117,21 @@ class _OpenFile:
 
 class FileSink:
     """
-    Appends lines of one stream to files of its own. Not thread-safe, but for :meth:`look`: the caller holds its lock.
+    Appends lines of one stream to its own files. Callers serialise all methods except :meth:`check_file`.
 
-    It opens the first file at the first line, so that a process that logs nothing leaves nothing behind. A file that
-    is deleted, renamed, replaced or truncated under it is noticed within a second, and the next line begins a new one.
+    The first file is created at the first line, so that a process that logs nothing leaves no file. A file that is
+    deleted, renamed, replaced or truncated while in use is detected within a second, and the next line starts a new
+    file.
 
     Args:
-        directory: Where the files lie; made if absent.
+        directory: Directory of the files; created if missing.
         stream: First part of the name: ``events``, ``app``, ``health`` or ``content``.
-        service: Second part; characters that do not belong into a name become ``_``.
+        service: Second part; characters not allowed in a name become ``_``.
         instance_id: Third part, new for each process and fork.
-        limits: When a file is closed.
-        retention: Deletes shipped files, and returns when the directory is full.
-        losses: Reports lost lines; None: nobody does.
-        clock: Seconds that never go back.
+        limits: Size and age limits of a file.
+        retention: Deletes shipped files, and enforces the size limit of the directory.
+        losses: Reports lost lines; None to ignore them.
+        clock: Monotonic clock in seconds.
     """
 
     copies_dropped = 0
@@ -157,50 +157,51 @@ class FileSink:
         self._clock = clock
         self._number = 0
         self._file: _OpenFile | None = None
-        self._look_at = -math.inf
-        self._looking = threading.Lock()
+        self._check_at = -math.inf
+        self._checking = threading.Lock()
         self._open_error: OSError | None = None
         self._retry_open_at = -math.inf
 
     def write(self, line: bytes) -> bool:
         """
-        Append *line*, which ends with a newline; return whether it is in the file whole.
+        Append *line*, which ends with a newline; return whether it was written completely.
 
-        Never raises and never waits for anything but the local disk: a line that a full or broken disk does not
-        take is dropped and reported, and the caller counts it.
+        Never raises, and blocks only on the local disk: a line rejected by a full or broken disk is dropped and
+        reported, and the caller counts it.
         """
         now = self._clock()
         length = len(line)
         try:
-            if now >= self._look_at:
-                self._look_at = now + LOOK_EVERY_SECONDS
-                self.look()
+            if now >= self._check_at:
+                self._check_at = now + CHECK_EVERY_SECONDS
+                self.check_file()
             file = self._file
             # Not a method: every line passes here.
             if file is None or file.removed or file.bytes + length > file.most_bytes or now > file.expires:
                 file = self._open_next()
-            if self._retention.full(length):
-                return self._dropped(f"max_total_bytes ({self._retention.max_total_bytes}) reached, nothing to delete")
+            if self._retention.is_full(length):
+                limit = self._retention.max_total_bytes
+                return self._drop(f"max_total_bytes ({limit}) reached, no file can be deleted")
             if file.torn:
                 line = b"\n" + line
                 length += 1
             written = os.write(file.descriptor, line)
         except OSError as error:
-            return self._dropped(error.strerror or str(error))
+            return self._drop(error.strerror or str(error))
         file.bytes += written
         if written < length or file.torn:
-            # After a short write the rest of the line is not worth a second try: the disk has just filled. The next
-            # line begins with a newline, so that only this one is broken.
+            # After a short write the rest of the line is not retried: the disk has just filled. The next line starts
+            # with a newline, so that only this one is broken.
             file.torn = written < length
             if file.torn:
-                return self._dropped(os.strerror(errno.ENOSPC))
+                return self._drop(os.strerror(errno.ENOSPC))
         file.lines += 1
         return True
 
-    def look(self) -> None:
-        """Notice that somebody has removed the open file, and count the lines since the last look. From any thread."""
+    def check_file(self) -> None:
+        """Detect the removal of the open file, and count the lines since the last check. Thread-safe."""
         file = self._file
-        if file is None or not self._looking.acquire(blocking=False):
+        if file is None or not self._checking.acquire(blocking=False):
             return
         try:
             lines = file.lines
@@ -211,25 +212,25 @@ class FileSink:
                 self._losses.add_removed(self._stream, str(self._directory), lines - file.seen_lines)
             file.removed, file.seen_lines = True, lines
         finally:
-            self._looking.release()
+            self._checking.release()
 
     def close(self) -> None:
         """Close the open file. A later line opens the next one."""
         if self._file is None:
             return
-        self.look()
+        self.check_file()
         if self._file.torn:
             with suppress(OSError):
-                os.write(self._file.descriptor, b"\n")  # or a reader would wait for the rest of the broken line
+                os.write(self._file.descriptor, b"\n")  # a reader would otherwise wait for the rest of the broken line
         self.detach_after_fork()
 
     def detach_after_fork(self) -> None:
-        """Let go of the file as it is: in a forked child it belongs to the parent."""
+        """Close the descriptor without completing the file: in a forked child it belongs to the parent."""
         if self._file is not None:
             os.close(self._file.descriptor)
             self._file = None
 
-    def _dropped(self, reason: str) -> bool:
+    def _drop(self, reason: str) -> bool:
         if self._losses is not None:
             self._losses.add(self._stream, str(self._directory), reason)
         return False
@@ -247,28 +248,28 @@ class FileSink:
             self._open_error = error
             raise
         self._open_error = None
-        # Held while the file is open, so that another process's retention can tell it from a finished one. Where the
-        # file system has no locks, the retention goes by the files' ages and numbers.
+        # Held while the file is open, so that the retention of another process can distinguish it from a finished
+        # one. On a file system without locks, the retention uses the files' ages and numbers.
         with suppress(OSError):
             fcntl.flock(self._file.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        self._retention.want_sweep()
+        self._retention.request_sweep()
         return self._file
 
     def _create(self, now: float) -> _OpenFile:
-        """Make the next file. Its inode is none that Fluentd has seen in another file."""
+        """Create the next file, with an inode that Fluentd has not read in another file."""
         begun = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        refused: list[Path] = []  # while they exist, the next file gets another inode
+        rejected: list[Path] = []  # while they exist, the next file gets another inode
         try:
             while True:
                 self._number += 1
                 path = self._directory / f"{self._prefix}-{begun}-{self._number:04d}.jsonl"
-                # Readable by a shipper of the same group, by nobody else. O_EXCL: never into another process's file.
+                # Readable only by owner and group, such as a shipper's. O_EXCL: never opens another process's file.
                 descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
                 file = _OpenFile(path, descriptor, self._limits, now)
                 if not is_tailed(self._directory, file.inode):
                     return file
                 os.close(descriptor)
-                refused.append(path)
+                rejected.append(path)
         finally:
-            for path in refused:
+            for path in rejected:
                 path.unlink(missing_ok=True)

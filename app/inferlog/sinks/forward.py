@@ -1,4 +1,4 @@
-"""Lines to a Fluentd by its forward protocol, as a quick copy of what lies in the files."""
+"""Sink that sends lines to a Fluentd by the forward protocol, as a fast copy of the log files."""
 
 import threading
 import time
@@ -20,9 +20,9 @@ _GATHER_SECONDS = 0.01
 
 class _GatheringSender(FluentSender):  # type: ignore[misc]
     """
-    Sends what has gathered within a moment in one go.
+    Sends all lines queued within 10 ms in one batch.
 
-    fluent-logger's own wakes up for each line, and makes some ten calls of the system to send it.
+    fluent-logger's own loop wakes up for each line, and needs about ten system calls to send it.
     """
 
     def _send_loop(self) -> None:
@@ -31,9 +31,9 @@ class _GatheringSender(FluentSender):  # type: ignore[misc]
             while going_on:
                 gathered = [self._queue.get()]
                 time.sleep(_GATHER_SECONDS)
-                with suppress(Empty):  # of a full queue, who logs takes the oldest line meanwhile
+                with suppress(Empty):  # writers remove the oldest line of a full queue meanwhile
                     for _ in range(self._queue.qsize()):
-                        gathered.append(self._queue.get_nowait())  # noqa: PERF401 (what came before Empty counts)
+                        gathered.append(self._queue.get_nowait())  # noqa: PERF401 (the items before Empty are kept)
                 if gathered[-1] is _TOMBSTONE:  # nothing is queued after it
                     going_on = False
                     gathered.pop()
@@ -45,22 +45,22 @@ class _GatheringSender(FluentSender):  # type: ignore[misc]
 
 class ForwardSink:
     """
-    Sends each line to ``in_forward`` from a thread of its own; needs the extra ``inferlog[forward]``.
+    Sends each line to ``in_forward`` from its own thread; needs the extra ``inferlog[forward]``.
 
-    A copy, not the record of truth: the file is. Each line has the same ``event.id`` on both ways, so that the index
-    has it once. What fluent-logger 0.11 loses: the oldest line when the queue is full, and all that is pending when
-    that is more than 8 MiB, both counted in ``copies_dropped`` and reported by the heartbeat; and, uncounted, what is
-    in the sockets when Fluentd ends, and what is pending when the process ends while Fluentd is away.
+    A copy: the file is the record of truth. Each line has the same ``event.id`` on both paths, so that the index has
+    it once. fluent-logger 0.11 loses the oldest line when the queue is full, and all pending lines when they exceed
+    8 MiB; both are counted in ``copies_dropped`` and reported by the heartbeat. It loses, uncounted, data in the
+    sockets when Fluentd ends, and pending lines when the process ends while Fluentd is unreachable.
 
-    The sender is made at the first line, so that it belongs to the process that writes: after a fork its thread would
-    not be there.
+    The sender is created at the first line, so that it belongs to the writing process: its thread does not survive a
+    fork.
 
     Args:
         stream: ``events``, ``app`` …; the tag is ``inference.<stream>``.
-        host: Of Fluentd.
-        port: Of Fluentd.
-        queue_events: How many lines may wait; above, the oldest is dropped.
-        losses: Reports lost lines; None: nobody does.
+        host: Host of Fluentd.
+        port: Port of Fluentd.
+        queue_events: Capacity of the queue in lines; when full, the oldest is dropped.
+        losses: Reports lost lines; None to only count them.
     """
 
     def __init__(self, stream: str, *, host: str, port: int, queue_events: int, losses: Losses | None = None) -> None:
@@ -73,14 +73,14 @@ class ForwardSink:
         self.copies_dropped = 0
 
     def write(self, line: bytes) -> bool:
-        """Queue *line*; never waits. Returns True: what becomes of it is not known here."""
+        """Queue *line* without blocking. Returns True: the delivery is asynchronous."""
         if self._sender is None:
-            self._sender = self._connected()
+            self._sender = self._connect()
         self._sender.emit(None, orjson.loads(line))
         return True
 
     def close(self) -> None:
-        """Send what is queued, but wait no longer than two seconds for a Fluentd that does not answer."""
+        """Send the queued lines; wait at most two seconds for a Fluentd that does not respond."""
         if self._sender is not None:
             closing = threading.Thread(target=self._sender.close, daemon=True)
             closing.start()
@@ -91,7 +91,7 @@ class ForwardSink:
         """Forget the parent's sender in a forked child."""
         self._sender = None
 
-    def _connected(self) -> Any:
+    def _connect(self) -> Any:
         return _GatheringSender(
             f"inference.{self._stream}",
             host=self._host,
@@ -100,19 +100,19 @@ class ForwardSink:
             timeout=_TIMEOUT_SECONDS,
             nanosecond_precision=True,
             queue_maxsize=self._queue_events,
-            # The default blocks whoever logs while the queue is full. Losing the oldest line is cheaper.
+            # The default blocks the writer while the queue is full. Losing the oldest line is cheaper.
             queue_circular=True,
             queue_overflow_handler=self._count,
             buffer_overflow_handler=self._count,
-            # The default ships a placeholder for what it cannot encode; an exception is better noticed.
+            # The default sends a placeholder for a line that it cannot encode; an exception is easier to notice.
             forward_packet_error=False,
         )
 
     def _count(self, packed: bytes) -> None:
-        # Called under the sender's own lock, or in its thread: to log here would come back to it, and hang.
+        # Called under the sender's lock, or in its thread: logging here would deadlock.
         messages = msgpack.Unpacker(strict_map_key=False)
         messages.feed(packed)
         lines = sum(1 for _ in messages)
         self.copies_dropped += lines
         if self._losses is not None:
-            self._losses.add(self._stream, f"Fluentd at {self._host}:{self._port}", "too many lines wait for it", lines)
+            self._losses.add(self._stream, f"Fluentd at {self._host}:{self._port}", "too many lines are queued", lines)

@@ -1,24 +1,31 @@
-"""Keeps the log directory bounded: deletes shipped files, keeps others, even if new lines have to be dropped."""
+"""Retention of the log directory: bounds its size by deleting shipped files, never unshipped ones. Runs in a thread."""
 
 import fcntl
 import os
 import re
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
+from inferlog.context import warn_once
 from inferlog.sinks.safe_open import open_file
 from inferlog.sinks.shipped import shipped_to_all_bytes
 
+CHECK_EVERY_SECONDS: Final = 0.5
+"""Interval of the checks of open files; half of the second within which a removal must be detected."""
+
+_STOP_AT_MOST_SECONDS: Final = 3.0
 _RECHECK_SECONDS = 1.0
 _RECHECK_RESERVE_SECONDS = 10.0
-_RESERVE = 10  # a tenth of the directory: room for what is written until a sweep has made more
-_HALF_LINE_BYTES = 256 * 1024  # more than the longest line there is: no need to look
-_CLOCKS_APART_SECONDS = 60.0  # between this machine and a file server
+_RESERVE = 10  # a tenth of the directory: space for lines written until a sweep has freed more
+_HALF_LINE_BYTES = 256 * 1024  # longer than any line, so that the rest cannot be a half line
+_CLOCKS_APART_SECONDS = 60.0  # maximum clock difference to a file server
 _NUMBERED = re.compile(r"(.+)-\d{8}T\d{6}Z-(\d+)\.jsonl")
 
 
@@ -30,13 +37,13 @@ class _LogFile:
 
 
 class _Listing:
-    """All log files of a directory at one moment, oldest first."""
+    """Snapshot of the log files of a directory, oldest first."""
 
     def __init__(self, files: Iterator[_LogFile]) -> None:
         self.files = sorted(files, key=lambda file: file.modified)
 
     def has_successor(self, path: Path) -> bool:
-        """Whether the writer of *path* has begun a later file, and so closed this one."""
+        """Return whether the writer of *path* has started a later file, and so has closed this one."""
         match = _NUMBERED.fullmatch(path.name)
         return match is not None and int(match[2]) < self._last_numbers[match[1]]
 
@@ -51,18 +58,18 @@ class _Listing:
 
 class Retention:
     """
-    Deletes files by age and total size once they are shipped, and tells when nothing more may be written.
+    Deletes shipped files by age and total size, and reports when the directory is full.
 
-    One for all sinks of a process. The running count is exact at each sweep and close to it in between.
+    Shared by all sinks of a process. The total is exact at each sweep and estimated in between.
 
     Args:
         directory: The log directory, shared with other processes.
-        keep_shipped_seconds: How long a shipped file stays, for a look with ``grep``.
-        max_total_bytes: Above nine tenths of this, shipped files go earlier; above it, new lines are refused.
-        max_file_age_seconds: Longest that a process writes to one file: where the file system has no locks, a file
-            that is older is finished.
-        names: Which files it looks after, as a pattern: all, or those of one kind of writer.
-        start_housekeeping: Has :meth:`sweep_if_wanted` called soon, by another thread; None: sweeps are done at once.
+        keep_shipped_seconds: Age at which a shipped file is deleted.
+        max_total_bytes: Above nine tenths of this, shipped files are deleted earlier; above it, new lines are rejected.
+        max_file_age_seconds: Longest time that a process writes to one file: on a file system without locks, an
+            older file is finished.
+        names: Glob pattern of the managed files.
+        start_housekeeping: Schedules :meth:`sweep_if_requested` in another thread; None: sweep immediately.
     """
 
     def __init__(
@@ -81,13 +88,13 @@ class Retention:
         self.max_total_bytes = max_total_bytes
         self._max_file_age_seconds = max_file_age_seconds
         self._start_housekeeping = start_housekeeping
-        self._wanted = False
+        self._is_sweep_requested = False
         self._reserve_bytes = max_total_bytes // _RESERVE
         self._free_bytes = max_total_bytes
         self._checked = 0.0
 
-    def full(self, more_bytes: int) -> bool:
-        """Count *more_bytes* against the total; return True, at the cap, for as long as nothing can be deleted."""
+    def is_full(self, more_bytes: int) -> bool:
+        """Reserve *more_bytes* of the total; return True at the limit, if no file can be deleted."""
         free_bytes = self._free_bytes - more_bytes
         if free_bytes < self._reserve_bytes:
             self._make_room(_RECHECK_SECONDS if self._free_bytes < more_bytes else _RECHECK_RESERVE_SECONDS)
@@ -99,24 +106,24 @@ class Retention:
 
     def _make_room(self, at_most_every_seconds: float) -> None:
         if time.monotonic() - self._checked >= at_most_every_seconds:
-            self.want_sweep()
+            self.request_sweep()
 
-    def want_sweep(self) -> None:
-        """Have a sweep done: by the housekeeping if there is one, else at once."""
+    def request_sweep(self) -> None:
+        """Request a sweep by the housekeeping thread; without one, sweep immediately."""
         if self._start_housekeeping is None:
             self.sweep()
         else:
-            self._wanted = True
+            self._is_sweep_requested = True
             self._start_housekeeping()
 
-    def sweep_if_wanted(self) -> None:
-        """Sweep if somebody has asked for it since the last time."""
-        if self._wanted:
-            self._wanted = False
+    def sweep_if_requested(self) -> None:
+        """Sweep if requested since the last sweep."""
+        if self._is_sweep_requested:
+            self._is_sweep_requested = False
             self.sweep()
 
     def sweep(self) -> None:
-        """Delete shipped, finished files that are too old or too many, oldest first; measure what is left."""
+        """Delete shipped, finished files over the age or size limit, oldest first; measure the remaining size."""
         self._checked = time.monotonic()
         free_before = self._free_bytes
         listing = _Listing(self._files())
@@ -128,7 +135,7 @@ class Retention:
                 break
             if self._delete_if_done(file, shipped.get(file.path.name, 0), listing):
                 total_bytes -= file.size_bytes
-        # Other threads have written meanwhile: to files that were measured already, as far as anybody knows.
+        # Other threads have written meanwhile; their bytes count as written to files that were already measured.
         self._free_bytes = self.max_total_bytes - total_bytes - (free_before - self._free_bytes)
 
     def _files(self) -> Iterator[_LogFile]:
@@ -138,13 +145,13 @@ class Retention:
                     if fnmatch(entry.name, self._names) and (file := _log_file(entry)):
                         yield file
         except OSError:
-            return  # removed, or not readable: there is nothing to delete
+            return  # removed or unreadable: no file to delete
 
     def _delete_if_done(self, file: _LogFile, shipped: int, listing: _Listing) -> bool:
         """
-        Delete *file* if no process holds it open for writing, and nothing is left in it that could be shipped.
+        Delete *file* if no process has it open for writing, and nothing shippable is left in it.
 
-        What is left may be half a line: its writer was killed in the midst of it, and nobody will finish it.
+        The rest may be half a line: its writer was killed while writing it.
         """
         try:
             descriptor = open_file(file.path)
@@ -152,7 +159,7 @@ class Retention:
             return False
         try:
             if not self._is_finished(descriptor, file, listing) or os.fstat(descriptor).st_size != file.size_bytes:
-                return False  # or it has grown since it was looked at
+                return False  # or it has grown since the listing
             left_bytes = file.size_bytes - shipped
             if left_bytes > _HALF_LINE_BYTES or (left_bytes > 0 and b"\n" in os.pread(descriptor, left_bytes, shipped)):
                 return False
@@ -164,12 +171,12 @@ class Retention:
         return True
 
     def _is_finished(self, descriptor: int, file: _LogFile, listing: _Listing) -> bool:
-        """Return whether no process will write to *file* again: nobody holds its lock, or it is too old for that."""
+        """Return whether no process will write to *file* again: unlocked, or without locks, too old or succeeded."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        except OSError:  # a file system without locks, as some network mounts are
+        except OSError:  # a file system without locks, as on some network mounts
             age_seconds = time.time() - file.modified
             return age_seconds > self._max_file_age_seconds + _CLOCKS_APART_SECONDS or listing.has_successor(file.path)
         return True
@@ -181,3 +188,49 @@ def _log_file(entry: os.DirEntry[str]) -> _LogFile | None:
     except OSError:
         return None  # another process has deleted it
     return _LogFile(Path(entry.path), status.st_size, status.st_mtime) if stat.S_ISREG(status.st_mode) else None
+
+
+class Housekeeping:
+    """
+    Runs *chores* twice a second in a daemon thread, from the first file on. No request waits for a large directory.
+
+    If the thread cannot start, the next file or full directory retries.
+    """
+
+    def __init__(self) -> None:
+        self.chores: list[Callable[[], None]] = []
+        self._thread: threading.Thread | None = None
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Start the thread, unless already started."""
+        if self._thread is not None:
+            return
+        self._stopped = threading.Event()
+        self._thread = thread = threading.Thread(target=self._run, args=[self._stopped], name="inferlog-housekeeping")
+        thread.daemon = True  # a service that exits without shutdown() must not wait for it
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):  # thread limit of the machine or container
+            self._thread = None
+
+    def stop(self) -> None:
+        """End the thread and run the chores a last time: a short process may not have run them yet."""
+        thread, self._thread = self._thread, None
+        self._stopped.set()
+        if thread is not None:
+            thread.join(_STOP_AT_MOST_SECONDS)
+            if thread.is_alive():
+                return  # the disk hangs, and the caller would too
+        self._do_chores()
+
+    def _run(self, stopped: threading.Event) -> None:
+        while not stopped.wait(CHECK_EVERY_SECONDS):
+            self._do_chores()
+
+    def _do_chores(self) -> None:
+        for chore in self.chores:
+            try:
+                chore()
+            except Exception as error:  # noqa: BLE001 (logged, and the other chores continue)
+                warn_once(f"inferlog.housekeeping.failed: {error!r}")

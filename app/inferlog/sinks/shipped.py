@@ -1,35 +1,62 @@
-"""What shippers have published about a log directory: how far each one is, and which of them still count."""
+"""
+Positions of the shippers of a log directory: this project's and Fluentd's. The only module with this knowledge.
 
+The retention needs them to delete only shipped files, and the file sink to avoid inodes that Fluentd has already read.
+"""
+
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import orjson
 
-from inferlog.sinks.position_files import Entry, read_entries, shipper_of
 from inferlog.sinks.safe_open import read_file
 
 SHIPPED_DIRECTORY = ".shipped"
 """
-Folder in the log directory where a shipper publishes ``{"version": 1, "positions": {file name: bytes}}`` as ``*.json``,
-and where Fluentd keeps its position files, ``*.pos``.
+Subdirectory of the log directory where a shipper writes ``{"version": 1, "positions": {file name: bytes}}`` as
+``*.json``, and Fluentd its position files, ``*.pos``.
 """
 
 SILENT_SECONDS = 3600.0
-"""A shipper that fell silent so long before the last one that was heard of is not waited for any more."""
+"""Age, relative to the newest publication, at which a shipper's positions are ignored."""
+
+
+# A line is path TAB position TAB inode, in hexadecimal. Fluentd writes each number with 16 digits; a line that is being
+# written may have fewer, and so a smaller number.
+_ENTRY = re.compile(r"^([^\t\n]+)\t([0-9a-f]{16})\t([0-9a-f]{16})$", re.MULTILINE | re.IGNORECASE)
+_UNWATCHED = 2**64 - 1
+_STREAM = re.compile(r"-(events|app|health|content)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """
+    Read position of one file.
+
+    Attributes:
+        name: The file's name; its directory may have another path in Fluentd's container.
+        inode: Inode number, by which Fluentd identifies the file.
+        position: Offset in bytes.
+    """
+
+    name: str
+    inode: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Publication:
-    """One shipper's word: how many bytes of each file are answered, as of *published* (Unix time)."""
+    """Positions of one shipper: acknowledged bytes by file name, as of *published* (Unix seconds)."""
 
     positions: Mapping[str, int]
     published: float
 
 
 def shipped_bytes(directory: Path) -> dict[str, int]:
-    """Return for each file name in *directory* how many bytes of it any shipper has seen answered."""
+    """Return, by file name in *directory*, the bytes that at least one shipper has had acknowledged."""
     furthest: dict[str, int] = {}
     for publication in _publications(directory):
         for name, position in publication.positions.items():
@@ -39,26 +66,26 @@ def shipped_bytes(directory: Path) -> dict[str, int]:
 
 def shipped_to_all_bytes(directory: Path) -> dict[str, int]:
     """
-    Return for each file name in *directory* how many bytes of it every shipper at work has seen answered.
+    Return, by file name in *directory*, the bytes that every active shipper has had acknowledged.
 
-    Several shippers bring the same files to several stores. Whether one is at work is compared with the others and
-    not with the clock: shippers that stop for a while, all of them, still count when they come back.
+    Several shippers send the same files to several stores. A shipper is active relative to the newest publication, not
+    to the clock: if all shippers pause, all still count when they resume.
     """
     publications = list(_publications(directory))
-    last_heard_of = max((publication.published for publication in publications), default=0.0)
-    at_work = [each.positions for each in publications if last_heard_of - each.published <= SILENT_SECONDS]
-    names = {name for positions in at_work for name in positions}
-    return {name: min(positions.get(name, 0) for positions in at_work) for name in names}
+    last_published = max((publication.published for publication in publications), default=0.0)
+    active = [each.positions for each in publications if last_published - each.published <= SILENT_SECONDS]
+    names = {name for positions in active for name in positions}
+    return {name: min(positions.get(name, 0) for positions in active) for name in names}
 
 
 def is_tailed(directory: Path, inode: int) -> bool:
     """
-    Return whether Fluentd would take a file in *directory* with this *inode* for one that it has begun to read.
+    Return whether Fluentd would mistake a file in *directory* with this *inode* for one that it is already reading.
 
-    It knows a file by nothing else. Many file systems give a deleted file's inode to the next new file, of which
-    Fluentd, if it was not there to see the first one go, would skip the beginning.
+    Fluentd identifies a file only by its inode. Many file systems reuse the inode of a deleted file for the next new
+    file; if Fluentd has not observed the deletion, it would skip the start of the new file.
 
-    A request waits for the answer, so that a position file is parsed only if it has the number in it.
+    This runs during a request, so a position file is parsed only if it contains the number.
     """
     paths = (directory / SHIPPED_DIRECTORY).glob("*.pos")
     return any(
@@ -82,29 +109,29 @@ def _publications(directory: Path) -> Iterator[_Publication]:
         try:
             published = path.stat().st_mtime
         except OSError:
-            continue  # removed in between
+            continue  # removed meanwhile
         yield _Publication(positions=_positions(path), published=published)
-    yield from _publications_of_fluentd(directory)
+    yield from _read_fluentd_publications(directory)
 
 
-def _publications_of_fluentd(directory: Path) -> Iterator[_Publication]:
-    """Yield one publication for each Fluentd: what its position files say together, as of the last one written."""
+def _read_fluentd_publications(directory: Path) -> Iterator[_Publication]:
+    """Yield one publication per Fluentd: its position files combined, as of the newest one."""
     positions: defaultdict[str, dict[str, int]] = defaultdict(dict)
     published: defaultdict[str, float] = defaultdict(float)
     for path in (directory / SHIPPED_DIRECTORY).glob("*.pos"):
         try:
             written = path.stat().st_mtime
         except OSError:
-            continue  # removed in between
-        shipper = shipper_of(path)
+            continue  # removed meanwhile
+        shipper = get_shipper(path)
         published[shipper] = max(published[shipper], written)
-        positions[shipper] |= _of_files_in(directory, _entries(path))
+        positions[shipper] |= _filter_existing(directory, _entries(path))
     for shipper, since in published.items():
         yield _Publication(positions=positions[shipper], published=since)
 
 
-def _of_files_in(directory: Path, entries: Iterable[Entry]) -> dict[str, int]:
-    """Return the positions in files that *directory* holds: a name, or an inode, may have become another file's."""
+def _filter_existing(directory: Path, entries: Iterable[Entry]) -> dict[str, int]:
+    """Return the positions of files that exist in *directory* with that inode: names and inodes may be reused."""
     found = {}
     for entry in entries:
         try:
@@ -123,9 +150,27 @@ def _entries(path: Path) -> Iterable[Entry]:
 
 
 def _positions(path: Path) -> dict[str, int]:
-    """Return what *path* says; a broken word says that nothing is shipped, so that nothing is deleted by it."""
+    """Return the positions in *path*; for an invalid file none, so that it causes no deletion."""
     try:
         positions = orjson.loads(read_file(path))["positions"]
         return {name: int(position) for name, position in positions.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return {}
+
+
+def read_entries(path: Path) -> Iterator[Entry]:
+    """
+    Yield the entries of the position file *path* for files that Fluentd still watches.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    for match in _ENTRY.finditer(read_file(path).decode(errors="surrogateescape")):
+        position, inode = int(match[2], 16), int(match[3], 16)
+        if position != _UNWATCHED:
+            yield Entry(name=PurePosixPath(match[1]).name, inode=inode, position=position)
+
+
+def get_shipper(path: Path) -> str:
+    """Return the shipper's name from *path*: Fluentd has one file per stream, such as ``fluentd-events.pos``."""
+    return _STREAM.sub("", path.stem)

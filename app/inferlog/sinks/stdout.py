@@ -1,4 +1,4 @@
-"""Lines to standard output, for platforms that collect it; to standard error, without a configuration; to nowhere."""
+"""Sinks for standard output, collected by platforms; for standard error, without a configuration; and for nothing."""
 
 import os
 import sys
@@ -9,9 +9,9 @@ from inferlog.losses import Losses
 
 class _StandardOutput:
     """
-    File descriptor 1, which all streams of the process share: a line torn by one is ended by whichever writes next.
+    File descriptor 1, shared by all streams of the process: after a torn line, the next write starts with a newline.
 
-    The lock can be taken twice by one thread: a signal's handler may log while a line waits for a slow reader.
+    The lock is reentrant, because a signal handler may log while a line waits for a slow reader.
     """
 
     def __init__(self, *, torn: bool = False) -> None:
@@ -20,10 +20,10 @@ class _StandardOutput:
 
     def write(self, line: bytes) -> bool:
         with self._lock:
-            sys.stdout.flush()  # what the service itself has printed comes first
+            sys.stdout.flush()  # keeps the order with the service's own output
             if self.torn:
                 line = b"\n" + line
-            # A pipe that is set not to block takes what it has room for.
+            # A non-blocking pipe may accept only a part.
             self.torn = os.write(1, line) < len(line)
             return not self.torn
 
@@ -35,13 +35,13 @@ class StdoutSink:
     """
     Writes each line to file descriptor 1 with one ``write()``.
 
-    A pipe whose reader is slow makes the writer wait, or tears the line if it is set not to block, and a line of more
-    than 4 096 bytes may be torn by those of other processes on the same pipe: where events must not be lost or slow a
-    request, let the file be the record of truth.
+    A pipe with a slow reader blocks the writer, or tears the line if it is non-blocking, and a line of more than
+    4 096 bytes may be torn by other processes on the same pipe. If events must not be lost or delay a request, use the
+    file as record of truth.
 
     Args:
         stream: ``events``, ``app`` …, for reports.
-        losses: Reports lost lines; None: nobody does.
+        losses: Reports lost lines; None to ignore them.
     """
 
     copies_dropped = 0
@@ -51,38 +51,38 @@ class StdoutSink:
         self._losses = losses
 
     def write(self, line: bytes) -> bool:
-        """Write *line*; return whether all of it was taken. After one that was torn, the next begins with a newline."""
+        """Write *line*; return whether it was written completely. The line after a torn one starts with a newline."""
         try:
             whole, reason = _standard_output.write(line), "the pipe was full in the middle of a line"
-        except (OSError, ValueError, AttributeError) as error:  # closed, or taken away
+        except (OSError, ValueError, AttributeError) as error:  # closed or replaced
             whole, reason = False, (error.strerror if isinstance(error, OSError) else None) or "closed"
         if not whole and self._losses is not None:
             self._losses.add(self._stream, "standard output", reason)
         return whole
 
     def close(self) -> None:
-        """Do nothing: standard output is not ours to close."""
+        """Do nothing: standard output belongs to the service."""
 
     def detach_after_fork(self) -> None:
         """Do nothing, as above."""
 
 
 class StderrSink:
-    """Writes each line to the ``sys.stderr`` of the moment: a notebook's is shown below the cell."""
+    """Writes each line to the current ``sys.stderr``, which a notebook shows below the cell."""
 
     copies_dropped = 0
 
     def write(self, line: bytes) -> bool:
-        """Write *line*; return whether it was taken."""
+        """Write *line*; return whether it was written."""
         try:
             sys.stderr.write(line.decode())
             sys.stderr.flush()
-        except Exception:  # noqa: BLE001 (closed, taken away, or an object of the service's own)
+        except Exception:  # noqa: BLE001 (closed, removed, or replaced by the service)
             return False
         return True
 
     def close(self) -> None:
-        """Do nothing: standard error is not ours to close."""
+        """Do nothing: standard error belongs to the service."""
 
     def detach_after_fork(self) -> None:
         """Do nothing, as above."""
@@ -104,9 +104,9 @@ class NullSink:
         """Do nothing, as above."""
 
 
-def _begin_anew_in_child() -> None:
-    global _standard_output  # noqa: PLW0603 (its lock may be held by a thread that is not there)
+def _reset_in_child() -> None:
+    global _standard_output  # noqa: PLW0603 (a thread that does not exist in the child may hold its lock)
     _standard_output = _StandardOutput(torn=_standard_output.torn)
 
 
-os.register_at_fork(after_in_child=_begin_anew_in_child)
+os.register_at_fork(after_in_child=_reset_in_child)

@@ -1,19 +1,17 @@
-"""``inferlog alerts``: the alert rules, and which of them fire now."""
+"""``inferlog alerts``: lists the alert rules and evaluates them."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import IntEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url
+from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
 from inferlog_ops.core.console import err, out, print_json, printable
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.home import Home, default_home
 
 if TYPE_CHECKING:
     from inferlog_ops.core.cluster import Cluster
@@ -26,7 +24,7 @@ _STYLES = {"critical": "red", "warning": "yellow"}
 
 
 class Exit(IntEnum):
-    """How ``inferlog alerts check`` ends, for cron and CI; 2 is a wrong option, as everywhere."""
+    """Exit codes of ``inferlog alerts check``, for cron and CI. 2 is wrong usage, as in every command."""
 
     QUIET = 0
     FIRING = 1
@@ -35,7 +33,7 @@ class Exit(IntEnum):
 
 @app.command("list")
 def list_rules(json: Json = False) -> None:
-    """List the rules and when each fires."""
+    """List the rules and the condition of each."""
     from inferlog_ops.query.dashboards.slo import load
     from inferlog_ops.query.rules.condition import with_levels
     from inferlog_ops.query.rules.rules import load_all
@@ -43,7 +41,7 @@ def list_rules(json: Json = False) -> None:
     levels = load()
     rules = load_all().values()
     if json:
-        print_json([_listed(rule, with_levels(rule, rule.where, levels)) for rule in rules])
+        print_json([_rule_as_json(rule, with_levels(rule, rule.where, levels)) for rule in rules])
         return
     table = Table("rule", "severity", "over", "fires when", box=None, pad_edge=False)
     for rule in rules:
@@ -53,59 +51,51 @@ def list_rules(json: Json = False) -> None:
 
 @app.command()
 def check(
-    rule: Annotated[list[str] | None, typer.Option(help="Only this rule; may be given several times.")] = None,
+    rule: Annotated[list[str] | None, typer.Option(help="Evaluate only this rule. Repeatable.")] = None,
     at: Annotated[
-        str | None, typer.Option(help="As if it were this moment, ISO 8601; UTC if it names no offset. Default: now.")
+        str | None, typer.Option(help="Evaluate at this time, ISO 8601, UTC if no offset. Default: now.")
     ] = None,
     notify: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
             envvar="INFERLOG_ALERTS_NOTIFY",
-            help="Post what fires, or could not be evaluated, to this webhook as JSON.",
+            help="POST firing alerts and evaluation failures to this webhook as JSON.",
             show_envvar=True,
         ),
     ] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Write what fires to inferlog-alerts-<namespace>, for the dashboard.")
+        bool, typer.Option("--record", help="Write firing alerts to inferlog-alerts-<namespace> for the dashboard.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing if nothing fires, as cron likes it.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing if no alert fires (for cron).")] = False,
     json: Json = False,
     url: Url = None,
     namespace: Namespace = "default",
     home: HomeDir = None,
 ) -> None:
     """
-    Evaluate the rules on Elasticsearch now and print those that fire.
+    Evaluate the rules in Elasticsearch and print the alerts that fire.
 
-    Exit code 0: none fires; 1: at least one fires; 2: a wrong option; 3: none fires, but not all could be evaluated.
+    Exit code 0: no alert; 1: at least one alert; 2: wrong usage; 3: no alert, but some rules could not be evaluated.
     """
     from inferlog_ops.query.rules import notify as webhook
-    from inferlog_ops.query.rules.record import record as write
+    from inferlog_ops.query.rules.alerts import record as write
 
-    receiver = webhook.checked_webhook(notify) if notify else None
-    cluster = _cluster(url, namespace, home)
-    evaluation = _evaluation(cluster, rule or [], at)
+    receiver = webhook.parse_webhook_url(notify) if notify else None
+    cluster = open_cluster(url, namespace, home)
+    evaluation = _evaluate(cluster, rule or [], at)
     if json:
         print_json(evaluation.as_json())
     else:
         _print(evaluation, quiet=quiet)
     if record:
-        _or_say(lambda: write(cluster, evaluation.alerts))
+        _print_failure_of(lambda: write(cluster, evaluation.alerts))
     if receiver and (evaluation.alerts or evaluation.failures):
-        _or_say(lambda: webhook.post(receiver, webhook.message(evaluation)))
+        _print_failure_of(lambda: webhook.post(receiver, webhook.build_message(evaluation)))
     raise typer.Exit(_exit_code(evaluation))
 
 
-def _cluster(url: str | None, namespace: str, home: Path | None) -> "Cluster":
-    from inferlog_ops.core.cluster import cluster_from
-    from inferlog_ops.engine.control import running_url
-
-    engine_home = Home(home or default_home()).engine
-    return cluster_from(url, namespace, fallback_url=None if url else running_url(engine_home))
-
-
-def _evaluation(cluster: "Cluster", names: list[str], at: str | None) -> "Evaluation":
+def _evaluate(cluster: "Cluster", names: list[str], at: str | None) -> "Evaluation":
     from inferlog_ops.query import library
     from inferlog_ops.query.dashboards import slo
     from inferlog_ops.query.rules import rules
@@ -117,7 +107,7 @@ def _evaluation(cluster: "Cluster", names: list[str], at: str | None) -> "Evalua
         wanted = [rules.find(name) for name in names] or list(rules.load_all().values())
         return evaluate(cluster, wanted, slo.load(), library.load_all(), moment)
     except OperatorError as error:
-        if error.exit_code == Exit.FIRING:  # what other commands end with when they fail
+        if error.exit_code == Exit.FIRING:  # the exit code of any other failure
             raise OperatorError(str(error), exit_code=Exit.NOT_EVALUATED) from error
         raise
 
@@ -128,8 +118,8 @@ def _exit_code(evaluation: "Evaluation") -> Exit:
     return Exit.NOT_EVALUATED if evaluation.failures else Exit.QUIET
 
 
-def _or_say(act: Callable[[], object]) -> None:
-    """Do *act*; if it fails say so, but let the exit code tell of the alerts."""
+def _print_failure_of(act: Callable[[], object]) -> None:
+    """Run *act* and print its error: the exit code is reserved for the alerts."""
     try:
         act()
     except OperatorError as error:
@@ -148,7 +138,7 @@ def _print(evaluation: "Evaluation", *, quiet: bool) -> None:
 
 
 def _table(evaluation: "Evaluation") -> Table:
-    from inferlog_ops.query.rules.alert import figure_text
+    from inferlog_ops.query.rules.alerts import format_figure
 
     table = Table("rule", "severity", "about", "value", "threshold", "figures", box=None, pad_edge=False)
     for alert in evaluation.alerts:
@@ -157,14 +147,14 @@ def _table(evaluation: "Evaluation") -> Table:
             alert.rule.name,
             Text(severity, style=_STYLES[severity]),
             Text(printable(alert.group_text)),
-            figure_text(alert.value),
-            figure_text(alert.threshold),
+            format_figure(alert.value),
+            format_figure(alert.threshold),
             Text(printable(alert.figures_text)),
         )
     return table
 
 
-def _listed(rule: "Rule", where: str) -> dict[str, str]:
+def _rule_as_json(rule: "Rule", where: str) -> dict[str, str]:
     return {
         "name": rule.name,
         "title": rule.title,

@@ -1,4 +1,4 @@
-"""The ``inferlog`` command: puts the commands together and turns errors into one sentence and an exit code."""
+"""The ``inferlog`` command: registers all commands; errors become one sentence and an exit code."""
 
 from typing import Annotated
 
@@ -19,7 +19,7 @@ from inferlog_ops.cli import (
     ship,
     trace,
 )
-from inferlog_ops.core.ending import exit_code_of
+from inferlog_ops.core.exits import run_command
 
 app = typer.Typer(
     name="inferlog",
@@ -51,12 +51,12 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Hold the options that stand before the command's name."""
+    """Define the options before the command name."""
 
 
 def run() -> int:
-    """Run the command line in ``sys.argv``; return 0, or the exit code of what went wrong."""
-    return exit_code_of(app, "inferlog")
+    """Run the command line in ``sys.argv`` and return the exit code."""
+    return run_command(app, "inferlog")

@@ -12,7 +12,7 @@ from inferlog_ops.cli.options import HomeDir, Json
 from inferlog_ops.core.console import out, print_json
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import Home, default_home
-from inferlog_ops.core.progress import shown_progress
+from inferlog_ops.core.progress import show_progress
 from inferlog_ops.engine.order import DEFAULT_HEAP
 
 app = typer.Typer(help="The embedded Elasticsearch: start, stop, status, prune.", no_args_is_help=True)
@@ -24,24 +24,24 @@ _PRUNE_TIMEOUT_SECONDS = 600.0
 @app.command()
 def start(
     home: HomeDir = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 = any free port.")] = 0,
     heap: Annotated[
-        str, typer.Option(envvar="INFERLOG_ENGINE_HEAP", help="Most memory for Java objects.")
+        str, typer.Option(envvar="INFERLOG_ENGINE_HEAP", help="Maximum Java heap, such as 512m or 1g.")
     ] = DEFAULT_HEAP,
     json: Json = False,
 ) -> None:
     """
-    Start the engine, return when it answers, and print its address. It runs until it is stopped.
+    Start the engine and print its address as soon as it answers. It runs in the background until it is stopped.
 
-    An engine that already runs on this home is left as it is, with exit code 0.
+    If an engine is already running on this home, print its address; exit code 0.
     """
     from inferlog_ops.engine import control
 
     if os.environ.get("ELASTICSEARCH_URL"):
-        _tell_of_cluster_in_use(json=json)
+        _print_configured_cluster(json=json)
         return
-    with shown_progress() as say:
-        engine = control.ensure_running(_engine_home(home), port, say, heap=heap)
+    with show_progress() as report:
+        engine = control.ensure_running(_engine_home(home), port, report, heap=heap)
     if json:
         print_json({"url": engine.url, "pid": engine.pid, "version": engine.version})
     else:
@@ -50,11 +50,11 @@ def start(
 
 @app.command()
 def stop(home: HomeDir = None, json: Json = False) -> None:
-    """Stop the engine. Its data stays; stopping a stopped one is no error."""
+    """Stop the engine and keep its data. Exit code 0 also if it is not running."""
     from inferlog_ops.engine import control
 
-    with shown_progress() as say:
-        stopped = control.stop(_engine_home(home), say)
+    with show_progress() as report:
+        stopped = control.stop(_engine_home(home), report)
     if json:
         print_json({"stopped": stopped})
     else:
@@ -63,7 +63,7 @@ def stop(home: HomeDir = None, json: Json = False) -> None:
 
 @app.command()
 def status(home: HomeDir = None, json: Json = False) -> None:
-    """Say whether the engine runs, where it answers and what it holds. Exit code 0: it runs, 3: it does not."""
+    """Show whether the engine is running, its address and its size. Exit code: 0 = running, 3 = not running."""
     facts = _status_facts(_engine_home(home))
     if json:
         print_json(facts)
@@ -75,32 +75,32 @@ def status(home: HomeDir = None, json: Json = False) -> None:
 
 @app.command()
 def prune(
-    older_than: Annotated[str, typer.Option(help="Age of the events to remove: 7d, 12h, 2w.")],
+    older_than: Annotated[str, typer.Option(help="Minimum age of the events to remove: 7d, 12h, 2w.")],
     home: HomeDir = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the events that would be removed.")] = False,
     json: Json = False,
 ) -> None:
-    """Remove events older than an age from the running engine, in every namespace, and free their room."""
+    """Remove old events from the running engine, in every namespace, and free their disk space."""
     from inferlog_ops.core.cluster import Cluster, translate_errors
     from inferlog_ops.core.durations import parse_duration
     from inferlog_ops.engine import control
     from inferlog_ops.engine.prune import STREAMS, prune
-    from inferlog_ops.engine.reclaim import reclaim, stored_bytes
+    from inferlog_ops.engine.reclaim import measure_bytes, reclaim
 
     before = datetime.now(UTC) - parse_duration(older_than)
     if (url := control.running_url(_engine_home(home))) is None:
-        raise OperatorError("the engine does not run, and only a running one can be pruned: inferlog engine start")
+        raise OperatorError("the engine is not running; start it before pruning: inferlog engine start")
     cluster = Cluster(url=url)
     with (
         translate_errors(cluster, "removing old events"),
         cluster.client(request_timeout_seconds=_PRUNE_TIMEOUT_SECONDS) as client,
-        shown_progress() as say,
+        show_progress() as report,
     ):
-        bytes_before = stored_bytes(client, STREAMS)
-        pruned = prune(client, before, say, dry_run=dry_run)
+        bytes_before = measure_bytes(client, STREAMS)
+        pruned = prune(client, before, report, dry_run=dry_run)
         thinned = [] if dry_run else [index for stream in pruned for index in stream.thinned_indices]
-        reclaimed = reclaim(client, thinned, say)
-        freed_bytes = bytes_before - stored_bytes(client, STREAMS)
+        reclaimed = reclaim(client, thinned, report)
+        freed_bytes = bytes_before - measure_bytes(client, STREAMS)
     facts = {
         "before": before.isoformat(),
         "dry_run": dry_run,
@@ -119,24 +119,22 @@ def _engine_home(home: Path | None) -> Path:
     return Home((home or default_home()).absolute()).engine
 
 
-def _tell_of_cluster_in_use(*, json: bool) -> None:
-    from inferlog_ops.core.cluster import cluster_from, translate_errors
-    from inferlog_ops.engine.contents import cluster_version
+def _print_configured_cluster(*, json: bool) -> None:
+    from inferlog_ops.core.cluster import resolve_cluster, translate_errors
+    from inferlog_ops.engine.contents import read_version
 
-    cluster = cluster_from(None, "default")
+    cluster = resolve_cluster(None, "default")
     with translate_errors(cluster, "asking for the cluster's version"):
-        version = cluster_version(cluster)
+        version = read_version(cluster)
     if json:
         print_json({"url": cluster.shown_url, "pid": None, "version": version})
     else:
-        _print(
-            f"ELASTICSEARCH_URL names {cluster.shown_url} (Elasticsearch {version}): that is used, no engine is started"
-        )
+        _print(f"ELASTICSEARCH_URL is set: using {cluster.shown_url} (Elasticsearch {version}); no engine was started")
 
 
 def _status_facts(engine_home: Path) -> dict[str, Any]:
     from inferlog_ops.engine import control, disk
-    from inferlog_ops.engine.contents import stored_documents
+    from inferlog_ops.engine.contents import count_documents
 
     seen = control.status(engine_home)
     facts: dict[str, Any] = {"running": seen.engine is not None, "changing": seen.changing}
@@ -146,33 +144,33 @@ def _status_facts(engine_home: Path) -> dict[str, Any]:
             "pid": engine.pid,
             "version": engine.version,
             "uptime_seconds": round((datetime.now(UTC) - engine.started).total_seconds()),
-            "documents": stored_documents(engine.url),
+            "documents": count_documents(engine.url),
         }
     return facts | {
         "home": str(engine_home.parent),
-        "home_bytes": disk.used_bytes(engine_home.parent),
+        "home_bytes": disk.measure_usage(engine_home.parent),
         "engine_bytes": seen.size_bytes,
     }
 
 
 def _print_status(facts: dict[str, Any]) -> None:
-    from inferlog_ops.engine.disk import readable
+    from inferlog_ops.engine.disk import format_bytes
 
     state = "running" if facts["running"] else "starting or stopping" if facts["changing"] else "not running"
     _print(f"engine     {state}")
     if facts["running"]:
-        documents = "it does not answer" if facts["documents"] is None else f"{facts['documents']:,}"
+        documents = "no answer" if facts["documents"] is None else f"{facts['documents']:,}"
         _print(f"url        {facts['url']}")
         _print(f"pid        {facts['pid']}")
         _print(f"version    Elasticsearch {facts['version']}")
         _print(f"uptime     {timedelta(seconds=facts['uptime_seconds'])}")
         _print(f"documents  {documents}")
     _print(f"home       {facts['home']}")
-    _print(f"on disk    {readable(facts['home_bytes'])}, of which the engine {readable(facts['engine_bytes'])}")
+    _print(f"on disk    {format_bytes(facts['home_bytes'])}, of which the engine {format_bytes(facts['engine_bytes'])}")
 
 
 def _print_pruned(facts: dict[str, Any]) -> None:
-    from inferlog_ops.engine.disk import readable
+    from inferlog_ops.engine.disk import format_bytes
 
     would = "would be " if facts["dry_run"] else ""
     for stream in facts["streams"]:
@@ -180,9 +178,9 @@ def _print_pruned(facts: dict[str, Any]) -> None:
         _print(f"{stream['stream']}: {stream['documents']:,} events {would}removed ({whole} whole indices)")
     _print(f"{facts['documents']:,} events from before {facts['before']} {would}removed")
     if not facts["dry_run"]:
-        _print(f"{readable(max(facts['freed_bytes'], 0))} freed")
+        _print(f"{format_bytes(max(facts['freed_bytes'], 0))} freed")
         if not facts["reclaimed"]:
-            _print("the engine holds on to some of the room for now and frees it later by itself")
+            _print("the engine frees the remaining disk space later")
 
 
 def _print(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Entry point of the ``inferlog`` command: needs nothing but the standard library until the extra is there."""
+"""Entry point of the ``inferlog`` command: imports only the standard library until the extra is installed."""
 
 import sys
 
@@ -12,7 +12,7 @@ def main() -> int:
             raise
         print(
             f"inferlog: the command needs the package {error.name!r}, which is not installed; "
-            "install the operator's part with: pip install 'inferlog[ops]'",
+            "install it with: pip install 'inferlog[ops]'",
             file=sys.stderr,
         )
         return 2

@@ -1,4 +1,4 @@
-"""``inferlog provision``: what Elasticsearch and Kibana need to have, safe to repeat."""
+"""``inferlog provision``: creates and updates all objects in Elasticsearch and Kibana; safe to repeat."""
 
 import os
 from collections.abc import Sequence
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url
+from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
 from inferlog_ops.core.console import err, out, print_json
-from inferlog_ops.core.home import Home, default_home
 
 if TYPE_CHECKING:
-    from inferlog_ops.core.outcome import Provisioned
+    from inferlog_ops.core.outcome import ProvisionedObject
 
 
 def provision(
@@ -24,17 +23,17 @@ def provision(
         typer.Option(
             envvar="KIBANA_URL",
             metavar="URL",
-            help="Kibana 9.5 or newer that gets data views, dashboards, alert rules and saved queries. Credentials: "
-            "KIBANA_API_KEY or user:password@ in the address; KIBANA_CA_FILE. Elasticsearch is then provisioned only "
-            "if --url or ELASTICSEARCH_URL names one.",
+            help="Kibana 9.5 or newer for data views, dashboards, alert rules and saved queries. Credentials: "
+            "KIBANA_API_KEY or user:password@ in the address; KIBANA_CA_FILE. With this option, Elasticsearch is "
+            "provisioned only if --url or ELASTICSEARCH_URL is given.",
         ),
     ] = None,
-    space: Annotated[str, typer.Option(metavar="ID", help="Kibana space that they go to.")] = "default",
+    space: Annotated[str, typer.Option(metavar="ID", help="Kibana space for the objects.")] = "default",
     kibana_bodies: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Only write what would be sent to an empty Kibana, one file a request, and a script that sends them.",
+            help="Only write the requests for an empty Kibana into this folder, with a script that sends them.",
         ),
     ] = None,
     retention: Annotated[
@@ -42,7 +41,7 @@ def provision(
         typer.Option(
             envvar="INFERLOG_RETENTION",
             metavar="TIME",
-            help="How long a cluster keeps events, such as 90d. Default: as it does, 30d at first.",
+            help="How long the cluster keeps events, such as 90d. Default: unchanged, at first 30d.",
         ),
     ] = None,
     namespace: Namespace = "default",
@@ -50,16 +49,16 @@ def provision(
     json: Json = False,
 ) -> None:
     """
-    Put templates and data streams into Elasticsearch, dashboards and alert rules into Kibana.
+    Create templates and data streams in Elasticsearch, dashboards and alert rules in Kibana.
 
-    A second run changes nothing; what others made is left alone.
+    Safe to repeat: a second run changes nothing. Objects that inferlog did not create are never overwritten.
     """
     if kibana_bodies is not None:
         _write_bodies(kibana_bodies, space, namespace, json=json)
         return
-    provisioned: list[Provisioned] = []
+    provisioned: list[ProvisionedObject] = []
     if url or os.environ.get("ELASTICSEARCH_URL") or not kibana:
-        provisioned += _provision_elasticsearch(url, namespace, retention, Home(home or default_home()))
+        provisioned += _provision_elasticsearch(url, namespace, retention, home)
     if kibana:
         provisioned += _provision_kibana(kibana, space, namespace)
     if json:
@@ -68,29 +67,29 @@ def provision(
         _print_table(provisioned)
 
 
-def _provision_elasticsearch(url: str | None, namespace: str, retention: str | None, home: Home) -> "list[Provisioned]":
-    from inferlog_ops.core.cluster import cluster_from
-    from inferlog_ops.engine.control import running_url
+def _provision_elasticsearch(
+    url: str | None, namespace: str, retention: str | None, home: Path | None
+) -> "list[ProvisionedObject]":
     from inferlog_ops.provision.elasticsearch import provision_cluster
-    from inferlog_ops.provision.elasticsearch.retention import checked_retention
+    from inferlog_ops.provision.elasticsearch.retention import check_retention
 
-    kept = None if retention is None else checked_retention(retention, where="--retention")
-    cluster = cluster_from(url, namespace, fallback_url=None if url else running_url(home.engine))
-    return provision_cluster(cluster, retention=kept, on_progress=_say)
+    kept = None if retention is None else check_retention(retention, where="--retention")
+    cluster = open_cluster(url, namespace, home)
+    return provision_cluster(cluster, retention=kept, on_progress=_log)
 
 
-def _provision_kibana(url: str, space: str, namespace: str) -> "list[Provisioned]":
-    from inferlog_ops.provision.kibana.address import kibana_from
+def _provision_kibana(url: str, space: str, namespace: str) -> "list[ProvisionedObject]":
+    from inferlog_ops.provision.kibana.address import resolve_kibana
     from inferlog_ops.provision.kibana.provision import provision_kibana
 
-    provisioned = provision_kibana(kibana_from(url, space), namespace, on_progress=_say)
+    provisioned = provision_kibana(resolve_kibana(url, space), namespace, on_progress=_log)
     for reason, names in _refusals(provisioned).items():
-        _say(f"refused: {', '.join(names)}: {reason}")
+        _log(f"refused: {', '.join(names)}: {reason}")
     return provisioned
 
 
-def _refusals(provisioned: "Sequence[Provisioned]") -> dict[str, list[str]]:
-    """Return the names of what was refused by reason: one reason often holds for all."""
+def _refusals(provisioned: "Sequence[ProvisionedObject]") -> dict[str, list[str]]:
+    """Group the names of refused objects by reason: one reason often applies to all."""
     by_reason: dict[str, list[str]] = {}
     for each in provisioned:
         if each.reason is not None:
@@ -99,11 +98,11 @@ def _refusals(provisioned: "Sequence[Provisioned]") -> dict[str, list[str]]:
 
 
 def _write_bodies(folder: Path, space: str, namespace: str, *, json: bool) -> None:
-    from inferlog_ops.provision.kibana.address import checked_space
+    from inferlog_ops.provision.kibana.address import check_space
     from inferlog_ops.provision.kibana.bodies import SCRIPT, write_bodies
     from inferlog_ops.provision.kibana.plan import plan_for
 
-    written = write_bodies(folder, plan_for(namespace), checked_space(space))
+    written = write_bodies(folder, plan_for(namespace), check_space(space))
     if json:
         print_json([{"request": each.request, "file": str(each.file)} for each in written])
         return
@@ -111,20 +110,20 @@ def _write_bodies(folder: Path, space: str, namespace: str, *, json: bool) -> No
     for each in written:
         table.add_row(each.request, each.file.name)
     out.print(table)
-    _say(f"{folder / SCRIPT} sends them to the Kibana KIBANA_URL")
+    _log(f"send them to KIBANA_URL with: {folder / SCRIPT}")
 
 
-def _as_json(each: "Provisioned") -> dict[str, str]:
+def _as_json(each: "ProvisionedObject") -> dict[str, str]:
     reason = {} if each.reason is None else {"reason": each.reason}
     return {"name": each.name, "kind": each.kind, "outcome": each.outcome, **reason}
 
 
-def _print_table(provisioned: "Sequence[Provisioned]") -> None:
+def _print_table(provisioned: "Sequence[ProvisionedObject]") -> None:
     table = Table("kind", "name", "outcome", box=None, pad_edge=False)
     for each in provisioned:
         table.add_row(each.kind, each.name, each.outcome)
     out.print(table)
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     err.print(text, highlight=False, markup=False)

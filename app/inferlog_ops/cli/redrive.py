@@ -1,4 +1,4 @@
-"""``inferlog redrive``: send dead letters again."""
+"""The command ``inferlog redrive``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,25 +7,27 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url
+from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
 from inferlog_ops.core.console import out, print_json, printable
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import Home, default_home
 
 if TYPE_CHECKING:
     from inferlog_ops.core.cluster import Cluster
-    from inferlog_ops.ship.redrive.run import Listed, Source, Tally
+    from inferlog_ops.ship.redrive.resend import LetterCount, LetterSource, RedriveTally
 
 FromFailureStore = Annotated[
     bool,
     typer.Option(
         "--failure-store",
-        help="Also, or without --from only, what lies in the failure stores of the streams (Elasticsearch 9).",
+        help="Also send the documents in the failure stores of the streams (Elasticsearch 9). "
+        "Without --from, send only those.",
     ),
 ]
-OnlyList = Annotated[bool, typer.Option("--list", help="Count what is there, by reason, and end.")]
+OnlyList = Annotated[bool, typer.Option("--list", help="Only count the dead letters by reason, and exit.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would be sent and what the store has already; change nothing.")
+    bool,
+    typer.Option("--dry-run", help="Only count the letters to send and the existing documents. Changes nothing."),
 ]
 
 
@@ -34,8 +36,8 @@ def redrive(
         list[Path] | None,
         typer.Option(
             "--from",
-            help="Where dead letters lie: a shipper's state directory, Fluentd's /fluentd/state/dead_letters, or one "
-            "file. May be given several times. Default: the home's shipper.",
+            help="A shipper's state directory, Fluentd's /fluentd/state/dead_letters, or one file of dead letters. "
+            "May be given several times. Default: the shipper folder of --home.",
         ),
     ] = None,
     failure_store: FromFailureStore = False,
@@ -47,46 +49,44 @@ def redrive(
     json: Json = False,
 ) -> None:
     """
-    Send dead letters again, after what made the store refuse them is mended.
+    Send dead letters again after the cause of their refusal is fixed.
 
-    A dead letter is a line that was no JSON, or that the store refused for good. First see which there are and why:
+    A dead letter is a line that is not valid JSON, or that Elasticsearch refused permanently. List them by reason with:
 
         inferlog redrive --list
 
-    Then mend the reason: the templates (and provision again), or the lines. Fluentd and inferlog ship may go on.
-    Every document keeps its id, so that one that is there already is not there twice.
+    Then fix the cause: the templates (and provision again), or the lines. Fluentd and inferlog ship may keep running.
+    Every document keeps its id, so an existing document is not stored twice.
 
-    What the store then has is moved to the folder redriven beside the file. What it refuses again, and what is no
-    JSON, stays in a file named ….redrive-…, to which nobody else writes: mend the lines there and run this again.
-    In dead_letters.jsonl the line is the text "line". A line of Fluentd's is the document itself, or, where it was no
-    JSON, an object with the text "unmatched_line": either may be mended in its quotes or replaced by the document.
+    Stored letters move to the folder redriven next to the file. Letters that are refused again or are not valid JSON
+    stay in a file named ….redrive-…, to which no other process writes: fix the lines there and run this again.
+    In dead_letters.jsonl the line is the text "line". A line of Fluentd is the document itself, or, if it is not valid
+    JSON, an object with the text "unmatched_line". Fix the text in its quotes or replace it by the document.
 
-    Documents in a failure store stay there until its retention deletes them; they are not sent twice.
+    Documents in a failure store stay there until its retention deletes them. They are not sent twice.
 
-    Ends with 1 if something is left. Needs the privileges create_doc and read on the streams, and for --failure-store
-    read_failure_store.
+    Exits with 1 if letters remain. Requires the privileges create_doc and read on the streams, and read_failure_store
+    for --failure-store.
     """
-    from inferlog_ops.core.cluster import cluster_from
-    from inferlog_ops.engine.control import running_url
-    from inferlog_ops.ship.redrive.letter_files import find
+    from inferlog_ops.ship.redrive.letter_files import find_letter_files
 
     own_home = Home(home or default_home())
     if not places and not failure_store:
         places = [own_home.shipper_state] if own_home.shipper_state.exists() else []
-    sources: list[Source] = [*find(places or [])]
+    sources: list[LetterSource] = [*find_letter_files(places or [])]
     if only_list and not failure_store:
         show_list(sources, json=json)
         return
-    cluster = cluster_from(url, namespace, fallback_url=None if url else running_url(own_home.engine))
+    cluster = open_cluster(url, namespace, home)
     if failure_store:
-        sources += failure_stores(cluster)
+        sources += open_failure_stores(cluster)
     if only_list:
         show_list(sources, json=json)
     else:
         resend(sources, cluster, dry_run=dry_run, json=json)
 
 
-def failure_stores(cluster: "Cluster") -> "list[Source]":
+def open_failure_stores(cluster: "Cluster") -> "list[LetterSource]":
     """Return the failure store of each stream of *cluster*."""
     from inferlog_ops.core.streams import STREAMS
     from inferlog_ops.ship.redrive.failure_store import FailureStore
@@ -94,20 +94,20 @@ def failure_stores(cluster: "Cluster") -> "list[Source]":
     return [FailureStore(cluster, stream) for stream in STREAMS]
 
 
-def show_list(sources: "list[Source]", *, json: bool) -> None:
-    """Print what lies in *sources*, counted by stream and reason."""
-    from inferlog_ops.ship.redrive.run import listed
+def show_list(sources: "list[LetterSource]", *, json: bool) -> None:
+    """Print the number of letters in *sources* by stream and reason."""
+    from inferlog_ops.ship.redrive.resend import count_letters
 
-    rows = list(listed(sources))
+    rows = list(count_letters(sources))
     if json:
-        print_json([_listed_as_json(row) for row in rows])
+        print_json([_count_as_json(row) for row in rows])
     elif not rows:
         out.print("no dead letters")
     else:
         _print_list(rows)
 
 
-def _listed_as_json(row: "Listed") -> dict[str, Any]:
+def _count_as_json(row: "LetterCount") -> dict[str, Any]:
     return {
         "source": row.source,
         "stream": row.stream,
@@ -117,7 +117,7 @@ def _listed_as_json(row: "Listed") -> dict[str, Any]:
     }
 
 
-def _print_list(rows: "list[Listed]") -> None:
+def _print_list(rows: "list[LetterCount]") -> None:
     table = Table("stream", "reason", box=None, pad_edge=False)
     table.add_column("letters", justify="right")
     table.add_column("can be sent")
@@ -130,31 +130,29 @@ def _print_list(rows: "list[Listed]") -> None:
             Text(printable(row.stream)),
             Text(printable(row.reason)),
             str(row.letters),
-            "yes" if row.can_be_sent else "mend it first",
+            "yes" if row.can_be_sent else "fix it first",
         )
     out.print(table)
 
 
-def resend(sources: "list[Source]", cluster: "Cluster", *, dry_run: bool, json: bool) -> None:
+def resend(sources: "list[LetterSource]", cluster: "Cluster", *, dry_run: bool, json: bool) -> None:
     """
-    Send what lies in *sources* to *cluster* and print what became of it; with *dry_run*, what would become.
+    Send the letters in *sources* to *cluster* and print the results; with *dry_run* only preview them.
 
     Raises:
-        OperatorError: If something is left, or could not be sent.
+        OperatorError: If letters remain, or sending failed.
     """
-    from inferlog_ops.ship.redrive.resending import Resender
-    from inferlog_ops.ship.redrive.run import looked_through, redriven
-    from inferlog_ops.ship.settings import Settings
-    from inferlog_ops.ship.store import Store
+    from inferlog_ops.ship.bulk_client import BulkClient
+    from inferlog_ops.ship.redrive.resend import Resender, preview_letters, redrive_letters
+    from inferlog_ops.ship.tuning import ShipSettings
 
-    store = Store(cluster, Settings(senders=1))
+    client = BulkClient(cluster, ShipSettings(senders=1))
     try:
-        resender = Resender(store, dry_run=dry_run)
-        tallies = [
-            tally for tally in (looked_through if dry_run else redriven)(sources, resender) if tally.outcomes.total()
-        ]
+        resender = Resender(client, dry_run=dry_run)
+        send = preview_letters if dry_run else redrive_letters
+        tallies = [tally for tally in send(sources, resender) if tally.outcomes.total()]
     finally:
-        store.close()
+        client.close()
     if json:
         print_json([_tally_as_json(tally) for tally in tallies])
     elif not tallies:
@@ -163,17 +161,17 @@ def resend(sources: "list[Source]", cluster: "Cluster", *, dry_run: bool, json: 
         _print_tallies(tallies)
     if resender.trouble is not None:
         raise OperatorError(
-            f"{cluster.shown_url}: {resender.trouble}: the rest was not sent; mend that and run this again"
+            f"{cluster.shown_url}: {resender.trouble}: the remaining letters were not sent; fix that and run this again"
         )
     left = sum(tally.left for tally in tallies)
     if left and not dry_run:
-        raise OperatorError(f"{left} dead letters are left: mend what they are refused for, then run this again")
+        raise OperatorError(f"{left} dead letters remain: fix the reason of their refusal, then run this again")
 
 
-def _tally_as_json(tally: "Tally") -> dict[str, Any]:
-    from inferlog_ops.ship.redrive.resending import Outcome
+def _tally_as_json(tally: "RedriveTally") -> dict[str, Any]:
+    from inferlog_ops.ship.redrive.resend import RedriveOutcome
 
-    counts = {outcome.replace(" ", "_"): tally.outcomes[outcome] for outcome in Outcome}
+    counts = {outcome.replace(" ", "_"): tally.outcomes[outcome] for outcome in RedriveOutcome}
     reasons = [
         {"outcome": outcome.replace(" ", "_"), "reason": reason, "letters": count}
         for (outcome, reason), count in tally.reasons.most_common()
@@ -181,8 +179,8 @@ def _tally_as_json(tally: "Tally") -> dict[str, Any]:
     return {"source": tally.source, **counts, "reasons": reasons}
 
 
-def _print_tallies(tallies: "list[Tally]") -> None:
-    table = Table("what became of them", box=None, pad_edge=False)
+def _print_tallies(tallies: "list[RedriveTally]") -> None:
+    table = Table("outcome", box=None, pad_edge=False)
     table.add_column("letters", justify="right")
     for tally in tallies:
         table.add_row(Text(tally.source, style="bold"))

@@ -1,4 +1,4 @@
-"""``inferlog ship``: carry log files to Elasticsearch."""
+"""The command ``inferlog ship``."""
 
 import stat
 import sys
@@ -8,27 +8,27 @@ from typing import Annotated
 import typer
 
 from inferlog_ops.cli.options import HomeDir, Json, Namespace
-from inferlog_ops.ship.settings import Settings
+from inferlog_ops.ship.tuning import ShipSettings
 
 
-def _replaceable(path: Path | None) -> Path | None:
+def _check_replaceable(path: Path | None) -> Path | None:
     """
-    Take a *path* at which there is nothing yet, or a file.
+    Accept a *path* that is missing or a regular file.
 
     Raises:
-        BadParameter: If a file would take the place of a device or a pipe.
+        BadParameter: If it is a device or a FIFO, which a file would reown_home.
     """
     try:
         if path is not None and not stat.S_ISREG(path.stat().st_mode):
-            raise typer.BadParameter(f"{str(path)!r} is no regular file.")
-    except OSError:  # it is not there, or whoever writes it tells what is wrong
+            raise typer.BadParameter(f"{str(path)!r} is not a regular file.")
+    except OSError:  # missing; all other errors are reported when the file is written
         pass
     return path
 
 
 Logs = Annotated[
     Path | None,
-    typer.Option("--from", help="Folder of log files, with all folders beneath it. Default: the home's logs."),
+    typer.Option("--from", help="Folder of log files, including subfolders. Default: the logs folder of --home."),
 ]
 To = Annotated[
     str | None,
@@ -38,30 +38,31 @@ To = Annotated[
         envvar="ELASTICSEARCH_URL",
         help="Elasticsearch to ship to. Credentials: ELASTICSEARCH_API_KEY or "
         "ELASTICSEARCH_API_KEY_FILE, ELASTICSEARCH_CA_FILE. "
-        "Default: the embedded engine of --home, if it runs.",
+        "Default: the embedded engine of --home, if it is running.",
     ),
 ]
 State = Annotated[
     Path | None,
-    typer.Option("--state", help="The shipper's own directory: positions, dead letters. Default: the home's shipper."),
+    typer.Option(
+        "--state", help="The shipper's own directory: offsets, dead letters. Default: the shipper folder of --home."
+    ),
 ]
 Once = Annotated[
     bool,
     typer.Option(
-        "--once", help="Ship what is there now and end when all of it is searchable, instead of waiting for more."
+        "--once", help="Ship the existing lines and exit when all of them are searchable. Default: wait for more lines."
     ),
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option(min=0, help="Give up after so many seconds, with exit code 1. Default: keep trying for ever."),
+    typer.Option(min=0, help="Seconds after which to give up with exit code 1. Default: retry forever."),
 ]
 Replay = Annotated[
     bool,
     typer.Option(
         "--replay",
-        help="Should the positions be about another Elasticsearch, send this one every file from its beginning, but "
-        "for what it has already. Without it such a store is refused with exit code 2, unless it is the home's own "
-        "embedded engine.",
+        help="If the saved offsets belong to a different cluster, ship every file again from the start. Existing "
+        "documents are skipped. Default: exit 2, except for the embedded engine of --home.",
     ),
 ]
 Heartbeat = Annotated[
@@ -69,8 +70,8 @@ Heartbeat = Annotated[
     typer.Option(
         min=0,
         metavar="SECONDS",
-        help="How often a line about the shipper itself goes into the folder and into the health stream; 0: never. "
-        "With --once there is only one, at the end.",
+        help="Interval between health lines of the shipper itself, which it writes into the log folder and ships; "
+        "0: never. With --once there is only one, at the end.",
     ),
 ]
 StatsFile = Annotated[
@@ -78,8 +79,8 @@ StatsFile = Annotated[
     typer.Option(
         "--stats-file",
         dir_okay=False,
-        callback=_replaceable,
-        help="Keep this file up to date with the figures, as JSON.",
+        callback=_check_replaceable,
+        help="File to keep up to date with the current status, as JSON.",
     ),
 ]
 
@@ -91,55 +92,54 @@ def ship(
     once: Once = False,
     timeout: Timeout = None,
     replay: Replay = False,
-    heartbeat: Heartbeat = Settings().heartbeat_seconds,
+    heartbeat: Heartbeat = ShipSettings().heartbeat_seconds,
     stats_file: StatsFile = None,
     namespace: Namespace = "default",
     home: HomeDir = None,
     json: Json = False,
 ) -> None:
     """
-    Carry log files to Elasticsearch: nothing is lost, and nothing is there twice.
+    Ship log files to Elasticsearch: no line is lost, and no document is stored twice.
 
-    Files named events-*.jsonl, app-*.jsonl, health-*.jsonl and content-*.jsonl are read as they grow. A store that is
-    down or refuses is tried again for ever; only lines that no store can take end up in dead_letters.jsonl in the
-    state directory. SIGTERM or Ctrl-C ends it, with the positions saved.
+    Reads files named events-*.jsonl, app-*.jsonl, health-*.jsonl and content-*.jsonl as they grow. Retries forever
+    while Elasticsearch is down or refuses requests. Only lines that can never be stored go into dead_letters.jsonl in
+    the state directory. SIGTERM or Ctrl-C saves the offsets and exits.
     """
-    from inferlog_ops.core.cluster import cluster_from
+    from inferlog_ops.core.cluster import resolve_cluster
     from inferlog_ops.core.console import out, print_json
     from inferlog_ops.core.errors import OperatorError
     from inferlog_ops.core.home import Home, default_home
     from inferlog_ops.engine.control import running_url
-    from inferlog_ops.ship.display import Display
-    from inferlog_ops.ship.process import collect_garbage_seldom, stop_on_signals
-    from inferlog_ops.ship.shipper import shipper
+    from inferlog_ops.ship.main import collect_garbage_seldom, open_shipper, stop_on_signals
+    from inferlog_ops.ship.status import Display
 
-    place = Home(home or default_home())
-    # Who names both uses nothing of the home, which may not even be readable.
-    engine_url = None if to and state else running_url(place.engine)
-    cluster = cluster_from(to, namespace, fallback_url=engine_url)
-    folder = logs or place.logs
+    own_home = Home(home or default_home())
+    # With both options the home is not used, and may even be unreadable.
+    engine_url = None if to and state else running_url(own_home.engine)
+    cluster = resolve_cluster(to, namespace, fallback_url=engine_url)
+    folder = logs or own_home.logs
     if once and not folder.is_dir():
-        raise OperatorError(f"there is no folder {folder} to ship from: give --from")
+        raise OperatorError(f"the log folder {folder} does not exist: give --from")
     display = Display(sys.stderr)
-    with shipper(
+    with open_shipper(
         cluster=cluster,
         logs=folder,
-        state_dir=state or place.shipper_state,
+        state_dir=state or own_home.shipper_state,
         display=display,
-        settings=Settings(heartbeat_seconds=heartbeat),
+        settings=ShipSettings(heartbeat_seconds=heartbeat),
         stats_file=stats_file,
-        # The engine of a home is another one only if its data were deleted: the log files are all that there is.
+        # The embedded engine has another cluster uuid only if its data were deleted, so ship everything again.
         replay=replay or (state is None and cluster.url == engine_url),
-    ) as ready:
-        stop_on_signals(ready.stop)
+    ) as shipper:
+        stop_on_signals(shipper.stop)
         collect_garbage_seldom()
-        outcome = ready.run(once=once, timeout_seconds=timeout)
+        outcome = shipper.run(once=once, timeout_seconds=timeout)
     if json:
         print_json(outcome.status.as_json())
     elif once:
         out.print(outcome.status.as_line(), highlight=False, markup=False)
     if (once or outcome.timed_out) and not outcome.complete:
-        ended = f"the {timeout:g} s given were over" if outcome.timed_out else "it was ended"
-        raise OperatorError(f"not all was shipped before {ended}: {outcome.status.as_line()}")
+        ended = f"the timeout of {timeout:g} s" if outcome.timed_out else "the shipper was stopped"
+        raise OperatorError(f"some lines were not shipped before {ended}: {outcome.status.as_line()}")
     if outcome.unsearchable:
-        raise OperatorError(f"all was shipped, but not all may be searchable yet: {outcome.unsearchable}")
+        raise OperatorError(f"all lines were shipped, but some may not be searchable yet: {outcome.unsearchable}")

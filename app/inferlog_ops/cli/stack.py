@@ -1,4 +1,4 @@
-"""The commands of the set-up containers: ``python -m inferlog_ops.cli.stack``."""
+"""Commands of the set-up containers: ``python -m inferlog_ops.cli.stack``."""
 
 import os
 import sys
@@ -11,20 +11,20 @@ import typer
 from inferlog_ops.cli import redrive as redriving
 from inferlog_ops.cli.options import Json
 from inferlog_ops.core.console import out
-from inferlog_ops.core.ending import exit_code_of
+from inferlog_ops.core.exits import run_command
 from inferlog_ops.provision.stack import report, roles, secret_files, users
 from inferlog_ops.provision.stack import rotate as rotation
+from inferlog_ops.provision.stack.api_keys import lend_key
 from inferlog_ops.provision.stack.kibana_objects import provision_objects
-from inferlog_ops.provision.stack.lent_key import lent_key
 from inferlog_ops.provision.stack.login import SUPERUSER, log_in
 from inferlog_ops.provision.stack.prepare import prepare as prepare_files
 from inferlog_ops.provision.stack.provision import provision as provision_elasticsearch
-from inferlog_ops.provision.stack.rotate import Rotated
-from inferlog_ops.provision.stack.settings import Settings
-from inferlog_ops.ship.redrive.letter_files import find
+from inferlog_ops.provision.stack.rotate import RotatableSecret
+from inferlog_ops.provision.stack.settings import StackSettings
+from inferlog_ops.ship.redrive.letter_files import find_letter_files
 
 if TYPE_CHECKING:
-    from inferlog_ops.ship.redrive.run import Source
+    from inferlog_ops.ship.redrive.resend import LetterSource
 
 SHOW_PASSWORD = "docker compose run --rm --no-deps prepare show-password"  # noqa: S105 (a command, no password)
 
@@ -39,7 +39,7 @@ app = typer.Typer(
 
 
 class Person(StrEnum):
-    """Whose password a person may want to see."""
+    """Users whose password can be printed."""
 
     OPERATOR = users.OPERATOR
     ELASTIC = SUPERUSER
@@ -47,29 +47,29 @@ class Person(StrEnum):
 
 @app.command()
 def prepare() -> None:
-    """Make certificates, passwords and keys, as files for those that need them. Asks nobody."""
-    report.show(prepare_files(_settings(), _now(), warn=report.say))
+    """Create certificates, passwords and keys as files. Needs no network."""
+    report.print_results(prepare_files(_settings(), _now(), warn=report.log))
 
 
 @app.command()
 def provision() -> None:
-    """Put templates, data streams, roles, users and API keys into Elasticsearch."""
+    """Create templates, data streams, roles, users and API keys in Elasticsearch."""
     settings = _settings()
-    report.show(provision_elasticsearch(settings, on_progress=report.say))
-    _show_way_in(settings)
+    report.print_results(provision_elasticsearch(settings, on_progress=report.log))
+    _print_login(settings)
 
 
 @app.command()
 def provision_kibana() -> None:
-    """Put data views, dashboards, saved queries and alert rules into Kibana."""
+    """Create data views, dashboards, saved queries and alert rules in Kibana."""
     settings = _settings()
-    report.show(provision_objects(settings, on_progress=report.say))
-    _show_way_in(settings)
+    report.print_results(provision_objects(settings, on_progress=report.log))
+    _print_login(settings)
 
 
 @app.command()
 def show_password(
-    name: Annotated[Person, typer.Argument(help="Whose: the person's, or the superuser's.")] = Person.OPERATOR,
+    name: Annotated[Person, typer.Argument(help="User: the operator or the superuser.")] = Person.OPERATOR,
 ) -> None:
     """Print a password. No other command prints a secret."""
     settings = _settings()
@@ -78,10 +78,12 @@ def show_password(
 
 
 @app.command()
-def rotate(name: Annotated[Rotated, typer.Argument(help="What gets a new secret.")]) -> None:
-    """Give a user, a program or the servers a new secret, and say what has to be started again."""
-    report.show(rotation.rotate(_settings(), name, _now(), report.say))
-    report.say(rotation.TO_DO[name])
+def rotate(
+    name: Annotated[RotatableSecret, typer.Argument(help="Owner of the new secret.")],
+) -> None:
+    """Replace the secret of a user, a program or the servers, and print which containers to restart."""
+    report.print_results(rotation.rotate(_settings(), name, _now(), report.log))
+    report.log(rotation.TO_DO[name])
 
 
 @app.command()
@@ -92,15 +94,17 @@ def redrive(
     json: Json = False,
 ) -> None:
     """
-    Send Fluentd's dead letters again, after what they were refused for is mended.
+    Send Fluentd's dead letters again, after their cause is fixed.
 
-    First see which there are: --list. Which file holds what, and what is left where: inferlog redrive --help.
+    List them first with --list. Files and leftovers are described in: inferlog redrive --help.
     """
     settings = _settings()
-    sources: list[Source] = [*find([settings.dead_letters] if settings.dead_letters.exists() else [])]
-    with lent_key(log_in(settings, report.say).cluster, roles.REDRIVE) as cluster:
+    sources: list[LetterSource] = [
+        *find_letter_files([settings.dead_letters] if settings.dead_letters.exists() else [])
+    ]
+    with lend_key(log_in(settings, report.log).cluster, roles.REDRIVE) as cluster:
         if failure_store:
-            sources += redriving.failure_stores(cluster)
+            sources += redriving.open_failure_stores(cluster)
         if only_list:
             redriving.show_list(sources, json=json)
         else:
@@ -108,16 +112,16 @@ def redrive(
 
 
 def run() -> int:
-    """Run the command line in ``sys.argv``; return 0, or the exit code of what went wrong."""
-    return exit_code_of(app, "inferlog_ops.cli.stack")
+    """Run the command line in ``sys.argv`` and return the exit code."""
+    return run_command(app, "inferlog_ops.cli.stack")
 
 
-def _show_way_in(settings: Settings) -> None:
+def _print_login(settings: StackSettings) -> None:
     out.print(f"Kibana: {settings.public_kibana_url} (user: {users.OPERATOR}; password: {SHOW_PASSWORD})", markup=False)
 
 
-def _settings() -> Settings:
-    return Settings.read(os.environ)
+def _settings() -> StackSettings:
+    return StackSettings.read(os.environ)
 
 
 def _now() -> datetime:

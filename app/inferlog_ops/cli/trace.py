@@ -1,4 +1,4 @@
-"""``inferlog trace``: one chain of calls over all services."""
+"""``inferlog trace``: prints the span tree of one correlation id over all services."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -6,48 +6,44 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url
+from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
 from inferlog_ops.core.console import err, out, print_json, printable
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.home import Home, default_home
 
 if TYPE_CHECKING:
-    from inferlog_ops.query.trace.lookup import Found
-    from inferlog_ops.query.trace.spans import Span
+    from inferlog_ops.query.trace import FoundDocuments, Span
 
 _ROWS_MISSING = 3
-"""Exit code, as with ``inferlog query``."""
+"""Exit code of an incomplete result, as in ``inferlog query``."""
 
 _STYLES = {"success": "green", "rejected": "yellow", "error": "red", "cancelled": "magenta"}
 
 
 def trace(
-    correlation_id: Annotated[str, typer.Argument(help="The X-Correlation-ID of a response.")],
-    lines: Annotated[bool, typer.Option("--lines", help="Also what the services logged meanwhile.")] = False,
+    correlation_id: Annotated[str, typer.Argument(help="X-Correlation-ID of a response.")],
+    lines: Annotated[bool, typer.Option("--lines", help="Also print the services' log lines.")] = False,
     json: Json = False,
     url: Url = None,
     namespace: Namespace = "default",
     home: HomeDir = None,
 ) -> None:
     """
-    Show every service's part in one chain of calls, and its share of the latency.
+    Show every service's span in one request tree, and its share of the latency.
 
-    Exit code 3: the chain is longer than the answer, which has at most 1 000 requests and 1 000 lines.
+    Exit code 3: requests or log lines are missing; at most 1 000 of each are shown.
     """
-    from inferlog_ops.core.cluster import cluster_from, translate_errors
-    from inferlog_ops.engine.control import running_url
-    from inferlog_ops.query.trace import lookup, spans
+    from inferlog_ops.core.cluster import translate_errors
+    from inferlog_ops.query import trace as traces
 
-    engine_home = Home(home or default_home()).engine
-    cluster = cluster_from(url, namespace, fallback_url=None if url else running_url(engine_home))
+    cluster = open_cluster(url, namespace, home)
     with cluster.client() as client, translate_errors(cluster, f"looking for {correlation_id}"):
-        requests = lookup.events(client, cluster.namespace, correlation_id)
+        requests = traces.find_events(client, cluster.namespace, correlation_id)
         logged = (
-            lookup.log_lines(client, cluster.namespace, correlation_id)
+            traces.find_log_lines(client, cluster.namespace, correlation_id)
             if lines
-            else lookup.Found(documents=[], missing=0)
+            else traces.FoundDocuments(documents=[], missing=0)
         )
-    outermost = spans.chain(requests.documents)
+    outermost = traces.build_tree(requests.documents)
     if not outermost:
         raise OperatorError(
             f"no event has the correlation id {correlation_id!r} in namespace {cluster.namespace!r} of "
@@ -67,41 +63,41 @@ def trace(
     else:
         out.print(_table(rows))
         for line in logged.documents:
-            out.print(Text(printable(_shown(line))))
+            out.print(Text(printable(_format_line(line))))
         _print_missing(requests, "requests")
         _print_missing(logged, "lines")
     if requests.missing or logged.missing:
         raise typer.Exit(_ROWS_MISSING)
 
 
-def _shown(line: dict[str, Any]) -> str:
+def _format_line(line: dict[str, Any]) -> str:
     level, message = line.get("log", {}).get("level", ""), line.get("message", "")
     return f"{line['@timestamp']}  {line['service']['name']}  {level}  {message}"
 
 
-def _print_missing(found: "Found", unit: str) -> None:
+def _print_missing(found: "FoundDocuments", unit: str) -> None:
     if found.missing:
         shown = len(found.documents)
         err.print(Text(f"{found.missing:,} later {unit} are missing: the first {shown:,} are shown", style="yellow"))
 
 
 def _rows(outermost: list["Span"]) -> list[dict[str, Any]]:
-    total_seconds = sum(hop.latency_seconds for hop in outermost) or 1.0
-    first = min(hop.began for hop in outermost)
+    total_seconds = sum(span.latency_seconds for span in outermost) or 1.0
+    first = min(span.began for span in outermost)
     return [
         {
             "depth": depth,
-            "service": hop.event["service"]["name"],
-            "request_id": hop.event.get("request_id"),
-            "model_version": hop.event.get("model_version"),
-            "status": hop.event["status"],
-            "begin_seconds": round((hop.began - first).total_seconds(), 6),
-            "latency_seconds": round(hop.latency_seconds, 6),
-            "own_seconds": round(hop.own_seconds, 6),
-            "own_share": round(hop.own_seconds / total_seconds, 4),
+            "service": span.event["service"]["name"],
+            "request_id": span.event.get("request_id"),
+            "model_version": span.event.get("model_version"),
+            "status": span.event["status"],
+            "begin_seconds": round((span.began - first).total_seconds(), 6),
+            "latency_seconds": round(span.latency_seconds, 6),
+            "own_seconds": round(span.own_seconds, 6),
+            "own_share": round(span.own_seconds / total_seconds, 4),
         }
         for outer in outermost
-        for depth, hop in outer.walk()
+        for depth, span in outer.walk()
     ]
 
 

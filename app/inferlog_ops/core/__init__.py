@@ -1,1 +1,1 @@
-"""The modules that every other package uses: cluster, streams, errors, console, files. They import no other package."""
+"""Shared by all packages: cluster, streams, errors, console, files, wait. Imports no other package of inferlog_ops."""

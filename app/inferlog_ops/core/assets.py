@@ -1,4 +1,4 @@
-"""The files the commands work with: templates, queries, lock files."""
+"""Files that the commands read: templates, queries, lock files."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ def asset_dir(name: str) -> Path:
     """
     Return the folder *name* ("infra/elasticsearch", "dashboards/queries"), relative to the repository's root.
 
-    In a checkout that is the folder itself, so that an edit is in force at once; an installed wheel carries copies.
+    In a checkout this is the folder itself, so that an edit takes effect at once; an installed wheel contains copies.
 
     Raises:
-        OperatorError: If neither is there, which means a broken installation.
+        OperatorError: If neither exists, which means a broken installation.
     """
     for root in (_PACKAGE.parent.parent, _PACKAGE / "_assets"):
         if (root / name).is_dir():

@@ -1,4 +1,4 @@
-"""Processes that a command starts: each with its output in a file, ended with the command whatever ends that."""
+"""Child processes of a command: output goes to a file, and they end when the command ends, even by kill -9."""
 
 import ctypes
 import os
@@ -8,13 +8,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
-from time import monotonic, sleep
 
 import orjson
 
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.wait import poll
 
-_SECONDS_BETWEEN_LOOKS = 0.05
+_SECONDS_BETWEEN_POLLS = 0.05
 _KILL_AFTER_SECONDS = 20.0
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
@@ -22,28 +22,28 @@ _libc = ctypes.CDLL(None)
 
 def end_with_parent() -> None:
     """
-    Have the kernel end this process, by SIGTERM, when its parent is gone, also by kill -9: nothing stays behind.
+    Have the kernel send this process SIGTERM when its parent ends, even by kill -9.
 
-    For a new process before it runs its program: ``preexec_fn``.
+    Runs in the new process before its program: ``preexec_fn``.
     """
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def python_module(module: str, *arguments: str) -> list[str]:
     """Return the command that runs *module* with this Python."""
-    # -P: a file of the user's in the working directory must not stand in for one of our modules.
+    # -P: a file in the working directory must not shadow one of our modules.
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 class Child:
     """
-    A process of a command.
+    A child process.
 
     Args:
-        name: For messages and for the file of its output.
+        name: Used in messages and for the name of the output file.
         command: Program and arguments.
-        output: Directory for what it prints.
-        environment: Set for it besides this process's own.
+        output: Directory of the output file, which receives stdout and stderr.
+        environment: Variables added to the environment of this process.
     """
 
     def __init__(
@@ -57,53 +57,52 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # The user's own settings of the library are for the user's service, not for what commands start.
+                # INFERLOG_ settings of the user belong to the user's service, not to the processes of a command.
                 env={name: value for name, value in os.environ.items() if not name.startswith("INFERLOG_")}
                 | dict(environment or {}),
-                # Ctrl-C goes to the command alone, which then ends its processes in order.
+                # Ctrl-C reaches only the command, which then stops its processes in order.
                 start_new_session=True,
-                preexec_fn=end_with_parent,  # noqa: PLW1509 (a system call: no lock that a thread may hold)
+                preexec_fn=end_with_parent,  # noqa: PLW1509 (a plain system call: takes no lock)
             )
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The process id."""
         return self._process.pid
 
     @property
     def has_ended(self) -> bool:
-        """Whether it runs no more."""
+        """Whether the process has ended."""
         return self._process.poll() is not None
 
     def wait_until(self, ready: Callable[[], bool], *, timeout_seconds: float) -> None:
         """
-        Return when *ready* does.
+        Wait until *ready* returns True.
 
         Raises:
-            OperatorError: If the process ends before, with its last words; or not ready in time.
+            OperatorError: If the process ends first (the message has its last output line), or the time is over.
         """
-        deadline = monotonic() + timeout_seconds
-        while not ready():
+        for _ in poll(timeout_seconds=timeout_seconds, interval_seconds=_SECONDS_BETWEEN_POLLS):
+            if ready():
+                return
             self.check()
-            if monotonic() > deadline:
-                raise OperatorError(
-                    f"the {self.name} was not ready after {timeout_seconds:.0f} s; its output: {self.output_file}"
-                )
-            sleep(_SECONDS_BETWEEN_LOOKS)
+        raise OperatorError(
+            f"the {self.name} was not ready after {timeout_seconds:.0f} s; its output: {self.output_file}"
+        )
 
-    def url_in(self, ready_file: Path, *, timeout_seconds: float) -> str:
+    def wait_for_url(self, ready_file: Path, *, timeout_seconds: float) -> str:
         """
-        Return where the process answers, as soon as it says so in *ready_file*.
+        Wait for *ready_file* and return the URL in it.
 
         Raises:
-            OperatorError: As of `wait_until`.
+            OperatorError: As `wait_until`.
         """
         self.wait_until(ready_file.is_file, timeout_seconds=timeout_seconds)
         return str(orjson.loads(ready_file.read_bytes())["url"])
 
     def check(self) -> None:
         """
-        Do nothing while the process runs.
+        Check that the process is still running.
 
         Raises:
             OperatorError: If it has ended.
@@ -111,22 +110,22 @@ class Child:
         code = self._process.poll()
         if code is None:
             return
-        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}: {self._last_words()}"
-        raise OperatorError(f"the {self.name} ended {how} (all it said: {self.output_file})")
+        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}: {self._last_line()}"
+        raise OperatorError(f"the {self.name} ended {how} (its output: {self.output_file})")
 
     def has_finished(self) -> bool:
         """
-        Say whether the process has done its work.
+        Return whether the process has exited with status 0.
 
         Raises:
-            OperatorError: If it has ended in any other way, with its last words.
+            OperatorError: If it has ended in any other way; the message has its last output line.
         """
         if self._process.poll() != 0:
             self.check()
         return self._process.returncode == 0
 
     def stop(self) -> None:
-        """End the process: SIGTERM, and if that does not help, SIGKILL."""
+        """Send SIGTERM, and SIGKILL after a timeout."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -135,11 +134,11 @@ class Child:
                 self._process.kill()
                 self._process.wait()
 
-    def _last_words(self) -> str:
+    def _last_line(self) -> str:
         lines = [line.strip() for line in self.output_file.read_text(errors="replace").splitlines() if line.strip()]
         if not lines:
-            return "it said nothing"
-        if lines[-1].startswith("╰"):  # a wrong option is told in a box
+            return "it printed nothing"
+        if lines[-1].startswith("╰"):  # Typer prints a wrong option in a box
             box = takewhile(lambda line: line.startswith("│"), reversed(lines[:-1]))
             return " ".join(reversed([line.strip("│ ") for line in box]))[:300]
         return lines[-1][:300]

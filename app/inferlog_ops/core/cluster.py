@@ -1,4 +1,4 @@
-"""Which Elasticsearch a command talks to, and how it says that it cannot."""
+"""The Elasticsearch cluster of a command: address, credentials, and one-sentence errors."""
 
 import base64
 import os
@@ -21,14 +21,14 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
     """
-    An Elasticsearch and what it wants to see before it answers.
+    Address and credentials of an Elasticsearch cluster.
 
     Attributes:
-        url: ``http(s)://host:port``; it may hold user and password. Without a port, the scheme's: 80 or 443.
-        api_key: The ``encoded`` form, as Elasticsearch hands it out.
-        api_key_file: File with the API key, in place of *api_key*.
-        user_and_password: Of a person, or of a set-up; an address or a key is the usual place.
-        ca_file: PEM file of the authority that signed its certificate; the system's authorities if absent.
+        url: ``http(s)://host:port``, optionally with user and password. Default port: 80 or 443.
+        api_key: In the ``encoded`` form that Elasticsearch returns.
+        api_key_file: File with the API key, instead of *api_key*.
+        user_and_password: Basic authentication, used by the set-up of the container stack.
+        ca_file: PEM file of the certificate authority. Default: the authorities of the system.
         namespace: Last part of every data stream's name, ``logs-inference.<stream>-<namespace>``.
     """
 
@@ -40,7 +40,7 @@ class Cluster:
     namespace: str = "default"
 
     def client(self, *, request_timeout_seconds: float = 30.0) -> Elasticsearch:
-        """Return a client for this cluster. Makes no connection yet."""
+        """Return a client for this cluster. Connects at the first request."""
         address = self.address()
         try:
             return Elasticsearch(
@@ -58,10 +58,10 @@ class Cluster:
 
     def address(self) -> Url:
         """
-        Return the parts of the URL, always with a port.
+        Parse the URL; the result always has a port.
 
         Raises:
-            OperatorError: If it is not an HTTP address.
+            OperatorError: If it is not an HTTP URL.
         """
         try:
             parts = parse_url(self.url)
@@ -75,41 +75,41 @@ class Cluster:
 
     def current_api_key(self) -> str | None:
         """
-        Return the API key in its encoded form; a key file is read at each call, so that a new key takes effect.
+        Return the encoded API key. A key file is read at each call, so that a new key takes effect.
 
         Raises:
-            OperatorError: If the file cannot be read, or does not hold a key.
+            OperatorError: If the file is not readable or does not contain a key.
         """
         return _key_in(self.api_key_file) if self.api_key_file else self.api_key
 
     @property
     def advice_after_401(self) -> str:
-        """The place of the API key, for messages; empty without a key file."""
+        """Advice for messages: where to write a valid API key. Empty without a key file."""
         return f"; write a valid API key into {self.api_key_file}" if self.api_key_file else ""
 
     @property
     def shown_url(self) -> str:
-        """The address without a password, for messages."""
+        """The URL without user and password, for messages."""
         scheme, separator, rest = self.url.partition("://")
         return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
     def as_environment(self) -> dict[str, str]:
-        """Return what tells a new process of the address: as an argument, every list of processes would show it."""
+        """Return the URL as an environment variable for a child process; ``ps`` would show an argument."""
         return {"ELASTICSEARCH_URL": self.url}
 
 
-def cluster_from(url: str | None, namespace: str, *, fallback_url: str | None = None) -> Cluster:
+def resolve_cluster(url: str | None, namespace: str, *, fallback_url: str | None = None) -> Cluster:
     """
-    Put together *url* or ``ELASTICSEARCH_URL`` or *fallback_url* with the credentials from the environment.
+    Combine *url*, ``ELASTICSEARCH_URL`` or *fallback_url*, in this order, with the credentials in the environment.
 
     Raises:
-        OperatorError: If no address is known, or the API key is given twice or not usable.
+        OperatorError: If there is no address, or the API key is given twice or is not usable.
     """
     address = url or os.environ.get("ELASTICSEARCH_URL") or fallback_url
     if not address:
         raise OperatorError(
-            "no Elasticsearch is named: give --url or set ELASTICSEARCH_URL, "
-            "or start the embedded one with: inferlog engine start",
+            "no Elasticsearch address: give --url or set ELASTICSEARCH_URL, "
+            "or start the embedded engine with: inferlog engine start",
             exit_code=2,
         )
     key, key_file = os.environ.get("ELASTICSEARCH_API_KEY"), os.environ.get("ELASTICSEARCH_API_KEY_FILE")
@@ -119,7 +119,7 @@ def cluster_from(url: str | None, namespace: str, *, fallback_url: str | None = 
         )
     cluster = Cluster(
         url=address.rstrip("/"),
-        api_key=encoded_api_key(key, "ELASTICSEARCH_API_KEY") if key else None,
+        api_key=encode_api_key(key, "ELASTICSEARCH_API_KEY") if key else None,
         api_key_file=Path(key_file) if key_file else None,
         ca_file=os.environ.get("ELASTICSEARCH_CA_FILE") or None,
         namespace=namespace,
@@ -128,12 +128,12 @@ def cluster_from(url: str | None, namespace: str, *, fallback_url: str | None = 
     return cluster
 
 
-def encoded_api_key(text: str, where: str) -> str:
+def encode_api_key(text: str, where: str) -> str:
     """
-    Return the API key *text*, ``id:key`` or encoded already, in the form of a header.
+    Return the API key *text*, given as ``id:key`` or already encoded, in the encoded form.
 
     Raises:
-        OperatorError: If it cannot be a key; the message names *where* it was found, and not the key.
+        OperatorError: If it cannot be a key; the message contains *where* it was found, never the key.
     """
     key = text.strip()
     if not key or not key.isascii() or not key.isprintable() or " " in key:
@@ -144,20 +144,20 @@ def encoded_api_key(text: str, where: str) -> str:
 def _key_in(path: Path) -> str:
     where = f"ELASTICSEARCH_API_KEY_FILE ({path})"
     try:
-        return encoded_api_key(path.read_text(), where)
+        return encode_api_key(path.read_text(), where)
     except OSError as error:
         raise OperatorError(f"{where} cannot be read: {error.strerror}", exit_code=2) from error
     except UnicodeDecodeError:
-        return encoded_api_key("", where)
+        return encode_api_key("", where)
 
 
 @contextmanager
 def translate_errors(cluster: Cluster, doing: str) -> Iterator[None]:
     """
-    Turn the client's exceptions inside the block into one sentence that says what *doing* met.
+    Translate the client's exceptions in the block into an `OperatorError` that begins with *doing*.
 
     Raises:
-        OperatorError: With the cluster's own reason, its address and what to look at.
+        OperatorError: With the cluster's reason, its address and the next step.
     """
     try:
         yield
@@ -169,12 +169,12 @@ def translate_errors(cluster: Cluster, doing: str) -> Iterator[None]:
     except elasticsearch.TransportError as error:
         raise OperatorError(
             f"{doing}: no answer from {cluster.shown_url} ({error.message}); "
-            "is it running? inferlog engine status tells of the embedded one"
+            "is it running? Check the embedded engine with: inferlog engine status"
         ) from error
 
 
 def reason(error: elasticsearch.ApiError) -> str:
-    """Return the cluster's own words for what it refused, the innermost cause where it names one."""
+    """Return the cluster's reason for an error, the innermost cause if there is one."""
     body = error.body
     if not isinstance(body, dict) or not isinstance(body.get("error"), dict):
         return " ".join(str(body or error.message).split())[:300]  # a proxy's page is many lines long

@@ -1,4 +1,4 @@
-"""Spans of time as a person writes them: ``90s``, ``15m``, ``12h``, ``7d``, ``2w``, ``1h30m``."""
+"""Durations as users write them: ``90s``, ``15m``, ``12h``, ``7d``, ``2w``, ``1h30m``."""
 
 import re
 from datetime import timedelta
@@ -18,25 +18,25 @@ _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
 
 def parse_duration(text: str) -> timedelta:
     """
-    Read *text* as a sum of numbers with a unit: s, m, h, d or w.
+    Parse *text*, a sum of numbers with a unit: s, m, h, d or w.
 
     Raises:
-        OperatorError: If it is anything else, or no time at all, or more than about 2.7 million years.
+        OperatorError: If it has another form, is zero, or is more than about 2.7 million years.
     """
     wanted = text.strip().lower()
     if not _WHOLE.fullmatch(wanted):
-        raise _refusal(text)
+        raise _invalid(text)
     try:
         duration = sum((float(number) * _UNITS[unit] for number, unit in _PART.findall(wanted)), timedelta())
     except OverflowError:
-        raise _refusal(text) from None
+        raise _invalid(text) from None
     if not duration:
-        raise _refusal(text)
+        raise _invalid(text)
     return duration
 
 
-def _refusal(text: str) -> OperatorError:
+def _invalid(text: str) -> OperatorError:
     return OperatorError(
-        f"{text!r} is no span of time; expected a number with s, m, h, d or w, such as 90s, 15m, 12h or 7d",
+        f"{text!r} is not a duration; expected a number with s, m, h, d or w, such as 90s, 15m, 12h or 7d",
         exit_code=2,
     )

@@ -1,4 +1,4 @@
-"""Where a user's inferlog data lies: one home directory, one folder in it per part."""
+"""The home directory of a user's inferlog data, with one folder for each part."""
 
 import os
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ def default_home() -> Path:
 
 
 def cache_dir() -> Path:
-    """Return the folder for what can be fetched again, such as the engine's jars; shared by all homes."""
+    """Return the folder of downloads such as the engine's jars; shared by all homes."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inferlog"
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """One home directory. Two commands that name the same one work on the same data."""
+    """A home directory. Commands with the same home work on the same data."""
 
     root: Path
 
@@ -35,10 +35,10 @@ class Home:
 
     @property
     def shipper_state(self) -> Path:
-        """The shipper's positions and dead letters."""
+        """The shipper's offsets and dead letters."""
         return self.root / "shipper"
 
     @property
     def output(self) -> Path:
-        """What the demo's processes print, one file each."""
+        """Output of the demo's processes, one file each."""
         return self.root / "output"

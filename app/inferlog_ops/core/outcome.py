@@ -1,32 +1,32 @@
-"""What provisioning did to one object."""
+"""Result of provisioning one object."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
-    """What became of an object."""
+class ProvisionOutcome(StrEnum):
+    """Change made to an object."""
 
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
     REFUSED = "refused"
-    """Only where the rest is of use without it; where it is not, provisioning ends with an error."""
+    """Used where the other objects work without this one; otherwise provisioning ends with an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Provisioned:
+class ProvisionedObject:
     """
-    One object of an Elasticsearch or a Kibana after provisioning.
+    An object in Elasticsearch or Kibana after provisioning.
 
     Attributes:
-        name: As it is known there.
+        name: Its name or id there.
         kind: "pipeline", "component template", "index template", "data stream"; "data view", "dashboard", …
-        outcome: What was done to it.
-        reason: Why it was refused, if it was.
+        outcome: The change that was made.
+        reason: Why it was refused; None otherwise.
     """
 
     name: str
     kind: str
-    outcome: Outcome
+    outcome: ProvisionOutcome
     reason: str | None = None

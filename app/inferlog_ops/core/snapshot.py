@@ -1,4 +1,4 @@
-"""A data stream as it is at one moment, so that what arrives meanwhile disturbs no page and no count."""
+"""A data stream at one point in time, so that new events change neither pages nor counts."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,16 +16,16 @@ Filter = dict[str, Any]
 
 _KEEP_ALIVE = "2m"
 _TIMEOUT_SECONDS = 120.0
-_PAGE = 10_000  # an index gives no more at a time, unless its settings are changed
+_PAGE = 10_000  # the default limit of an index
 
 
 @contextmanager
-def stream_is_there(cluster: Cluster, stream: str) -> Iterator[None]:
+def require_stream(cluster: Cluster, stream: str) -> Iterator[None]:
     """
-    Tell of a *stream* that is missing what makes it.
+    Translate a 404 in the block into an error that names the command which creates *stream*.
 
     Raises:
-        OperatorError: If a call in the block is answered with 404.
+        OperatorError: If the stream is missing.
     """
     try:
         yield
@@ -38,10 +38,10 @@ def stream_is_there(cluster: Cluster, stream: str) -> Iterator[None]:
 
 class Snapshot:
     """
-    The events of one namespace, through a point in time.
+    The events of one namespace at a point in time.
 
     Attributes:
-        where: Whose events they are, for messages.
+        where: Namespace and cluster, for messages.
     """
 
     def __init__(self, client: Elasticsearch, point_id: str, where: str) -> None:
@@ -53,17 +53,17 @@ class Snapshot:
     @contextmanager
     def of_events(cls, cluster: Cluster) -> Iterator[Self]:
         """
-        Open a snapshot for the length of the block.
+        Open a snapshot for the duration of the block.
 
         Raises:
-            OperatorError: If the stream is not there, or the cluster does not answer or refuses, also in the block.
+            OperatorError: If the stream is missing, or the cluster fails or rejects a request, also in the block.
         """
         stream = stream_name("events", cluster.namespace)
         with (
             cluster.client(request_timeout_seconds=_TIMEOUT_SECONDS) as client,
             translate_errors(cluster, "reading the events"),
         ):
-            with stream_is_there(cluster, stream):
+            with require_stream(cluster, stream):
                 point_id = client.open_point_in_time(index=stream, keep_alive=_KEEP_ALIVE)["id"]
             snapshot = cls(client, point_id, f"namespace {cluster.namespace!r} of {cluster.shown_url}")
             try:
@@ -72,18 +72,18 @@ class Snapshot:
                 client.close_point_in_time(id=snapshot._point_id)
 
     def aggregated(self, query: Filter, aggregation: dict[str, Any]) -> Any:
-        """Return the buckets of *aggregation* over the events that *query* lets through."""
+        """Return the buckets of *aggregation* over the events that match *query*."""
         return self._search(query=query, size=0, aggs={"only": aggregation})["aggregations"]["only"]["buckets"]
 
     def pages(self, query: Filter, fields: Sequence[str]) -> Iterator[list[dict[str, list[Any]]]]:
-        """Yield what *query* lets through, up to 10 000 events at a time: of each field the list of values, if any."""
+        """Yield the matches of *query* in pages of up to 10 000 events: for each field its list of values, if any."""
         after: list[Any] | None = None
         while True:
             hits = (
                 self._search(
                     query=query,
                     size=_PAGE,
-                    # The order in which they lie on the disk: the fastest, and the same on every page.
+                    # Order on disk: the fastest, and the same on every page.
                     sort=[{"_shard_doc": "asc"}],
                     search_after=after,
                     source=False,
@@ -103,9 +103,9 @@ class Snapshot:
         answer = self._client.search(
             pit={"id": self._point_id, "keep_alive": _KEEP_ALIVE},
             track_total_hits=False,
-            # A figure of some of the shards is a wrong figure.
+            # A figure from only some of the shards is wrong.
             allow_partial_search_results=False,
             **body,
         ).body
-        self._point_id = answer["pit_id"]  # it may change from answer to answer
+        self._point_id = answer["pit_id"]  # it may change with each response
         return dict(answer)

@@ -1,4 +1,4 @@
-"""Names of the data streams, and which namespaces Elasticsearch takes as a part of them."""
+"""Names of the data streams, and the check of a namespace."""
 
 import re
 
@@ -12,30 +12,30 @@ _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_.]{0,99}")
 
 def stream_name(stream: str, namespace: str) -> str:
     """
-    Return the data stream's name for *stream*, one of `STREAMS`.
+    Return the name of the data stream *stream*, one of `STREAMS`.
 
     Raises:
-        OperatorError: If *namespace* could not be a part of the name.
+        OperatorError: If *namespace* is invalid.
     """
-    return f"logs-inference.{stream}-{checked_namespace(namespace)}"
+    return f"logs-inference.{stream}-{check_namespace(namespace)}"
 
 
 def alerts_stream_name(namespace: str) -> str:
     """
-    Return the name of the data stream that alerts are written to, by Kibana or by ``inferlog alerts check``.
+    Return the name of the data stream for alerts from Kibana and from ``inferlog alerts check``.
 
     Raises:
-        OperatorError: If *namespace* could not be a part of the name.
+        OperatorError: If *namespace* is invalid.
     """
-    return f"{ALERTS}-{checked_namespace(namespace)}"
+    return f"{ALERTS}-{check_namespace(namespace)}"
 
 
-def checked_namespace(namespace: str) -> str:
+def check_namespace(namespace: str) -> str:
     """
-    Return *namespace* as it is, for it also ends up in index patterns and in the text of queries.
+    Return *namespace* unchanged if it is safe in stream names, index patterns and query text.
 
     Raises:
-        OperatorError: If Elasticsearch would refuse it, or would read it as a pattern.
+        OperatorError: If Elasticsearch would reject it or read it as a pattern.
     """
     if not _NAMESPACE.fullmatch(namespace):
         raise OperatorError(

@@ -1,1 +1,1 @@
-"""The main job as one command: a real service, real traffic, and what Elasticsearch says of it."""
+"""Demo: a service, traffic, shipper and dashboards in one command, with figures from Elasticsearch."""

@@ -1,4 +1,4 @@
-"""What became of each request: in the log files, and in the index."""
+"""Events of a run in the log files, in the dead letters and in the index."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ _PAGE = 1_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
     """
-    One of the run's events as it lies in a file.
+    One event of the run in a log file.
 
     Attributes:
-        correlation_id: That of the request.
-        shipped: A shipper has published a position beyond it: the store has answered for it.
+        correlation_id: Correlation id of the request.
+        shipped: True if the shipper's published offset is past the event: Elasticsearch has acknowledged it.
     """
 
     correlation_id: str
     shipped: bool
 
 
-def written_events(log_dir: Path, run_id: str) -> list[Written]:
+def find_written_events(log_dir: Path, run_id: str) -> list[Written]:
     """Return each of the run's events in the files of *log_dir*."""
-    positions = shipped_bytes(log_dir)
+    offsets = shipped_bytes(log_dir)
     return [
-        Written(correlation_id=event["correlation_id"], shipped=end <= positions.get(path.name, 0))
+        Written(correlation_id=event["correlation_id"], shipped=end <= offsets.get(path.name, 0))
         for path in log_dir.glob("events-*.jsonl")
         for event, end in _events(path, run_id.encode())
         if event["correlation_id"].startswith(run_id)
@@ -40,7 +40,7 @@ def written_events(log_dir: Path, run_id: str) -> list[Written]:
 
 
 def _events(path: Path, marker: bytes) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield the events of *path* that contain *marker*, each with the byte at which its line ends."""
+    """Yield the events of *path* that contain *marker*, each with the offset of its line end."""
     end = 0
     with path.open("rb") as lines:
         for line in lines:
@@ -50,7 +50,7 @@ def _events(path: Path, marker: bytes) -> Iterator[tuple[dict[str, Any], int]]:
 
 
 def count_dead_letters(state_dir: Path, run_id: str) -> int:
-    """Return how many of the run's events the store has refused for good."""
+    """Return the number of the run's events in the dead letters."""
     try:
         with (state_dir / "dead_letters.jsonl").open("rb") as letters:
             return sum(b'"stream":"events"' in letter and run_id.encode() in letter for letter in letters)
@@ -58,20 +58,20 @@ def count_dead_letters(state_dir: Path, run_id: str) -> int:
         return 0
 
 
-def count_found(client: Elasticsearch, namespace: str, run_id: str) -> int:
-    """Return how many of the run's events can be searched."""
-    answer = client.count(index=stream_name("events", namespace), query=of_run(run_id))
+def count_searchable(client: Elasticsearch, namespace: str, run_id: str) -> int:
+    """Return the number of the run's searchable events."""
+    answer = client.count(index=stream_name("events", namespace), query=build_run_filter(run_id))
     return int(answer["count"])
 
 
-def found_ids(client: Elasticsearch, namespace: str, run_id: str) -> list[str]:
+def find_ids(client: Elasticsearch, namespace: str, run_id: str) -> list[str]:
     """Return the correlation id of each of the run's events in the index."""
     ids: list[str] = []
     after: list[Any] | None = None
     while True:
         page = client.search(
             index=stream_name("events", namespace),
-            query=of_run(run_id),
+            query=build_run_filter(run_id),
             source=False,
             fields=[{"field": "correlation_id"}],
             sort=[{"correlation_id": "asc"}, {"event.id": "asc"}],
@@ -84,6 +84,6 @@ def found_ids(client: Elasticsearch, namespace: str, run_id: str) -> list[str]:
         after = page[-1]["sort"]
 
 
-def of_run(run_id: str) -> dict[str, Any]:
-    """Return the query DSL filter of the run's events: others may use the same streams."""
+def build_run_filter(run_id: str) -> dict[str, Any]:
+    """Return the query DSL filter of the run's events, as other services may use the same streams."""
     return {"prefix": {"correlation_id": run_id}}

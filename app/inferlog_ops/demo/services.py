@@ -1,25 +1,76 @@
-"""Starts what the demo needs, each a process of its own, and ends what it started in the right order."""
+"""Child processes of the demo: engine, shipper, server and dashboards, stopped in reverse order."""
 
-import fcntl
 import json
+import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from inferlog_ops.core.children import Child, python_module
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.files import try_lock
 from inferlog_ops.core.home import Home
-from inferlog_ops.core.progress import Say
-from inferlog_ops.demo.page import Page, start_page
+from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.engine import control
+from inferlog_ops.preview.address import DEFAULT_PORT, HOST
 from inferlog_ops.provision.elasticsearch import provision_cluster
-from inferlog_ops.ship.starting import ship_command
+from inferlog_ops.ship.main import build_ship_command
+
+_TIMEOUT_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """
+    Process of the dashboards' page.
+
+    Attributes:
+        child: The process.
+        ready_file: File that the process writes when the page is available.
+    """
+
+    child: Child
+    ready_file: Path
+
+    def url(self) -> str:
+        """
+        Wait until the page is available and return its URL.
+
+        Raises:
+            OperatorError: If the process has ended, or is not ready in time.
+        """
+        return self.child.wait_for_url(self.ready_file, timeout_seconds=_TIMEOUT_SECONDS)
+
+
+def start_page(home: Home, cluster: Cluster, *, any_port: bool) -> Page:
+    """Start the dashboards' page on its default port, or on a free one if that is in use or *any_port* is set."""
+    ready_file = home.output / "preview.ready.json"
+    with suppress(OSError):  # the page reports any problem with this file itself
+        ready_file.unlink(missing_ok=True)
+    port = 0 if any_port or not _is_free(DEFAULT_PORT) else DEFAULT_PORT
+    command = python_module(
+        "inferlog_ops.cli.main",
+        *("preview", "--no-open", "--port", str(port), "--ready-file", str(ready_file)),
+        *("--namespace", cluster.namespace),
+    )
+    child = Child("preview", command, output=home.output, environment=cluster.as_environment())
+    return Page(child=child, ready_file=ready_file)
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return False
+    return True
+
 
 SERVICE_NAME = "demo"
 MODEL = "smollm2-135m-instruct"
 _SERVER_READY_SECONDS = 120.0
-# Long enough for a slow machine's ordinary answers, short enough that the demo's longest stories run into it.
+# Long enough for normal answers on a slow machine, short enough for the demo's longest stories to exceed it.
 _DEADLINE_SECONDS = 15.0
 _SIMULATED_VERSIONS = json.dumps(
     [
@@ -32,7 +83,7 @@ _SIMULATED_VERSIONS = json.dumps(
     ]
 )
 
-# Made up, in dollars per million tokens, so that the panels of costs have something to show.
+# Example prices in USD per million tokens, for the cost panels.
 _PRICES = json.dumps(
     {
         MODEL: {
@@ -46,14 +97,14 @@ _PRICES = json.dumps(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """
-    What runs.
+    Running processes of the demo.
 
     Attributes:
-        cluster: Where the events go.
-        server_url: Where the inference service answers.
-        server: Its process.
-        shipper: The process that ships its files.
-        page: The dashboards, if they are wanted. Nothing else depends on them.
+        cluster: Destination of the events.
+        server_url: URL of the inference service.
+        server: Process of the inference service.
+        shipper: Process of the shipper.
+        page: Process of the dashboards, if enabled; nothing else depends on it.
     """
 
     cluster: Cluster
@@ -69,12 +120,12 @@ class Services:
 
 
 @contextmanager
-def held(home: Home) -> Iterator[None]:
+def hold_lock(home: Home) -> Iterator[None]:
     """
-    Keep a second demo away from *home*.
+    Lock *home* against a second demo.
 
     Raises:
-        OperatorError: If one runs there, or the directory cannot be made.
+        OperatorError: If another demo runs there, or the directory cannot be created.
     """
     try:
         for directory in (home.root, home.logs, home.output):
@@ -83,51 +134,56 @@ def held(home: Home) -> Iterator[None]:
     except OSError as error:
         raise OperatorError(f"{error.filename}: {error.strerror}; choose another directory with --home") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(lock):
             raise OperatorError(
-                f"{home.root} is in use by another demo; end that one, or choose another directory with --home"
+                f"{home.root} is in use by another demo; stop it, or choose another directory with --home"
             ) from None
         yield
 
 
 @contextmanager
-def running(
-    home: Home, cluster: Cluster | None, *, backend: str, port: int, namespace: str, with_page: bool, say: Say
+def start_services(
+    home: Home,
+    cluster: Cluster | None,
+    *,
+    backend: str,
+    port: int,
+    namespace: str,
+    with_page: bool,
+    say: ReportProgress,
 ) -> Iterator[Services]:
     """
     Run engine, server and shipper on *home* until the block ends.
 
     Args:
-        home: Where all data lies.
-        cluster: Used instead of the embedded engine; None starts that one, unless it runs already.
+        home: Directory of all data.
+        cluster: Cluster to use instead of the embedded engine; None starts the engine, unless it already runs.
         backend: ``llama`` or ``simulated``.
-        port: Of the inference service; 0 takes any free one.
-        namespace: Of the data streams in the embedded engine.
-        with_page: Show the dashboards, too; the model is loaded meanwhile.
-        say: Is told what is being waited for.
+        port: Port of the inference service; 0 selects a free one.
+        namespace: Namespace of the data streams in the embedded engine.
+        with_page: Also serve the dashboards, while the model loads.
+        say: Progress callback.
 
     Raises:
-        OperatorError: If something does not come up.
+        OperatorError: If a process does not start.
     """
     with ExitStack() as cleanup:
         if cluster is None:
             cluster = Cluster(url=_engine(home, cleanup, say), namespace=namespace)
         provision_cluster(cluster, on_progress=say)
         shipper = _shipper(home, cluster)
-        # Ended last but for the engine: it ships what the server writes while it ends.
+        # Stopped after the server: it ships the events that the server writes while it stops.
         cleanup.callback(shipper.stop)
         page = start_page(home, cluster, any_port=port == 0) if with_page else None
         if page is not None:
             cleanup.callback(page.child.stop)
         say("loading the model" if backend == "llama" else "starting the service")
         server, server_url = _server(home, cleanup, backend=backend, port=port)
-        cleanup.callback(say, "stopping what was started")
+        cleanup.callback(say, "stopping the demo's processes")
         yield Services(cluster=cluster, server_url=server_url, server=server, shipper=shipper, page=page)
 
 
-def _engine(home: Home, cleanup: ExitStack, say: Say) -> str:
+def _engine(home: Home, cleanup: ExitStack, say: ReportProgress) -> str:
     url = control.running_url(home.engine)
     if url is None:
         url = control.start(home.engine, 0, say, ends_with_us=True).url
@@ -136,8 +192,8 @@ def _engine(home: Home, cleanup: ExitStack, say: Say) -> str:
 
 
 def _shipper(home: Home, cluster: Cluster) -> Child:
-    command = ship_command(logs=home.logs, state=home.shipper_state, namespace=cluster.namespace)
-    # The home's positions may be about an engine whose data were deleted since, or about another cluster.
+    command = build_ship_command(logs=home.logs, state=home.shipper_state, namespace=cluster.namespace)
+    # The saved offsets may belong to an engine whose data were deleted, or to another cluster.
     command.append("--replay")
     return Child("shipper", command, output=home.output, environment=cluster.as_environment())
 
@@ -161,4 +217,4 @@ def _server(home: Home, cleanup: ExitStack, *, backend: str, port: int) -> tuple
     )
     server = Child("server", command, output=home.output, environment=environment)
     cleanup.callback(server.stop)
-    return server, server.url_in(ready_file, timeout_seconds=_SERVER_READY_SECONDS)
+    return server, server.wait_for_url(ready_file, timeout_seconds=_SERVER_READY_SECONDS)

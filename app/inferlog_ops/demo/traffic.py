@@ -1,4 +1,4 @@
-"""The demo's traffic: Locust, a process of its own, which records each request."""
+"""Traffic of the demo: a Locust process that records each request."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from inferlog_ops.core.children import Child, python_module
 from inferlog_ops.core.errors import OperatorError
 
 _CALLERS: Final = ("SteadyChat", "StreamingChat", "CanaryChat", "MalformedChat", "LongChat", "LeavingChat")
-# Among the first sixty requests are four malformed ones, three long ones and three that leave.
+# With this seed, the first 60 requests include 4 malformed ones, 3 long ones and 3 that disconnect.
 _SEED: Final = "1316"
-_PATIENCE_SECONDS: Final = 60.0
-# Long stories take their part, and others should not have to wait for long; four answers are made side by side.
+_TIMEOUT_SECONDS: Final = 60.0
+# Below 1, so that requests do not queue behind long stories; four answers are generated in parallel.
 _SHARE_OF_CAPACITY: Final = 0.6
-# The first is for the user, who waits for so many requests; the second shows some of them beside each other.
+# The minimum limits the user's waiting time; the maximum keeps some requests concurrent.
 _SLOWEST_PER_SECOND, _FASTEST_PER_SECOND = 0.25, 1.0
 _LONGEST_RUN: Final = "24h"
 
@@ -28,11 +28,11 @@ _LONGEST_RUN: Final = "24h"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """
-    How fast requests come, whatever becomes of the earlier ones.
+    Request rate, independent of the responses.
 
     Attributes:
-        requests_per_second: Of all callers together.
-        of_a_caller: Of each of them: so many there are. 0: such that all kinds of them come.
+        requests_per_second: Rate of all callers together.
+        of_a_caller: Rate of each caller, which determines their number. 0: chosen so that every kind of caller runs.
     """
 
     requests_per_second: float
@@ -42,18 +42,18 @@ class Pace:
 SIMULATED: Final = Pace(requests_per_second=100, of_a_caller=1)
 
 
-def pace_of(url: str, model: str) -> Pace:
+def measure_pace(url: str, model: str) -> Pace:
     """
-    Return a pace that *model* at *url* can keep on this machine, by the time that one answer takes.
+    Measure one answer and return a pace that *model* at *url* can sustain on this machine.
 
     Raises:
-        OperatorError: If it does not answer.
+        OperatorError: If the server does not answer.
     """
     began = perf_counter()
     body = {"model": model, "messages": [{"role": "user", "content": "Write one sentence about the sea."}]}
     try:
         answer = urllib3.request(
-            "POST", f"{url}/v1/chat/completions", json=body, retries=False, timeout=_PATIENCE_SECONDS
+            "POST", f"{url}/v1/chat/completions", json=body, retries=False, timeout=_TIMEOUT_SECONDS
         )
     except urllib3.exceptions.HTTPError as error:
         raise OperatorError(f"the server at {url} did not answer a first request: {error}") from error
@@ -66,41 +66,41 @@ def pace_of(url: str, model: str) -> Pace:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
     """
-    Requests that are being sent.
+    A running Locust process.
 
     Attributes:
-        process: Locust.
-        records: The file in which a line stands for each request that has ended.
+        process: The process.
+        records: File with one line per finished request.
     """
 
     process: Child
     records: Path
 
     def count_ended(self) -> int:
-        """Return how many requests have ended so far."""
+        """Return the number of finished requests."""
         with self.records.open("rb") as lines:
             return sum(1 for _ in lines)
 
 
 @contextmanager
-def sending(url: str, output: Path, *, run_id: str, model: str, requests: int, pace: Pace) -> Iterator[Traffic]:
+def send_traffic(url: str, output: Path, *, run_id: str, model: str, requests: int, pace: Pace) -> Iterator[Traffic]:
     """
-    Have *requests* requests sent to *model* at *url*; end that at the end of the block, if it has not ended.
+    Send *requests* requests to *model* at *url*; stop Locust at the end of the block.
 
-    Mostly good ones: whole answers and streams, some of them from version v2. A few are malformed, a few ask v2 for an
-    answer too long for the server's deadline, and a few clients leave their streams.
+    Most requests are valid: plain answers and streams, some from version v2. A few are malformed, a few request an
+    answer from v2 that exceeds the server's deadline, and a few clients disconnect from their streams.
 
     Raises:
         OperatorError: If Locust is not installed.
     """
     if importlib.util.find_spec("locust") is None:
-        raise OperatorError("the demo sends its requests by Locust, which is not installed: pip install locust")
+        raise OperatorError("the demo requires Locust, which is not installed; run: pip install locust")
     records = output / "client.jsonl"
     records.write_bytes(b"")
     command = python_module(
         "locust",
         *("--locustfile", str(asset_dir("scripts/traffic") / "locustfile.py"), "--headless", "--only-summary"),
-        # Requests that fail are a part of what the demo shows.
+        # Failed requests are part of the demo.
         *("--exit-code-on-error", "0"),
         *("--host", url, "--model", model, "--run-id", run_id, "--seed", _SEED, "--records", str(records)),
         *("--requests", str(requests), "--duration", _LONGEST_RUN),

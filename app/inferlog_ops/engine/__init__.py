@@ -1,8 +1,8 @@
 """
-A real Elasticsearch in a process of its own, from published jars and a Java runtime that pip installed.
+The embedded engine: a real Elasticsearch in its own process, from published jars and a Java runtime that pip installed.
 
-``modules.toml`` says what it is made of, ``jars.lock`` pins every file behind that (``blueprint``, ``relock``).
-``fetch`` brings the jars into a cache, ``layout`` puts them where the engine loads them from and refuses any that
-differ. ``control`` starts and stops: ``launch`` begins the ``process``, in which ``node`` is the Java side;
-``presence`` knows whether it runs. ``prune`` removes old events, ``reclaim`` gives their room back.
+``modules.toml`` lists its modules, ``jars.lock`` pins every file of them (``blueprint``, ``relock``). ``fetch``
+downloads the jars into a cache, ``layout`` links them into the engine's home and rejects changed files. ``control``
+starts and stops: ``launch`` spawns the ``process``, in which ``node`` is the Java side; ``presence`` detects whether
+it is running. ``prune`` removes old events, ``reclaim`` frees their disk space.
 """

@@ -1,9 +1,10 @@
-"""What the engine is made of: its modules, and the one locked list of jars behind them."""
+"""Composition of the engine: its modules, the locked list of their jars, and the check of files against it."""
 
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,19 +13,19 @@ from inferlog_ops.core.assets import asset_dir
 from inferlog_ops.core.errors import OperatorError
 
 SERVER = "server"
-"""The part that lies on the class path; every other part is a module with a class loader of its own."""
+"""The part on the class path; every other part is a module with its own class loader."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Jar:
     """
-    One published file, pinned.
+    A published file, pinned.
 
     Attributes:
         part: ``server``, or the name of the module it belongs to. A file that two modules need is listed twice.
-        coordinates: ``group:artifact:version``, as its publisher names it.
-        file: Its name; the same name always means the same content.
-        size_bytes: Its length.
+        coordinates: ``group:artifact:version``.
+        file: File name; the same name always has the same content.
+        size_bytes: File size.
         sha256: Of its content, 64 hex digits.
     """
 
@@ -38,13 +39,13 @@ class Jar:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
     """
-    A part of Elasticsearch that is loaded beside the server.
+    A part of Elasticsearch that is loaded in addition to the server.
 
     Attributes:
         name: Also the name of its folder.
-        artifacts: ``group:artifact:version`` of what it consists of; what these depend on is in the lock file.
-        plugin_class: The class that Elasticsearch creates.
-        extends: Modules whose classes it sees.
+        artifacts: ``group:artifact:version`` of its own jars; their dependencies are in the lock file.
+        plugin_class: The class that Elasticsearch instantiates.
+        extends: Modules whose classes it can use.
     """
 
     name: str
@@ -56,12 +57,12 @@ class Module:
 @dataclass(frozen=True, kw_only=True)
 class Blueprint:
     """
-    Everything that decides which code the engine runs.
+    Complete list of the code that the engine runs.
 
     Attributes:
         version: Of Elasticsearch.
         server_artifacts: ``group:artifact:version`` of the server.
-        modules: In the order in which they can be loaded.
+        modules: In load order.
         jars: All files of all parts.
     """
 
@@ -83,10 +84,10 @@ class Blueprint:
 
 def load(folder: Path | None = None) -> Blueprint:
     """
-    Read ``modules.toml`` and ``jars.lock`` from *folder*, this installation's own if not given.
+    Read ``modules.toml`` and ``jars.lock`` from *folder*, by default from this installation.
 
     Raises:
-        OperatorError: If the lock file is missing, is not readable, or was made from another ``modules.toml``.
+        OperatorError: If the lock file is missing, is not format_bytes, or was made from another ``modules.toml``.
     """
     folder = folder or asset_dir("infra/engine")
     plan = load_plan(folder)
@@ -98,14 +99,14 @@ def load(folder: Path | None = None) -> Blueprint:
         raise OperatorError(f"{lock}: cannot be read ({error}); install inferlog again") from error
     if content["version"] != plan.version:
         raise OperatorError(
-            f"{lock} is for Elasticsearch {content['version']}, modules.toml beside it for {plan.version}; "
-            "make the lock file anew with: python -m inferlog_ops.engine.relock"
+            f"{lock} is for Elasticsearch {content['version']}, modules.toml for {plan.version}; "
+            "update the lock file with: python -m inferlog_ops.engine.relock"
         )
     return replace(plan, jars=jars)
 
 
 def load_plan(folder: Path) -> Blueprint:
-    """Read ``modules.toml`` alone: a blueprint without jars."""
+    """Read only ``modules.toml`` and return a blueprint without jars."""
     content = tomllib.loads((folder / "modules.toml").read_text())
     modules = tuple(
         Module(
@@ -119,8 +120,27 @@ def load_plan(folder: Path) -> Blueprint:
     return Blueprint(version=content["version"], server_artifacts=tuple(content["server"]), modules=modules, jars=())
 
 
-def lock_text(blueprint: Blueprint) -> str:
-    """Return the content of ``jars.lock``: JSON with one jar a line, so that a change shows as one line."""
+def format_lock(blueprint: Blueprint) -> str:
+    """Return the content of ``jars.lock``: JSON with one jar per line, so that a diff shows one line per jar."""
     lines = ",\n".join(f"    {json.dumps(asdict(jar))}" for jar in blueprint.jars)
     made_by = "python -m inferlog_ops.engine.relock"
     return f'{{\n  "made_by": "{made_by}",\n  "version": "{blueprint.version}",\n  "jars": [\n{lines}\n  ]\n}}\n'
+
+
+def is_intact(path: Path, jar: Jar) -> bool:
+    """Return whether the file at *path* exists and has the locked content."""
+    try:
+        if path.stat().st_size != jar.size_bytes:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == jar.sha256
+    except FileNotFoundError:
+        return False
+
+
+def find_damaged(files: Collection[tuple[Path, Jar]]) -> list[tuple[Path, Jar]]:
+    """Return those of *files* that are missing or differ from the lock file."""
+    # Hashing releases the GIL.
+    with ThreadPoolExecutor() as pool:
+        intact = pool.map(lambda file: is_intact(*file), files)
+        return [file for file, good in zip(files, intact, strict=True) if not good]

@@ -1,4 +1,4 @@
-"""Room on the disk: how much is left, how much a folder takes."""
+"""Free disk space and disk usage."""
 
 import math
 import os
@@ -8,33 +8,33 @@ from pathlib import Path
 from inferlog_ops.core.errors import OperatorError
 
 NEEDED_BYTES = 1_500_000_000
-"""The engine takes no events below 1 GiB of room (its watermarks); the rest is for its jars and first events."""
+"""The engine rejects events below 1 GiB of free space (its watermarks); the rest is for its jars and first events."""
 
 _UNITS = ("kB", "MB", "GB", "TB")
 
 
 def free_bytes(path: Path) -> int:
-    """Return the room for files of this user at *path*, or where it would be made."""
+    """Return the free space for this user at *path* or, if it is missing, at its nearest existing parent."""
     existing = next(parent for parent in (path, *path.parents) if parent.exists())
     return shutil.disk_usage(existing).free
 
 
 def require_room(path: Path, needed_bytes: int = NEEDED_BYTES) -> None:
     """
-    Refuse to begin what *path*'s disk cannot hold.
+    Check that the disk of *path* has at least *needed_bytes* of free space.
 
     Raises:
-        OperatorError: If there is too little room.
+        OperatorError: If it has less.
     """
     if (free := free_bytes(path)) < needed_bytes:
         raise OperatorError(
-            f"{path}: {readable(free)} are free on this disk and the engine needs {readable(needed_bytes)}; "
+            f"{path}: {format_bytes(free)} are free on this disk and the engine needs {format_bytes(needed_bytes)}; "
             "make room, or choose another disk with --home"
         )
 
 
-def used_bytes(folder: Path) -> int:
-    """Return what all files below *folder* take on the disk; files that vanish meanwhile count nothing."""
+def measure_usage(folder: Path) -> int:
+    """Return the disk usage of all files below *folder*; files that vanish during the walk are skipped."""
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:
@@ -45,8 +45,8 @@ def used_bytes(folder: Path) -> int:
     return total
 
 
-def readable(size_bytes: int) -> str:
-    """Write a size for a person: ``71.3 MB``."""
+def format_bytes(size_bytes: int) -> str:
+    """Format a size: ``71.3 MB``."""
     if size_bytes < 1000:
         return f"{size_bytes} bytes"
     power = min(int(math.log(size_bytes, 1000)), len(_UNITS))

@@ -1,10 +1,9 @@
 """
-Brings the locked jars into the shared cache: exactly the locked files, several at once, each checked.
+Download of the locked jars into the shared cache: in parallel, each checked by its hash.
 
-They come from where ``jgo`` looks for published jars, or from the Maven repository in ``INFERLOG_MAVEN_MIRROR``.
+The source is the default repository of ``jgo``, or the Maven repository in ``INFERLOG_MAVEN_MIRROR``.
 """
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -19,9 +18,9 @@ import requests
 from jgo.maven import MavenContext, PythonResolver
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.progress import Say
-from inferlog_ops.engine.blueprint import Jar
-from inferlog_ops.engine.integrity import differing, is_intact
+from inferlog_ops.core.files import try_lock, wait_for_lock
+from inferlog_ops.core.progress import ReportProgress
+from inferlog_ops.engine.blueprint import Jar, find_damaged, is_intact
 
 _AT_ONCE = 6
 _TRIES = 3
@@ -30,51 +29,48 @@ _SECONDS_BETWEEN_LINES = 1.0
 _SCRATCH_PREFIX = ".fetch-"
 
 
-def fetch_missing(jars: Collection[Jar], cache: Path, say: Say) -> None:
+def fetch_missing(jars: Collection[Jar], cache: Path, report: ReportProgress) -> None:
     """
-    Make *cache* hold every one of *jars*, intact.
+    Download those of *jars* that are missing or damaged in *cache*.
 
-    A file appears in the cache under its name only when it is whole and checked. One that is there and differs from
-    the lock file, cut off by a crash of the machine for instance, is fetched again. Two processes may do this at
-    once: the second waits for the first.
+    A file gets its name in the cache only when it is complete and checked. A file that differs from the lock file, for
+    example truncated by a crash, is downloaded again. Safe to run in two processes: the second waits for the first.
 
     Raises:
-        OperatorError: If the cache cannot be written, there is no network, or a fetched file is not the locked one.
+        OperatorError: If the cache is not writable, there is no network, or a downloaded file has another hash.
     """
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _one_process_at_a_time(cache, say):
-            if missing := [jar for _, jar in differing([(cache / jar.file, jar) for jar in jars])]:
-                _fetch(missing, cache, say)
+        with _locked(cache, report):
+            if missing := [jar for _, jar in find_damaged([(cache / jar.file, jar) for jar in jars])]:
+                _fetch(missing, cache, report)
     except OSError as error:
         raise OperatorError(
-            f"the engine's jars cannot be kept in {cache}: {error.strerror or error}; "
-            "mend that, or set XDG_CACHE_HOME to a directory that can be written"
+            f"cannot write the engine's jars to {cache}: {error.strerror or error}; "
+            "fix that, or set XDG_CACHE_HOME to a writable directory"
         ) from error
 
 
 @contextmanager
-def _one_process_at_a_time(cache: Path, say: Say) -> Generator[None]:
+def _locked(cache: Path, report: ReportProgress) -> Generator[None]:
     with (cache / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("waiting for another command that is fetching the engine's jars")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not try_lock(lock):
+            report("waiting for another command that is downloading the engine's jars")
+            wait_for_lock(lock)
         yield
 
 
-def _fetch(jars: list[Jar], cache: Path, say: Say) -> None:
+def _fetch(jars: list[Jar], cache: Path, report: ReportProgress) -> None:
     for left_by_a_crash in cache.glob(f"{_SCRATCH_PREFIX}*"):
         shutil.rmtree(left_by_a_crash)
-    progress = _Progress(jars, say)
+    progress = _Progress(jars, report)
     resolver = PythonResolver(progress_callback=lambda *_: progress.counting())
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         fetches = [pool.submit(_fetch_one, jar, resolver, cache) for jar in jars]
         try:
             for fetch in fetches:
                 fetch.result()
-                progress.one_done()
+                progress.count_file()
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -93,13 +89,13 @@ def _fetch_one(jar: Jar, resolver: PythonResolver, cache: Path) -> None:
                 if tries_left:
                     continue
                 raise OperatorError(
-                    f"{jar.file} cannot be fetched ({_innermost(error)}); the engine's first start needs the "
+                    f"{jar.file} cannot be downloaded ({_innermost(error)}); the engine's first start needs the "
                     "network, later ones do not: connect, then start again"
                 ) from error
             if not is_intact(fetched, jar):
                 raise OperatorError(
-                    f"{jar.file} as fetched is not the file that the lock file names (its SHA-256 differs); it was "
-                    "thrown away and nothing was started: start again, from another network if it stays so"
+                    f"the downloaded {jar.file} differs from the lock file (SHA-256); it was deleted and nothing was "
+                    "started: start again, from another network if the error repeats"
                 )
             fetched.chmod(0o444)
             fetched.replace(cache / jar.file)
@@ -118,37 +114,37 @@ def _innermost(error: BaseException) -> str:
 
 
 class _Progress:
-    """Adds up what all threads fetch and says so about once a second."""
+    """Sum of the downloads of all threads, reported about once a second."""
 
-    def __init__(self, jars: list[Jar], say: Say) -> None:
-        self._say = say
+    def __init__(self, jars: list[Jar], report: ReportProgress) -> None:
+        self._report = report
         self._files = len(jars)
         self._files_done = 0
         self._megabytes = sum(jar.size_bytes for jar in jars) / 1e6
         self._bytes_done = 0
-        self._said_at = monotonic()
+        self._reported_at = monotonic()
         self._lock = threading.Lock()
 
     @contextmanager
     def counting(self) -> Generator[Callable[[int], None]]:
-        """Give the function that one download calls with the length of each piece."""
+        """Yield the callback of one download, called with the size of each chunk."""
         yield self._add
 
-    def one_done(self) -> None:
+    def count_file(self) -> None:
         with self._lock:
             self._files_done += 1
             if self._files_done == self._files:
-                self._tell()
+                self._report_total()
 
     def _add(self, size_bytes: int) -> None:
         with self._lock:
             self._bytes_done += size_bytes
-            if monotonic() - self._said_at >= _SECONDS_BETWEEN_LINES:
-                self._tell()
+            if monotonic() - self._reported_at >= _SECONDS_BETWEEN_LINES:
+                self._report_total()
 
-    def _tell(self) -> None:
-        self._said_at = monotonic()
-        self._say(
-            f"fetching the engine: jars {self._files_done}/{self._files}, "
+    def _report_total(self) -> None:
+        self._reported_at = monotonic()
+        self._report(
+            f"downloading the engine: jars {self._files_done}/{self._files}, "
             f"{self._bytes_done / 1e6:.0f} of {self._megabytes:.0f} MB"
         )

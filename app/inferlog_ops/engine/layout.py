@@ -1,4 +1,4 @@
-"""Puts the locked jars where the engine loads them from, and refuses to go on when any file there differs."""
+"""Layout of the locked jars in the engine's home, verified before each start."""
 
 import os
 import shutil
@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.progress import Say
-from inferlog_ops.engine.blueprint import SERVER, Blueprint, Module
-from inferlog_ops.engine.integrity import differing
+from inferlog_ops.core.progress import ReportProgress
+from inferlog_ops.engine.blueprint import SERVER, Blueprint, Module, find_damaged
 
 _DESCRIPTOR = "plugin-descriptor.properties"
 _FAULTS_SHOWN = 3
@@ -19,7 +18,7 @@ _FAULTS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The files the engine runs, below one folder of its home."""
+    """The files that the engine loads, below one folder of its home."""
 
     root: Path
 
@@ -30,7 +29,7 @@ class Layout:
 
     @property
     def modules(self) -> Path:
-        """One folder a module, as Elasticsearch's own loader reads them."""
+        """One folder per module, as Elasticsearch's loader expects."""
         return self.root / "modules"
 
     def part(self, name: str) -> Path:
@@ -38,24 +37,24 @@ class Layout:
         return self.server if name == SERVER else self.modules / name
 
 
-def layout_in(engine_home: Path, blueprint: Blueprint) -> Layout:
-    """Return where *blueprint* is, or would be, laid out in *engine_home*: for each blueprint another folder."""
+def locate_layout(engine_home: Path, blueprint: Blueprint) -> Layout:
+    """Return the folder of *blueprint* in *engine_home*; each blueprint has its own."""
     return Layout(engine_home / "lib" / blueprint.name)
 
 
-def prepare(blueprint: Blueprint, engine_home: Path, cache: Path, say: Say) -> Layout:
+def prepare(blueprint: Blueprint, engine_home: Path, cache: Path, report: ReportProgress) -> Layout:
     """
-    Lay out *blueprint* in *engine_home*, from *cache* or the network if it is not there yet, and check all of it.
+    Lay out *blueprint* in *engine_home* unless it exists, from *cache* or the network, and verify every file.
 
     Raises:
-        OperatorError: If a jar cannot be had, or a file that was laid out earlier is changed, missing or extra.
+        OperatorError: If a jar is not available, or an existing file is changed, missing or extra.
     """
-    layout = layout_in(engine_home, blueprint)
+    layout = locate_layout(engine_home, blueprint)
     if not layout.root.exists():
         # Only a first start pays for its imports.
         from inferlog_ops.engine.fetch import fetch_missing  # noqa: PLC0415
 
-        fetch_missing(blueprint.files.values(), cache, say)
+        fetch_missing(blueprint.files.values(), cache, report)
         try:
             _lay_out(blueprint, layout, cache)
         except OSError as error:
@@ -66,10 +65,10 @@ def prepare(blueprint: Blueprint, engine_home: Path, cache: Path, say: Say) -> L
 
 def verify(blueprint: Blueprint, layout: Layout) -> None:
     """
-    Check that *layout* holds exactly the blueprint's files, each with its locked content.
+    Check that *layout* contains exactly the files of *blueprint*, each with its locked content.
 
     Raises:
-        OperatorError: Naming the files that are changed, missing or extra.
+        OperatorError: With the files that are changed, missing or extra.
     """
     jars = {layout.part(jar.part) / jar.file: jar for jar in blueprint.jars}
     descriptors = {
@@ -77,19 +76,23 @@ def verify(blueprint: Blueprint, layout: Layout) -> None:
     }
     there = {path for path in layout.root.rglob("*") if path.is_symlink() or not path.is_dir()}
     wanted = jars.keys() | descriptors.keys()
-    changed = {path for path, _ in differing([(path, jar) for path, jar in jars.items() if path in there])}
+    changed = {path for path, _ in find_damaged([(path, jar) for path, jar in jars.items() if path in there])}
     changed |= {path for path in there & descriptors.keys() if path.read_text() != descriptors[path]}
-    faults = [*_named("changed", changed), *_named("missing", wanted - there), *_named("extra", there - wanted)]
+    faults = [
+        *_format_faults("changed", changed),
+        *_format_faults("missing", wanted - there),
+        *_format_faults("extra", there - wanted),
+    ]
     if faults:
         shown = ", ".join(faults[:_FAULTS_SHOWN])
         more = f" and {len(faults) - _FAULTS_SHOWN} more" if len(faults) > _FAULTS_SHOWN else ""
         raise OperatorError(
-            f"the engine was not started, because its files are not those of the lock file: {shown}{more}; "
-            f"find out who did that, then delete {layout.root} to have them laid out anew"
+            f"the engine was not started because its files differ from the lock file: {shown}{more}; "
+            f"find the cause, then delete {layout.root}: the next start lays it out again"
         )
 
 
-def _named(fault: str, paths: AbstractSet[Path]) -> Iterator[str]:
+def _format_faults(fault: str, paths: AbstractSet[Path]) -> Iterator[str]:
     return (f"{fault}: {path}" for path in sorted(paths))
 
 
@@ -98,7 +101,7 @@ def _lay_out(blueprint: Blueprint, layout: Layout, cache: Path) -> None:
     lib.mkdir(parents=True, exist_ok=True)
     for older in lib.iterdir():
         shutil.rmtree(older)
-    # Under another name until complete: a crash half-way must not look like a file that someone removed.
+    # Under a temporary name until complete: a crash must not look like a file that was removed later.
     draft = Layout(Path(tempfile.mkdtemp(prefix=".draft-", dir=lib)))
     for jar in blueprint.jars:
         target = draft.part(jar.part) / jar.file

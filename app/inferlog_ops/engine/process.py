@@ -14,34 +14,34 @@ import urllib.request
 from datetime import UTC, datetime
 
 from inferlog_ops.engine import blueprint, presence
-from inferlog_ops.engine.layout import layout_in
-from inferlog_ops.engine.order import Order
+from inferlog_ops.engine.layout import locate_layout
+from inferlog_ops.engine.order import LaunchOrder
 
 _STOPPING = {signal.SIGTERM, signal.SIGINT}
 _RECOVERY_TIMEOUT_SECONDS = 60
 
 
 def main() -> int:
-    """Run one engine until it is told to stop."""
-    order = Order.from_arguments(sys.argv[1:])
+    """Run one engine until SIGTERM or SIGINT."""
+    order = LaunchOrder.from_arguments(sys.argv[1:])
     presence.keep_holding(order.lock_descriptor)
     os.chdir(order.engine_home)
-    # Blocked in every thread, also in those of Java: sigwait() takes them when closing is safe, and not before. So
-    # blocked before the import: JPype imports NumPy where that is installed, which starts threads of its own.
+    # Blocked in all threads, including Java's, until sigwait() receives them when closing is safe. Blocked before the
+    # import, because JPype imports NumPy where it is installed, which starts threads.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     if order.ends_with_pid:
-        threading.Thread(target=_end_with, args=(order.ends_with_pid,), daemon=True).start()
-    from inferlog_ops.engine import node  # noqa: PLC0415 (as said)
+        threading.Thread(target=_stop_with, args=(order.ends_with_pid,), daemon=True).start()
+    from inferlog_ops.engine import node  # noqa: PLC0415 (after the signal mask)
 
     plan = blueprint.load()
-    layout = layout_in(order.engine_home, plan)
+    layout = locate_layout(order.engine_home, plan)
     node.start_java(layout, order.engine_home, order.heap)
     try:
         running = node.start_node(layout, order.engine_home, order.port)
     except node.StartFailedError as error:
         print(f"engine: Elasticsearch did not start: {error}", file=sys.stderr, flush=True)
         return 1
-    url = node.url_of(running)
+    url = node.read_url(running)
     _wait_for_earlier_data(url)
     presence.publish(
         order.engine_home,
@@ -53,26 +53,26 @@ def main() -> int:
     return 0
 
 
-def _end_with(pid: int) -> None:
-    """Ask this process to end once that of *pid* has; not by prctl, which would be about one of that one's threads."""
+def _stop_with(pid: int) -> None:
+    """Send SIGTERM to this process when process *pid* ends. Not by prctl, which watches a thread of the parent."""
     try:
         ended = select.poll()
         ended.register(os.pidfd_open(pid), select.POLLIN)
         ended.poll()
     except ProcessLookupError:
-        pass  # it has ended already
+        pass  # it has already ended
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _wait_for_earlier_data(url: str) -> None:
-    """Wait until what was stored earlier can be searched; not for ever, the rest is of use without it."""
+    """Wait until earlier data is searchable, with a timeout: the engine also works without it."""
     question = f"{url}/_cluster/health?wait_for_status=yellow&timeout={_RECOVERY_TIMEOUT_SECONDS}s"
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         direct.open(question, timeout=_RECOVERY_TIMEOUT_SECONDS + 10).close()
     except urllib.error.HTTPError as error:
         with error:
-            print(f"engine: not all data is there yet: {error.read().decode()}", file=sys.stderr, flush=True)
+            print(f"engine: not all data is available yet: {error.read().decode()}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """
-Removes old events from the embedded engine, which has no lifecycle and no delete-by-query of its own.
+Removal of old events from the embedded engine, which has neither a lifecycle nor delete-by-query.
 
-An index whose events are all old is deleted whole, which is cheap. In an index that also holds newer ones the old
-events are deleted one by one. An index that is still written to is rolled over first, and only if all of it is old:
-ids are unique within one index, so a recent event must not find another index at its retry.
+An index with only old events is deleted as a whole, which is cheap. In an index with newer events, the old ones are
+deleted one by one. The write index is rolled over first, and only if all its events are old: ids are unique within one
+index, so the retry of a recent event must reach the same index.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.progress import Say
+from inferlog_ops.core.progress import ReportProgress
 
 STREAMS = "logs-inference.*"
 
@@ -22,15 +22,15 @@ _PAGE_DOCUMENTS = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pruned:
+class PrunedStream:
     """
-    What was removed from one data stream, or would be.
+    Events removed from one data stream, or to be removed with a dry run.
 
     Attributes:
-        stream: Its name.
-        documents: How many events.
-        deleted_indices: Those that were deleted whole.
-        thinned_indices: Those that lost some of their events.
+        stream: Name of the data stream.
+        documents: Number of events.
+        deleted_indices: Indices deleted as a whole.
+        thinned_indices: Indices that lost some of their events.
     """
 
     stream: str
@@ -39,30 +39,32 @@ class Pruned:
     thinned_indices: tuple[str, ...]
 
 
-def prune(client: Elasticsearch, before: datetime, say: Say, *, dry_run: bool = False) -> list[Pruned]:
+def prune(
+    client: Elasticsearch, before: datetime, report: ReportProgress, *, dry_run: bool = False
+) -> list[PrunedStream]:
     """
-    Remove every event with a timestamp before *before* and return what that was, per data stream.
+    Remove every event with a timestamp before *before*; return the result for each data stream.
 
     Args:
-        client: Of the embedded engine; a request may take minutes.
-        before: Timezone-aware; an event of this very moment is kept.
-        say: Is told what is being done.
-        dry_run: Only look; change nothing.
+        client: Client of the embedded engine; a request may take minutes.
+        before: Timezone-aware and exclusive.
+        report: Receives progress lines.
+        dry_run: Change nothing.
 
     Raises:
-        OperatorError: If the engine refuses to delete an event.
+        OperatorError: If the engine rejects a deletion.
     """
     streams = client.indices.resolve_index(name=STREAMS, expand_wildcards="all")["data_streams"]
     pruned = [
-        _prune_stream(client, stream["name"], stream["backing_indices"], before, say, dry_run=dry_run)
+        _prune_stream(client, stream["name"], stream["backing_indices"], before, report, dry_run=dry_run)
         for stream in streams
     ]
     return [stream for stream in pruned if stream.documents or stream.deleted_indices]
 
 
 def _prune_stream(
-    client: Elasticsearch, stream: str, indices: list[str], before: datetime, say: Say, *, dry_run: bool
-) -> Pruned:
+    client: Elasticsearch, stream: str, indices: list[str], before: datetime, report: ReportProgress, *, dry_run: bool
+) -> PrunedStream:
     documents = 0
     deleted, thinned = [], []
     for index in indices:
@@ -71,7 +73,7 @@ def _prune_stream(
         if old and not newer and is_written_to and not dry_run:
             client.indices.rollover(alias=stream)
             is_written_to = False
-            # An event may have come in between.
+            # An event may have arrived in between.
             old, newer = _count(client, index, before)
         documents += old
         if newer or (is_written_to and not old):
@@ -83,9 +85,11 @@ def _prune_stream(
         for index in deleted:
             client.indices.delete(index=index)
         for index in thinned:
-            say(f"{stream}: removing old events from {index}")
+            report(f"{stream}: removing old events from {index}")
             _delete_documents(client, index, before)
-    return Pruned(stream=stream, documents=documents, deleted_indices=tuple(deleted), thinned_indices=tuple(thinned))
+    return PrunedStream(
+        stream=stream, documents=documents, deleted_indices=tuple(deleted), thinned_indices=tuple(thinned)
+    )
 
 
 def _count(client: Elasticsearch, index: str, before: datetime) -> tuple[int, int]:

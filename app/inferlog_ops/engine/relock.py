@@ -1,5 +1,5 @@
 """
-Makes ``jars.lock`` anew from ``modules.toml``: ``python -m inferlog_ops.engine.relock``.
+Update of ``jars.lock`` from ``modules.toml``: ``python -m inferlog_ops.engine.relock``.
 
 Run it after a change of ``modules.toml``, read the difference, start the engine, run the tests.
 """
@@ -13,41 +13,41 @@ from pathlib import Path
 from jgo.maven import Artifact, MavenContext
 
 from inferlog_ops.core.assets import asset_dir
-from inferlog_ops.engine.blueprint import SERVER, Blueprint, Jar, load_plan, lock_text
+from inferlog_ops.engine.blueprint import SERVER, Blueprint, Jar, format_lock, load_plan
 
-# Silences all logging of a module that finds it; the server brings the real logging.
-_NEVER_WANTED = {"slf4j-nop"}
+# It silences the logging of a module; the server has the real implementation.
+_EXCLUDED = {"slf4j-nop"}
 
 
 def main() -> None:
-    """Write the lock file of this checkout."""
+    """Write the lock file in this checkout."""
     folder = asset_dir("infra/engine")
     plan = load_plan(folder)
     with tempfile.TemporaryDirectory(prefix="inferlog-relock-") as scratch:
         maven = MavenContext(repo_cache=Path(scratch), timeout=30)
-        jars = tuple(locked_jars(plan, maven))
+        jars = tuple(lock_jars(plan, maven))
     lock = folder / "jars.lock"
-    lock.write_text(lock_text(replace(plan, jars=jars)))
+    lock.write_text(format_lock(replace(plan, jars=jars)))
     files = {jar.file: jar.size_bytes for jar in jars}
     print(f"{lock}: {len(files)} files, {sum(files.values()) / 1e6:.1f} MB")
 
 
-def locked_jars(plan: Blueprint, maven: MavenContext) -> Iterator[Jar]:
+def lock_jars(plan: Blueprint, maven: MavenContext) -> Iterator[Jar]:
     """Yield every jar of every part, server first, each part by file name."""
-    server = sorted(resolved(maven, plan.server_artifacts), key=_file)
-    yield from (_locked(SERVER, artifact) for artifact in server)
-    seen = {SERVER: _names(server) | _NEVER_WANTED}
+    server = sorted(resolve(maven, plan.server_artifacts), key=_file)
+    yield from (_lock_jar(SERVER, artifact) for artifact in server)
+    seen = {SERVER: _names(server) | _EXCLUDED}
     for module in plan.modules:
-        # A class that is visible twice stops Elasticsearch ("jar hell"), at whatever version: a module leaves out
-        # what the server or a module that it extends brings already.
+        # A class that is visible twice stops Elasticsearch ("jar hell"), at any version: a module omits the jars that
+        # the server or a module it extends already has.
         hidden = seen[SERVER].union(*(seen[parent] for parent in module.extends))
-        own = [item for item in resolved(maven, module.artifacts) if item.artifactId not in hidden]
+        own = [item for item in resolve(maven, module.artifacts) if item.artifactId not in hidden]
         seen[module.name] = _names(own)
-        yield from (_locked(module.name, artifact) for artifact in sorted(own, key=_file))
+        yield from (_lock_jar(module.name, artifact) for artifact in sorted(own, key=_file))
 
 
-def resolved(maven: MavenContext, coordinates: Iterable[str]) -> list[Artifact]:
-    """Return the jars at *coordinates* and all that these need to run."""
+def resolve(maven: MavenContext, coordinates: Iterable[str]) -> list[Artifact]:
+    """Return the jars at *coordinates* and their runtime dependencies."""
     wanted = [maven.create_dependency(coordinate) for coordinate in coordinates]
     inputs, needed = maven.resolver.resolve(wanted)
     return [
@@ -65,7 +65,7 @@ def _names(artifacts: Iterable[Artifact]) -> set[str]:
     return {artifact.artifactId for artifact in artifacts}
 
 
-def _locked(part: str, artifact: Artifact) -> Jar:
+def _lock_jar(part: str, artifact: Artifact) -> Jar:
     content = artifact.resolve().read_bytes()
     coordinates = [artifact.groupId, artifact.artifactId, artifact.version]
     if artifact.classifier:

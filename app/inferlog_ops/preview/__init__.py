@@ -1,1 +1,1 @@
-"""A local web page that draws the dashboard files from any Elasticsearch, for laptops without a Kibana."""
+"""Preview page: draws the dashboard files from any Elasticsearch, without Kibana."""

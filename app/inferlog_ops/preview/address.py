@@ -1,4 +1,4 @@
-"""Where the preview page answers, and how a browser gets to see it."""
+"""Address of the preview page. A module of its own: commands import it without loading the web server."""
 
 import os
 import sys
@@ -7,16 +7,16 @@ from contextlib import suppress
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 5602
-"""Beside Kibana's 5601."""
+"""Next to Kibana's 5601."""
 
 
 def open_in_browser(url: str, *, wanted: bool | None) -> None:
-    """Open *url* in the person's browser; None = if somebody sits at a terminal on a desktop."""
-    if _somebody_sees_it() if wanted is None else wanted:
+    """Open *url* in a browser; *wanted* None: only on a terminal with a desktop."""
+    if _is_desktop_terminal() if wanted is None else wanted:
         with suppress(webbrowser.Error):
             webbrowser.open(url)
 
 
-def _somebody_sees_it() -> bool:
-    # Without a desktop, Python would open a browser of text in the very terminal.
+def _is_desktop_terminal() -> bool:
+    # Without a desktop, Python would open a text browser in this terminal.
     return sys.stdout.isatty() and bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,4 +1,4 @@
-"""The dashboards as the page gets them: laid out in panels and sections, each panel with the text of its queries."""
+"""Dashboards in the page's format: panels and sections, each panel with the text of its queries."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from inferlog_ops.query.library import Query, text_for
 _OF_THE_DASHBOARD = ("title", "description", "time_range", "refresh_interval", "options")
 
 
-def listed() -> list[dict[str, str]]:
+def list_dashboards() -> list[dict[str, str]]:
     """Return id, title and description of each dashboard, the landing page first."""
     return [
         {"id": each.id, "title": each.title, "description": str(each.body.get("description", ""))}
@@ -22,21 +22,21 @@ def listed() -> list[dict[str, str]]:
 
 
 def body(dashboard_id: str) -> dict[str, Any] | None:
-    """Return the dashboard's file with the figures of the service levels put in; None if there is no such file."""
+    """Return the dashboard's file with the values of the service levels; None if there is no such file."""
     dashboard = files.load_all().get(dashboard_id)
     return with_levels(dashboard, slo.load()) if dashboard else None
 
 
-def laid_out(dashboard_id: str, filled: dict[str, Any], queries: Mapping[str, Query], namespace: str) -> dict[str, Any]:
+def lay_out(dashboard_id: str, filled: dict[str, Any], queries: Mapping[str, Query], namespace: str) -> dict[str, Any]:
     """
-    Return what the page draws the dashboard from.
+    Return the dashboard in the page's format.
 
-    ``items`` are its panels and sections in the file's order; a section has ``panels`` of its own.
+    ``items`` are its panels and sections in the file's order; a section has its own ``panels``.
     """
     of_each = iter(panels(filled))
 
     def panel(item: dict[str, Any]) -> dict[str, Any]:
-        return {"grid": item["grid"], **_described(next(of_each), queries, namespace)}
+        return {"grid": item["grid"], **_describe_panel(next(of_each), queries, namespace)}
 
     items = [
         panel(item)
@@ -57,8 +57,8 @@ def laid_out(dashboard_id: str, filled: dict[str, Any], queries: Mapping[str, Qu
     }
 
 
-def _described(panel: Panel, queries: Mapping[str, Query], namespace: str) -> dict[str, Any]:
-    described = {
+def _describe_panel(panel: Panel, queries: Mapping[str, Query], namespace: str) -> dict[str, Any]:
+    description = {
         "id": panel.id,
         "type": panel.type,
         "config": panel.config,
@@ -69,5 +69,5 @@ def _described(panel: Panel, queries: Mapping[str, Query], namespace: str) -> di
         ],
     }
     if panel.type == "markdown":
-        described["nodes"] = markdown.tree(str(panel.config.get("content", "")))
-    return described
+        description["nodes"] = markdown.tree(str(panel.config.get("content", "")))
+    return description

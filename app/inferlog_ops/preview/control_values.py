@@ -1,4 +1,4 @@
-"""The values that a control offers: those that the events in sight have."""
+"""Options of a control: the values of the events in the range."""
 
 import re
 from typing import Any, Final
@@ -11,50 +11,50 @@ from inferlog_ops.core.streams import ALERTS, STREAMS, alerts_stream_name, strea
 from inferlog_ops.preview.answers import TIMEOUT_SECONDS
 from inferlog_ops.preview.controls import NO_VALUE, Control
 
-MOST: Final = 200
-"""How many values are offered at once; a search finds the others."""
+MAX_VALUES: Final = 200
+"""Maximum number of options at once; a search finds the others."""
 
 _OF_A_STREAM: Final = re.compile(r"inferlog-([a-z]+)")
 
 
-def offered_values(cluster: Cluster, control: Control, within: list[dict[str, Any]], search: str) -> dict[str, Any]:
+def find_values(cluster: Cluster, control: Control, within: list[dict[str, Any]], search: str) -> dict[str, Any]:
     """
-    Return the values of the events that pass the filters *within*, each with its number of events.
+    Return the values of the events that match the filters *within*, each with its number of events.
 
     Args:
-        cluster: Whom to ask.
-        control: What is asked about.
-        within: Filters in query DSL: the range, the other controls.
-        search: Only values that this is found in, in capitals or small letters; empty = all.
+        cluster: Cluster to query.
+        control: Control whose options are listed.
+        within: Query DSL filters: the range, the other controls.
+        search: Text that the values must contain, ignoring case; empty for all values.
 
     Raises:
-        OperatorError: If the control's values are not where this page can look, or the cluster refuses.
+        OperatorError: If the control's data view is not one of inferlog's, or the cluster rejects the search.
     """
     index = _index(control, cluster.namespace)
     if index is None or control.field is None:
         raise OperatorError(
-            f"the control {control.title} takes its values from where this page does not look", exit_code=2
+            f"the data view of the control {control.title} is not supported; expected one of inferlog's", exit_code=2
         )
     with (
         cluster.client(request_timeout_seconds=TIMEOUT_SECONDS) as client,
         translate_errors(cluster, f"looking for the values of {control.title}"),
     ):
-        return _found(client, control, index, within, search)
+        return _search_values(client, control, index, within, search)
 
 
 def _index(control: Control, namespace: str) -> str | None:
-    """Return what the control's data view stands for; None if it is none of ours."""
+    """Return the stream of the control's data view; None if it is not one of inferlog's."""
     if control.data_view == ALERTS:
         return alerts_stream_name(namespace)
     match = _OF_A_STREAM.fullmatch(control.data_view)
     return stream_name(match[1], namespace) if match and match[1] in STREAMS else None
 
 
-def _found(
+def _search_values(
     client: Elasticsearch, control: Control, index: str, within: list[dict[str, Any]], search: str
 ) -> dict[str, Any]:
     order = {"_key" if control.by_name else "_count": "desc" if control.descending else "asc"}
-    terms: dict[str, Any] = {"field": control.field, "size": MOST, "order": order}
+    terms: dict[str, Any] = {"field": control.field, "size": MAX_VALUES, "order": order}
     if search:
         terms["include"] = _pattern(search, control.search)
     answer = client.search(
@@ -71,7 +71,7 @@ def _found(
 
 
 def _pattern(search: str, technique: str) -> str:
-    """Return the regular expression, as Lucene reads them, of the values in which *search* is found."""
+    """Return the Lucene regular expression of the values that match *search*."""
     letters = "".join(map(_in_either_case, search))
     before, after = {"prefix": ("", ".*"), "exact": ("", "")}.get(technique, (".*", ".*"))
     return f"{before}{letters}{after}"

@@ -1,11 +1,11 @@
-"""The controls above a dashboard: which fields they filter by, and the filter that their selected values make."""
+"""Controls of a dashboard: their fields, and the filter of their selected values."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 NO_VALUE: Final = "(none)"
-"""Stands for events without the field, as in the queries."""
+"""Option for events without the field, as in the saved queries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,16 +16,16 @@ class Control:
     Attributes:
         id: Unique in its dashboard.
         type: "options_list_control"; others are not drawn.
-        title: Shown before it.
-        field: What it filters by; None for a control that does not name a field.
-        data_view: Where its values come from.
+        title: Label.
+        field: Field to filter by; None for a control without a field.
+        data_view: Id of the data view with its values.
         single_select: At most one value at a time.
-        exclude: Selected values are left out instead of let through.
-        selected: Values that are selected before anybody touches it.
-        by_name: Values are offered in alphabetical order instead of the most frequent first.
-        descending: The other way round.
-        placeholder: Shown while nothing is selected.
-        search: How the text of a search is found in a value: "wildcard" (anywhere), "prefix" or "exact".
+        exclude: True if selected values are excluded instead of included.
+        selected: Initially selected values.
+        by_name: True if options are sorted by name instead of by count.
+        descending: True if the order is descending.
+        placeholder: Text without a selection.
+        search: Search technique: "wildcard" (anywhere), "prefix" or "exact".
     """
 
     id: str
@@ -42,20 +42,20 @@ class Control:
     search: str
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as the page reads it."""
+        """Return the control as JSON values for the page."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Events of which the field *field* has *value*; of ``(none)``, those that lack the field, too."""
+    """Events with *value* in *field*; ``(none)`` also selects events without the field."""
 
     field: str
     value: str
 
 
 def controls(body: dict[str, Any]) -> Iterator[Control]:
-    """Yield the controls of the dashboard *body*, in its order."""
+    """Yield the controls of the dashboard *body* in order."""
     for index, item in enumerate(body.get("pinned_panels", [])):
         config = item.get("config", {})
         order = config.get("sort", {})
@@ -75,11 +75,11 @@ def controls(body: dict[str, Any]) -> Iterator[Control]:
         )
 
 
-def filter_of(selections: Iterable[Selection], offered: Sequence[Control]) -> dict[str, Any] | None:
+def build_filter(selections: Iterable[Selection], offered: Sequence[Control]) -> dict[str, Any] | None:
     """
-    Return the filter in query DSL that lets through what all fields of *selections* allow; None if nothing is selected.
+    Return the query DSL filter of *selections*; None if nothing is selected.
 
-    Several values of one field: any of them.
+    Fields are combined with AND, values of one field with OR.
     """
     by_field: dict[str, list[str]] = {}
     for selection in selections:

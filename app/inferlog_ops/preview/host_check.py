@@ -1,4 +1,4 @@
-"""What holds for every answer of the preview page, whatever the path: who may ask, how, and what a browser may do."""
+"""Access rules of the preview page for every path: allowed hosts, origins and methods, and security headers."""
 
 import re
 from collections.abc import Iterable
@@ -7,9 +7,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# plotly makes two <style> elements: an empty one, which it fills rule by rule, and one for maps, which nobody draws
-# here. Their hashes let these two through and no other. Another version of plotly may have another map style: that
-# one would be refused, which costs a line in the browser's console.
+# plotly creates two <style> elements: an empty one, which it fills rule by rule, and one for maps, which are not used
+# here. Their hashes allow these two and no others. A plotly version with a different map style only causes a warning
+# in the browser's console.
 _EMPTY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 _PLOTLY_MAP_STYLE = "'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
 
@@ -18,10 +18,10 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         f"style-src-elem 'self' {_EMPTY_STYLE} {_PLOTLY_MAP_STYLE}",
-        # plotly sets style attributes on the SVG text it draws. They cannot run anything, and without inserted
-        # markup, which the last two lines rule out, nobody else can set one.
+        # plotly sets style attributes on SVG text. They cannot run code, and the last two directives prevent
+        # inserted markup, the only other source of such attributes.
         "style-src-attr 'unsafe-inline'",
-        # plotly draws a heatmap's cells as an image of its own making.
+        # plotly draws the cells of a heatmap as a data: image.
         "img-src 'self' data:",
         "connect-src 'self'",
         "base-uri 'none'",
@@ -41,16 +41,16 @@ _HEADERS = {
 }
 _LOCAL_NAMES = ("127.0.0.1", "localhost")
 _HOST = re.compile("([^:]*)(?::[0-9]{1,5})?")
-_OF_OUR_PAGE = ("same-origin", "none")  # or somebody's own typing
+_OWN_PAGE = ("same-origin", "none")  # "none": the address was typed by the user
 
 
-class Guard:
+class RequestGuard:
     """
-    Refuses what is not a reading request to this machine, and puts the security headers on every answer.
+    Rejects requests from other hosts, other sites and with other methods than GET; adds security headers.
 
     Args:
-        app: What answers the rest.
-        hosts: Names under which the page may be asked for; any port of them.
+        app: The application for allowed requests.
+        hosts: Allowed host names, with any port.
     """
 
     def __init__(self, app: ASGIApp, hosts: Iterable[str] = _LOCAL_NAMES) -> None:
@@ -58,7 +58,7 @@ class Guard:
         self._hosts = frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -74,17 +74,17 @@ class Guard:
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        # A page of another site may point its own name at 127.0.0.1 and then read our answers as its own.
+        # DNS rebinding: another site can point its name at 127.0.0.1 and then read our responses.
         named = _HOST.fullmatch(host)
         if named is None or named[1] not in self._hosts:
             return PlainTextResponse(
-                f"this page answers to {' and '.join(sorted(self._hosts))} only; open it under one of these names\n",
+                f"this page is available only as {' and '.join(sorted(self._hosts))}; open one of these addresses\n",
                 status_code=421,
             )
-        # It could not read the answers, but it could keep Elasticsearch busy; so could what another port of this
-        # machine serves, "same-site" to a browser. A link to the page itself is fine.
-        if headers.get("sec-fetch-site", "none") not in _OF_OUR_PAGE and scope["path"].startswith("/api/"):
-            return PlainTextResponse("figures are given to this page only, not to other sites\n", status_code=403)
+        # Another site cannot read the responses, but could overload Elasticsearch; so could a page on another
+        # port of this machine, which is "same-site". A link to the page itself is allowed.
+        if headers.get("sec-fetch-site", "none") not in _OWN_PAGE and scope["path"].startswith("/api/"):
+            return PlainTextResponse("requests from other sites are not allowed\n", status_code=403)
         if scope["method"] != "GET":
-            return PlainTextResponse("this page only reads\n", status_code=405, headers={"Allow": "GET"})
+            return PlainTextResponse("this page is read-only; use GET\n", status_code=405, headers={"Allow": "GET"})
         return None

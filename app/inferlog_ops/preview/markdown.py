@@ -1,4 +1,4 @@
-"""Markdown as a tree of plain values: the page makes elements of it and never reads markup."""
+"""Markdown as a tree of plain values: the page creates elements from it and never parses markup."""
 
 import re
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from markdown_it.tree import SyntaxTreeNode
 
 Node = dict[str, Any]
 
-# What a dashboard file says in HTML is shown as it stands there.
+# HTML in a dashboard file is shown as text.
 _PARSER: Final = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 _ELEMENTS: Final = {
     "paragraph": "p",
@@ -36,7 +36,7 @@ _LEAVES: Final[dict[str, Callable[[SyntaxTreeNode], Node]]] = {
     "code_inline": lambda node: {"element": "code", "children": [{"text": node.content}]},
     "fence": lambda node: {"element": "pre", "children": [{"text": node.content}]},
     "code_block": lambda node: {"element": "pre", "children": [{"text": node.content}]},
-    # Its description: the page loads nothing from elsewhere.
+    # The alternative text: the page loads nothing from the network.
     "image": lambda node: {"text": node.content},
 }
 _KIBANA_DASHBOARD: Final = re.compile(r"(?:/app/dashboards)?(#/view/[a-z0-9_-]{1,250})")
@@ -48,8 +48,8 @@ def tree(markdown: str) -> list[Node]:
     Return *markdown* as nodes.
 
     A node is ``{"text": …}`` or ``{"element": …, "children": […]}`` with ``href`` at an ``a``. Elements are the few
-    of `_ELEMENTS`, headings, ``code``, ``pre`` and ``a``. A link leads to another dashboard or to http(s);
-    of any other its text is left.
+    of `_ELEMENTS`, headings, ``code``, ``pre`` and ``a``. Only links to dashboards and to http(s) are kept;
+    of any other link, only the text remains.
     """
     return _children(SyntaxTreeNode(_PARSER.parse(markdown)))
 
@@ -66,12 +66,12 @@ def _nodes(node: SyntaxTreeNode) -> list[Node]:
         href = _target(str(node.attrs.get("href", "")))
         return [{"element": "a", "href": href, "children": children}] if href else children
     element = node.tag if node.type == "heading" else _ELEMENTS.get(node.type)
-    # A paragraph is hidden in a list without empty lines.
+    # A paragraph in a tight list is hidden.
     return [{"element": element, "children": children}] if element and not node.hidden else children
 
 
 def _target(address: str) -> str | None:
-    """Return where a link may lead: to a dashboard of this page, or out into the web."""
+    """Return the target of an allowed link: a dashboard of this page, or an http(s) URL."""
     dashboard = _KIBANA_DASHBOARD.fullmatch(address)
     if dashboard:
         return dashboard[1]

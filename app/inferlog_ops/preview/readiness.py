@@ -1,4 +1,4 @@
-"""Whether the page can have figures at all: said once, instead of by every panel."""
+"""Status of Elasticsearch: shown once for the page, instead of in every panel."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -15,12 +15,12 @@ _TIMEOUT_SECONDS = 5.0
 
 def status(cluster: Cluster) -> dict[str, Any]:
     """
-    Return where the figures come from.
+    Return the cluster and its status.
 
-    ``problem`` is what keeps them from coming, in a sentence, or None; ``newest_event`` when the last request that is
-    known ended, ISO 8601, or None before the first; ``future_events`` a note on requests that ended later than now.
+    ``problem``: a sentence if no figures are available, otherwise None. ``newest_event``: time of the newest event,
+    ISO 8601; None without events. ``future_events``: a note on events later than now.
     """
-    said: dict[str, Any] = {
+    result: dict[str, Any] = {
         "cluster": cluster.shown_url,
         "namespace": cluster.namespace,
         "problem": None,
@@ -33,14 +33,14 @@ def status(cluster: Cluster) -> dict[str, Any]:
             translate_errors(cluster, "looking for the newest event"),
         ):
             newest = _newest_event(client, cluster)
-            return said | {"newest_event": newest, "future_events": _future_events(cluster, newest)}
+            return result | {"newest_event": newest, "future_events": _future_events(cluster, newest)}
     except OperatorError as error:
-        return said | {"problem": str(error)}
+        return result | {"problem": str(error)}
 
 
 def _newest_event(client: Elasticsearch, cluster: Cluster) -> str | None:
     stream = stream_name("events", cluster.namespace)
-    # A search needs no right but that to read. logsdb finds the newest without looking at the others.
+    # A search requires only the read privilege. logsdb is sorted by time and finds the newest event directly.
     answer = client.options(ignore_status=404).search(
         index=stream,
         size=1,
@@ -51,7 +51,7 @@ def _newest_event(client: Elasticsearch, cluster: Cluster) -> str | None:
     )
     if answer.meta.status == 404:
         raise OperatorError(
-            f"{cluster.shown_url} has no {stream}; make it with: inferlog provision --namespace {cluster.namespace}"
+            f"{cluster.shown_url} has no {stream}; create it with: inferlog provision --namespace {cluster.namespace}"
         )
     hits = answer["hits"]["hits"]
     return str(hits[0]["fields"]["@timestamp"][0]) if hits else None

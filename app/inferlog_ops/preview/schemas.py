@@ -1,4 +1,4 @@
-"""What the page's server answers, for /openapi.json: the shapes that `catalogue`, `answers` and the others make."""
+"""Response schemas of the page's server for /openapi.json."""
 
 from typing import Annotated, Any, Final
 
@@ -9,20 +9,20 @@ from inferlog_ops.query.notes import NoteKind
 _TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
-class _Answer(BaseModel):
+class _Schema(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Note(_Answer):
-    """A note on an answer, and the number that it is about: missing rows, requests of other versions, later events."""
+class Note(_Schema):
+    """A note on an answer, with its count: missing rows, requests of other versions, future events."""
 
     kind: NoteKind
     count: Annotated[int, Field(ge=1)]
     text: str
 
 
-class Status(_Answer):
-    """Where the figures come from, and what keeps them from coming."""
+class Status(_Schema):
+    """The cluster and its status."""
 
     cluster: str
     namespace: str
@@ -31,8 +31,8 @@ class Status(_Answer):
     future_events: Note | None
 
 
-class ListedDashboard(_Answer):
-    """One of the dashboards."""
+class ListedDashboard(_Schema):
+    """A dashboard in the list of dashboards."""
 
     id: str
     title: str
@@ -40,7 +40,7 @@ class ListedDashboard(_Answer):
 
 
 class Dashboard(BaseModel):
-    """All of a dashboard but its figures; further keys are as in its file."""
+    """A dashboard without its figures; further keys as in its file."""
 
     id: str
     title: str
@@ -48,55 +48,55 @@ class Dashboard(BaseModel):
     items: list[dict[str, Any]]
 
 
-class Column(_Answer):
-    """Of a table of figures."""
+class Column(_Schema):
+    """A column of an answer."""
 
     name: str
     type: str
 
 
-class Table(_Answer):
-    """What Elasticsearch says to one question: rows with a value for each column."""
+class Table(_Schema):
+    """Answer to one query: rows with a value for each column."""
 
     columns: list[Column]
     rows: list[list[Any]]
     notes: list[Note]
 
 
-class PanelAnswers(_Answer):
-    """A table for each of the panel's questions, in their order; one more where it draws a trend."""
+class PanelAnswers(_Schema):
+    """One table per query of the panel, in order, and one for its trend."""
 
     answers: list[Table]
     trend: Table | None
 
 
-class OfferedValue(_Answer):
-    """A value, and how many events have it."""
+class OfferedValue(_Schema):
+    """An option of a control, with its number of events."""
 
     value: str
     events: Annotated[int, Field(ge=0)]
 
 
-class Values(_Answer):
-    """What a control offers; there may be more."""
+class Values(_Schema):
+    """Options of a control; `more` if there are further ones."""
 
     values: list[OfferedValue]
     more: bool
 
 
-class Problem(_Answer):
-    """Why there is no answer: a sentence, or what is wrong with each parameter."""
+class Problem(_Schema):
+    """An error: a sentence, or the error of each parameter."""
 
     detail: str | list[dict[str, Any]]
 
 
-OF_EVERY_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
-    403: {"description": "Another site asks", **_TEXT},
-    405: {"description": "This page only reads", **_TEXT},
-    421: {"description": "Asked for under another name than 127.0.0.1 or localhost", **_TEXT},
+COMMON_ERRORS: Final[dict[int | str, dict[str, Any]]] = {
+    403: {"description": "Request from another site", **_TEXT},
+    405: {"description": "Method other than GET", **_TEXT},
+    421: {"description": "Host other than 127.0.0.1 or localhost", **_TEXT},
 }
-NOT_THERE: Final[dict[int | str, dict[str, Any]]] = {
+ERRORS: Final[dict[int | str, dict[str, Any]]] = {
     404: {"model": Problem, "description": "No such dashboard, panel or control"},
-    422: {"model": Problem, "description": "The question makes no sense"},
-    502: {"model": Problem, "description": "Elasticsearch does not answer, or a file of ours is wrong"},
+    422: {"model": Problem, "description": "Invalid parameters"},
+    502: {"model": Problem, "description": "Elasticsearch does not answer, or a dashboard file is not valid"},
 }

@@ -1,4 +1,4 @@
-"""Serves the page on this machine until it is told to stop."""
+"""Server process of the page, on 127.0.0.1 until SIGINT or SIGTERM."""
 
 import json
 import os
@@ -15,6 +15,7 @@ import uvicorn
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.files import replace_file
 from inferlog_ops.preview.address import HOST
 from inferlog_ops.preview.app import create_app
 
@@ -23,13 +24,13 @@ _SHUTDOWN_SECONDS = 2
 
 def serve(cluster: Cluster, *, port: int, ready_file: Path | None, on_ready: Callable[[str], None]) -> None:
     """
-    Serve the page about *cluster* on 127.0.0.1 until SIGINT or SIGTERM, which end the process with status 0.
+    Serve the page for *cluster* on 127.0.0.1 until SIGINT or SIGTERM; then exit with status 0.
 
     Args:
-        cluster: Whose figures are shown.
-        port: 0 takes any free one.
-        ready_file: Holds ``{"url", "pid"}`` while the page answers; None = no such file.
-        on_ready: Called with the page's address once it can be opened.
+        cluster: Source of the figures.
+        port: 0 selects a free port.
+        ready_file: File with ``{"url", "pid"}`` while the page is available; None for no file.
+        on_ready: Called with the page's address when it is available.
 
     Raises:
         OperatorError: If the port is in use, or the file cannot be written.
@@ -46,8 +47,8 @@ def serve(cluster: Cluster, *, port: int, ready_file: Path | None, on_ready: Cal
             server_header=False,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
-        with _announced(ready_file, url):
-            on_ready(url)  # the socket takes connections already
+        with _write_ready_file(ready_file, url):
+            on_ready(url)  # the socket already accepts connections
             uvicorn.Server(config).run([listener])
 
 
@@ -57,26 +58,25 @@ def _listener(port: int) -> socket.socket:
     except OSError as error:
         raise OperatorError(
             f"cannot listen on {HOST} port {port}: {os.strerror(error.errno or 0)}; "
-            "choose another with --port, or 0 for any that is free"
+            "choose another port with --port, or 0 for a free one"
         ) from None
-    # Connections inherit it; without it an answer, which is sent in two parts, waits 40 ms for an acknowledgement.
+    # Inherited by connections; without it a response, which is sent in two parts, waits 40 ms for a TCP ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 @contextmanager
-def _announced(ready_file: Path | None, url: str) -> Iterator[None]:
-    """Keep *ready_file* there while the block runs. Whoever reads it sees all of it or nothing."""
+def _write_ready_file(ready_file: Path | None, url: str) -> Iterator[None]:
+    """Write *ready_file* atomically, and delete it at the end of the block."""
     if ready_file is None:
         yield
         return
-    unfinished = ready_file.with_name(f"{ready_file.name}.{os.getpid()}")
+    content = json.dumps({"url": url, "pid": os.getpid()}) + "\n"
     try:
-        unfinished.write_text(json.dumps({"url": url, "pid": os.getpid()}) + "\n", encoding="utf-8")
-        unfinished.replace(ready_file)
+        replace_file(ready_file, content.encode(), durable=False)
     except OSError as error:
         raise OperatorError(
-            f"ready file {ready_file} cannot be written: {error.strerror}; give --ready-file a path that can"
+            f"ready file {ready_file} cannot be written: {error.strerror}; choose a writable path with --ready-file"
         ) from None
     try:
         yield
@@ -85,5 +85,5 @@ def _announced(ready_file: Path | None, url: str) -> Iterator[None]:
 
 
 def _end(_: int, __: FrameType | None) -> NoReturn:
-    """End with status 0. While requests are served uvicorn holds the signal, and raises it again at the end."""
+    """Exit with status 0. While serving, uvicorn handles the signal and raises it again at the end."""
     sys.exit(0)

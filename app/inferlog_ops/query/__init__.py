@@ -1,1 +1,1 @@
-"""The questions in dashboards/queries: found by name, asked of a cluster, shown as a table."""
+"""Saved queries of dashboards/queries: loading, running, and printing as a table."""

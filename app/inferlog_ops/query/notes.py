@@ -1,4 +1,4 @@
-"""Notes on an answer: the rows that it lacks, the events that it leaves out, the versions that it puts together."""
+"""Notes on a query answer: missing rows, excluded events, grouped model versions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from inferlog_ops.query.text import OTHER_VERSIONS
+from inferlog_ops.query.esql import OTHER_VERSIONS
 from inferlog_ops.query.timerange import iso
 
 
@@ -28,9 +28,9 @@ class Note:
     One note.
 
     Attributes:
-        kind: Its subject.
-        count: Rows that are missing or were not read, at least; requests of the other versions; events of the future.
-        text: For a person.
+        kind: Subject of the note.
+        count: Minimum number of missing or unread rows, or number of requests or events.
+        text: Sentence for display.
     """
 
     kind: NoteKind
@@ -43,7 +43,7 @@ class Note:
 
 
 def missing_rows(shown: int, counted: int) -> Note:
-    """Return the note on an answer of *shown* rows of *counted*."""
+    """Return the note on an answer with *shown* of *counted* rows."""
     missing = max(counted - shown, 1)
     return Note(
         kind=NoteKind.MISSING_ROWS,
@@ -65,7 +65,7 @@ def unread_rows(read: int, counted: int) -> Note:
 
 
 def other_versions(most: int, requests: int) -> Note:
-    """Return the note on the row of all model versions but the *most* that have rows of their own."""
+    """Return the note on the row ``(other)``: all model versions except the *most* with rows of their own."""
     return Note(
         kind=NoteKind.OTHER_VERSIONS,
         count=requests,
@@ -85,5 +85,5 @@ def future_events(count: int, latest: datetime, end: datetime) -> Note:
 
 
 def is_incomplete(notes: Iterable[Note]) -> bool:
-    """Return whether one of *notes* is on rows that are missing."""
+    """Return whether *notes* report missing rows."""
     return any(note.kind in _INCOMPLETE for note in notes)

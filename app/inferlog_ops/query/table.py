@@ -1,4 +1,4 @@
-"""An answer as a table for a person: units in the heads, numbers cut to what can be read."""
+"""Tables of query answers for a terminal: units in the headers, numbers rounded."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,36 +7,36 @@ from rich.table import Table
 from rich.text import Text
 
 from inferlog_ops.core.console import printable
-from inferlog_ops.query.run import Answer, Column
+from inferlog_ops.query.run import Column, QueryAnswer
 
 _DATES = {"date", "date_nanos"}
 _NUMBERS = {"long", "integer", "double", "unsigned_long"}
 _PER_SECOND, _SECONDS, _RATE = "_per_second", "_seconds", "error_rate"
 
 
-def as_table(answer: Answer) -> Table:
+def as_table(answer: QueryAnswer) -> Table:
     """Return *answer* as a table without lines."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in answer.columns:
-        table.add_column(title(column), justify="right" if column.type in _NUMBERS else "left", no_wrap=True)
+        table.add_column(column_title(column), justify="right" if column.type in _NUMBERS else "left", no_wrap=True)
     for row in answer.rows:
-        table.add_row(*(Text(shown(column, row[column.name])) for column in answer.columns))
+        table.add_row(*(Text(format_value(column, row[column.name])) for column in answer.columns))
     return table
 
 
-def as_records(answer: Answer) -> Iterator[Table]:
-    """Return each row as a table of its own, one line a column, for what is wider than the terminal."""
+def as_records(answer: QueryAnswer) -> Iterator[Table]:
+    """Yield each row as a table with one line per column, for answers wider than the terminal."""
     for row in answer.rows:
         record = Table(box=None, pad_edge=False, show_header=False)
         record.add_column(style="bold", no_wrap=True)
         record.add_column(overflow="fold")
         for column in answer.columns:
-            record.add_row(title(column), Text(shown(column, row[column.name])))
+            record.add_row(column_title(column), Text(format_value(column, row[column.name])))
         yield record
 
 
-def title(column: Column) -> str:
-    """Return the head of *column*, its unit in brackets."""
+def column_title(column: Column) -> str:
+    """Return the header of *column*, with its unit in brackets."""
     name = column.name
     if column.type in _DATES:
         return f"{name} (UTC)"
@@ -49,14 +49,14 @@ def title(column: Column) -> str:
     return name
 
 
-def shown(column: Column, value: Any) -> str:
-    """Return *value* in the unit of the column's head; a dash where there is none."""
+def format_value(column: Column, value: Any) -> str:
+    """Return *value* in the unit of the column's header; a dash for null."""
     if value is None:
         return "-"
     if column.type in _DATES:
         return str(value).replace("T", " ").removesuffix("Z").removesuffix(".000")
     if isinstance(value, float):
-        return _shown_float(column, value)
+        return _format_float(column, value)
     if column.name == "http.response.status_code":
         return str(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -64,7 +64,7 @@ def shown(column: Column, value: Any) -> str:
     return printable(str(value))
 
 
-def _shown_float(column: Column, value: float) -> str:
+def _format_float(column: Column, value: float) -> str:
     if column.name == _RATE:
         return f"{100 * value:.2f}"
     if column.name.endswith(_SECONDS) and not column.name.endswith(_PER_SECOND):

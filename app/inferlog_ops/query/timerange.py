@@ -1,4 +1,4 @@
-"""The range of time that a person asks about: ``--last``, or ``--from`` and ``--to``."""
+"""Time range of a command: ``--last``, or ``--from`` and ``--to``."""
 
 from datetime import UTC, datetime
 
@@ -10,15 +10,15 @@ DEFAULT_LAST = "15m"
 
 def time_range(*, last: str | None, from_: str | None, to: str | None, now: datetime) -> tuple[datetime, datetime]:
     """
-    Return begin and end, in UTC.
+    Return start and end, in UTC.
 
-    The end is *to*, or *now*. The begin is *from_*, or *last* (15 minutes if not given) before the end.
+    The end is *to*, or *now*. The start is *from_*, or *last* (default 15 minutes) before the end.
 
     Raises:
-        OperatorError: If one of them cannot be read, or if both *last* and *from_* name the begin.
+        OperatorError: If a value is invalid, or if both *last* and *from_* are given.
     """
     if last is not None and from_ is not None:
-        raise OperatorError("--last and --from both say where the range begins; give one of them", exit_code=2)
+        raise OperatorError("--last and --from are mutually exclusive; give one of them", exit_code=2)
     end = parse_moment(to, "--to") if to is not None else now.astimezone(UTC)
     if from_ is not None:
         return parse_moment(from_, "--from"), end
@@ -26,7 +26,7 @@ def time_range(*, last: str | None, from_: str | None, to: str | None, now: date
     try:
         return end - duration, end
     except OverflowError as error:
-        raise OperatorError(f"--last {last} reaches back before the calendar begins", exit_code=2) from error
+        raise OperatorError(f"--last {last} starts before the year 1; choose a shorter range", exit_code=2) from error
 
 
 def iso(moment: datetime) -> str:
@@ -36,10 +36,10 @@ def iso(moment: datetime) -> str:
 
 def parse_moment(text: str, option: str) -> datetime:
     """
-    Read an ISO 8601 moment; one without an offset is in UTC.
+    Parse an ISO 8601 time; without an offset it is in UTC.
 
     Raises:
-        OperatorError: If *text*, the value of *option*, is none.
+        OperatorError: If *text*, the value of *option*, is not valid.
     """
     try:
         moment = datetime.fromisoformat(text)

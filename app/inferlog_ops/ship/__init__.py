@@ -1,12 +1,12 @@
 """
-Carries lines from log files to Elasticsearch: at least once on the way, once in the index.
+Ships log files to Elasticsearch: at-least-once delivery, exactly one document per event id.
 
-The way of a line, one module a step::
+The path of a line, one module per step::
 
-    folder → watch → tail → batch → schedule → delivery → verdict → ledger → positions
-    (which files)   (bytes → lines)  (in flight)  (bulk, answer)      (what is answered)
+    discovery → tail → batch → schedule → delivery → bulk_response → offsets → checkpoint
+    (log files)  (bytes → lines)  (in flight)  (bulk requests)      (acknowledged offsets)
 
-A line's bytes count as answered only once the store has taken it, has said that it has it already, or the line
-stands in the dead letter file. Only then does the position pass it; whatever lies behind a position is sent again
-after a crash, and the event's own id makes that harmless.
+A line is acknowledged once Elasticsearch has stored it, has reported it as a duplicate, or once it is in the dead
+letter file. Only then does the acknowledged offset pass the line. After a crash, everything beyond the acknowledged
+offset is sent again; the event's own id prevents a second document.
 """

@@ -1,56 +1,92 @@
-"""What the store's answer means for each document. Pure."""
+"""The result of each document in a bulk response. Pure: no clock, no files, no network."""
 
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from inferlog_ops.ship.store import Answer, refusal
+
+class RefusedError(Exception):
+    """Elasticsearch returned an error or an unexpected response; *status* is the HTTP status."""
+
+    def __init__(self, status: int, reason: str, error_type: str = "") -> None:
+        super().__init__(reason)
+        self.status = status
+        self.error_type = error_type
+
+
+@dataclass(frozen=True, slots=True)
+class StoreResponse:
+    """
+    An HTTP response of Elasticsearch.
+
+    Attributes:
+        status: The HTTP status.
+        content: The parsed JSON; None if the body is not valid JSON.
+        text: The beginning of the body.
+        advice: How to fix the cause, appended to the reason in Elasticsearch's words; may be empty.
+    """
+
+    status: int
+    content: Any
+    text: str
+    advice: str = ""
+
+    def as_error(self) -> RefusedError:
+        """Return this response as an error, with the reason in Elasticsearch's words."""
+        error = self.content.get("error") if isinstance(self.content, dict) else None
+        if isinstance(error, dict):
+            reason, error_type = f"{error.get('type')}: {error.get('reason')}", str(error.get("type"))
+        else:
+            reason, error_type = self.text.strip() or "(empty body)", ""
+        return RefusedError(self.status, f"answered {self.status}: {reason}{self.advice}", error_type)
 
 
 class Disposition(Enum):
-    """What becomes of a line after a try."""
+    """What the shipper does with a line after an attempt."""
 
     STORED = "stored"
     DUPLICATE = "duplicate"
     REFUSED = "refused"
-    """The document itself is at fault: a dead letter."""
+    """The document is at fault: write it to the dead letter file."""
     SUSPECTED = "suspected"
-    """Either the document is at fault, or the stream's configuration: it shows in what becomes of other documents."""
+    """Either the document or the configuration of the stream is at fault: the results of other documents decide."""
     TOO_LARGE = "too large"
-    """The request, or this document in it."""
+    """The request, or this document in it, is too large."""
     POSTPONED = "postponed"
-    """Not the document's fault: sent again, for ever."""
+    """The document is not at fault: send it again, without a limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
     """
-    One document's fate.
+    The result of one document.
 
     Attributes:
-        fate: What becomes of it.
-        reason: In the store's words; empty for what is done.
-        unclear: Whether the store may have taken the document all the same.
+        disposition: What to do with the line.
+        reason: In Elasticsearch's words; empty for a stored document.
+        maybe_stored: Whether Elasticsearch may have stored the document despite the error.
     """
 
-    fate: Disposition
+    disposition: Disposition
     reason: str = ""
-    unclear: bool = False
+    maybe_stored: bool = False
 
     @property
     def is_done(self) -> bool:
-        """Whether the store has the document."""
-        return self.fate is Disposition.STORED or self.fate is Disposition.DUPLICATE
+        """Whether Elasticsearch has the document."""
+        return self.disposition is Disposition.STORED or self.disposition is Disposition.DUPLICATE
 
-    def refused_if(self, *, guilty: bool, alone: bool) -> "ItemResult":
+    def resolve(self, *, is_document_at_fault: bool, is_alone: bool) -> "ItemResult":
         """
-        Return what this one comes to.
+        Return the final result: a suspected or too large document becomes refused once the fault is certain.
 
         Args:
-            guilty: Whether the stream takes other documents.
-            alone: Whether nothing else was in the request.
+            is_document_at_fault: Whether the stream accepts other documents.
+            is_alone: Whether the request contained only this document.
         """
-        if (self.fate is Disposition.SUSPECTED and guilty) or (self.fate is Disposition.TOO_LARGE and alone):
+        if (self.disposition is Disposition.SUSPECTED and is_document_at_fault) or (
+            self.disposition is Disposition.TOO_LARGE and is_alone
+        ):
             return ItemResult(Disposition.REFUSED, self.reason)
         return self
 
@@ -58,15 +94,15 @@ class ItemResult:
 STORED = ItemResult(Disposition.STORED)
 DUPLICATE = ItemResult(Disposition.DUPLICATE)
 
-# Nothing was written when the store said one of these.
-_CLEAR_REFUSALS = frozenset({400, 401, 403, 404, 413, 429})
+# With one of these statuses nothing was written.
+_NOTHING_WRITTEN = frozenset({400, 401, 403, 404, 413, 429})
 
-# Reasons that lie in the document, whatever becomes of others. All others that come with a 400 need not.
+# Errors of the document itself. All other errors with a 400 may have another cause.
 _DOCUMENT_ERRORS = frozenset({"strict_dynamic_mapping_exception", "stream_constraints_exception"})
-_DOCUMENT_ERROR_ENDINGS = ("_parsing_exception", "_parse_exception")
+_DOCUMENT_ERROR_SUFFIXES = ("_parsing_exception", "_parse_exception")
 
-# Come with a 400, too, and lie in the index or the cluster.
-_STORE_ERRORS = frozenset(
+# Errors with a 400 that are caused by the index or the cluster.
+_CLUSTER_ERRORS = frozenset(
     {
         "index_closed_exception",
         "index_not_found_exception",
@@ -74,73 +110,73 @@ _STORE_ERRORS = frozenset(
         "invalid_index_name_exception",
         "resource_already_exists_exception",
         "security_exception",
-        "validation_exception",  # the cluster has as many shards as it may
+        "validation_exception",  # the cluster has reached its limit of shards
     }
 )
 
-# What a person can do about it, by the store's type of error.
-_ADVICE = {
-    "index_not_found_exception": "make the stream with: inferlog provision",
-    "resource_not_found_exception": "make the stream with: inferlog provision",
+_ADVICE_BY_ERROR_TYPE = {
+    "index_not_found_exception": "create the stream with: inferlog provision",
+    "resource_not_found_exception": "create the stream with: inferlog provision",
     "security_exception": "check the API key and its privileges",
 }
 
 
-def verdicts(answer: Answer, documents: int) -> list[ItemResult] | ItemResult:
+def parse_bulk_response(response: StoreResponse, documents: int) -> list[ItemResult] | ItemResult:
     """
-    Return the verdict on each of *documents* in the order in which they were sent, or one on the whole request.
+    Return the result of each of *documents* in the order of the request, or one result for the whole request.
 
-    Whatever is not a complete answer to a bulk request is a verdict on the whole request, and an unclear one.
+    An incomplete or unexpected response is one result for the whole request, and may have stored documents.
     """
-    if answer.status != 200:
-        return _on_request(answer)
-    items = answer.content.get("items") if isinstance(answer.content, dict) else None
+    if response.status != 200:
+        return _parse_error(response)
+    items = response.content.get("items") if isinstance(response.content, dict) else None
     if not isinstance(items, list) or len(items) != documents:
-        return _no_bulk_answer(answer)
+        return _unexpected(response)
     try:
-        return [_on_item(item["create"]) for item in items]
+        return [_parse_item(item["create"]) for item in items]
     except (KeyError, TypeError):
-        return _no_bulk_answer(answer)
+        return _unexpected(response)
 
 
-def _on_request(answer: Answer) -> ItemResult:
-    refused = refusal(answer)
-    if refused.status == 413:
-        return ItemResult(Disposition.TOO_LARGE, str(refused))
-    if refused.status == 400 and refused.error_type not in _STORE_ERRORS:
-        return ItemResult(Disposition.SUSPECTED, str(refused))
-    reason = str(refused) if answer.advice else f"{refused}{_advice(refused.error_type)}"
-    return ItemResult(Disposition.POSTPONED, reason, unclear=refused.status not in _CLEAR_REFUSALS)
+def _parse_error(response: StoreResponse) -> ItemResult:
+    error = response.as_error()
+    if error.status == 413:
+        return ItemResult(Disposition.TOO_LARGE, str(error))
+    if error.status == 400 and error.error_type not in _CLUSTER_ERRORS:
+        return ItemResult(Disposition.SUSPECTED, str(error))
+    reason = str(error) if response.advice else f"{error}{_format_advice(error.error_type)}"
+    return ItemResult(Disposition.POSTPONED, reason, maybe_stored=error.status not in _NOTHING_WRITTEN)
 
 
-def _no_bulk_answer(answer: Answer) -> ItemResult:
+def _unexpected(response: StoreResponse) -> ItemResult:
     return ItemResult(
-        Disposition.POSTPONED, f"answered what is no answer to a bulk request: {answer.text}", unclear=True
+        Disposition.POSTPONED, f"answered with an invalid bulk response: {response.text}", maybe_stored=True
     )
 
 
-def _on_item(item: dict[str, Any]) -> ItemResult:
+def _parse_item(item: dict[str, Any]) -> ItemResult:
     status = item["status"]
     if status in (200, 201):
         if item.get("failure_store") == "used":
-            return ItemResult(Disposition.REFUSED, "the store put it into its failure store")
+            return ItemResult(Disposition.REFUSED, "Elasticsearch put it into the failure store")
         return STORED
     if status == 409:
         return DUPLICATE
     error = item["error"]
-    reason = f"answered {status}: {error['type']}: {error['reason']}{_cause(error)}{_advice(error['type'])}"
+    error_type = error["type"]
+    reason = f"answered {status}: {error_type}: {error['reason']}{_format_cause(error)}{_format_advice(error_type)}"
     if status == 413:
         return ItemResult(Disposition.TOO_LARGE, reason)
     if status != 400:
-        return ItemResult(Disposition.POSTPONED, reason, unclear=status not in _CLEAR_REFUSALS)
-    return ItemResult(_fate_of_400(error["type"]), reason)
+        return ItemResult(Disposition.POSTPONED, reason, maybe_stored=status not in _NOTHING_WRITTEN)
+    return ItemResult(_classify_400(error_type), reason)
 
 
-def _advice(error_type: str) -> str:
-    return f"; {_ADVICE[error_type]}" if error_type in _ADVICE else ""
+def _format_advice(error_type: str) -> str:
+    return f"; {_ADVICE_BY_ERROR_TYPE[error_type]}" if error_type in _ADVICE_BY_ERROR_TYPE else ""
 
 
-def _cause(error: dict[str, Any]) -> str:
+def _format_cause(error: dict[str, Any]) -> str:
     while "caused_by" in error:
         error = error["caused_by"]
         if "caused_by" not in error:
@@ -148,7 +184,7 @@ def _cause(error: dict[str, Any]) -> str:
     return ""
 
 
-def _fate_of_400(error_type: str) -> Disposition:
-    if error_type in _DOCUMENT_ERRORS or error_type.endswith(_DOCUMENT_ERROR_ENDINGS):
+def _classify_400(error_type: str) -> Disposition:
+    if error_type in _DOCUMENT_ERRORS or error_type.endswith(_DOCUMENT_ERROR_SUFFIXES):
         return Disposition.REFUSED
-    return Disposition.POSTPONED if error_type in _STORE_ERRORS else Disposition.SUSPECTED
+    return Disposition.POSTPONED if error_type in _CLUSTER_ERRORS else Disposition.SUSPECTED

@@ -1,4 +1,4 @@
-"""Compares event timestamps with this machine's clock: a wrong one puts events outside of the ranges of queries."""
+"""Comparison of event timestamps with this machine's clock: a wrong clock puts events outside of query time ranges."""
 
 import re
 import threading
@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Final, Self
 
 LIMIT_SECONDS: Final = 5.0
-"""A larger skew is reported: far more than a line takes from its timestamp into its file."""
+"""Larger skews are reported. The time from a line's timestamp to its write is far shorter."""
 
 _TIMESTAMP = re.compile(rb'"@timestamp"\s*:\s*"([^"\\]{10,40})"')
 _SEARCHED_BYTES = 4096
 _KEPT_SECONDS = 60.0
-"""A live service writes a heartbeat more often, so a file without a new line for so long no longer counts."""
+"""A running service writes heartbeats more often, so a file without a new line for this long no longer counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Moment:
     One moment on both clocks of this machine.
 
     Attributes:
-        wall_seconds: Unix time; it jumps when the clock is set.
-        monotonic_seconds: Never jumps, and does not count a suspended machine.
+        wall_seconds: Unix time. Jumps when the clock is set.
+        monotonic_seconds: Never jumps, and stops while the machine is suspended.
     """
 
     wall_seconds: float
@@ -31,12 +31,11 @@ class Moment:
 
     @classmethod
     def now(cls) -> Self:
-        """Return the present moment."""
         return cls(time.time(), time.monotonic())
 
 
 class ClockSkew:
-    """The skew of the files that were read of late. One thread notes, others may read."""
+    """The skew of recently read files. Written by one thread, readable from all."""
 
     def __init__(self) -> None:
         self._noted: dict[str, tuple[float, float]] = {}
@@ -44,23 +43,23 @@ class ClockSkew:
 
     def note(self, file_name: str, line: bytes, *, written_after: Moment | None) -> None:
         """
-        Compare the time of *line* with this clock.
+        Compare the timestamp of *line* with this machine's clock.
 
         Args:
-            file_name: Holds the line.
-            line: The newest one of a read. One in each read is enough, and costs next to nothing.
-            written_after: A moment at which the line was not in the file yet; None if none is known.
+            file_name: File that contains the line.
+            line: Newest line of a read. One line per read is sufficient and cheap.
+            written_after: A moment before the line was written; None if unknown.
         """
-        stamped = event_time(line)
+        stamped = read_event_time(line)
         if stamped is None:
             return
         now = Moment.now()
-        skew = skew_seconds(stamped.timestamp(), written_after=written_after, now=now)
+        skew = compute_skew(stamped.timestamp(), written_after=written_after, now=now)
         with self._lock:
             self._noted[file_name] = (now.monotonic_seconds, skew)
 
     def seconds(self) -> float | None:
-        """Return the largest skew of late, negative for events behind this clock; None if nothing was compared."""
+        """Return the largest recent skew, negative for events behind this clock; None without a recent comparison."""
         oldest = time.monotonic() - _KEPT_SECONDS
         with self._lock:
             self._noted = {name: noted for name, noted in self._noted.items() if noted[0] >= oldest}
@@ -68,33 +67,32 @@ class ClockSkew:
 
 
 def is_beyond_limit(skew: float | None) -> bool:
-    """Whether a skew of so many seconds is to be reported."""
     return skew is not None and abs(skew) > LIMIT_SECONDS
 
 
-def skew_seconds(stamped: float, *, written_after: Moment | None, now: Moment) -> float:
+def compute_skew(stamped: float, *, written_after: Moment | None, now: Moment) -> float:
     """
-    Return by how many seconds the clock that made a timestamp surely differs from this one, 0 if that is not sure.
+    Return the certain difference in seconds between the clock of a timestamp and this clock; 0 if none is certain.
 
-    A timestamp in the future is ahead. One in the past may come from a line that is read late, so it is behind only if
-    the line is known to be younger.
+    A timestamp in the future is ahead. A timestamp in the past may belong to a line that was read late, so the clock
+    is behind only if the line is known to be newer.
 
     Args:
         stamped: The timestamp, as Unix time.
-        written_after: A moment before the line was written; None if none is known.
+        written_after: A moment before the line was written; None if unknown.
         now: A moment after the line was read.
     """
     if stamped > now.wall_seconds:
         return stamped - now.wall_seconds
     if written_after is None:
         return 0.0
-    # A clock that was set meanwhile, or a machine that was suspended, makes one of the two too late, never both.
+    # Setting the clock or suspending the machine makes one of the two bounds too late, never both.
     passed = now.monotonic_seconds - written_after.monotonic_seconds
     return min(0.0, stamped - min(written_after.wall_seconds, now.wall_seconds - passed))
 
 
-def event_time(line: bytes) -> datetime | None:
-    """Return the ``@timestamp`` near the beginning of *line*; None if there is no valid one."""
+def read_event_time(line: bytes) -> datetime | None:
+    """Return the ``@timestamp`` near the beginning of *line*; None without a valid one."""
     found = _TIMESTAMP.search(line, 0, _SEARCHED_BYTES)
     if found is None:
         return None

@@ -1,71 +1,72 @@
-"""Sees to it that lines go to the store that the positions are about, and not to another one under its address."""
+"""Check of the cluster uuid: lines go only to the cluster that the offsets belong to."""
 
 import threading
 import time
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.progress import Say
-from inferlog_ops.ship.positions import PositionFile
-from inferlog_ops.ship.store import RefusedError, Store
+from inferlog_ops.core.progress import ReportProgress
+from inferlog_ops.ship.bulk_client import BulkClient
+from inferlog_ops.ship.bulk_response import RefusedError
+from inferlog_ops.ship.offsets import OffsetFile
 
-# No Elasticsearch comes up in less time on another one's address without a request failing in between.
+# Another cluster cannot take over the address in less time without a failed request in between.
 _TRUSTED_SECONDS = 2.0
 
-# It will not tell as long as nobody changes its rights, or what stands before it. All else may be different soon.
-_NEVER_TELLS = frozenset({400, 403, 404, 405, 410, 501})
+# The uuid stays hidden until the privileges or the proxy change. All other errors are temporary.
+_UUID_HIDDEN = frozenset({400, 403, 404, 405, 410, 501})
 
 
-class OtherStoreError(OperatorError):
-    """Another Elasticsearch answers; *found* is its cluster uuid."""
+class OtherClusterError(OperatorError):
+    """The address belongs to another cluster; *found* is its uuid."""
 
-    def __init__(self, *, found: str, positions: PositionFile, shown_url: str) -> None:
+    def __init__(self, *, found: str, offset_file: OffsetFile, shown_url: str) -> None:
         super().__init__(
-            f"the Elasticsearch at {shown_url} is not the one that {positions.path} is about "
-            f"(cluster uuid {found}; wanted {positions.store}): give another --state to ship to both, "
-            "or --replay to send this one every file from its beginning",
+            f"the Elasticsearch at {shown_url} is not the cluster that {offset_file.path} belongs to "
+            f"(cluster uuid {found}; expected {offset_file.cluster_uuid}): give another --state to ship to both, "
+            "or --replay to ship every file again from its beginning",
             exit_code=2,
         )
         self.found = found
 
 
 class ClusterIdentityCheck:
-    """Asks the store now and then which one it is. Safe to use from several threads."""
+    """Compares the cluster uuid at short intervals. Thread-safe."""
 
-    def __init__(self, *, store: Store, positions: PositionFile, say_once: Say) -> None:
-        self._store = store
-        self._positions = positions
-        self._say_once = say_once
+    def __init__(self, *, client: BulkClient, offset_file: OffsetFile, log_once: ReportProgress) -> None:
+        self._client = client
+        self._offset_file = offset_file
+        self._log_once = log_once
         self._lock = threading.Lock()
-        self._asking = True
+        self._is_enabled = True
         self._trusted_until = 0.0
 
     def check(self) -> None:
         """
-        Return if the store is the right one, or does not tell. The first one that tells is the right one.
+        Return if the cluster is the right one or hides its uuid. The first uuid becomes the right one.
 
         Raises:
-            OtherStoreError: If it is another one.
-            NoAnswerError: If there was no answer.
+            OtherClusterError: If it is another cluster.
+            NoAnswerError: If there was no response.
         """
         with self._lock:
-            if not self._asking or time.monotonic() < self._trusted_until:
+            if not self._is_enabled or time.monotonic() < self._trusted_until:
                 return
             try:
-                found = self._store.identity()
+                found = self._client.cluster_uuid()
             except RefusedError as error:
-                self._note_silence(error)
+                self._handle_refusal(error)
                 return
-            if self._positions.store is None:
-                self._positions.store = found
-            elif self._positions.store != found:
-                raise OtherStoreError(found=found, positions=self._positions, shown_url=self._store.shown_url)
+            if self._offset_file.cluster_uuid is None:
+                self._offset_file.cluster_uuid = found
+            elif self._offset_file.cluster_uuid != found:
+                raise OtherClusterError(found=found, offset_file=self._offset_file, shown_url=self._client.shown_url)
             self._trusted_until = time.monotonic() + _TRUSTED_SECONDS
 
-    def _note_silence(self, error: RefusedError) -> None:
-        """Go on without an answer: what holds up the store will show in what becomes of the lines."""
-        if error.status in _NEVER_TELLS:
-            self._asking = False
-            self._say_once(
-                f"asked which one it is, the store {error}: should another one take its address, that one will get "
-                "only what is new (the cluster privilege monitor prevents it)"
+    def _handle_refusal(self, error: RefusedError) -> None:
+        """Continue without the uuid: a problem of the cluster also shows in the results of the lines."""
+        if error.status in _UUID_HIDDEN:
+            self._is_enabled = False
+            self._log_once(
+                f"the cluster uuid is not available (Elasticsearch {error}): if another cluster takes over the "
+                "address, it receives only new lines (grant the cluster privilege monitor to prevent it)"
             )

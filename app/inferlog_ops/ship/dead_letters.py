@@ -1,4 +1,4 @@
-"""The dead letter file: lines that no store will ever take, each with its reason, none twice."""
+"""The dead letter file: permanently refused lines, each once and with its reason."""
 
 import errno
 import hashlib
@@ -12,17 +12,16 @@ from typing import Any
 
 import orjson
 
-from inferlog_ops.ship.lines import RefusedLine
+from inferlog_ops.ship.batch import RefusedLine
 
 
 class DeadLetters:
     """
-    Appends refused lines, as JSON, a line each. Safe to use from several threads.
+    Appends refused lines as JSON lines. Thread-safe.
 
-    The file is open only while it is written to: ``inferlog redrive`` may move it away in between.
+    The file is open only during a write: ``inferlog redrive`` may move it away in between.
 
-    A letter that a crash cut in half is removed at the start: its line has not been passed by any position, so it
-    comes again.
+    A letter that a crash truncated is removed at the start. Its line is not acknowledged, so it is read again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,19 +32,21 @@ class DeadLetters:
         self._load()
 
     def close(self) -> None:
-        """Refuse whoever still wants to write."""
+        """Reject all further writes."""
         with self._lock:
             self._closed = True
 
     def write(self, refused: Sequence[RefusedLine]) -> None:
         """
-        Put *refused* on the disk, but for those that stand there since before a crash; return when they are safe.
+        Append *refused* and fsync. Lines that were written before a crash are skipped.
 
         Raises:
-            OSError: If the disk does not take them. Then none of them is in the file.
+            OSError: If the write fails. Then the file contains none of them.
         """
         with self._lock:
-            letters = {key: letter for letter in map(_letter, refused) if (key := _key(letter)) not in self._written}
+            letters = {
+                key: letter for letter in map(_build_letter, refused) if (key := _key(letter)) not in self._written
+            }
             if not letters:
                 return
             content = b"".join(orjson.dumps(letter, option=orjson.OPT_APPEND_NEWLINE) for letter in letters.values())
@@ -69,7 +70,7 @@ class DeadLetters:
             os.close(file)
 
     def _load(self) -> None:
-        """Remember what is in the file, and remove a letter that was cut in half."""
+        """Load the keys of existing letters, and remove a truncated last one."""
         size = 0
         with self._open() as file, open(file, "rb", closefd=False) as lines:
             for line in lines:
@@ -80,7 +81,7 @@ class DeadLetters:
                 try:
                     self._written.add(_key(orjson.loads(line)))
                 except (ValueError, KeyError, TypeError):
-                    continue  # not written by a shipper
+                    continue  # written by another program
 
 
 def _append(file: int, content: bytes) -> None:
@@ -90,7 +91,7 @@ def _append(file: int, content: bytes) -> None:
     os.fsync(file)
 
 
-def _letter(refused: RefusedLine) -> dict[str, Any]:
+def _build_letter(refused: RefusedLine) -> dict[str, Any]:
     return {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "stream": refused.file.stream,
@@ -103,6 +104,6 @@ def _letter(refused: RefusedLine) -> dict[str, Any]:
 
 
 def _key(letter: dict[str, Any]) -> bytes:
-    """Return what tells one letter from another. The line belongs to it: another file may take a name again."""
+    """Return the identity of a letter. It includes the line, since another file may reuse the name."""
     place = f"{letter['file']}\0{letter['offset']}\0{letter['line']}"
     return hashlib.blake2b(place.encode(), digest_size=16).digest()

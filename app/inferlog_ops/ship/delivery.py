@@ -1,176 +1,232 @@
-"""One try at a batch: what is asked, what is sent, what becomes of each line."""
+"""Delivery of batches: one attempt at a batch, its retries with backoff, and the sender threads' loop."""
 
+import random
 import time
 from datetime import UTC, datetime
 
-from inferlog_ops.core.progress import Say
-from inferlog_ops.ship.batch import Batch
-from inferlog_ops.ship.bulk_response import DUPLICATE, STORED, Disposition, ItemResult, verdicts
+from inferlog_ops.core.progress import ReportProgress
+from inferlog_ops.ship.batch import Batch, Line, build_bulk_body
+from inferlog_ops.ship.bulk_client import BulkClient, NoAnswerError
+from inferlog_ops.ship.bulk_response import (
+    DUPLICATE,
+    STORED,
+    Disposition,
+    ItemResult,
+    RefusedError,
+    parse_bulk_response,
+)
 from inferlog_ops.ship.cluster_identity import ClusterIdentityCheck
-from inferlog_ops.ship.counters import Counters
 from inferlog_ops.ship.dead_letters import DeadLetters
-from inferlog_ops.ship.lines import Line, RefusedLine, bulk_body
+from inferlog_ops.ship.offsets import OffsetTracker
+from inferlog_ops.ship.schedule import Schedule
 from inferlog_ops.ship.searchable import Searchable
-from inferlog_ops.ship.store import NoAnswerError, RefusedError, Store
+from inferlog_ops.ship.status import Counters
+from inferlog_ops.ship.tuning import ShipSettings
+
+_REASON_CHARACTERS = 300
 
 
 class PostponedError(Exception):
-    """The rest of the batch has to be sent again later; the message says why."""
+    """The rest of the batch must be sent again later; the message contains the reason."""
 
 
 class Delivery:
     """
-    Brings batches to the store. Safe to use from several threads, each batch in one thread at a time.
+    Delivers batches to Elasticsearch. Thread-safe; a batch belongs to one thread at a time.
 
     Args:
-        searchable: Decides which requests refresh their stream; None if none does.
+        searchable: Decides which requests refresh their stream; None for no refresh.
     """
 
     def __init__(
         self,
         *,
-        store: Store,
-        same_store: ClusterIdentityCheck,
-        letters: DeadLetters,
+        client: BulkClient,
+        cluster_identity: ClusterIdentityCheck,
+        dead_letters: DeadLetters,
         counters: Counters,
         searchable: Searchable | None,
-        say_once: Say,
+        log_once: ReportProgress,
     ) -> None:
-        self._store = store
-        self._same_store = same_store
-        self._letters = letters
+        self._client = client
+        self._cluster_identity = cluster_identity
+        self._dead_letters = dead_letters
         self._counters = counters
         self._searchable = searchable
-        self._say_once = say_once
-        self._last_taken: dict[str, float] = {}
+        self._log_once = log_once
+        self._last_stored: dict[str, float] = {}
 
     def deliver(self, batch: Batch) -> None:
         """
-        Send what is left of *batch* until nothing is.
+        Send *batch* until it is empty.
 
         Raises:
-            PostponedError: If something is left that cannot be sent right now.
-            OtherStoreError: If the store is not the one that the positions are about.
+            PostponedError: If lines remain that cannot be sent now.
+            OtherClusterError: If the cluster is not the one that the offsets belong to.
         """
-        self._write_letters(batch)
+        self._write_dead_letters(batch)
         while batch.lines:
-            self._check_store()
-            lines = batch.lines[: batch.request_lines]
-            if batch.doubtful:
-                lines = self._without_existing(batch, lines)
+            self._check_cluster()
+            lines = batch.next_request()
+            if batch.maybe_stored:
+                lines = self._remove_existing(batch, lines)
             if lines:
                 self._send(batch, lines)
-                self._write_letters(batch)
+                self._write_dead_letters(batch)
 
-    def _check_store(self) -> None:
+    def _check_cluster(self) -> None:
         try:
-            self._same_store.check()
+            self._cluster_identity.check()
         except NoAnswerError as error:
             raise PostponedError(f"no answer {error}") from error
 
-    def _write_letters(self, batch: Batch) -> None:
+    def _write_dead_letters(self, batch: Batch) -> None:
         if not batch.refused:
             return
         try:
-            self._letters.write(batch.refused)
+            self._dead_letters.write(batch.refused)
         except OSError as error:
             raise PostponedError(f"dead letters cannot be written: {error.strerror}") from error
         self._counters.add(dead_lettered=len(batch.refused))
-        batch.refused = []
+        batch.clear_refused()
 
-    def _without_existing(self, batch: Batch, lines: list[Line]) -> list[Line]:
-        """Take out of *batch* what an earlier try brought to a backing index that is no longer written to."""
+    def _remove_existing(self, batch: Batch, lines: list[Line]) -> list[Line]:
+        """Remove lines from *batch* that an earlier attempt stored in a backing index before a rollover."""
         try:
-            existing = self._store.existing_ids(batch.stream, [line.id for line in lines], just_sent=batch.tries > 0)
+            existing = self._client.existing_ids(batch.stream, [line.id for line in lines], just_sent=batch.tries > 0)
         except NoAnswerError as error:
             raise PostponedError(f"no answer {error}") from error
         except RefusedError as error:
             if error.status != 403 or error.error_type != "security_exception":
-                raise PostponedError(f"asked which events it has, the store {error}") from error
-            self._say_once(
-                "the store does not let this shipper search: should a stream roll over between a try and its "
-                "repetition, events can be in it twice (the privileges read and maintenance prevent it)"
+                raise PostponedError(f"the search for existing events failed: Elasticsearch {error}") from error
+            self._log_once(
+                "the API key does not permit searching: a rollover between an attempt and its retry can store events "
+                "twice (grant the privileges read and maintenance to prevent it)"
             )
             return lines
         missing = [line for line in lines if line.id not in existing]
-        batch.lines[: len(lines)] = missing
+        batch.replace_first(len(lines), missing)
         self._counters.add(duplicates=len(lines) - len(missing))
         return missing
 
     def _send(self, batch: Batch, lines: list[Line]) -> None:
-        """Send *lines*, the first ones of *batch*, and take out those that are done."""
+        """Send *lines*, the first lines of *batch*, and remove the stored ones."""
         refresh = self._searchable is not None and self._searchable.refreshes_with_bulk(batch.stream)
         began = time.monotonic()
         try:
-            answer = self._store.bulk(batch.stream, bulk_body(lines, datetime.now(UTC)), refresh=refresh)
+            response = self._client.bulk(batch.stream, build_bulk_body(lines, datetime.now(UTC)), refresh=refresh)
         except NoAnswerError as error:
             if error.may_have_arrived:
-                batch.doubtful = True
-                # Some proxies cut a request that is too large for them, instead of answering 413.
-                batch.request_lines = max(1, len(lines) // 2)
+                batch.mark_maybe_stored()
+                # Some proxies close the connection on a request that is too large for them, instead of a 413.
+                batch.halve_request(len(lines))
             raise PostponedError(f"no answer {error}") from error
-        found = verdicts(answer, len(lines))
-        if isinstance(found, ItemResult):
-            if found.fate in (Disposition.TOO_LARGE, Disposition.SUSPECTED) and len(lines) > 1:
-                self._note_suspicion(batch, found)
-                batch.request_lines = len(lines) // 2
+        results = parse_bulk_response(response, len(lines))
+        if isinstance(results, ItemResult):
+            if results.disposition in (Disposition.TOO_LARGE, Disposition.SUSPECTED) and len(lines) > 1:
+                if results.disposition is Disposition.SUSPECTED:
+                    batch.mark_suspected()
+                batch.halve_request(len(lines))
                 return
-            found = [found] * len(lines)
-        shipped, duplicates = found.count(STORED), found.count(DUPLICATE)
+            results = [results] * len(lines)
+        shipped, duplicates = results.count(STORED), results.count(DUPLICATE)
         self._counters.add(shipped=shipped, duplicates=duplicates)
-        guilty = self._is_guilty(batch, took_some=shipped + duplicates > 0, began=began)
+        at_fault = self._is_document_at_fault(batch, stored_some=shipped + duplicates > 0, began=began)
         undone = [
-            (line, verdict.refused_if(guilty=guilty, alone=len(lines) == 1))
-            for line, verdict in zip(lines, found, strict=True)
-            if not verdict.is_done
+            (line, result.resolve(is_document_at_fault=at_fault, is_alone=len(lines) == 1))
+            for line, result in zip(lines, results, strict=True)
+            if not result.is_done
         ]
-        self._settle(batch, len(lines), undone)
+        batch.apply_results(len(lines), undone)
+        self._postpone_rest(batch, [result for _, result in undone])
 
-    def _is_guilty(self, batch: Batch, *, took_some: bool, began: float) -> bool:
+    def _is_document_at_fault(self, batch: Batch, *, stored_some: bool, began: float) -> bool:
         """
-        Return whether a refusal that could lie in the document or in the configuration lies in the document.
+        Return whether the document, not the configuration, causes a refusal that may have either cause.
 
-        It does if the stream takes others: in the same request, or after the document was first refused and before
-        this try of it *began*.
+        It does if the stream accepts other documents: in the same request, or after the document was first refused and
+        before this attempt *began*.
         """
-        if took_some:
-            self._last_taken[batch.stream] = time.monotonic()
+        if stored_some:
+            self._last_stored[batch.stream] = time.monotonic()
             return True
-        return batch.suspected_at is not None and batch.suspected_at < self._last_taken.get(batch.stream, 0.0) < began
+        return batch.suspected_at is not None and batch.suspected_at < self._last_stored.get(batch.stream, 0.0) < began
 
-    def _note_suspicion(self, batch: Batch, verdict: ItemResult) -> None:
-        if verdict.fate is Disposition.SUSPECTED and batch.suspected_at is None:
-            batch.suspected_at = time.monotonic()
-
-    def _settle(self, batch: Batch, sent: int, undone: list[tuple[Line, ItemResult]]) -> None:
+    def _postpone_rest(self, batch: Batch, undone: list[ItemResult]) -> None:
         """
-        Take out of *batch* what is done of the first *sent* lines, and prepare its next request.
+        Postpone *batch* if some results require a retry after a delay.
 
         Raises:
-            PostponedError: If some of them have to wait.
+            PostponedError: If so.
         """
-        left: dict[Disposition, list[Line]] = {
-            Disposition.POSTPONED: [],
-            Disposition.TOO_LARGE: [],
-            Disposition.SUSPECTED: [],
-        }
-        for line, verdict in undone:
-            if verdict.fate is Disposition.REFUSED:
-                text = line.text
-                batch.refused.append(RefusedLine(line.file, line.offset, verdict.reason, text, len(text)))
-            else:
-                left[verdict.fate].append(line)
-                batch.doubtful |= verdict.unclear
-                self._note_suspicion(batch, verdict)
-        # A suspect goes to the end: what becomes of the others shows where the fault lies.
-        batch.lines[:sent] = left[Disposition.POSTPONED] + left[Disposition.TOO_LARGE]
-        batch.lines += left[Disposition.SUSPECTED]
-        if left[Disposition.TOO_LARGE]:
-            batch.request_lines = max(1, sent // 2)
-        elif batch.request_lines is not None:
-            batch.request_lines = sent * 2
-        if left[Disposition.POSTPONED] or left[Disposition.SUSPECTED]:
-            self._write_letters(batch)
+        waiting = (Disposition.POSTPONED, Disposition.SUSPECTED)
+        if any(result.disposition in waiting for result in undone):
+            self._write_dead_letters(batch)
             raise PostponedError(
-                next(verdict.reason for _, verdict in undone if verdict.fate is not Disposition.REFUSED)
+                next(result.reason for result in undone if result.disposition is not Disposition.REFUSED)
             )
+
+
+class Sender:
+    """Sender loop: take a due batch, deliver it, acknowledge it or postpone it. Several threads may run it."""
+
+    def __init__(
+        self,
+        *,
+        schedule: Schedule,
+        delivery: Delivery,
+        tracker: OffsetTracker,
+        counters: Counters,
+        settings: ShipSettings,
+    ) -> None:
+        self._schedule = schedule
+        self._delivery = delivery
+        self._tracker = tracker
+        self._counters = counters
+        self._settings = settings
+
+    def run(self) -> None:
+        """Send until the schedule is closed."""
+        while batch := self._schedule.take():
+            self.attempt(batch)
+
+    def attempt(self, batch: Batch) -> None:
+        """Make one attempt at *batch*, and postpone the rest."""
+        before = len(batch)
+        try:
+            self._delivery.deliver(batch)
+        except PostponedError as postponed:
+            self._counters.add_retry()
+            batch.record_failure(_shorten(f"{batch.stream}: {postponed}"), made_progress=len(batch) != before)
+            delay = compute_backoff_seconds(
+                batch.tries,
+                first_seconds=self._settings.first_backoff_seconds,
+                longest_seconds=self._settings.longest_backoff_seconds,
+            )
+            self._schedule.postpone(batch, delay)
+        else:
+            self._tracker.acknowledge(batch.spans)
+            self._schedule.finish(batch)
+
+
+def compute_backoff_seconds(
+    tries: int, *, first_seconds: float, longest_seconds: float, jitter: float | None = None
+) -> float:
+    """
+    Return the delay after *tries* failures in a row: doubled each time, at most *longest_seconds*.
+
+    Args:
+        tries: 1 or more.
+        first_seconds: Maximum delay after the first failure.
+        longest_seconds: Upper limit of the doubled delay.
+        jitter: Random share of the second half of the delay, from 0 to 1, so that many shippers do not retry at the
+            same moment; drawn if absent.
+    """
+    # 2 to the power of a day's failures would exceed a float.
+    full = min(longest_seconds, first_seconds * 2.0 ** min(tries - 1, 60))
+    return full * (0.5 + 0.5 * (random.random() if jitter is None else jitter))  # noqa: S311 (not a secret)
+
+
+def _shorten(reason: str) -> str:
+    """Return *reason* on one line of limited length: a reason from Elasticsearch can have many lines."""
+    return " ".join(reason.split())[:_REASON_CHARACTERS]

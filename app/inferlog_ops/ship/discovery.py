@@ -1,37 +1,30 @@
-"""Which files lie beneath a folder, and to which stream each one's name sends it."""
+"""Discovery of log files: keeps the tracked files in step with the log directory."""
 
 import os
 import re
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.core.streams import STREAMS
+from inferlog_ops.ship.clock_skew import Moment
+from inferlog_ops.ship.offsets import Fingerprint, FoundFile, OffsetTracker, SavedOffset, TrackedFile
+from inferlog_ops.ship.status import Counters
 
 _NAME = re.compile(rf"({'|'.join(STREAMS)})-.+\.jsonl")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundFile:
-    """A log file as the file system describes it. *name* is relative to the folder, with ``/``."""
-
-    name: str
-    stream: str
-    device: int
-    inode: int
-    size: int
 
 
 @dataclass(slots=True)
 class Listing:
     """
-    What one look through the folder found.
+    The result of one poll of the log directory.
 
     Attributes:
         files: The log files.
-        left_alone: Names of files that are none of ours.
-        problems: What could not be looked at. With one of these a file that is missing may still exist.
+        left_alone: Names of other files.
+        problems: Unreadable directories. If there are any, a missing file may still exist.
     """
 
     files: list[FoundFile] = field(default_factory=list)
@@ -39,30 +32,104 @@ class Listing:
     problems: list[str] = field(default_factory=list)
 
 
-def stream_of(file_name: str) -> str | None:
-    """Return the stream that *file_name* belongs to, or None if the file is none of ours."""
+class FileDiscovery:
+    """Polls the log directory and updates the tracker: new, grown, replaced and deleted files. For one thread only."""
+
+    def __init__(
+        self,
+        root: Path,
+        tracker: OffsetTracker,
+        saved: Mapping[str, SavedOffset],
+        counters: Counters,
+        log: ReportProgress,
+    ) -> None:
+        self._root = root
+        self._tracker = tracker
+        self._saved = dict(saved)
+        self._counters = counters
+        self._log = log
+        self.listing = Listing()
+
+    def poll(self) -> None:
+        """Update the tracker with every file in its current state."""
+        polled_at = Moment.now()
+        self.listing = list_folder(self._root)
+        found_names = set()
+        for found in self.listing.files:
+            found_names.add(found.name)
+            self._update(found, polled_at)
+        if not self.listing.problems:
+            for file in self._tracker.files():
+                file.set_gone(file.name not in found_names)
+            self._saved = {name: saved for name, saved in self._saved.items() if name in found_names}
+        self.forget_gone()
+
+    def forget_gone(self) -> None:
+        """Stop tracking deleted files that have no lines in flight."""
+        for file in self._tracker.files():
+            if file.is_gone and not file.spans:
+                self._tracker.forget(file)
+                if file.behind_bytes:
+                    self._counters.add(lost_files=1, lost_bytes=file.behind_bytes)
+                    self._log(f"{file.name} has disappeared: {file.behind_bytes} bytes of it were not shipped")
+
+    def restart(self, file: TrackedFile, fingerprint: Fingerprint, size: int) -> TrackedFile:
+        """Track the file that replaced *file* from its beginning. The event ids prevent duplicates."""
+        self._log(
+            f"{file.name} was replaced or truncated ({size} bytes, {file.read_offset} had been read): "
+            "it is read from its beginning"
+        )
+        found = FoundFile(
+            name=file.name, stream=file.stream, device=fingerprint.device, inode=fingerprint.inode, size=size
+        )
+        return self._tracker.track(found, fingerprint)
+
+    def _update(self, found: FoundFile, polled_at: Moment) -> None:
+        file = self._tracker.get(found.name)
+        fingerprint = Fingerprint(device=found.device, inode=found.inode)
+        if file is None:
+            self._track(found, fingerprint)
+        elif not file.fingerprint.has_same_inode(fingerprint) or found.size < file.read_offset:
+            self.restart(file, fingerprint, found.size)
+        else:
+            file.update_size(found.size, polled_at)
+
+    def _track(self, found: FoundFile, fingerprint: Fingerprint) -> None:
+        saved = self._saved.pop(found.name, None)
+        if saved is None:
+            self._tracker.track(found, fingerprint)
+            return
+        # The head digest is checked when the file is opened, inode and size are checked here.
+        known = replace(saved.fingerprint, device=fingerprint.device, inode=fingerprint.inode)
+        file = self._tracker.track(found, known, saved.offset)
+        if not saved.fingerprint.has_same_inode(fingerprint) or found.size < saved.offset:
+            self.restart(file, fingerprint, found.size)
+
+
+def find_stream(file_name: str) -> str | None:
+    """Return the stream of the log file *file_name*; None for any other file."""
     match = _NAME.fullmatch(file_name)
-    # What cannot be printed can be written into no status line and no position file.
+    # An unprintable name cannot be written into a status line or the offset file.
     return match[1] if match and file_name.isprintable() else None
 
 
 def list_folder(root: Path) -> Listing:
     """
-    Look through *root* and all folders beneath it, but for hidden ones.
+    List *root* and all directories in it, except hidden ones.
 
-    Links are not followed: whoever can write there could have any file read that this process may read.
+    Symlinks are not followed: with one, a user who can write there could ship any file that this process can read.
     """
     listing = Listing()
     folders = [""]
     while folders:
         folder = folders.pop()
         try:
-            for entry in _entries(root / folder):
+            for entry in _scan(root / folder):
                 name = folder + entry.name
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(f"{name}/")
                 else:
-                    _note(listing, name, entry)
+                    _add_entry(listing, name, entry)
         except OSError as error:
             listing.problems.append(f"cannot read the folder {root / folder}: {error.strerror}")
     listing.files.sort(key=lambda file: file.name)
@@ -70,13 +137,13 @@ def list_folder(root: Path) -> Listing:
     return listing
 
 
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         yield from (entry for entry in entries if not entry.name.startswith("."))
 
 
-def _note(listing: Listing, name: str, entry: os.DirEntry[str]) -> None:
-    stream = stream_of(entry.name)
+def _add_entry(listing: Listing, name: str, entry: os.DirEntry[str]) -> None:
+    stream = find_stream(entry.name)
     if stream is None or not name.isprintable():
         listing.left_alone.append(name if name.isprintable() else ascii(name))
         return

@@ -1,49 +1,48 @@
-"""The shipper's own line in the health stream: how far it is, now and then, in a file that it ships like any other."""
+"""Periodic health lines of the shipper itself, in a log file that it ships like any other."""
 
 import time
 from pathlib import Path
 from typing import Any, Final
 
 from inferlog import __version__
-from inferlog.event import free_text
-from inferlog.ids import IdMaker, new_instance_id
-from inferlog.recorder import LineRecorder
+from inferlog.event import to_redacted_text
+from inferlog.recorder import IdMaker, LineRecorder, new_instance_id
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
-from inferlog_ops.ship.settings import MEBIBYTE
 from inferlog_ops.ship.status import Status
+from inferlog_ops.ship.tuning import MEBIBYTE
 
 HEARTBEAT: Final = "shipper_heartbeat"
 STOPPED: Final = "shipper_stopped"
-"""The message of a shipper's last line: it ends on purpose, and its silence from now on is no alarm."""
+"""Message of the last line: the shipper ends on purpose, and missing heartbeats are not an alarm."""
 
 _SERVICE: Final = "inferlog-shipper"
 _FILES_OF_SHIPPERS: Final = "health-inferlog_shipper-*.jsonl"
 _LIMITS: Final = FileLimits(max_file_bytes=MEBIBYTE, max_file_age_seconds=3600.0)
 _KEEP_SHIPPED_SECONDS: Final = 24 * 3600.0
-_MAX_TOTAL_BYTES: Final = 16 * MEBIBYTE  # about four days of lines, should nothing be shipped for so long
+_MAX_TOTAL_BYTES: Final = 16 * MEBIBYTE  # about four days of unshipped lines
 _REASONS: Final = 5
 _REASON_CHARACTERS: Final = 300
 
 
 class Health:
     """
-    Writes lines into the folder of logs. Not thread-safe.
+    Writes health lines into the log directory. Not thread-safe.
 
-    The folder is the services': it is not made here, and no file in it is deleted but those of shippers.
+    The directory belongs to the services: the shipper does not create it, and deletes only shippers' files in it.
 
     Args:
-        logs: The folder of logs.
+        logs: The log directory.
         shipper_id: The same at every start, unlike the instance id.
-        every_seconds: How often a line is due; 0 for none, not even a last one.
+        every_seconds: Interval between lines; 0 for none, not even a last one.
 
     Attributes:
-        wanted: Whether lines are written at all.
-        trouble: Why the last one was lost, if it was.
+        is_enabled: Whether lines are written at all.
+        trouble: Why the last line was lost; None if it was written.
     """
 
     def __init__(self, logs: Path, *, shipper_id: str, every_seconds: float) -> None:
-        self.wanted = every_seconds > 0
+        self.is_enabled = every_seconds > 0
         self.trouble: str | None = None
         self._logs = logs
         self._shipper_id = shipper_id
@@ -71,28 +70,27 @@ class Health:
         )
 
     def is_due(self) -> bool:
-        """Whether it is time for a line."""
-        return self.wanted and time.monotonic() >= self._due_at
+        """Whether a line is due."""
+        return self.is_enabled and time.monotonic() >= self._due_at
 
     def owns(self, name: str) -> bool:
-        """Whether the file of this *name* is one that this process writes."""
+        """Whether this process writes the file *name*."""
         return self._instance_id in name
 
     def record(self, status: Status, message: str = HEARTBEAT) -> bool:
-        """Write what *status* says; return whether it lies in a file. Never raises."""
+        """Write *status* as a health line; return whether it was written. Never raises."""
         self._due_at = time.monotonic() + self._every_seconds
         if not self._logs.is_dir():
-            return False  # whoever makes it decides who may write there
-        written = self._recorder.record(_line(status, self._shipper_id, message))
+            return False  # its creator decides about its permissions
+        written = self._recorder.record(_build_line(status, self._shipper_id, message))
         self.trouble = None if written else f"cannot write to {self._logs}"
         return written
 
     def close(self) -> None:
-        """Close the file."""
         self._recorder.close()
 
 
-def _line(status: Status, shipper_id: str, message: str) -> dict[str, Any]:
+def _build_line(status: Status, shipper_id: str, message: str) -> dict[str, Any]:
     counts = status.counts
     shipper: dict[str, Any] = {
         "id": shipper_id,
@@ -109,6 +107,6 @@ def _line(status: Status, shipper_id: str, message: str) -> dict[str, Any]:
     if status.clock_skew_seconds is not None:
         shipper["clock_skew_seconds"] = round(status.clock_skew_seconds, 6)
     if status.waiting:
-        shipper["waiting"] = [free_text(reason, _REASON_CHARACTERS) for reason in status.waiting[:_REASONS]]
+        shipper["waiting"] = [to_redacted_text(reason, _REASON_CHARACTERS) for reason in status.waiting[:_REASONS]]
     level = "warning" if status.waiting or status.reported_clock_skew_seconds else "info"
     return {"message": message, "log": {"level": level, "logger": "inferlog_ops.ship"}, "shipper": shipper}

@@ -1,216 +1,199 @@
-"""One run, from saved positions to its end: one reader, a few senders, and the thread that saves and reports."""
+"""The shipper process: its command line, signals and garbage collection, and everything that outlives a run."""
 
-import threading
+import gc
+import signal
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
-from inferlog_ops.ship.ack_file import AckFile
-from inferlog_ops.ship.batch import Batch
-from inferlog_ops.ship.checkpoint import Checkpointer
-from inferlog_ops.ship.clock_skew import ClockSkew
-from inferlog_ops.ship.cluster_identity import ClusterIdentityCheck
-from inferlog_ops.ship.counters import Counters, Counts
+from inferlog_ops.core.children import python_module
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.ship.bulk_client import BulkClient
+from inferlog_ops.ship.checkpoint import AckFile
+from inferlog_ops.ship.cluster_identity import ClusterIdentityCheck, OtherClusterError
+from inferlog_ops.ship.dead_letters import DeadLetters
 from inferlog_ops.ship.delivery import Delivery
-from inferlog_ops.ship.display import Display
-from inferlog_ops.ship.health import STOPPED, Health
-from inferlog_ops.ship.offsets import OffsetTracker
-from inferlog_ops.ship.positions import PositionFile, SavedPosition
-from inferlog_ops.ship.reader import Reader
-from inferlog_ops.ship.schedule import Schedule
+from inferlog_ops.ship.health import Health
+from inferlog_ops.ship.offsets import OffsetFile
+from inferlog_ops.ship.pipeline import Pipeline, ShipOutcome
 from inferlog_ops.ship.searchable import Searchable
-from inferlog_ops.ship.sender import Sender
-from inferlog_ops.ship.settings import Settings
-from inferlog_ops.ship.status import Status
-from inferlog_ops.ship.store import NoAnswerError
-from inferlog_ops.ship.tail import ReplacedError, Tail
-from inferlog_ops.ship.watch import FileDiscovery
+from inferlog_ops.ship.state_dir import StateDir, lock_state_dir, report_unusable
+from inferlog_ops.ship.status import Counters, Display
+from inferlog_ops.ship.tuning import ShipSettings
 
-_TICK_SECONDS = 0.05
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """
-    How a run ended.
-
-    Attributes:
-        status: The last look at it.
-        complete: Whether every whole line of every file was answered.
-        timed_out: Whether the time given was over before.
-        unsearchable: Why documents of a run with *once* may not be searchable yet; None if all are.
-    """
-
-    status: Status
-    complete: bool
-    timed_out: bool
-    unsearchable: str | None = None
-
-
-class Run:
-    """Carries on from *saved* positions until it is told to stop. Runs once."""
+class Shipper:
+    """Ships one log directory to one namespace of one cluster. Runs once."""
 
     def __init__(
         self,
         *,
+        cluster: Cluster,
         logs: Path,
-        saved: Mapping[str, SavedPosition],
-        positions: PositionFile,
-        publication: AckFile,
-        health: Health,
-        same_store: ClusterIdentityCheck,
-        delivery: Delivery,
-        searchable: Searchable | None,
-        counters: Counters,
+        state: StateDir,
         display: Display,
-        settings: Settings,
+        settings: ShipSettings,
         stats_file: Path | None,
+        replay: bool,
     ) -> None:
-        self._settings = settings
+        self._logs = logs
+        self._state = state
         self._display = display
-        self._searchable = searchable
-        self._health = health
-        self._same_store = same_store
-        self._ledger = OffsetTracker()
-        self._schedule = Schedule(settings.stream_batches, shortened_seconds=settings.first_backoff_seconds)
-        self._watch = FileDiscovery(logs, self._ledger, saved, counters, display.say)
-        clock_skew = ClockSkew()
-        self._tail = Tail(logs, self._ledger, clock_skew, settings)
-        self._reader = Reader(
-            watch=self._watch,
-            tail=self._tail,
-            ledger=self._ledger,
-            schedule=self._schedule,
-            settings=settings,
+        self._settings = settings
+        self._stats_file = stats_file
+        self._replay = replay
+        self._counters = Counters()
+        self._offset_file = OffsetFile(state.offset_file, cluster.namespace)
+        self._saved = self._offset_file.load(display.log)
+        self._client = BulkClient(cluster, settings)
+        self._dead_letters = DeadLetters(state.dead_letters)
+        self._cluster_identity = ClusterIdentityCheck(
+            client=self._client, offset_file=self._offset_file, log_once=display.log_once
         )
-        self._sender = Sender(
-            schedule=self._schedule, delivery=delivery, ledger=self._ledger, counters=counters, settings=settings
-        )
-        self._keeper = Checkpointer(
-            root=logs,
-            ledger=self._ledger,
-            schedule=self._schedule,
-            watch=self._watch,
-            clock_skew=clock_skew,
-            counters=counters,
-            positions=positions,
-            publication=publication,
-            health=health,
-            display=display,
-            stats_file=stats_file,
-            save_seconds=settings.save_seconds,
-        )
-        self._stopping = threading.Event()
-        self._crash: BaseException | None = None
+        self._health = Health(logs, shipper_id=state.shipper_id, every_seconds=settings.heartbeat_seconds)
+        self._is_stop_requested = False
 
-    def until(self, stop_asked: Callable[[], bool], *, once: bool, deadline: float | None) -> Outcome:
+    def stop(self) -> None:
+        """Request the end: open requests are drained and the offsets are saved."""
+        # A signal handler may call this at any point of the main thread, so it must not take a lock.
+        self._is_stop_requested = True
+
+    def run(self, *, once: bool, timeout_seconds: float | None = None) -> ShipOutcome:
         """
-        Ship until *stop_asked*, or with *once* until all that is there now is answered and searchable.
+        Ship until `stop`, or with *once* until all existing lines are acknowledged and searchable.
 
         Args:
-            stop_asked: Whether to end.
-            once: Whether to end by itself.
-            deadline: End then at the latest (monotonic clock).
+            once: Whether to end after the existing lines.
+            timeout_seconds: Maximum duration.
+
+        Raises:
+            OtherClusterError: If the offsets belong to another cluster, unless *replay* ships everything again.
         """
-        timed_out = False
-        reading = self._reader.run_once if once else self._reader.run_until
-        reader = self._thread("reader", lambda: reading(self._stopping))
-        asker = self._thread("asker", self._ask_store)
-        senders = [self._thread(f"sender-{n}", self._sender.run) for n in range(self._settings.senders)]
-        while not (stop_asked() or timed_out or self._crash):
-            self._keeper.keep()
-            if not once:
-                self._keeper.beat()
-            if once and not (reader.is_alive() or asker.is_alive()) and self._schedule.is_empty():
-                break
-            timed_out = deadline is not None and time.monotonic() >= deadline
-            time.sleep(_TICK_SECONDS)
-        end_by = time.monotonic() + self._settings.stop_seconds
-        self._end(reader, senders, end_by)
-        outcome = Outcome(status=self._keeper.status(), complete=self._is_complete(), timed_out=timed_out)
-        if self._health.wanted and not (once and _is_uneventful(outcome.status)):
-            self._say_goodbye(outcome.status, reader, end_by)
-        if self._searchable is None or timed_out or stop_asked():
-            return outcome
-        unsearchable = self._wait_until_searchable(self._searchable, stop_asked, deadline)
-        return replace(outcome, unsearchable=unsearchable)
-
-    def _ask_store(self) -> None:
-        """Have another store noticed even if there is nothing to send. One that is away is noticed later."""
-        with suppress(NoAnswerError):
-            self._same_store.check()
-
-    def _end(self, reader: threading.Thread, senders: list[threading.Thread], end_by: float) -> None:
-        """Give what is on its way a little time, then save. Threads that still wait for an answer are left behind."""
-        self._stopping.set()
-        if self._crash:
-            self._schedule.close()
-        self._schedule.nudge()
-        reader.join(self._settings.stop_seconds * 0.6)
-        self._schedule.close()
-        for thread in senders:
-            thread.join(max(0.0, end_by - time.monotonic()))
-        if not reader.is_alive():
-            self._watch.forget_gone()
-        self._keeper.keep(now_at_latest=True)
-        self._raise_crash()
-
-    def _say_goodbye(self, status: Status, reader: threading.Thread, end_by: float) -> None:
-        """
-        Write a last health line, and bring it to the store if all else is there.
-
-        It is not counted anywhere: the outcome is that of the lines that were there to be shipped. A line that stays
-        behind is shipped by whoever comes next.
-        """
-        written = self._health.record(status, STOPPED)
-        if not written or reader.is_alive() or not self._schedule.is_empty():
-            return
-        self._watch.look()
-        batch = Batch(stream="health")
-        for file in self._ledger.files():
-            if self._health.owns(file.name):
-                with suppress(OSError, ReplacedError):
-                    self._tail.read_into(batch, file)
-        sending = self._thread("goodbye", lambda: self._sender.attempt(batch))
-        sending.join(max(0.0, end_by - time.monotonic()))
-        self._keeper.save()
-        self._raise_crash()
-
-    def _wait_until_searchable(
-        self, searchable: Searchable, stop_asked: Callable[[], bool], deadline: float | None
-    ) -> str | None:
-        """Refresh the streams of all files; return why it was given up, None when it is done."""
-        streams = {file.stream for file in self._ledger.files()}
-        while reason := searchable.refresh(streams):
-            next_try = time.monotonic() + self._settings.first_backoff_seconds
-            self._display.show(f"waits until all is searchable: {reason}")
-            while time.monotonic() < next_try:
-                if stop_asked() or (deadline is not None and time.monotonic() >= deadline):
-                    return reason
-                time.sleep(_TICK_SECONDS)
-        return None
-
-    def _raise_crash(self) -> None:
-        if self._crash:
-            raise self._crash
-
-    def _is_complete(self) -> bool:
-        files = self._ledger.files()
-        return self._schedule.is_empty() and not any(file.has_unread or file.trouble for file in files)
-
-    def _thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
-        def guarded() -> None:
+        deadline = time.monotonic() + timeout_seconds if timeout_seconds is not None else None
+        while True:
             try:
-                work()
-            except BaseException as error:  # noqa: BLE001 (raised again in the main thread)
-                self._crash = error
+                return self._build_pipeline(once=once).run(
+                    lambda: self._is_stop_requested, once=once, deadline=deadline
+                )
+            except OtherClusterError as other:
+                if not self._replay:
+                    raise
+                self._start_over(other.found)
 
-        thread = threading.Thread(target=guarded, name=name, daemon=True)
-        thread.start()
-        return thread
+    def close(self) -> None:
+        """Release files and connections."""
+        self._health.close()
+        self._dead_letters.close()
+        self._client.close()
+
+    def _build_pipeline(self, *, once: bool) -> Pipeline:
+        searchable = Searchable(self._client, self._display.log_once) if once else None
+        return Pipeline(
+            logs=self._logs,
+            saved=self._saved,
+            offset_file=self._offset_file,
+            ack_file=AckFile(self._logs, self._state.shipper_id, self._display.log),
+            health=self._health,
+            cluster_identity=self._cluster_identity,
+            delivery=Delivery(
+                client=self._client,
+                cluster_identity=self._cluster_identity,
+                dead_letters=self._dead_letters,
+                counters=self._counters,
+                searchable=searchable,
+                log_once=self._display.log_once,
+            ),
+            searchable=searchable,
+            counters=self._counters,
+            display=self._display,
+            settings=self._settings,
+            stats_file=self._stats_file,
+        )
+
+    def _start_over(self, cluster_uuid: str) -> None:
+        """Forget the offsets, which belong to another cluster. Documents that exist in this one count as duplicates."""
+        self._display.log(
+            f"the Elasticsearch at {self._client.shown_url} is another cluster than before: every file is shipped from "
+            "its beginning; existing documents count as already there"
+        )
+        with report_unusable(self._state.path):
+            self._offset_file.start_over(cluster_uuid)
+        self._saved = {}
 
 
-def _is_uneventful(status: Status) -> bool:
-    return status.counts == Counts() and not status.waiting
+@contextmanager
+def open_shipper(
+    *,
+    cluster: Cluster,
+    logs: Path,
+    state_dir: Path,
+    display: Display,
+    settings: ShipSettings | None = None,
+    stats_file: Path | None = None,
+    replay: bool = False,
+) -> Iterator[Shipper]:
+    """
+    Lock the state directory and yield a shipper that is ready to run.
+
+    Args:
+        cluster: Cluster and namespace to ship to.
+        logs: The log directory.
+        state_dir: The shipper's own directory: offsets and dead letters.
+        display: Shows the progress.
+        settings: Sizes and timeouts, if not the defaults.
+        stats_file: Kept up to date with the status, as JSON.
+        replay: Whether to ship everything again if the offsets belong to another cluster, instead of failing.
+
+    Raises:
+        OperatorError: If another shipper uses the directory, or its offsets belong to another namespace.
+    """
+    with lock_state_dir(state_dir) as state:
+        with report_unusable(state_dir):
+            shipper = Shipper(
+                cluster=cluster,
+                logs=logs,
+                state=state,
+                display=display,
+                settings=settings or ShipSettings(),
+                stats_file=stats_file,
+                replay=replay,
+            )
+        try:
+            yield shipper
+        finally:
+            shipper.close()
+            display.close()
+
+
+def build_ship_command(*, logs: Path, state: Path, namespace: str) -> list[str]:
+    """Return the command line that ships *logs*. The cluster comes from the environment of the process."""
+    return [
+        *python_module("inferlog_ops.cli.main", "ship"),
+        *("--from", str(logs), "--state", str(state), "--namespace", namespace),
+    ]
+
+
+def stop_on_signals(stop: Callable[[], None]) -> None:
+    """Call *stop* on the first SIGTERM or SIGINT. The second one ends the process immediately."""
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_DFL)
+        stop()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, handle)
+
+
+def collect_garbage_seldom() -> None:
+    """
+    Collect garbage less often, and never among the objects that exist now.
+
+    Lines become thousands of short-lived objects without cycles. Frequent collections took a fifth of the CPU time.
+    """
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)

@@ -1,24 +1,44 @@
-"""Which bytes of which file have been read, and up to where all of them are answered."""
+"""The read offset and the acknowledged offset of each log file, in memory and in ``positions.json``."""
 
 import threading
+import time
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
+import orjson
+
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.files import replace_file
+from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.ship.clock_skew import Moment
-from inferlog_ops.ship.discovery import FoundFile
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFile:
+    """A log file as the file system describes it. *name* is relative to the log directory, with ``/``."""
+
+    name: str
+    stream: str
+    device: int
+    inode: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
     """
-    How a file is known again after a restart, although another one may have taken its name, or even its inode.
+    Recognizes a file after a restart, even if another file has taken its name or its inode.
 
     Attributes:
         device: Number of the file system.
-        inode: Number of the file in it.
-        head_bytes: How many of the first bytes *head_digest* stands for; 0 until some were read.
-        head_digest: Hexadecimal digest of these bytes. The first line holds an id, so no two files have the same.
+        inode: Number of the file in the file system.
+        head_bytes: Number of leading bytes in *head_digest*; 0 until the first read.
+        head_digest: Hexadecimal digest of the leading bytes. The first line contains an id, so digests are unique.
     """
 
     device: int
@@ -26,110 +46,150 @@ class Fingerprint:
     head_bytes: int = 0
     head_digest: str = ""
 
+    def has_same_inode(self, other: "Fingerprint") -> bool:
+        return (self.device, self.inode) == (other.device, other.inode)
+
 
 @dataclass(slots=True, eq=False)
 class Span:
-    """Some lines of one file that are on their way together, from *start* to before *end*, in bytes."""
+    """Lines of one file that are in flight together, from byte *start* to before byte *end*."""
 
     file: "TrackedFile"
     start: int
     end: int
-    answered: bool = False
+    is_acknowledged: bool = False
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class TrackedFile:
     """
-    One log file and how far it has come. All numbers are bytes from its beginning.
+    One log file and its offsets, in bytes from the beginning of the file. Changes only through its methods.
 
     Attributes:
-        name: Path relative to the folder of logs.
-        stream: Where its lines go.
-        identity: How it is known again.
-        size: At the last look.
-        position: Every line before it is answered.
-        read_to: Every line before it has been read.
-        scanned_to: Between *read_to* and here there is no end of a line.
-        doubtful_to: Lines before it may have been sent by an earlier shipper: the file was as long when it was found.
-        caught_up_at: The last look at which every byte had been read; None before the first such look.
-        gone: Whether the file has disappeared.
-        trouble: Why it cannot be read, if it cannot.
-        spans: What is on its way, oldest first.
+        name: Path relative to the log directory.
+        stream: Stream of its lines.
+        fingerprint: Recognizes the file after a restart.
+        size: Size at the last poll.
+        acknowledged_offset: Every line before it is acknowledged.
+        read_offset: Every line before it has been read.
+        scanned_offset: There is no end of line between *read_offset* and here.
+        maybe_stored_to: An earlier shipper may have sent lines before it: the size of the file when it was found.
+        caught_up_at: Last poll at which every byte had been read; None before the first.
+        is_gone: Whether the file has disappeared.
+        trouble: Why the file is unreadable; None if it is readable.
+        spans: Spans in flight, oldest first.
     """
 
     name: str
     stream: str
-    identity: Fingerprint
+    fingerprint: Fingerprint
     size: int
-    position: int = 0
-    read_to: int = 0
-    scanned_to: int = 0
-    doubtful_to: int = 0
+    acknowledged_offset: int = 0
+    read_offset: int = 0
+    scanned_offset: int = 0
+    maybe_stored_to: int = 0
     caught_up_at: Moment | None = None
-    gone: bool = False
+    is_gone: bool = False
     trouble: str | None = None
     spans: deque[Span] = field(default_factory=deque)
 
     @property
     def has_unread(self) -> bool:
-        """Whether there may be a whole line that has not been read."""
-        return not self.gone and max(self.read_to, self.scanned_to) < self.size
+        """Whether the file may contain an unread whole line."""
+        return not self.is_gone and max(self.read_offset, self.scanned_offset) < self.size
 
     @property
-    def ends_in_half_a_line(self) -> bool:
-        """Whether something is left that is no whole line yet."""
-        return not self.gone and self.read_to < self.size and not self.has_unread
+    def has_partial_line(self) -> bool:
+        """Whether the file ends in an incomplete line."""
+        return not self.is_gone and self.read_offset < self.size and not self.has_unread
 
     @property
     def behind_bytes(self) -> int:
-        """How much of it is not answered, but for half a line at its end, which cannot be sent."""
-        end_of_lines = self.read_to if self.scanned_to >= self.size else self.size
-        return max(0, end_of_lines - self.position)
+        """Bytes that are not acknowledged, without an incomplete last line, which cannot be sent."""
+        end_of_lines = self.read_offset if self.scanned_offset >= self.size else self.size
+        return max(0, end_of_lines - self.acknowledged_offset)
+
+    def update_size(self, size: int, polled_at: Moment) -> None:
+        """Record the size at a poll. A smaller one means that an incomplete line was removed: scan it again."""
+        if size < self.size:
+            self.scanned_offset = self.read_offset
+        self.size = size
+        if size == self.read_offset:
+            self.caught_up_at = polled_at
+
+    def record_scan(self, offset: int) -> None:
+        """Record that there is no end of line between the read offset and *offset*."""
+        self.scanned_offset = max(self.scanned_offset, offset)
+
+    def end_at_scan(self) -> None:
+        """Record that the file ends at the scanned offset, shorter than at the last poll."""
+        self.size = self.scanned_offset
+
+    def record_head(self, length: int, digest: str) -> None:
+        """Add a digest of the first *length* bytes to the fingerprint."""
+        self.fingerprint = replace(self.fingerprint, head_bytes=length, head_digest=digest)
+
+    def set_gone(self, is_gone: bool) -> None:
+        self.is_gone = is_gone
+
+    def set_trouble(self, reason: str | None) -> None:
+        self.trouble = reason
+
+    def reserve(self, end: int) -> Span:
+        """Advance the read offset to *end*, and return the lines before it as a span in flight."""
+        span = Span(self, self.read_offset, end)
+        self.spans.append(span)
+        self.read_offset = self.scanned_offset = end
+        return span
+
+    def advance(self) -> None:
+        """Move the acknowledged offset over the leading acknowledged spans."""
+        while self.spans and self.spans[0].is_acknowledged:
+            self.acknowledged_offset = self.spans.popleft().end
 
 
 class OffsetTracker:
-    """The files by name. Safe to use from several threads."""
+    """The tracked files by name. Thread-safe."""
 
     def __init__(self) -> None:
         self._files: dict[str, TrackedFile] = {}
         self._lock = threading.Lock()
         self._changes = 0
-        self._answered_bytes = 0
+        self._acknowledged_bytes = 0
 
     @property
-    def answered_bytes(self) -> int:
-        """How many bytes were answered since the start."""
-        return self._answered_bytes
+    def acknowledged_bytes(self) -> int:
+        """Bytes that were acknowledged since the start."""
+        return self._acknowledged_bytes
 
     @property
     def changes(self) -> int:
-        """Grows whenever something that is worth saving has changed."""
+        """Counter that grows with every change worth a checkpoint."""
         return self._changes
 
     def files(self) -> list[TrackedFile]:
-        """Return all files, in the order in which they were found."""
+        """Return all files in the order of their discovery."""
         with self._lock:
             return list(self._files.values())
 
     def get(self, name: str) -> TrackedFile | None:
-        """Return the file of this name, if it is known."""
         with self._lock:
             return self._files.get(name)
 
-    def track(self, found: FoundFile, identity: Fingerprint, position: int = 0) -> TrackedFile:
+    def track(self, found: FoundFile, fingerprint: Fingerprint, offset: int = 0) -> TrackedFile:
         """
-        Follow *found* from *position* on; whoever had its name before is no longer followed.
+        Track *found* from *offset* on, in place of any file of the same name.
 
-        All that it holds by now counts as doubtful: another shipper, or this one before a crash, may have sent it.
+        All of its current content may be stored already: another shipper, or this one before a crash, may have sent it.
         """
         file = TrackedFile(
             name=found.name,
             stream=found.stream,
-            identity=identity,
+            fingerprint=fingerprint,
             size=found.size,
-            position=position,
-            read_to=position,
-            doubtful_to=found.size,
+            acknowledged_offset=offset,
+            read_offset=offset,
+            maybe_stored_to=found.size,
         )
         with self._lock:
             self._files[file.name] = file
@@ -137,31 +197,142 @@ class OffsetTracker:
         return file
 
     def forget(self, file: TrackedFile) -> None:
-        """Follow *file* no longer."""
+        """Stop tracking *file*."""
         with self._lock:
             if self._files.get(file.name) is file:
                 del self._files[file.name]
                 self._changes += 1
 
-    def claim(self, file: TrackedFile, end: int) -> Span:
-        """Note that the lines from *file*'s ``read_to`` to *end* are on their way."""
+    def reserve(self, file: TrackedFile, end: int) -> Span:
+        """Mark the lines of *file* from its read offset to *end* as in flight."""
         with self._lock:
-            span = Span(file, file.read_to, end)
-            file.spans.append(span)
-            file.read_to = file.scanned_to = end
-        return span
+            return file.reserve(end)
 
-    def settle(self, spans: Iterable[Span]) -> None:
-        """Note that all of *spans* is answered: positions move over what is answered without a gap."""
+    def acknowledge(self, spans: Iterable[Span]) -> None:
+        """Acknowledge *spans*. The acknowledged offset moves only over spans without a gap."""
         with self._lock:
             for span in spans:
-                span.answered = True
-                self._answered_bytes += span.end - span.start
-                waiting = span.file.spans
-                while waiting and waiting[0].answered:
-                    span.file.position = waiting.popleft().end
+                span.is_acknowledged = True
+                self._acknowledged_bytes += span.end - span.start
+                span.file.advance()
             self._changes += 1
 
-    def behind_bytes(self) -> int:
-        """Return how many bytes of all files are not answered."""
-        return sum(file.behind_bytes for file in self.files())
+
+@dataclass(frozen=True, slots=True)
+class SavedOffset:
+    """Every line of the file with *fingerprint* before *offset* (bytes) is acknowledged."""
+
+    fingerprint: Fingerprint
+    offset: int
+
+
+class OffsetFile:
+    """
+    ``positions.json`` in the state directory.
+
+    It belongs to one namespace of one cluster: anywhere else the same offsets would skip lines that were never sent.
+
+    Attributes:
+        path: The file.
+        cluster_uuid: Cluster that the offsets belong to; None until a cluster has returned its uuid.
+    """
+
+    def __init__(self, path: Path, namespace: str) -> None:
+        self.path = path
+        self.cluster_uuid: str | None = None
+        self._namespace = namespace
+
+    def load(self, log: ReportProgress) -> dict[str, SavedOffset]:
+        """
+        Return the saved offsets by file name. Move a corrupt file aside and log it.
+
+        Raises:
+            OperatorError: If the offsets belong to another namespace, or to a newer inferlog.
+            OSError: If the file is unreadable.
+        """
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        try:
+            saved = orjson.loads(content)
+            self._check_version(saved["version"])
+            offsets, namespace, uuid = _parse_offsets(saved["files"]), saved["namespace"], _parse_cluster_uuid(saved)
+        except (ValueError, KeyError, TypeError) as error:
+            self._move_aside(error, log)
+            return {}
+        if namespace != self._namespace:
+            raise OperatorError(
+                f"{self.path} belongs to the namespace {namespace}, not {self._namespace}: "
+                "a state directory serves one namespace of one cluster, give another --state",
+                exit_code=2,
+            )
+        self.cluster_uuid = uuid
+        return offsets
+
+    def start_over(self, cluster_uuid: str) -> None:
+        """Forget every offset and belong to the cluster *cluster_uuid* from now on."""
+        self.cluster_uuid = cluster_uuid
+        self.save([])
+
+    def save(self, files: Iterable[TrackedFile]) -> None:
+        """Write the acknowledged offsets of *files* atomically: a crash leaves the old ones or the new ones."""
+        content = {
+            "version": _VERSION,
+            "namespace": self._namespace,
+            "store": self.cluster_uuid,
+            "files": {file.name: _as_row(file) for file in files},
+        }
+        replace_file(self.path, orjson.dumps(content), durable=True)
+
+    def _check_version(self, version: Any) -> None:
+        if version != _VERSION:
+            raise OperatorError(
+                f"{self.path} has version {version!r}, this inferlog reads {_VERSION}: "
+                "use the inferlog that wrote it, or give another --state"
+            )
+
+    def _move_aside(self, error: Exception, log: ReportProgress) -> None:
+        aside = self.path.with_name(f"{self.path.name}.corrupt-{time.time_ns()}")
+        self.path.rename(aside)
+        log(
+            f"the offset file {self.path} is corrupt ({error!r}) and was moved to {aside.name}: every file is sent "
+            "again from its beginning; existing documents count as duplicates"
+        )
+
+
+def _as_row(file: TrackedFile) -> dict[str, Any]:
+    fingerprint = file.fingerprint
+    return {
+        "device": fingerprint.device,
+        "inode": fingerprint.inode,
+        "head_bytes": fingerprint.head_bytes,
+        "head_digest": fingerprint.head_digest,
+        "position": file.acknowledged_offset,
+    }
+
+
+def _parse_offsets(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, SavedOffset]:
+    return {name: SavedOffset(_parse_fingerprint(row), _check_count(row["position"])) for name, row in rows.items()}
+
+
+def _parse_fingerprint(row: Mapping[str, Any]) -> Fingerprint:
+    return Fingerprint(
+        device=_check_count(row["device"]),
+        inode=_check_count(row["inode"]),
+        head_bytes=_check_count(row["head_bytes"]),
+        head_digest=str(row["head_digest"]),
+    )
+
+
+def _parse_cluster_uuid(saved: Mapping[str, Any]) -> str | None:
+    uuid = saved.get("store")
+    if uuid is not None and not isinstance(uuid, str):
+        raise ValueError(f"{uuid!r} is not a cluster uuid")
+    return uuid
+
+
+def _check_count(value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is not a whole number of 0 or more")
+    return value

@@ -1,4 +1,4 @@
-"""Batches on their way: due now, or waiting for their next try."""
+"""The schedule of batches in flight: due now, or waiting for the next attempt."""
 
 import heapq
 import itertools
@@ -11,13 +11,13 @@ from inferlog_ops.ship.batch import Batch
 
 class Schedule:
     """
-    Hands batches to the senders when they are due. Safe to use from several threads.
+    Passes due batches to the senders. Thread-safe.
 
-    Waiting takes no sender: a stream that is refused for an hour does not hold up the others.
+    A waiting batch occupies no sender: a stream that is refused for an hour does not block the others.
 
     Args:
-        stream_batches: How many batches of one stream there may be at a time.
-        shortened_seconds: The longest wait of a stream's batches after one of them got through.
+        stream_batches: Maximum batches per stream.
+        shortened_seconds: Maximum delay of a stream's batches after one of them succeeded.
     """
 
     def __init__(self, stream_batches: int, *, shortened_seconds: float) -> None:
@@ -26,19 +26,19 @@ class Schedule:
         self._condition = threading.Condition()
         self._due: list[tuple[float, int, Batch]] = []
         self._numbers = itertools.count()
-        self._on_the_way: set[Batch] = set()
+        self._in_flight: set[Batch] = set()
         self._closed = False
         self._changes = 0
 
     def has_room(self, stream: str) -> bool:
         """Whether another batch of *stream* may be submitted."""
         with self._condition:
-            return Counter(batch.stream for batch in self._on_the_way)[stream] < self._stream_batches
+            return Counter(batch.stream for batch in self._in_flight)[stream] < self._stream_batches
 
     def submit(self, batch: Batch) -> None:
-        """Have *batch* sent as soon as a sender is free."""
+        """Schedule *batch* for the next free sender."""
         with self._condition:
-            self._on_the_way.add(batch)
+            self._in_flight.add(batch)
             self._push(batch, time.monotonic())
 
     def take(self) -> Batch | None:
@@ -53,15 +53,15 @@ class Schedule:
                 self._condition.wait(self._due[0][0] - now if self._due else None)
 
     def postpone(self, batch: Batch, delay_seconds: float) -> None:
-        """Have *batch* sent again in a while; not at all once the schedule is closed."""
+        """Schedule *batch* again after *delay_seconds*. A closed schedule drops the retry."""
         with self._condition:
             if not self._closed:
                 self._push(batch, time.monotonic() + delay_seconds)
 
     def finish(self, batch: Batch) -> None:
-        """Note that *batch* is answered. The store takes this stream again: others of it need not wait for long."""
+        """Remove the acknowledged *batch*. Its stream works again, so shorten the delays of its other batches."""
         with self._condition:
-            self._on_the_way.discard(batch)
+            self._in_flight.discard(batch)
             self._changes += 1
             soon = time.monotonic() + self._shortened_seconds
             self._due = [
@@ -73,7 +73,7 @@ class Schedule:
 
     @property
     def changes(self) -> int:
-        """Grows whenever there may be room again."""
+        """Counter that grows whenever there may be room again."""
         return self._changes
 
     def wait_for_change(self, since: int, timeout_seconds: float) -> None:
@@ -82,18 +82,18 @@ class Schedule:
             self._condition.wait_for(lambda: self._changes != since, timeout_seconds)
 
     def nudge(self) -> None:
-        """Wake whoever waits for a change."""
+        """Wake all threads that wait for a change."""
         with self._condition:
             self._changes += 1
             self._condition.notify_all()
 
     @property
-    def closed(self) -> bool:
-        """Whether nothing will be sent any more but what is due."""
+    def is_closed(self) -> bool:
+        """Whether only due batches are still sent."""
         return self._closed
 
     def close(self) -> None:
-        """Let go of what waits for another try; what is due is still handed out."""
+        """Drop batches that wait for a retry. Due batches are still passed to the senders."""
         with self._condition:
             self._closed = True
             self._changes += 1
@@ -103,14 +103,14 @@ class Schedule:
             self._condition.notify_all()
 
     def is_empty(self) -> bool:
-        """Whether every batch is answered."""
+        """Whether every batch is acknowledged."""
         with self._condition:
-            return not self._on_the_way
+            return not self._in_flight
 
     def reasons(self) -> list[str]:
         """Return why batches wait, each reason once, the most frequent first."""
         with self._condition:
-            counted = Counter(batch.reason for batch in self._on_the_way if batch.reason)
+            counted = Counter(batch.reason for batch in self._in_flight if batch.reason)
             return [reason for reason, _ in counted.most_common()]
 
     def _push(self, batch: Batch, due: float) -> None:

@@ -1,6 +1,5 @@
-"""The shipper's own directory: one shipper at a time, known by an id that stays."""
+"""The shipper's state directory, locked so that only one shipper uses it, with an id that survives restarts."""
 
-import fcntl
 import os
 import uuid
 from collections.abc import Iterator
@@ -9,51 +8,52 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.ship.positions import replace_file
+from inferlog_ops.core.files import replace_file, try_lock
 
 
 @dataclass(frozen=True, slots=True)
 class StateDir:
-    """A state directory that this process holds. *shipper_id* is the same at every start."""
+    """A state directory that this process has locked. *shipper_id* is the same at every start."""
 
     path: Path
     shipper_id: str
 
     @property
-    def positions(self) -> Path:
-        """Up to where each file is answered."""
+    def offset_file(self) -> Path:
+        """The acknowledged offset of each file."""
         return self.path / "positions.json"
 
     @property
     def dead_letters(self) -> Path:
-        """The lines that were refused for good, each with its reason."""
+        """The permanently refused lines, each with its reason."""
         return self.path / "dead_letters.jsonl"
 
 
 @contextmanager
-def held(path: Path) -> Iterator[StateDir]:
+def lock_state_dir(path: Path) -> Iterator[StateDir]:
     """
-    Hold the state directory *path*, made if it is missing, for as long as the block runs.
+    Lock the state directory *path* for the duration of the block. Create it if it is missing.
 
     Raises:
-        OperatorError: If another shipper holds it, it cannot be written to, or its file system has no locks.
+        OperatorError: If another shipper holds the lock, the directory is not writable, or its file system does not
+            support locks.
     """
-    with usable(path):
+    with report_unusable(path):
         path.mkdir(parents=True, exist_ok=True)
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        with usable(path):
-            _take(lock, path)
-            state = StateDir(path, _shipper_id(path / "id"))
+        with report_unusable(path):
+            _acquire(lock, path)
+            state = StateDir(path, _load_or_create_id(path / "id"))
         yield state
     finally:
         os.close(lock)
 
 
 @contextmanager
-def usable(path: Path) -> Iterator[None]:
+def report_unusable(path: Path) -> Iterator[None]:
     """
-    Say what is wrong with the state directory *path* when something in it cannot be read or written.
+    Translate file errors in the state directory *path* into one sentence for the operator.
 
     Raises:
         OperatorError: For any `OSError` in the block.
@@ -67,27 +67,27 @@ def usable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _take(lock: int, path: Path) -> None:
+def _acquire(lock: int, path: Path) -> None:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
-        raise OperatorError(
-            f"another shipper (pid {owner}) works with {path}: stop it, or give this one another --state"
-        ) from None
+        locked = try_lock(lock)
     except OSError as error:
         raise OperatorError(
-            f"the state directory {path} is on a file system without locks ({error.strerror}), which keep two shippers "
-            "from sending the same lines: give a --state on a local disk"
+            f"the state directory {path} is on a file system without locks ({error.strerror}), which prevent two "
+            "shippers from sending the same lines: give a --state on a local disk"
         ) from error
+    if not locked:
+        owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+        raise OperatorError(
+            f"another shipper (pid {owner}) uses {path}: stop it, or start this one with another --state"
+        )
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
 
-def _shipper_id(path: Path) -> str:
-    known = path.read_text(errors="replace").strip() if path.exists() else ""
-    if known.isalnum():
-        return known
-    made = uuid.uuid4().hex
-    replace_file(path, f"{made}\n".encode(), durable=True)
-    return made
+def _load_or_create_id(path: Path) -> str:
+    existing = path.read_text(errors="replace").strip() if path.exists() else ""
+    if existing.isalnum():
+        return existing
+    created = uuid.uuid4().hex
+    replace_file(path, f"{created}\n".encode(), durable=True)
+    return created

@@ -1,121 +1,238 @@
-"""Reads the lines that a file has grown by. A file is open only while it is read."""
+"""Reading of new lines into batches, fairly between streams and files. A file is open only during a read."""
 
 import hashlib
 import os
-from collections.abc import Iterator
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from inferlog.sinks.safe_open import open_file
+from inferlog_ops.core.streams import STREAMS
 from inferlog_ops.ship.batch import Batch
 from inferlog_ops.ship.clock_skew import ClockSkew
+from inferlog_ops.ship.discovery import FileDiscovery
 from inferlog_ops.ship.offsets import Fingerprint, OffsetTracker, TrackedFile
-from inferlog_ops.ship.settings import Settings
+from inferlog_ops.ship.schedule import Schedule
+from inferlog_ops.ship.tuning import ShipSettings
 
 _HEAD_BYTES = 256
 
+_POLLING_SHARE = 0.1
+"""Maximum share of one core for polling a directory with very many files."""
+
 
 class ReplacedError(Exception):
-    """Another file stands under the name. *identity* is the new one's, *size* its length in bytes."""
+    """Another file has the name now. *fingerprint* is the new file's, *size* its length in bytes."""
 
-    def __init__(self, identity: Fingerprint, size: int) -> None:
+    def __init__(self, fingerprint: Fingerprint, size: int) -> None:
         super().__init__()
-        self.identity = identity
+        self.fingerprint = fingerprint
         self.size = size
 
 
 class Tail:
     """Moves lines from files into batches."""
 
-    def __init__(self, root: Path, ledger: OffsetTracker, clock_skew: ClockSkew, settings: Settings) -> None:
+    def __init__(self, root: Path, tracker: OffsetTracker, clock_skew: ClockSkew, settings: ShipSettings) -> None:
         self._root = root
-        self._ledger = ledger
+        self._tracker = tracker
         self._clock_skew = clock_skew
         self._settings = settings
 
     def read_into(self, batch: Batch, file: TrackedFile) -> None:
         """
-        Fill *batch* with whole lines that *file* had at the last look. Half a line is left for another time.
+        Fill *batch* with whole lines that *file* had at the last poll. An incomplete line is left for a later read.
 
         Raises:
-            ReplacedError: If the file under the name is not the one that was read before.
-            OSError: If it cannot be read.
+            ReplacedError: If the file with this name is not the one that was read before.
+            OSError: If it is unreadable.
         """
-        with self._opened(file) as handle:
+        with self._open(file) as handle:
             while file.has_unread and not self.is_full(batch):
                 if not self._read_chunk(handle, batch, file) and not self._read_long_line(handle, batch, file):
                     break
 
     def is_full(self, batch: Batch) -> bool:
-        """Whether *batch* holds as much as one request should."""
+        """Whether *batch* has the size of one request."""
         return len(batch) >= self._settings.bulk_events or batch.size_bytes >= self._settings.bulk_bytes
 
     @contextmanager
-    def _opened(self, file: TrackedFile) -> Iterator[int]:
-        # A pipe or a link may have taken the name since it was looked at.
+    def _open(self, file: TrackedFile) -> Iterator[int]:
+        # A FIFO or a symlink may have replaced the file since the last poll.
         handle = open_file(self._root / file.name)
         try:
-            self._check_identity(handle, file)
+            self._check_fingerprint(handle, file)
             yield handle
         finally:
             os.close(handle)
 
-    def _check_identity(self, handle: int, file: TrackedFile) -> None:
-        known, status = file.identity, os.fstat(handle)
-        same = (known.device, known.inode) == (status.st_dev, status.st_ino) and status.st_size >= file.read_to
-        if not same or not _ends_a_line(handle, file.read_to) or _digest(handle, known.head_bytes) != known.head_digest:
-            raise ReplacedError(Fingerprint(device=status.st_dev, inode=status.st_ino), status.st_size)
+    def _check_fingerprint(self, handle: int, file: TrackedFile) -> None:
+        known, status = file.fingerprint, os.fstat(handle)
+        found = Fingerprint(device=status.st_dev, inode=status.st_ino)
+        is_same = known.has_same_inode(found) and status.st_size >= file.read_offset
+        if (
+            not is_same
+            or not _is_line_start(handle, file.read_offset)
+            or _digest(handle, known.head_bytes) != known.head_digest
+        ):
+            raise ReplacedError(found, status.st_size)
 
     def _read_chunk(self, handle: int, batch: Batch, file: TrackedFile) -> bool:
-        """Take the whole lines of one read; return False if there was none."""
-        wanted = min(self._settings.read_bytes, file.size - file.read_to)
-        chunk = os.pread(handle, wanted, file.read_to)
+        """Add the whole lines of one read; return False if there were none."""
+        wanted = min(self._settings.read_bytes, file.size - file.read_offset)
+        chunk = os.pread(handle, wanted, file.read_offset)
         lines = chunk.split(b"\n", self._settings.bulk_events - len(batch))
-        lines.pop()  # what follows the last end of a line that was looked for
+        lines.pop()  # the bytes after the last end of line
         if not lines:
             return False
-        self._remember_head(handle, file, len(lines[0]))
+        self._record_head(handle, file, len(lines[0]))
         self._clock_skew.note(file.name, lines[-1], written_after=file.caught_up_at)
-        batch.doubtful |= file.read_to < file.doubtful_to
-        end = batch.add(file, file.read_to, lines, self._settings.line_bytes)
-        batch.spans.append(self._ledger.claim(file, end))
+        end = batch.add(file, file.read_offset, lines, self._settings.line_bytes)
+        batch.add_span(self._tracker.reserve(file, end))
         return True
 
     def _read_long_line(self, handle: int, batch: Batch, file: TrackedFile) -> bool:
-        """Take the one line that is longer than a read; return False if its end is not there yet."""
+        """Add one line that is longer than a read; return False if its end is not written yet."""
         end = self._find_end(handle, file)
         if end is None:
             return False
-        start, length, limit = file.read_to, end - file.read_to, self._settings.line_bytes
-        self._remember_head(handle, file, length)
-        batch.doubtful |= start < file.doubtful_to
+        start, length, limit = file.read_offset, end - file.read_offset, self._settings.line_bytes
+        self._record_head(handle, file, length)
         if length > limit:
-            batch.refuse_long(file, start, os.pread(handle, self._settings.read_bytes, start), length, limit)
+            batch.add_long_line(file, start, os.pread(handle, self._settings.read_bytes, start), length, limit)
         else:
             batch.add(file, start, [os.pread(handle, length, start)], limit)
-        batch.spans.append(self._ledger.claim(file, end + 1))
+        batch.add_span(self._tracker.reserve(file, end + 1))
         return True
 
     def _find_end(self, handle: int, file: TrackedFile) -> int | None:
-        """Return the place of the next end of a line. What was looked through once is not looked through again."""
-        file.scanned_to = max(file.scanned_to, file.read_to)
-        while file.scanned_to < file.size:
-            wanted = min(self._settings.read_bytes, file.size - file.scanned_to)
-            piece = os.pread(handle, wanted, file.scanned_to)
+        """Return the offset of the next end of line. Bytes that were scanned before are not scanned again."""
+        file.record_scan(file.read_offset)
+        while file.scanned_offset < file.size:
+            wanted = min(self._settings.read_bytes, file.size - file.scanned_offset)
+            piece = os.pread(handle, wanted, file.scanned_offset)
             found = piece.find(b"\n")
             if found >= 0:
-                return file.scanned_to + found
-            if not piece:  # shorter than it was: the next look will see it
-                file.size = file.scanned_to
+                return file.scanned_offset + found
+            if not piece:  # truncated: the next poll handles it
+                file.end_at_scan()
                 break
-            file.scanned_to += len(piece)
+            file.record_scan(file.scanned_offset + len(piece))
         return None
 
-    def _remember_head(self, handle: int, file: TrackedFile, first_line_bytes: int) -> None:
-        if not file.identity.head_bytes:
-            length = min(_HEAD_BYTES, file.read_to + first_line_bytes + 1)
-            file.identity = replace(file.identity, head_bytes=length, head_digest=_digest(handle, length))
+    def _record_head(self, handle: int, file: TrackedFile, first_line_bytes: int) -> None:
+        if not file.fingerprint.head_bytes:
+            length = min(_HEAD_BYTES, file.read_offset + first_line_bytes + 1)
+            file.record_head(length, _digest(handle, length))
+
+
+class Reader:
+    """
+    Reader loop: poll the log directory, and submit at most one batch per stream and round.
+
+    Every file of a stream gets a turn before any gets a second one, and no turn is longer than a batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        discovery: FileDiscovery,
+        tail: Tail,
+        tracker: OffsetTracker,
+        schedule: Schedule,
+        settings: ShipSettings,
+    ) -> None:
+        self._discovery = discovery
+        self._tail = tail
+        self._tracker = tracker
+        self._schedule = schedule
+        self._settings = settings
+        self._turns: dict[str, deque[TrackedFile]] = {stream: deque() for stream in STREAMS}
+        self._unreadable: set[TrackedFile] = set()
+        self._next_poll = 0.0
+
+    def run_until(self, stopping: threading.Event) -> None:
+        """
+        Read existing and new lines until *stopping* is set.
+
+        Lines written before that are also read, unless Elasticsearch is slow or refuses them.
+        """
+        while not stopping.is_set():
+            if time.monotonic() >= self._next_poll:
+                self._poll()
+            changes = self._schedule.changes
+            if not self._submit_some():
+                self._schedule.wait_for_change(changes, max(0.0, self._next_poll - time.monotonic()))
+        deadline = time.monotonic() + self._settings.stop_seconds / 2
+        self._read_all(
+            lambda: time.monotonic() >= deadline or self._schedule.is_closed or bool(self._schedule.reasons())
+        )
+
+    def run_once(self, stopping: threading.Event) -> None:
+        """Read the existing lines. Return when all are read, or *stopping* is set."""
+        self._read_all(stopping.is_set)
+
+    def _read_all(self, gives_up: Callable[[], bool]) -> None:
+        self._poll()
+        while any(self._is_readable(file) for file in self._tracker.files()) and not gives_up():
+            changes = self._schedule.changes
+            if not self._submit_some():
+                self._schedule.wait_for_change(changes, self._settings.poll_seconds)
+
+    def _poll(self) -> None:
+        began = time.monotonic()
+        self._discovery.poll()
+        self._unreadable.clear()
+        files = self._tracker.files()
+        for stream, turns in self._turns.items():
+            current = {file: None for file in files if file.stream == stream}
+            waiting_longest_first = {file: None for file in turns if file in current}
+            self._turns[stream] = deque(waiting_longest_first | current)
+        took = time.monotonic() - began
+        self._next_poll = began + max(self._settings.poll_seconds, took / _POLLING_SHARE)
+
+    def _is_readable(self, file: TrackedFile) -> bool:
+        return file.has_unread and file not in self._unreadable
+
+    def _submit_some(self) -> bool:
+        """Submit at most one batch of each stream; return whether there was any."""
+        submitted = False
+        for stream, turns in self._turns.items():
+            if self._schedule.has_room(stream):
+                batch = self._fill_batch(stream, turns)
+                if batch.spans:
+                    self._schedule.submit(batch)
+                    submitted = True
+        return submitted
+
+    def _fill_batch(self, stream: str, turns: deque[TrackedFile]) -> Batch:
+        batch = Batch(stream=stream)
+        for _ in range(len(turns)):
+            if self._tail.is_full(batch):
+                break
+            file = turns[0]
+            turns.rotate(-1)
+            if self._is_readable(file):
+                turns[-1] = self._read(batch, file)
+        return batch
+
+    def _read(self, batch: Batch, file: TrackedFile) -> TrackedFile:
+        """Move lines of *file* into *batch*; return the file for the next turn, the new one if it was replaced."""
+        try:
+            self._tail.read_into(batch, file)
+        except ReplacedError as replaced:
+            return self._discovery.restart(file, replaced.fingerprint, replaced.size)
+        except FileNotFoundError:
+            file.set_gone(True)
+        except OSError as error:
+            file.set_trouble(f"cannot read {file.name}: {error.strerror}")
+            self._unreadable.add(file)
+        else:
+            file.set_trouble(None)
+        return file
 
 
 def _digest(handle: int, length: int) -> str:
@@ -123,5 +240,5 @@ def _digest(handle: int, length: int) -> str:
     return hashlib.blake2b(os.pread(handle, length, 0), digest_size=8).hexdigest() if length else ""
 
 
-def _ends_a_line(handle: int, position: int) -> bool:
-    return position == 0 or os.pread(handle, 1, position - 1) == b"\n"
+def _is_line_start(handle: int, offset: int) -> bool:
+    return offset == 0 or os.pread(handle, 1, offset - 1) == b"\n"

@@ -1,1 +1,1 @@
-"""The models and how they are run. Knows nothing of HTTP and nothing of logs."""
+"""Inference: the versions of the model and the backends that run them. Independent of HTTP routes and of logging."""

@@ -1,12 +1,12 @@
-"""Why a generation did not come to its end. How these look to a client is decided in ``routes``."""
+"""Reasons why a generation fails. The routes translate them into responses."""
 
 
 class InferenceError(Exception):
-    """A generation that failed for a reason this service foresees."""
+    """Failure of a generation for an expected reason."""
 
 
 class UnknownModelError(InferenceError):
-    """Nobody here answers to the model's name; *available* lists who does."""
+    """The requested model does not exist; *available* lists the valid names."""
 
     def __init__(self, available: tuple[str, ...]) -> None:
         super().__init__("no such model")
@@ -14,10 +14,10 @@ class UnknownModelError(InferenceError):
 
 
 class QueueFullError(InferenceError):
-    """As many requests wait as may wait; *retry_after_seconds* is a good moment to ask again."""
+    """The queue is full; clients should retry after *retry_after_seconds*."""
 
     def __init__(self, waiting: int, *, retry_after_seconds: int = 1) -> None:
-        super().__init__(f"{waiting} requests are waiting")
+        super().__init__(f"{waiting} requests are in the queue")
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -25,12 +25,12 @@ class DeadlineExceededError(InferenceError):
     """The generation took longer than *deadline_seconds*, its time in the queue included."""
 
     def __init__(self, deadline_seconds: float) -> None:
-        super().__init__(f"no complete answer within {deadline_seconds:g} s")
+        super().__init__(f"no complete response within {deadline_seconds:g} s")
         self.deadline_seconds = deadline_seconds
 
 
 class PromptTooLongError(InferenceError):
-    """The prompt's *prompt_tokens* do not fit into the model's *context_tokens*."""
+    """The prompt has *prompt_tokens* tokens, too many for the model's *context_tokens*."""
 
     def __init__(self, *, prompt_tokens: int, context_tokens: int) -> None:
         super().__init__(f"{prompt_tokens} tokens in a context of {context_tokens}")
@@ -39,20 +39,20 @@ class PromptTooLongError(InferenceError):
 
 
 class ModelFailedError(InferenceError):
-    """The model itself gave up; the message is its own."""
+    """The model failed; the message is the model's own."""
 
 
 class UpstreamRefusedError(InferenceError):
     """
-    The service asked for the answer says that the request is at fault, or comes too early.
+    The upstream server rejected the request as wrong, or as too early.
 
     Attributes:
         status: HTTP status code, 400 to 499.
-        message: Its own words. They may repeat what the client wrote.
+        message: Message of the upstream server. It may repeat text of the client's request.
         kind: OpenAI's ``type``.
-        code: OpenAI's ``code``, a word; ``None`` if it gave none.
-        param: Which part of the request it is about; ``None`` if it did not say.
-        retry_after_seconds: When to ask again; ``None`` if it did not say.
+        code: OpenAI's ``code``, one word; ``None`` if absent.
+        param: Rejected part of the request; ``None`` if absent.
+        retry_after_seconds: Seconds to wait before a retry; ``None`` if absent.
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class UpstreamRefusedError(InferenceError):
 
 
 class UpstreamFailedError(InferenceError):
-    """The service asked for the answer gave none, or only part of one; *detail* is for the log."""
+    """The upstream server sent no response, or an incomplete one; *detail* is for the event only."""
 
-    def __init__(self, what: str, *, detail: str = "") -> None:
-        super().__init__(what)
+    def __init__(self, reason: str, *, detail: str = "") -> None:
+        super().__init__(reason)
         self.detail = detail
 
 
 class UpstreamTimeoutError(UpstreamFailedError):
-    """It gave none in time."""
+    """The upstream server did not respond in time."""

@@ -1,6 +1,8 @@
-"""One generation as plain data: what is asked of a model, and what comes back piece by piece."""
+"""One generation as plain data: its request, the items it yields, and the interface of the backends that run it."""
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from typing import Protocol
 
 from inferlog_server.inference.versions import Version
 
@@ -12,7 +14,7 @@ class Message:
 
     Attributes:
         role: ``system``, ``user`` or ``assistant``.
-        text: What was said.
+        text: Content of the message.
     """
 
     role: str
@@ -22,20 +24,21 @@ class Message:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """
-    What a model is asked to do, with every default already filled in.
+    Request to a backend, with all defaults of its version applied.
 
     Attributes:
-        version: Which version answers.
+        version: Version that answers.
         messages: The conversation so far, oldest first; at least one.
-        max_tokens: The answer ends here at the latest; 1 or more.
-        temperature: 0 takes the likeliest token each time.
-        top_p: Share of the probability mass that is sampled from, above 0 and up to 1.
+        max_tokens: Maximum length of the response; 1 or more.
+        temperature: Sampling temperature; 0 always takes the likeliest token.
+        top_p: Share of the probability mass to sample from, above 0 and up to 1.
         frequency_penalty: -2 to 2; above 0 makes frequent tokens rarer.
         presence_penalty: -2 to 2; above 0 makes tokens rarer once they have appeared.
-        stop: The answer ends before any of these.
-        seed: Same seed, same answer, as far as the model's arithmetic allows; ``None`` = a new one each time.
-        given: Which of these the client itself has stated; a backend that only forwards leaves the others
-            to whoever it asks.
+        stop: Texts before which the response ends.
+        seed: Seed of the sampling. The same seed gives the same response as far as the model's arithmetic allows;
+            ``None`` = a new seed for each request.
+        client_fields: Names of the fields that the client set; a backend that forwards leaves the others to the
+            upstream server.
     """
 
     version: Version
@@ -47,7 +50,7 @@ class GenerationRequest:
     presence_penalty: float = 0.0
     stop: tuple[str, ...] = ()
     seed: int | None = None
-    given: frozenset[str] = frozenset()
+    client_fields: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +59,9 @@ class Usage:
     Tokens as the model counts them.
 
     Attributes:
-        input_tokens: The whole prompt, its template included.
-        output_tokens: What was generated so far.
-        cached_tokens: Those of *input_tokens* that an earlier request had already computed.
+        input_tokens: Tokens of the whole prompt, its template included.
+        output_tokens: Tokens generated so far.
+        cached_tokens: The part of *input_tokens* that an earlier request had already computed.
     """
 
     input_tokens: int
@@ -69,11 +72,11 @@ class Usage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
     """
-    The request left the queue, and the model begins.
+    The request has left the queue, and the model starts.
 
     Attributes:
-        queue_seconds: What it waited.
-        batch_size: How many generations the model computes together by now, this one among them; ``None`` = unknown.
+        queue_seconds: Time in the queue.
+        batch_size: Number of generations that the model now computes together, including this one; ``None`` = unknown.
     """
 
     queue_seconds: float
@@ -83,12 +86,12 @@ class Admitted:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """
-    Some more of the answer.
+    The next part of the response.
 
     Attributes:
-        text: Never empty.
-        usage: The tokens used up to here; ``None`` where the model tells them at the end only.
-        version_name: Which version answers, where that was decided elsewhere; ``None`` = the request's.
+        text: The new text, never empty.
+        usage: Tokens so far; ``None`` if the model reports them only at the end.
+        version_name: Version that answers, if the upstream server chose it; ``None`` = the request's.
     """
 
     text: str
@@ -99,14 +102,14 @@ class Piece:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """
-    The answer is complete.
+    The response is complete.
 
     Attributes:
-        reason: ``stop``, or ``length`` if *max_tokens* or the context cut it.
-        usage: The final counts; ``None`` where the model does not tell.
-        model_seconds: From leaving the queue to the last token, as the worker measured it: a client
-            that reads its stream slowly does not make the model look slow.
-        version_name: As of a `Piece`.
+        reason: ``stop``, or ``length`` if *max_tokens* or the context cut the response off.
+        usage: Final token counts; ``None`` if the model does not report them.
+        model_seconds: Time from the end of the queue to the last token, without the time that the client takes to
+            read its stream.
+        version_name: See `Piece`.
     """
 
     reason: str
@@ -116,4 +119,33 @@ class Finished:
 
 
 Item = Admitted | Piece | Finished
-"""What a backend yields: one `Admitted`, any number of `Piece`, one `Finished`."""
+"""Item of a generation: one `Admitted`, any number of `Piece`, one `Finished`."""
+
+
+class Backend(Protocol):
+    """Interface of everything that runs generations. The constructor loads the model, so a backend starts ready."""
+
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[Item, None]:
+        """
+        Run *request* and yield `Admitted`, then each `Piece`, then `Finished`.
+
+        Closing the generator early stops the generation.
+
+        Raises:
+            InferenceError: At any item, if the generation fails.
+        """
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """True if the backend accepts requests now."""
+        ...
+
+    @property
+    def waiting_requests(self) -> int:
+        """Number of requests in the queue."""
+        ...
+
+    async def close(self) -> None:
+        """Stop open generations and free the model."""
+        ...

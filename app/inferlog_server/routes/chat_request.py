@@ -1,4 +1,4 @@
-"""The body of ``POST /v1/chat/completions``: what is taken, what is refused, what is passed over."""
+"""Validation of the body of ``POST /v1/chat/completions``."""
 
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -15,25 +15,25 @@ from pydantic import (
 
 from inferlog_server.inference.generation import GenerationRequest, Message
 from inferlog_server.inference.versions import Version
-from inferlog_server.routes.openai_error import OpenAIError
+from inferlog_server.routes.errors import OpenAIError
 
 _T = TypeVar("_T")
 
-# More than any context here holds, and few enough for the chat template to be quick.
+# More than any context here can contain, and few enough for a fast chat template.
 _MAX_MESSAGES = 2048
 _MAX_STOPS = 4
 _MAX_STOP_CHARACTERS = 256
-_MEANINGLESS: tuple[object, ...] = (None, False, 0, "none", "auto", [], {}, {"type": "text"})
+_NO_EFFECT: tuple[object, ...] = (None, False, 0, "none", "auto", [], {}, {"type": "text"})
 
 
-def _joined_text(content: Any) -> Any:
-    """Turn a list of text parts into one text; leave all else to the type check."""
+def _join_text_parts(content: Any) -> Any:
+    """Join a list of text parts to one text; leave other values to the type check."""
     if not isinstance(content, list):
         return content
     texts = []
     for part in content:
         if not (isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)):
-            raise ValueError("expected a text, or a list of parts of type 'text'")
+            raise ValueError("expected a string, or a list of parts of type 'text'")
         texts.append(part["text"])
     return "".join(texts)
 
@@ -42,21 +42,21 @@ def _as_list(stop: Any) -> Any:
     return [stop] if isinstance(stop, str) else stop
 
 
-def _as_whole(number: Any) -> Any:
-    """JSON knows one kind of number: 16.0 is as whole as 16."""
+def _as_int(number: Any) -> Any:
+    """Convert 16.0 to 16: JSON has only one type of number."""
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-def _refused(value: object) -> object:
-    if value not in _MEANINGLESS:
+def _reject_unsupported(value: object) -> object:
+    if value not in _NO_EFFECT:
         raise ValueError("not supported by this model")
     return value
 
 
-_Whole = BeforeValidator(_as_whole)
+_Int = BeforeValidator(_as_int)
 
-# Passing over these would change what the answer means without saying so.
-Unsupported = Annotated[object, AfterValidator(_refused), WithJsonSchema({"enum": list(_MEANINGLESS)})]
+# Ignoring these fields would silently change the meaning of the response.
+Unsupported = Annotated[object, AfterValidator(_reject_unsupported), WithJsonSchema({"enum": list(_NO_EFFECT)})]
 
 _TEXT = {"type": "string"}
 _TEXT_PART = {
@@ -68,47 +68,47 @@ _STOP = {"type": "string", "minLength": 1, "maxLength": _MAX_STOP_CHARACTERS}
 
 
 class _Strict(BaseModel):
-    # A field we do not know is passed over: clients send many that do not matter here.
+    # Unknown fields are ignored: clients send many that have no effect here.
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
 
 class ChatMessage(_Strict):
-    """One turn of the conversation, as the client sent it."""
+    """One message of the conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[
         str,
-        BeforeValidator(_joined_text),
+        BeforeValidator(_join_text_parts),
         WithJsonSchema({"anyOf": [_TEXT, {"type": "array", "items": _TEXT_PART}]}),
     ]
 
 
 class StreamOptions(_Strict):
-    """What a stream brings besides the answer."""
+    """Additional content of a stream."""
 
     include_usage: bool | None = None
 
 
 class ChatRequest(_Strict):
-    """The request as OpenAI documents it, less what no model here can do."""
+    """Request as OpenAI documents it, without the features that the models here do not support."""
 
     model: str
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=_MAX_MESSAGES)]
     max_tokens: Annotated[
-        int | None, Field(ge=1, validation_alias=AliasChoices("max_completion_tokens", "max_tokens")), _Whole
+        int | None, Field(ge=1, validation_alias=AliasChoices("max_completion_tokens", "max_tokens")), _Int
     ] = None
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
     frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
-    n: Annotated[int | None, Field(ge=1, le=1), _Whole] = None
+    n: Annotated[int | None, Field(ge=1, le=1), _Int] = None
     stop: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=_MAX_STOP_CHARACTERS)]] | None,
         Field(max_length=_MAX_STOPS),
         BeforeValidator(_as_list),
         WithJsonSchema({"anyOf": [_STOP, {"type": "array", "items": _STOP, "maxItems": _MAX_STOPS}, {"type": "null"}]}),
     ] = None
-    seed: Annotated[int | None, _Whole] = None
+    seed: Annotated[int | None, _Int] = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
@@ -125,32 +125,32 @@ class ChatRequest(_Strict):
     web_search_options: Unsupported = None
 
     @property
-    def usage_apart(self) -> bool:
-        """Whether a stream's usage is wanted in a chunk of its own, which has no choices."""
+    def separate_usage(self) -> bool:
+        """True if the client requested a stream's usage in a separate chunk without choices."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
 
-def parse(body: bytes) -> ChatRequest:
+def parse_chat_request(body: bytes) -> ChatRequest:
     """
-    Read *body*.
+    Parse and validate *body*.
 
     Raises:
-        OpenAIError: 400, about the first thing that is wrong with it.
+        OpenAIError: 400, for the first error in it.
     """
     try:
         return ChatRequest.model_validate_json(body)
     except ValidationError as error:
-        raise _refusal(error) from None
+        raise _to_openai_error(error) from None
 
 
-def generation_request(chat: ChatRequest, version: Version, *, max_tokens_limit: int) -> GenerationRequest:
+def build_generation_request(chat: ChatRequest, version: Version, *, max_tokens_limit: int) -> GenerationRequest:
     """
-    Return what *version* is to do, its defaults filled in.
+    Return the request to the backend, with the defaults of *version*.
 
     Raises:
-        OpenAIError: 400, if the answer may be longer than *max_tokens_limit*.
+        OpenAIError: 400, if ``max_tokens`` is above *max_tokens_limit*.
     """
-    max_tokens = _or(chat.max_tokens, version.max_tokens)
+    max_tokens = _default(chat.max_tokens, version.max_tokens)
     if max_tokens > max_tokens_limit:
         raise OpenAIError(
             status=400,
@@ -160,32 +160,32 @@ def generation_request(chat: ChatRequest, version: Version, *, max_tokens_limit:
         )
     return GenerationRequest(
         version=version,
-        messages=tuple(_message(message) for message in chat.messages),
+        messages=tuple(_to_message(message) for message in chat.messages),
         max_tokens=max_tokens,
-        temperature=_or(chat.temperature, version.temperature),
-        top_p=_or(chat.top_p, version.top_p),
-        frequency_penalty=_or(chat.frequency_penalty, 0.0),
-        presence_penalty=_or(chat.presence_penalty, 0.0),
+        temperature=_default(chat.temperature, version.temperature),
+        top_p=_default(chat.top_p, version.top_p),
+        frequency_penalty=_default(chat.frequency_penalty, 0.0),
+        presence_penalty=_default(chat.presence_penalty, 0.0),
         stop=tuple(chat.stop or ()),
-        seed=_or(chat.seed, version.seed),
-        given=frozenset(name for name in chat.model_fields_set if getattr(chat, name) is not None),
+        seed=_default(chat.seed, version.seed),
+        client_fields=frozenset(name for name in chat.model_fields_set if getattr(chat, name) is not None),
     )
 
 
-def _message(message: ChatMessage) -> Message:
+def _to_message(message: ChatMessage) -> Message:
     return Message(role="system" if message.role == "developer" else message.role, text=message.content)
 
 
-def _or(value: _T | None, default: _T) -> _T:
+def _default(value: _T | None, default: _T) -> _T:
     return default if value is None else value
 
 
-def _refusal(error: ValidationError) -> OpenAIError:
+def _to_openai_error(error: ValidationError) -> OpenAIError:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     reason = first["msg"].removeprefix("Value error, ").removeprefix("Invalid JSON: ")
     if first["type"] == "json_invalid":
-        return OpenAIError(status=400, message=f"The body is no JSON: {reason}", code="invalid_json")
-    param = _dotted(first["loc"])
+        return OpenAIError(status=400, message=f"The body is not valid JSON: {reason}", code="invalid_json")
+    param = _format_path(first["loc"])
     return OpenAIError(
         status=400,
         message=f"{param or 'The body'}: {reason}",
@@ -194,7 +194,7 @@ def _refusal(error: ValidationError) -> OpenAIError:
     )
 
 
-def _dotted(location: tuple[int | str, ...]) -> str:
-    """Write ``("messages", 0, "role")`` as ``messages[0].role``."""
+def _format_path(location: tuple[int | str, ...]) -> str:
+    """Format ``("messages", 0, "role")`` as ``messages[0].role``."""
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
     return path.removeprefix(".")

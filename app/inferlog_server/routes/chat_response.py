@@ -1,4 +1,4 @@
-"""The answer of ``POST /v1/chat/completions``: one object, or a stream of chunks."""
+"""Response of ``POST /v1/chat/completions``: one object, or a stream of chunks."""
 
 import secrets
 import time
@@ -15,11 +15,11 @@ DONE = b"data: [DONE]\n\n"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatResponse:
     """
-    What all objects of one answer have in common.
+    Fields that all objects of one response share.
 
     Attributes:
-        model: Which version answers, by its full name.
-        fingerprint: Changes with the version's settings.
+        model: Full name of the answering version.
+        fingerprint: Fingerprint of the version's settings.
     """
 
     model: str
@@ -28,39 +28,38 @@ class ChatResponse:
     created: int = field(default_factory=lambda: int(time.time()))
 
     def completion(self, text: str, finished: Finished) -> bytes:
-        """Return the whole answer at once."""
+        """Return the whole response as one object."""
         choice = {
             "index": 0,
             "message": {"role": "assistant", "content": text, "refusal": None},
             "logprobs": None,
             "finish_reason": finished.reason,
         }
-        return orjson.dumps(self._object("chat.completion", choices=[choice], **_usage(finished.usage)))
+        return orjson.dumps(self._object("chat.completion", choices=[choice], **_usage_field(finished.usage)))
 
     def first_chunk(self) -> bytes:
-        """Return the chunk that says who speaks."""
-        return self._chunk([_choice({"role": "assistant", "content": ""})])
+        """Return the chunk with the role."""
+        return self._chunk([_build_choice({"role": "assistant", "content": ""})])
 
     def text_chunk(self, text: str) -> bytes:
-        """Return a chunk with some more text."""
-        return self._chunk([_choice({"content": text})])
+        """Return a chunk with *text*."""
+        return self._chunk([_build_choice({"content": text})])
 
-    def last_chunks(self, finished: Finished, *, usage_apart: bool) -> bytes:
+    def last_chunks(self, finished: Finished, *, separate_usage: bool) -> bytes:
         """
-        Return what ends the stream.
+        Return the chunks at the end of the stream, the usage last.
 
-        The usage always comes last. Whoever asked for it gets it as OpenAI sends it, in a chunk without
-        choices; for all others it is part of the finishing chunk, as clients that did not ask often
-        read ``choices[0]`` of each.
+        Clients that requested the usage get it as OpenAI sends it, in a separate chunk without choices. Other clients
+        get it in the chunk with the finish reason, because many of them read ``choices[0]`` of every chunk.
         """
-        end = [_choice({}, finished.reason)]
-        usage = _usage(finished.usage)
-        if usage and usage_apart:
+        end = [_build_choice({}, finished.reason)]
+        usage = _usage_field(finished.usage)
+        if usage and separate_usage:
             return self._chunk(end) + self._chunk([], **usage)
         return self._chunk(end, **usage)
 
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
-        return event(self._object("chat.completion.chunk", choices=choices, **more))
+        return encode_event(self._object("chat.completion.chunk", choices=choices, **more))
 
     def _object(self, kind: str, **more: Any) -> dict[str, Any]:
         return {
@@ -73,17 +72,17 @@ class ChatResponse:
         }
 
 
-def event(data: dict[str, Any]) -> bytes:
+def encode_event(data: dict[str, Any]) -> bytes:
     """Return *data* as one server-sent event."""
     return b"data: " + orjson.dumps(data) + b"\n\n"
 
 
-def _choice(delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
+def _build_choice(delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _usage(usage: Usage | None) -> dict[str, Any]:
-    """Return the field ``usage``; none where nothing is known."""
+def _usage_field(usage: Usage | None) -> dict[str, Any]:
+    """Return the field ``usage``, or no field if the usage is unknown."""
     if usage is None:
         return {}
     counts = {

@@ -1,77 +1,99 @@
-"""What the request's event learns from a generation that passes by."""
+"""Recording: copies usage, times, content and errors of a request to its event, or nothing if logging is off."""
 
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 import inferlog
 from inferlog_server.inference.generation import Admitted, Finished, Item, Message, Piece
-from inferlog_server.routes.openai_error import OpenAIError
-
-Record = Callable[[AsyncGenerator[Item, None], Sequence[Message], float], AsyncGenerator[Piece | Finished, None]]
-"""Passes an answer on: `recorded`, or `unrecorded` in a service that writes no events."""
 
 
-async def recorded(
-    items: AsyncGenerator[Item, None], messages: Sequence[Message], arrived: float
-) -> AsyncGenerator[Piece | Finished, None]:
-    """
-    Pass the answer on and bind what *items* tell, whichever way they end.
+class Recorder(Protocol):
+    """Interface between the routes and the event of a request."""
 
-    Args:
-        items: A generation.
-        messages: What it answers. Written with the answer, to their own stream, if the service has opted in.
-        arrived: When the request came in, on ``time.perf_counter``: the time to the first token is what
-            the client waited, the queue included.
-    """
-    known: dict[str, Any] = {}
-    texts: list[str] = []
-    admitted_at: float | None = None
-    try:
+    def bind(self, **fields: Any) -> None:
+        """Add *fields* to the event; see `inferlog.bind_inference`."""
+        ...
+
+    def wrap_generation(
+        self, items: AsyncGenerator[Item, None], messages: Sequence[Message], arrived: float
+    ) -> AsyncGenerator[Piece | Finished, None]:
+        """
+        Yield the pieces of a generation and bind its figures to the event, however the generation ends.
+
+        Args:
+            items: Items of the generation.
+            messages: Messages of the request. They go to the content stream with the response, if the service has
+                enabled it.
+            arrived: Arrival of the request on ``time.perf_counter``. The time to the first token counts from here, so
+                it includes the queue.
+        """
+        ...
+
+
+class EventRecorder:
+    """Recorder of a service with logging."""
+
+    def bind(self, **fields: Any) -> None:
+        """See `Recorder.bind`."""
+        inferlog.bind_inference(**fields)
+
+    async def wrap_generation(
+        self, items: AsyncGenerator[Item, None], messages: Sequence[Message], arrived: float
+    ) -> AsyncGenerator[Piece | Finished, None]:
+        """See `Recorder.wrap_generation`."""
+        known: dict[str, Any] = {}
+        texts: list[str] = []
+        admitted_at: float | None = None
+        try:
+            async with aclosing(items):
+                async for item in items:
+                    match item:
+                        case Admitted():
+                            admitted_at = time.perf_counter()
+                            known |= {"queue_seconds": item.queue_seconds, "batch_size": item.batch_size}
+                            continue
+                        case Piece():
+                            known.setdefault("time_to_first_token_seconds", time.perf_counter() - arrived)
+                            known |= _event_fields(item)
+                            texts.append(item.text)
+                        case Finished():
+                            known |= _event_fields(item)
+                            known["model_latency_seconds"] = item.model_seconds
+                            known["finish_reasons"] = [item.reason]
+                    yield item
+        finally:
+            if admitted_at is not None:
+                known.setdefault("model_latency_seconds", time.perf_counter() - admitted_at)
+            self.bind(**known)
+            if admitted_at is not None:
+                inferlog.capture_content(input=_encode_conversation(messages), output="".join(texts))
+
+
+class NullRecorder:
+    """Recorder of a service without logging: records nothing."""
+
+    def bind(self, **fields: Any) -> None:
+        """Do nothing."""
+
+    async def wrap_generation(
+        self,
+        items: AsyncGenerator[Item, None],
+        messages: Sequence[Message],  # noqa: ARG002 (interface)
+        arrived: float,  # noqa: ARG002 (interface)
+    ) -> AsyncGenerator[Piece | Finished, None]:
+        """Yield the pieces of a generation."""
         async with aclosing(items):
             async for item in items:
-                match item:
-                    case Admitted():
-                        admitted_at = time.perf_counter()
-                        known |= {"queue_seconds": item.queue_seconds, "batch_size": item.batch_size}
-                        continue
-                    case Piece():
-                        known.setdefault("time_to_first_token_seconds", time.perf_counter() - arrived)
-                        known |= _stated(item)
-                        texts.append(item.text)
-                    case Finished():
-                        known |= _stated(item)
-                        known["model_latency_seconds"] = item.model_seconds
-                        known["finish_reasons"] = [item.reason]
-                yield item
-    finally:
-        if admitted_at is not None:
-            known.setdefault("model_latency_seconds", time.perf_counter() - admitted_at)
-        inferlog.bind_inference(**known)
-        if admitted_at is not None:
-            inferlog.capture_content(input=_conversation(messages), output="".join(texts))
+                if not isinstance(item, Admitted):
+                    yield item
 
 
-async def unrecorded(
-    items: AsyncGenerator[Item, None], _messages: Sequence[Message], _arrived: float
-) -> AsyncGenerator[Piece | Finished, None]:
-    """Pass the answer on and bind nothing."""
-    async with aclosing(items):
-        async for item in items:
-            if not isinstance(item, Admitted):
-                yield item
-
-
-def record_error(error: OpenAIError) -> None:
-    """Bind why the request was not answered."""
-    inferlog.bind_inference(error_type=error.code, error_message=error.recorded_message)
-
-
-def _stated(item: Piece | Finished) -> dict[str, Any]:
-    """Return what *item* says of the event's fields; None where it says nothing."""
+def _event_fields(item: Piece | Finished) -> dict[str, Any]:
+    """Return the event's fields that *item* contains."""
     if item.usage is None:
         return {"model_version": item.version_name}
     return {
@@ -81,5 +103,5 @@ def _stated(item: Piece | Finished) -> dict[str, Any]:
     }
 
 
-def _conversation(messages: Sequence[Message]) -> str:
+def _encode_conversation(messages: Sequence[Message]) -> str:
     return orjson.dumps([{"role": message.role, "content": message.text} for message in messages]).decode()

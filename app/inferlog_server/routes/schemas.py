@@ -1,4 +1,4 @@
-"""What the routes take and answer, for /openapi.json: the shapes that `chat_response` and `openai_error` write."""
+"""Schemas for /openapi.json, which describe the bodies that `chat_response` and `errors` write."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,13 +9,13 @@ from pydantic import BaseModel, Field
 from inferlog_server.routes.chat_request import ChatRequest
 
 _COMPONENT = "#/components/schemas/{model}"
-_STREAM = {"type": "string", "description": "Events `data: <chat.completion.chunk>`, at last `data: [DONE]`."}
+_STREAM = {"type": "string", "description": "Events `data: <chat.completion.chunk>`, then `data: [DONE]`."}
 
 Count = Annotated[int, Field(ge=0)]
 
 
 class Error(BaseModel):
-    """Why there is no answer."""
+    """Reason for the error."""
 
     message: str
     type: str
@@ -23,14 +23,14 @@ class Error(BaseModel):
     code: str
 
 
-class Refusal(BaseModel):
-    """An error, as OpenAI's clients expect it."""
+class ErrorBody(BaseModel):
+    """Error response in OpenAI's format."""
 
     error: Error
 
 
 class CachedTokens(BaseModel):
-    """What of the prompt an earlier request had computed."""
+    """Tokens of the prompt that an earlier request had already computed."""
 
     cached_tokens: Count
 
@@ -44,8 +44,8 @@ class UsedTokens(BaseModel):
     prompt_tokens_details: CachedTokens
 
 
-class Said(BaseModel):
-    """The model's turn."""
+class AssistantMessage(BaseModel):
+    """Message of the model."""
 
     role: Literal["assistant"]
     content: str
@@ -53,16 +53,16 @@ class Said(BaseModel):
 
 
 class Choice(BaseModel):
-    """The answer; there is one."""
+    """The only choice of a response."""
 
     index: Literal[0]
-    message: Said
+    message: AssistantMessage
     logprobs: None
     finish_reason: str
 
 
 class ChatCompletion(BaseModel):
-    """A whole answer. ``usage`` is absent where the model does not count."""
+    """Whole response. ``usage`` is absent if the model does not report it."""
 
     id: str
     object: Literal["chat.completion"]
@@ -74,7 +74,7 @@ class ChatCompletion(BaseModel):
 
 
 class Model(BaseModel):
-    """What a client may ask for."""
+    """Model, or version of it, that a client can request."""
 
     id: str
     object: Literal["model"]
@@ -83,38 +83,38 @@ class Model(BaseModel):
 
 
 class ModelList(BaseModel):
-    """All of them."""
+    """All models and versions."""
 
     object: Literal["list"]
     data: list[Model]
 
 
-class State(BaseModel):
-    """How the service is."""
+class ServiceState(BaseModel):
+    """State of the service."""
 
     status: str
 
 
-def refusals(**reasons: str) -> dict[int | str, dict[str, Any]]:
-    """Return the answers by status, ``_404="why"``, as FastAPI takes them; each is a `Refusal`."""
-    return {int(status.removeprefix("_")): {"model": Refusal, "description": why} for status, why in reasons.items()}
+def error_responses(**reasons: str) -> dict[int | str, dict[str, Any]]:
+    """Return error responses by status, ``_404="reason"``, in FastAPI's format; each body is an `ErrorBody`."""
+    return {int(status.removeprefix("_")): {"model": ErrorBody, "description": why} for status, why in reasons.items()}
 
 
-CHAT_ANSWERS: dict[int | str, dict[str, Any]] = {
+CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "model": ChatCompletion,
-        "description": "The answer, whole or as a stream",
+        "description": "The response, as one object or as a stream",
         "content": {"text/event-stream": {"schema": _STREAM}},
     },
-    **refusals(
-        _400="The request is wrong, or longer than the model's context",
+    **error_responses(
+        _400="The request is not valid, or longer than the model's context",
         _404="No such model",
         _408="The body did not arrive in time",
         _413="The body is too large",
-        _429="Too many requests wait; `Retry-After` says when to come back",
+        _429="Too many requests are in the queue; retry after `Retry-After` seconds",
         _500="The model, or the service, failed",
         _502="The upstream service failed",
-        _504="The answer took too long",
+        _504="The response took too long",
     ),
 }
 
@@ -126,25 +126,25 @@ CHAT_BODY = {
 }
 
 
-def describe(app: FastAPI, *, max_tokens_limit: int) -> None:
+def extend_openapi(app: FastAPI, *, max_tokens_limit: int) -> None:
     """
-    Let *app* describe the bodies that its routes read by themselves, too.
+    Add the request body of the chat route, which reads it without FastAPI, to the OpenAPI document of *app*.
 
     Args:
-        app: With its routes.
-        max_tokens_limit: No request may ask for a longer answer.
+        app: Application with its routes.
+        max_tokens_limit: Maximum of ``max_tokens``.
     """
     tokens = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": max_tokens_limit}, {"type": "null"}]}
 
-    def described() -> dict[str, Any]:
+    def build_openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             app.openapi_schema = get_openapi(title=app.title, version=app.version, routes=app.routes)
             for operations in app.openapi_schema["paths"].values():
                 for operation in operations.values():
-                    operation["responses"].pop("422", None)  # FastAPI's own, which no route here gives
+                    operation["responses"].pop("422", None)  # FastAPI's default, which no route here returns
             body = ChatRequest.model_json_schema(ref_template=_COMPONENT)
             body["properties"] |= {"max_tokens": tokens, "max_completion_tokens": tokens}
             app.openapi_schema["components"]["schemas"] |= {**body.pop("$defs"), ChatRequest.__name__: body}
         return app.openapi_schema
 
-    app.openapi = described  # type: ignore[method-assign]  # as FastAPI's documentation says to do it
+    app.openapi = build_openapi  # type: ignore[method-assign]  # as in FastAPI's documentation

@@ -1,6 +1,6 @@
 """
-Load for an inference service, by Locust: when callers ask, what they ask, and what they see.
+Load generator for an inference service, run by Locust: arrival times, request bodies, and records of responses.
 
-The modules that import Locust (`callers`, `first_tokens`, `generator`, `shape`) replace Python's blocking calls by
-gevent's on import, for the whole process. The others are plain Python.
+The modules that import Locust (`callers`, `generator`, `shape`) replace Python's blocking calls with gevent's on
+import, for the whole process. The others are plain Python.
 """

@@ -1,46 +1,47 @@
-"""One request over the wire, once and never again, and what its client sees of the answer."""
+"""One HTTP request, sent once and never retried, and the client's view of its response."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 import urllib3
 from urllib3.response import BaseHTTPResponse
-
-from inferlog_traffic.event_stream import EventStream
 
 ROUTE: Final = "/v1/chat/completions"
 
 _READ_BYTES: Final = 65_536
 _CONNECT_SECONDS: Final = 5.0
+_DATA: Final = b"data:"
+_END: Final = b"[DONE]"
 
 
-class Outcome(StrEnum):
-    """How a request ended, as its client sees it."""
+class RequestOutcome(StrEnum):
+    """Outcome of a request as its client sees it."""
 
     ANSWERED = "answered"
     REFUSED = "refused"  # 4xx
-    FAILED = "failed"  # 5xx, or a stream that says so
-    BROKEN = "broken"  # the answer began and did not end
-    UNANSWERED = "unanswered"  # no answer began
-    LEFT = "left"  # the client had enough, as it was told to
+    FAILED = "failed"  # 5xx, a redirect, or a stream with an error
+    BROKEN = "broken"  # the response began and did not end
+    UNANSWERED = "unanswered"  # no response began
+    LEFT = "left"  # the client disconnected as planned
     ABANDONED = "abandoned"  # the run ended first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class TrafficRequest:
     """
-    What is to be sent.
+    One request to send.
 
     Attributes:
-        correlation_id: Found again in the request's event.
-        caller: Who sends it; an audit trail has a hash of that.
-        body: JSON, or what a careless program takes for it.
-        model: What the body asks for; None if that cannot be told.
-        streamed: The answer is to come as server-sent events.
-        leaves: The client closes the connection at the first token.
+        correlation_id: Correlation id, also in the request's event.
+        caller: Class of the caller, sent as its credential; ``client.id`` is its hash.
+        body: JSON, valid or malformed.
+        model: Requested model; None if the body is malformed.
+        streamed: True if the response is a stream of server-sent events.
+        leaves: True if the client closes the connection at the first token.
     """
 
     correlation_id: str
@@ -52,29 +53,71 @@ class Request:
 
 
 @dataclass(slots=True, kw_only=True)
-class Answer:
+class ObservedResponse:
     """
-    What is known of an answer, at any moment of it.
+    The client's view of a response, updated as it arrives.
 
     Attributes:
-        outcome: Abandoned, until something else happens.
-        status_code: None while no answer has begun.
-        first_token_at: When the first part with text came in, on *clock*; only of streams.
-        ended_at: When the last byte came in or it was clear that none would.
-        body_bytes: How much of the answer's body came.
+        outcome: Outcome of the request; abandoned until it ends.
+        status_code: Status code; None until the response begins.
+        first_token_at: Time of the first part with text, on the clock of `exchange`; streams only.
+        ended_at: Time of the last byte, or of the failure.
+        body_bytes: Number of bytes of the body so far.
     """
 
-    outcome: Outcome = Outcome.ABANDONED
+    outcome: RequestOutcome = RequestOutcome.ABANDONED
     status_code: int | None = None
     first_token_at: float | None = None
     ended_at: float | None = None
     body_bytes: int = 0
 
 
+class EventStream:
+    """
+    State of a streamed response, as far as a chat client needs it.
+
+    Attributes:
+        has_token: True after the first part with text.
+        failed: True after an error in the stream.
+        complete: True after the end marker of the stream.
+    """
+
+    def __init__(self) -> None:
+        self.has_token = False
+        self.failed = False
+        self.complete = False
+        self._unfinished = b""
+
+    def feed(self, part: bytes) -> None:
+        """Read the next bytes, cut at any position."""
+        *lines, self._unfinished = (self._unfinished + part).split(b"\n")
+        for line in lines:
+            if line.startswith(_DATA):
+                self._take(line.removeprefix(_DATA).strip())
+
+    def _take(self, data: bytes) -> None:
+        if data == _END:
+            self.complete = True
+            return
+        try:
+            chunk = json.loads(data)
+        except ValueError:
+            return  # clients ignore data that is not valid JSON
+        self.failed |= isinstance(chunk, dict) and "error" in chunk
+        self.has_token |= _has_text(chunk)
+
+
+def _has_text(chunk: Any) -> bool:
+    match chunk:
+        case {"choices": [{"delta": {"content": str(text)}}, *_]}:
+            return text != ""
+    return False
+
+
 def new_pool(*, answer_timeout_seconds: float) -> urllib3.PoolManager:
-    """Return connections for any number of requests at once, none of which is ever sent twice."""
+    """Return a connection pool without a limit on parallel requests and without retries."""
     return urllib3.PoolManager(
-        # Above this many idle connections are closed; none is ever waited for, for that would hide a queue.
+        # Idle connections above this number are closed. Requests never wait for one, which would hide a queue.
         maxsize=1_000,
         block=False,
         retries=False,
@@ -83,12 +126,16 @@ def new_pool(*, answer_timeout_seconds: float) -> urllib3.PoolManager:
 
 
 def exchange(
-    pool: urllib3.PoolManager, url: str, request: Request, answer: Answer, clock: Callable[[], float] = perf_counter
+    pool: urllib3.PoolManager,
+    url: str,
+    request: TrafficRequest,
+    answer: ObservedResponse,
+    clock: Callable[[], float] = perf_counter,
 ) -> None:
     """
-    Send *request* to the service at *url* and note in *answer* what comes back.
+    Send *request* to the service at *url* and update *answer* as the response arrives.
 
-    *answer* is filled on the way: who is interrupted leaves in it what was known by then.
+    After an interruption *answer* contains the state up to then.
     """
     headers = {
         "Authorization": f"Bearer {request.caller}",
@@ -98,7 +145,7 @@ def exchange(
     try:
         response = pool.request("POST", f"{url}{ROUTE}", body=request.body, headers=headers, preload_content=False)
     except urllib3.exceptions.HTTPError:
-        outcome = Outcome.UNANSWERED
+        outcome = RequestOutcome.UNANSWERED
     else:
         answer.status_code = response.status
         outcome = _read(response, request, answer, clock)
@@ -106,7 +153,9 @@ def exchange(
     answer.outcome = outcome
 
 
-def _read(response: BaseHTTPResponse, request: Request, answer: Answer, clock: Callable[[], float]) -> Outcome:
+def _read(
+    response: BaseHTTPResponse, request: TrafficRequest, answer: ObservedResponse, clock: Callable[[], float]
+) -> RequestOutcome:
     stream = EventStream() if request.streamed and response.status == 200 else None
     try:
         for part in response.stream(_READ_BYTES):
@@ -118,19 +167,19 @@ def _read(response: BaseHTTPResponse, request: Request, answer: Answer, clock: C
                 answer.first_token_at = clock()
                 if request.leaves:
                     response.close()
-                    return Outcome.LEFT
+                    return RequestOutcome.LEFT
     except urllib3.exceptions.HTTPError:
         response.close()
-        return Outcome.BROKEN
+        return RequestOutcome.BROKEN
     response.release_conn()
     return _outcome(response.status, stream)
 
 
-def _outcome(status: int, stream: EventStream | None) -> Outcome:
+def _outcome(status: int, stream: EventStream | None) -> RequestOutcome:
     if 400 <= status < 500:
-        return Outcome.REFUSED
+        return RequestOutcome.REFUSED
     if not 200 <= status < 300 or (stream is not None and stream.failed):
-        return Outcome.FAILED
+        return RequestOutcome.FAILED
     if stream is not None and not stream.complete:
-        return Outcome.BROKEN
-    return Outcome.ANSWERED
+        return RequestOutcome.BROKEN
+    return RequestOutcome.ANSWERED

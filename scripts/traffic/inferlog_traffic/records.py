@@ -1,4 +1,4 @@
-"""What the client knows of each request, a line each, so that it can be matched with the request's event."""
+"""The client's record of each request, one line of JSON, to compare with the request's event."""
 
 import errno
 import json
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from inferlog_traffic.exchange import Outcome
+from inferlog_traffic.exchange import RequestOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class RequestRecord:
     """
-    One request. All seconds count from the moment at which it was due.
+    Record of one request. All times in seconds count from the time at which it was due.
 
     Attributes:
-        correlation_id: That of the request's event.
-        caller: The class of its caller: ``steady``, ``stream``, …
-        route: Where it went, as a template.
-        model: What it asked for; None if its body did not say.
-        intended_at: When it was due; timezone-aware.
-        sent_after_seconds: How late it left: more than a few milliseconds means that the load generator was too slow.
-        first_token_after_seconds: Of streams; None if no token came.
-        ended_after_seconds: Latency as somebody feels it who wanted to ask at *intended_at*.
-        status_code: None if no answer began.
-        outcome: How it ended.
+        correlation_id: Correlation id, also in the request's event.
+        caller: Class of the caller: ``steady``, ``stream``, …
+        route: Route template.
+        model: Requested model; None if the body is malformed.
+        intended_at: Time at which the request was due; timezone-aware.
+        sent_after_seconds: Delay of sending. More than a few milliseconds means that the load generator is too slow.
+        first_token_after_seconds: Time to the first token of a stream; None if there was none.
+        ended_after_seconds: Latency for a user who wanted to send the request at *intended_at*.
+        status_code: Status code; None if no response began.
+        outcome: Outcome of the request.
     """
 
     correlation_id: str
@@ -38,10 +38,10 @@ class Record:
     first_token_after_seconds: float | None
     ended_after_seconds: float
     status_code: int | None
-    outcome: Outcome
+    outcome: RequestOutcome
 
-    def as_line(self) -> bytes:
-        """Return it as one line of JSON."""
+    def to_line(self) -> bytes:
+        """Return the record as one line of JSON."""
         first_token = self.first_token_after_seconds
         values = {
             "correlation_id": self.correlation_id,
@@ -60,38 +60,38 @@ class Record:
 
 class RecordFile:
     """
-    A file of records; what it holds already stays.
+    An append-only file of records.
 
-    Several processes may write to the same one: each line is one write to its end.
+    Several processes can write to the same file, because each line is one write in append mode.
     """
 
     def __init__(self, path: Path) -> None:
         """
-        Open *path*, and make it and its folders if they are not there.
+        Open *path*, and create it and its directories if they are missing.
 
         Raises:
-            OSError: If it cannot be opened, or is no regular file.
+            OSError: If the file cannot be opened, or is not a regular file.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Without O_NONBLOCK the reader of a pipe would be waited for, for ever.
+        # Without O_NONBLOCK this would wait forever for the reader of a pipe.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         self._file = os.open(path, flags, 0o644)
         if not stat.S_ISREG(os.fstat(self._file).st_mode):
             self.close()
-            raise OSError(errno.EINVAL, "no regular file", str(path))
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
 
-    def append(self, record: Record) -> None:
+    def append(self, record: RequestRecord) -> None:
         """
-        Write *record* behind all others.
+        Append *record*.
 
         Raises:
-            OSError: If the file system did not take it, or not all of it.
+            OSError: If the record was not written, or only a part of it.
         """
-        line = record.as_line()
+        line = record.to_line()
         written = os.write(self._file, line)
         if written < len(line):
             raise OSError(f"only {written} of {len(line)} bytes of a record were written")
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         os.close(self._file)

@@ -1,27 +1,27 @@
-"""What a fault is."""
+"""Fault: an injection, its target, and its expected effects."""
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tests.chaos.dirs import Dirs
 from tests.chaos.stack import Stack
+from tests.chaos.trial_dirs import TrialDirs
 
-Strike = Callable[[Stack, float], Generator[float]]
+Injection = Callable[[Stack, float], Generator[float]]
 """
-Breaks something of a stack for so many seconds and mends it, in steps.
+Breaks a part of the stack for some seconds and repairs it, in steps.
 
-Yields how many seconds to wait before the next step, so that two faults can take turns. Whatever it has broken is
-mended in a ``finally``: the wait may end with an exception.
+Yields the seconds until its next step, so that two faults can take turns. Repairs in a ``finally`` block, because the
+wait may raise.
 """
 
 
 class MissedError(Exception):
-    """The fault did not happen, so that nothing is proven; the message says how that showed."""
+    """The fault had no effect, so the trial proves nothing; the message names the symptom."""
 
 
-class Part(StrEnum):
-    """What a fault can lay its hands on, by its name for people."""
+class FaultTarget(StrEnum):
+    """Part of the stack that a fault breaks."""
 
     SERVICE = "the service's workers"
     CLOCK = "the service's clock"
@@ -31,40 +31,40 @@ class Part(StrEnum):
     ENGINE = "Elasticsearch"
 
 
-def _nothing(_: Dirs) -> Mapping[str, str]:
+def _nothing(_: TrialDirs) -> Mapping[str, str]:
     return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """
-    One thing that goes wrong.
+    One fault of the catalogue.
 
     Attributes:
-        name: As it is asked for.
-        what: In one sentence, for people.
-        strike: Does it.
-        breaks: What nobody else may break meanwhile: one of the two would undo or hide the other.
-        seconds: How long; as it stands in the catalogue, in the full matrix.
-        short_seconds: How long, in the short one.
-        paired_seconds: How long, where it meets another.
-        environment: More of the service's environment.
-        proxied: Whether the shipper has to go through the proxy.
-        kills_workers: Whether a process of the service is killed: what it has just answered may have no event.
-        stills_workers: Whether a process of the service stands still: who waits for it may lose patience.
-        fills_disk: Whether the disk refuses events of the service.
+        name: Name on the command line.
+        what: Description in one sentence.
+        inject: Breaks and repairs the stack.
+        breaks: Targets that no other fault may break at the same time: one would undo or hide the other.
+        seconds: Duration in the full matrix.
+        short_seconds: Duration in the short matrix.
+        paired_seconds: Duration together with another fault.
+        environment: Additional environment of the service.
+        proxied: Whether the shipper must connect through the proxy.
+        kills_workers: Whether a service process is killed: its last answered request may have no event.
+        stills_workers: Whether a service process is suspended: clients may time out.
+        fills_disk: Whether the disk rejects events of the service.
         removes_files: Whether files are deleted before they are shipped.
         removes_files_in_use: Whether the service is writing to these files.
     """
 
     name: str
     what: str
-    inject: Strike
-    breaks: frozenset[Part] = frozenset()
+    inject: Injection
+    breaks: frozenset[FaultTarget] = frozenset()
     seconds: float = 20.0
     short_seconds: float = 4.0
     paired_seconds: float = 20.0
-    environment: Callable[[Dirs], Mapping[str, str]] = field(default=_nothing)
+    environment: Callable[[TrialDirs], Mapping[str, str]] = field(default=_nothing)
     proxied: bool = False
     kills_workers: bool = False
     stills_workers: bool = False

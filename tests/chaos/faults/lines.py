@@ -1,4 +1,4 @@
-"""Lines that no store takes, in a file beside those of the service."""
+"""Lines that no store accepts, in a separate log file."""
 
 import itertools
 from collections.abc import Callable, Generator, Iterable
@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import orjson
 
-from tests.chaos.faults.fault import Strike
+from tests.chaos.faults.fault import Injection
 from tests.chaos.stack import Stack
 
 BAD_FILES: Final = "events-chaos_bad"
-"""What the names of these files begin with."""
+"""Prefix of the names of these files."""
 
 _SECONDS_BETWEEN_LINES = 0.5
 _LINES_AT_ONCE = 5
@@ -34,23 +34,23 @@ _REFUSED: Final[tuple[dict[str, Any], ...]] = (
 )
 
 
-def malformed(count: int) -> Iterable[bytes]:
-    """Return *count* lines that are no documents, or have no id."""
+def make_malformed(count: int) -> Iterable[bytes]:
+    """Return *count* lines that are not documents or have no id."""
     return itertools.islice(itertools.cycle(_MALFORMED), count)
 
 
-def refused(count: int) -> Iterable[bytes]:
-    """Return *count* documents that the mapping refuses."""
+def make_refused(count: int) -> Iterable[bytes]:
+    """Return *count* documents that the mapping rejects."""
     for wrong in itertools.islice(itertools.cycle(_REFUSED), count):
         event = {"id": f"chaos-bad-{uuid4().hex}"}
         yield orjson.dumps({"@timestamp": "2026-01-01T00:00:00.000000Z", "event": event, **wrong})
 
 
-def writing(make_lines: Callable[[int], Iterable[bytes]]) -> Strike:
-    """Return the fault of somebody who writes such lines beside the service's, ten a second."""
+def write_lines(make_lines: Callable[[int], Iterable[bytes]]) -> Injection:
+    """Return an injection that appends such lines to a separate file, ten a second."""
 
     def inject(stack: Stack, seconds: float) -> Generator[float]:
-        path = stack.place.logs / f"{BAD_FILES}-{uuid4().hex}-0001.jsonl"
+        path = stack.dirs.logs / f"{BAD_FILES}-{uuid4().hex}-0001.jsonl"
         for _ in range(max(1, int(seconds / _SECONDS_BETWEEN_LINES))):
             _append(path, make_lines(_LINES_AT_ONCE))
             yield _SECONDS_BETWEEN_LINES

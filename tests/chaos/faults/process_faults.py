@@ -1,7 +1,9 @@
-"""Processes that end, or stand still, or stay away."""
+"""Processes that are killed, suspended or stopped, and a shipper with corrupted offsets."""
 
+import itertools
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from typing import Final
 
 from inferlog_ops.core.errors import OperatorError
 from tests.chaos.processes import ChaosProcess
@@ -9,25 +11,32 @@ from tests.chaos.stack import WORKERS, Stack
 
 _SECONDS_BETWEEN_KILLS = 5.0
 _RESTARTED_AFTER_SECONDS = 1.0
-_SECONDS_BETWEEN_LOOKS = 0.1
+_SECONDS_BETWEEN_POLLS = 0.1
 _REPLACED_WITHIN_SECONDS = 60.0
+_SECONDS_BETWEEN_CORRUPTIONS = 4.0
+_CORRUPTIONS: Final[tuple[Callable[[bytes], bytes], ...]] = (
+    lambda content: content[: len(content) // 2],
+    lambda content: bytes(len(content)),
+    lambda _content: b"",
+    lambda content: content.replace(b'"position":', b'"position":-'),
+)
 
 
 def wait(_stack: Stack, seconds: float) -> Generator[float]:
-    """Break nothing."""
+    """Wait without a fault."""
     yield seconds
 
 
 def kill_worker(stack: Stack, seconds: float) -> Generator[float]:
-    """Kill the service's oldest worker now and then; its supervisor starts another."""
+    """Kill the service's oldest worker every 5 s; its supervisor starts another."""
     for _ in range(_times(seconds)):
-        yield from _until_all_work(stack.server)
+        yield from _wait_for_workers(stack.server)
         stack.server.workers()[0].kill()
         yield _SECONDS_BETWEEN_KILLS
 
 
 def kill_shipper(stack: Stack, seconds: float) -> Generator[float]:
-    """Kill the shipper now and then, and start another a moment later."""
+    """Kill the shipper every 5 s, and restart it a second later."""
     for _ in range(_times(seconds)):
         stack.shipper.kill()
         try:
@@ -38,7 +47,7 @@ def kill_shipper(stack: Stack, seconds: float) -> Generator[float]:
 
 
 def kill_engine(stack: Stack, seconds: float) -> Generator[float]:
-    """Kill Elasticsearch, and start it again when the time is over."""
+    """Kill Elasticsearch, and restart it when the time is over."""
     stack.engine.kill()
     try:
         yield seconds
@@ -47,7 +56,7 @@ def kill_engine(stack: Stack, seconds: float) -> Generator[float]:
 
 
 def engine_away(stack: Stack, seconds: float) -> Generator[float]:
-    """End Elasticsearch in order, and start it again when the time is over."""
+    """Stop Elasticsearch in an orderly way, and restart it when the time is over."""
     stack.engine.stop()
     try:
         yield seconds
@@ -56,8 +65,8 @@ def engine_away(stack: Stack, seconds: float) -> Generator[float]:
 
 
 def stop_worker(stack: Stack, seconds: float) -> Generator[float]:
-    """Have one of the service's workers stand still."""
-    yield from _until_all_work(stack.server)
+    """Suspend one of the service's workers."""
+    yield from _wait_for_workers(stack.server)
     worker = stack.server.workers()[0]
     worker.suspend()
     try:
@@ -67,7 +76,7 @@ def stop_worker(stack: Stack, seconds: float) -> Generator[float]:
 
 
 def stop_shipper(stack: Stack, seconds: float) -> Generator[float]:
-    """Have the shipper stand still."""
+    """Suspend the shipper."""
     stack.shipper.suspend()
     try:
         yield seconds
@@ -76,7 +85,7 @@ def stop_shipper(stack: Stack, seconds: float) -> Generator[float]:
 
 
 def stop_engine(stack: Stack, seconds: float) -> Generator[float]:
-    """Have Elasticsearch stand still: connections come about, and nothing answers."""
+    """Suspend Elasticsearch: it accepts connections and does not respond."""
     stack.engine.suspend()
     try:
         yield seconds
@@ -84,12 +93,22 @@ def stop_engine(stack: Stack, seconds: float) -> Generator[float]:
         stack.engine.resume()
 
 
-def _until_all_work(server: ChaosProcess) -> Generator[float]:
+def corrupt_positions(stack: Stack, seconds: float) -> Generator[float]:
+    """Kill the shipper, corrupt its offsets in a different way each time, and restart it."""
+    positions = stack.dirs.positions
+    for corrupt in itertools.islice(itertools.cycle(_CORRUPTIONS), max(1, int(seconds / _SECONDS_BETWEEN_CORRUPTIONS))):
+        stack.shipper.kill()
+        positions.write_bytes(corrupt(positions.read_bytes()))
+        stack.start_shipper()
+        yield _SECONDS_BETWEEN_CORRUPTIONS
+
+
+def _wait_for_workers(server: ChaosProcess) -> Generator[float]:
     """
-    Wait for the worker in the place of one that was killed: the service is to lose one at a time.
+    Wait until a killed worker has been replaced, so that the service loses one at a time.
 
     Raises:
-        OperatorError: If there is none after a minute.
+        OperatorError: If a worker is still missing after a minute.
     """
     deadline = time.monotonic() + _REPLACED_WITHIN_SECONDS
     while (count := len(server.workers())) < WORKERS:
@@ -97,7 +116,7 @@ def _until_all_work(server: ChaosProcess) -> Generator[float]:
             raise OperatorError(
                 f"the service has {count} of its {WORKERS} workers, {_REPLACED_WITHIN_SECONDS:.0f} s after one ended"
             )
-        yield _SECONDS_BETWEEN_LOOKS
+        yield _SECONDS_BETWEEN_POLLS
 
 
 def _times(seconds: float) -> int:

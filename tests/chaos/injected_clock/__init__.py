@@ -1,1 +1,1 @@
-"""On the module path of a process whose clock is to be wrong."""
+"""Added to the module path of a process with a wrong clock."""

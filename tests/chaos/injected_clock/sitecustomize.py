@@ -1,4 +1,4 @@
-"""Makes this process's clock wrong by the seconds that a file says: Python runs this at its start where it finds it."""
+"""Offset of this process's clock by the seconds in a file. Python imports ``sitecustomize`` at its start."""
 
 import os
 import time
@@ -6,17 +6,17 @@ from pathlib import Path
 
 _file = Path(os.environ["INFERLOG_CHAOS_CLOCK"])
 _true_time_ns = time.time_ns
-_LOOK_EVERY_NS = 100_000_000
+_READ_EVERY_NS = 100_000_000
 
 
 class _Clock:
     _offset_ns = 0
-    _looked_at = 0
+    _read_at = 0
 
     def time_ns(self) -> int:
         now = _true_time_ns()
-        if abs(now - self._looked_at) > _LOOK_EVERY_NS:
-            self._looked_at = now
+        if abs(now - self._read_at) > _READ_EVERY_NS:
+            self._read_at = now
             self._offset_ns = int(_file.read_text()) * 1_000_000_000
         return now + self._offset_ns
 

@@ -1,1 +1,1 @@
-"""On the module path of a process whose file system is to have no locks."""
+"""Added to the module path of a process without file locks."""

@@ -1,4 +1,4 @@
-"""Makes ``flock()`` fail in this process: Python runs this at its start where it finds it."""
+"""Failing ``flock()`` in this process. Python imports ``sitecustomize`` at its start."""
 
 import errno
 import fcntl

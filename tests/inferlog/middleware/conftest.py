@@ -1,4 +1,4 @@
-"""Three services, on FastAPI, Starlette and Flask, whose requests end in every way there is."""
+"""Three services, on FastAPI, Starlette and Flask, with requests that end in every possible way."""
 
 import asyncio
 import contextvars
@@ -30,7 +30,7 @@ _PATIENCE_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Service:
-    """A service that runs, and what the test and its handlers wait for each other with."""
+    """A running service, and the events that synchronise test and handlers."""
 
     framework: str
     url: str = ""
@@ -41,7 +41,7 @@ class Service:
 
 @pytest.fixture
 def service(request: pytest.FixtureRequest, logs: Logs) -> Iterator[Service]:
-    """Return the running service of the framework that the test asks for."""
+    """Return the running service of the requested framework."""
     build, serve = _FRAMEWORKS[request.param]
     service = Service(request.param)
     with serve(build(service)) as url:
@@ -52,7 +52,7 @@ def service(request: pytest.FixtureRequest, logs: Logs) -> Iterator[Service]:
 
 
 def _asgi_endpoints(service: Service) -> dict[str, Callable[[Request], Awaitable[Response]]]:  # noqa: C901 (as for Flask)
-    """Return what FastAPI and Starlette have in common, by path."""
+    """Return the handlers shared by FastAPI and Starlette, by path."""
 
     async def crash(request: Request) -> Response:
         raise RuntimeError("password=hunter22 is wrong")
@@ -127,7 +127,10 @@ def _asgi_endpoints(service: Service) -> dict[str, Callable[[Request], Awaitable
         cancelled,
         background,
     )
-    return {f"/{endpoint.__name__}": endpoint for endpoint in endpoints} | {"/upload": upload}
+    routes: dict[str, Callable[[Request], Awaitable[Response]]] = {
+        f"/{endpoint.__name__}": endpoint for endpoint in endpoints
+    }
+    return routes | {"/upload": upload}
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
@@ -150,7 +153,7 @@ async def _socket(socket: WebSocket) -> None:
 
 
 def _cut_off(app: Any) -> Any:
-    """Return *app* with an end put to its tasks from outside, as a server does that shuts down."""
+    """Wrap *app* to cancel its tasks from outside, like a server that shuts down."""
 
     async def outer(scope: Any, receive: Any, send: Any) -> None:
         if scope.get("path") != "/cancelled":

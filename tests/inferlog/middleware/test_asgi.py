@@ -1,4 +1,4 @@
-"""The middleware on a real server: exactly one event for each request, whatever ends it."""
+"""The ASGI middleware on a real server: exactly one event per request, however it ends."""
 
 import asyncio
 import socket
@@ -15,6 +15,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
+from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 
@@ -94,7 +95,7 @@ def make_app() -> fastapi.FastAPI:  # noqa: C901 (one small route a way to end)
     app.include_router(router)
     nested = Starlette(
         routes=[Route("/items/{item}", lambda _: PlainTextResponse("ok"))],
-        middleware=[fastapi.middleware.Middleware(inferlog.InferenceMiddleware)],
+        middleware=[Middleware(inferlog.InferenceMiddleware)],
     )
     app.mount("/nested", nested)
     return app
@@ -120,7 +121,7 @@ def client(logs: Logs) -> Iterator[httpx.Client]:
         ("/nested/items/5", "success", 200, "/nested/items/{item}", None),
     ],
 )
-def test_a_request_is_one_event(
+def test_request_is_one_event(
     client: httpx.Client, logs: Logs, path: str, status: str, code: int, route: str | None, error_type: str | None
 ) -> None:
     response = client.get(path)
@@ -135,9 +136,7 @@ def test_a_request_is_one_event(
     assert event["request_id"] == response.headers.get("X-Request-ID", event["request_id"])
 
 
-def test_what_the_handler_binds_stands_in_the_event_and_the_ids_on_its_log_lines(
-    client: httpx.Client, logs: Logs
-) -> None:
+def test_handler_values_are_in_event_and_ids_in_log_lines(client: httpx.Client, logs: Logs) -> None:
     response = client.post("/v1/predict/x", json={"text": "abc"})
     assert response.json() == {"answer": "x"}
     assert logs.event["model_version"] == "v1"
@@ -147,25 +146,25 @@ def test_what_the_handler_binds_stands_in_the_event_and_the_ids_on_its_log_lines
 
 
 @pytest.mark.parametrize("body", [b"not json", b"{}", b'{"text": 5}', b"\xff\xfe"])
-def test_a_body_that_does_not_validate_is_rejected(client: httpx.Client, logs: Logs, body: bytes) -> None:
+def test_body_that_does_not_validate_is_rejected(client: httpx.Client, logs: Logs, body: bytes) -> None:
     response = client.post("/v1/predict/x", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code in (400, 422)
     assert logs.event["status"] == "rejected"
 
 
-def test_an_exception_s_secrets_do_not_get_into_the_event(client: httpx.Client, logs: Logs) -> None:
+def test_exception_secrets_do_not_get_into_event(client: httpx.Client, logs: Logs) -> None:
     client.get("/v1/crash")
     assert "hunter22" not in str(logs.event)
     assert logs.event["error"]["message"] == "password=[REDACTED] is wrong"
 
 
-def test_a_stream_is_timed_to_its_last_byte(client: httpx.Client, logs: Logs) -> None:
+def test_stream_is_timed_to_its_last_byte(client: httpx.Client, logs: Logs) -> None:
     assert client.get("/v1/stream").content == b"ab"
     assert logs.event["latency_seconds"] >= 0.05
     assert logs.event["gen_ai"]["usage"]["output_tokens"] == 2
 
 
-def test_an_exception_in_mid_stream_is_an_error_with_the_code_that_was_sent(client: httpx.Client, logs: Logs) -> None:
+def test_exception_in_mid_stream_is_error_with_code_that_was_sent(client: httpx.Client, logs: Logs) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         client.get("/v1/broken-stream")
     assert logs.event["status"] == "error"
@@ -173,7 +172,7 @@ def test_an_exception_in_mid_stream_is_an_error_with_the_code_that_was_sent(clie
     assert logs.event["error"]["type"] == "ValueError"
 
 
-def test_a_client_that_leaves_a_stream_is_cancelled(client: httpx.Client, logs: Logs) -> None:
+def test_stream_is_cancelled_when_client_disconnects(client: httpx.Client, logs: Logs) -> None:
     with client.stream("GET", "/v1/endless-stream") as response:
         next(response.iter_bytes())
     assert logs.event["status"] == "cancelled"
@@ -181,7 +180,7 @@ def test_a_client_that_leaves_a_stream_is_cancelled(client: httpx.Client, logs: 
     assert "error" not in logs.event
 
 
-def test_a_client_that_leaves_while_it_sends_its_body_is_cancelled(client: httpx.Client, logs: Logs) -> None:
+def test_request_is_cancelled_when_client_disconnects_during_upload(client: httpx.Client, logs: Logs) -> None:
     address = urlsplit(str(client.base_url))
     with socket.create_connection((address.hostname, address.port)) as connection:
         connection.sendall(
@@ -190,7 +189,7 @@ def test_a_client_that_leaves_while_it_sends_its_body_is_cancelled(client: httpx
     assert logs.event["status"] == "cancelled"
 
 
-def test_a_background_task_is_not_part_of_the_request(logs: Logs) -> None:
+def test_background_task_is_not_part_of_request(logs: Logs) -> None:
     seen = threading.Event()
 
     def after() -> None:
@@ -210,47 +209,46 @@ def test_a_background_task_is_not_part_of_the_request(logs: Logs) -> None:
     assert event["status"] == "success"
 
 
-def test_health_checks_make_no_event(client: httpx.Client, logs: Logs) -> None:
+def test_health_check_writes_no_event(client: httpx.Client, logs: Logs) -> None:
     assert client.get("/healthz").status_code == 200
     assert client.get("/openapi.json").status_code == 200
     assert logs.events == []
 
 
 @pytest.mark.parametrize("header", ["X-Correlation-ID", "X-Request-ID"])
-def test_the_caller_s_id_is_the_correlation_id_and_comes_back(client: httpx.Client, logs: Logs, header: str) -> None:
+def test_caller_id_becomes_correlation_id_and_is_returned(client: httpx.Client, logs: Logs, header: str) -> None:
     response = client.get("/v1/threaded", headers={header: "order-17"})
     assert response.headers["X-Correlation-ID"] == logs.event["correlation_id"] == "order-17"
     assert response.headers["X-Request-ID"] == logs.event["request_id"] != "order-17"
 
 
 @pytest.mark.parametrize("value", ["a" * 10_000, "a b", 'x"}', "é".encode(), ""])
-def test_an_id_that_could_forge_a_line_is_replaced_and_noted(
-    client: httpx.Client, logs: Logs, value: str | bytes
-) -> None:
-    response = client.get("/v1/threaded", headers={"X-Correlation-ID": value, "traceparent": "00-nonsense"})
+def test_invalid_id_is_replaced_and_recorded_in_label(client: httpx.Client, logs: Logs, value: str | bytes) -> None:
+    headers: Any = {"X-Correlation-ID": value, "traceparent": "00-nonsense"}
+    response = client.get("/v1/threaded", headers=headers)
     assert logs.event["correlation_id"] == logs.event["request_id"] == response.headers["X-Correlation-ID"]
     assert logs.event["labels"]["refused_headers"] == "x-correlation-id,traceparent"
 
 
-def test_a_traceparent_gives_trace_and_span(client: httpx.Client, logs: Logs) -> None:
+def test_traceparent_sets_trace_and_span(client: httpx.Client, logs: Logs) -> None:
     client.get("/v1/threaded", headers={"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
     assert logs.event["trace"] == {"id": "4bf92f3577b34da6a3ce929d0e0e4736"}
     assert logs.event["span"] == {"id": "00f067aa0ba902b7"}
 
 
-def test_an_unknown_method_is_one_value_whatever_it_is(client: httpx.Client, logs: Logs) -> None:
+def test_unknown_method_is_written_as_one_value(client: httpx.Client, logs: Logs) -> None:
     client.request("BREW", "/v1/threaded")
     assert logs.event["http"]["request"]["method"] == "_OTHER"
 
 
-def test_a_log_directory_that_cannot_be_written_leaves_the_response_alone(logs: Logs, tmp_path: Path) -> None:
+def test_response_is_unchanged_when_log_directory_is_not_writable(logs: Logs, tmp_path: Path) -> None:
     inferlog.configure(service_name="scoring", log_dir=tmp_path / "file" / "logs")
     (tmp_path / "file").write_text("in the way")
     with serving(make_app()) as url:
         assert httpx.get(f"{url}/v1/threaded").status_code == 200
 
 
-def test_a_middleware_made_before_configure_writes_to_the_same_place(
+def test_middleware_created_before_configure_writes_to_same_directory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("inferlog.configuration._runtime", None)
@@ -263,7 +261,7 @@ def test_a_middleware_made_before_configure_writes_to_the_same_place(
     assert capsys.readouterr().err == ""
 
 
-def test_lifespan_passes_unchanged_and_its_end_is_the_goodbye(logs: Logs) -> None:
+def test_lifespan_passes_unchanged_and_its_end_writes_last_heartbeat(logs: Logs) -> None:
     sent: list[Any] = []
     messages = [{"type": "lifespan.startup.complete"}, {"type": "lifespan.shutdown.complete"}]
 

@@ -1,4 +1,4 @@
-"""The ASGI middleware, message by message: what servers and applications may do, and what it must not change."""
+"""The ASGI middleware, message by message: permitted behaviour of servers and applications, passed on unchanged."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -27,9 +27,9 @@ DISCONNECT: Message = {"type": "http.disconnect"}
 
 
 class Client:
-    """One request: what it says, and what it has had."""
+    """One client: the messages it sends, and those it has received."""
 
-    def __init__(self, *says: Message, send_error: BaseException | None = None, **scope: Any) -> None:
+    def __init__(self, *messages: Message, send_error: BaseException | None = None, **scope: Any) -> None:
         self.scope: dict[str, Any] = {
             "type": "http",
             "method": "GET",
@@ -38,12 +38,12 @@ class Client:
             "headers": [],
             **scope,
         }
-        self._says = list(says)
+        self._messages = list(messages)
         self._send_error = send_error
         self.had: list[Message] = []
 
     async def receive(self) -> Message:
-        return self._says.pop(0) if self._says else await asyncio.Future[Message]()
+        return self._messages.pop(0) if self._messages else await asyncio.Future[Message]()
 
     async def send(self, message: Message) -> None:
         self.had.append(message)
@@ -68,7 +68,7 @@ def answering(*messages: Message) -> App:
 
 
 def seen(logs: Logs) -> tuple[str, int | None, str | None]:
-    """Return status, code and error type of the one event."""
+    """Return status, code and error type of the only event."""
     (event,) = logs.events
     return (
         event["status"],
@@ -88,7 +88,7 @@ def seen(logs: Logs) -> tuple[str, int | None, str | None]:
         [{"type": "http.response.debug", "info": {}}, BODY],
     ],
 )
-def test_a_response_is_complete_with_its_last_message(logs: Logs, ends: list[Message]) -> None:
+def test_response_is_complete_with_its_last_message(logs: Logs, ends: list[Message]) -> None:
     events_before_the_end = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -100,23 +100,23 @@ def test_a_response_is_complete_with_its_last_message(logs: Logs, ends: list[Mes
     assert seen(logs) == ("success", 200, None)
 
 
-def test_an_application_that_never_answers_is_an_error(logs: Logs) -> None:
+def test_application_that_never_answers_is_error(logs: Logs) -> None:
     Client().ask(answering())
     assert seen(logs) == ("error", None, "no_response")
 
 
-def test_an_application_that_stops_in_mid_stream_is_an_error(logs: Logs) -> None:
+def test_application_that_stops_in_mid_stream_is_error(logs: Logs) -> None:
     Client().ask(answering(START, PART))
     assert seen(logs) == ("error", 200, "incomplete_response")
 
 
 @pytest.mark.parametrize("status", [999, "200", None])
-def test_a_status_that_is_none_leaves_the_response_to_the_server(logs: Logs, status: Any) -> None:
+def test_invalid_status_is_passed_to_server(logs: Logs, status: Any) -> None:
     assert Client().ask(answering({**START, "status": status}, BODY)).had[0]["status"] == status
     assert seen(logs)[:2] == ("error", None)
 
 
-def test_the_ids_take_the_place_of_the_application_s_and_its_message_stays_its_own(logs: Logs) -> None:
+def test_ids_replace_those_of_application_without_changing_its_message(logs: Logs) -> None:
     start = {**START, "headers": [(b"x-request-id", b"its own"), (b"X-Correlation-ID", b"too"), (b"x-other", b"stays")]}
     headers = list(start["headers"])
     client = Client(headers=[(b"x-correlation-id", b"order-17")]).ask(answering(start, BODY))
@@ -128,7 +128,7 @@ def test_the_ids_take_the_place_of_the_application_s_and_its_message_stays_its_o
     assert start["headers"] == headers
 
 
-def test_a_client_that_leaves_before_the_answer_is_cancelled(logs: Logs) -> None:
+def test_request_is_cancelled_when_client_disconnects_before_response(logs: Logs) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert await receive() == DISCONNECT
         await answering(START, BODY)(scope, receive, send)
@@ -137,7 +137,7 @@ def test_a_client_that_leaves_before_the_answer_is_cancelled(logs: Logs) -> None
     assert seen(logs) == ("cancelled", 200, None)
 
 
-def test_a_disconnect_after_the_answer_is_what_every_server_says(logs: Logs) -> None:
+def test_disconnect_after_response_is_ignored(logs: Logs) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         async def listen() -> None:
             assert await receive() == DISCONNECT
@@ -159,19 +159,19 @@ def test_a_disconnect_after_the_answer_is_what_every_server_says(logs: Logs) -> 
 
 
 @pytest.mark.parametrize("message", [BODY, PART])
-def test_a_send_that_fails_is_a_client_that_has_left(logs: Logs, message: Message) -> None:
+def test_failed_send_is_client_disconnect(logs: Logs, message: Message) -> None:
     with pytest.raises(BrokenPipeError):
         Client(send_error=BrokenPipeError()).ask(answering(START, message))
     assert seen(logs) == ("cancelled", 200, None)
 
 
-def test_an_odd_error_of_the_server_is_an_error(logs: Logs) -> None:
+def test_unexpected_server_exception_is_error(logs: Logs) -> None:
     with pytest.raises(RuntimeError):
         Client(send_error=RuntimeError("response is complete already")).ask(answering(START, BODY))
     assert seen(logs) == ("error", 200, "RuntimeError")
 
 
-def test_a_deadline_of_middleware_in_between_that_answers_names_its_cause(logs: Logs) -> None:
+def test_deadline_of_middleware_in_between_that_answers_names_its_cause(logs: Logs) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         try:
             async with asyncio.timeout(0.01):
@@ -183,7 +183,7 @@ def test_a_deadline_of_middleware_in_between_that_answers_names_its_cause(logs: 
     assert seen(logs) == ("error", 504, "TimeoutError")
 
 
-def test_a_cancel_scope_in_between_that_says_nothing_is_an_error(logs: Logs) -> None:
+def test_inner_cancel_scope_without_response_is_error(logs: Logs) -> None:
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:
         with anyio.move_on_after(0.01):
             await asyncio.Future()
@@ -192,7 +192,7 @@ def test_a_cancel_scope_in_between_that_says_nothing_is_an_error(logs: Logs) -> 
     assert seen(logs) == ("error", None, "no_response")
 
 
-def test_a_deadline_while_the_client_is_slow_is_the_service_s(logs: Logs) -> None:
+def test_deadline_while_client_is_slow_is_service_s(logs: Logs) -> None:
     class Stuck(Client):
         async def send(self, message: Message) -> None:
             if message["type"] == "http.response.body":
@@ -208,7 +208,7 @@ def test_a_deadline_while_the_client_is_slow_is_the_service_s(logs: Logs) -> Non
 
 
 @pytest.mark.parametrize("backend", ["asyncio.timeout", "anyio.fail_after", "task.cancel"])
-def test_a_deadline_around_the_application_is_a_cancellation(logs: Logs, backend: str) -> None:
+def test_deadline_around_application_is_cancellation(logs: Logs, backend: str) -> None:
     async def app(_scope: Any, _receive: Any, _send: Any) -> None:
         await asyncio.Future()
 
@@ -234,7 +234,7 @@ def test_a_deadline_around_the_application_is_a_cancellation(logs: Logs, backend
     assert seen(logs) == ("cancelled", None, None)
 
 
-def test_around_the_whole_application_the_middleware_sees_what_handlers_of_all_exceptions_answer(logs: Logs) -> None:
+def test_outermost_middleware_records_response_of_catch_all_handler(logs: Logs) -> None:
     async def crash(_: Request) -> Response:
         raise RuntimeError("boom")
 
@@ -249,7 +249,7 @@ def test_around_the_whole_application_the_middleware_sees_what_handlers_of_all_e
     assert (b"x-request-id", logs.event["request_id"].encode()) in client.headers
 
 
-def test_one_task_s_exception_is_what_its_group_is_known_by(logs: Logs) -> None:
+def test_exception_group_of_one_task_is_reported_as_its_exception(logs: Logs) -> None:
     async def fail() -> None:
         raise LookupError("no such model")
 
@@ -264,7 +264,7 @@ def test_one_task_s_exception_is_what_its_group_is_known_by(logs: Logs) -> None:
     assert "ExceptionGroup" in logs.event["error"]["stack_trace"]
 
 
-def test_an_http_exception_is_known_by_its_code(logs: Logs) -> None:
+def test_http_exception_is_reported_by_its_code(logs: Logs) -> None:
     async def unavailable(_: Request) -> Response:
         raise HTTPException(503, "later")
 
@@ -272,7 +272,7 @@ def test_an_http_exception_is_known_by_its_code(logs: Logs) -> None:
     assert seen(logs) == ("error", 503, "503")
 
 
-def test_middleware_of_the_service_in_between_changes_nothing(logs: Logs) -> None:
+def test_inner_middleware_of_service_changes_nothing(logs: Logs) -> None:
     async def dispatch(request: Request, call_next: Any) -> Response:
         inferlog.bind_inference(input_tokens=len(await request.body()))
         response: Response = await call_next(request)
@@ -294,7 +294,7 @@ def test_middleware_of_the_service_in_between_changes_nothing(logs: Logs) -> Non
     assert logs.event["gen_ai"]["usage"] == {"input_tokens": 3}
 
 
-def test_a_file_is_one_event(logs: Logs) -> None:
+def test_file_is_one_event(logs: Logs) -> None:
     async def download(_: Request) -> Response:
         return FileResponse(__file__)
 
@@ -313,7 +313,7 @@ def test_a_file_is_one_event(logs: Logs) -> None:
         (lambda *_: 7, None),
     ],
 )
-def test_the_model_version_is_a_constant_or_found_in_request_and_response(
+def test_model_version_is_constant_or_found_in_request_and_response(
     logs: Logs, model_version: Any, expected: str | None
 ) -> None:
     async def predict(_: Request) -> Response:
@@ -326,7 +326,7 @@ def test_the_model_version_is_a_constant_or_found_in_request_and_response(
 
 
 @pytest.mark.parametrize("model_version", ["v3", lambda *_: "v3"])
-def test_the_model_version_that_the_handler_states_wins(logs: Logs, model_version: Any) -> None:
+def test_model_version_that_handler_states_wins(logs: Logs, model_version: Any) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         inferlog.bind_inference(model_version="v4")
         await answering(START, BODY)(scope, receive, send)
@@ -335,25 +335,25 @@ def test_the_model_version_that_the_handler_states_wins(logs: Logs, model_versio
     assert logs.event["model_version"] == "v4"
 
 
-def test_a_model_version_that_cannot_be_found_is_named_in_the_log(logs: Logs) -> None:
+def test_model_version_that_cannot_be_found_is_named_in_log(logs: Logs) -> None:
     Client().ask(answering(START, BODY), model_version=lambda *_: 1 // 0)
     (line,) = logs.lines("app")
     assert line["labels"]["reasons"] == "model_version: ZeroDivisionError: integer division or modulo by zero"
 
 
 @pytest.mark.parametrize("model_version", ["", 7])
-def test_a_model_version_that_is_none_is_refused_at_start(logs: Logs, model_version: Any) -> None:
+def test_invalid_model_version_is_rejected_at_start(logs: Logs, model_version: Any) -> None:
     with pytest.raises(inferlog.InvalidFieldError, match="model_version"):
         inferlog.InferenceMiddleware(answering(), model_version=model_version)
 
 
 @pytest.mark.parametrize("scope", [{"path": "/healthz"}, {"path": "/deployed/healthz", "root_path": "/deployed"}])
-def test_an_excluded_path_is_seen_from_the_application(logs: Logs, scope: dict[str, Any]) -> None:
+def test_excluded_path_is_relative_to_application(logs: Logs, scope: dict[str, Any]) -> None:
     assert Client(**scope).ask(answering(START, BODY)).headers == START["headers"]
     assert logs.events == []
 
 
-def test_the_outermost_of_nested_middlewares_owns_the_event(logs: Logs) -> None:
+def test_outermost_of_nested_middlewares_owns_event(logs: Logs) -> None:
     inner = Starlette(routes=[Mount("/", app=inferlog.InferenceMiddleware(answering(START, BODY)))])
     client = Client().ask(inner)
     assert [name for name, _ in client.headers].count(b"x-request-id") == 1
@@ -361,7 +361,7 @@ def test_the_outermost_of_nested_middlewares_owns_the_event(logs: Logs) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError("disk is gone"), RuntimeError("odd")])
-def test_a_log_that_fails_changes_neither_response_nor_exception(
+def test_failure_to_log_changes_neither_response_nor_exception(
     logs: Logs, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     async def broken(scope: Any, receive: Any, send: Any) -> None:
@@ -401,7 +401,7 @@ async def pass_on(request: Request, call_next: Any) -> Response:
         ([inferlog.InferenceMiddleware, BaseHTTPMiddleware], "error"),
     ],
 )
-def test_what_base_http_middleware_hides_is_seen_from_inside_it(
+def test_middleware_inside_base_http_middleware_detects_broken_stream(
     logs: Logs, outermost_last: list[Any], status: str
 ) -> None:
     app = Starlette(routes=[Route("/predict", broken_stream)])
@@ -421,7 +421,7 @@ def event_stream(*parts: bytes) -> list[Message]:
 
 
 def cancelled_after(*messages: Message, **stated: Any) -> App:
-    """Return an application that the server cancels while it works on after *messages*, since its client has left."""
+    """Return an application that the server cancels after *messages*, because its client has disconnected."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await answering(*messages)(scope, receive, send)
@@ -449,7 +449,7 @@ def ask_and_leave(app: App) -> None:
         [b"data: [DONE]\n\n", b": bye\n\n"],
     ],
 )
-def test_client_that_leaves_after_the_done_of_a_stream_is_a_success(logs: Logs, parts: list[bytes]) -> None:
+def test_stream_is_success_when_client_disconnects_after_done(logs: Logs, parts: list[bytes]) -> None:
     ask_and_leave(cancelled_after(*event_stream(*parts), output_tokens=5))
     assert seen(logs) == ("success", 200, None)
     assert logs.event["gen_ai"]["usage"] == {"output_tokens": 5}
@@ -466,47 +466,47 @@ def test_client_that_leaves_after_the_done_of_a_stream_is_a_success(logs: Logs, 
         [START, {**PART, "body": b"data: [DONE]\n\n"}],
     ],
 )
-def test_client_that_leaves_before_the_done_of_a_stream_is_cancelled(logs: Logs, messages: list[Message]) -> None:
+def test_stream_is_cancelled_when_client_disconnects_before_done(logs: Logs, messages: list[Message]) -> None:
     ask_and_leave(cancelled_after(*messages))
     assert seen(logs) == ("cancelled", 200, None)
 
 
-def test_done_that_could_not_be_sent_is_cancelled(logs: Logs) -> None:
+def test_unsent_done_is_cancelled(logs: Logs) -> None:
     with pytest.raises(BrokenPipeError):
         Client(send_error=BrokenPipeError()).ask(answering(*event_stream(b"data: [DONE]\n\n")))
     assert seen(logs) == ("cancelled", 200, None)
 
 
-def test_stream_that_stops_after_its_done_is_a_success(logs: Logs) -> None:
+def test_stream_stopping_after_done_is_success(logs: Logs) -> None:
     Client().ask(answering(*event_stream(b"data: [DONE]\n\n")))
     assert seen(logs) == ("success", 200, None)
 
 
-@pytest.mark.parametrize("says", [[], [DISCONNECT]])
-def test_exception_of_the_handler_after_its_done_is_an_error(logs: Logs, says: list[Message]) -> None:
+@pytest.mark.parametrize("messages", [[], [DISCONNECT]])
+def test_exception_of_handler_after_its_done_is_error(logs: Logs, messages: list[Message]) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await answering(*event_stream(b"data: [DONE]\n\n"))(scope, receive, send)
-        if says:
+        if messages:
             await receive()
         raise ValueError("the usage is not stored")
 
     with pytest.raises(ValueError, match="not stored"):
-        Client(*says).ask(app)
+        Client(*messages).ask(app)
     assert seen(logs) == ("error", 200, "ValueError")
 
 
-def test_error_that_a_stream_reports_before_its_done_is_an_error_whatever_the_client_does(logs: Logs) -> None:
+def test_error_reported_by_stream_before_done_is_error_for_every_client(logs: Logs) -> None:
     ask_and_leave(cancelled_after(*event_stream(b"data: [DONE]\n\n"), error_type="model_failed"))
     assert seen(logs) == ("error", 200, "model_failed")
 
 
 @pytest.mark.parametrize("status", ["success", "rejected", "error", "cancelled"])
-def test_status_that_the_handler_states_holds_when_the_client_leaves(logs: Logs, status: str) -> None:
+def test_bound_status_wins_when_client_disconnects(logs: Logs, status: str) -> None:
     ask_and_leave(cancelled_after(START, PART, status=status))
     assert seen(logs)[:2] == (status, 200)
 
 
-def test_status_that_the_handler_states_before_it_raises_is_an_error(logs: Logs) -> None:
+def test_status_that_handler_states_before_it_raises_is_error(logs: Logs) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await answering(START, PART)(scope, receive, send)
         inferlog.bind_inference(status="success")
@@ -517,18 +517,18 @@ def test_status_that_the_handler_states_before_it_raises_is_an_error(logs: Logs)
     assert seen(logs) == ("error", 200, "ValueError")
 
 
-def test_client_that_leaves_before_the_response_is_cancelled_whatever_is_stated(logs: Logs) -> None:
+def test_request_is_cancelled_when_client_disconnects_before_response_with_bound_status(logs: Logs) -> None:
     ask_and_leave(cancelled_after(status="success"))
     assert seen(logs) == ("cancelled", None, None)
 
 
-def test_part_of_an_event_stream_that_is_not_bytes_goes_to_the_server(logs: Logs) -> None:
+def test_invalid_part_of_event_stream_is_passed_to_server(logs: Logs) -> None:
     message = {"type": "http.response.body", "body": "text", "more_body": True}
     assert Client().ask(answering(EVENT_STREAM, message, BODY)).had[1] == message
     assert seen(logs) == ("success", 200, None)
 
 
-def test_connection_of_the_handler_that_breaks_after_its_done_is_an_error(logs: Logs) -> None:
+def test_connection_of_handler_that_breaks_after_its_done_is_error(logs: Logs) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await answering(*event_stream(b"data: [DONE]\n\n"))(scope, receive, send)
         raise ConnectionResetError("to the database")

@@ -1,4 +1,4 @@
-"""Ids that a handler states itself go into headers: what cannot stand there changes no response and no call."""
+"""Ids bound by a handler are sent in headers: an invalid one changes no response and no call."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -33,7 +33,7 @@ def on_flask(handler: Callable[[], Any]) -> AbstractContextManager[str]:
 @pytest.mark.parametrize("serve", [on_fastapi, on_flask])
 @pytest.mark.parametrize("name", ["request_id", "correlation_id"])
 @pytest.mark.parametrize("unusable", UNUSABLE)
-def test_an_id_that_no_header_can_hold_is_refused(logs: Logs, serve: Any, name: str, unusable: str) -> None:
+def test_id_invalid_in_header_is_rejected(logs: Logs, serve: Any, name: str, unusable: str) -> None:
     def handler() -> dict[str, str]:
         inferlog.bind_inference(**{name: unusable})
         return inferlog.outgoing_headers()
@@ -51,7 +51,7 @@ def test_an_id_that_no_header_can_hold_is_refused(logs: Logs, serve: Any, name: 
 
 
 @pytest.mark.parametrize("serve", [on_fastapi, on_flask])
-def test_a_usable_one_is_taken(logs: Logs, serve: Any) -> None:
+def test_valid_id_is_accepted(logs: Logs, serve: Any) -> None:
     def handler() -> dict[str, str]:
         inferlog.bind_inference(correlation_id="order-17")
         return inferlog.outgoing_headers()

@@ -1,4 +1,4 @@
-"""Who called, found in the request by each middleware on a real server, and written as a hash."""
+"""Client ids, found in the request by each middleware on a real server, and written as a hash."""
 
 import hashlib
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def on_flask(**options: Any) -> AbstractContextManager[str]:
 
 @pytest.fixture(params=FRAMEWORKS)
 def serve(request: pytest.FixtureRequest, logs: Logs) -> Serve:
-    """Return what serves an application of each framework, whose middleware gets the arguments."""
+    """Return a function that serves an application of each framework, with the arguments for its middleware."""
     return {"fastapi": on_fastapi, "starlette": on_starlette, "flask": on_flask}[request.param]
 
 
@@ -69,36 +69,36 @@ def serve(request: pytest.FixtureRequest, logs: Logs) -> Serve:
     [b"acme", b"Bearer not-a-real-token", "Käthe".encode(), b"x" * 30_000],
     ids=["short", "credential", "utf-8", "huge"],
 )
-def test_the_named_header_says_who_called(serve: Serve, logs: Logs, value: bytes) -> None:
+def test_configured_header_sets_client_id(serve: Serve, logs: Logs, value: bytes) -> None:
     with serve(client_id="Authorization") as url:
         assert httpx.get(f"{url}/ok", headers=[(b"authorization", value)]).status_code == 200
     assert logs.event["client"] == {"id": blake2b(value)}
     assert all(value not in path.read_bytes() for path in logs.directory.iterdir() if path.is_file())
 
 
-def test_the_header_may_be_named_in_the_settings(serve: Serve, logs: Logs) -> None:
+def test_header_is_read_from_settings(serve: Serve, logs: Logs) -> None:
     inferlog.configure(service_name="scoring", log_dir=logs.directory, client_id_header="X-Client-Id")
     with serve() as url:
         httpx.get(f"{url}/ok", headers={"X-Client-Id": "acme"})
     assert logs.event["client"] == {"id": blake2b(b"acme")}
 
 
-def test_a_header_sent_twice_is_read_whole(serve: Serve, logs: Logs) -> None:
+def test_repeated_header_is_joined(serve: Serve, logs: Logs) -> None:
     with serve(client_id="x-client-id") as url:
         httpx.get(f"{url}/ok", headers=[("X-Client-Id", "acme"), ("X-Client-Id", "other")])
     assert logs.event["client"] == {"id": blake2b(b"acme,other")}
 
 
-def test_bytes_that_are_no_text_are_an_id_like_any_other(serve: Serve, logs: Logs) -> None:
+def test_undecodable_bytes_are_valid_client_id(serve: Serve, logs: Logs) -> None:
     inferlog.configure(service_name="scoring", log_dir=logs.directory, client_id_plain=True)
     with serve(client_id="x-client-id") as url:
         assert httpx.get(f"{url}/ok", headers=[(b"x-client-id", b"K\xe4the")]).status_code == 200
     assert logs.event["client"] == {"id": r"K\xe4the"}
 
 
-def test_a_callable_finds_it_in_the_request(serve: Serve, logs: Logs) -> None:
+def test_callable_finds_it_in_request(serve: Serve, logs: Logs) -> None:
     def who(request: Any) -> str:
-        """Look into an ASGI scope, or a WSGI environ."""
+        """Read the user from an ASGI scope or a WSGI environ."""
         return str(request["client"][0] if "client" in request else request["REMOTE_ADDR"])
 
     with serve(client_id=who) as url:
@@ -106,8 +106,8 @@ def test_a_callable_finds_it_in_the_request(serve: Serve, logs: Logs) -> None:
     assert logs.event["client"] == {"id": blake2b(b"127.0.0.1")}
 
 
-def test_a_user_known_only_further_in_is_found(logs: Logs) -> None:
-    """The callable is asked at the end: by then an authentication inside of the middleware has left its user."""
+def test_user_set_by_inner_middleware_is_found(logs: Logs) -> None:
+    """The callback runs at the end, after an inner authentication has stored its user."""
 
     class Known(AuthenticationBackend):
         async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser]:
@@ -125,21 +125,21 @@ def test_a_user_known_only_further_in_is_found(logs: Logs) -> None:
     assert logs.event["client"] == {"id": blake2b(b"kim")}
 
 
-def test_what_the_handler_binds_wins_and_is_hashed_the_same_way(serve: Serve, logs: Logs) -> None:
+def test_client_id_bound_by_handler_wins_and_is_hashed(serve: Serve, logs: Logs) -> None:
     with serve(client_id="x-client-id") as url:
         httpx.get(f"{url}/bound", headers={"X-Client-Id": "acme"})
     assert logs.event["client"] == {"id": blake2b(b"bound by the handler")}
 
 
 @pytest.mark.parametrize("nobody", ["x-client-id", lambda _: None, lambda _: ""], ids=["header", "none", "empty"])
-def test_where_nobody_says_it_the_field_is_absent(serve: Serve, logs: Logs, nobody: Any) -> None:
+def test_client_id_is_absent_when_unset(serve: Serve, logs: Logs, nobody: Any) -> None:
     with serve(client_id=nobody) as url:
         httpx.get(f"{url}/ok", headers={"X-Client-Id": ""})
     assert "client" not in logs.event
     assert not [line for line in logs.lines("app") if line["message"] == "inferlog.value_refused"]
 
 
-def test_a_callable_that_raises_changes_no_response_and_is_named_without_what_it_says(serve: Serve, logs: Logs) -> None:
+def test_failing_client_id_callback_is_logged_without_its_message(serve: Serve, logs: Logs) -> None:
     def broken(request: Any) -> str:
         raise LookupError("no customer has the key hunter22")
 
@@ -151,7 +151,7 @@ def test_a_callable_that_raises_changes_no_response_and_is_named_without_what_it
     assert line["request_id"] == logs.event["request_id"]
 
 
-def test_a_header_with_a_credential_is_refused_at_start_where_it_would_be_written_plain(logs: Logs) -> None:
+def test_header_with_credential_is_rejected_at_start_where_it_would_be_written_plain(logs: Logs) -> None:
     inferlog.configure(service_name="scoring", log_dir=logs.directory, client_id_plain=True)
     for middleware in (inferlog.InferenceMiddleware, inferlog.InferenceWSGIMiddleware):
         with pytest.raises(inferlog.SettingsError, match="client_id is 'Authorization', a header with a credential"):

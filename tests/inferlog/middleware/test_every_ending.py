@@ -1,4 +1,4 @@
-"""Every way in which a request can end, on every framework, on real sockets: one event that says so."""
+"""Every ending of a request, on every framework, on real sockets: one event with that outcome."""
 
 import re
 import socket
@@ -15,7 +15,7 @@ import pytest
 from tests.support.logfiles import Logs
 
 Ask = Callable[[Any], "httpx.Response | None"]
-"""What the client does, given the service; returns the response if it got one."""
+"""Behaviour of the client; takes the service, and returns the response if there is one."""
 
 
 def get(path: str) -> Ask:
@@ -56,7 +56,7 @@ def leave_a_stream(service: Any) -> None:
     with closing(_connected(service)) as connection:
         connection.sendall(b"GET /endless_stream HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 200")
-        # Gone at once, with what is on its way unread: the server's next write fails.
+        # Closed immediately with unread data: the server's next write fails.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -82,8 +82,8 @@ class Ending:
         error_type: ``error.type``.
         at_least_seconds: What the request takes.
         ids_come_back: Whether the response went through the middleware.
-        elsewhere: What is different in a framework.
-        cannot_be: Why there is no such ending in a framework.
+        elsewhere: Differences by framework.
+        cannot_be: Reason why the ending is impossible, by framework.
     """
 
     ask: Ask
@@ -150,13 +150,13 @@ ENDINGS = {
         cannot_be={"flask": "WSGI has nothing to look at: only a write can fail"},
     ),
     "client leaves, nobody looks": Ending(
-        # The answer is handed over and uvicorn takes it: no one is told that nobody reads it.
+        # uvicorn accepts the whole response: the disconnect is not reported.
         ask=leave_before_the_answer("/late"),
         status="success",
         code=200,
         route="/late",
         # werkzeug's server writes head and body apart, and the second write fails. One that writes them together
-        # is told nothing.
+        # gets no report.
         elsewhere={"flask": {"status": "cancelled"}},
     ),
     "client leaves a stream": Ending(ask=leave_a_stream, status="cancelled", code=200, route="/endless_stream"),
@@ -210,7 +210,7 @@ ANSWERED_BY_A_MODEL = {"answered", "streamed", "handler in a thread pool", "depe
     ],
     indirect=["service"],
 )
-def test_a_request_is_one_event_that_says_how_it_ended(service: Any, name: str, logs: Logs) -> None:
+def test_request_writes_one_event_with_its_outcome(service: Any, name: str, logs: Logs) -> None:
     ending = replace(ENDINGS[name], **ENDINGS[name].elsewhere.get(service.framework, {}))
     response = ending.ask(service)
     if ending.status is None:

@@ -1,4 +1,4 @@
-"""What Flask hides from WSGI and the middleware finds all the same: routes and exceptions."""
+"""Routes and exceptions that Flask hides from WSGI, found by the middleware."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import httpx2 as httpx
 import pytest
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wrappers import Response
 
 import inferlog
 from tests.support.logfiles import Logs
@@ -17,7 +18,7 @@ def make_flask() -> flask.Flask:
     app = flask.Flask(__name__)
 
     @app.get("/items/<int:item>")
-    def items(item: int) -> flask.Response:
+    def items(item: int) -> Response:
         response = flask.Response("an item")
         response.set_etag("same")
         return response.make_conditional(flask.request)
@@ -30,7 +31,7 @@ def make_flask() -> flask.Flask:
 
 
 def seen(event: dict[str, Any]) -> tuple[str, int, str | None]:
-    """Return status, code and error type."""
+    """Return status, code and error type of the event."""
     return event["status"], event["http"]["response"]["status_code"], event.get("error", {}).get("type")
 
 
@@ -49,21 +50,21 @@ def ask_flask(app: Any, path: str, **headers: str) -> httpx.Response:
         ("/nothing", None),
     ],
 )
-def test_a_flask_application_below_a_dispatcher_has_the_whole_route(logs: Logs, path: str, route: str | None) -> None:
+def test_flask_application_below_dispatcher_has_full_route(logs: Logs, path: str, route: str | None) -> None:
     inner = DispatcherMiddleware(make_flask(), {"/deep": make_flask()})
     outer = DispatcherMiddleware(make_flask(), {"/mounted": ProxyFix(inner), "/mount": make_flask()})
     ask_flask(inferlog.InferenceWSGIMiddleware(ProxyFix(outer)), path)
     assert logs.event["http"].get("route") == route
 
 
-def test_a_prefix_that_a_client_can_send_is_not_in_the_route(logs: Logs) -> None:
+def test_prefix_that_client_can_send_is_not_in_route(logs: Logs) -> None:
     app = make_flask()
     app.wsgi_app = inferlog.InferenceWSGIMiddleware(ProxyFix(app.wsgi_app, x_prefix=1))  # type: ignore[method-assign]
     ask_flask(app, "/items/5", **{"X-Forwarded-Prefix": "/whatever"})
     assert logs.event["http"]["route"] == "/items/<int:item>"
 
 
-def test_a_flask_exception_is_found_below_other_middleware(logs: Logs) -> None:
+def test_flask_exception_is_found_below_other_middleware(logs: Logs) -> None:
     app = make_flask()
     app.wsgi_app = inferlog.InferenceWSGIMiddleware(ProxyFix(app.wsgi_app))  # type: ignore[method-assign]
     assert ask_flask(app, "/crash").status_code == 500
@@ -71,7 +72,7 @@ def test_a_flask_exception_is_found_below_other_middleware(logs: Logs) -> None:
     assert "boom" in logs.event["error"]["stack_trace"]
 
 
-def test_a_flask_exception_that_is_passed_on_still_has_its_route(logs: Logs) -> None:
+def test_flask_exception_that_is_passed_on_still_has_its_route(logs: Logs) -> None:
     app = make_flask()
     app.config["PROPAGATE_EXCEPTIONS"] = True
     app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app)  # type: ignore[method-assign]
@@ -81,14 +82,14 @@ def test_a_flask_exception_that_is_passed_on_still_has_its_route(logs: Logs) -> 
     assert logs.event["http"]["route"] == "/crash"
 
 
-def test_flask_without_the_middleware_is_left_alone(logs: Logs) -> None:
+def test_flask_is_unchanged_without_middleware(logs: Logs) -> None:
     app = make_flask()
     inferlog.InferenceWSGIMiddleware(make_flask().wsgi_app)
     assert ask_flask(app, "/crash").status_code == 500
     assert logs.events == []
 
 
-def test_a_flask_response_that_is_not_modified_is_a_success(logs: Logs) -> None:
+def test_flask_response_that_is_not_modified_is_success(logs: Logs) -> None:
     app = make_flask()
     app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     assert ask_flask(app, "/items/5", **{"If-None-Match": '"same"'}).status_code == 304

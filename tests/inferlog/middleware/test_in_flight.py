@@ -1,4 +1,4 @@
-"""What a request found when it came in, and what the heartbeat sees of open requests and the event loop."""
+"""Open requests at the start of a request, and in the heartbeat, with the lag of the event loop."""
 
 import threading
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ import httpx2 as httpx
 import pytest
 
 import inferlog
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
 from tests.support.serving import serving
 
 
 class Gate:
-    """Holds requests until the test lets them go."""
+    """Holds requests until the test releases them."""
 
     def __init__(self) -> None:
         self.waiting = threading.Semaphore(0)
@@ -39,13 +39,13 @@ def gate(logs: Logs) -> Iterator[tuple[str, Gate]]:
         gate.open.set()
 
 
-def test_each_request_knows_how_many_others_were_being_answered(logs: Logs, gate: tuple[str, Gate]) -> None:
+def test_in_flight_counts_other_open_requests(logs: Logs, gate: tuple[str, Gate]) -> None:
     url, held = gate
     threads = [threading.Thread(target=httpx.get, args=(f"{url}/held",)) for _ in range(3)]
     for thread in threads:
         thread.start()
         assert held.waiting.acquire(timeout=10)
-    line = runtime().heartbeat.line()
+    line = get_runtime().heartbeat.line()
     assert line["active_requests"] == 3
     assert 0 <= line["event_loop"]["lag_seconds"] < 1
     held.open.set()
@@ -53,4 +53,4 @@ def test_each_request_knows_how_many_others_were_being_answered(logs: Logs, gate
         thread.join()
     events = wait_until(lambda: logs.events if len(logs.events) == 3 else None, what="three events")
     assert sorted(event["in_flight"] for event in events) == [0, 1, 2]
-    assert runtime().heartbeat.line()["active_requests"] == 0
+    assert get_runtime().heartbeat.line()["active_requests"] == 0

@@ -1,10 +1,10 @@
-"""Every log line that is written for a request carries its ids, from wherever in the service it comes."""
+"""Every log line written during a request has its ids, from any place in the service."""
 
 import contextvars
 import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import fastapi
 import flask
@@ -17,8 +17,8 @@ from tests.support.polling import wait_until
 from tests.support.serving import serving, serving_wsgi
 
 
-def say(where: str) -> None:
-    """Write a line by each of the two ways."""
+def log_line(where: str) -> None:
+    """Write a line through structlog and through logging."""
     inferlog.get_logger().info(where)
     logging.getLogger("a.library").warning(where)
 
@@ -28,27 +28,27 @@ def on_fastapi() -> fastapi.FastAPI:
     app.add_middleware(inferlog.InferenceMiddleware)
 
     async def dependency() -> AsyncIterator[None]:
-        say("dependency")
+        log_line("dependency")
         yield
-        say("dependency at its end")
+        log_line("dependency at its end")
 
     def dependency_in_a_thread() -> None:
-        say("dependency in a thread")
+        log_line("dependency in a thread")
 
     @app.exception_handler(LookupError)
     async def exception_handler(request: fastapi.Request, error: Exception) -> Response:
-        say("exception handler")
+        log_line("exception handler")
         return PlainTextResponse("", status_code=503)
 
     @app.get("/handler", dependencies=[fastapi.Depends(dependency), fastapi.Depends(dependency_in_a_thread)])
     async def handler(tasks: fastapi.BackgroundTasks) -> str:
-        say("handler")
-        tasks.add_task(say, "background task")
+        log_line("handler")
+        tasks.add_task(log_line, "background task")
         return ""
 
     @app.get("/pool")
     def pool() -> str:
-        say("handler in a thread")
+        log_line("handler in a thread")
         return ""
 
     @app.get("/raises")
@@ -58,7 +58,7 @@ def on_fastapi() -> fastapi.FastAPI:
     @app.get("/stream")
     async def stream(_: Annotated[None, fastapi.Depends(dependency)]) -> StreamingResponse:
         async def parts() -> AsyncIterator[bytes]:
-            say("stream")
+            log_line("stream")
             yield b"a"
 
         return StreamingResponse(parts())
@@ -77,32 +77,32 @@ FASTAPI_LINES = {
 def on_flask() -> flask.Flask:
     app = flask.Flask(__name__)
     app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app)  # type: ignore[method-assign]
-    app.before_request(lambda: say("before request"))
+    app.before_request(lambda: log_line("before request"))
 
     @app.errorhandler(LookupError)
     def error_handler(error: LookupError) -> tuple[str, int]:
-        say("error handler")
+        log_line("error handler")
         return "", 503
 
     @app.teardown_request
     def teardown(error: BaseException | None) -> None:
-        say("teardown")
+        log_line("teardown")
 
     @app.get("/handler")
     def handler() -> str:
-        thread = threading.Thread(target=contextvars.copy_context().run, args=(say, "thread in its context"))
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(log_line, "thread in its context"))
         thread.start()
         thread.join()
         return ""
 
     @app.get("/raises")
-    def raises() -> None:
+    def raises() -> NoReturn:
         raise LookupError("no such model")
 
     @app.get("/stream")
     def stream() -> flask.Response:
         def parts() -> Iterator[bytes]:
-            say("stream")
+            log_line("stream")
             yield b"a"
 
         return flask.Response(parts())
@@ -117,12 +117,12 @@ FLASK_LINES = {
 }
 
 
-def test_fastapi(logs: Logs) -> None:
+def test_fastapi_lines_have_ids_of_request(logs: Logs) -> None:
     with serving(on_fastapi()) as url:
         check(logs, url, FASTAPI_LINES)
 
 
-def test_flask(logs: Logs) -> None:
+def test_flask_lines_have_ids_of_request(logs: Logs) -> None:
     with serving_wsgi(on_flask()) as url:
         check(logs, url, FLASK_LINES)
 
@@ -134,9 +134,12 @@ def check(logs: Logs, url: str, expected: dict[str, list[str]]) -> None:
         def lines(request_id: str = request_id) -> list[dict[str, Any]]:
             return [line for line in logs.lines("app") if line.get("request_id") == request_id]
 
-        wait_until(lambda lines=lines, places=places: len(lines()) >= 2 * len(places), what=f"the lines of {path}")
+        def are_there(expected_lines: int = 2 * len(places)) -> bool:
+            return len(lines()) >= expected_lines
+
+        wait_until(are_there, what=f"the lines of {path}")
         for logger in ("app", "a.library"):
             said = [line["message"] for line in lines() if line["log"]["logger"] == logger]
             assert sorted(said) == sorted(places)
-    places = {place for places in expected.values() for place in places}
-    assert not [line for line in logs.lines("app") if line["message"] in places and "request_id" not in line]
+    all_places = {place for places in expected.values() for place in places}
+    assert not [line for line in logs.lines("app") if line["message"] in all_places and "request_id" not in line]

@@ -1,4 +1,4 @@
-"""A middleware that outlives what was configured: its requests are answered, and their events go to stderr."""
+"""A middleware without a configuration: its requests are answered, and their events go to stderr."""
 
 import json
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def on_wsgi() -> AbstractContextManager[str]:
 
 
 @pytest.mark.parametrize("serve", [on_asgi, on_wsgi])
-def test_requests_are_answered_and_their_events_go_to_stderr(
+def test_requests_are_answered_with_events_on_stderr(
     serve: Callable[[], AbstractContextManager[str]],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

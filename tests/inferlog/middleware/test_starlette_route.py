@@ -1,4 +1,4 @@
-"""Route templates: what the routers matched, never what the client sent."""
+"""Route templates: the matched route, never the client's path."""
 
 import asyncio
 import warnings
@@ -25,7 +25,7 @@ async def endpoint(request: Request) -> Response:
 
 
 def ask(app: Any, path: str, *, root_path: str = "", method: str = "GET", host: bytes = b"x") -> int:
-    """Send one request straight into *app*, as a server deployed below *root_path* does; return the status code."""
+    """Send one request to *app*, like a server deployed below *root_path*; return the status code."""
     codes = []
     body = [{"type": "http.request", "body": b""}]
 
@@ -125,7 +125,7 @@ CASES = [
 @pytest.mark.parametrize(("build", "path", "template"), CASES)
 @pytest.mark.parametrize("root_path", ["", "/deployed"])
 @pytest.mark.parametrize("around", [False, True])
-def test_the_template_is_what_the_routers_matched(
+def test_template_is_that_of_matched_route(
     logs: Logs, build: Callable[[], Any], path: str, template: str, root_path: str, around: bool
 ) -> None:
     app = inferlog.InferenceMiddleware(build()) if around else build()
@@ -148,24 +148,24 @@ def test_the_template_is_what_the_routers_matched(
         (in_fastapi, "/starlette/4711/nothing"),
     ],
 )
-def test_where_no_route_matches_there_is_none(logs: Logs, build: Callable[[], Any], path: str) -> None:
+def test_template_is_none_without_match(logs: Logs, build: Callable[[], Any], path: str) -> None:
     assert ask(build(), path) == 404
     assert route_of(logs) is None
 
 
 @pytest.mark.parametrize(("build", "path"), [(in_starlette, "/items/5"), (in_fastapi, "/twice/router/items/5")])
-def test_a_wrong_method_has_the_route_s_template(logs: Logs, build: Callable[[], Any], path: str) -> None:
+def test_wrong_method_has_route_template(logs: Logs, build: Callable[[], Any], path: str) -> None:
     assert ask(build(), path, method="DELETE") == 405
     assert route_of(logs) == path.replace("5", "{item}")
 
 
-def test_the_application_of_a_host_is_looked_into(logs: Logs) -> None:
+def test_template_is_found_in_application_of_host(logs: Logs) -> None:
     assert ask(in_starlette(), "/hosted/4711/items/5", host=b"api.example.org") == 200
     assert route_of(logs) == "/hosted/{id}/items/{item}"
 
 
 @pytest.mark.filterwarnings("ignore:The `root_path` parameter is deprecated")
-def test_a_root_path_that_the_application_sets_itself_is_not_in_the_template(logs: Logs) -> None:
+def test_root_path_that_application_sets_itself_is_not_in_template(logs: Logs) -> None:
     app = fastapi.FastAPI(root_path="/behind/a/proxy")
     app.mount("/tenant/{id}", plain())
     app.add_api_route("/items/{item}", endpoint, response_model=None)
@@ -174,7 +174,7 @@ def test_a_root_path_that_the_application_sets_itself_is_not_in_the_template(log
         assert route_of(logs) == template
 
 
-def test_a_mounted_application_with_the_middleware_gives_its_own_part(logs: Logs) -> None:
+def test_mounted_application_with_middleware_has_its_part_of_template(logs: Logs) -> None:
     inner = Starlette(
         routes=[Route("/items/{item}", endpoint), Mount("/deep/{level}", app=plain())],
         middleware=[Middleware(inferlog.InferenceMiddleware)],
@@ -185,7 +185,7 @@ def test_a_mounted_application_with_the_middleware_gives_its_own_part(logs: Logs
     assert [event["http"]["route"] for event in logs.events] == ["/items/{item}", "/deep/{level}/items/{item}"]
 
 
-def test_middleware_of_the_service_in_between_hides_nothing(logs: Logs) -> None:
+def test_template_is_found_below_other_middleware(logs: Logs) -> None:
     async def dispatch(request: Request, call_next: Any) -> Response:
         await request.body()
         response: Response = await call_next(request)
@@ -199,7 +199,7 @@ def test_middleware_of_the_service_in_between_hides_nothing(logs: Logs) -> None:
     assert route_of(logs) == "/tenant/{id}/items/{item}"
 
 
-def test_a_mounted_wsgi_application_is_known_by_its_mount(logs: Logs) -> None:
+def test_mounted_wsgi_application_is_reported_by_its_mount(logs: Logs) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecated in Starlette, and still what many have
         from starlette.middleware.wsgi import WSGIMiddleware  # noqa: PLC0415 (it warns when it is imported)

@@ -1,4 +1,4 @@
-"""WebSockets: their handshake binds the ids, their connection makes no event, the calls in it do."""
+"""WebSockets: the handshake binds the ids; the connection writes no event, its calls do."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -52,18 +52,18 @@ def line_of(recorded: Recorded) -> dict[str, Any]:
     return next(line for line in recorded.log_lines if line["log"]["logger"] == "socket")
 
 
-def test_connection_without_a_call_makes_no_event(client: TestClient, recorded: Recorded) -> None:
+def test_connection_without_call_writes_no_event(client: TestClient, recorded: Recorded) -> None:
     with client.websocket_connect("/chat") as socket:
         socket.send_text("end")
     assert recorded.events == []
 
 
-def test_line_of_a_connection_has_its_ids_and_so_has_the_answer_to_its_handshake(
+def test_line_of_connection_has_its_ids_and_so_has_answer_to_its_handshake(
     client: TestClient, recorded: Recorded
 ) -> None:
     headers = {"x-correlation-id": "order-17", "traceparent": TRACEPARENT}
     with client.websocket_connect("/chat", headers=headers) as socket:
-        answered = dict(socket.extra_headers or ())
+        answered: dict[bytes, bytes] = dict(socket.extra_headers or ())
         socket.send_text("end")
     line = line_of(recorded)
     assert (line["correlation_id"], line["trace"]["id"]) == ("order-17", TRACEPARENT[3:35])
@@ -74,14 +74,14 @@ def test_line_of_a_connection_has_its_ids_and_so_has_the_answer_to_its_handshake
     }
 
 
-def test_connection_whose_caller_sends_no_ids_has_its_own(client: TestClient, recorded: Recorded) -> None:
+def test_connection_gets_new_ids_when_caller_sends_none(client: TestClient, recorded: Recorded) -> None:
     with client.websocket_connect("/chat") as socket:
         socket.send_text("end")
     line = line_of(recorded)
     assert line["request_id"] == line["correlation_id"]
 
 
-def test_each_call_of_a_connection_is_an_event_in_its_chain(client: TestClient, recorded: Recorded) -> None:
+def test_each_call_of_connection_is_event_in_its_chain(client: TestClient, recorded: Recorded) -> None:
     with client.websocket_connect("/chat", headers={"x-correlation-id": "order-17"}) as socket:
         for text in ("a", "bc"):
             socket.send_text(text)
@@ -95,7 +95,7 @@ def test_each_call_of_a_connection_is_an_event_in_its_chain(client: TestClient, 
     assert not [line for line in recorded.log_lines if line["log"]["logger"] == "inferlog"]
 
 
-def test_refused_handshake_has_the_ids(client: TestClient, recorded: Recorded) -> None:
+def test_rejected_handshake_has_ids(client: TestClient, recorded: Recorded) -> None:
     from starlette.testclient import WebSocketDenialResponse  # noqa: PLC0415 (only here)
 
     with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect("/refused"):
@@ -104,7 +104,7 @@ def test_refused_handshake_has_the_ids(client: TestClient, recorded: Recorded) -
     assert recorded.events == []
 
 
-def test_exception_of_a_connection_passes_unchanged_with_its_ids(client: TestClient, recorded: Recorded) -> None:
+def test_exception_of_connection_passes_unchanged_with_its_ids(client: TestClient, recorded: Recorded) -> None:
     with pytest.raises(ValueError, match="boom") as caught, client.websocket_connect("/broken"):
         pass
     with_ids = caught.value.inferlog_inference  # type: ignore[attr-defined]
@@ -112,7 +112,7 @@ def test_exception_of_a_connection_passes_unchanged_with_its_ids(client: TestCli
     assert recorded.events == []
 
 
-def test_application_mounted_in_another_keeps_the_outer_connection(recorded: Recorded) -> None:
+def test_mounted_application_keeps_outer_connection(recorded: Recorded) -> None:
     inner, outer = FastAPI(), FastAPI()
     for app in (inner, outer):
         app.add_middleware(inferlog.InferenceMiddleware)
@@ -125,4 +125,5 @@ def test_application_mounted_in_another_keeps_the_outer_connection(recorded: Rec
         await socket.close()
 
     with TestClient(outer).websocket_connect("/inner/ids") as socket:
-        assert socket.receive_json()["X-Correlation-ID"] == dict(socket.extra_headers or ())[b"x-request-id"].decode()
+        answered: dict[bytes, bytes] = dict(socket.extra_headers or ())
+        assert socket.receive_json()["X-Correlation-ID"] == answered[b"x-request-id"].decode()

@@ -1,4 +1,4 @@
-"""Whatever the service's callables and exceptions are like: the event is written, and the client notices nothing."""
+"""Misbehaving callbacks and exceptions of the service: the event is written, and the response is unchanged."""
 
 import asyncio
 import functools
@@ -19,10 +19,10 @@ OWN_ENDINGS = (SystemExit(3), asyncio.CancelledError("its own"), GeneratorExit()
 
 
 class UnreadableError(Exception):
-    """Has no text, takes no attribute and shows no ``__dict__``."""
+    """Exception without a text form, attributes or ``__dict__``."""
 
     @property
-    def __dict__(self) -> Any:
+    def __dict__(self) -> Any:  # type: ignore[override]
         raise RuntimeError("nothing to see")
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -72,7 +72,7 @@ def ask_wsgi(error: BaseException | None = None, **options: Any) -> list[bytes]:
 
 @pytest.fixture(params=[ask_asgi, ask_wsgi], ids=["asgi", "wsgi"])
 def ask(request: pytest.FixtureRequest) -> Ask:
-    """Return what sends a request through each middleware."""
+    """Return functions that send a request through each middleware."""
     asked: Ask = request.param
     return asked
 
@@ -86,9 +86,7 @@ def raising(error: BaseException) -> Callable[..., str]:
 
 @pytest.mark.parametrize("argument", ["client_id", "model_version"])
 @pytest.mark.parametrize("error", [*OWN_ENDINGS, UnreadableError()], ids=lambda error: type(error).__name__)
-def test_what_a_callable_raises_costs_its_own_value_and_nothing_else(
-    logs: Logs, ask: Ask, argument: str, error: BaseException
-) -> None:
+def test_exception_of_callback_loses_only_its_value(logs: Logs, ask: Ask, argument: str, error: BaseException) -> None:
     assert ask(**{argument: raising(error)}) == [b"answer"]
     assert logs.event["status"] == "success"
     (line,) = logs.lines("app")
@@ -98,19 +96,19 @@ def test_what_a_callable_raises_costs_its_own_value_and_nothing_else(
 
 
 @pytest.mark.parametrize("argument", ["client_id", "model_version"])
-def test_ctrl_c_goes_on_with_the_event_written(logs: Logs, ask: Ask, argument: str) -> None:
+def test_keyboard_interrupt_propagates_after_event_is_written(logs: Logs, ask: Ask, argument: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         ask(**{argument: raising(KeyboardInterrupt())})
     assert logs.event["status"] == "success"
 
 
-def test_a_cancellation_of_the_request_goes_on_with_the_event_written(logs: Logs, ask: Ask) -> None:
+def test_cancellation_propagates_after_event_is_written(logs: Logs, ask: Ask) -> None:
     with pytest.raises(asyncio.CancelledError):
         ask(asyncio.CancelledError(), client_id=raising(SystemExit(3)))
     assert logs.event["status"] == "cancelled"
 
 
-def test_text_that_cannot_be_encoded_its_own_way_is_encoded_all_the_same(ask: Ask) -> None:
+def test_text_with_failing_encode_method_is_encoded(ask: Ask) -> None:
     hashed = hashlib.blake2b("Käthe".encode(), digest_size=16).hexdigest()
     for plain in (False, True):
         with recording(client_id_plain=plain) as recorded:
@@ -119,7 +117,7 @@ def test_text_that_cannot_be_encoded_its_own_way_is_encoded_all_the_same(ask: As
         assert recorded.event["model_version"] == "v3"
 
 
-def test_an_exception_that_shows_nothing_is_in_the_event_and_passes_unchanged(logs: Logs, ask: Ask) -> None:
+def test_opaque_exception_is_in_event_and_passes_unchanged(logs: Logs, ask: Ask) -> None:
     error = UnreadableError()
     try:
         ask(error)
@@ -143,7 +141,7 @@ class FindsLater:
 
 @pytest.mark.parametrize("argument", ["client_id", "model_version"])
 @pytest.mark.parametrize("given", [find_later, functools.partial(find_later, 1), FindsLater()])
-def test_an_async_callable_is_refused_at_start(logs: Logs, argument: str, given: Any) -> None:
+def test_async_callable_is_rejected_at_start(logs: Logs, argument: str, given: Any) -> None:
     for middleware in (inferlog.InferenceMiddleware, inferlog.InferenceWSGIMiddleware):
-        with pytest.raises(TypeError, match=f"{argument} is an async function; expected one that returns the value"):
+        with pytest.raises(TypeError, match=f"{argument} is an async function; expected a synchronous one"):
             middleware(None, **{argument: given})  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The WSGI middleware, driven as servers drive it: one event a request, and nothing that the server notices."""
+"""The WSGI middleware, driven like by servers: one event per request, and no visible change for the server."""
 
 import socketserver
 import sys
@@ -23,7 +23,7 @@ App = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 class Answer:
-    """What a server has had of an application."""
+    """Parts that a server has received from an application."""
 
     def __init__(self) -> None:
         self.status = ""
@@ -45,7 +45,7 @@ def environ(path: str = "/predict", **more: str) -> dict[str, Any]:
 
 
 def ask(app: App, given: dict[str, Any] | None = None, *, parts: int | None = None) -> Answer:
-    """Do as a server does; with *parts*, as one whose client leaves after so many of them."""
+    """Act like a server; with *parts*, like one whose client disconnects after that number of parts."""
     answer = Answer()
     body = app(environ() if given is None else given, answer.start_response)
     try:
@@ -60,9 +60,9 @@ def ask(app: App, given: dict[str, Any] | None = None, *, parts: int | None = No
 
 
 class Parts:
-    """A body that says whether it was closed."""
+    """A body that records whether it was closed."""
 
-    def __init__(self, *parts: bytes | Exception, on_close: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, *parts: bytes | BaseException, on_close: Callable[[], object] = lambda: None) -> None:
         self._parts = list(parts)
         self._on_close = on_close
         self.closed = 0
@@ -74,7 +74,7 @@ class Parts:
         if not self._parts:
             raise StopIteration
         part = self._parts.pop(0)
-        if isinstance(part, Exception):
+        if isinstance(part, BaseException):
             raise part
         return part
 
@@ -92,7 +92,7 @@ def answering(body: Iterable[bytes], status: str = "200 OK", headers: list[tuple
 
 
 def seen(logs: Logs) -> tuple[str, int | None, str | None]:
-    """Return status, code and error type of the one event."""
+    """Return status, code and error type of the only event."""
     (event,) = logs.events
     return (
         event["status"],
@@ -101,7 +101,7 @@ def seen(logs: Logs) -> tuple[str, int | None, str | None]:
     )
 
 
-def test_a_list_is_one_event_and_keeps_its_length(logs: Logs) -> None:
+def test_list_is_one_event_and_keeps_its_length(logs: Logs) -> None:
     app = answering([b"a", b"b"])
     answer = ask(app)
     assert answer.written == [b"a", b"b"]
@@ -112,19 +112,19 @@ def test_a_list_is_one_event_and_keeps_its_length(logs: Logs) -> None:
 
 
 @pytest.mark.parametrize("body", [[b"one part"], (b"two", b"parts"), iter([b"iterated"]), [], Parts(b"closed")])
-def test_what_the_standard_allows_is_passed_on_as_the_standard_demands(logs: Logs, body: Iterable[bytes]) -> None:
+def test_valid_application_passes_wsgi_validator(logs: Logs, body: Iterable[bytes]) -> None:
     def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [("Content-Type", "text/plain")])
         return body
 
-    checked = validator(inferlog.InferenceWSGIMiddleware(validator(app)))  # type: ignore[arg-type]
+    checked = validator(inferlog.InferenceWSGIMiddleware(validator(app)))
     expected = list(body) if isinstance(body, (list, tuple)) else None
-    answer = ask(checked)  # type: ignore[arg-type]
+    answer = ask(checked)
     assert expected is None or answer.written == expected
     assert seen(logs) == ("success", 200, None)
 
 
-def test_an_exception_before_the_answer_is_the_server_s_500(logs: Logs) -> None:
+def test_exception_before_answer_is_server_s_500(logs: Logs) -> None:
     def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         raise boom
 
@@ -135,7 +135,7 @@ def test_an_exception_before_the_answer_is_the_server_s_500(logs: Logs) -> None:
     assert seen(logs) == ("error", 500, "RuntimeError")
 
 
-def test_an_exception_before_the_first_part_is_the_server_s_500_too(logs: Logs) -> None:
+def test_exception_before_first_part_is_server_s_500_too(logs: Logs) -> None:
     parts = Parts(ValueError("broke at once"))
     with pytest.raises(ValueError, match="broke at once"):
         ask(answering(parts))
@@ -143,7 +143,7 @@ def test_an_exception_before_the_first_part_is_the_server_s_500_too(logs: Logs) 
     assert parts.closed == 1
 
 
-def test_an_exception_in_mid_stream_is_an_error_with_the_code_that_was_sent(logs: Logs) -> None:
+def test_exception_in_mid_stream_is_error_with_code_that_was_sent(logs: Logs) -> None:
     parts = Parts(b"a", ValueError("broke in the middle"))
     with pytest.raises(ValueError, match="broke in the middle"):
         ask(answering(parts))
@@ -151,7 +151,7 @@ def test_an_exception_in_mid_stream_is_an_error_with_the_code_that_was_sent(logs
     assert parts.closed == 1
 
 
-def test_a_stream_is_one_event_when_it_is_exhausted(logs: Logs) -> None:
+def test_stream_is_one_event_when_it_is_exhausted(logs: Logs) -> None:
     parts = Parts(b"a", b"b", on_close=lambda: seen_at_close.append(len(logs.events)))
     seen_at_close: list[int] = []
     assert ask(answering(parts)).written == [b"a", b"b"]
@@ -159,7 +159,7 @@ def test_a_stream_is_one_event_when_it_is_exhausted(logs: Logs) -> None:
     assert seen(logs) == ("success", 200, None)
 
 
-def test_a_client_that_leaves_a_stream_is_cancelled_and_what_the_stream_says_at_its_close_counts(logs: Logs) -> None:
+def test_stream_is_cancelled_when_client_disconnects_with_values_bound_at_close(logs: Logs) -> None:
     parts = Parts(b"a", b"b", b"c", on_close=lambda: inferlog.bind_inference(output_tokens=2))
     ask(answering(parts), parts=2)
     assert seen(logs) == ("cancelled", 200, None)
@@ -167,7 +167,7 @@ def test_a_client_that_leaves_a_stream_is_cancelled_and_what_the_stream_says_at_
     assert parts.closed == 1
 
 
-def test_an_exception_at_the_close_goes_to_the_server_and_into_the_event(logs: Logs) -> None:
+def test_exception_at_close_is_raised_and_in_event(logs: Logs) -> None:
     def fail() -> None:
         raise OSError("cannot be closed")
 
@@ -176,23 +176,21 @@ def test_an_exception_at_the_close_goes_to_the_server_and_into_the_event(logs: L
     assert seen(logs) == ("error", 200, "OSError")
 
 
-def test_a_body_that_the_server_cannot_take_is_an_error_and_no_cancellation(logs: Logs) -> None:
-    body = answering(["text"])(environ(), Answer().start_response)  # type: ignore[list-item]  # what is tested
+def test_body_rejected_by_server_is_error(logs: Logs) -> None:
+    body = answering(["text"])(environ(), Answer().start_response)  # type: ignore[list-item]  # deliberately invalid
     with pytest.raises(TypeError), closing(body):  # type: ignore[type-var]
         [bytes(part) for part in body]
     assert seen(logs) == ("error", 200, "TypeError")
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", "200 OK"), ("GET", "304 Not Modified"), ("GET", "204 No")])
-def test_a_response_without_a_body_is_complete_also_if_the_server_does_not_look(
-    logs: Logs, method: str, status: str
-) -> None:
+def test_response_without_body_is_complete_when_server_skips_it(logs: Logs, method: str, status: str) -> None:
     body = answering(Parts(b"not wanted"), status)(environ(REQUEST_METHOD=method), Answer().start_response)
     body.close()  # type: ignore[attr-defined]
     assert seen(logs) == ("success", int(status[:3]), None)
 
 
-def test_an_application_that_writes_is_one_event(logs: Logs) -> None:
+def test_application_that_writes_is_one_event(logs: Logs) -> None:
     def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         write = start_response("200 OK", [])
         write(b"written")
@@ -202,7 +200,7 @@ def test_an_application_that_writes_is_one_event(logs: Logs) -> None:
     assert seen(logs) == ("success", 200, None)
 
 
-def test_a_write_to_a_client_that_has_left_is_cancelled(logs: Logs) -> None:
+def test_write_is_cancelled_when_client_has_disconnected(logs: Logs) -> None:
     def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [])(b"written")
         return []
@@ -215,7 +213,7 @@ def test_a_write_to_a_client_that_has_left_is_cancelled(logs: Logs) -> None:
     assert seen(logs) == ("cancelled", 200, None)
 
 
-def test_an_error_that_the_application_answers_names_its_cause(logs: Logs) -> None:
+def test_error_that_application_answers_names_its_cause(logs: Logs) -> None:
     def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", [])
         try:
@@ -230,7 +228,7 @@ def test_an_error_that_the_application_answers_names_its_cause(logs: Logs) -> No
     assert "stack_trace" not in logs.event["error"]
 
 
-def test_an_application_that_answers_while_it_is_iterated_is_one_event(logs: Logs) -> None:
+def test_application_that_answers_while_it_is_iterated_is_one_event(logs: Logs) -> None:
     def app(given: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         inferlog.bind_inference(model_version="v1")
         start_response("200 OK", [])
@@ -243,18 +241,18 @@ def test_an_application_that_answers_while_it_is_iterated_is_one_event(logs: Log
     assert logs.event["gen_ai"]["usage"] == {"output_tokens": 1}
 
 
-def test_an_application_that_never_answers_is_an_error(logs: Logs) -> None:
+def test_application_that_never_answers_is_error(logs: Logs) -> None:
     ask(inferlog.InferenceWSGIMiddleware(lambda *_: []))
     assert seen(logs) == ("error", None, "no_response")
 
 
 @pytest.mark.parametrize("status", ["999 Odd", "nonsense", ""])
-def test_a_status_that_is_none_leaves_the_response_to_the_server(logs: Logs, status: str) -> None:
+def test_invalid_status_is_passed_to_server(logs: Logs, status: str) -> None:
     ask(answering([b"a"], status))
     assert seen(logs)[:2] == ("error", None)
 
 
-def test_the_request_is_current_in_every_step_and_in_none_between(logs: Logs) -> None:
+def test_request_is_current_in_every_step_only(logs: Logs) -> None:
     currents = []
 
     def note() -> None:
@@ -280,24 +278,24 @@ def test_the_request_is_current_in_every_step_and_in_none_between(logs: Logs) ->
     assert currents == [answer.headers["X-Request-ID"]] * 4
 
 
-def test_the_outermost_of_nested_middlewares_owns_the_event(logs: Logs) -> None:
+def test_outermost_of_nested_middlewares_owns_event(logs: Logs) -> None:
     answer = ask(inferlog.InferenceWSGIMiddleware(answering([b"a"])))
     assert answer.headers["X-Request-ID"] == logs.event["request_id"]
     assert len(logs.events) == 1
 
 
-def test_an_application_called_within_a_tracked_block_has_an_event_of_its_own(logs: Logs) -> None:
+def test_application_called_in_tracked_block_has_own_event(logs: Logs) -> None:
     with inferlog.track_performance("outer"):
         ask(answering([b"a"]))
     assert [event["http"]["request"] if "http" in event else None for event in logs.events] == [{"method": "GET"}, None]
 
 
-def test_health_checks_make_no_event(logs: Logs) -> None:
+def test_health_check_writes_no_event(logs: Logs) -> None:
     assert "X-Request-ID" not in ask(answering([b"a"]), environ("/healthz")).headers
     assert logs.events == []
 
 
-def test_ids_go_in_and_out_and_take_the_place_of_the_application_s(logs: Logs) -> None:
+def test_ids_go_in_and_out_and_take_place_of_application_s(logs: Logs) -> None:
     app = answering([b"a"], headers=[("x-request-id", "its own"), ("X-Other", "stays")])
     answer = ask(app, environ(HTTP_X_CORRELATION_ID="order-17", HTTP_TRACEPARENT="00-nonsense"))
     assert answer.headers == {
@@ -320,7 +318,7 @@ def test_ids_go_in_and_out_and_take_the_place_of_the_application_s(logs: Logs) -
         (lambda *_: 7, None),
     ],
 )
-def test_the_model_version_is_a_constant_or_found_in_request_and_response(
+def test_model_version_is_constant_or_found_in_request_and_response(
     logs: Logs, model_version: Any, expected: str | None
 ) -> None:
     def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -354,7 +352,7 @@ def test_many_threads_keep_their_requests_apart(logs: Logs) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError("disk is gone"), RuntimeError("odd")])
-def test_a_log_that_fails_changes_neither_response_nor_exception(
+def test_failure_to_log_changes_neither_response_nor_exception(
     logs: Logs, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def record(*_: object) -> None:
@@ -378,8 +376,8 @@ class _QuietHandler(WSGIRequestHandler):
         pass
 
 
-def test_the_standard_library_s_server_states_the_size_of_a_list_s_only_part(logs: Logs) -> None:
-    server = make_server("127.0.0.1", 0, answering([b"12345"]), _ThreadingServer, _QuietHandler)  # type: ignore[arg-type]
+def test_standard_library_server_sets_content_length_for_list(logs: Logs) -> None:
+    server = make_server("127.0.0.1", 0, answering([b"12345"]), _ThreadingServer, _QuietHandler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -394,13 +392,11 @@ def test_the_standard_library_s_server_states_the_size_of_a_list_s_only_part(log
 
 
 class ClientDisconnected(Exception):  # noqa: N818 (its name is what counts)
-    """What waitress raises."""
+    """Exception class of waitress."""
 
 
 @pytest.mark.parametrize("error", [BrokenPipeError, ConnectionResetError, TimeoutError, ClientDisconnected])
-def test_a_server_whose_client_has_left_closes_the_body_and_that_is_a_cancellation(
-    logs: Logs, error: type[Exception]
-) -> None:
+def test_body_closed_by_server_is_cancelled_when_client_has_disconnected(logs: Logs, error: type[Exception]) -> None:
     class Gone(SimpleHandler):
         def _write(self, _: bytes) -> None:
             raise error
@@ -409,7 +405,7 @@ def test_a_server_whose_client_has_left_closes_the_body_and_that_is_a_cancellati
             pass
 
     handler = Gone(None, None, None, environ())  # type: ignore[arg-type]  # nothing is read or written
-    handler.run(answering(Parts(b"a", b"b")))  # type: ignore[arg-type]
+    handler.run(answering(Parts(b"a", b"b")))
     assert seen(logs) == ("cancelled", 200, None)
 
 
@@ -417,7 +413,7 @@ EVENT_STREAM = [("Content-Type", "text/event-stream")]
 
 
 def streaming(*parts: bytes | BaseException, **stated: Any) -> Any:
-    """Return an application of which the server closes the body before its end."""
+    """Return an application whose body the server closes before its end."""
 
     def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", EVENT_STREAM)
@@ -428,13 +424,13 @@ def streaming(*parts: bytes | BaseException, **stated: Any) -> Any:
 
 
 @pytest.mark.parametrize("parts", [[b"data: 1\n\ndata: [DONE]\n\n"], [b"data: 1\n\n", b"data: [DO", b"NE]\n\n"]])
-def test_client_that_leaves_after_the_done_of_a_stream_is_a_success(logs: Logs, parts: list[bytes]) -> None:
+def test_stream_is_success_when_client_disconnects_after_done(logs: Logs, parts: list[bytes]) -> None:
     ask(streaming(*parts, b": the usage is being stored\n\n"), parts=len(parts))
     assert seen(logs) == ("success", 200, None)
 
 
 class FailingServer(SimpleHandler):
-    """Sends so many parts, then finds that the client has left."""
+    """Sends a number of parts, then detects that the client has disconnected."""
 
     def __init__(self, app: Any, *, sends: int) -> None:
         super().__init__(None, None, None, environ())  # type: ignore[arg-type]  # nothing is read or written
@@ -451,12 +447,12 @@ class FailingServer(SimpleHandler):
 
 
 @pytest.mark.parametrize(("sends", "status"), [(2, "success"), (1, "cancelled"), (0, "cancelled")])
-def test_stream_is_a_success_once_the_server_has_sent_its_done(logs: Logs, sends: int, status: str) -> None:
+def test_stream_is_success_after_server_has_sent_done(logs: Logs, sends: int, status: str) -> None:
     FailingServer(streaming(b"data: 1\n\n", b"data: [DONE]\n\n", b": bye\n\n"), sends=sends)
     assert seen(logs) == (status, 200, None)
 
 
-def test_done_that_the_application_writes_makes_a_success_of_a_client_that_leaves(logs: Logs) -> None:
+def test_written_done_is_success_when_client_disconnects(logs: Logs) -> None:
     def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         start_response("200 OK", EVENT_STREAM)(b"data: [DONE]\n\n")
         return Parts(b"a", b"b")
@@ -465,17 +461,17 @@ def test_done_that_the_application_writes_makes_a_success_of_a_client_that_leave
     assert seen(logs) == ("success", 200, None)
 
 
-def test_client_that_leaves_before_the_done_of_a_stream_is_cancelled(logs: Logs) -> None:
+def test_stream_is_cancelled_when_client_disconnects_before_done(logs: Logs) -> None:
     ask(streaming(b"data: 1\n\n", b"data: [DONE]\n\n"), parts=1)
     assert seen(logs) == ("cancelled", 200, None)
 
 
-def test_exception_of_the_handler_after_its_done_is_an_error(logs: Logs) -> None:
+def test_exception_of_handler_after_its_done_is_error(logs: Logs) -> None:
     with pytest.raises(ValueError, match="not stored"):
         ask(streaming(b"data: [DONE]\n\n", ValueError("the usage is not stored")))
     assert seen(logs) == ("error", 200, "ValueError")
 
 
-def test_status_that_the_handler_states_holds_when_the_client_leaves(logs: Logs) -> None:
+def test_bound_status_wins_when_client_disconnects(logs: Logs) -> None:
     ask(streaming(b"a", b"b", status="success"), parts=1)
     assert seen(logs) == ("success", 200, None)

@@ -1,4 +1,4 @@
-"""A batch job whose workers make inferences: ``workers.py <log directory> <kind> <start method>``."""
+"""A batch job whose workers record inferences: ``workers.py <log directory> <kind> <start method>``."""
 
 import multiprocessing
 import sys

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import inferlog
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.sinks.console import ConsoleSink
 from inferlog.sinks.fan_out import FanOut
 from tests.support.logfiles import Logs
@@ -77,27 +77,26 @@ def test_event_and_line_are_shown_short(tmp_path: Path, terminal: Terminal) -> N
     "settings",
     [{"environment": "production"}, {"environment": "staging"}, {"console": "never"}, {"sinks": "file,stdout"}],
 )
-def test_nothing_is_shown_and_nothing_is_in_the_way_when_it_is_off(
+def test_console_shows_nothing_and_adds_no_sink_when_off(
     tmp_path: Path, terminal: Terminal, settings: dict[str, str]
 ) -> None:
     configure(tmp_path, **settings)
     write()
     assert terminal.getvalue() == ""
     if "sinks" not in settings:
-        assert not isinstance(runtime().events._sink, FanOut)
+        assert not isinstance(get_runtime().events._sink, FanOut)
 
 
-def test_nothing_is_shown_where_standard_error_is_not_a_terminal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+def test_console_shows_nothing_without_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
     configure(tmp_path)
     write()
-    assert sys.stderr.getvalue() == ""
+    assert stderr.getvalue() == ""
 
 
 @pytest.mark.parametrize("gone", [None, "closed"])
-def test_standard_error_that_is_taken_away_is_not_a_terminal(
+def test_removed_standard_error_is_not_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str | None
 ) -> None:
     stream = None
@@ -110,17 +109,18 @@ def test_standard_error_that_is_taken_away_is_not_a_terminal(
     assert len(logs.events) == 1
 
 
-def test_always_shows_lines_without_a_terminal_and_without_colors(
+def test_always_shows_lines_without_terminal_and_without_colors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
     configure(tmp_path, console="always", environment="staging")
     write()
-    assert "inference_completed version=v1" in sys.stderr.getvalue()
+    assert "inference_completed version=v1" in stderr.getvalue()
 
 
-def test_colors_are_for_a_terminal(tmp_path: Path, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colors_are_for_terminal(tmp_path: Path, terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "xterm")
     configure(tmp_path)
@@ -128,10 +128,11 @@ def test_colors_are_for_a_terminal(tmp_path: Path, terminal: Terminal, monkeypat
     assert "\x1b[" in terminal.getvalue()
 
 
-def test_value_does_not_command_the_terminal(tmp_path: Path, terminal: Terminal) -> None:
+def test_value_does_not_command_terminal(tmp_path: Path, terminal: Terminal) -> None:
     configure(tmp_path)
+    labels: dict[str, Any] = {HOSTILE: HOSTILE}
     try:
-        with inferlog.track_performance("ask", model_version=HOSTILE, **{HOSTILE: HOSTILE}):
+        with inferlog.track_performance("ask", model_version=HOSTILE, **labels):
             raise ValueError(HOSTILE)
     except ValueError:
         inferlog.get_logger(HOSTILE).exception(HOSTILE, **{HOSTILE: HOSTILE, "level_": {"a": HOSTILE}})
@@ -140,9 +141,9 @@ def test_value_does_not_command_the_terminal(tmp_path: Path, terminal: Terminal)
     assert shown.count("Traceback") == 1  # the event has one line
 
 
-def test_label_that_is_named_as_a_part_of_the_line_does_not_replace_it(tmp_path: Path, terminal: Terminal) -> None:
+def test_label_named_like_part_of_line_does_not_replace_it(tmp_path: Path, terminal: Terminal) -> None:
     configure(tmp_path)
-    labels = {"level": "x", "event": "y", "timestamp": "z", "exception": "e", "version": "w"}
+    labels: dict[str, Any] = {"level": "x", "event": "y", "timestamp": "z", "exception": "e", "version": "w"}
     with inferlog.track_performance("ask", model_version="v1", **labels):
         pass
     inferlog.get_logger("app").error("failed", error="no model")
@@ -153,7 +154,7 @@ def test_label_that_is_named_as_a_part_of_the_line_does_not_replace_it(tmp_path:
     assert line == "[error    ] failed [app] error='no model'"
 
 
-def test_line_that_a_server_shows_itself_is_not_repeated(tmp_path: Path, terminal: Terminal) -> None:
+def test_line_shown_by_server_is_not_repeated(tmp_path: Path, terminal: Terminal) -> None:
     server = logging.getLogger("uvicorn")
     handler = logging.StreamHandler(io.StringIO())
     configure(tmp_path)
@@ -167,7 +168,7 @@ def test_line_that_a_server_shows_itself_is_not_repeated(tmp_path: Path, termina
 
 
 @pytest.mark.parametrize("line", [b"", b"not JSON", b"[]", b'{"log": 1}', b'{"status": "unknown"}'])
-def test_line_that_cannot_be_shown_is_left_out(terminal: Terminal, line: bytes) -> None:
+def test_unprintable_line_is_skipped(terminal: Terminal, line: bytes) -> None:
     assert ConsoleSink().write(line)
     assert terminal.getvalue() == ""
 
@@ -181,7 +182,7 @@ for _ in range(2000):
 """
 
 
-def test_terminal_that_takes_nothing_stops_nothing(tmp_path: Path) -> None:
+def test_blocked_terminal_does_not_block_service(tmp_path: Path) -> None:
     controller, terminal = pty.openpty()  # nobody reads it: its buffer is soon full
     try:
         subprocess.run([sys.executable, "-c", SERVICE, tmp_path], stderr=terminal, check=True, timeout=60)
@@ -192,7 +193,7 @@ def test_terminal_that_takes_nothing_stops_nothing(tmp_path: Path) -> None:
     assert len(Logs(tmp_path).events) == 2000
 
 
-def test_terminal_that_is_closed_stops_nothing(tmp_path: Path) -> None:
+def test_closed_terminal_does_not_block_service(tmp_path: Path) -> None:
     controller, terminal = pty.openpty()
     process = subprocess.Popen([sys.executable, "-c", SERVICE, tmp_path], stderr=terminal)
     os.close(terminal)

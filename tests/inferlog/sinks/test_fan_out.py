@@ -28,19 +28,19 @@ class ListSink:
     detach_after_fork = close
 
 
-def test_every_sink_gets_every_line_and_the_first_decides() -> None:
+def test_fan_out_writes_to_all_sinks_and_returns_result_of_first() -> None:
     truth, copy = ListSink(takes=False), ListSink()
     assert not FanOut([truth, copy]).write(b"1\n")
     assert truth.lines == copy.lines == [b"1\n"]
 
 
-def test_what_a_copy_refuses_is_counted_and_changes_nothing() -> None:
+def test_line_rejected_by_copy_is_counted() -> None:
     fan_out = FanOut([ListSink(), ListSink(takes=False), ListSink(takes=False)])
     assert fan_out.write(b"1\n")
     assert fan_out.copies_dropped == 2
 
 
-def test_a_copy_that_fails_takes_nothing_from_the_first() -> None:
+def test_failing_copy_does_not_affect_first() -> None:
     class Failing(ListSink):
         def write(self, line: bytes) -> bool:
             raise RuntimeError(f"can't start new thread for {line!r}")
@@ -66,7 +66,7 @@ with inferlog.track_performance("predict"):
 """
 
 
-def test_file_and_stdout_at_once_have_the_same_line(tmp_path: Path) -> None:
+def test_file_and_stdout_have_same_line(tmp_path: Path) -> None:
     printed = subprocess.run(
         [sys.executable, "-c", PRINT_AND_RECORD, str(tmp_path)],
         env={**os.environ, "INFERLOG_SINKS": "file,stdout"},
@@ -77,7 +77,7 @@ def test_file_and_stdout_at_once_have_the_same_line(tmp_path: Path) -> None:
     assert printed == b"before " + path.read_bytes()
 
 
-def test_a_closed_stdout_does_not_disturb_the_service(tmp_path: Path) -> None:
+def test_closed_stdout_does_not_affect_service(tmp_path: Path) -> None:
     script = PRINT_AND_RECORD.replace('sys.stdout.write("before ")', "import os; os.close(1); sys.stdout = None")
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],
@@ -89,7 +89,7 @@ def test_a_closed_stdout_does_not_disturb_the_service(tmp_path: Path) -> None:
     assert len(Logs(tmp_path).events) == 1
 
 
-def test_a_directory_is_not_needed_without_the_file_sink(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_directory_is_not_needed_without_file_sink(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     inferlog.configure(service_name="scoring", log_dir=tmp_path / "logs", sinks="stdout", heartbeat_seconds=0)
     with inferlog.track_performance("predict"):
         pass

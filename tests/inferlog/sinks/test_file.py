@@ -53,26 +53,26 @@ def contents(directory: Path) -> list[bytes]:
     return [path.read_bytes() for path in sorted(directory.glob("*.jsonl"))]
 
 
-def test_the_name_says_stream_service_instance_time_and_number(tmp_path: Path, clock: Clock) -> None:
+def test_file_name_has_stream_service_instance_time_and_number(tmp_path: Path, clock: Clock) -> None:
     make_sink(tmp_path / "logs", clock).write(b"{}\n")
     (path,) = (tmp_path / "logs").iterdir()
     assert re.fullmatch(r"events-my_scoring_service-0123456789abcdef-\d{8}T\d{6}Z-0001\.jsonl", path.name)
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_nothing_is_made_before_the_first_line(tmp_path: Path, clock: Clock) -> None:
+def test_no_file_is_created_before_first_line(tmp_path: Path, clock: Clock) -> None:
     make_sink(tmp_path / "logs", clock).close()
     assert not (tmp_path / "logs").exists()
 
 
-def test_a_file_is_closed_before_it_grows_beyond_its_limit(tmp_path: Path, clock: Clock) -> None:
+def test_file_is_closed_before_it_grows_beyond_its_limit(tmp_path: Path, clock: Clock) -> None:
     sink = make_sink(tmp_path, clock, max_file_bytes=10)
     for line in (b"1234\n", b"5678\n", b"9\n"):
         assert sink.write(line)
     assert contents(tmp_path) == [b"1234\n5678\n", b"9\n"]
 
 
-def test_a_file_is_closed_when_it_is_too_old(tmp_path: Path, clock: Clock) -> None:
+def test_file_is_closed_when_it_is_too_old(tmp_path: Path, clock: Clock) -> None:
     sink = make_sink(tmp_path, clock)
     sink.write(b"1\n")
     clock.seconds = 60
@@ -85,15 +85,20 @@ def test_a_file_is_closed_when_it_is_too_old(tmp_path: Path, clock: Clock) -> No
 def test_each_line_is_one_write(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
     write = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, data: sizes.append(len(data)) or write(descriptor, data))
+
+    def counted_write(descriptor: int, data: bytes) -> int:
+        sizes.append(len(data))
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", counted_write)
     sink = make_sink(tmp_path, clock)
     sink.write(b"x" * 100_000 + b"\n")
     sink.write(b"y\n")
     assert sizes == [100_001, 2]
 
 
-def test_a_disk_that_fills_in_mid_line_breaks_that_line_only(tmp_path: Path, clock: Clock) -> None:
-    """The kernel's limit on the size of a file stands in for a full disk: it writes short, then refuses."""
+def test_disk_full_during_line_breaks_only_that_line(tmp_path: Path, clock: Clock) -> None:
+    """The kernel's file size limit simulates a full disk: a short write, then errors."""
     sink = make_sink(tmp_path, clock)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -110,7 +115,7 @@ def test_a_disk_that_fills_in_mid_line_breaks_that_line_only(tmp_path: Path, clo
     assert contents(tmp_path) == [b"first\nsec\nfourth\n"]
 
 
-def test_a_directory_that_cannot_be_made_drops_and_recovers(tmp_path: Path, clock: Clock) -> None:
+def test_lines_are_dropped_until_directory_can_be_created(tmp_path: Path, clock: Clock) -> None:
     (tmp_path / "logs").write_text("in the way")
     sink = make_sink(tmp_path / "logs", clock)
     assert not sink.write(b"1\n")
@@ -121,13 +126,13 @@ def test_a_directory_that_cannot_be_made_drops_and_recovers(tmp_path: Path, cloc
     assert contents(tmp_path / "logs") == [b"3\n"]
 
 
-def test_at_the_cap_new_lines_are_dropped_and_what_is_there_stays(tmp_path: Path, clock: Clock) -> None:
+def test_new_lines_are_dropped_at_size_limit(tmp_path: Path, clock: Clock) -> None:
     sink = make_sink(tmp_path, clock, max_total_bytes=10)
     assert [sink.write(b"1234\n") for _ in range(3)] == [True, True, False]
     assert contents(tmp_path) == [b"1234\n1234\n"]
 
 
-def test_a_new_file_takes_no_inode_that_fluentd_would_know_again(tmp_path: Path, clock: Clock) -> None:
+def test_new_file_avoids_inode_known_to_fluentd(tmp_path: Path, clock: Clock) -> None:
     # Most file systems give a new file the inode of the one that was deleted last.
     gone = tmp_path / "events-gone.jsonl"
     gone.write_bytes(b"read while it was there\n")
@@ -142,7 +147,7 @@ def test_a_new_file_takes_no_inode_that_fluentd_would_know_again(tmp_path: Path,
     assert path.stat().st_ino != inode
 
 
-def test_a_file_system_without_locks_gets_every_line(
+def test_file_sink_writes_every_line_without_locks(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_descriptor: int, _operation: int) -> None:
@@ -182,9 +187,7 @@ def move_directory(path: Path) -> None:
 
 
 @pytest.mark.parametrize("remove", [delete, rename, replace, truncate, remove_directory, move_directory])
-def test_a_line_goes_to_a_new_file_a_second_after_the_removal_of_the_old_one(
-    tmp_path: Path, clock: Clock, remove: Callable[[Path], None]
-) -> None:
+def test_removed_file_is_replaced_within_a_second(tmp_path: Path, clock: Clock, remove: Callable[[Path], None]) -> None:
     losses = Losses(clock=clock, write=lambda _: True)
     sink = make_sink(tmp_path / "logs", clock, losses=losses)
     sink.write(b"1\n")
@@ -202,25 +205,23 @@ def test_a_line_goes_to_a_new_file_a_second_after_the_removal_of_the_old_one(
     assert losses.events_removed == 2
 
 
-def test_a_look_between_two_lines_notices_the_removal(tmp_path: Path, clock: Clock) -> None:
+def test_check_between_two_lines_detects_removal(tmp_path: Path, clock: Clock) -> None:
     losses = Losses(clock=clock, write=lambda _: True)
     sink = make_sink(tmp_path, clock, losses=losses)
     sink.write(b"1\n")
-    sink.look()
+    sink.check_file()
     assert losses.last_loss is None
     (path,) = tmp_path.iterdir()
     path.unlink()
-    sink.look()
-    sink.look()
+    sink.check_file()
+    sink.check_file()
     assert losses.events_removed == 0
     assert losses.last_loss is not None
     assert sink.write(b"2\n")
     assert contents(tmp_path) == [b"2\n"]
 
 
-def test_a_file_that_cannot_be_looked_at_is_written_on(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_is_kept_when_its_check_fails(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
@@ -233,20 +234,20 @@ def test_a_file_that_cannot_be_looked_at_is_written_on(
     assert contents(tmp_path) == [b"1\n2\n"]
 
 
-def test_the_check_of_a_directory_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_directory_check_leaves_no_file(tmp_path: Path) -> None:
     check_directory(tmp_path)
     check_directory(tmp_path / "new" / "logs")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("directory", ["file/logs", "file"])
-def test_the_check_refuses_a_directory_below_a_file(tmp_path: Path, directory: str) -> None:
+def test_directory_check_rejects_directory_below_file(tmp_path: Path, directory: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
         check_directory(tmp_path / directory)
 
 
-def test_the_check_passes_a_full_disk_and_refuses_a_read_only_one(
+def test_directory_check_accepts_full_disk_and_rejects_read_only_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reasons = iter([errno.ENOSPC, errno.EDQUOT, errno.EROFS])

@@ -1,4 +1,4 @@
-"""The forward sink against a real socket that speaks as Fluentd does: it takes MessagePack and answers nothing."""
+"""The forward sink against a real socket that behaves like Fluentd: it accepts MessagePack and sends no response."""
 
 import os
 import socket
@@ -11,14 +11,14 @@ import msgpack
 import pytest
 
 import inferlog
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.sinks.forward import ForwardSink
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
 
 
 class Receiver:
-    """Takes connections one after the other and keeps what comes."""
+    """Accepts connections one at a time and keeps the received data."""
 
     def __init__(self) -> None:
         self.messages: list[Any] = []
@@ -55,7 +55,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def unused_port() -> Iterator[int]:
-    """A port that is taken, so that nobody else gets it, and on which nobody listens."""
+    """A bound port without a listener, so that no other process uses it."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield int(bound.getsockname()[1])
@@ -78,7 +78,7 @@ def configure(log_dir: Path, port: int, **settings: Any) -> None:
     )
 
 
-def test_file_and_forward_carry_the_same_events(tmp_path: Path, receiver: Receiver) -> None:
+def test_file_and_forward_carry_same_events(tmp_path: Path, receiver: Receiver) -> None:
     configure(tmp_path, receiver.port)
     record(50)
     inferlog.shutdown()
@@ -87,26 +87,24 @@ def test_file_and_forward_carry_the_same_events(tmp_path: Path, receiver: Receiv
     assert [event for _, _, event in receiver.messages] == Logs(tmp_path).events
 
 
-def test_a_fluentd_that_is_away_neither_blocks_nor_loses_the_file_and_drops_are_counted(
-    tmp_path: Path, unused_port: int
-) -> None:
+def test_unreachable_fluentd_does_not_block_and_drops_are_counted(tmp_path: Path, unused_port: int) -> None:
     configure(tmp_path, unused_port, forward_queue_events=10)
     record(500)
-    events = runtime().events
+    events = get_runtime().events
     wait_until(lambda: events.copies_dropped > 0, what="a drop")
     assert (events.written, events.dropped) == (500, 0)
     inferlog.shutdown()
     assert len(Logs(tmp_path).events) == 500
 
 
-def test_closing_does_not_wait_for_a_fluentd_that_hangs(tmp_path: Path) -> None:
+def test_closing_does_not_wait_for_fluentd_that_hangs(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
         configure(tmp_path, deaf.getsockname()[1])
         record(2_000)
         inferlog.shutdown()  # takes two seconds a sink; the queue would take hours
 
 
-def test_a_forked_child_sends_its_own(tmp_path: Path, receiver: Receiver) -> None:
+def test_forked_child_sends_its_own(tmp_path: Path, receiver: Receiver) -> None:
     configure(tmp_path, receiver.port)
     record(1)
     child = os.fork()
@@ -122,13 +120,13 @@ def test_a_forked_child_sends_its_own(tmp_path: Path, receiver: Receiver) -> Non
     assert len({event["service"]["instance"]["id"] for _, _, event in receiver.messages}) == 2
 
 
-def test_what_the_full_buffer_costs_is_counted_message_by_message() -> None:
+def test_full_buffer_counts_each_lost_message() -> None:
     sink = ForwardSink("events", host="127.0.0.1", port=1, queue_events=1)
     sink._count(msgpack.packb(["tag", 1, {}]) + msgpack.packb(["tag", 2, {}]))
     assert sink.copies_dropped == 2
 
 
-def test_lines_that_come_together_are_sent_together_and_in_order(receiver: Receiver) -> None:
+def test_simultaneous_lines_are_sent_in_one_batch_in_order(receiver: Receiver) -> None:
     sink = ForwardSink("events", host="127.0.0.1", port=receiver.port, queue_events=1_000)
     sink.write(b'{"number":0}')
     sends = 0

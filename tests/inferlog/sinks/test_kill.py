@@ -1,4 +1,4 @@
-"""A process that is killed at once leaves whole lines, without a hole, up to the one that it was writing."""
+"""A killed process leaves complete lines without a gap, except the one being written."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ for _ in range(4):
 """
 
 
-def test_kill_9_costs_no_written_event(tmp_path: Path) -> None:
+def test_sigkill_loses_no_written_event(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", SERVICE, tmp_path]) as service:
         wait_until(lambda: len(list(tmp_path.glob("events-*"))) > 5, what="several files")
         service.send_signal(signal.SIGKILL)

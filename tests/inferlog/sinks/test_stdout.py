@@ -1,4 +1,4 @@
-"""A pipe that does not block takes a part of a long line: the next one must be whole all the same."""
+"""Partial writes to a non-blocking pipe: the line after a torn one must be complete."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ LONG = b'{"message":"' + b"x" * 2 * PIPE_BYTES + b'"}\n'
 
 @contextmanager
 def piped_stdout() -> Iterator[int]:
-    """Make standard output a pipe that does not block; yields the end to read from."""
+    """Replace standard output by a non-blocking pipe; yield its read end."""
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     before = os.dup(1)
@@ -31,7 +31,7 @@ def piped_stdout() -> Iterator[int]:
         os.close(read_end)
 
 
-def test_after_a_torn_line_the_next_one_is_whole() -> None:
+def test_line_after_torn_one_is_complete() -> None:
     sink = StdoutSink()
     with piped_stdout() as pipe:
         assert not sink.write(LONG)
@@ -41,7 +41,7 @@ def test_after_a_torn_line_the_next_one_is_whole() -> None:
         assert os.read(pipe, PIPE_BYTES) == b"\n" + SHORT + SHORT
 
 
-def test_a_line_torn_by_one_stream_does_not_break_that_of_another() -> None:
+def test_torn_line_does_not_break_line_of_other_stream() -> None:
     with piped_stdout() as pipe:
         assert not StdoutSink().write(LONG)
         os.read(pipe, 2 * PIPE_BYTES)
@@ -49,7 +49,7 @@ def test_a_line_torn_by_one_stream_does_not_break_that_of_another() -> None:
         assert os.read(pipe, PIPE_BYTES) == b"\n" + SHORT
 
 
-def test_a_line_that_a_full_pipe_refuses_leaves_the_torn_one_to_be_ended() -> None:
+def test_line_rejected_by_full_pipe_keeps_torn_state() -> None:
     sink = StdoutSink()
     with piped_stdout() as pipe:
         assert not sink.write(LONG)

@@ -22,20 +22,20 @@ from inferlog_ops.core.errors import OperatorError
         (" 7D ", timedelta(days=7)),
     ],
 )
-def test_spans_are_read_as_people_write_them(text: str, duration: timedelta) -> None:
+def test_durations_are_parsed(text: str, duration: timedelta) -> None:
     assert parse_duration(text) == duration
 
 
 @pytest.mark.parametrize(
     "text", ["", "7", "d", "7 d", "-7d", "7y", "1h,30m", "0s", "inf", "nan", "1e9d", "٧d", "7d\n8", "999999999w"]
 )
-def test_nonsense_is_refused_with_examples(text: str) -> None:
+def test_invalid_duration_is_rejected_with_examples(text: str) -> None:
     with pytest.raises(OperatorError, match="expected a number with s, m, h, d or w, such as 90s"):
         parse_duration(text)
 
 
 @given(st.text(max_size=20))
-def test_any_text_is_a_positive_span_or_refused(text: str) -> None:
+def test_any_text_is_a_positive_duration_or_rejected(text: str) -> None:
     with suppress(OperatorError):
         assert parse_duration(text) > timedelta(0)
 

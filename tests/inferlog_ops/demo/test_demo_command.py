@@ -1,4 +1,4 @@
-"""The command as a user runs it, on the simulated backend; what the real model adds is tested with the server."""
+"""The command as a user runs it, with the simulated backend; the server tests cover the real model."""
 
 import json
 import os
@@ -50,7 +50,7 @@ _started: list["subprocess.Popen[str]"] = []
 
 @pytest.fixture(autouse=True)
 def _none_is_left_running() -> Iterator[None]:
-    """End the demos of a test that has failed, in order, so that their engines and services end, too."""
+    """Stop the demos of a failed test with a signal, so that their engines and services also stop."""
     yield
     for demo in _started:
         if demo.poll() is None:
@@ -82,7 +82,7 @@ def start(
 
 
 def test_once_with_json_prints_the_contract_and_counts_everything_once(tmp_path: Path) -> None:
-    """With an engine of its own, which is gone afterwards like everything else that it started."""
+    """Uses its own engine, which is stopped with every other process."""
     demo = start(tmp_path / "home", "--once", "--json", "--requests", "400", "--port", "0")
     printed, said = demo.communicate(timeout=240)
     assert demo.returncode == 0, said
@@ -103,8 +103,8 @@ def test_once_with_json_prints_the_contract_and_counts_everything_once(tmp_path:
     assert processes_on(tmp_path) == []
 
 
-def test_an_engine_whose_data_were_deleted_is_given_the_earlier_events_again(tmp_path: Path) -> None:
-    """The home's log files and positions are still there, and the positions are about an engine that is no more."""
+def test_demo_ships_earlier_events_again_after_the_engine_data_were_deleted(tmp_path: Path) -> None:
+    """The home still has log files and offsets, but the offsets belong to a deleted engine."""
     home = tmp_path / "home"
     for _ in range(2):
         demo = start(home, "--once", "--json", "--requests", "30", "--port", "0")
@@ -114,11 +114,11 @@ def test_an_engine_whose_data_were_deleted_is_given_the_earlier_events_again(tmp
         assert result["sent"] == result["shipped"] == result["found"] == 30
         shutil.rmtree(home / "engine" / "data", ignore_errors=True)
     said = (home / "output" / "shipper.log").read_text()
-    assert "is another one than before" in said
+    assert "is another cluster than before" in said
     assert int(re.findall(r"shipped (\d+)", said)[-1]) >= 60, "the events of both runs"
 
 
-def test_a_second_demo_on_a_home_is_refused_and_ctrl_c_ends_what_the_first_started(
+def test_second_demo_on_a_home_is_rejected_and_ctrl_c_stops_the_first(
     tmp_path: Path, engine_url: str, namespace: str
 ) -> None:
     home = tmp_path / "home"
@@ -132,7 +132,7 @@ def test_a_second_demo_on_a_home_is_refused_and_ctrl_c_ends_what_the_first_start
         second = start(home, "--once", "--namespace", namespace, cluster_url=engine_url)
         _, refusal = second.communicate(timeout=30)
         assert second.returncode == 1
-        assert "is in use by another demo; end that one, or choose another directory with --home" in refusal
+        assert "is in use by another demo; stop it, or choose another directory with --home" in refusal
         wait_until(lambda: "found" in printed.read_text(), timeout_seconds=60, what="the table")
     finally:
         first.send_signal(signal.SIGINT)
@@ -142,18 +142,20 @@ def test_a_second_demo_on_a_home_is_refused_and_ctrl_c_ends_what_the_first_start
     assert processes_on(tmp_path) == []
 
 
-def test_the_dashboards_can_be_opened_while_the_demo_stays(tmp_path: Path, engine_url: str, namespace: str) -> None:
+def test_dashboards_are_available_while_the_demo_runs(tmp_path: Path, engine_url: str, namespace: str) -> None:
     said = tmp_path / "said"
     with said.open("w") as stderr:
         demo = start(
             tmp_path / "home", *QUICK, "--namespace", namespace, cluster_url=engine_url, stdout=stderr, stderr=stderr
         )
     try:
-        address = wait_until(lambda: re.search("open (http://127.0.0.1:[0-9]+)", said.read_text()), timeout_seconds=90)
+        address = wait_until(lambda: re.search("Open (http://127.0.0.1:[0-9]+)", said.read_text()), timeout_seconds=90)
         assert urllib3.request("GET", address[1]).status == 200
         status = urllib3.request("GET", f"{address[1]}/api/status").json()
         assert (status["namespace"], status["problem"]) == (namespace, None)
-        wait_until(lambda: "Ctrl-C ends all" in said.read_text(), timeout_seconds=60, what="the end of the requests")
+        wait_until(
+            lambda: "Ctrl-C stops everything" in said.read_text(), timeout_seconds=60, what="the end of the requests"
+        )
     finally:
         demo.send_signal(signal.SIGINT)
         demo.wait(60)
@@ -161,7 +163,7 @@ def test_the_dashboards_can_be_opened_while_the_demo_stays(tmp_path: Path, engin
     assert processes_on(tmp_path) == []
 
 
-def test_dashboards_that_cannot_be_shown_do_not_end_the_demo(tmp_path: Path, engine_url: str, namespace: str) -> None:
+def test_demo_continues_without_dashboards(tmp_path: Path, engine_url: str, namespace: str) -> None:
     (tmp_path / "home/output/preview.ready.json").mkdir(parents=True)
     said = tmp_path / "said"
     with said.open("w") as stderr:
@@ -169,16 +171,20 @@ def test_dashboards_that_cannot_be_shown_do_not_end_the_demo(tmp_path: Path, eng
             tmp_path / "home", *QUICK, "--namespace", namespace, cluster_url=engine_url, stdout=stderr, stderr=stderr
         )
     try:
-        wait_until(lambda: "Ctrl-C ends all" in said.read_text(), timeout_seconds=90, what="the end of the requests")
+        wait_until(
+            lambda: "Ctrl-C stops everything" in said.read_text(), timeout_seconds=90, what="the end of the requests"
+        )
         assert "40 found" in said.read_text()
-        assert "No dashboards this time: the preview ended with status 2: Invalid value for" in said.read_text()
+        assert (
+            "The dashboards are not available: the preview ended with status 2: Invalid value for" in said.read_text()
+        )
     finally:
         demo.send_signal(signal.SIGINT)
         demo.wait(60)
     assert demo.returncode == 0
 
 
-def test_a_demo_that_is_killed_leaves_no_process_behind(tmp_path: Path, engine_url: str, namespace: str) -> None:
+def test_killed_demo_leaves_no_process(tmp_path: Path, engine_url: str, namespace: str) -> None:
     demo = start(tmp_path / "home", "--port", "0", "--namespace", namespace, cluster_url=engine_url)
     wait_until(lambda: len(processes_on(tmp_path)) >= 3, timeout_seconds=60, what="server and shipper")
     demo.kill()
@@ -186,7 +192,7 @@ def test_a_demo_that_is_killed_leaves_no_process_behind(tmp_path: Path, engine_u
     wait_until(lambda: not processes_on(tmp_path), timeout_seconds=60, what="the end of server and shipper")
 
 
-def test_a_port_in_use_is_one_sentence(tmp_path: Path, engine_url: str, namespace: str) -> None:
+def test_port_in_use_is_reported_in_one_sentence(tmp_path: Path, engine_url: str, namespace: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         demo = start(tmp_path, "--once", "--port", port, "--namespace", namespace, cluster_url=engine_url)
@@ -197,7 +203,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path, engine_url: str, namespac
 
 
 @pytest.mark.parametrize("arguments", [("--requests", "0"), ("--backend", "gpt"), ("--port", "99999")])
-def test_a_wrong_option_is_refused_before_anything_starts(tmp_path: Path, arguments: tuple[str, str]) -> None:
+def test_demo_rejects_a_wrong_option_before_it_starts_anything(tmp_path: Path, arguments: tuple[str, str]) -> None:
     demo = start(tmp_path / "home", *arguments)
     demo.communicate(timeout=30)
     assert demo.returncode == 2

@@ -38,7 +38,7 @@ def test_one_file_name_means_one_content(plan: blueprint.Blueprint) -> None:
     assert [file for file, seen in contents.items() if len(seen) > 1] == []
 
 
-def test_no_module_brings_what_it_can_already_see(plan: blueprint.Blueprint) -> None:
+def test_module_excludes_jars_it_already_sees(plan: blueprint.Blueprint) -> None:
     """Elasticsearch refuses to start if a class is visible twice."""
     artifacts = defaultdict(set)
     for jar in plan.jars:
@@ -48,8 +48,8 @@ def test_no_module_brings_what_it_can_already_see(plan: blueprint.Blueprint) -> 
         assert artifacts[module.name] & visible == set()
 
 
-def test_the_lock_file_is_written_as_it_is_read(plan: blueprint.Blueprint) -> None:
-    assert blueprint.lock_text(plan) == (asset_dir("infra/engine") / "jars.lock").read_text()
+def test_lock_file_round_trips(plan: blueprint.Blueprint) -> None:
+    assert blueprint.format_lock(plan) == (asset_dir("infra/engine") / "jars.lock").read_text()
 
 
 def test_the_name_changes_with_any_jar(plan: blueprint.Blueprint) -> None:
@@ -59,14 +59,14 @@ def test_the_name_changes_with_any_jar(plan: blueprint.Blueprint) -> None:
 
 
 @pytest.mark.parametrize("damage", ["not json", "{}", '{"version": "8.19.21", "jars": [{"part": "server"}]}'])
-def test_a_damaged_lock_file_is_named(tmp_path: Path, damage: str) -> None:
+def test_damaged_lock_file_is_reported(tmp_path: Path, damage: str) -> None:
     folder = _copy_of_infra(tmp_path)
     (folder / "jars.lock").write_text(damage)
     with pytest.raises(OperatorError, match=r"jars\.lock: cannot be read"):
         blueprint.load(folder)
 
 
-def test_a_lock_file_of_another_version_is_refused(tmp_path: Path) -> None:
+def test_lock_file_of_another_version_is_rejected(tmp_path: Path) -> None:
     folder = _copy_of_infra(tmp_path)
     lock = json.loads((folder / "jars.lock").read_text()) | {"version": "8.0.0"}
     (folder / "jars.lock").write_text(json.dumps(lock))

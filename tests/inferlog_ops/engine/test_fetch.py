@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.progress import say_nothing
+from inferlog_ops.core.progress import ignore_progress
 from inferlog_ops.engine.blueprint import Jar
 from inferlog_ops.engine.fetch import fetch_missing
 
@@ -26,7 +26,7 @@ CONTENTS = {f"part{number}": f"content of {number} ".encode() * 20_000 for numbe
 
 
 class Repository:
-    """Serves ``org.example:<name>:1.0`` and remembers what it was asked for."""
+    """Serves ``org.example:<name>:1.0`` and records the requested paths."""
 
     def __init__(self) -> None:
         self.contents = dict(CONTENTS)
@@ -94,61 +94,61 @@ def test_a_fresh_cache_holds_every_jar_and_nothing_else(repository: Repository, 
     said: list[str] = []
     fetch_missing(ALL, tmp_path / "cache", said.append)
     assert files_in(tmp_path / "cache") == {f"{name}-1.0.jar": content for name, content in CONTENTS.items()}
-    assert said[-1] == "fetching the engine: jars 12/12, 3 of 3 MB"
+    assert said[-1] == "downloading the engine: jars 12/12, 3 of 3 MB"
     assert repository.asked.total() == 12
 
 
-def test_nothing_is_fetched_twice(repository: Repository, tmp_path: Path) -> None:
-    fetch_missing(ALL, tmp_path, say_nothing)
-    fetch_missing(ALL, tmp_path, say_nothing)
+def test_cached_jars_are_not_downloaded_again(repository: Repository, tmp_path: Path) -> None:
+    fetch_missing(ALL, tmp_path, ignore_progress)
+    fetch_missing(ALL, tmp_path, ignore_progress)
     assert repository.asked.total() == 12
 
 
 @pytest.mark.parametrize(
     "broken", [b"", CONTENTS["part3"][:100], b"X" + CONTENTS["part3"][1:]], ids=["empty", "cut off", "changed"]
 )
-def test_a_broken_jar_in_the_cache_is_fetched_again(repository: Repository, tmp_path: Path, broken: bytes) -> None:
-    fetch_missing(ALL, tmp_path, say_nothing)
+def test_damaged_jar_in_the_cache_is_downloaded_again(repository: Repository, tmp_path: Path, broken: bytes) -> None:
+    fetch_missing(ALL, tmp_path, ignore_progress)
     path = tmp_path / "part3-1.0.jar"
     path.unlink()
     path.write_bytes(broken)
-    fetch_missing(ALL, tmp_path, say_nothing)
+    fetch_missing(ALL, tmp_path, ignore_progress)
     assert path.read_bytes() == CONTENTS["part3"]
     assert repository.asked["part3"] == 2
     assert repository.asked.total() == 13
 
 
-def test_what_a_killed_fetch_left_is_cleared_away(repository: Repository, tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_download_are_removed(repository: Repository, tmp_path: Path) -> None:
     (tmp_path / ".fetch-abc").mkdir()
     (tmp_path / ".fetch-abc/part.jar").write_bytes(b"half")
-    fetch_missing(ALL, tmp_path, say_nothing)
+    fetch_missing(ALL, tmp_path, ignore_progress)
     assert len(files_in(tmp_path)) == len(ALL)
 
 
-def test_two_at_once_fetch_each_jar_once(repository: Repository, tmp_path: Path) -> None:
+def test_parallel_downloads_fetch_each_jar_once(repository: Repository, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: fetch_missing(ALL, tmp_path, say_nothing), range(2)))
+        list(pool.map(lambda _: fetch_missing(ALL, tmp_path, ignore_progress), range(2)))
     assert repository.asked == dict.fromkeys(CONTENTS, 1)
     assert len(files_in(tmp_path)) == len(ALL)
 
 
-def test_a_passing_failure_is_tried_again(repository: Repository, tmp_path: Path) -> None:
+def test_temporary_failure_is_retried(repository: Repository, tmp_path: Path) -> None:
     repository.failures_left["part5"] = 2
-    fetch_missing(ALL, tmp_path, say_nothing)
+    fetch_missing(ALL, tmp_path, ignore_progress)
     assert repository.asked["part5"] == 3
 
 
-def test_a_jar_of_other_content_is_refused_and_not_kept(repository: Repository, tmp_path: Path) -> None:
+def test_jar_with_another_hash_is_rejected_and_deleted(repository: Repository, tmp_path: Path) -> None:
     repository.contents["part7"] = b"something else"
-    with pytest.raises(OperatorError, match=r"part7-1\.0\.jar as fetched is not the file that the lock file names"):
-        fetch_missing(ALL, tmp_path, say_nothing)
+    with pytest.raises(OperatorError, match=r"the downloaded part7-1\.0\.jar differs from the lock file"):
+        fetch_missing(ALL, tmp_path, ignore_progress)
     assert "part7-1.0.jar" not in files_in(tmp_path)
 
 
-def test_a_jar_that_is_nowhere_is_named(repository: Repository, tmp_path: Path) -> None:
+def test_missing_jar_is_reported(repository: Repository, tmp_path: Path) -> None:
     nowhere = replace(ALL[0], coordinates="org.example:nowhere:1.0", file="nowhere-1.0.jar")
-    with pytest.raises(OperatorError, match=r"nowhere-1\.0\.jar cannot be fetched"):
-        fetch_missing([nowhere], tmp_path, say_nothing)
+    with pytest.raises(OperatorError, match=r"nowhere-1\.0\.jar cannot be downloaded"):
+        fetch_missing([nowhere], tmp_path, ignore_progress)
 
 
 def test_no_network_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -156,12 +156,12 @@ def test_no_network_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     with pytest.raises(
         OperatorError, match=r"Connection refused.*needs the network.*connect, then start again"
     ) as info:
-        fetch_missing(ALL, tmp_path, say_nothing)
+        fetch_missing(ALL, tmp_path, ignore_progress)
     assert "\n" not in str(info.value)
     assert files_in(tmp_path) == {}
 
 
-def test_a_cache_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_unwritable_cache_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OperatorError, match=r"file/jars: Not a directory; .* set XDG_CACHE_HOME"):
-        fetch_missing(ALL, tmp_path / "file/jars", say_nothing)
+        fetch_missing(ALL, tmp_path / "file/jars", ignore_progress)

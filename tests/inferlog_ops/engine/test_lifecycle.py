@@ -40,7 +40,7 @@ def packages_beyond_ascii(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.usefixtures("packages_beyond_ascii")
-def test_start_status_stop_as_a_user_sees_them(own_home: Home) -> None:
+def test_start_status_and_stop_print_their_results(own_home: Home) -> None:
     started = run("engine", "start", "--home", own_home.root, "--port", 0, "--json")
     assert started.returncode == 0, started.stderr
     engine = json.loads(started.stdout)
@@ -92,7 +92,7 @@ def test_acknowledged_documents_survive_kill_9_and_sigterm(own_home: Home, monke
         client.create(index="kept", id="100", document={"number": 100})
     os.kill(second.pid, signal.SIGSTOP)
     monkeypatch.setattr(control, "_STOP_TIMEOUT_SECONDS", 0.1)
-    with pytest.raises(OperatorError, match=rf"has not ended .* kill -9 {second.pid} ends it"):
+    with pytest.raises(OperatorError, match=rf"is still running .* kill -9 {second.pid}"):
         control.stop(own_home.engine)
     os.kill(second.pid, signal.SIGCONT)
     wait_until(lambda: not presence.is_held(own_home.engine), timeout_seconds=30, what="the engine to end")
@@ -122,11 +122,11 @@ def test_address_left_by_a_killed_engine_is_not_published_while_another_starts(o
     first = control.start(own_home.engine)
     os.kill(first.pid, signal.SIGKILL)
     wait_until(lambda: not presence.is_held(own_home.engine), what="the killed engine to be gone")
-    with presence.held(own_home.engine):
-        assert presence.published(own_home.engine) is None
+    with presence.hold(own_home.engine):
+        assert presence.find_running(own_home.engine) is None
 
 
-def test_ctrl_c_while_it_starts_leaves_nothing_running(own_home: Home) -> None:
+def test_ctrl_c_during_start_leaves_no_process(own_home: Home) -> None:
     with begin("engine", "start", "--home", own_home.root) as command:
         pid = wait_until(lambda: starting_pid(own_home), timeout_seconds=30, what="the engine's process")
         command.send_signal(signal.SIGINT)
@@ -135,16 +135,16 @@ def test_ctrl_c_while_it_starts_leaves_nothing_running(own_home: Home) -> None:
         assert not presence.is_held(own_home.engine)
 
 
-def test_an_engine_that_dies_while_it_starts_says_why(own_home: Home) -> None:
+def test_engine_that_fails_during_start_reports_the_reason(own_home: Home) -> None:
     own_home.engine.mkdir(parents=True)
     (own_home.engine / "data").write_text("not a directory")
-    with pytest.raises(OperatorError, match=r"ended with status 1 while it started: .*data.* its log: .*engine\.log"):
+    with pytest.raises(OperatorError, match=r"ended with status 1 during its start: .*data.* its log: .*engine\.log"):
         control.start(own_home.engine)
     assert not presence.is_held(own_home.engine)
 
 
-def test_an_impossible_heap_says_why(own_home: Home) -> None:
-    with pytest.raises(OperatorError, match=r"while it started: Error .* VM / Could not reserve .* heap"):
+def test_impossible_heap_reports_the_reason(own_home: Home) -> None:
+    with pytest.raises(OperatorError, match=r"during its start: Error .* VM / Could not reserve .* heap"):
         control.start(own_home.engine, heap="99999999g")
 
 
@@ -171,7 +171,7 @@ def port_of(url: str) -> int:
     return int(url.rpartition(":")[2])
 
 
-def test_engine_that_is_to_end_with_another_process_does_so_when_that_is_killed(own_home: Home) -> None:
+def test_engine_stops_when_its_parent_is_killed(own_home: Home) -> None:
     starting = (
         "import sys; from pathlib import Path; from inferlog_ops.engine import control; "
         "print(control.start(Path(sys.argv[1]), ends_with_us=True).pid, flush=True); sys.stdin.read()"

@@ -8,10 +8,10 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.home import Home
-from inferlog_ops.core.progress import say_nothing
+from inferlog_ops.core.progress import ignore_progress
 from inferlog_ops.engine import prune as pruning
-from inferlog_ops.engine.prune import Pruned, prune
-from inferlog_ops.engine.reclaim import stored_bytes
+from inferlog_ops.engine.prune import PrunedStream, prune
+from inferlog_ops.engine.reclaim import measure_bytes
 from tests.support.commands import run
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -51,24 +51,24 @@ def indices_of(client: Elasticsearch, stream: str) -> list[str]:
     return list(found[0]["backing_indices"])
 
 
-def pruned_from(pruned: list[Pruned], stream: str) -> Pruned | None:
+def pruned_from(pruned: list[PrunedStream], stream: str) -> PrunedStream | None:
     return next((one for one in pruned if one.stream == stream), None)
 
 
-def test_old_events_go_and_the_boundary_stays(client: Elasticsearch, stream: str) -> None:
+def test_prune_removes_old_events_and_keeps_the_boundary(client: Elasticsearch, stream: str) -> None:
     times = [WEEK_AGO + timedelta(microseconds=offset) for offset in (-5_000_000, -1, 0, 1)]
     write(client, stream, [*times, NOW])
-    done = pruned_from(prune(client, WEEK_AGO, say_nothing), stream)
-    assert done == Pruned(
+    done = pruned_from(prune(client, WEEK_AGO, ignore_progress), stream)
+    assert done == PrunedStream(
         stream=stream, documents=2, deleted_indices=(), thinned_indices=(indices_of(client, stream)[0],)
     )
     assert kept(client, stream) == [time.isoformat() for time in (*times[2:], NOW)]
 
 
-def test_more_old_events_than_one_page_all_go(client: Elasticsearch, stream: str) -> None:
+def test_prune_removes_more_than_one_page(client: Elasticsearch, stream: str) -> None:
     write(client, stream, [WEEK_AGO - timedelta(seconds=second) for second in range(1, 12_002)])
     write(client, stream, [NOW])
-    done = pruned_from(prune(client, WEEK_AGO, say_nothing), stream)
+    done = pruned_from(prune(client, WEEK_AGO, ignore_progress), stream)
     assert done
     assert done.documents == 12_001
     assert kept(client, stream) == [NOW.isoformat()]
@@ -79,7 +79,7 @@ def test_an_index_of_old_events_only_is_deleted_whole(client: Elasticsearch, str
     (old,) = indices_of(client, stream)
     client.indices.rollover(alias=stream)
     write(client, stream, [NOW])
-    assert pruned_from(prune(client, WEEK_AGO, say_nothing), stream) == Pruned(
+    assert pruned_from(prune(client, WEEK_AGO, ignore_progress), stream) == PrunedStream(
         stream=stream, documents=8, deleted_indices=(old,), thinned_indices=()
     )
     assert kept(client, stream) == [NOW.isoformat()]
@@ -89,7 +89,7 @@ def test_an_index_of_old_events_only_is_deleted_whole(client: Elasticsearch, str
 def test_a_write_index_of_old_events_only_is_rolled_over(client: Elasticsearch, stream: str) -> None:
     write(client, stream, [WEEK_AGO - timedelta(days=1)])
     (old,) = indices_of(client, stream)
-    done = pruned_from(prune(client, WEEK_AGO, say_nothing), stream)
+    done = pruned_from(prune(client, WEEK_AGO, ignore_progress), stream)
     assert done
     assert done.deleted_indices == (old,)
     assert kept(client, stream) == []
@@ -97,38 +97,38 @@ def test_a_write_index_of_old_events_only_is_rolled_over(client: Elasticsearch, 
     assert kept(client, stream) == [NOW.isoformat()]
 
 
-def test_a_stream_without_old_events_is_left_alone(client: Elasticsearch, stream: str) -> None:
+def test_prune_keeps_a_stream_without_old_events(client: Elasticsearch, stream: str) -> None:
     write(client, stream, [WEEK_AGO, NOW])
     before = indices_of(client, stream)
-    assert pruned_from(prune(client, WEEK_AGO, say_nothing), stream) is None
+    assert pruned_from(prune(client, WEEK_AGO, ignore_progress), stream) is None
     assert indices_of(client, stream) == before
     assert len(kept(client, stream)) == 2
 
 
-def test_an_empty_stream_is_left_alone(client: Elasticsearch, stream: str) -> None:
+def test_prune_keeps_an_empty_stream(client: Elasticsearch, stream: str) -> None:
     before = indices_of(client, stream)
-    assert pruned_from(prune(client, WEEK_AGO, say_nothing), stream) is None
+    assert pruned_from(prune(client, WEEK_AGO, ignore_progress), stream) is None
     assert indices_of(client, stream) == before
 
 
-def test_a_dry_run_says_the_same_and_changes_nothing(client: Elasticsearch, stream: str) -> None:
+def test_dry_run_prints_the_same_and_changes_nothing(client: Elasticsearch, stream: str) -> None:
     write(client, stream, [WEEK_AGO - timedelta(days=1)])
     client.indices.rollover(alias=stream)
     write(client, stream, [WEEK_AGO - timedelta(days=1), NOW])
     before = indices_of(client, stream), kept(client, stream)
-    foretold = pruned_from(prune(client, WEEK_AGO, say_nothing, dry_run=True), stream)
+    foretold = pruned_from(prune(client, WEEK_AGO, ignore_progress, dry_run=True), stream)
     assert (indices_of(client, stream), kept(client, stream)) == before
-    assert pruned_from(prune(client, WEEK_AGO, say_nothing), stream) == foretold
+    assert pruned_from(prune(client, WEEK_AGO, ignore_progress), stream) == foretold
 
 
-def test_the_room_is_that_of_this_moment(client: Elasticsearch, stream: str) -> None:
-    assert stored_bytes(client, stream) == 0
+def test_stored_bytes_are_current(client: Elasticsearch, stream: str) -> None:
+    assert measure_bytes(client, stream) == 0
     write(client, stream, [NOW] * 5_000)
-    assert stored_bytes(client, stream) > 50_000
+    assert measure_bytes(client, stream) > 50_000
 
 
 @pytest.mark.alone  # what other tests write takes room
-def test_the_command_frees_the_room(home: Home, client: Elasticsearch, stream: str) -> None:
+def test_prune_command_frees_disk_space(home: Home, client: Elasticsearch, stream: str) -> None:
     now = datetime.now(UTC)
     # So old that no other test's events go with them.
     write(client, stream, [now - timedelta(days=10_001, milliseconds=number) for number in range(20_000)])
@@ -142,13 +142,13 @@ def test_the_command_frees_the_room(home: Home, client: Elasticsearch, stream: s
     assert len(kept(client, stream)) == 1
 
 
-def test_a_stopped_engine_cannot_be_pruned(tmp_path: Path) -> None:
+def test_stopped_engine_cannot_be_pruned(tmp_path: Path) -> None:
     refused = run("engine", "prune", "--home", tmp_path, "--older-than", "7d")
     assert refused.returncode == 1
-    assert "only a running one can be pruned: inferlog engine start" in refused.stderr
+    assert "start it before pruning: inferlog engine start" in refused.stderr
 
 
-def test_an_age_that_is_none_is_refused(home: Home) -> None:
+def test_invalid_age_is_rejected(home: Home) -> None:
     refused = run("engine", "prune", "--home", home.root, "--older-than", "soon")
     assert refused.returncode == 2
-    assert "'soon' is no span of time" in refused.stderr
+    assert "'soon' is not a duration" in refused.stderr

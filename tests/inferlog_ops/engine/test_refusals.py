@@ -8,7 +8,7 @@ import pytest
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import Home, cache_dir
-from inferlog_ops.core.progress import say_nothing
+from inferlog_ops.core.progress import ignore_progress
 from inferlog_ops.engine import blueprint, control, disk, layout
 from inferlog_ops.engine.layout import Layout
 from tests.support.commands import run
@@ -18,12 +18,12 @@ from tests.support.commands import run
 def laid_out(engine_url: str, tmp_path: Path) -> Layout:
     """A home with the engine's files, made from a cache that is full because the run's engine was started."""
     plan = blueprint.load()
-    return layout.prepare(plan, tmp_path / "engine", cache_dir() / "jars", say_nothing)
+    return layout.prepare(plan, tmp_path / "engine", cache_dir() / "jars", ignore_progress)
 
 
-def test_second_engine_on_one_home_is_refused(home: Home, engine_url: str) -> None:
+def test_second_engine_on_one_home_is_rejected(home: Home, engine_url: str) -> None:
     pid = json.loads((home.engine / "engine.json").read_text())["pid"]
-    with pytest.raises(OperatorError, match=f"is in use by the engine with pid {pid}, which answers at {engine_url}"):
+    with pytest.raises(OperatorError, match=f"is in use by the engine with pid {pid} at {engine_url}"):
         control.start(home.engine)
 
 
@@ -39,20 +39,20 @@ def test_start_prints_the_address_of_an_engine_that_already_runs(asked_for: str,
     assert json.loads(started.stdout) == {"url": engine_url, "pid": running["pid"], "version": "8.19.21"}
 
 
-def test_start_names_the_port_of_an_engine_that_runs_on_another(home: Home, engine_url: str) -> None:
+def test_start_reports_the_port_of_a_running_engine(home: Home, engine_url: str) -> None:
     refused = run("engine", "start", "--home", home.root, "--port", "1")
     assert refused.returncode == 1
     assert refused.stdout == ""
-    assert f"answers at {engine_url}, and port 1 was asked for" in refused.stderr
+    assert f"answers at {engine_url}, not on port 1" in refused.stderr
     assert "inferlog engine stop" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 
-def test_port_in_use_is_named(engine_url: str, tmp_path: Path) -> None:
+def test_port_in_use_is_reported(engine_url: str, tmp_path: Path) -> None:
     port = engine_url.rpartition(":")[2]
     refused = run("engine", "start", "--home", tmp_path, "--port", port)
     assert refused.returncode == 1
-    assert f"port {port} on 127.0.0.1 cannot be had: Address already in use; choose another" in refused.stderr
+    assert f"port {port} on 127.0.0.1 is not available: Address already in use; choose another" in refused.stderr
 
 
 def append_a_byte(laid_out: Layout) -> Path:
@@ -107,11 +107,13 @@ def add_a_folder_by_link(laid_out: Layout) -> Path:
         ("extra", add_a_folder_by_link),
     ],
 )
-def test_files_that_are_not_those_of_the_lock_file(
+def test_start_rejects_files_that_differ_from_the_lock_file(
     laid_out: Layout, tmp_path: Path, fault: str, meddle: Callable[[Layout], Path]
 ) -> None:
     meddled = meddle(laid_out)
-    with pytest.raises(OperatorError, match="the engine was not started, because its files are not those of") as info:
+    with pytest.raises(
+        OperatorError, match="the engine was not started because its files differ from the lock file"
+    ) as info:
         control.start(tmp_path / "engine")
     assert f"{fault}: {meddled};" in str(info.value)
     assert not (tmp_path / "engine/data").exists()
@@ -120,31 +122,31 @@ def test_files_that_are_not_those_of_the_lock_file(
 def test_many_faults_are_counted_rather_than_listed(laid_out: Layout, tmp_path: Path) -> None:
     for jar in laid_out.server.glob("*.jar"):
         jar.unlink()
-    with pytest.raises(OperatorError, match=r"missing: .* and 34 more; find out who did that"):
+    with pytest.raises(OperatorError, match=r"missing: .* and 34 more; find the cause"):
         control.start(tmp_path / "engine")
 
 
-def test_deleting_what_was_changed_lays_it_out_anew(laid_out: Layout, tmp_path: Path) -> None:
+def test_deleted_layout_is_created_again(laid_out: Layout, tmp_path: Path) -> None:
     change_a_byte(laid_out)
     for path in sorted(laid_out.root.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     laid_out.root.rmdir()
-    again = layout.prepare(blueprint.load(), tmp_path / "engine", cache_dir() / "jars", say_nothing)
+    again = layout.prepare(blueprint.load(), tmp_path / "engine", cache_dir() / "jars", ignore_progress)
     assert again == laid_out
 
 
-def test_a_layout_that_was_cut_short_is_made_again(laid_out: Layout, tmp_path: Path) -> None:
+def test_incomplete_layout_is_created_again(laid_out: Layout, tmp_path: Path) -> None:
     cut_short = laid_out.root.rename(laid_out.root.parent / ".draft-1")
     remove_a_jar(Layout(cut_short))
-    layout.prepare(blueprint.load(), tmp_path / "engine", cache_dir() / "jars", say_nothing)
+    layout.prepare(blueprint.load(), tmp_path / "engine", cache_dir() / "jars", ignore_progress)
     assert list(laid_out.root.parent.iterdir()) == [laid_out.root]
 
 
-def test_a_home_that_is_laid_out_needs_neither_cache_nor_network(
+def test_existing_layout_needs_neither_cache_nor_network(
     laid_out: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INFERLOG_MAVEN_MIRROR", "http://127.0.0.1:9")
-    assert layout.prepare(blueprint.load(), tmp_path / "engine", tmp_path / "no cache", say_nothing) == laid_out
+    assert layout.prepare(blueprint.load(), tmp_path / "engine", tmp_path / "no cache", ignore_progress) == laid_out
 
 
 def test_first_start_without_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,39 +158,39 @@ def test_first_start_without_network_is_one_sentence(tmp_path: Path, monkeypatch
     assert "Traceback" not in refused.stderr
 
 
-def test_too_little_room_is_refused_with_figures(tmp_path: Path) -> None:
+def test_full_disk_is_rejected_with_sizes(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match=r"are free on this disk and the engine needs 1000000\.0 TB; make room"):
         disk.require_room(tmp_path / "not/there/yet", needed_bytes=10**18)
 
 
-def test_too_little_room_stops_a_first_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_stops_a_first_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "free_bytes", lambda _: 1_400_000_000)
     with pytest.raises(OperatorError, match=r"1\.4 GB are free on this disk and the engine needs 1\.5 GB"):
         control.start(tmp_path / "engine")
     assert not (tmp_path / "engine/lib").exists()
 
 
-def test_a_full_home_is_warned_about_and_not_refused(
+def test_full_disk_of_an_existing_home_is_a_warning(
     laid_out: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its events must stay readable, and prunable."""
+    """Its events must stay format_bytes, and prunable."""
     said: list[str] = []
     (tmp_path / "engine/data").mkdir()
     add_a_jar(laid_out)
     monkeypatch.setattr(disk, "free_bytes", lambda _: 1_400_000_000)
     with pytest.raises(OperatorError, match="extra"):
-        control.start(tmp_path / "engine", on_progress=said.append)
+        control.start(tmp_path / "engine", report=said.append)
     assert "only 1.4 GB are free on this disk" in said[0]
 
 
-def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_unwritable_home_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OperatorError, match=r"file/engine cannot be made: Not a directory; choose another"):
         control.start(tmp_path / "file/engine")
 
 
 @pytest.mark.parametrize("heap", ["", "1", "1t", "-1g", "0g", "1g -Dx=y"])
-def test_a_heap_that_is_no_size_is_refused(tmp_path: Path, heap: str) -> None:
+def test_invalid_heap_size_is_rejected(tmp_path: Path, heap: str) -> None:
     with pytest.raises(OperatorError, match="expected a size such as 512m or 1g"):
         control.start(tmp_path / "engine", heap=heap)
 

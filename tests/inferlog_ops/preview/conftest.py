@@ -1,4 +1,4 @@
-"""A browser, clusters to be looked at, and dashboards of the tests' own."""
+"""Browser, clusters and test dashboards."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -25,13 +25,13 @@ def window() -> Iterator[Callable[..., AbstractContextManager[Visit]]]:
 
 @pytest.fixture(scope="session")
 def known() -> Golden:
-    """Documents that plain Python can count, too; each once."""
+    """Golden documents, each once."""
     return replace(golden(), again=[], again_later=[])
 
 
 @pytest.fixture(scope="session")
 def filled(engine_url: str, known: Golden) -> Cluster:
-    """An engine that holds them."""
+    """An engine with the documents."""
     cluster = fresh(engine_url)
     index(cluster, "events", known.first)
     index(cluster, "health", known.heartbeats)
@@ -41,26 +41,26 @@ def filled(engine_url: str, known: Golden) -> Cluster:
 
 @pytest.fixture(scope="session")
 def answer(known: Golden) -> Callable[[str], list[Row]]:
-    """What a query must say of them."""
+    """Expected rows of a query."""
     documents = known.between(START, END)
     return lambda query: expected(query, documents, START, END)
 
 
 @pytest.fixture(scope="session")
 def empty(engine_url: str) -> Cluster:
-    """An engine that has the streams and holds no event."""
+    """An engine with streams and without events."""
     return fresh(engine_url)
 
 
 @pytest.fixture(scope="session")
 def all_of_them() -> dict[str, Any]:
-    """The part of an address that shows the range of the known documents, without looking again."""
+    """URL parameters of the range of the documents, with refresh paused."""
     return {"from": address_of(START), "to": address_of(END), "refresh": 0, "utc": ""}
 
 
 @pytest.fixture(scope="module")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
-    """Writes a dashboard that stands beside a module's others, in place of ours."""
+    """Writes dashboard files that replace inferlog's for a test module."""
     folder = tmp_path_factory.mktemp("dashboards")
 
     def write(*panels: dict[str, Any], name: str = "inferlog-test", title: str = "Test", **body: Any) -> str:

@@ -1,4 +1,4 @@
-"""What the page's server answers, and to whom."""
+"""Responses and access rules of the page's server."""
 
 import threading
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ from tests.golden.reading import of_stream
 from tests.support.polling import wait_until
 from tests.support.serving import serving
 
-RANGE = {"from": START.isoformat(), "to": END.isoformat()}
+RANGE: dict[str, Any] = {"from": START.isoformat(), "to": END.isoformat()}
 P99 = "/api/dashboards/inferlog-overview/panels/p99"
 VERSIONS = "/api/dashboards/inferlog-overview/controls/model-version/values"
 
 
-class Asking:
-    """Asks a server, as nobody in particular."""
+class RangeParams:
+    """Sends requests without credentials."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -37,12 +37,12 @@ class Asking:
 
 
 @pytest.fixture(scope="module")
-def ask(filled: Cluster) -> Iterator[Asking]:
+def ask(filled: Cluster) -> Iterator[RangeParams]:
     with serving(create_app(filled)) as url:
-        yield Asking(url)
+        yield RangeParams(url)
 
 
-def test_a_panel_s_answer_is_that_of_its_query(ask: Asking, known: Golden) -> None:
+def test_panel_answer_equals_the_answer_of_its_query(ask: RangeParams, known: Golden) -> None:
     (answer,) = ask(P99, **RANGE).json()["answers"]
     names = [column["name"] for column in answer["columns"]]
     rows = [dict(zip(names, row, strict=True)) for row in answer["rows"]]
@@ -52,7 +52,7 @@ def test_a_panel_s_answer_is_that_of_its_query(ask: Asking, known: Golden) -> No
     ]
 
 
-def test_values_of_one_field_add_and_those_of_several_restrict(ask: Asking, known: Golden) -> None:
+def test_filter_combines_values_with_or_and_fields_with_and(ask: RangeParams, known: Golden) -> None:
     def requests(*filters: str) -> int:
         (answer,) = ask(P99, **RANGE, filter=filters).json()["answers"]
         return sum(row[1] for row in answer["rows"])
@@ -74,8 +74,8 @@ def test_values_of_one_field_add_and_those_of_several_restrict(ask: Asking, know
         ({**RANGE, "from": "2026-11-23T06:00:00"}, "timezone"),
         ({**RANGE, "from": "0001-01-01T00:00:00+14:00"}, "1971"),
         ({**RANGE, "to": "9999-12-31T23:59:59-14:00"}, "2261"),
-        ({"from": RANGE["to"], "to": RANGE["from"]}, "is empty; its end has to be later"),
-        ({**RANGE, "filter": ["status:error"]}, "status is no control of this dashboard"),
+        ({"from": RANGE["to"], "to": RANGE["from"]}, "is empty; its end must be after its start"),
+        ({**RANGE, "filter": ["status:error"]}, "status is not a control of this dashboard"),
         ({**RANGE, "filter": ["model_version"]}, "pattern"),
         ({**RANGE, "filter": ["model_version:"]}, "pattern"),
         ({**RANGE, "filter": ["model_version:" + "x" * 2_000]}, "1200"),
@@ -83,7 +83,7 @@ def test_values_of_one_field_add_and_those_of_several_restrict(ask: Asking, know
         ({**RANGE, "query": "FROM *"}, "Extra inputs are not permitted"),
     ],
 )
-def test_what_may_not_be_asked_is_refused(parameters: dict[str, Any], complaint: str, ask: Asking) -> None:
+def test_api_rejects_invalid_parameters(parameters: dict[str, Any], complaint: str, ask: RangeParams) -> None:
     answer = ask(P99, **parameters)
     assert answer.status == 422
     assert complaint in answer.data.decode()
@@ -104,11 +104,11 @@ def test_what_may_not_be_asked_is_refused(parameters: dict[str, Any], complaint:
         "/vendor/datasets/iris.csv.gz",
     ],
 )
-def test_what_is_not_there_is_404(path: str, ask: Asking) -> None:
+def test_api_returns_404_for_unknown_objects(path: str, ask: RangeParams) -> None:
     assert ask(path, **RANGE).status == 404
 
 
-def test_a_search_is_text_and_no_pattern(ask: Asking) -> None:
+def test_search_is_text_not_a_pattern(ask: RangeParams) -> None:
     def found(search: str) -> list[str]:
         return [each["value"] for each in ask(VERSIONS, **RANGE, search=search).json()["values"]]
 
@@ -119,14 +119,14 @@ def test_a_search_is_text_and_no_pattern(ask: Asking) -> None:
     assert ask(VERSIONS, **RANGE, search="x" * 201).status == 422
 
 
-def test_values_are_those_of_the_other_controls_filter(ask: Asking) -> None:
+def test_control_options_respect_the_other_controls(ask: RangeParams) -> None:
     assert ask(VERSIONS, **RANGE, filter="service.name:nobody").json()["values"] == []
     chosen = ask(VERSIONS, **RANGE, filter="model_version:v1").json()["values"]
     assert chosen == ask(VERSIONS, **RANGE).json()["values"]  # its own do not narrow what it offers
 
 
 @pytest.mark.parametrize("path", ["/", "/api/status", "/api/nothing", "/static/js/main.js", "/vendor/plotly.min.js"])
-def test_every_answer_tells_the_browser_what_it_may_do(path: str, ask: Asking) -> None:
+def test_every_response_has_the_security_headers(path: str, ask: RangeParams) -> None:
     headers = ask(path).headers
     policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'"
@@ -143,31 +143,31 @@ def test_every_answer_tells_the_browser_what_it_may_do(path: str, ask: Asking) -
 @pytest.mark.parametrize(
     "host", ["attacker.example", "attacker.example:5602", "127.0.0.1.attacker.example", "localhost.", ""]
 )
-def test_another_name_for_this_machine_is_refused(host: str, ask: Asking) -> None:
+def test_other_host_names_are_rejected(host: str, ask: RangeParams) -> None:
     answer = ask("/api/status", headers={"Host": host})
     assert answer.status == 421
-    assert "127.0.0.1 and localhost only" in answer.data.decode()
+    assert "only as 127.0.0.1 and localhost" in answer.data.decode()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "localhost:5602"])
-def test_its_own_names_are_taken(host: str, ask: Asking) -> None:
+def test_local_host_names_are_accepted(host: str, ask: RangeParams) -> None:
     assert ask("/api/status", headers={"Host": host}).status == 200
 
 
-def test_other_sites_may_link_to_the_page_and_not_ask_for_figures(ask: Asking) -> None:
+def test_other_sites_can_link_to_the_page_but_not_read_figures(ask: RangeParams) -> None:
     from_elsewhere = {"Sec-Fetch-Site": "cross-site"}
     assert ask("/", headers=from_elsewhere).status == 200
     assert ask(P99, headers=from_elsewhere, **RANGE).status == 403
 
 
 @pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-def test_it_only_reads(method: str, ask: Asking) -> None:
+def test_api_rejects_methods_other_than_get(method: str, ask: RangeParams) -> None:
     answer = ask("/api/status", method=method)
     assert answer.status == 405
     assert answer.headers["allow"] == "GET"
 
 
-def test_scripts_are_kept_by_the_browser_and_asked_for_anew(ask: Asking) -> None:
+def test_browser_caches_and_revalidates_scripts(ask: RangeParams) -> None:
     for path in ("/vendor/plotly.min.js", "/static/js/main.js"):
         first = ask(path)
         assert first.status == 200
@@ -176,8 +176,8 @@ def test_scripts_are_kept_by_the_browser_and_asked_for_anew(ask: Asking) -> None
         assert (again.status, again.data) == (304, b"")
 
 
-def test_elasticsearch_is_asked_four_questions_at_a_time_and_none_that_nobody_waits_for() -> None:
-    """Others wait for their turn at the page's server; whoever leaves meanwhile is not asked about."""
+def test_api_runs_four_queries_at_a_time_and_skips_closed_requests() -> None:
+    """Further requests wait for a slot; requests closed while waiting run no query."""
     answered = threading.Event()
     asked: list[bytes] = []
 
@@ -193,13 +193,13 @@ def test_elasticsearch_is_asked_four_questions_at_a_time_and_none_that_nobody_wa
         threading.Thread(target=store.serve_forever, daemon=True).start()
         try:
             with serving(create_app(Cluster(url=f"http://127.0.0.1:{store.server_port}"))) as url:
-                staying = [people.submit(Asking(url), P99, **RANGE) for _ in range(4)]
+                staying = [people.submit(RangeParams(url), P99, **RANGE) for _ in range(4)]
                 wait_until(lambda: len(asked) == 4, what="four questions")
                 with pytest.raises(urllib3.exceptions.ReadTimeoutError):
                     urllib3.request("GET", f"{url}{P99}?{urlencode(RANGE)}", timeout=0.5, retries=False)
                 answered.set()
                 assert [each.result().status for each in staying] == [502] * 4
-                assert Asking(url)("/api/dashboards").status == 200
+                assert RangeParams(url)("/api/dashboards").status == 200
         finally:
             answered.set()
             store.shutdown()
@@ -207,15 +207,15 @@ def test_elasticsearch_is_asked_four_questions_at_a_time_and_none_that_nobody_wa
     assert len(asked) <= 16
 
 
-def test_what_may_be_asked_is_described_for_programs(ask: Asking) -> None:
+def test_openapi_describes_the_routes(ask: RangeParams) -> None:
     paths = ask("/openapi.json").json()["paths"]
     assert {method for path in paths.values() for method in path} == {"get"}
     assert len(paths) == 5
 
 
-def test_a_password_in_the_address_of_elasticsearch_is_not_shown(filled: Cluster) -> None:
+def test_password_in_the_elasticsearch_url_is_not_shown(filled: Cluster) -> None:
     cluster = Cluster(url=filled.url.replace("//", "//elastic:hunter2@"), namespace="nobody")
     with serving(create_app(cluster)) as url:
-        said = Asking(url)("/api/status").data.decode()
+        said = RangeParams(url)("/api/status").data.decode()
     assert "hunter2" not in said
     assert "inferlog provision" in said

@@ -1,4 +1,4 @@
-"""What a person chooses: values, a range of time, how often to look again. The address keeps it."""
+"""State of the page in its address: values, time range, refresh interval."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -44,6 +44,12 @@ def visit(window: Any, filled: Any, dashboard: Any) -> Iterator[Visit]:
         yield visit
 
 
+def pause(visit: Visit) -> bool:
+    """Let the page work for 50 ms."""
+    visit.page.wait_for_timeout(50)
+    return True
+
+
 def over_time() -> dict[str, Any]:
     line = layer("line", "requests_per_second_over_time", x={"column": "bucket"}, y=[{"column": "requests"}])
     return {"type": "xy", "title": "Over time", "layers": [line], "legend": {"visibility": "visible"}}
@@ -59,7 +65,7 @@ def rows() -> dict[str, Any]:
 
 
 def tile_figures(visit: Visit) -> dict[str, int]:
-    # In one call: between two of them the panel can be drawn anew.
+    # In one call: the panel may be redrawn between two calls.
     tiles = visit.panel("rate").locator(".tile").evaluate_all(TITLE_AND_VALUE_OF_EACH)
     return {name: int(value.replace(",", "")) for name, value in tiles}
 
@@ -74,11 +80,11 @@ def counted(known: Golden, **wanted: Any) -> dict[str, int]:
 
 
 def said(visit: Visit) -> dict[str, list[str]]:
-    """Return what the address says."""
+    """Return the parameters of the address."""
     return parse_qs(visit.page.url.partition("?")[2], keep_blank_values=True)
 
 
-def test_choosing_a_value_changes_every_panel_but_those_that_ignore_it(
+def test_selected_value_filters_every_panel_except_those_that_ignore_it(
     visit: Visit, known: Golden, all_of_them: Any
 ) -> None:
     visit.go("inferlog-test", **all_of_them)
@@ -99,12 +105,12 @@ def test_choosing_a_value_changes_every_panel_but_those_that_ignore_it(
     wait_until(lambda: tile_figures(visit) == counted(known), what="all figures")
 
 
-def test_events_without_a_version_can_be_chosen_too(visit: Visit, known: Golden, all_of_them: Any) -> None:
+def test_events_without_a_version_can_be_selected(visit: Visit, known: Golden, all_of_them: Any) -> None:
     visit.go("inferlog-test", f="model_version:(none)", **all_of_them)
     assert tile_figures(visit) == {"(none)": counted(known)["(none)"]}
 
 
-def test_a_control_offers_the_values_of_the_range_with_their_counts_and_finds_them(
+def test_control_lists_and_searches_the_values_of_the_range_with_counts(
     visit: Visit, known: Golden, all_of_them: Any
 ) -> None:
     visit.go("inferlog-test", **all_of_them)
@@ -120,7 +126,7 @@ def test_a_control_offers_the_values_of_the_range_with_their_counts_and_finds_th
     visit.page.keyboard.press("Escape")
 
 
-def test_a_control_for_one_value_takes_one(visit: Visit, all_of_them: Any) -> None:
+def test_single_select_control_keeps_one_value(visit: Visit, all_of_them: Any) -> None:
     visit.go("inferlog-test", **all_of_them)
     for nth in (0, 1):
         visit.page.get_by_role("button", name=ROUTE).click()
@@ -129,25 +135,25 @@ def test_a_control_for_one_value_takes_one(visit: Visit, all_of_them: Any) -> No
         visit.page.keyboard.press("Escape")
 
 
-def test_a_control_that_is_not_drawn_says_so(visit: Visit, all_of_them: Any) -> None:
+def test_unsupported_control_shows_a_note(visit: Visit, all_of_them: Any) -> None:
     visit.go("inferlog-test", **all_of_them)
     assert "time_slider_control: in Kibana only" in visit.page.locator(".controls").inner_text()
 
 
-def test_a_tile_s_name_shows_that_version_only(visit: Visit, known: Golden, all_of_them: Any) -> None:
+def test_click_on_a_tile_name_filters_by_its_version(visit: Visit, known: Golden, all_of_them: Any) -> None:
     visit.go("inferlog-test", **all_of_them)
     visit.panel("rate").get_by_role("button", name="v3").click()
     wait_until(lambda: tile_figures(visit) == counted(known, model_version=["v3"]), what="the figures of v3")
 
 
-def test_before_anybody_chooses_the_file_says_what_is_shown(visit: Visit) -> None:
+def test_page_starts_with_the_selection_of_the_file(visit: Visit) -> None:
     visit.go("inferlog-test")
     bar = visit.page.locator(".bar")
     assert "Last 6 hours" in bar.inner_text()
-    assert bar.get_by_label("Look again every").input_value() == "30"
+    assert bar.get_by_label("Refresh interval").input_value() == "30"
 
 
-def test_a_choice_on_the_bare_address_is_about_the_first_dashboard(visit: Visit) -> None:
+def test_selection_without_a_dashboard_in_the_address_applies_to_the_first(visit: Visit) -> None:
     visit.page.goto(visit.url)
     visit.settled()
     visit.page.locator("button.range").click()
@@ -157,16 +163,16 @@ def test_a_choice_on_the_bare_address_is_about_the_first_dashboard(visit: Visit)
     assert visit.page.locator(".heading h1").inner_text() == "Test"
 
 
-def test_a_range_that_ends_before_it_begins_is_not_taken(visit: Visit) -> None:
+def test_range_that_ends_before_its_start_is_rejected(visit: Visit) -> None:
     visit.go("inferlog-test", **{"from": address_of(END), "to": address_of(START)})
     assert "Last 6 hours" in visit.page.locator(".bar").inner_text()
 
 
-def test_a_typed_range_is_shown_and_a_wrong_one_is_not(visit: Visit, known: Golden, all_of_them: Any) -> None:
+def test_typed_range_is_applied_unless_invalid(visit: Visit, known: Golden, all_of_them: Any) -> None:
     visit.go("inferlog-test", **all_of_them)
     visit.page.locator("button.range").click()
     begin, show = visit.page.get_by_label("From"), visit.page.get_by_role("button", name="Show")
-    for wrong, complaint in (("yesterday", "“yesterday” is no time"), (address_of(END), "The end has to be later")):
+    for wrong, complaint in (("yesterday", "not a valid time"), (address_of(END), "end must be after")):
         begin.fill(wrong)
         show.click()
         assert complaint in visit.page.get_by_role("alert").filter(has_text=complaint).inner_text()
@@ -179,7 +185,7 @@ def test_a_typed_range_is_shown_and_a_wrong_one_is_not(visit: Visit, known: Gold
     wait_until(lambda: sum(tile_figures(visit).values()) == len(since), what="the figures since then")
 
 
-def test_a_range_drawn_with_the_mouse_becomes_the_range_of_all_panels(visit: Visit, all_of_them: Any) -> None:
+def test_range_drawn_with_the_mouse_applies_to_all_panels(visit: Visit, all_of_them: Any) -> None:
     visit.go("inferlog-test", **all_of_them)
     before = tile_figures(visit)
     visit.drawn("over-time")
@@ -195,7 +201,7 @@ def test_a_range_drawn_with_the_mouse_becomes_the_range_of_all_panels(visit: Vis
     wait_until(lambda: tile_figures(visit) == before, what="the range before")
 
 
-def test_a_link_to_another_dashboard_keeps_range_and_filters(visit: Visit, known: Golden, all_of_them: Any) -> None:
+def test_link_to_another_dashboard_keeps_range_and_filters(visit: Visit, known: Golden, all_of_them: Any) -> None:
     visit.go("inferlog-test", f="model_version:v1", **all_of_them)
     visit.page.get_by_role("link", name="Other").click()
     visit.page.get_by_role("heading", level=1, name="Other").wait_for()
@@ -205,7 +211,7 @@ def test_a_link_to_another_dashboard_keeps_range_and_filters(visit: Visit, known
     assert tile_figures(visit) == counted(known, model_version=["v1"])
 
 
-def test_a_link_keeps_the_keyboard_while_the_page_looks_again_and_then_leads_with_what_is_chosen_by_then(
+def test_link_keeps_focus_during_refresh_and_follows_the_current_selection(
     visit: Visit, known: Golden, all_of_them: Any
 ) -> None:
     visit.go("inferlog-z-other", **all_of_them)
@@ -224,7 +230,7 @@ def test_a_link_keeps_the_keyboard_while_the_page_looks_again_and_then_leads_wit
 @pytest.mark.parametrize(
     ("panel", "button"), [("rate", "v1"), ("over-time", "requests"), ("lost", "found")], ids=["tile", "legend", "table"]
 )
-def test_a_button_keeps_the_keyboard_while_the_page_looks_again(
+def test_button_keeps_focus_during_refresh(
     panel: str, button: str, visit: Visit, known: Golden, all_of_them: Any
 ) -> None:
     visit.go("inferlog-test", **all_of_them)
@@ -238,7 +244,7 @@ def test_a_button_keeps_the_keyboard_while_the_page_looks_again(
     assert held.evaluate("held => held === document.activeElement")
 
 
-def test_a_shared_link_shows_the_same_and_ignores_fields_without_a_control(
+def test_shared_link_shows_the_same_view_and_ignores_fields_without_a_control(
     visit: Visit, known: Golden, all_of_them: Any
 ) -> None:
     visit.go("inferlog-test", f=["model_version:v1", "status:error"], **all_of_them)
@@ -251,7 +257,7 @@ def test_a_shared_link_shows_the_same_and_ignores_fields_without_a_control(
     assert "status:error" in unquote(link)
 
 
-def test_looking_again_never_piles_up_and_can_be_paused(visit: Visit, all_of_them: Any) -> None:
+def test_refreshes_never_overlap_and_can_be_paused(visit: Visit, all_of_them: Any) -> None:
     visit.go("inferlog-test", **{**all_of_them, "refresh": 1})
     asked = len(visit.requests)
     under_way: list[str] = []
@@ -269,9 +275,7 @@ def test_looking_again_never_piles_up_and_can_be_paused(visit: Visit, all_of_the
 
     visit.page.on("request", begun)
     visit.page.on("requestfinished", ended)
-    wait_until(
-        lambda: visit.page.wait_for_timeout(50) or len(visit.requests) >= asked + 8, timeout_seconds=30, what="looks"
-    )
+    wait_until(lambda: pause(visit) and len(visit.requests) >= asked + 8, timeout_seconds=30, what="looks")
     assert most == 1
     visit.page.get_by_role("button", name="Pause refreshing").click()
     visit.settled()
@@ -281,21 +285,21 @@ def test_looking_again_never_piles_up_and_can_be_paused(visit: Visit, all_of_the
     assert len(visit.requests) == asked
     assert said(visit)["refresh"] == ["0"]
     visit.page.get_by_role("button", name="Refresh", exact=True).click()
-    wait_until(lambda: visit.page.wait_for_timeout(50) or len(visit.requests) > asked, what="a look by hand")
+    wait_until(lambda: pause(visit) and len(visit.requests) > asked, what="a look by hand")
 
 
-def test_an_answer_about_an_earlier_range_is_not_waited_for(visit: Visit, known: Golden, all_of_them: Any) -> None:
+def test_request_for_an_earlier_range_is_aborted(visit: Visit, known: Golden, all_of_them: Any) -> None:
     held: list[Any] = []
     visit.go("inferlog-test", **all_of_them)
     visit.page.route("**/panels/rate?*", lambda route: held.append(route) if not held else route.continue_())
     visit.page.get_by_role("button", name="Refresh", exact=True).click()
-    wait_until(lambda: visit.page.wait_for_timeout(50) or held, what="a question that is not answered")
+    wait_until(lambda: pause(visit) and held, what="a question that is not answered")
     visit.page.evaluate("location.hash += '&f=model_version:v1'")
     wait_until(lambda: tile_figures(visit) == counted(known, model_version=["v1"]), what="the newer answer")
     visit.page.unroute("**/panels/rate?*")
 
 
-def test_colours_are_chosen_and_kept(visit: Visit, all_of_them: Any) -> None:
+def test_theme_is_selected_and_persists(visit: Visit, all_of_them: Any) -> None:
     visit.go("inferlog-test", **all_of_them)
 
     def background() -> str:

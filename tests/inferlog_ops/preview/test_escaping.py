@@ -1,4 +1,4 @@
-"""Whatever stands in an event is text on the page, and nothing else."""
+"""Values of events are text on the page, never markup."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ REQUESTS = {"y": [{"column": "requests"}]}
 
 @pytest.fixture(scope="module")
 def visit(engine_url: str, window: Any, dashboard: Any) -> Iterator[Visit]:
-    """The page about versions and routes with odd names."""
+    """The page with odd names of versions and routes."""
     cluster = fresh(engine_url)
     index(cluster, "events", (event(name, minute) for name in NAMES for minute in range(5)))
     over_time = {"x": {"column": "bucket"}, **BY_VERSION, **REQUESTS}
@@ -74,16 +74,16 @@ def test_legends(visit: Visit) -> None:
 def test_tooltips(visit: Visit) -> None:
     visit.drawn("bars")
     panel = visit.panel("bars")
-    told = set()
+    tooltips = set()
     for bar in panel.locator(".bars .point path").all():
         box = bar.bounding_box()
         assert box
         visit.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         panel.locator(".tooltip").wait_for()
-        told.add(panel.locator(".tooltip-head").text_content())
+        tooltips.add(panel.locator(".tooltip-head").text_content())
         visit.page.mouse.move(0, 0)
         panel.locator(".tooltip").wait_for(state="hidden")
-    assert told == set(NAMES)
+    assert tooltips == set(NAMES)
 
 
 @pytest.mark.parametrize("panel_id", ["bars", "heat"])
@@ -129,7 +129,7 @@ def test_controls_and_the_filter_that_they_make(visit: Visit) -> None:
 
 
 def test_errors(visit: Visit) -> None:
-    """A field that an odd address names is not shown at all; an odd dashboard is refused in plain words."""
+    """Unknown fields in the address are ignored; an unknown dashboard shows an error."""
     before = visit.page.url
     visit.page.goto(f"{visit.url}/#/view/<img src=x onerror=alert(7)>")
     visit.settled()

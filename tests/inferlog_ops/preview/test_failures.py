@@ -1,4 +1,4 @@
-"""What fails in one panel stays in it."""
+"""Errors of a panel do not affect other panels."""
 
 from typing import Any
 
@@ -6,9 +6,7 @@ from inferlog_ops.core.cluster import Cluster
 from tests.support.panel_files import layer, text, tiles, vis
 
 
-def test_what_fails_or_cannot_be_drawn_stays_alone(
-    window: Any, filled: Cluster, dashboard: Any, all_of_them: Any
-) -> None:
+def test_failing_panel_does_not_affect_others(window: Any, filled: Cluster, dashboard: Any, all_of_them: Any) -> None:
     named_wrongly = layer("line", "requests_per_second_over_time", x={"column": "bucket"}, y=[{"column": "no_such"}])
     by_hand = {"type": "esql", "query": "FROM logs-* | LIMIT 1"}
     dashboard(
@@ -25,11 +23,11 @@ def test_what_fails_or_cannot_be_drawn_stays_alone(
     with window(filled, height=1500, refusals=True) as visit:
         visit.go("inferlog-test", **all_of_them)
         for panel_id, sentence in {
-            "no-query": "dashboards/queries/no_such_query.esql is not there",
-            "no-column": "the panel wants the column no_such; the query gives bucket, model_version, requests",
-            "by-hand": "this page asks the questions in dashboards/queries only",
-            "pie": "This page does not draw a chart of type pie. In Kibana it is drawn.",
-            "vega": "This page does not draw a panel of type vega.",
+            "no-query": "dashboards/queries/no_such_query.esql does not exist",
+            "no-column": "the panel requires the column no_such; the query returns bucket, model_version, requests",
+            "by-hand": "are not supported; expected a query in dashboards/queries",
+            "pie": "This page does not support a chart of type pie. Open the dashboard in Kibana.",
+            "vega": "This page does not support a panel of type vega.",
         }.items():
             assert sentence in visit.panel(panel_id).inner_text()
         assert visit.panel("good").locator(".tile").count() > 1

@@ -1,4 +1,4 @@
-"""Each kind of panel shows the figures that plain Python makes of the same events."""
+"""Each panel type shows the figures that plain Python computes from the same events."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -88,7 +88,7 @@ def visit(window: Any, filled: Any, dashboard: Any, all_of_them: Any) -> Iterato
 
 
 def seconds(value: float | None) -> str:
-    """Write a duration as the page does: three digits, in the unit that fits."""
+    """Format a duration as the page does: three digits, in a suitable unit."""
     if value is None:
         return "–"
     if value < 0.9995:
@@ -97,7 +97,7 @@ def seconds(value: float | None) -> str:
     return f"{value:.{1 if value >= 9.995 else 2}f} s"
 
 
-def test_tiles_show_each_version_s_figure_in_its_unit(visit: Visit, answer: Any) -> None:
+def test_tiles_show_the_figure_of_each_version_in_its_unit(visit: Visit, answer: Any) -> None:
     panel = visit.panel("p99")
     names, values = (panel.locator(part).all_inner_texts() for part in (".tile-title", ".tile-value"))
     assert dict(zip(names, values, strict=True)) == {
@@ -105,7 +105,7 @@ def test_tiles_show_each_version_s_figure_in_its_unit(visit: Visit, answer: Any)
     }
 
 
-def test_a_tile_s_background_is_its_figure_over_time(visit: Visit, answer: Any) -> None:
+def test_tile_background_is_its_figure_over_time(visit: Visit, answer: Any) -> None:
     known = [row for row in answer("p99_latency_over_time") if row["p99_seconds"] is not None]
     slices = {tile["model_version"]: 0 for tile in answer("p99_latency")}
     for row in known:
@@ -130,7 +130,7 @@ def test_charts_over_time_draw_each_slice_of_each_version(kind: str, visit: Visi
     assert sorted(legend) == sorted({row["model_version"] for row in answer(RATE)})
 
 
-def test_the_axis_of_time_is_the_whole_range_that_is_asked_about(visit: Visit, all_of_them: Any) -> None:
+def test_time_axis_covers_the_selected_range(visit: Visit, all_of_them: Any) -> None:
     visit.drawn("line")
     drawn = visit.panel("line").locator(".canvas").evaluate("canvas => canvas.layout.xaxis.range")
     assert [datetime.fromisoformat(f"{end}Z").timestamp() for end in drawn] == pytest.approx(
@@ -145,7 +145,7 @@ def test_categories_keep_their_order_and_their_names(visit: Visit, answer: Any) 
     assert names == [row["http.route"] for row in answer("routes")]
 
 
-def test_layers_share_a_chart_each_with_its_own_axis(visit: Visit) -> None:
+def test_layers_share_a_chart_with_separate_axes(visit: Visit) -> None:
     traces = visit.drawn("both")
     assert {(trace["type"], trace["yaxis"]) for trace in traces} == {("bar", "y"), ("scatter", "y2")}
     panel = visit.panel("both")
@@ -179,13 +179,13 @@ def test_tables_show_every_row_and_sort_by_a_click(visit: Visit, answer: Any) ->
         assert panel.locator("tbody td:nth-child(2)").all_inner_texts() == order
 
 
-def test_a_gauge_shows_the_figure_between_its_ends(visit: Visit, answer: Any) -> None:
+def test_gauge_shows_the_figure_between_its_ends(visit: Visit, answer: Any) -> None:
     (row,) = answer("ingest_lag")
     said = visit.panel("lag").get_by_role("img").get_attribute("aria-label")
     assert said == f"{seconds(row['p99_seconds'])}; from 0 s to {seconds(row['max_seconds'])}"
 
 
-def test_a_heatmap_has_a_cell_for_each_row(visit: Visit, answer: Any) -> None:
+def test_heatmap_has_a_cell_for_each_row(visit: Visit, answer: Any) -> None:
     (trace,) = visit.drawn("heat")
     names = visit.panel("heat").locator(".ytick text").all_text_contents()
     cells = {
@@ -199,11 +199,11 @@ def test_a_heatmap_has_a_cell_for_each_row(visit: Visit, answer: Any) -> None:
     }
 
 
-def test_the_mouse_on_a_chart_tells_all_its_figures_at_that_time(visit: Visit, answer: Any) -> None:
+def test_tooltip_shows_all_figures_at_the_time_under_the_mouse(visit: Visit, answer: Any) -> None:
     visit.drawn("bar_stacked")
     panel = visit.panel("bar_stacked")
     last = answer(RATE)[-1]["bucket"]
-    # Where the last slice stands, plotly knows.
+    # plotly knows the position of the last slice.
     at = panel.locator(".canvas").evaluate(
         "(canvas, moment) => canvas._fullLayout.xaxis.d2p(moment) + canvas._fullLayout.xaxis._offset",
         last.removesuffix("Z"),
@@ -212,12 +212,14 @@ def test_the_mouse_on_a_chart_tells_all_its_figures_at_that_time(visit: Visit, a
     visit.page.mouse.move(area["x"] + at + 2, area["y"] + area["height"] / 2)
     tooltip = panel.locator(".tooltip")
     tooltip.wait_for()
-    told = dict(row.locator("td").all_inner_texts()[1:] for row in tooltip.locator("tr").all())
-    assert told == {row["model_version"]: str(row["requests"]) for row in answer(RATE) if row["bucket"] == last}
+    figures_shown = dict(row.locator("td").all_inner_texts()[1:] for row in tooltip.locator("tr").all())
+    assert figures_shown == {
+        row["model_version"]: str(row["requests"]) for row in answer(RATE) if row["bucket"] == last
+    }
     visit.page.mouse.move(0, 0)
 
 
-def test_a_click_on_the_legend_hides_a_version(visit: Visit) -> None:
+def test_click_on_the_legend_hides_a_version(visit: Visit) -> None:
     names = {trace["name"] for trace in visit.drawn("line")}
     button = visit.panel("line").get_by_role("button", name="v1")
     button.click()
@@ -227,7 +229,7 @@ def test_a_click_on_the_legend_hides_a_version(visit: Visit) -> None:
     assert {trace["name"] for trace in visit.drawn("line")} == names
 
 
-def test_behind_a_panel_stand_its_rows_and_its_query(visit: Visit, filled: Any, answer: Any) -> None:
+def test_inspect_dialog_shows_rows_and_query(visit: Visit, filled: Any, answer: Any) -> None:
     visit.panel("p99").get_by_role("button", name="Look inside").click()
     inside = visit.page.get_by_role("dialog")
     assert inside.locator("tbody tr").count() == len(answer("p99_latency"))

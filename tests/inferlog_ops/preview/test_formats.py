@@ -1,4 +1,4 @@
-"""How values are written: the page's own modules, run by a browser."""
+"""Value formats: the page's modules, run in a browser."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -122,7 +122,7 @@ def test_custom_patterns(value: float, pattern: str, written: str, write: Writin
     assert write(value, {"type": "custom", "pattern": pattern}) == written
 
 
-def test_what_is_no_number_is_shown_as_it_is(write: Writing) -> None:
+def test_non_numeric_values_are_shown_unchanged(write: Writing) -> None:
     assert write("<b>1</b>", {"type": "number"}, "keyword") == "<b>1</b>"
     assert write(["a", "b"], None, "keyword") == "a, b"
     assert write(value=True, form=None, kind="boolean") == "true"
@@ -218,7 +218,7 @@ def test_addresses_are_read_as_they_are_written(call: Callable[..., Any]) -> Non
     assert call("address", f"m.read(m.write({json.dumps(state)}))") == state
 
 
-def test_addresses_that_make_no_sense_are_those_of_a_fresh_page(call: Callable[..., Any]) -> None:
+def test_invalid_addresses_open_the_default_page(call: Callable[..., Any]) -> None:
     fresh = {"dashboard": None, "from": None, "to": None, "refresh": None, "filters": None, "utc": False}
     assert call("address", "m.read('')") == fresh
     assert call("address", "m.read('#/view/<x>?from=a&to=b&refresh=-1&f')") == {**fresh, "filters": []}
@@ -236,9 +236,7 @@ def test_colours_keep_to_their_names(call: Callable[..., Any]) -> None:
     ("value", "colour"),
     [(0, "#111111"), (4.999, "#111111"), (5, "#222222"), (9, "#333333"), (10, "#333333"), (11, None), (None, None)],
 )
-def test_steps_of_colour_begin_where_they_say(
-    value: float | None, colour: str | None, call: Callable[..., Any]
-) -> None:
+def test_colour_steps_start_at_their_bounds(value: float | None, colour: str | None, call: Callable[..., Any]) -> None:
     steps = [
         {"lt": 5, "color": "#111111"},
         {"gte": 5, "lt": 9, "color": "#222222"},

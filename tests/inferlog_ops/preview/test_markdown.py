@@ -53,7 +53,7 @@ def test_elements(markdown: str, nodes: list[dict[str, Any]]) -> None:
         "[a]: javascript:alert(1)\n\n[a]",
     ],
 )
-def test_nothing_that_runs_gets_through(markdown: str) -> None:
+def test_markdown_never_yields_executable_elements(markdown: str) -> None:
     assert_harmless(tree(markdown))
 
 
@@ -74,7 +74,7 @@ def assert_harmless(nodes: list[dict[str, Any]]) -> None:
 
 
 def joined(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put neighbouring texts together: how a parser cuts them does not matter."""
+    """Join adjacent texts: the way the parser splits them is irrelevant."""
     result: list[dict[str, Any]] = []
     for node in nodes:
         if node.get("text") == "":

@@ -1,4 +1,4 @@
-"""The page's notes: rows that are missing from a panel, model versions that share a series, events of the future."""
+"""Notes of the page: missing rows, grouped model versions, future events."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -62,7 +62,7 @@ def _get(cluster: Cluster, path: str, **parameters: str) -> Any:
         return pool.request("GET", f"{url}{path}?{urlencode(parameters)}").json()
 
 
-def test_panel_has_the_busiest_versions_and_the_others_with_a_note(many: Cluster) -> None:
+def test_panel_groups_other_versions_and_has_a_note(many: Cluster) -> None:
     answered = _get(many, "/api/dashboards/inferlog-overview/panels/p99", **RANGE)
     (answer,) = answered["answers"]
     assert len(answer["rows"]) == 51
@@ -89,7 +89,7 @@ def test_status_counts_the_events_of_the_future(many: Cluster, empty: Cluster) -
     assert _get(empty, "/api/status")["future_events"] is None
 
 
-def test_missing_rows_are_counted_beside_the_title(visit: Visit, shown_range: dict[str, Any]) -> None:
+def test_missing_rows_are_counted_next_to_the_title(visit: Visit, shown_range: dict[str, Any]) -> None:
     visit.go("inferlog-trace-and-audit", **shown_range)
     missing = visit.panel("trace").locator(".panel-missing")
     assert missing.inner_text() == "at least 200 rows missing"
@@ -97,7 +97,7 @@ def test_missing_rows_are_counted_beside_the_title(visit: Visit, shown_range: di
     assert visit.panel("callers").locator(".panel-missing").is_hidden()
 
 
-def test_others_cannot_be_filtered_for(visit: Visit, shown_range: dict[str, Any]) -> None:
+def test_other_versions_cannot_be_selected_as_a_filter(visit: Visit, shown_range: dict[str, Any]) -> None:
     visit.go("inferlog-overview", **shown_range)
     tiles = visit.panel("p99")
     assert tiles.locator("span.tile-title", has_text="(other)").count() == 1

@@ -1,4 +1,4 @@
-"""Our own dashboards: drawn from known events, empty without any, and plain about what is in the way of figures."""
+"""inferlog's dashboards: with known events, without events, and with errors of Elasticsearch."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ ALL_PANELS_PX = 16_000  # so high a window that every panel is in sight
 
 
 def opened(visit: Visit) -> None:
-    """Open every section, and wait for the panels in them."""
+    """Open every section and wait for its panels."""
     closed = visit.page.locator('.section-toggle[aria-expanded="false"]')
     while closed.count():
         closed.first.click()
@@ -31,21 +31,21 @@ def test_every_panel_of_our_dashboards_is_drawn_from_known_events(
             ids = visit.page.locator(".panel").evaluate_all("panels => panels.map((panel) => panel.dataset.panel)")
             assert sorted(ids) == sorted(panel.id for panel in panels(dashboard.body))
             assert visit.page.locator(".panel-error").all_inner_texts() == []
-            assert visit.page.get_by_text("does not draw").count() == 0
+            assert visit.page.get_by_text("does not support").count() == 0
 
 
-def test_a_stack_without_events_has_empty_panels_and_no_errors(window: Any, empty: Cluster, all_of_them: Any) -> None:
+def test_stack_without_events_shows_empty_panels_without_errors(window: Any, empty: Cluster, all_of_them: Any) -> None:
     with window(empty, height=ALL_PANELS_PX) as visit:
         for dashboard in OURS.values():
             visit.go(dashboard.id, **all_of_them)
             opened(visit)
             assert visit.page.locator(".panel-error").all_inner_texts() == []
-            assert "No event has come in yet" in visit.page.locator(".notice").inner_text()
+            assert "No events yet" in visit.page.locator(".notice").inner_text()
         visit.go("inferlog-overview", **all_of_them)
         assert visit.panel("p99").inner_text().endswith("No events in this range")
 
 
-def test_a_range_before_which_events_lie_says_where_they_are(window: Any, filled: Cluster) -> None:
+def test_range_after_the_newest_event_links_to_it(window: Any, filled: Cluster) -> None:
     with window(filled) as visit:
         visit.go("inferlog-overview", **{"from": "2024-11-23T06:00:00Z", "to": "2025-11-23T06:00:00Z", "refresh": 0})
         assert visit.page.locator(".notice").count() == 0  # they are later than that
@@ -55,16 +55,18 @@ def test_a_range_before_which_events_lie_says_where_they_are(window: Any, filled
         visit.page.locator("[data-panel=p99] .tile").first.wait_for()
 
 
-def test_a_stack_that_is_not_provisioned_is_said_once_with_what_to_do(window: Any, engine_url: str) -> None:
+def test_unprovisioned_stack_shows_one_notice_with_the_command(window: Any, engine_url: str) -> None:
     with window(Cluster(url=engine_url, namespace="nobody")) as visit:
         visit.page.goto(visit.url)
         said = visit.page.locator(".notice")
         said.wait_for()
-        assert "make it with: inferlog provision --namespace nobody" in said.inner_text()
+        assert "create it with: inferlog provision --namespace nobody" in said.inner_text()
         assert visit.page.locator(".panel-error").count() == 0
 
 
-def test_a_silent_elasticsearch_is_said_and_comes_back(window: Any, engine_url: str, all_of_them: Any) -> None:
+def test_unreachable_elasticsearch_shows_a_notice_until_it_recovers(
+    window: Any, engine_url: str, all_of_them: Any
+) -> None:
     with window(Cluster(url="http://127.0.0.1:1")) as visit:
         visit.page.goto(visit.url)
         said = visit.page.locator(".notice")
@@ -72,7 +74,7 @@ def test_a_silent_elasticsearch_is_said_and_comes_back(window: Any, engine_url: 
         assert "no answer from http://127.0.0.1:1" in said.inner_text()
 
 
-def test_an_unknown_dashboard_is_said(window: Any, empty: Cluster) -> None:
+def test_unknown_dashboard_shows_a_notice(window: Any, empty: Cluster) -> None:
     with window(empty, refusals=True) as visit:
         visit.page.goto(f"{visit.url}/#/view/inferlog-nothing")
         said = visit.page.get_by_role("alert").filter(has_text="there is no dashboard inferlog-nothing")
@@ -81,7 +83,7 @@ def test_an_unknown_dashboard_is_said(window: Any, empty: Cluster) -> None:
         visit.page.get_by_role("heading", level=1, name="Canary").wait_for()
 
 
-def test_a_server_that_has_gone_is_said(window: Any, engine_url: str, all_of_them: Any) -> None:
+def test_stopped_server_shows_a_notice(window: Any, engine_url: str, all_of_them: Any) -> None:
     cluster = fresh(engine_url)
     with window(cluster, refusals=True) as visit:
         visit.go("inferlog-overview", **all_of_them)

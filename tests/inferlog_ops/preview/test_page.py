@@ -1,4 +1,4 @@
-"""The page for people without a mouse, on small screens, in the dark."""
+"""The page with a keyboard, on small screens, and in the dark theme."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ PHONE = {"width": 390, "height": 844}
 
 
 def focused(visit: Visit) -> str:
-    """Return what the keyboard is at: its name, or what it says."""
+    """Return the name or text of the focused element."""
     text: str = visit.page.evaluate(
         "(document.activeElement.getAttribute('aria-label') ?? document.activeElement.innerText).trim()"
     )
@@ -21,7 +21,7 @@ def focused(visit: Visit) -> str:
 
 
 def walk(visit: Visit, *, until: str, at_most: int = 60) -> list[str]:
-    """Press Tab until *until* has the focus; return what had it on the way."""
+    """Press Tab until *until* has the focus; return the elements focused on the way."""
     passed: list[str] = []
     while not passed or not passed[-1].startswith(until):
         assert len(passed) < at_most, f"{until} was not reached: {passed}"
@@ -37,7 +37,7 @@ def test_everything_can_be_reached_and_done_with_the_keyboard(window: Any, fille
         visit.go("inferlog-overview", **all_of_them)
         passed = walk(visit, until="Model version")
         assert passed[0] == "Skip to the dashboard"
-        for tool in ("Inference overview", "Refresh", "Look again every", "Light or dark colours"):
+        for tool in ("Inference overview", "Refresh", "Refresh interval", "Light or dark colours"):
             assert tool in passed
 
         visit.page.keyboard.press("Enter")  # opens the control, at its search
@@ -49,7 +49,7 @@ def test_everything_can_be_reached_and_done_with_the_keyboard(window: Any, fille
         visit.page.locator(".control.chosen").wait_for()
         visit.page.keyboard.press("Escape")
         assert focused(visit).startswith("Model version")
-        visit.settled()  # nothing is drawn anew under the walk
+        visit.settled()  # no redraw during the walk
 
         walk(visit, until="Look inside p99 latency")
         visit.page.keyboard.press("Enter")
@@ -58,7 +58,7 @@ def test_everything_can_be_reached_and_done_with_the_keyboard(window: Any, fille
         assert focused(visit) == "Look inside p99 latency"
 
 
-def test_the_skip_link_leads_past_the_bar(window: Any, filled: Cluster, all_of_them: Any) -> None:
+def test_skip_link_leads_past_the_top_bar(window: Any, filled: Cluster, all_of_them: Any) -> None:
     with window(filled) as visit:
         visit.go("inferlog-overview", **all_of_them)
         before = visit.page.url
@@ -70,7 +70,7 @@ def test_the_skip_link_leads_past_the_bar(window: Any, filled: Cluster, all_of_t
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_a_phone_shows_one_column_without_scrolling_sideways(
+def test_phone_shows_one_column_without_scrolling_sideways(
     dark: bool, window: Any, filled: Cluster, all_of_them: Any
 ) -> None:
     with window(filled, **PHONE, dark=dark) as visit:
@@ -85,8 +85,8 @@ def test_a_phone_shows_one_column_without_scrolling_sideways(
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_text_stands_out_from_what_is_behind_it(dark: bool, window: Any, filled: Cluster, all_of_them: Any) -> None:
-    """At least 4.5 to 1, as WCAG AA asks for text of ordinary size."""
+def test_text_has_enough_contrast(dark: bool, window: Any, filled: Cluster, all_of_them: Any) -> None:
+    """At least 4.5 to 1, as WCAG AA requires for normal text."""
     with window(filled, dark=dark) as visit:
         visit.go("inferlog-overview", **all_of_them)
         visit.panel("p99").locator(".tile").first.wait_for()

@@ -1,4 +1,4 @@
-"""Each saved question, asked of the real engine about known events, gives what plain Python makes of them."""
+"""Each saved query on a real engine returns the rows that plain Python computes."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -12,7 +12,7 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.library import Query
-from inferlog_ops.query.run import ask, run
+from inferlog_ops.query.run import fetch_rows, run_query
 from tests.golden import END, START, Document, Golden, expected, golden
 from tests.golden.reading import of_stream
 
@@ -38,7 +38,7 @@ def filled(engine_url: str) -> tuple[Cluster, Golden]:
 
 @pytest.fixture(scope="module")
 def empty(engine_url: str) -> Cluster:
-    """An engine that is provisioned and holds no event."""
+    """A provisioned engine without events."""
     cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
     provision_cluster(cluster)
     return cluster
@@ -64,11 +64,11 @@ def _about(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_answer_is_what_plain_python_makes_of_the_same_events(name: str, filled: tuple[Cluster, Golden]) -> None:
+def test_answer_equals_plain_python_on_the_same_events(name: str, filled: tuple[Cluster, Golden]) -> None:
     cluster, documents = filled
     wanted = expected(name, documents.between(START, END), START, END)
     assert wanted, "the golden events must give every query something to answer"
-    assert run(cluster, QUERIES[name], START, END) == _about(wanted)
+    assert fetch_rows(cluster, QUERIES[name], START, END) == _about(wanted)
 
 
 @pytest.mark.parametrize(
@@ -87,57 +87,57 @@ def test_answer_is_what_plain_python_makes_of_the_same_events(name: str, filled:
     ids=str,
 )
 @pytest.mark.parametrize("name", ["requests_per_second_over_time", "p99_latency_over_time"])
-def test_buckets_are_right_at_any_range_also_where_its_ends_cut_them(
+def test_buckets_are_correct_at_any_range_including_cut_ones(
     name: str, span: timedelta, filled: tuple[Cluster, Golden]
 ) -> None:
     cluster, documents = filled
     start = START + timedelta(minutes=3, microseconds=1) if span < timedelta(minutes=5) else START
     inside = documents.between(start, start + span)
-    rows = run(cluster, QUERIES[name], start, start + span)
+    rows = fetch_rows(cluster, QUERIES[name], start, start + span)
     assert rows == _about(expected(name, inside, start, start + span))
     assert sum(row["requests"] for row in rows) == len(of_stream(inside, "events"))
 
 
 @pytest.mark.parametrize("version", ["v1", "v2", "(none)"])
 @pytest.mark.parametrize("name", [name for name, query in QUERIES.items() if query.takes_model_version])
-def test_one_model_version_gives_the_answer_about_its_events_alone(
+def test_model_version_answer_equals_the_answer_on_its_events(
     name: str, version: str, filled: tuple[Cluster, Golden]
 ) -> None:
     cluster, documents = filled
     of_version = [each for each in documents.between(START, END) if each.get("model_version", "(none)") == version]
-    rows = run(cluster, QUERIES[name], START, END, version)
+    rows = fetch_rows(cluster, QUERIES[name], START, END, version)
     assert rows == _about(expected(name, of_version, START, END))
 
 
 @pytest.mark.parametrize("version", ["v9", 'v1" | LIMIT 1 //', "v*", ""])
 @pytest.mark.parametrize("name", ["p99_latency", "ingest_lag", "requests_per_second_over_time"])
-def test_unheard_of_model_version_has_no_rows(name: str, version: str, filled: tuple[Cluster, Golden]) -> None:
-    assert run(filled[0], QUERIES[name], START, END, version) == []
+def test_unknown_model_version_has_no_rows(name: str, version: str, filled: tuple[Cluster, Golden]) -> None:
+    assert fetch_rows(filled[0], QUERIES[name], START, END, version) == []
 
 
-def test_lost_events_are_not_asked_about_one_version(filled: tuple[Cluster, Golden]) -> None:
-    with pytest.raises(OperatorError, match="lost_events cannot be asked about one model version"):
-        run(filled[0], QUERIES["lost_events"], START, END, "v1")
+def test_lost_events_rejects_a_model_version(filled: tuple[Cluster, Golden]) -> None:
+    with pytest.raises(OperatorError, match="lost_events does not support --model-version"):
+        fetch_rows(filled[0], QUERIES["lost_events"], START, END, "v1")
 
 
 def test_time_zone_of_the_range_does_not_matter(filled: tuple[Cluster, Golden]) -> None:
     cluster, _ = filled
     elsewhere = timezone(timedelta(hours=5, minutes=30))
     query = QUERIES["requests_per_second_over_time"]
-    there = run(cluster, query, START.astimezone(elsewhere), END.astimezone(elsewhere))
-    assert there == run(cluster, query, START, END)
+    there = fetch_rows(cluster, query, START.astimezone(elsewhere), END.astimezone(elsewhere))
+    assert there == fetch_rows(cluster, query, START, END)
 
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_provisioned_stack_without_events_answers_with_no_rows(name: str, empty: Cluster) -> None:
-    assert run(empty, QUERIES[name], START, END) == []
+    assert fetch_rows(empty, QUERIES[name], START, END) == []
     if QUERIES[name].takes_model_version:
-        assert run(empty, QUERIES[name], START, END, "v1") == []
+        assert fetch_rows(empty, QUERIES[name], START, END, "v1") == []
 
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_range_without_events_answers_with_no_rows(name: str, filled: tuple[Cluster, Golden]) -> None:
-    assert run(filled[0], QUERIES[name], END + timedelta(days=1), END + timedelta(days=2)) == []
+    assert fetch_rows(filled[0], QUERIES[name], END + timedelta(days=1), END + timedelta(days=2)) == []
 
 
 @pytest.mark.parametrize("name", QUERIES)
@@ -147,10 +147,10 @@ def test_head_of_the_file_names_the_columns_of_the_answer(
     """Also of an empty one, so that a panel can draw its axes and heads."""
     described = [line.split()[1] for line in QUERIES[name].text.splitlines() if line.startswith("//   ")]
     for cluster in (filled[0], empty):
-        assert described == [column.name for column in ask(cluster, QUERIES[name], START, END).columns]
+        assert described == [column.name for column in run_query(cluster, QUERIES[name], START, END).columns]
 
 
-def test_query_of_a_field_that_is_not_mapped_is_refused(empty: Cluster) -> None:
+def test_query_of_an_unmapped_field_is_rejected(empty: Cluster) -> None:
     known = QUERIES["p99_latency"]
     renamed = Query(
         name=known.name,
@@ -158,24 +158,24 @@ def test_query_of_a_field_that_is_not_mapped_is_refused(empty: Cluster) -> None:
         text=known.text.replace("latency_seconds", "latency_ms"),
         takes_model_version=True,
     )
-    with pytest.raises(OperatorError, match=r"lacks the streams or fields that p99_latency .* inferlog provision"):
-        run(empty, renamed, START, END)
+    with pytest.raises(OperatorError, match=r"lacks the streams or fields of p99_latency.* inferlog provision"):
+        fetch_rows(empty, renamed, START, END)
 
 
-def test_stack_that_is_not_provisioned_is_told_how_to_become_so(cluster: Cluster) -> None:
+def test_unprovisioned_stack_error_names_the_command(cluster: Cluster) -> None:
     with pytest.raises(OperatorError, match=f"inferlog provision --namespace {cluster.namespace}"):
-        run(cluster, QUERIES["p99_latency"], START, END)
+        fetch_rows(cluster, QUERIES["p99_latency"], START, END)
 
 
-def test_refused_query_says_why(empty: Cluster) -> None:
+def test_rejected_query_reports_the_reason(empty: Cluster) -> None:
     wrong = Query(name="wrong", question="?", text="FROM logs-inference.events-* | WHER", takes_model_version=True)
-    with pytest.raises(OperatorError, match=r"asking wrong: http\S+ answered 400: parsing_exception"):
-        run(empty, wrong, START, END)
+    with pytest.raises(OperatorError, match=r"running wrong: http\S+ answered 400: parsing_exception"):
+        fetch_rows(empty, wrong, START, END)
 
 
 def test_silent_cluster_is_named() -> None:
-    with pytest.raises(OperatorError, match=r"asking p99_latency: no answer from http://127\.0\.0\.1:1"):
-        run(Cluster(url="http://127.0.0.1:1"), QUERIES["p99_latency"], START, END)
+    with pytest.raises(OperatorError, match=r"running p99_latency: no answer from http://127\.0\.0\.1:1"):
+        fetch_rows(Cluster(url="http://127.0.0.1:1"), QUERIES["p99_latency"], START, END)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +187,6 @@ def test_silent_cluster_is_named() -> None:
         (START, datetime(2400, 1, 1, tzinfo=UTC), "2262"),
     ],
 )
-def test_range_that_is_none_is_refused(start: datetime, end: datetime, complaint: str) -> None:
+def test_invalid_range_is_rejected(start: datetime, end: datetime, complaint: str) -> None:
     with pytest.raises(OperatorError, match=complaint):
-        run(Cluster(url="http://127.0.0.1:1"), QUERIES["p99_latency"], start, end)
+        fetch_rows(Cluster(url="http://127.0.0.1:1"), QUERIES["p99_latency"], start, end)

@@ -1,4 +1,4 @@
-"""Which two versions are compared, and what is said of them, in cases that go wrong first."""
+"""Selected versions and verdicts of the canary query in edge cases."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -11,7 +11,7 @@ from elasticsearch.helpers import bulk
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library
-from inferlog_ops.query.run import run
+from inferlog_ops.query.run import fetch_rows
 from tests.golden import Document, Row, expected
 from tests.golden.canary import newcombe, wilson
 from tests.golden.reading import iso, when
@@ -41,7 +41,7 @@ CASES: dict[str, list[Version]] = {
 
 def documents_of(versions: list[Version], start: datetime, random: Random) -> list[Document]:
     """Return the events: ended in order, errors first and without a latency."""
-    found = []
+    found: list[Document] = []
     for name, requests, errors, minute in versions:
         for number in range(requests):
             moment = start + timedelta(minutes=minute, milliseconds=1000 * number + len(found) / 1000)
@@ -81,14 +81,14 @@ def cases(engine_url: str) -> tuple[Cluster, dict[str, list[Document]]]:
 
 @pytest.mark.parametrize("name", ["canary_comparison", "canary_versions"])
 @pytest.mark.parametrize("case", CASES)
-def test_answer_is_what_scipy_makes_of_the_same_events(
+def test_answer_equals_scipy_on_the_same_events(
     name: str, case: str, cases: tuple[Cluster, dict[str, list[Document]]]
 ) -> None:
     cluster, documents = cases
     start = START + list(CASES).index(case) * HOUR
     assert all(start <= when(event) < start + HOUR for event in documents[case])
     wanted = expected(name, documents[case], start, start + HOUR)
-    assert run(cluster, library.find(name), start, start + HOUR) == [about(row) for row in wanted]
+    assert fetch_rows(cluster, library.find(name), start, start + HOUR) == [about(row) for row in wanted]
 
 
 def about(row: Row) -> Row:
@@ -115,15 +115,13 @@ def about(row: Row) -> Row:
         ("one version only", "p50 latency", "too few"),
     ],
 )
-def test_verdict_is_what_a_person_would_say(
-    case: str, figure: str, verdict: str, cases: tuple[Cluster, dict[str, Any]]
-) -> None:
+def test_verdict_is_as_expected(case: str, figure: str, verdict: str, cases: tuple[Cluster, dict[str, Any]]) -> None:
     start = START + list(CASES).index(case) * HOUR
-    rows = run(cases[0], library.find("canary_comparison"), start, start + HOUR)
+    rows = fetch_rows(cases[0], library.find("canary_comparison"), start, start + HOUR)
     assert {row["figure"]: row["verdict"] for row in rows}[figure] == verdict
 
 
-def test_intervals_are_those_of_the_literature() -> None:
+def test_intervals_equal_published_ones() -> None:
     """Newcombe 1998, 'Interval estimation for the difference', table II, case (a), method 10; Wilson as in part I."""
     assert newcombe((56, 70), (48, 80)) == pytest.approx((0.0524, 0.3339), abs=5e-5)
     assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)

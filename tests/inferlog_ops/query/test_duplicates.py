@@ -6,7 +6,7 @@ from random import Random
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query import library
-from inferlog_ops.query.run import run
+from inferlog_ops.query.run import fetch_rows
 from tests.golden.reading import iso
 from tests.support.indexing import fresh, index
 
@@ -39,9 +39,9 @@ def answers(cluster: Cluster) -> tuple[dict[str, tuple[int, int]], tuple[int, in
     end = START + timedelta(days=1)
     by_instance = {
         row["service.instance.id"]: (row["found"], row["duplicated"])
-        for row in run(cluster, library.find("duplicates_by_instance"), START, end)
+        for row in fetch_rows(cluster, library.find("duplicates_by_instance"), START, end)
     }
-    (row,) = run(cluster, library.find("duplicates"), START, end)
+    (row,) = fetch_rows(cluster, library.find("duplicates"), START, end)
     return by_instance, (row["events"], row["duplicated"])
 
 

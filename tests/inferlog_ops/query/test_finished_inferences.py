@@ -12,20 +12,20 @@ import inferlog
 from inferlog_ops.cli.app import app
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query import library
-from inferlog_ops.query.run import run
+from inferlog_ops.query.run import fetch_rows
 from tests.support.logfiles import Logs, logs
-from tests.support.shipping import Place
+from tests.support.shipping import ShipperDirs
 
 __all__ = ["logs"]
 
 
 def answer(cluster: Cluster, query: str, start: datetime) -> list[dict[str, Any]]:
-    return run(cluster, library.find(query), start, datetime.now(UTC) + timedelta(seconds=1))
+    return fetch_rows(cluster, library.find(query), start, datetime.now(UTC) + timedelta(seconds=1))
 
 
 def shipped(cluster: Cluster, root: Path) -> None:
     inferlog.shutdown()
-    Place(root).ship_once(cluster)
+    ShipperDirs(root).ship_once(cluster)
     with cluster.client() as client:
         client.indices.refresh(index=f"logs-inference.events-{cluster.namespace}")
 
@@ -47,7 +47,7 @@ def test_lines_and_records_count_in_the_four_figures(logs: Logs, provisioned: Cl
     assert (v2["p99_seconds"], v2["error_rate"]) == (0.5, 0.25)
 
 
-def test_a_start_in_the_past_makes_no_false_loss_in_any_range(logs: Logs, provisioned: Cluster, tmp_path: Path) -> None:
+def test_start_in_the_past_causes_no_false_loss_in_any_range(logs: Logs, provisioned: Cluster, tmp_path: Path) -> None:
     for number in range(12):
         past = datetime.now(UTC) - timedelta(hours=number) if number % 2 else None
         inferlog.record_inference(model_version="v1", latency_seconds=0.5, started_at=past)

@@ -1,4 +1,4 @@
-"""The query files: found by name, each with its question, all of one make."""
+"""Query files: lookup by name, questions, and common structure."""
 
 import re
 from pathlib import Path
@@ -29,12 +29,12 @@ PROMISED = [
 
 
 @pytest.mark.parametrize("name", PROMISED)
-def test_promised_question_is_there(name: str) -> None:
+def test_promised_query_exists(name: str) -> None:
     assert library.find(name).name == name
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_file_asks_for_the_range_and_limits_its_rows(name: str) -> None:
+def test_query_file_uses_the_range_and_limits_its_rows(name: str) -> None:
     text = QUERIES[name].text
     assert re.search(rf"^FROM {_STREAM}(,{_STREAM})?$", text, re.MULTILINE)
     assert "| WHERE @timestamp >= ?_tstart AND @timestamp < ?_tend" in text
@@ -49,7 +49,7 @@ def test_question_is_one_sentence_of_one_line(name: str) -> None:
     assert len(question) < 100
 
 
-def test_buckets_are_cut_alike_in_all_files_over_time() -> None:
+def test_buckets_are_defined_alike_in_all_files_over_time() -> None:
     begin, end = "| EVAL span_seconds", "| EVAL bucket_ns = TO_LONG(@timestamp) / width_ns * width_ns\n"
     cuts = {
         query.text[query.text.index(begin) : query.text.index(end)]
@@ -60,7 +60,7 @@ def test_buckets_are_cut_alike_in_all_files_over_time() -> None:
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_what_counts_numbers_or_heartbeats_takes_no_model_version(name: str) -> None:
+def test_query_on_sequences_or_heartbeats_takes_no_model_version(name: str) -> None:
     query = QUERIES[name]
     across_all_versions = "event.sequence" in query.text or "logs-inference.health-*" in query.text
     assert query.takes_model_version != across_all_versions
@@ -70,14 +70,14 @@ def test_what_counts_numbers_or_heartbeats_takes_no_model_version(name: str) -> 
     ("typo", "nearest"),
     [("p99_latncy", "p99_latency"), ("error-rate", "error_rate"), ("duplicates_event", "duplicate_events")],
 )
-def test_typo_is_told_the_nearest_name(typo: str, nearest: str) -> None:
+def test_typo_error_names_the_nearest_query(typo: str, nearest: str) -> None:
     with pytest.raises(OperatorError, match=rf"no query '{typo}'; did you mean {nearest}\?") as refusal:
         library.find(typo)
     assert refusal.value.exit_code == 2
 
 
-def test_name_near_to_none_is_told_of_the_list() -> None:
-    with pytest.raises(OperatorError, match="no query 'xyzzy'; inferlog query lists them all"):
+def test_unknown_name_error_refers_to_the_list() -> None:
+    with pytest.raises(OperatorError, match="no query 'xyzzy'; inferlog query lists all of them"):
         library.find("xyzzy")
 
 
@@ -85,19 +85,19 @@ def test_name_near_to_none_is_told_of_the_list() -> None:
 def test_file_without_a_question_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     (tmp_path / "odd.esql").write_text(text)
     monkeypatch.setattr(library, "asset_dir", lambda _: tmp_path)
-    with pytest.raises(OperatorError, match=r"odd\.esql does not begin with a comment that is its question"):
+    with pytest.raises(OperatorError, match=r"odd\.esql does not start with a comment that is its question"):
         library.load_all()
 
 
 def test_folder_without_a_query_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "asset_dir", lambda _: tmp_path)
-    with pytest.raises(OperatorError, match="holds no query"):
+    with pytest.raises(OperatorError, match="contains no query"):
         library.load_all()
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_query_with_a_row_for_each_model_version_names_how_many_a_person_is_shown(name: str) -> None:
-    """But for the canary's, which choose two of all versions by themselves."""
+def test_query_with_rows_per_version_declares_their_default_number(name: str) -> None:
+    """Except the canary queries, which select two versions themselves."""
     query = QUERIES[name]
     first_grouping = re.search(r"^  BY (.*)$", query.text, re.MULTILINE)
     by_version = first_grouping is not None and "model_version" in first_grouping[1].split(", ")

@@ -17,7 +17,7 @@ from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.rules import rules
 from inferlog_ops.query.rules.evaluate import evaluate
-from inferlog_ops.query.run import Answer, ask, run
+from inferlog_ops.query.run import QueryAnswer, fetch_rows, run_query
 from tests.support.indexing import fresh, index_many
 
 QUERIES = library.load_all()
@@ -74,11 +74,11 @@ def filled(engine_url: str) -> Cluster:
     return cluster
 
 
-def _of_top(cluster: Cluster, name: str) -> Answer:
-    return ask(cluster, QUERIES[name], START, END, top_versions=QUERIES[name].top_versions)
+def _of_top(cluster: Cluster, name: str) -> QueryAnswer:
+    return run_query(cluster, QUERIES[name], START, END, top_versions=QUERIES[name].top_versions)
 
 
-def _notes(answer: Answer) -> list[tuple[str, int]]:
+def _notes(answer: QueryAnswer) -> list[tuple[str, int]]:
     return [(note.kind.value, note.count) for note in answer.notes]
 
 
@@ -126,7 +126,7 @@ def test_rows_with_the_others_add_up_to_those_of_every_version(name: str, filled
 def test_p99_of_the_others_is_that_of_their_events(filled: Cluster) -> None:
     (other,) = (
         row
-        for row in ask(filled, QUERIES["p99_latency"], START, END, top_versions=20).rows
+        for row in run_query(filled, QUERIES["p99_latency"], START, END, top_versions=20).rows
         if row["model_version"] == OTHER
     )
     latencies = [LATENCY_SECONDS[version] for version in VERSIONS if version not in BUSY for _ in range(SLICES)]
@@ -138,7 +138,7 @@ def test_p99_of_the_others_is_that_of_their_events(filled: Cluster) -> None:
 def test_rows_of_every_version_over_time_are_the_newest_and_the_missing_ones_are_counted(
     name: str, filled: Cluster
 ) -> None:
-    answer = ask(filled, QUERIES[name], START, END)
+    answer = run_query(filled, QUERIES[name], START, END)
     assert len(answer.rows) == MOST_ROWS
     buckets = [row["bucket"] for row in answer.rows]
     assert buckets == sorted(buckets)
@@ -147,46 +147,46 @@ def test_rows_of_every_version_over_time_are_the_newest_and_the_missing_ones_are
     assert _notes(answer) == [("missing_rows", ROWS_OVER_TIME - MOST_ROWS)]
 
 
-def test_table_of_every_version_is_whole(filled: Cluster) -> None:
-    answer = ask(filled, QUERIES["overview"], START, END)
+def test_table_of_every_version_is_complete(filled: Cluster) -> None:
+    answer = run_query(filled, QUERIES["overview"], START, END)
     assert [row["model_version"] for row in answer.rows] == sorted([*VERSIONS, SLOW])
     assert answer.notes == ()
 
 
-def test_rows_for_a_program_are_all_of_them_or_an_error(filled: Cluster) -> None:
-    assert len(run(filled, QUERIES["p99_latency"], START, END)) == len(VERSIONS) + 1
+def test_fetch_rows_returns_all_rows_or_raises(filled: Cluster) -> None:
+    assert len(fetch_rows(filled, QUERIES["p99_latency"], START, END)) == len(VERSIONS) + 1
     with pytest.raises(OperatorError, match=r"p99_latency_over_time: at least 80,060 rows are missing"):
-        run(filled, QUERIES["p99_latency_over_time"], START, END)
+        fetch_rows(filled, QUERIES["p99_latency_over_time"], START, END)
 
 
 def test_one_version_is_never_among_the_others(filled: Cluster) -> None:
     for version in (VERSIONS[1], SLOW):
-        answer = ask(filled, QUERIES["p99_latency"], START, END, version, top_versions=1)
+        answer = run_query(filled, QUERIES["p99_latency"], START, END, version, top_versions=1)
         assert [row["model_version"] for row in answer.rows] == [version]
         assert answer.notes == ()
 
 
-def test_few_versions_within_a_filter_have_no_row_of_others(filled: Cluster) -> None:
+def test_few_versions_within_a_filter_are_not_grouped(filled: Cluster) -> None:
     within = {"terms": {"model_version": VERSIONS[:20]}}
-    answer = ask(filled, QUERIES["overview"], START, END, within=within, top_versions=20)
+    answer = run_query(filled, QUERIES["overview"], START, END, within=within, top_versions=20)
     assert [row["model_version"] for row in answer.rows] == VERSIONS[:20]
     assert answer.notes == ()
 
 
 def test_chains_count_the_requests_that_they_were_not_computed_from(filled: Cluster) -> None:
-    assert ("unread_rows", REQUESTS - MOST_ROWS) in _notes(ask(filled, QUERIES["chains"], START, END))
+    assert ("unread_rows", REQUESTS - MOST_ROWS) in _notes(run_query(filled, QUERIES["chains"], START, END))
 
 
 @pytest.mark.parametrize(("name", "rows"), [("audit_trail", 10_000), ("trace", 1_000)])
 def test_list_of_the_newest_counts_the_older_ones(name: str, rows: int, filled: Cluster) -> None:
-    answer = ask(filled, QUERIES[name], START, END)
+    answer = run_query(filled, QUERIES[name], START, END)
     assert len(answer.rows) == rows
     assert _notes(answer) == [("missing_rows", REQUESTS - rows)]
 
 
 @pytest.mark.parametrize("name", ["slowest_requests", "recent_errors"])
-def test_question_about_twenty_requests_is_answered_by_twenty(name: str, filled: Cluster) -> None:
-    answer = ask(filled, QUERIES[name], START, END)
+def test_limit_in_the_question_causes_no_note(name: str, filled: Cluster) -> None:
+    answer = run_query(filled, QUERIES[name], START, END)
     assert len(answer.rows) == 20
     assert answer.notes == ()
 
@@ -221,7 +221,7 @@ def test_json_stays_an_array_of_rows_and_its_notes_are_json_on_stderr(filled: Cl
     assert "rows are missing" in note["text"]
 
 
-def test_whole_answer_of_the_busiest_and_the_others_ends_with_0(filled: Cluster) -> None:
+def test_complete_grouped_answer_exits_with_0(filled: Cluster) -> None:
     result = _inferlog(filled, "p99_latency", "--json", "--top", "3")
     assert result.exit_code == 0
     rows = orjson.loads(result.stdout)
@@ -230,7 +230,7 @@ def test_whole_answer_of_the_busiest_and_the_others_ends_with_0(filled: Cluster)
     assert sum(row["requests"] for row in rows) == REQUESTS
 
 
-def test_every_version_on_request_has_its_row(filled: Cluster) -> None:
+def test_every_version_option_gives_each_version_a_row(filled: Cluster) -> None:
     result = _inferlog(filled, "p99_latency", "--json", "--every-version")
     assert result.exit_code == 0
     assert result.stderr == ""
@@ -240,11 +240,11 @@ def test_every_version_on_request_has_its_row(filled: Cluster) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["p99_latency", "--top", "3", "--every-version"], "--top and --every-version exclude each other"),
-        (["lost_events", "--top", "3"], "lost_events has no row for each model version"),
+        (["p99_latency", "--top", "3", "--every-version"], "--top and --every-version are mutually exclusive"),
+        (["lost_events", "--top", "3"], "lost_events has no rows per model version"),
     ],
 )
-def test_option_that_does_not_fit_is_refused(arguments: list[str], complaint: str, filled: Cluster) -> None:
+def test_unsupported_option_is_rejected(arguments: list[str], complaint: str, filled: Cluster) -> None:
     result = _inferlog(filled, *arguments)
     assert isinstance(result.exception, OperatorError)
     assert complaint in str(result.exception)

@@ -19,7 +19,7 @@ from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library
 from tests.support.faulty_store import error_body
 from tests.support.indexing import index
-from tests.support.threaded_server import served
+from tests.support.threaded_server import serve_handler
 
 RANGE = ["--from", "2026-11-23T06:00:00Z", "--to", "2026-11-23T06:10:00Z"]
 BEFORE = ["--from", "2026-11-22T06:00:00Z", "--to", "2026-11-22T06:10:00Z"]
@@ -84,7 +84,7 @@ def test_later_events_of_another_version_are_not_counted(ahead: Cluster) -> None
     assert "later than" not in _inferlog("query", "p99_latency", "--model-version", "v9", *_of(ahead)).stderr
 
 
-def test_range_whose_end_is_given_leaves_later_events_out_on_purpose(ahead: Cluster) -> None:
+def test_range_with_a_given_end_has_no_note_on_later_events(ahead: Cluster) -> None:
     end = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
     assert _inferlog("query", "p99_latency", "--to", end, *_of(ahead)).stderr == ""
 
@@ -93,7 +93,7 @@ def test_range_that_ends_now_has_no_note_without_later_events(one_event: Cluster
     assert _inferlog("query", "p99_latency", "--from", "2026-11-23", *_of(one_event)).stderr == ""
 
 
-def test_without_a_name_it_lists_names_and_questions() -> None:
+def test_query_without_a_name_lists_names_and_questions() -> None:
     result = _inferlog("query")
     assert result.exit_code == 0
     for each in library.load_all().values():
@@ -112,12 +112,12 @@ def test_json_is_an_array_of_rows(one_event: Cluster) -> None:
     assert orjson.loads(result.stdout) == [row]
 
 
-def test_json_of_nothing_is_an_empty_array(one_event: Cluster) -> None:
+def test_json_without_rows_is_an_empty_array(one_event: Cluster) -> None:
     result = _inferlog("query", "p99_latency", *BEFORE, "--json", *_of(one_event))
     assert orjson.loads(result.stdout) == []
 
 
-def test_model_version_is_asked_for(one_event: Cluster) -> None:
+def test_query_selects_the_model_version(one_event: Cluster) -> None:
     rows = [
         orjson.loads(
             _inferlog("query", "error_rate", *RANGE, "--model-version", version, "--json", *_of(one_event)).stdout
@@ -127,13 +127,13 @@ def test_model_version_is_asked_for(one_event: Cluster) -> None:
     assert rows == [[{"model_version": "v1", "requests": 1, "errors": 0, "error_rate": 0.0}], []]
 
 
-def test_csv_has_a_head_and_the_values_as_they_are(one_event: Cluster) -> None:
+def test_csv_has_a_header_and_raw_values(one_event: Cluster) -> None:
     result = _inferlog("query", "requests_per_second", *RANGE, "--csv", *_of(one_event))
     (row,) = csv.DictReader(StringIO(result.stdout))
     assert row == {"model_version": "v1", "requests": "1", "requests_per_second": str(1 / 600)}
 
 
-def test_csv_of_nothing_is_its_head(one_event: Cluster) -> None:
+def test_csv_without_rows_is_its_header(one_event: Cluster) -> None:
     result = _inferlog("query", "token_counts", *BEFORE, "--csv", *_of(one_event))
     assert (
         result.stdout == "model_version,input_tokens,output_tokens,input_tokens_per_second,output_tokens_per_second\n"
@@ -148,7 +148,7 @@ def test_table_in_a_pipe_is_not_folded(one_event: Cluster) -> None:
 
 
 class _FullMemory(BaseHTTPRequestHandler):
-    """Says what an engine with a heap of 1 GB says of ten million events: the one of the tests must not be so full."""
+    """Returns the error of a 1 GB engine with ten million events, more than the test engine can hold."""
 
     def do_POST(self) -> None:
         why = "[request] Data too large, data for [<reused_arrays>] would be [650366136/620.2mb]"
@@ -165,15 +165,15 @@ class _FullMemory(BaseHTTPRequestHandler):
         pass
 
 
-def test_a_question_that_takes_too_much_memory_says_what_to_do() -> None:
-    with served(_FullMemory) as url:
+def test_query_that_exceeds_memory_advises_a_shorter_range() -> None:
+    with serve_handler(_FullMemory) as url:
         result = _inferlog("query", "duplicate_events", *RANGE, "--url", url)
     assert isinstance(result.exception, OperatorError)
-    assert "ask about a shorter range" in str(result.exception)
+    assert "choose a shorter range" in str(result.exception)
     assert "[650366136/620.2mb]" in str(result.exception)
 
 
-def test_table_of_nothing_says_so_with_the_range(one_event: Cluster) -> None:
+def test_empty_result_prints_the_range(one_event: Cluster) -> None:
     result = _inferlog("query", "p99_latency", *BEFORE, *_of(one_event))
     assert result.exit_code == 0
     assert result.stdout == ""
@@ -185,14 +185,14 @@ def test_table_of_nothing_says_so_with_the_range(one_event: Cluster) -> None:
     [
         (["p99_latncy"], "did you mean p99_latency"),
         (["p99_latency", "--json", "--csv"], "--json and --csv"),
-        (["p99_latency", "--last", "15 parsecs"], "no span of time"),
+        (["p99_latency", "--last", "15 parsecs"], "is not a duration"),
         (["p99_latency", "--from", "soon"], "--from is 'soon'"),
         (["p99_latency", "--from", "2026-11-24", "--to", "2026-11-23"], "is empty"),
         (["p99_latency", "--namespace", "A-B"], "the namespace is 'A-B'"),
-        (["lost_events", "--model-version", "v1"], "cannot be asked about one model version"),
+        (["lost_events", "--model-version", "v1"], "does not support --model-version"),
     ],
 )
-def test_mistake_is_told_in_one_sentence(arguments: list[str], complaint: str) -> None:
+def test_wrong_usage_is_reported_in_one_sentence(arguments: list[str], complaint: str) -> None:
     result = _inferlog("query", *arguments, "--url", "http://127.0.0.1:1")
     assert isinstance(result.exception, OperatorError)
     assert complaint in str(result.exception)
@@ -201,13 +201,13 @@ def test_mistake_is_told_in_one_sentence(arguments: list[str], complaint: str) -
 
 
 @pytest.mark.parametrize("command", [["query", "p99_latency"], ["provision"]])
-def test_without_any_cluster_it_says_how_to_name_one(command: list[str], tmp_path: Path) -> None:
+def test_missing_cluster_error_names_the_options(command: list[str], tmp_path: Path) -> None:
     result = _inferlog(*command, "--home", str(tmp_path))
     assert isinstance(result.exception, OperatorError)
     assert "give --url or set ELASTICSEARCH_URL" in str(result.exception)
 
 
-def test_provision_prints_what_became_of_each_object(cluster: Cluster) -> None:
+def test_provision_prints_the_outcome_of_each_object(cluster: Cluster) -> None:
     stream = f"logs-inference.events-{cluster.namespace}"
     first = orjson.loads(_inferlog("provision", "--json", *_of(cluster)).stdout)
     assert {"name": stream, "kind": "data stream", "outcome": "created"} in first

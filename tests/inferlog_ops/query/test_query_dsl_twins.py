@@ -1,5 +1,5 @@
 """
-The main questions stand in query DSL, too, for who calls ``_search``; their answers are those of the ES|QL files.
+The main queries also exist in query DSL, for users of ``_search``; answers equal those of the ES|QL files.
 
 Counts and sums are equal. Percentiles are equal up to some thousand events; beyond, both are estimates from a digest,
 and differ by less than `TOLERANCE`.
@@ -16,7 +16,7 @@ import pytest
 from inferlog_ops.core.assets import asset_dir
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query import library
-from inferlog_ops.query.run import run
+from inferlog_ops.query.run import fetch_rows
 from tests.golden import END, START, Document, golden
 from tests.support.indexing import fresh, index, index_many
 
@@ -76,7 +76,7 @@ def _many() -> Iterator[Document]:
 
 
 def _asked(cluster: Cluster, name: str, start: datetime, end: datetime) -> list[Row]:
-    """Ask the twin for a range; bring its buckets into rows as the twin's own description of the columns says."""
+    """Run the twin for a range; convert its buckets to rows by the twin's description of columns."""
     body = orjson.loads(TWINS[name].read_bytes())
     body["query"]["range"]["@timestamp"] = {"gte": start.isoformat(), "lt": end.isoformat()}
     with cluster.client() as client:
@@ -114,12 +114,12 @@ def _about(rows: list[Row], tolerance: float) -> list[Row]:
     ]
 
 
-def test_the_four_main_questions_have_a_twin() -> None:
+def test_four_main_queries_have_a_twin() -> None:
     assert set(TWINS) == {"p99_latency", "error_rate", "requests_per_second", "token_counts"}
 
 
 @pytest.mark.parametrize("name", TWINS)
-def test_twin_asks_the_question_of_the_file_beside_it(name: str) -> None:
+def test_twin_has_the_question_of_its_esql_file(name: str) -> None:
     assert (
         orjson.loads(TWINS[name].read_bytes())["aggs"]["model_version"]["meta"]["question"]
         == library.find(name).question
@@ -127,26 +127,26 @@ def test_twin_asks_the_question_of_the_file_beside_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TWINS)
-def test_twin_answers_as_the_file_beside_it_on_known_events(name: str, of_golden: Cluster) -> None:
-    wanted = run(of_golden, library.find(name), START, END)
+def test_twin_equals_its_esql_file_on_known_events(name: str, of_golden: Cluster) -> None:
+    wanted = fetch_rows(of_golden, library.find(name), START, END)
     assert {row["model_version"] for row in wanted} >= {"(none)", "v1", "v2"}
     assert _asked(of_golden, name, START, END) == _about(wanted, 1e-9)
 
 
 @pytest.mark.parametrize("name", TWINS)
-def test_twin_answers_as_the_file_beside_it_on_many_events(name: str, of_many: Cluster) -> None:
-    wanted = run(of_many, library.find(name), START, END)
+def test_twin_equals_its_esql_file_on_many_events(name: str, of_many: Cluster) -> None:
+    wanted = fetch_rows(of_many, library.find(name), START, END)
     assert len(wanted) == 3
     assert _asked(of_many, name, START, END) == _about(wanted, TOLERANCE)
 
 
 @pytest.mark.parametrize("name", TWINS)
-def test_twin_has_no_rows_where_there_are_no_events(name: str, of_golden: Cluster) -> None:
+def test_twin_has_no_rows_without_events(name: str, of_golden: Cluster) -> None:
     assert _asked(of_golden, name, END + timedelta(days=1), END + timedelta(days=2)) == []
 
 
 @pytest.mark.parametrize("name", TWINS)
-def test_twin_as_it_stands_is_about_the_last_15_minutes(name: str, provisioned: Cluster) -> None:
+def test_unedited_twin_covers_the_last_15_minutes(name: str, provisioned: Cluster) -> None:
     now = datetime.now(UTC)
     ages = {"v1": timedelta(minutes=14), "v2": timedelta(minutes=16), "v3": -timedelta(hours=1)}
     documents: list[Document] = [

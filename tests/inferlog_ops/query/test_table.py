@@ -1,4 +1,4 @@
-"""What a person reads: units in the heads, readable numbers, nothing that steers the terminal."""
+"""Tables: units in headers, rounded numbers, no control characters."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from inferlog_ops.query.run import Answer, Column
-from inferlog_ops.query.table import as_records, as_table, shown, title
+from inferlog_ops.query.run import Column, QueryAnswer
+from inferlog_ops.query.table import as_records, as_table, column_title, format_value
 
 
 def _column(name: str, type_: str = "double") -> Column:
@@ -37,14 +37,14 @@ def _column(name: str, type_: str = "double") -> Column:
         (_column("p99_seconds"), "p99 (s)", None, "-"),
     ],
 )
-def test_value_is_shown_in_the_unit_of_its_head(column: Column, head: str, value: Any, text: str) -> None:
-    assert title(column) == head
-    assert shown(column, value) == text
+def test_value_is_formatted_in_the_unit_of_its_header(column: Column, head: str, value: Any, text: str) -> None:
+    assert column_title(column) == head
+    assert format_value(column, value) == text
 
 
 @given(st.text())
 def test_text_of_a_client_is_one_line_without_control_characters(text: str) -> None:
-    spelled = shown(_column("error.message", "text"), text)
+    spelled = format_value(_column("error.message", "text"), text)
     assert spelled.isprintable()
     assert spelled == text or not text.isprintable()
 
@@ -57,13 +57,13 @@ def _printed(renderable: object) -> str:
 
 
 def test_markup_in_a_value_is_text() -> None:
-    answer = Answer(columns=[_column("error.type", "keyword")], rows=[{"error.type": "[red]x[/red]"}])
+    answer = QueryAnswer(columns=[_column("error.type", "keyword")], rows=[{"error.type": "[red]x[/red]"}])
     assert "[red]x[/red]" in _printed(as_table(answer))
 
 
 def test_record_has_a_line_for_each_column() -> None:
     columns = [_column("model_version", "keyword"), _column("p99_seconds")]
-    answer = Answer(columns=columns, rows=[{"model_version": "v1", "p99_seconds": 1.5}])
+    answer = QueryAnswer(columns=columns, rows=[{"model_version": "v1", "p99_seconds": 1.5}])
     (record,) = as_records(answer)
     lines = [line.split() for line in _printed(record).splitlines()]
     assert lines == [["model_version", "v1"], ["p99", "(s)", "1.5000"]]

@@ -1,4 +1,4 @@
-"""The range a person asks about."""
+"""Time range options."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,7 @@ from inferlog_ops.query.timerange import parse_moment, time_range
 NOW = datetime(2026, 11, 23, 6, 15, tzinfo=UTC)
 
 
-def test_without_options_it_is_the_last_fifteen_minutes() -> None:
+def test_default_range_is_the_last_fifteen_minutes() -> None:
     assert time_range(last=None, from_=None, to=None, now=NOW) == (NOW - timedelta(minutes=15), NOW)
 
 
@@ -30,7 +30,7 @@ def test_from_alone_reaches_until_now() -> None:
     assert time_range(last=None, from_="2026-11-23T06:00:00Z", to=None, now=NOW) == (begin, NOW)
 
 
-def test_from_and_last_contradict_each_other() -> None:
+def test_from_and_last_are_mutually_exclusive() -> None:
     with pytest.raises(OperatorError, match="--last and --from"):
         time_range(last="1h", from_="2026-11-23", to=None, now=NOW)
 
@@ -46,7 +46,7 @@ def test_from_and_last_contradict_each_other() -> None:
         "20261123T061500Z",
     ],
 )
-def test_moment_without_offset_is_in_utc_and_with_one_is_taken_there(text: str) -> None:
+def test_time_without_offset_is_in_utc(text: str) -> None:
     assert parse_moment(text, "--from") == NOW
     assert parse_moment(text, "--from").tzinfo is UTC
 
@@ -54,19 +54,19 @@ def test_moment_without_offset_is_in_utc_and_with_one_is_taken_there(text: str) 
 @pytest.mark.parametrize(
     "text", ["", "now", "yesterday", "23.11.2026", "2026-13-01", "15m", "0001-01-01T00:00:00+14:00"]
 )
-def test_moment_that_is_none_is_refused_with_its_option(text: str) -> None:
+def test_invalid_time_is_rejected_with_its_option(text: str) -> None:
     with pytest.raises(OperatorError, match="--to is .*expected ISO 8601") as refusal:
         parse_moment(text, "--to")
     assert refusal.value.exit_code == 2
 
 
-def test_span_that_leaves_the_calendar_is_refused() -> None:
-    with pytest.raises(OperatorError, match="before the calendar begins"):
+def test_range_before_year_one_is_rejected() -> None:
+    with pytest.raises(OperatorError, match="starts before the year 1"):
         time_range(last="200000w", from_=None, to=None, now=NOW)
 
 
 @given(st.text())
-def test_any_text_is_a_moment_or_refused(text: str) -> None:
+def test_any_text_is_a_valid_time_or_rejected(text: str) -> None:
     try:
         moment = parse_moment(text, "--from")
     except OperatorError:

@@ -5,18 +5,17 @@ import pytest
 
 from inferlog_ops.core.cluster import Cluster
 from tests.support.faulty_store import FaultyStore, faulty_store
-from tests.support.shipping import Place
+from tests.support.shipping import ShipperDirs
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    """Directories for a shipper."""
-    return Place(tmp_path)
+def place(tmp_path: Path) -> ShipperDirs:
+    return ShipperDirs(tmp_path)
 
 
 @pytest.fixture
 def faulty() -> Iterator[FaultyStore]:
-    """A stand-in that can be told to go wrong."""
+    """A stand-in for Elasticsearch that can inject faults."""
     with faulty_store() as store:
         yield store
 

@@ -1,4 +1,4 @@
-"""A store that stops accepting the API key, and the file that later holds another one."""
+"""Rotation of the API key: the store rejects the old key, and the file contains a new one later."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from inferlog_ops.core.cluster import Cluster
 from tests.support.faulty_store import FaultyStore
 from tests.support.polling import wait_until
-from tests.support.shipping import Place, event_ids, write_events
+from tests.support.shipping import ShipperDirs, event_ids, write_events
 
 IDS = event_ids(20)
 
@@ -27,20 +27,20 @@ def cluster(faulty: FaultyStore, key_file: Path) -> Cluster:
 
 
 def test_new_key_in_the_file_is_used_after_a_401(
-    cluster: Cluster, faulty: FaultyStore, key_file: Path, place: Place
+    cluster: Cluster, faulty: FaultyStore, key_file: Path, place: ShipperDirs
 ) -> None:
     write_events(place.events, IDS)
     with place.tailing(cluster):
         wait_until(lambda: "answered 401" in place.said.getvalue(), what="the status line with the reason")
         assert f"write a valid API key into {key_file}" in place.said.getvalue()
         key_file.write_text("new:key\n")
-        wait_until(lambda: place.positions.get(place.events.name, 0) == place.events.stat().st_size, what="an answer")
+        wait_until(lambda: place.offsets.get(place.events.name, 0) == place.events.stat().st_size, what="an answer")
     assert faulty.stored == Counter(IDS)
     assert place.dead_letters == []
 
 
 def test_key_that_changed_between_two_requests_costs_no_retry(
-    cluster: Cluster, faulty: FaultyStore, key_file: Path, place: Place
+    cluster: Cluster, faulty: FaultyStore, key_file: Path, place: ShipperDirs
 ) -> None:
     write_events(place.events, IDS)
     with place.shipper(cluster) as shipper:
@@ -53,9 +53,9 @@ def test_key_that_changed_between_two_requests_costs_no_retry(
 
 @pytest.mark.parametrize("fault", ["missing", "empty"])
 def test_unusable_file_keeps_the_last_key_and_the_retries(
-    fault: str, cluster: Cluster, faulty: FaultyStore, key_file: Path, place: Place
+    fault: str, cluster: Cluster, faulty: FaultyStore, key_file: Path, place: ShipperDirs
 ) -> None:
-    """A file may be gone for a moment while it is being replaced."""
+    """The file may be missing for a moment during its replacement."""
     write_events(place.events, IDS)
     with place.tailing(cluster) as shipper:
         key_file.unlink() if fault == "missing" else key_file.write_text("")

@@ -3,21 +3,20 @@ from typing import Any
 import orjson
 import pytest
 
-from inferlog_ops.ship.bulk_response import Disposition, ItemResult, verdicts
-from inferlog_ops.ship.store import Answer
+from inferlog_ops.ship.bulk_response import Disposition, ItemResult, StoreResponse, parse_bulk_response
 
 
-def answer(items: Any, status: int = 200) -> Answer:
+def respond(items: Any, status: int = 200) -> StoreResponse:
     content = {"errors": True, "items": items}
-    return Answer(status, content, orjson.dumps(content)[:200].decode())
+    return StoreResponse(status, content, orjson.dumps(content)[:200].decode())
 
 
-def failed(status: int, error_type: str, **more: Any) -> dict[str, Any]:
+def build_error(status: int, error_type: str, **more: Any) -> dict[str, Any]:
     return {"create": {"status": status, "error": {"type": error_type, "reason": "why", **more}}}
 
 
 @pytest.mark.parametrize(
-    ("status", "error_type", "fate", "unclear"),
+    ("status", "error_type", "disposition", "maybe_stored"),
     [
         (409, "version_conflict_engine_exception", Disposition.DUPLICATE, False),
         (400, "document_parsing_exception", Disposition.REFUSED, False),
@@ -39,15 +38,17 @@ def failed(status: int, error_type: str, **more: Any) -> dict[str, Any]:
         (503, "unavailable_shards_exception", Disposition.POSTPONED, True),
     ],
 )
-def test_an_items_status_and_type_decide(status: int, error_type: str, fate: Disposition, unclear: bool) -> None:
-    (verdict,) = verdicts(answer([failed(status, error_type)]), 1)  # type: ignore[misc]
-    assert (verdict.fate, verdict.unclear) == (fate, unclear)
+def test_item_result_depends_on_status_and_error_type(
+    status: int, error_type: str, disposition: Disposition, maybe_stored: bool
+) -> None:
+    (result,) = parse_bulk_response(respond([build_error(status, error_type)]), 1)  # type: ignore[misc]
+    assert (result.disposition, result.maybe_stored) == (disposition, maybe_stored)
 
 
-def test_the_innermost_cause_is_part_of_the_reason() -> None:
+def test_reason_contains_the_innermost_cause() -> None:
     cause = {"type": "illegal_argument_exception", "reason": "deeper", "caused_by": {"type": "x", "reason": "deepest"}}
-    (verdict,) = verdicts(answer([failed(400, "document_parsing_exception", caused_by=cause)]), 1)  # type: ignore[misc]
-    assert verdict.reason == "answered 400: document_parsing_exception: why (deepest)"
+    (result,) = parse_bulk_response(respond([build_error(400, "document_parsing_exception", caused_by=cause)]), 1)  # type: ignore[misc]
+    assert result.reason == "answered 400: document_parsing_exception: why (deepest)"
 
 
 @pytest.mark.parametrize(
@@ -65,16 +66,16 @@ def test_the_innermost_cause_is_part_of_the_reason() -> None:
         [{"create": {"status": 503}}],
     ],
 )
-def test_what_is_no_complete_answer_leaves_everything_unclear(items: Any) -> None:
-    verdict = verdicts(answer(items), 1)
-    assert isinstance(verdict, ItemResult)
-    assert (verdict.fate, verdict.unclear) == (Disposition.POSTPONED, True)
+def test_incomplete_response_may_have_stored_everything(items: Any) -> None:
+    result = parse_bulk_response(respond(items), 1)
+    assert isinstance(result, ItemResult)
+    assert (result.disposition, result.maybe_stored) == (Disposition.POSTPONED, True)
 
 
-def test_a_document_in_a_failure_store_is_not_in_the_stream() -> None:
+def test_document_in_the_failure_store_is_refused() -> None:
     items = [
         {"create": {"status": 201, "failure_store": "used"}},
         {"create": {"status": 201, "failure_store": "not_enabled"}},
     ]
-    refused, stored = verdicts(answer(items), 2)  # type: ignore[misc]
-    assert (refused.fate, stored.fate) == (Disposition.REFUSED, Disposition.STORED)
+    refused, stored = parse_bulk_response(respond(items), 2)  # type: ignore[misc]
+    assert (refused.disposition, stored.disposition) == (Disposition.REFUSED, Disposition.STORED)

@@ -1,4 +1,4 @@
-"""Positions hold for one store: another one under the same address, or at another one, is noticed before it is used."""
+"""Offsets belong to one cluster: another cluster, at the same URL or at a new one, is detected before it is used."""
 
 import subprocess
 import threading
@@ -11,11 +11,11 @@ import pytest
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.home import Home
 from inferlog_ops.ship import cluster_identity
-from inferlog_ops.ship.cluster_identity import OtherStoreError
-from inferlog_ops.ship.counters import Counts
+from inferlog_ops.ship.cluster_identity import OtherClusterError
+from inferlog_ops.ship.status import Counts
 from tests.support.faulty_store import Fault, FaultyStore, error_body, faulty_store
 from tests.support.polling import wait_until
-from tests.support.shipping import Place, event_ids, ship_command, stored_ids, write_events
+from tests.support.shipping import ShipperDirs, event_ids, ship_command, stored_ids, write_events
 
 IDS = event_ids(20)
 FORBIDDEN = (403, error_body("security_exception", "action [cluster:monitor/state] is unauthorized", 403))
@@ -26,33 +26,33 @@ def _always_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_identity, "_TRUSTED_SECONDS", 0.0)
 
 
-def saved_store(place: Place) -> str | None:
+def read_saved_uuid(place: ShipperDirs) -> str | None:
     store: str | None = orjson.loads((place.state / "positions.json").read_bytes())["store"]
     return store
 
 
-def test_another_store_is_refused_before_anything_is_sent(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_other_cluster_is_rejected_before_anything_is_sent(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     write_events(place.events, IDS)
     place.ship_once(faulty_cluster)
     write_events(place.events, ["later"])
-    positions = place.positions
+    positions = place.offsets
     with faulty_store() as other:
         other.identity = "second-store"
-        with pytest.raises(OtherStoreError) as refused:
+        with pytest.raises(OtherClusterError) as refused:
             place.ship_once(Cluster(url=other.url, namespace="test"))
     assert str(refused.value) == (
-        f"the Elasticsearch at {other.url} is not the one that {place.state / 'positions.json'} is about "
-        "(cluster uuid second-store; wanted first-store): give another --state to ship to both, "
-        "or --replay to send this one every file from its beginning"
+        f"the Elasticsearch at {other.url} is not the cluster that {place.state / 'positions.json'} belongs to "
+        "(cluster uuid second-store; expected first-store): give another --state to ship to both, "
+        "or --replay to ship every file again from its beginning"
     )
     assert other.bulk_sizes == []
-    assert place.positions == positions
+    assert place.offsets == positions
     assert place.ship_once(faulty_cluster).status.counts == Counts(shipped=1)
 
 
-def test_the_command_ends_with_one_sentence_and_code_2(faulty: FaultyStore, place: Place) -> None:
+def test_ship_exits_with_one_sentence_and_code_2_on_another_cluster(faulty: FaultyStore, place: ShipperDirs) -> None:
     def ship(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         places = ("--from", place.logs, "--to", faulty.url, "--state", place.state)
         command = ship_command(*places, "--heartbeat", "0", *arguments)
@@ -64,7 +64,7 @@ def test_the_command_ends_with_one_sentence_and_code_2(faulty: FaultyStore, plac
     write_events(place.events, ["later"])
     refused = ship()
     assert refused.returncode == 2
-    assert "(cluster uuid second-store; wanted first-store)" in refused.stderr
+    assert "(cluster uuid second-store; expected first-store)" in refused.stderr
     assert "Traceback" not in refused.stderr
     replayed = ship("--once", "--replay", "--json")
     assert replayed.returncode == 0, replayed.stderr
@@ -72,8 +72,8 @@ def test_the_command_ends_with_one_sentence_and_code_2(faulty: FaultyStore, plac
     assert faulty.stored == Counter([*IDS, "later"])
 
 
-def test_with_replay_another_store_is_sent_everything_and_is_known_from_then_on(
-    faulty_cluster: Cluster, place: Place
+def test_replay_ships_everything_to_another_cluster_and_saves_its_uuid(
+    faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     write_events(place.events, IDS)
     place.ship_once(faulty_cluster)
@@ -81,20 +81,20 @@ def test_with_replay_another_store_is_sent_everything_and_is_known_from_then_on(
         other.identity = "second-store"
         there = Cluster(url=other.url, namespace="test")
         assert place.ship_once(there, replay=True).status.counts == Counts(shipped=20)
-        assert saved_store(place) == "second-store"
+        assert read_saved_uuid(place) == "second-store"
         write_events(place.events, ["later"])
         assert place.ship_once(there, replay=True).status.counts == Counts(shipped=1)
         assert other.stored == Counter([*IDS, "later"])
-    assert "is another one than before" in place.said.getvalue()
+    assert "is another cluster than before" in place.said.getvalue()
 
 
 @pytest.mark.parametrize("replay", [False, True])
-def test_a_store_that_is_replaced_at_work_is_noticed(
-    replay: bool, faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_cluster_change_is_detected_during_a_run(
+    replay: bool, faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
-    def replace_it() -> None:
+    def replace_cluster() -> None:
         write_events(place.events, IDS)
-        wait_until(lambda: place.positions.get(place.events.name), what="the first lines")
+        wait_until(lambda: place.offsets.get(place.events.name), what="the first lines")
         with faulty.lock:
             faulty.identity = "second-store"
             faulty.indexes.clear()
@@ -103,62 +103,64 @@ def test_a_store_that_is_replaced_at_work_is_noticed(
 
     if replay:
         with place.tailing(faulty_cluster, replay=True):
-            replace_it()
+            replace_cluster()
             wait_until(lambda: faulty.stored == Counter([*IDS, "later"]), what="all lines in the new store")
         return
-    replacing = threading.Thread(target=replace_it)
+    replacing = threading.Thread(target=replace_cluster)
     with place.shipper(faulty_cluster) as shipper:
         replacing.start()
-        with pytest.raises(OtherStoreError):
+        with pytest.raises(OtherClusterError):
             shipper.run(once=False, timeout_seconds=30)
     replacing.join()
     assert not faulty.stored
 
 
-def test_another_store_is_refused_when_there_is_nothing_to_send(faulty_cluster: Cluster, place: Place) -> None:
+def test_other_cluster_is_rejected_when_there_is_nothing_to_send(faulty_cluster: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, IDS)
     place.ship_once(faulty_cluster)
     with faulty_store() as other:
         other.identity = "second-store"
-        with pytest.raises(OtherStoreError):
+        with pytest.raises(OtherClusterError):
             place.ship_once(Cluster(url=other.url, namespace="test"))
 
 
-def test_a_key_that_may_only_create_ships_all_the_same_and_it_is_said_once(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_shipping_continues_and_is_logged_once_when_the_uuid_is_hidden(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     faulty.identity_faults.extend([FORBIDDEN] * 100)
     with place.tailing(faulty_cluster):
         for prefix in ("a", "b", "c"):
             write_events(place.events, event_ids(3, prefix))
-            wait_until(lambda prefix=prefix: f"{prefix}000000" in faulty.stored, what="the lines")
+
+            def is_stored(prefix: str = prefix) -> bool:
+                return f"{prefix}000000" in faulty.stored
+
+            wait_until(is_stored, what="the lines")
     assert place.said.getvalue().count("the cluster privilege monitor") == 1
-    assert faulty.asked("_cluster/state") == 1
-    assert saved_store(place) is None
+    assert faulty.count_requests("_cluster/state") == 1
+    assert read_saved_uuid(place) is None
 
 
-def test_the_first_store_that_tells_is_the_one_that_positions_are_about(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
-) -> None:
-    """As after an update from a version that did not ask, or once the key has got the right."""
+def test_first_available_uuid_is_saved(faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs) -> None:
+    """As after an update from a version without this check, or after the key has received the privilege."""
     faulty.identity_faults.append(FORBIDDEN)
     write_events(place.events, IDS)
     place.ship_once(faulty_cluster)
-    assert saved_store(place) is None
+    assert read_saved_uuid(place) is None
     write_events(place.events, ["later"])
     assert place.ship_once(faulty_cluster).status.counts == Counts(shipped=1)
-    assert saved_store(place) == "first-store"
+    assert read_saved_uuid(place) == "first-store"
 
 
-def test_a_known_store_stays_known_while_it_does_not_tell(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_saved_uuid_is_kept_while_the_uuid_is_hidden(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     write_events(place.events, IDS)
     place.ship_once(faulty_cluster)
     faulty.identity_faults.append(FORBIDDEN)
     write_events(place.events, ["later"])
     place.ship_once(faulty_cluster)
-    assert saved_store(place) == "first-store"
+    assert read_saved_uuid(place) == "first-store"
 
 
 @pytest.mark.parametrize(
@@ -171,45 +173,45 @@ def test_a_known_store_stays_known_while_it_does_not_tell(
         (200, b"<html>welcome</html>"),
     ],
 )
-def test_a_store_that_is_not_ready_is_asked_again(
-    answer: tuple[int, bytes], faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_uuid_is_requested_again_when_the_cluster_is_not_ready(
+    answer: tuple[int, bytes], faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     write_events(place.events, IDS)
     faulty.identity_faults.extend([answer] * 2)
     faulty.faults.extend([Fault(status=503)] * 3)
     place.ship_once(faulty_cluster)
-    assert faulty.asked("_cluster/state") > 2
-    assert saved_store(place) == "first-store"
+    assert faulty.count_requests("_cluster/state") > 2
+    assert read_saved_uuid(place) == "first-store"
 
 
-def test_a_busy_store_is_asked_only_now_and_then(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place, monkeypatch: pytest.MonkeyPatch
+def test_uuid_is_requested_less_often_than_batches_are_sent(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
     for number in range(40):
         write_events(place.logs / f"events-scoring-1-{number}.jsonl", event_ids(2_000, f"f{number}-"))
     place.ship_once(faulty_cluster)
-    assert faulty.asked("_cluster/state") < len(faulty.bulk_sizes) / 2
+    assert faulty.count_requests("_cluster/state") < len(faulty.bulk_sizes) / 2
 
 
-def test_a_real_store_is_known_again(provisioned: Cluster, place: Place) -> None:
+def test_real_cluster_is_recognized_after_a_restart(provisioned: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, IDS)
     place.ship_once(provisioned)
     with provisioned.client() as client:
-        assert saved_store(place) == client.cluster.state(metric="version")["cluster_uuid"]
+        assert read_saved_uuid(place) == client.cluster.state(metric="version")["cluster_uuid"]
     path = place.state / "positions.json"
-    path.write_bytes(path.read_bytes().replace(str(saved_store(place)).encode(), b"another-store"))
+    path.write_bytes(path.read_bytes().replace(str(read_saved_uuid(place)).encode(), b"another-store"))
     write_events(place.events, ["later"])
-    with pytest.raises(OtherStoreError):
+    with pytest.raises(OtherClusterError):
         place.ship_once(provisioned)
     assert place.ship_once(provisioned, replay=True).status.counts == Counts(shipped=1, duplicates=20)
     assert stored_ids(provisioned) == Counter([*IDS, "later"])
 
 
-def test_a_home_s_own_engine_is_sent_everything_again_without_being_asked(
-    provisioned: Cluster, home: Home, place: Place
+def test_embedded_engine_with_a_new_uuid_receives_everything_without_replay(
+    provisioned: Cluster, home: Home, place: ShipperDirs
 ) -> None:
-    """It is another one only if its data were deleted."""
+    """Its cluster uuid changes only if its data were deleted."""
 
     def ship(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         where = ("--home", place.root, "--namespace", provisioned.namespace)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from inferlog_ops.ship.discovery import list_folder, stream_of
+from inferlog_ops.ship.discovery import find_stream, list_folder
 
 
 @pytest.mark.parametrize(
@@ -23,11 +23,11 @@ from inferlog_ops.ship.discovery import list_folder, stream_of
         ("events-\udcff.jsonl", None),
     ],
 )
-def test_the_name_tells_the_stream(name: str, stream: str | None) -> None:
-    assert stream_of(name) == stream
+def test_file_name_determines_the_stream(name: str, stream: str | None) -> None:
+    assert find_stream(name) == stream
 
 
-def test_files_are_found_in_all_folders_but_hidden_ones(tmp_path: Path) -> None:
+def test_list_folder_finds_files_in_all_but_hidden_folders(tmp_path: Path) -> None:
     for name in (
         "events-a.jsonl",
         "deep/er/app-b.jsonl",
@@ -45,7 +45,7 @@ def test_files_are_found_in_all_folders_but_hidden_ones(tmp_path: Path) -> None:
     assert listing.left_alone == ["notes.txt"]
 
 
-def test_what_is_no_file_is_left_alone_whatever_its_name(tmp_path: Path) -> None:
+def test_list_folder_ignores_entries_that_are_not_regular_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "events-pipe.jsonl")
     (tmp_path / "events-nowhere.jsonl").symlink_to(tmp_path / "gone")
     (tmp_path / "events-loop.jsonl").symlink_to(tmp_path, target_is_directory=True)
@@ -54,7 +54,7 @@ def test_what_is_no_file_is_left_alone_whatever_its_name(tmp_path: Path) -> None
     assert listing.left_alone == ["events-loop.jsonl", "events-nowhere.jsonl", "events-pipe.jsonl"]
 
 
-def test_a_folder_that_is_missing_is_a_problem_not_an_empty_folder(tmp_path: Path) -> None:
+def test_list_folder_reports_a_missing_folder_as_a_problem(tmp_path: Path) -> None:
     assert list_folder(tmp_path / "gone").problems == [
         f"cannot read the folder {tmp_path / 'gone'}: No such file or directory"
     ]

@@ -1,4 +1,4 @@
-"""The whole way into a real Elasticsearch."""
+"""Shipping into a real Elasticsearch."""
 
 from collections import Counter
 from dataclasses import replace
@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.ship.counters import Counts
+from inferlog_ops.ship.status import Counts
 from tests.support.polling import wait_until
-from tests.support.shipping import QUICK, Place, event_ids, event_line, stored_ids, write_events
+from tests.support.shipping import QUICK, ShipperDirs, event_ids, event_line, stored_ids, write_events
 
 
 def roll_over(cluster: Cluster, stream: str = "events") -> None:
@@ -19,7 +19,7 @@ def roll_over(cluster: Cluster, stream: str = "events") -> None:
         client.indices.rollover(alias=f"logs-inference.{stream}-{cluster.namespace}")
 
 
-def test_every_stream_is_shipped_once_and_a_second_run_finds_nothing(provisioned: Cluster, place: Place) -> None:
+def test_every_stream_is_shipped_once_across_two_runs(provisioned: Cluster, place: ShipperDirs) -> None:
     for stream in ("events", "app", "health", "content"):
         write_events(place.logs / f"{stream}-scoring-1-1.jsonl", event_ids(3, stream))
     write_events(place.logs / "deeper" / "events-scoring-2-1.jsonl", event_ids(2, "deeper"))
@@ -33,21 +33,23 @@ def test_every_stream_is_shipped_once_and_a_second_run_finds_nothing(provisioned
     assert place.ship_once(provisioned).status.counts == Counts()
 
 
-def test_the_document_is_the_line_and_the_time_it_was_sent(provisioned: Cluster, place: Place) -> None:
+def test_document_is_the_line_plus_its_send_time(provisioned: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, ["a"], latency_seconds=0.1)
     place.ship_once(provisioned)
     stored_ids(provisioned)
     with provisioned.client() as client:
-        found = client.search(index=f"logs-inference.events-{provisioned.namespace}", fields=["event.ingested"])
+        found = client.search(
+            index=f"logs-inference.events-{provisioned.namespace}", fields=[{"field": "event.ingested"}]
+        )
         (hit,) = found["hits"]["hits"]
     document = hit["_source"]
     (indexed,) = hit["fields"]["event.ingested"]
-    # As moments: Elasticsearch leaves zeros at the end of a fraction away.
+    # Compared as moments: Elasticsearch removes trailing zeros of a fraction.
     assert datetime.fromisoformat(indexed) == datetime.fromisoformat(document.pop("event.ingested"))
     assert document == orjson.loads(event_line("a", latency_seconds=0.1))
 
 
-def test_only_documents_that_no_store_can_take_are_dead_letters(provisioned: Cluster, place: Place) -> None:
+def test_only_permanently_refused_documents_are_dead_letters(provisioned: Cluster, place: ShipperDirs) -> None:
     good = [event_line(each) for each in event_ids(50)]
     bad = [
         b"{torn\n",
@@ -71,7 +73,7 @@ def test_only_documents_that_no_store_can_take_are_dead_letters(provisioned: Clu
         assert letter["reason"]
 
 
-def test_shipping_again_after_the_state_was_lost_makes_no_duplicates(provisioned: Cluster, place: Place) -> None:
+def test_shipping_without_the_state_makes_no_duplicates(provisioned: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, event_ids(100))
     place.ship_once(provisioned)
     (place.state / "positions.json").unlink()
@@ -80,8 +82,8 @@ def test_shipping_again_after_the_state_was_lost_makes_no_duplicates(provisioned
 
 
 @pytest.mark.parametrize("lost", ["deleted", "corrupt"])
-def test_shipping_again_after_a_rollover_makes_no_duplicates(lost: str, provisioned: Cluster, place: Place) -> None:
-    """An id is unique within one backing index only: the store itself would take it again."""
+def test_shipping_after_a_rollover_makes_no_duplicates(lost: str, provisioned: Cluster, place: ShipperDirs) -> None:
+    """An id is unique only within one backing index, so Elasticsearch itself would store it again."""
     write_events(place.events, event_ids(100))
     place.ship_once(provisioned)
     roll_over(provisioned)
@@ -94,10 +96,10 @@ def test_shipping_again_after_a_rollover_makes_no_duplicates(lost: str, provisio
     outcome = place.ship_once(provisioned, replace(QUICK, bulk_events=30))
     assert outcome.status.counts == Counts(shipped=50, duplicates=200)
     assert stored_ids(provisioned) == Counter(event_ids(100) + event_ids(100, "later") + event_ids(50, "new"))
-    assert ("makes no sense" in place.said.getvalue()) == (lost == "corrupt")
+    assert ("is corrupt" in place.said.getvalue()) == (lost == "corrupt")
 
 
-def test_an_index_that_is_blocked_is_waited_for(provisioned: Cluster, place: Place) -> None:
+def test_ship_waits_for_a_blocked_index(provisioned: Cluster, place: ShipperDirs) -> None:
     index = f"logs-inference.events-{provisioned.namespace}"
     write_events(place.events, event_ids(10))
     with provisioned.client() as client:
@@ -105,55 +107,55 @@ def test_an_index_that_is_blocked_is_waited_for(provisioned: Cluster, place: Pla
         with place.tailing(provisioned):
             wait_until(lambda: "cluster_block_exception" in place.said.getvalue(), what="the reason")
             client.indices.put_settings(index=index, settings={"index.blocks.write": None})
-            wait_until(lambda: place.positions.get(place.events.name, 0) > 0, what="the lines' answer")
+            wait_until(lambda: place.offsets.get(place.events.name, 0) > 0, what="the lines' answer")
     assert stored_ids(provisioned) == Counter(event_ids(10))
 
 
-def test_files_are_followed_as_they_grow_and_appear(provisioned: Cluster, place: Place) -> None:
+def test_growing_and_new_files_are_shipped(provisioned: Cluster, place: ShipperDirs) -> None:
     with place.tailing(provisioned):
         write_events(place.events, event_ids(5))
-        wait_until(lambda: place.positions.get(place.events.name), what="the first lines")
+        wait_until(lambda: place.offsets.get(place.events.name), what="the first lines")
         second = write_events(place.logs / "later" / "events-scoring-1-2.jsonl", event_ids(5, "b"))
         write_events(place.events, event_ids(5, "c"))
         name = second.relative_to(place.logs).as_posix()
         sizes = {place.events.name: place.events.stat().st_size, name: second.stat().st_size}
-        wait_until(lambda: place.positions == sizes, what="all lines")
+        wait_until(lambda: place.offsets == sizes, what="all lines")
     assert stored_ids(provisioned) == Counter(event_ids(5) + event_ids(5, "b") + event_ids(5, "c"))
-    assert place.published() == {place.events.name: sizes[place.events.name]}
-    assert place.published("later") == {second.name: sizes[name]}
+    assert place.read_published() == {place.events.name: sizes[place.events.name]}
+    assert place.read_published("later") == {second.name: sizes[name]}
 
 
-def test_half_a_line_is_left_as_pending(provisioned: Cluster, place: Place) -> None:
+def test_partial_line_is_pending(provisioned: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, event_ids(3))
     whole = place.events.stat().st_size
     with place.events.open("ab") as file:
         file.write(event_line("half")[:-1])
     outcome = place.ship_once(provisioned)
     assert (outcome.status.counts, outcome.status.pending) == (Counts(shipped=3), 1)
-    assert place.positions == {place.events.name: whole}
+    assert place.offsets == {place.events.name: whole}
     with place.events.open("ab") as file:
         file.write(b"\n")
     outcome = place.ship_once(provisioned)
     assert (outcome.status.counts, outcome.status.pending) == (Counts(shipped=1), 0)
 
 
-def test_hundreds_of_files_are_shipped_and_forgotten_when_they_are_deleted(provisioned: Cluster, place: Place) -> None:
+def test_hundreds_of_files_are_forgotten_when_they_are_deleted(provisioned: Cluster, place: ShipperDirs) -> None:
     paths = [
         write_events(place.logs / f"events-scoring-1-{number:04d}.jsonl", event_ids(5, f"f{number:03d}-"))
         for number in range(300)
     ]
     with place.tailing(provisioned):
-        wait_until(lambda: len(place.positions) == 300 and all(place.positions.values()), 30, "all files")
+        wait_until(lambda: len(place.offsets) == 300 and all(place.offsets.values()), 30, "all files")
         assert len(list(Path("/proc/self/fd").iterdir())) < 200
         for path in paths[1:]:
             path.unlink()
-        wait_until(lambda: place.positions.keys() == {paths[0].name}, what="the deleted files' positions to go")
+        wait_until(lambda: place.offsets.keys() == {paths[0].name}, what="the deleted files' positions to go")
     assert stored_ids(provisioned).total() == 1_500
-    assert place.published().keys() == {paths[0].name}
+    assert place.read_published().keys() == {paths[0].name}
     assert "disappeared" not in place.said.getvalue()
 
 
-def test_a_log_folder_that_cannot_be_written_to_is_said_once(provisioned: Cluster, place: Place) -> None:
+def test_unwritable_log_folder_is_logged_once(provisioned: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, event_ids(3))
     (place.logs / ".shipped").write_text("in the way")
     place.ship_once(provisioned)
@@ -161,21 +163,22 @@ def test_a_log_folder_that_cannot_be_written_to_is_said_once(provisioned: Cluste
     with place.tailing(provisioned):
         for prefix in ("c", "d", "f"):
             write_events(place.events, event_ids(3, prefix))
-            size = place.events.stat().st_size
-            wait_until(lambda size=size: place.positions.get(place.events.name, 0) == size, what="the lines' answer")
+            wait_until(
+                lambda: place.offsets.get(place.events.name, 0) == place.events.stat().st_size, what="the lines' answer"
+            )
     assert stored_ids(provisioned).total() == 15
-    assert place.said.getvalue().count("cannot publish positions") == 2, "once for each of the two shippers"
+    assert place.said.getvalue().count("cannot publish offsets") == 2, "once for each of the two shippers"
 
 
-def test_the_stats_file_tells_other_programs_how_far_it_is(provisioned: Cluster, place: Place) -> None:
+def test_stats_file_contains_the_current_status(provisioned: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, event_ids(20))
     with place.events.open("ab") as file:
         file.write(b"{bad\n{half")
     stats = place.root / "stats.json"
     with place.shipper(provisioned, stats_file=stats) as shipper:
         shipper.run(once=True)
-    told = orjson.loads(stats.read_bytes())
-    assert {key: told[key] for key in ("shipped", "duplicates", "dead_lettered", "pending", "behind_bytes")} == {
+    status = orjson.loads(stats.read_bytes())
+    assert {key: status[key] for key in ("shipped", "duplicates", "dead_lettered", "pending", "behind_bytes")} == {
         "shipped": 20,
         "duplicates": 0,
         "dead_lettered": 1,

@@ -1,4 +1,4 @@
-"""Answers that a healthy engine does not give: what is tried again, what is given up, and that nothing is twice."""
+"""Faults of Elasticsearch: retries, dead letters, and no duplicates."""
 
 import errno
 import threading
@@ -11,19 +11,19 @@ import orjson
 import pytest
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.ship import sender
-from inferlog_ops.ship.counters import Counts
+from inferlog_ops.ship import delivery
 from inferlog_ops.ship.dead_letters import DeadLetters
-from inferlog_ops.ship.main import Outcome
+from inferlog_ops.ship.pipeline import ShipOutcome
+from inferlog_ops.ship.status import Counts
 from tests.support.faulty_store import Fault, FaultyStore, error_body, faulty_store, refused_item
 from tests.support.polling import wait_until
-from tests.support.shipping import QUICK, Place, event_ids, event_line, write_events
+from tests.support.shipping import QUICK, ShipperDirs, event_ids, event_line, write_events
 
 IDS = event_ids(20)
 
 
-def given_up(cluster: Cluster, place: Place) -> Outcome:
-    """Have a shipper at work until it says why it waits; return how that ended."""
+def run_until_it_waits(cluster: Cluster, place: ShipperDirs) -> ShipOutcome:
+    """Run a shipper until it reports why it waits; return its outcome."""
     with place.shipper(cluster) as shipper, ThreadPoolExecutor(1) as thread:
         running = thread.submit(shipper.run, once=True)
         try:
@@ -33,7 +33,7 @@ def given_up(cluster: Cluster, place: Place) -> Outcome:
         return running.result()
 
 
-def ingested(faulty: FaultyStore, event_id: str) -> str:
+def read_send_time(faulty: FaultyStore, event_id: str) -> str:
     time: str = orjson.loads(faulty.documents[event_id])["event.ingested"]
     return time
 
@@ -68,23 +68,23 @@ FOR_EVER = {
 
 
 @pytest.mark.parametrize("fault", FOR_EVER.values(), ids=FOR_EVER)
-def test_what_is_not_the_documents_fault_is_tried_until_it_works(
-    fault: Fault, faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_request_is_retried_until_it_works_when_no_document_is_at_fault(
+    fault: Fault, faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     write_events(place.events, IDS)
     faulty.faults.extend([fault] * 10_000)
     with place.tailing(faulty_cluster):
         wait_until(lambda: "waits: events: " in place.said.getvalue(), what="the reason in the status line")
-        assert place.positions.get(place.events.name, 0) == 0
+        assert place.offsets.get(place.events.name, 0) == 0
         faulty.faults.clear()
-        wait_until(lambda: place.positions.get(place.events.name, 0) == place.events.stat().st_size, what="an answer")
+        wait_until(lambda: place.offsets.get(place.events.name, 0) == place.events.stat().st_size, what="an answer")
     assert faulty.stored == Counter(IDS)
     assert place.dead_letters == []
 
 
 @pytest.mark.parametrize("cut", ["after", "middle"])
-def test_an_answer_that_is_lost_makes_no_duplicate(
-    cut: str, faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_lost_response_makes_no_duplicate(
+    cut: str, faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     write_events(place.events, IDS)
     faulty.faults.append(Fault(stores=True, cut=cut))
@@ -94,8 +94,8 @@ def test_an_answer_that_is_lost_makes_no_duplicate(
 
 
 @pytest.mark.parametrize("cut", ["after", "middle"])
-def test_an_answer_that_is_lost_makes_no_duplicate_across_a_rollover(
-    cut: str, faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_lost_response_makes_no_duplicate_across_a_rollover(
+    cut: str, faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     rolled_over = threading.Event()
     faulty.faults.append(Fault(stores=True, cut=cut, hang=rolled_over))
@@ -104,13 +104,15 @@ def test_an_answer_that_is_lost_makes_no_duplicate_across_a_rollover(
         wait_until(lambda: faulty.stored, what="the first try")
         faulty.roll_over()
         rolled_over.set()
-        wait_until(lambda: place.positions.get(place.events.name), what="a second try that is answered")
+        wait_until(lambda: place.offsets.get(place.events.name), what="a second try that is answered")
         assert shipper
     assert faulty.stored == Counter(IDS)
-    assert faulty.asked("_refresh") > 0
+    assert faulty.count_requests("_refresh") > 0
 
 
-def test_a_part_that_is_refused_is_sent_again_alone(faulty: FaultyStore, faulty_cluster: Cluster, place: Place) -> None:
+def test_only_refused_documents_are_sent_again(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
+) -> None:
     write_events(place.events, IDS)
     rejected = refused_item(429, "es_rejected_execution_exception")
     faulty.faults.append(Fault(item=lambda event_id: rejected if event_id in IDS[5:8] else None))
@@ -119,7 +121,7 @@ def test_a_part_that_is_refused_is_sent_again_alone(faulty: FaultyStore, faulty_
     assert outcome.status.counts == Counts(shipped=20)
 
 
-def test_each_try_says_when_it_was_made(faulty: FaultyStore, faulty_cluster: Cluster, place: Place) -> None:
+def test_each_attempt_has_its_own_send_time(faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs) -> None:
     hang = threading.Event()
     write_events(place.events, ["a"])
     faulty.faults.append(Fault(status=503, hang=hang))
@@ -129,10 +131,10 @@ def test_each_try_says_when_it_was_made(faulty: FaultyStore, faulty_cluster: Clu
         wait_until(lambda: "b" in faulty.documents, what="another stream's line")
         hang.set()
         wait_until(lambda: "a" in faulty.documents, what="the second try")
-    assert ingested(faulty, "a") > ingested(faulty, "b")
+    assert read_send_time(faulty, "a") > read_send_time(faulty, "b")
 
 
-def test_413_halves_the_request_until_it_fits(faulty: FaultyStore, faulty_cluster: Cluster, place: Place) -> None:
+def test_request_is_halved_on_413(faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, IDS)
     faulty.largest_bytes = 1_000
     outcome = place.ship_once(faulty_cluster)
@@ -141,9 +143,7 @@ def test_413_halves_the_request_until_it_fits(faulty: FaultyStore, faulty_cluste
     assert faulty.bulk_sizes[:3] == [20, 10, 5]
 
 
-def test_a_single_document_that_is_too_large_is_a_dead_letter(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
-) -> None:
+def test_too_large_document_is_a_dead_letter(faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, IDS[:9])
     write_events(place.events, ["large"], message="x" * 2_000)
     write_events(place.events, IDS[9:])
@@ -156,8 +156,8 @@ def test_a_single_document_that_is_too_large_is_a_dead_letter(
     assert letter["reason"] == "answered 413: <html>too large</html>"
 
 
-def test_an_item_that_is_too_large_is_sent_alone_before_it_is_given_up(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_too_large_item_is_sent_alone_before_it_is_refused(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     write_events(place.events, IDS)
     too_large = refused_item(413, "es_rejected_execution_exception", "operation of 9 bytes")
@@ -171,8 +171,8 @@ def test_an_item_that_is_too_large_is_sent_alone_before_it_is_given_up(
 @pytest.mark.parametrize(
     "error_type", ["document_parsing_exception", "mapper_parsing_exception", "strict_dynamic_mapping_exception"]
 )
-def test_a_document_that_cannot_be_parsed_is_a_dead_letter_at_once(
-    error_type: str, faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_unparsable_document_is_a_dead_letter_immediately(
+    error_type: str, faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     write_events(place.events, ["bad"])
     faulty.faults.append(Fault(item=lambda _: refused_item(400, error_type, "failed to parse [x]")))
@@ -181,19 +181,19 @@ def test_a_document_that_cannot_be_parsed_is_a_dead_letter_at_once(
     assert place.dead_letters[0]["reason"] == f"answered 400: {error_type}: failed to parse [x]"
 
 
-def test_a_document_that_went_into_a_failure_store_is_a_dead_letter(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_document_in_the_failure_store_is_a_dead_letter(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     write_events(place.events, IDS)
     used = {"status": 201, "failure_store": "used"}
     faulty.faults.append(Fault(item=lambda event_id: used if event_id == IDS[7] else None))
     outcome = place.ship_once(faulty_cluster)
     assert outcome.status.counts == Counts(shipped=19, dead_lettered=1)
-    assert place.dead_letters[0]["reason"] == "the store put it into its failure store"
+    assert place.dead_letters[0]["reason"] == "Elasticsearch put it into the failure store"
 
 
-def test_a_doubtful_400_is_the_documents_fault_if_others_are_taken_beside_it(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_suspected_document_is_refused_when_others_in_its_request_are_stored(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     write_events(place.events, IDS)
     immense = refused_item(400, "illegal_argument_exception", "immense term")
@@ -202,8 +202,8 @@ def test_a_doubtful_400_is_the_documents_fault_if_others_are_taken_beside_it(
     assert outcome.status.counts == Counts(shipped=19, dead_lettered=1)
 
 
-def test_a_doubtful_400_waits_until_the_stream_takes_another_document(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_suspected_document_waits_until_the_stream_stores_another_one(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     immense = refused_item(400, "illegal_argument_exception", "immense term")
     faulty.always = lambda _stream, _ids: Fault(item=lambda event_id: immense if event_id == "bad" else None)
@@ -216,8 +216,8 @@ def test_a_doubtful_400_waits_until_the_stream_takes_another_document(
     assert faulty.stored == Counter(["good"])
 
 
-def test_a_document_that_spoils_its_request_is_found_wherever_it_stands(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_document_that_fails_its_request_is_found_at_any_position(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     spoiled = Fault(status=400, body=error_body("action_request_validation_exception", "no", 400))
     for bad in (IDS[0], IDS[11], IDS[-1]):
@@ -225,15 +225,15 @@ def test_a_document_that_spoils_its_request_is_found_wherever_it_stands(
         faulty.stored.clear()
         faulty.indexes.clear()
         faulty.always = lambda _stream, ids, bad=bad: spoiled if bad in ids else None  # type: ignore[misc]
-        here = Place(place.root / bad)
+        here = ShipperDirs(place.root / bad)
         write_events(here.events, IDS)
         outcome = here.ship_once(faulty_cluster)
         assert faulty.stored == Counter(set(IDS) - {bad})
         assert outcome.status.counts == Counts(shipped=19, dead_lettered=1)
 
 
-def test_a_stream_that_is_refused_does_not_hold_up_another(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_refused_stream_does_not_block_another(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     missing = Fault(item=lambda _: refused_item(404, "index_not_found_exception", "no such index"))
     faulty.always = lambda stream, _ids: missing if stream == "app" else None
@@ -242,22 +242,22 @@ def test_a_stream_that_is_refused_does_not_hold_up_another(
     with place.tailing(faulty_cluster, replace(QUICK, bulk_events=20)):
         wait_until(lambda: len(faulty.stored) == 500, what="all lines of the stream that is there")
         wait_until(lambda: "inferlog provision" in place.said.getvalue(), what="the advice")
-        assert place.positions["app-scoring-1-1.jsonl"] == 0
+        assert place.offsets["app-scoring-1-1.jsonl"] == 0
         faulty.always = lambda _stream, _ids: None
         wait_until(lambda: len(faulty.stored) == 1000, what="the lines of the other stream")
 
 
-def test_a_store_that_comes_back_is_used_at_once(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place, monkeypatch: pytest.MonkeyPatch
+def test_backoff_ends_when_a_batch_succeeds(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first batch that gets through spares the others the rest of their wait."""
+    """The first successful batch ends the delays of the others."""
     waits: list[int] = []
 
-    def an_hour(tries: int, **_settings: float) -> float:
+    def return_an_hour(tries: int, **_settings: float) -> float:
         waits.append(tries)
         return 3600.0
 
-    monkeypatch.setattr(sender, "delay_seconds", an_hour)
+    monkeypatch.setattr(delivery, "compute_backoff_seconds", return_an_hour)
     write_events(place.events, event_ids(30))
     faulty.always = lambda _stream, _ids: Fault(status=503, body=b"")
     with place.tailing(faulty_cluster, replace(QUICK, bulk_events=10)):
@@ -267,19 +267,19 @@ def test_a_store_that_comes_back_is_used_at_once(
         wait_until(lambda: len(faulty.stored) == 31, what="all of them")
 
 
-def test_a_key_without_the_right_to_search_ships_all_the_same_and_says_so_once(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_shipping_continues_and_is_logged_once_when_the_key_may_not_search(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     faulty.may_search = False
     for number in range(5):
         write_events(place.logs / f"events-scoring-1-{number}.jsonl", event_ids(10, f"f{number}-"))
     outcome = place.ship_once(faulty_cluster, replace(QUICK, bulk_events=7))
     assert outcome.status.counts == Counts(shipped=50)
-    assert place.said.getvalue().count("does not let this shipper search") == 1
+    assert place.said.getvalue().count("does not permit searching") == 1
 
 
-def test_stopping_while_the_store_hangs_saves_what_is_answered(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_stop_saves_the_acknowledged_offsets_while_the_store_hangs(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     hang = threading.Event()
     faulty.always = lambda stream, _ids: Fault(hang=hang, stores=True) if stream == "app" else None
@@ -289,29 +289,29 @@ def test_stopping_while_the_store_hangs_saves_what_is_answered(
         with place.tailing(faulty_cluster, replace(QUICK, stop_seconds=0.5)):
             wait_until(lambda: len(faulty.bulk_sizes) == 2, what="both requests")
             wait_until(lambda: len(faulty.stored) >= 20, what="one answer")
-        assert place.positions == {place.events.name: place.events.stat().st_size, "app-scoring-1-1.jsonl": 0}
+        assert place.offsets == {place.events.name: place.events.stat().st_size, "app-scoring-1-1.jsonl": 0}
     finally:
         hang.set()
 
 
-def test_the_reason_for_waiting_fits_into_one_line(faulty: FaultyStore, faulty_cluster: Cluster, place: Place) -> None:
+def test_reason_for_waiting_is_one_line(faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, IDS)
     long = "line one\n at [Source: x]\r\n" * 100
     faulty.always = lambda _stream, _ids: Fault(item=lambda _: refused_item(503, "x", long))
-    outcome = given_up(faulty_cluster, place)
+    outcome = run_until_it_waits(faulty_cluster, place)
     assert len(outcome.status.waiting[0]) <= 300
     assert outcome.status.as_line().isprintable()
 
 
-def test_a_file_that_disappears_during_a_single_run_is_told_of(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place
+def test_file_that_disappears_during_a_once_run_is_logged(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     hang = threading.Event()
     faulty.always = lambda _stream, ids: Fault(hang=hang, stores=True) if ids[0] == IDS[0] else None
     settings = replace(QUICK, bulk_events=10, stream_batches=1)
     write_events(place.events, IDS)
     size = place.events.stat().st_size
-    outcomes: list[Outcome] = []
+    outcomes: list[ShipOutcome] = []
     thread = threading.Thread(target=lambda: outcomes.append(place.ship_once(faulty_cluster, settings)))
     thread.start()
     wait_until(lambda: faulty.bulk_sizes, what="the first half")
@@ -321,18 +321,20 @@ def test_a_file_that_disappears_during_a_single_run_is_told_of(
     assert outcomes[0].status.counts == Counts(shipped=10, lost_files=1, lost_bytes=size // 2)
 
 
-def test_a_run_that_gives_up_says_why(faulty: FaultyStore, faulty_cluster: Cluster, place: Place) -> None:
+def test_status_contains_the_reason_when_a_run_gives_up(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
+) -> None:
     write_events(place.events, IDS)
     faulty.always = lambda _stream, _ids: Fault(status=503, body=error_body("x", "no master", 503))
     with place.shipper(faulty_cluster) as shipper:
-        outcome = shipper.run(once=True, timeout_seconds=3.0)  # enough for a first answer
+        outcome = shipper.run(once=True, timeout_seconds=3.0)  # enough for a first response
     assert outcome.timed_out
     assert not outcome.complete
     assert outcome.status.waiting == ["events: answered 503: x: no master"]
     assert outcome.status.behind_bytes == place.events.stat().st_size
 
 
-def test_credentials_of_the_address_and_the_key_are_sent(faulty: FaultyStore, place: Place) -> None:
+def test_credentials_of_the_url_or_the_key_are_sent(faulty: FaultyStore, place: ShipperDirs) -> None:
     write_events(place.events, ["a"])
     place.ship_once(Cluster(url=faulty.url, api_key="c2VjcmV0", namespace="test"))
     assert faulty.headers[-1]["authorization"] == "ApiKey c2VjcmV0"
@@ -341,8 +343,8 @@ def test_credentials_of_the_address_and_the_key_are_sent(faulty: FaultyStore, pl
     assert faulty.headers[-1]["authorization"] == "Basic ZWxhc3RpYzpwQHNz"
 
 
-def test_a_disk_that_takes_no_dead_letter_holds_up_the_position(
-    faulty: FaultyStore, faulty_cluster: Cluster, place: Place, monkeypatch: pytest.MonkeyPatch
+def test_offset_waits_when_a_dead_letter_cannot_be_written(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full_disk(_letters: DeadLetters, _refused: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -352,19 +354,19 @@ def test_a_disk_that_takes_no_dead_letter_holds_up_the_position(
     monkeypatch.setattr(DeadLetters, "write", full_disk)
     with place.tailing(faulty_cluster):
         wait_until(lambda: "dead letters cannot be written: No space left" in place.said.getvalue(), what="the reason")
-        assert place.positions == {place.events.name: 0}
+        assert place.offsets == {place.events.name: 0}
         monkeypatch.undo()
-        wait_until(lambda: place.positions.get(place.events.name, 0) > 0, what="an answer")
+        wait_until(lambda: place.offsets.get(place.events.name, 0) > 0, what="an answer")
     assert [letter["offset"] for letter in place.dead_letters] == [0]
     assert faulty.stored == Counter(["a"])
 
 
-def test_a_store_over_tls_is_believed_by_its_authority_alone(place: Place) -> None:
+def test_tls_requires_the_configured_authority(place: ShipperDirs) -> None:
     certificate = Path(__file__).with_name("certificate.pem")  # made for tests, for 127.0.0.1, valid for 100 years
     write_events(place.events, IDS)
     with faulty_store(certificate=certificate) as store:
         stranger = Cluster(url=store.url, namespace="test")
-        outcome = given_up(stranger, place)
+        outcome = run_until_it_waits(stranger, place)
         assert "CERTIFICATE_VERIFY_FAILED" in outcome.status.waiting[0]
         place.ship_once(replace(stranger, ca_file=str(certificate)))
     assert store.stored == Counter(IDS)

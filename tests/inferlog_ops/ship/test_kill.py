@@ -1,4 +1,4 @@
-"""Shippers and an engine of their own, killed while events are written."""
+"""Shippers and their engine, killed while events are written."""
 
 import random
 import subprocess
@@ -16,7 +16,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from tests.support.own_engine import OwnEngine
 from tests.support.polling import wait_until
-from tests.support.shipping import Place, event_ids, event_line, ship_command, stored_ids
+from tests.support.shipping import ShipperDirs, event_ids, event_line, ship_command, stored_ids
 
 EVENTS = 20_000
 BAD_LINES = 40
@@ -41,8 +41,8 @@ class Writers:
     ids: list[str] = field(default_factory=lambda: event_ids(EVENTS))
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Write during the block, and all that is left at its end."""
+    def write_in_background(self) -> Iterator[None]:
+        """Write during the block, and the remaining lines at its end."""
         ended = threading.Event()
         thread = threading.Thread(target=self._write, args=(ended,))
         thread.start()
@@ -69,8 +69,8 @@ class Writers:
                 file.write(content[file.tell() :])
 
 
-def killed_at_some_moment(shipper: "subprocess.Popen[bytes]", stats: Path, chance: random.Random) -> None:
-    """Kill *shipper* up to a second after it has begun to work."""
+def kill_at_random_moment(shipper: "subprocess.Popen[bytes]", stats: Path, chance: random.Random) -> None:
+    """Kill *shipper* up to a second after it has started to ship."""
     before = stats.stat().st_mtime_ns if stats.exists() else 0
     wait_until(lambda: stats.exists() and stats.stat().st_mtime_ns != before, 30, "the shipper's start")
     with pytest.raises(subprocess.TimeoutExpired):
@@ -88,8 +88,8 @@ def engine(tmp_path: Path) -> Iterator[OwnEngine]:
 
 
 @pytest.mark.timeout(240)
-def test_nothing_is_lost_and_nothing_is_twice_when_shipper_and_engine_are_killed(
-    engine: OwnEngine, place: Place
+def test_no_line_is_lost_or_duplicated_when_shipper_and_engine_are_killed(
+    engine: OwnEngine, place: ShipperDirs
 ) -> None:
     seed = random.randrange(10**6)
     chance = random.Random(seed)
@@ -100,7 +100,7 @@ def test_nothing_is_lost_and_nothing_is_twice_when_shipper_and_engine_are_killed
         *("--stats-file", stats, "--heartbeat", "0.1"),
     )
     writers = Writers(place.logs, chance)
-    with writers.at_work():
+    with writers.write_in_background():
         for kill in range(KILLS):
             writers.released = (kill + 1) / KILLS
             with (
@@ -113,7 +113,7 @@ def test_nothing_is_lost_and_nothing_is_twice_when_shipper_and_engine_are_killed
                     provision_cluster(cluster)
                 if kill == 4:
                     engine.kill()
-                killed_at_some_moment(shipper, stats, chance)
+                kill_at_random_moment(shipper, stats, chance)
             if kill == 5:
                 engine.start()
             if kill in (2, 7):

@@ -5,7 +5,7 @@ from inferlog_ops.ship.schedule import Schedule
 from tests.support.polling import wait_until
 
 
-def test_batches_are_handed_out_in_order_and_only_when_due() -> None:
+def test_batches_are_taken_in_order_and_only_when_due() -> None:
     schedule = Schedule(stream_batches=4, shortened_seconds=0)
     late, first, second = Batch(stream="events"), Batch(stream="app"), Batch(stream="app")
     schedule.postpone(late, 0.05)
@@ -14,7 +14,7 @@ def test_batches_are_handed_out_in_order_and_only_when_due() -> None:
     assert [schedule.take() for _ in range(3)] == [first, second, late]
 
 
-def test_a_stream_has_room_for_so_many_batches_and_its_neighbour_has_its_own() -> None:
+def test_each_stream_has_its_own_limit_of_batches() -> None:
     schedule = Schedule(stream_batches=2, shortened_seconds=0)
     batches = [Batch(stream="events") for _ in range(2)]
     for batch in batches:
@@ -27,7 +27,7 @@ def test_a_stream_has_room_for_so_many_batches_and_its_neighbour_has_its_own() -
     assert schedule.has_room("events")
 
 
-def test_a_batch_that_got_through_ends_the_waiting_of_its_stream_alone() -> None:
+def test_finished_batch_ends_the_delays_of_its_stream_only() -> None:
     schedule = Schedule(stream_batches=4, shortened_seconds=0)
     waiting, other, through = Batch(stream="events"), Batch(stream="app"), Batch(stream="events")
     schedule.postpone(waiting, 60)
@@ -40,7 +40,7 @@ def test_a_batch_that_got_through_ends_the_waiting_of_its_stream_alone() -> None
     assert schedule.take() is None
 
 
-def test_closing_lets_senders_finish_what_is_due_and_wakes_those_that_wait() -> None:
+def test_close_wakes_waiting_senders_and_keeps_due_batches() -> None:
     schedule = Schedule(stream_batches=4, shortened_seconds=0)
     taken: list[Batch | None] = []
     sender = threading.Thread(target=lambda: taken.append(schedule.take()))
@@ -53,7 +53,7 @@ def test_closing_lets_senders_finish_what_is_due_and_wakes_those_that_wait() -> 
     assert schedule.take() is None
 
 
-def test_what_is_let_go_at_the_end_still_counts_as_not_answered() -> None:
+def test_batches_dropped_at_close_remain_unacknowledged() -> None:
     schedule = Schedule(stream_batches=4, shortened_seconds=0)
     waiting, failing = Batch(stream="events"), Batch(stream="events", reason="503")
     schedule.postpone(waiting, 60)
@@ -66,7 +66,7 @@ def test_what_is_let_go_at_the_end_still_counts_as_not_answered() -> None:
     assert schedule.reasons() == ["503"]
 
 
-def test_a_change_between_looking_and_waiting_is_not_missed() -> None:
+def test_change_before_the_wait_is_not_missed() -> None:
     schedule = Schedule(stream_batches=1, shortened_seconds=0)
     batch = Batch(stream="events")
     schedule.submit(batch)
@@ -77,7 +77,7 @@ def test_a_change_between_looking_and_waiting_is_not_missed() -> None:
     wait_until(lambda: not waiter.is_alive(), what="the waiter")
 
 
-def test_reasons_are_named_once_the_most_frequent_first() -> None:
+def test_reasons_are_listed_once_the_most_frequent_first() -> None:
     schedule = Schedule(stream_batches=4, shortened_seconds=0)
     for reason in ("503", "429", "503", None):
         batch = Batch(stream="events", reason=reason)

@@ -5,21 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from inferlog_ops.ship.counters import Counts
-from inferlog_ops.ship.display import Display
 from inferlog_ops.ship.offsets import Fingerprint, TrackedFile
-from inferlog_ops.ship.status import Status, estimated_events, oldest_age_seconds
+from inferlog_ops.ship.status import Counts, Display, Status, estimate_events, find_oldest_age_seconds
 
 NOW = datetime(2026, 11, 23, 6, 15, 30, tzinfo=UTC)
 
 
-def tracked(path: Path, position: int = 0) -> TrackedFile:
+def track(path: Path, position: int = 0) -> TrackedFile:
     size = path.stat().st_size
-    identity = Fingerprint(device=1, inode=2)
-    return TrackedFile(name=path.name, stream="events", identity=identity, size=size, position=position)
+    fingerprint = Fingerprint(device=1, inode=2)
+    return TrackedFile(
+        name=path.name, stream="events", fingerprint=fingerprint, size=size, acknowledged_offset=position
+    )
 
 
-def status(**fields: object) -> Status:
+def build_status(**fields: object) -> Status:
     usual: dict[str, object] = {
         "counts": Counts(shipped=1_234_567),
         "behind_bytes": 0,
@@ -35,12 +35,12 @@ def status(**fields: object) -> Status:
     return Status(**(usual | fields))  # type: ignore[arg-type]
 
 
-def test_a_quiet_line_is_short() -> None:
-    assert status().as_line() == "shipped 1 234 567 · behind by 0 · refused 0"
+def test_status_line_is_short_without_problems() -> None:
+    assert build_status().as_line() == "shipped 1 234 567 · behind by 0 · refused 0"
 
 
-def test_a_line_names_all_that_is_not_as_it_should_be() -> None:
-    line = status(
+def test_status_line_contains_every_problem() -> None:
+    line = build_status(
         counts=Counts(shipped=5, duplicates=2, dead_lettered=1, lost_files=1, lost_bytes=1_500),
         behind_bytes=2_500_000,
         behind_events=4_100,
@@ -69,36 +69,36 @@ def test_a_line_names_all_that_is_not_as_it_should_be() -> None:
         (-7_200.0, " · clock skew: events are 2 h behind this clock"),
     ],
 )
-def test_line_reports_clock_skew_beyond_the_limit(skew_seconds: float | None, part: str) -> None:
-    line = status(clock_skew_seconds=skew_seconds).as_line()
+def test_status_line_contains_clock_skew_beyond_the_limit(skew_seconds: float | None, part: str) -> None:
+    line = build_status(clock_skew_seconds=skew_seconds).as_line()
     assert line == f"shipped 1 234 567 · behind by 0 · refused 0{part}"
 
 
-def test_events_behind_are_estimated_from_the_lines_so_far() -> None:
-    assert estimated_events(1_000, Counts(shipped=8, dead_lettered=2), answered_bytes=5_000) == 2
-    assert estimated_events(1_000, Counts(), answered_bytes=0) is None
-    assert estimated_events(0, Counts(), answered_bytes=0) == 0
+def test_events_behind_are_estimated_from_previous_lines() -> None:
+    assert estimate_events(1_000, Counts(shipped=8, dead_lettered=2), acknowledged_bytes=5_000) == 2
+    assert estimate_events(1_000, Counts(), acknowledged_bytes=0) is None
+    assert estimate_events(0, Counts(), acknowledged_bytes=0) == 0
 
 
-def test_the_age_is_that_of_the_oldest_line_that_is_not_answered(tmp_path: Path) -> None:
+def test_age_is_that_of_the_oldest_unacknowledged_line(tmp_path: Path) -> None:
     answered = b'{"@timestamp":"2026-11-23T05:00:00Z"}\n'
     older, newer = tmp_path / "events-a-1.jsonl", tmp_path / "events-a-2.jsonl"
     older.write_bytes(answered + b'{"@timestamp":"2026-11-23T06:15:00.500000Z"}\n')
     newer.write_bytes(b'{"@timestamp":"2026-11-23T06:15:20Z"}\n')
-    files = [tracked(newer), tracked(older, position=len(answered))]
-    assert oldest_age_seconds(tmp_path, files, NOW) == 29.5
-    assert oldest_age_seconds(tmp_path, [tracked(older, position=older.stat().st_size)], NOW) == 0
+    files = [track(newer), track(older, position=len(answered))]
+    assert find_oldest_age_seconds(tmp_path, files, NOW) == 29.5
+    assert find_oldest_age_seconds(tmp_path, [track(older, position=older.stat().st_size)], NOW) == 0
 
 
 @pytest.mark.parametrize(
     "line", [b"{", b'{"@timestamp":"yesterday at noon"}', b'{"a":1}\n{"@timestamp":"2026-11-23T06:15:00Z"}']
 )
-def test_a_line_without_a_time_is_as_old_as_its_file(line: bytes, tmp_path: Path) -> None:
+def test_line_without_a_timestamp_is_as_old_as_its_file(line: bytes, tmp_path: Path) -> None:
     path = tmp_path / "events-a-1.jsonl"
     path.write_bytes(line)
     changed = datetime.now(UTC) - timedelta(seconds=60)
     os.utime(path, (changed.timestamp(), changed.timestamp()))
-    assert oldest_age_seconds(tmp_path, [tracked(path)], datetime.now(UTC)) == pytest.approx(60, abs=5)
+    assert find_oldest_age_seconds(tmp_path, [track(path)], datetime.now(UTC)) == pytest.approx(60, abs=5)
 
 
 class Terminal(io.StringIO):
@@ -106,21 +106,21 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_gets_one_line_that_renews_itself_with_messages_above() -> None:
+def test_terminal_shows_one_updated_line_below_the_messages() -> None:
     terminal = Terminal()
     display = Display(terminal)
     display.show("one")
-    display.say("news")
+    display.log("news")
     display.show("two")
     display.close()
     assert terminal.getvalue() == "\r\x1b[2Kone\r\x1b[2Kinferlog ship: news\none\r\x1b[2Ktwo\n"
 
 
-def test_a_file_gets_a_line_only_when_something_has_changed() -> None:
+def test_redirected_status_is_printed_only_when_it_changes() -> None:
     file = io.StringIO()
     display = Display(file)
     for line in ("one", "one", "two"):
         display.show(line)
-    display.say_once("news")
-    display.say_once("news")
+    display.log_once("news")
+    display.log_once("news")
     assert file.getvalue() == "inferlog ship: one\ninferlog ship: two\ninferlog ship: news\n"

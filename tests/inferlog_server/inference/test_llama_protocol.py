@@ -4,7 +4,7 @@ import pytest
 
 from inferlog_server.inference.errors import ModelFailedError, PromptTooLongError
 from inferlog_server.inference.generation import GenerationRequest, Message, Piece, Usage
-from inferlog_server.inference.llama_protocol import Transcript, request_body
+from inferlog_server.inference.llama_protocol import LlamaTranscript, build_request_body
 from inferlog_server.inference.versions import Version
 
 
@@ -20,8 +20,8 @@ def chunk(content: str | None = None, *, finish_reason: str | None = None, predi
     }
 
 
-def test_the_body_carries_what_was_asked() -> None:
-    body = request_body(request(stop=("a", "b"), seed=7))
+def test_request_body_contains_the_request() -> None:
+    body = build_request_body(request(stop=("a", "b"), seed=7))
 
     assert body["messages"] == [{"role": "user", "content": "Hi"}]
     assert (body["max_tokens"], body["temperature"], body["top_p"], body["seed"]) == (5, 0.5, 0.9, 7)
@@ -30,16 +30,16 @@ def test_the_body_carries_what_was_asked() -> None:
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32 - 1, 2**32, -(2**70), 2**70])
-def test_any_seed_becomes_one_that_llama_cpp_takes_as_given(seed: int) -> None:
-    assert 0 <= request_body(request(seed=seed))["seed"] < 2**32 - 1
+def test_request_body_maps_any_seed_to_one_that_llama_cpp_accepts(seed: int) -> None:
+    assert 0 <= build_request_body(request(seed=seed))["seed"] < 2**32 - 1
 
 
-def test_no_seed_leaves_the_choice_to_the_model() -> None:
-    assert "seed" not in request_body(request())
+def test_request_body_has_no_seed_when_the_request_has_none() -> None:
+    assert "seed" not in build_request_body(request())
 
 
-def test_text_comes_with_the_counts_so_far() -> None:
-    transcript = Transcript()
+def test_transcript_returns_text_with_the_counts_so_far() -> None:
+    transcript = LlamaTranscript()
 
     assert transcript.read(chunk("Hel", predicted=1)) == Piece(
         text="Hel", usage=Usage(input_tokens=10, output_tokens=1, cached_tokens=4)
@@ -47,16 +47,16 @@ def test_text_comes_with_the_counts_so_far() -> None:
     assert transcript.usage is None
 
 
-def test_chunks_without_text_are_no_pieces() -> None:
-    transcript = Transcript()
+def test_transcript_returns_no_piece_when_a_chunk_has_no_text() -> None:
+    transcript = LlamaTranscript()
 
     assert transcript.read(chunk(None)) is None
     assert transcript.read(chunk("")) is None
     assert transcript.read({"choices": [{"index": 0, "delta": {}, "finish_reason": None}]}) is None
 
 
-def test_the_last_chunks_bring_reason_and_final_counts() -> None:
-    transcript = Transcript()
+def test_transcript_takes_reason_and_final_counts_from_the_last_chunks() -> None:
+    transcript = LlamaTranscript()
     transcript.read(chunk(finish_reason="length"))
     transcript.read(
         {
@@ -69,14 +69,14 @@ def test_the_last_chunks_bring_reason_and_final_counts() -> None:
     assert transcript.usage == Usage(input_tokens=10, output_tokens=5, cached_tokens=4)
 
 
-def test_a_prompt_that_does_not_fit_is_told_with_its_size() -> None:
+def test_transcript_raises_with_the_size_when_the_prompt_is_too_long() -> None:
     error = {"code": 400, "type": "exceed_context_size_error", "n_prompt_tokens": 3000, "n_ctx": 2048}
     with pytest.raises(PromptTooLongError) as failure:
-        Transcript().read({"error": error})
+        LlamaTranscript().read({"error": error})
 
     assert (failure.value.prompt_tokens, failure.value.context_tokens) == (3000, 2048)
 
 
-def test_any_other_error_is_the_models_own() -> None:
+def test_transcript_raises_model_failed_for_any_other_error() -> None:
     with pytest.raises(ModelFailedError, match="out of memory"):
-        Transcript().read({"error": {"code": 500, "type": "server_error", "message": "out of memory"}})
+        LlamaTranscript().read({"error": {"code": 500, "type": "server_error", "message": "out of memory"}})

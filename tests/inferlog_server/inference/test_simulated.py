@@ -24,12 +24,12 @@ def request(*, text: str = "one two three", max_tokens: int = 1000, **figures: A
     )
 
 
-def backend(*, seed: int = 1, places: int = 10, waiting_limit: int = 10) -> SimulatedBackend:
-    return SimulatedBackend(seed=seed, context_tokens=100, places=places, waiting_limit=waiting_limit)
+def backend(*, seed: int = 1, slots: int = 10, waiting_limit: int = 10) -> SimulatedBackend:
+    return SimulatedBackend(seed=seed, context_tokens=100, slots=slots, waiting_limit=waiting_limit)
 
 
-async def items(model: SimulatedBackend, asked: GenerationRequest) -> list[Item]:
-    return [item async for item in model.generate(asked)]
+async def items(model: SimulatedBackend, generation: GenerationRequest) -> list[Item]:
+    return [item async for item in model.generate(generation)]
 
 
 @given(
@@ -41,7 +41,7 @@ async def items(model: SimulatedBackend, asked: GenerationRequest) -> list[Item]
     seed=st.text(max_size=10),
     max_tokens=st.integers(1, 500),
 )
-def test_a_plan_is_possible_and_the_same_again(figures: SimulatedFigures, seed: str, max_tokens: int) -> None:
+def test_plan_is_valid_and_repeatable(figures: SimulatedFigures, seed: str, max_tokens: int) -> None:
     planned = plan(figures, seed=seed, max_tokens=max_tokens)
 
     assert planned == plan(figures, seed=seed, max_tokens=max_tokens)
@@ -50,7 +50,7 @@ def test_a_plan_is_possible_and_the_same_again(figures: SimulatedFigures, seed: 
     assert planned.rest_seconds >= 0
 
 
-def test_half_of_the_plans_are_below_the_median() -> None:
+def test_plans_have_the_configured_median() -> None:
     figures = SimulatedFigures(first_token_median_seconds=2, sigma=1)
     drawn = [plan(figures, seed=str(number), max_tokens=1).first_token_seconds for number in range(2000)]
 
@@ -59,20 +59,21 @@ def test_half_of_the_plans_are_below_the_median() -> None:
 
 
 @given(st.integers(1, 200))
-def test_the_pieces_are_the_answer_and_end_with_its_counts(output_tokens: int) -> None:
-    asked = request(output_tokens_median=output_tokens, sigma=0)
-    first, *pieces, last = asyncio.run(items(backend(), asked))
+def test_pieces_add_up_to_the_response_and_end_with_its_counts(output_tokens: int) -> None:
+    generation = request(output_tokens_median=output_tokens, sigma=0)
+    first, *pieces, last = asyncio.run(items(backend(), generation))
 
     assert isinstance(first, Admitted)
     assert isinstance(last, Finished)
     assert last.reason == "stop"
+    assert last.usage is not None
     assert (last.usage.input_tokens, last.usage.output_tokens) == (3, output_tokens)
     texts = [piece.text for piece in pieces if isinstance(piece, Piece)]
     assert len(texts) == len(pieces) <= 5
     assert len("".join(texts).split()) == output_tokens
 
 
-def test_the_same_seed_gives_the_same_answers_again() -> None:
+def test_responses_repeat_with_the_same_seed() -> None:
     async def answers(seed: int) -> list[str]:
         model = backend(seed=seed)
         return [str((await items(model, request()))[1:-1]) for _ in range(5)]
@@ -81,14 +82,15 @@ def test_the_same_seed_gives_the_same_answers_again() -> None:
     assert len(set(asyncio.run(answers(5)))) > 1
 
 
-def test_an_answer_that_reaches_max_tokens_says_so() -> None:
+def test_response_reports_length_when_it_reaches_max_tokens() -> None:
     *_, last = asyncio.run(items(backend(), request(output_tokens_median=50, sigma=0, max_tokens=7)))
 
     assert isinstance(last, Finished)
+    assert last.usage is not None
     assert (last.reason, last.usage.output_tokens) == ("length", 7)
 
 
-def test_the_share_of_failures_is_kept() -> None:
+def test_simulated_failures_have_their_share() -> None:
     async def failures() -> int:
         model = backend()
         results = [await asyncio.gather(items(model, request(failure_share=0.25)), return_exceptions=True)
@@ -98,15 +100,15 @@ def test_the_share_of_failures_is_kept() -> None:
     assert 60 < asyncio.run(failures()) < 140
 
 
-def test_a_prompt_beyond_the_context_is_refused() -> None:
+def test_prompt_beyond_the_context_is_rejected() -> None:
     with pytest.raises(PromptTooLongError) as error:
         asyncio.run(items(backend(), request(text="word " * 101)))
     assert (error.value.prompt_tokens, error.value.context_tokens) == (101, 100)
 
 
-def test_a_generation_that_is_closed_gives_its_place_back() -> None:
+def test_closed_generation_releases_its_slot() -> None:
     async def scenario() -> None:
-        model = backend(places=1, waiting_limit=0)
+        model = backend(slots=1, waiting_limit=0)
         generation = model.generate(request(token_median_seconds=60))
         await anext(generation)
         with pytest.raises(QueueFullError):
@@ -117,7 +119,7 @@ def test_a_generation_that_is_closed_gives_its_place_back() -> None:
     asyncio.run(scenario())
 
 
-def test_a_closed_backend_is_not_ready() -> None:
+def test_backend_is_not_ready_when_closed() -> None:
     model = backend()
     asyncio.run(model.close())
 

@@ -1,5 +1,8 @@
+import asyncio
 import contextlib
+import itertools
 import json
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import pytest
@@ -8,7 +11,13 @@ from hypothesis import strategies as st
 
 from inferlog_server.inference.errors import UpstreamFailedError, UpstreamRefusedError, UpstreamTimeoutError
 from inferlog_server.inference.generation import Finished, GenerationRequest, Message, Piece, Usage
-from inferlog_server.inference.upstream_protocol import Transcript, refusal, request_body
+from inferlog_server.inference.upstream_protocol import (
+    EventTooLongError,
+    UpstreamTranscript,
+    build_request_body,
+    read_event_data,
+    to_inference_error,
+)
 from inferlog_server.inference.versions import Version
 
 
@@ -25,18 +34,18 @@ def chunk(content: str | None = None, finish_reason: str | None = None, **more: 
 
 
 def read(*events: bytes) -> tuple[str, Finished]:
-    transcript = Transcript("m")
+    transcript = UpstreamTranscript("m")
     pieces = [transcript.read(event) for event in events]
-    return "".join(piece.text for piece in pieces if piece), transcript.finished(model_seconds=1.5)
+    return "".join(piece.text for piece in pieces if piece), transcript.finish(model_seconds=1.5)
 
 
-def test_the_version_is_asked_for_by_its_full_name_unless_it_has_another_elsewhere() -> None:
-    assert request_body(request(), "m")["model"] == "m:v1"
-    assert request_body(request(Version(name="v1", upstream_model="gpt-4o")), "m")["model"] == "gpt-4o"
+def test_request_body_names_the_upstream_model_or_the_full_name() -> None:
+    assert build_request_body(request(), "m")["model"] == "m:v1"
+    assert build_request_body(request(Version(name="v1", upstream_model="gpt-4o")), "m")["model"] == "gpt-4o"
 
 
-def test_what_the_client_left_open_is_left_open_but_for_the_length() -> None:
-    body = request_body(request(seed=7, stop=("a",), given=frozenset({"temperature", "messages"})), "m")
+def test_request_body_omits_unset_fields_except_max_tokens() -> None:
+    body = build_request_body(request(seed=7, stop=("a",), client_fields=frozenset({"temperature", "messages"})), "m")
 
     assert body == {
         "model": "m:v1",
@@ -49,7 +58,7 @@ def test_what_the_client_left_open_is_left_open_but_for_the_length() -> None:
     }
 
 
-def test_an_answer_is_its_texts_its_reason_and_its_counts() -> None:
+def test_transcript_collects_text_reason_and_counts() -> None:
     usage = {"prompt_tokens": 10, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
     text, finished = read(
         b'{"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}',
@@ -65,8 +74,8 @@ def test_an_answer_is_its_texts_its_reason_and_its_counts() -> None:
     )
 
 
-def test_counts_that_nobody_told_are_unknown() -> None:
-    assert Transcript("m").read(chunk("a")) == Piece(text="a", usage=None)
+def test_transcript_has_no_counts_when_none_are_reported() -> None:
+    assert UpstreamTranscript("m").read(chunk("a")) == Piece(text="a", usage=None)
     assert read(chunk("a", "stop", usage=None))[1].usage is None
 
 
@@ -85,9 +94,7 @@ def test_counts_that_nobody_told_are_unknown() -> None:
         (None, None),
     ],
 )
-def test_the_version_that_answered_is_known_where_the_model_is_ours(
-    model: str | None, version_name: str | None
-) -> None:
+def test_transcript_reads_the_version_when_the_model_name_matches(model: str | None, version_name: str | None) -> None:
     assert read(chunk("a", model=model), chunk(None, "stop"))[1].version_name == version_name
 
 
@@ -105,26 +112,26 @@ def test_the_version_that_answered_is_known_where_the_model_is_ours(
         b"\xff",
     ],
 )
-def test_what_is_no_part_of_an_answer_fails(data: bytes) -> None:
+def test_transcript_raises_when_an_event_is_not_valid(data: bytes) -> None:
     with pytest.raises(UpstreamFailedError):
-        Transcript("m").read(data)
+        UpstreamTranscript("m").read(data)
 
 
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.text() | st.integers(), st.lists).map(json.dumps))
-def test_no_data_raises_anything_else(data: bytes | str) -> None:
+def test_transcript_raises_nothing_else_for_any_data(data: bytes | str) -> None:
     with contextlib.suppress(UpstreamFailedError):
-        Transcript("m").read(data if isinstance(data, bytes) else data.encode())
+        UpstreamTranscript("m").read(data if isinstance(data, bytes) else data.encode())
 
 
-def test_an_answer_without_its_end_fails() -> None:
-    with pytest.raises(UpstreamFailedError, match="broke its answer off"):
+def test_transcript_raises_when_the_response_is_incomplete() -> None:
+    with pytest.raises(UpstreamFailedError, match="its response is incomplete"):
         read(chunk("a"), b"[DONE]")
 
 
 @pytest.mark.parametrize("status", [400, 404, 413, 422, 429])
-def test_a_refusal_keeps_its_words(status: int) -> None:
-    said = {"message": "Too much", "type": "rate_limit_error", "param": "messages[0].content", "code": "too_much"}
-    error = refusal(status, json.dumps({"error": said}).encode(), "7")
+def test_rejection_keeps_its_message(status: int) -> None:
+    body = {"message": "Too much", "type": "rate_limit_error", "param": "messages[0].content", "code": "too_much"}
+    error = to_inference_error(status, json.dumps({"error": body}).encode(), "7")
 
     assert isinstance(error, UpstreamRefusedError)
     assert (error.status, error.message, error.kind) == (status, "Too much", "rate_limit_error")
@@ -142,16 +149,16 @@ def test_a_refusal_keeps_its_words(status: int) -> None:
         b'{"error": {"type": "a type", "param": {"a": 1}, "code": "a\\nb"}}',
     ],
 )
-def test_a_refusal_in_another_form_is_still_one(body: bytes) -> None:
-    error = refusal(400, body, "Wed, 21 Oct 2026 07:28:00 GMT")
+def test_rejection_in_another_format_is_still_a_rejection(body: bytes) -> None:
+    error = to_inference_error(400, body, "Wed, 21 Oct 2026 07:28:00 GMT")
 
     assert isinstance(error, UpstreamRefusedError)
-    assert (error.message, error.kind) == ("The request was refused", "invalid_request_error")
+    assert (error.message, error.kind) == ("The upstream service rejected the request", "invalid_request_error")
     assert (error.param, error.code, error.retry_after_seconds) == (None, None, None)
 
 
-def test_a_long_refusal_is_cut() -> None:
-    error = refusal(400, json.dumps({"error": {"message": "a" * 50_000}}).encode(), None)
+def test_long_rejection_is_cut() -> None:
+    error = to_inference_error(400, json.dumps({"error": {"message": "a" * 50_000}}).encode(), None)
 
     assert isinstance(error, UpstreamRefusedError)
     assert len(error.message) == 1_000
@@ -169,9 +176,56 @@ def test_a_long_refusal_is_cut() -> None:
         (504, UpstreamTimeoutError),
     ],
 )
-def test_what_is_no_fault_of_the_client_is_a_failure(status: int, kind: type[Exception]) -> None:
-    said = b'{"error": {"message": "Incorrect API key provided: sk-secret"}}'
-    error = refusal(status, said, None)
+def test_gateway_and_server_errors_are_upstream_failures(status: int, kind: type[Exception]) -> None:
+    body = b'{"error": {"message": "Incorrect API key provided: sk-secret"}}'
+    error = to_inference_error(status, body, None)
 
     assert type(error) is kind
+    assert isinstance(error, UpstreamFailedError | UpstreamTimeoutError)
     assert "sk-secret" not in f"{error} {error.detail}"
+
+
+LIMIT_BYTES = 1_000
+
+
+def read_data(*chunks: bytes) -> list[bytes]:
+    async def collect() -> list[bytes]:
+        async def stream(parts: Iterable[bytes]) -> AsyncIterator[bytes]:
+            for part in parts:
+                yield part
+
+        return [data async for data in read_event_data(stream(chunks), limit_bytes=LIMIT_BYTES)]
+
+    return asyncio.run(collect())
+
+
+@given(st.lists(st.text(min_size=1, max_size=20).map(str.strip).filter(bool)), st.lists(st.integers(0, 400)))
+def test_event_data_does_not_depend_on_the_cuts_of_the_stream(texts: list[str], cuts: list[int]) -> None:
+    wanted = [text.replace("\n", " ").replace("\r", " ").encode("utf-8", "replace") for text in texts]
+    stream = b"".join(b"data: " + data + b"\n\n" for data in wanted)
+    edges = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
+    chunks = [stream[start:end] for start, end in itertools.pairwise(edges)]
+
+    assert read_data(*chunks) == [data.strip() for data in wanted if data.strip()]
+
+
+def test_event_data_skips_comments_other_fields_and_empty_data() -> None:
+    assert read_data(b": still working\nevent: x\nid: 1\ndata:\ndata: {}\r\n\r\nretry: 3\ndata:[DONE]\n\n") == [
+        b"{}",
+        b"[DONE]",
+    ]
+
+
+def test_event_data_keeps_other_line_ends_of_unicode() -> None:
+    data = '{"content": "a\u2028b\u0085c\x0bd"}'.encode()
+
+    assert read_data(b"data: " + data + b"\n\n") == [data]
+
+
+def test_event_data_raises_when_an_event_is_too_long() -> None:
+    with pytest.raises(EventTooLongError, match="larger than 1000 bytes"):
+        read_data(*[b"data: " + b"a" * 200] * 10)
+
+
+def test_event_data_accepts_many_events_in_one_chunk() -> None:
+    assert len(read_data(b"data: {}\n\n" * 1_000)) == 1_000

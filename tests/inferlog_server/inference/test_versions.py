@@ -16,7 +16,7 @@ def catalog(*shares: int) -> Catalog:
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=5).filter(any), st.integers(1, 300))
-def test_no_version_is_ever_a_whole_round_away_from_its_share(shares: list[int], requests: int) -> None:
+def test_shares_are_never_off_by_a_whole_round(shares: list[int], requests: int) -> None:
     versions = catalog(*shares)
     chosen = Counter(versions.choose("m").name for _ in range(requests))
 
@@ -25,20 +25,20 @@ def test_no_version_is_ever_a_whole_round_away_from_its_share(shares: list[int],
         assert abs(chosen[f"v{number}"] - due) < len(shares)
 
 
-def test_shares_hold_exactly_over_each_round() -> None:
+def test_shares_are_exact_over_each_round() -> None:
     versions = catalog(4, 1)
 
     assert [versions.choose("m").name for _ in range(10)].count("v1") == 2
 
 
-def test_a_version_without_a_share_answers_only_whoever_names_it() -> None:
+def test_version_without_share_answers_only_when_named() -> None:
     versions = catalog(1, 0)
 
     assert {versions.choose("m").name for _ in range(20)} == {"v0"}
     assert versions.choose("m:v1").name == "v1"
 
 
-def test_naming_a_version_leaves_the_shares_of_the_others_alone() -> None:
+def test_named_version_does_not_change_the_shares_of_the_others() -> None:
     versions = catalog(1, 1)
     alternating = [(versions.choose("m").name, versions.choose("m:v1").name)[0] for _ in range(6)]
 
@@ -46,7 +46,7 @@ def test_naming_a_version_leaves_the_shares_of_the_others_alone() -> None:
 
 
 @given(st.text())
-def test_any_other_name_is_unknown_and_the_error_lists_the_known(name: str) -> None:
+def test_unknown_name_raises_with_the_known_names(name: str) -> None:
     if name in ("m", "m:v0"):
         return
     with pytest.raises(UnknownModelError) as error:
@@ -54,7 +54,7 @@ def test_any_other_name_is_unknown_and_the_error_lists_the_known(name: str) -> N
     assert error.value.available == ("m", "m:v0")
 
 
-def test_the_fingerprint_follows_the_decoding_settings() -> None:
+def test_fingerprint_changes_with_the_decoding_settings() -> None:
     one, same, other = (Version(name="v", temperature=t) for t in (0.5, 0.5, 0.6))
 
     assert one.fingerprint == same.fingerprint != other.fingerprint
@@ -76,12 +76,12 @@ def test_the_fingerprint_follows_the_decoding_settings() -> None:
         {"simulated": {"failure_share": 1.1}},
     ],
 )
-def test_a_version_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+def test_version_with_invalid_settings_is_rejected(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Version(**{"name": "v1"} | wrong)
 
 
-def test_a_version_takes_its_simulated_figures_from_plain_data() -> None:
+def test_version_accepts_simulated_figures_as_plain_data() -> None:
     version = Version(name="v1", simulated={"sigma": 0})  # type: ignore[arg-type]
 
     assert version.simulated == SimulatedFigures(sigma=0)

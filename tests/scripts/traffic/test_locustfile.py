@@ -1,7 +1,8 @@
-"""Whole runs of Locust, each a process of its own, against services on real sockets."""
+"""Whole runs of Locust as processes, against services on real sockets."""
 
 import itertools
 import json
+import os
 import signal
 import socket
 from collections import defaultdict
@@ -18,7 +19,7 @@ from inferlog_traffic import arrivals
 from inferlog_traffic.exchange import ROUTE
 from tests.support import locust_runs
 from tests.support.chat_server import MODEL, RunningServer, running_server
-from tests.support.locust_runs import Run, intended_at
+from tests.support.locust_runs import LocustRun, get_intended_at
 from tests.support.polling import wait_until
 
 RATE = 25
@@ -31,31 +32,29 @@ CALLERS = {"steady", "stream", "burst", "canary", "malformed", "leaving", "long"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """The example service, simulated."""
+    """The example service with the simulated backend."""
     with running_server(tmp_path_factory.mktemp("server"), backend="simulated") as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def run(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> LocustRun:
     """A few hundred requests of all classes."""
     options = ("--rate", RATE, "--user-rate", USER_RATE, "--duration", SECONDS, "--seed", SEED, "--burst-size", BURST)
     return locust_runs.run(tmp_path_factory.mktemp("run"), "--host", server.url, "--run-id", "whole", *options)
 
 
-def test_a_headless_run_ends_by_itself_with_statistics_by_caller_and_route(run: Run) -> None:
-    assert run.returncode == 0, run.said
+def test_headless_run_ends_by_itself_with_statistics_by_caller_and_route(run: LocustRun) -> None:
+    assert run.returncode == 0, run.output
     assert run.requests == len(run.records) > 0.6 * RATE * SECONDS
     for caller in CALLERS:
-        assert f"{caller:<10} {ROUTE} " in run.said
-    _, _, first_tokens = run.said.partition("Time to the first token")
+        assert f"{caller:<10} {ROUTE} " in run.output
+    _, _, first_tokens = run.output.partition("Time to the first token")
     assert f"stream     {ROUTE}" in first_tokens
     assert f"steady     {ROUTE}" not in first_tokens
 
 
-def test_every_record_has_the_correlation_id_of_one_event_and_every_event_one_record(
-    run: Run, server: RunningServer
-) -> None:
+def test_records_and_events_match_one_to_one(run: LocustRun, server: RunningServer) -> None:
     ids = {record["correlation_id"] for record in run.records}
     assert len(ids) == len(run.records)
 
@@ -71,22 +70,22 @@ def test_every_record_has_the_correlation_id_of_one_event_and_every_event_one_re
         assert event["http"]["route"] == record["route"] == ROUTE
         if record["caller"] == "canary":
             assert event["model_version"] == "v2"
-        # Both have the time from one clock, which may be put right meanwhile by as much.
-        assert began_at(event) >= intended_at(record) + record["sent_after_seconds"] - 0.002
+        # Both use the system clock, which may be adjusted by this much during the run.
+        assert get_start(event) >= get_intended_at(record) + record["sent_after_seconds"] - 0.002
         if record["outcome"] != "left":
             assert event["http"]["response"]["status_code"] == record["status_code"]
             longer_seconds.append(event["latency_seconds"] - record["ended_after_seconds"])
-    # The service counts a moment longer than its last byte, and may lose the processor in that very moment.
+    # The service measures slightly past its last byte, and may lose the processor just then.
     assert max(longer_seconds) < 1.0
     assert sum(seconds < 0.05 for seconds in longer_seconds) >= 0.95 * len(longer_seconds)
 
 
-def began_at(event: dict[str, Any]) -> float:
-    """Return when the request of *event* came in, in seconds of Unix time."""
+def get_start(event: dict[str, Any]) -> float:
+    """Return the arrival time of the request of *event*, in seconds of Unix time."""
     return datetime.fromisoformat(event["@timestamp"]).timestamp() - float(event["latency_seconds"])
 
 
-def test_every_class_of_callers_does_what_it_is_there_for(run: Run) -> None:
+def test_every_class_of_callers_has_its_behaviour(run: LocustRun) -> None:
     outcomes = {caller: {record["outcome"] for record in run.of(caller)} for caller in CALLERS}
     assert outcomes == {
         "steady": {"answered"},
@@ -105,22 +104,24 @@ def test_every_class_of_callers_does_what_it_is_there_for(run: Run) -> None:
     bursts: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
     for record in run.of("burst"):
         number = int(record["correlation_id"].rpartition("-")[2])
-        bursts[name_of(record), (number - 1) // BURST].append(intended_at(record))
+        bursts[get_caller_name(record), (number - 1) // BURST].append(get_intended_at(record))
     assert all(len(moments) == BURST and max(moments) - min(moments) < 0.05 for moments in bursts.values())
 
 
-def name_of(record: dict[str, Any]) -> str:
-    """Return which of the callers asked: run, number of the request and what lies between are in the id."""
+def get_caller_name(record: dict[str, Any]) -> str:
+    """Return the name of the caller, which is the part of the correlation id between run id and request number."""
     name: str = record["correlation_id"].removeprefix("whole-").rpartition("-")[0]
     return name
 
 
-def test_requests_are_due_when_the_seed_says(run: Run) -> None:
+def test_requests_are_due_at_the_times_of_the_seed(run: LocustRun) -> None:
     checked = 0
-    by_name = lambda record: (name_of(record), intended_at(record))  # noqa: E731 (a key of two sorts)
-    for name, group in itertools.groupby(sorted(run.of("steady") + run.of("stream"), key=by_name), key=name_of):
-        due_at = [intended_at(record) for record in group]
-        planned = list(itertools.islice(arrivals.independent(USER_RATE, Random(f"{SEED}/{name}/when")), len(due_at)))
+    by_name = lambda record: (get_caller_name(record), get_intended_at(record))  # noqa: E731 (a key of two sorts)
+    for name, group in itertools.groupby(sorted(run.of("steady") + run.of("stream"), key=by_name), key=get_caller_name):
+        due_at = [get_intended_at(record) for record in group]
+        planned = list(
+            itertools.islice(arrivals.draw_independent(USER_RATE, Random(f"{SEED}/{name}/when")), len(due_at))
+        )
         for (at, later_at), (planned_at, planned_later) in zip(
             itertools.pairwise(due_at), itertools.pairwise(planned), strict=True
         ):
@@ -129,30 +130,30 @@ def test_requests_are_due_when_the_seed_says(run: Run) -> None:
     assert checked > 50
 
 
-def test_nothing_that_was_due_is_left_out(run: Run) -> None:
-    """Users start within a moment, and the shape looks once a second whether it is over."""
-    names = {name_of(record) for record in run.records}
+def test_run_sends_every_request_that_is_due(run: LocustRun) -> None:
+    """Users start with a short delay, and the shape checks once per second for the end of the run."""
+    names = {get_caller_name(record) for record in run.records}
     assert len(names) > 0.8 * RATE / USER_RATE
     for name in names:
         if name.startswith(("steady", "stream")):
-            moments = arrivals.independent(USER_RATE, Random(f"{SEED}/{name}/when"))
+            moments = arrivals.draw_independent(USER_RATE, Random(f"{SEED}/{name}/when"))
             due = sum(1 for _ in itertools.takewhile(lambda moment: moment < SECONDS - 1.5, moments))
-            assert sum(name_of(record) == name for record in run.records) >= due
+            assert sum(get_caller_name(record) == name for record in run.records) >= due
 
 
-def test_a_run_ends_after_as_many_requests_as_wanted(server: RunningServer, tmp_path: Path) -> None:
+def test_run_ends_after_the_maximum_number_of_requests(server: RunningServer, tmp_path: Path) -> None:
     run = locust_runs.run(tmp_path, "--host", server.url, "--rate", 20, "--duration", 60, "--requests", 30)
-    assert run.returncode == 0, run.said
+    assert run.returncode == 0, run.output
     assert run.requests == len(run.records) == 30
 
 
 def test_several_processes_share_the_load_and_one_file(server: RunningServer, tmp_path: Path) -> None:
     run = locust_runs.run(tmp_path, "--host", server.url, "--rate", 20, "--duration", 4, "--processes", 2)
-    assert run.returncode == 0, run.said
+    assert run.returncode == 0, run.output
     assert run.requests == len(run.records) == len({record["correlation_id"] for record in run.records})
     workers = {record["correlation_id"].split("-")[-3] for record in run.records}
     assert workers == {"0", "1"}
-    assert run.said.count("Time to the first token") == 1, "the master's, about all"
+    assert run.output.count("Time to the first token") == 1, "the master's, about all"
 
 
 @pytest.mark.parametrize(
@@ -162,16 +163,16 @@ def test_several_processes_share_the_load_and_one_file(server: RunningServer, tm
         (("--run-id", "a b"), "--run-id is 'a b'; expected 1 to 32 of"),
     ],
 )
-def test_what_cannot_be_is_one_sentence_before_anything_is_sent(
+def test_invalid_option_is_reported_in_one_sentence_before_the_first_request(
     tmp_path: Path, options: tuple[str, ...], words: str
 ) -> None:
     run = locust_runs.run(tmp_path, *options)
     assert run.returncode == 1
-    assert words in run.said.splitlines()[-1]
+    assert words in run.output.splitlines()[-1]
     assert run.records == []
 
 
-def test_the_page_starts_run_after_run_with_ids_of_their_own(
+def test_web_page_starts_several_runs_with_distinct_ids(
     server: RunningServer, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
     port = free_port()
@@ -205,7 +206,7 @@ def test_the_page_starts_run_after_run_with_ids_of_their_own(
 
 @pytest.fixture
 def free_port() -> Callable[[], int]:
-    """Gives ports that nobody listens on."""
+    """Returns a function that finds a free port."""
 
     def find() -> int:
         with socket.socket() as probe:
@@ -216,7 +217,7 @@ def free_port() -> Callable[[], int]:
     return find
 
 
-def test_records_are_lines_of_json(run: Run) -> None:
+def test_records_are_lines_of_json(run: LocustRun) -> None:
     assert set(run.records[0]) == {
         "correlation_id",
         "caller",
@@ -230,3 +231,45 @@ def test_records_are_lines_of_json(run: Run) -> None:
         "outcome",
     }
     assert json.loads(json.dumps(run.records)) == run.records
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            ("--rate", 0.2),
+            {
+                "SteadyChat": 8,
+                "StreamingChat": 6,
+                "BurstChat": 2,
+                "CanaryChat": 2,
+                "MalformedChat": 1,
+                "LeavingChat": 1,
+                "LongChat": 1,
+            },
+        ),
+        (("--rate", 1, "SteadyChat", "CanaryChat"), {"SteadyChat": 8, "CanaryChat": 2}),
+    ],
+)
+def test_all_classes_have_callers_at_any_rate(
+    options: tuple[object, ...], expected: dict[str, int], tmp_path: Path
+) -> None:
+    nobody = "http://127.0.0.1:9"
+    output = locust_runs.run(tmp_path, "--host", nobody, "--duration", 2, "--exit-code-on-error", 0, *options).output
+    users = output.partition("All users spawned: ")[2].partition(" (")[0]
+    assert json.loads(users) == expected
+
+
+def test_error_escapes_control_characters_of_a_path(tmp_path: Path) -> None:
+    run = locust_runs.run(tmp_path, "--prompts", "gone\x1b[31m\n.txt")
+    assert run.returncode == 1
+    assert r"locust: gone\x1b[31m\n.txt cannot be read as prompts" in run.output
+    assert "\x1b[31m" not in run.output
+
+
+def test_pipe_for_records_is_rejected_in_one_sentence(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    run = locust_runs.run(tmp_path, "--records", "pipe")
+    assert run.returncode == 1
+    assert run.output.splitlines()[-1].startswith("locust: ")
+    assert "pipe" in run.output.splitlines()[-1]

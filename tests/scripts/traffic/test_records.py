@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from inferlog_traffic.exchange import Outcome
-from inferlog_traffic.records import Record, RecordFile
+from inferlog_traffic.exchange import RequestOutcome
+from inferlog_traffic.records import RecordFile, RequestRecord
 
 
-def record(correlation_id: str = "run-steady-0-1-1") -> Record:
-    return Record(
+def record(correlation_id: str = "run-steady-0-1-1") -> RequestRecord:
+    return RequestRecord(
         correlation_id=correlation_id,
         caller="steady",
         route="/v1/chat/completions",
@@ -24,12 +24,12 @@ def record(correlation_id: str = "run-steady-0-1-1") -> Record:
         first_token_after_seconds=None,
         ended_after_seconds=1.5,
         status_code=200,
-        outcome=Outcome.ANSWERED,
+        outcome=RequestOutcome.ANSWERED,
     )
 
 
-def test_a_record_is_one_line_of_json() -> None:
-    line = record().as_line()
+def test_record_is_one_line_of_json() -> None:
+    line = record().to_line()
     assert line.count(b"\n") == 1
     assert json.loads(line) == {
         "correlation_id": "run-steady-0-1-1",
@@ -53,7 +53,7 @@ def append_many(path: Path, writer: int) -> None:
 
 
 def test_several_writers_leave_whole_lines_in_one_file(tmp_path: Path) -> None:
-    """To the kernel they are what several processes are: each has opened the file for itself."""
+    """Threads are enough: each opens the file itself, like a process."""
     path = tmp_path / "results" / "records.jsonl"
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(lambda writer: append_many(path, writer), range(3)))
@@ -61,7 +61,7 @@ def test_several_writers_leave_whole_lines_in_one_file(tmp_path: Path) -> None:
     assert sorted(ids) == sorted(f"run-{writer}-{number}" for writer in range(3) for number in range(500))
 
 
-def test_what_the_file_holds_already_stays(tmp_path: Path) -> None:
+def test_record_file_keeps_its_content(tmp_path: Path) -> None:
     for number in range(2):
         file = RecordFile(tmp_path / "records.jsonl")
         file.append(record(f"run-{number}"))
@@ -71,14 +71,14 @@ def test_what_the_file_holds_already_stays(tmp_path: Path) -> None:
 
 @pytest.fixture
 def little_room() -> Iterator[None]:
-    """Files of this process can hold a record and no second one."""
+    """Limit the size of files to one record."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(record().as_line()) + 10, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(record().to_line()) + 10, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_no_secret(little_room: None, tmp_path: Path) -> None:
+def test_full_disk_raises(little_room: None, tmp_path: Path) -> None:
     file = RecordFile(tmp_path / "records.jsonl")
     file.append(record())
     with pytest.raises(OSError, match="only 10 of [0-9]+ bytes of a record were written"):
@@ -88,20 +88,20 @@ def test_a_full_disk_is_no_secret(little_room: None, tmp_path: Path) -> None:
     file.close()
 
 
-def test_a_pipe_that_nobody_reads_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+def test_pipe_without_reader_is_rejected_without_a_wait(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="pipe"):
         RecordFile(tmp_path / "pipe")
 
 
-def test_a_device_is_refused() -> None:
-    with pytest.raises(OSError, match="no regular file: '/dev/full'"):
+def test_device_is_rejected() -> None:
+    with pytest.raises(OSError, match="not a regular file: '/dev/full'"):
         RecordFile(Path("/dev/full"))
 
 
-def test_the_page_about_the_load_explains_every_key_and_outcome() -> None:
+def test_page_about_the_load_explains_every_key_and_outcome() -> None:
     page = (Path(__file__).resolve().parents[3] / "docs" / "traffic.md").read_text()
     section = page.partition("## Records")[2]
-    assert set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)) == set(json.loads(record().as_line()))
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)) == set(json.loads(record().to_line()))
     outcomes = section.partition("| `outcome` |")[2].partition("\n")[0]
-    assert set(re.findall(r"`([a-z]+)`", outcomes)) == set(Outcome)
+    assert set(re.findall(r"`([a-z]+)`", outcomes)) == set(RequestOutcome)

@@ -1,6 +1,6 @@
-"""Puts templates, pipeline and data streams into a cluster; safe to repeat."""
+"""Templates, ingest pipeline and data streams in a cluster; safe to repeat."""
 
-from inferlog_ops.core.outcome import Outcome, Provisioned
+from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
 from inferlog_ops.provision.elasticsearch.provision import provision_cluster
 
-__all__ = ["Outcome", "Provisioned", "provision_cluster"]
+__all__ = ["ProvisionOutcome", "ProvisionedObject", "provision_cluster"]

@@ -1,4 +1,4 @@
-"""How long a cluster keeps what is in the data streams, and what it could not take."""
+"""Retention of the data streams and of their failure stores."""
 
 import re
 from typing import Any
@@ -8,18 +8,18 @@ from elasticsearch import Elasticsearch
 from inferlog_ops.core.errors import OperatorError
 
 DEFAULT_RETENTION = "30d"
-"""As the files in infra/elasticsearch say."""
+"""As in the files in infra/elasticsearch."""
 
 _TEMPLATE = "inferlog-cluster"
 _RETENTION = re.compile(r"[1-9][0-9]{0,6}[dhms]")
 
 
-def checked_retention(retention: str, *, where: str) -> str:
+def check_retention(retention: str, *, where: str) -> str:
     """
-    Return *retention* as it is; *where* it was given is for the message.
+    Return *retention* unchanged if it is valid; *where* is the setting's name for the message.
 
     Raises:
-        OperatorError: If Elasticsearch would not take it.
+        OperatorError: If Elasticsearch would reject it.
     """
     if not _RETENTION.fullmatch(retention):
         raise OperatorError(
@@ -28,8 +28,8 @@ def checked_retention(retention: str, *, where: str) -> str:
     return retention
 
 
-def retention_in(client: Elasticsearch) -> str | None:
-    """Return how long data stays by the templates that *client*'s cluster has; None if it has none of ours."""
+def read_retention(client: Elasticsearch) -> str | None:
+    """Return the retention in the cluster's template; None if the template does not exist."""
     path = f"/_component_template/{_TEMPLATE}"
     answer = client.options(ignore_status=404).perform_request("GET", path, headers={"accept": "application/json"})
     found = answer.body.get("component_templates")
@@ -40,8 +40,8 @@ def retention_in(client: Elasticsearch) -> str | None:
     return kept
 
 
-def with_retention(component: dict[str, Any], retention: str) -> dict[str, Any]:
-    """Return the body of *component*, a component template, with *retention* where it says how long data stays."""
+def set_retention(component: dict[str, Any], retention: str) -> dict[str, Any]:
+    """Return the body *component* of a component template with its retention replaced by *retention*."""
     template = component.get("template", {})
     if "lifecycle" not in template:
         return component

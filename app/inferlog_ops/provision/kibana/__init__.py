@@ -1,1 +1,1 @@
-"""Puts data views, dashboards, rules and saved queries into a Kibana; safe to repeat."""
+"""Data views, dashboards, rules and saved queries in Kibana; safe to repeat."""

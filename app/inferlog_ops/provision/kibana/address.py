@@ -1,4 +1,4 @@
-"""Which Kibana a command talks to, and what it shows to be let in."""
+"""Address and credentials of a Kibana."""
 
 import os
 import re
@@ -15,14 +15,14 @@ _SPACE = re.compile(r"[a-z0-9_-]{1,250}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kibana:
     """
-    A Kibana and what it wants to see before it answers.
+    Address and credentials of a Kibana.
 
     Attributes:
-        base_url: ``http(s)://host:port`` with the base path, if it has one; no password in it, so it can be shown.
-        user_and_password: As they stood in the address.
-        api_key: The ``encoded`` form, as Elasticsearch hands it out.
-        ca_file: PEM file of the authority that signed its certificate; the system's authorities if absent.
-        space: Where the objects go.
+        base_url: ``http(s)://host:port`` with the base path, if any; without a password, so it is safe in messages.
+        user_and_password: From the address, as ``user:password``.
+        api_key: In the ``encoded`` form that Elasticsearch returns.
+        ca_file: PEM file of the certificate authority. Default: the authorities of the system.
+        space: Kibana space of the objects.
     """
 
     base_url: str
@@ -32,42 +32,42 @@ class Kibana:
     space: str = DEFAULT_SPACE
 
 
-def kibana_from(url: str, space: str) -> Kibana:
+def resolve_kibana(url: str, space: str) -> Kibana:
     """
-    Put together *url* with the credentials from the environment.
+    Combine *url* with the credentials in the environment.
 
     Raises:
-        OperatorError: If *url* is no address, *space* no space's id, or there are two kinds of credentials.
+        OperatorError: If *url* or *space* is invalid, or there are two kinds of credentials.
     """
     try:
         parts = urlsplit(url)
     except ValueError:
-        # Its text would repeat what stands in the place of the host, which may be a password.
-        raise OperatorError("the Kibana is no address; expected http(s)://host:port", exit_code=2) from None
+        # The exception repeats the address, which may contain a password.
+        raise OperatorError("the address of Kibana is invalid; expected http(s)://host:port", exit_code=2) from None
     user, at, host = parts.netloc.rpartition("@")
     base_url = f"{parts.scheme}://{host}{parts.path}".rstrip("/")
     if parts.scheme not in {"http", "https"} or not host:
-        raise OperatorError(f"the Kibana is {base_url!r}; expected http(s)://host:port", exit_code=2)
+        raise OperatorError(f"the address of Kibana is {base_url!r}; expected http(s)://host:port", exit_code=2)
     api_key = os.environ.get("KIBANA_API_KEY") or None
     if api_key and at:
         raise OperatorError(
-            f"the address of {base_url} holds a user, and KIBANA_API_KEY is set; give one of them", exit_code=2
+            f"the address {base_url} contains a user, and KIBANA_API_KEY is set; give only one of them", exit_code=2
         )
     return Kibana(
         base_url=base_url,
         user_and_password=unquote(user) if at else None,
         api_key=api_key,
         ca_file=os.environ.get("KIBANA_CA_FILE") or None,
-        space=checked_space(space),
+        space=check_space(space),
     )
 
 
-def checked_space(space: str) -> str:
+def check_space(space: str) -> str:
     """
-    Return *space* as it is, for it becomes a part of each address.
+    Return *space* unchanged if it is a valid space id; it becomes part of each URL.
 
     Raises:
-        OperatorError: If Kibana could not have a space of that id.
+        OperatorError: If it is invalid.
     """
     if not _SPACE.fullmatch(space):
         raise OperatorError(f"the space is {space!r}; expected its id: a-z, 0-9, _ and -", exit_code=2)

@@ -1,4 +1,4 @@
-"""Writes the requests that would be sent to an empty Kibana into a folder, with a script that sends them by curl."""
+"""Export of the requests for an empty Kibana to a folder, with a script that sends them with curl."""
 
 import re
 from collections.abc import Sequence
@@ -7,27 +7,27 @@ from pathlib import Path
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana.address import DEFAULT_SPACE
+from inferlog_ops.provision.kibana.desired import KibanaRequest
 from inferlog_ops.provision.kibana.plan import Plan
 from inferlog_ops.provision.kibana.session_import import import_request
-from inferlog_ops.provision.kibana.wanted import Request
 
 SCRIPT = "send.sh"
 
 _OURS = re.compile(r"\d{3}_[A-Z]+_api\..+\.(json|ndjson)")
 _HEAD = r"""#!/bin/sh
-# Sends the requests that lie beside this file to the Kibana KIBANA_URL, in the order in which they need one another.
-# For a Kibana that has none of it yet: it ends at the first one that is refused, and says why.
-# KIBANA_API_KEY and KIBANA_CA_FILE are as for inferlog provision.
+# Sends the requests in this folder to KIBANA_URL, in the order of their dependencies.
+# For a Kibana without these objects: it stops at the first rejected request and prints the reason.
+# KIBANA_API_KEY and KIBANA_CA_FILE are the same as for inferlog provision.
 set -eu
 folder=$(dirname "$0")
-: "${KIBANA_URL:?names no Kibana: set it to http(s)://host:port}"
+: "${KIBANA_URL:?is not set: set it to http(s)://host:port}"
 case $KIBANA_URL in *@*)
-  echo "KIBANA_URL holds a password, which every user of this machine would see: use KIBANA_API_KEY instead" >&2
+  echo "KIBANA_URL contains a password that every user of this machine could see: use KIBANA_API_KEY instead" >&2
   exit 2
   ;;
 esac
 
-# The key goes in by standard input, for arguments are seen by every user of the machine.
+# The key is passed on standard input, because every user of the machine can see arguments.
 credentials() {
   if [ -n "${KIBANA_API_KEY:-}" ]; then printf 'header = "Authorization: ApiKey %s"\n' "$KIBANA_API_KEY"; fi
 }
@@ -59,31 +59,31 @@ _FIRST_LINES = "\n".join(_HEAD.splitlines()[:2]).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenRequest:
     """
-    One request in a file.
+    A request that was written to a file.
 
     Attributes:
         request: Method and path, such as ``PUT /api/dashboards/inferlog-overview``.
-        file: The file of its body.
+        file: File with its body.
     """
 
     request: str
     file: Path
 
 
-def write_bodies(folder: Path, plan: Plan, space: str = DEFAULT_SPACE) -> list[Written]:
+def write_bodies(folder: Path, plan: Plan, space: str = DEFAULT_SPACE) -> list[WrittenRequest]:
     """
-    Write a file for each request into *folder*, and the script; what an earlier call wrote there is replaced.
+    Write a file for each request and the script into *folder*; replace the files of an earlier call.
 
     Raises:
-        OperatorError: If *folder* holds files of another origin, or cannot be written.
+        OperatorError: If *folder* contains other files, or is not writable.
     """
     prefix = "" if space == DEFAULT_SPACE else f"/s/{space}"
     requests = [(each.create, each.id) for each in plan.objects] + [(import_request(plan.sessions), "queries")]
     named = [(_file_name(number, request, name), request) for number, (request, name) in enumerate(requests, start=1)]
     try:
-        _cleared(folder)
+        _clear(folder)
         for file_name, request in named:
             (folder / file_name).write_bytes(request.body or b"")
         (folder / SCRIPT).write_text(_script(named, prefix), encoding="utf-8")
@@ -91,16 +91,16 @@ def write_bodies(folder: Path, plan: Plan, space: str = DEFAULT_SPACE) -> list[W
     except OSError as error:
         raise OperatorError(f"{error.filename or folder} cannot be written: {error.strerror}", exit_code=2) from error
     return [
-        Written(request=f"{request.method} {prefix}{request.path}", file=folder / file_name)
+        WrittenRequest(request=f"{request.method} {prefix}{request.path}", file=folder / file_name)
         for file_name, request in named
     ]
 
 
-def _cleared(folder: Path) -> None:
+def _clear(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if others := sorted(path.name for path in folder.iterdir() if not _is_ours(path)):
         raise OperatorError(
-            f"{folder} holds {others[0]}, which is not from this command; give a new or empty folder", exit_code=2
+            f"{folder} contains {others[0]}, which this command did not write; give a new or empty folder", exit_code=2
         )
     for path in folder.iterdir():
         path.unlink()
@@ -112,13 +112,13 @@ def _is_ours(path: Path) -> bool:
     return _OURS.fullmatch(path.name) is not None
 
 
-def _file_name(number: int, request: Request, name: str) -> str:
+def _file_name(number: int, request: KibanaRequest, name: str) -> str:
     path = request.path.partition("?")[0].strip("/").replace("/", ".")
     ending = "json" if request.file_name is None else "ndjson"
     return f"{number:03}_{request.method}_{path}{'' if path.endswith(name) else f'.{name}'}.{ending}"
 
 
-def _script(named: Sequence[tuple[str, Request]], prefix: str) -> str:
+def _script(named: Sequence[tuple[str, KibanaRequest]], prefix: str) -> str:
     lines = [
         f"body {request.method} '{prefix}{request.path}' '{file_name}'"
         if request.file_name is None

@@ -1,4 +1,4 @@
-"""Speaks HTTP with a Kibana, and turns what it cannot mend into one sentence."""
+"""HTTP client of Kibana; connection and permission errors become one sentence."""
 
 import base64
 import ssl
@@ -14,15 +14,15 @@ from urllib3.filepost import encode_multipart_formdata
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana.address import DEFAULT_SPACE, Kibana
-from inferlog_ops.provision.kibana.wanted import Request
+from inferlog_ops.provision.kibana.desired import KibanaRequest
 
 _API_VERSION = "2023-10-31"
-_TIMEOUT = urllib3.Timeout(connect=10.0, read=60.0)  # seconds; a rule's creation can take several
-_LONGEST_MESSAGE = 1500  # characters: one fault in a chart makes Kibana list what each kind of chart would want
+_TIMEOUT = urllib3.Timeout(connect=10.0, read=60.0)  # seconds; creating a rule can take several
+_LONGEST_MESSAGE = 1500  # characters: for one error in a chart, Kibana lists the schema of every kind of chart
 
 
 class UnreachableError(OperatorError):
-    """Nothing answered, for *reason*. A Kibana that is starting is like that, too."""
+    """No response, with the *reason*. A starting Kibana also raises this."""
 
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
@@ -30,13 +30,13 @@ class UnreachableError(OperatorError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class KibanaResponse:
     """
-    What Kibana answered.
+    A response of Kibana.
 
     Attributes:
         status: The HTTP status.
-        body: Its bytes.
+        body: Body as bytes.
     """
 
     status: int
@@ -44,12 +44,12 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether Kibana did what it was asked for."""
+        """Whether the request succeeded."""
         return 200 <= self.status < 300
 
     @property
     def json(self) -> Any:
-        """The body as JSON; None if it is none."""
+        """The body as JSON; None if it is not valid JSON."""
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
@@ -57,22 +57,22 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """Kibana's own words, on one line."""
+        """Kibana's message, on one line."""
         answer = self.json
         words = answer.get("message") if isinstance(answer, dict) else None
         text = " ".join(str(words or self.body.decode(errors="replace")).split()) or "no reason given"
         return text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]} …"
 
 
-class Client:
+class KibanaClient:
     """A connection to one Kibana; a context manager."""
 
     def __init__(self, kibana: Kibana) -> None:
         """
-        Prepare for talking to *kibana*; connects at the first request.
+        Create a client for *kibana*; it connects at the first request.
 
         Raises:
-            OperatorError: If its file of authorities cannot be read, or its credentials cannot be sent.
+            OperatorError: If its CA file is not readable, or its API key is not a valid header.
         """
         self.kibana = kibana
         self._headers = {"kbn-xsrf": "true", "Elastic-Api-Version": _API_VERSION, **_authorization(kibana)}
@@ -86,69 +86,69 @@ class Client:
     ) -> None:
         self._pool.clear()
 
-    def ask(self, request: Request, doing: str) -> Answer:
+    def send(self, request: KibanaRequest, doing: str) -> KibanaResponse:
         """
-        Send *request* into the space and return what came back, whatever its status.
+        Send *request* to the space and return the response with any status but 401, 403 and redirects.
 
         Raises:
-            UnreachableError: If nothing answered.
-            OperatorError: If Kibana does not let us in, does not let us do that, or is no Kibana; says that it was
-                met *doing* this.
+            UnreachableError: If there is no response.
+            OperatorError: If the credentials are missing or insufficient, or the server is not a Kibana. The message
+                begins with *doing*.
         """
         space = "" if self.kibana.space == DEFAULT_SPACE else f"/s/{self.kibana.space}"
-        return self._ask(request, f"{self.kibana.base_url}{space}{request.path}", doing)
+        return self._send(request, f"{self.kibana.base_url}{space}{request.path}", doing)
 
-    def ask_about_itself(self, request: Request, doing: str) -> Answer:
-        """Do as `ask`, outside of any space."""
-        return self._ask(request, f"{self.kibana.base_url}{request.path}", doing)
+    def send_outside_space(self, request: KibanaRequest, doing: str) -> KibanaResponse:
+        """Send *request* like `send`, but outside of any space."""
+        return self._send(request, f"{self.kibana.base_url}{request.path}", doing)
 
-    def _ask(self, request: Request, url: str, doing: str) -> Answer:
+    def _send(self, request: KibanaRequest, url: str, doing: str) -> KibanaResponse:
         content, content_type = _content(request)
         headers = {**self._headers, **({"Content-Type": content_type} if content else {})}
         try:
             response = self._pool.request(request.method, url, body=content, headers=headers, redirect=False)
         except SSLError as error:
-            raise OperatorError(f"{doing}: {self._no_trust(error)}") from error
+            raise OperatorError(f"{doing}: {self._explain_tls_error(error)}") from error
         except HTTPError as error:
             reason = _reason(error)
             raise UnreachableError(
                 f"{doing}: {self.kibana.base_url} does not answer ({reason}); "
-                "what is done is done: provision again when it does",
+                "earlier steps are kept: provision again when it answers",
                 reason=reason,
             ) from error
-        answer = Answer(status=response.status, body=response.data)
+        answer = KibanaResponse(status=response.status, body=response.data)
         if "x-elastic-product" in response.headers and "kbn-name" not in response.headers:
             raise OperatorError(
-                f"{self.kibana.base_url} is an Elasticsearch, no Kibana; a Kibana listens on port 5601 as a rule"
+                f"{self.kibana.base_url} is an Elasticsearch, not a Kibana; the default port of Kibana is 5601"
             )
-        self._refuse_strangers(answer, doing)
+        self._check_access(answer, doing)
         return answer
 
-    def _refuse_strangers(self, answer: Answer, doing: str) -> None:
+    def _check_access(self, answer: KibanaResponse, doing: str) -> None:
         if answer.status == 401:
-            has = "the credentials" if "Authorization" in self._headers else "a call without credentials"
+            has = "the credentials" if "Authorization" in self._headers else "a request without credentials"
             raise OperatorError(
-                f"{doing}: {self.kibana.base_url} refused {has} (401: {answer.message}); "
+                f"{doing}: {self.kibana.base_url} rejected {has} (401: {answer.message}); "
                 "set KIBANA_API_KEY, or put user:password@ into the address"
             )
         if answer.status == 403:
             raise OperatorError(
-                f"{doing}: the credentials are known to {self.kibana.base_url} but may not do this "
-                f"(403: {answer.message}); which privileges are needed: docs/kibana.md"
+                f"{doing}: the credentials are valid for {self.kibana.base_url} but lack a privilege "
+                f"(403: {answer.message}); the required privileges: docs/kibana.md"
             )
         if 300 <= answer.status < 400:
             raise OperatorError(
-                f"{doing}: {self.kibana.base_url} answered {answer.status}, a redirection; "
-                "is its base path missing in the address?"
+                f"{doing}: {self.kibana.base_url} answered {answer.status}, a redirect; "
+                "is the base path missing in the address?"
             )
 
-    def _no_trust(self, error: SSLError) -> str:
+    def _explain_tls_error(self, error: SSLError) -> str:
         text = str(error)
         if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
-            return f"{self.kibana.base_url} does not speak TLS; should the address begin with http:// ?"
+            return f"{self.kibana.base_url} does not use TLS; should the address begin with http:// ?"
         return (
             f"the certificate of {self.kibana.base_url} is not trusted ({' '.join(text.split())}); "
-            "KIBANA_CA_FILE names the file with the authority that signed it"
+            "set KIBANA_CA_FILE to the certificate of the authority that signed it"
         )
 
 
@@ -156,7 +156,7 @@ def _authorization(kibana: Kibana) -> dict[str, str]:
     if kibana.api_key:
         if not kibana.api_key.isascii() or not kibana.api_key.isprintable():
             raise OperatorError(
-                "KIBANA_API_KEY holds characters that no key has; expected its encoded form, on one line", exit_code=2
+                "KIBANA_API_KEY contains invalid characters; expected the encoded key, on one line", exit_code=2
             )
         return {"Authorization": f"ApiKey {kibana.api_key}"}
     if kibana.user_and_password:
@@ -176,7 +176,7 @@ def _ssl_context(kibana: Kibana) -> ssl.SSLContext:
         ) from error
 
 
-def _content(request: Request) -> tuple[bytes | None, str]:
+def _content(request: KibanaRequest) -> tuple[bytes | None, str]:
     if request.file_name is None or request.body is None:
         return request.body, "application/json"
     return encode_multipart_formdata({"file": (request.file_name, request.body, "application/ndjson")})

@@ -1,38 +1,37 @@
-"""The connector by which rules write their alerts into an index."""
+"""The connector that writes the alerts of rules to an index."""
 
 import hashlib
 from typing import Any
 
-from inferlog_ops.provision.kibana.ids import object_id, shown_name
-from inferlog_ops.provision.kibana.mark import digest_of
+from inferlog_ops.provision.kibana.desired import DesiredObject, json_request
+from inferlog_ops.provision.kibana.identity import compute_digest, object_id, qualify_title
 from inferlog_ops.provision.kibana.rule_body import CONNECTOR_ID, connector_body, connector_update_of
-from inferlog_ops.provision.kibana.wanted import Wanted, json_request
 
 KIND = "connector"
 
 _API = "/api/actions/connector"
 _SOURCE = "the connector of all rules"
-_LONGEST_ID = 36  # characters; Kibana takes no longer one
+_LONGEST_ID = 36  # characters; the limit of Kibana
 _NAMESPACE_DIGITS = 20
 
 
 def connector_id(namespace: str) -> str:
-    """Return the connector's id for *namespace*; of a long namespace a digest stands in it."""
+    """Return the id of the connector for *namespace*; a long namespace is replaced by a digest."""
     whole = object_id(CONNECTOR_ID, namespace)
     if len(whole) <= _LONGEST_ID:
         return whole
     return f"{CONNECTOR_ID}-{hashlib.sha256(namespace.encode()).hexdigest()[:_NAMESPACE_DIGITS]}"
 
 
-def wanted(namespace: str) -> Wanted:
+def build_desired(namespace: str) -> DesiredObject:
     """
     Return the connector for *namespace*.
 
-    It has no text for a mark, and Kibana answers with what it was given. So it is compared as it is; ours is the one
-    that writes alerts to an index of ours.
+    A connector has no text for a mark, but Kibana returns it unchanged. So its content is compared, and it is ours if
+    it writes alerts to an index of inferlog.
     """
     body = connector_body(namespace)
-    body["name"] = shown_name(body["name"], namespace)
+    body["name"] = qualify_title(body["name"], namespace)
     own_id = connector_id(namespace)
 
     def digest_found(answer: Any) -> str | None:
@@ -41,7 +40,7 @@ def wanted(namespace: str) -> Wanted:
             return None
         return _digest(answer["name"], {key: config.get(key) for key in body["config"]})
 
-    return Wanted(
+    return DesiredObject(
         kind=KIND,
         id=own_id,
         source=_SOURCE,
@@ -59,4 +58,4 @@ def _is_ours(index: Any) -> bool:
 
 
 def _digest(name: str, config: dict[str, Any]) -> str:
-    return digest_of({"name": name, "config": config})
+    return compute_digest({"name": name, "config": config})

@@ -1,15 +1,15 @@
-"""Makes a Kibana what the files say, and leaves alone what others made."""
+"""Set-up of a Kibana; objects that inferlog did not create are never overwritten."""
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import Outcome, Provisioned
-from inferlog_ops.core.progress import Say, say_nothing
+from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
+from inferlog_ops.core.progress import ReportProgress, ignore_progress
 from inferlog_ops.provision.kibana.address import Kibana
-from inferlog_ops.provision.kibana.client import Answer, Client
+from inferlog_ops.provision.kibana.client import KibanaClient, KibanaResponse
+from inferlog_ops.provision.kibana.desired import DesiredObject, KibanaRequest
 from inferlog_ops.provision.kibana.plan import plan_for
 from inferlog_ops.provision.kibana.readiness import wait_until_ready
-from inferlog_ops.provision.kibana.refusal import is_conflict, why_refused
+from inferlog_ops.provision.kibana.refusal import explain_rejection, is_conflict
 from inferlog_ops.provision.kibana.session_import import provision_sessions
-from inferlog_ops.provision.kibana.wanted import Request, Wanted
 
 
 def provision_kibana(
@@ -17,90 +17,90 @@ def provision_kibana(
     namespace: str,
     *,
     wait_seconds: float = 120.0,
-    on_progress: Say = say_nothing,
-) -> list[Provisioned]:
+    on_progress: ReportProgress = ignore_progress,
+) -> list[ProvisionedObject]:
     """
-    Put data views, dashboards, connector, rules and saved queries into *kibana*; a second run finds all unchanged.
+    Create data views, dashboards, connector, rules and saved queries in *kibana*; a second run finds all unchanged.
 
-    Everything is looked at before anything is written, so an object of another hand under an id of ours stops it
-    with nothing done. Stopped at any moment, it can be run again.
+    Reads everything before the first write, so nothing changes if an id is used by an object that inferlog did not
+    create. Can be interrupted and repeated at any time.
 
     Args:
-        kibana: Where to.
-        namespace: Which events the objects are about.
-        wait_seconds: How long a Kibana that is still starting is waited for.
-        on_progress: Is told what is being waited for, a few seconds apart.
+        kibana: Address, credentials and space.
+        namespace: Namespace of the events.
+        wait_seconds: Timeout for a Kibana that is still starting.
+        on_progress: Receives progress lines, a few seconds apart.
 
     Raises:
-        OperatorError: If a file is wrong, if Kibana does not answer, is none or too old, or refuses an object, or if
-            it has one of another hand. A refused saved query is an outcome, no error.
+        OperatorError: If a file is invalid, if Kibana does not answer, is too old or rejects an object, or if an id is
+            used by an object that inferlog did not create. A rejected saved query is an outcome, not an error.
     """
     plan = plan_for(namespace)
-    with Client(kibana) as client:
+    with KibanaClient(kibana) as client:
         wait_until_ready(client, timeout_seconds=wait_seconds, on_progress=on_progress)
-        outcomes = [_pending(client, wanted) for wanted in plan.objects]
-        done = [_carried_out(client, wanted, outcome) for wanted, outcome in zip(plan.objects, outcomes, strict=True)]
+        outcomes = [_compare(client, wanted) for wanted in plan.objects]
+        done = [_apply(client, wanted, outcome) for wanted, outcome in zip(plan.objects, outcomes, strict=True)]
         return [*done, *provision_sessions(client, plan.sessions)]
 
 
-def _pending(client: Client, wanted: Wanted) -> Outcome:
+def _compare(client: KibanaClient, wanted: DesiredObject) -> ProvisionOutcome:
     """
-    Return what has to be done about *wanted*.
+    Return the change that *wanted* needs.
 
     Raises:
-        OperatorError: If the Kibana has another one's object of that id.
+        OperatorError: If its id is used by an object that inferlog did not create.
     """
-    answer = client.ask(Request(method="GET", path=wanted.read), f"reading the {wanted.kind} {wanted.id}")
+    answer = client.send(KibanaRequest(method="GET", path=wanted.read), f"reading the {wanted.kind} {wanted.id}")
     if answer.status == 404:
-        return Outcome.CREATED
+        return ProvisionOutcome.CREATED
     if not answer.ok:
         raise OperatorError(f"reading the {wanted.kind} {wanted.id}: Kibana answered {answer.status}: {answer.message}")
     digest = _digest_in(wanted, answer)
     if digest is None:
         raise OperatorError(
-            f"the Kibana has a {wanted.kind} {wanted.id} that inferlog did not make; nothing was changed: "
+            f"Kibana has a {wanted.kind} {wanted.id} that inferlog did not create; nothing was changed: "
             "rename or delete it or give another --namespace, then provision again"
         )
-    return Outcome.UNCHANGED if digest == wanted.digest else Outcome.UPDATED
+    return ProvisionOutcome.UNCHANGED if digest == wanted.digest else ProvisionOutcome.UPDATED
 
 
-def _digest_in(wanted: Wanted, answer: Answer) -> str | None:
+def _digest_in(wanted: DesiredObject, answer: KibanaResponse) -> str | None:
     try:
         return wanted.digest_in(answer.json)
     except (AttributeError, KeyError, TypeError) as error:
         raise OperatorError(
-            f"reading the {wanted.kind} {wanted.id}: Kibana answered with something else: {answer.message}"
+            f"reading the {wanted.kind} {wanted.id}: unexpected response of Kibana: {answer.message}"
         ) from error
 
 
-def _carried_out(client: Client, wanted: Wanted, outcome: Outcome) -> Provisioned:
-    if outcome is Outcome.CREATED:
+def _apply(client: KibanaClient, wanted: DesiredObject, outcome: ProvisionOutcome) -> ProvisionedObject:
+    if outcome is ProvisionOutcome.CREATED:
         outcome = _create(client, wanted)
-    elif outcome is Outcome.UPDATED:
+    elif outcome is ProvisionOutcome.UPDATED:
         _update(client, wanted)
-    return Provisioned(name=wanted.id, kind=wanted.kind, outcome=outcome)
+    return ProvisionedObject(name=wanted.id, kind=wanted.kind, outcome=outcome)
 
 
-def _create(client: Client, wanted: Wanted) -> Outcome:
-    answer = client.ask(wanted.create, f"creating the {wanted.kind} {wanted.id}")
+def _create(client: KibanaClient, wanted: DesiredObject) -> ProvisionOutcome:
+    answer = client.send(wanted.create, f"creating the {wanted.kind} {wanted.id}")
     if answer.ok:
-        return Outcome.CREATED
+        return ProvisionOutcome.CREATED
     if not is_conflict(answer):
-        raise OperatorError(why_refused(wanted, answer))
-    # The id is taken, which it was not when we looked: by another run of this command, or where we cannot see it.
-    outcome = _pending(client, wanted)
-    if outcome is Outcome.CREATED:
+        raise OperatorError(explain_rejection(wanted, answer))
+    # The id was free before: another run of this command has taken it, or it is in another space.
+    outcome = _compare(client, wanted)
+    if outcome is ProvisionOutcome.CREATED:
         raise OperatorError(
-            f"{why_refused(wanted, answer)}; another space of this Kibana has an object of this id, and ids are unique "
-            "over all spaces: give another --namespace, or delete it there"
+            f"{explain_rejection(wanted, answer)}; another space of this Kibana has an object with this id, and ids "
+            "are unique over all spaces: give another --namespace, or delete it there"
         )
-    if outcome is Outcome.UPDATED:
+    if outcome is ProvisionOutcome.UPDATED:
         _update(client, wanted)
     return outcome
 
 
-def _update(client: Client, wanted: Wanted) -> None:
+def _update(client: KibanaClient, wanted: DesiredObject) -> None:
     for request in wanted.update:
-        answer = client.ask(request, f"updating the {wanted.kind} {wanted.id}")
+        answer = client.send(request, f"updating the {wanted.kind} {wanted.id}")
         if not answer.ok:
-            raise OperatorError(why_refused(wanted, answer))
+            raise OperatorError(explain_rejection(wanted, answer))

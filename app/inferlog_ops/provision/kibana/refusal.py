@@ -1,43 +1,43 @@
-"""Why Kibana did not take an object, with the panel's name where it is about a panel."""
+"""Explanation of a rejected object, with the title of the panel if the error is in a panel."""
 
 import re
 from typing import Any
 
-from inferlog_ops.provision.kibana.client import Answer
-from inferlog_ops.provision.kibana.wanted import Wanted
+from inferlog_ops.provision.kibana.client import KibanaResponse
+from inferlog_ops.provision.kibana.desired import DesiredObject
 
 _PANEL_PATH = re.compile(r"\bpanels(?:\.|\[)(\d+)\]?(?:\.panels(?:\.|\[)(\d+)\]?)?")
 _CONFLICT = re.compile(r"Saved object \[[^]]*\] conflict")
 _ENCRYPTS = {"/api/actions", "/api/alerting"}
 
 
-def is_conflict(answer: Answer) -> bool:
-    """Tell whether the id is taken. Data views say so with 400, and so do dashboards in some versions."""
+def is_conflict(answer: KibanaResponse) -> bool:
+    """Return whether the id is already used. Data views report this with 400, some versions of dashboards too."""
     return answer.status == 409 or (answer.status == 400 and _CONFLICT.search(answer.message) is not None)
 
 
-def why_refused(wanted: Wanted, answer: Answer) -> str:
-    """Return one sentence: which file, what Kibana said to it, and about which panels."""
-    start = f"{wanted.source}: Kibana refused the {wanted.kind} {wanted.id} with {answer.status}"
+def explain_rejection(wanted: DesiredObject, answer: KibanaResponse) -> str:
+    """Return one sentence: the file, the reason of Kibana, and the panels."""
+    start = f"{wanted.source}: Kibana rejected the {wanted.kind} {wanted.id} with {answer.status}"
     content = answer.json if isinstance(answer.json, dict) else {}
     if panel_errors := content.get("panelErrors"):
         return f"{start}: " + "; ".join(_panel_error(wanted.body, error) for error in panel_errors)
     if answer.status >= 500 and any(wanted.read.startswith(api) for api in _ENCRYPTS):
         return (
-            f"{start}: {answer.message}; connectors and rules want xpack.encryptedSavedObjects.encryptionKey "
+            f"{start}: {answer.message}; connectors and rules require xpack.encryptedSavedObjects.encryptionKey "
             "to be set in kibana.yml"
         )
-    panels = sorted({_named(panel) for panel in _panels_at(wanted.body, answer.message)})
+    panels = sorted({_name_panel(panel) for panel in _panels_at(wanted.body, answer.message)})
     return f"{start}: " + (f"panel {', '.join(panels)}: " if panels else "") + answer.message
 
 
 def _panel_error(body: dict[str, Any], error: dict[str, Any]) -> str:
-    named = [_named(panel) for panel in _all_panels(body) if _is_meant(panel, error)]
+    named = [_name_panel(panel) for panel in _all_panels(body) if _is_about(panel, error)]
     return f"panel {' or '.join(named) or error.get('panel_type')}: {error.get('message')}"
 
 
-def _is_meant(panel: dict[str, Any], error: dict[str, Any]) -> bool:
-    """Tell whether *error* is about *panel*: Kibana quotes the panel, whose defaults it may have filled in."""
+def _is_about(panel: dict[str, Any], error: dict[str, Any]) -> bool:
+    """Return whether *error* is about *panel*, which Kibana quotes, possibly with defaults filled in."""
     quoted = error.get("panel_config") or {}
     config = panel.get("config") or {}
     if config == quoted:
@@ -46,7 +46,7 @@ def _is_meant(panel: dict[str, Any], error: dict[str, Any]) -> bool:
 
 
 def _panels_at(body: dict[str, Any], message: str) -> list[dict[str, Any]]:
-    """Return the panels whose places *message* names, as ``[request body.panels.3.config]`` does."""
+    """Return the panels whose paths are in *message*, such as ``[request body.panels.3.config]``."""
     found = []
     for outer, inner in _PANEL_PATH.findall(message):
         try:
@@ -62,7 +62,7 @@ def _all_panels(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [panel for item in items for panel in item.get("panels", [item])]
 
 
-def _named(panel: dict[str, Any]) -> str:
+def _name_panel(panel: dict[str, Any]) -> str:
     title = panel.get("title") or (panel.get("config") or {}).get("title")
     name = str(panel.get("id") or title or panel.get("type"))
     return f"{name} ({title})" if title and title != name else name

@@ -1,13 +1,19 @@
-"""The alert rules in the form that Kibana's alerting API takes, marked as ours."""
+"""Alert rules as bodies of Kibana's alerting API, with the mark of inferlog."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from inferlog_ops.provision.kibana.connector import connector_id
-from inferlog_ops.provision.kibana.ids import object_id, shown_name, with_ids_of
-from inferlog_ops.provision.kibana.mark import digest_in, digest_of, mark
+from inferlog_ops.provision.kibana.desired import DesiredObject, json_request
+from inferlog_ops.provision.kibana.identity import (
+    compute_digest,
+    digest_in,
+    format_mark,
+    object_id,
+    qualify_title,
+    replace_ids,
+)
 from inferlog_ops.provision.kibana.rule_body import rule_body, rule_id, update_of
-from inferlog_ops.provision.kibana.wanted import Wanted, json_request
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 from inferlog_ops.query.library import Query
 from inferlog_ops.query.rules.rules import FOLDER, Rule
@@ -17,24 +23,24 @@ KIND = "rule"
 _API = "/api/alerting/rule"
 
 
-def wanted(
+def build_desired(
     rule: Rule, levels: ServiceLevels, queries: Mapping[str, Query], namespace: str, bases: Collection[str]
-) -> Wanted:
+) -> DesiredObject:
     """
-    Return *rule* for *namespace*; *bases* are the ids of all objects that it may refer to.
+    Return *rule* for *namespace*; *bases* are the ids of all objects that it can refer to.
 
-    An update leaves alone whether it is enabled, which people decide in Kibana.
+    An update keeps the state enabled or disabled, which users set in Kibana.
 
     Raises:
-        OperatorError: If the rule names a query or a service level that is not there.
+        OperatorError: If the rule refers to a missing query or service level.
     """
     own_id, source = object_id(rule_id(rule), namespace), f"{FOLDER}/{rule.name}.json"
     written = rule_body(rule, levels, queries, namespace, connector_id=connector_id(namespace))
-    body: dict[str, Any] = with_ids_of(namespace, written, bases)
-    body["name"] = shown_name(body["name"], namespace)
-    digest = digest_of(body)
-    body["tags"] = [*body["tags"], mark(source, digest)]
-    return Wanted(
+    body: dict[str, Any] = replace_ids(namespace, written, bases)
+    body["name"] = qualify_title(body["name"], namespace)
+    digest = compute_digest(body)
+    body["tags"] = [*body["tags"], format_mark(source, digest)]
+    return DesiredObject(
         kind=KIND,
         id=own_id,
         source=source,

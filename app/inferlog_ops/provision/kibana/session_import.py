@@ -1,4 +1,4 @@
-"""Brings saved Discover sessions into Kibana, by export (to see what is there) and import: all of them at a time."""
+"""Import of saved Discover sessions into Kibana: one export to read the existing ones, one import of all changes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import orjson
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import Outcome, Provisioned
-from inferlog_ops.provision.kibana.client import Answer, Client
-from inferlog_ops.provision.kibana.mark import digest_in
+from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
+from inferlog_ops.provision.kibana.client import KibanaClient, KibanaResponse
+from inferlog_ops.provision.kibana.desired import KibanaRequest, json_request
+from inferlog_ops.provision.kibana.identity import digest_in
 from inferlog_ops.provision.kibana.sessions import TYPE, Session
-from inferlog_ops.provision.kibana.wanted import Request, json_request
 
 KIND = "saved query"
 
@@ -18,11 +18,11 @@ _EXPORT = "/api/saved_objects/_export"
 _IMPORT = "/api/saved_objects/_import?overwrite=true"
 
 
-def provision_sessions(client: Client, sessions: Sequence[Session]) -> list[Provisioned]:
+def provision_sessions(client: KibanaClient, sessions: Sequence[Session]) -> list[ProvisionedObject]:
     """
-    Make each of *sessions* what it should be; one that Kibana does not take is told of, with the reason.
+    Create or update each of *sessions*; a rejected one is an outcome with its reason.
 
-    Nothing is raised: the shape of a session is not documented, and all the rest is of use without it.
+    Raises nothing: the format of a session is not documented, and everything else works without it.
     """
     try:
         return _provision(client, sessions)
@@ -30,42 +30,42 @@ def provision_sessions(client: Client, sessions: Sequence[Session]) -> list[Prov
         return [_refused(session, str(error)) for session in sessions]
 
 
-def import_request(sessions: Sequence[Session]) -> Request:
-    """Return the call that creates or replaces *sessions*."""
+def import_request(sessions: Sequence[Session]) -> KibanaRequest:
+    """Return the request that creates or replaces *sessions*."""
     lines = b"".join(orjson.dumps(session.document, option=orjson.OPT_APPEND_NEWLINE) for session in sessions)
-    return Request(method="POST", path=_IMPORT, body=lines, file_name="inferlog-queries.ndjson")
+    return KibanaRequest(method="POST", path=_IMPORT, body=lines, file_name="inferlog-queries.ndjson")
 
 
-def _provision(client: Client, sessions: Sequence[Session]) -> list[Provisioned]:
-    there = _there(client, [session.id for session in sessions])
+def _provision(client: KibanaClient, sessions: Sequence[Session]) -> list[ProvisionedObject]:
+    there = _read_existing(client, [session.id for session in sessions])
     foreign = [session for session in sessions if session.id in there and there[session.id] is None]
     changed = [session for session in sessions if session not in foreign and there.get(session.id) != session.digest]
     failures = _import(client, changed) if changed else {}
     failures |= {
-        session.id: f"the Kibana has a saved search {session.id} that inferlog did not make; "
+        session.id: f"Kibana has a saved search {session.id} that inferlog did not create; "
         "rename or delete it, then provision again"
         for session in foreign
     }
     return [
-        _refused(session, failures[session.id]) if session.id in failures else _done(session, there)
+        _refused(session, failures[session.id]) if session.id in failures else _accepted(session, there)
         for session in sessions
     ]
 
 
-def _done(session: Session, there: dict[str, str | None]) -> Provisioned:
+def _accepted(session: Session, there: dict[str, str | None]) -> ProvisionedObject:
     if session.id not in there:
-        outcome = Outcome.CREATED
+        outcome = ProvisionOutcome.CREATED
     else:
-        outcome = Outcome.UNCHANGED if there[session.id] == session.digest else Outcome.UPDATED
-    return Provisioned(name=session.id, kind=KIND, outcome=outcome)
+        outcome = ProvisionOutcome.UNCHANGED if there[session.id] == session.digest else ProvisionOutcome.UPDATED
+    return ProvisionedObject(name=session.id, kind=KIND, outcome=outcome)
 
 
-def _refused(session: Session, reason: str) -> Provisioned:
-    return Provisioned(name=session.id, kind=KIND, outcome=Outcome.REFUSED, reason=reason)
+def _refused(session: Session, reason: str) -> ProvisionedObject:
+    return ProvisionedObject(name=session.id, kind=KIND, outcome=ProvisionOutcome.REFUSED, reason=reason)
 
 
-def _there(client: Client, ids: Sequence[str]) -> dict[str, str | None]:
-    """Return the digest of each session that exists, None for one that is not ours."""
+def _read_existing(client: KibanaClient, ids: Sequence[str]) -> dict[str, str | None]:
+    """Return the digest of each existing session; None for one that inferlog did not create."""
     answer = _export(client, ids)
     if missing := _missing(answer):
         left = [each for each in ids if each not in missing]
@@ -73,19 +73,19 @@ def _there(client: Client, ids: Sequence[str]) -> dict[str, str | None]:
             return {}
         answer = _export(client, left)
     if not answer.ok:
-        raise OperatorError(f"Kibana refused to export saved searches with {answer.status}: {answer.message}")
+        raise OperatorError(f"Kibana rejected the export of saved searches with {answer.status}: {answer.message}")
     documents = [orjson.loads(line) for line in answer.body.splitlines() if line.strip()]
     return {each["id"]: digest_in(each["attributes"].get("description")) for each in documents if "attributes" in each}
 
 
-def _export(client: Client, ids: Sequence[str]) -> Answer:
+def _export(client: KibanaClient, ids: Sequence[str]) -> KibanaResponse:
     objects = [{"type": TYPE, "id": each} for each in ids]
     body = {"objects": objects, "includeReferencesDeep": False, "excludeExportDetails": True}
-    return client.ask(json_request("POST", _EXPORT, body), "reading the saved queries")
+    return client.send(json_request("POST", _EXPORT, body), "reading the saved queries")
 
 
-def _missing(answer: Answer) -> set[str]:
-    """Return the ids that Kibana does not have; it then exports none at all."""
+def _missing(answer: KibanaResponse) -> set[str]:
+    """Return the ids that Kibana does not have; with one of them it exports nothing."""
     content = answer.json
     if answer.status != 400 or not isinstance(content, dict):
         return set()
@@ -93,13 +93,13 @@ def _missing(answer: Answer) -> set[str]:
     return {each["id"] for each in objects if (each.get("error") or {}).get("statusCode") == 404}
 
 
-def _import(client: Client, sessions: Sequence[Session]) -> dict[str, str]:
-    """Import *sessions*; return the reason for each that Kibana did not take."""
-    answer = client.ask(import_request(sessions), "importing the saved queries")
+def _import(client: KibanaClient, sessions: Sequence[Session]) -> dict[str, str]:
+    """Import *sessions*; return the reason for each rejected one."""
+    answer = client.send(import_request(sessions), "importing the saved queries")
     content = answer.json
     if not answer.ok or not isinstance(content, dict):
-        raise OperatorError(f"Kibana refused the import of saved searches with {answer.status}: {answer.message}")
-    failures = {each["id"]: _words(each.get("error") or {}) for each in content.get("errors") or []}
+        raise OperatorError(f"Kibana rejected the import of saved searches with {answer.status}: {answer.message}")
+    failures = {each["id"]: _import_error(each.get("error") or {}) for each in content.get("errors") or []}
     for each in content.get("successResults") or []:
         if each.get("destinationId", each["id"]) != each["id"]:
             failures[each["id"]] = (
@@ -108,5 +108,5 @@ def _import(client: Client, sessions: Sequence[Session]) -> dict[str, str]:
     return failures
 
 
-def _words(error: dict[str, Any]) -> str:
+def _import_error(error: dict[str, Any]) -> str:
     return f"Kibana did not import it: {error.get('message') or error.get('type') or 'no reason given'}"

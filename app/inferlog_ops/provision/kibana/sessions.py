@@ -1,9 +1,9 @@
 """
-The saved queries as saved Discover sessions.
+Saved queries as saved Discover sessions.
 
-Unverified: no API for these is documented but import and export of saved objects, whose content is Kibana's own
-affair. The shape is the one that its source shows for saved object type "search", model version 6: the settings both
-at the top, as before there were tabs, and as one tab. Each newer Kibana brings that to its own shape when it imports.
+Unverified: the only documented API is import and export of saved objects, whose content is internal to Kibana. The
+format is that of saved object type "search", model version 6, in Kibana's source: the settings are both at the top
+level, as before tabs existed, and in one tab. Newer versions of Kibana migrate this on import.
 """
 
 import re
@@ -12,8 +12,7 @@ from typing import Any
 
 import orjson
 
-from inferlog_ops.provision.kibana.ids import object_id, shown_name
-from inferlog_ops.provision.kibana.mark import digest_of, with_mark
+from inferlog_ops.provision.kibana.identity import append_mark, compute_digest, object_id, qualify_title
 from inferlog_ops.query.library import FOLDER, Query, text_for
 
 TYPE = "search"
@@ -26,13 +25,13 @@ _SOURCE_COMMAND = re.compile(r"^\s*FROM\s+(\S+)", re.MULTILINE)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """
-    One saved Discover session as it should be.
+    A desired saved Discover session.
 
     Attributes:
         id: ``inferlog-query-<name>``.
-        source: The query's file.
-        digest: Of all that it is made of, without the mark.
-        document: The saved object, mark included.
+        source: File of the query.
+        digest: Digest of its content, without the mark.
+        document: The saved object, including the mark.
     """
 
     id: str
@@ -46,10 +45,10 @@ def base_id(query: Query) -> str:
     return f"inferlog-query-{query.name}"
 
 
-def wanted(query: Query, namespace: str) -> Session:
-    """Return the session that asks *query* about *namespace*."""
+def build_desired(query: Query, namespace: str) -> Session:
+    """Return the session with *query* for *namespace*."""
     session_id, source = object_id(base_id(query), namespace), f"{FOLDER}/{query.name}.esql"
-    title = shown_name(query.question, namespace)
+    title = qualify_title(query.question, namespace)
     settings = _settings(text_for(query, namespace))
     attributes = {
         "title": title,
@@ -57,8 +56,8 @@ def wanted(query: Query, namespace: str) -> Session:
         **settings,
         "tabs": [{"id": query.name, "label": query.name, "attributes": settings}],
     }
-    digest = digest_of(attributes)
-    attributes["description"] = with_mark(f"inferlog query {query.name}", source, digest)
+    digest = compute_digest(attributes)
+    attributes["description"] = append_mark(f"inferlog query {query.name}", source, digest)
     return Session(
         id=session_id,
         source=source,

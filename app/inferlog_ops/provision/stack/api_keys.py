@@ -1,31 +1,35 @@
-"""API keys of programs: each with the rights of one role, its secret in a file that only this program is given."""
+"""API keys: of programs, each with the privileges of one role and its secret in its own file; and temporary ones."""
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.outcome import Outcome, Provisioned
+from inferlog_ops.core.cluster import Cluster, translate_errors
+from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
 from inferlog_ops.provision.elasticsearch.definitions import MANAGED_BY
 from inferlog_ops.provision.stack import roles, secret_files
-from inferlog_ops.provision.stack.login import authenticates
-from inferlog_ops.provision.stack.settings import Settings
+from inferlog_ops.provision.stack.login import accepts_credentials
+from inferlog_ops.provision.stack.settings import StackSettings
 
 _KIND = "API key"
+_EXPIRATION = "1d"
+"""Expiration of the key if the process is killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgramKey:
     """
-    A key that there should be.
+    A desired API key.
 
     Attributes:
-        name: As it is shown in Kibana.
-        role: The role whose rights it has.
-        file: Where the program finds it, as ``id:key``.
+        name: Name in Kibana.
+        role: Role with its privileges.
+        file: File with ``id:key``.
     """
 
     name: str
@@ -33,57 +37,59 @@ class ProgramKey:
     file: Path
 
 
-def fluentd_key(settings: Settings) -> ProgramKey:
-    """Return the key by which Fluentd writes."""
+def fluentd_key(settings: StackSettings) -> ProgramKey:
+    """Return the key with which Fluentd writes."""
     file = settings.secrets / "fluentd/elasticsearch_api_key"
     return ProgramKey(name="inferlog-fluentd", role=roles.FLUENTD, file=file)
 
 
-def dashboards_key(settings: Settings) -> ProgramKey:
-    """Return the key by which programs of the operator read: ``inferlog query``, ``inferlog alerts``."""
+def dashboards_key(settings: StackSettings) -> ProgramKey:
+    """Return the key with which ``inferlog query`` and ``inferlog alerts`` read."""
     file = settings.secrets / "operator/elasticsearch_api_key"
     return ProgramKey(name="inferlog-dashboards", role=roles.DASHBOARDS, file=file)
 
 
-def ensure_key(client: Elasticsearch, cluster: Cluster, wanted: ProgramKey, *, anew: bool = False) -> Provisioned:
+def ensure_key(
+    client: Elasticsearch, cluster: Cluster, wanted: ProgramKey, *, renew: bool = False
+) -> ProvisionedObject:
     """
-    Make the file of *wanted* hold a key that works; in any case a new one if *anew*.
+    Write a valid key into the file of *wanted* unless there is one; with *renew* always a new one.
 
-    All other keys of that name which set-up made for this namespace stop working: their secrets are in no file.
+    Invalidates all other keys with that name that set-up created for this namespace: their secrets are in no file.
 
     Raises:
-        OperatorError: If the file cannot be written, or the cluster does not answer.
+        OperatorError: If the file is not writable, or the cluster does not answer.
     """
     rights = roles.rights(wanted.role)
     metadata = {**roles.stamp(rights), "namespace": cluster.namespace}
-    known = None if anew else _known(client, cluster, wanted)
-    if known is None:
-        outcome = Outcome.CREATED
+    current = None if renew else _read_current(client, cluster, wanted)
+    if current is None:
+        outcome = ProvisionOutcome.CREATED
         made = client.security.create_api_key(
             name=wanted.name, role_descriptors={wanted.role: rights}, metadata=metadata
         )
         key_id = made["id"]
         secret_files.replace(wanted.file, f"{key_id}:{made['api_key']}\n".encode())
     else:
-        key_id = known["id"]
-        outcome = Outcome.UNCHANGED if known["metadata"] == metadata else Outcome.UPDATED
-        if outcome is Outcome.UPDATED:
+        key_id = current["id"]
+        outcome = ProvisionOutcome.UNCHANGED if current["metadata"] == metadata else ProvisionOutcome.UPDATED
+        if outcome is ProvisionOutcome.UPDATED:
             client.security.update_api_key(id=key_id, role_descriptors={wanted.role: rights}, metadata=metadata)
     _invalidate_others(client, cluster, wanted, key_id)
-    return Provisioned(name=wanted.name, kind=_KIND, outcome=outcome)
+    return ProvisionedObject(name=wanted.name, kind=_KIND, outcome=outcome)
 
 
-def encoded(raw: str) -> str:
-    """Return the key *raw*, ``id:key``, in the form that goes into a header."""
+def encode_key(raw: str) -> str:
+    """Encode the key *raw*, ``id:key``, for a header."""
     return base64.b64encode(raw.encode("ascii")).decode("ascii")
 
 
-def _known(client: Elasticsearch, cluster: Cluster, wanted: ProgramKey) -> dict[str, Any] | None:
-    """Return what the cluster knows of the key in the file, None if there is none or it does not work."""
+def _read_current(client: Elasticsearch, cluster: Cluster, wanted: ProgramKey) -> dict[str, Any] | None:
+    """Return the cluster's entry of the key in the file; None if there is no valid key."""
     if not wanted.file.exists():
         return None
     raw = secret_files.read(wanted.file)
-    if not authenticates(replace(cluster, user_and_password=None, api_key=encoded(raw))):
+    if not accepts_credentials(replace(cluster, user_and_password=None, api_key=encode_key(raw))):
         return None
     found: list[dict[str, Any]] = client.security.get_api_key(id=raw.partition(":")[0])["api_keys"]
     return found[0]
@@ -98,3 +104,27 @@ def _invalidate_others(client: Elasticsearch, cluster: Cluster, wanted: ProgramK
 
 def _is_ours(metadata: dict[str, Any], cluster: Cluster) -> bool:
     return metadata.get("managed_by") == MANAGED_BY and metadata.get("namespace") == cluster.namespace
+
+
+@contextmanager
+def lend_key(superuser: Cluster, role: str) -> Iterator[Cluster]:
+    """
+    Yield the cluster with an API key that has only the privileges of *role*.
+
+    Raises:
+        OperatorError: If the cluster does not answer.
+    """
+    rights = roles.rights(role)
+    with superuser.client() as client:
+        with translate_errors(superuser, f"creating a key with the privileges of {role}"):
+            key = client.security.create_api_key(
+                name=role.replace("_", "-"),
+                expiration=_EXPIRATION,
+                role_descriptors={role: rights},
+                metadata={**roles.stamp(rights), "namespace": superuser.namespace},
+            )
+        try:
+            yield replace(superuser, user_and_password=None, api_key=key["encoded"])
+        finally:
+            with translate_errors(superuser, f"invalidating the key {key['name']}"):
+                client.security.invalidate_api_key(ids=[key["id"]])

@@ -1,4 +1,4 @@
-"""Keys and certificates as plain data: makes them and finds faults in them, without a file or a clock."""
+"""Creation and validation of keys and certificates as plain data, without files or a clock."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 AUTHORITY_LIFE = timedelta(days=3650)
 LEAF_LIFE = timedelta(days=825)
-"""No longer: clients refuse certificates of servers that were issued for more."""
+"""The maximum: clients reject server certificates with a longer lifetime."""
 RENEWED_BEFORE_END = timedelta(days=30)
 
 _BACKDATED = timedelta(hours=1)
-"""A clock that is a little behind takes them, too."""
+"""Tolerance for clients whose clock is behind."""
 _AUTHORITY_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "inferlog authority")])
 
 Key = ec.EllipticCurvePrivateKey
@@ -31,11 +31,11 @@ Key = ec.EllipticCurvePrivateKey
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
     """
-    Who signs.
+    A certificate authority.
 
     Attributes:
-        key: Signs. Never leaves its folder.
-        certificate: Lets everybody check what was signed.
+        key: Signing key; never leaves its folder.
+        certificate: Certificate for clients to verify signatures.
     """
 
     key: Key
@@ -45,11 +45,11 @@ class Authority:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """
-    A server that shows a certificate.
+    A server with a certificate.
 
     Attributes:
-        name: Of its service in docker-compose.yml, by which others reach it.
-        is_client: It also shows it to others, as Elasticsearch's nodes do among themselves.
+        name: Service name in docker-compose.yml, which is its host name.
+        is_client: Also a client certificate, as between Elasticsearch's nodes.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Server:
 
     @property
     def names(self) -> x509.SubjectAlternativeName:
-        """All names that its clients may reach it by."""
+        """All host names and addresses that clients use."""
         local = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
         return x509.SubjectAlternativeName([x509.DNSName(self.name), x509.DNSName("localhost"), local])
 
@@ -68,32 +68,32 @@ def new_key() -> Key:
 
 
 def key_pem(key: Key) -> bytes:
-    """Return *key* as it is written to a file."""
+    """Return *key* in PEM."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def key_from(pem: bytes) -> Key:
+def parse_key(pem: bytes) -> Key:
     """
-    Return the key in *pem*.
+    Parse the private key in *pem*.
 
     Raises:
-        ValueError: If there is none of ours.
+        ValueError: If it is not an EC key.
     """
     key = load_pem_private_key(pem, password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ValueError("no EC key")  # noqa: TRY004 (to the caller it is the content that is wrong)
+        raise ValueError("not an EC key")  # noqa: TRY004 (for the caller the content is wrong, not its type)
     return key
 
 
 def certificate_pem(certificate: x509.Certificate) -> bytes:
-    """Return *certificate* as it is written to a file."""
+    """Return *certificate* in PEM."""
     return certificate.public_bytes(Encoding.PEM)
 
 
 def authority_certificate(key: Key, now: datetime) -> x509.Certificate:
-    """Return a certificate by which *key* vouches for itself; what it signed earlier stays valid under a new one."""
+    """Return a self-signed certificate of *key*; certificates signed earlier stay valid."""
     return (
-        _begun(_AUTHORITY_NAME, key, now, AUTHORITY_LIFE)
+        _start_certificate(_AUTHORITY_NAME, key, now, AUTHORITY_LIFE)
         .issuer_name(_AUTHORITY_NAME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
@@ -102,11 +102,11 @@ def authority_certificate(key: Key, now: datetime) -> x509.Certificate:
 
 
 def server_certificate(authority: Authority, server: Server, key: Key, now: datetime) -> x509.Certificate:
-    """Return a certificate in which *authority* says that *key* is that of *server*."""
+    """Return a certificate of *server* with *key*, signed by *authority*."""
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if server.is_client else [])]
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, server.name)])
     return (
-        _begun(subject, key, now, LEAF_LIFE)
+        _start_certificate(subject, key, now, LEAF_LIFE)
         .issuer_name(authority.certificate.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
@@ -117,20 +117,20 @@ def server_certificate(authority: Authority, server: Server, key: Key, now: date
     )
 
 
-def fault_of_authority(key: Key, certificate: x509.Certificate, now: datetime) -> str | None:
-    """Return why *certificate* of the authority has to be made anew, None if it has not."""
+def find_authority_fault(key: Key, certificate: x509.Certificate, now: datetime) -> str | None:
+    """Return why the authority's *certificate* must be renewed; None if it is valid."""
     if certificate.public_key() != key.public_key():
         return "it belongs to another key"
-    # A certificate is not valid for longer than the authority's.
+    # A server certificate cannot outlive that of its authority.
     if certificate.not_valid_after_utc < now + LEAF_LIFE:
         return f"it ends on {certificate.not_valid_after_utc:%Y-%m-%d}"
     return None
 
 
-def fault_of_server(
+def find_server_fault(
     authority: Authority, server: Server, key: Key, certificate: x509.Certificate, now: datetime
 ) -> str | None:
-    """Return why *certificate* has to be made anew, None if it has not."""
+    """Return why *certificate* must be renewed; None if it is valid."""
     if certificate.public_key() != key.public_key():
         return "it belongs to another key"
     if not _is_signed_by(authority, certificate):
@@ -150,7 +150,7 @@ def _is_signed_by(authority: Authority, certificate: x509.Certificate) -> bool:
     return True
 
 
-def _begun(subject: x509.Name, key: Key, now: datetime, life: timedelta) -> x509.CertificateBuilder:
+def _start_certificate(subject: x509.Name, key: Key, now: datetime, life: timedelta) -> x509.CertificateBuilder:
     begin = now - _BACKDATED
     return (
         x509.CertificateBuilder()

@@ -1,4 +1,4 @@
-"""Set-up 3 of 3: everything in Kibana, made by a user who can log in for as long as this takes and no longer."""
+"""Set-up 3 of 3: all objects in Kibana, created by a user that is enabled only for this time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,36 +6,38 @@ from contextlib import contextmanager
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster, translate_errors
-from inferlog_ops.core.outcome import Provisioned
-from inferlog_ops.core.progress import Say, say_nothing
+from inferlog_ops.core.outcome import ProvisionedObject
+from inferlog_ops.core.progress import ReportProgress, ignore_progress
 from inferlog_ops.provision.kibana.address import Kibana
 from inferlog_ops.provision.kibana.provision import provision_kibana
 from inferlog_ops.provision.stack import roles, secret_files, users
 from inferlog_ops.provision.stack.login import log_in
-from inferlog_ops.provision.stack.settings import Settings
+from inferlog_ops.provision.stack.settings import StackSettings
 
 USER = "inferlog_rules"
 
 
-def provision_objects(settings: Settings, *, on_progress: Say = say_nothing) -> list[Provisioned]:
+def provision_objects(
+    settings: StackSettings, *, on_progress: ReportProgress = ignore_progress
+) -> list[ProvisionedObject]:
     """
-    Put data views, dashboards, rules and saved queries into Kibana; a second run finds all unchanged.
+    Create data views, dashboards, rules and saved queries in Kibana; a second run finds all unchanged.
 
-    Kibana's rules run by an API key that Kibana makes for the user who created them. So this is a user of their own,
-    with the rights of `roles.RULES`: as the superuser they could do everything. An API key would not do, for Kibana
-    then runs the rules by that very key, which would have to live as long as they do.
+    Kibana runs rules with an API key that it creates for the user who created them. A separate user with the privileges
+    of `roles.RULES` limits them; as the superuser, rules could do everything. With an API key instead of a user, Kibana
+    would run the rules with that key, which could then never expire.
 
     Args:
-        settings: Where Elasticsearch, Kibana and the superuser's password are.
-        on_progress: Is told what is being waited for.
+        settings: Addresses of Elasticsearch and Kibana, and the file of the superuser's password.
+        on_progress: Receives progress lines.
 
     Raises:
-        OperatorError: If one of them does not answer or refuses something.
+        OperatorError: If one of them does not answer or rejects a request.
     """
     cluster = log_in(settings, on_progress).cluster
     with cluster.client() as client, translate_errors(cluster, "setting up the user of the rules"):
         done = roles.ensure_role(client, roles.RULES)
-        with _able_to_log_in(client, cluster) as password:
+        with _enable_login(client, cluster) as password:
             kibana = Kibana(
                 base_url=settings.kibana_url,
                 user_and_password=f"{USER}:{password}",
@@ -48,11 +50,12 @@ def provision_objects(settings: Settings, *, on_progress: Say = say_nothing) -> 
 
 
 @contextmanager
-def _able_to_log_in(client: Elasticsearch, cluster: Cluster) -> Iterator[str]:
+def _enable_login(client: Elasticsearch, cluster: Cluster) -> Iterator[str]:
     """
-    Give a password by which the user gets in, inside the block only; it stands nowhere else.
+    Enable the user for the block, and yield its new password, which is stored nowhere.
 
-    Killed inside, it leaves a user whose password nobody knows. The API keys that Kibana has made go on to work.
+    If the process is killed in the block, the user stays enabled, but its password is lost. The API keys that Kibana
+    created keep working.
     """
     password = secret_files.new_secret()
     users.ensure_user(client, cluster, USER, password, roles.RULES)

@@ -1,4 +1,4 @@
-"""The part of Kibana's settings that is secret: kept as a file for each value, given to Kibana as one."""
+"""The secret part of Kibana's settings: one file per value, and one file that Kibana reads."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ FILE = "kibana.secrets.yml"
 
 _SETTINGS = {
     "elasticsearch.password": "kibana_system_password",
-    # Without it there are no alert rules; with another one nothing that was encrypted can be read.
+    # Without it there are no alert rules; with another key, encrypted objects cannot be read.
     "xpack.encryptedSavedObjects.encryptionKey": "encrypted_saved_objects_key",
-    # Without it everybody is logged out when Kibana starts.
+    # Without it, all users are logged out when Kibana starts.
     "xpack.security.encryptionKey": "security_key",
     "xpack.reporting.encryptionKey": "reporting_key",
 }
@@ -19,7 +19,7 @@ FILES = tuple(_SETTINGS.values())
 
 def write_settings(folder: Path) -> bool:
     """
-    Write what the files in *folder* say as settings; return whether that was not there before.
+    Write the values in *folder* as Kibana settings; return whether the file changed.
 
     Raises:
         OperatorError: If one of them is missing.

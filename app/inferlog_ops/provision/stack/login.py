@@ -1,6 +1,5 @@
-"""The superuser's login, which set-up needs once a run and keeps nowhere."""
+"""Login of the superuser, for the duration of one set-up."""
 
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,76 +7,75 @@ import elasticsearch
 
 from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.progress import Say
-from inferlog_ops.provision.elasticsearch.store import wait_until_ready
+from inferlog_ops.core.progress import ReportProgress
+from inferlog_ops.core.wait import poll
+from inferlog_ops.provision.elasticsearch.deployment import wait_until_ready
 from inferlog_ops.provision.stack import secret_files
-from inferlog_ops.provision.stack.settings import Settings
+from inferlog_ops.provision.stack.settings import StackSettings
 
 SUPERUSER = "elastic"
 
 _DOUBTED_SECONDS = 30.0
-"""How long a refusal is not believed: a cluster that has just started refuses all until it has found its users."""
-_SECONDS_BETWEEN_TRIES = 1.0
+"""Retry time after a rejected password: a cluster that has just started rejects all users until it has loaded them."""
+_SECONDS_BETWEEN_POLLS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
     """
-    A login that worked.
+    A successful login.
 
     Attributes:
-        cluster: Elasticsearch, as the superuser sees it.
-        password_file: Which file held the password.
+        cluster: Elasticsearch with the credentials of the superuser.
+        password_file: File with the password.
     """
 
     cluster: Cluster
     password_file: Path
 
 
-def next_password(settings: Settings) -> Path:
-    """Return where the superuser's new password lies while it is being changed."""
+def next_password(settings: StackSettings) -> Path:
+    """Return the file of the superuser's new password during a change."""
     return settings.elastic_password.with_name("elastic_password.next")
 
 
-def log_in(settings: Settings, say: Say) -> Login:
+def log_in(settings: StackSettings, report: ReportProgress) -> Login:
     """
-    Wait for Elasticsearch and log in to it as the superuser; *say* is told what is being waited for.
+    Wait for Elasticsearch and log in as the superuser.
 
-    If a change of the password was interrupted, either of the two is the right one.
+    After an interrupted change of the password, either the old or the new one is valid.
 
     Raises:
-        OperatorError: If Elasticsearch does not answer, or knows neither password.
+        OperatorError: If Elasticsearch does not answer, or rejects both passwords.
     """
     candidates = [settings.elastic_password, *filter(Path.exists, [next_password(settings)])]
     logins = [Login(cluster=_cluster(settings, path), password_file=path) for path in candidates]
-    deadline = time.monotonic() + min(_DOUBTED_SECONDS, settings.wait_seconds)
-    while True:
+    timeout_seconds = min(_DOUBTED_SECONDS, settings.wait_seconds)
+    for _ in poll(timeout_seconds=timeout_seconds, interval_seconds=_SECONDS_BETWEEN_POLLS):
         for login in logins:
-            if _is_let_in(login.cluster, settings.wait_seconds, say):
+            if _try_login(login.cluster, settings.wait_seconds, report):
                 return login
-        if time.monotonic() >= deadline:
-            raise OperatorError(
-                f"{settings.elasticsearch_url} refuses the password in {settings.elastic_password}: the volume "
-                "elasticsearch-data is left over from an earlier set-up with another one; put that one into the file, "
-                "or begin anew, without any data, by: docker compose down --volumes"
-            )
-        say(f"waiting for {settings.elasticsearch_url}: it does not know its users yet, or the password is wrong")
-        time.sleep(_SECONDS_BETWEEN_TRIES)
+        report(f"waiting for {settings.elasticsearch_url}: its users are not loaded yet, or the password is wrong")
+    raise OperatorError(
+        f"{settings.elasticsearch_url} rejects the password in {settings.elastic_password}: the volume "
+        "elasticsearch-data was set up with another password; write that one into the file, "
+        "or start again without any data: docker compose down --volumes"
+    )
 
 
-def knows(cluster: Cluster, user: str, password: str) -> bool:
+def accepts_password(cluster: Cluster, user: str, password: str) -> bool:
     """
-    Return whether *user* gets into *cluster* by *password*.
+    Return whether *cluster* accepts *user* with *password*.
 
     Raises:
         OperatorError: If the cluster does not answer.
     """
-    return authenticates(replace(cluster, user_and_password=(user, password)))
+    return accepts_credentials(replace(cluster, user_and_password=(user, password)))
 
 
-def authenticates(cluster: Cluster) -> bool:
+def accepts_credentials(cluster: Cluster) -> bool:
     """
-    Return whether *cluster* takes the credentials in it.
+    Return whether *cluster* accepts its own credentials.
 
     Raises:
         OperatorError: If the cluster does not answer.
@@ -90,7 +88,7 @@ def authenticates(cluster: Cluster) -> bool:
     return True
 
 
-def _cluster(settings: Settings, password_file: Path) -> Cluster:
+def _cluster(settings: StackSettings, password_file: Path) -> Cluster:
     return Cluster(
         url=settings.elasticsearch_url,
         user_and_password=(SUPERUSER, secret_files.read(password_file)),
@@ -99,10 +97,10 @@ def _cluster(settings: Settings, password_file: Path) -> Cluster:
     )
 
 
-def _is_let_in(cluster: Cluster, wait_seconds: float, say: Say) -> bool:
+def _try_login(cluster: Cluster, wait_seconds: float, report: ReportProgress) -> bool:
     with cluster.client() as client, translate_errors(cluster, "logging in"):
         try:
-            wait_until_ready(cluster, client, timeout_seconds=wait_seconds, on_progress=say)
+            wait_until_ready(cluster, client, timeout_seconds=wait_seconds, on_progress=report)
         except elasticsearch.AuthenticationException:
             return False
     return True

@@ -1,24 +1,24 @@
-"""Set-up 2 of 3: everything in Elasticsearch. Nobody writes to it before this has ended. Safe to repeat."""
+"""Set-up 2 of 3: all objects in Elasticsearch, before the first write. Safe to repeat."""
 
 from inferlog_ops.core.cluster import translate_errors
-from inferlog_ops.core.outcome import Provisioned
-from inferlog_ops.core.progress import Say, say_nothing
+from inferlog_ops.core.outcome import ProvisionedObject
+from inferlog_ops.core.progress import ReportProgress, ignore_progress
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.provision.stack import api_keys, roles, secret_files, users
 from inferlog_ops.provision.stack.login import log_in
-from inferlog_ops.provision.stack.settings import Settings
+from inferlog_ops.provision.stack.settings import StackSettings
 
 
-def provision(settings: Settings, *, on_progress: Say = say_nothing) -> list[Provisioned]:
+def provision(settings: StackSettings, *, on_progress: ReportProgress = ignore_progress) -> list[ProvisionedObject]:
     """
-    Put templates, data streams, roles, users and API keys into Elasticsearch; a second run finds all unchanged.
+    Create templates, data streams, roles, users and API keys in Elasticsearch; a second run finds all unchanged.
 
     Args:
-        settings: Where Elasticsearch and the secrets are.
-        on_progress: Is told what is being waited for.
+        settings: Address of Elasticsearch and folder of the secrets.
+        on_progress: Receives progress lines.
 
     Raises:
-        OperatorError: If Elasticsearch does not answer, refuses something, or a secret is missing.
+        OperatorError: If Elasticsearch does not answer or rejects a request, or a secret is missing.
     """
     cluster = log_in(settings, on_progress).cluster
     done = provision_cluster(
@@ -32,7 +32,7 @@ def provision(settings: Settings, *, on_progress: Say = say_nothing) -> list[Pro
         done.append(users.ensure_password(client, cluster, users.KIBANA_SYSTEM, password))
         password = secret_files.read(settings.operator_password)
         done.append(users.ensure_user(client, cluster, users.OPERATOR, password, roles.OPERATOR))
-        # Last: whoever has a key finds everything that it is for.
+        # Last, so that a program with a key finds all its streams.
         done += [
             api_keys.ensure_key(client, cluster, wanted)
             for wanted in (api_keys.fluentd_key(settings), api_keys.dashboards_key(settings))

@@ -1,4 +1,4 @@
-"""The roles in infra/elasticsearch/roles: who may do what. A file is named as its role."""
+"""The roles in infra/elasticsearch/roles. The name of a file is the name of its role."""
 
 import hashlib
 from typing import Any
@@ -8,7 +8,7 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.assets import asset_dir
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import Outcome, Provisioned
+from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
 from inferlog_ops.provision.elasticsearch.definitions import MANAGED_BY
 
 FOLDER = "infra/elasticsearch/roles"
@@ -23,10 +23,10 @@ _KIND = "role"
 
 def load(name: str) -> dict[str, Any]:
     """
-    Return the role *name* as its file has it.
+    Load the file of the role *name*.
 
     Raises:
-        OperatorError: If there is no such file, or it is no JSON object.
+        OperatorError: If the file is missing or is not a JSON object.
     """
     path = asset_dir(FOLDER) / f"{name}.json"
     try:
@@ -34,40 +34,40 @@ def load(name: str) -> dict[str, Any]:
     except (OSError, orjson.JSONDecodeError) as error:
         raise OperatorError(f"{FOLDER}/{path.name} cannot be read: {error}") from error
     if not isinstance(role, dict):
-        raise OperatorError(f"{FOLDER}/{path.name} holds no JSON object")
+        raise OperatorError(f"{FOLDER}/{path.name} is not a JSON object")
     return role
 
 
 def rights(name: str) -> dict[str, Any]:
-    """Return what the role *name* allows, without what is said about it: this is what an API key is given."""
+    """Return the privileges of the role *name*, without its description: the role descriptor of an API key."""
     return {key: value for key, value in load(name).items() if key in {"cluster", "indices", "applications"}}
 
 
 def stamp(content: Any) -> dict[str, Any]:
-    """Return metadata by which an object of ours is known again, and from which content it was made."""
+    """Return metadata that identifies an object of set-up and its content."""
     digest = hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return {"managed_by": MANAGED_BY, "sha256": digest}
 
 
-def ensure_role(client: Elasticsearch, name: str) -> Provisioned:
+def ensure_role(client: Elasticsearch, name: str) -> ProvisionedObject:
     """
-    Make the role *name* what its file says.
+    Create or update the role *name* from its file.
 
     Raises:
-        OperatorError: If the cluster has one of that name which set-up did not make.
+        OperatorError: If the cluster has a role of that name that set-up did not create.
     """
     wanted = load(name)
     metadata = stamp(wanted)
     current = client.options(ignore_status=404).security.get_role(name=name).body.get(name)
     if current is None:
-        outcome = Outcome.CREATED
+        outcome = ProvisionOutcome.CREATED
     elif current["metadata"] == metadata:
-        return Provisioned(name=name, kind=_KIND, outcome=Outcome.UNCHANGED)
+        return ProvisionedObject(name=name, kind=_KIND, outcome=ProvisionOutcome.UNCHANGED)
     elif current["metadata"].get("managed_by") == MANAGED_BY:
-        outcome = Outcome.UPDATED
+        outcome = ProvisionOutcome.UPDATED
     else:
         raise OperatorError(
-            f"the cluster has a role {name} that set-up did not make; rename or delete it, then run set-up again"
+            f"the cluster has a role {name} that set-up did not create; rename or delete it, then run set-up again"
         )
     client.security.put_role(name=name, metadata=metadata, **wanted)
-    return Provisioned(name=name, kind=_KIND, outcome=outcome)
+    return ProvisionedObject(name=name, kind=_KIND, outcome=outcome)

@@ -1,4 +1,4 @@
-"""Where the volumes are mounted and whom to talk to; read once, from the environment."""
+"""Settings of the set-up: mounted volumes and addresses, read once from the environment."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.elasticsearch.retention import checked_retention
+from inferlog_ops.provision.elasticsearch.retention import check_retention
 
 _FOLDERS = {
     "authority": "INFERLOG_SETUP_AUTHORITY",
@@ -27,22 +27,22 @@ _WAIT = "INFERLOG_SETUP_WAIT_SECONDS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class StackSettings:
     """
-    What differs between two installations.
+    Settings of one installation.
 
     Attributes:
-        authority: Folder of the authority's key; only who makes certificates can read it.
-        certificates: Folder of the authority's certificate, for everybody.
-        secrets: Folder with a folder for each service, each a volume of its own.
-        logs: The folder that the app writes its log files to.
-        dead_letters: The folder that Fluentd puts refused lines into.
-        namespace: Last part of the data streams' names.
-        retention: How long events stay, as Elasticsearch writes it: ``30d``.
+        authority: Folder of the authority's key, readable only by the container prepare.
+        certificates: Folder of the authority's certificate, readable by all.
+        secrets: Folder with one folder, which is a volume, for each service.
+        logs: Folder of the app's log files.
+        dead_letters: Folder of Fluentd's dead letters.
+        namespace: Last part of the data stream names.
+        retention: Lifetime of events in the notation of Elasticsearch: ``30d``.
         elasticsearch_url: Address of Elasticsearch.
-        kibana_url: Address of Kibana as seen from the set-up.
-        public_kibana_url: Address of Kibana as people see it.
-        wait_seconds: How long Elasticsearch or Kibana is waited for.
+        kibana_url: Address of Kibana for the set-up.
+        public_kibana_url: Address of Kibana for users.
+        wait_seconds: Timeout for the start of Elasticsearch or Kibana.
     """
 
     authority: Path = Path("/authority")
@@ -59,7 +59,7 @@ class Settings:
 
     @property
     def ca_file(self) -> Path:
-        """The certificate of the authority that all others are checked by."""
+        """Certificate of the authority."""
         return self.certificates / "ca.crt"
 
     @property
@@ -69,33 +69,33 @@ class Settings:
 
     @property
     def kibana_system_password(self) -> Path:
-        """File of the password by which Kibana logs in to Elasticsearch."""
+        """File of the password with which Kibana logs in to Elasticsearch."""
         return self.secrets / "kibana/kibana_system_password"
 
     @property
     def operator_password(self) -> Path:
-        """File of the password by which a person logs in to Kibana."""
+        """File of the password with which the operator logs in to Kibana."""
         return self.secrets / "operator/operator_password"
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
         """
-        Return the settings in *environ*; what is not there has its default.
+        Read the settings in *environ*; missing ones have their default.
 
         Raises:
-            OperatorError: Naming the variable, its value, and what was expected.
+            OperatorError: With the variable, its value, and the expected form.
         """
         given = {name: value for name, value in environ.items() if value}
         values: dict[str, Any] = {field: Path(given[name]) for field, name in _FOLDERS.items() if name in given}
         values |= {field: given[name] for field, name in _TEXTS.items() if name in given}
         if _RETENTION in given:
-            values["retention"] = checked_retention(given[_RETENTION], where=_RETENTION)
+            values["retention"] = check_retention(given[_RETENTION], where=_RETENTION)
         if _WAIT in given:
-            values["wait_seconds"] = _seconds(given[_WAIT])
+            values["wait_seconds"] = _parse_seconds(given[_WAIT])
         return cls(**values)
 
 
-def _seconds(text: str) -> float:
+def _parse_seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:

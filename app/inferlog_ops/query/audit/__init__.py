@@ -1,1 +1,1 @@
-"""Checks the hash chain of events: see docs/audit.md."""
+"""Verification of the hash chain of events (docs/audit.md)."""

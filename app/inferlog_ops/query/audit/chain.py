@@ -1,4 +1,4 @@
-"""Follows the chain of each instance and names every event at which it does not hold. Pure."""
+"""Verification of the hash chain of each instance: finds every event that breaks it. No I/O."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,28 +12,28 @@ Event = dict[str, Any]
 
 
 class Fault(StrEnum):
-    """What is wrong at an event."""
+    """Kind of damage at an event."""
 
     CHANGED = "changed"
-    """Its own hash does not fit its content."""
+    """The event's hash does not match its content."""
     REMOVED = "removed"
-    """It was there when the next one was written: that one's ``audit.prev`` says so."""
+    """Events are missing: ``audit.prev`` of the next event refers to one of them."""
     PUT_IN = "put in"
-    """It does not continue the chain, or its sequence number is there already."""
+    """The event does not continue the chain, or its sequence number is already taken."""
     CUT_OFF = "cut off"
-    """A heartbeat has counted it, and no event after it is there: removed from the end, or not shipped yet."""
+    """Events at the end are missing, though a heartbeat counted them: removed, or not shipped yet."""
     UNREADABLE = "unreadable"
-    """It carries no chain, or no usable time."""
+    """The event has no chain fields, or an invalid time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class HeartbeatCount:
     """
-    What an instance's last heartbeat says of its events.
+    Event counts of an instance's last heartbeat.
 
     Attributes:
-        written: How many the sink has taken.
-        dropped: How many it has not; each has used up a sequence number, too.
+        written: Number of events that the sink accepted.
+        dropped: Number of events that the sink dropped; each of them also used a sequence number.
     """
 
     written: int = 0
@@ -43,14 +43,14 @@ class Counted:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """
-    One event that was changed, removed or put in, or several that are missing in a row.
+    One changed, removed or inserted event, or a run of missing events.
 
     Attributes:
-        fault: What is wrong.
+        fault: Kind of damage.
         instance_id: ``service.instance.id`` of the chain.
-        sequence: ``event.sequence``; the first one of several that were removed in a row.
-        until: The last one of these; *sequence* itself for a single event.
-        event_id: ``event.id``; None for what is not there any more.
+        sequence: ``event.sequence``; of a run, the first.
+        until: ``event.sequence`` of the last event of the run; *sequence* for a single event.
+        event_id: ``event.id``; None for missing events.
     """
 
     fault: Fault
@@ -61,17 +61,17 @@ class Finding:
 
 
 @dataclass(slots=True, kw_only=True)
-class Report:
+class AuditReport:
     """
-    What was checked and found.
+    Counts and findings of a verification.
 
     Attributes:
-        events: How many events were read.
-        instances: How many chains.
-        dropped: Holes in ``event.sequence`` across which the chain goes on: the sink could not write these.
-        cut_heads: Chains that begin after their first event, by the range asked for, by retention or by a hand.
-        not_there: Instances whose heartbeats count events of which none is there, for one of the same reasons.
-        findings: In order of instance and sequence.
+        events: Number of events read.
+        instances: Number of chains.
+        dropped: Number of events that the sink dropped: gaps in ``event.sequence`` across an intact chain.
+        cut_heads: Number of chains that start after their first event: because of the range, retention or deletion.
+        not_there: Number of instances with heartbeats that count events, but no events, for the same reasons.
+        findings: In sort_key of instance and sequence.
     """
 
     events: int = 0
@@ -82,29 +82,31 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
 
 
-def verify(events: Iterable[Event], hasher: Hasher, counted: Mapping[str, Counted] | None = None) -> Report:
+def verify(events: Iterable[Event], hasher: Hasher, counted: Mapping[str, HeartbeatCount] | None = None) -> AuditReport:
     """
-    Check *events*, which come by instance and within one by sequence.
+    Verify *events*, sorted by instance and sequence.
 
-    The events of a range can be checked on their own: what the first one links to is then not known, and is counted
-    in ``cut_heads``.
+    The events of a range can be verified alone: the predecessor of the first is then unknown, and the chain is
+    counted in ``cut_heads``.
 
     Args:
-        events: As they were read.
-        hasher: With the key of the chain.
-        counted: What each instance's last heartbeat in the range has counted. What is missing at the end of a chain
-            cannot be seen in the chain itself.
+        events: Documents as they were read.
+        hasher: Hash function with the key of the chain.
+        counted: Counts of each instance's last heartbeat in the range: the chain itself does not show events
+            that are missing at its end.
     """
-    report = Report()
+    report = AuditReport()
     expected = {instance: count for instance, count in (counted or {}).items() if count.written}
-    for name, chain in groupby(events, key=instance_id):
+    for name, chain in groupby(events, key=get_instance_id):
         report.instances += 1
-        _follow(name, chain, hasher, report, expected.pop(name, Counted()))
+        _verify_chain(name, chain, hasher, report, expected.pop(name, HeartbeatCount()))
     report.not_there = len(expected)
     return report
 
 
-def _follow(instance: str, chain: Iterable[Event], hasher: Hasher, report: Report, counted: Counted) -> None:
+def _verify_chain(
+    instance: str, chain: Iterable[Event], hasher: Hasher, report: AuditReport, counted: HeartbeatCount
+) -> None:
     def find(fault: Fault, sequence: int, event_id: str | None, *, until: int | None = None) -> None:
         report.findings.append(
             Finding(
@@ -147,8 +149,8 @@ def _follow(instance: str, chain: Iterable[Event], hasher: Hasher, report: Repor
         find(Fault.CUT_OFF, last_sequence + 1, None, until=until)
 
 
-def instance_id(event: Event) -> str:
-    """Return ``service.instance.id``, or nothing where there is none."""
+def get_instance_id(event: Event) -> str:
+    """Return ``service.instance.id``, or an empty string."""
     try:
         return str(event["service"]["instance"]["id"])
     except (KeyError, TypeError):
@@ -169,6 +171,6 @@ def _event_id(event: Event) -> str | None:
         return None
 
 
-def order(event: Event) -> tuple[str, int]:
-    """Return what events are sorted by before they are verified."""
-    return instance_id(event), _sequence(event)
+def sort_key(event: Event) -> tuple[str, int]:
+    """Return the sort key that `verify` requires: instance, then sequence."""
+    return get_instance_id(event), _sequence(event)

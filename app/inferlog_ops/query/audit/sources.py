@@ -1,4 +1,4 @@
-"""Where the events to be verified come from, and how many there should be: an index, or the files themselves."""
+"""Sources of the events to verify and of their expected counts: an index, or the event files."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import stream_name
-from inferlog_ops.query.audit.chain import Counted, Event, instance_id, order
+from inferlog_ops.query.audit.chain import Event, HeartbeatCount, get_instance_id, sort_key
 
 _PAGE = 2_000
 _KEEP_ALIVE = "2m"
@@ -23,11 +23,11 @@ FROM {stream}
 """
 
 
-def from_index(client: Elasticsearch, namespace: str, start: datetime, end: datetime) -> Iterator[Event]:
+def read_events_from_index(client: Elasticsearch, namespace: str, start: datetime, end: datetime) -> Iterator[Event]:
     """
-    Yield the events with *start* <= ``@timestamp`` < *end* as they were written, by instance and sequence.
+    Yield the events with *start* <= ``@timestamp`` < *end*, sorted by instance and sequence.
 
-    Read through a point in time, so that what arrives meanwhile does not disturb the pages.
+    Reads through a point in time: documents indexed in between do not shift the pages.
     """
     point = client.open_point_in_time(index=stream_name("events", namespace), keep_alive=_KEEP_ALIVE)["id"]
     try:
@@ -49,61 +49,66 @@ def from_index(client: Elasticsearch, namespace: str, start: datetime, end: date
         client.close_point_in_time(id=point)
 
 
-def counted_in_index(client: Elasticsearch, namespace: str, start: datetime, end: datetime) -> dict[str, Counted]:
+def read_counts_from_index(
+    client: Elasticsearch, namespace: str, start: datetime, end: datetime
+) -> dict[str, HeartbeatCount]:
     """
-    Return what each instance's last heartbeat with *start* <= ``@timestamp`` < *end* has counted.
+    Return the counts of each instance's last heartbeat with *start* <= ``@timestamp`` < *end*.
 
-    Of 10 000 instances at most: Elasticsearch gives no more rows.
+    Limited to 10 000 instances, Elasticsearch's limit on rows.
     """
     answer = client.esql.query(
         query=_COUNTED.format(stream=stream_name("health", namespace)),
         params=[{"start": start.isoformat()}, {"end": end.isoformat()}],
     )
-    return {instance: Counted(written=written, dropped=dropped or 0) for instance, written, dropped in answer["values"]}
+    return {
+        instance: HeartbeatCount(written=written, dropped=dropped or 0)
+        for instance, written, dropped in answer["values"]
+    }
 
 
-def counted_in_files(directory: Path, start: datetime, end: datetime) -> dict[str, Counted]:
-    """Return the same from the files beneath *directory*."""
-    counted: dict[str, Counted] = {}
+def read_counts_from_files(directory: Path, start: datetime, end: datetime) -> dict[str, HeartbeatCount]:
+    """Return the same counts from the files below *directory*."""
+    counted: dict[str, HeartbeatCount] = {}
     for path in sorted(directory.rglob("health-*.jsonl")):
-        for line in _documents(path):
+        for line in _read_documents(path):
             written, dropped = line.get("events_written"), line.get("events_dropped", 0)
-            if isinstance(written, int) and isinstance(dropped, int) and start <= _when(line) < end:
-                before = counted.get(instance_id(line), Counted())
-                counted[instance_id(line)] = Counted(
+            if isinstance(written, int) and isinstance(dropped, int) and start <= _event_time(line) < end:
+                before = counted.get(get_instance_id(line), HeartbeatCount())
+                counted[get_instance_id(line)] = HeartbeatCount(
                     written=max(written, before.written), dropped=max(dropped, before.dropped)
                 )
     return counted
 
 
-def from_files(directory: Path, start: datetime, end: datetime) -> Iterator[Event]:
+def read_events_from_files(directory: Path, start: datetime, end: datetime) -> Iterator[Event]:
     """
-    Yield the events of the files beneath *directory* with *start* <= ``@timestamp`` < *end*, by instance and sequence.
+    Yield the events of the files below *directory* with *start* <= ``@timestamp`` < *end*, by instance and sequence.
 
     Raises:
-        OperatorError: If there is no such directory.
+        OperatorError: If *directory* is not a directory.
     """
     if not directory.is_dir():
-        raise OperatorError(f"{directory} is no directory; expected the one with the event files", exit_code=2)
+        raise OperatorError(f"{directory} is not a directory; expected the directory with the event files", exit_code=2)
     paths = sorted(directory.rglob("events-*.jsonl"))
-    # All in memory: the files of one log directory are bounded by the sink's max_total_bytes.
-    events = (event for path in paths for event in _documents(path) if start <= _when(event) < end)
-    yield from sorted(events, key=order)
+    # Sorted in memory: the sink's max_total_bytes limits the files of one log directory.
+    events = (event for path in paths for event in _read_documents(path) if start <= _event_time(event) < end)
+    yield from sorted(events, key=sort_key)
 
 
-def _documents(path: Path) -> Iterator[dict[str, Any]]:
+def _read_documents(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as lines:
         for line in lines:
             try:
                 document = orjson.loads(line)
             except orjson.JSONDecodeError:
-                continue  # a line torn by a full disk or a crash; its event shows as a hole
+                continue  # a line cut short by a full disk or a crash; its event shows as a gap
             if isinstance(document, dict):
                 yield document
 
 
-def _when(event: Event) -> datetime:
+def _event_time(event: Event) -> datetime:
     try:
         return datetime.fromisoformat(event["@timestamp"])
     except (KeyError, TypeError, ValueError):
-        return datetime.now(UTC)  # in any usual range: an event without a time is a finding, not nothing
+        return datetime.now(UTC)  # falls into most ranges: an event without a valid time must become a finding

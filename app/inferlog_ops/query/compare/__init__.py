@@ -1,1 +1,1 @@
-"""Two model versions side by side: each figure, the difference, how sure it is, and a verdict."""
+"""Comparison of two model versions: figures, differences with confidence intervals, and a verdict."""

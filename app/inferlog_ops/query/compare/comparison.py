@@ -1,42 +1,49 @@
-"""Judges the figures of two versions: worse, same, better or too few, each and over all. Pure."""
+"""Verdicts on the figures of two model versions: worse, same, better or too few; each and overall. No I/O."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from inferlog_ops.query.compare.figures import ERROR_RATE, LATENCY_P99, Chance, Figure, Wanted, figures
+from inferlog_ops.query.compare.figures import (
+    ERROR_RATE,
+    LATENCY_P99,
+    BetterDirection,
+    Figure,
+    Resampling,
+    compute_figures,
+)
 from inferlog_ops.query.compare.intervals import Interval
-from inferlog_ops.query.compare.sample import Sample
+from inferlog_ops.query.compare.samples import Sample
 
 CONFIDENCE = 0.95
 MARGIN = 0.05
 ROOM, LEAST_ROOM_OF_ERROR_RATE = 0.5, 0.01
-"""As a share of the first value, and of all requests: what could be so much worse is not called the same."""
+"""A figure that may be worse by this much is not "same". Share of the first value; for the error rate, of requests."""
 
 NEEDED = (LATENCY_P99, ERROR_RATE)
-"""What a service promises first: while one of these is open, nothing is called the same or better over all."""
+"""The main service levels: while one of them is open, the overall verdict is never same or better."""
 
 
 class Verdict(StrEnum):
-    """What the second version is, measured by the first."""
+    """The second version compared with the first."""
 
     WORSE = "worse"
     SAME = "same"
-    """No difference beyond the margin has shown, and it cannot be much worse."""
+    """No difference beyond the margin, and the second version cannot be much worse."""
     BETTER = "better"
     TOO_FEW = "too few"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class JudgedFigure:
     """
     One figure with its verdict.
 
     Attributes:
-        figure: What was judged.
-        interval: Holds the true difference with 95 % confidence; None if too few, or if the figure is not judged.
-        verdict: By that interval; None for what is not judged.
+        figure: The judged figure.
+        interval: 95 % confidence interval of the difference; None if too few, or if the figure is not judged.
+        verdict: Verdict by that interval; None for a figure that is not judged.
         sure: Whether a figure that is worse or better still is by an interval so wide that those of all figures
-            together hold the truth with 95 % confidence. Of ten figures one differs by chance often enough.
+            together hold the truth with 95 % confidence. Of ten figures one differs by resampling often enough.
     """
 
     figure: Figure
@@ -46,46 +53,48 @@ class Judged:
 
     @property
     def open(self) -> bool:
-        """Whether more requests are needed to rule out that the second version is worse."""
+        """True if more requests are needed to rule out that the second version is worse."""
         return self.verdict is Verdict.TOO_FEW or (self.verdict is Verdict.WORSE and not self.sure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class VersionComparison:
     """
-    All figures, and the verdict over all of them.
+    All figures and the overall verdict.
 
     Attributes:
-        figures: In the order to be shown.
-        verdict: Worse if one of the figures surely is; else too few if the p99 of the latency or the error rate is
-            open; else better if one of the figures surely is; else the same.
-        margin: Differences up to this share of the first version's value counted as none.
+        figures: In display order.
+        verdict: Worse if a figure is surely worse; otherwise too few if latency p99 or error rate is open;
+            otherwise better if a figure is surely better; otherwise same.
+        margin: Differences up to this share of the first version's value are ignored.
     """
 
-    figures: list[Judged]
+    figures: list[JudgedFigure]
     verdict: Verdict
     margin: float
 
 
-def compare(first: Sample, second: Sample, span_seconds: float, chance: Chance, margin: float = MARGIN) -> Comparison:
+def compare_samples(
+    first: Sample, second: Sample, span_seconds: float, resampling: Resampling, margin: float = MARGIN
+) -> VersionComparison:
     """
     Compare *second* with *first*.
 
     Args:
-        first: One version's requests; one at least.
-        second: The other's.
-        span_seconds: Length of the range that both lie in.
-        chance: Where the resamples come from.
-        margin: Differences up to this share of the first version's value count as none; not of the error rate's.
+        first: Requests of the baseline; at least one.
+        second: Requests of the judged version; at least one.
+        span_seconds: Length of the range of both samples.
+        resampling: Seed and number of resamples.
+        margin: Differences up to this share of the first version's value are ignored, except in the error rate.
     """
-    shown = [each for each in figures(first, second, span_seconds, chance) if _is_known(each)]
+    shown = [each for each in compute_figures(first, second, span_seconds, resampling) if _is_known(each)]
     together = sum(each.uncertainty is not None for each in shown)
     strict = 1 - (1 - CONFIDENCE) / max(1, together)  # Bonferroni's
-    judged = [_judged(each, strict, margin) for each in shown]
-    return Comparison(figures=judged, verdict=_overall(judged), margin=margin)
+    judged = [_judge_figure(each, strict, margin) for each in shown]
+    return VersionComparison(figures=judged, verdict=_judge_all(judged), margin=margin)
 
 
-def _overall(judged: list[Judged]) -> Verdict:
+def _judge_all(judged: list[JudgedFigure]) -> Verdict:
     sure = {each.verdict for each in judged if each.sure}
     if Verdict.WORSE in sure:
         return Verdict.WORSE
@@ -95,27 +104,27 @@ def _overall(judged: list[Judged]) -> Verdict:
 
 
 def _is_known(figure: Figure) -> bool:
-    """Leave out what neither version has, such as the cost where there is no price table; but never what is needed."""
+    """Return whether a version has the figure (cost needs a price table), or the figure is in `NEEDED`."""
     return figure.first is not None or figure.second is not None or figure.name in NEEDED
 
 
-def _judged(figure: Figure, strict: float, margin: float) -> Judged:
-    if figure.wanted is None:
-        return Judged(figure=figure, interval=None, verdict=None, sure=True)
+def _judge_figure(figure: Figure, strict: float, margin: float) -> JudgedFigure:
+    if figure.better is None:
+        return JudgedFigure(figure=figure, interval=None, verdict=None, sure=True)
     if figure.uncertainty is None:
-        return Judged(figure=figure, interval=None, verdict=Verdict.TOO_FEW, sure=True)
+        return JudgedFigure(figure=figure, interval=None, verdict=Verdict.TOO_FEW, sure=True)
     interval = figure.uncertainty.interval(CONFIDENCE)
-    verdict = _verdict(figure, interval, margin)
+    verdict = _judge_interval(figure, interval, margin)
     differs = verdict in {Verdict.WORSE, Verdict.BETTER}
-    sure = not differs or verdict is _verdict(figure, figure.uncertainty.interval(strict), margin)
-    return Judged(figure=figure, interval=interval, verdict=verdict, sure=sure)
+    sure = not differs or verdict is _judge_interval(figure, figure.uncertainty.interval(strict), margin)
+    return JudgedFigure(figure=figure, interval=interval, verdict=verdict, sure=sure)
 
 
-def _verdict(figure: Figure, interval: Interval, margin: float) -> Verdict:
-    """Judge as canary_comparison.esql does, whose intervals are cruder."""
+def _judge_interval(figure: Figure, interval: Interval, margin: float) -> Verdict:
+    """Return the verdict by the rules of canary_comparison.esql, which has cruder intervals."""
     first, difference = abs(figure.first or 0.0), abs(figure.difference or 0.0)
     is_rate = figure.name == ERROR_RATE
-    harm = interval if figure.wanted is Wanted.LOWER else Interval(-interval.high, -interval.low)
+    harm = interval if figure.better is BetterDirection.LOWER else Interval(-interval.high, -interval.low)
     if is_rate or difference > margin * first:
         if harm.low > 0:
             return Verdict.WORSE

@@ -1,4 +1,4 @@
-"""Which figures two versions are compared by, and how each of them is reckoned from two samples. Pure."""
+"""Figures of a version comparison, computed from two samples. No I/O."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from inferlog_ops.query.compare.intervals import (
     Bootstrap,
     Newcombe,
     Uncertainty,
-    percentile,
-    resampled_percentiles,
-    welch,
+    compare_means,
+    interpolate_percentile,
+    resample_percentiles,
 )
-from inferlog_ops.query.compare.sample import Numbers, Sample, known
+from inferlog_ops.query.compare.samples import Numbers, Sample, sort_known
 
 FEWEST = 30
-"""Requests of either version below which no figure is judged; the same as in canary_comparison.esql."""
+"""Minimum number of requests of each version for a verdict; the same as in canary_comparison.esql."""
 FEWEST_OF_PERCENTILE = {0.50: FEWEST, 0.95: 100, 0.99: 500}
-"""Below these a percentile hangs on a handful of requests, and its interval holds the truth too seldom."""
+"""Minimum number of requests for a verdict on a percentile: with fewer, its interval is unreliable."""
 
 LATENCY_P99, ERROR_RATE = "latency p99", "error rate"
 
 
-class Wanted(StrEnum):
-    """In which direction a figure is good."""
+class BetterDirection(StrEnum):
+    """Direction in which a figure improves."""
 
     LOWER = "lower"
     HIGHER = "higher"
@@ -37,17 +37,17 @@ class Figure:
     One figure of both versions.
 
     Attributes:
-        name: Such as ``latency p99``.
-        unit: "s", "1/s", "USD", "count", or "share", which is 0 to 1.
-        wanted: In which direction it is good; None for what is not judged, since it follows the traffic.
-        first: The value of the first version; None if none of its requests has one.
-        second: That of the second.
-        uncertainty: Of their difference; None if there are too few requests, or if it is not judged.
+        name: Display name, such as ``latency p99``.
+        unit: "s", "1/s", "USD", "count", or "share" (0 to 1).
+        better: Direction in which it improves; None for figures of the traffic, which are not judged.
+        first: Value of the first version; None if unknown.
+        second: Value of the second version; None if unknown.
+        uncertainty: Uncertainty of the difference; None with too few requests, or if not judged.
     """
 
     name: str
     unit: str
-    wanted: Wanted | None
+    better: BetterDirection | None
     first: float | None
     second: float | None
     uncertainty: Uncertainty | None
@@ -64,21 +64,21 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chance:
+class Resampling:
     """
-    Where the resamples come from.
+    Seed and size of the bootstrap.
 
     Attributes:
-        seed: The same one gives the same intervals.
-        resamples: How many for each percentile of each version.
+        seed: Random seed; the same seed gives the same intervals.
+        resamples: Number of resamples for each percentile of each version.
     """
 
     seed: int
     resamples: int = 20_000
 
-    def dice(self, figure: str, model_version: str) -> np.random.Generator:
+    def make_generator(self, figure: str, model_version: str) -> np.random.Generator:
         """
-        Return the dice for one figure of one version.
+        Return the make_generator for one figure of one version.
 
         They hang on the version, not on its place in the comparison: who swaps the two gets the same bounds, negated.
         """
@@ -86,76 +86,82 @@ class Chance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Measured:
-    """What each request has a number of, and the percentiles of it that are compared."""
+class _Measure:
+    """A value of each request and the percentiles of it to compare."""
 
     name: str
     unit: str
-    wanted: Wanted
+    better: BetterDirection
     fractions: tuple[float, ...]
     numbers: Callable[[Sample], Numbers]
 
 
-_MEASURED = [
-    _Measured(
+_MEASURES = [
+    _Measure(
         name="latency",
         unit="s",
-        wanted=Wanted.LOWER,
+        better=BetterDirection.LOWER,
         fractions=(0.50, 0.95, 0.99),
         numbers=lambda sample: sample.latency_seconds,
     ),
-    _Measured(
+    _Measure(
         name="time to first token",
         unit="s",
-        wanted=Wanted.LOWER,
+        better=BetterDirection.LOWER,
         fractions=(0.50, 0.95, 0.99),
         numbers=lambda sample: sample.time_to_first_token_seconds,
     ),
-    _Measured(
+    _Measure(
         name="output tokens/s of a request",
         unit="1/s",
-        wanted=Wanted.HIGHER,
+        better=BetterDirection.HIGHER,
         fractions=(0.50,),
         numbers=lambda sample: sample.output_tokens_per_second,
     ),
 ]
 
 
-def figures(first: Sample, second: Sample, span_seconds: float, chance: Chance) -> Iterator[Figure]:
-    """Yield each figure of *first* and *second*, whose requests lie in a range of *span_seconds*."""
+def compute_figures(first: Sample, second: Sample, span_seconds: float, resampling: Resampling) -> Iterator[Figure]:
+    """Yield each figure of *first* and *second*, over a range of *span_seconds*."""
     both = first, second
-    for measured in _MEASURED:
-        for fraction in measured.fractions:
-            yield _percentile(measured, fraction, both, chance)
-    yield _error_rate(both)
-    yield _cost(both)
-    yield _traffic("requests", "count", [each.counts.requests for each in both])
-    yield _traffic("requests/s", "1/s", [each.counts.requests / span_seconds for each in both])
-    yield _traffic("output tokens/s of the range", "1/s", [each.counts.output_tokens / span_seconds for each in both])
+    for measure in _MEASURES:
+        for fraction in measure.fractions:
+            yield _percentile_figure(measure, fraction, both, resampling)
+    yield _error_rate_figure(both)
+    yield _cost_figure(both)
+    yield _traffic_figure("requests", "count", [each.counts.requests for each in both])
+    yield _traffic_figure("requests/s", "1/s", [each.counts.requests / span_seconds for each in both])
+    yield _traffic_figure(
+        "output tokens/s of the range", "1/s", [each.counts.output_tokens / span_seconds for each in both]
+    )
 
 
-def _percentile(measured: _Measured, fraction: float, both: tuple[Sample, Sample], chance: Chance) -> Figure:
-    name = f"{measured.name} p{100 * fraction:.0f}"
-    ordered = [known(measured.numbers(each)) for each in both]
-    values = [percentile(each, fraction) if len(each) else None for each in ordered]
+def _percentile_figure(
+    measure: _Measure, fraction: float, both: tuple[Sample, Sample], resampling: Resampling
+) -> Figure:
+    name = f"{measure.name} p{100 * fraction:.0f}"
+    ordered = [sort_known(measure.numbers(each)) for each in both]
+    values = [interpolate_percentile(each, fraction) if len(each) else None for each in ordered]
     uncertainty = None
     if min(map(len, ordered)) >= FEWEST_OF_PERCENTILE[fraction]:
         first, second = (
-            resampled_percentiles(each, fraction, chance.resamples, chance.dice(name, sample.model_version))
+            resample_percentiles(
+                each, fraction, resampling.resamples, resampling.make_generator(name, sample.model_version)
+            )
             for each, sample in zip(ordered, both, strict=True)
         )
         uncertainty = Bootstrap(second - first)
     return Figure(
         name=name,
-        unit=measured.unit,
-        wanted=measured.wanted,
+        unit=measure.unit,
+        better=measure.better,
         first=values[0],
         second=values[1],
         uncertainty=uncertainty,
     )
 
 
-def _error_rate(both: tuple[Sample, Sample]) -> Figure:
+def _error_rate_figure(both: tuple[Sample, Sample]) -> Figure:
     first, second = (each.counts for each in both)
     uncertainty = Newcombe(
         first_count=first.errors, first_of=first.requests, second_count=second.errors, second_of=second.requests
@@ -163,25 +169,25 @@ def _error_rate(both: tuple[Sample, Sample]) -> Figure:
     return Figure(
         name=ERROR_RATE,
         unit="share",
-        wanted=Wanted.LOWER,
+        better=BetterDirection.LOWER,
         first=first.errors / first.requests,
         second=second.errors / second.requests,
         uncertainty=uncertainty if min(first.requests, second.requests) >= FEWEST else None,
     )
 
 
-def _cost(both: tuple[Sample, Sample]) -> Figure:
-    costs = [known(each.cost_usd) * 1_000 for each in both]
+def _cost_figure(both: tuple[Sample, Sample]) -> Figure:
+    costs = [sort_known(each.cost_usd) * 1_000 for each in both]
     first, second = (float(np.mean(each)) if len(each) else None for each in costs)
     return Figure(
         name="cost of 1 000 requests",
         unit="USD",
-        wanted=Wanted.LOWER,
+        better=BetterDirection.LOWER,
         first=first,
         second=second,
-        uncertainty=welch(*costs) if min(map(len, costs)) >= FEWEST else None,
+        uncertainty=compare_means(*costs) if min(map(len, costs)) >= FEWEST else None,
     )
 
 
-def _traffic(name: str, unit: str, values: list[float]) -> Figure:
-    return Figure(name=name, unit=unit, wanted=None, first=values[0], second=values[1], uncertainty=None)
+def _traffic_figure(name: str, unit: str, values: list[float]) -> Figure:
+    return Figure(name=name, unit=unit, better=None, first=values[0], second=values[1], uncertainty=None)

@@ -1,17 +1,17 @@
 """
-How far two versions are apart, and between which bounds the true difference lies with a given confidence. Pure.
+Confidence intervals of the difference between two versions. No I/O.
 
-Percentiles: the bootstrap's percentile interval. A resample of n sorted values is n uniform numbers that pick places in
-them, and the k-th smallest value of the resample is at the place that the k-th smallest of these numbers picks, which
-follows the beta distribution (k, n + 1 - k). So two draws from beta distributions take the place of n draws and a sort:
-the same bootstrap, at a cost that does not depend on n.
+Percentiles: the bootstrap's percentile interval. A resample of n sorted values is n uniform numbers that select
+indices. The k-th smallest value of the resample is at the index selected by the k-th smallest number, which follows
+the beta distribution (k, n + 1 - k). Two draws from beta distributions therefore replace n draws and a sort: the same
+bootstrap, at a cost independent of n.
 
 Shares: Newcombe's hybrid score interval (Statistics in Medicine 17, 1998, method 10), from two Wilson intervals.
 
 Means: Welch's t interval.
 
-All take requests as independent of each other. Where they wait for one another in a queue, slow ones come in groups,
-and the intervals are too narrow.
+All methods treat requests as independent. Requests that wait in one queue are slow in groups, and their intervals are
+too narrow.
 """
 
 import math
@@ -21,28 +21,28 @@ from typing import Protocol
 import numpy as np
 from scipy import stats
 
-from inferlog_ops.query.compare.sample import Numbers
+from inferlog_ops.query.compare.samples import Numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """From *low* to *high*, both included; in the unit of the figure."""
+    """Closed interval, in the unit of the figure."""
 
     low: float
     high: float
 
 
 class Uncertainty(Protocol):
-    """How sure the difference between two values, second - first, is."""
+    """Uncertainty of the difference between two values, second - first."""
 
     def interval(self, confidence: float) -> Interval:
-        """Return the bounds that hold the true difference with *confidence*, 0 to 1."""
+        """Return the interval of the difference with *confidence*, 0 to 1."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """The second value minus the first in each pair of resamples: ``(resamples,)``, float64."""
+    """Bootstrap of a percentile: differences second - first, ``(resamples,)``, float64."""
 
     differences: Numbers
 
@@ -54,7 +54,7 @@ class Bootstrap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newcombe:
-    """Of two shares, each a count of so many."""
+    """Uncertainty of the difference of two shares."""
 
     first_count: int
     first_of: int
@@ -64,8 +64,8 @@ class Newcombe:
     def interval(self, confidence: float) -> Interval:
         """Return Newcombe's hybrid score interval."""
         first, second = self.first_count / self.first_of, self.second_count / self.second_of
-        first_wilson = wilson(self.first_count, self.first_of, confidence)
-        second_wilson = wilson(self.second_count, self.second_of, confidence)
+        first_wilson = wilson_interval(self.first_count, self.first_of, confidence)
+        second_wilson = wilson_interval(self.second_count, self.second_of, confidence)
         below = math.hypot(second - second_wilson.low, first_wilson.high - first)
         above = math.hypot(second_wilson.high - second, first - first_wilson.low)
         return Interval(second - first - below, second - first + above)
@@ -74,11 +74,11 @@ class Newcombe:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Welch:
     """
-    Of two means.
+    Uncertainty of the difference of two means.
 
     Attributes:
         difference: Second mean minus the first.
-        standard_error: Of that difference; 0 if neither side varies.
+        standard_error: Standard error of the difference; 0 if neither sample varies.
         degrees_of_freedom: By Welch and Satterthwaite; infinite where the standard error is 0.
     """
 
@@ -92,40 +92,40 @@ class Welch:
         return Interval(self.difference - reach, self.difference + reach)
 
 
-def percentile(ordered: Numbers, fraction: float) -> float:
+def interpolate_percentile(ordered: Numbers, fraction: float) -> float:
     """Return the linear interpolation between the two values of *ordered* nearest to *fraction*, as ES|QL does."""
     return float(np.quantile(ordered, fraction))
 
 
-def resampled_percentiles(ordered: Numbers, fraction: float, resamples: int, dice: np.random.Generator) -> Numbers:
+def resample_percentiles(ordered: Numbers, fraction: float, resamples: int, generator: np.random.Generator) -> Numbers:
     """
-    Return the percentile *fraction* of so many bootstrap resamples of *ordered*.
+    Return the percentile *fraction* of each of *resamples* bootstrap resamples of *ordered*.
 
     Args:
-        ordered: Two values at least, in ascending order.
-        fraction: 0 to 1, both excluded.
-        resamples: How many.
-        dice: Where chance comes from.
+        ordered: At least two values, in ascending order.
+        fraction: 0 to 1, both exclusive.
+        resamples: Number of resamples.
+        generator: Random generator.
     """
     size = len(ordered)
     place = (size - 1) * fraction
     below = int(place)
     share_above = place - below
-    # Of `size` uniform numbers in order, the one at `below` and, beyond it, the next: see the head of this module.
-    lower_pick = dice.beta(below + 1, size - below, resamples)
-    upper_pick = lower_pick + (1 - lower_pick) * dice.beta(1, size - below - 1, resamples)
+    # The order statistics `below` and `below + 1` of `size` uniform numbers: see the module docstring.
+    lower_pick = generator.beta(below + 1, size - below, resamples)
+    upper_pick = lower_pick + (1 - lower_pick) * generator.beta(1, size - below - 1, resamples)
     lower, upper = (ordered[np.minimum((pick * size).astype(int), size - 1)] for pick in (lower_pick, upper_pick))
     percentiles: Numbers = lower + (upper - lower) * share_above
     return percentiles
 
 
-def wilson(count: int, of: int, confidence: float) -> Interval:
+def wilson_interval(count: int, of: int, confidence: float) -> Interval:
     """Return Wilson's interval of the share *count* / *of*."""
     bounds = stats.binomtest(count, of).proportion_ci(confidence, method="wilson")
     return Interval(float(bounds.low), float(bounds.high))
 
 
-def welch(first: Numbers, second: Numbers) -> Welch:
+def compare_means(first: Numbers, second: Numbers) -> Welch:
     """Compare the means of two samples of two values at least."""
     first_part, second_part = (float(np.var(each, ddof=1)) / len(each) for each in (first, second))
     error_squared = first_part + second_part

@@ -1,1 +1,1 @@
-"""The dashboard files in dashboards/: found by id, filled with the service levels, brought to the form Kibana takes."""
+"""Dashboard files of dashboards/: loading, filling in service levels, and rendering for Kibana."""

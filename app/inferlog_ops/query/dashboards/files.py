@@ -1,28 +1,30 @@
-"""The dashboard files: one each, named for the id under which Kibana knows it."""
+"""The dashboards: a file for each, named after its id in Kibana, and the query library, made from the query files."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from inferlog_ops.core.assets import asset_dir
-from inferlog_ops.core.json_files import read_json
-from inferlog_ops.core.naming import lookup
+from inferlog_ops.core.errors import lookup
+from inferlog_ops.core.files import read_json
+from inferlog_ops.query import library
+from inferlog_ops.query.dashboards import query_library
 from inferlog_ops.query.dashboards.shape import check_shape
 
 FOLDER = "dashboards"
 LANDING_PAGE = "inferlog-overview"
 
-_FILES = "inferlog-*.json"  # beside them stands slo.json
+_FILES = "inferlog-*.json"  # not slo.json, which is in the same folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dashboard:
     """
-    One dashboard as its file says it.
+    One dashboard.
 
     Attributes:
         id: The file's name without its ending.
-        path: The file.
+        path: The file. Of the query library: the folder of the query files.
         body: The body of ``PUT /api/dashboards/<id>``, but for two things that stand in one place only: where Kibana
             takes the text of a query there is its file ("queries/p99_latency.esql"), and where it takes the figure of
             a service level there is its name ("{slo.p99_latency_seconds}"). `render` puts both in.
@@ -34,19 +36,22 @@ class Dashboard:
 
     @property
     def title(self) -> str:
-        """As Kibana and the preview page show it."""
+        """Title in Kibana and on the preview page."""
         return str(self.body["title"])
 
 
 def load_all() -> dict[str, Dashboard]:
     """
-    Return all dashboards by id; the landing page first, the others in alphabetical order.
+    Return all dashboards by id: the landing page first, the others in alphabetical order, the query library last.
 
     Raises:
-        OperatorError: If a file is no dashboard.
+        OperatorError: If a file is not a valid dashboard, or a query file is not valid.
     """
     files = sorted(asset_dir(FOLDER).glob(_FILES), key=lambda path: (path.stem != LANDING_PAGE, path.stem))
-    return {path.stem: read(path) for path in files}
+    dashboards = {path.stem: read(path) for path in files}
+    body = query_library.query_library(library.load_all(), {each.id: each.body for each in dashboards.values()})
+    made = Dashboard(id=query_library.ID, path=asset_dir(library.FOLDER), body=body)
+    return dashboards | {made.id: made}
 
 
 def find(dashboard_id: str) -> Dashboard:
@@ -54,11 +59,11 @@ def find(dashboard_id: str) -> Dashboard:
     Return the dashboard *dashboard_id*.
 
     Raises:
-        OperatorError: If there is none; says which is nearest.
+        OperatorError: If it does not exist, with the nearest id.
     """
     dashboards = load_all()
     return lookup(
-        dashboard_id, dashboards, kind="dashboard", otherwise=f"there are {', '.join(dashboards)}", cutoff=0.4
+        dashboard_id, dashboards, kind="dashboard", otherwise=f"known dashboards: {', '.join(dashboards)}", cutoff=0.4
     )
 
 
@@ -67,7 +72,7 @@ def read(path: Path) -> Dashboard:
     Read one file.
 
     Raises:
-        OperatorError: If it is no JSON, or something else than a dashboard.
+        OperatorError: If it is not valid JSON, or not a dashboard.
     """
     where = f"{FOLDER}/{path.name}"
     body = read_json(path, where)

@@ -1,10 +1,10 @@
-"""The panels of a dashboard, section by section, and the questions that each of them asks."""
+"""Panels of a dashboard, section by section, with the queries of each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from inferlog_ops.query.dashboards.render import query_named
+from inferlog_ops.query.dashboards.render import parse_query_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class Panel:
         id: Unique in its dashboard.
         type: "vis", "markdown", "discover_session", …
         config: As in the file.
-        section: Title of the section it stands in; None outside of sections.
+        section: Title of its section; None outside sections.
     """
 
     id: str
@@ -26,19 +26,19 @@ class Panel:
 
     @property
     def title(self) -> str:
-        """As shown above it; empty if it has none."""
+        """Displayed title; may be empty."""
         return str(self.config.get("title", ""))
 
     @property
     def queries(self) -> list[str]:
-        """The names of its queries: one for each layer or tab, one for any other chart, none for text."""
+        """Names of its queries: one per layer or tab, one for any other chart, none for text."""
         holders = self.config.get("layers") or self.config.get("tabs") or [self.config]
         texts = [holder["data_source"]["query"] for holder in holders if "query" in holder.get("data_source", {})]
-        return [name for text in texts if (name := query_named(text)) is not None]
+        return [name for text in texts if (name := parse_query_name(text)) is not None]
 
 
 def panels(body: dict[str, Any]) -> Iterator[Panel]:
-    """Yield each panel of the dashboard *body*, those of sections too; one without an id gets its place as one."""
+    """Yield each panel of *body*, including those in sections; a panel without an id gets its position as id."""
     for index, item in enumerate(body.get("panels", [])):
         if "type" in item:
             yield _panel(item, f"panel-{index}", None)

@@ -1,4 +1,4 @@
-"""Fills a dashboard: figures of the service levels where their names stand, texts of queries where their files do."""
+"""Rendering of a dashboard: resolves references to service levels and query files."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,11 +21,11 @@ def body_for_kibana(
     Return the body that ``PUT /api/dashboards/<id>`` takes.
 
     Raises:
-        OperatorError: If the file names a query or a service level that is not there.
+        OperatorError: If the file refers to an unknown query or service level.
     """
 
     def put_in(text: str) -> str:
-        name = query_named(text)
+        name = parse_query_name(text)
         return text if name is None else text_for(_known(queries, name, dashboard), namespace)
 
     body: dict[str, Any] = each_string(with_levels(dashboard, levels), put_in)
@@ -34,10 +34,10 @@ def body_for_kibana(
 
 def with_levels(dashboard: Dashboard, levels: ServiceLevels) -> dict[str, Any]:
     """
-    Return the body with the figures of the service levels; queries are still named by their files.
+    Return the body with the values of the service levels; references to query files remain.
 
     Raises:
-        OperatorError: If the file names a level that is not there, or one where a figure cannot stand.
+        OperatorError: If the file refers to an unknown level, or to a level where a number is not allowed.
     """
 
     def put_in(text: str) -> str | float:
@@ -47,19 +47,19 @@ def with_levels(dashboard: Dashboard, levels: ServiceLevels) -> dict[str, Any]:
         return _LEVEL.sub(lambda match: f"{_level(levels, match[1], dashboard):g}", text)
 
     body: dict[str, Any] = each_string(dashboard.body, put_in)
-    # A figure may stand in the place of a text.
+    # A number may have replaced a string.
     check_shape(body, dashboard.path.name)
     return body
 
 
-def query_named(text: str) -> str | None:
-    """Return the name of the query whose file *text* is, as a dashboard file says it; None if it is none."""
+def parse_query_name(text: str) -> str | None:
+    """Return the query name in *text*, a reference such as ``queries/name.esql``; None for any other text."""
     match = _QUERY_FILE.fullmatch(text)
     return match[1] if match else None
 
 
 def each_string(value: Any, change: Callable[[str], Any]) -> Any:
-    """Return *value* with every string in it changed, but for the keys."""
+    """Return *value* with *change* applied to every string in it, except keys."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):
@@ -72,12 +72,13 @@ def each_string(value: Any, change: Callable[[str], Any]) -> Any:
 def _level(levels: ServiceLevels, name: str, dashboard: Dashboard) -> float:
     if name not in levels.default:
         raise OperatorError(
-            f"{dashboard.path.name} names the service level {name!r}; known are {', '.join(levels.default)}"
+            f"{dashboard.path.name} refers to the unknown service level {name!r}; "
+            f"expected one of {', '.join(levels.default)}"
         )
     return levels.default[name]
 
 
 def _known(queries: Mapping[str, Query], name: str, dashboard: Dashboard) -> Query:
     if name not in queries:
-        raise OperatorError(f"{dashboard.path.name} names queries/{name}.esql, which is not there")
+        raise OperatorError(f"{dashboard.path.name} refers to queries/{name}.esql, which does not exist")
     return queries[name]

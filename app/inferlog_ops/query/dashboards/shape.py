@@ -1,4 +1,4 @@
-"""What a dashboard's file has to look like for its panels and controls to be found in it; Kibana checks the rest."""
+"""Validation of the parts of a dashboard file that inferlog reads; Kibana validates the rest."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ def check_shape(body: Any, where: str) -> None:
     Check *body*, the content of the file *where*.
 
     Raises:
-        OperatorError: Where a part is of another kind than whoever reads it goes by; says which.
+        OperatorError: If a part has the wrong type, with its place.
     """
     _expect(body, dict, where)
     _expect(body.get("title"), str, f"{where}: title")
@@ -47,7 +47,7 @@ def _check_panel(panel: dict[str, Any], place: str) -> None:
     _optional(panel, str, place, "id")
     config, place = panel.get("config"), f"{place}.config"
     _expect(config, dict, place)
-    assert isinstance(config, dict)  # noqa: S101 (as has just been checked)
+    assert isinstance(config, dict)  # noqa: S101 (checked above)
     _check_source(config, place)
     for key in ("layers", "tabs"):
         for inner_place, holder in _each(config, key, f"{place}."):
@@ -62,7 +62,7 @@ def _check_source(holder: dict[str, Any], place: str) -> None:
 
 
 def _each(holder: dict[str, Any], key: str, place: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return the objects of the list *key*, if there is one, each with its place."""
+    """Return the objects of the list *key*, each with its place; empty without the key."""
     items = holder.get(key, [])
     _expect(items, list, f"{place}{key}")
     for index, item in enumerate(items):
@@ -71,7 +71,7 @@ def _each(holder: dict[str, Any], key: str, place: str) -> list[tuple[str, dict[
 
 
 def _optional(holder: dict[str, Any], kind: type, place: str, key: str) -> Any:
-    """Return what *holder* has under *key*, which is of this *kind*, or an empty one."""
+    """Return the value of *key*, checked to be of *kind*, or an empty value of that kind."""
     value = holder.get(key, kind())
     _expect(value, kind, f"{place}.{key}")
     return value

@@ -1,4 +1,4 @@
-"""The service levels that panels are coloured by and rules fire on: dashboards/slo.json, or a file of the user's."""
+"""Service levels for panel colours and alert rules: dashboards/slo.json, or the user's file."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from typing import Any
 
 from inferlog_ops.core.assets import asset_dir
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.json_files import read_json
+from inferlog_ops.core.files import read_json
 
 SETTING = "INFERLOG_SLO_FILE"
 
@@ -20,11 +20,11 @@ _OF_MODEL_VERSIONS = "model_versions"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceLevels:
     """
-    What the service promises.
+    Service levels, in total and by model version.
 
     Attributes:
         default: Name to figure, such as ``p99_latency_seconds`` (s) or ``error_rate`` (0 to 1, the error budget).
-        by_model_version: Figures that differ for one model version: version, then name to figure.
+        by_model_version: Levels that differ for a model version: version, then name to figure.
     """
 
     default: Mapping[str, float]
@@ -33,12 +33,12 @@ class ServiceLevels:
 
 def load() -> ServiceLevels:
     """
-    Return the levels of the file that ``INFERLOG_SLO_FILE`` names, or of dashboards/slo.json.
+    Return the levels of the file in ``INFERLOG_SLO_FILE``, or of dashboards/slo.json.
 
-    What a file of the user's leaves out is as in dashboards/slo.json.
+    Levels missing in the user's file are taken from dashboards/slo.json.
 
     Raises:
-        OperatorError: If the file cannot be read, is no JSON, or holds a name or a value that is none of ours.
+        OperatorError: If the file cannot be read, is not valid JSON, or has an unknown name or an invalid value.
     """
     ours = read(asset_dir("dashboards") / "slo.json")
     named = os.environ.get(SETTING)
@@ -50,14 +50,14 @@ def load() -> ServiceLevels:
 
 def read(path: Path, *, known: Mapping[str, float] | None = None) -> ServiceLevels:
     """
-    Read the levels in *path*; only names in *known* are taken, if that is given.
+    Read the levels in *path*; with *known*, any other name is an error.
 
     Raises:
         OperatorError: As `load`.
     """
     table = read_json(path, f"the file of service levels {path}", exit_code=2)
     if not isinstance(table, dict):
-        raise OperatorError(f"{path} holds {_kind(table)}; expected an object as in dashboards/slo.json", exit_code=2)
+        raise OperatorError(f"{path} is {_kind(table)}; expected an object as in dashboards/slo.json", exit_code=2)
     by_version = table.pop(_OF_MODEL_VERSIONS, {})
     if not isinstance(by_version, dict):
         raise OperatorError(
@@ -79,7 +79,9 @@ def _levels(path: Path, table: Any, known: Mapping[str, float] | None, *, of: st
         raise OperatorError(f"{path}: {of.rstrip('.')} is {_kind(table)}; expected names with figures", exit_code=2)
     for name, value in table.items():
         if known is not None and name not in known:
-            raise OperatorError(f"{path}: {of}{name} is no service level; known are {', '.join(known)}", exit_code=2)
+            raise OperatorError(
+                f"{path}: {of}{name} is not a service level; expected one of {', '.join(known)}", exit_code=2
+            )
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise OperatorError(f"{path}: {of}{name} is {json.dumps(value)}; expected a number above 0", exit_code=2)
     return table

@@ -1,1 +1,1 @@
-"""What a load generator saw of each request, against what the index holds of it: request by request."""
+"""Reconciliation of a load generator's records with the events in the index, request by request."""

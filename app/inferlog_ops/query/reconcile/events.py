@@ -1,4 +1,4 @@
-"""Reads the events that may belong to a load generator's requests."""
+"""Events that may belong to a load generator's requests, read from Elasticsearch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from inferlog_ops.core.snapshot import Filter, Snapshot
-from inferlog_ops.query.reconcile.records import Records
+from inferlog_ops.query.reconcile.records import ClientRecords
 
 NO_VALUE: Final = "(none)"
-"""As queries call the group of the events without the value."""
+"""Group of the events without a value, as in the saved queries."""
 
 _FIELDS: Final = (
     "@timestamp",
@@ -23,24 +23,24 @@ _FIELDS: Final = (
     "latency_seconds",
 )
 _REACH: Final = timedelta(minutes=2)
-"""The service's clock may differ from the client's, and it may end a request long after its client has given up."""
+"""The clocks may differ, and the service may end a request long after its client gave up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class RequestEvent:
     """
-    What is asked of an event. None where it does not say.
+    Fields of an event that are compared with a record. None if missing.
 
     Attributes:
-        ended_at: Its ``@timestamp``; with a time zone.
-        event_id: Made by the service; the same in each copy.
-        correlation_id: As the request bore it.
-        service_name: Which service wrote it.
-        model_version: What answered; ``(none)`` if nothing did.
-        route: Route template; ``(none)`` if none matched.
+        ended_at: ``@timestamp``, with a time zone.
+        event_id: ``event.id``; the same in each copy of the event.
+        correlation_id: Correlation id of the request.
+        service_name: ``service.name`` of the service that wrote it.
+        model_version: Model version that answered; ``(none)`` if the request reached no model.
+        route: Route template; ``(none)`` if no route matched.
         status: ``success``, ``rejected``, ``error`` or ``cancelled``.
-        status_code: Of the answer, if one began.
-        latency_seconds: First byte in to last byte out.
+        status_code: HTTP status code of the response, if it started.
+        latency_seconds: From first byte in to last byte out.
     """
 
     ended_at: datetime
@@ -55,13 +55,13 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class EventScope:
     """
-    Which events are asked for: those of requests, not what a service may count besides inside of one.
+    Filter of the events to match: HTTP requests, optionally of one run and one service.
 
     Attributes:
-        run_id: Only those whose correlation id begins with it, if not None: others used the service meanwhile.
-        service_name: Only those of this service, if not None: of several that one request passes.
+        run_id: Prefix of the correlation ids; None for all events. Excludes other clients of the service.
+        service_name: ``service.name`` of the events; None for all services.
     """
 
     run_id: str | None = None
@@ -69,7 +69,7 @@ class Scope:
 
     @property
     def filter(self) -> Filter:
-        """It as a filter in query DSL."""
+        """Query DSL filter."""
         filters: list[Filter] = [{"exists": {"field": "http.request.method"}}]
         if self.run_id is not None:
             filters.append({"prefix": {"correlation_id": self.run_id}})
@@ -78,25 +78,25 @@ class Scope:
         return {"bool": {"filter": filters}}
 
 
-def about(records: Records, scope: Scope) -> Filter:
-    """Return the filter of the events that may be those of *records*."""
+def build_filter(records: ClientRecords, scope: EventScope) -> Filter:
+    """Return the query DSL filter of the events that may belong to *records*."""
     begin, end = records.first_due_at - _REACH, records.last_ended_at + _REACH
     return {
         "bool": {"filter": [scope.filter, {"range": {"@timestamp": {"gte": begin.isoformat(), "lt": end.isoformat()}}}]}
     }
 
 
-def pages(snapshot: Snapshot, query: Filter) -> Iterator[list[Event]]:
-    """Yield the events that *query* lets through, so many at a time as the index gives."""
+def read_pages(snapshot: Snapshot, query: Filter) -> Iterator[list[RequestEvent]]:
+    """Yield the events that match *query*, page by page."""
     for page in snapshot.pages(query, _FIELDS):
-        yield [_event(values) for values in page]
+        yield [_parse_event(values) for values in page]
 
 
-def _event(values: dict[str, list[Any]]) -> Event:
+def _parse_event(values: dict[str, list[Any]]) -> RequestEvent:
     def first(field: str) -> Any:
         return values[field][0] if field in values else None
 
-    return Event(
+    return RequestEvent(
         ended_at=datetime.fromisoformat(first("@timestamp")),
         event_id=first("event.id"),
         correlation_id=first("correlation_id"),

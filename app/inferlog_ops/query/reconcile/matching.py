@@ -1,4 +1,4 @@
-"""Puts events to the requests that they are of, in any order, as they come. Pure."""
+"""Matching of events to requests, in any order, one event at a time. No I/O."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -9,37 +9,37 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from inferlog_ops.query.reconcile.events import NO_VALUE, Event
-from inferlog_ops.query.reconcile.records import OUTCOMES, Outcome, Records
+from inferlog_ops.query.reconcile.events import NO_VALUE, RequestEvent
+from inferlog_ops.query.reconcile.records import OUTCOMES, ClientOutcome, ClientRecords
 
-_MOST_STRANGERS: Final = 20
-_FITTING: Final[dict[Outcome, frozenset[str]]] = {
-    Outcome.ANSWERED: frozenset({"success"}),
-    Outcome.REFUSED: frozenset({"rejected"}),
-    Outcome.FAILED: frozenset({"error"}),
-    # Whether the service or the way to it has ended the answer, only the service knows.
-    Outcome.BROKEN: frozenset({"error", "cancelled"}),
-    # The end of the answer may have been on its way already.
-    Outcome.LEFT: frozenset({"cancelled", "success"}),
+_MAX_STRANGERS: Final = 20
+_EXPECTED_STATUS: Final[dict[ClientOutcome, frozenset[str]]] = {
+    ClientOutcome.ANSWERED: frozenset({"success"}),
+    ClientOutcome.REFUSED: frozenset({"rejected"}),
+    ClientOutcome.FAILED: frozenset({"error"}),
+    # Only the service can distinguish its own failure from a broken connection.
+    ClientOutcome.BROKEN: frozenset({"error", "cancelled"}),
+    # The end of the response may already have been sent.
+    ClientOutcome.LEFT: frozenset({"cancelled", "success"}),
 }
-"""Which status an event may have, by how its client saw the request end; any, where the client saw no end."""
+"""Expected event status by client outcome; outcomes without an entry accept any status."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mismatch:
     """
-    A request of which client and event do not say the same.
+    A request with different ends in its record and its event.
 
     Attributes:
-        correlation_id: Which one.
-        outcome: How its client saw it end.
-        client_code: The status code that the client got; None if no answer began.
-        status: The event's.
-        event_code: The status code that the event names, if any.
+        correlation_id: Correlation id of the request.
+        outcome: Outcome in the client's record.
+        client_code: Status code in the client's record; None if no response started.
+        status: Status in the event.
+        event_code: Status code in the event, if any.
     """
 
     correlation_id: str
-    outcome: Outcome
+    outcome: ClientOutcome
     client_code: int | None
     status: str | None
     event_code: int | None
@@ -47,22 +47,22 @@ class Mismatch:
 
 class Matching:
     """
-    What is known of each request after some of the events.
+    Requests and the events matched so far.
 
     Attributes:
-        records: The requests; a place in each array is one of them.
-        latency_seconds: ``(requests,)``, float64; that of its first event, NaN while there is none.
-        versions: ``(requests,)``, int32; places in `names`, -1 while there is no event.
-        routes: The same of the route.
-        names: Of model versions and routes.
-        copies: Documents beyond the first of an event id, in whichever order they come.
-        mismatches: Requests of which client and event do not say the same.
-        services: How many of the events each service wrote.
-        start: First moment of the requests and their events.
-        end: Last moment of the requests and their events.
+        records: The requests; array index = request.
+        latency_seconds: ``(requests,)``, float64; latency of its first event, NaN without one.
+        versions: ``(requests,)``, int32; index in `names`, -1 without an event.
+        routes: ``(requests,)``, int32; the same for the route.
+        names: Names of model versions and routes.
+        copies: Number of documents beyond the first of each event id, in any order.
+        mismatches: Requests with different ends in record and event.
+        services: Number of events by service.
+        start: Earliest time of the requests and their events.
+        end: Latest time of the requests and their events.
     """
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: ClientRecords) -> None:
         self.records = records
         self.latency_seconds: NDArray[np.float64] = np.full(len(records), np.nan)
         self.versions: NDArray[np.int32] = np.full(len(records), -1, np.int32)
@@ -73,35 +73,35 @@ class Matching:
         self.services: Counter[str | None] = Counter()
         self.start, self.end = records.first_due_at, records.last_ended_at
         self._numbers: dict[str, int] = {}
-        # Of an event's id its hash is enough to tell a copy from another event of the same request.
+        # The hash of an event id suffices to distinguish a copy from another event of the same request.
         self._event_hashes: NDArray[np.int64] = np.zeros(len(records), np.int64)
         self._further_hashes: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self._strangers = 0
         self._some_strangers: list[str] = []
-        # Some of them may lie within once all events of requests are known: the service's clock may differ.
+        # Events outside start..end so far: the range grows with further events, as clocks may differ.
         self._strangers_beyond: list[tuple[datetime, str]] = []
 
     @classmethod
-    def of(cls, records: Records, pages: Iterable[Iterable[Event]]) -> Self:
+    def of(cls, records: ClientRecords, pages: Iterable[Iterable[RequestEvent]]) -> Self:
         """Return *records* matched with all events of *pages*."""
         matching = cls(records)
         for page in pages:
             for event in page:
-                matching.take(event)
+                matching.add(event)
         return matching
 
-    def take(self, event: Event) -> None:
-        """Put *event* to its request."""
+    def add(self, event: RequestEvent) -> None:
+        """Match *event* to its request."""
         place = self.records.places.get(event.correlation_id or "")
         if place is None:
-            self._take_stranger(event)
+            self._add_stranger(event)
             return
         self.services[event.service_name] += 1
         self.start, self.end = min(self.start, event.ended_at), max(self.end, event.ended_at)
         if self.versions[place] >= 0:
-            self._take_another(event, place)
+            self._add_duplicate(event, place)
             return
-        self.versions[place], self.routes[place] = self._number(event.model_version), self._number(event.route)
+        self.versions[place], self.routes[place] = self._number_of(event.model_version), self._number_of(event.route)
         self._event_hashes[place] = hash(event.event_id)
         if event.latency_seconds is not None:
             self.latency_seconds[place] = event.latency_seconds
@@ -109,61 +109,61 @@ class Matching:
 
     @property
     def has_event(self) -> NDArray[np.bool_]:
-        """Which requests have an event."""
+        """Mask of the requests with an event."""
         return self.versions >= 0
 
     @property
     def lost(self) -> list[str]:
-        """Correlation ids of the requests that were answered, at least in part, and have no event."""
-        return self._ids(self.records.answer_began & ~self.has_event)
+        """Correlation ids of requests with at least part of a response, but without an event."""
+        return self._list_ids(self.records.answer_began & ~self.has_event)
 
     @property
     def without_event(self) -> list[str]:
-        """Correlation ids of those that neither have an answer nor an event: nothing says that they arrived."""
-        return self._ids(~self.records.answer_began & ~self.has_event)
+        """Correlation ids of requests with neither a response nor an event; they may never have arrived."""
+        return self._list_ids(~self.records.answer_began & ~self.has_event)
 
     @property
     def duplicated(self) -> list[str]:
-        """Correlation ids of those with more than one event, or with one that is in the index more than once."""
+        """Correlation ids of requests with more than one event, or with an event indexed more than once."""
         return sorted(self._further_hashes)
 
     @property
     def surplus(self) -> int:
-        """How many events are too many."""
+        """Number of surplus events."""
         return sum(hashes.total() for hashes in self._further_hashes.values())
 
     @property
     def strangers(self) -> int:
-        """Count of the events of no request between `start` and `end`: where dashboards count them, too."""
-        return self._strangers + len(self._strangers_that_came_within)
+        """Number of events without a request from `start` to `end`, where dashboards count them."""
+        return self._strangers + len(self._late_strangers)
 
     @property
     def some_strangers(self) -> list[str]:
-        """Correlation ids of some of them."""
-        return [*self._some_strangers, *self._strangers_that_came_within][:_MOST_STRANGERS]
+        """Correlation ids of some `strangers`."""
+        return [*self._some_strangers, *self._late_strangers][:_MAX_STRANGERS]
 
     @property
-    def _strangers_that_came_within(self) -> list[str]:
+    def _late_strangers(self) -> list[str]:
         return [name for moment, name in self._strangers_beyond if self.start <= moment <= self.end]
 
-    def _take_stranger(self, event: Event) -> None:
+    def _add_stranger(self, event: RequestEvent) -> None:
         name = event.correlation_id or NO_VALUE
         if not self.start <= event.ended_at <= self.end:
             self._strangers_beyond.append((event.ended_at, name))
             return
         self._strangers += 1
-        if self._strangers <= _MOST_STRANGERS:
+        if self._strangers <= _MAX_STRANGERS:
             self._some_strangers.append(name)
 
-    def _take_another(self, event: Event, place: int) -> None:
+    def _add_duplicate(self, event: RequestEvent, place: int) -> None:
         known, this = self._further_hashes[event.correlation_id or ""], hash(event.event_id)
         self.copies += bool(self._event_hashes[place] == this) or this in known
         known[this] += 1
 
-    def _compare(self, event: Event, place: int) -> None:
+    def _compare(self, event: RequestEvent, place: int) -> None:
         outcome = OUTCOMES[self.records.outcomes[place]]
         client_code = int(self.records.status_codes[place]) or None
-        fits = outcome not in _FITTING or event.status in _FITTING[outcome]
+        fits = outcome not in _EXPECTED_STATUS or event.status in _EXPECTED_STATUS[outcome]
         if fits and (client_code is None or client_code == event.status_code):
             return
         self.mismatches.append(
@@ -176,11 +176,11 @@ class Matching:
             )
         )
 
-    def _number(self, name: str) -> int:
+    def _number_of(self, name: str) -> int:
         number = self._numbers.setdefault(name, len(self.names))
         if number == len(self.names):
             self.names.append(name)
         return number
 
-    def _ids(self, chosen: NDArray[np.bool_]) -> list[str]:
+    def _list_ids(self, chosen: NDArray[np.bool_]) -> list[str]:
         return [correlation_id for correlation_id, place in self.records.places.items() if chosen[place]]

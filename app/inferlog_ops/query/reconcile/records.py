@@ -1,4 +1,4 @@
-"""Reads what a load generator has noted: a line of JSON for each request (docs/traffic.md)."""
+"""Records of a load generator: one JSON line per request (docs/traffic.md)."""
 
 import os
 from array import array
@@ -15,14 +15,14 @@ import orjson
 from numpy.typing import NDArray
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.progress import Say
+from inferlog_ops.core.progress import ReportProgress
 
-_LINES_BETWEEN_WORDS: Final = 50_000
-_SHOWN_CHARACTERS: Final = 80
-_LONGEST_LINE_BYTES: Final = 1024 * 1024  # of a device there would be no end
+_LINES_BETWEEN_REPORTS: Final = 50_000
+_MAX_SHOWN_CHARACTERS: Final = 80
+_MAX_LINE_BYTES: Final = 1024 * 1024  # limits reads from a device, which may never end
 _NO_CODE: Final = 0
 _YEARS: Final = range(1971, 2261)
-"""Those of which the index can tell the moments, but for the first and the last: events may lie beside requests."""
+"""Years that Elasticsearch can index, except the first and the last: events may be outside the requests' range."""
 
 _EXPECTED: Final[dict[str, tuple[type | UnionType, str]]] = {
     "correlation_id": (str, "text"),
@@ -34,37 +34,37 @@ _EXPECTED: Final[dict[str, tuple[type | UnionType, str]]] = {
 }
 
 
-class Outcome(StrEnum):
-    """How a request ended, as its client saw it."""
+class ClientOutcome(StrEnum):
+    """End of a request, as observed by its client."""
 
     ANSWERED = "answered"
     REFUSED = "refused"  # 4xx
-    FAILED = "failed"  # 5xx, or a stream that says so
-    BROKEN = "broken"  # the answer began and did not end
-    UNANSWERED = "unanswered"  # no answer began
-    LEFT = "left"  # the client had enough
-    ABANDONED = "abandoned"  # the run ended first
+    FAILED = "failed"  # 5xx, or an error in the stream
+    BROKEN = "broken"  # the response started and did not end
+    UNANSWERED = "unanswered"  # no response started
+    LEFT = "left"  # the client disconnected
+    ABANDONED = "abandoned"  # the run ended before the request
 
 
-OUTCOMES: Final = tuple(Outcome)
+OUTCOMES: Final = tuple(ClientOutcome)
 _NUMBERS: Final = {str(outcome): number for number, outcome in enumerate(OUTCOMES)}
-READ_TO_THE_END: Final = frozenset({Outcome.ANSWERED, Outcome.REFUSED, Outcome.FAILED})
-"""The client has seen the last byte, so that its clock and the service's have measured the same."""
+READ_TO_THE_END: Final = frozenset({ClientOutcome.ANSWERED, ClientOutcome.REFUSED, ClientOutcome.FAILED})
+"""Outcomes with a complete response: client and service measured the same interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Records:
+class ClientRecords:
     """
-    Requests, each a place in every array: a million of them are some 250 MB.
+    Requests as arrays, one element per request: about 250 MB per million.
 
     Attributes:
-        places: Where each correlation id stands in the arrays.
-        sent_after_seconds: ``(requests,)``, float64; how late each left.
-        ended_after_seconds: ``(requests,)``, float64; both count from when it was due.
-        status_codes: ``(requests,)``, int16; 0 where no answer began.
-        outcomes: ``(requests,)``, uint8; places in `OUTCOMES`.
-        first_due_at: When the first of them was due; with a time zone.
-        last_ended_at: When the last of them ended.
+        places: Array index by correlation id.
+        sent_after_seconds: ``(requests,)``, float64; delay of sending after the due time.
+        ended_after_seconds: ``(requests,)``, float64; end of the request after the due time.
+        status_codes: ``(requests,)``, int16; 0 if no response started.
+        outcomes: ``(requests,)``, uint8; index in `OUTCOMES`.
+        first_due_at: Earliest due time, with a time zone.
+        last_ended_at: Latest end, with a time zone.
     """
 
     places: dict[str, int]
@@ -80,22 +80,22 @@ class Records:
 
     @property
     def answer_began(self) -> NDArray[np.bool_]:
-        """Of which requests something of an answer came, so that there has to be an event."""
+        """Mask of the requests with at least part of a response, which must have an event."""
         began: NDArray[np.bool_] = self.status_codes != _NO_CODE
         return began
 
     @property
     def latency_seconds(self) -> NDArray[np.float64]:
-        """From sent to ended."""
+        """Latency from sending to the end."""
         return self.ended_after_seconds - self.sent_after_seconds
 
-    def count(self, outcome: Outcome) -> int:
-        """Return how many requests ended so."""
+    def count(self, outcome: ClientOutcome) -> int:
+        """Return the number of requests with *outcome*."""
         return int(np.count_nonzero(self.outcomes == OUTCOMES.index(outcome)))
 
 
-class _Reading:
-    """Records as far as they are read."""
+class _RecordReader:
+    """Accumulates records while files are read."""
 
     def __init__(self) -> None:
         self.places: dict[str, int] = {}
@@ -106,20 +106,20 @@ class _Reading:
 
     def add(self, record: dict[str, Any]) -> None:
         """
-        Take one more.
+        Add *record*.
 
         Raises:
-            ValueError: If its id is known, or its moments are none, or none at which an event can be.
+            ValueError: If its id is a duplicate, or its times are invalid or outside the years of the index.
         """
         correlation_id = record["correlation_id"]
         if correlation_id in self.places:
             raise ValueError(
-                f"a second record of {correlation_id!r}; each request needs an id of its own, so give the records of "
-                "one run, or name it with --run-id"
+                f"a second record of {correlation_id!r}; correlation ids must be unique: give the records of "
+                "one run, or select it with --run-id"
             )
         due_at = datetime.fromisoformat(record["intended_at"])
         if due_at.tzinfo is None:
-            raise ValueError(f"intended_at is {record['intended_at']!r}, without an offset")
+            raise ValueError(f"intended_at is {record['intended_at']!r}, without a UTC offset")
         ended_after = record["ended_after_seconds"]
         ended_at = due_at + timedelta(seconds=ended_after)
         if not (due_at.year in _YEARS and ended_at.year in _YEARS):
@@ -135,9 +135,9 @@ class _Reading:
         self._first_due_at = min(self._first_due_at, due_at)
         self._last_ended_at = max(self._last_ended_at, ended_at)
 
-    def records(self) -> Records:
-        """Return what was read."""
-        return Records(
+    def records(self) -> ClientRecords:
+        """Return the added records."""
+        return ClientRecords(
             places=self.places,
             sent_after_seconds=np.array(self._sent_after),
             ended_after_seconds=np.array(self._ended_after),
@@ -148,7 +148,7 @@ class _Reading:
         )
 
 
-def _checked(record: Any) -> dict[str, Any]:
+def _check_record(record: Any) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise ValueError(f"a JSON {type(record).__name__}; expected an object")  # noqa: TRY004 (of the file, not ours)
     for key, (kind, wanted) in _EXPECTED.items():
@@ -165,51 +165,51 @@ def _checked(record: Any) -> dict[str, Any]:
     return record
 
 
-def files_in(paths: Iterable[Path]) -> list[Path]:
+def list_record_files(paths: Iterable[Path]) -> list[Path]:
     """
-    Return the files that *paths* name, each once: of a directory those that end in ``.jsonl``.
+    Return the files in *paths*, each once; a directory contributes its ``.jsonl`` files.
 
     Raises:
-        OperatorError: If there is nothing at one of them.
+        OperatorError: If a directory has no such file.
     """
     found: dict[Path, Path] = {}
     for path in paths:
         inside = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
         if not inside:
-            raise OperatorError(f"{path} holds no file that ends in .jsonl; expected records of requests", exit_code=2)
+            raise OperatorError(f"{path} contains no .jsonl file; expected records of requests", exit_code=2)
         found |= {Path(os.path.realpath(each)): each for each in inside}
     return list(found.values())
 
 
-def read_records(paths: Sequence[Path], *, run_id: str | None, say: Say) -> Records:
+def read_records(paths: Sequence[Path], *, run_id: str | None, say: ReportProgress) -> ClientRecords:
     """
-    Return the requests in *paths*; where *run_id* is given, only those whose correlation id begins with it.
+    Return the requests in *paths*; with *run_id*, only those whose correlation id starts with it.
 
     Raises:
-        OperatorError: If a file cannot be read or a line is no record, with the line's number; if there is none.
+        OperatorError: If a file cannot be read, a line is not a valid record (with its number), or no record is found.
     """
-    reading = _Reading()
-    for path in files_in(paths):
-        _read(path, reading, run_id or "", say)
-    if not reading.places:
+    reader = _RecordReader()
+    for path in list_record_files(paths):
+        _read_file(path, reader, run_id or "", say)
+    if not reader.places:
         raise OperatorError(
             f"{', '.join(map(str, paths))}: no record of a request"
-            + (f" whose correlation id begins with {run_id!r}" if run_id else "")
-            + "; expected what the option --records of scripts/traffic writes",
+            + (f" whose correlation id starts with {run_id!r}" if run_id else "")
+            + "; expected a file written by scripts/traffic --records",
             exit_code=2,
         )
-    return reading.records()
+    return reader.records()
 
 
-def _read(path: Path, reading: _Reading, run_id: str, say: Say) -> None:
+def _read_file(path: Path, reader: _RecordReader, run_id: str, say: ReportProgress) -> None:
     number = 0
     try:
         with path.open("rb") as lines:
-            for number, line in enumerate(iter(lambda: lines.readline(_LONGEST_LINE_BYTES), b""), start=1):
-                record = _record(line)
+            for number, line in enumerate(iter(lambda: lines.readline(_MAX_LINE_BYTES), b""), start=1):
+                record = _parse_record(line)
                 if record["correlation_id"].startswith(run_id):
-                    reading.add(record)
-                if number % _LINES_BETWEEN_WORDS == 0:
+                    reader.add(record)
+                if number % _LINES_BETWEEN_REPORTS == 0:
                     say(f"reading {path}: {number:,} requests")
     except OSError as error:
         raise OperatorError(f"{path} cannot be read: {error.strerror}", exit_code=2) from error
@@ -217,16 +217,16 @@ def _read(path: Path, reading: _Reading, run_id: str, say: Say) -> None:
         raise OperatorError(f"{path}, line {number}: {error}", exit_code=2) from error
 
 
-def _record(line: bytes) -> dict[str, Any]:
-    """Return the record in *line*; ValueError if it is none, saying what was found."""
+def _parse_record(line: bytes) -> dict[str, Any]:
+    """Return the record in *line*; raise ValueError if it is not valid."""
     if not line.endswith(b"\n"):
-        raise ValueError(f"{_shown(line)} has no end; is the run still going on?")
+        raise ValueError(f"{_format_line(line)} has no line end; is the run still in progress?")
     try:
-        return _checked(orjson.loads(line))
+        return _check_record(orjson.loads(line))
     except orjson.JSONDecodeError as error:
-        raise ValueError(f"{_shown(line)} is no JSON: {error}") from error
+        raise ValueError(f"{_format_line(line)} is not valid JSON: {error}") from error
 
 
-def _shown(line: bytes) -> str:
+def _format_line(line: bytes) -> str:
     text = line.decode(errors="replace").rstrip("\n")
-    return repr(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…")
+    return repr(text if len(text) <= _MAX_SHOWN_CHARACTERS else f"{text[:_MAX_SHOWN_CHARACTERS]}…")

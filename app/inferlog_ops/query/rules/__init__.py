@@ -1,1 +1,1 @@
-"""Alert rules: conditions on the answers of saved queries, evaluated here or by Kibana."""
+"""Alert rules: conditions on the rows of saved queries, evaluated here or by Kibana."""

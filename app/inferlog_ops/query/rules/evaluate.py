@@ -1,4 +1,4 @@
-"""Evaluates rules on Elasticsearch, at any moment."""
+"""Evaluation of alert rules in Elasticsearch, at any time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 from inferlog_ops.query.library import Query
-from inferlog_ops.query.rules.alert import Alert
-from inferlog_ops.query.rules.condition import THRESHOLD, VALUE, text_of
+from inferlog_ops.query.rules.alerts import Alert
+from inferlog_ops.query.rules.condition import THRESHOLD, VALUE, build_rule_query
 from inferlog_ops.query.rules.rules import Rule
-from inferlog_ops.query.run import ask
+from inferlog_ops.query.run import run_query
 from inferlog_ops.query.timerange import iso
 
 _TIMEOUT_SECONDS = 60.0
@@ -22,13 +22,13 @@ _WRONG_USAGE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Firing:
+class RuleAlerts:
     """
     The alerts of one rule.
 
     Attributes:
-        alerts: The worst, up to a thousand.
-        not_listed: How many more there are, at least.
+        alerts: The worst alerts, at most 1 000.
+        not_listed: Minimum number of further alerts.
     """
 
     alerts: list[Alert]
@@ -38,15 +38,15 @@ class Firing:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """
-    What came of the rules.
+    Alerts and failures of an evaluation.
 
     Attributes:
-        at: For which moment.
-        namespace: Of which streams.
-        rules: How many were asked.
-        alerts: Those that fire, in the order of the rules, the worst of each first.
-        failures: Why rules could not be evaluated: reason, then their names.
-        not_listed: How many more alerts of a rule fire than `alerts` holds, at least: of those with too many.
+        at: Time of the evaluation.
+        namespace: Namespace of the streams.
+        rules: Number of rules.
+        alerts: Firing alerts in the order of the rules, the worst of each rule first.
+        failures: Rules that could not be evaluated: names by reason.
+        not_listed: Minimum number of further alerts by rule, for rules with too many.
     """
 
     at: datetime
@@ -57,7 +57,7 @@ class Evaluation:
     not_listed: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it as plain data, for a program and for a webhook."""
+        """Return the evaluation as JSON values, for stdout and webhooks."""
         return {
             "at": iso(self.at),
             "namespace": self.namespace,
@@ -72,17 +72,17 @@ def evaluate(
     cluster: Cluster, rules: Sequence[Rule], levels: ServiceLevels, queries: Mapping[str, Query], at: datetime
 ) -> Evaluation:
     """
-    Evaluate *rules* as if it were *at*. A rule that cannot be evaluated does not keep the others from it.
+    Evaluate *rules* at the time *at*. A rule that fails does not stop the others.
 
     Raises:
-        OperatorError: If the namespace or the moment is none.
+        OperatorError: If the namespace or the time is not valid.
     """
     alerts: list[Alert] = []
     failures: dict[str, list[str]] = {}
     not_listed: dict[str, int] = {}
     for number, rule in enumerate(rules):
         try:
-            firing = firing_of(cluster, rule, levels, queries, at)
+            firing = evaluate_rule(cluster, rule, levels, queries, at)
             alerts += firing.alerts
             if firing.not_listed:
                 not_listed[rule.name] = firing.not_listed
@@ -91,7 +91,7 @@ def evaluate(
                 raise
             failures.setdefault(str(error), []).append(rule.name)
             if isinstance(error.__cause__, elasticsearch.TransportError):
-                # The others would wait for the cluster in vain, one after the other.
+                # The cluster does not answer: skip the other rules, which would all time out.
                 failures[str(error)] += [each.name for each in rules[number + 1 :]]
                 break
     return Evaluation(
@@ -104,31 +104,31 @@ def evaluate(
     )
 
 
-def firing_of(
+def evaluate_rule(
     cluster: Cluster, rule: Rule, levels: ServiceLevels, queries: Mapping[str, Query], at: datetime
-) -> Firing:
+) -> RuleAlerts:
     """
-    Return the alerts of one rule as if it were *at*, the worst first.
+    Return the alerts of one rule at the time *at*, the worst first.
 
     Raises:
-        OperatorError: If the rule names what is not there, or the cluster refuses its query or does not answer.
+        OperatorError: If the rule has an unknown reference, or the cluster rejects its query or does not answer.
     """
     end = at - rule.settle
     start = end - rule.window
     query = Query(
         name=f"the rule {rule.name}",
         question=rule.title,
-        text=text_of(rule, levels, queries, cluster.namespace),
+        text=build_rule_query(rule, levels, queries, cluster.namespace),
         takes_model_version=False,
     )
-    answer = ask(cluster, query, start, end, timeout_seconds=_TIMEOUT_SECONDS)
-    return Firing(
-        alerts=[_alert(rule, row, start, end, at) for row in answer.rows],
+    answer = run_query(cluster, query, start, end, timeout_seconds=_TIMEOUT_SECONDS)
+    return RuleAlerts(
+        alerts=[_alert_of_row(rule, row, start, end, at) for row in answer.rows],
         not_listed=sum(note.count for note in answer.notes),
     )
 
 
-def _alert(rule: Rule, row: Mapping[str, Any], start: datetime, end: datetime, at: datetime) -> Alert:
+def _alert_of_row(rule: Rule, row: Mapping[str, Any], start: datetime, end: datetime, at: datetime) -> Alert:
     return Alert(
         rule=rule,
         group={column: row[column] for column in rule.group},

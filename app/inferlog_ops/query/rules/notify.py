@@ -1,4 +1,4 @@
-"""Tells a webhook what fires: one JSON object by POST."""
+"""Webhook notification: POSTs the evaluation as one JSON object."""
 
 from typing import Any
 from urllib.parse import unquote
@@ -13,15 +13,15 @@ from inferlog_ops.query.rules.evaluate import Evaluation
 
 _RETRIES = 2
 _TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
-_WORTH_ANOTHER_TRY = (429, 500, 502, 503, 504)
+_RETRYABLE_STATUSES = (429, 500, 502, 503, 504)
 
 
-def checked_webhook(text: str) -> Url:
+def parse_webhook_url(text: str) -> Url:
     """
-    Return *text* as an address to post to.
+    Parse *text* as a webhook URL.
 
     Raises:
-        OperatorError: If it is none, or not of http or https. Its path is not repeated: it may be a secret.
+        OperatorError: If it is not an http or https URL. The message omits its path, which may be a secret.
     """
     try:
         url = parse_url(text)
@@ -29,37 +29,37 @@ def checked_webhook(text: str) -> Url:
         url = Url()
     if url.scheme not in {"http", "https"} or not url.host:
         raise OperatorError(
-            f"--notify is {shown(url)!r}; expected an address such as https://hooks.example/T1", exit_code=2
+            f"--notify is {redact_url(url)!r}; expected a URL such as https://hooks.example/T1", exit_code=2
         )
     return url
 
 
-def shown(url: Url) -> str:
+def redact_url(url: Url) -> str:
     """Return *url* without user, path and query, which may be secrets."""
     return f"{url.scheme or '?'}://{url.netloc or '?'}"
 
 
-def message(evaluation: Evaluation) -> dict[str, Any]:
-    """Return what the webhook is told: ``text`` for a chat, the rest for a program."""
-    return {"text": "\n".join(_lines(evaluation)), **evaluation.as_json()}
+def build_message(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the JSON body: ``text`` for a chat, the other keys for a program."""
+    return {"text": "\n".join(_message_lines(evaluation)), **evaluation.as_json()}
 
 
 def post(url: Url, content: dict[str, Any]) -> None:
     """
-    Post *content*; a refused connection, a timeout and an answer that says "later" are tried again twice.
+    POST *content*; connection errors, timeouts and retryable statuses are retried twice.
 
     Raises:
-        OperatorError: If it was not taken; says so with the answer's status.
+        OperatorError: If the webhook did not accept it, with the status or the reason.
     """
     headers = {"content-type": "application/json", "user-agent": "inferlog"}
     if url.auth:
         headers |= urllib3.make_headers(basic_auth=unquote(url.auth))
     retries = urllib3.Retry(
         total=_RETRIES,
-        allowed_methods=None,  # POST too: to be told twice is better than not at all
-        status_forcelist=_WORTH_ANOTHER_TRY,
+        allowed_methods=None,  # also POST: a duplicate notification is better than none
+        status_forcelist=_RETRYABLE_STATUSES,
         backoff_factor=0.5,
-        respect_retry_after_header=False,  # it could be an hour
+        respect_retry_after_header=False,  # the delay could be an hour
         raise_on_status=False,
         redirect=False,
     )
@@ -78,12 +78,12 @@ def post(url: Url, content: dict[str, Any]) -> None:
             status = answer.status
             answer.close()
     except HTTPError as error:
-        raise OperatorError(f"the webhook {shown(url)} was not told: {_reason(error)}") from error
+        raise OperatorError(f"the webhook {redact_url(url)} was not notified: {_innermost_reason(error)}") from error
     if not 200 <= status < 300:
-        raise OperatorError(f"the webhook {shown(url)} was not told: it answered {status}")
+        raise OperatorError(f"the webhook {redact_url(url)} was not notified: it returned status {status}")
 
 
-def _lines(evaluation: Evaluation) -> list[str]:
+def _message_lines(evaluation: Evaluation) -> list[str]:
     count = len(evaluation.alerts) + sum(evaluation.not_listed.values())
     head = f"inferlog ({evaluation.namespace}): {count} {'alert fires' if count == 1 else 'alerts fire'}"
     alerts = (
@@ -95,9 +95,9 @@ def _lines(evaluation: Evaluation) -> list[str]:
     return [head, *alerts, *more, *failures]
 
 
-def _reason(error: HTTPError) -> str:
-    """Return the innermost reason; the outer ones repeat the whole address."""
+def _innermost_reason(error: HTTPError) -> str:
+    """Return the innermost reason: outer errors repeat the whole URL."""
     inner = getattr(error, "reason", None)
     if isinstance(inner, Exception):
-        return _reason(inner) if isinstance(inner, HTTPError) else str(inner)
+        return _innermost_reason(inner) if isinstance(inner, HTTPError) else str(inner)
     return str(error).rpartition(": ")[2]

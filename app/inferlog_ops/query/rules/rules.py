@@ -1,4 +1,4 @@
-"""The rule files in dashboards/rules: one condition each, over the columns of a saved query."""
+"""Rule files of dashboards/rules: one condition each, over the columns of a saved query."""
 
 import json
 import re
@@ -10,10 +10,9 @@ from typing import Any
 
 from inferlog_ops.core.assets import asset_dir
 from inferlog_ops.core.durations import parse_duration
-from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.json_files import read_json
-from inferlog_ops.core.naming import lookup
-from inferlog_ops.query.dashboards.render import query_named
+from inferlog_ops.core.errors import OperatorError, lookup
+from inferlog_ops.core.files import read_json
+from inferlog_ops.query.dashboards.render import parse_query_name
 
 FOLDER = "dashboards/rules"
 
@@ -21,11 +20,11 @@ _TEXTS = ("title", "description", "severity", "query", "where", "threshold", "wi
 _LISTS = ("group", "figures")
 _OPTIONAL = ("eval", "settle")
 _COLUMN = re.compile(r"[A-Za-z_@][A-Za-z0-9_@.]*")
-_LONGEST = timedelta(days=366)
+_MAX_DURATION = timedelta(days=366)
 
 
 class Severity(StrEnum):
-    """How soon somebody has to look: at once, or on the same day."""
+    """Urgency of an alert: immediate, or on the same day."""
 
     CRITICAL = "critical"
     WARNING = "warning"
@@ -34,24 +33,24 @@ class Severity(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """
-    One rule as its file says it.
+    One rule, as in its file.
 
     Attributes:
-        name: The file's name without its ending.
-        title: What is wrong when it fires.
-        description: What it means and where to look first.
-        severity: How soon somebody has to look.
-        query: Name of the saved query whose rows are judged.
-        eval: ES|QL that makes further columns of the query's, ``missing = lost + dropped``; empty for none.
+        name: File name without suffix.
+        title: The problem that the alert reports.
+        description: Meaning, and the first step of an investigation.
+        severity: Urgency.
+        query: Name of the saved query.
+        eval: ES|QL that adds columns, such as ``missing = lost + dropped``; may be empty.
         where: ES|QL condition over the columns; ``{slo.error_rate}`` is a service level, here and in *eval* and
-            *threshold*. A row for which it is true fires.
-        threshold: ES|QL expression of what the first figure is held against, as *where* does it.
-        group: Columns that tell the rows apart: one alert each. None for a query of one row.
-        figures: Columns that the alert tells; the first is the one that is held against the threshold.
-        window: The range that is asked about.
-        settle: How long before now the range ends: what is younger may still be on its way to the store.
-        every: How often it is evaluated.
-        dashboard: Id of the dashboard to look at.
+            *threshold*. A row fires if it is true.
+        threshold: ES|QL expression that *where* compares the first figure with.
+        group: Columns that identify a row: one alert per group. Empty for a query with one row.
+        figures: Columns reported in the alert; the first is compared with the threshold.
+        window: Length of the evaluated range.
+        settle: Delay of the end of the range before now: younger events may not be indexed yet.
+        every: Interval between evaluations.
+        dashboard: Id of the related dashboard.
     """
 
     name: str
@@ -75,11 +74,11 @@ def load_all() -> dict[str, Rule]:
     Return all rules by name, in alphabetical order.
 
     Raises:
-        OperatorError: If a file is no rule, or if there is none at all.
+        OperatorError: If a file is not a valid rule, or if there are no files.
     """
     files = sorted(asset_dir(FOLDER).glob("*.json"))
     if not files:
-        raise OperatorError(f"{FOLDER} holds no rule; install inferlog again")
+        raise OperatorError(f"{FOLDER} contains no rule; reinstall inferlog")
     return {path.stem: read(path) for path in files}
 
 
@@ -88,9 +87,9 @@ def find(name: str) -> Rule:
     Return the rule *name*.
 
     Raises:
-        OperatorError: If there is none of that name; says which is nearest.
+        OperatorError: If there is no rule of that name, with the nearest name.
     """
-    return lookup(name, load_all(), kind="rule", otherwise="inferlog alerts list names them all")
+    return lookup(name, load_all(), kind="rule", otherwise="inferlog alerts list lists all of them")
 
 
 def read(path: Path) -> Rule:
@@ -98,17 +97,17 @@ def read(path: Path) -> Rule:
     Read one file.
 
     Raises:
-        OperatorError: If it is no rule; says what was found and what was wanted.
+        OperatorError: If it is not a valid rule, with the found and the expected value.
     """
     where = f"{FOLDER}/{path.name}"
-    table = _table(path, where)
-    query = query_named(table["query"])
+    table = _read_table(path, where)
+    query = parse_query_name(table["query"])
     if query is None:
         raise OperatorError(f"{where}: query is {table['query']!r}; expected a file such as queries/error_rate.esql")
     if table["severity"] not in list(Severity):
         raise OperatorError(f"{where}: severity is {table['severity']!r}; expected {' or '.join(Severity)}")
     if not table["figures"]:
-        raise OperatorError(f"{where}: figures names no column; expected at least the one that is judged")
+        raise OperatorError(f"{where}: figures is empty; expected at least the judged column")
     return Rule(
         name=path.stem,
         title=table["title"],
@@ -120,19 +119,19 @@ def read(path: Path) -> Rule:
         threshold=table["threshold"],
         group=tuple(table["group"]),
         figures=tuple(table["figures"]),
-        window=_duration(where, "window", table["window"]),
-        settle=_duration(where, "settle", table["settle"]) if "settle" in table else timedelta(),
-        every=_duration(where, "every", table["every"]),
+        window=_parse_duration(where, "window", table["window"]),
+        settle=_parse_duration(where, "settle", table["settle"]) if "settle" in table else timedelta(),
+        every=_parse_duration(where, "every", table["every"]),
         dashboard=table["dashboard"],
     )
 
 
-def _table(path: Path, where: str) -> dict[str, Any]:
+def _read_table(path: Path, where: str) -> dict[str, Any]:
     table = read_json(path, where)
     if not isinstance(table, dict):
-        raise OperatorError(f"{where} holds no JSON object; expected one with {', '.join((*_TEXTS, *_LISTS))}")
+        raise OperatorError(f"{where} is not a JSON object; expected an object with {', '.join((*_TEXTS, *_LISTS))}")
     if unknown := table.keys() - {*_TEXTS, *_LISTS, *_OPTIONAL}:
-        raise OperatorError(f"{where}: {min(unknown)} is none of a rule's keys, which are {_keys()}")
+        raise OperatorError(f"{where}: {min(unknown)} is not a key of a rule; expected one of {_list_keys()}")
     for key in (*_TEXTS, *_OPTIONAL):
         if (key in table or key in _TEXTS) and not (isinstance(table.get(key), str) and table[key]):
             raise OperatorError(f"{where}: {key} is {json.dumps(table.get(key))}; expected text")
@@ -145,17 +144,17 @@ def _table(path: Path, where: str) -> dict[str, Any]:
     return table
 
 
-def _keys() -> str:
+def _list_keys() -> str:
     return ", ".join((*_TEXTS, *_LISTS, *_OPTIONAL))
 
 
-def _duration(where: str, key: str, text: str) -> timedelta:
+def _parse_duration(where: str, key: str, text: str) -> timedelta:
     try:
         duration = parse_duration(text)
     except OperatorError as error:
         raise OperatorError(f"{where}: {key}: {error}") from error
-    if duration > _LONGEST:
-        raise OperatorError(f"{where}: {key} is {text!r}; expected at most {_LONGEST.days} days")
+    if duration > _MAX_DURATION:
+        raise OperatorError(f"{where}: {key} is {text!r}; expected at most {_MAX_DURATION.days} days")
     if duration % timedelta(seconds=1):
         raise OperatorError(f"{where}: {key} is {text!r}; expected whole seconds")
     return duration

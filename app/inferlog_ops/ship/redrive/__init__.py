@@ -1,7 +1,6 @@
 """
-Sends dead letters again, once a person has mended what made the store refuse them.
+Resending of dead letters after the cause of their refusal is fixed.
 
-`letter` knows what a dead letter looks like, in a file of the shipper's or of Fluentd's or in a failure store.
-`letter_files` and `failure_store` are where they lie. `resending` puts them into the store under the ids that they had,
-and says what became of each. `run` does that for all sources, and counts.
+`letter` parses a dead letter, from a file of the shipper, from one of Fluentd, or from a failure store. `letter_files`
+and `failure_store` are the sources. `resend` sends the letters under their original ids and counts the results.
 """

@@ -1,4 +1,4 @@
-"""An Elasticsearch data stream's failure store: what the cluster took for it and could not put into it."""
+"""The failure store of a data stream: documents that Elasticsearch accepted but could not index."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from elasticsearch import Elasticsearch
 from inferlog_ops.core.cluster import Cluster, reason, translate_errors
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import stream_name
-from inferlog_ops.ship.redrive.letter import Letter, failure_letter
+from inferlog_ops.ship.redrive.letter import Letter, parse_failure
 
 _PAGE = 500
 
@@ -22,9 +22,9 @@ class FailureStore:
     """
     The failure store of one stream.
 
-    Nothing is taken out of it: the right to do so is a right to everything. What was sent again is found in the stream
-    by its id at the next run, and the store's retention deletes the failures. What is refused again makes another
-    failure, so that each id is sent once a run, and nothing that came after the run began.
+    Nothing is deleted from it: that privilege would permit everything else. The next run finds a resent document in the
+    stream by its id, and the retention deletes the failures. A document that is refused again adds another failure, so
+    each id is sent once per run, and failures that are newer than the run are skipped.
     """
 
     cluster: Cluster
@@ -32,31 +32,31 @@ class FailureStore:
 
     @property
     def name(self) -> str:
-        """What it is called in answers."""
+        """Name in output."""
         return f"{stream_name(self.stream, self.cluster.namespace)}::failures"
 
     def letters(self) -> Iterator[Letter]:
         """
-        Yield each document that failed, once.
+        Yield each failed document once.
 
         Raises:
-            OperatorError: If the cluster does not answer, or has no failure store for the stream.
+            OperatorError: If the cluster does not respond, or the stream has no failure store.
         """
         seen: set[str] = set()
         with self.cluster.client() as client, translate_errors(self.cluster, f"reading {self.name}"):
             for failure in self._failures(client):
-                letter = failure_letter(failure, self.stream)
+                letter = parse_failure(failure, self.stream)
                 if not letter.id or letter.id not in seen:
                     seen.add(letter.id)
                     yield letter
 
     @contextmanager
-    def taken(self) -> Iterator["FailureStore"]:
-        """Give it to the block as it is."""
+    def take(self) -> Iterator["FailureStore"]:
+        """Yield the failure store itself."""
         yield self
 
-    def settle(self, letter: Letter, *, done: bool) -> None:
-        """Leave it where it is."""
+    def put(self, letter: Letter, *, done: bool) -> None:
+        """Keep the failure in the store."""
 
     def _failures(self, client: Elasticsearch) -> Iterator[dict[str, Any]]:
         began = datetime.now(UTC).isoformat()
@@ -73,8 +73,8 @@ class FailureStore:
                 )
             except (elasticsearch.NotFoundError, elasticsearch.BadRequestError) as error:
                 raise OperatorError(
-                    f"{self.cluster.shown_url} has no {self.name} ({reason(error)}): is the namespace right, and is "
-                    "the stream made by: inferlog provision"
+                    f"{self.cluster.shown_url} has no {self.name} ({reason(error)}): check the namespace, and create "
+                    "the stream with: inferlog provision"
                 ) from error
             hits = page["hits"]["hits"]
             if not hits:

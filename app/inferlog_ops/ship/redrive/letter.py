@@ -1,4 +1,4 @@
-"""A dead letter: where its line was to go, why it did not get there, and what can be sent of it. Pure."""
+"""A dead letter: its stream, the reason of its refusal, and the document to send again. Pure: no files, no network."""
 
 import re
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 
 from inferlog_ops.core.streams import STREAMS
-from inferlog_ops.ship.lines import UnshippableError, bulk_head
+from inferlog_ops.ship.batch import UnshippableError, build_bulk_head
 
-REFUSED_UNDER_FLUENTD = "refused by the store: Fluentd's own log says why"
+REFUSED_UNDER_FLUENTD = "refused by Elasticsearch: see Fluentd's own log for the reason"
 
-# What differs from one document to the next although the reason is the same.
-_PARTICULAR = re.compile(
+# Parts of a reason that differ between documents.
+_DOCUMENT_DETAILS = re.compile(
     r"\[\d+:\d+\] ?|(?: in document)? with id '[^']*'|\. Preview of field's value: '.*?'(?=$| \()"
     r"|: line \d+ column \d+ \(char \d+\)",
     re.DOTALL,
@@ -26,11 +26,11 @@ class Letter:
     One dead letter.
 
     Attributes:
-        raw: As it stands in its file, without the end of the line; empty if it lies in no file.
-        stream: ``events``, ``app``, …; empty if it does not say.
-        reason: Why it is one, in words that others have in common with it. If it cannot be sent, why not.
-        id: Of the document; empty if it cannot be sent.
-        head: Its part of a bulk request, up to the document's closing brace; empty if it cannot be sent.
+        raw: The line of its file without the end of line; empty if it is not from a file.
+        stream: ``events``, ``app``, …; empty if unknown.
+        reason: Why the line was refused, without details of the document. Why the letter cannot be sent, if so.
+        id: Id of the document; empty if the letter cannot be sent.
+        head: Its part of a bulk request, up to the document's closing brace; empty if the letter cannot be sent.
     """
 
     raw: bytes
@@ -41,41 +41,43 @@ class Letter:
 
     @property
     def can_be_sent(self) -> bool:
-        """Whether it holds a document with an id."""
+        """Whether it contains a document with an id."""
         return bool(self.head)
 
 
-def shipper_letter(raw: bytes) -> Letter:
-    """Return what a line of ``dead_letters.jsonl`` holds."""
+def parse_shipper_letter(raw: bytes) -> Letter:
+    """Parse a line of ``dead_letters.jsonl``."""
     try:
         content = orjson.loads(raw)
         stream, line, reason = str(content["stream"]), str(content["line"]), str(content["reason"])
     except (ValueError, KeyError, TypeError):
-        return Letter(raw=raw, stream="", reason="no dead letter: it is no JSON object with stream, reason and line")
-    return _letter(raw, stream, line.encode(), reason)
+        return Letter(
+            raw=raw, stream="", reason="not a dead letter: expected a JSON object with stream, reason and line"
+        )
+    return _build_letter(raw, stream, line.encode(), reason)
 
 
-def fluentd_letter(raw: bytes, stream: str) -> Letter:
-    """Return what a line of ``inferlog.<stream>.<date>.log`` holds: a document, or a line that was none, in quotes."""
-    return _letter(raw, stream, _unmatched_line(raw) or raw, REFUSED_UNDER_FLUENTD)
+def parse_fluentd_letter(raw: bytes, stream: str) -> Letter:
+    """Parse a line of ``inferlog.<stream>.<date>.log``: a document, or ``unmatched_line`` with an invalid line."""
+    return _build_letter(raw, stream, _unmatched_line(raw) or raw, REFUSED_UNDER_FLUENTD)
 
 
-def failure_letter(failure: Mapping[str, Any], stream: str) -> Letter:
-    """Return what a document of a failure store holds: ``document.source``, whose ``event.id`` was its id."""
+def parse_failure(failure: Mapping[str, Any], stream: str) -> Letter:
+    """Parse a document of a failure store: ``document.source``, whose ``event.id`` was its id."""
     error = failure.get("error", {})
     source = dict(failure.get("document", {}).get("source") or {})
-    source.pop("event.ingested", None)  # of the try that failed; the next one adds its own
-    return _letter(b"", stream, orjson.dumps(source), f"{error.get('type')}: {error.get('message')}")
+    source.pop("event.ingested", None)  # of the failed attempt; the next one adds its own
+    return _build_letter(b"", stream, orjson.dumps(source), f"{error.get('type')}: {error.get('message')}")
 
 
-def _letter(raw: bytes, stream: str, document: bytes, reason: str) -> Letter:
+def _build_letter(raw: bytes, stream: str, document: bytes, reason: str) -> Letter:
     if stream not in STREAMS:
-        return Letter(raw=raw, stream="", reason=f"the stream {stream!r} is none of {', '.join(STREAMS)}")
+        return Letter(raw=raw, stream="", reason=f"unknown stream {stream!r}, expected one of {', '.join(STREAMS)}")
     try:
-        event_id, head = bulk_head(document)
+        event_id, head = build_bulk_head(document)
     except UnshippableError as error:
-        return Letter(raw=raw, stream=stream, reason=general(str(error)))
-    return Letter(raw=raw, stream=stream, reason=general(reason), id=event_id, head=head)
+        return Letter(raw=raw, stream=stream, reason=generalize(str(error)))
+    return Letter(raw=raw, stream=stream, reason=generalize(reason), id=event_id, head=head)
 
 
 def _unmatched_line(raw: bytes) -> bytes | None:
@@ -88,6 +90,6 @@ def _unmatched_line(raw: bytes) -> bytes | None:
     return None
 
 
-def general(reason: str) -> str:
-    """Return *reason* without what differs from one document to the next."""
-    return _PARTICULAR.sub("", reason)
+def generalize(reason: str) -> str:
+    """Return *reason* without the parts that differ between documents."""
+    return _DOCUMENT_DETAILS.sub("", reason)

@@ -1,8 +1,8 @@
 """
-The files that dead letters lie in: the shipper's ``dead_letters.jsonl``, Fluentd's ``inferlog.<stream>.<date>.log``.
+Files of dead letters: the shipper's ``dead_letters.jsonl``, Fluentd's ``inferlog.<stream>.<date>.log``.
 
-Whoever writes them may go on meanwhile: a file is moved to a name of its own first, and what comes later begins a new
-one. What has to stay is found there by the next run; what is done goes into the folder ``redriven`` beside it.
+The shipper and Fluentd may keep running: a file is first renamed, and later letters begin a new one. Stored letters go
+into the subdirectory ``redriven``; the remaining ones stay in the renamed file for the next run.
 """
 
 import errno
@@ -10,7 +10,6 @@ import fcntl
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +18,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.files import try_lock
 from inferlog_ops.core.streams import STREAMS
-from inferlog_ops.ship.redrive.letter import Letter, fluentd_letter, shipper_letter
+from inferlog_ops.core.wait import poll
+from inferlog_ops.ship.redrive.letter import Letter, parse_fluentd_letter, parse_shipper_letter
 
 _NAME = re.compile(
     rf"(?P<source>dead_letters|inferlog\.(?P<stream>{'|'.join(STREAMS)})\.\d{{8}})"
@@ -28,7 +29,7 @@ _NAME = re.compile(
 )
 _DONE_FOLDER = "redriven"
 _WRITER_SECONDS = 10.0
-_SECONDS_BETWEEN_LOOKS = 0.05
+_SECONDS_BETWEEN_POLLS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +40,28 @@ class LetterFile:
 
     @property
     def name(self) -> str:
-        """What it is called in answers."""
+        """Name in output."""
         return str(self.path)
 
     def letters(self) -> Iterator[Letter]:
-        """Yield what is in it, and change nothing."""
+        """Yield the letters without changing the file."""
         with self.path.open("rb") as file:
-            yield from _letters(file, self.path)
+            yield from _read_letters(file, self.path)
 
     @contextmanager
-    def taken(self) -> Iterator["TakenFile"]:
+    def take(self) -> Iterator["TakenFile"]:
         """
-        Give the file to the block, which says of each letter what is to become of it. If it fails, all of them stay.
+        Yield the file to the block, which puts each letter aside or keeps it. If the block fails, all letters stay.
 
         Raises:
-            OperatorError: If another redrive works with it, or somebody keeps it open to write.
+            OperatorError: If another redrive uses the file, or another process keeps it open for writing.
         """
-        name = _named(self.path)
-        path = self.path if name["taken"] else _moved(self.path, name)
-        rest, done = (
-            path.with_name(f"{path.name}.part"),
-            path.parent / _DONE_FOLDER / f"{name['source']}{name['ending']}",
-        )
+        name = _parse_name(self.path)
+        path = self.path if name["taken"] else _move_away(self.path, name)
+        rest = path.with_name(f"{path.name}.part")
+        done = path.parent / _DONE_FOLDER / f"{name['source']}{name['ending']}"
         with path.open("rb") as file:
-            _hold(file, path)
+            _lock(file, path)
             done.parent.mkdir(exist_ok=True)
             try:
                 with rest.open("wb") as kept, done.open("ab") as finished:
@@ -81,7 +80,7 @@ class LetterFile:
 
 @dataclass(frozen=True, slots=True)
 class TakenFile:
-    """A file of dead letters that nobody else works with."""
+    """A file of dead letters in exclusive use."""
 
     path: Path
     _file: BinaryIO
@@ -89,92 +88,84 @@ class TakenFile:
     _done: BinaryIO
 
     def letters(self) -> Iterator[Letter]:
-        """Yield what is in it."""
-        yield from _letters(self._file, self.path)
+        yield from _read_letters(self._file, self.path)
 
-    def settle(self, letter: Letter, *, done: bool) -> None:
-        """Put *letter* aside if it is *done*, or keep it for the next run."""
+    def put(self, letter: Letter, *, done: bool) -> None:
+        """Move *letter* to ``redriven`` if it is *done*, or keep it for the next run."""
         (self._done if done else self._kept).write(letter.raw + b"\n")
 
 
-def find(places: Iterable[Path]) -> list[LetterFile]:
+def find_letter_files(places: Iterable[Path]) -> list[LetterFile]:
     """
-    Return the files with dead letters in *places*, each a folder or a file.
+    Return the files with dead letters in *places*, each a directory or a file.
 
     Raises:
-        OperatorError: If a place is not there, or is a file that is not named as those who write dead letters do.
+        OperatorError: If a place is missing, or is a file without the name of a dead letter file.
     """
     found: list[LetterFile] = []
     for place in places:
         if place.is_dir():
-            found += [LetterFile(path) for path in sorted(place.iterdir()) if _holds_letters(path)]
+            found += [LetterFile(path) for path in sorted(place.iterdir()) if _has_letters(path)]
         else:
-            _named(place)
+            _parse_name(place)
             if not place.exists():
-                raise OperatorError(f"there is no {place}: give the folder or the file with the dead letters")
+                raise OperatorError(f"{place} does not exist: give the folder or the file with the dead letters")
             found.append(LetterFile(place))
     return found
 
 
-def _named(path: Path) -> re.Match[str]:
+def _parse_name(path: Path) -> re.Match[str]:
     name = _NAME.fullmatch(path.name)
     if name is None:
         raise OperatorError(
-            f"{path} is not named as dead letters are: dead_letters.jsonl (inferlog ship) or "
-            "inferlog.<stream>.<date>.log (Fluentd); the name says how to read it"
+            f"{path} does not have the name of a dead letter file: expected dead_letters.jsonl (inferlog ship) or "
+            "inferlog.<stream>.<date>.log (Fluentd)"
         )
     return name
 
 
-def _holds_letters(path: Path) -> bool:
+def _has_letters(path: Path) -> bool:
     return bool(_NAME.fullmatch(path.name)) and path.is_file() and path.stat().st_size > 0
 
 
-def _letters(file: BinaryIO, path: Path) -> Iterator[Letter]:
-    stream = _named(path)["stream"]
+def _read_letters(file: BinaryIO, path: Path) -> Iterator[Letter]:
+    stream = _parse_name(path)["stream"]
     for line in file:
         raw = line.rstrip(b"\r\n")
         if raw:
-            yield shipper_letter(raw) if stream is None else fluentd_letter(raw, stream)
+            yield parse_shipper_letter(raw) if stream is None else parse_fluentd_letter(raw, stream)
 
 
-def _moved(path: Path, name: re.Match[str]) -> Path:
-    """Give the file a name that nobody writes to, and return it when nobody writes to it any more."""
+def _move_away(path: Path, name: re.Match[str]) -> Path:
+    """Rename the file, wait until no process writes to it, and return its new path."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
     moved = path.with_name(f"{name['source']}.redrive-{stamp}{name['ending']}")
     try:
         path.rename(moved)
     except OSError as error:
         raise OperatorError(
-            f"{path} cannot be moved to {moved.name} ({error.strerror}): may this user write there?"
+            f"{path} cannot be moved to {moved.name} ({error.strerror}): check that this user may write there"
         ) from error
     with moved.open("rb") as file:
-        _wait_until_nobody_writes(file, moved)
+        _wait_for_writers(file, moved)
     return moved
 
 
-def _wait_until_nobody_writes(file: BinaryIO, path: Path) -> None:
-    """Return when no process has *file* open to write. Fluentd opens it for a moment, once a second."""
-    deadline = time.monotonic() + _WRITER_SECONDS
-    while True:
+def _wait_for_writers(file: BinaryIO, path: Path) -> None:
+    """Return when no process has *file* open for writing. Fluentd opens it briefly once a second."""
+    for _ in poll(timeout_seconds=_WRITER_SECONDS, interval_seconds=_SECONDS_BETWEEN_POLLS):
         try:
-            # Is given only while nobody has it open to write, by whatever name.
+            # The lease is granted only while no process has the file open for writing, under any name.
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         except OSError as error:
             if error.errno != errno.EAGAIN:
-                return  # a file system, or a user, that cannot ask
-            if time.monotonic() >= deadline:
-                raise OperatorError(
-                    f"{path} is still open to write in another process: end that one, then run this again"
-                ) from error
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
+                return  # the file system or the user does not support leases
         else:
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
             return
+    raise OperatorError(f"{path} is still open for writing in another process: end that process, then run this again")
 
 
-def _hold(file: BinaryIO, path: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise OperatorError(f"another inferlog redrive works with {path}: wait for its end") from None
+def _lock(file: BinaryIO, path: Path) -> None:
+    if not try_lock(file):
+        raise OperatorError(f"another inferlog redrive uses {path}: wait for its end")

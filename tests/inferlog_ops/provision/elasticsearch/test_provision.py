@@ -1,4 +1,4 @@
-"""Provisioning the real engine: safe to repeat, adds fields, and leaves alone what is not ours."""
+"""Provisioning of the real engine: repeatable, adds fields, and never changes foreign objects."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from elasticsearch import Elasticsearch
 from inferlog_ops.core.assets import asset_dir
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.elasticsearch import Outcome, Provisioned, definitions, provision_cluster
+from inferlog_ops.provision.elasticsearch import ProvisionedObject, ProvisionOutcome, definitions, provision_cluster
 from inferlog_ops.provision.elasticsearch.definitions import COMPONENT_TEMPLATE, INDEX_TEMPLATE, Definition, Kind
+from inferlog_ops.provision.elasticsearch.deployment import Deployment, detect_deployment
 from inferlog_ops.provision.elasticsearch.objects import ensure_object
-from inferlog_ops.provision.elasticsearch.store import Store, detect_store
 
 EVENTS_MAPPINGS = "component_templates/inferlog-events-mappings.json"
 NEW_FIELD = "a_field_that_no_file_has"
@@ -54,7 +54,7 @@ def _mappings_of(client: Elasticsearch, stream: str, name: str) -> list[dict[str
     return [index["mappings"]["properties"].get(name) for index in indices]
 
 
-def _outcomes(provisioned: list[Provisioned]) -> dict[str, Outcome]:
+def _outcomes(provisioned: list[ProvisionedObject]) -> dict[str, ProvisionOutcome]:
     return {each.name: each.outcome for each in provisioned}
 
 
@@ -75,21 +75,21 @@ def test_second_run_finds_everything_unchanged(cluster: Cluster) -> None:
     streams = {f"logs-inference.{stream}-{cluster.namespace}" for stream in ("events", "app", "health", "content")}
     streams.add(f"inferlog-alerts-{cluster.namespace}")
     assert {each.name for each in first if each.kind == "data stream"} == streams
-    assert {each.outcome for each in first if each.kind == "data stream"} == {Outcome.CREATED}
-    assert {each.outcome for each in second} == {Outcome.UNCHANGED}
+    assert {each.outcome for each in first if each.kind == "data stream"} == {ProvisionOutcome.CREATED}
+    assert {each.outcome for each in second} == {ProvisionOutcome.UNCHANGED}
     assert [each.name for each in first] == [each.name for each in second]
 
 
-def test_two_namespaces_live_side_by_side(cluster: Cluster) -> None:
+def test_two_namespaces_are_independent(cluster: Cluster) -> None:
     provision_cluster(cluster)
     other = Cluster(url=cluster.url, namespace=f"{cluster.namespace}.b_2")
     outcomes = _outcomes(provision_cluster(other))
-    assert outcomes[f"logs-inference.events-{other.namespace}"] is Outcome.CREATED
-    assert outcomes["inferlog-events"] is Outcome.UNCHANGED
+    assert outcomes[f"logs-inference.events-{other.namespace}"] is ProvisionOutcome.CREATED
+    assert outcomes["inferlog-events"] is ProvisionOutcome.UNCHANGED
 
 
 @pytest.mark.alone
-def test_new_field_reaches_the_stream_that_exists_also_behind_a_rollover(
+def test_new_field_reaches_every_index_of_an_existing_stream(
     cluster: Cluster, client: Elasticsearch, edited_files: Path
 ) -> None:
     provision_cluster(cluster)
@@ -99,16 +99,16 @@ def test_new_field_reaches_the_stream_that_exists_also_behind_a_rollover(
     _set_field(edited_files / EVENTS_MAPPINGS, NEW_FIELD, {"type": "long"})
     outcomes = _outcomes(provision_cluster(cluster))
     assert _mappings_of(client, stream, NEW_FIELD) == [{"type": "long"}] * 2
-    assert {name for name, outcome in outcomes.items() if outcome is Outcome.UPDATED} == {
+    assert {name for name, outcome in outcomes.items() if outcome is ProvisionOutcome.UPDATED} == {
         "inferlog-events-mappings",
         "inferlog-events",
         stream,
     }
-    assert set(_outcomes(provision_cluster(cluster)).values()) == {Outcome.UNCHANGED}
+    assert set(_outcomes(provision_cluster(cluster)).values()) == {ProvisionOutcome.UNCHANGED}
 
 
 @pytest.mark.alone
-def test_field_that_changes_its_type_is_refused_with_file_and_reason(cluster: Cluster, edited_files: Path) -> None:
+def test_changed_field_type_is_rejected_with_file_and_reason(cluster: Cluster, edited_files: Path) -> None:
     provision_cluster(cluster)
     _set_field(edited_files / EVENTS_MAPPINGS, "latency_seconds", {"type": "keyword"})
     with pytest.raises(OperatorError, match=r"inferlog-events\.json.*latency_seconds.*double.*keyword"):
@@ -116,24 +116,22 @@ def test_field_that_changes_its_type_is_refused_with_file_and_reason(cluster: Cl
 
 
 @pytest.mark.alone
-def test_mapping_that_elasticsearch_does_not_know_is_refused_with_its_file(
-    cluster: Cluster, edited_files: Path
-) -> None:
+def test_unknown_mapping_is_rejected_with_its_file(cluster: Cluster, edited_files: Path) -> None:
     _set_field(edited_files / EVENTS_MAPPINGS, NEW_FIELD, {"type": "biginteger"})
-    with pytest.raises(OperatorError, match=r"inferlog-events-mappings\.json.*refused.*400.*biginteger"):
+    with pytest.raises(OperatorError, match=r"inferlog-events-mappings\.json.*rejected.*400.*biginteger"):
         provision_cluster(cluster)
 
 
 @pytest.mark.alone
 @pytest.mark.parametrize("content", ["{", "[]", ""])
-def test_file_that_is_no_json_object_is_named(cluster: Cluster, edited_files: Path, content: str) -> None:
+def test_invalid_json_file_is_reported(cluster: Cluster, edited_files: Path, content: str) -> None:
     (edited_files / EVENTS_MAPPINGS).write_text(content)
-    with pytest.raises(OperatorError, match=r"inferlog-events-mappings\.json (is no JSON|holds no JSON object)"):
+    with pytest.raises(OperatorError, match=r"inferlog-events-mappings\.json is not (valid JSON|a JSON object)"):
         provision_cluster(cluster)
 
 
 @pytest.mark.alone
-def test_template_composed_of_a_file_that_is_not_there_is_an_error(cluster: Cluster, edited_files: Path) -> None:
+def test_template_with_a_missing_component_is_an_error(cluster: Cluster, edited_files: Path) -> None:
     (edited_files / EVENTS_MAPPINGS).unlink()
     with pytest.raises(OperatorError, match=r"inferlog-events\.json is composed of inferlog-events-mappings"):
         provision_cluster(cluster)
@@ -143,7 +141,7 @@ def test_template_composed_of_a_file_that_is_not_there_is_an_error(cluster: Clus
 def test_empty_folder_is_an_error(cluster: Cluster, edited_files: Path) -> None:
     for file in (edited_files / "component_templates").iterdir():
         file.unlink()
-    with pytest.raises(OperatorError, match="component_templates holds no file"):
+    with pytest.raises(OperatorError, match="component_templates contains no file"):
         provision_cluster(cluster)
 
 
@@ -157,35 +155,40 @@ def test_object_is_created_then_unchanged_then_updated_by_its_stamp(client: Elas
         body={**first.body, "_meta": {**first.stamp, "sha256": "2"}},
     )
     outcomes = [ensure_object(client, each).outcome for each in (first, first, changed, changed)]
-    assert outcomes == [Outcome.CREATED, Outcome.UNCHANGED, Outcome.UPDATED, Outcome.UNCHANGED]
+    assert outcomes == [
+        ProvisionOutcome.CREATED,
+        ProvisionOutcome.UNCHANGED,
+        ProvisionOutcome.UPDATED,
+        ProvisionOutcome.UNCHANGED,
+    ]
 
 
 @pytest.mark.parametrize("meta", [None, {}, {"managed_by": "somebody"}])
-def test_object_of_another_hand_is_left_alone(client: Elasticsearch, meta: dict[str, str] | None) -> None:
+def test_foreign_object_is_not_overwritten(client: Elasticsearch, meta: dict[str, str] | None) -> None:
     ours = _made_up(COMPONENT_TEMPLATE, {"template": {}})
     client.cluster.put_component_template(name=ours.name, template={"settings": {"number_of_shards": 2}}, meta=meta)
-    with pytest.raises(OperatorError, match="that inferlog did not make"):
+    with pytest.raises(OperatorError, match="that inferlog did not create"):
         ensure_object(client, ours)
     kept = client.cluster.get_component_template(name=ours.name, flat_settings=True)["component_templates"][0]
     assert kept["component_template"]["template"]["settings"] == {"index.number_of_shards": "2"}
 
 
-def test_index_template_is_told_from_another_of_a_longer_name(client: Elasticsearch) -> None:
+def test_index_template_is_not_confused_with_a_longer_name(client: Elasticsearch) -> None:
     ours = _made_up(INDEX_TEMPLATE, {"index_patterns": [f"nothing-{uuid4().hex}"]})
-    assert ensure_object(client, ours).outcome is Outcome.CREATED
-    assert ensure_object(client, ours).outcome is Outcome.UNCHANGED
+    assert ensure_object(client, ours).outcome is ProvisionOutcome.CREATED
+    assert ensure_object(client, ours).outcome is ProvisionOutcome.UNCHANGED
 
 
-def test_stream_of_another_hand_is_left_alone(cluster: Cluster, client: Elasticsearch) -> None:
+def test_foreign_stream_is_not_changed(cluster: Cluster, client: Elasticsearch) -> None:
     provision_cluster(cluster)
     stream = f"logs-inference.app-{cluster.namespace}"
     client.indices.put_mapping(index=stream, meta={"managed_by": "somebody"})
-    with pytest.raises(OperatorError, match="was not made by inferlog's templates"):
+    with pytest.raises(OperatorError, match="was not created by inferlog's templates"):
         provision_cluster(cluster)
 
 
-def test_engine_without_ingest_processors_is_the_embedded_one(client: Elasticsearch) -> None:
-    assert detect_store(client) is Store.EMBEDDED
+def test_deployment_without_ingest_processors_is_embedded(client: Elasticsearch) -> None:
+    assert detect_deployment(client) is Deployment.EMBEDDED
 
 
 def test_embedded_engine_gets_its_own_component_and_nothing_of_the_clusters(cluster: Cluster) -> None:

@@ -1,4 +1,4 @@
-"""How long data stays is one setting, for the streams to come, for those that exist, and for what was refused."""
+"""Retention: one setting for new streams, existing streams and failure stores."""
 
 from collections.abc import Iterator
 
@@ -6,61 +6,61 @@ import pytest
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.elasticsearch import Outcome, provision_cluster
+from inferlog_ops.provision.elasticsearch import ProvisionOutcome, provision_cluster
 from inferlog_ops.provision.elasticsearch.definitions import COMPONENT_TEMPLATE, load_definitions
-from inferlog_ops.provision.elasticsearch.retention import DEFAULT_RETENTION, checked_retention
-from inferlog_ops.provision.elasticsearch.store import Store
+from inferlog_ops.provision.elasticsearch.deployment import Deployment
+from inferlog_ops.provision.elasticsearch.retention import DEFAULT_RETENTION, check_retention
 from tests.support.commands import run
-from tests.support.whole_cluster import StandIn, stand_in
+from tests.support.whole_cluster import ElasticsearchStandIn, stand_in
 
 TEMPLATE = "/_component_template/inferlog-cluster"
 STREAM = "/_data_stream/logs-inference.events-default"
 
 
 @pytest.fixture
-def whole_cluster() -> Iterator[StandIn]:
+def whole_cluster() -> Iterator[ElasticsearchStandIn]:
     with stand_in() as cluster:
         yield cluster
 
 
-def kept(cluster: StandIn) -> tuple[str, str]:
+def kept(cluster: ElasticsearchStandIn) -> tuple[str, str]:
     template = cluster.objects[TEMPLATE]["template"]
     failures = template["data_stream_options"]["failure_store"]
     assert failures["enabled"]
     return template["lifecycle"]["data_retention"], failures["lifecycle"]["data_retention"]
 
 
-def test_default_is_what_the_file_says(whole_cluster: StandIn) -> None:
+def test_default_retention_is_in_the_template_file(whole_cluster: ElasticsearchStandIn) -> None:
     provision_cluster(Cluster(url=whole_cluster.url))
     assert kept(whole_cluster) == (DEFAULT_RETENTION, DEFAULT_RETENTION)
 
 
-def test_setting_takes_the_place_of_the_file(whole_cluster: StandIn) -> None:
+def test_retention_setting_overrides_the_file(whole_cluster: ElasticsearchStandIn) -> None:
     provision_cluster(Cluster(url=whole_cluster.url), retention="7d")
     assert kept(whole_cluster) == ("7d", "7d")
 
 
-def test_streams_that_exist_get_another_retention_too_and_only_once(whole_cluster: StandIn) -> None:
+def test_existing_streams_get_a_new_retention_once(whole_cluster: ElasticsearchStandIn) -> None:
     provision_cluster(Cluster(url=whole_cluster.url))
     assert f"{STREAM}/_lifecycle" not in whole_cluster.puts  # a new one has it from its template
     changed = {each.name: each.outcome for each in provision_cluster(Cluster(url=whole_cluster.url), retention="90d")}
-    assert changed["inferlog-cluster"] is changed["logs-inference.events-default"] is Outcome.UPDATED
+    assert changed["inferlog-cluster"] is changed["logs-inference.events-default"] is ProvisionOutcome.UPDATED
     assert whole_cluster.objects[f"{STREAM}/_lifecycle"] == {"data_retention": "90d"}
     failures = {"enabled": True, "lifecycle": {"data_retention": "90d"}}
     assert whole_cluster.objects[f"{STREAM}/_options"] == {"failure_store": failures}
     again = provision_cluster(Cluster(url=whole_cluster.url), retention="90d")
-    assert {each.outcome for each in again} == {Outcome.UNCHANGED}
+    assert {each.outcome for each in again} == {ProvisionOutcome.UNCHANGED}
 
 
-def test_what_a_cluster_was_told_stays_unless_it_is_told_otherwise(whole_cluster: StandIn) -> None:
+def test_retention_is_kept_unless_it_is_given(whole_cluster: ElasticsearchStandIn) -> None:
     """Without this the command of somebody who knows of no setting would have a cluster delete data."""
     provision_cluster(Cluster(url=whole_cluster.url), retention="90d")
     again = provision_cluster(Cluster(url=whole_cluster.url))
-    assert {each.outcome for each in again} == {Outcome.UNCHANGED}
+    assert {each.outcome for each in again} == {ProvisionOutcome.UNCHANGED}
     assert kept(whole_cluster) == ("90d", "90d")
 
 
-def test_command_takes_it(whole_cluster: StandIn) -> None:
+def test_command_accepts_a_retention(whole_cluster: ElasticsearchStandIn) -> None:
     assert run("provision", "--url", whole_cluster.url, "--retention", "7d").returncode == 0
     assert kept(whole_cluster) == ("7d", "7d")
     refused = run("provision", "--url", whole_cluster.url, "--retention", "a week")
@@ -69,23 +69,23 @@ def test_command_takes_it(whole_cluster: StandIn) -> None:
 
 
 def test_embedded_engine_keeps_everything() -> None:
-    assert load_definitions(Store.EMBEDDED, "7d") == load_definitions(Store.EMBEDDED)
+    assert load_definitions(Deployment.EMBEDDED, "7d") == load_definitions(Deployment.EMBEDDED)
 
 
-def test_only_what_says_how_long_changes() -> None:
+def test_only_the_retention_changes() -> None:
     default, other = (
-        {each.name: each for each in load_definitions(Store.CLUSTER, retention) if each.kind is COMPONENT_TEMPLATE}
+        {each.name: each for each in load_definitions(Deployment.CLUSTER, retention) if each.kind is COMPONENT_TEMPLATE}
         for retention in (DEFAULT_RETENTION, "7d")
     )
     assert {name for name in default if default[name] != other[name]} == {"inferlog-cluster"}
 
 
 @pytest.mark.parametrize("retention", ["30d", "12h", "90m", "3600s"])
-def test_elasticsearch_s_way_of_writing_it_is_taken(retention: str) -> None:
-    assert checked_retention(retention, where="X") == retention
+def test_retention_in_elasticsearch_notation_is_accepted(retention: str) -> None:
+    assert check_retention(retention, where="X") == retention
 
 
 @pytest.mark.parametrize("retention", ["", "30", "d", "-1d", "0d", "1.5d", "2w", "30 d", "30d\n"])
-def test_anything_else_is_refused(retention: str) -> None:
+def test_invalid_retention_is_rejected(retention: str) -> None:
     with pytest.raises(OperatorError, match="X is .*; expected a whole number"):
-        checked_retention(retention, where="X")
+        check_retention(retention, where="X")

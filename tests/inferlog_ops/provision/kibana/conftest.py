@@ -1,4 +1,4 @@
-"""A stand-in for Kibana, the key to it, and a copy of all files that provisioning reads."""
+"""A stand-in for Kibana, its API key, and a copy of all files that provisioning reads."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,25 +13,25 @@ from inferlog_ops.query import library as query_files
 from inferlog_ops.query.dashboards import files as dashboard_files
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.rules import rules as rule_files
-from tests.support.kibana_stand_in import API_KEY, StandIn, stand_in
+from tests.support.kibana_stand_in import API_KEY, KibanaStandIn, stand_in
 
 
 @pytest.fixture(autouse=True)
 def _no_kibana_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what the developer's shell says about a Kibana away from the tests."""
+    """Remove the Kibana settings of the developer's shell."""
     for name in ("KIBANA_URL", "KIBANA_API_KEY", "KIBANA_CA_FILE"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
-def server() -> Iterator[StandIn]:
+def server() -> Iterator[KibanaStandIn]:
     with stand_in() as kibana:
         yield kibana
 
 
 @pytest.fixture
-def kibana(server: StandIn) -> Kibana:
-    """The stand-in as a command sees it that has the right key."""
+def kibana(server: KibanaStandIn) -> Kibana:
+    """The stand-in with a valid API key."""
     return Kibana(base_url=server.url, api_key=API_KEY)
 
 

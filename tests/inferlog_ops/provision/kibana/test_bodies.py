@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.elasticsearch import Outcome
+from inferlog_ops.provision.elasticsearch import ProvisionOutcome
 from inferlog_ops.provision.kibana.address import Kibana
 from inferlog_ops.provision.kibana.bodies import SCRIPT, write_bodies
 from inferlog_ops.provision.kibana.plan import plan_for
 from inferlog_ops.provision.kibana.provision import provision_kibana
-from tests.support.kibana_stand_in import API_KEY, StandIn, stand_in
+from tests.support.kibana_stand_in import API_KEY, KibanaStandIn, stand_in
 
 CERTIFICATE = Path(__file__).parents[2] / "ship/certificate.pem"  # made for tests, for 127.0.0.1
 
@@ -32,7 +32,7 @@ def _send(folder: Path, url: str, **settings: str) -> subprocess.CompletedProces
     )
 
 
-def test_a_file_stands_for_each_request_and_its_name_says_which(tmp_path: Path) -> None:
+def test_bodies_have_one_file_for_each_request(tmp_path: Path) -> None:
     written = write_bodies(tmp_path / "bodies", plan_for("default"))
     calls = {each.request: each.file.name for each in written}
     assert len(written) == len({each.file for each in written})
@@ -49,15 +49,15 @@ def test_writing_again_changes_nothing_and_leaves_nothing_behind(tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["notes.txt", SCRIPT])
-def test_folder_with_other_files_is_left_alone(name: str, tmp_path: Path) -> None:
+def test_folder_with_other_files_is_rejected(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("mine")
-    with pytest.raises(OperatorError, match=rf"holds {name}, which is not from this command") as refused:
+    with pytest.raises(OperatorError, match=rf"contains {name}, which this command did not write") as refused:
         write_bodies(tmp_path, plan_for("default"))
     assert refused.value.exit_code == 2
     assert _contents(tmp_path) == {name: b"mine"}
 
 
-def test_script_takes_no_password_that_others_would_see(tmp_path: Path) -> None:
+def test_script_rejects_a_visible_password(tmp_path: Path) -> None:
     write_bodies(tmp_path, plan_for("default"))
     sent = subprocess.run(
         [tmp_path / SCRIPT],
@@ -72,23 +72,23 @@ def test_script_takes_no_password_that_others_would_see(tmp_path: Path) -> None:
     assert "secret" not in sent.stderr
 
 
-def test_folder_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
+def test_file_instead_of_a_folder_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "bodies").write_text("")
     with pytest.raises(OperatorError, match="bodies cannot be written: File exists"):
         write_bodies(tmp_path / "bodies", plan_for("default"))
 
 
 @pytest.mark.parametrize("space", ["default", "ops"])
-def test_script_sends_to_an_empty_kibana_what_provisioning_would(server: StandIn, tmp_path: Path, space: str) -> None:
+def test_script_sends_the_same_requests_as_provisioning(server: KibanaStandIn, tmp_path: Path, space: str) -> None:
     server.spaces.add(space)
     write_bodies(tmp_path, plan_for("default"), space)
     sent = _send(tmp_path, server.url, KIBANA_API_KEY=API_KEY)
     assert sent.returncode == 0, sent.stderr
     kibana = Kibana(base_url=server.url, api_key=API_KEY, space=space)
-    assert {each.outcome for each in provision_kibana(kibana, "default")} == {Outcome.UNCHANGED}
+    assert {each.outcome for each in provision_kibana(kibana, "default")} == {ProvisionOutcome.UNCHANGED}
 
 
-def test_script_trusts_the_authority_that_is_named(tmp_path: Path) -> None:
+def test_script_trusts_the_configured_authority(tmp_path: Path) -> None:
     write_bodies(tmp_path / "bodies", plan_for("default"))
     with stand_in(certificate=CERTIFICATE) as server:
         assert "certificate" in _send(tmp_path / "bodies", server.url, KIBANA_API_KEY=API_KEY).stderr
@@ -98,7 +98,7 @@ def test_script_trusts_the_authority_that_is_named(tmp_path: Path) -> None:
     assert "PUT /api/dashboards/inferlog-overview" in server.writes
 
 
-def test_script_ends_at_the_first_refusal_and_shows_it(server: StandIn, tmp_path: Path) -> None:
+def test_script_stops_at_the_first_rejected_request(server: KibanaStandIn, tmp_path: Path) -> None:
     write_bodies(tmp_path, plan_for("default"))
     sent = _send(tmp_path, server.url, KIBANA_API_KEY="d3Jvbmc=")
     assert sent.returncode != 0

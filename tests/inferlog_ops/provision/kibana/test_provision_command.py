@@ -9,7 +9,7 @@ import pytest
 
 from inferlog_ops.core.home import Home
 from tests.support.commands import begin, run
-from tests.support.kibana_stand_in import API_KEY, StandIn
+from tests.support.kibana_stand_in import API_KEY, KibanaStandIn
 from tests.support.polling import wait_until
 
 
@@ -22,7 +22,7 @@ def _outcomes(stdout: str) -> set[str]:
     return {each["outcome"] for each in json.loads(stdout)}
 
 
-def test_kibana_alone_is_provisioned_where_no_elasticsearch_is_named(server: StandIn) -> None:
+def test_kibana_alone_is_provisioned_where_no_elasticsearch_is_named(server: KibanaStandIn) -> None:
     first = run("provision", "--kibana", server.url, "--json")
     second = run("provision", "--kibana", server.url, "--json")
     assert first.returncode == second.returncode == 0, first.stderr
@@ -37,7 +37,7 @@ def test_kibana_alone_is_provisioned_where_no_elasticsearch_is_named(server: Sta
 
 
 def test_both_are_provisioned_where_both_are_named(
-    server: StandIn, engine_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
+    server: KibanaStandIn, engine_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KIBANA_URL", server.url)
     done = run("provision", "--url", engine_url, "--namespace", namespace)
@@ -55,7 +55,7 @@ def test_elasticsearch_alone_is_provisioned_where_no_kibana_is_named(
     assert "dashboard" not in {each["kind"] for each in json.loads(done.stdout)}
 
 
-def test_refused_saved_query_is_told_of_and_the_rest_stands(server: StandIn) -> None:
+def test_rejected_saved_query_is_reported_and_the_rest_is_created(server: KibanaStandIn) -> None:
     server.import_fault = lambda _id: "no [such] shape"
     done = run("provision", "--kibana", server.url, "--json")
     assert done.returncode == 0
@@ -65,17 +65,17 @@ def test_refused_saved_query_is_told_of_and_the_rest_stands(server: StandIn) -> 
     assert all("no [such] shape" in each["reason"] for each in refused)
 
 
-def test_error_is_one_sentence_without_the_password(server: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_is_one_sentence_without_the_password(server: KibanaStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KIBANA_API_KEY")
     done = run("provision", "--kibana", server.url.replace("//", "//elastic:geheim@"))
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr.startswith(f"inferlog: asking for its status: {server.url} refused the credentials (401")
+    assert done.stderr.startswith(f"inferlog: reading its status: {server.url} rejected the credentials (401")
     assert len(done.stderr.splitlines()) == 1
     assert "geheim" not in done.stderr
 
 
-def test_run_that_is_killed_in_the_middle_can_be_run_again(server: StandIn) -> None:
+def test_killed_provisioning_can_be_repeated(server: KibanaStandIn) -> None:
     reached, killed = Event(), Event()
 
     def hold(call: str) -> None:
@@ -89,7 +89,7 @@ def test_run_that_is_killed_in_the_middle_can_be_run_again(server: StandIn) -> N
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=20)
     killed.set()
-    # What was on its way when the process died is carried out nevertheless.
+    # A request in flight when the process was killed may still be executed.
     wait_until(lambda: "inferlog-pipeline-health" in server.objects.of("dashboard"), what="the last write")
     again = run("provision", "--kibana", server.url, "--json")
     assert _outcomes(again.stdout) == {"created", "unchanged"}

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from inferlog_ops.provision.kibana.client import Answer
-from inferlog_ops.provision.kibana.refusal import why_refused
-from inferlog_ops.provision.kibana.wanted import Wanted, json_request
+from inferlog_ops.provision.kibana.client import KibanaResponse
+from inferlog_ops.provision.kibana.desired import DesiredObject, json_request
+from inferlog_ops.provision.kibana.refusal import explain_rejection
 from tests.support.kibana_objects import Reply
 
 BODY: dict[str, Any] = {
@@ -26,7 +26,7 @@ BODY: dict[str, Any] = {
 
 def _why(reply: Reply) -> str:
     put = json_request("PUT", "/api/dashboards/two", BODY)
-    wanted = Wanted(
+    wanted = DesiredObject(
         kind="dashboard",
         id="two",
         source="dashboards/two.json",
@@ -38,7 +38,7 @@ def _why(reply: Reply) -> str:
         update=(put,),
     )
     content = reply.content if isinstance(reply.content, bytes) else (json_request("", "", reply.content).body or b"")
-    return why_refused(wanted, Answer(status=reply.status, body=content))
+    return explain_rejection(wanted, KibanaResponse(status=reply.status, body=content))
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def _why(reply: Reply) -> str:
     ],
 )
 def test_path_in_the_schema_is_given_its_panel(message: str, panel: str) -> None:
-    said = _why(Reply(400, {"statusCode": 400, "error": "Bad Request", "message": message}))
-    assert said == f"dashboards/two.json: Kibana refused the dashboard two with 400: panel {panel}: {message}"
+    said = _why(Reply(400, {"statusCode": 400, "error": "Bad KibanaRequest", "message": message}))
+    assert said == f"dashboards/two.json: Kibana rejected the dashboard two with 400: panel {panel}: {message}"
 
 
 @pytest.mark.parametrize("message", ["[request body.panels.7]: x", "[request body.titel]: x", "nothing about it"])
@@ -68,11 +68,11 @@ def test_panel_errors_name_the_panels_that_kibana_quotes() -> None:
             "panel_config": {"title": "Errors", "type": "xy", "more": 1},
         },
         {"message": "too long", "panel_type": "markdown", "panel_config": {"content": "#"}},
-        {"message": "what is it", "panel_type": "image", "panel_config": {}},
+        {"message": "unknown image", "panel_type": "image", "panel_config": {}},
     ]
     said = _why(Reply(400, {"message": "Bad request", "panelErrors": errors}))
     assert said.partition("400: ")[2] == (
-        "panel errors (Errors): no such column; panel head: too long; panel image: what is it"
+        "panel errors (Errors): no such column; panel head: too long; panel image: unknown image"
     )
 
 

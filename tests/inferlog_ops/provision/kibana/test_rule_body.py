@@ -13,15 +13,15 @@ from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.provision.kibana import rule_body
 from inferlog_ops.query import library
 from inferlog_ops.query.rules import rules
-from inferlog_ops.query.rules.condition import text_of
-from inferlog_ops.query.rules.evaluate import firing_of
-from inferlog_ops.query.run import run
+from inferlog_ops.query.rules.condition import build_rule_query
+from inferlog_ops.query.rules.evaluate import evaluate_rule
+from inferlog_ops.query.run import fetch_rows
 from tests.support.alert_cases import LEVELS, cases
 
 RULES = rules.load_all()
 QUERIES = library.load_all()
 NOW_FIRING = {  # rules whose documents do not get into one another's way
-    "p99_latency": "a level of its own is passed",
+    "p99_latency": "its own level is exceeded",
     "lost_events": "a hole in the numbers",
     "refused_documents": "of late",
     "ingest_lag": "all arrive late",
@@ -100,7 +100,7 @@ def test_kibana_finds_what_check_finds(name: str, filled: Cluster) -> None:
     rule = RULES[name]
     with filled.client() as client:
         rows = _run_as_kibana(client, _body(rule, filled.namespace))
-    alerts = firing_of(filled, rule, LEVELS, QUERIES, datetime.now(UTC)).alerts
+    alerts = evaluate_rule(filled, rule, LEVELS, QUERIES, datetime.now(UTC)).alerts
     assert [{column: row[column] for column in rule.figures} for row in rows] == [alert.figures for alert in alerts]
     assert [row["alert_threshold"] for row in rows] == [alert.threshold for alert in alerts]
 
@@ -117,7 +117,7 @@ def test_the_document_of_an_alert_is_taken_and_is_that_of_check(name: str, fille
         # What the connector adds, and how it writes: Kibana's executionTimeField, op_type create.
         document["@timestamp"] = _iso(datetime.now(UTC))
         client.index(index=stream, document=document, op_type="create", refresh=True)
-    (alert,) = firing_of(filled, rule, LEVELS, QUERIES, datetime.now(UTC)).alerts
+    (alert,) = evaluate_rule(filled, rule, LEVELS, QUERIES, datetime.now(UTC)).alerts
     assert {**document, "value": float(document["value"]), "threshold": float(document["threshold"])} == {
         **alert.document(),
         "@timestamp": document["@timestamp"],
@@ -125,7 +125,7 @@ def test_the_document_of_an_alert_is_taken_and_is_that_of_check(name: str, fille
         "written_by": "kibana",
     }
     end = datetime.now(UTC) + timedelta(seconds=1)
-    shown = run(filled, QUERIES["alerts"], end - timedelta(hours=1), end)
+    shown = fetch_rows(filled, QUERIES["alerts"], end - timedelta(hours=1), end)
     (found,) = [each for each in shown if each["rule.name"] == rule.title]
     assert (found["state"], found["group"]) == ("firing", alert.group_text)
     assert (found["value"], found["threshold"]) == (alert.value, alert.threshold)
@@ -134,7 +134,7 @@ def test_the_document_of_an_alert_is_taken_and_is_that_of_check(name: str, fille
 @pytest.mark.parametrize("name", RULES)
 def test_an_alert_is_named_by_its_group_and_not_by_its_figures(name: str) -> None:
     rule = RULES[name]
-    text = text_of(rule, LEVELS, QUERIES, "default")
+    text = build_rule_query(rule, LEVELS, QUERIES, "default")
     last_stats = text.rpartition("| STATS ")[2].partition("\n|")[0]
     by = last_stats.partition(" BY ")[2]
     assert tuple(column.strip() for column in by.split(",") if column) == rule.group

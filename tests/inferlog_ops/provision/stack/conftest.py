@@ -10,18 +10,18 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.provision.stack.prepare import prepare
 from inferlog_ops.provision.stack.provision import provision
-from inferlog_ops.provision.stack.settings import Settings
+from inferlog_ops.provision.stack.settings import StackSettings
 from tests.support.installation import NOW, Stack, settings_in
 from tests.support.secured_engine import secured_engine
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path) -> StackSettings:
     return settings_in(tmp_path)
 
 
 @pytest.fixture
-def prepared(settings: Settings) -> Settings:
+def prepared(settings: StackSettings) -> StackSettings:
     """The same, with everything that can be made without asking anybody."""
     prepare(settings, NOW)
     return settings

@@ -1,4 +1,4 @@
-"""What docs/containers.md tells people to send brings the events back."""
+"""The restore in docs/containers.md brings the events back."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Certificates hold in a real TLS handshake, end as stated, and are made anew in time."""
+"""Certificates: valid in a real TLS handshake, expire as stated, and are renewed in time."""
 
 import socket
 import ssl
@@ -12,25 +12,25 @@ import pytest
 from cryptography import x509
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import Outcome
+from inferlog_ops.core.outcome import ProvisionOutcome
 from inferlog_ops.provision.stack.prepare import prepare, renew_certificates
-from inferlog_ops.provision.stack.settings import Settings
+from inferlog_ops.provision.stack.settings import StackSettings
 from tests.support.installation import NOW
 
 SERVERS = ["elasticsearch", "kibana"]
 DAY = timedelta(days=1)
 
 
-def certificate(settings: Settings, server: str) -> x509.Certificate:
+def certificate(settings: StackSettings, server: str) -> x509.Certificate:
     return x509.load_pem_x509_certificate((settings.secrets / server / f"{server}.crt").read_bytes())
 
 
-def authority(settings: Settings) -> x509.Certificate:
+def authority(settings: StackSettings) -> x509.Certificate:
     return x509.load_pem_x509_certificate(settings.ca_file.read_bytes())
 
 
 @contextmanager
-def serving(settings: Settings, server: str) -> Iterator[int]:
+def serving(settings: StackSettings, server: str) -> Iterator[int]:
     """Answer one TLS handshake with the server's certificate; yield the port."""
     folder = settings.secrets / server
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -66,7 +66,7 @@ def shake_hands(port: int, ca_file: Path, name: str) -> str | None:
 
 
 @pytest.fixture
-def prepared_now(settings: Settings) -> Settings:
+def prepared_now(settings: StackSettings) -> StackSettings:
     """A handshake goes by the clock."""
     prepare(settings, datetime.now(UTC))
     return settings
@@ -74,12 +74,12 @@ def prepared_now(settings: Settings) -> Settings:
 
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("by", ["service", "localhost", "127.0.0.1"])
-def test_server_is_trusted_by_whoever_knows_the_authority(prepared_now: Settings, server: str, by: str) -> None:
+def test_server_is_trusted_by_whoever_knows_the_authority(prepared_now: StackSettings, server: str, by: str) -> None:
     with serving(prepared_now, server) as port:
         assert shake_hands(port, prepared_now.ca_file, server if by == "service" else by) == "TLSv1.3"
 
 
-def test_server_is_not_taken_for_another(prepared_now: Settings) -> None:
+def test_server_is_not_taken_for_another(prepared_now: StackSettings) -> None:
     with (
         serving(prepared_now, "kibana") as port,
         pytest.raises(ssl.SSLCertVerificationError, match="elasticsearch"),
@@ -87,8 +87,8 @@ def test_server_is_not_taken_for_another(prepared_now: Settings) -> None:
         shake_hands(port, prepared_now.ca_file, "elasticsearch")
 
 
-def test_server_of_another_installation_is_not_trusted(prepared_now: Settings, tmp_path: Path) -> None:
-    other = Settings(
+def test_server_of_another_installation_is_not_trusted(prepared_now: StackSettings, tmp_path: Path) -> None:
+    other = StackSettings(
         authority=tmp_path / "b/a", certificates=tmp_path / "b/c", secrets=tmp_path / "b/s", logs=tmp_path / "b/l"
     )
     prepare(other, datetime.now(UTC))
@@ -96,7 +96,7 @@ def test_server_of_another_installation_is_not_trusted(prepared_now: Settings, t
         shake_hands(port, other.ca_file, "kibana")
 
 
-def test_authority_holds_for_ten_years_and_signs_servers_only(prepared: Settings) -> None:
+def test_authority_holds_for_ten_years_and_signs_servers_only(prepared: StackSettings) -> None:
     ca = authority(prepared)
     assert 3649 * DAY <= ca.not_valid_after_utc - NOW <= 3650 * DAY
     constraints = ca.extensions.get_extension_for_class(x509.BasicConstraints)
@@ -105,21 +105,21 @@ def test_authority_holds_for_ten_years_and_signs_servers_only(prepared: Settings
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_servers_are_no_authorities_and_hold_no_longer_than_clients_allow(prepared: Settings, server: str) -> None:
+def test_servers_are_no_authorities_and_hold_no_longer_than_clients_allow(prepared: StackSettings, server: str) -> None:
     leaf = certificate(prepared, server)
     assert 824 * DAY <= leaf.not_valid_after_utc - NOW <= 825 * DAY
     assert leaf.not_valid_after_utc - leaf.not_valid_before_utc <= 825 * DAY
     assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
 
-def test_everybody_has_the_same_certificate_of_the_authority(prepared: Settings) -> None:
+def test_everybody_has_the_same_certificate_of_the_authority(prepared: StackSettings) -> None:
     copies = [prepared.authority / "ca.crt", prepared.secrets / "elasticsearch/ca.crt", prepared.ca_file]
     assert len({path.read_bytes() for path in copies}) == 1
 
 
 @pytest.mark.parametrize(("days_left", "renewed"), [(31, False), (29, True), (-100, True)])
 def test_servers_get_a_new_certificate_when_less_than_thirty_days_are_left(
-    prepared: Settings, days_left: int, renewed: bool
+    prepared: StackSettings, days_left: int, renewed: bool
 ) -> None:
     ca, before = prepared.ca_file.read_bytes(), certificate(prepared, "kibana")
     later = before.not_valid_after_utc - days_left * DAY
@@ -131,7 +131,7 @@ def test_servers_get_a_new_certificate_when_less_than_thirty_days_are_left(
 
 
 def test_authority_renews_itself_before_a_server_outlives_it_and_vouches_for_what_it_signed(
-    prepared: Settings,
+    prepared: StackSettings,
 ) -> None:
     before = authority(prepared)
     leaf_before = certificate(prepared, "kibana")
@@ -146,23 +146,23 @@ def test_authority_renews_itself_before_a_server_outlives_it_and_vouches_for_wha
 
 
 @pytest.mark.parametrize("year", range(0, 30, 3))
-def test_no_server_outlives_the_authority(settings: Settings, year: int) -> None:
+def test_no_server_outlives_the_authority(settings: StackSettings, year: int) -> None:
     for each in range(0, year + 1, 2):
         prepare(settings, NOW + each * 365 * DAY)
     for server in SERVERS:
         assert certificate(settings, server).not_valid_after_utc <= authority(settings).not_valid_after_utc
 
 
-def test_certificate_that_lost_its_key_is_made_anew(prepared: Settings) -> None:
+def test_certificate_without_its_key_is_renewed(prepared: StackSettings) -> None:
     (prepared.secrets / "kibana/kibana.key").unlink()
     done = {each.name.partition(" ")[0]: each.outcome for each in prepare(prepared, NOW)}
-    assert (done["kibana"], done["elasticsearch"]) == (Outcome.UPDATED, Outcome.UNCHANGED)
+    assert (done["kibana"], done["elasticsearch"]) == (ProvisionOutcome.UPDATED, ProvisionOutcome.UNCHANGED)
     folder = prepared.secrets / "kibana"
     # Refuses a key that is not the certificate's.
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(folder / "kibana.crt", folder / "kibana.key")
 
 
-def test_new_authority_makes_all_certificates_anew(prepared: Settings) -> None:
+def test_new_authority_renews_all_certificates(prepared: StackSettings) -> None:
     for path in prepared.authority.iterdir():
         path.unlink()
     before = {server: certificate(prepared, server) for server in SERVERS}
@@ -173,14 +173,14 @@ def test_new_authority_makes_all_certificates_anew(prepared: Settings) -> None:
         leaf.verify_directly_issued_by(authority(prepared))
 
 
-def test_key_of_the_authority_that_is_none_is_told_of_and_kept(prepared: Settings) -> None:
+def test_invalid_authority_key_is_reported_and_kept(prepared: StackSettings) -> None:
     (prepared.authority / "ca.key").write_text("something else")
-    with pytest.raises(OperatorError, match="ca.key is no key of an authority"):
+    with pytest.raises(OperatorError, match="ca.key is not a key of an authority"):
         prepare(prepared, NOW)
     assert (prepared.authority / "ca.key").read_text() == "something else"
 
 
-def test_asked_for_renewal_gives_new_keys_by_the_same_authority(prepared: Settings) -> None:
+def test_renewal_gives_new_keys_from_the_same_authority(prepared: StackSettings) -> None:
     keys = {server: (prepared.secrets / server / f"{server}.key").read_bytes() for server in SERVERS}
     ca = prepared.ca_file.read_bytes()
     renew_certificates(prepared, NOW)
@@ -190,7 +190,7 @@ def test_asked_for_renewal_gives_new_keys_by_the_same_authority(prepared: Settin
         certificate(prepared, server).verify_directly_issued_by(authority(prepared))
 
 
-def test_renewal_without_an_authority_says_where_there_is_one(prepared: Settings) -> None:
+def test_renewal_without_an_authority_prints_the_command(prepared: StackSettings) -> None:
     before = certificate(prepared, "kibana")
     (prepared.authority / "ca.key").unlink()
     with pytest.raises(OperatorError, match="docker compose run --rm prepare rotate certificates"):

@@ -9,28 +9,28 @@ import pytest
 
 import inferlog_ops.provision.stack.settings
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.stack.settings import Settings
+from inferlog_ops.provision.stack.settings import StackSettings
 from tests.support.installation import Stack, environment_of, run, settings_in
 
 
-def secrets_in(*settings: Settings) -> set[str]:
+def secrets_in(*settings: StackSettings) -> set[str]:
     """Return every secret in the volumes, the two halves of an API key each for itself."""
     files = [path for each in settings for path in each.secrets.rglob("*") if path.is_file()]
     texts = {path.read_text().strip() for path in files if not path.name.endswith((".crt", ".key", ".yml"))}
     return {part for text in texts for part in text.split(":")}
 
 
-def test_prepare_makes_everything_and_says_so_without_a_secret(settings: Settings) -> None:
+def test_prepare_creates_everything_without_printing_a_secret(settings: StackSettings) -> None:
     done = run(settings, "prepare")
     assert (done.returncode, done.stderr) == (0, "")
     assert "created secret elastic_password\n" in done.stdout
     assert not [secret for secret in secrets_in(settings) if secret in done.stdout]
     assert "PRIVATE KEY" not in done.stdout
     again = run(settings, "prepare")
-    assert (again.returncode, again.stdout) == (0, "18 as they should be\n")
+    assert (again.returncode, again.stdout) == (0, "18 unchanged\n")
 
 
-def test_password_is_shown_when_asked_for(prepared: Settings) -> None:
+def test_password_is_shown_when_asked_for(prepared: StackSettings) -> None:
     assert run(prepared, "show-password").stdout == prepared.operator_password.read_text()
     assert run(prepared, "show-password", "elastic").stdout == prepared.elastic_password.read_text()
 
@@ -46,7 +46,7 @@ def test_no_command_that_talks_to_elasticsearch_prints_a_secret(stack: Stack) ->
     assert "docker compose restart fluentd" in said[-1].stderr
 
 
-def failing(stack: Stack, root: Path) -> Mapping[str, tuple[Settings, tuple[str, ...], int]]:
+def failing(stack: Stack, root: Path) -> Mapping[str, tuple[StackSettings, tuple[str, ...], int]]:
     """Return runs that fail, and the exit code of each."""
     wrong = root / "wrong"
     nothing = settings_in(root / "nothing")
@@ -57,7 +57,7 @@ def failing(stack: Stack, root: Path) -> Mapping[str, tuple[Settings, tuple[str,
     known = replace(stack.settings, secrets=wrong, wait_seconds=5)
     away = replace(stack.settings, elasticsearch_url="https://127.0.0.1:1", wait_seconds=1)
     return {
-        "is left over from an earlier set-up": (known, ("provision",), 1),
+        "was set up with another password": (known, ("provision",), 1),
         "was not ready after 1 s": (away, ("provision",), 1),
         "elastic_password cannot be read": (nothing, ("provision",), 1),
         "operator_password cannot be read": (nothing, ("show-password",), 1),
@@ -70,7 +70,7 @@ def test_each_failure_is_one_sentence_without_a_secret(stack: Stack, tmp_path: P
         done = run(settings, *arguments)
         assert done.returncode == code, done
         *_, last = done.stderr.splitlines()
-        assert last.startswith("inferlog_ops.provision.stack: ")
+        assert last.startswith("inferlog_ops.cli.stack: ")
         assert sentence in last
         assert "Traceback" not in done.stderr
         assert not [secret for secret in secrets if secret in done.stdout + done.stderr]
@@ -85,39 +85,39 @@ def test_each_failure_is_one_sentence_without_a_secret(stack: Stack, tmp_path: P
         ("INFERLOG_SETUP_WAIT_SECONDS", "inf", "expected a number of seconds above 0"),
     ],
 )
-def test_setting_that_is_none_is_refused(name: str, value: str, sentence: str) -> None:
+def test_invalid_setting_is_rejected(name: str, value: str, sentence: str) -> None:
     with pytest.raises(OperatorError, match=sentence) as refused:
-        Settings.read({name: value})
+        StackSettings.read({name: value})
     assert refused.value.exit_code == 2
     assert str(refused.value).startswith(f"{name} is {value!r}")
 
 
-def test_settings_have_the_places_that_the_containers_mount_by_default() -> None:
-    assert Settings.read({"INFERLOG_SETUP_RETENTION": "", "ELASTICSEARCH_URL": ""}) == Settings()
-    assert Settings().elastic_password == Path("/secrets/elasticsearch/elastic_password")
+def test_settings_default_to_the_mounted_paths() -> None:
+    assert StackSettings.read({"INFERLOG_SETUP_RETENTION": "", "ELASTICSEARCH_URL": ""}) == StackSettings()
+    assert StackSettings().elastic_password == Path("/secrets/elasticsearch/elastic_password")
 
 
-def test_settings_are_read_from_the_environment(settings: Settings) -> None:
+def test_settings_are_read_from_the_environment(settings: StackSettings) -> None:
     settings = replace(settings, elasticsearch_url="https://a", kibana_url="https://b", retention="7d", namespace="x")
     more = {"INFERLOG_SETUP_RETENTION": "7d", "INFERLOG_NAMESPACE": "x"}
-    assert Settings.read({**environment_of(settings), **more}) == settings
+    assert StackSettings.read({**environment_of(settings), **more}) == settings
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
     page = (Path(__file__).parents[4] / "docs/configuration.md").read_text()
     part = page.partition("\n## Set-up of the containers\n")[2].partition("\n## ")[0]
     documented = dict(re.findall(r"^\| `([A-Z_]+)` \| `(\S+)` \|", part, re.MULTILINE))
-    assert Settings.read(documented) == Settings()
+    assert StackSettings.read(documented) == StackSettings()
     source = Path(inferlog_ops.provision.stack.settings.__file__).read_text()
     assert documented.keys() == set(re.findall(r'"((?:INFERLOG|ELASTICSEARCH|KIBANA)_[A-Z_]+)"', source))
 
 
-def test_wrong_usage_ends_with_two(settings: Settings) -> None:
+def test_wrong_usage_ends_with_two(settings: StackSettings) -> None:
     for arguments in (("rotate",), ("rotate", "everything"), ("show-password", "kibana_system"), ("unknown",)):
         assert run(settings, *arguments).returncode == 2
 
 
-def test_help_tells_of_every_command(settings: Settings) -> None:
+def test_help_lists_every_command(settings: StackSettings) -> None:
     done = run(settings, "--help")
     assert done.returncode == 0
     for command in ("prepare", "provision", "provision-kibana", "show-password", "rotate", "redrive"):

@@ -9,13 +9,13 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.provision.stack.prepare import prepare
-from inferlog_ops.provision.stack.rotate import Rotated, rotate
-from tests.fluentd.process import Fluentd, installed
+from inferlog_ops.provision.stack.rotate import RotatableSecret, rotate
+from tests.fluentd.process import Fluentd, is_installed
 from tests.support.installation import Stack, settings_in
 from tests.support.polling import wait_until
 from tests.support.shipping import write_events
 
-if not installed():
+if not is_installed():
     pytest.skip("no fluentd on PATH: whether it gets in is not tested here", allow_module_level=True)
 
 pytestmark = [pytest.mark.fluentd, pytest.mark.timeout(600)]
@@ -52,13 +52,13 @@ def is_there(admin: Elasticsearch, event_id: str) -> bool:
     return bool(admin.count(index=stream, query={"ids": {"values": [event_id]}})["count"])
 
 
-def test_it_brings_events_over_tls_by_its_key_and_by_the_next_one(
+def test_fluentd_ships_over_tls_with_its_key_and_with_a_new_one(
     fluentd: Fluentd, stack: Stack, admin: Elasticsearch
 ) -> None:
     fluentd.start()
     first = write(fluentd, "first")
     wait_until(lambda: is_there(admin, first), 90, "the first event")
-    rotate(stack.settings, Rotated.FLUENTD, datetime.now(UTC), print)
+    rotate(stack.settings, RotatableSecret.FLUENTD, datetime.now(UTC), print)
     waiting = write(fluentd, "waiting")
     wait_until(lambda: b"401" in fluentd.log.read_bytes(), 60, "a refusal of the old key")
     assert not is_there(admin, waiting)
@@ -68,9 +68,7 @@ def test_it_brings_events_over_tls_by_its_key_and_by_the_next_one(
     assert fluentd.dead_letters("events") == []
 
 
-def test_it_tells_nobody_anything_whose_certificate_it_cannot_check(
-    fluentd: Fluentd, admin: Elasticsearch, tmp_path: Path
-) -> None:
+def test_fluentd_sends_nothing_to_an_untrusted_server(fluentd: Fluentd, admin: Elasticsearch, tmp_path: Path) -> None:
     others = settings_in(tmp_path / "others")
     prepare(others, datetime.now(UTC))
     misled = replace(fluentd, settings={**fluentd.settings, "ELASTICSEARCH_CA_FILE": str(others.ca_file)})

@@ -1,7 +1,7 @@
 """
 Kibana's objects are made by a user of their own, who is shut out afterwards while the rules' keys go on to work.
 
-Kibana is a stand-in that asks the real Elasticsearch who is calling, as Kibana does.
+Kibana is a stand-in that authenticates callers with the real Elasticsearch, like Kibana.
 """
 
 import base64
@@ -13,12 +13,12 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import Outcome
+from inferlog_ops.core.outcome import ProvisionOutcome
 from inferlog_ops.provision.stack import roles, secret_files
 from inferlog_ops.provision.stack.kibana_objects import USER, provision_objects
-from inferlog_ops.provision.stack.settings import Settings
+from inferlog_ops.provision.stack.settings import StackSettings
 from tests.support.installation import Stack
-from tests.support.kibana_stand_in import StandIn, stand_in
+from tests.support.kibana_stand_in import KibanaStandIn, stand_in
 from tests.support.store_calls import Call, create, status_of
 
 
@@ -66,7 +66,7 @@ class Callers:
 
 
 @pytest.fixture
-def kibana(stack: Stack, tmp_path: Path) -> Iterator[tuple[Settings, StandIn, Callers]]:
+def kibana(stack: Stack, tmp_path: Path) -> Iterator[tuple[StackSettings, KibanaStandIn, Callers]]:
     """Set-up's settings for a Kibana that shows the certificate which prepare made for it."""
     folder = stack.settings.secrets / "kibana"
     pair = tmp_path / "kibana.pem"
@@ -77,28 +77,28 @@ def kibana(stack: Stack, tmp_path: Path) -> Iterator[tuple[Settings, StandIn, Ca
         yield replace(stack.settings, kibana_url=server.url), server, callers
 
 
-def test_objects_are_made_by_their_own_user_and_nobody_else(
-    kibana: tuple[Settings, StandIn, Callers], admin: Elasticsearch
+def test_objects_are_created_by_their_own_user(
+    kibana: tuple[StackSettings, KibanaStandIn, Callers], admin: Elasticsearch
 ) -> None:
     settings, server, callers = kibana
     done = provision_objects(settings)
     assert callers.names == {USER}
-    assert {each.outcome for each in done[1:]} == {Outcome.CREATED}
+    assert {each.outcome for each in done[1:]} == {ProvisionOutcome.CREATED}
     assert any(call.startswith("POST /api/alerting/rule/") for call in server.writes)
     user = admin.security.get_user(username=USER)[USER]
     assert (user["enabled"], user["roles"]) == (False, [roles.RULES])
 
 
-def test_second_run_changes_nothing(kibana: tuple[Settings, StandIn, Callers]) -> None:
+def test_second_run_changes_nothing(kibana: tuple[StackSettings, KibanaStandIn, Callers]) -> None:
     settings, server, _ = kibana
     provision_objects(settings)
     server.writes.clear()
-    assert {each.outcome for each in provision_objects(settings)} == {Outcome.UNCHANGED}
+    assert {each.outcome for each in provision_objects(settings)} == {ProvisionOutcome.UNCHANGED}
     assert server.writes == []
 
 
-def test_rules_go_on_to_run_by_the_key_that_kibana_made_and_no_further_than_their_role(
-    stack: Stack, kibana: tuple[Settings, StandIn, Callers]
+def test_rules_keep_running_with_the_privileges_of_their_role(
+    stack: Stack, kibana: tuple[StackSettings, KibanaStandIn, Callers]
 ) -> None:
     settings, _, callers = kibana
     provision_objects(settings)
@@ -110,17 +110,17 @@ def test_rules_go_on_to_run_by_the_key_that_kibana_made_and_no_further_than_thei
         assert status_of(rule, Call(what="lists users", method="GET", path="/_security/user")) == 403
 
 
-def test_user_is_shut_out_also_when_kibana_refuses(
-    kibana: tuple[Settings, StandIn, Callers], admin: Elasticsearch
+def test_user_is_disabled_after_an_error_of_kibana(
+    kibana: tuple[StackSettings, KibanaStandIn, Callers], admin: Elasticsearch
 ) -> None:
     settings, server, _ = kibana
     server.forbidden = ("/api/alerting",)
-    with pytest.raises(OperatorError, match="may not do this"):
+    with pytest.raises(OperatorError, match="lack a privilege"):
         provision_objects(settings)
     assert not admin.security.get_user(username=USER)[USER]["enabled"]
 
 
-def test_kibana_that_does_not_come_up_is_given_up(stack: Stack, admin: Elasticsearch) -> None:
+def test_kibana_that_does_not_start_is_reported_after_the_timeout(stack: Stack, admin: Elasticsearch) -> None:
     settings = replace(stack.settings, kibana_url="https://127.0.0.1:1", wait_seconds=2)
     with pytest.raises(OperatorError, match=r"https://127.0.0.1:1 was not ready after 2 s"):
         provision_objects(settings)

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import Outcome
+from inferlog_ops.core.outcome import ProvisionOutcome
 from inferlog_ops.provision.stack import secret_files
 from inferlog_ops.provision.stack.prepare import prepare
-from inferlog_ops.provision.stack.settings import Settings
+from inferlog_ops.provision.stack.settings import StackSettings
 from tests.support.installation import NOW, settings_in
 
 SECRETS = [
@@ -29,20 +29,20 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def contents(settings: Settings) -> dict[str, bytes]:
-    """Return all that lies in the volumes by path, drafts left out: nobody reads them."""
+def contents(settings: StackSettings) -> dict[str, bytes]:
+    """Return the content of all files in the volumes by path, without drafts."""
     root = settings.authority.parent
-    files = (path for path in root.rglob("*") if path.is_file() and not path.name.endswith(".draft"))
+    files = (path for path in root.rglob("*") if path.is_file() and not path.name.endswith(".new"))
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_secrets_are_random_letters_and_digits_of_more_than_128_bits(prepared: Settings, name: str) -> None:
+def test_secrets_are_random_letters_and_digits_of_more_than_128_bits(prepared: StackSettings, name: str) -> None:
     secret = (prepared.secrets / name).read_text().strip()
     assert re.fullmatch(r"[A-Za-z0-9]{32}", secret)  # 62 ** 32 > 2 ** 190
 
 
-def test_no_two_secrets_are_the_same_nor_those_of_two_installations(prepared: Settings, tmp_path: Path) -> None:
+def test_no_two_secrets_are_the_same_nor_those_of_two_installations(prepared: StackSettings, tmp_path: Path) -> None:
     other = settings_in(tmp_path / "other")
     prepare(other, NOW)
     found = [(each.secrets / name).read_text() for each in (prepared, other) for name in SECRETS]
@@ -53,7 +53,7 @@ def test_secrets_use_the_whole_alphabet() -> None:
     assert len(set("".join(secret_files.new_secret() for _ in range(200)))) == 62
 
 
-def test_files_are_private_folders_too_and_only_certificates_can_be_read(prepared: Settings) -> None:
+def test_files_are_private_folders_too_and_only_certificates_can_be_read(prepared: StackSettings) -> None:
     assert {mode(prepared.secrets / each) for each in ("elasticsearch", "kibana", "fluentd", "operator")} == {0o700}
     assert mode(prepared.authority) == 0o700
     assert mode(prepared.certificates) == 0o755
@@ -61,7 +61,7 @@ def test_files_are_private_folders_too_and_only_certificates_can_be_read(prepare
         assert mode(prepared.authority.parent / name) == (0o644 if name.endswith(".crt") else 0o600), name
 
 
-def test_each_service_is_given_what_it_needs_and_nothing_of_the_others(prepared: Settings) -> None:
+def test_each_service_gets_only_its_own_secrets(prepared: StackSettings) -> None:
     given = {folder.name: {path.name for path in folder.iterdir()} for folder in prepared.secrets.iterdir()}
     assert given == {
         "elasticsearch": {"elastic_password", "elasticsearch.key", "elasticsearch.crt", "ca.crt"},
@@ -72,11 +72,11 @@ def test_each_service_is_given_what_it_needs_and_nothing_of_the_others(prepared:
     assert {path.name for path in prepared.certificates.iterdir()} == {"ca.crt"}
 
 
-def test_log_folder_is_shared_by_the_group(prepared: Settings) -> None:
+def test_log_folder_is_shared_by_the_group(prepared: StackSettings) -> None:
     assert (mode(prepared.logs), mode(prepared.logs / ".shipped")) == (0o2775, 0o2775)
 
 
-def test_kibana_reads_its_secrets_as_settings(prepared: Settings) -> None:
+def test_kibana_reads_its_secrets_as_settings(prepared: StackSettings) -> None:
     folder = prepared.secrets / "kibana"
     found = yaml.safe_load((folder / "kibana.secrets.yml").read_text())
     assert found == {
@@ -88,20 +88,20 @@ def test_kibana_reads_its_secrets_as_settings(prepared: Settings) -> None:
     assert all(len(value) >= 32 for value in found.values())  # Kibana does not start with shorter keys
 
 
-def test_second_run_changes_nothing(prepared: Settings) -> None:
+def test_second_run_changes_nothing(prepared: StackSettings) -> None:
     before = contents(prepared)
-    assert {each.outcome for each in prepare(prepared, NOW)} == {Outcome.UNCHANGED}
+    assert {each.outcome for each in prepare(prepared, NOW)} == {ProvisionOutcome.UNCHANGED}
     assert contents(prepared) == before
 
 
-def test_file_that_others_could_read_is_closed_and_keeps_its_secret(prepared: Settings) -> None:
+def test_file_that_others_could_read_is_closed_and_keeps_its_secret(prepared: StackSettings) -> None:
     prepared.operator_password.chmod(0o644)
     before = prepared.operator_password.read_text()
     prepare(prepared, NOW)
     assert (mode(prepared.operator_password), prepared.operator_password.read_text()) == (0o600, before)
 
 
-def test_new_superuser_password_beside_an_older_authority_is_warned_of(prepared: Settings) -> None:
+def test_new_superuser_password_with_an_old_authority_is_a_warning(prepared: StackSettings) -> None:
     said: list[str] = []
     prepared.elastic_password.unlink()
     prepare(prepared, NOW, warn=said.append)
@@ -109,13 +109,13 @@ def test_new_superuser_password_beside_an_older_authority_is_warned_of(prepared:
     assert "elasticsearch-data" in warning
 
 
-def test_first_run_warns_of_nothing(settings: Settings) -> None:
+def test_first_run_warns_of_nothing(settings: StackSettings) -> None:
     said: list[str] = []
     prepare(settings, NOW, warn=said.append)
     assert said == []
 
 
-def prepare_killed_at(settings: Settings, step: int, call: str) -> bool:
+def prepare_killed_at(settings: StackSettings, step: int, call: str) -> bool:
     """Run prepare in a process that dies at the *step*-th *call* of the file system; return whether it did."""
     child = os.fork()
     if not child:
@@ -137,7 +137,7 @@ def prepare_killed_at(settings: Settings, step: int, call: str) -> bool:
 
 
 @pytest.mark.parametrize("call", ["open", "fsync", "fchmod", "replace", "rename", "mkdir", "chmod"])
-def test_killed_at_any_moment_the_next_run_completes_it_and_keeps_what_was_there(tmp_path: Path, call: str) -> None:
+def test_prepare_completes_a_killed_run_and_keeps_its_files(tmp_path: Path, call: str) -> None:
     whole = settings_in(tmp_path / "whole")
     prepare(whole, NOW)
     step = 1
@@ -150,29 +150,29 @@ def test_killed_at_any_moment_the_next_run_completes_it_and_keeps_what_was_there
         after = contents(settings)
         assert after.keys() == contents(whole).keys()
         assert kept.items() <= after.items()
-        assert {each.outcome for each in prepare(settings, NOW)} == {Outcome.UNCHANGED}
+        assert {each.outcome for each in prepare(settings, NOW)} == {ProvisionOutcome.UNCHANGED}
         step += 1
     if call in {"open", "fsync"}:
         assert step > 20
 
 
-def test_draft_of_a_killed_run_that_is_a_link_elsewhere_is_not_written_through(settings: Settings) -> None:
+def test_symlinked_draft_is_not_followed(settings: StackSettings) -> None:
     elsewhere = settings.authority.parent / "elsewhere"
     settings.operator_password.parent.mkdir(parents=True)
-    settings.operator_password.with_name(".operator_password.draft").symlink_to(elsewhere)
+    settings.operator_password.with_name(".operator_password.new").symlink_to(elsewhere)
     prepare(settings, NOW)
     assert not elsewhere.exists()
     assert settings.operator_password.exists()
 
 
-def test_volume_that_cannot_be_written_is_named(settings: Settings) -> None:
+def test_unwritable_volume_is_reported(settings: StackSettings) -> None:
     settings.secrets.mkdir(parents=True)
     (settings.secrets / "kibana").write_text("a file where a folder should be")
     with pytest.raises(OperatorError, match=r"secrets/kibana cannot be written"):
         prepare(settings, NOW)
 
 
-def test_empty_secret_is_not_used(prepared: Settings) -> None:
+def test_empty_secret_is_not_used(prepared: StackSettings) -> None:
     (prepared.secrets / "kibana/security_key").write_text("")
     with pytest.raises(OperatorError, match=r"security_key is empty; delete it"):
         prepare(prepared, NOW)

@@ -10,8 +10,8 @@ from elasticsearch import Elasticsearch
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.stack import roles
-from inferlog_ops.provision.stack.lent_key import lent_key
-from inferlog_ops.provision.stack.login import authenticates
+from inferlog_ops.provision.stack.api_keys import lend_key
+from inferlog_ops.provision.stack.login import accepts_credentials
 from tests.support.installation import Stack, run
 from tests.support.store_calls import document
 
@@ -55,22 +55,22 @@ def test_nothing_was_ever_refused(stack: Stack) -> None:
     assert run(stack.settings, "redrive").stdout == "no dead letters\n"
 
 
-def test_lent_key_ends_with_the_work_however_that_ends(stack: Stack, admin: Elasticsearch) -> None:
+def test_temporary_key_is_invalidated_after_success_and_failure(stack: Stack, admin: Elasticsearch) -> None:
     lent: list[Cluster] = []
 
     def work() -> None:
-        with lent_key(stack.superuser, roles.REDRIVE) as cluster:
-            assert authenticates(cluster)
+        with lend_key(stack.superuser, roles.REDRIVE) as cluster:
+            assert accepts_credentials(cluster)
             lent.append(cluster)
-            raise OperatorError("mend it")
+            raise OperatorError("fix it")
 
-    with pytest.raises(OperatorError, match="mend it"):
+    with pytest.raises(OperatorError, match="fix it"):
         work()
-    assert not authenticates(lent[0])
+    assert not accepts_credentials(lent[0])
     assert keys_that_work(admin) == 0
 
 
-def test_lent_key_ends_by_itself_if_the_work_is_killed(stack: Stack, admin: Elasticsearch) -> None:
-    with lent_key(stack.superuser, roles.REDRIVE):
+def test_temporary_key_expires_after_a_kill(stack: Stack, admin: Elasticsearch) -> None:
+    with lend_key(stack.superuser, roles.REDRIVE):
         (key,) = admin.security.get_api_key(name="inferlog-redrive", active_only=True)["api_keys"]
     assert key["expiration"] - key["creation"] == 24 * 3600 * 1000

@@ -24,7 +24,7 @@ from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.library import load_all as load_queries
 from inferlog_ops.query.rules.evaluate import evaluate
 from inferlog_ops.query.rules.rules import load_all as load_rules
-from inferlog_ops.query.run import ask
+from inferlog_ops.query.run import run_query
 from tests.support.store_calls import Call, create, document, status_of
 
 NAMED = "TEST_ELASTICSEARCH_URL" in os.environ
@@ -34,7 +34,7 @@ EVERYBODY = [roles.FLUENTD, roles.REDRIVE, *READERS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
+class Deployment:
     """
     A store with security.
 
@@ -78,7 +78,7 @@ def test_same_was_asked_of_a_named_cluster() -> None:
 
 
 @pytest.fixture(scope="module", params=["engine", "cluster"] if NAMED else ["engine"])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     found = request.getfixturevalue("stack").superuser if request.param == "engine" else named_cluster()
     superuser = replace(found, namespace=f"t{uuid4().hex[:15]}")
     provision_cluster(superuser)
@@ -99,10 +99,10 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
             opened.callback(admin.indices.delete, index=private)
             opened.callback(admin.indices.delete_data_stream, name=f"*-{superuser.namespace}*")
         clients = {role: opened.enter_context(key.client()) for role, key in keys.items()}
-        yield Store(superuser=superuser, admin=admin, keys=keys, clients=clients, index=index)
+        yield Deployment(superuser=superuser, admin=admin, keys=keys, clients=clients, index=index)
 
 
-def nobody_s(store: Store, elsewhere: str = "elsewhere") -> list[Call]:
+def nobody_s(store: Deployment, elsewhere: str = "elsewhere") -> list[Call]:
     """Return what none of them may do."""
     name = f"inferlog-test-{store.superuser.namespace}"
     user = {"password": "a password", "roles": [], "enabled": False}
@@ -139,7 +139,7 @@ def nobody_s(store: Store, elsewhere: str = "elsewhere") -> list[Call]:
     ]
 
 
-def reading(store: Store) -> list[Call]:
+def reading(store: Deployment) -> list[Call]:
     query = {"query": f"FROM {store.events} | STATS COUNT(*) | LIMIT 1"}
     return [
         Call(what="searches events", method="GET", path=f"/{store.events}/_search"),
@@ -153,13 +153,13 @@ def reading(store: Store) -> list[Call]:
 
 
 @pytest.mark.parametrize("role", EVERYBODY)
-def test_nobody_may_change_what_is_there_nor_reach_what_is_not_ours(store: Store, role: str) -> None:
+def test_no_role_changes_documents_or_reads_foreign_indices(store: Deployment, role: str) -> None:
     assert {call.what: store.status(role, call) for call in nobody_s(store)} == dict.fromkeys(
         (call.what for call in nobody_s(store)), 403
     )
 
 
-def test_only_missing_rights_are_in_the_way(store: Store) -> None:
+def test_only_missing_rights_are_in_the_way(store: Deployment) -> None:
     """The same calls by the superuser: one that failed for another reason would prove nothing above."""
     name = f"inferlog-test-{store.superuser.namespace}"
     try:
@@ -175,13 +175,13 @@ def test_only_missing_rights_are_in_the_way(store: Store) -> None:
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_fluentd_creates_each_document_once_in_every_stream(store: Store, stream: str) -> None:
+def test_fluentd_creates_each_document_once_in_every_stream(store: Deployment, stream: str) -> None:
     event_id = uuid4().hex
     call = create("writes", f"logs-inference.{stream}-{store.superuser.namespace}", event_id)
     assert [store.status(roles.FLUENTD, call) for _ in range(2)] == [201, 409]
 
 
-def test_fluentd_can_read_nothing_not_even_what_it_wrote(store: Store) -> None:
+def test_fluentd_can_read_nothing_not_even_what_it_wrote(store: Deployment) -> None:
     assert {call.what: store.status(roles.FLUENTD, call) for call in reading(store)} == dict.fromkeys(
         (call.what for call in reading(store)), 403
     )
@@ -191,7 +191,7 @@ def test_fluentd_has_one_right_on_one_pattern() -> None:
     assert roles.rights(roles.FLUENTD) == {"indices": [{"names": ["logs-inference.*"], "privileges": ["create_doc"]}]}
 
 
-def test_who_sends_again_asks_what_is_there_and_creates_what_is_not(store: Store) -> None:
+def test_redrive_role_reads_and_creates_documents(store: Deployment) -> None:
     known = {"query": {"ids": {"values": ["known"]}}}
     search = Call(what="finds ids", method="POST", path=f"/{store.events}/_search", body=known)
     assert store.status(roles.REDRIVE, search) == 200
@@ -200,38 +200,38 @@ def test_who_sends_again_asks_what_is_there_and_creates_what_is_not(store: Store
 
 
 @pytest.mark.parametrize("role", READERS)
-def test_readers_read(store: Store, role: str) -> None:
+def test_readers_read(store: Deployment, role: str) -> None:
     assert {call.what: store.status(role, call) for call in reading(store)} == dict.fromkeys(
         (call.what for call in reading(store)), 200
     )
 
 
 @pytest.mark.parametrize("role", READERS)
-def test_readers_write_no_events(store: Store, role: str) -> None:
+def test_readers_write_no_events(store: Deployment, role: str) -> None:
     assert store.status(role, create("writes", store.events, uuid4().hex)) == 403
 
 
-def test_programs_that_ask_are_answered_every_saved_question(store: Store) -> None:
+def test_dashboards_role_can_run_every_saved_query(store: Deployment) -> None:
     end = datetime.now(UTC) + timedelta(minutes=1)
     for query in load_queries().values():
-        ask(store.keys[roles.DASHBOARDS], query, end - timedelta(hours=1), end)
+        run_query(store.keys[roles.DASHBOARDS], query, end - timedelta(hours=1), end)
 
 
-def test_every_rule_is_evaluated_by_whom_rules_run_as(store: Store) -> None:
+def test_rules_role_can_evaluate_every_rule(store: Deployment) -> None:
     rules = list(load_rules().values())
     evaluation = evaluate(store.keys[roles.RULES], rules, slo.load(), load_queries(), datetime.now(UTC))
     assert evaluation.failures == {}
 
 
 @pytest.mark.parametrize("role", EVERYBODY)
-def test_alerts_are_written_by_whom_rules_run_as_and_nobody_else(store: Store, role: str) -> None:
+def test_only_rules_and_operator_roles_write_alerts(store: Deployment, role: str) -> None:
     # As Kibana's index connector does it.
     lines = [{"index": {"op_type": "create", "_index": store.alerts}}, {"@timestamp": "2026-11-23T09:00:00Z"}]
     call = Call(what="writes an alert", method="POST", path="/_bulk", body=lines)
     assert store.status(role, call) == (201 if role in WRITERS_OF_ALERTS else 403)
 
 
-def test_no_role_says_anything_of_the_whole_cluster_or_of_all_spaces() -> None:
+def test_no_role_has_cluster_wide_or_all_space_privileges() -> None:
     for role in EVERYBODY:
         rights = roles.rights(role)
         assert "cluster" not in rights

@@ -10,10 +10,10 @@ from elasticsearch import Elasticsearch
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.provision.stack import roles
-from inferlog_ops.ship.counters import Counts
+from inferlog_ops.ship.status import Counts
 from tests.support.installation import Stack
 from tests.support.polling import wait_until
-from tests.support.shipping import Place, event_ids, write_events
+from tests.support.shipping import ShipperDirs, event_ids, write_events
 
 IDS = event_ids(50)
 SHIPPING = {"indices": [{"names": ["logs-inference.*"], "privileges": ["create_doc", "read", "maintenance"]}]}
@@ -37,14 +37,14 @@ def stream(superuser: Cluster, admin: Elasticsearch) -> str:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
+def place(tmp_path: Path) -> ShipperDirs:
     """Directories for a shipper."""
-    return Place(tmp_path)
+    return ShipperDirs(tmp_path)
 
 
 @pytest.mark.parametrize("rights", KEYS.values(), ids=KEYS)
 def test_once_returns_when_all_is_searchable_with_either_key(
-    rights: dict[str, object], superuser: Cluster, admin: Elasticsearch, stream: str, place: Place
+    rights: dict[str, object], superuser: Cluster, admin: Elasticsearch, stream: str, place: ShipperDirs
 ) -> None:
     key = admin.security.create_api_key(name=f"inferlog-test-{stream}", role_descriptors={"shipping": rights})
     cluster = replace(superuser, user_and_password=None, api_key=key["encoded"])
@@ -59,7 +59,7 @@ def test_once_returns_when_all_is_searchable_with_either_key(
 
 
 def test_documents_that_the_store_had_already_are_searchable_with_the_least_privileges(
-    superuser: Cluster, admin: Elasticsearch, stream: str, place: Place
+    superuser: Cluster, admin: Elasticsearch, stream: str, place: ShipperDirs
 ) -> None:
     key = admin.security.create_api_key(
         name=f"inferlog-test-{stream}", role_descriptors={"shipping": KEYS["create_doc alone"]}
@@ -67,7 +67,7 @@ def test_documents_that_the_store_had_already_are_searchable_with_the_least_priv
     cluster = replace(superuser, user_and_password=None, api_key=key["encoded"])
     write_events(place.events, IDS)
     with place.tailing(cluster):
-        wait_until(lambda: place.positions.get(place.events.name) == place.events.stat().st_size, what="the answer")
+        wait_until(lambda: place.offsets.get(place.events.name) == place.events.stat().st_size, what="the answer")
     assert admin.count(index=stream)["count"] == 0
     (place.state / "positions.json").unlink()
     assert place.ship_once(cluster).status.counts == Counts(duplicates=len(IDS))
@@ -75,7 +75,7 @@ def test_documents_that_the_store_had_already_are_searchable_with_the_least_priv
 
 
 def test_replaced_key_is_read_from_its_file_after_the_store_rejects_the_old_one(
-    superuser: Cluster, admin: Elasticsearch, stream: str, place: Place
+    superuser: Cluster, admin: Elasticsearch, stream: str, place: ShipperDirs
 ) -> None:
     rights = {"shipping": KEYS["read and maintenance too"]}
     old, new = (
@@ -85,11 +85,11 @@ def test_replaced_key_is_read_from_its_file_after_the_store_rejects_the_old_one(
     key_file.write_text(f"{old['id']}:{old['api_key']}\n")
     with place.tailing(replace(superuser, user_and_password=None, api_key_file=key_file)):
         write_events(place.events, IDS)
-        wait_until(lambda: place.positions.get(place.events.name) == place.events.stat().st_size, what="the answer")
+        wait_until(lambda: place.offsets.get(place.events.name) == place.events.stat().st_size, what="the answer")
         admin.security.invalidate_api_key(ids=[old["id"]])
         write_events(place.events, event_ids(50, "later"))
         wait_until(lambda: f"write a valid API key into {key_file}" in place.said.getvalue(), what="the advice")
         key_file.write_text(new["encoded"])
-        wait_until(lambda: place.positions.get(place.events.name) == place.events.stat().st_size, what="all answers")
+        wait_until(lambda: place.offsets.get(place.events.name) == place.events.stat().st_size, what="all answers")
     admin.indices.refresh(index=stream)
     assert admin.count(index=stream)["count"] == len(IDS) + 50

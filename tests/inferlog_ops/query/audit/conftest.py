@@ -1,4 +1,4 @@
-"""These tests look at what the library writes."""
+"""Fixtures of the audit tests, which read files written by the library."""
 
 from tests.support.logfiles import logs
 

@@ -1,10 +1,11 @@
-"""The whole way: the library writes, the shipper ships, somebody tampers with the real index, the command finds it."""
+"""End to end: library, shipper, tampering with a real index, and its detection by the command."""
 
 import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
@@ -21,7 +22,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def verified(*arguments: str) -> tuple[int, dict[str, object]]:
+def verified(*arguments: str) -> tuple[int, dict[str, Any]]:
     done = run("audit", "verify", "--json", *arguments)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
@@ -40,7 +41,7 @@ def shipped(logs: Logs, provisioned: Cluster, tmp_path: Path) -> Cluster:
     return provisioned
 
 
-def test_the_chain_holds_in_files_and_index_and_tampering_with_the_index_is_named(shipped: Cluster, logs: Logs) -> None:
+def test_chain_is_intact_in_files_and_index_and_tampering_is_found(shipped: Cluster, logs: Logs) -> None:
     where = ("--url", shipped.url, "--namespace", shipped.namespace)
     whole = {"events": EVENTS, "instances": 1, "dropped": 0, "cut_heads": 0, "not_there": 0, "findings": []}
     stream = f"logs-inference.events-{shipped.namespace}"
@@ -95,7 +96,7 @@ def test_events_cut_off_at_the_end_are_named_by_the_last_heartbeat(shipped: Clus
         assert (finding["fault"], finding["sequence"], finding["until"]) == ("cut off", EVENTS - 3, EVENTS - 1)
 
 
-def test_a_directory_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+def test_audit_reports_a_missing_directory_in_one_sentence(tmp_path: Path) -> None:
     done = run("audit", "verify", "--files", str(tmp_path / "no"))
     assert done.returncode == 2
-    assert done.stderr.strip().endswith("is no directory; expected the one with the event files")
+    assert done.stderr.strip().endswith("is not a directory; expected the directory with the event files")

@@ -1,4 +1,4 @@
-"""Each way to tamper with a trail is found and named; what is no tampering is not."""
+"""Every kind of tampering is found; other gaps are not reported."""
 
 import copy
 from typing import Any
@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferlog.audit import FIRST, Hasher, canonical_body
-from inferlog_ops.query.audit.chain import Counted, Fault, order, verify
+from inferlog_ops.query.audit.chain import Fault, HeartbeatCount, sort_key, verify
 
 Event = dict[str, Any]
 
 
 def chain(count: int, *, instance: str = "a", dropped: frozenset[int] = frozenset(), key: bytes = b"") -> list[Event]:
-    """Return an instance's events as the library chains them; those in *dropped* were refused by the disk."""
+    """Return an instance's events as the library chains them; *dropped* ones are missing."""
     events, previous, hasher = [], FIRST, Hasher(key)
     for sequence in range(count):
         if sequence in dropped:
@@ -32,23 +32,23 @@ def chain(count: int, *, instance: str = "a", dropped: frozenset[int] = frozense
 
 
 def found(events: list[Event]) -> list[tuple[str, int, int]]:
-    report = verify(sorted(events, key=order), Hasher())
+    report = verify(sorted(events, key=sort_key), Hasher())
     return [(finding.fault.value, finding.sequence, finding.until) for finding in report.findings]
 
 
-def test_a_whole_trail_has_no_findings() -> None:
+def test_intact_chain_has_no_findings() -> None:
     report = verify([*chain(5), *chain(3, instance="b")], Hasher())
     assert (report.events, report.instances, report.dropped, report.cut_heads, report.findings) == (8, 2, 0, 0, [])
 
 
-def test_a_changed_event_is_named() -> None:
+def test_changed_event_is_named() -> None:
     events = chain(5)
     events[2]["model_version"] = "v2"
     assert found(events) == [("changed", 2, 2)]
 
 
 @pytest.mark.parametrize("moved", ["1970-01-01T00:00:02.000001Z", "1970-01-01T00:00:03Z"])
-def test_a_changed_time_is_a_change(moved: str) -> None:
+def test_changed_time_is_found(moved: str) -> None:
     events = chain(5)
     events[2]["@timestamp"] = moved
     assert found(events) == [("changed", 2, 2)]
@@ -61,14 +61,14 @@ def test_removed_events_are_named() -> None:
     assert found(events) == [("removed", 2, 3), ("removed", 6, 6)]
 
 
-def test_an_event_put_in_under_a_number_that_is_taken_is_named() -> None:
+def test_inserted_event_with_a_taken_sequence_is_found() -> None:
     events = chain(5)
     forged = copy.deepcopy(events[2])
     forged["event"]["id"] = "forged"
     assert found([*events, forged]) == [("put in", 2, 2)]
 
 
-def test_an_event_replaced_with_a_new_hash_breaks_the_link_to_the_next() -> None:
+def test_event_replaced_with_a_new_hash_breaks_the_link_to_the_next() -> None:
     events = chain(5)
     content = {name: value for name, value in events[2].items() if name not in ("@timestamp", "audit")}
     content["model_version"] = "v2"
@@ -78,7 +78,7 @@ def test_an_event_replaced_with_a_new_hash_breaks_the_link_to_the_next() -> None
     assert found(events) == [("put in", 3, 3)]
 
 
-def test_an_event_put_into_the_hole_of_a_dropped_one_is_found() -> None:
+def test_inserted_event_in_the_gap_of_a_dropped_one_is_found() -> None:
     events = chain(5, dropped=frozenset({2}))
     content = {"event": {"id": "forged", "sequence": 2}, "service": {"instance": {"id": "a"}}}
     own = Hasher()(events[1]["audit"]["hash"], 2_000_000, canonical_body(content))
@@ -86,40 +86,44 @@ def test_an_event_put_into_the_hole_of_a_dropped_one_is_found() -> None:
     assert found([*events, forged | content]) == [("put in", 3, 3)]
 
 
-def test_what_the_disk_refused_is_counted_and_no_tampering() -> None:
+def test_dropped_events_are_counted_not_reported_as_tampering() -> None:
     report = verify(chain(8, dropped=frozenset({0, 3, 4})), Hasher())
     assert report.findings == []
     assert report.dropped == 2
     assert report.cut_heads == 1
 
 
-def cut_off(events: list[Event], counted: Counted) -> list[tuple[str, int, int]]:
+def cut_off(events: list[Event], counted: HeartbeatCount) -> list[tuple[str, int, int]]:
     report = verify(events, Hasher(), {"a": counted})
     return [(finding.fault.value, finding.sequence, finding.until) for finding in report.findings]
 
 
-def test_what_the_last_heartbeat_has_counted_and_is_not_there_was_cut_off() -> None:
-    assert cut_off(chain(8)[:6], Counted(written=8)) == [("cut off", 6, 7)]
-    assert cut_off(chain(8)[2:6], Counted(written=8)) == [("cut off", 6, 7)]
+def test_events_counted_by_the_last_heartbeat_but_missing_were_cut_off() -> None:
+    assert cut_off(chain(8)[:6], HeartbeatCount(written=8)) == [("cut off", 6, 7)]
+    assert cut_off(chain(8)[2:6], HeartbeatCount(written=8)) == [("cut off", 6, 7)]
 
 
-def test_more_events_than_the_last_heartbeat_has_counted_are_none_too_many() -> None:
-    assert cut_off(chain(8), Counted(written=5)) == []
-    assert cut_off(chain(8), Counted()) == []
+def test_events_after_the_last_heartbeat_are_not_findings() -> None:
+    assert cut_off(chain(8), HeartbeatCount(written=5)) == []
+    assert cut_off(chain(8), HeartbeatCount()) == []
 
 
-def test_what_the_disk_refused_at_the_end_was_not_cut_off() -> None:
+def test_dropped_events_at_the_end_were_not_cut_off() -> None:
     dropped = frozenset({3, 6, 7})
-    assert cut_off(chain(8, dropped=dropped), Counted(written=5, dropped=3)) == []
-    assert cut_off(chain(8, dropped=dropped)[:4], Counted(written=5, dropped=3)) == [("cut off", 5, 7)]
+    assert cut_off(chain(8, dropped=dropped), HeartbeatCount(written=5, dropped=3)) == []
+    assert cut_off(chain(8, dropped=dropped)[:4], HeartbeatCount(written=5, dropped=3)) == [("cut off", 5, 7)]
 
 
-def test_an_instance_of_which_no_event_is_there_is_counted() -> None:
-    report = verify(chain(3), Hasher(), {"a": Counted(written=3), "gone": Counted(written=9), "idle": Counted()})
+def test_instance_without_any_event_is_counted() -> None:
+    report = verify(
+        chain(3),
+        Hasher(),
+        {"a": HeartbeatCount(written=3), "gone": HeartbeatCount(written=9), "idle": HeartbeatCount()},
+    )
     assert (report.findings, report.not_there) == ([], 1)
 
 
-def test_a_range_from_the_middle_can_be_checked_on_its_own() -> None:
+def test_range_from_the_middle_can_be_verified_alone() -> None:
     report = verify(chain(8)[3:6], Hasher())
     assert (report.findings, report.cut_heads) == ([], 1)
 
@@ -130,7 +134,7 @@ def test_another_key_finds_every_event_changed() -> None:
 
 
 @pytest.mark.parametrize("audit", [None, {}, {"prev": "x"}, "text"])
-def test_an_event_without_a_chain_is_named(audit: object) -> None:
+def test_event_without_a_chain_is_named(audit: object) -> None:
     events = chain(2)
     assert found([*events, {**events[1], "event": {"id": "x", "sequence": 2}, "audit": audit}]) == [
         ("unreadable", 2, 2)

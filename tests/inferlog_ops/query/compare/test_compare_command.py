@@ -20,7 +20,7 @@ from tests.golden.reading import of_stream
 from tests.support.indexing import fresh, index
 
 MANY = {"v1": 12_345, "v2": 11_000, "v3": 40, "v4": 10_001}
-"""Requests of each version, of most more than the 10 000 that an index gives at a time. v4 is as v1, v2 is slower."""
+"""Number of requests by version, mostly above the page size of 10 000. v4 equals v1, v2 is slower."""
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(compare.compare)
@@ -28,7 +28,7 @@ app.command()(compare.compare)
 
 @dataclass(frozen=True, kw_only=True)
 class Filled:
-    """A namespace with events, all of them between two moments."""
+    """A namespace with events and their range."""
 
     cluster: Cluster
     documents: list[Document]
@@ -42,11 +42,11 @@ class Filled:
         return CliRunner().invoke(app, [*arguments, *span, *where])
 
     def figures(self, *arguments: str) -> dict[str, dict[str, Any]]:
-        """Return what the command says of each figure."""
+        """Return the figures of the JSON output by name."""
         return {each["name"]: each for each in self.json(*arguments)["figures"]}
 
     def json(self, *arguments: str) -> dict[str, Any]:
-        """Return what the command says to a program."""
+        """Return the JSON output."""
         result = self.compare(*arguments, "--json")
         assert result.exit_code == 0, result
         said: dict[str, Any] = orjson.loads(result.stdout)
@@ -106,7 +106,7 @@ def _many(end: datetime) -> list[Document]:
     return documents
 
 
-def test_figures_are_what_plain_python_makes_of_the_golden_events(of_golden: Filled) -> None:
+def test_figures_equal_plain_python_on_the_golden_events(of_golden: Filled) -> None:
     figures = of_golden.figures("v1", "v2")
     for version, place in (("v1", "first"), ("v2", "second")):
         answer = {
@@ -142,7 +142,7 @@ def _median_speed(filled: Filled, version: str) -> float:
     return float(np.median([tokens / seconds for tokens, seconds in answered if tokens]))
 
 
-def test_requests_that_reached_no_model_can_be_compared_too(of_golden: Filled) -> None:
+def test_requests_without_a_model_can_be_compared(of_golden: Filled) -> None:
     said = of_golden.json("v1", "(none)")
     without = [each for each in of_golden.documents if "model_version" not in each]
     assert said["second"] == {"model_version": "(none)", "requests": len(without), "drawn": len(without)}
@@ -175,9 +175,9 @@ def test_swapping_the_versions_mirrors_the_intervals(of_many: Filled) -> None:
             assert (back[name]["low"], back[name]["high"]) == pytest.approx((-figure["high"], -figure["low"]))
 
 
-def test_too_many_requests_are_drawn_at_random_and_it_says_so(of_many: Filled) -> None:
+def test_large_version_is_sampled_and_the_output_names_the_sample(of_many: Filled) -> None:
     result = of_many.compare("v1", "v2", "--at-most", "4000")
-    assert "of the 12,345 requests of v1; counts and error rate are of all of them." in result.stdout
+    assert "of the 12,345 requests of v1; counts and error rate cover all of them." in result.stdout
     said, whole = of_many.json("v1", "v2", "--at-most", "4000"), of_many.json("v1", "v2")
     for place in ("first", "second"):
         assert 3_700 < said[place]["drawn"] < 4_300
@@ -197,24 +197,24 @@ def test_seed_draws_the_same_requests_again_and_another_seed_others(of_many: Fil
     assert drawn[0]["first"] != drawn[2]["first"]
 
 
-def test_exit_code_is_0_also_if_worse_unless_asked_otherwise(of_many: Filled) -> None:
+def test_exit_code_is_0_when_worse_without_fail_if_worse(of_many: Filled) -> None:
     assert of_many.compare("v1", "v2").exit_code == 0
     assert of_many.compare("v1", "v2", "--fail-if-worse").exit_code == 1
     assert of_many.compare("v2", "v1", "--fail-if-worse").exit_code == 0
     assert of_many.compare("v1", "v3", "--fail-if-worse").exit_code == 0
 
 
-def test_version_that_does_as_well_is_the_same(of_many: Filled) -> None:
+def test_equal_version_is_same(of_many: Filled) -> None:
     *_, verdict = of_many.compare("v1", "v4").stdout.splitlines()
-    assert verdict == "No difference beyond the margin of 0.05 between v1 and v4 has shown."
+    assert verdict == "No difference beyond the margin of 0.05 between v1 and v4."
 
 
-def test_margin_makes_a_difference_none(of_many: Filled) -> None:
+def test_difference_within_the_margin_is_same(of_many: Filled) -> None:
     verdicts = [of_many.figures("v1", "v2", "--margin", margin)["latency p50"]["verdict"] for margin in ("0.1", "2")]
     assert verdicts == ["worse", "same"]
 
 
-def test_what_it_does_is_said_only_after_a_while(of_many: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_shown_only_after_a_delay(of_many: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_QUIET_SECONDS", 3600.0)
     assert of_many.compare("v1", "v2").stderr == ""
     monkeypatch.setattr(progress, "_QUIET_SECONDS", 0.0)
@@ -237,20 +237,20 @@ def test_table_shows_both_versions_units_and_the_verdict_below(of_many: Filled) 
     assert verdict == "v2 is worse than v1: latency p50, latency p95, latency p99, error rate."
 
 
-def test_too_few_requests_say_what_it_takes(of_many: Filled) -> None:
+def test_too_few_requests_print_the_required_minimum(of_many: Filled) -> None:
     *_, verdict, needed = of_many.compare("v1", "v3").stdout.splitlines()
-    assert verdict == (
-        "Too few requests to tell whether v3 is worse than v1: open is the latency p99 and the error rate."
+    assert verdict == ("Too few requests to decide if v3 is worse than v1; undecided: latency p99, error rate.")
+    assert needed.startswith(
+        "Minimum requests of each version for a verdict: a p50 30, a p95 100, a p99 500, other figures 30;"
     )
-    assert needed.startswith("A verdict takes requests of either version: a p50 30, a p95 100, a p99 500, all else 30;")
 
 
 @pytest.mark.parametrize(
     ("versions", "complaint", "exit_code"),
     [
-        (("v1", "v1"), "'v1' is named twice", 2),
+        (("v1", "v1"), "'v1' is given twice", 2),
         (("v1", "v22"), r"no event in namespace '\w+' of http\S+ has the model version 'v22'; did you mean v2\?", 2),
-        (("canary", "v1"), "no event .* the model version 'canary'; There are v1, v2, v4, v3$", 2),
+        (("canary", "v1"), "no event .* the model version 'canary'; Known versions: v1, v2, v4, v3$", 2),
     ],
 )
 def test_versions_that_cannot_be_compared_get_a_sentence(
@@ -261,7 +261,7 @@ def test_versions_that_cannot_be_compared_get_a_sentence(
     assert refusal.value.exit_code == exit_code
 
 
-def test_range_without_events_is_told_from_a_version_without_events_in_it(of_many: Filled) -> None:
+def test_range_without_events_differs_from_version_without_events(of_many: Filled) -> None:
     late = of_many.end + timedelta(days=1)
     with pytest.raises(
         OperatorError, match=r"holds no events from 2026-11-24 06:05:07 UTC to .*; choose a wider range"
@@ -272,12 +272,12 @@ def test_range_without_events_is_told_from_a_version_without_events_in_it(of_man
         raise of_many.compare("v1", "v3", end=datetime.fromisoformat(first_of_v3)).exception  # type: ignore[misc]
 
 
-def test_range_that_is_none_is_refused(of_many: Filled) -> None:
+def test_invalid_range_is_rejected(of_many: Filled) -> None:
     with pytest.raises(OperatorError, match="is empty"):
         raise of_many.compare("v1", "v2", start=of_many.end, end=of_many.start).exception  # type: ignore[misc]
 
 
-def test_stack_that_is_not_provisioned_is_told_how_to_become_so(cluster: Cluster) -> None:
+def test_unprovisioned_stack_error_names_the_command(cluster: Cluster) -> None:
     nowhere = Filled(cluster=cluster, documents=[], start=START, end=END)
     with pytest.raises(OperatorError, match=f"inferlog provision --namespace {cluster.namespace}"):
         raise nowhere.compare("v1", "v2").exception  # type: ignore[misc]
@@ -289,7 +289,7 @@ def test_silent_cluster_is_named() -> None:
         raise silent.compare("v1", "v2").exception  # type: ignore[misc]
 
 
-def test_what_arrives_meanwhile_is_in_no_page(provisioned: Cluster) -> None:
+def test_later_documents_are_not_in_any_page(provisioned: Cluster) -> None:
     event: Document = {"@timestamp": START.isoformat(), "model_version": "v1", "latency_seconds": 1.0}
     index(provisioned, "events", [{**event, "event": {"id": "early"}}])
     with snapshot.Snapshot.of_events(provisioned) as taken:
@@ -298,7 +298,7 @@ def test_what_arrives_meanwhile_is_in_no_page(provisioned: Cluster) -> None:
     assert pages == [[{"event.id": ["early"]}]]
 
 
-def test_snapshot_is_given_back(provisioned: Cluster) -> None:
+def test_snapshot_is_closed(provisioned: Cluster) -> None:
     with provisioned.client() as client:
         with snapshot.Snapshot.of_events(provisioned) as taken:
             client.search(pit={"id": taken._point_id})

@@ -1,4 +1,4 @@
-"""Verdicts: which way they point, when there is none, and how often equals are called different."""
+"""Verdicts: direction, missing verdicts, and the rate of false differences."""
 
 from collections import Counter
 from dataclasses import replace
@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inferlog_ops.query.compare.comparison import Comparison, Judged, Verdict, compare
-from inferlog_ops.query.compare.figures import Chance
-from inferlog_ops.query.compare.sample import Counts, Numbers, Sample
+from inferlog_ops.query.compare.comparison import JudgedFigure, Verdict, VersionComparison, compare_samples
+from inferlog_ops.query.compare.figures import Resampling
+from inferlog_ops.query.compare.samples import Counts, Numbers, Sample
 
-CHANCE = Chance(seed=1, resamples=2_000)
+CHANCE = Resampling(seed=1, resamples=2_000)
 OPPOSITE = {Verdict.WORSE: Verdict.BETTER, Verdict.BETTER: Verdict.WORSE}
 NONE: Numbers = np.empty(0)
 
@@ -28,7 +28,7 @@ def _sample(
     slower_start: float = 1.0,
     dearer: float = 1.0,
 ) -> Sample:
-    """Requests of a service, 4 in 5 of them streams; its times and cost multiplied by what is given."""
+    """Requests of a service, 4 in 5 of them streams; times and cost multiplied by the arguments."""
     dice = np.random.default_rng([seed, *name.encode()])
     latency = slower * 0.3 * dice.lognormal(0, spread, requests)
     first_token = slower_start * 0.05 * dice.lognormal(0, 0.5, requests)
@@ -43,16 +43,16 @@ def _sample(
     )
 
 
-def _of(comparison: Comparison, name: str) -> Judged:
+def _of(comparison: VersionComparison, name: str) -> JudgedFigure:
     return next(judged for judged in comparison.figures if judged.figure.name == name)
 
 
-def _verdicts(comparison: Comparison) -> dict[str, Verdict]:
+def _verdicts(comparison: VersionComparison) -> dict[str, Verdict]:
     return {judged.figure.name: judged.verdict for judged in comparison.figures if judged.verdict}
 
 
-def test_slower_version_is_worse_in_what_is_slow_and_the_same_in_the_rest() -> None:
-    comparison = compare(_sample("v1", 3_000), _sample("v2", 3_000, slower=2.0), 60.0, CHANCE)
+def test_slower_version_is_worse_only_in_its_slow_figures() -> None:
+    comparison = compare_samples(_sample("v1", 3_000), _sample("v2", 3_000, slower=2.0), 60.0, CHANCE)
     assert comparison.verdict is Verdict.WORSE
     assert _verdicts(comparison) == {
         "latency p50": Verdict.WORSE,
@@ -77,15 +77,15 @@ def test_slower_version_is_worse_in_what_is_slow_and_the_same_in_the_rest() -> N
         ({"errors": 30}, "error rate"),
     ],
 )
-def test_improvement_is_better_there_and_over_all(change: dict[str, float], figure: str) -> None:
+def test_improvement_is_better_in_its_figure_and_overall(change: dict[str, float], figure: str) -> None:
     first = _sample("v1", 3_000, errors=90)
-    comparison = compare(first, _sample("v2", 3_000, **{"errors": 90, **change}), 60.0, CHANCE)  # type: ignore[arg-type]
+    comparison = compare_samples(first, _sample("v2", 3_000, **{"errors": 90, **change}), 60.0, CHANCE)  # type: ignore[arg-type]
     assert _verdicts(comparison)[figure] is Verdict.BETTER
     assert comparison.verdict is Verdict.BETTER
 
 
 def test_one_worse_figure_outweighs_all_better_ones() -> None:
-    comparison = compare(_sample("v1", 3_000), _sample("v2", 3_000, slower=0.5, errors=200), 60.0, CHANCE)
+    comparison = compare_samples(_sample("v1", 3_000), _sample("v2", 3_000, slower=0.5, errors=200), 60.0, CHANCE)
     assert _verdicts(comparison)["latency p99"] is Verdict.BETTER
     assert comparison.verdict is Verdict.WORSE
 
@@ -110,7 +110,7 @@ def test_swapping_the_versions_flips_every_sign_and_verdict(
         for sample, name, share in ((one, "v1", one_share), (other, "v2", other_share))
     )
     # A margin would be a share of the one or of the other.
-    there, back = (compare(*pair, 60.0, CHANCE, margin=0.0) for pair in ((first, second), (second, first)))
+    there, back = (compare_samples(*pair, 60.0, CHANCE, margin=0.0) for pair in ((first, second), (second, first)))
     for judged, swapped in zip(there.figures, back.figures, strict=True):
         assert (swapped.figure.first, swapped.figure.second) == (judged.figure.second, judged.figure.first)
         if judged.figure.difference is not None:
@@ -126,7 +126,7 @@ def test_swapping_the_versions_flips_every_sign_and_verdict(
             assert swapped.verdict not in OPPOSITE
 
 
-def test_equals_are_called_different_about_as_seldom_as_promised() -> None:
+def test_equal_versions_are_rarely_judged_different() -> None:
     """200 pairs with the same distribution: each figure differs by chance in 5 % of them, over all in less."""
     pairs, differing, over_all = 200, Counter[str](), Counter[Verdict]()
     dice = np.random.default_rng(2)
@@ -135,7 +135,7 @@ def test_equals_are_called_different_about_as_seldom_as_promised() -> None:
             _sample(name, 5_000, seed=pair, errors=int(dice.binomial(5_000, 0.01))) for name in ("v1", "v2")
         )
         # As many resamples as the command takes: of 2 000, too few lie beyond the bounds of all figures together.
-        comparison = compare(first, second, 60.0, Chance(seed=1), margin=0.0)
+        comparison = compare_samples(first, second, 60.0, Resampling(seed=1), margin=0.0)
         over_all[comparison.verdict] += 1
         differing.update(name for name, verdict in _verdicts(comparison).items() if verdict in OPPOSITE)
     assert len(differing) == 9
@@ -144,9 +144,9 @@ def test_equals_are_called_different_about_as_seldom_as_promised() -> None:
     assert over_all[Verdict.SAME] / pairs > 0.85
 
 
-def test_a_version_is_the_same_as_its_own_requests() -> None:
+def test_version_is_same_as_itself() -> None:
     sample = _sample("v1", 1_000, errors=10)
-    comparison = compare(sample, replace(sample, model_version="v2"), 60.0, CHANCE)
+    comparison = compare_samples(sample, replace(sample, model_version="v2"), 60.0, CHANCE)
     assert {judged.figure.difference for judged in comparison.figures} == {0.0}
     assert set(_verdicts(comparison).values()) == {Verdict.SAME}
     assert comparison.verdict is Verdict.SAME
@@ -174,7 +174,7 @@ def test_figure_of_too_few_requests_of_either_version_is_not_judged(
         cost_usd=np.full(requests, np.nan),
     )
     many = _sample("many", 2_000, spread=0.05, errors=1_000)
-    comparison = compare(*((few, many) if few_first else (many, few)), 60.0, CHANCE)
+    comparison = compare_samples(*((few, many) if few_first else (many, few)), 60.0, CHANCE)
     verdicts = _verdicts(comparison)
     assert {name for name, verdict in verdicts.items() if verdict is not Verdict.TOO_FEW} == judged
     assert (comparison.verdict is Verdict.TOO_FEW) is (requests < 500)
@@ -189,28 +189,28 @@ def test_figure_of_too_few_requests_of_either_version_is_not_judged(
         (0.8, 20, (Verdict.SAME, Verdict.TOO_FEW)),
     ],
 )
-def test_figure_that_may_well_be_much_worse_is_not_called_the_same(
+def test_figure_that_may_be_much_worse_is_not_same(
     spread: float, errors: int, verdicts: tuple[Verdict, Verdict]
 ) -> None:
     first = _sample("v1", 1_000, spread=spread, errors=errors)
-    comparison = compare(first, replace(first, model_version="v2"), 60.0, CHANCE)
+    comparison = compare_samples(first, replace(first, model_version="v2"), 60.0, CHANCE)
     assert tuple(_verdicts(comparison)[name] for name in ("latency p99", "error rate")) == verdicts
     assert comparison.verdict is (Verdict.TOO_FEW if Verdict.TOO_FEW in verdicts else Verdict.SAME)
 
 
-def test_few_requests_that_are_far_slower_are_worse_all_the_same() -> None:
-    comparison = compare(_sample("v1", 60), _sample("v2", 60, slower=20.0), 60.0, CHANCE)
+def test_few_far_slower_requests_are_worse() -> None:
+    comparison = compare_samples(_sample("v1", 60), _sample("v2", 60, slower=20.0), 60.0, CHANCE)
     assert _verdicts(comparison)["latency p99"] is Verdict.TOO_FEW
     assert comparison.verdict is Verdict.WORSE
 
 
-def test_few_requests_that_are_far_faster_are_too_few_to_be_better() -> None:
-    comparison = compare(_sample("v1", 60), _sample("v2", 60, slower=0.05), 60.0, CHANCE)
+def test_few_far_faster_requests_are_too_few() -> None:
+    comparison = compare_samples(_sample("v1", 60), _sample("v2", 60, slower=0.05), 60.0, CHANCE)
     assert _verdicts(comparison)["latency p50"] is Verdict.BETTER
     assert comparison.verdict is Verdict.TOO_FEW
 
 
-def test_what_neither_version_has_is_left_out_but_for_the_latency() -> None:
+def test_figures_unknown_in_both_versions_are_left_out_except_latency() -> None:
     bare = replace(
         _sample("v1", 2),
         latency_seconds=np.full(2, np.nan),
@@ -218,7 +218,7 @@ def test_what_neither_version_has_is_left_out_but_for_the_latency() -> None:
         output_tokens=np.full(2, np.nan),
         cost_usd=np.full(2, np.nan),
     )
-    comparison = compare(bare, replace(bare, model_version="v2"), 60.0, CHANCE)
+    comparison = compare_samples(bare, replace(bare, model_version="v2"), 60.0, CHANCE)
     assert [judged.figure.name for judged in comparison.figures] == [
         "latency p99", "error rate", "requests", "requests/s", "output tokens/s of the range",
     ]  # fmt: skip
@@ -226,17 +226,17 @@ def test_what_neither_version_has_is_left_out_but_for_the_latency() -> None:
     assert comparison.verdict is Verdict.TOO_FEW
 
 
-def test_difference_within_the_margin_is_none_but_in_the_error_rate() -> None:
+def test_difference_within_the_margin_is_ignored_except_in_the_error_rate() -> None:
     first = _sample("v1", 20_000, errors=10_000)
-    slower = compare(first, _sample("v2", 20_000, slower=1.2, errors=10_000), 60.0, CHANCE, margin=0.1)
+    slower = compare_samples(first, _sample("v2", 20_000, slower=1.2, errors=10_000), 60.0, CHANCE, margin=0.1)
     assert slower.verdict is Verdict.WORSE
-    wider = compare(first, _sample("v2", 20_000, slower=1.2, errors=10_400), 60.0, CHANCE, margin=0.4)
+    wider = compare_samples(first, _sample("v2", 20_000, slower=1.2, errors=10_400), 60.0, CHANCE, margin=0.4)
     assert {name for name, verdict in _verdicts(wider).items() if verdict is Verdict.WORSE} == {"error rate"}
 
 
-def test_difference_that_one_of_many_figures_shows_by_chance_is_marked_and_not_counted() -> None:
+def test_chance_difference_of_one_figure_is_marked_and_not_counted() -> None:
     first, second = _sample("v1", 3_000, errors=30), _sample("v2", 3_000, errors=30, slower_start=1.03)
-    comparison = compare(first, second, 60.0, CHANCE, margin=0.0)
+    comparison = compare_samples(first, second, 60.0, CHANCE, margin=0.0)
     by_chance = [judged.figure.name for judged in comparison.figures if not judged.sure]
     assert by_chance == ["time to first token p50"]
     assert _verdicts(comparison)["time to first token p50"] is Verdict.WORSE
@@ -244,7 +244,7 @@ def test_difference_that_one_of_many_figures_shows_by_chance_is_marked_and_not_c
 
 
 def test_error_rate_that_may_be_worse_by_chance_leaves_the_verdict_open() -> None:
-    comparison = compare(_sample("v1", 1_000, errors=10), _sample("v2", 1_000, errors=22), 60.0, CHANCE)
+    comparison = compare_samples(_sample("v1", 1_000, errors=10), _sample("v2", 1_000, errors=22), 60.0, CHANCE)
     error_rate = _of(comparison, "error rate")
     assert error_rate.verdict is Verdict.WORSE
     assert not error_rate.sure
@@ -253,7 +253,7 @@ def test_error_rate_that_may_be_worse_by_chance_leaves_the_verdict_open() -> Non
 
 def test_traffic_is_shown_and_not_judged() -> None:
     first, second = _sample("v1", 1_000), _sample("v2", 4_000)
-    comparison = compare(first, second, 50.0, CHANCE)
+    comparison = compare_samples(first, second, 50.0, CHANCE)
     per_second = _of(comparison, "requests/s")
     assert (per_second.figure.first, per_second.figure.second, per_second.verdict) == (20.0, 80.0, None)
     tokens = _of(comparison, "output tokens/s of the range")
@@ -263,11 +263,13 @@ def test_traffic_is_shown_and_not_judged() -> None:
 
 def test_same_seed_gives_the_same_bounds_and_another_one_others() -> None:
     first, second = _sample("v1", 1_000), _sample("v2", 1_000)
-    bounds = [_of(compare(first, second, 60.0, Chance(seed=seed)), "latency p95").interval for seed in (1, 1, 2)]
+    bounds = [
+        _of(compare_samples(first, second, 60.0, Resampling(seed=seed)), "latency p95").interval for seed in (1, 1, 2)
+    ]
     assert bounds[0] == bounds[1] != bounds[2]
 
 
-def test_speed_is_of_requests_that_gave_a_token_and_took_time() -> None:
+def test_speed_excludes_requests_without_tokens_or_latency() -> None:
     sample = replace(
         _sample("v1", 5),
         latency_seconds=np.array([2.0, 0.0, np.nan, 4.0, 5.0]),

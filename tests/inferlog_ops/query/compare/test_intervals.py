@@ -1,4 +1,4 @@
-"""The intervals against independent computations on the same numbers, and how often they hold the truth."""
+"""The intervals against independent computations on the same numbers, and their coverage."""
 
 import numpy as np
 import pytest
@@ -11,11 +11,11 @@ from inferlog_ops.query.compare.intervals import (
     Interval,
     Newcombe,
     Welch,
-    percentile,
-    resampled_percentiles,
-    welch,
+    compare_means,
+    interpolate_percentile,
+    resample_percentiles,
 )
-from inferlog_ops.query.compare.sample import Numbers
+from inferlog_ops.query.compare.samples import Numbers
 from tests.golden.reading import percentile as golden_percentile
 
 RESAMPLES = 20_000
@@ -27,7 +27,7 @@ def _latencies(size: int, seed: int, *, median: float = 0.3) -> Numbers:
 
 def _bootstrap(first: Numbers, second: Numbers, fraction: float, *, resamples: int, seed: int) -> Bootstrap:
     dice = np.random.default_rng(seed)
-    one, other = (resampled_percentiles(each, fraction, resamples, dice) for each in (first, second))
+    one, other = (resample_percentiles(each, fraction, resamples, dice) for each in (first, second))
     return Bootstrap(other - one)
 
 
@@ -41,19 +41,19 @@ def _bootstrap(first: Numbers, second: Numbers, fraction: float, *, resamples: i
         pytest.param(np.round(_latencies(200, 4), 1), id="many alike"),
     ],
 )
-def test_two_draws_give_what_resampling_all_the_numbers_gives(ordered: Numbers, fraction: float) -> None:
-    ours = resampled_percentiles(ordered, fraction, RESAMPLES, np.random.default_rng(5))
+def test_two_draws_equal_resampling_all_numbers(ordered: Numbers, fraction: float) -> None:
+    ours = resample_percentiles(ordered, fraction, RESAMPLES, np.random.default_rng(5))
     dice = np.random.default_rng(6)
     theirs = np.quantile(dice.choice(ordered, (RESAMPLES, len(ordered))), fraction, axis=1)
     # Rounded, since two interpolations of the same two numbers may differ in the last digit.
     assert stats.ks_2samp(ours.round(9), theirs.round(9)).pvalue > 0.001
 
 
-def test_a_wrong_rank_would_be_noticed() -> None:
+def test_wrong_rank_would_be_noticed() -> None:
     ordered = _latencies(600, 3)
     dice = np.random.default_rng(6)
     theirs = np.quantile(dice.choice(ordered, (RESAMPLES, len(ordered))), 0.99, axis=1)
-    one_off = resampled_percentiles(ordered, 0.99 - 1 / len(ordered), RESAMPLES, np.random.default_rng(5))
+    one_off = resample_percentiles(ordered, 0.99 - 1 / len(ordered), RESAMPLES, np.random.default_rng(5))
     assert stats.ks_2samp(one_off, theirs).pvalue < 0.001
 
 
@@ -76,7 +76,7 @@ def test_interval_of_a_percentile_is_the_one_of_scipy(fraction: float) -> None:
 
 @pytest.mark.parametrize(("fraction", "size"), [(0.5, 30), (0.95, 100), (0.99, 500)])
 @pytest.mark.parametrize("more", [1, 5], ids=["as many of each", "five times as many of one"])
-def test_interval_holds_the_truth_about_as_often_as_it_says(fraction: float, size: int, more: int) -> None:
+def test_interval_covers_the_true_difference_at_its_confidence(fraction: float, size: int, more: int) -> None:
     """At the fewest requests that get a verdict, for latencies with a long tail; 800 pairs, so 0.95 ± 0.015."""
     dice = np.random.default_rng(11)
     truth = (0.4 - 0.3) * float(np.exp(0.8 * stats.norm.ppf(fraction)))
@@ -91,8 +91,8 @@ def test_interval_holds_the_truth_about_as_often_as_it_says(fraction: float, siz
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=50), st.sampled_from([50, 95, 99]))
-def test_percentile_is_the_interpolation_that_the_queries_are_held_to(values: list[float], percent: int) -> None:
-    assert percentile(np.sort(values), percent / 100) == pytest.approx(golden_percentile(values, percent))
+def test_percentile_equals_the_interpolation_of_the_queries(values: list[float], percent: int) -> None:
+    assert interpolate_percentile(np.sort(values), percent / 100) == pytest.approx(golden_percentile(values, percent))
 
 
 @pytest.mark.parametrize(
@@ -120,13 +120,13 @@ def test_interval_of_a_share_is_the_published_one(
 @pytest.mark.parametrize("confidence", [0.95, 0.99])
 def test_interval_of_a_mean_is_the_one_of_scipy(confidence: float) -> None:
     first, second = _latencies(40, 12), _latencies(300, 13, median=0.5)
-    ours = welch(first, second).interval(confidence)
+    ours = compare_means(first, second).interval(confidence)
     theirs = stats.ttest_ind(second, first, equal_var=False).confidence_interval(confidence)
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=1e-9)
 
 
 def test_means_without_variation_differ_for_certain() -> None:
-    interval = welch(np.full(30, 2.0), np.full(40, 2.5)).interval(0.95)
+    interval = compare_means(np.full(30, 2.0), np.full(40, 2.5)).interval(0.95)
     assert interval == Interval(0.5, 0.5)
 
 

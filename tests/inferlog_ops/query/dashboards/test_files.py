@@ -10,11 +10,11 @@ def test_landing_page_comes_first() -> None:
     assert next(iter(files.load_all())) == files.LANDING_PAGE
 
 
-def test_dashboard_is_found_by_its_files_name() -> None:
+def test_dashboard_is_found_by_its_file_name() -> None:
     assert files.find("inferlog-overview").title == "Inference overview"
 
 
-def test_unknown_dashboard_is_refused_with_the_nearest_name() -> None:
+def test_unknown_dashboard_error_names_the_nearest() -> None:
     with pytest.raises(OperatorError, match="did you mean inferlog-overview") as refused:
         files.find("inferlog-overvew")
     assert refused.value.exit_code == 2
@@ -23,11 +23,11 @@ def test_unknown_dashboard_is_refused_with_the_nearest_name() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "json is no JSON"),
+        ("{", "json is not valid JSON"),
         ("[]", "json is a list; expected an object"),
         ("{}", "json: title is missing or null; expected a text"),
         ('{"title": 3}', "json: title is null or a number; expected a text"),
-        ('{"title": "\\ud800"}', "json is no JSON"),
+        ('{"title": "\\ud800"}', "json is not valid JSON"),
         ('{"title": "t", "panels": {}}', "json: panels is an object; expected a list"),
         ('{"title": "t", "panels": ["text"]}', "json: panels[0] is a text; expected an object"),
         ('{"title": "t", "panels": [{"type": "vis"}]}', "json: panels[0].grid is missing or null; expected an object"),
@@ -37,7 +37,7 @@ def test_unknown_dashboard_is_refused_with_the_nearest_name() -> None:
         ('{"title": "t", "options": ' + "[" * 90 + "]" * 90 + "}", "json is nested deeper than 64 levels"),
     ],
 )
-def test_file_that_is_no_dashboard_is_refused_in_one_sentence(text: str, said: str, tmp_path: Path) -> None:
+def test_invalid_dashboard_file_is_rejected_in_one_sentence(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "inferlog-broken.json"
     path.write_text(text)
     with pytest.raises(OperatorError) as refused:

@@ -6,7 +6,7 @@ import pytest
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.dashboards.files import Dashboard
 from inferlog_ops.query.dashboards.panels import panels
-from inferlog_ops.query.dashboards.render import body_for_kibana, query_named, with_levels
+from inferlog_ops.query.dashboards.render import body_for_kibana, parse_query_name, with_levels
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 from inferlog_ops.query.library import Query
 
@@ -25,7 +25,7 @@ def dashboard(**body: Any) -> Dashboard:
     return Dashboard(id="inferlog-x", path=Path("inferlog-x.json"), body={"title": "X", **body})
 
 
-def test_level_that_is_a_whole_string_becomes_a_number() -> None:
+def test_level_that_fills_a_string_becomes_a_number() -> None:
     body = with_levels(dashboard(steps=[{"lt": "{slo.p99_latency_seconds}"}]), LEVELS)
     assert body["steps"] == [{"lt": 2.5}]
 
@@ -35,30 +35,30 @@ def test_level_within_a_text_becomes_its_digits() -> None:
     assert body["content"] == "above 2.5 s or 0.01"
 
 
-def test_unknown_level_is_named_with_its_file() -> None:
-    with pytest.raises(OperatorError, match=r"inferlog-x\.json names the service level 'p98'"):
+def test_unknown_level_error_names_the_file() -> None:
+    with pytest.raises(OperatorError, match=r"inferlog-x\.json refers to the unknown service level 'p98'"):
         with_levels(dashboard(content="{slo.p98}"), LEVELS)
 
 
-def test_query_is_put_in_for_its_file_with_the_namespace() -> None:
+def test_query_file_is_replaced_by_its_text_with_the_namespace() -> None:
     body = body_for_kibana(dashboard(query="queries/latency.esql"), LEVELS, QUERIES, namespace="prod")
     assert body["query"] == "// How long?\nFROM logs-inference.events-prod"
 
 
-def test_query_that_is_not_there_is_named_with_the_dashboards_file() -> None:
-    with pytest.raises(OperatorError, match=r"inferlog-x\.json names queries/none\.esql"):
+def test_missing_query_error_names_the_dashboard_file() -> None:
+    with pytest.raises(OperatorError, match=r"inferlog-x\.json refers to queries/none\.esql"):
         body_for_kibana(dashboard(query="queries/none.esql"), LEVELS, QUERIES, namespace="default")
 
 
-def test_dashboard_itself_is_left_as_its_file_says_it() -> None:
+def test_rendering_does_not_change_the_dashboard() -> None:
     source = dashboard(query="queries/latency.esql", content="{slo.error_rate}")
     body_for_kibana(source, LEVELS, QUERIES, namespace="default")
     assert source.body == {"title": "X", "query": "queries/latency.esql", "content": "{slo.error_rate}"}
 
 
 @pytest.mark.parametrize("text", ["FROM logs", "queries/../secret.esql", "queries/a.sql", "see queries/a.esql"])
-def test_text_that_is_no_query_file_names_none(text: str) -> None:
-    assert query_named(text) is None
+def test_parse_query_name_returns_none_for_other_text(text: str) -> None:
+    assert parse_query_name(text) is None
 
 
 def test_panels_of_sections_are_found_with_the_queries_of_their_layers_and_tabs() -> None:

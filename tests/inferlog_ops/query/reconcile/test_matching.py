@@ -1,4 +1,4 @@
-"""Requests and events, matched: by examples, and against what plain Python makes of the same."""
+"""Matching of requests and events: examples, and comparison with plain Python."""
 
 import itertools
 from collections import defaultdict
@@ -11,33 +11,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inferlog_ops.core.progress import say_nothing
-from inferlog_ops.query.reconcile.events import Event
+from inferlog_ops.core.progress import ignore_progress
+from inferlog_ops.query.reconcile.events import RequestEvent
 from inferlog_ops.query.reconcile.matching import Matching
-from inferlog_ops.query.reconcile.records import Records, read_records
+from inferlog_ops.query.reconcile.records import ClientRecords, read_records
 from tests.support.reconciling import DUE, event, record, write_records
 
 
-def read(*sent: dict[str, Any]) -> Records:
+def read(*sent: dict[str, Any]) -> ClientRecords:
     with TemporaryDirectory() as directory:
-        return read_records([write_records(Path(directory) / "client.jsonl", sent)], run_id=None, say=say_nothing)
+        return read_records([write_records(Path(directory) / "client.jsonl", sent)], run_id=None, say=ignore_progress)
 
 
-def test_one_event_for_each_request_is_all_there_should_be() -> None:
+def test_matching_is_complete_with_one_event_per_request() -> None:
     matching = Matching.of(read(record("a"), record("b")), [[event("b")], [event("a")]])
     assert matching.has_event.all()
     assert [*matching.lost, *matching.without_event, *matching.duplicated, *matching.mismatches] == []
     assert (matching.surplus, matching.copies, matching.strangers) == (0, 0, 0)
 
 
-def test_an_answer_without_event_is_lost_and_no_answer_without_event_is_explained() -> None:
+def test_answered_request_without_event_is_lost_unanswered_is_not() -> None:
     silent = {"status_code": None, "outcome": "unanswered"}
     matching = Matching.of(read(record("a"), record("b", **silent), record("c", outcome="broken")), [])
     assert matching.lost == ["a", "c"]
     assert matching.without_event == ["b"]
 
 
-def test_a_second_event_is_a_duplicate_and_the_same_in_the_index_twice_is_a_copy() -> None:
+def test_second_event_is_a_duplicate_and_same_event_id_a_copy() -> None:
     events = [event("a"), event("a"), event("b"), event("b", event_id="another"), event("b", event_id="a third")]
     matching = Matching.of(read(record("a"), record("b")), [events])
     assert matching.duplicated == ["a", "b"]
@@ -45,12 +45,12 @@ def test_a_second_event_is_a_duplicate_and_the_same_in_the_index_twice_is_a_copy
 
 
 @pytest.mark.parametrize("order", sorted(set(itertools.permutations(["one", "other", "other"]))))
-def test_a_copy_is_one_in_whichever_order_the_index_gives_the_events(order: tuple[str, ...]) -> None:
+def test_copies_are_counted_in_any_order(order: tuple[str, ...]) -> None:
     matching = Matching.of(read(record("a")), [[event("a", event_id=event_id) for event_id in order]])
     assert (matching.surplus, matching.copies) == (2, 1)
 
 
-def test_an_event_of_no_request_is_a_stranger_if_it_lies_within_the_run() -> None:
+def test_event_without_request_is_a_stranger_within_the_run() -> None:
     before, after = DUE - timedelta(seconds=1), DUE + timedelta(seconds=1)
     strangers = [event("x"), event(None), event("y", ended_at=before), event("z", ended_at=after)]
     matching = Matching.of(read(record("a")), [[*strangers, event("a")]])
@@ -60,7 +60,7 @@ def test_an_event_of_no_request_is_a_stranger_if_it_lies_within_the_run() -> Non
 
 @pytest.mark.parametrize("ahead", [timedelta(seconds=90), timedelta(seconds=-90)])
 @pytest.mark.parametrize("first", ["of requests", "of strangers"])
-def test_strangers_are_those_in_the_range_that_the_dashboards_are_asked_about(ahead: timedelta, first: str) -> None:
+def test_strangers_are_counted_in_the_range_of_the_queries(ahead: timedelta, first: str) -> None:
     """The service's clock is a minute and a half ahead of the client's, or behind."""
     own = [event("a", ended_at=DUE + ahead), event("b", ended_at=DUE + ahead * 1.1)]
     others = [event(f"at {share}", ended_at=DUE + share * ahead) for share in (0.5, 1.05, 1.1, 1.2)]
@@ -85,7 +85,7 @@ def test_strangers_are_those_in_the_range_that_the_dashboards_are_asked_about(ah
         ({"outcome": "left"}, {"status": "error"}),
     ],
 )
-def test_different_ends_are_told(client: dict[str, Any], service: dict[str, Any]) -> None:
+def test_different_ends_are_reported(client: dict[str, Any], service: dict[str, Any]) -> None:
     matching = Matching.of(read(record("a", **client)), [[event("a", **service)]])
     (mismatch,) = matching.mismatches
     assert mismatch.correlation_id == "a"
@@ -106,7 +106,7 @@ def test_different_ends_are_told(client: dict[str, Any], service: dict[str, Any]
         ({"outcome": "abandoned", "status_code": None}, {"status": "cancelled", "status_code": None}),
     ],
 )
-def test_ends_that_client_and_service_may_see_so_are_the_same(client: dict[str, Any], service: dict[str, Any]) -> None:
+def test_compatible_ends_are_not_mismatches(client: dict[str, Any], service: dict[str, Any]) -> None:
     assert not Matching.of(read(record("a", **client)), [[event("a", **service)]]).mismatches
 
 
@@ -120,7 +120,7 @@ ENDS = {
 
 
 @st.composite
-def records_and_events(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[Event]]:
+def records_and_events(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[RequestEvent]]:
     sent = []
     for correlation_id in draw(st.lists(IDS, unique=True, min_size=1)):
         outcome = draw(st.sampled_from(sorted(ENDS)))
@@ -139,7 +139,7 @@ def records_and_events(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[Even
 
 
 @given(records_and_events(), st.integers(1, 5))
-def test_it_is_what_plain_python_finds(both: tuple[list[dict[str, Any]], list[Event]], page: int) -> None:
+def test_matching_equals_plain_python(both: tuple[list[dict[str, Any]], list[RequestEvent]], page: int) -> None:
     sent, written = both
     matching = Matching.of(read(*sent), [written[begin : begin + page] for begin in range(0, len(written), page)])
     by_id = defaultdict(list)

@@ -17,14 +17,14 @@ from typer.testing import CliRunner, Result
 from inferlog_ops.cli import reconcile
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.query.reconcile.events import Event
+from inferlog_ops.query.reconcile.events import RequestEvent
 from tests.golden.reading import percentile
 from tests.support.commands import begin
 from tests.support.indexing import fresh, index
 from tests.support.reconciling import DUE, ROUTE, document, event, record, write_records
 
 SENT, PER_SECOND = 11_000, 100
-"""More than an index gives at a time."""
+"""More than the page size of an index."""
 
 app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(reconcile.reconcile)
@@ -45,10 +45,10 @@ def sent(number: int) -> dict[str, Any]:
     )
 
 
-def written(number: int, **changes: Any) -> Event:
+def written(number: int, **changes: Any) -> RequestEvent:
     """Return the event of that request."""
     refused = {"status": "rejected", "status_code": 400} if number % 50 == 0 else {}
-    values = {
+    values: dict[str, Any] = {
         "ended_at": DUE + timedelta(seconds=number / PER_SECOND + latency(number) + 0.002),
         "latency_seconds": latency(number),
         "model_version": "v2" if number % 5 == 0 else "v1",
@@ -63,7 +63,7 @@ def invoke(cluster: Cluster, *arguments: object) -> Result:
 
 
 def asked(cluster: Cluster, *arguments: object) -> dict[str, Any]:
-    """Return what the command says to a program; its exit code has to say the same."""
+    """Return the JSON output, after a check that the exit code agrees with it."""
     result = invoke(cluster, *arguments, "--json")
     assert isinstance(result.exception, SystemExit | None), result.exception
     said: dict[str, Any] = orjson.loads(result.stdout)
@@ -97,7 +97,7 @@ def uneven(engine_url: str) -> Cluster:
     return cluster
 
 
-def test_where_all_is_well_both_sides_say_the_same(even: Cluster, client_file: Path) -> None:
+def test_reconcile_matches_when_records_and_events_agree(even: Cluster, client_file: Path) -> None:
     said = asked(even, client_file)
     assert said["matches"]
     assert (said["sent"], said["with_event"]) == (SENT, SENT)
@@ -126,12 +126,12 @@ def test_where_all_is_well_both_sides_say_the_same(even: Cluster, client_file: P
             assert figures["dashboard_seconds"] == pytest.approx(exact, rel=0.01), "an estimate, of so many"
 
 
-def test_a_table_says_so_to_a_person(even: Cluster, client_file: Path) -> None:
+def test_table_output_shows_agreement(even: Cluster, client_file: Path) -> None:
     result = invoke(even, client_file)
     assert result.exit_code == 0
     assert "11,000 requests sent: 10,780 answered, 220 refused. 11,000 have an event." in result.stdout
-    assert "Clients and dashboards say the same, within 2 % or 2 ms." in result.stdout
-    assert "1.00 ms between the client and where the service measures" in result.stdout
+    assert "Clients and dashboards agree within 2 % or 2 ms." in result.stdout
+    assert "1.00 ms between the client and the service's measuring point" in result.stdout
 
 
 def test_lost_duplicated_and_alien_events_are_found_and_named(uneven: Cluster, client_file: Path) -> None:
@@ -153,22 +153,24 @@ def test_lost_duplicated_and_alien_events_are_found_and_named(uneven: Cluster, c
     ]
 
 
-def test_they_are_named_to_a_person_too(uneven: Cluster, client_file: Path) -> None:
+def test_table_output_names_lost_and_duplicated_requests(uneven: Cluster, client_file: Path) -> None:
     result = invoke(uneven, client_file, "--wait-seconds", "0")
     assert result.exit_code == 1
-    assert "lost: 2 (answered, and without an event): run-3, run-4" in result.stdout
+    assert "lost: 2 (answered, without an event): run-3, run-4" in result.stdout
     assert "duplicated: 2 (2 events too many, 1 of them copies): run-8, run-9" in result.stdout
     assert "events without request: 1: alien" in result.stdout
     assert "different ends: 1: run-7 answered (200) is error (500)" in result.stdout
-    assert "requests are lost, requests are duplicated, events are there without a request" in result.stdout
+    assert "requests are lost, requests are duplicated, there are events without a request" in result.stdout
 
 
-def test_others_use_of_the_service_can_be_left_out(uneven: Cluster, client_file: Path) -> None:
+def test_run_id_excludes_other_clients(uneven: Cluster, client_file: Path) -> None:
     assert asked(uneven, client_file, "--run-id", "run-", "--wait-seconds", "0")["events_without_request"] == 0
 
 
 @pytest.mark.parametrize("tolerance", [("--tolerance", "0%"), ("--tolerance", "0"), ("--tolerance", " 0.00% ")])
-def test_beyond_the_tolerance_is_said(even: Cluster, client_file: Path, tolerance: tuple[str, str]) -> None:
+def test_difference_beyond_the_tolerance_is_reported(
+    even: Cluster, client_file: Path, tolerance: tuple[str, str]
+) -> None:
     said = asked(even, client_file, *tolerance, "--tolerance-seconds", "0.0001")
     assert not said["matches"]
     assert said["lost"] == 0
@@ -176,7 +178,7 @@ def test_beyond_the_tolerance_is_said(even: Cluster, client_file: Path, toleranc
 
 
 @pytest.mark.parametrize("tolerance", ["2 percent", "-1%", "nan", "inf", "2%%", ""])
-def test_a_tolerance_that_is_none_is_refused(even: Cluster, client_file: Path, tolerance: str) -> None:
+def test_invalid_tolerance_is_rejected(even: Cluster, client_file: Path, tolerance: str) -> None:
     result = invoke(even, client_file, "--tolerance", tolerance)
     assert isinstance(result.exception, OperatorError)
     assert f"--tolerance is {tolerance!r}; expected a share such as 2% or 0.02" in str(result.exception)
@@ -184,25 +186,25 @@ def test_a_tolerance_that_is_none_is_refused(even: Cluster, client_file: Path, t
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-1"])
 @pytest.mark.parametrize("option", ["--wait-seconds", "--settle-seconds", "--tolerance-seconds"])
-def test_seconds_that_never_end_are_refused(option: str, seconds: str, tmp_path: Path) -> None:
+def test_infinite_seconds_are_rejected(option: str, seconds: str, tmp_path: Path) -> None:
     file = write_records(tmp_path / "client.jsonl", [record("a")])
     result = CliRunner().invoke(app, [str(file), "--url", "http://127.0.0.1:9", option, seconds])
     assert result.exit_code == 2
     assert f"Invalid value for '{option}'" in result.output
 
 
-def test_events_of_two_services_have_to_be_told_apart(engine_url: str, tmp_path: Path) -> None:
+def test_events_of_two_services_require_the_service_option(engine_url: str, tmp_path: Path) -> None:
     cluster = fresh(engine_url)
     gateway = event("a", service_name="gateway", event_id="of gateway")
     index(cluster, "events", map(document, [event("a"), gateway]))
     file = write_records(tmp_path / "client.jsonl", [record("a")])
     result = invoke(cluster, file)
     assert isinstance(result.exception, OperatorError)
-    assert "(gateway, scoring); say with --service which of them the clients asked" in str(result.exception)
+    assert "(gateway, scoring); select the service that the clients called with --service" in str(result.exception)
     assert asked(cluster, file, "--service", "gateway")["with_event"] == 1
 
 
-def test_an_event_inside_of_a_request_is_no_second_one(engine_url: str, tmp_path: Path) -> None:
+def test_event_inside_a_request_is_not_a_duplicate(engine_url: str, tmp_path: Path) -> None:
     """Such as a call with an event of its own: it has the request's correlation id, and no HTTP method."""
     cluster = fresh(engine_url)
     inside = document(event("a", event_id="of a call")) | {"http": {}}
@@ -214,7 +216,7 @@ def test_an_event_inside_of_a_request_is_no_second_one(engine_url: str, tmp_path
 
 @contextmanager
 def reconciling(cluster: Cluster, file: Path, *, until: str, settle_seconds: float) -> Iterator[Any]:
-    """Run the command on *file*, and go on as soon as it says *until*."""
+    """Run the command on *file* and return as soon as it prints *until*."""
     where = ("--url", cluster.url, "--namespace", cluster.namespace)
     patience = ("--wait-seconds", "100", "--settle-seconds", settle_seconds)
     with begin("reconcile", file, *where, *patience, "--json") as process:
@@ -229,34 +231,32 @@ def reconciling(cluster: Cluster, file: Path, *, until: str, settle_seconds: flo
 
 @pytest.fixture
 def waiting(provisioned: Cluster, tmp_path: Path) -> Iterator[Any]:
-    """Start the command while one of two events is missing, and an alien makes up for its number."""
+    """Start the command while one of two events is missing and another client's event completes the count."""
     index(provisioned, "events", map(document, [event("a"), event("alien")]))
     file = write_records(tmp_path / "client.jsonl", [record("a"), record("b")])
-    until = "waiting for the events: 0 of 1 can be found"
+    until = "waiting for the events: 0 of 1 are searchable"
     with reconciling(provisioned, file, until=until, settle_seconds=0) as process:
         yield process
 
 
-def test_events_that_are_on_their_way_are_waited_for(waiting: Any, provisioned: Cluster) -> None:
+def test_reconcile_waits_for_events_not_yet_searchable(waiting: Any, provisioned: Cluster) -> None:
     index(provisioned, "events", [document(event("b"))])
     printed, _ = waiting.communicate(timeout=60)
     assert orjson.loads(printed)["lost"] == 0
 
 
-def test_a_copy_that_comes_after_all_events_is_seen(provisioned: Cluster, tmp_path: Path) -> None:
+def test_copy_that_arrives_after_all_events_is_counted(provisioned: Cluster, tmp_path: Path) -> None:
     index(provisioned, "events", [document(event("a"))])
     file = write_records(tmp_path / "client.jsonl", [record("a")])
-    until = "waiting for the events: 1 found; is there one too many on its way?"
+    until = "waiting for the events: 1 found; waiting for duplicates"
     with reconciling(provisioned, file, until=until, settle_seconds=8) as process:
         index(provisioned, "events", [document(event("a", event_id="another"))])
         printed, _ = process.communicate(timeout=60)
     assert orjson.loads(printed)["duplicated_ids"] == ["a"]
 
 
-def test_where_events_keep_coming_the_wait_ends_all_the_same_and_that_is_said(
-    provisioned: Cluster, tmp_path: Path
-) -> None:
-    """Others use the service, after the run, too; and nothing was said of which requests are meant."""
+def test_wait_ends_and_is_reported_when_events_keep_arriving(provisioned: Cluster, tmp_path: Path) -> None:
+    """Other clients use the service, also after the run; no --run-id is given."""
     index(provisioned, "events", [document(event("a"))])
     file = write_records(tmp_path / "client.jsonl", [record("a")])
     where = ("--url", provisioned.url, "--namespace", provisioned.namespace)
@@ -279,7 +279,7 @@ def test_ctrl_c_ends_the_wait(waiting: Any) -> None:
     assert "Traceback" not in said
 
 
-def test_a_cluster_without_streams_is_one_sentence(cluster: Cluster, tmp_path: Path) -> None:
+def test_cluster_without_streams_is_reported_in_one_sentence(cluster: Cluster, tmp_path: Path) -> None:
     result = invoke(cluster, write_records(tmp_path / "client.jsonl", [record("a")]))
     assert isinstance(result.exception, OperatorError)
     assert f"make it with: inferlog provision --namespace {cluster.namespace}" in str(result.exception)

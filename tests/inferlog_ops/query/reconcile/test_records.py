@@ -6,23 +6,23 @@ from typing import Any
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.progress import say_nothing
-from inferlog_ops.query.reconcile.records import Outcome, Records, read_records
+from inferlog_ops.core.progress import ignore_progress
+from inferlog_ops.query.reconcile.records import ClientOutcome, ClientRecords, read_records
 from inferlog_traffic import exchange
-from inferlog_traffic.records import Record, RecordFile
+from inferlog_traffic.records import RecordFile, RequestRecord
 from tests.support.reconciling import DUE, record, write_records
 
 
-def read(*paths: Path, run_id: str | None = None) -> Records:
-    return read_records(paths, run_id=run_id, say=say_nothing)
+def read(*paths: Path, run_id: str | None = None) -> ClientRecords:
+    return read_records(paths, run_id=run_id, say=ignore_progress)
 
 
-def test_what_the_load_generator_writes_is_read(tmp_path: Path) -> None:
+def test_records_of_the_load_generator_are_read(tmp_path: Path) -> None:
     file = RecordFile(tmp_path / "client.jsonl")
     moment = datetime(2026, 11, 23, 6, 15, 0, 123456, tzinfo=UTC)
-    for number, outcome in enumerate(exchange.Outcome):
+    for number, outcome in enumerate(exchange.RequestOutcome):
         file.append(
-            Record(
+            RequestRecord(
                 correlation_id=f"run-{number}",
                 caller="steady",
                 route="/v1/chat/completions",
@@ -37,9 +37,9 @@ def test_what_the_load_generator_writes_is_read(tmp_path: Path) -> None:
         )
     file.close()
     records = read(tmp_path / "client.jsonl")
-    last = len(exchange.Outcome) - 1
+    last = len(exchange.RequestOutcome) - 1
     assert records.places == {f"run-{number}": number for number in range(last + 1)}
-    assert {outcome: records.count(outcome) for outcome in Outcome} == dict.fromkeys(Outcome, 1)
+    assert {outcome: records.count(outcome) for outcome in ClientOutcome} == dict.fromkeys(ClientOutcome, 1)
     assert records.first_due_at == moment
     assert records.last_ended_at == moment + timedelta(seconds=last + 1.5 + last)
     assert records.latency_seconds.tolist() == [1.25 + number for number in range(last + 1)]
@@ -47,7 +47,7 @@ def test_what_the_load_generator_writes_is_read(tmp_path: Path) -> None:
 
 
 def test_outcomes_are_those_of_the_load_generator() -> None:
-    assert set(Outcome) == set(exchange.Outcome)
+    assert {str(outcome) for outcome in ClientOutcome} == {str(outcome) for outcome in exchange.RequestOutcome}
 
 
 def test_files_and_directories_of_them_are_read_each_file_once(tmp_path: Path) -> None:
@@ -67,9 +67,9 @@ def test_of_several_runs_one_can_be_chosen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("client: done\n", "line 2: 'client: done' is no JSON: "),
-        ("\n", "line 2: '' is no JSON: "),
-        (json.dumps(record("b")), "has no end; is the run still going on?"),
+        ("client: done\n", "line 2: 'client: done' is not valid JSON: "),
+        ("\n", "line 2: '' is not valid JSON: "),
+        (json.dumps(record("b")), "has no line end; is the run still in progress?"),
         ("[1, 2]\n", "line 2: a JSON list; expected an object"),
         ('{"message": "started"}\n', "line 2: no correlation_id; expected a record of a request (docs/traffic.md)"),
         (record("b", outcome="lovely"), "line 2: outcome is 'lovely'; expected one of answered, refused, "),
@@ -87,11 +87,11 @@ def test_of_several_runs_one_can_be_chosen(tmp_path: Path) -> None:
         (record("b", intended_at="9999-12-31T23:59:00Z"), "expected moments of the years 1971 to 2260"),
         (record("b", intended_at="0001-01-01T00:01:00+23:00"), "expected moments of the years 1971 to 2260"),
         (record("b", intended_at="yesterday"), "line 2: Invalid isoformat string: 'yesterday'"),
-        (record("b", intended_at="2026-11-23T06:15:00"), "line 2: intended_at is '2026-11-23T06:15:00', without an"),
-        (record("a"), "line 2: a second record of 'a'; each request needs an id of its own"),
+        (record("b", intended_at="2026-11-23T06:15:00"), "line 2: intended_at is '2026-11-23T06:15:00', without a UTC"),
+        (record("a"), "line 2: a second record of 'a'; correlation ids must be unique"),
     ],
 )
-def test_a_broken_line_is_one_sentence_with_its_number(tmp_path: Path, line: str | dict[str, Any], said: str) -> None:
+def test_broken_line_is_reported_with_its_number(tmp_path: Path, line: str | dict[str, Any], said: str) -> None:
     file = write_records(tmp_path / "client.jsonl", [record("a")])
     with file.open("a") as lines:
         lines.write(line if isinstance(line, str) else json.dumps(line) + "\n")
@@ -102,7 +102,7 @@ def test_a_broken_line_is_one_sentence_with_its_number(tmp_path: Path, line: str
     assert error.value.exit_code == 2
 
 
-def test_a_long_broken_line_is_cut_short(tmp_path: Path) -> None:
+def test_long_broken_line_is_cut_short(tmp_path: Path) -> None:
     file = tmp_path / "client.jsonl"
     file.write_text("x" * 100_000 + "\n")
     with pytest.raises(OperatorError) as error:
@@ -110,10 +110,10 @@ def test_a_long_broken_line_is_cut_short(tmp_path: Path) -> None:
     assert len(str(error.value)) < 400
 
 
-def test_bytes_that_are_no_text_are_said_to_be_no_json(tmp_path: Path) -> None:
+def test_invalid_utf8_is_reported_as_invalid_json(tmp_path: Path) -> None:
     file = tmp_path / "client.jsonl"
     file.write_bytes(b"\xff\xfe\n")
-    with pytest.raises(OperatorError, match="line 1: .* is no JSON"):
+    with pytest.raises(OperatorError, match="line 1: .* is not valid JSON"):
         read(file)
 
 
@@ -121,23 +121,26 @@ def test_bytes_that_are_no_text_are_said_to_be_no_json(tmp_path: Path) -> None:
     ("make", "said"),
     [
         (lambda _: None, "cannot be read: No such file or directory"),
-        (lambda path: path.mkdir(), "holds no file that ends in .jsonl"),
-        (lambda path: path.write_text(""), "no record of a request; expected what the option --records"),
+        (lambda path: path.mkdir(), "contains no .jsonl file"),
+        (
+            lambda path: path.write_text(""),
+            "no record of a request; expected a file written by scripts/traffic --records",
+        ),
     ],
 )
-def test_nothing_to_read_is_one_sentence(tmp_path: Path, make: Any, said: str) -> None:
+def test_missing_records_are_reported_in_one_sentence(tmp_path: Path, make: Any, said: str) -> None:
     path = tmp_path / "client.jsonl"
     make(path)
     with pytest.raises(OperatorError, match=said):
         read(path)
 
 
-def test_a_run_that_is_not_in_the_records_is_named(tmp_path: Path) -> None:
+def test_run_that_is_not_in_the_records_is_named(tmp_path: Path) -> None:
     file = write_records(tmp_path / "client.jsonl", [record("one-1")])
-    with pytest.raises(OperatorError, match="begins with 'two-'"):
+    with pytest.raises(OperatorError, match="starts with 'two-'"):
         read(file, run_id="two-")
 
 
-def test_moments_of_any_offset_are_taken(tmp_path: Path) -> None:
+def test_times_with_any_offset_are_accepted(tmp_path: Path) -> None:
     file = write_records(tmp_path / "client.jsonl", [record("a", intended_at="2026-11-23T08:15:00+02:00")])
     assert read(file).first_due_at == DUE

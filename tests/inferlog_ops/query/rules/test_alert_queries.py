@@ -1,4 +1,4 @@
-"""What the dashboard asks about alerts, answered by the real engine about known ones."""
+"""Alert queries of the dashboard on a real engine with known alerts."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,10 +9,9 @@ import pytest
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library
-from inferlog_ops.query.rules.alert import Alert
-from inferlog_ops.query.rules.record import record
+from inferlog_ops.query.rules.alerts import Alert, record
 from inferlog_ops.query.rules.rules import find
-from inferlog_ops.query.run import ask, run
+from inferlog_ops.query.run import fetch_rows, run_query
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 START, END = NOW - timedelta(minutes=14), NOW
@@ -40,13 +39,13 @@ ALERTS = [
 def filled(engine_url: str) -> Cluster:
     cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
     provision_cluster(cluster)
-    assert run(cluster, QUERIES["alerts"], START, END) == []
+    assert fetch_rows(cluster, QUERIES["alerts"], START, END) == []
     assert record(cluster, ALERTS) == len(ALERTS)
     return cluster
 
 
 def test_each_alert_is_one_row_with_its_latest_figures_and_whether_it_still_fires(filled: Cluster) -> None:
-    rows = run(filled, QUERIES["alerts"], START, END)
+    rows = fetch_rows(filled, QUERIES["alerts"], START, END)
     names = ("state", "severity", "rule.name", "group", "model_version", "value", "figures", "times")
     assert [tuple(row[name] for name in names) for row in rows] == [
         ("firing", "critical", LATENCY, "v1", "v1", 6.0, "x 6", 3),
@@ -58,15 +57,15 @@ def test_each_alert_is_one_row_with_its_latest_figures_and_whether_it_still_fire
     assert {row["threshold"] for row in rows} == {5.0}
 
 
-def test_firing_alerts_are_counted_beside_those_that_are_over(filled: Cluster) -> None:
-    (row,) = run(filled, QUERIES["alerts_firing"], START, END)
+def test_firing_alerts_are_counted_separately_from_recovered_ones(filled: Cluster) -> None:
+    (row,) = fetch_rows(filled, QUERIES["alerts_firing"], START, END)
     assert (row["severity"], row["firing"], row["fired"]) == ("critical", 1, 4)
-    later = run(filled, QUERIES["alerts_firing"], START, END + timedelta(minutes=3))
+    later = fetch_rows(filled, QUERIES["alerts_firing"], START, END + timedelta(minutes=3))
     assert [row["firing"] for row in later] == [0]
 
 
-def test_each_rule_tells_how_long_it_fired_about_each_version(filled: Cluster) -> None:
-    rows = run(filled, QUERIES["alerts_by_model_version"], START, END)
+def test_each_rule_has_its_firing_time_by_version(filled: Cluster) -> None:
+    rows = fetch_rows(filled, QUERIES["alerts_by_model_version"], START, END)
     assert [tuple(row.values()) for row in rows] == [
         (LATENCY, "v1", 1, 180),
         (LATENCY, "v2", 1, 120),
@@ -75,7 +74,7 @@ def test_each_rule_tells_how_long_it_fired_about_each_version(filled: Cluster) -
 
 
 def test_alerts_over_time_are_counted_once_in_each_slice(filled: Cluster) -> None:
-    rows = run(filled, QUERIES["alerts_over_time"], START, END)
+    rows = fetch_rows(filled, QUERIES["alerts_over_time"], START, END)
     assert [(row["bucket"][11:19], row["rule.name"], row["alerts"]) for row in rows] == [
         ("05:47:45", LOST, 2),
         ("05:49:45", LATENCY, 1),
@@ -84,13 +83,13 @@ def test_alerts_over_time_are_counted_once_in_each_slice(filled: Cluster) -> Non
         ("05:58:45", LATENCY, 1),
         ("05:59:45", LATENCY, 1),
     ]
-    day = run(filled, QUERIES["alerts_over_time"], END - timedelta(days=1), END)
+    day = fetch_rows(filled, QUERIES["alerts_over_time"], END - timedelta(days=1), END)
     assert [(row["rule.name"], row["alerts"]) for row in day if row["rule.name"] != LOST][-1] == (LATENCY, 2)
 
 
 @pytest.mark.parametrize("name", QUERIES)
-def test_one_model_version_is_asked_about_alone(name: str, filled: Cluster) -> None:
-    rows = run(filled, QUERIES[name], START, END, "v2")
+def test_one_model_version_is_selected(name: str, filled: Cluster) -> None:
+    rows = fetch_rows(filled, QUERIES[name], START, END, "v2")
     assert rows
     assert {row.get("model_version", "v2") for row in rows} == {"v2"}
     assert {row.get("rule.name", LATENCY) for row in rows} == {LATENCY}
@@ -99,6 +98,6 @@ def test_one_model_version_is_asked_about_alone(name: str, filled: Cluster) -> N
 @pytest.mark.parametrize("name", QUERIES)
 def test_head_of_the_file_names_the_columns_of_the_answer(name: str, filled: Cluster) -> None:
     described = [line.split()[1] for line in QUERIES[name].text.splitlines() if line.startswith("//   ")]
-    answer = ask(filled, QUERIES[name], END + timedelta(days=1), END + timedelta(days=2))
+    answer = run_query(filled, QUERIES[name], END + timedelta(days=1), END + timedelta(days=2))
     assert described == [column.name for column in answer.columns]
     assert answer.rows == []

@@ -17,7 +17,7 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.rules import rules
-from inferlog_ops.query.run import run
+from inferlog_ops.query.run import fetch_rows
 from tests.support import commands
 from tests.support.alert_cases import Case, cases
 from tests.support.webhook import Webhook, webhook
@@ -83,7 +83,7 @@ def test_firing_rule_is_json_for_a_program(filled: Cluster) -> None:
     assert answer["rules"] == len(rules.load_all())
 
 
-def test_nothing_firing_ends_with_0_and_says_so_unless_asked_to_be_quiet(filled: Cluster) -> None:
+def test_no_alert_exits_with_0_and_prints_it_unless_quiet(filled: Cluster) -> None:
     result = _check_in_a_process(filled, BEFORE)
     assert (result.returncode, result.stdout) == (0, "")
     assert f"No alert fires ({len(rules.load_all())} rules, 2025-12-27 12:00:00 UTC)." in result.stderr
@@ -91,12 +91,12 @@ def test_nothing_firing_ends_with_0_and_says_so_unless_asked_to_be_quiet(filled:
     assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
 
 
-def test_one_rule_is_asked_for(filled: Cluster) -> None:
+def test_check_evaluates_one_selected_rule(filled: Cluster) -> None:
     assert _check(filled, FIRING.at, "--rule", "error_rate", "--rule", "ingest_lag").exit_code == 0
     assert _check(filled, FIRING.at, "--rule", "p99_latency").exit_code == 1
 
 
-def test_levels_of_the_users_file_are_held_against(
+def test_user_file_levels_are_used_as_thresholds(
     filled: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = tmp_path / "slo.json"
@@ -114,7 +114,7 @@ def test_levels_of_the_users_file_are_held_against(
         (["--notify", "ftp://hooks.example/s3cr3t"], "--notify is 'ftp://hooks.example'"),
     ],
 )
-def test_mistake_is_told_in_one_sentence(arguments: list[str], complaint: str) -> None:
+def test_wrong_usage_is_reported_in_one_sentence(arguments: list[str], complaint: str) -> None:
     result = CliRunner().invoke(alerts.app, ["check", "--url", "http://127.0.0.1:1", *arguments])
     assert isinstance(result.exception, OperatorError)
     assert complaint in str(result.exception)
@@ -133,50 +133,50 @@ def test_broken_rule_file_ends_with_3_and_one_sentence(monkeypatch: pytest.Monke
     monkeypatch.setattr(rules, "asset_dir", lambda _: tmp_path)
     result = CliRunner().invoke(alerts.app, ["check", "--url", "http://127.0.0.1:1"])
     assert isinstance(result.exception, OperatorError)
-    assert "dashboards/rules/broken.json is no JSON" in str(result.exception)
+    assert "dashboards/rules/broken.json is not valid JSON" in str(result.exception)
     assert result.exception.exit_code == 3
 
 
-def test_cluster_that_does_not_answer_ends_with_3_and_the_webhook_is_told(receiver: Webhook) -> None:
+def test_unreachable_cluster_exits_with_3_and_notifies_the_webhook(receiver: Webhook) -> None:
     result = commands.run("alerts", "check", "--url", "http://127.0.0.1:1", "--notify", receiver.url)
     assert (result.returncode, result.stdout) == (3, "")
     assert "not evaluated: canary_worse, " in result.stderr
     assert "no answer from http://127.0.0.1:1" in result.stderr
-    (told,) = receiver.told
-    assert told["firing"] == []
-    assert told["not_evaluated"][0]["rules"] == list(rules.load_all())
+    (body,) = receiver.told
+    assert body["firing"] == []
+    assert body["not_evaluated"][0]["rules"] == list(rules.load_all())
 
 
-def test_stack_that_is_not_provisioned_ends_with_3_and_says_what_to_do(cluster: Cluster) -> None:
+def test_unprovisioned_stack_exits_with_3_and_names_the_command(cluster: Cluster) -> None:
     result = _check(cluster, FIRING.at, "--rule", "p99_latency")
     assert result.exit_code == 3
     assert f"inferlog provision --namespace {cluster.namespace}" in result.stderr
 
 
-def test_webhook_is_told_what_fires_and_only_then(filled: Cluster, receiver: Webhook) -> None:
+def test_webhook_is_notified_only_when_alerts_fire(filled: Cluster, receiver: Webhook) -> None:
     assert _check(filled, BEFORE, "--notify", receiver.url).exit_code == 0
     assert receiver.told == []
     assert _check(filled, FIRING.at, "--notify", receiver.url).exit_code == 1
-    (told,) = receiver.told
-    assert told["text"].startswith(f"inferlog ({filled.namespace}): 1 alert fires\n[critical] p99 latency")
+    (body,) = receiver.told
+    assert body["text"].startswith(f"inferlog ({filled.namespace}): 1 alert fires\n[critical] p99 latency")
 
 
-def test_webhook_that_refuses_is_told_of_and_hides_nothing(filled: Cluster, receiver: Webhook) -> None:
+def test_rejecting_webhook_is_reported_without_hiding_alerts(filled: Cluster, receiver: Webhook) -> None:
     receiver.statuses.extend([403])
     result = _check_in_a_process(filled, FIRING.at, "--notify", receiver.url)
     assert result.returncode == 1
     assert "p99_latency" in result.stdout
-    assert "was not told: it answered 403" in result.stderr
+    assert "was not notified: it returned status 403" in result.stderr
     assert "s3cr3t" not in result.stderr
 
 
-def test_alerts_are_written_down_once_for_each_turn(filled: Cluster) -> None:
+def test_alerts_are_recorded_once_per_interval(filled: Cluster) -> None:
     for seconds in (0, 20, 40):
         assert _check(filled, FIRING.at + timedelta(seconds=seconds), "--record").exit_code == 1
     assert _check(filled, FIRING.at + timedelta(seconds=60), "--record").exit_code == 1
     start, end = FIRING.at - timedelta(hours=1), FIRING.at + timedelta(minutes=2)
     queries = library.load_all()
-    (shown,) = run(filled, queries["alerts"], start, end)
+    (shown,) = fetch_rows(filled, queries["alerts"], start, end)
     assert shown == {
         "state": "firing",
         "severity": "critical",
@@ -192,11 +192,9 @@ def test_alerts_are_written_down_once_for_each_turn(filled: Cluster) -> None:
     }
 
 
-def test_alerts_that_cannot_be_written_down_are_told_of_and_hide_nothing(
-    filled: Cluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unrecorded_alerts_are_reported_without_hiding_alerts(filled: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "inferlog_ops.query.rules.record.alerts_stream_name", lambda namespace: f"inferlog-alarms-{namespace}"
+        "inferlog_ops.query.rules.alerts.alerts_stream_name", lambda namespace: f"inferlog-alarms-{namespace}"
     )
     result = _check(filled, FIRING.at, "--record")
     assert result.exit_code == 1
@@ -205,7 +203,7 @@ def test_alerts_that_cannot_be_written_down_are_told_of_and_hide_nothing(
     assert f"inferlog provision --namespace {filled.namespace}" in result.stderr
 
 
-def test_list_tells_when_each_rule_fires() -> None:
+def test_list_shows_the_condition_of_each_rule() -> None:
     result = CliRunner().invoke(alerts.app, ["list"])
     assert result.exit_code == 0
     for rule in rules.load_all().values():

@@ -1,4 +1,4 @@
-"""Each rule, evaluated by the real engine about known events, fires where it should and nowhere else."""
+"""Each rule on a real engine with known events: fires exactly in the expected cases."""
 
 import operator
 from datetime import timedelta
@@ -12,7 +12,7 @@ from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.rules import rules
-from inferlog_ops.query.rules.evaluate import evaluate, firing_of
+from inferlog_ops.query.rules.evaluate import evaluate, evaluate_rule
 from tests.support.alert_cases import LEVELS, Case, cases
 
 CASES = cases()
@@ -38,15 +38,15 @@ def filled(engine_url: str) -> Cluster:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_rule_fires_on_its_side_of_the_threshold_only(case: Case, filled: Cluster) -> None:
-    alerts = firing_of(filled, RULES[case.rule], LEVELS, QUERIES, case.at).alerts
+    alerts = evaluate_rule(filled, RULES[case.rule], LEVELS, QUERIES, case.at).alerts
     assert {alert.group_text: alert.value for alert in alerts} == pytest.approx(case.fires)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.fires], ids=str)
-def test_alert_tells_all_its_figures_and_what_was_asked_about(case: Case, filled: Cluster) -> None:
+def test_alert_has_all_figures_and_the_evaluated_range(case: Case, filled: Cluster) -> None:
     rule = RULES[case.rule]
     beyond = operator.lt if case.rule == "fluentd_buffer_low" else operator.gt
-    for alert in firing_of(filled, rule, LEVELS, QUERIES, case.at).alerts:
+    for alert in evaluate_rule(filled, rule, LEVELS, QUERIES, case.at).alerts:
         assert tuple(alert.figures) == rule.figures
         assert alert.figures[rule.figures[0]] == alert.value
         assert alert.threshold is not None
@@ -58,11 +58,11 @@ def test_alert_tells_all_its_figures_and_what_was_asked_about(case: Case, filled
 
 def test_threshold_is_the_one_of_the_version(filled: Cluster) -> None:
     (case,) = (case for case in CASES if "v8" in case.fires)
-    (alert,) = firing_of(filled, RULES["p99_latency"], LEVELS, QUERIES, case.at).alerts
+    (alert,) = evaluate_rule(filled, RULES["p99_latency"], LEVELS, QUERIES, case.at).alerts
     assert (alert.group, alert.threshold) == ({"model_version": "v8"}, 20.0)
 
 
-def test_nothing_fires_where_nothing_is(filled: Cluster) -> None:
+def test_no_rule_fires_without_events(filled: Cluster) -> None:
     evaluation = evaluate(filled, list(RULES.values()), slo.load(), QUERIES, CASES[0].at - timedelta(days=9))
     assert (evaluation.alerts, evaluation.failures) == ([], {})
     assert evaluation.rules == len(RULES)

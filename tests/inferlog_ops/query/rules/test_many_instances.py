@@ -15,7 +15,7 @@ from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.rules import notify, rules
 from inferlog_ops.query.rules.evaluate import Evaluation, evaluate
-from inferlog_ops.query.run import ask
+from inferlog_ops.query.run import run_query
 from tests.support.indexing import fresh, index_many
 
 QUERIES = library.load_all()
@@ -23,7 +23,7 @@ LEVELS = slo.load()
 RULE = rules.find("silent_instance")
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=10)
-"""When each running instance has been silent for too long."""
+"""Time at which each running instance has been silent for too long."""
 INSTANCES = 3_000
 RUNNING = 1_500
 MOST_ALERTS = 1_000
@@ -64,7 +64,7 @@ def _evaluated(cluster: Cluster, at: datetime) -> Evaluation:
 
 
 def test_every_instance_has_its_row(filled: Cluster) -> None:
-    answer = ask(filled, QUERIES["instances"], NOW - timedelta(minutes=30), NOW)
+    answer = run_query(filled, QUERIES["instances"], NOW - timedelta(minutes=30), NOW)
     assert len(answer.rows) == INSTANCES
     assert answer.notes == ()
 
@@ -75,7 +75,7 @@ def test_rule_fires_for_the_one_instance_that_is_silent(filled: Cluster) -> None
     assert evaluation.not_listed == {}
 
 
-def test_text_of_the_rule_in_kibana_cuts_nothing_off_before_its_condition() -> None:
+def test_kibana_rule_text_has_no_limit_before_its_condition() -> None:
     for rule in rules.load_all().values():
         text = kibana.rule_body(rule, LEVELS, QUERIES, "default")["params"]["esqlQuery"]["esql"]
         code = [line for line in text.splitlines() if not line.startswith("//")]
@@ -92,7 +92,7 @@ def test_alerts_beyond_the_most_are_counted_and_the_worst_is_listed(filled: Clus
 
 
 def test_webhook_gets_the_number_of_all_alerts(filled: Cluster) -> None:
-    head, *lines = notify.message(_evaluated(filled, LATER))["text"].splitlines()
+    head, *lines = notify.build_message(_evaluated(filled, LATER))["text"].splitlines()
     assert head.endswith(f": {RUNNING + 1} alerts fire")
     assert lines[-1] == "[not listed] silent_instance: at least 501 more"
 
@@ -102,13 +102,13 @@ def _check(cluster: Cluster, *arguments: str) -> Result:
     return CliRunner().invoke(alerts.app, ["check", "--rule", RULE.name, *of_cluster, *arguments])
 
 
-def test_check_prints_how_many_alerts_the_table_lacks(filled: Cluster) -> None:
+def test_check_prints_the_number_of_unlisted_alerts(filled: Cluster) -> None:
     result = _check(filled)
     assert result.exit_code == 1
     assert "silent_instance: at least 501 more alerts fire than the table shows" in result.stderr
 
 
-def test_json_of_check_has_how_many_alerts_it_lacks(filled: Cluster) -> None:
+def test_check_json_has_the_number_of_unlisted_alerts(filled: Cluster) -> None:
     checked = orjson.loads(_check(filled, "--json").stdout)
     assert len(checked["firing"]) == MOST_ALERTS
     assert checked["not_listed"] == {RULE.name: 501}

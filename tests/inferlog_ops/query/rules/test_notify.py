@@ -1,4 +1,4 @@
-"""The webhook: told once, tried again where that may help, and never told to the terminal."""
+"""Webhook notification: retries, and secrets that never reach the terminal."""
 
 import threading
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ import urllib3
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.rules import notify
-from inferlog_ops.query.rules.alert import Alert
+from inferlog_ops.query.rules.alerts import Alert
 from inferlog_ops.query.rules.evaluate import Evaluation
-from inferlog_ops.query.rules.notify import checked_webhook, message, post
+from inferlog_ops.query.rules.notify import build_message, parse_webhook_url, post
 from inferlog_ops.query.rules.rules import find
 from tests.support.webhook import Webhook, webhook
 
@@ -36,57 +36,57 @@ def receiver() -> Iterator[Webhook]:
 
 
 def test_one_object_is_posted_with_a_text_for_a_chat(receiver: Webhook) -> None:
-    post(checked_webhook(receiver.url), message(EVALUATION))
-    (told,) = receiver.told
-    assert told["text"].splitlines() == [
+    post(parse_webhook_url(receiver.url), build_message(EVALUATION))
+    (body,) = receiver.told
+    assert body["text"].splitlines() == [
         "inferlog (default): 1 alert fires",
         "[critical] p99 latency is over its service level: v2: p99_seconds 6.25, p50_seconds 0.5, requests 240",
         "[not evaluated] no_traffic: it is asleep",
     ]
-    (firing,) = told["firing"]
+    (firing,) = body["firing"]
     assert (firing["rule"], firing["key"], firing["group"]) == (
         "p99_latency",
         "p99_latency:v2",
         {"model_version": "v2"},
     )
     assert (firing["value"], firing["threshold"], firing["severity"]) == (6.25, 5.0, "critical")
-    assert told["not_evaluated"] == [{"reason": "it is asleep", "rules": ["no_traffic"]}]
-    assert (told["at"], told["namespace"], told["rules"]) == ("2026-11-23T06:00:00.000000Z", "default", 3)
+    assert body["not_evaluated"] == [{"reason": "it is asleep", "rules": ["no_traffic"]}]
+    assert (body["at"], body["namespace"], body["rules"]) == ("2026-11-23T06:00:00.000000Z", "default", 3)
     assert receiver.headers[0]["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize("statuses", [[500], [503, 429]])
-def test_answer_that_says_later_is_tried_again(receiver: Webhook, statuses: list[int]) -> None:
+def test_retryable_status_is_retried(receiver: Webhook, statuses: list[int]) -> None:
     receiver.statuses.extend(statuses)
-    post(checked_webhook(receiver.url), {"n": 1})
+    post(parse_webhook_url(receiver.url), {"n": 1})
     assert receiver.told == [{"n": 1}] * (len(statuses) + 1)
 
 
 @pytest.mark.parametrize(("status", "tries"), [(500, 3), (404, 1), (401, 1), (302, 1)])
-def test_refusal_is_told_with_its_status_and_without_the_secret(receiver: Webhook, status: int, tries: int) -> None:
+def test_rejection_is_reported_with_status_without_the_secret(receiver: Webhook, status: int, tries: int) -> None:
     receiver.statuses.extend([status] * 9)
     with pytest.raises(
-        OperatorError, match=rf"the webhook http://127\.0\.0\.1:\d+ was not told: it answered {status}$"
+        OperatorError, match=rf"the webhook http://127\.0\.0\.1:\d+ was not notified: it returned status {status}$"
     ):
-        post(checked_webhook(receiver.url), {})
+        post(parse_webhook_url(receiver.url), {})
     assert len(receiver.told) == tries
 
 
-def test_receiver_that_is_not_there_is_told(receiver: Webhook) -> None:
-    with pytest.raises(OperatorError, match=r"http://127\.0\.0\.1:1 was not told: .*refused") as refusal:
-        post(checked_webhook("http://127.0.0.1:1/s3cr3t?token=s3cr3t"), {})
+def test_missing_receiver_is_reported(receiver: Webhook) -> None:
+    with pytest.raises(OperatorError, match=r"http://127\.0\.0\.1:1 was not notified: .*refused") as refusal:
+        post(parse_webhook_url("http://127.0.0.1:1/s3cr3t?token=s3cr3t"), {})
     assert "s3cr3t" not in str(refusal.value)
 
 
-def test_receiver_that_never_answers_is_given_up(receiver: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_receiver_times_out(receiver: Webhook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notify, "_TIMEOUT", urllib3.Timeout(total=0.2))
     receiver.hang = threading.Event()
-    with pytest.raises(OperatorError, match=r"was not told: .*timed out"):
-        post(checked_webhook(receiver.url), {})
+    with pytest.raises(OperatorError, match=r"was not notified: .*timed out"):
+        post(parse_webhook_url(receiver.url), {})
 
 
-def test_user_and_password_of_the_address_are_sent_as_such(receiver: Webhook) -> None:
-    post(checked_webhook(receiver.url.replace("//", "//ann:p%40ss@")), {})
+def test_url_credentials_are_sent_as_basic_auth(receiver: Webhook) -> None:
+    post(parse_webhook_url(receiver.url.replace("//", "//ann:p%40ss@")), {})
     assert receiver.headers[0]["authorization"] == "Basic YW5uOnBAc3M="  # ann:p@ss
 
 
@@ -94,8 +94,8 @@ def test_user_and_password_of_the_address_are_sent_as_such(receiver: Webhook) ->
     "address",
     ["", "hooks.example/T1", "ftp://hooks.example/T1", "file:///etc/passwd", "http://", "http://[", "https:T1"],
 )
-def test_address_that_is_no_webhook_is_a_wrong_option(address: str) -> None:
-    with pytest.raises(OperatorError, match="--notify is .* expected an address such as https") as refusal:
-        checked_webhook(address)
+def test_invalid_webhook_url_is_wrong_usage(address: str) -> None:
+    with pytest.raises(OperatorError, match="--notify is .* expected a URL such as https") as refusal:
+        parse_webhook_url(address)
     assert refusal.value.exit_code == 2
     assert "T1" not in str(refusal.value).partition(";")[0]

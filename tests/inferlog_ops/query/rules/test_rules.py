@@ -1,4 +1,4 @@
-"""Rule files: what is one, and what is told about one that is not."""
+"""Rule files: valid ones, and errors of invalid ones."""
 
 import json
 from datetime import timedelta
@@ -12,7 +12,7 @@ from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files as dashboards
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.rules import rules
-from inferlog_ops.query.rules.condition import text_of, with_levels
+from inferlog_ops.query.rules.condition import build_rule_query, with_levels
 from tests.support.alert_cases import LEVELS
 
 GOOD = {
@@ -36,7 +36,7 @@ def _file(folder: Path, content: Any) -> Path:
     return path
 
 
-def test_file_is_read_as_it_says(tmp_path: Path) -> None:
+def test_rule_file_is_read(tmp_path: Path) -> None:
     rule = rules.read(_file(tmp_path, {**GOOD, "settle": "2m"}))
     assert (rule.name, rule.query, rule.eval) == ("my_rule", "error_rate", "")
     assert (rule.window, rule.settle, rule.every) == (
@@ -49,9 +49,9 @@ def test_file_is_read_as_it_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ("{", "my_rule.json is no JSON"),
-        ("[]", "my_rule.json holds no JSON object; expected one with title"),
-        ({"titel": "x"}, "titel is none of a rule's keys"),
+        ("{", "my_rule.json is not valid JSON"),
+        ("[]", "my_rule.json is not a JSON object; expected an object with title"),
+        ({"titel": "x"}, "titel is not a key of a rule"),
         ({"title": None}, "title is null; expected text"),
         ({"where": ""}, 'where is ""; expected text'),
         ({"eval": 1}, "eval is 1; expected text"),
@@ -59,17 +59,17 @@ def test_file_is_read_as_it_says(tmp_path: Path) -> None:
         ({"query": "error_rate"}, "query is 'error_rate'; expected a file such as queries/error_rate.esql"),
         ({"query": "../slo.json"}, "expected a file such as"),
         ({"group": "model_version"}, 'group is "model_version"; expected a list'),
-        ({"figures": []}, "figures names no column"),
+        ({"figures": []}, "figures is empty"),
         ({"figures": [1]}, "figures is [1]; expected a list"),
         ({"figures": ["TO_LONG(1)) | KEEP x"]}, "expected a list of the query's columns"),
         ({"group": ["{slo.error_rate}"]}, "expected a list of the query's columns"),
         ({"settle": "900000000d"}, "expected at most 366 days"),
-        ("{" + '"a":{' * 5_000, "my_rule.json is no JSON"),
-        ({"window": "soon"}, "window: 'soon' is no span of time"),
+        ("{" + '"a":{' * 5_000, "my_rule.json is not valid JSON"),
+        ({"window": "soon"}, "window: 'soon' is not a duration"),
         ({"every": "0.5s"}, "every is '0.5s'; expected whole seconds"),
     ],
 )
-def test_file_that_is_no_rule_is_told_in_one_sentence(tmp_path: Path, change: Any, complaint: str) -> None:
+def test_invalid_rule_file_is_rejected_in_one_sentence(tmp_path: Path, change: Any, complaint: str) -> None:
     content = {**GOOD, **change} if isinstance(change, dict) else change
     with pytest.raises(OperatorError) as refusal:
         rules.read(_file(tmp_path, content))
@@ -79,7 +79,7 @@ def test_file_that_is_no_rule_is_told_in_one_sentence(tmp_path: Path, change: An
 
 
 @pytest.mark.parametrize("key", GOOD)
-def test_every_key_is_needed(tmp_path: Path, key: str) -> None:
+def test_every_key_is_required(tmp_path: Path, key: str) -> None:
     with pytest.raises(OperatorError, match=f"{key} is null; expected"):
         rules.read(_file(tmp_path, {name: value for name, value in GOOD.items() if name != key}))
 
@@ -87,40 +87,43 @@ def test_every_key_is_needed(tmp_path: Path, key: str) -> None:
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"query": "queries/error_rat.esql"}, "my_rule.json names queries/error_rat.esql, which is not there"),
-        ({"where": "errors > {slo.errors}"}, "names the service level 'errors'; known are p99_latency_seconds"),
+        ({"query": "queries/error_rat.esql"}, "my_rule.json refers to queries/error_rat.esql, which does not exist"),
+        (
+            {"where": "errors > {slo.errors}"},
+            "refers to the unknown service level 'errors'; expected one of p99_latency_seconds",
+        ),
     ],
 )
-def test_rule_about_what_is_not_there_is_told(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
+def test_unknown_reference_in_a_rule_is_reported(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
     rule = rules.read(_file(tmp_path, {**GOOD, **change}))
     with pytest.raises(OperatorError, match=complaint):
-        text_of(rule, LEVELS, library.load_all(), "default")
+        build_rule_query(rule, LEVELS, library.load_all(), "default")
 
 
-def test_level_of_a_version_is_a_case_over_it_and_its_name_stays_a_text() -> None:
+def test_level_of_a_version_becomes_a_case_with_a_quoted_name() -> None:
     text = with_levels(rules.find("error_rate"), "error_rate > {slo.error_rate}", LEVELS)
     assert text == 'error_rate > CASE(model_version == "odd\\" OR true //\\\\", 0.5, 0.01)'
 
 
-def test_level_of_a_version_does_not_matter_to_a_rule_that_does_not_tell_versions_apart() -> None:
+def test_level_of_a_version_is_ignored_by_a_rule_without_versions() -> None:
     levels = slo.ServiceLevels(default=LEVELS.default, by_model_version={"v1": {"ingest_lag_p99_seconds": 9}})
     assert with_levels(rules.find("ingest_lag"), "{slo.ingest_lag_p99_seconds}", levels) == "5.0"
 
 
 @pytest.mark.parametrize("rule", rules.load_all().values(), ids=lambda rule: rule.name)
-def test_rule_names_what_is_there(rule: rules.Rule) -> None:
+def test_rule_references_exist(rule: rules.Rule) -> None:
     assert rule.dashboard in dashboards.load_all()
-    assert text_of(rule, slo.load(), library.load_all(), "default")
+    assert build_rule_query(rule, slo.load(), library.load_all(), "default")
     assert rule.every <= rule.window
 
 
-def test_unknown_rule_is_told_with_the_nearest() -> None:
+def test_unknown_rule_error_names_the_nearest() -> None:
     with pytest.raises(OperatorError, match="there is no rule 'p99_latncy'; did you mean p99_latency"):
         rules.find("p99_latncy")
 
 
 @pytest.mark.parametrize("rule", rules.load_all().values(), ids=lambda rule: rule.name)
-def test_rule_stands_in_the_documentation(rule: rules.Rule) -> None:
+def test_rule_is_documented(rule: rules.Rule) -> None:
     page = Path(__file__).parents[4] / "docs" / "alerts.md"
     (row,) = [line for line in page.read_text().splitlines() if line.startswith(f"| `{rule.name}` |")]
     assert row.endswith(f"| {rule.severity} |")

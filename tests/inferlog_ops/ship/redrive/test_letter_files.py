@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.ship.redrive.letter_files import LetterFile, find
+from inferlog_ops.ship.redrive.letter_files import LetterFile, find_letter_files
 
 DAY = "inferlog.events.20261123.log"
 LINES = [b'{"event":{"id":"a"}}', b"no JSON", b'{"event":{"id":"c"}}']
@@ -16,24 +16,24 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def settle(file: LetterFile, done: set[bytes]) -> None:
-    with file.taken() as taken:
+def process(file: LetterFile, done: set[bytes]) -> None:
+    with file.take() as taken:
         for letter in taken.letters():
-            taken.settle(letter, done=letter.raw in done)
+            taken.put(letter, done=letter.raw in done)
 
 
 def contents(folder: Path, pattern: str) -> list[bytes]:
     return [line for path in sorted(folder.glob(pattern)) for line in path.read_bytes().splitlines()]
 
 
-def test_dead_letters_are_known_by_their_names(folder: Path) -> None:
+def test_dead_letter_files_are_found_by_name(folder: Path) -> None:
     for name in ("dead_letters.jsonl", "dead_letters.redrive-20261123T101500Z.jsonl", "inferlog.app.20261123.log"):
         (folder / name).write_bytes(b"{}\n")
     for name in ("positions.json", "inferlog.other.20261123.log", "fluentd.health.20261123.log", "x.log", "lock"):
         (folder / name).write_bytes(b"{}\n")
     (folder / "inferlog.events.20261124.log").touch()
     (folder / "redriven").mkdir()
-    assert [file.path.name for file in find([folder])] == [
+    assert [file.path.name for file in find_letter_files([folder])] == [
         "dead_letters.jsonl",
         "dead_letters.redrive-20261123T101500Z.jsonl",
         "inferlog.app.20261123.log",
@@ -41,36 +41,36 @@ def test_dead_letters_are_known_by_their_names(folder: Path) -> None:
     ]
 
 
-def test_what_is_done_is_put_aside_and_the_rest_is_found_again(folder: Path) -> None:
-    (file,) = find([folder])
-    settle(file, {LINES[0]})
+def test_done_letters_are_put_aside_and_the_rest_is_found_again(folder: Path) -> None:
+    (file,) = find_letter_files([folder])
+    process(file, {LINES[0]})
     assert contents(folder, "redriven/*") == [LINES[0]]
     assert not (folder / DAY).exists()
-    (file,) = find([folder])
+    (file,) = find_letter_files([folder])
     assert contents(folder, "*.log") == LINES[1:]
-    settle(file, {LINES[2]})
+    process(file, {LINES[2]})
     assert contents(folder, "redriven/*") == [LINES[0], LINES[2]]
-    (file,) = find([folder])
-    settle(file, {LINES[1]})
-    assert find([folder]) == []
+    (file,) = find_letter_files([folder])
+    process(file, {LINES[1]})
+    assert find_letter_files([folder]) == []
     assert [path.name for path in (folder / "redriven").iterdir()] == [DAY]
 
 
-def test_what_comes_meanwhile_begins_a_new_file_that_the_next_run_finds(folder: Path) -> None:
-    (file,) = find([folder])
-    with file.taken() as taken:
+def test_letters_written_during_a_run_are_found_by_the_next_run(folder: Path) -> None:
+    (file,) = find_letter_files([folder])
+    with file.take() as taken:
         (folder / DAY).write_bytes(b"later\n")
         for letter in taken.letters():
-            taken.settle(letter, done=False)
+            taken.put(letter, done=False)
     assert contents(folder, "*.log") == [b"later", *LINES]
-    assert len(find([folder])) == 2
+    assert len(find_letter_files([folder])) == 2
 
 
-def test_everything_stays_when_it_fails_half_way(folder: Path) -> None:
+def test_all_letters_stay_when_the_block_fails(folder: Path) -> None:
     def fail() -> None:
-        (file,) = find([folder])
-        with file.taken() as taken:
-            taken.settle(next(taken.letters()), done=True)
+        (file,) = find_letter_files([folder])
+        with file.take() as taken:
+            taken.put(next(taken.letters()), done=True)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -79,46 +79,48 @@ def test_everything_stays_when_it_fails_half_way(folder: Path) -> None:
     assert list(folder.glob("*.part")) == []
 
 
-def test_whoever_is_still_writing_is_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (file,) = find([folder])
+def test_take_waits_for_writers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (file,) = find_letter_files([folder])
     writer = (folder / DAY).open("ab")
 
-    def end_of_writing(_seconds: float) -> None:
+    def close_writer(_seconds: float) -> None:
         writer.write(b"late\n")
         writer.close()
 
-    monkeypatch.setattr("inferlog_ops.ship.redrive.letter_files.time.sleep", end_of_writing)
-    settle(file, set())
+    monkeypatch.setattr("inferlog_ops.core.wait.time.sleep", close_writer)
+    process(file, set())
     assert writer.closed
     assert contents(folder, "*.log") == [*LINES, b"late"]
 
 
-def test_a_file_that_is_kept_open_to_write_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_take_fails_when_a_writer_keeps_the_file_open(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inferlog_ops.ship.redrive.letter_files._WRITER_SECONDS", 0.2)
-    (file,) = find([folder])
-    with (folder / DAY).open("ab"), pytest.raises(OperatorError, match="still open to write in another process"):
-        settle(file, set())
+    (file,) = find_letter_files([folder])
+    with (folder / DAY).open("ab"), pytest.raises(OperatorError, match="still open for writing in another process"):
+        process(file, set())
     assert contents(folder, "*.log") == LINES
 
 
-def test_two_at_once_are_refused(folder: Path) -> None:
-    settle(LetterFile(folder / DAY), set())
-    (file,) = find([folder])
+def test_second_redrive_of_a_file_is_rejected(folder: Path) -> None:
+    process(LetterFile(folder / DAY), set())
+    (file,) = find_letter_files([folder])
     with file.path.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(OperatorError, match="another inferlog redrive works with"):
-            settle(file, set())
+        with pytest.raises(OperatorError, match="another inferlog redrive uses"):
+            process(file, set())
 
 
-def test_a_last_line_that_was_cut_stays(folder: Path) -> None:
+def test_truncated_last_line_stays(folder: Path) -> None:
     (folder / DAY).write_bytes(LINES[0] + b"\n" + LINES[2][:-3])
-    settle(*find([folder]), {LINES[0]})
+    (file,) = find_letter_files([folder])
+    process(file, {LINES[0]})
     assert contents(folder, "*.log") == [LINES[2][:-3]]
 
 
 @pytest.mark.parametrize(
-    ("name", "fault"), [("absent/dead_letters.jsonl", "there is no"), ("letters.txt", "is not named as dead letters")]
+    ("name", "fault"),
+    [("absent/dead_letters.jsonl", "does not exist"), ("letters.txt", "does not have the name of a dead letter file")],
 )
-def test_a_place_without_dead_letters_is_refused(tmp_path: Path, name: str, fault: str) -> None:
+def test_path_without_dead_letters_is_rejected(tmp_path: Path, name: str, fault: str) -> None:
     with pytest.raises(OperatorError, match=fault):
-        find([tmp_path / name])
+        find_letter_files([tmp_path / name])

@@ -1,4 +1,4 @@
-"""The command on the real engine, with what a real shipper refused and what a real Fluentd writes."""
+"""The command on the real engine, with letters of a real shipper and in the format of Fluentd."""
 
 import json
 from pathlib import Path
@@ -12,33 +12,31 @@ from inferlog_ops.cli.app import app
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from tests.support.commands import run
-from tests.support.shipping import Place, event_line, stored_ids, write_events
+from tests.support.shipping import ShipperDirs, event_line, stored_ids, write_events
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path) -> ShipperDirs:
+    return ShipperDirs(tmp_path)
 
 
 def redrive(cluster: Cluster, *arguments: object) -> tuple[int, list[dict[str, Any]]]:
-    """Run the command in this process; return its exit code and what it answers."""
+    """Run the command in this process; return its exit code and its output."""
     words = ["redrive", "--url", cluster.url, "--namespace", cluster.namespace, "--json", *map(str, arguments)]
     done = CliRunner().invoke(app, words)
     assert done.exception is None or isinstance(done.exception, OperatorError), done.exception
     return done.exit_code, json.loads(done.stdout)
 
 
-def fluentds(folder: Path, *lines: bytes, stream: str = "events") -> Path:
-    """Write what Fluentd writes of *lines*."""
+def write_fluentd_letters(folder: Path, *lines: bytes, stream: str = "events") -> Path:
+    """Write a dead letter file of Fluentd with *lines*."""
     folder.mkdir(exist_ok=True)
     path = folder / f"inferlog.{stream}.20261123.log"
     path.write_bytes(b"".join(line.rstrip(b"\n") + b"\n" for line in lines))
     return path
 
 
-def test_lines_that_a_person_has_mended_are_sent_and_a_second_run_does_nothing(
-    provisioned: Cluster, place: Place
-) -> None:
+def test_fixed_lines_are_sent_once_when_redrive_runs_twice(provisioned: Cluster, place: ShipperDirs) -> None:
     place.logs.mkdir()
     refused = event_line("slow", latency_seconds="0.5 s") + event_line("late", latency_seconds="0.7 s")
     place.events.write_bytes(b"{half\n" + refused + event_line("good"))
@@ -68,7 +66,7 @@ def test_lines_that_a_person_has_mended_are_sent_and_a_second_run_does_nothing(
     assert len((place.state / "redriven" / "dead_letters.jsonl").read_bytes().splitlines()) == 3
 
 
-def test_a_shipper_goes_on_meanwhile(provisioned: Cluster, place: Place) -> None:
+def test_redrive_runs_beside_a_running_shipper(provisioned: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, ["a"], latency_seconds="slow")
     with place.tailing(provisioned):
         place.wait_for_letters(1)
@@ -80,13 +78,13 @@ def test_a_shipper_goes_on_meanwhile(provisioned: Cluster, place: Place) -> None
     assert orjson.loads(letter["line"])["event"]["id"] == "b"
 
 
-def test_after_the_mapping_was_mended_what_fluentd_left_is_taken_with_its_own_ids(
-    provisioned: Cluster, place: Place
+def test_fluentd_letters_are_stored_with_their_ids_when_the_mapping_is_fixed(
+    provisioned: Cluster, place: ShipperDirs
 ) -> None:
     index = f"logs-inference.events-{provisioned.namespace}"
     write_events(place.events, ["there"])
     place.ship_once(provisioned)
-    fluentds(
+    write_fluentd_letters(
         place.root / "dead_letters",
         event_line("a", latency_seconds="slow", cost_usd=0.000001),
         event_line("a", latency_seconds="slow", cost_usd=0.000001),
@@ -97,7 +95,7 @@ def test_after_the_mapping_was_mended_what_fluentd_left_is_taken_with_its_own_id
     assert (code, tally["refused_again"], tally["already_there"], tally["cannot_be_sent"]) == (1, 2, 1, 1)
     with provisioned.client() as client:
         client.indices.put_index_template(
-            name=f"mended-{provisioned.namespace}",
+            name=f"fixed-{provisioned.namespace}",
             index_patterns=[index],
             data_stream={},
             priority=900,
@@ -113,23 +111,23 @@ def test_after_the_mapping_was_mended_what_fluentd_left_is_taken_with_its_own_id
     assert (hit["_source"]["latency_seconds"], hit["_source"]["cost_usd"]) == ("slow", 0.000001)
 
 
-def test_what_is_in_an_older_index_of_the_stream_is_not_created_again(provisioned: Cluster, place: Place) -> None:
+def test_document_in_an_older_backing_index_is_not_created_again(provisioned: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, ["old"])
     place.ship_once(provisioned)
     assert stored_ids(provisioned) == {"old": 1}
     with provisioned.client() as client:
         client.indices.rollover(alias=f"logs-inference.events-{provisioned.namespace}")
-    path = fluentds(place.root, event_line("old"), event_line("new"))
+    path = write_fluentd_letters(place.root, event_line("old"), event_line("new"))
     code, (tally,) = redrive(provisioned, "--from", path)
     assert (code, tally["already_there"], tally["created"]) == (0, 1, 1)
     assert stored_ids(provisioned) == {"old": 1, "new": 1}
 
 
-def test_a_dry_run_says_what_would_be_sent_and_changes_nothing(provisioned: Cluster, place: Place) -> None:
+def test_dry_run_counts_the_letters_and_changes_nothing(provisioned: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, ["there"])
     place.ship_once(provisioned)
     assert stored_ids(provisioned) == {"there": 1}
-    path = fluentds(place.root, event_line("there"), event_line("new"), b"no JSON")
+    path = write_fluentd_letters(place.root, event_line("there"), event_line("new"), b"no JSON")
     before = path.read_bytes()
     code, (tally,) = redrive(provisioned, "--from", path, "--dry-run")
     assert (code, tally["already_there"], tally["would_be_sent"], tally["cannot_be_sent"]) == (0, 1, 1, 1)
@@ -138,9 +136,9 @@ def test_a_dry_run_says_what_would_be_sent_and_changes_nothing(provisioned: Clus
     assert stored_ids(provisioned) == {"there": 1}
 
 
-def test_every_stream_gets_its_own(provisioned: Cluster, place: Place) -> None:
+def test_letters_of_every_stream_reach_their_stream(provisioned: Cluster, place: ShipperDirs) -> None:
     for stream in ("events", "app", "health", "content"):
-        fluentds(place.root / "letters", event_line(f"of-{stream}"), stream=stream)
+        write_fluentd_letters(place.root / "letters", event_line(f"of-{stream}"), stream=stream)
     code, tallies = redrive(provisioned, "--from", place.root / "letters")
     assert (code, [tally["created"] for tally in tallies]) == (0, [1, 1, 1, 1])
     assert {stream: set(stored_ids(provisioned, stream)) for stream in ("events", "app", "health", "content")} == {
@@ -148,23 +146,23 @@ def test_every_stream_gets_its_own(provisioned: Cluster, place: Place) -> None:
     }
 
 
-def test_a_person_reads_what_became_of_them(provisioned: Cluster, place: Place) -> None:
-    path = fluentds(place.root, event_line("new"), event_line("bad", latency_seconds="slow"))
+def test_redrive_prints_a_table_of_outcomes(provisioned: Cluster, place: ShipperDirs) -> None:
+    path = write_fluentd_letters(place.root, event_line("new"), event_line("bad", latency_seconds="slow"))
     listed = run("redrive", "--from", path, "--list")
-    assert "refused by the store: Fluentd's own log says why" in " ".join(listed.stdout.split())
+    assert "refused by Elasticsearch: see Fluentd's own log for the reason" in " ".join(listed.stdout.split())
     done = run("redrive", "--url", provisioned.url, "--namespace", provisioned.namespace, "--from", path)
     assert done.returncode == 1
     assert "created" in done.stdout
     assert "failed to parse field [latency_seconds]" in " ".join(done.stdout.split())
-    assert "1 dead letters are left" in done.stderr
+    assert "1 dead letters remain" in done.stderr
 
 
-def test_without_dead_letters_there_is_nothing_to_do(provisioned: Cluster, place: Place) -> None:
+def test_redrive_succeeds_without_dead_letters(provisioned: Cluster, place: ShipperDirs) -> None:
     done = run("redrive", "--url", provisioned.url, "--home", place.root)
     assert (done.returncode, done.stdout) == (0, "no dead letters\n")
 
 
-def test_a_stream_that_is_not_there_has_no_failure_store(provisioned: Cluster) -> None:
+def test_missing_stream_is_reported_when_its_failure_store_is_read(provisioned: Cluster) -> None:
     done = run("redrive", "--url", provisioned.url, "--namespace", "nowhere", "--failure-store")
     assert done.returncode == 1
     assert "has no logs-inference.events-nowhere::failures" in " ".join(done.stderr.split())

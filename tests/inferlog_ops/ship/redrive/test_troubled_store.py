@@ -1,4 +1,4 @@
-"""Stores that answer as a healthy engine never does; one of them has a failure store, as its documentation says."""
+"""Redrive against faulty stores, and against one with the documented failure store of Elasticsearch."""
 
 import json
 from collections.abc import Iterator
@@ -23,20 +23,20 @@ def store() -> Iterator[FaultyStore]:
 
 
 def redrive(store: FaultyStore, *arguments: object) -> tuple[list[dict[str, Any]], str]:
-    """Run the command; return what it answers, and what it ended with."""
+    """Run the command; return its output and its error."""
     words = ["redrive", "--url", store.url, "--namespace", "test", "--json", *map(str, arguments)]
     done = CliRunner().invoke(app, words)
     assert done.exception is None or isinstance(done.exception, OperatorError), done.exception
     return json.loads(done.stdout), str(done.exception or "")
 
 
-def letters(folder: Path, *ids: str, stream: str = "events") -> Path:
+def write_letters(folder: Path, *ids: str, stream: str = "events") -> Path:
     path = folder / f"inferlog.{stream}.20261123.log"
     path.write_bytes(b"".join(map(event_line, ids)))
     return path
 
 
-def left(folder: Path) -> list[str]:
+def read_left(folder: Path) -> list[str]:
     lines = [line for path in folder.glob("*.log") for line in path.read_bytes().splitlines()]
     return [orjson.loads(line)["event"]["id"] for line in lines]
 
@@ -51,57 +51,57 @@ def left(folder: Path) -> list[str]:
     ],
     ids=["503", "cut off", "no stream", "429"],
 )
-def test_a_store_in_trouble_ends_it_and_nothing_is_lost(
+def test_redrive_stops_and_keeps_all_letters_when_the_store_fails(
     store: FaultyStore, tmp_path: Path, fault: Fault, said: str
 ) -> None:
-    letters(tmp_path, "a", "b")
-    letters(tmp_path, "c", stream="health")
+    write_letters(tmp_path, "a", "b")
+    write_letters(tmp_path, "c", stream="health")
     store.faults.append(fault)
     (tally,), ended = redrive(store, "--from", tmp_path)
     assert said in ended
     assert "run this again" in ended
     assert tally["not_sent"] == 2
-    assert sorted(left(tmp_path)) == ["a", "b", "c"]
+    assert sorted(read_left(tmp_path)) == ["a", "b", "c"]
     _, ended = redrive(store, "--from", tmp_path)
-    assert (ended, left(tmp_path)) == ("", [])
+    assert (ended, read_left(tmp_path)) == ("", [])
     assert set(store.stored.values()) == {1}
 
 
-def test_what_is_taken_beside_what_has_to_wait_is_put_aside(store: FaultyStore, tmp_path: Path) -> None:
-    letters(tmp_path, "a", "b", "c")
+def test_stored_letters_are_put_aside_when_others_are_postponed(store: FaultyStore, tmp_path: Path) -> None:
+    write_letters(tmp_path, "a", "b", "c")
     store.faults.append(Fault(item=lambda each: refused_item(503, "unavailable") if each == "b" else None))
     (tally,), _ = redrive(store, "--from", tmp_path)
     assert (tally["created"], tally["not_sent"]) == (2, 1)
-    assert left(tmp_path) == ["b"]
+    assert read_left(tmp_path) == ["b"]
 
 
-def test_a_request_that_is_too_large_is_halved_until_it_fits(store: FaultyStore, tmp_path: Path) -> None:
-    letters(tmp_path, *event_ids(20))
+def test_redrive_halves_a_too_large_request(store: FaultyStore, tmp_path: Path) -> None:
+    write_letters(tmp_path, *event_ids(20))
     store.largest_bytes = 700
     (tally,), ended = redrive(store, "--from", tmp_path)
     assert (tally["created"], ended) == (20, "")
     assert set(store.stored.values()) == {1}
 
 
-def test_a_key_that_may_not_search_is_told_of(store: FaultyStore, tmp_path: Path) -> None:
-    letters(tmp_path, "a")
+def test_redrive_reports_a_key_without_the_read_privilege(store: FaultyStore, tmp_path: Path) -> None:
+    write_letters(tmp_path, "a")
     store.may_search = False
     _, ended = redrive(store, "--from", tmp_path)
-    assert "asked which ids it has, the store answered 403" in ended
-    assert left(tmp_path) == ["a"]
+    assert "the search for existing ids failed: Elasticsearch answered 403" in ended
+    assert read_left(tmp_path) == ["a"]
 
 
-def test_what_goes_into_the_failure_store_is_refused_again(store: FaultyStore, tmp_path: Path) -> None:
-    letters(tmp_path, "a")
+def test_letter_is_refused_again_when_it_goes_into_the_failure_store(store: FaultyStore, tmp_path: Path) -> None:
+    write_letters(tmp_path, "a")
     store.faults.append(Fault(item=lambda _: {"status": 201, "failure_store": "used"}))
     (tally,), ended = redrive(store, "--from", tmp_path)
     assert tally["refused_again"] == 1
-    assert "1 dead letters are left" in ended
-    assert left(tmp_path) == ["a"]
+    assert "1 dead letters remain" in ended
+    assert read_left(tmp_path) == ["a"]
 
 
 class Failures:
-    """Answers searches of a failure store, a page at a time, and all others as before."""
+    """Answers searches of a failure store in pages, and all other requests unchanged."""
 
     def __init__(self, store: FaultyStore, *failures: dict[str, Any]) -> None:
         self.searched: list[dict[str, Any]] = []
@@ -121,7 +121,7 @@ class Failures:
         return 200, orjson.dumps({"hits": {"hits": hits}})
 
 
-def failure(event_id: str, stream: str = "events", **source: Any) -> dict[str, Any]:
+def build_failure(event_id: str, stream: str = "events", **source: Any) -> dict[str, Any]:
     document = orjson.loads(event_line(event_id)) | source
     return {
         "@timestamp": "2026-11-23T06:15:01.000Z",
@@ -130,8 +130,8 @@ def failure(event_id: str, stream: str = "events", **source: Any) -> dict[str, A
     }
 
 
-def test_what_lies_in_failure_stores_is_listed_by_stream_and_reason(store: FaultyStore) -> None:
-    Failures(store, failure("a"), failure("b"), failure("a"), failure("c", "app"))
+def test_list_counts_failures_by_stream_and_reason(store: FaultyStore) -> None:
+    Failures(store, build_failure("a"), build_failure("b"), build_failure("a"), build_failure("c", "app"))
     rows, _ = redrive(store, "--failure-store", "--list")
     assert [(row["source"], row["reason"], row["letters"]) for row in rows] == [
         ("logs-inference.events-test::failures", "document_parsing_exception: no good", 2),
@@ -140,8 +140,14 @@ def test_what_lies_in_failure_stores_is_listed_by_stream_and_reason(store: Fault
     assert not store.stored
 
 
-def test_what_lies_in_failure_stores_is_sent_once_with_its_ids(store: FaultyStore) -> None:
-    failures = Failures(store, failure("a"), failure("b"), failure("a"), failure("c", **{"event.ingested": "earlier"}))
+def test_failures_are_sent_once_with_their_ids(store: FaultyStore) -> None:
+    failures = Failures(
+        store,
+        build_failure("a"),
+        build_failure("b"),
+        build_failure("a"),
+        build_failure("c", **{"event.ingested": "earlier"}),
+    )
     (tally,), ended = redrive(store, "--failure-store")
     assert (tally["created"], tally["already_there"], ended) == (3, 0, "")
     assert store.stored == {"a": 1, "b": 1, "c": 1}

@@ -1,4 +1,4 @@
-// What the page shows, as the part of its address after the "#". A link to it shows the same.
+// State of the page in its URL fragment, so that a link reproduces the view.
 //
 //   #/view/inferlog-overview?from=now-1h&to=now&refresh=10&f=model_version:v1&utc
 //
@@ -11,9 +11,9 @@ const FIELD_AND_VALUE = /^([a-zA-Z0-9_.@-]{1,200}):([\s\S]{1,1000})$/;
 const LONGEST_REFRESH_SECONDS = 86400;
 
 /**
- * Read an address. What is missing or makes no sense is null, for which the dashboard's own file then stands.
+ * Parse a URL fragment. Missing or invalid parts are null and default to the dashboard's file.
  *
- * `refresh`: seconds between two looks; 0 = paused.
+ * `refresh`: refresh interval in seconds; 0 = paused.
  */
 export function read(hash) {
   const [path, query = ""] = split(hash);
@@ -35,7 +35,7 @@ export function write({ dashboard, from, to, refresh, filters, utc }) {
     parameters.set("to", to);
   }
   if (refresh !== null) parameters.set("refresh", refresh);
-  // An empty one says that nothing is selected, where the file selects something.
+  // An empty value clears the selection of the file.
   for (const text of filters?.length === 0 ? [""] : (filters ?? [])) {
     parameters.append("f", text === "" ? "" : `${text.field}:${text.value}`);
   }

@@ -1,11 +1,11 @@
-// Asks the server of this page. It reads only, and the questions are the server's own: none is sent from here.
+// Client of the page's server. Read-only; queries are stored on the server and never sent from here.
 
 import { Queue } from "./queue.js";
 
-// As many as the server asks Elasticsearch at a time; more would only wait there.
+// The server's own limit of concurrent queries; more would only wait there.
 const figures = new Queue(4);
 
-/** What the server said instead of an answer, in a sentence for a person. */
+/** An error of the server, as a sentence. */
 export class ApiError extends Error {}
 
 export const status = (signal) => get("/api/status", {}, signal);
@@ -14,13 +14,13 @@ export const dashboards = (signal) => get("/api/dashboards", {}, signal);
 
 export const dashboard = (id, signal) => get(`/api/dashboards/${encodeURIComponent(id)}`, {}, signal);
 
-/** The answers to a panel's questions about what is `shown`: `{from, to, filters}`. */
+/** The answers to a panel's queries for `shown`: `{from, to, filters}`. */
 export function panel(dashboardId, panelId, shown, signal) {
   const path = `/api/dashboards/${encodeURIComponent(dashboardId)}/panels/${encodeURIComponent(panelId)}`;
   return figures.run(() => get(path, asked(shown), signal), signal);
 }
 
-/** The values that a control offers. */
+/** The options of a control. */
 export function values(dashboardId, controlId, shown, search, signal) {
   const path = `/api/dashboards/${encodeURIComponent(dashboardId)}/controls/${encodeURIComponent(controlId)}/values`;
   return get(path, { ...asked(shown), search }, signal);
@@ -56,7 +56,7 @@ async function reason(response) {
     if (typeof detail === "string") return detail;
     if (Array.isArray(detail)) return detail.map(({ loc, msg }) => `${loc.join(".")}: ${msg}`).join("; ");
   } catch {
-    // No JSON: something else than our own answers, such as a proxy.
+    // Not valid JSON: a response from something else, such as a proxy.
   }
-  return `the page's server answered ${response.status}`;
+  return `the page's server returned status ${response.status}`;
 }

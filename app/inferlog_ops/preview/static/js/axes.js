@@ -1,4 +1,4 @@
-// The axes of an xy chart: where they begin and end, and ticks written like the figures they measure.
+// Axes of an xy chart: ranges, and ticks in the format of their figures.
 
 import * as clock from "./clock.js";
 import { stepUnit } from "./format.js";
@@ -22,11 +22,11 @@ export function axesFor(chart, config, page) {
   return { xaxis: along, yaxis: across.y ?? {}, ...(across.y2 ? { yaxis2: across.y2 } : {}) };
 }
 
-/** The whole range, also where nothing happened in it: so one moment stands at one place in all charts. */
+/** Axis over the whole selected range, so that a time has the same position in all charts. */
 export function timeAxis(own, page) {
   return axis({
     type: "date",
-    fixedrange: false, // it is where a range of time is drawn with the mouse
+    fixedrange: false, // a time range is selected here with the mouse
     range: [page.shown.from, page.shown.to].map((moment) => clock.plotTime(moment, page.utc)),
     showgrid: own?.grid?.visible ?? false,
     showticklabels: own?.ticks?.visible ?? true,
@@ -70,7 +70,7 @@ function figureAxis(own, series, chart) {
   });
 }
 
-/** Without the zeros behind the point that all ticks have: "2 s" beside "4 s", not "2.00 s". */
+/** Remove trailing zeros that all ticks share: "2 s" and "4 s", not "2.00 s". */
 function trimmed(texts) {
   const withPoint = texts.filter((text) => /\.\d/.test(text));
   if (withPoint.length === 0 || !withPoint.every((text) => /\.\d*0(?!\d)/.test(text))) return texts;
@@ -90,7 +90,7 @@ function domain(wanted, least, most, chart) {
   return [Math.min(least * ROOM_ABOVE, 0), most > 0 ? most * ROOM_ABOVE : least < 0 ? 0 : 1];
 }
 
-/** The least and the most that is drawn; of what is stacked, the sums. */
+/** Minimum and maximum of the drawn values; sums for stacked series. */
 function bounds(series, chart) {
   const sums = new Map();
   let [least, most] = [Infinity, -Infinity];
@@ -114,7 +114,7 @@ export function ticks(bottom, top, most = MOST_TICKS) {
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((each) => each >= raw * 0.999);
   const found = [];
-  // Counted in whole steps: adding 0.1 again and again does not come to 1.
+  // Multiples of the step: repeatedly adding 0.1 does not reach 1.
   for (let index = Math.ceil(bottom / step - 1e-9); index * step <= top * (1 + 1e-9); index += 1) {
     found.push(Number((index * step).toPrecision(12)));
   }

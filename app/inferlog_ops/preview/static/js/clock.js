@@ -1,9 +1,9 @@
-// Times as the page shows them: in the person's own zone, or in UTC.
+// Times as displayed: in the local time zone, or in UTC.
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const two = (number) => String(number).padStart(2, "0");
 
-/** The parts of a moment in the zone that is shown. */
+/** The parts of a time in the displayed zone. */
 function parts(date, utc) {
   const get = (name) => date[`get${utc ? "UTC" : ""}${name}`]();
   return {
@@ -21,7 +21,7 @@ export function formatTime(date, precision, utc) {
   return `${day} ${month} ${year}, ${time}${precision === "millisecond" ? `.${fraction}` : ""}`;
 }
 
-/** What zone that is, as in "UTC+01:00". */
+/** Name of the zone, as in "UTC+01:00". */
 export function zone(date, utc) {
   if (utc) return "UTC";
   const minutes = -date.getTimezoneOffset();
@@ -30,16 +30,16 @@ export function zone(date, utc) {
 }
 
 /**
- * A moment as plotly reads it, which knows no zones: the digits that shall stand at the axis.
+ * A time for plotly, which has no time zones: the digits for the axis.
  *
- * Where clocks are set back an hour, that hour is drawn twice over itself; UTC has no such hour.
+ * When clocks are set back, the repeated hour overlaps itself; UTC has no such hour.
  */
 export function plotTime(date, utc) {
   const shifted = new Date(date.getTime() - (utc ? 0 : date.getTimezoneOffset() * 60e3));
   return shifted.toISOString().slice(0, -1);
 }
 
-/** The moment that plotly's digits stand for. */
+/** The time of plotly's digits. */
 export function fromPlotTime(digits, utc) {
   const iso = String(digits).replace(" ", "T");
   const full = iso.length === 10 ? `${iso}T00:00` : iso;

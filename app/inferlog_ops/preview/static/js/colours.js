@@ -1,6 +1,6 @@
-// Colours: those that the files name, and for everything else a few that stay apart from each other.
+// Colours: from the dashboard files, or from a palette of distinct series colours.
 
-// Neither red nor green: in these dashboards they say "beyond the service level" and "within".
+// Without red and green, which mark values beyond and within the service level.
 const SERIES = [
   "#3f8ae0",
   "#e58a3c",
@@ -14,10 +14,10 @@ const SERIES = [
   "#b25fc2",
 ];
 
-/** The row or series of events that lack the field it is split by. */
+/** The row or series of events without the breakdown field. */
 export const NO_VALUE = "(none)";
 
-/** The row or series of all model versions that have none of their own. */
+/** The row or series of all model versions without one of their own. */
 export const OTHER_VERSIONS = "(other)";
 
 const FIXED = new Map([
@@ -37,7 +37,7 @@ const PALETTES = {
 };
 
 /**
- * Gives each series its colour, the same one in all charts of a dashboard.
+ * Assigns each series a colour, the same in all charts of a dashboard.
  *
  * Those that a chart brings for the first time take the free colours in alphabetical order, so that it does not matter
  * which chart is drawn first.
@@ -60,9 +60,9 @@ export function mapped(colour, value) {
 }
 
 /**
- * The colour of a figure by `colour`, as a metric, gauge or column says it; null if it names none.
+ * The colour of a figure by `colour`, the setting of a metric, gauge or column; null without one.
  *
- * `least` and `most` are what percentages and palettes are spread over.
+ * `least` and `most`: the range of percentages and palettes.
  */
 export function byValue(colour, value, least, most) {
   if (value === null || value === undefined || !colour) return null;

@@ -1,4 +1,4 @@
-// The controls above a dashboard: each filters all panels by the values of one field.
+// Controls of a dashboard: each filters all panels by the values of one field.
 
 import * as api from "./api.js";
 import { h, icon, uniqueId } from "./dom.js";
@@ -39,7 +39,8 @@ export function controlRow(controls, page) {
 }
 
 function notDrawn({ title, type }) {
-  return h("span", { class: "control-note", title: `This page does not draw a ${type}.` }, `${title}: in Kibana only`);
+  const note = `This page does not support a control of type ${type}.`;
+  return h("span", { class: "control-note", title: note }, `${title}: in Kibana only`);
 }
 
 class OptionsList {
@@ -112,7 +113,7 @@ class OptionsList {
     this.#asking?.abort();
     const asking = new AbortController();
     this.#asking = asking;
-    this.#note.textContent = "Looking …";
+    this.#note.textContent = "Loading …";
     const search = this.#search.value.trim();
     try {
       const found = await api.values(this.#page.dashboardId, this.#control.id, this.#page.shown, search, asking.signal);
@@ -123,7 +124,7 @@ class OptionsList {
   }
 
   #offer({ values, more }, search) {
-    // What is selected can be taken back, also where no event in the range has it any more.
+    // Selected values stay available for deselection, even without events in the range.
     const offered = search
       ? []
       : this.#selected
@@ -138,7 +139,7 @@ class OptionsList {
           ? "No value contains this"
           : "No events in this range"
         : more
-          ? "There are more; search for them"
+          ? "More values exist; search for them"
           : "";
   }
 

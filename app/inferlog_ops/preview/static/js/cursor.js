@@ -1,9 +1,9 @@
-// The moment under the mouse in one chart, shown by all others of the dashboard.
+// Time under the mouse in one chart, shown in all other charts of the dashboard.
 
 export class Cursor {
   #followers = new Map();
 
-  /** Tell `follower` of each move, until `leave(key)`. */
+  /** Call `follower` on each move, until `leave(key)`. */
   follow(key, follower) {
     this.#followers.set(key, follower);
   }
@@ -12,7 +12,7 @@ export class Cursor {
     this.#followers.delete(key);
   }
 
-  /** `moment`: a Date, or null when the mouse has gone. */
+  /** `moment`: a Date, or null when the mouse has left. */
   move(moment) {
     for (const follower of this.#followers.values()) follower(moment);
   }

@@ -13,7 +13,7 @@ export class Dashboard {
 
   constructor(described, page) {
     this.#page = page;
-    // What stands between two sections is a grid of its own: a section takes the whole width.
+    // Panels between two sections form a separate grid, as a section takes the whole width.
     let grid = null;
     for (const item of inOrder(described.items)) {
       if (item.panels) {
@@ -27,7 +27,7 @@ export class Dashboard {
     for (const each of this.element.querySelectorAll(":scope > .grid")) pullUp(each);
   }
 
-  /** Ask all panels in sight about a range and filters. */
+  /** Load all visible panels for a range and filters. */
   show(wanted) {
     this.#wanted = wanted;
     for (const panel of this.#panels) panel.show(wanted);
@@ -37,7 +37,7 @@ export class Dashboard {
     for (const panel of this.#panels) panel.redraw();
   }
 
-  /** Whether a panel still waits for its answer. */
+  /** True while a panel is loading. */
   get busy() {
     return this.#panels.some(({ busy }) => busy);
   }
@@ -58,7 +58,7 @@ export class Dashboard {
     return panel.element;
   }
 
-  /** Panels of a section that has never been open are not there at all, and ask nothing. */
+  /** Panels of a section are created when it is first opened. */
   #section({ title, collapsed, panels }) {
     const grid = h("div", { class: "grid", id: uniqueId("section"), hidden: true });
     const toggle = h(
@@ -87,7 +87,7 @@ function inOrder(items) {
   return [...items].sort((one, other) => one.grid.y - other.grid.y || (one.grid.x ?? 0) - (other.grid.x ?? 0));
 }
 
-/** The first row of a grid that stands below a section is its own first row. */
+/** Shift a grid below a section so that it starts at row 1. */
 function pullUp(grid) {
   const top = Math.min(...[...grid.children].map((child) => Number(child.style.getPropertyValue("--y"))));
   for (const child of grid.children)

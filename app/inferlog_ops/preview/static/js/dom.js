@@ -1,4 +1,4 @@
-// Makes elements. A string is always text, never markup: whatever comes from the data is shown as it is.
+// Creation of elements. Strings are always text, never markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -55,7 +55,7 @@ export function uniqueId(prefix) {
   return `${prefix}-${lastId}`;
 }
 
-/** Tell people who hear the page instead of seeing it. */
+/** Announce `text` to screen readers. */
 export function announce(text) {
   document.getElementById("announcer").textContent = text;
 }

@@ -1,6 +1,6 @@
-// The keyboard's place in what is drawn anew.
+// Keyboard focus across redraws.
 
-/** Run `draw`, which replaces what stands in `body`, and bring the focus to where it was: what has the same name. */
+/** Run `draw`, which replaces the content of `body`, and restore the focus to the element with the same name. */
 export async function keepingFocus(body, draw) {
   const held = body.contains(document.activeElement) ? document.activeElement : null;
   const place = held ? alike(body, held).indexOf(held) : -1;

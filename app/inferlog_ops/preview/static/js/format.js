@@ -1,9 +1,9 @@
-// Values as the dashboard files want to see them: as number, percent, bytes, bits, duration, or by a pattern.
+// Value formats of the dashboard files: number, percent, bytes, bits, duration, or a pattern.
 
 import * as clock from "./clock.js";
 import { formatCustom } from "./numeral.js";
 
-/** What is shown for a figure that is not known. Never a 0. */
+/** Text of an unknown figure, never 0. */
 export const UNKNOWN = "–";
 
 const SECONDS = {
@@ -33,9 +33,9 @@ const SHORT = {
 };
 
 /**
- * A function that writes a value of the ES|QL type `type` as `format` says; without one, as its type suggests.
+ * A function that formats a value of the ES|QL type `type` by `format`, or by its type.
  *
- * `utc`: times are shown in UTC, else in the person's own zone.
+ * `utc`: times are in UTC, otherwise in the local time zone.
  */
 export function formatter(format, type, { utc = false } = {}) {
   const one = single(format, type, utc);
@@ -70,7 +70,7 @@ function single(format, type, utc) {
   return (value) => (Number.isFinite(value) ? write(value) + (format?.suffix ?? "") : String(value));
 }
 
-/** Slices of time begin at whole seconds, and need no more digits. */
+/** Time slices start at whole seconds and need no milliseconds. */
 function time(date, utc) {
   return clock.formatTime(date, date.getMilliseconds() === 0 ? "second" : "millisecond", utc);
 }
@@ -95,7 +95,7 @@ function numberWriter(format) {
   }
 }
 
-/** In steps of what an axis should count, up to `size`: KB are 1024 B, minutes 60 s. */
+/** Unit of the ticks of an axis up to `size`: 1024 B for KB, 60 s for minutes. */
 export function stepUnit(format, size) {
   if (format?.type === "bytes") return 1024 ** Math.max(0, Math.floor(Math.log2(size) / 10));
   if (format?.type !== "duration") return 1;
@@ -121,7 +121,7 @@ function compact(value, decimals) {
 function scaled(value, base, units, decimals, gap = " ") {
   let step = 0;
   let size = value;
-  // What would be written as 1000.0 k belongs to the next unit.
+  // 1000.0 k is written in the next unit.
   while (step < units.length - 1 && Number(Math.abs(size).toFixed(decimals)) >= base) {
     size /= base;
     step += 1;

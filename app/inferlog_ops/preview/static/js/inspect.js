@@ -1,4 +1,4 @@
-// Behind each panel: the rows it is drawn from, and the question that they answer.
+// Inspect dialog of a panel: its rows and its query.
 
 import { h } from "./dom.js";
 import { columnOf, question } from "./panels/discover_session.js";
@@ -28,7 +28,7 @@ export function inspect(panel, data, page) {
 }
 
 function rowsOf(answer, query, page) {
-  if (!answer) return h("p", { class: "panel-note" }, "Not answered.");
+  if (!answer) return h("p", { class: "panel-note" }, "No answer.");
   if (answer.rows.length === 0) return h("p", { class: "panel-note" }, "No events in this range");
   const body = h("div", { class: "panel-rows" });
   drawTable(body, {

@@ -20,7 +20,7 @@ const STATISTICS = {
   count: ["slices", (values) => values.length],
 };
 
-/** Draw the legend, or nothing where it would say nothing. `hidden`: the keys of hidden series, changed by a click. */
+/** Draw the legend, or null if it is hidden or has one entry. `hidden`: keys of hidden series, changed by clicks. */
 export function drawLegend(options = {}, series, hidden, onChange) {
   const wanted = options.visibility ?? "auto";
   if (wanted === "hidden" || (wanted === "auto" && series.length < 2)) return null;
@@ -29,7 +29,7 @@ export function drawLegend(options = {}, series, hidden, onChange) {
 
   const flip = (key, alone) => {
     if (alone) {
-      // A second time it shows all again.
+      // A second click shows all series again.
       const onlyThis = series.every((each) => hidden.has(each.key) === (each.key !== key));
       hidden.clear();
       if (!onlyThis) for (const each of series) if (each.key !== key) hidden.add(each.key);

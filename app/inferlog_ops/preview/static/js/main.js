@@ -1,4 +1,4 @@
-// The page: its address says what is shown, and everything else follows from that.
+// Entry point of the page. The URL fragment determines the view.
 
 import * as address from "./address.js";
 import * as api from "./api.js";
@@ -34,7 +34,7 @@ const bar = topBar({
   onTheme: () => theme.toggle(),
 });
 
-/** What the address says, completed by what the dashboard's file says. */
+/** State from the address, with defaults from the dashboard's file. */
 function state() {
   const said = address.read(location.hash);
   const file = current?.described ?? {};
@@ -52,14 +52,14 @@ function state() {
 /** Begin and end of a range now; null if it is none. */
 const resolved = ({ from, to }, { utc }) => timerange.resolve(from, to, new Date(), { utc });
 
-/** Only fields of this dashboard's controls filter; before anybody touches them, the values that the file selects. */
+/** Filters on fields of this dashboard's controls; by default, the values selected in the file. */
 function filtersOf(said, controls) {
   if (said === null) return controls.flatMap(({ field, selected }) => selected.map((value) => ({ field, value })));
   const fields = new Set(controls.map(({ field }) => field));
   return said.filter(({ field }) => fields.has(field));
 }
 
-/** Change the address, and with it what is shown. */
+/** Change the address, which updates the view. */
 function go(change) {
   const said = address.read(location.hash);
   location.hash = address.write({ ...said, dashboard: current?.described.id ?? said.dashboard, ...change });
@@ -104,7 +104,7 @@ async function open(id) {
   }
 }
 
-/** Ask for all figures in sight, about one and the same range. */
+/** Load all visible figures for the same range. */
 async function look() {
   if (!current) return;
   looking?.abort();
@@ -126,14 +126,14 @@ async function look() {
   }
   looking = null;
   main.setAttribute("aria-busy", "false");
-  // Whoever waits for the figures of an address, such as a test, finds here whether they have been asked for.
+  // Marker for tests: that the figures of this address have been requested.
   main.dataset.address = location.hash;
   bar.looked();
 }
 
 /**
- * The address of another dashboard, with range and filters of this one unless they are not to be kept; `adding`:
- * filters besides. Those that the other has no control for have no effect there.
+ * The address of another dashboard, by default with range and filters of this one; `adding`: further filters.
+ * Filters without a control on the other dashboard have no effect.
  */
 function linkTo(id, { filters = true, range = true, adding = [] } = {}) {
   const said = address.read(location.hash);
@@ -156,7 +156,7 @@ async function start() {
   main.append(place.notice, place.heading, place.controls, place.dashboard);
   addEventListener("hashchange", follow);
   document.querySelector(".skip-link").addEventListener("click", (event) => {
-    event.preventDefault(); // what stands behind the "#" says what is shown
+    event.preventDefault(); // the fragment is the state of the page
     main.focus();
   });
   try {

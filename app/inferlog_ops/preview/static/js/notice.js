@@ -1,4 +1,4 @@
-// What concerns the whole page: said once, above the panels.
+// Notices that concern the whole page, above the panels.
 
 import * as clock from "./clock.js";
 import { h } from "./dom.js";
@@ -16,12 +16,12 @@ export function notice(text, { action = null, kind = "warning" } = {}) {
   );
 }
 
-/** Why there may be no figures, and what to do about it; nothing if there is nothing to say. */
+/** Notices on missing figures and their remedy; empty without a problem. */
 export function statusNotice({ problem, newest_event: newest, future_events: future }, { from, to }, { go, utc }) {
   if (problem) return [notice(problem)];
   if (!newest)
     return [
-      notice("No event has come in yet: the panels fill when a service that logs with inferlog answers requests.", {
+      notice("No events yet. The panels fill when a service that logs with inferlog receives requests.", {
         kind: "calm",
       }),
     ];
@@ -38,5 +38,5 @@ export function statusNotice({ problem, newest_event: newest, future_events: fut
   ];
 }
 
-/** Whether a range is about the time up to now: a range that was picked leaves later events out on purpose. */
+/** True for a range up to now; other ranges exclude later events on purpose. */
 const endsNow = (to) => Math.abs(Date.now() - to) < NOW_MS;

@@ -1,4 +1,4 @@
-// What panels and controls may know of the page around them, and ask it to do.
+// Interface of the page for panels and controls.
 
 import { SeriesColours } from "./colours.js";
 import { Cursor } from "./cursor.js";
@@ -7,7 +7,7 @@ import { h } from "./dom.js";
 export class Page {
   seriesColours = new SeriesColours();
   cursor = new Cursor();
-  /** `{ from, to, filters }`: what is shown now. */
+  /** `{ from, to, filters }`: current view. */
   shown = null;
   /** Whether times are shown in UTC. */
   utc = false;
@@ -77,7 +77,7 @@ export class Page {
     );
   }
 
-  /** What a click on a table's value does: filters here, or on the dashboard that the panel leads to. */
+  /** Action of a click on a table's value: filter here, or on the dashboard of the panel's drilldown. */
   onValue(column, config) {
     if (!column.click_filter) return {};
     const field = column.column;
@@ -94,5 +94,5 @@ export class Page {
   }
 }
 
-/** What a drilldown takes along. */
+/** Parts of the state that a drilldown keeps. */
 const kept = ({ use_filters: filters = true, use_time_range: range = true }) => ({ filters, range });

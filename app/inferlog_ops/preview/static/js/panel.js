@@ -1,4 +1,4 @@
-// One panel: its frame, and the way from "asked" to "drawn". Whatever goes wrong in it stays in it.
+// A panel: its frame, loading and drawing. Errors stay inside the panel.
 
 import * as api from "./api.js";
 import { h, icon, uniqueId } from "./dom.js";
@@ -16,11 +16,11 @@ export class Panel {
   #missing = h("span", { class: "panel-missing", role: "note", hidden: true });
   #element;
   #visible = false;
-  #wanted = null; // what shall be shown: { from, to, filters }
-  #asked = null; // the AbortController of the question under way
-  #data = null; // what was last drawn
-  #view = null; // what the drawer gave back: resize, stop
-  #state = {}; // what a drawer keeps from one drawing to the next: sorting, hidden series
+  #wanted = null; // requested view: { from, to, filters }
+  #asked = null; // AbortController of the running request
+  #data = null; // last drawn answers
+  #view = null; // return value of the drawer: resize, stop
+  #state = {}; // state of the drawer across redraws: sorting, hidden series
 
   constructor(panel, page) {
     this.#panel = panel;
@@ -34,18 +34,18 @@ export class Panel {
     return this.#element;
   }
 
-  /** Whether it waits for an answer. */
+  /** True while the panel is loading. */
   get busy() {
     return this.#asked !== null;
   }
 
-  /** Show this range and these filters; asks once the panel is in sight. */
+  /** Show this range and these filters; loads when the panel is visible. */
   show(wanted) {
     this.#wanted = wanted;
     this.#load();
   }
 
-  /** Draw again what is known: the colours or the time zone have changed. */
+  /** Redraw the last answers after a change of colours or time zone. */
   async redraw() {
     if (this.#data && this.#asks) await this.#draw(this.#data);
   }
@@ -133,7 +133,7 @@ export class Panel {
     return this.#drawer.asks !== false;
   }
 
-  /** Without a question it is drawn once for all: a link in it keeps the keyboard whenever the page looks again. */
+  /** A panel without a query is drawn once, so that its links keep the focus on refresh. */
   #isDrawn(wanted) {
     return this.#data !== null && (!this.#asks || this.#data.about === wanted);
   }
@@ -180,7 +180,7 @@ export class Panel {
     }
   }
 
-  /** Rows that a limit has cut off are named beside the title: what is drawn is not everything. */
+  /** Show the number of rows cut off by a limit next to the title. */
   #showMissing({ answers, trend }) {
     const notes = [...answers, ...(trend ? [trend] : [])].flatMap((answer) => answer.notes).filter(isOfMissing);
     const count = notes.reduce((sum, note) => sum + note.count, 0);

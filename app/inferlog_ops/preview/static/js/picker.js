@@ -8,7 +8,7 @@ import * as timerange from "./timerange.js";
 const CLOCK =
   "M8 1a7 7 0 100 14A7 7 0 008 1zm0 1.5a5.5 5.5 0 110 11 5.5 5.5 0 010-11zM7.3 4v4.6l3.2 1.9.7-1.2-2.5-1.5V4z";
 
-/** `onPick(from, to)`: a range was chosen; `onZone(utc)`: times shall be shown in UTC or not. */
+/** `onPick(from, to)`: called with a new range; `onZone(utc)`: called with the time zone. */
 export function timePicker({ onPick, onZone }) {
   const label = h("span", {});
   const zone = h("span", { class: "zone" });
@@ -104,9 +104,9 @@ export function timePicker({ onPick, onZone }) {
 function trouble(begin, end, utc) {
   const now = new Date();
   for (const text of [begin, end]) {
-    if (!timerange.moment(text, now, { utc })) return `“${text}” is no time that this page can read`;
+    if (!timerange.moment(text, now, { utc })) return `“${text}” is not a valid time`;
   }
-  return timerange.resolve(begin, end, now, { utc }) ? null : "The end has to be later than the beginning";
+  return timerange.resolve(begin, end, now, { utc }) ? null : "The end must be after the start";
 }
 
 /** A moment as somebody would type it. */

@@ -4,7 +4,7 @@ import * as theme from "./theme.js";
 
 let loading = null;
 
-/** plotly itself. Its file is no module; it leaves itself in the window. */
+/** plotly. Its file is a classic script, which sets a global variable. */
 export function plotly() {
   loading ??= import("/vendor/plotly.min.js").then(() => window.Plotly);
   return loading;
@@ -15,7 +15,7 @@ export function plain(text) {
   return String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-/** What all charts have in common. */
+/** Layout of all charts. */
 export function layout(extra = {}) {
   return {
     font: { family: theme.colour("font"), size: 11, color: theme.colour("text-soft") },

@@ -8,7 +8,7 @@ export class Queue {
     this.#free = places;
   }
 
-  /** Run `work` when there is a place. Whoever gives up before (`signal`) never takes one. */
+  /** Run `work` when a slot is free; an aborted `signal` removes it from the queue. */
   async run(work, signal) {
     await this.#place(signal);
     try {
@@ -38,7 +38,7 @@ export class Queue {
   #next() {
     while (this.#free > 0 && this.#waiting.length > 0) {
       const turn = this.#waiting.shift();
-      // One that has been rejected just now would keep its place for ever.
+      // A rejected entry would keep its slot forever.
       if (turn.signal.aborted) continue;
       this.#free -= 1;
       turn.resolve();

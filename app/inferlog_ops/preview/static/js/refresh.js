@@ -1,4 +1,4 @@
-// Looks again now and then. One look begins when the one before has ended, and not while nobody sees the page.
+// Periodic refresh. Each one starts after the previous one has finished, and only while the page is visible.
 
 import { h, icon } from "./dom.js";
 
@@ -12,16 +12,16 @@ const WAIT_FOR_ANSWERS_MS = 250;
 export function refresher({ onLook, isBusy, onChoose }) {
   const now = h(
     "button",
-    { type: "button", class: "tool", "aria-label": "Refresh", title: "Look again now", on: { click: onLook } },
+    { type: "button", class: "tool", "aria-label": "Refresh", title: "Refresh now", on: { click: onLook } },
     icon(ROUND),
   );
   const pause = h("button", { type: "button", class: "tool", on: { click: () => onChoose(seconds === 0 ? last : 0) } });
   const choice = h("select", {
-    "aria-label": "Look again every",
+    "aria-label": "Refresh interval",
     on: { change: () => onChoose(Number(choice.value)) },
   });
   let seconds = 0;
-  let last = 10; // what "resume" goes back to
+  let last = 10; // interval for "resume"
   let timer = null;
 
   function schedule(delayMs = seconds * 1000) {
@@ -52,7 +52,7 @@ export function refresher({ onLook, isBusy, onChoose }) {
       choice.value = seconds;
       pause.replaceChildren(icon(seconds === 0 ? PLAY : PAUSE));
       pause.setAttribute("aria-label", seconds === 0 ? "Resume refreshing" : "Pause refreshing");
-      pause.title = seconds === 0 ? `Look again every ${said(last)}` : "Pause";
+      pause.title = seconds === 0 ? `Refresh every ${said(last)}` : "Pause";
       schedule();
     },
   };

@@ -1,4 +1,4 @@
-// From layers and answers to series: what a chart draws, without how.
+// Series of a chart, from its layers and answers, independent of plotly.
 
 import * as clock from "./clock.js";
 import { nameOf, placeOf, requireColumns, typeOf } from "./answer.js";

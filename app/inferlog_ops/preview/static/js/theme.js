@@ -1,4 +1,4 @@
-// Light or dark: as the system says, until somebody chooses.
+// Light or dark theme: the system's, until the user chooses one.
 
 const KEY = "inferlog-theme";
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
@@ -31,7 +31,7 @@ export function onChange(listener) {
   return () => listeners.delete(listener);
 }
 
-/** The value of a colour of theme.css, for what is not drawn with CSS. */
+/** The value of a colour of theme.css, for drawing without CSS. */
 export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }

@@ -1,4 +1,4 @@
-// What a chart says under the mouse: the moment or category, and each series there with its figure.
+// Tooltip of a chart: time or category, and the figure of each series.
 
 import * as clock from "./clock.js";
 import { h } from "./dom.js";
@@ -6,7 +6,7 @@ import { swatch } from "./legend.js";
 
 const BESIDE_PX = 14;
 
-/** Draw into `area`, which holds plotly's `canvas`; returns what to do when plotly tells of the mouse. */
+/** Draw into `area`, which holds plotly's `canvas`; returns the handlers of plotly's mouse events. */
 export function drawTooltip(area, canvas, chart, page) {
   const box = h("div", { class: "tooltip", hidden: true });
   const cursor = h("div", { class: "cursor", hidden: true });
@@ -71,9 +71,9 @@ export function place(box, area, event) {
   box.style.setProperty("top", `${Math.max(0, Math.min(y - box.offsetHeight / 2, edge.height - box.offsetHeight))}px`);
 }
 
-/** All charts of a dashboard show the moment that one of them is asked about. */
+/** Move the cursor to the time under the mouse in another chart. */
 function moveCursor(canvas, cursor, moment, page) {
-  const drawn = canvas._fullLayout?.xaxis; // plotly gives no other way to ask where a moment stands
+  const drawn = canvas._fullLayout?.xaxis; // plotly has no public API for the position of a time
   cursor.hidden = !moment || !drawn;
   if (cursor.hidden) return;
   const size = canvas._fullLayout._size;

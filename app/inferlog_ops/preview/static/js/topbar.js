@@ -1,4 +1,4 @@
-// The bar at the top: which dashboard, which time, how often, which colours.
+// Top bar: dashboards, time range, refresh, theme.
 
 import { h, icon } from "./dom.js";
 import { timePicker } from "./picker.js";
@@ -40,7 +40,7 @@ export function topBar({ onPick, onZone, onRefresh, onLook, isBusy, onTheme }) {
   );
   return {
     element,
-    /** `state`: what is shown; `described`: the dashboard; `known`: all of them; `linkTo(id)`: their addresses. */
+    /** `state`: current state; `described`: the dashboard; `known`: all dashboards; `linkTo(id)`: their addresses. */
     update(state, described, known, linkTo) {
       links.replaceChildren(
         ...known.map(({ id, title, description }) =>
@@ -58,7 +58,7 @@ export function topBar({ onPick, onZone, onRefresh, onLook, isBusy, onTheme }) {
       links.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
       refresh.update(state.refresh);
     },
-    /** The range that panels are asked about now. */
+    /** Show the current range of the panels. */
     shown: (state, shown) => picker.update(state, shown),
     looked: refresh.looked,
   };

@@ -20,7 +20,7 @@ function common(series) {
   return {
     name: plain(series.name),
     meta: series.key,
-    hoverinfo: "none", // the page's own tooltip says it, in text that nobody takes for markup
+    hoverinfo: "none", // replaced by the page's own tooltip, which never parses markup
     yaxis: series.axis === "y2" ? "y2" : "y",
   };
 }
@@ -35,7 +35,7 @@ function bars(series, chart, page) {
     x: chart.horizontal ? sizes : at,
     y: chart.horizontal ? at : sizes,
     marker: { color: series.colour, opacity: shadeOf(series), line: { width: 0 } },
-    // A slice of time begins where its bar does; without this the bar would stand around its beginning.
+    // Bars start at the start of their time slice; without this they would be centred on it.
     ...(chart.time && chart.widthMs ? { xperiod: chart.widthMs, xperiodalignment: "middle" } : {}),
   };
 }
@@ -68,7 +68,7 @@ function line(series, chart, { styling = {} }, page) {
   };
 }
 
-/** A slice without events has no row: the line is broken there, goes on level, or falls to 0, as the file says. */
+/** A slice without events has no row: by `fitting`, the line breaks, continues level, or drops to 0. */
 function fitted(points, { time, widthMs }, fitting) {
   if (!time || !widthMs || JOINED.includes(fitting)) return points;
   return points.flatMap((point, index) => {
@@ -80,7 +80,7 @@ function fitted(points, { time, widthMs }, fitting) {
   });
 }
 
-/** A point that no line reaches is drawn as a dot, or nobody would see it. */
+/** An isolated point is drawn as a dot, as it has no line. */
 function markerSizes(points, visibility) {
   return points.map(({ y }, index) => {
     const alone = y !== null && (points[index - 1]?.y ?? null) === null && (points[index + 1]?.y ?? null) === null;

@@ -1,4 +1,4 @@
-// The rows of a question, under the question itself.
+// Rows of a query, below the query itself.
 
 import { placeOf, typeOf } from "../answer.js";
 import { h } from "../dom.js";
@@ -27,7 +27,7 @@ export function draw(body, panel, { answers: [answer] }, page, state) {
   body.replaceChildren(question(panel.queries[0], body.querySelector("details")?.open), rows);
 }
 
-/** What is asked, to be read and copied. */
+/** The query, to read and copy. */
 export function question(query, open = false) {
   return h(
     "details",

@@ -94,7 +94,7 @@ function cellsOf({ x, y, metric, axis }, answer, page) {
   };
 }
 
-/** All slices of time from the first to the last: without the empty ones the others would not stand at their time. */
+/** All time slices from the first to the last, including empty ones, which keep the others in position. */
 function slices(times) {
   const moments = [...new Set(times.map((time) => Date.parse(time)))].sort((one, other) => one - other);
   const width = Math.min(...moments.slice(1).map((moment, index) => moment - moments[index]));

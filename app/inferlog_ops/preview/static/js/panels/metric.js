@@ -38,7 +38,7 @@ export function draw(body, { config }, { answers: [answer], trend }, page) {
   body.replaceChildren(h("ul", { class: "tiles", style: { "--columns": columns } }, tiles));
 }
 
-/** No event has the text `(other)`, which stands for many values. */
+/** `(other)` groups many values; no event has it. */
 const filters = (name) => name !== null && name !== OTHER_VERSIONS;
 
 function tile({ title, subtitle, value, known, colour, onBackground, secondary, trend, onFilter }) {
@@ -93,7 +93,7 @@ function secondaryText(metric, answer, row, primary, placing, page) {
   );
 }
 
-/** The figure itself, or how far it is from what it is compared to. */
+/** The figure, or its difference from the comparison. */
 function comparison({ compare }, value, primary, write) {
   if (!compare || value === null) return write(value);
   const reference = compare.to === "baseline" ? (compare.baseline ?? 0) : primary;

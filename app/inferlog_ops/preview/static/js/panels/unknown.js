@@ -1,12 +1,13 @@
-// A panel of a kind that this page does not draw. Kibana does.
+// Placeholder for a panel type that this page does not support.
 
 import { h } from "../dom.js";
 
-/** It has no question. */
+/** It has no query. */
 export const asks = false;
 
 export function draw(body, panel) {
   const kind =
     panel.type === "vis" ? `chart of type ${panel.config.type ?? "library item"}` : `panel of type ${panel.type}`;
-  body.replaceChildren(h("p", { class: "panel-note" }, `This page does not draw a ${kind}. In Kibana it is drawn.`));
+  const text = `This page does not support a ${kind}. Open the dashboard in Kibana.`;
+  body.replaceChildren(h("p", { class: "panel-note" }, text));
 }

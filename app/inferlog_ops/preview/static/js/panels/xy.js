@@ -15,7 +15,7 @@ export async function draw(body, { config }, { answers }, page, state) {
   if (chart.series.length === 0) return null;
 
   const Plotly = await plot.plotly();
-  state.canvas ??= h("div", { class: "canvas", "aria-hidden": "true" }); // the description says the same
+  state.canvas ??= h("div", { class: "canvas", "aria-hidden": "true" }); // described by the hidden text
   const { canvas } = state;
   const area = h("div", { class: "plot" }, canvas);
   const described = h("p", { class: "visually-hidden" }, description(config, chart));

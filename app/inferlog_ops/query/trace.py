@@ -1,0 +1,121 @@
+"""Trace of one correlation id: its events and log lines, and the tree of spans with the time spent in each service."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from elasticsearch import Elasticsearch
+
+from inferlog_ops.core.streams import stream_name
+
+# Clocks of several machines differ, and a busy service records times late: a call may appear to start before its
+# caller, or to end after it.
+_CLOCK_SKEW = timedelta(milliseconds=20)
+_LATE_SHARE = 0.1
+
+
+@dataclass(slots=True, kw_only=True)
+class Span:
+    """
+    One service's part of a request.
+
+    Attributes:
+        event: The event, as indexed.
+        began: Time of the first byte in.
+        ended: Time of the last byte out.
+        calls: Child spans.
+    """
+
+    event: dict[str, Any]
+    began: datetime
+    ended: datetime
+    calls: list["Span"] = field(default_factory=list)
+
+    @property
+    def latency_seconds(self) -> float:
+        """From first byte in to last byte out."""
+        return (self.ended - self.began).total_seconds()
+
+    @property
+    def own_seconds(self) -> float:
+        """Latency not covered by child spans; parallel calls count once."""
+        covered, until = timedelta(), self.began
+        for call in sorted(self.calls, key=lambda call: call.began):
+            begin, end = max(call.began, until), min(call.ended, self.ended)
+            if end > begin:
+                covered += end - begin
+                until = end
+        return max(0.0, (self.ended - self.began - covered).total_seconds())
+
+    def walk(self, depth: int = 0) -> Iterable[tuple[int, "Span"]]:
+        """Yield this span and its descendants, each with its depth."""
+        yield depth, self
+        for call in self.calls:
+            yield from call.walk(depth + 1)
+
+
+def build_tree(events: Sequence[dict[str, Any]]) -> list[Span]:
+    """
+    Return the root spans of *events*, by time, with their descendants.
+
+    Events do not name their caller: the parent of a span is the shortest span that covers it.
+    """
+    # Longest first: a parent comes before its children.
+    spans = sorted((_make_span(event) for event in events), key=lambda span: (-span.latency_seconds, span.began))
+    outermost: list[Span] = []
+    for index, span in enumerate(spans):
+        spanning = [other for other in spans[:index] if _contains(other, span)]
+        (spanning[-1].calls if spanning else outermost).append(span)
+    for span in spans:
+        span.calls.sort(key=lambda call: call.began)
+    return sorted(outermost, key=lambda span: span.began)
+
+
+def _make_span(event: dict[str, Any]) -> Span:
+    ended = datetime.fromisoformat(event["@timestamp"])
+    return Span(event=event, began=ended - timedelta(seconds=event.get("latency_seconds", 0.0)), ended=ended)
+
+
+def _contains(outer: Span, inner: Span) -> bool:
+    tolerance = max(_CLOCK_SKEW, (outer.ended - outer.began) * _LATE_SHARE)
+    return outer.began - tolerance <= inner.began and inner.ended <= outer.ended + tolerance
+
+
+_MAX_DOCUMENTS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundDocuments:
+    """
+    Documents of one correlation id in one stream.
+
+    Attributes:
+        documents: The earliest documents, by time; at most 1 000.
+        missing: Number of further documents in the stream.
+    """
+
+    documents: list[dict[str, Any]]
+    missing: int
+
+
+def find_events(client: Elasticsearch, namespace: str, correlation_id: str) -> FoundDocuments:
+    """Return the events of *correlation_id*."""
+    return _find_documents(client, stream_name("events", namespace), correlation_id)
+
+
+def find_log_lines(client: Elasticsearch, namespace: str, correlation_id: str) -> FoundDocuments:
+    """Return the log lines of *correlation_id*."""
+    return _find_documents(client, stream_name("app", namespace), correlation_id)
+
+
+def _find_documents(client: Elasticsearch, stream: str, correlation_id: str) -> FoundDocuments:
+    answer = client.search(
+        index=stream,
+        query={"term": {"correlation_id": correlation_id}},
+        sort=[{"@timestamp": "asc"}],
+        size=_MAX_DOCUMENTS,
+        track_total_hits=True,
+    )
+    documents = [hit["_source"] for hit in answer["hits"]["hits"]]
+    return FoundDocuments(documents=documents, missing=int(answer["hits"]["total"]["value"]) - len(documents))

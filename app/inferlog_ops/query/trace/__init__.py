@@ -1,1 +1,0 @@
-"""One chain of calls, over all services that took part in it."""

@@ -1,0 +1,56 @@
+"""The list of benchmarks."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from inferlog_ops.core.errors import OperatorError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Benchmark:
+    """
+    One benchmark.
+
+    Attributes:
+        name: Name on the command line.
+        module: Name of its module, without the package.
+        question: Question that it answers.
+        always: Whether it runs by default.
+    """
+
+    name: str
+    module: str
+    question: str
+    always: bool = True
+
+
+BENCHMARKS = (
+    Benchmark(name="logging", module="logging_cost", question="What does an event cost, here and elsewhere?"),
+    Benchmark(name="server", module="server", question="How much latency does logging add for a client?"),
+    Benchmark(name="shipper", module="shipper", question="How fast do files get into Elasticsearch?"),
+    Benchmark(name="disk", module="disk", question="How many bytes of disk does an event take?"),
+    Benchmark(name="panels", module="panels", question="How long do the dashboards' panels take?"),
+    Benchmark(name="lag", module="lag", question="How soon after its end is an event searchable?"),
+    Benchmark(name="agreement", module="agreement", question="Do clients and dashboards see the same latency?"),
+    Benchmark(name="long_run", module="long_run", question="What grows in an hour of traffic?", always=False),
+)
+
+
+def build_command(benchmark: Benchmark, *options: str) -> list[str]:
+    """Return the command that runs *benchmark* in the root of the repository."""
+    return [sys.executable, "-m", f"benchmarks.{benchmark.module}", *options]
+
+
+def find_benchmarks(names: Sequence[str]) -> list[Benchmark]:
+    """
+    Return the benchmarks called *names* in the order of the list, or the default ones without names.
+
+    Raises:
+        OperatorError: If a name is unknown.
+    """
+    known = {benchmark.name: benchmark for benchmark in BENCHMARKS}
+    for name in names:
+        if name not in known:
+            raise OperatorError(f"unknown benchmark {name!r}; expected one or more of {', '.join(known)}", exit_code=2)
+    return [benchmark for benchmark in BENCHMARKS if (benchmark.name in names if names else benchmark.always)]

@@ -1,0 +1,325 @@
+"""
+Checks this machine for the container stack and prints a fix for each problem.
+
+Read-only: starts nothing, changes nothing. Needs only the standard library and the docker command.
+Exit code 0 = no problem, 1 = a problem, 2 = a wrong option.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+ROOT = Path(__file__).resolve().parents[2]
+OLDEST_DOCKER = (24, 0)
+OLDEST_COMPOSE = (2, 24, 4)  # the first to know every key of docker-compose.yml and infra/compose
+NEEDED_MEMORY_BYTES = 4 * 1024**3
+NEEDED_MAP_COUNT = 262_144
+NEEDED_DISK_BYTES = 6 * 1024**3  # images, and what Elasticsearch keeps free
+SKEW_AT_MOST_SECONDS = 5.0
+PROJECT = "inferlog"
+# Setting, service, and the profile without which the service does not start.
+PORTS = (
+    ("ELASTICSEARCH_PORT", "elasticsearch", None),
+    ("KIBANA_PORT", "kibana", None),
+    ("APP_PORTS", "app", None),
+    ("CANARY_PORT", "app-canary", "canary"),
+    ("TRAFFIC_PORT", "traffic", "traffic"),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    Result of one check.
+
+    Attributes:
+        about: Subject, in a word or two.
+        ok: False = a problem.
+        says: The current state and, for a problem, the required state and the fix.
+    """
+
+    about: str
+    ok: bool
+    says: str
+
+
+class DockerError(Exception):
+    """Error message of the docker command."""
+
+
+def main() -> int:
+    """Run all checks, print the findings, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before-up", action="store_true", help="print only problems")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args()
+    findings = list(run_checks(read_settings(ROOT)))
+    if options.json:
+        print(json.dumps([vars(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            if not (finding.ok and options.before_up):
+                show(finding)
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def show(finding: Finding) -> None:
+    """Print *finding*, in colour on a terminal."""
+    mark = "ok  " if finding.ok else "FIX "
+    if sys.stdout.isatty():
+        mark = f"\033[{32 if finding.ok else 31}m{mark}\033[0m"
+    print(f"{mark} {finding.about}: {finding.says}")
+
+
+def read_settings(root: Path) -> dict[str, str]:
+    """Return the settings in .env, with defaults from .env.example."""
+    settings: dict[str, str] = {}
+    for name in (".env.example", ".env"):
+        path = root / name
+        if path.exists():
+            settings |= dict(re.findall(r"^([A-Z_]+)=([^#\n]*?)[ \t]*$", path.read_text(), re.MULTILINE))
+    return settings
+
+
+def run_checks(settings: dict[str, str]) -> Iterator[Finding]:
+    """Run one check after the other; without Docker only the first."""
+    engine = find_docker()
+    yield engine
+    if not engine.ok:
+        return
+    yield find_compose()
+    yield from run_check("memory", find_memory)
+    yield from run_check("processors", lambda: find_processors(settings))
+    yield find_map_count(Path("/proc/sys/vm/max_map_count"))
+    yield from run_check("disk", find_disk)
+    running = running_services()
+    yield from find_ports(settings, running)
+    yield from run_check("volumes", find_leftovers)
+    yield from run_check("versions", lambda: find_versions(settings))
+    yield from run_check("clock", lambda: find_skew(settings, running))
+
+
+def run_check(about: str, find: Callable[[], Finding]) -> Iterator[Finding]:
+    """Yield the result of *find*; a failed check is reported, but is not a problem."""
+    try:
+        yield find()
+    except (DockerError, OSError, ValueError, KeyError) as error:
+        yield Finding(about, ok=True, says=f"could not be checked ({error})")
+
+
+def find_docker() -> Finding:
+    """Check that a Docker engine answers and is new enough."""
+    if shutil.which("docker") is None:
+        return Finding(
+            "docker", ok=False, says="the docker command is missing; install Docker Engine or Docker Desktop"
+        )
+    try:
+        version = docker("version", "--format", "{{.Server.Version}}")
+    except DockerError as error:
+        return Finding("docker", ok=False, says=f"no engine answers ({error}); start Docker, or join the group docker")
+    return check_version("docker", version, OLDEST_DOCKER)
+
+
+def find_compose() -> Finding:
+    """Check that the compose plugin is installed and new enough."""
+    try:
+        version = docker("compose", "version", "--short")
+    except DockerError:
+        return Finding("docker compose", ok=False, says="the plugin is missing; install docker-compose-plugin")
+    return check_version("docker compose", version, OLDEST_COMPOSE)
+
+
+def check_version(about: str, version: str, oldest: tuple[int, ...]) -> Finding:
+    """Check that *version* is *oldest* or newer."""
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[: len(oldest)])
+    wanted = ".".join(map(str, oldest))
+    if numbers >= oldest:
+        return Finding(about, ok=True, says=version)
+    return Finding(about, ok=False, says=f"has version {version or 'unknown'}; {wanted} or newer is needed: update it")
+
+
+def find_memory() -> Finding:
+    """Check the memory for containers; on macOS and Windows it is less than that of the machine."""
+    total_bytes = int(docker("info", "--format", "{{.MemTotal}}"))
+    says = f"{total_bytes / 1024**3:.1f} GiB for containers"
+    if total_bytes >= 0.95 * NEEDED_MEMORY_BYTES:  # a machine with nominally 4 GiB reports a little less
+        return Finding("memory", ok=True, says=says)
+    return Finding("memory", ok=False, says=f"{says}; 4 GiB are needed: give Docker more (Docker Desktop: Resources)")
+
+
+def find_processors(settings: dict[str, str]) -> Finding:
+    """Check that no container has more processors than the machine: Docker rejects those."""
+    count = int(docker("info", "--format", "{{.NCPU}}"))
+    beyond = [name for name, value in settings.items() if name.endswith("_CPUS") and float(value) > count]
+    if not beyond:
+        return Finding("processors", ok=True, says=f"{count} for containers")
+    return Finding(
+        "processors",
+        ok=False,
+        says=f"{count} for containers, and Docker rejects a container with more: "
+        f"set {' and '.join(beyond)} in .env to {count} at most",
+    )
+
+
+def find_map_count(path: Path) -> Finding:
+    """Check the kernel's limit of memory maps: below it, a single node only warns at its start and fails later."""
+    if not path.exists():
+        return Finding("vm.max_map_count", ok=True, says="is set by Docker's virtual machine on this system")
+    count = int(path.read_text())
+    if count >= NEEDED_MAP_COUNT:
+        return Finding("vm.max_map_count", ok=True, says=str(count))
+    return Finding(
+        "vm.max_map_count",
+        ok=False,
+        says=f"is {count}, and with many files open Elasticsearch fails below {NEEDED_MAP_COUNT}: "
+        "sudo sysctl -w vm.max_map_count=1048576 (and in /etc/sysctl.d, to last)",
+    )
+
+
+def find_disk() -> Finding:
+    """Check the free space for Docker volumes; on macOS and Windows they are in a virtual machine."""
+    folder = Path(docker("info", "--format", "{{.DockerRootDir}}"))
+    if not folder.exists():
+        return Finding("disk", ok=True, says="is in Docker's virtual machine; Docker Desktop shows its free space")
+    free_bytes = shutil.disk_usage(folder).free
+    says = f"{free_bytes / 1024**3:.1f} GiB free in {folder}"
+    if free_bytes >= NEEDED_DISK_BYTES:
+        return Finding("disk", ok=True, says=says)
+    return Finding(
+        "disk",
+        ok=False,
+        says=f"{says}; 6 GiB are needed, and below 2 GiB Elasticsearch stops writing: make room (docker system prune)",
+    )
+
+
+def running_services() -> set[str]:
+    """Return the running services of the stack."""
+    try:
+        return set(docker("compose", "--project-directory", str(ROOT), "ps", "--services").split())
+    except DockerError:
+        return set()
+
+
+def find_ports(settings: dict[str, str], running: set[str]) -> Iterator[Finding]:
+    """Check that the ports are free; of the app's range only the first is checked."""
+    profiles = os.environ.get("COMPOSE_PROFILES", settings.get("COMPOSE_PROFILES", "")).split(",")
+    wanted = [port for port in PORTS if port[2] is None or port[2] in profiles]
+    for setting, service, _ in wanted:
+        port = settings.get(setting, "").partition("-")[0]
+        about = f"port {port}"
+        if not port.isdigit():
+            yield Finding(setting, ok=False, says=f"is {settings.get(setting)!r} in .env; expected a port")
+        elif service in running:
+            yield Finding(about, ok=True, says=f"in use by {service}")
+        elif is_port_taken(int(port)):
+            yield Finding(about, ok=False, says=f"in use by another program; set {setting} in .env to a free port")
+        else:
+            yield Finding(about, ok=True, says=f"free for {service}")
+
+
+def is_port_taken(port: int) -> bool:
+    """Return whether *port* on 127.0.0.1 is already in use."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def find_leftovers() -> Finding:
+    """Check for data without its passwords: Elasticsearch would reject the passwords of a new set-up."""
+    volumes = set(docker("volume", "ls", "--format", "{{.Name}}").split())
+    data, secrets = f"{PROJECT}_elasticsearch-data", f"{PROJECT}_elasticsearch-secrets"
+    if data in volumes and secrets not in volumes:
+        return Finding(
+            "volumes",
+            ok=False,
+            says=f"{data} is from a stack whose passwords are gone: "
+            f"delete it with its events (docker volume rm {data}), or restore {secrets} from a backup",
+        )
+    return Finding("volumes", ok=True, says="data and passwords belong together" if data in volumes else "none yet")
+
+
+def find_versions(settings: dict[str, str]) -> Finding:
+    """Check that the versions match."""
+    elastic, major = settings.get("ELASTIC_VERSION", ""), settings.get("ELASTICSEARCH_MAJOR_VERSION", "")
+    if elastic.partition(".")[0] != major:
+        return Finding(
+            "versions",
+            ok=False,
+            says=f"ELASTIC_VERSION is {elastic} and ELASTICSEARCH_MAJOR_VERSION {major}; make the second "
+            f"{elastic.partition('.')[0]} in .env, or Elasticsearch rejects every line from Fluentd",
+        )
+    images = set(
+        docker(
+            "ps", "--all", "--filter", f"label=com.docker.compose.project={PROJECT}", "--format", "{{.Image}}"
+        ).split()
+    )
+    older = {
+        image for image in images if re.match(r"(elasticsearch|kibana):", image) and not image.endswith(f":{elastic}")
+    }
+    if any(version_of(image) > version_of(elastic) for image in older):
+        return Finding(
+            "versions",
+            ok=False,
+            says=f"{', '.join(sorted(older))} ran with this data, and .env has the older {elastic}: "
+            "Elasticsearch cannot be downgraded; set ELASTIC_VERSION in .env to the newer one",
+        )
+    return Finding("versions", ok=True, says=f"Elasticsearch and Kibana {elastic}")
+
+
+def version_of(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version or of an image tag."""
+    return tuple(int(number) for number in re.findall(r"\d+", text.rpartition(":")[2]))
+
+
+def find_skew(settings: dict[str, str], running: set[str]) -> Finding:
+    """Check the clock of the containers: a difference falsifies lag and time ranges."""
+    if "app" not in running:
+        return Finding("clock", ok=True, says="is checked while the app is running")
+    try:
+        with urlopen(f"http://127.0.0.1:{settings['APP_PORTS'].partition('-')[0]}/healthz", timeout=3) as answer:
+            date = answer.headers["Date"]
+    except HTTPError as error:
+        date = error.headers["Date"]
+    except URLError as error:
+        raise OSError(f"the app does not answer: {error.reason}") from error
+    skew_seconds = abs(parsedate_to_datetime(date).timestamp() - time.time())
+    if skew_seconds <= SKEW_AT_MOST_SECONDS:
+        return Finding("clock", ok=True, says="containers have the same time")
+    return Finding("clock", ok=False, says=f"containers are {skew_seconds:.0f} s off: restart Docker, or set the clock")
+
+
+def docker(*arguments: str) -> str:
+    """
+    Run ``docker`` and return its output.
+
+    Raises:
+        DockerError: If it fails, with its last line.
+    """
+    try:
+        done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=30, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise DockerError("docker does not answer within 30 s") from error
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines()
+        raise DockerError(lines[-1] if lines else f"docker {arguments[0]} failed")
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

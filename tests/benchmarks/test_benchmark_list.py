@@ -1,0 +1,30 @@
+"""List of benchmarks and their modules."""
+
+import importlib.util
+
+import pytest
+
+from benchmarks.benchmark_list import BENCHMARKS, Benchmark, build_command, find_benchmarks
+from inferlog_ops.core.errors import OperatorError
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda each: each.name)
+def test_every_benchmark_has_its_module(benchmark: Benchmark) -> None:
+    (*_, module) = build_command(benchmark)
+    assert importlib.util.find_spec(module)
+
+
+def test_default_benchmarks_run_without_names() -> None:
+    assert find_benchmarks([]) == [benchmark for benchmark in BENCHMARKS if benchmark.always]
+
+
+def test_benchmarks_run_in_the_order_of_the_list() -> None:
+    assert [benchmark.name for benchmark in find_benchmarks(["panels", "logging"])] == ["logging", "panels"]
+
+
+def test_find_benchmarks_rejects_unknown_name_with_the_known_ones() -> None:
+    with pytest.raises(
+        OperatorError, match="unknown benchmark 'speed'; expected one or more of logging, server"
+    ) as refused:
+        find_benchmarks(["logging", "speed"])
+    assert refused.value.exit_code == 2

@@ -1,0 +1,152 @@
+"""Phrases that CONTRIBUTING.md, Language, rules out: none in user-facing text, and fewer with time elsewhere."""
+
+import ast
+import io
+import json
+import re
+import tokenize
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.kibana.json_paths import walk
+
+ROOT = Path(__file__).parents[2]
+PHRASES = {
+    "whoever": r"whoever",
+    "anew": r"anew",
+    "for ever": r"for ever\b",
+    "mend": r"mend(?:s|ed|ing)?",
+    "told": r"told",
+    "says, tells, hears": r"(?:say|tell|hear)s|tell",
+    "stands": r"stands?(?!-in)",
+    "lies": r"lies?",
+    "besides": r"besides",
+    "in the midst": r"in the midst",
+    "to be had": r"be had",
+    "is no X": r"(?<!there )is no (?!longer\b|more\b)[a-z]+",
+    "what is/was/it/they": r"what (?:is|was|are|were|it|they)(?= )(?![^.?]*\?)",  # a question may begin so
+}
+FORBIDDEN = re.compile("|".join(rf"\b(?:{phrase})(?!\w)" for phrase in PHRASES.values()), re.IGNORECASE)
+SHOWN_KEYS = {"title", "sub_title", "description", "content", "label", "text", "name"}
+CODE = re.compile(r"^```.*?^```$|`[^`\n]+`|\]\([^)]*\)", re.MULTILINE | re.DOTALL)
+
+
+def pages(pattern: str) -> Iterator[str]:
+    """Yield the prose of Markdown files, without code, names in backticks and addresses of links."""
+    for path in ROOT.glob(pattern):
+        yield CODE.sub("…", path.read_text(encoding="utf-8"))
+
+
+def dashboard_texts() -> Iterator[str]:
+    for path in [*ROOT.glob("dashboards/**/*.json"), *ROOT.glob("kibana/**/*.json")]:
+        for _, node in walk(json.loads(path.read_text(encoding="utf-8"))):
+            if isinstance(node, dict):
+                yield from (
+                    CODE.sub("…", text) for key, text in node.items() if key in SHOWN_KEYS and isinstance(text, str)
+                )
+
+
+def query_heads() -> Iterator[str]:
+    for path in ROOT.glob("dashboards/queries/*.esql"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        yield from (line.partition("//")[2] for line in lines if "//" in line)
+
+
+def sources(folder: str) -> Iterator[str]:
+    return (path.read_text(encoding="utf-8") for path in sorted((ROOT / folder).rglob("*.py")))
+
+
+def literals(node: ast.AST) -> Iterator[str]:
+    return (each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str))
+
+
+def help_texts() -> Iterator[str]:
+    """Yield the texts of `--help`: docstrings and arguments of Typer's commands, and each `help=`."""
+    for source in sources("app/inferlog_ops/cli"):
+        yield from literals(ast.parse(source))
+    for folder in ("app/inferlog_ops", "app/inferlog_server", "scripts", "benchmarks", "tests"):
+        for source in sources(folder):
+            for node in ast.walk(ast.parse(source)):
+                if isinstance(node, ast.keyword) and node.arg == "help":
+                    yield from literals(node.value)
+
+
+def error_messages() -> Iterator[str]:
+    """Yield the string literals in arguments of each call of a name that ends in `Error`."""
+    for source in sources("app"):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error"):
+                yield from literals(node)
+
+
+def comments(folder: str) -> Iterator[str]:
+    """Yield the docstrings of each module, and its comments as one text."""
+    for source in sources(folder):
+        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        yield " ".join(token.string.strip("# ") for token in tokens if token.type == tokenize.COMMENT)
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                yield ast.get_docstring(node) or ""
+
+
+TEXTS: dict[str, Callable[[], Iterable[str]]] = {
+    "README.md": partial(pages, "README.md"),
+    "CONTRIBUTING.md": partial(pages, "CONTRIBUTING.md"),
+    "docs": partial(pages, "docs/**/*.md"),
+    "dashboards": dashboard_texts,
+    "query heads": query_heads,
+    "help": help_texts,
+    "error messages": error_messages,
+}
+# Zero is the aim. A number may only become smaller.
+MAXIMUM = {
+    "README.md": 0,
+    "CONTRIBUTING.md": 0,
+    "docs": 0,
+    "dashboards": 0,
+    "query heads": 0,
+    "help": 0,
+    "error messages": 0,
+    "app/inferlog": 0,
+    "app/inferlog_server": 2,
+    "app/inferlog_ops/cli": 0,
+    "app/inferlog_ops/core": 2,
+    "app/inferlog_ops/demo": 0,
+    "app/inferlog_ops/engine": 0,
+    "app/inferlog_ops/preview": 0,
+    "app/inferlog_ops/provision": 0,
+    "app/inferlog_ops/query": 1,
+    "app/inferlog_ops/ship": 0,
+    "benchmarks": 0,
+    "docs/examples": 6,
+    "scripts": 1,
+    "tests": 8,
+}
+
+
+@pytest.mark.parametrize("area", MAXIMUM)
+def test_text_has_no_more_forbidden_phrases_than_before(area: str) -> None:
+    """An area is a kind of user-facing text, or a folder whose comments and docstrings are read."""
+    texts = TEXTS[area]() if area in TEXTS else comments(area)
+    flat = (re.sub(r"\s+", " ", text) for text in texts)
+    found = [text[max(match.start() - 50, 0) : match.end() + 30] for text in flat for match in FORBIDDEN.finditer(text)]
+    shown = "\n".join(f"  …{each}…" for each in found)
+    assert len(found) <= MAXIMUM[area], f"reword, see CONTRIBUTING.md, Language:\n{shown}"
+    assert len(found) == MAXIMUM[area], f"lower the number of {area!r} in MAXIMUM to {len(found)}"
+
+
+@pytest.mark.parametrize(
+    "text", ["It is no JSON.", "Whoever reads it", "what was\nrefused", "the key stands there", "it tells why"]
+)
+def test_forbidden_phrase_is_found(text: str) -> None:
+    assert FORBIDDEN.search(re.sub(r"\s+", " ", text))
+
+
+@pytest.mark.parametrize(
+    "text", ["There is no answer.", "What is lost?", "it is no longer there", "a stand-in", "to understand lieutenants"]
+)
+def test_usual_english_is_not_found(text: str) -> None:
+    assert not FORBIDDEN.search(text)

@@ -1,0 +1,355 @@
+"""Reading of growing, changing and disappearing files into batches, without sending them."""
+
+import errno
+import os
+import tempfile
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inferlog.sinks.safe_open import open_file
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.ship import tail
+from inferlog_ops.ship.batch import LONG_LINE_KEPT_BYTES, Batch, RefusedLine
+from inferlog_ops.ship.clock_skew import ClockSkew
+from inferlog_ops.ship.discovery import FileDiscovery
+from inferlog_ops.ship.offsets import OffsetFile, OffsetTracker
+from inferlog_ops.ship.schedule import Schedule
+from inferlog_ops.ship.status import Counters
+from inferlog_ops.ship.tail import Reader, Tail
+from inferlog_ops.ship.tuning import MEBIBYTE, ShipSettings
+from tests.support.shipping import QUICK, event_ids, event_line, write_events
+
+NAME = "events-scoring-1-1.jsonl"
+SMALL = replace(QUICK, read_bytes=64, line_bytes=300, bulk_events=7, bulk_bytes=1_000)
+
+
+@dataclass
+class Reading:
+    """Discovery, tail and tracker without the network."""
+
+    root: Path
+    settings: ShipSettings
+    tracker: OffsetTracker
+    discovery: FileDiscovery
+    counters: Counters
+    said: list[str]
+
+    def read(self) -> list[Batch]:
+        """Poll once, and return the batches in the order in which they are sent."""
+        schedule = Schedule(stream_batches=10_000, shortened_seconds=0)
+        tail = Tail(self.root, self.tracker, ClockSkew(), self.settings)
+        reader = Reader(
+            discovery=self.discovery, tail=tail, tracker=self.tracker, schedule=schedule, settings=self.settings
+        )
+        reader.run_once(threading.Event())
+        schedule.close()
+        return list(iter(schedule.take, None))
+
+    def acknowledge(self, batches: list[Batch]) -> None:
+        for batch in batches:
+            self.tracker.acknowledge(batch.spans)
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> Reading:
+    return begin_reading(tmp_path)
+
+
+def begin_reading(root: Path, settings: ShipSettings = SMALL) -> Reading:
+    logs = root / "logs"
+    logs.mkdir(exist_ok=True)
+    tracker, counters, said = OffsetTracker(), Counters(), list[str]()
+    saved = OffsetFile(root / "positions.json", "test").load(said.append)
+    return Reading(logs, settings, tracker, FileDiscovery(logs, tracker, saved, counters, said.append), counters, said)
+
+
+def save(reading: Reading) -> None:
+    OffsetFile(reading.root.parent / "positions.json", "test").save(reading.tracker.files())
+
+
+def collect_ids(batches: list[Batch]) -> list[str]:
+    return [line.id for batch in batches for line in batch.lines]
+
+
+def collect_refused(batches: list[Batch]) -> list[RefusedLine]:
+    return [line for batch in batches for line in batch.refused]
+
+
+pieces_of_lines = st.lists(
+    st.one_of(
+        st.integers(0, 999).map(lambda number: event_line(f"id{number}")),
+        st.sampled_from([b"\n", b"{half\n", b"[]\n", b" \r\n"]),
+        st.integers(0, 700).map(lambda length: event_line("long", message="x" * length)),
+    ),
+    max_size=25,
+)
+
+
+@given(lines=pieces_of_lines, cuts=st.lists(st.floats(0, 1), max_size=12), answered=st.booleans())
+def test_lines_are_read_once_for_any_split_of_the_bytes(lines: list[bytes], cuts: list[float], answered: bool) -> None:
+    content = b"".join(lines)
+    with open_reading() as whole, open_reading() as piecewise:
+        (whole.root / NAME).write_bytes(content)
+        expected = whole.read()
+        batches: list[Batch] = []
+        ends = sorted(int(cut * len(content)) for cut in cuts)
+        for begin, end in zip([0, *ends], [*ends, len(content)], strict=True):
+            with (piecewise.root / NAME).open("ab") as file:
+                file.write(content[begin:end])
+            batches += piecewise.read()
+            if answered:
+                piecewise.acknowledge(batches)
+        places = [(line.offset, line.head) for batch in batches for line in batch.lines]
+        assert places == [(line.offset, line.head) for batch in expected for line in batch.lines]
+        assert [line[1:] for line in collect_refused(batches)] == [line[1:] for line in collect_refused(expected)]
+        piecewise.acknowledge(batches)
+        (file_at_end,) = piecewise.tracker.files()
+        assert file_at_end.acknowledged_offset == len(content)
+
+
+@contextmanager
+def open_reading() -> Iterator[Reading]:
+    with tempfile.TemporaryDirectory() as root:
+        yield begin_reading(Path(root))
+
+
+def test_partial_line_is_read_when_it_is_complete(reading: Reading) -> None:
+    line = event_line("a", message="x" * 100)
+    path = reading.root / NAME
+    path.write_bytes(line[:150])
+    assert reading.read() == []
+    assert [file.has_partial_line for file in reading.tracker.files()] == [True]
+    path.write_bytes(line)
+    assert collect_ids(reading.read()) == ["a"]
+    assert [file.has_partial_line for file in reading.tracker.files()] == [False]
+
+
+def test_letter_keeps_only_the_beginning_of_a_too_long_line(tmp_path: Path) -> None:
+    reading = begin_reading(tmp_path, replace(SMALL, read_bytes=5_000, line_bytes=20_000))
+    line = event_line("a", message="x" * 100_000)
+    (reading.root / NAME).write_bytes(event_line("b") + line + event_line("c"))
+    batches = reading.read()
+    assert collect_ids(batches) == ["b", "c"]
+    (letter,) = collect_refused(batches)
+    assert (letter.offset, letter.length) == (len(event_line("b")), len(line) - 1)
+    assert letter.text == line[:LONG_LINE_KEPT_BYTES]
+    assert letter.reason == f"line too long: {len(line) - 1} bytes, the limit is 20000"
+
+
+def test_huge_line_uses_little_memory(tmp_path: Path) -> None:
+    reading = begin_reading(tmp_path, ShipSettings())
+    with (reading.root / NAME).open("wb") as file:
+        file.truncate(64 * MEBIBYTE)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + event_line("after"))
+    tracemalloc.start()
+    batches = reading.read()
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert collect_ids(batches) == ["after"]
+    assert [line.length for line in collect_refused(batches)] == [64 * MEBIBYTE]
+    assert most_bytes < 4 * MEBIBYTE
+
+
+def test_line_of_the_maximum_length_is_sent(reading: Reading) -> None:
+    spare = SMALL.line_bytes - len(event_line("a", message="")) + 1
+    (reading.root / NAME).write_bytes(event_line("a", message="x" * spare) + event_line("b", message="x" * (spare + 1)))
+    batches = reading.read()
+    assert collect_ids(batches) == ["a"]
+    assert len(collect_refused(batches)) == 1
+
+
+def test_batch_ends_at_its_limit_of_lines_or_bytes(reading: Reading) -> None:
+    write_events(reading.root / NAME, event_ids(20))
+    assert [len(batch) for batch in reading.read()] == [7, 7, 6]
+    write_events(reading.root / NAME, event_ids(8), message="x" * 200)
+    assert all(batch.size_bytes < 1_000 + 300 for batch in reading.read())
+
+
+def test_reading_continues_at_the_acknowledged_offset_after_a_restart(reading: Reading) -> None:
+    write_events(reading.root / NAME, event_ids(14))
+    first, _ = reading.read()
+    reading.acknowledge([first])
+    save(reading)
+    assert collect_ids(begin_reading(reading.root.parent).read()) == event_ids(14)[7:]
+
+
+def replaced_by_a_shorter_file(path: Path) -> None:
+    path.write_bytes(event_line("new"))
+
+
+def replaced_by_a_file_with_another_inode(path: Path) -> None:
+    content = event_line("new") + path.read_bytes()
+    path.rename(path.with_name("kept.txt"))
+    path.write_bytes(content)
+
+
+def replaced_within_the_same_inode(path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.truncate(0)
+        while file.tell() < size + 100:
+            file.write(event_line(f"new{file.tell()}", message="longer"))
+
+
+REPLACEMENTS = [replaced_by_a_shorter_file, replaced_by_a_file_with_another_inode, replaced_within_the_same_inode]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("replacement", REPLACEMENTS)
+def test_replaced_file_is_read_from_its_beginning(
+    replacement: Callable[[Path], None], restarted: bool, reading: Reading
+) -> None:
+    path = reading.root / NAME
+    write_events(path, event_ids(10))
+    reading.acknowledge(reading.read())
+    save(reading)
+    replacement(path)
+    after = begin_reading(reading.root.parent) if restarted else reading
+    lines = [line.text for batch in after.read() for line in batch.lines]
+    assert lines == path.read_bytes().splitlines()
+    assert [said for said in after.said if "read from its beginning" in said]
+
+
+def test_file_is_read_from_its_beginning_when_the_offset_is_inside_a_line(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, event_ids(10))
+    reading.acknowledge(reading.read())
+    reading.tracker.files()[0].acknowledged_offset -= 5
+    save(reading)
+    after = begin_reading(reading.root.parent)
+    assert collect_ids(after.read()) == event_ids(10)
+    assert path.name in after.said[0]
+
+
+def test_lines_found_at_discovery_may_be_stored(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, event_ids(3))
+    assert [batch.maybe_stored for batch in reading.read()] == [True]
+    write_events(path, event_ids(3))
+    assert [batch.maybe_stored for batch in reading.read()] == [False]
+
+
+def test_backlog_of_a_file_does_not_delay_another(reading: Reading) -> None:
+    write_events(reading.root / "events-scoring-1-1.jsonl", event_ids(70, "long"))
+    write_events(reading.root / "events-scoring-1-2.jsonl", event_ids(2, "short"))
+    write_events(reading.root / "app-scoring-1-1.jsonl", event_ids(2, "app"))
+    batches = reading.read()
+    assert {batch.stream for batch in batches[:2]} == {"events", "app"}
+    assert "short000000" in collect_ids(batches[:4])
+
+
+def test_small_files_of_one_stream_share_a_batch(reading: Reading) -> None:
+    for number in range(14):
+        write_events(reading.root / f"events-scoring-1-{number:02d}.jsonl", [f"e{number:02d}"])
+    assert [len(batch) for batch in reading.read()] == [7, 7]
+
+
+def test_file_that_disappears_unshipped_is_counted_as_lost(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, event_ids(14))
+    size = path.stat().st_size
+    first, second = reading.read()
+    path.unlink()
+    reading.acknowledge([first])
+    reading.discovery.poll()
+    assert reading.counters.counts.lost_files == 0, "the rest of it is still on its way"
+    reading.acknowledge([second])
+    reading.discovery.poll()
+    assert reading.tracker.files() == []
+    assert reading.counters.counts.lost_files == 0
+
+    write_events(path, event_ids(7))
+    reading.discovery.poll()
+    path.unlink()
+    assert reading.read() == []
+    assert (reading.counters.counts.lost_files, reading.counters.counts.lost_bytes) == (1, size // 2)
+
+
+def test_partial_line_is_neither_behind_nor_lost(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, event_ids(3))
+    with path.open("ab") as file:
+        file.write(b'{"its writer was killed')
+    reading.acknowledge(reading.read())
+    (file_read,) = reading.tracker.files()
+    assert (file_read.behind_bytes, file_read.has_partial_line) == (0, True)
+    path.unlink()
+    reading.discovery.poll()
+    assert reading.tracker.files() == []
+    assert reading.counters.counts.lost_files == 0
+
+
+def test_offsets_survive_a_temporarily_missing_folder(reading: Reading) -> None:
+    write_events(reading.root / NAME, event_ids(5))
+    reading.acknowledge(reading.read())
+    away = reading.root.rename(reading.root.with_name("away"))
+    assert reading.read() == []
+    away.rename(reading.root)
+    assert reading.read() == []
+    assert reading.counters.counts.lost_files == 0
+
+
+def test_unreadable_file_does_not_block_others(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = write_events(reading.root / "events-broken.jsonl", ["b"])
+    write_events(reading.root / NAME, ["a"])
+
+    def open_readable(path: Path) -> int:
+        if path == broken:  # a file mode would not stop root
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return open_file(path)
+
+    monkeypatch.setattr(tail, "open_file", open_readable)
+    assert collect_ids(reading.read()) == ["a"]
+
+
+def test_corrupt_offset_file_is_moved_aside_and_logged(reading: Reading) -> None:
+    write_events(reading.root / NAME, event_ids(5))
+    reading.acknowledge(reading.read())
+    save(reading)
+    path = reading.root.parent / "positions.json"
+    for content in (b"", b"{", b"[]", path.read_bytes().replace(b'"position":', b'"position":-'), b'{"version":1}'):
+        path.write_bytes(content)
+        after = begin_reading(reading.root.parent)
+        assert collect_ids(after.read()) == event_ids(5)
+        assert "is corrupt" in after.said[0]
+        assert not path.exists()
+    assert len(list(reading.root.parent.glob("positions.json.corrupt-*"))) == 5
+
+
+@pytest.mark.parametrize(
+    ("found", "other", "words"),
+    [(b'"namespace":"test"', b'"namespace":"other"', "namespace other"), (b'"version":1', b'"version":2', "version 2")],
+)
+def test_offsets_of_another_namespace_or_version_are_rejected(
+    found: bytes, other: bytes, words: str, reading: Reading
+) -> None:
+    reading.read()
+    save(reading)
+    path = reading.root.parent / "positions.json"
+    path.write_bytes(path.read_bytes().replace(found, other))
+    with pytest.raises(OperatorError, match=words):
+        begin_reading(reading.root.parent)
+
+
+def test_offsets_remain_valid_when_the_folder_is_moved(reading: Reading) -> None:
+    write_events(reading.root / NAME, event_ids(5))
+    reading.acknowledge(reading.read())
+    save(reading)
+    moved = reading.root.parent.rename(reading.root.parent.with_name("moved"))
+    assert begin_reading(moved).read() == []
+
+
+def test_removed_partial_line_is_read_again(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, ["a"])
+    with path.open("ab") as file:
+        file.write(b"x" * 200)
+    assert collect_ids(reading.read()) == ["a"]
+    path.write_bytes(event_line("a"))
+    assert reading.read() == []
+    write_events(path, ["b", "c", "d"])
+    assert collect_ids(reading.read()) == ["b", "c", "d"]

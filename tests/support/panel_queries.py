@@ -1,0 +1,70 @@
+"""Columns that panels use of queries, and fields that queries use of the index."""
+
+import json
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from inferlog_ops.query.dashboards.panels import Panel
+from inferlog_ops.query.dashboards.render import parse_query_name
+from inferlog_ops.query.library import Query
+from tests.kibana.json_paths import walk
+
+_COMPONENTS = Path(__file__).parents[2] / "infra" / "elasticsearch" / "component_templates"
+_COMMENT_OR_TEXT = re.compile(r"//[^\n]*|\"[^\"\n]*\"")
+_NAME = re.compile(r"@?[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+_STREAM = re.compile(r"logs-inference\.([a-z]+)-\*")
+
+
+def columns_by_query(panel: Panel) -> dict[str, set[str]]:
+    """Return the columns shown by *panel*, by the name of their query."""
+    columns: defaultdict[str, set[str]] = defaultdict(set)
+    for holder in panel.config.get("layers") or panel.config.get("tabs") or [panel.config]:
+        name = parse_query_name(holder.get("data_source", {}).get("query", ""))
+        if name is not None:
+            columns[name] |= {node["column"] for _, node in walk(holder) if isinstance(node, dict) and "column" in node}
+            columns[name] |= set(holder.get("column_order", []))
+    return columns
+
+
+def streams_of(query: Query) -> set[str]:
+    """Return the streams that *query* reads, such as ``events``."""
+    return set(_STREAM.findall(query.text))
+
+
+def names_in(query: Query) -> set[str]:
+    """Return every name in *query*: fields, columns, and keywords."""
+    return set(_NAME.findall(_COMMENT_OR_TEXT.sub(" ", query.text)))
+
+
+def mapped_fields(stream: str) -> set[str]:
+    """Return the fields of *stream* mapped by the component templates."""
+    files = [_COMPONENTS / f"inferlog-{part}-mappings.json" for part in ("common", stream)]
+    templates = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    return {field for template in templates for field in _leaves(template["template"]["mappings"]["properties"])}
+
+
+def fields_of(query: Query) -> set[str]:
+    """Return the mapped fields used by *query*."""
+    return names_in(query) & {field for stream in streams_of(query) for field in mapped_fields(stream)}
+
+
+def fields_in(document: dict[str, Any]) -> set[str]:
+    """Return the fields of *document* with a value."""
+    return set(_paths(document))
+
+
+def _paths(node: dict[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for name, value in node.items():
+        found += _paths(value, f"{prefix}{name}.") if isinstance(value, dict) else [prefix + name]
+    return found
+
+
+def _leaves(properties: dict[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for name, mapping in properties.items():
+        inner = mapping.get("properties")
+        found += _leaves(inner, f"{prefix}{name}.") if inner else [prefix + name]
+    return found
