@@ -9,7 +9,7 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, Final, Self
 
-from inferlog.configuration import get_runtime
+from inferlog.configuration import runtime
 from inferlog.context import SUMMED, Inference, current_inference, describe_callback_error, log_failure, report_late
 from inferlog.event import CHECKS, InvalidFieldError, to_microunits
 from inferlog.line import describe_error
@@ -166,7 +166,7 @@ class Call:
             inference.overrule("status", "error", "the call has raised an exception")
             inference.bind_exception(describe_error(error))
         inference.ended = True
-        get_runtime().record(inference)
+        runtime().record(inference)
 
     def _is_first_token(self, item: Any) -> bool:
         try:
@@ -191,7 +191,7 @@ class Call:
     def _own(self, surrounding: Inference | None) -> None:
         """Set the call's own ids, in the call chain of *surrounding*; bound values win."""
         inference, name = self.inference, self._name
-        inference.identify(get_runtime().make_id(), surrounding)
+        inference.identify(runtime().make_id(), surrounding)
         if name is not None and "operation_name" not in inference.fields:
             # Not bind(), which makes a dict: every call passes here.
             try:

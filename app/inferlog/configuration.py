@@ -26,7 +26,7 @@ _runtime: Runtime | None = None
 _first_use = threading.RLock()
 
 
-def get_runtime() -> Runtime:
+def runtime() -> Runtime:
     """
     Return the runtime of this process. Never raises.
 
@@ -97,7 +97,7 @@ def configure(
     """
     Configure inferlog for this process, once, at start. Settings not passed are read from ``INFERLOG_*``.
 
-    Without this call nothing raises: see :func:`get_runtime`. A process spawned by ``multiprocessing`` imports the
+    Without this call nothing raises: see :func:`runtime`. A process spawned by ``multiprocessing`` imports the
     service's modules but inherits no configuration: it also needs this call, or ``INFERLOG_*``.
 
     See :class:`inferlog.settings.Settings` for the arguments. From this call on, structlog loggers, and with
@@ -179,6 +179,6 @@ def _reset_in_child() -> None:
 
 
 # Loggers look up the runtime at each line, because a fork or a second configuration replaces it.
-logger.connect(get_runtime)
+logger.connect(runtime)
 os.register_at_fork(after_in_child=_reset_in_child)
 atexit.register(shutdown)

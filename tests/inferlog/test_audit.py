@@ -69,7 +69,7 @@ def test_key_of_wrong_size_is_rejected(tmp_path: Path, content: bytes, found: st
 
 def test_dropped_event_leaves_gap_in_sequence_but_chain_valid(logs: Logs) -> None:
     record(2)
-    sink = inferlog.configuration.get_runtime().events._sink
+    sink = inferlog.configuration.runtime().events._sink
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sink, "write", lambda _: False)
         record(1)

@@ -19,7 +19,7 @@ import pytest
 
 import inferlog
 from inferlog import heartbeat
-from inferlog.configuration import get_runtime
+from inferlog.configuration import runtime
 from inferlog.vitals import Activity, Vitals
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
@@ -99,8 +99,8 @@ def test_only_last_heartbeat_is_service_stopped(tmp_path: Path) -> None:
 def test_paused_heartbeat_restarts_with_next_event(tmp_path: Path) -> None:
     logs = configure(tmp_path, 3600)
     record()
-    get_runtime().heartbeat.pause()
-    get_runtime().heartbeat.pause()
+    runtime().heartbeat.pause()
+    runtime().heartbeat.pause()
     assert [beat["message"] for beat in logs.lines("health")] == ["service_stopped"]
     record()
     inferlog.shutdown()
@@ -124,7 +124,7 @@ def test_shipped_bytes_are_not_counted_as_unshipped(tmp_path: Path) -> None:
     (path,) = tmp_path.glob("events-*")
     (tmp_path / ".shipped").mkdir()
     (tmp_path / ".shipped" / "x.json").write_text(f'{{"version": 1, "positions": {{"{path.name}": 100}}}}')
-    assert get_runtime().heartbeat.line()["events_unshipped_bytes"] == path.stat().st_size - 100
+    assert runtime().heartbeat.line()["events_unshipped_bytes"] == path.stat().st_size - 100
 
 
 def test_gauge_is_in_heartbeat_and_failing_one_is_logged_once(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_gauge_is_in_heartbeat_and_failing_one_is_logged_once(tmp_path: Path) ->
     inferlog.add_gauge("queue_requests", lambda: 7)
     inferlog.add_gauge("unknown", lambda: None)
     inferlog.add_gauge("broken", broken)
-    lines = [get_runtime().heartbeat.line() for _ in range(2)]
+    lines = [runtime().heartbeat.line() for _ in range(2)]
     assert [line["gauges"] for line in lines] == [{"queue_requests": 7.0}] * 2
     (complaint,) = logs.lines("app")
     assert (complaint["message"], complaint["labels"]) == ("gauge.failed", {"gauge": "broken"})
@@ -159,7 +159,7 @@ def test_gauge_that_wants_to_end_its_thread_does_not(tmp_path: Path, failure: Ba
 def test_non_finite_gauge_is_omitted(tmp_path: Path, figure: float) -> None:
     configure(tmp_path, 0)
     inferlog.add_gauge("queue_requests", lambda: figure)
-    assert "gauges" not in get_runtime().heartbeat.line()
+    assert "gauges" not in runtime().heartbeat.line()
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_end_does_not_wait_for_gauge_that_blocks(tmp_path: Path, monkeypatch: py
 
 def test_failing_heartbeat_is_logged_once_and_next_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logs = configure(tmp_path, 0.01)
-    beat, failures = get_runtime().heartbeat, iter([OSError("no figure"), SystemExit(1)])
+    beat, failures = runtime().heartbeat, iter([OSError("no figure"), SystemExit(1)])
     working = beat._vitals.process
 
     def failing() -> dict[str, Any]:
@@ -223,7 +223,7 @@ def test_without_thread_to_be_had_events_are_written_and_next_tries_again(
         patch.setattr(threading.Thread, "start", refuse)
         record()
         record()
-        get_runtime().heartbeat.stop()
+        runtime().heartbeat.stop()
     record()
     inferlog.shutdown()
     assert len(logs.events) == 3

@@ -10,7 +10,7 @@ import pytest
 
 import inferlog
 from inferlog.audit import FIRST
-from inferlog.configuration import get_runtime
+from inferlog.configuration import runtime
 from inferlog.context import Inference
 from inferlog.recorder import IdMaker, new_instance_id
 from tests.support.logfiles import Logs
@@ -23,7 +23,7 @@ def finished() -> Inference:
 
 
 def test_event_that_sink_raises_for_is_counted_as_dropped(logs: Logs) -> None:
-    events = get_runtime().events
+    events = runtime().events
 
     def broken(_: bytes) -> bool:
         raise RuntimeError("not what a sink may do")
@@ -31,8 +31,8 @@ def test_event_that_sink_raises_for_is_counted_as_dropped(logs: Logs) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(events._sink, "write", broken)
         with pytest.raises(RuntimeError):
-            get_runtime().record(finished())
-    get_runtime().record(finished())
+            runtime().record(finished())
+    runtime().record(finished())
     assert (events.written, events.dropped) == (1, 1)
     assert logs.event["event"]["sequence"] == 1
 
@@ -51,27 +51,27 @@ def test_thread_binding_after_request_loses_no_event(logs: Logs) -> None:
     thread.start()
     try:
         for _ in range(3_000):
-            get_runtime().record(inference)
+            runtime().record(inference)
     finally:
         stop.set()
         thread.join()
     assert len(logs.events) == 3_000
-    assert inferlog.configuration.get_runtime().events.dropped == 0
+    assert inferlog.configuration.runtime().events.dropped == 0
 
 
 def test_line_within_line_of_same_thread_is_written_after_it(logs: Logs) -> None:
     """Log like a finaliser, which may run at any allocation."""
-    events, write = get_runtime().events, get_runtime().events._sink.write
+    events, write = runtime().events, runtime().events._sink.write
     within = iter([1])
 
     def logging_write(line: bytes) -> bool:
         for _ in within:
-            get_runtime().record(finished())
+            runtime().record(finished())
         return write(line)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(events._sink, "write", logging_write)
-        get_runtime().record(finished())
+        runtime().record(finished())
     first, second = logs.events
     assert [first["event"]["sequence"], second["event"]["sequence"]] == [0, 1]
     assert first["audit"]["prev"] == FIRST
@@ -86,7 +86,7 @@ def test_signal_handler_may_log_at_any_moment(logs: Logs) -> None:
         nonlocal logged
         logged += 1
         log.info("logged")
-        get_runtime().record(finished())
+        runtime().record(finished())
 
     before = signal.signal(signal.SIGALRM, log_in_handler)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
@@ -96,7 +96,7 @@ def test_signal_handler_may_log_at_any_moment(logs: Logs) -> None:
         while logged < 200:
             assert time.monotonic() < deadline
             log.info("working")
-            get_runtime().record(finished())
+            runtime().record(finished())
             recorded += 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,7 +1,7 @@
 """
 Generator of docs/images/*.png: the preview page with a few minutes of the demo's service.
 
-    .venv/bin/python tests/screenshots.py [--minutes 6]
+    .venv/bin/python -m tests.support.screenshots [--minutes 6]
 
 Runs the services of scripts/demo with the simulated backend, in a temporary home.
 """

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, Final
 
-from inferlog.configuration import get_runtime, get_settings
+from inferlog.configuration import get_settings, runtime
 from inferlog.context import Inference, attach, current_inference, log_failure
 from inferlog.middleware.exchange import Exchange
 from inferlog.middleware.starlette_route import RouteTemplates
@@ -138,7 +138,7 @@ def _pause_heartbeat_at_shutdown(send: Send) -> Send:
     async def send_and_pause(message: Message) -> None:
         if message["type"].startswith("lifespan.shutdown."):
             try:
-                get_runtime().heartbeat.pause()
+                runtime().heartbeat.pause()
             except Exception as failure:  # noqa: BLE001 (a failure to log must not prevent the shutdown)
                 log_failure("the end of the heartbeat", failure)
         await send(message)
@@ -148,7 +148,7 @@ def _pause_heartbeat_at_shutdown(send: Send) -> Send:
 
 def _connection(scope: Scope) -> Inference:
     """Return the inference of a WebSocket connection, marked as ended: each call in it writes its own event."""
-    connection = begin_request("GET", get_runtime().make_id(), _received_ids(scope), None)
+    connection = begin_request("GET", runtime().make_id(), _received_ids(scope), None)
     connection.ended = True
     return connection
 

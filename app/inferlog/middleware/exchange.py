@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from inferlog.configuration import get_runtime
+from inferlog.configuration import runtime
 from inferlog.context import attach, log_failure
 from inferlog.request import ClientId, ModelVersion, begin_request, end_request, find_client_id, find_model_version
 from inferlog.settings import Settings
@@ -44,7 +44,7 @@ class Exchange(ABC):
         self._started = time.perf_counter()
         self._model_version = model_version
         self._client_id = client_id
-        running = get_runtime()
+        running = runtime()
         self._activity = running.heartbeat.activity
         self.inference = begin_request(method, running.make_id(), received, model_version)
         self.inference.fields["in_flight"] = self._activity.begin()
@@ -90,7 +90,7 @@ class Exchange(ABC):
         self._activity.end()
         latency_seconds = time.perf_counter() - self._started
         try:
-            running = get_runtime()
+            running = runtime()
             try:
                 self._find_missing_values(running.settings)
             finally:
