@@ -89,10 +89,7 @@ def _discard(_message: str, **_values: Any) -> None:
 
 def _configure_logging(settings: ServerSettings) -> None:
     try:
-        if settings.logging:
-            inferlog.configure(client_id_header=settings.client_id_header)
-        else:
-            inferlog.configure(sinks="none", capture_stdlib=False, capture_content=False)
+        inferlog.configure(client_id_header=settings.client_id_header)
     except inferlog.SettingsError as error:
         raise StartError(str(error)) from None
 
