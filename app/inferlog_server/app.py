@@ -18,7 +18,7 @@ from inferlog_server.inference.weights import find_weights
 from inferlog_server.routes.chat import Limits, create_chat_router
 from inferlog_server.routes.errors import install_error_handlers
 from inferlog_server.routes.info import create_health_router, create_models_router
-from inferlog_server.routes.recording import EventRecorder, NullRecorder
+from inferlog_server.routes.recording import LoggingRecorder, NullRecorder
 from inferlog_server.routes.schemas import extend_openapi
 from inferlog_server.settings import ServerSettings
 
@@ -44,7 +44,7 @@ def create_app(settings: ServerSettings, *, on_start: Callable[[], None] | None 
         _configure_logging(settings)
     # Without logging the service must not use the library: its first use would configure it from the environment.
     log = inferlog.get_logger(__name__).info if settings.logging else _discard
-    recorder = EventRecorder() if settings.logging else NullRecorder()
+    recorder = LoggingRecorder() if settings.logging else NullRecorder()
     started = time.perf_counter()
     backend = _create_backend(settings)
     if settings.logging:

@@ -11,7 +11,7 @@ class OperatorError(Exception):
     """
     An error that the user at the terminal can fix.
 
-    The message is one sentence: where, what was found, what was wanted, what to do.
+    The message is one sentence: place, found value, expected value, remedy.
     The command line prints it to stderr and exits with *exit_code*.
     """
 

@@ -34,7 +34,7 @@ class Recorder(Protocol):
         ...
 
 
-class EventRecorder:
+class LoggingRecorder:
     """Recorder of a service with logging."""
 
     def bind(self, **fields: Any) -> None:
