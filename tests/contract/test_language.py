@@ -113,7 +113,7 @@ MAXIMUM = {
     "app/inferlog": 0,
     "app/inferlog_server": 2,
     "app/inferlog_ops/cli": 0,
-    "app/inferlog_ops/core": 2,
+    "app/inferlog_ops/core": 0,
     "app/inferlog_ops/demo": 0,
     "app/inferlog_ops/engine": 0,
     "app/inferlog_ops/preview": 0,
