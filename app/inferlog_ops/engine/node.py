@@ -77,7 +77,7 @@ def start_node(layout: Layout, engine_home: Path, port: int) -> Any:
         node = jpype.JClass("org.elasticsearch.node.Node")(_environment(engine_home, port), _plugins(layout))
         node.start()
     except jpype.JException as error:
-        raise StartFailedError(_innermost(error)) from error
+        raise StartFailedError(_find_root_cause(error)) from error
     return node
 
 
@@ -118,7 +118,7 @@ def _path(path: Path) -> Any:
     return jpype.JClass("java.nio.file.Path").of(str(path))
 
 
-def _innermost(error: Any) -> str:
+def _find_root_cause(error: Any) -> str:
     while (cause := error.getCause()) is not None:
         error = cause
     return str(error.toString())
