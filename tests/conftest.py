@@ -16,6 +16,11 @@ from inferlog_ops.engine import control
 DEAR = ("tests/inferlog_ops/provision/stack/", "tests/inferlog_server/")
 """Folders whose tests share an expensive fixture: a secured Elasticsearch, or a service with a model."""
 
+ENGINE_OPTIONS = "INFERLOG_ENGINE_JAVA_OPTIONS"
+
+# Dozens of engines run for seconds each: with Java's first compiler alone, a start takes a third of the processor time.
+os.environ[ENGINE_OPTIONS] = "-XX:TieredStopAtLevel=1"
+
 # The duration of an example depends on the shared machine.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
@@ -25,7 +30,7 @@ settings.load_profile("suite")
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the developer's settings of a cluster or a home from the environment."""
     for name in os.environ:
-        if name.startswith(("ELASTICSEARCH_", "INFERLOG_")):
+        if name.startswith(("ELASTICSEARCH_", "INFERLOG_")) and name != ENGINE_OPTIONS:
             monkeypatch.delenv(name)
 
 
