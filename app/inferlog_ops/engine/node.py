@@ -1,6 +1,7 @@
 """The Java side: a virtual machine inside this Python process with one Elasticsearch node."""
 
 import atexit
+import os
 import shutil
 import sys
 import tempfile
@@ -39,6 +40,7 @@ def start_java(layout: Layout, engine_home: Path, heap: str) -> None:
         f"-Djava.io.tmpdir={scratch}",
         f"-XX:ErrorFile={engine_home / 'logs/java-crash-%p.log'}",
         f"-Dlog4j2.configurationFile={(settings / 'log4j2.properties').as_uri()}",
+        *os.environ.get("INFERLOG_ENGINE_JAVA_OPTIONS", "").split(),
         # Relative, because non-ASCII characters in a class path make JPype load classes in another way, in which
         # Elasticsearch cannot detect its own build; and because a colon would end an entry.
         classpath=[str(jar.relative_to(engine_home)) for jar in sorted(layout.server.iterdir())],
