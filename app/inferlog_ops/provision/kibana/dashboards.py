@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana.desired import DesiredObject, json_request
 from inferlog_ops.provision.kibana.identity import (
     append_mark,
@@ -90,7 +91,10 @@ def build_dashboard(
         find_id=lambda base: object_id(base, namespace),
         has_time_parameters=has_time_parameters,
     )
-    saved = _place_panels(body, context)
+    try:
+        saved = _place_panels(body, context)
+    except OperatorError as error:
+        raise OperatorError(f"{dashboard.path.name}: {error}") from error
     controls, control_references = _build_controls(body.get("pinned_panels", []))
     return SavedObject(
         type=KIND,

@@ -39,7 +39,14 @@ class Bands:
     starts: tuple[float, ...]
 
 
-Bucket = Terms | TimeSlices | Bands
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matching:
+    """One group: the documents that match *kql*."""
+
+    kql: str
+
+
+Bucket = Terms | TimeSlices | Bands | Matching
 
 
 def compile_bucket(bucket: Bucket, label: str, number_format: Any = None) -> dict[str, Any]:
@@ -60,6 +67,16 @@ def compile_bucket(bucket: Bucket, label: str, number_format: Any = None) -> dic
             }
         case Bands():
             return _bands_column(bucket, label, number_format)
+        case Matching(kql=kql):
+            return {
+                "label": label,
+                "customLabel": True,
+                "dataType": "string",
+                "operationType": "filters",
+                "isBucketed": True,
+                "scale": "ordinal",
+                "params": {"filters": [{"label": label, "input": {"query": kql, "language": "kuery"}}]},
+            }
 
 
 def _terms_column(terms: Terms, label: str) -> dict[str, Any]:

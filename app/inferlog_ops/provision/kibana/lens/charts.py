@@ -10,6 +10,8 @@ from inferlog_ops.provision.kibana.lens.appearance import build_color_mapping, b
 from inferlog_ops.query.dashboards.panels import Panel
 
 _FITTING = {"zero": "Zero", "linear": "Linear", "carry": "Carry"}
+_TILES = 5  # and one for all other values; Lens keeps room for as many as there can be
+_DATE_WIDTH = 210
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -31,9 +33,11 @@ class LayerBuilder(Protocol):
 
     def has(self, item: Mapping[str, Any]) -> bool: ...
 
-    def add(self, item: Mapping[str, Any]) -> str: ...
+    def holds_dates(self, item: Mapping[str, Any]) -> bool: ...
 
-    def add_rows(self) -> str: ...
+    def add(self, item: Mapping[str, Any], *, most_groups: int | None = None) -> str: ...
+
+    def list_hidden(self) -> list[str]: ...
 
     def build(self) -> Any: ...
 
@@ -72,7 +76,10 @@ def _build_metric(config: dict[str, Any], begin: Begin) -> Chart:
     visualization: dict[str, Any] = {"layerId": "layer1", "layerType": "data"}
     if "breakdown_by" in config:
         breakdown = config["breakdown_by"]
-        visualization |= {"breakdownByAccessor": builder.add(breakdown), "maxCols": breakdown.get("columns", 3)}
+        visualization |= {
+            "breakdownByAccessor": builder.add(breakdown, most_groups=_TILES),
+            "maxCols": breakdown.get("columns", 3),
+        }
     names = {"primary": "metricAccessor", "secondary": "secondaryMetricAccessor"}
     visualization |= {names[metric["type"]]: builder.add(metric) for metric in config["metrics"]}
     primary = config["metrics"][0]
@@ -102,7 +109,7 @@ def _build_xy(config: dict[str, Any], begin: Begin) -> Chart:
         layers[layer_id] = builder.build()
     styling, legend, axis = config.get("styling", {}), config.get("legend", {}), config.get("axis", {})
     visualization: dict[str, Any] = {
-        "legend": {"isVisible": legend.get("visibility") == "visible", "position": legend.get("position", "right")},
+        "legend": {"isVisible": legend.get("visibility") == "visible", "position": _legend_position(config)},
         "valueLabels": "hide",
         "preferredSeriesType": drawn[0]["seriesType"],
         "fittingFunction": _FITTING.get(styling.get("fitting", {}).get("type"), "None"),
@@ -182,13 +189,12 @@ def _build_table(config: dict[str, Any], begin: Begin) -> Chart:
     shown += [
         _table_column(item, builder) | {"isMetric": True} for item in config.get("metrics", []) if builder.has(item)
     ]
-    if rows := builder.add_rows():
-        shown.insert(0, {"columnId": rows, "hidden": True})
+    hidden = [{"columnId": each, "hidden": True} for each in builder.list_hidden()]
     styling = config.get("styling", {})
     visualization: dict[str, Any] = {
         "layerId": "layer1",
         "layerType": "data",
-        "columns": shown,
+        "columns": [*hidden, *shown],
         "headerRowHeight": "single",
         "rowHeight": "single",
     }
@@ -201,6 +207,8 @@ def _build_table(config: dict[str, Any], begin: Begin) -> Chart:
 
 def _table_column(item: Mapping[str, Any], builder: LayerBuilder) -> dict[str, Any]:
     column: dict[str, Any] = {"columnId": builder.add(item), "isTransposed": False}
+    if builder.holds_dates(item):
+        column["width"] = _DATE_WIDTH
     if "alignment" in item:
         column["alignment"] = item["alignment"]
     if item.get("click_filter"):
@@ -210,6 +218,13 @@ def _table_column(item: Mapping[str, Any], builder: LayerBuilder) -> dict[str, A
     if summary := item.get("summary"):
         column |= {"summaryRow": summary["type"], "summaryLabel": summary["label"]}
     return column
+
+
+def _legend_position(config: Mapping[str, Any]) -> str:
+    """Return the file's position, but "right" for many series: below a chart of Lens there is room for three."""
+    position: str = config.get("legend", {}).get("position", "right")
+    has_many = any("breakdown_by" in holder for holder in config["layers"])
+    return "right" if position == "bottom" and has_many else position
 
 
 def _series_type(kind: str) -> str:

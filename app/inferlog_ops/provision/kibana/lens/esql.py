@@ -94,8 +94,12 @@ class EsqlLayerBuilder:
         """Return True: the answer has all columns."""
         return True
 
-    def add(self, item: Mapping[str, Any]) -> str:
-        """Add the column of *item*, a part of the file with "column", "label" and "format"; return its id."""
+    def holds_dates(self, item: Mapping[str, Any]) -> bool:
+        """Return whether the column of *item* has dates."""
+        return _column_kind(item) == "date"
+
+    def add(self, item: Mapping[str, Any], *, most_groups: int | None = None) -> str:  # noqa: ARG002
+        """Add the column of *item*; the query limits its groups."""
         name, kind = column_id(item["column"]), _column_kind(item)
         column: dict[str, Any] = {"columnId": name, "fieldName": item["column"], "meta": {"type": kind}}
         if "label" in item:
@@ -105,9 +109,9 @@ class EsqlLayerBuilder:
         self._columns.append(column)
         return name
 
-    def add_rows(self) -> str:
-        """Return no id: each row of the answer is a row of the table."""
-        return ""
+    def list_hidden(self) -> list[str]:
+        """Return no ids: a table shows all columns of the answer that its file names."""
+        return []
 
     def build(self) -> EsqlLayer:
         """Return the layer with the columns so far."""

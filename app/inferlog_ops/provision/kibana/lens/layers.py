@@ -1,18 +1,16 @@
 """Layers of form-based charts: columns of the dashboard files as Lens columns."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana.lens.appearance import convert_format, drop_unit
-from inferlog_ops.provision.kibana.lens.buckets import Terms, compile_bucket
+from inferlog_ops.provision.kibana.lens.buckets import Matching, Terms, compile_bucket
 from inferlog_ops.provision.kibana.lens.charts import column_id
 from inferlog_ops.provision.kibana.lens.expressions import Aggregate, compile_columns
 from inferlog_ops.provision.kibana.lens.sources import (
     ESQL_ONLY,
-    EVENTS,
-    HEALTH,
     SOURCES,
     Absent,
     Column,
@@ -24,8 +22,8 @@ from inferlog_ops.query.dashboards.panels import Panel
 from inferlog_ops.query.dashboards.render import parse_query_name
 
 _ROWS = "rows"
+_DOCUMENTS = "documents"
 _MOST_GROUPS = 1000
-_DATASETS = {EVENTS: "inference.events", HEALTH: "inference.health"}
 _WHERE_TO_ADD = "add it to SOURCES or ESQL_ONLY in app/inferlog_ops/provision/kibana/lens/sources.py"
 
 
@@ -72,7 +70,7 @@ class FormBasedLayerBuilder:
         self._query = parse_query_name(holder["data_source"]["query"]) or ""
         self._source = _find_source(panel, self._query)
         self._ignores_filters = bool(holder.get("ignore_global_filters"))
-        self._groups: dict[str, Any] = {}
+        self._groups = self._begin_groups()
         self._figures: dict[str, Any] = {}
         self.combine = self.hidden = ""
         self.sort = column_id(self._source.sort)
@@ -81,13 +79,26 @@ class FormBasedLayerBuilder:
         """Return whether Lens can compute the column of *item*."""
         return not isinstance(self._find(item), Absent)
 
-    def add(self, item: Mapping[str, Any]) -> str:
-        """Add the column of *item*, a part of the file with "column", "label" and "format"; return its id."""
+    def holds_dates(self, item: Mapping[str, Any]) -> bool:
+        """Return whether the figure of *item* is a date."""
+        column = self._find(item)
+        return isinstance(column, Figure) and getattr(column.expression, "kind", "") == "date"
+
+    def add(self, item: Mapping[str, Any], *, most_groups: int | None = None) -> str:
+        """
+        Add a column and return its id.
+
+        Args:
+            item: Part of the file with "column", "label" and "format".
+            most_groups: Maximum number of values of its field, if it has groups; None for the default.
+        """
         column, name = self._find(item), column_id(item["column"])
         label, number_format = item.get("label", item["column"]), convert_format(item.get("format"))
         match column:
-            case Group():
-                self._groups[name] = compile_bucket(column.bucket, column.label or label, number_format)
+            case Group(bucket=bucket):
+                if most_groups is not None and isinstance(bucket, Terms):
+                    bucket = replace(bucket, size=most_groups)
+                self._groups[name] = compile_bucket(bucket, column.label or label, number_format)
             case Figure():
                 self._combine(column)
                 expression = column.expression
@@ -98,12 +109,9 @@ class FormBasedLayerBuilder:
                 raise OperatorError(f"panel {self._panel.id}: Lens cannot compute {item['column']}: {column.reason}")
         return name
 
-    def add_rows(self) -> str:
-        """Add the hidden groups of a listing, one for each document; return the id, empty for other tables."""
-        if self._source.rows is None:
-            return ""
-        self._groups = {_ROWS: compile_bucket(self._source.rows, _ROWS), **self._groups}
-        return _ROWS
+    def list_hidden(self) -> list[str]:
+        """Return the ids of columns that a table does not show."""
+        return [each for each in (_DOCUMENTS, _ROWS) if each in self._groups]
 
     def build(self) -> FormBasedLayer:
         """Return the layer with the columns so far."""
@@ -117,6 +125,15 @@ class FormBasedLayerBuilder:
     def _find(self, item: Mapping[str, Any]) -> Column:
         return _find_column(self._panel, self._query, item["column"])
 
+    def _begin_groups(self) -> dict[str, Any]:
+        groups: dict[str, Any] = {}
+        if self._ignores_filters and self._source.kql:
+            # Such a layer ignores the filter of its own panel as well.
+            groups[_DOCUMENTS] = compile_bucket(Matching(kql=self._source.kql), _DOCUMENTS)
+        if self._source.rows:
+            groups[_ROWS] = compile_bucket(self._source.rows, _ROWS)
+        return groups
+
     def _combine(self, figure: Figure) -> None:
         if not figure.over:
             return
@@ -127,15 +144,17 @@ class FormBasedLayerBuilder:
         self._groups[self.hidden] = compile_bucket(hidden, figure.over)
 
 
-def combine_filters(layers: Collection[FormBasedLayer]) -> str:
-    """Return the filter of a chart with *layers*: Lens has one for all of them."""
-    filters = {layer.kql for layer in layers}
-    if len(filters) == 1:
-        return filters.pop()
-    parts = dict.fromkeys(
-        f'event.dataset: "{_DATASETS[layer.view]}"' + (f" and ({layer.kql})" if layer.kql else "") for layer in layers
-    )
-    return " or ".join(f"({part})" for part in parts)
+def find_filter(panel: Panel, layers: Collection[FormBasedLayer]) -> str:
+    """
+    Return the filter of *panel*: Lens has one for all layers.
+
+    Raises:
+        OperatorError: If the layers need different ones.
+    """
+    filters = {layer.kql for layer in layers if not layer.ignores_filters}
+    if len(filters) > 1:
+        raise OperatorError(f"panel {panel.id}: its layers need different filters, which Lens does not have")
+    return next(iter(filters), "")
 
 
 def find_absent_columns(panel: Panel) -> dict[str, str]:

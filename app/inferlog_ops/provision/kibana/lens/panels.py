@@ -7,7 +7,7 @@ from typing import Any
 
 from inferlog_ops.provision.kibana.lens.charts import Chart, build_chart
 from inferlog_ops.provision.kibana.lens.esql import EsqlLayers
-from inferlog_ops.provision.kibana.lens.layers import FormBasedLayerBuilder, combine_filters, is_form_based
+from inferlog_ops.provision.kibana.lens.layers import FormBasedLayerBuilder, find_filter, is_form_based
 from inferlog_ops.query.dashboards.panels import Panel
 from inferlog_ops.query.library import Query
 
@@ -112,7 +112,7 @@ def _build_form_based(panel: Panel, context: PanelContext) -> SavedPanel:
         {"type": "index-pattern", "id": context.find_id(layer.view), "name": f"{_LAYER_REFERENCE}{layer_id}"}
         for layer_id, layer in chart.layers.items()
     )
-    kql = combine_filters(chart.layers.values())
+    kql = find_filter(panel, chart.layers.values())
     state = _chart_state(chart, "formBased") | {"query": {"query": kql, "language": "kuery"}, "adHocDataViews": {}}
     return _build_lens(panel, chart, state, references)
 
