@@ -30,6 +30,7 @@ from tests.support.real_kibana import delete_afterwards, require_kibana
 
 pytestmark = [pytest.mark.kibana, pytest.mark.timeout(600)]
 
+KIBANA, _ = require_kibana()
 UNCHANGED = {ProvisionOutcome.UNCHANGED}
 
 
@@ -61,12 +62,11 @@ class Provisioned:
 
 @pytest.fixture(scope="module")
 def provisioned() -> Iterator[Provisioned]:
-    kibana, _ = require_kibana()
     namespace = f"t{uuid4().hex[:8]}"
     plan = build_plan(namespace)
-    with delete_afterwards(kibana, plan), ThreadPoolExecutor(2) as pool:
-        runs = list(pool.map(lambda _: provision_kibana(kibana, namespace), range(2)))
-        yield Provisioned(kibana, namespace, plan, runs)
+    with delete_afterwards(KIBANA, plan), ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda _: provision_kibana(KIBANA, namespace), range(2)))
+        yield Provisioned(KIBANA, namespace, plan, runs)
 
 
 def _reasons(done: list[ProvisionedObject]) -> list[str]:
@@ -134,7 +134,6 @@ def test_edited_dashboard_stays(provisioned: Provisioned) -> None:
 
 
 def test_object_of_a_newer_kibana_is_refused_alone() -> None:
-    kibana, _ = require_kibana()
     session = build_session(load_all()["routes"], f"t{uuid4().hex[:8]}")
     objects = [
         mark_object(
@@ -142,22 +141,21 @@ def test_object_of_a_newer_kibana_is_refused_alone() -> None:
         )
         for number, version in enumerate(("7.9.3", "99.0.0", "7.9.3"))
     ]
-    with delete_afterwards(kibana, Plan(data_views=(), saved_objects=tuple(objects), rules=())):
-        with KibanaClient(kibana) as client:
+    with delete_afterwards(KIBANA, Plan(data_views=(), saved_objects=tuple(objects), rules=())):
+        with KibanaClient(KIBANA) as client:
             done = ensure_objects(client, objects)
         assert [each.outcome.value for each in done] == ["created", "refused", "created"], _reasons(done)
         assert "more recent version of Kibana" in str(done[1].reason)
 
 
 def test_version_is_known_and_the_table_of_abilities_is_true() -> None:
-    kibana, _ = require_kibana()
     rule = {
         "name": "never created",
         "rule_type_id": ".es-query",
         "consumer": "stackAlerts",
         "schedule": {"interval": "1m"},
     }
-    with KibanaClient(kibana) as client:
+    with KibanaClient(KIBANA) as client:
         capabilities = detect_capabilities(client)
 
         def refuse(body: dict[str, Any]) -> str:
@@ -185,11 +183,10 @@ def test_version_is_known_and_the_table_of_abilities_is_true() -> None:
 
 
 def test_objects_are_created_in_a_space() -> None:
-    kibana, _ = require_kibana()
     space, namespace = f"inferlog-test-{uuid4().hex[:8]}", f"t{uuid4().hex[:8]}"
-    in_space = replace(kibana, space=space)
+    in_space = replace(KIBANA, space=space)
     plan = build_plan(namespace)
-    with KibanaClient(kibana) as client:
+    with KibanaClient(KIBANA) as client:
         made = client.send(
             Request(method="POST", path="/api/spaces/space", body={"id": space, "name": space}), "testing"
         )
@@ -203,22 +200,21 @@ def test_objects_are_created_in_a_space() -> None:
 
 
 def test_script_creates_what_the_command_would_create(tmp_path: Path) -> None:
-    kibana, _ = require_kibana()
     namespace = f"t{uuid4().hex[:8]}"
     plan = build_plan(namespace)
     write_bodies(tmp_path, plan)
-    key = {"KIBANA_API_KEY": kibana.api_key} if kibana.api_key else {}
-    with delete_afterwards(kibana, plan):
+    key = {"KIBANA_API_KEY": KIBANA.api_key} if KIBANA.api_key else {}
+    with delete_afterwards(KIBANA, plan):
         sent = subprocess.run(
             [str(tmp_path / SCRIPT)],
-            env={"PATH": os.environ["PATH"], "KIBANA_URL": kibana.base_url, **key},
+            env={"PATH": os.environ["PATH"], "KIBANA_URL": KIBANA.base_url, **key},
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
         assert sent.returncode == 0, sent.stderr
-        done = provision_kibana(kibana, namespace)
+        done = provision_kibana(KIBANA, namespace)
         # A newer Kibana gets its own form of the rules.
         assert {each.outcome for each in done} <= {ProvisionOutcome.UNCHANGED, ProvisionOutcome.UPDATED}
         assert {each.outcome for each in done if each.kind in {"data view", "saved query", "connector"}} == UNCHANGED

@@ -25,6 +25,7 @@ from tests.support.real_kibana import require_kibana
 
 pytestmark = pytest.mark.kibana
 
+KIBANA, ELASTICSEARCH = require_kibana()
 RULES = rules.load_all()
 QUERIES = library.load_all()
 FIRING = {name: next(case for case in cases() if case.rule == name and len(case.fires) == 1) for name in RULES}
@@ -86,10 +87,9 @@ class RunningRule:
 def running(request: pytest.FixtureRequest) -> Iterator[RunningRule]:
     """The rule of the case in the test's parameter, in a namespace with the documents of the case."""
     case: Case = request.param
-    kibana, server = require_kibana()
-    cluster = replace(server, namespace=f"t{uuid4().hex[:15]}")
+    cluster = replace(ELASTICSEARCH, namespace=f"t{uuid4().hex[:15]}")
     provision_cluster(cluster)
-    with KibanaClient(kibana) as client:
+    with KibanaClient(KIBANA) as client:
         capabilities = detect_capabilities(client)
         connector = build_connector(cluster.namespace)
         rule = RULES[case.rule]

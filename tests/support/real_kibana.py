@@ -13,17 +13,15 @@ from inferlog_ops.provision.kibana.client import KibanaClient
 from inferlog_ops.provision.kibana.plan import Plan
 from inferlog_ops.provision.kibana.saved_objects import MarkedObject
 
-# Read at once: fixtures remove such settings from the environment of each test.
-_URL, _CLUSTER_URL = os.environ.get("KIBANA_URL"), os.environ.get("ELASTICSEARCH_URL")
-KIBANA = resolve_kibana(_URL, "default") if _URL else None
-CLUSTER = resolve_cluster(_CLUSTER_URL, "default") if _CLUSTER_URL else None
-
 
 def require_kibana() -> tuple[Kibana, Cluster]:
-    """Return both, or skip the test."""
-    if KIBANA is None or CLUSTER is None:
-        pytest.skip("KIBANA_URL and ELASTICSEARCH_URL are not set: nothing was tested on a real Kibana")
-    return KIBANA, CLUSTER
+    """Return both, or skip the module that calls this while it is imported."""
+    url, cluster_url = os.environ.get("KIBANA_URL"), os.environ.get("ELASTICSEARCH_URL")
+    if not url or not cluster_url:
+        pytest.skip(
+            "KIBANA_URL and ELASTICSEARCH_URL are not set: nothing was tested on a real Kibana", allow_module_level=True
+        )
+    return resolve_kibana(url, "default"), resolve_cluster(cluster_url, "default")
 
 
 @contextmanager
