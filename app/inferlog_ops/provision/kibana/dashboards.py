@@ -57,6 +57,8 @@ def build_dashboard(
         saved = _place_panels(body, context)
     except OperatorError as error:
         raise OperatorError(f"{dashboard.path.name}: {error}") from error
+    except KeyError as missing:
+        raise OperatorError(f"{dashboard.path.name}: a panel lacks the key {missing}") from missing
     controls, control_references = _build_controls(body.get("pinned_panels", []))
     return SavedObject(
         type=KIND,

@@ -11,7 +11,7 @@ from inferlog_ops.query.dashboards.panels import Panel
 
 _FITTING = {"zero": "Zero", "linear": "Linear", "carry": "Carry"}
 _TILES = 5  # and one for all other values; Lens keeps room for as many as there can be
-_DATE_WIDTH = 210
+_DATE_WIDTH = 225
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9]+")
 
 
