@@ -42,8 +42,8 @@ def steps(path: Path) -> list[dict[str, Any]]:
     return [step for job in jobs(path).values() for step in job["steps"]]
 
 
-def test_all_four_workflows_exist() -> None:
-    assert [path.stem for path in FILES] == ["bump", "ci", "scans", "stack"]
+def test_all_five_workflows_exist() -> None:
+    assert [path.stem for path in FILES] == ["bump", "ci", "kibana", "scans", "stack"]
 
 
 def test_github_knows_every_key() -> None:

@@ -118,7 +118,7 @@ MAXIMUM = {
     "app/inferlog_ops/engine": 0,
     "app/inferlog_ops/preview": 0,
     "app/inferlog_ops/provision": 0,
-    "app/inferlog_ops/query": 1,
+    "app/inferlog_ops/query": 0,
     "app/inferlog_ops/ship": 0,
     "benchmarks": 0,
     "docs/examples": 6,

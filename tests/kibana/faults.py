@@ -1,4 +1,4 @@
-"""Faults in the body of ``PUT /api/dashboards/<id>`` that Kibana 9.5 rejects or displays incorrectly."""
+"""Faults in a dashboard file: against the schema of Kibana 9.5's dashboards API, its further rules, and the layout."""
 
 import json
 from collections.abc import Iterator

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from inferlog_ops.provision.kibana.bodies import SCRIPT, write_bodies
-from inferlog_ops.provision.kibana.plan import plan_for
+from inferlog_ops.provision.kibana.plan import build_plan
 from tests.support.dockerfiles import ROOT, Dockerfile
 
 NOT_OURS = {".venv", ".git", ".hypothesis", "__pycache__", "node_modules"}
@@ -60,7 +60,7 @@ def test_dockerfile_commands_are_clean(folder: str) -> None:
 
 
 def test_the_script_that_sends_bodies_to_a_kibana_is_clean(tmp_path: Path) -> None:
-    write_bodies(tmp_path, plan_for("default"), "default")
+    write_bodies(tmp_path, build_plan("default"), "default")
     assert checked(str(tmp_path / SCRIPT)) == ""
 
 

@@ -1,24 +1,22 @@
-"""Rules of the Kibana stand-in for each kind of object."""
+"""Objects of the Kibana stand-in, with the answers of a real Kibana 8.12.2 to each call."""
 
 import json
 import re
-from collections.abc import Callable
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support import kibana_bodies as bodies
+Version = tuple[int, int]
 
-_NEW_ID = re.compile(r"[a-z0-9_-]{1,250}")
-_OPTIONS = {
-    "auto_apply_filters": True,
-    "hide_panel_titles": False,
-    "hide_panel_borders": False,
-    "use_margins": True,
-    "sync_colors": False,
-    "sync_tooltips": False,
-    "sync_cursor": True,
-}
-_NEWEST_SEARCH = (10, 15, 0)
+_NEWEST_TYPES = {"dashboard": "8.9.0", "search": "7.9.3", "index-pattern": "8.0.0"}
+_VIEW_KEYS = {"id", "title", "name", "timeFieldName", "allowNoIndex", "runtimeFieldMap", "fieldAttrs", "fieldFormats"}
+_CONNECTOR_KEYS = {"name", "connector_type_id", "config", "secrets"}
+_RULE_KEYS = {"name", "consumer", "rule_type_id", "enabled", "tags", "schedule", "params", "actions", "alert_delay"}
+_ONLY_AT_CREATION = {"consumer", "rule_type_id", "enabled", "connector_type_id"}
+_NO_UUID = (
+    "Predefined IDs are not allowed for saved objects with encrypted attributes unless the ID is a UUID.: Bad Request"
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Stored:
 
 @dataclass
 class Objects:
-    """All objects of the stand-in by kind and id."""
+    """All objects of the stand-in by kind (the type of the saved object) and id."""
 
     stored: dict[tuple[str, str], Stored] = field(default_factory=dict)
 
@@ -67,164 +65,116 @@ def not_found(kind: str, object_id: str) -> Reply:
     return refusal(404, f"Saved object [{kind}/{object_id}] not found")
 
 
-def conflict(kind: str, object_id: str) -> Reply:
-    return refusal(409, f"Saved object [{kind}/{object_id}] conflict")
-
-
-def dashboard(objects: Objects, method: str, object_id: str, space: str, body: Any) -> Reply:
-    found = objects.find("dashboard", object_id, space)
-    if method == "GET":
-        return not_found("dashboard", object_id) if found is None else Reply(200, _cru(object_id, found))
-    message, panel_errors = bodies.dashboard_fault(body)
-    if panel_errors:
-        return Reply(400, {"message": "Bad request", "panelErrors": panel_errors})
-    if message:
-        return refusal(400, message)
-    if found is None and not _NEW_ID.fullmatch(object_id):
-        return refusal(400, f"invalid id {object_id}")
-    if found is None and objects.taken("dashboard", object_id):
-        return conflict("dashboard", object_id)
-    content = _with_defaults(body)
-    objects.put("dashboard", object_id, space, content)
-    return Reply(201 if found is None else 200, _cru(object_id, content))
-
-
-def _cru(object_id: str, content: dict[str, Any]) -> dict[str, Any]:
-    return {"id": object_id, "data": content, "meta": {"version": "WzEsMV0=", "managed": False}}
-
-
-def _with_defaults(body: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "filters": [],
-        "tags": [],
-        "pinned_panels": [],
-        **body,
-        "options": {**_OPTIONS, **body.get("options", {})},
-        "panels": [
-            {"id": f"made-{index}", **panel, "grid": {"w": 24, "h": 15, **panel["grid"]}}
-            for index, panel in enumerate(body.get("panels", []))
-        ],
-    }
-
-
-def data_view(objects: Objects, method: str, path: str, space: str, body: Any) -> Reply:
-    object_id, _, part = path.strip("/").partition("/")
-    if not object_id:
+def data_view(objects: Objects, method: str, object_id: str, space: str, body: Any) -> Reply:
+    kind = "index-pattern"
+    if method == "POST" and not object_id:
         return _create_data_view(objects, space, body)
-    found = objects.find("data_view", object_id, space)
+    found = objects.find(kind, object_id, space)
     if found is None:
-        return refusal(404, f"Saved object [index-pattern/{object_id}] not found")
+        return not_found(kind, object_id)
     if method == "POST":
-        message = bodies.fault(bodies.DATA_VIEW_FIELDS if part else bodies.DATA_VIEW_UPDATE, body)
-        if message:
-            return refusal(400, message)
-        if part:
-            for name, attributes in body["fields"].items():
-                found["fieldAttrs"].setdefault(name, {}).update(attributes)
-        else:
-            found.update(body["data_view"])
+        if unknown := _unknown_key(body["data_view"], _VIEW_KEYS - {"id", "fieldAttrs"}, "data_view"):
+            return unknown
+        found.update(body["data_view"])
     return Reply(200, {"data_view": found})
 
 
 def _create_data_view(objects: Objects, space: str, body: Any) -> Reply:
-    if message := bodies.fault(bodies.DATA_VIEW, body):
-        return refusal(400, message)
-    view = body["data_view"]
-    override = body.get("override", False)
-    for other, content in objects.of("data_view", space).items():
-        if content["name"] == view.get("name", view["title"]):
-            if not override:
-                return refusal(400, f"Duplicate data view: {content['name']}")
-            del objects.stored["data_view", other]
-    if objects.taken("data_view", view["id"]) and not override:
-        return refusal(400, f"Saved object [index-pattern/{view['id']}] conflict")
+    view, kind = body["data_view"], "index-pattern"
+    if unknown := _unknown_key(view, _VIEW_KEYS, "data_view"):
+        return unknown
+    if any(other["name"] == view["name"] for other in objects.of(kind, space).values()):
+        return refusal(400, f"Duplicate data view: {view['name']}")
+    if objects.taken(kind, view["id"]):
+        return refusal(400, f"Saved object [{kind}/{view['id']}] conflict")
     content = {"fieldAttrs": {}, "fieldFormats": {}, "runtimeFieldMap": {}, "sourceFilters": [], **view}
-    content.setdefault("name", view["title"])
-    objects.put("data_view", view["id"], space, content)
+    objects.put(kind, view["id"], space, content)
     return Reply(200, {"data_view": {**content, "version": "WzEsMV0=", "namespaces": [space]}})
 
 
 def connector(objects: Objects, method: str, object_id: str, space: str, body: Any) -> Reply:
-    found = objects.find("connector", object_id, space)
-    if method != "POST" and found is None:
-        return not_found("action", object_id)
+    if refused := _check_encrypted(objects, "action", method, object_id, space):
+        return refused
+    found = objects.find("action", object_id, space)
     if method == "GET":
         return Reply(200, found)
-    if message := bodies.fault(bodies.CONNECTOR if method == "POST" else bodies.CONNECTOR_UPDATE, body):
-        return refusal(400, message)
-    if method == "POST" and len(object_id) > 36:
-        return refusal(400, "[request params.id]: value has length greater than maximum of [36]")
-    if method == "POST" and objects.taken("connector", object_id):
-        return conflict("action", object_id)
+    if unknown := _unknown_key(body, _CONNECTOR_KEYS - (set() if method == "POST" else _ONLY_AT_CREATION), ""):
+        return unknown
     content = {
         "id": object_id,
         "connector_type_id": ".index",
         "is_preconfigured": False,
-        "is_deprecated": False,
         "name": body["name"],
         "config": {"refresh": False, "executionTimeField": None, **body["config"]},
     }
-    objects.put("connector", object_id, space, content)
+    objects.put("action", object_id, space, content)
     return Reply(200, content)
 
 
-def rule(objects: Objects, method: str, object_id: str, space: str, body: Any) -> Reply:
-    found = objects.find("rule", object_id, space)
-    if method != "POST" and found is None:
-        return not_found("alert", object_id)
+def rule(objects: Objects, method: str, object_id: str, space: str, body: Any, *, version: Version) -> Reply:
+    if refused := _check_encrypted(objects, "alert", method, object_id, space):
+        return refused
+    found = objects.find("alert", object_id, space)
     if method == "GET":
         return Reply(200, found)
-    if message := bodies.fault(bodies.RULE if method == "POST" else bodies.RULE_UPDATE, body):
-        return refusal(400, message)
-    if method == "POST" and objects.taken("rule", object_id):
-        return conflict("alert", object_id)
-    for action in body.get("actions", []):
-        if objects.find("connector", action["id"], space) is None:
-            return refusal(400, f"Failed to load action {action['id']}")
-    kept = {"consumer": "stackAlerts", "rule_type_id": ".es-query", "enabled": True}
-    kept.update({key: found[key] for key in kept} if found else {})
-    content = {
-        "id": object_id,
-        "tags": [],
-        "actions": [],
-        **kept,
-        **body,
-        "params": {"groupBy": "all", "excludeHitsFromPreviousRun": True, "aggType": "count", **body["params"]},
-        "execution_status": {"status": "pending"},
-    }
-    objects.put("rule", object_id, space, content)
+    known = _RULE_KEYS | ({"artifacts"} if version >= (9, 1) else set())
+    if unknown := _unknown_key(body, known - (set() if method == "POST" else _ONLY_AT_CREATION), ""):
+        return unknown
+    group_by = body["params"]["groupBy"]
+    if group_by != "all" and not (group_by == "row" and ((8, 19) <= version < (9, 0) or version >= (9, 1))):
+        return refusal(400, f'params invalid: [groupBy]: invalid groupBy: "{group_by}"')
+    for action in body["actions"]:
+        if objects.find("action", action["id"], space) is None:
+            missing = f"Saved object [action/{action['id']}] not found"
+            return refusal(400, f"Failed to load action {action['id']} (404): {missing}")
+    content = {**(found or {}), **body, "id": object_id, "execution_status": {"status": "pending"}}
+    objects.put("alert", object_id, space, content)
     return Reply(200, content)
+
+
+def _check_encrypted(objects: Objects, kind: str, method: str, object_id: str, space: str) -> Reply | None:
+    if method == "POST":
+        if not _is_uuid(object_id):
+            return refusal(400, _NO_UUID)
+        if objects.taken(kind, object_id):
+            return refusal(409, f"Saved object [{kind}/{object_id}] conflict")
+        return None
+    return not_found(kind, object_id) if objects.find(kind, object_id, space) is None else None
 
 
 def export(objects: Objects, space: str, body: Any) -> Reply:
-    if message := bodies.fault(bodies.EXPORT, body):
-        return refusal(400, message)
-    wanted = [each["id"] for each in body["objects"]]
-    missing = [each for each in wanted if objects.find("search", each, space) is None]
+    wanted = [(each["type"], each["id"]) for each in body["objects"]]
+    missing = [each for each in wanted if objects.find(*each, space) is None]
     if missing:
-        errors = [{"id": each, "type": "search", "error": not_found("search", each).content} for each in missing]
+        errors = [{"id": id_, "type": kind, "error": not_found(kind, id_).content} for kind, id_ in missing]
         return refusal(400, "Error fetching objects to export", attributes={"objects": errors})
-    return Reply(200, b"\n".join(json.dumps(objects.find("search", each, space)).encode() for each in wanted))
+    return Reply(200, b"\n".join(json.dumps(objects.find(*each, space)).encode() for each in wanted))
 
 
-def import_objects(
-    objects: Objects, space: str, lines: bytes, *, overwrite: bool, fault: Callable[[str], str | None]
-) -> Reply:
+def import_objects(objects: Objects, space: str, lines: bytes) -> Reply:
+    """Import with ``overwrite``: a document of a newer version refuses the whole file, a missing reference its own."""
     documents = [json.loads(line) for line in lines.splitlines() if line.strip()]
+    for document in documents:
+        newest = _NEWEST_TYPES[document["type"]]
+        if _parse(document["typeMigrationVersion"]) > _parse(newest):
+            return refusal(
+                422,
+                f'Document "{document["id"]}" belongs to a more recent version of Kibana '
+                f"[{document['typeMigrationVersion']}] when the last known version is [{newest}].",
+            )
     errors, successes = [], []
     for document in documents:
-        object_id = document["id"]
-        message = fault(object_id) or bodies.fault(bodies.SEARCH, document["attributes"], "attributes")
-        version = tuple(int(part) for part in document["typeMigrationVersion"].split("."))
-        if message or document["type"] != "search" or version > _NEWEST_SEARCH:
-            errors.append({"id": object_id, "type": "search", "error": {"type": "unknown", "message": message}})
-        elif objects.find("search", object_id, space) and not overwrite:
-            errors.append({"id": object_id, "type": "search", "error": {"type": "conflict"}})
-        else:
-            successes.append({"id": object_id, "type": "search", "overwrite": overwrite})
-            if objects.taken("search", object_id) and objects.find("search", object_id, space) is None:
-                object_id = successes[-1]["destinationId"] = f"made-for-{object_id}"
-            objects.put("search", object_id, space, _in_newest_shape(object_id, document))
+        kind, object_id = document["type"], document["id"]
+        missing = [each for each in document["references"] if not _has_reference(objects, each, space, documents)]
+        if missing:
+            error = {"type": "missing_references", "references": missing}
+            errors.append({"id": object_id, "type": kind, "error": error})
+            continue
+        success = {"id": object_id, "type": kind}
+        if objects.taken(kind, object_id) and objects.find(kind, object_id, space) is None:
+            object_id = success["destinationId"] = f"made-for-{object_id}"
+        objects.put(kind, object_id, space, {**document, "id": object_id})
+        successes.append(success)
     return Reply(
         200,
         {"success": not errors, "successCount": len(successes), "successResults": successes}
@@ -232,8 +182,25 @@ def import_objects(
     )
 
 
-def _in_newest_shape(object_id: str, document: dict[str, Any]) -> dict[str, Any]:
-    """Bring a saved search to model version 13 and above, where the settings are in tabs only."""
-    attributes = {key: document["attributes"].get(key) for key in ("title", "description", "tabs")}
-    version = ".".join(map(str, _NEWEST_SEARCH))
-    return {**document, "id": object_id, "attributes": attributes, "typeMigrationVersion": version}
+def _has_reference(objects: Objects, reference: Mapping[str, str], space: str, documents: list[dict[str, Any]]) -> bool:
+    kind, object_id = reference["type"], reference["id"]
+    if kind not in {"index-pattern", "search"}:
+        return True
+    in_file = any((each["type"], each["id"]) == (kind, object_id) for each in documents)
+    return in_file or objects.find(kind, object_id, space) is not None
+
+
+def _unknown_key(body: Mapping[str, Any], known: set[str], where: str) -> Reply | None:
+    unknown = sorted(body.keys() - known)
+    if not unknown:
+        return None
+    path = ".".join(filter(None, ("request body", where, unknown[0])))
+    return refusal(400, f"[{path}]: definition for this key is missing")
+
+
+def _is_uuid(text: str) -> bool:
+    return re.fullmatch(r"[0-9a-f-]{36}", text) is not None and str(uuid.UUID(text)) == text
+
+
+def _parse(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]

@@ -23,7 +23,7 @@ def provision(
         typer.Option(
             envvar="KIBANA_URL",
             metavar="URL",
-            help="Kibana 9.5 or newer for data views, dashboards, alert rules and saved queries. Credentials: "
+            help="Kibana 8.12 or newer for data views, dashboards, alert rules and saved queries. Credentials: "
             "KIBANA_API_KEY or user:password@ in the address; KIBANA_CA_FILE. With this option, Elasticsearch is "
             "provisioned only if --url or ELASTICSEARCH_URL is given.",
         ),
@@ -65,6 +65,8 @@ def provision(
         print_json([_as_json(each) for each in provisioned])
     else:
         _print_table(provisioned)
+    if any(each.reason for each in provisioned):
+        raise typer.Exit(1)
 
 
 def _provision_elasticsearch(
@@ -100,9 +102,9 @@ def _refusals(provisioned: "Sequence[ProvisionedObject]") -> dict[str, list[str]
 def _write_bodies(folder: Path, space: str, namespace: str, *, json: bool) -> None:
     from inferlog_ops.provision.kibana.address import check_space
     from inferlog_ops.provision.kibana.bodies import SCRIPT, write_bodies
-    from inferlog_ops.provision.kibana.plan import plan_for
+    from inferlog_ops.provision.kibana.plan import build_plan
 
-    written = write_bodies(folder, plan_for(namespace), check_space(space))
+    written = write_bodies(folder, build_plan(namespace), check_space(space))
     if json:
         print_json([{"request": each.request, "file": str(each.file)} for each in written])
         return

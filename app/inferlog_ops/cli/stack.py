@@ -10,9 +10,10 @@ import typer
 
 from inferlog_ops.cli import redrive as redriving
 from inferlog_ops.cli.options import Json
-from inferlog_ops.core.console import out
+from inferlog_ops.core.console import err, out
 from inferlog_ops.core.exits import run_command
-from inferlog_ops.provision.stack import report, roles, secret_files, users
+from inferlog_ops.core.outcome import ProvisionOutcome
+from inferlog_ops.provision.stack import roles, secret_files, users
 from inferlog_ops.provision.stack import rotate as rotation
 from inferlog_ops.provision.stack.api_keys import lend_key
 from inferlog_ops.provision.stack.kibana_objects import provision_objects
@@ -24,6 +25,9 @@ from inferlog_ops.provision.stack.settings import StackSettings
 from inferlog_ops.ship.redrive.letter_files import find_letter_files
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from inferlog_ops.core.outcome import ProvisionedObject
     from inferlog_ops.ship.redrive.resend import LetterSource
 
 SHOW_PASSWORD = "docker compose run --rm --no-deps prepare show-password"  # noqa: S105 (a command, no password)
@@ -48,14 +52,14 @@ class Person(StrEnum):
 @app.command()
 def prepare() -> None:
     """Create certificates, passwords and keys as files. Needs no network."""
-    report.print_results(prepare_files(_settings(), _now(), warn=report.log))
+    _print_results(prepare_files(_settings(), _now(), warn=_log))
 
 
 @app.command()
 def provision() -> None:
     """Create templates, data streams, roles, users and API keys in Elasticsearch."""
     settings = _settings()
-    report.print_results(provision_elasticsearch(settings, on_progress=report.log))
+    _print_results(provision_elasticsearch(settings, on_progress=_log))
     _print_login(settings)
 
 
@@ -63,7 +67,7 @@ def provision() -> None:
 def provision_kibana() -> None:
     """Create data views, dashboards, saved queries and alert rules in Kibana."""
     settings = _settings()
-    report.print_results(provision_objects(settings, on_progress=report.log))
+    _print_results(provision_objects(settings, on_progress=_log))
     _print_login(settings)
 
 
@@ -82,8 +86,8 @@ def rotate(
     name: Annotated[RotatableSecret, typer.Argument(help="Owner of the new secret.")],
 ) -> None:
     """Replace the secret of a user, a program or the servers, and print which containers to restart."""
-    report.print_results(rotation.rotate(_settings(), name, _now(), report.log))
-    report.log(rotation.TO_DO[name])
+    _print_results(rotation.rotate(_settings(), name, _now(), _log))
+    _log(rotation.TO_DO[name])
 
 
 @app.command()
@@ -102,7 +106,7 @@ def redrive(
     sources: list[LetterSource] = [
         *find_letter_files([settings.dead_letters] if settings.dead_letters.exists() else [])
     ]
-    with lend_key(log_in(settings, report.log).cluster, roles.REDRIVE) as cluster:
+    with lend_key(log_in(settings, _log).cluster, roles.REDRIVE) as cluster:
         if failure_store:
             sources += redriving.open_failure_stores(cluster)
         if only_list:
@@ -118,6 +122,27 @@ def run() -> int:
 
 def _print_login(settings: StackSettings) -> None:
     out.print(f"Kibana: {settings.public_kibana_url} (user: {users.OPERATOR}; password: {SHOW_PASSWORD})", markup=False)
+
+
+def _print_results(done: "Sequence[ProvisionedObject]") -> None:
+    """
+    Print a line for each changed object of *done*, and the number of unchanged ones.
+
+    Raises:
+        typer.Exit: If one was refused.
+    """
+    for each in done:
+        if each.outcome is not ProvisionOutcome.UNCHANGED:
+            reason = f": {each.reason}" if each.reason else ""
+            out.print(f"{each.outcome} {each.kind} {each.name}{reason}", highlight=False, markup=False)
+    if unchanged := sum(each.outcome is ProvisionOutcome.UNCHANGED for each in done):
+        out.print(f"{unchanged} unchanged", highlight=False)
+    if any(each.outcome is ProvisionOutcome.REFUSED for each in done):
+        raise typer.Exit(1)
+
+
+def _log(text: str) -> None:
+    err.print(text, highlight=False, markup=False)
 
 
 def _settings() -> StackSettings:

@@ -1,7 +1,7 @@
 """Desired objects of the cluster, read from infra/elasticsearch. The name of a file is the name of its object."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ import orjson
 
 from inferlog_ops.core.assets import asset_dir
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.provision.desired import Desired, Request, Stamp
 from inferlog_ops.provision.elasticsearch.deployment import Deployment
 from inferlog_ops.provision.elasticsearch.retention import DEFAULT_RETENTION, set_retention
 
 FOLDER = "infra/elasticsearch"
-MANAGED_BY = "inferlog"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,16 +26,28 @@ class Kind:
         label: Name in messages.
         folder: Folder of its files, below `FOLDER`.
         api: Path prefix of its API.
+        find: Returns the object of a name in a response of its API.
     """
 
     label: str
     folder: str
     api: str
+    find: Callable[[Any, str], dict[str, Any]]
 
 
-PIPELINE = Kind(label="pipeline", folder="pipelines", api="/_ingest/pipeline")
-COMPONENT_TEMPLATE = Kind(label="component template", folder="component_templates", api="/_component_template")
-INDEX_TEMPLATE = Kind(label="index template", folder="index_templates", api="/_index_template")
+PIPELINE = Kind(label="pipeline", folder="pipelines", api="/_ingest/pipeline", find=lambda answer, name: answer[name])
+COMPONENT_TEMPLATE = Kind(
+    label="component template",
+    folder="component_templates",
+    api="/_component_template",
+    find=lambda answer, _name: answer["component_templates"][0]["component_template"],
+)
+INDEX_TEMPLATE = Kind(
+    label="index template",
+    folder="index_templates",
+    api="/_index_template",
+    find=lambda answer, _name: answer["index_templates"][0]["index_template"],
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +58,28 @@ class Definition:
     Attributes:
         kind: Its kind.
         name: Its name in the cluster.
-        source: Its file, relative to the root of the repository.
-        stamp: Its ``_meta``: creator, source file, and hash of its content.
+        stamp: Its stamp, in ``_meta``.
         body: Request body, including the stamp.
     """
 
     kind: Kind
     name: str
-    source: str
-    stamp: dict[str, str]
+    stamp: Stamp
     body: dict[str, Any]
+
+    def to_desired(self) -> Desired:
+        """Return the object with its requests."""
+        path = f"{self.kind.api}/{self.name}"
+        put = Request(method="PUT", path=path, body=self.body)
+        return Desired(
+            kind=self.kind.label,
+            name=self.name,
+            stamp=self.stamp,
+            read=Request(method="GET", path=path),
+            find_stamp=lambda answer: Stamp.parse(self.kind.find(answer, self.name).get("_meta")),
+            create=put,
+            update=(put,),
+        )
 
 
 def load_definitions(deployment: Deployment, retention: str = DEFAULT_RETENTION) -> list[Definition]:
@@ -118,15 +142,15 @@ def _index_template(path: Path, components: dict[str, Definition]) -> Definition
     sha256 = hashlib.sha256(content)
     for name in body["composed_of"]:
         if name in components:
-            sha256.update(components[name].stamp["sha256"].encode())
+            sha256.update(components[name].stamp.sha256.encode())
     definition = _stamp(INDEX_TEMPLATE, path, body, sha256.hexdigest())
-    definition.body.setdefault("template", {}).setdefault("mappings", {})["_meta"] = definition.stamp
+    definition.body.setdefault("template", {}).setdefault("mappings", {})["_meta"] = definition.stamp.to_json()
     return definition
 
 
 def _stamp(kind: Kind, path: Path, body: dict[str, Any], sha256: str) -> Definition:
-    stamp = {"managed_by": MANAGED_BY, "source": _source(path), "sha256": sha256}
-    return Definition(kind=kind, name=path.stem, source=stamp["source"], stamp=stamp, body={**body, "_meta": stamp})
+    stamp = Stamp(source=_source(path), sha256=sha256)
+    return Definition(kind=kind, name=path.stem, stamp=stamp, body={**body, "_meta": stamp.to_json()})
 
 
 def _parse(path: Path, content: bytes) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.outcome import ProvisionedObject
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
 from inferlog_ops.core.streams import ALERTS, STREAMS, alerts_stream_name, check_namespace, stream_name
+from inferlog_ops.provision.desired import require
 from inferlog_ops.provision.elasticsearch.definitions import INDEX_TEMPLATE, find_lifecycle, load_definitions
 from inferlog_ops.provision.elasticsearch.deployment import detect_deployment, wait_until_ready
-from inferlog_ops.provision.elasticsearch.objects import ensure_object
 from inferlog_ops.provision.elasticsearch.retention import DEFAULT_RETENTION, read_retention
+from inferlog_ops.provision.elasticsearch.server import ElasticsearchServer
 from inferlog_ops.provision.elasticsearch.streams import ensure_stream
 
 
@@ -37,12 +38,13 @@ def provision_cluster(
         wait_until_ready(cluster, client, timeout_seconds=wait_seconds, on_progress=on_progress)
         deployment = detect_deployment(client)
         definitions = load_definitions(deployment, retention or read_retention(client) or DEFAULT_RETENTION)
-        provisioned = [ensure_object(client, definition) for definition in definitions]
+        server = ElasticsearchServer(client)
+        provisioned = [require(server, definition.to_desired()) for definition in definitions]
         templates = {each.name: each for each in definitions if each.kind is INDEX_TEMPLATE}
         streams = {stream_name(stream, cluster.namespace): templates[f"inferlog-{stream}"] for stream in STREAMS}
         streams[alerts_stream_name(cluster.namespace)] = templates[ALERTS]
         lifecycle = find_lifecycle(definitions)
         provisioned += [
-            ensure_stream(client, deployment, name, template, lifecycle) for name, template in streams.items()
+            ensure_stream(server, deployment, name, template, lifecycle) for name, template in streams.items()
         ]
     return provisioned

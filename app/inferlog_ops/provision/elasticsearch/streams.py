@@ -3,21 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-import elasticsearch
-from elasticsearch import Elasticsearch
-
-from inferlog_ops.core.cluster import reason
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
-from inferlog_ops.provision.elasticsearch.definitions import MANAGED_BY, Definition
+from inferlog_ops.provision.desired import Desired, Request, Stamp, require
+from inferlog_ops.provision.elasticsearch.definitions import Definition
 from inferlog_ops.provision.elasticsearch.deployment import Deployment
-from inferlog_ops.provision.elasticsearch.objects import JSON
+from inferlog_ops.provision.elasticsearch.server import ElasticsearchServer
 
 _KIND = "data stream"
 
 
 def ensure_stream(
-    client: Elasticsearch,
+    server: ElasticsearchServer,
     deployment: Deployment,
     name: str,
     template: Definition,
@@ -33,72 +30,57 @@ def ensure_stream(
     Raises:
         OperatorError: If the cluster rejects it, or if *name* was created without inferlog's templates.
     """
-    mappings = _mappings(client, name)
-    if mappings is None:
-        _create(client, deployment, name, template)
-        return ProvisionedObject(name=name, kind=_KIND, outcome=ProvisionOutcome.CREATED)
-    stamps = [mapping.get("_meta") or {} for mapping in mappings.values()]
-    if name in mappings or any(stamp.get("managed_by") != MANAGED_BY for stamp in stamps):
-        raise OperatorError(
-            f"{name} exists and was not created by inferlog's templates, so its fields have other types; "
-            "delete it or give another --namespace, then provision again"
-        )
-    if all(stamp == template.stamp for stamp in stamps):
-        return ProvisionedObject(name=name, kind=_KIND, outcome=ProvisionOutcome.UNCHANGED)
-    if lifecycle is not None:
-        _put_lifecycle(client, name, lifecycle)
-    # Last, because it writes the stamp that makes the next run skip this stream.
-    _put_new_fields(client, name, template)
-    return ProvisionedObject(name=name, kind=_KIND, outcome=ProvisionOutcome.UPDATED)
+    read = Request(method="GET", path=f"/{name}/_mapping")
 
+    def find_stamp(answer: dict[str, Any]) -> Stamp | None:
+        stamps = [Stamp.parse(index["mappings"].get("_meta")) for index in answer.values()]
+        if name in answer or None in stamps:  # a plain index, or created without our templates
+            return None
+        outdated = (stamp for stamp in stamps if stamp and not template.stamp.matches(stamp))
+        return next(outdated, template.stamp)
 
-def _mappings(client: Elasticsearch, name: str) -> dict[str, dict[str, Any]] | None:
-    """Return the mapping of each index behind *name* (for a plain index its own), or None."""
-    try:
-        answer = client.indices.get_mapping(index=name)
-    except elasticsearch.NotFoundError:
-        return None
-    return {index: found["mappings"] for index, found in answer.body.items()}
-
-
-def _create(client: Elasticsearch, deployment: Deployment, name: str, template: Definition) -> None:
-    try:
-        if deployment is Deployment.CLUSTER:
-            client.indices.create_data_stream(name=name)
-        else:
-            # The embedded engine has no API that creates a stream, but the first write creates it,
-            # even though this document is then rejected because it has no @timestamp.
-            client.bulk(index=name, operations=[{"create": {}}, {}], require_data_stream=True)
-    except elasticsearch.ApiError as error:
-        raise OperatorError(
-            f"{template.source}: the cluster rejected the data stream {name} with {error.status_code}: {reason(error)}"
-        ) from error
-    if _mappings(client, name) is None:
+    done = require(
+        server,
+        Desired(
+            kind=_KIND,
+            name=name,
+            stamp=template.stamp,
+            read=read,
+            find_stamp=find_stamp,
+            create=_creation(deployment, name),
+            # The mapping last: it contains the stamp that makes the next run skip this stream.
+            update=(*_lifecycle_updates(name, lifecycle), _mapping_update(server, name)),
+            way_out="its fields have other types: delete it or give another --namespace",
+            advice={400: "a field that exists keeps its type: rename the changed field, or use a new --namespace"},
+        ),
+    )
+    if done.outcome is ProvisionOutcome.CREATED and server.send(read).status == 404:
         raise OperatorError(
             f"the cluster did not create the data stream {name}: its template {template.name} "
             "does not match; is there another template for logs-inference.* of a higher priority?"
         )
+    return done
 
 
-def _put_lifecycle(client: Elasticsearch, name: str, lifecycle: Mapping[str, Any]) -> None:
-    for part, body in (("_lifecycle", lifecycle["lifecycle"]), ("_options", lifecycle["data_stream_options"])):
-        client.perform_request("PUT", f"/_data_stream/{name}/{part}", headers=JSON, body=body)
+def _creation(deployment: Deployment, name: str) -> Request:
+    if deployment is Deployment.CLUSTER:
+        return Request(method="PUT", path=f"/_data_stream/{name}")
+    # The embedded engine has no API that creates a stream, but the first write creates it,
+    # even though this document is then rejected because it has no @timestamp.
+    return Request(method="POST", path=f"/{name}/_bulk?require_data_stream=true", body=[{"create": {}}, {}])
 
 
-def _put_new_fields(client: Elasticsearch, name: str, template: Definition) -> None:
-    wanted = client.indices.simulate_index_template(name=name)["template"]["mappings"]
+def _lifecycle_updates(name: str, lifecycle: Mapping[str, Any] | None) -> list[Request]:
+    parts = {"_lifecycle": "lifecycle", "_options": "data_stream_options"} if lifecycle else {}
+    return [
+        Request(method="PUT", path=f"/_data_stream/{name}/{path}", body=(lifecycle or {})[part])
+        for path, part in parts.items()
+    ]
+
+
+def _mapping_update(server: ElasticsearchServer, name: str) -> Request:
+    simulated = server.send(Request(method="POST", path=f"/_index_template/_simulate_index/{name}")).json
+    mappings = simulated["template"]["mappings"]
     # The cluster's own marker in the mapping of a data stream; it cannot be sent.
-    wanted.pop("_data_stream_timestamp", None)
-    try:
-        client.indices.put_mapping(index=name, **_as_arguments(wanted))
-    except elasticsearch.ApiError as error:
-        raise OperatorError(
-            f"{template.source}: the cluster rejected its new fields on the data stream {name} "
-            f"with {error.status_code}: {reason(error)}; a field that exists keeps its type: "
-            "rename the changed field, or use a new --namespace"
-        ) from error
-
-
-def _as_arguments(mapping: dict[str, Any]) -> dict[str, Any]:
-    """Convert a mapping to keyword arguments of the client, in which ``_meta`` has no underscore."""
-    return {key.removeprefix("_"): value for key, value in mapping.items()}
+    mappings.pop("_data_stream_timestamp", None)
+    return Request(method="PUT", path=f"/{name}/_mapping", body=mappings)

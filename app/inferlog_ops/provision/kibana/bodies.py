@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.provision.desired import Request
 from inferlog_ops.provision.kibana.address import DEFAULT_SPACE
-from inferlog_ops.provision.kibana.desired import KibanaRequest
+from inferlog_ops.provision.kibana.client import encode_body
 from inferlog_ops.provision.kibana.plan import Plan
-from inferlog_ops.provision.kibana.session_import import import_request
+from inferlog_ops.provision.kibana.saved_objects import import_request
 
 SCRIPT = "send.sh"
 
@@ -64,7 +65,7 @@ class WrittenRequest:
     A request that was written to a file.
 
     Attributes:
-        request: Method and path, such as ``PUT /api/dashboards/inferlog-overview``.
+        request: Method and path, such as ``POST /api/data_views/data_view``.
         file: File with its body.
     """
 
@@ -80,12 +81,16 @@ def write_bodies(folder: Path, plan: Plan, space: str = DEFAULT_SPACE) -> list[W
         OperatorError: If *folder* contains other files, or is not writable.
     """
     prefix = "" if space == DEFAULT_SPACE else f"/s/{space}"
-    requests = [(each.create, each.id) for each in plan.objects] + [(import_request(plan.sessions), "queries")]
+    requests = [
+        *((each.create, each.name) for each in plan.data_views),
+        (import_request(plan.saved_objects), "objects"),
+        *((each.create, each.name) for each in plan.rules),
+    ]
     named = [(_file_name(number, request, name), request) for number, (request, name) in enumerate(requests, start=1)]
     try:
         _clear(folder)
         for file_name, request in named:
-            (folder / file_name).write_bytes(request.body or b"")
+            (folder / file_name).write_bytes(encode_body(request) or b"")
         (folder / SCRIPT).write_text(_script(named, prefix), encoding="utf-8")
         (folder / SCRIPT).chmod(0o755)
     except OSError as error:
@@ -112,13 +117,13 @@ def _is_ours(path: Path) -> bool:
     return _OURS.fullmatch(path.name) is not None
 
 
-def _file_name(number: int, request: KibanaRequest, name: str) -> str:
+def _file_name(number: int, request: Request, name: str) -> str:
     path = request.path.partition("?")[0].strip("/").replace("/", ".")
     ending = "json" if request.file_name is None else "ndjson"
     return f"{number:03}_{request.method}_{path}{'' if path.endswith(name) else f'.{name}'}.{ending}"
 
 
-def _script(named: Sequence[tuple[str, KibanaRequest]], prefix: str) -> str:
+def _script(named: Sequence[tuple[str, Request]], prefix: str) -> str:
     lines = [
         f"body {request.method} '{prefix}{request.path}' '{file_name}'"
         if request.file_name is None

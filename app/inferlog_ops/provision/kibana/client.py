@@ -2,6 +2,7 @@
 
 import base64
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -13,8 +14,8 @@ from urllib3.exceptions import TimeoutError as HTTPTimeoutError
 from urllib3.filepost import encode_multipart_formdata
 
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.provision.desired import Request
 from inferlog_ops.provision.kibana.address import DEFAULT_SPACE, Kibana
-from inferlog_ops.provision.kibana.desired import KibanaRequest
 
 _API_VERSION = "2023-10-31"
 _TIMEOUT = urllib3.Timeout(connect=10.0, read=60.0)  # seconds; creating a rule can take several
@@ -43,11 +44,6 @@ class KibanaResponse:
     body: bytes
 
     @property
-    def ok(self) -> bool:
-        """Whether the request succeeded."""
-        return 200 <= self.status < 300
-
-    @property
     def json(self) -> Any:
         """The body as JSON; None if it is not valid JSON."""
         try:
@@ -66,6 +62,8 @@ class KibanaResponse:
 
 class KibanaClient:
     """A connection to one Kibana; a context manager."""
+
+    label = "Kibana"
 
     def __init__(self, kibana: Kibana) -> None:
         """
@@ -86,25 +84,27 @@ class KibanaClient:
     ) -> None:
         self._pool.clear()
 
-    def send(self, request: KibanaRequest, doing: str) -> KibanaResponse:
+    def send(self, request: Request, doing: str, /) -> KibanaResponse:
         """
-        Send *request* to the space and return the response with any status but 401, 403 and redirects.
+        Send *request* to the space and return the response with any status but 401 and redirects.
 
         Raises:
             UnreachableError: If there is no response.
-            OperatorError: If the credentials are missing or insufficient, or the server is not a Kibana. The message
-                begins with *doing*.
+            OperatorError: If the credentials are missing or wrong, or the server is not a Kibana. The message begins
+                with *doing*.
         """
         space = "" if self.kibana.space == DEFAULT_SPACE else f"/s/{self.kibana.space}"
-        return self._send(request, f"{self.kibana.base_url}{space}{request.path}", doing)
+        return self._send(request, f"{self.kibana.base_url}{space}{request.path}", doing, {})
 
-    def send_outside_space(self, request: KibanaRequest, doing: str) -> KibanaResponse:
-        """Send *request* like `send`, but outside of any space."""
-        return self._send(request, f"{self.kibana.base_url}{request.path}", doing)
+    def send_outside_space(
+        self, request: Request, doing: str, /, *, headers: Mapping[str, str] | None = None
+    ) -> KibanaResponse:
+        """Send *request* like `send`, but outside of any space, with additional *headers*."""
+        return self._send(request, f"{self.kibana.base_url}{request.path}", doing, headers or {})
 
-    def _send(self, request: KibanaRequest, url: str, doing: str) -> KibanaResponse:
+    def _send(self, request: Request, url: str, doing: str, more_headers: Mapping[str, str]) -> KibanaResponse:
         content, content_type = _content(request)
-        headers = {**self._headers, **({"Content-Type": content_type} if content else {})}
+        headers = {**self._headers, **more_headers, **({"Content-Type": content_type} if content else {})}
         try:
             response = self._pool.request(request.method, url, body=content, headers=headers, redirect=False)
         except SSLError as error:
@@ -130,11 +130,6 @@ class KibanaClient:
             raise OperatorError(
                 f"{doing}: {self.kibana.base_url} rejected {has} (401: {answer.message}); "
                 "set KIBANA_API_KEY, or put user:password@ into the address"
-            )
-        if answer.status == 403:
-            raise OperatorError(
-                f"{doing}: the credentials are valid for {self.kibana.base_url} but lack a privilege "
-                f"(403: {answer.message}); the required privileges: docs/kibana.md"
             )
         if 300 <= answer.status < 400:
             raise OperatorError(
@@ -176,10 +171,18 @@ def _ssl_context(kibana: Kibana) -> ssl.SSLContext:
         ) from error
 
 
-def _content(request: KibanaRequest) -> tuple[bytes | None, str]:
-    if request.file_name is None or request.body is None:
-        return request.body, "application/json"
-    return encode_multipart_formdata({"file": (request.file_name, request.body, "application/ndjson")})
+def encode_body(request: Request) -> bytes | None:
+    """Return the body of *request* as indented JSON, or with one JSON value per line."""
+    if isinstance(request.body, list):
+        return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in request.body)
+    return None if request.body is None else orjson.dumps(request.body, option=orjson.OPT_INDENT_2)
+
+
+def _content(request: Request) -> tuple[bytes | None, str]:
+    body = encode_body(request)
+    if request.file_name is None or body is None:
+        return body, "application/json"
+    return encode_multipart_formdata({"file": (request.file_name, body, "application/ndjson")})
 
 
 def _reason(error: HTTPError) -> str:

@@ -1,4 +1,4 @@
-"""Data views in kibana/data_views: groups of indices, for controls and Discover."""
+"""Data views in kibana/data_views: groups of indices, for controls, panels and Discover."""
 
 import json
 from pathlib import Path
@@ -6,14 +6,14 @@ from typing import Any
 
 from inferlog_ops.core.assets import asset_dir
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.kibana.desired import DesiredObject, json_request
-from inferlog_ops.provision.kibana.identity import append_mark, compute_digest, digest_in, object_id, qualify_title
+from inferlog_ops.provision.desired import Desired, Request, Stamp
+from inferlog_ops.provision.kibana.identity import OTHER_SPACE, WAY_OUT, object_id, qualify_title
 
 FOLDER = "kibana/data_views"
-KIND = "data view"
 
 _API = "/api/data_views/data_view"
 _KEYS = ("title", "name", "timeFieldName", "allowNoIndex")
+_OUR_INDICES = ("logs-inference.", "inferlog-")
 
 
 def load_all() -> dict[str, dict[str, Any]]:
@@ -29,43 +29,38 @@ def load_all() -> dict[str, dict[str, Any]]:
     return {path.stem: _read(path) for path in files}
 
 
-def build_desired(base: str, file: dict[str, Any], namespace: str) -> DesiredObject:
-    """Return the data view *base* with the content *file* for *namespace*."""
+def build_data_view(base: str, file: dict[str, Any], namespace: str) -> Desired:
+    """
+    Return the data view *base* with the content *file* for *namespace*.
+
+    A data view has no text for a mark that every version keeps. So its content is compared, and it is ours if it is
+    about indices of inferlog.
+    """
     view_id, source = object_id(base, namespace), f"{FOLDER}/{base}.json"
     view = {
         **file,
-        "id": view_id,
         "title": file["title"].replace("*", namespace),
         "name": qualify_title(file["name"], namespace),
     }
-    digest = compute_digest(view)
-    time_field = file["timeFieldName"]
-    # A data view has no description; the description of its time field is the closest text.
-    described = {time_field: {"customDescription": append_mark("Time of the document.", source, digest)}}
-    body = {
-        # With true, Kibana would first delete any other data view of the same name.
-        "override": False,
-        "data_view": {**view, "fieldAttrs": described},
-    }
 
-    def digest_found(answer: Any) -> str | None:
-        attributes = answer["data_view"].get("fieldAttrs", {}).get(time_field, {})
-        return digest_in(attributes.get("customDescription"))
+    def find_stamp(answer: Any) -> Stamp | None:
+        found = answer["data_view"]
+        if not found["title"].startswith(_OUR_INDICES):
+            return None
+        return Stamp.of(source, {key: found.get(key) for key in _KEYS})
 
-    return DesiredObject(
-        kind=KIND,
-        id=view_id,
-        source=source,
-        digest=digest,
-        body=body,
-        read=f"{_API}/{view_id}",
-        digest_in=digest_found,
-        create=json_request("POST", _API, body),
-        # Replacing the whole view would delete the runtime fields and labels of its users.
-        update=(
-            json_request("POST", f"{_API}/{view_id}", {"data_view": {key: view[key] for key in _KEYS}}),
-            json_request("POST", f"{_API}/{view_id}/fields", {"fields": described}),
-        ),
+    return Desired(
+        kind="data view",
+        name=view_id,
+        stamp=Stamp.of(source, view),
+        read=Request(method="GET", path=f"{_API}/{view_id}"),
+        find_stamp=find_stamp,
+        # With override, Kibana would first delete any other data view of the same name.
+        create=Request(method="POST", path=_API, body={"override": False, "data_view": {**view, "id": view_id}}),
+        # Only these keys: replacing the whole view would delete the runtime fields and labels of its users.
+        update=(Request(method="POST", path=f"{_API}/{view_id}", body={"data_view": view}),),
+        way_out=WAY_OUT,
+        advice={400: f"is there another data view of this name, or {OTHER_SPACE}"},
     )
 
 

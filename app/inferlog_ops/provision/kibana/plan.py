@@ -1,12 +1,15 @@
-"""All desired objects of one namespace in Kibana, read from the files before any request."""
+"""All desired objects of one namespace in Kibana."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from inferlog_ops.core.streams import check_namespace
-from inferlog_ops.provision.kibana import connector, dashboards, data_views, rules, sessions
-from inferlog_ops.provision.kibana.desired import DesiredObject
-from inferlog_ops.provision.kibana.sessions import Session
+from inferlog_ops.provision.desired import Desired
+from inferlog_ops.provision.kibana import dashboards, data_views, rules, sessions
+from inferlog_ops.provision.kibana.capabilities import OF_EVERY_VERSION, Capabilities
+from inferlog_ops.provision.kibana.saved_objects import MarkedObject, mark_object
 from inferlog_ops.query.dashboards import files, slo
+from inferlog_ops.query.library import FOLDER as QUERY_FOLDER
 from inferlog_ops.query.library import load_all as load_queries
 from inferlog_ops.query.rules import rules as rule_files
 
@@ -14,21 +17,24 @@ from inferlog_ops.query.rules import rules as rule_files
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """
-    Desired objects of a Kibana.
+    Desired objects of a Kibana, in order of their references.
 
     Attributes:
-        objects: In order of their references: data views before dashboards, both and the connector before rules.
-            Dashboards link to each other in cycles, which Kibana allows.
-        sessions: The saved queries; only links refer to them.
+        data_views: Needed by dashboards.
+        saved_objects: Dashboards, which link to each other in cycles, and saved queries.
+        rules: The connector and the rules, which refer to it and to dashboards.
     """
 
-    objects: tuple[DesiredObject, ...]
-    sessions: tuple[Session, ...]
+    data_views: tuple[Desired, ...]
+    saved_objects: tuple[MarkedObject, ...]
+    rules: tuple[Desired, ...]
 
 
-def plan_for(namespace: str) -> Plan:
+def build_plan(
+    namespace: str, capabilities: Capabilities = OF_EVERY_VERSION, earlier_ids: Collection[str] = ()
+) -> Plan:
     """
-    Build the plan for *namespace*.
+    Read all files and build the plan for *namespace*; objects under one of *earlier_ids* keep it.
 
     Raises:
         OperatorError: If a file or *namespace* is invalid.
@@ -38,11 +44,35 @@ def plan_for(namespace: str) -> Plan:
     view_files, dashboard_files = data_views.load_all(), files.load_all()
     bases = {*view_files, *dashboard_files, *map(sessions.base_id, queries.values())}
     return Plan(
-        objects=(
-            *(data_views.build_desired(base, file, namespace) for base, file in view_files.items()),
-            *(dashboards.build_desired(each, levels, queries, namespace, bases) for each in dashboard_files.values()),
-            connector.build_desired(namespace),
-            *(rules.build_desired(each, levels, queries, namespace, bases) for each in rule_files.load_all().values()),
+        data_views=tuple(data_views.build_data_view(base, file, namespace) for base, file in view_files.items()),
+        saved_objects=(
+            *(
+                mark_object(
+                    dashboards.KIND,
+                    f"{files.FOLDER}/{each.path.name}",
+                    dashboards.build_dashboard(
+                        each,
+                        levels,
+                        queries,
+                        namespace,
+                        bases,
+                        has_time_parameters=capabilities.has_time_parameters,
+                    ),
+                )
+                for each in dashboard_files.values()
+            ),
+            *(
+                mark_object("saved query", f"{QUERY_FOLDER}/{each.name}.esql", sessions.build_session(each, namespace))
+                for each in queries.values()
+            ),
         ),
-        sessions=tuple(sessions.build_desired(query, namespace) for query in queries.values()),
+        rules=(
+            rules.build_connector(namespace, earlier_ids),
+            *(
+                rules.build_rule(
+                    each, levels, queries, namespace, bases, capabilities=capabilities, earlier_ids=earlier_ids
+                )
+                for each in rule_files.load_all().values()
+            ),
+        ),
     )

@@ -1,16 +1,13 @@
-"""Wait for a starting Kibana, and check of its version and space."""
-
-from typing import Any
+"""Wait for a starting Kibana, and check of its space."""
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.core.wait import wait_while
+from inferlog_ops.provision.desired import Request, is_success
 from inferlog_ops.provision.kibana.address import DEFAULT_SPACE
 from inferlog_ops.provision.kibana.client import KibanaClient, KibanaResponse, UnreachableError
-from inferlog_ops.provision.kibana.desired import KibanaRequest
 
-_OLDEST = (9, 5)
-_STATUS = KibanaRequest(method="GET", path="/api/status")
+_STATUS = Request(method="GET", path="/api/status")
 _STILL_STARTING = {502, 503, 504}
 _USABLE = {"available", "degraded"}
 
@@ -20,8 +17,8 @@ def wait_until_ready(client: KibanaClient, *, timeout_seconds: float, on_progres
     Wait until Kibana is available; report progress every few seconds.
 
     Raises:
-        OperatorError: If it is not ready after *timeout_seconds*, is not a Kibana, is too old, rejects the
-            credentials, or lacks the space.
+        OperatorError: If it is not ready after *timeout_seconds*, is not a Kibana, rejects the credentials, or lacks
+            the space.
     """
     wait_while(
         lambda: _what_is_missing(client),
@@ -42,12 +39,11 @@ def _what_is_missing(client: KibanaClient) -> str | None:
     level = _overall_level(answer)
     if answer.status in _STILL_STARTING:
         return f"it answers {answer.status}" + (f", its status is {level}" if level else "")
-    if not answer.ok or level is None:
+    if not is_success(answer) or level is None:
         raise OperatorError(
             f"{client.kibana.base_url} is not a Kibana: it answered /api/status with {answer.status} and no status; "
             "is the base path missing in the address?"
         )
-    _check_version(client, answer.json)
     return None if level in _USABLE else f"its status is {level}"
 
 
@@ -58,28 +54,17 @@ def _overall_level(answer: KibanaResponse) -> str | None:
         return None
 
 
-def _check_version(client: KibanaClient, status: dict[str, Any]) -> None:
-    """Reject a Kibana older than the dashboards API; accept one that hides its version."""
-    number = str((status.get("version") or {}).get("number", ""))
-    parts = number.split(".")
-    if len(parts) >= 2 and all(part.isdecimal() for part in parts[:2]) and (int(parts[0]), int(parts[1])) < _OLDEST:
-        raise OperatorError(
-            f"{client.kibana.base_url} is Kibana {number}; expected {_OLDEST[0]}.{_OLDEST[1]} or newer, "
-            "which have the dashboards API"
-        )
-
-
 def _check_space(client: KibanaClient) -> None:
     """Reject a missing space: Kibana would store its objects, but nobody could see them."""
     space = client.kibana.space
     if space == DEFAULT_SPACE:
         return
     answer = client.send_outside_space(
-        KibanaRequest(method="GET", path=f"/api/spaces/space/{space}"), f"looking for the space {space}"
+        Request(method="GET", path=f"/api/spaces/space/{space}"), f"looking for the space {space}"
     )
     if answer.status == 404:
         raise OperatorError(f"{client.kibana.base_url} has no space {space!r}; create it, then provision again")
-    if not answer.ok:
+    if not is_success(answer):
         raise OperatorError(
             f"looking for the space {space}: {client.kibana.base_url} answered {answer.status}: {answer.message}"
         )

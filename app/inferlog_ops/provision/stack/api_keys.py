@@ -11,7 +11,7 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
-from inferlog_ops.provision.elasticsearch.definitions import MANAGED_BY
+from inferlog_ops.provision.desired import Stamp, decide
 from inferlog_ops.provision.stack import roles, secret_files
 from inferlog_ops.provision.stack.login import accepts_credentials
 from inferlog_ops.provision.stack.settings import StackSettings
@@ -60,21 +60,22 @@ def ensure_key(
     Raises:
         OperatorError: If the file is not writable, or the cluster does not answer.
     """
-    rights = roles.rights(wanted.role)
-    metadata = {**roles.stamp(rights), "namespace": cluster.namespace}
+    stamp = roles.stamp_rights(wanted.role)
+    content: dict[str, Any] = {
+        "role_descriptors": {wanted.role: roles.rights(wanted.role)},
+        "metadata": {**stamp.to_json(), "namespace": cluster.namespace},
+    }
     current = None if renew else _read_current(client, cluster, wanted)
-    if current is None:
-        outcome = ProvisionOutcome.CREATED
-        made = client.security.create_api_key(
-            name=wanted.name, role_descriptors={wanted.role: rights}, metadata=metadata
-        )
+    found = Stamp.parse(current["metadata"]) if current else None
+    outcome = decide(stamp, exists=found is not None, found=found)
+    if current is None or found is None:  # also for the key of another owner: its file gets one of ours
+        made = client.security.create_api_key(name=wanted.name, **content)
         key_id = made["id"]
         secret_files.replace(wanted.file, f"{key_id}:{made['api_key']}\n".encode())
     else:
         key_id = current["id"]
-        outcome = ProvisionOutcome.UNCHANGED if current["metadata"] == metadata else ProvisionOutcome.UPDATED
         if outcome is ProvisionOutcome.UPDATED:
-            client.security.update_api_key(id=key_id, role_descriptors={wanted.role: rights}, metadata=metadata)
+            client.security.update_api_key(id=key_id, **content)
     _invalidate_others(client, cluster, wanted, key_id)
     return ProvisionedObject(name=wanted.name, kind=_KIND, outcome=outcome)
 
@@ -103,7 +104,7 @@ def _invalidate_others(client: Elasticsearch, cluster: Cluster, wanted: ProgramK
 
 
 def _is_ours(metadata: dict[str, Any], cluster: Cluster) -> bool:
-    return metadata.get("managed_by") == MANAGED_BY and metadata.get("namespace") == cluster.namespace
+    return Stamp.parse(metadata) is not None and metadata.get("namespace") == cluster.namespace
 
 
 @contextmanager
@@ -114,14 +115,13 @@ def lend_key(superuser: Cluster, role: str) -> Iterator[Cluster]:
     Raises:
         OperatorError: If the cluster does not answer.
     """
-    rights = roles.rights(role)
     with superuser.client() as client:
         with translate_errors(superuser, f"creating a key with the privileges of {role}"):
             key = client.security.create_api_key(
                 name=role.replace("_", "-"),
                 expiration=_EXPIRATION,
-                role_descriptors={role: rights},
-                metadata={**roles.stamp(rights), "namespace": superuser.namespace},
+                role_descriptors={role: roles.rights(role)},
+                metadata={**roles.stamp_rights(role).to_json(), "namespace": superuser.namespace},
             )
         try:
             yield replace(superuser, user_and_password=None, api_key=key["encoded"])

@@ -6,13 +6,23 @@ from pathlib import Path
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
-from inferlog_ops.provision.stack import certificates, issuing, kibana_secrets, secret_files
+from inferlog_ops.provision.stack import certificates, issuing, secret_files
 from inferlog_ops.provision.stack.issuing import Authority, Server
 from inferlog_ops.provision.stack.settings import StackSettings
 
 ELASTICSEARCH = Server(name="elasticsearch", is_client=True)
 KIBANA = Server(name="kibana")
 
+_KIBANA_FILE = "kibana.secrets.yml"
+_KIBANA_SETTINGS = {
+    "elasticsearch.password": "kibana_system_password",
+    # Without it there are no alert rules; with another key, encrypted objects cannot be read.
+    "xpack.encryptedSavedObjects.encryptionKey": "encrypted_saved_objects_key",
+    # Without it, all users are logged out when Kibana starts.
+    "xpack.security.encryptionKey": "security_key",
+    "xpack.reporting.encryptionKey": "reporting_key",
+}
+"""Settings with a secret, and the file of each."""
 _PRIVATE = 0o700
 _READABLE = 0o755
 _GROUP_SHARED = 0o2775
@@ -39,14 +49,28 @@ def prepare(
     authority, done = _publish_authority(settings, now)
     servers = _ensure_server_certificates(settings, authority, now)
     elastic = _ensure_secret(settings.elastic_password)
-    others = [_ensure_secret(settings.secrets / "kibana" / name) for name in kibana_secrets.FILES]
-    others += [_ensure_kibana_settings(settings), _ensure_secret(settings.operator_password)]
+    others = [_ensure_secret(settings.secrets / "kibana" / name) for name in _KIBANA_SETTINGS.values()]
+    others += [
+        _result(_KIBANA_FILE, "secret", write_kibana_settings(settings.secrets / "kibana")),
+        _ensure_secret(settings.operator_password),
+    ]
     if elastic.outcome is ProvisionOutcome.CREATED and done.outcome is not ProvisionOutcome.CREATED:
         warn(
             f"{settings.elastic_password} was missing and is new, but there was an earlier set-up: if the volume "
             "elasticsearch-data is from then, Elasticsearch keeps the old password and provision will fail"
         )
     return [*folders, done, *servers, elastic, *others]
+
+
+def write_kibana_settings(folder: Path) -> bool:
+    """
+    Write the secrets in *folder* as the file of settings that Kibana reads; return whether the file changed.
+
+    Raises:
+        OperatorError: If one of them is missing.
+    """
+    lines = [f'{setting}: "{secret_files.read(folder / name)}"\n' for setting, name in _KIBANA_SETTINGS.items()]
+    return secret_files.replace(folder / _KIBANA_FILE, "".join(lines).encode("ascii"))
 
 
 def renew_certificates(settings: StackSettings, now: datetime) -> list[ProvisionedObject]:
@@ -93,10 +117,6 @@ def _make_folders(settings: StackSettings) -> list[ProvisionedObject]:
 
 def _ensure_secret(path: Path) -> ProvisionedObject:
     return _result(path.name, "secret", secret_files.create(path, f"{secret_files.new_secret()}\n".encode()))
-
-
-def _ensure_kibana_settings(settings: StackSettings) -> ProvisionedObject:
-    return _result(kibana_secrets.FILE, "secret", kibana_secrets.write_settings(settings.secrets / "kibana"))
 
 
 def _result(name: str, kind: str, is_new: bool) -> ProvisionedObject:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from inferlog_ops.core.cluster import translate_errors
 from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
 from inferlog_ops.core.progress import ReportProgress
-from inferlog_ops.provision.stack import api_keys, kibana_secrets, prepare, roles, secret_files, users
+from inferlog_ops.provision.stack import api_keys, prepare, roles, secret_files, users
 from inferlog_ops.provision.stack.login import SUPERUSER, log_in, next_password
 from inferlog_ops.provision.stack.settings import StackSettings
 
@@ -85,7 +85,7 @@ def _rotate_kibana_system(settings: StackSettings, report: ReportProgress) -> Pr
     cluster = log_in(settings, report).cluster
     # If this is interrupted here, provision sets the password from the file in Elasticsearch.
     secret_files.replace(settings.kibana_system_password, _new_content())
-    kibana_secrets.write_settings(settings.kibana_system_password.parent)
+    prepare.write_kibana_settings(settings.kibana_system_password.parent)
     with cluster.client() as client, translate_errors(cluster, f"changing the password of {users.KIBANA_SYSTEM}"):
         password = secret_files.read(settings.kibana_system_password)
         return users.ensure_password(client, cluster, users.KIBANA_SYSTEM, password)

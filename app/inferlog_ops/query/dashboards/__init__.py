@@ -1,1 +1,1 @@
-"""Dashboard files of dashboards/: loading, filling in service levels, and rendering for Kibana."""
+"""Dashboard files of dashboards/: loading, panels, and service levels."""

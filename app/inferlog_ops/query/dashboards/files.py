@@ -25,9 +25,9 @@ class Dashboard:
     Attributes:
         id: The file's name without its ending.
         path: The file. Of the query library: the folder of the query files.
-        body: The body of ``PUT /api/dashboards/<id>``, but for two things that stand in one place only: where Kibana
-            takes the text of a query there is its file ("queries/p99_latency.esql"), and where it takes the figure of
-            a service level there is its name ("{slo.p99_latency_seconds}"). `render` puts both in.
+        body: The content of the file. Its form is that of Kibana 9.5's dashboards API, the only documented one, except
+            that a query is the name of its file ("queries/p99_latency.esql") and a service level its name
+            ("{slo.p99_latency_seconds}"). The preview page draws it; provisioning makes a saved object of it.
     """
 
     id: str

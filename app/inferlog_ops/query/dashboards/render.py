@@ -1,35 +1,16 @@
-"""Rendering of a dashboard: resolves references to service levels and query files."""
+"""References in a dashboard file: to service levels, which are filled in, and to query files."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.dashboards.files import Dashboard
 from inferlog_ops.query.dashboards.shape import check_shape
 from inferlog_ops.query.dashboards.slo import ServiceLevels
-from inferlog_ops.query.library import Query, text_for
 
 _LEVEL = re.compile(r"\{slo\.([a-z0-9_]+)\}")
 _QUERY_FILE = re.compile(r"queries/([a-z0-9_]+)\.esql")
-
-
-def body_for_kibana(
-    dashboard: Dashboard, levels: ServiceLevels, queries: Mapping[str, Query], *, namespace: str
-) -> dict[str, Any]:
-    """
-    Return the body that ``PUT /api/dashboards/<id>`` takes.
-
-    Raises:
-        OperatorError: If the file refers to an unknown query or service level.
-    """
-
-    def put_in(text: str) -> str:
-        name = parse_query_name(text)
-        return text if name is None else text_for(_known(queries, name, dashboard), namespace)
-
-    body: dict[str, Any] = each_string(with_levels(dashboard, levels), put_in)
-    return body
 
 
 def with_levels(dashboard: Dashboard, levels: ServiceLevels) -> dict[str, Any]:
@@ -76,9 +57,3 @@ def _level(levels: ServiceLevels, name: str, dashboard: Dashboard) -> float:
             f"expected one of {', '.join(levels.default)}"
         )
     return levels.default[name]
-
-
-def _known(queries: Mapping[str, Query], name: str, dashboard: Dashboard) -> Query:
-    if name not in queries:
-        raise OperatorError(f"{dashboard.path.name} refers to queries/{name}.esql, which does not exist")
-    return queries[name]

@@ -1,4 +1,4 @@
-"""Validation of the parts of a dashboard file that inferlog reads; Kibana validates the rest."""
+"""Validation of the parts of a dashboard file that all readers need; a test compares our files with their schema."""
 
 from typing import Any
 

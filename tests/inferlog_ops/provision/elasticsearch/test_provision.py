@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,10 +14,11 @@ from elasticsearch import Elasticsearch
 from inferlog_ops.core.assets import asset_dir
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.provision.desired import Stamp, require
 from inferlog_ops.provision.elasticsearch import ProvisionedObject, ProvisionOutcome, definitions, provision_cluster
 from inferlog_ops.provision.elasticsearch.definitions import COMPONENT_TEMPLATE, INDEX_TEMPLATE, Definition, Kind
 from inferlog_ops.provision.elasticsearch.deployment import Deployment, detect_deployment
-from inferlog_ops.provision.elasticsearch.objects import ensure_object
+from inferlog_ops.provision.elasticsearch.server import ElasticsearchServer
 
 EVENTS_MAPPINGS = "component_templates/inferlog-events-mappings.json"
 NEW_FIELD = "a_field_that_no_file_has"
@@ -59,14 +61,12 @@ def _outcomes(provisioned: list[ProvisionedObject]) -> dict[str, ProvisionOutcom
 
 
 def _made_up(kind: Kind, body: dict[str, Any], *, sha256: str = "1") -> Definition:
-    stamp = {"managed_by": "inferlog", "source": "infra/elasticsearch/made_up.json", "sha256": sha256}
-    return Definition(
-        kind=kind,
-        name=f"made-up-{uuid4().hex}",
-        source=stamp["source"],
-        stamp=stamp,
-        body={**body, "_meta": stamp},
-    )
+    stamp = Stamp(source="infra/elasticsearch/made_up.json", sha256=sha256)
+    return Definition(kind=kind, name=f"made-up-{uuid4().hex}", stamp=stamp, body={**body, "_meta": stamp.to_json()})
+
+
+def _ensure(client: Elasticsearch, definition: Definition) -> ProvisionOutcome:
+    return require(ElasticsearchServer(client), definition.to_desired()).outcome
 
 
 def test_second_run_finds_everything_unchanged(cluster: Cluster) -> None:
@@ -147,14 +147,9 @@ def test_empty_folder_is_an_error(cluster: Cluster, edited_files: Path) -> None:
 
 def test_object_is_created_then_unchanged_then_updated_by_its_stamp(client: Elasticsearch) -> None:
     first = _made_up(COMPONENT_TEMPLATE, {"template": {"settings": {"number_of_shards": 1}}})
-    changed = Definition(
-        kind=first.kind,
-        name=first.name,
-        source=first.source,
-        stamp={**first.stamp, "sha256": "2"},
-        body={**first.body, "_meta": {**first.stamp, "sha256": "2"}},
-    )
-    outcomes = [ensure_object(client, each).outcome for each in (first, first, changed, changed)]
+    stamp = replace(first.stamp, sha256="2")
+    changed = replace(first, stamp=stamp, body={**first.body, "_meta": stamp.to_json()})
+    outcomes = [_ensure(client, each) for each in (first, first, changed, changed)]
     assert outcomes == [
         ProvisionOutcome.CREATED,
         ProvisionOutcome.UNCHANGED,
@@ -168,22 +163,22 @@ def test_foreign_object_is_not_overwritten(client: Elasticsearch, meta: dict[str
     ours = _made_up(COMPONENT_TEMPLATE, {"template": {}})
     client.cluster.put_component_template(name=ours.name, template={"settings": {"number_of_shards": 2}}, meta=meta)
     with pytest.raises(OperatorError, match="that inferlog did not create"):
-        ensure_object(client, ours)
+        _ensure(client, ours)
     kept = client.cluster.get_component_template(name=ours.name, flat_settings=True)["component_templates"][0]
     assert kept["component_template"]["template"]["settings"] == {"index.number_of_shards": "2"}
 
 
 def test_index_template_is_not_confused_with_a_longer_name(client: Elasticsearch) -> None:
     ours = _made_up(INDEX_TEMPLATE, {"index_patterns": [f"nothing-{uuid4().hex}"]})
-    assert ensure_object(client, ours).outcome is ProvisionOutcome.CREATED
-    assert ensure_object(client, ours).outcome is ProvisionOutcome.UNCHANGED
+    assert _ensure(client, ours) is ProvisionOutcome.CREATED
+    assert _ensure(client, ours) is ProvisionOutcome.UNCHANGED
 
 
 def test_foreign_stream_is_not_changed(cluster: Cluster, client: Elasticsearch) -> None:
     provision_cluster(cluster)
     stream = f"logs-inference.app-{cluster.namespace}"
     client.indices.put_mapping(index=stream, meta={"managed_by": "somebody"})
-    with pytest.raises(OperatorError, match="was not created by inferlog's templates"):
+    with pytest.raises(OperatorError, match="that inferlog did not create; its fields have other types"):
         provision_cluster(cluster)
 
 

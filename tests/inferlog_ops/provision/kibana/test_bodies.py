@@ -10,10 +10,11 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.elasticsearch import ProvisionOutcome
 from inferlog_ops.provision.kibana.address import Kibana
 from inferlog_ops.provision.kibana.bodies import SCRIPT, write_bodies
-from inferlog_ops.provision.kibana.plan import plan_for
+from inferlog_ops.provision.kibana.plan import build_plan
 from inferlog_ops.provision.kibana.provision import provision_kibana
 from tests.support.kibana_stand_in import API_KEY, KibanaStandIn, stand_in
 
+PLAN = build_plan("default")
 CERTIFICATE = Path(__file__).parents[2] / "ship/certificate.pem"  # made for tests, for 127.0.0.1
 
 
@@ -33,18 +34,20 @@ def _send(folder: Path, url: str, **settings: str) -> subprocess.CompletedProces
 
 
 def test_bodies_have_one_file_for_each_request(tmp_path: Path) -> None:
-    written = write_bodies(tmp_path / "bodies", plan_for("default"))
+    written = write_bodies(tmp_path / "bodies", PLAN)
     calls = {each.request: each.file.name for each in written}
     assert len(written) == len({each.file for each in written})
-    assert calls["PUT /api/dashboards/inferlog-overview"].endswith("_PUT_api.dashboards.inferlog-overview.json")
+    assert calls["POST /api/saved_objects/_import?overwrite=true"].endswith(
+        "_POST_api.saved_objects._import.objects.ndjson"
+    )
     assert _contents(tmp_path / "bodies").keys() == {each.file.name for each in written} | {SCRIPT}
 
 
 def test_writing_again_changes_nothing_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    write_bodies(tmp_path, plan_for("default"))
+    write_bodies(tmp_path, PLAN)
     first = _contents(tmp_path)
-    (tmp_path / "999_PUT_api.dashboards.inferlog-gone.json").write_text("{}")
-    write_bodies(tmp_path, plan_for("default"))
+    (tmp_path / "999_POST_api.data_views.data_view.inferlog-gone.json").write_text("{}")
+    write_bodies(tmp_path, PLAN)
     assert _contents(tmp_path) == first
 
 
@@ -52,13 +55,13 @@ def test_writing_again_changes_nothing_and_leaves_nothing_behind(tmp_path: Path)
 def test_folder_with_other_files_is_rejected(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(OperatorError, match=rf"contains {name}, which this command did not write") as refused:
-        write_bodies(tmp_path, plan_for("default"))
+        write_bodies(tmp_path, PLAN)
     assert refused.value.exit_code == 2
     assert _contents(tmp_path) == {name: b"mine"}
 
 
 def test_script_rejects_a_visible_password(tmp_path: Path) -> None:
-    write_bodies(tmp_path, plan_for("default"))
+    write_bodies(tmp_path, PLAN)
     sent = subprocess.run(
         [tmp_path / SCRIPT],
         env={**os.environ, "KIBANA_URL": "http://me:secret@127.0.0.1:9"},
@@ -75,13 +78,13 @@ def test_script_rejects_a_visible_password(tmp_path: Path) -> None:
 def test_file_instead_of_a_folder_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "bodies").write_text("")
     with pytest.raises(OperatorError, match="bodies cannot be written: File exists"):
-        write_bodies(tmp_path / "bodies", plan_for("default"))
+        write_bodies(tmp_path / "bodies", PLAN)
 
 
 @pytest.mark.parametrize("space", ["default", "ops"])
 def test_script_sends_the_same_requests_as_provisioning(server: KibanaStandIn, tmp_path: Path, space: str) -> None:
     server.spaces.add(space)
-    write_bodies(tmp_path, plan_for("default"), space)
+    write_bodies(tmp_path, PLAN, space)
     sent = _send(tmp_path, server.url, KIBANA_API_KEY=API_KEY)
     assert sent.returncode == 0, sent.stderr
     kibana = Kibana(base_url=server.url, api_key=API_KEY, space=space)
@@ -89,17 +92,17 @@ def test_script_sends_the_same_requests_as_provisioning(server: KibanaStandIn, t
 
 
 def test_script_trusts_the_configured_authority(tmp_path: Path) -> None:
-    write_bodies(tmp_path / "bodies", plan_for("default"))
+    write_bodies(tmp_path / "bodies", PLAN)
     with stand_in(certificate=CERTIFICATE) as server:
         assert "certificate" in _send(tmp_path / "bodies", server.url, KIBANA_API_KEY=API_KEY).stderr
         named = os.path.relpath(CERTIFICATE)
         sent = _send(tmp_path / "bodies", server.url, KIBANA_API_KEY=API_KEY, KIBANA_CA_FILE=named)
     assert sent.returncode == 0, sent.stderr
-    assert "PUT /api/dashboards/inferlog-overview" in server.writes
+    assert "POST /api/saved_objects/_import" in server.writes
 
 
 def test_script_stops_at_the_first_rejected_request(server: KibanaStandIn, tmp_path: Path) -> None:
-    write_bodies(tmp_path, plan_for("default"))
+    write_bodies(tmp_path, PLAN)
     sent = _send(tmp_path, server.url, KIBANA_API_KEY="d3Jvbmc=")
     assert sent.returncode != 0
     assert "unable to authenticate" in sent.stderr

@@ -5,7 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inferlog_ops.provision.kibana.identity import append_mark, compute_digest, digest_in, object_id, replace_ids
+from inferlog_ops.provision.desired import Stamp
+from inferlog_ops.provision.kibana.identity import format_mark, object_id, object_uuid, parse_mark, replace_ids
 
 documents = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -17,19 +18,32 @@ BASES = {"inferlog-overview", "inferlog-canary"}
 
 @given(st.text(), documents)
 def test_mark_is_found_in_any_text(text: str, document: Any) -> None:
-    digest = compute_digest(document)
-    described = append_mark("" if digest_in(text) else text, "dashboards/inferlog-canary.json", digest)
-    assert digest_in(described) == digest
-    assert digest_in(f"{described} and what somebody wrote behind it") == digest
+    stamp = Stamp.of("dashboards/inferlog-canary.json", document)
+    before = "" if parse_mark(text) else text
+    found = parse_mark(f"{before} {format_mark(stamp)} and what somebody wrote behind it")
+    assert found is not None
+    assert stamp.matches(found)
 
 
-def test_text_without_a_mark_has_no_digest() -> None:
-    assert [digest_in(text) for text in (None, "", "inferlog", "[inferlog]", "[inferlog x 12345]")] == [None] * 5
+def test_text_without_a_mark_has_no_stamp() -> None:
+    assert [parse_mark(text) for text in (None, "", "inferlog", "[inferlog]", "[inferlog x 12345]")] == [None] * 5
+
+
+def test_mark_of_another_content_or_file_does_not_match() -> None:
+    stamp = Stamp.of("a.json", 1)
+    others = [Stamp.of("a.json", 2), Stamp.of("b.json", 1), Stamp(source="a.json", sha256="")]
+    assert [stamp.matches(other) for other in others] == [False] * 3
 
 
 @given(st.dictionaries(st.text(), st.integers(0, 9), min_size=2))
-def test_digest_ignores_key_order(document: dict[str, int]) -> None:
-    assert compute_digest(document) == compute_digest(dict(reversed(document.items())))
+def test_stamp_ignores_key_order(document: dict[str, int]) -> None:
+    assert Stamp.of("", document) == Stamp.of("", dict(reversed(document.items())))
+
+
+def test_uuid_is_the_same_at_every_call_and_differs_by_kind_and_name() -> None:
+    made = [object_uuid(kind, name) for kind in ("rule", "connector") for name in ("a", "b")]
+    assert made == [object_uuid(kind, name) for kind in ("rule", "connector") for name in ("a", "b")]
+    assert len(set(made)) == len(made)
 
 
 @given(st.lists(st.from_regex(r"[a-z0-9][a-z0-9_.]{0,30}", fullmatch=True), min_size=2, max_size=2, unique=True))

@@ -9,6 +9,7 @@ import pytest
 
 from inferlog_ops.core.home import Home
 from tests.support.commands import begin, run
+from tests.support.kibana_objects import refusal
 from tests.support.kibana_stand_in import API_KEY, KibanaStandIn
 from tests.support.polling import wait_until
 
@@ -55,14 +56,14 @@ def test_elasticsearch_alone_is_provisioned_where_no_kibana_is_named(
     assert "dashboard" not in {each["kind"] for each in json.loads(done.stdout)}
 
 
-def test_rejected_saved_query_is_reported_and_the_rest_is_created(server: KibanaStandIn) -> None:
-    server.import_fault = lambda _id: "no [such] shape"
+def test_rejected_objects_are_reported_and_the_rest_is_created(server: KibanaStandIn) -> None:
+    server.answers["/api/saved_objects/_import"] = refusal(403, "no [such] privilege")
     done = run("provision", "--kibana", server.url, "--json")
-    assert done.returncode == 0
+    assert done.returncode == 1
     refused = [each for each in json.loads(done.stdout) if each["outcome"] == "refused"]
-    assert {each["kind"] for each in refused} == {"saved query"}
-    assert done.stderr.count("no [such] shape") == 1
-    assert all("no [such] shape" in each["reason"] for each in refused)
+    assert {each["kind"] for each in refused} == {"dashboard", "saved query"}
+    assert all("no [such] privilege" in each["reason"] for each in refused)
+    assert "refused: inferlog-overview: " in done.stderr
 
 
 def test_error_is_one_sentence_without_the_password(server: KibanaStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +80,7 @@ def test_killed_provisioning_can_be_repeated(server: KibanaStandIn) -> None:
     reached, killed = Event(), Event()
 
     def hold(call: str) -> None:
-        if call == "PUT /api/dashboards/inferlog-pipeline-health" and not reached.is_set():
+        if call == "POST /api/saved_objects/_import" and not reached.is_set():
             reached.set()
             killed.wait(20)
 
@@ -100,7 +101,7 @@ def test_bodies_are_written_without_any_server(tmp_path: Path) -> None:
     done = run("provision", "--kibana-bodies", tmp_path / "bodies", "--space", "ops", "--json")
     assert done.returncode == 0, done.stderr
     written = json.loads(done.stdout)
-    assert {"request": "PUT /s/ops/api/dashboards/inferlog-canary"}.items() <= next(
-        each for each in written if "canary" in each["request"]
+    assert {"request": "POST /s/ops/api/saved_objects/_import?overwrite=true"}.items() <= next(
+        each for each in written if "_import" in each["request"]
     ).items()
     assert all(Path(each["file"]).is_file() for each in written)

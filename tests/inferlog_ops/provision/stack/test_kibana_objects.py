@@ -114,8 +114,12 @@ def test_user_is_disabled_after_an_error_of_kibana(
     kibana: tuple[StackSettings, KibanaStandIn, Callers], admin: Elasticsearch
 ) -> None:
     settings, server, _ = kibana
-    server.forbidden = ("/api/alerting",)
-    with pytest.raises(OperatorError, match="lack a privilege"):
+
+    def die(_call: str) -> None:
+        raise ConnectionAbortedError
+
+    server.before_write = die
+    with pytest.raises(OperatorError, match="does not answer"):
         provision_objects(settings)
     assert not admin.security.get_user(username=USER)[USER]["enabled"]
 

@@ -116,10 +116,10 @@ def test_foreign_role_and_user_stop_provisioning(
 ) -> None:
     admin.security.put_role(name="theirs", cluster=["monitor"])
     monkeypatch.setattr(roles, "load", lambda _name: {"cluster": []})
-    with pytest.raises(OperatorError, match="has a role theirs that set-up did not create"):
+    with pytest.raises(OperatorError, match="has a role theirs that inferlog did not create"):
         roles.ensure_role(admin, "theirs")
     admin.security.put_user(username="theirs", password="abcdefgh", roles=["theirs"])
-    with pytest.raises(OperatorError, match="has a user theirs that set-up did not create"):
+    with pytest.raises(OperatorError, match="has a user theirs that inferlog did not create"):
         ensure_user(admin, stack.superuser, "theirs", "ijklmnop", roles.OPERATOR)
     assert accepts_password(stack.superuser, "theirs", "abcdefgh")
 

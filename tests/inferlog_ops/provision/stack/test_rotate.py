@@ -10,6 +10,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from elasticsearch._sync.client.security import SecurityClient
 
+from inferlog_ops.provision.elasticsearch.server import ElasticsearchServer
 from inferlog_ops.provision.stack import secret_files
 from inferlog_ops.provision.stack.api_keys import encode_key
 from inferlog_ops.provision.stack.login import accepts_credentials, accepts_password, log_in, next_password
@@ -123,7 +124,8 @@ def test_superuser_can_log_in_after_a_late_interruption(stack: Stack, admin: Ela
 
 @pytest.mark.parametrize("user", [RotatableSecret.KIBANA_SYSTEM, RotatableSecret.OPERATOR])
 def test_interrupted_change_of_a_user_is_finished_by_provision(stack: Stack, user: RotatableSecret) -> None:
-    with interrupted_at(SecurityClient, "change_password" if user is RotatableSecret.KIBANA_SYSTEM else "put_user"):
+    is_built_in = user is RotatableSecret.KIBANA_SYSTEM
+    with interrupted_at(*((SecurityClient, "change_password") if is_built_in else (ElasticsearchServer, "send"))):
         rotated(stack, user)
     provision(stack.settings)
     file = (

@@ -6,19 +6,10 @@ import pytest
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.dashboards.files import Dashboard
 from inferlog_ops.query.dashboards.panels import panels
-from inferlog_ops.query.dashboards.render import body_for_kibana, parse_query_name, with_levels
+from inferlog_ops.query.dashboards.render import parse_query_name, with_levels
 from inferlog_ops.query.dashboards.slo import ServiceLevels
-from inferlog_ops.query.library import Query
 
 LEVELS = ServiceLevels(default={"p99_latency_seconds": 2.5, "error_rate": 0.01})
-QUERIES = {
-    "latency": Query(
-        name="latency",
-        question="How long?",
-        text="// How long?\nFROM logs-inference.events-*",
-        takes_model_version=True,
-    )
-}
 
 
 def dashboard(**body: Any) -> Dashboard:
@@ -40,19 +31,9 @@ def test_unknown_level_error_names_the_file() -> None:
         with_levels(dashboard(content="{slo.p98}"), LEVELS)
 
 
-def test_query_file_is_replaced_by_its_text_with_the_namespace() -> None:
-    body = body_for_kibana(dashboard(query="queries/latency.esql"), LEVELS, QUERIES, namespace="prod")
-    assert body["query"] == "// How long?\nFROM logs-inference.events-prod"
-
-
-def test_missing_query_error_names_the_dashboard_file() -> None:
-    with pytest.raises(OperatorError, match=r"inferlog-x\.json refers to queries/none\.esql"):
-        body_for_kibana(dashboard(query="queries/none.esql"), LEVELS, QUERIES, namespace="default")
-
-
 def test_rendering_does_not_change_the_dashboard() -> None:
     source = dashboard(query="queries/latency.esql", content="{slo.error_rate}")
-    body_for_kibana(source, LEVELS, QUERIES, namespace="default")
+    with_levels(source, LEVELS)
     assert source.body == {"title": "X", "query": "queries/latency.esql", "content": "{slo.error_rate}"}
 
 

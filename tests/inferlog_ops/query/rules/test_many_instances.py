@@ -10,7 +10,8 @@ from typer.testing import CliRunner, Result
 
 from inferlog_ops.cli import alerts
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.provision.kibana import rule_body as kibana
+from inferlog_ops.provision.kibana import rules as kibana
+from inferlog_ops.provision.kibana.capabilities import Capabilities
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.rules import notify, rules
@@ -77,7 +78,10 @@ def test_rule_fires_for_the_one_instance_that_is_silent(filled: Cluster) -> None
 
 def test_kibana_rule_text_has_no_limit_before_its_condition() -> None:
     for rule in rules.load_all().values():
-        text = kibana.rule_body(rule, LEVELS, QUERIES, "default")["params"]["esqlQuery"]["esql"]
+        body = kibana.rule_body(
+            rule, LEVELS, QUERIES, "default", connector="c", capabilities=Capabilities(alerts_by_row=True)
+        )
+        text = body["params"]["esqlQuery"]["esql"]
         code = [line for line in text.splitlines() if not line.startswith("//")]
         assert [line for line in code if line.startswith("| LIMIT")] == [f"| LIMIT {MOST_ALERTS}"]
         assert code[-1].startswith("| LIMIT")

@@ -10,16 +10,19 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.elasticsearch import provision_cluster
-from inferlog_ops.provision.kibana import rule_body
+from inferlog_ops.provision.kibana.capabilities import Capabilities
+from inferlog_ops.provision.kibana.rules import build_connector, rule_body, rule_name, update_of
 from inferlog_ops.query import library
 from inferlog_ops.query.rules import rules
 from inferlog_ops.query.rules.condition import build_rule_query
 from inferlog_ops.query.rules.evaluate import evaluate_rule
 from inferlog_ops.query.run import fetch_rows
 from tests.support.alert_cases import LEVELS, cases
+from tests.support.indexing import fresh, index
 
 RULES = rules.load_all()
 QUERIES = library.load_all()
+OLD, NEW = Capabilities(), Capabilities(alerts_by_row=True, takes_artifacts=True)
 NOW_FIRING = {  # rules whose documents do not get into one another's way
     "p99_latency": "its own level is exceeded",
     "lost_events": "a hole in the numbers",
@@ -65,8 +68,9 @@ def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _alert_id(rule: rules.Rule, row: dict[str, Any]) -> str:
-    return ",".join(str(row[column]) for column in rule.group) if rule.group else "query matched"
+def _alert_id(rule: rules.Rule, body: dict[str, Any], row: dict[str, Any]) -> str:
+    is_by_row = body["params"]["groupBy"] == "row"
+    return ",".join(str(row[column]) for column in rule.group) if is_by_row else "query matched"
 
 
 def _rendered(template: Any, row: dict[str, Any], alert_id: str) -> Any:
@@ -84,14 +88,15 @@ def _rendered(template: Any, row: dict[str, Any], alert_id: str) -> Any:
     return text
 
 
-def _body(rule: rules.Rule, namespace: str) -> dict[str, Any]:
-    return rule_body.rule_body(rule, LEVELS, QUERIES, namespace, "c1")
+def _body(rule: rules.Rule, namespace: str, *, capabilities: Capabilities = NEW) -> dict[str, Any]:
+    return rule_body(rule, LEVELS, QUERIES, namespace, connector="c1", capabilities=capabilities)
 
 
+@pytest.mark.parametrize("capabilities", [OLD, NEW], ids=["old", "new"])
 @pytest.mark.parametrize("name", RULES)
-def test_text_is_taken_by_the_engine_without_parameters(name: str, filled: Cluster) -> None:
+def test_text_is_taken_by_the_engine_without_parameters(name: str, capabilities: Capabilities, filled: Cluster) -> None:
     with filled.client() as client:
-        rows = _run_as_kibana(client, _body(RULES[name], filled.namespace))
+        rows = _run_as_kibana(client, _body(RULES[name], filled.namespace, capabilities=capabilities))
     assert bool(rows) == (name in NOW_FIRING)
 
 
@@ -105,15 +110,18 @@ def test_kibana_finds_what_check_finds(name: str, filled: Cluster) -> None:
     assert [row["alert_threshold"] for row in rows] == [alert.threshold for alert in alerts]
 
 
+@pytest.mark.parametrize("capabilities", [OLD, NEW], ids=["old", "new"])
 @pytest.mark.parametrize("name", NOW_FIRING)
-def test_the_document_of_an_alert_is_taken_and_is_that_of_check(name: str, filled: Cluster) -> None:
+def test_the_document_of_an_alert_is_taken_and_is_that_of_check(
+    name: str, capabilities: Capabilities, filled: Cluster
+) -> None:
     rule = RULES[name]
-    body = _body(rule, filled.namespace)
+    body = _body(rule, filled.namespace, capabilities=capabilities)
     (template,) = body["actions"][0]["params"]["documents"]
-    stream = rule_body.connector_body(filled.namespace)["config"]["index"]
+    stream = build_connector(filled.namespace).create.body["config"]["index"]
     with filled.client() as client:
         (row,) = _run_as_kibana(client, body)
-        document = _rendered(template, row, _alert_id(rule, row))
+        document = _rendered(template, row, _alert_id(rule, body, row))
         # What the connector adds, and how it writes: Kibana's executionTimeField, op_type create.
         document["@timestamp"] = _iso(datetime.now(UTC))
         client.index(index=stream, document=document, op_type="create", refresh=True)
@@ -126,7 +134,7 @@ def test_the_document_of_an_alert_is_taken_and_is_that_of_check(name: str, fille
     }
     end = datetime.now(UTC) + timedelta(seconds=1)
     shown = fetch_rows(filled, QUERIES["alerts"], end - timedelta(hours=1), end)
-    (found,) = [each for each in shown if each["rule.name"] == rule.title]
+    (found,) = [each for each in shown if each["rule.name"] == rule.title]  # old and new write to the same alert
     assert (found["state"], found["group"]) == ("firing", alert.group_text)
     assert (found["value"], found["threshold"]) == (alert.value, alert.threshold)
 
@@ -151,10 +159,10 @@ def test_body_holds_what_the_documented_form_demands(name: str) -> None:
     assert "?_t" not in params["esqlQuery"]["esql"]
     assert params["esqlQuery"]["esql"].splitlines()[-1].startswith("| ")  # Kibana puts a limit behind it
     assert re.fullmatch(r"[1-9][0-9]*[smhd]", body["schedule"]["interval"])
-    assert re.fullmatch(r"[a-z0-9-]{1,250}", rule_body.rule_id(RULES[name]))
+    assert re.fullmatch(r"[a-z0-9-]{1,250}", rule_name(RULES[name]))
     assert body["artifacts"]["dashboards"] == [{"id": RULES[name].dashboard}]
     assert body["actions"][0]["id"] == "c1"
-    assert body.keys() - rule_body.update_of(body).keys() == {"consumer", "rule_type_id", "enabled"}
+    assert body.keys() - update_of(body).keys() == {"consumer", "rule_type_id", "enabled"}
 
 
 def test_the_window_reaches_over_what_has_not_settled() -> None:
@@ -164,8 +172,36 @@ def test_the_window_reaches_over_what_has_not_settled() -> None:
     assert "NOW() - 120 seconds" in params["esqlQuery"]["esql"]
 
 
+@pytest.mark.parametrize("name", RULES)
+def test_older_kibana_gets_one_alert_of_all_rows_and_no_field_that_it_does_not_know(name: str) -> None:
+    body = _body(RULES[name], "default", capabilities=OLD)
+    assert body["params"]["groupBy"] == "all"
+    assert "artifacts" not in body
+    (document,) = body["actions"][0]["params"]["documents"]
+    assert "alert.id" not in document["group"]
+
+
+def test_older_kibana_gets_the_figures_of_each_group_in_one_row(engine_url: str) -> None:
+    rule = RULES["p99_latency"]
+    cluster = fresh(engine_url)
+    now = datetime.now(UTC)
+    (slow,) = [each for each in cases() if (each.rule, each.what) == ("p99_latency", "two of 101 are slow")]
+    for version in ("v1", "v2"):
+        documents = [{**document, "model_version": version} for _stream, document in slow.lines(now)]
+        index(cluster, "events", documents)
+    body = _body(rule, cluster.namespace, capabilities=OLD)
+    with cluster.client() as client:
+        (row,) = _run_as_kibana(client, body)
+    document = _rendered(body["actions"][0]["params"]["documents"][0], row, "query matched")
+    assert (document["group"], document["model_version"]) == ("v1; v2", "v1; v2")
+    assert (document["value"], document["threshold"]) == ("", "5.0")
+    first, second = document["figures"].split("; ")
+    assert first.startswith("v1: p99_seconds 9.0, p50_seconds 0.1, requests 101")
+    assert second.startswith("v2: p99_seconds 9.0, ")
+
+
 def test_connector_writes_to_the_stream_of_the_namespace() -> None:
-    body = rule_body.connector_body("team_a")
-    assert body["connector_type_id"] == ".index"
-    assert body["config"]["index"] == "inferlog-alerts-team_a"
-    assert rule_body.connector_update_of(body).keys() == {"name", "config", "secrets"}
+    connector = build_connector("team_a")
+    assert connector.create.body["connector_type_id"] == ".index"
+    assert connector.create.body["config"]["index"] == "inferlog-alerts-team_a"
+    assert connector.update[0].body.keys() == {"name", "config", "secrets"}

@@ -1,0 +1,211 @@
+"""Layers of form-based charts: columns of the dashboard files as Lens columns."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.provision.kibana.lens.appearance import convert_format, drop_unit
+from inferlog_ops.provision.kibana.lens.buckets import Matching, Terms, compile_bucket
+from inferlog_ops.provision.kibana.lens.charts import column_id
+from inferlog_ops.provision.kibana.lens.expressions import Aggregate, compile_columns
+from inferlog_ops.provision.kibana.lens.sources import (
+    ESQL_ONLY,
+    SOURCES,
+    Absent,
+    Column,
+    Figure,
+    Group,
+    Source,
+)
+from inferlog_ops.query.dashboards.panels import Panel
+from inferlog_ops.query.dashboards.render import parse_query_name
+
+_ROWS = "rows"
+_DOCUMENTS = "documents"
+_MOST_GROUPS = 1000
+_WHERE_TO_ADD = "add it to SOURCES or ESQL_ONLY in app/inferlog_ops/provision/kibana/lens/sources.py"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormBasedLayer:
+    """
+    One layer of a chart.
+
+    Attributes:
+        view: Id of its data view.
+        kql: Filter of its documents.
+        columns: Lens columns by id, groups first.
+        ignores_filters: Whether the controls do not apply.
+    """
+
+    view: str
+    kql: str
+    columns: dict[str, Any]
+    ignores_filters: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the state of the layer."""
+        return {
+            "columns": self.columns,
+            "columnOrder": list(self.columns),
+            "incompleteColumns": {},
+            "sampling": 1,
+            "ignoreGlobalFilters": self.ignores_filters,
+        }
+
+
+class FormBasedLayerBuilder:
+    """
+    Builder of one layer.
+
+    Attributes:
+        hidden: Id of the column whose groups are combined; empty without such a column.
+        combine: Function that combines them.
+        sort: Id of the column that sorts a table.
+    """
+
+    def __init__(self, panel: Panel, holder: Mapping[str, Any]) -> None:
+        self._panel = panel
+        self._query = parse_query_name(holder["data_source"]["query"]) or ""
+        self._source = _find_source(panel, self._query)
+        self._ignores_filters = bool(holder.get("ignore_global_filters"))
+        self._groups = self._begin_groups()
+        self._figures: dict[str, Any] = {}
+        self.combine = self.hidden = ""
+        self.sort = column_id(self._source.sort)
+
+    def has(self, item: Mapping[str, Any]) -> bool:
+        """Return whether Lens can compute the column of *item*."""
+        return not isinstance(self._find(item), Absent)
+
+    def holds_dates(self, item: Mapping[str, Any]) -> bool:
+        """Return whether the figure of *item* is a date."""
+        column = self._find(item)
+        return isinstance(column, Figure) and getattr(column.expression, "kind", "") == "date"
+
+    def add(self, item: Mapping[str, Any], *, most_groups: int | None = None) -> str:
+        """
+        Add a column and return its id.
+
+        Args:
+            item: Part of the file with "column", "label" and "format".
+            most_groups: Maximum number of values of its field, if it has groups; None for the default.
+        """
+        column, name = self._find(item), column_id(item["column"])
+        label, number_format = item.get("label", item["column"]), convert_format(item.get("format"))
+        match column:
+            case Group(bucket=bucket):
+                if most_groups is not None and isinstance(bucket, Terms):
+                    bucket = replace(bucket, size=most_groups)
+                self._groups[name] = compile_bucket(bucket, column.label or label, number_format)
+            case Figure():
+                self._combine(column)
+                expression = column.expression
+                if isinstance(expression, Aggregate) and expression.per:
+                    number_format = drop_unit(number_format, f"/{expression.per}")
+                self._figures |= compile_columns(name, expression, column.label or label, number_format)
+            case Absent():
+                raise OperatorError(f"panel {self._panel.id}: Lens cannot compute {item['column']}: {column.reason}")
+        return name
+
+    def list_hidden(self) -> list[str]:
+        """Return the ids of columns that a table does not show."""
+        return [each for each in (_DOCUMENTS, _ROWS) if each in self._groups]
+
+    def build(self) -> FormBasedLayer:
+        """Return the layer with the columns so far."""
+        return FormBasedLayer(
+            view=self._source.view,
+            kql=self._source.kql,
+            columns={**self._groups, **self._figures},
+            ignores_filters=self._ignores_filters,
+        )
+
+    def _find(self, item: Mapping[str, Any]) -> Column:
+        return _find_column(self._panel, self._query, item["column"])
+
+    def _begin_groups(self) -> dict[str, Any]:
+        groups: dict[str, Any] = {}
+        if self._ignores_filters and self._source.kql:
+            # Such a layer ignores the filter of its own panel as well.
+            groups[_DOCUMENTS] = compile_bucket(Matching(kql=self._source.kql), _DOCUMENTS)
+        if self._source.rows:
+            groups[_ROWS] = compile_bucket(self._source.rows, _ROWS)
+        return groups
+
+    def _combine(self, figure: Figure) -> None:
+        if not figure.over:
+            return
+        if self.combine not in ("", figure.combine):
+            raise OperatorError(f"panel {self._panel.id}: figures of one layer are combined in two ways")
+        self.combine, self.hidden = figure.combine, column_id(figure.over)
+        hidden = Terms(field=figure.over, size=_MOST_GROUPS, complete=False)
+        self._groups[self.hidden] = compile_bucket(hidden, figure.over)
+
+
+def find_filter(panel: Panel, layers: Collection[FormBasedLayer]) -> str:
+    """
+    Return the filter of *panel*: Lens has one for all layers.
+
+    Raises:
+        OperatorError: If the layers need different ones.
+    """
+    filters = {layer.kql for layer in layers if not layer.ignores_filters}
+    if len(filters) > 1:
+        raise OperatorError(f"panel {panel.id}: its layers need different filters, which Lens does not have")
+    return next(iter(filters), "")
+
+
+def find_absent_columns(panel: Panel) -> dict[str, str]:
+    """
+    Return what Lens cannot compute in *panel*: columns, or the name of a query, each with the reason.
+
+    Raises:
+        OperatorError: If a column is neither computed nor absent.
+    """
+    absent: dict[str, str] = {}
+    for query, columns in _list_columns(panel):
+        if query in ESQL_ONLY:
+            absent[query] = ESQL_ONLY[query]
+            continue
+        found = {name: _find_column(panel, query, name) for name in columns}
+        absent |= {name: column.reason for name, column in found.items() if isinstance(column, Absent)}
+    return absent
+
+
+def is_form_based(panel: Panel) -> bool:
+    """Return whether Lens can express *panel*: tables without their absent columns, any other chart as a whole."""
+    absent = find_absent_columns(panel)
+    return not absent or (panel.config["type"] == "data_table" and not absent.keys() & ESQL_ONLY.keys())
+
+
+def _find_column(panel: Panel, query: str, column: str) -> Column:
+    source = _find_source(panel, query)
+    if column not in source.columns:
+        raise OperatorError(
+            f"panel {panel.id} shows the column {column} of the query {query}, which has no Lens operation: "
+            f"{_WHERE_TO_ADD}"
+        )
+    return source.columns[column]
+
+
+def _find_source(panel: Panel, query: str) -> Source:
+    if query not in SOURCES:
+        raise OperatorError(f"panel {panel.id} uses the query {query}, which has no Lens operations: {_WHERE_TO_ADD}")
+    return SOURCES[query]
+
+
+def _list_columns(panel: Panel) -> list[tuple[str, list[str]]]:
+    """Return the queries of *panel* in the order of its layers, each with the columns that it shows."""
+    holders = panel.config.get("layers") or [panel.config]
+    return [(parse_query_name(holder["data_source"]["query"]) or "", _columns_in(holder)) for holder in holders]
+
+
+def _columns_in(part: Any) -> list[str]:
+    if isinstance(part, list):
+        return [column for each in part for column in _columns_in(each)]
+    if not isinstance(part, dict):
+        return []
+    own = [part["column"]] if "column" in part else []
+    return own + [column for each in part.values() for column in _columns_in(each)]

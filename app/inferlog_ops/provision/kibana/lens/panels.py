@@ -1,0 +1,187 @@
+"""Panels of a dashboard's saved object: form-based charts, ES|QL charts, texts and lists of documents."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from inferlog_ops.provision.kibana.lens.charts import Chart, build_chart
+from inferlog_ops.provision.kibana.lens.esql import EsqlLayers
+from inferlog_ops.provision.kibana.lens.layers import FormBasedLayerBuilder, find_filter, is_form_based
+from inferlog_ops.query.dashboards.panels import Panel
+from inferlog_ops.query.library import Query
+
+_LAYER_REFERENCE = "indexpattern-datasource-layer-"
+_DRILLDOWN = "DASHBOARD_TO_DASHBOARD_DRILLDOWN"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelContext:
+    """
+    What panels need beyond their file.
+
+    Attributes:
+        queries: The queries by name.
+        namespace: Namespace of the streams.
+        find_id: Returns the id in this namespace of an object of ours.
+        has_time_parameters: Whether this Kibana knows ``?_tstart`` in ES|QL.
+    """
+
+    queries: Mapping[str, Query]
+    namespace: str
+    find_id: Callable[[str], str]
+    has_time_parameters: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedPanel:
+    """
+    A panel of a saved dashboard.
+
+    Attributes:
+        content: Its entry in ``panelsJSON``, without place.
+        references: The objects it refers to, named as in the dashboard.
+    """
+
+    content: dict[str, Any]
+    references: tuple[dict[str, str], ...] = ()
+
+
+def build_panel(panel: Panel, context: PanelContext) -> SavedPanel:
+    """
+    Return *panel*, which has the values of the service levels.
+
+    Raises:
+        OperatorError: If a query or a column has no Lens operation.
+    """
+    if panel.type == "markdown":
+        return build_text(panel.id, panel.config["content"])
+    if panel.type == "discover_session":
+        return _build_session(panel, context)
+    if is_form_based(panel):
+        return _build_form_based(panel, context)
+    if context.has_time_parameters:
+        return _build_esql(panel, context)
+    return build_text(panel.id, _describe_missing_chart(panel))
+
+
+def build_text(panel_id: str, content: str) -> SavedPanel:
+    """Return a panel with the Markdown *content*."""
+    source = {"query": {"query": "", "language": "kuery"}, "filter": []}
+    saved = {
+        "id": "",
+        "title": "",
+        "description": "",
+        "type": "markdown",
+        "params": {"fontSize": 12, "openLinksInNewTab": False, "markdown": content},
+        "uiState": {},
+        "data": {"aggs": [], "searchSource": source},
+    }
+    config = {"hidePanelTitles": True, "enhancements": {}, "savedVis": saved}
+    return SavedPanel(content={"type": "visualization", "panelIndex": panel_id, "embeddableConfig": config})
+
+
+def _describe_missing_chart(panel: Panel) -> str:
+    commands = " · ".join(f"`inferlog query {name}`" for name in dict.fromkeys(panel.queries))
+    return f"**{panel.title}**\n\nThis panel needs Kibana 8.16 or newer. In the terminal: {commands}"
+
+
+def _build_session(panel: Panel, context: PanelContext) -> SavedPanel:
+    if not context.has_time_parameters:
+        text = f"**{panel.title}**\n\n{panel.config['description']}\n\nIn the terminal: `inferlog query {panel.title}`"
+        return build_text(panel.id, text)
+    name = f"panel_{panel.id}"
+    reference = {
+        "name": f"{panel.id}:{name}",
+        "type": "search",
+        "id": context.find_id(f"inferlog-query-{panel.queries[0]}"),
+    }
+    content = {
+        "type": "search",
+        "panelIndex": panel.id,
+        "panelRefName": name,
+        "title": panel.title,
+        "embeddableConfig": {"enhancements": {}, "description": panel.config["description"]},
+    }
+    return SavedPanel(content=content, references=(reference,))
+
+
+def _build_form_based(panel: Panel, context: PanelContext) -> SavedPanel:
+    chart = build_chart(panel, lambda holder: FormBasedLayerBuilder(panel, holder))
+    references = tuple(
+        {"type": "index-pattern", "id": context.find_id(layer.view), "name": f"{_LAYER_REFERENCE}{layer_id}"}
+        for layer_id, layer in chart.layers.items()
+    )
+    kql = find_filter(panel, chart.layers.values())
+    state = _chart_state(chart, "formBased") | {"query": {"query": kql, "language": "kuery"}, "adHocDataViews": {}}
+    return _build_lens(panel, chart, state, references)
+
+
+def _build_esql(panel: Panel, context: PanelContext) -> SavedPanel:
+    chart = build_chart(panel, EsqlLayers(context.queries, context.namespace).begin)
+    views = {layer.view_id: layer.describe_view() for layer in chart.layers.values()}
+    text = next(iter(chart.layers.values())).text
+    state = _chart_state(chart, "textBased") | {"query": {"esql": text}, "adHocDataViews": views}
+    return _build_lens(panel, chart, state, ())
+
+
+def _chart_state(chart: Chart, datasource: str) -> dict[str, Any]:
+    layers = {layer_id: layer.to_json() for layer_id, layer in chart.layers.items()}
+    return {
+        "visualization": chart.visualization,
+        "filters": [],
+        "datasourceStates": {datasource: {"layers": layers}},
+        "internalReferences": [],
+    }
+
+
+def _build_lens(
+    panel: Panel,
+    chart: Chart,
+    state: dict[str, Any],
+    references: tuple[dict[str, str], ...],
+) -> SavedPanel:
+    description = panel.config.get("description", "")
+    drilldowns = [_Drilldown(panel, item) for item in panel.config.get("drilldowns", [])]
+    events = {"dynamicActions": {"events": [each.event for each in drilldowns]}} if drilldowns else {}
+    attributes = {
+        "title": panel.title,
+        "description": description,
+        "type": "lens",
+        "visualizationType": chart.kind,
+        "references": list(references),
+        "state": state,
+    }
+    content = {
+        "type": "lens",
+        "panelIndex": panel.id,
+        "title": panel.title,
+        "embeddableConfig": {
+            "description": description,
+            "hidePanelTitles": False,
+            "enhancements": events,
+            "attributes": attributes,
+        },
+    }
+    targets = tuple({"type": "dashboard", "id": each.target, "name": each.reference} for each in drilldowns)
+    named = tuple({**each, "name": f"{panel.id}:{each['name']}"} for each in (*references, *targets))
+    return SavedPanel(content=content, references=named)
+
+
+class _Drilldown:
+    """A click that opens another dashboard: its event, and the name of its reference."""
+
+    def __init__(self, panel: Panel, item: Mapping[str, Any]) -> None:
+        event_id = hashlib.sha256(f"{panel.id} {item['dashboard_id']}".encode()).hexdigest()[:16]
+        self.target: str = item["dashboard_id"]
+        self.reference = f"drilldown:{_DRILLDOWN}:{event_id}:dashboardId"
+        config = {
+            "useCurrentFilters": item["use_filters"],
+            "useCurrentDateRange": item["use_time_range"],
+            "openInNewTab": False,
+        }
+        self.event = {
+            "eventId": event_id,
+            "triggers": ["FILTER_TRIGGER"],
+            "action": {"factoryId": _DRILLDOWN, "name": item["label"], "config": config},
+        }

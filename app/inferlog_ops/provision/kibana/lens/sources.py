@@ -1,0 +1,455 @@
+"""
+Columns of the queries as Lens operations: the only place that connects the query files with form-based Lens.
+
+To add a query, add an entry to `SOURCES`: its data view, the filter of its first ``WHERE``, and for each column that a
+panel shows a `Figure`, a bucket, or `Absent` with the reason. A query that Lens cannot express is an entry of
+`ESQL_ONLY`, also with the reason. A test names each column that is missing here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from inferlog_ops.provision.kibana.lens.buckets import Bands, Bucket, Terms, TimeSlices
+from inferlog_ops.provision.kibana.lens.expressions import (
+    Call,
+    Expression,
+    average,
+    call,
+    count,
+    distinct,
+    highest,
+    latest,
+    latest_text,
+    lowest,
+    overall_min,
+    overall_sum,
+    percentile,
+    total,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """
+    A figure of each group.
+
+    Attributes:
+        expression: Its computation.
+        label: Label in Kibana where the file's does not fit; empty for the file's.
+        over: Field whose groups are computed first and then combined by `combine`; empty for a direct figure.
+        combine: "sum" or "max", with `over`.
+    """
+
+    expression: Expression
+    label: str = ""
+    over: str = ""
+    combine: str = "sum"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A bucket with a label where the file's does not fit."""
+
+    bucket: Bucket
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """A column that Lens cannot compute: tables leave it out, other charts need ES|QL."""
+
+    reason: str
+
+
+Column = Figure | Group | Absent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """
+    A query in terms of Lens.
+
+    Attributes:
+        view: Id of the data view.
+        kql: Filter of the documents.
+        columns: Columns by their name in the query.
+        rows: Hidden groups of a listing: a row for each document.
+        sort: Column that sorts a table, the highest first; the file's first column that has figures by default.
+    """
+
+    view: str
+    kql: str = ""
+    columns: Mapping[str, Column]
+    rows: Terms | None = None
+    sort: str = ""
+
+
+EVENTS, HEALTH, ALERTS = "inferlog-events", "inferlog-health", "inferlog-alerts"
+DELIVERY = "inferlog-delivery"
+"""Data view of events and heartbeats together."""
+
+_MODEL_VERSION, _INSTANCE, _TIME = "model_version", "service.instance.id", "@timestamp"
+
+
+def _figure(expression: Expression, label: str = "") -> Figure:
+    return Figure(expression=expression, label=label)
+
+
+def _group(name: str, *, size: int = 100, label: str = "", complete: bool = True) -> Group:
+    return Group(bucket=Terms(field=name, size=size, complete=complete), label=label)
+
+
+def _combined(expression: Expression, combine: str = "sum") -> Figure:
+    return Figure(expression=expression, over=_INSTANCE, combine=combine)
+
+
+_requests = count()
+_errors = count(kql='status: "error"')
+_error_rate = _figure(_errors / _requests)
+_first_seen = _figure(lowest(_TIME, kind="date"))
+_last_seen = _figure(highest(_TIME, kind="date"))
+
+_VERSION: dict[str, Column] = {_MODEL_VERSION: _group(_MODEL_VERSION, size=50)}
+_VERSION_OVER_TIME: dict[str, Column] = {
+    "bucket": Group(bucket=TimeSlices()),
+    _MODEL_VERSION: _group(_MODEL_VERSION, size=20),
+}
+_TRAFFIC: dict[str, Column] = {
+    "requests": _figure(_requests),
+    "requests_per_second": _figure(count(per="s")),
+    "errors": _figure(_errors),
+    "error_rate": _error_rate,
+}
+_TOKENS: dict[str, Column] = {
+    "input_tokens": _figure(total("gen_ai.usage.input_tokens")),
+    "output_tokens": _figure(total("gen_ai.usage.output_tokens")),
+    "input_tokens_per_second": _figure(total("gen_ai.usage.input_tokens", per="s")),
+    "output_tokens_per_second": _figure(total("gen_ai.usage.output_tokens", per="s")),
+}
+_COSTS: dict[str, Column] = {
+    "requests": _figure(_requests),
+    "cost_usd": _figure(total("cost_usd")),
+    "cost_usd_per_hour": _figure(total("cost_usd", per="h")),
+    "cost_usd_per_1000_requests": _figure(total("cost_usd") / _requests * 1000),
+}
+
+
+def _percentiles(name: str) -> dict[str, Column]:
+    return {f"p{percent}_seconds": _figure(percentile(name, percent)) for percent in (50, 95, 99)}
+
+
+_LATENCY = _percentiles("latency_seconds")
+
+
+def _wilson(sign: int) -> Call:
+    """Return one end of Wilson's 95 % interval of the error rate."""
+    z = 1.959963984540054
+    rate = _errors / _requests
+    centre = (rate + call("divide", z * z, call("multiply", 2, _requests))) / (call("divide", z * z, _requests) + 1)
+    inner = rate * call("subtract", 1, rate) / _requests + call(
+        "divide", z * z, call("multiply", 4, _requests, _requests)
+    )
+    reach = call("divide", z, call("divide", z * z, _requests) + 1) * call("sqrt", inner)
+    return call("pick_max", centre - reach, 0) if sign < 0 else call("pick_min", centre + reach, 1)
+
+
+# Numbers of an instance's events, as in dashboards/queries/instances.esql. Lens does not know the start of the range
+# and takes the first document in the range for it. The time that Kibana needs to read a formula grows fourfold with
+# each level of nested functions: clamped differences, which are 0 or 1, take the place of conditions.
+_found = count("event.sequence")
+_first_found = call("defaults", lowest("event.sequence"), 0)
+_after_last_found = call("defaults", highest("event.sequence"), -1) + 1
+_dropped_before = call("defaults", lowest("events_dropped"), 0)
+_dropped = call("defaults", highest("events_dropped"), 0)
+_counted_before = call("defaults", lowest("events_written"), 0) + _dropped_before
+_counted = call("defaults", highest("events_written"), 0) + _dropped
+_range_start = overall_min(lowest(_TIME, kind="date") * 1)  # times 1: Lens takes no dates there
+_began_before = call("clamp", _range_start - call("defaults", lowest("instance_started", kind="date"), 0), 0, 1)
+_has_no_events = call("clamp", call("subtract", 1, _found), 0, 1)
+_first_number = (_first_found + _counted_before * _has_no_events) * _began_before
+_written = call("pick_max", _counted, _after_last_found) - _first_number
+_holes = _after_last_found - _first_found * _began_before - _found
+_unseen = call("pick_max", _first_found - _counted_before, 0)
+_known_drops = _dropped - (_dropped_before + _unseen) * _began_before
+_lost = call("clamp", _known_drops, _holes, _written - _found)
+_not_found_yet = _written - _found - _lost
+
+_NO_RANGE_END = Absent(reason="Lens does not know the end of the range; the time of the last heartbeat is a column")
+_STOPPED = _figure(highest(_TIME, kql='message: ("service_stopped" or "shipper_stopped")', kind="date"), "stopped at")
+
+
+def _process(name: str) -> Figure:
+    """Return the mean of a heartbeat's figure: a sum over processes is the height of their stack."""
+    return _figure(average(name))
+
+
+SOURCES: dict[str, Source] = {
+    # Traffic
+    "overview": Source(
+        view=EVENTS,
+        columns={
+            **_VERSION, **_TRAFFIC, **_LATENCY, **_TOKENS,
+            "time_to_first_token_p50_seconds": _figure(percentile("time_to_first_token_seconds", 50)),
+        },
+    ),
+    "p99_latency": Source(view=EVENTS, columns={**_VERSION, **_LATENCY, "requests": _figure(_requests)}),
+    "p99_latency_of_successes": Source(
+        view=EVENTS, kql='status: "success"', columns={**_VERSION, **_LATENCY, "requests": _figure(_requests)}
+    ),
+    "p99_latency_over_time": Source(view=EVENTS, columns={**_VERSION_OVER_TIME, **_LATENCY}),
+    "p99_alone_over_time": Source(view=EVENTS, columns={**_VERSION_OVER_TIME, **_LATENCY}),
+    "error_rate": Source(view=EVENTS, columns={**_VERSION, **_TRAFFIC}),
+    "error_rate_over_time": Source(view=EVENTS, columns={**_VERSION_OVER_TIME, **_TRAFFIC}),
+    "requests_per_second": Source(view=EVENTS, columns={**_VERSION, **_TRAFFIC}),
+    "requests_per_second_over_time": Source(view=EVENTS, columns={**_VERSION_OVER_TIME, **_TRAFFIC}),
+    "requests_by_status_over_time": Source(
+        view=EVENTS, columns={"bucket": Group(bucket=TimeSlices()), "status": _group("status"), **_TRAFFIC}
+    ),
+    "token_counts": Source(view=EVENTS, columns={**_VERSION, **_TOKENS}),
+    "token_counts_over_time": Source(view=EVENTS, columns={**_VERSION_OVER_TIME, **_TOKENS}),
+    "time_to_first_token": Source(
+        view=EVENTS,
+        kql="time_to_first_token_seconds: *",
+        columns={**_VERSION, **_percentiles("time_to_first_token_seconds"), "requests": _figure(_requests)},
+    ),
+    "time_to_first_token_over_time": Source(
+        view=EVENTS,
+        kql="time_to_first_token_seconds: *",
+        columns={**_VERSION_OVER_TIME, **_percentiles("time_to_first_token_seconds")},
+    ),
+    "costs": Source(view=EVENTS, kql="cost_usd: *", columns={**_VERSION, **_COSTS}),
+    "costs_over_time": Source(view=EVENTS, kql="cost_usd: *", columns={**_VERSION_OVER_TIME, **_COSTS}),
+    "latency_bands_over_time": Source(
+        view=EVENTS,
+        kql="latency_seconds: *",
+        columns={
+            "bucket": Group(bucket=TimeSlices()),
+            "from_seconds": Group(
+                bucket=Bands(field="latency_seconds", starts=(0, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30))
+            ),
+            "requests": _figure(_requests),
+        },
+    ),
+    # Who, where, and which errors
+    "routes": Source(view=EVENTS, columns={"http.route": _group("http.route"), **_TRAFFIC, **_LATENCY}),
+    "callers": Source(
+        view=EVENTS,
+        columns={
+            "client.id": _group("client.id"), **_VERSION, **_TRAFFIC, **_TOKENS,
+            "rejected": _figure(count(kql='status: "rejected"')),
+            "last_seen": _last_seen,
+        },
+    ),
+    "errors_by_type": Source(
+        view=EVENTS,
+        kql='status: "error"',
+        columns={**_VERSION, "error.type": _group("error.type"), "errors": _figure(_requests), "last_seen": _last_seen},
+    ),
+    "slowest_requests": Source(
+        view=EVENTS,
+        kql="latency_seconds: *",
+        rows=Terms(field="event.id", size=20, order=highest("latency_seconds"), complete=False),
+        sort="latency_seconds",
+        columns={
+            "@timestamp": _last_seen,
+            "model_version": _figure(latest_text("model_version")),
+            "http.route": _figure(latest_text("http.route")),
+            "status": _figure(latest_text("status")),
+            "correlation_id": _group("correlation_id", size=1),
+            "request_id": _figure(latest_text("request_id")),
+            "latency_seconds": _figure(highest("latency_seconds")),
+            "queue_seconds": _figure(highest("queue_seconds")),
+            "time_to_first_token_seconds": _figure(highest("time_to_first_token_seconds")),
+            "gen_ai.usage.output_tokens": _figure(highest("gen_ai.usage.output_tokens")),
+        },
+    ),
+    "recent_errors": Source(
+        view=EVENTS,
+        kql='status: "error"',
+        rows=Terms(field="event.id", size=20, order=highest(_TIME, kind="date"), complete=False),
+        sort="@timestamp",
+        columns={
+            "@timestamp": _last_seen,
+            "model_version": _figure(latest_text("model_version")),
+            "http.route": _figure(latest_text("http.route")),
+            "http.response.status_code": _figure(highest("http.response.status_code")),
+            "error.type": _figure(latest_text("error.type")),
+            "error.message": _figure(latest_text("error.message")),
+            "correlation_id": _group("correlation_id", size=1),
+            "latency_seconds": _figure(highest("latency_seconds")),
+        },
+    ),
+    "canary_versions": Source(
+        view=EVENTS,
+        kql="model_version: *",
+        columns={
+            **_VERSION, **_TRAFFIC,
+            "role": Absent(reason="a comparison of all versions, shown as text; the verdict names both versions"),
+            "request_share": _figure(_requests / overall_sum(_requests)),
+            "first_seen": _first_seen,
+            "last_seen": _last_seen,
+            "error_rate_low": _figure(_wilson(-1)),
+            "error_rate_high": _figure(_wilson(1)),
+        },
+    ),
+    # Pipeline
+    "delivery": Source(
+        view=DELIVERY,
+        kql="event.sequence: * or events_written: *",
+        columns={
+            "instances": _combined(distinct(_INSTANCE)),
+            "written": _combined(_written),
+            "found": _combined(_found),
+            "found_share": _combined(_found / overall_sum(_written)),
+            "whole": _combined(call("divide", distinct(_INSTANCE), overall_sum(distinct(_INSTANCE)))),
+            "lost": _combined(_lost),
+            "not_found_yet": _combined(_not_found_yet),
+            "dropped": _combined(_dropped),
+            "longest_silence_seconds": _NO_RANGE_END,
+        },
+    ),
+    "instances": Source(
+        view=DELIVERY,
+        kql="event.sequence: * or events_written: *",
+        sort="lost",
+        columns={
+            "service.name": _group("service.name"),
+            _INSTANCE: _group(_INSTANCE, size=1000),
+            "state": _STOPPED,
+            "last_heartbeat": _figure(highest(_TIME, kql="events_written: *", kind="date")),
+            "silent_seconds": _NO_RANGE_END,
+            "written": _figure(_written),
+            "found": _figure(_found),
+            "lost": _figure(_lost),
+            "not_found_yet": _figure(_not_found_yet),
+            "dropped": _figure(highest("events_dropped")),
+        },
+    ),
+    "lost_events": Source(
+        view=DELIVERY,
+        kql="event.sequence: * or events_written: *",
+        sort="lost",
+        columns={
+            _INSTANCE: _group(_INSTANCE, size=1000),
+            "expected": _figure(_found + _lost),
+            "found": _figure(_found),
+            "lost": _figure(_lost),
+            "not_found_yet": _figure(_not_found_yet),
+        },
+    ),
+    "backlog_over_time": Source(
+        view=HEALTH,
+        columns={
+            "bucket": Group(bucket=TimeSlices()),
+            "unshipped_bytes": _combined(highest("events_unshipped_bytes")),
+            "dropped": _combined(highest("events_dropped")),
+            "behind_events": _combined(highest("shipper.behind_events")),
+            "behind_seconds": _figure(highest("shipper.behind_seconds")),
+            "refused": _combined(highest("shipper.refused")),
+        },
+    ),
+    "shippers": Source(
+        view=HEALTH,
+        kql="shipper.shipped: *",
+        sort="refused",
+        columns={
+            _INSTANCE: _group(_INSTANCE, size=1000),
+            "state": _STOPPED,
+            "last_heartbeat": _last_seen,
+            "waiting": _figure(latest_text("shipper.waiting")),
+            "silent_seconds": _NO_RANGE_END,
+            "shipped": _figure(highest("shipper.shipped")),
+            "refused": _figure(highest("shipper.refused")),
+            "lost_bytes": _figure(highest("shipper.lost_bytes")),
+            "retries": _figure(highest("shipper.retries")),
+            "behind_events": _figure(latest("shipper.behind_events")),
+            "behind_seconds": _figure(latest("shipper.behind_seconds")),
+        },
+    ),
+    "clock_skew": Source(
+        view=HEALTH,
+        kql="shipper.clock_skew_seconds: *",
+        sort="skew_seconds",
+        columns={
+            _INSTANCE: _group(_INSTANCE, size=1000),
+            "state": _STOPPED,
+            "last_comparison": _last_seen,
+            "skew_seconds": _figure(call("abs", latest("shipper.clock_skew_seconds"))),
+            "most_ahead_seconds": _figure(call("pick_max", highest("shipper.clock_skew_seconds"), 0)),
+            "most_behind_seconds": _figure(
+                call("pick_max", call("subtract", 0, lowest("shipper.clock_skew_seconds")), 0)
+            ),
+        },
+    ),
+    "fluentd": Source(
+        view=HEALTH,
+        kql="fluentd.retry_count: *",
+        sort="last_heartbeat",
+        columns={
+            _INSTANCE: _group(_INSTANCE, size=1000),
+            "last_heartbeat": _last_seen,
+            "silent_seconds": _NO_RANGE_END,
+            "retry_count": _figure(highest("fluentd.retry_count")),
+            "queue_bytes": _figure(highest("fluentd.queue_bytes")),
+            "buffer_free_ratio": _figure(lowest("fluentd.buffer_free_ratio")),
+        },
+    ),
+    "saturation_over_time": Source(
+        view=HEALTH,
+        kql="events_written: *",
+        columns={
+            "bucket": Group(bucket=TimeSlices()),
+            "service.name": _group(_INSTANCE, label="process", complete=False),
+            "active_requests": _process("active_requests"),
+            "queue_requests": _process("gauges.queue_requests"),
+            "cpu_utilization": _process("process.cpu.utilization"),
+            "memory_usage_bytes": _process("process.memory.usage_bytes"),
+            "event_loop_lag_seconds": _process("event_loop.lag_seconds"),
+            "gpu_utilization": _process("gpu.utilization"),
+            "gpu_memory_usage_bytes": _process("gpu.memory_usage_bytes"),
+        },
+    ),
+    # Alerts
+    "alerts": Source(
+        view=ALERTS,
+        sort="last_fired",
+        columns={
+            "state": Absent(reason="Lens does not know the end of the range; the time of the last firing is a column"),
+            "severity": _group("severity"),
+            "rule.name": _group("rule.name"),
+            "group": _group("group"),
+            "figures": _figure(latest_text("figures")),
+            "last_fired": _last_seen,
+            "threshold": _figure(latest("threshold")),
+        },
+    ),
+    "alerts_over_time": Source(
+        view=ALERTS,
+        columns={
+            "bucket": Group(bucket=TimeSlices()),
+            "rule.name": _group("rule.name"),
+            "alerts": _figure(distinct("group")),
+        },
+    ),
+}  # fmt: skip
+
+_OF_EACH_EVENT = "a figure computed from two fields of each event"
+_PAIRS = "Lens counts different values of one field only, and these are pairs of fields"
+_APPROXIMATE = "Lens counts different events approximately, so it would report duplicates where there are none"
+
+ESQL_ONLY: dict[str, str] = {
+    "alerts_firing": f"{_PAIRS}; whether one fires depends on the end of the range",
+    "alerts_by_model_version": "a maximum over sums",
+    "audit_trail": "a list of documents",
+    "canary_comparison": "a table of figures that compares two versions and judges them",
+    "chains": "a list of all values of a field in each chain",
+    "duplicate_events": "Lens cannot leave out the events that have one document",
+    "duplicates": _APPROXIMATE,
+    "duplicates_by_instance": _APPROXIMATE,
+    "ingest_lag": _OF_EACH_EVENT,
+    "ingest_lag_over_time": _OF_EACH_EVENT,
+    "status_codes": "Lens leaves out events without a value of a numeric field, here those without a response",
+    "time_spent": "Lens leaves out pairs of fields where one has no value, here requests without a model version",
+    "trace": "a list of documents of two streams in the order of their begin, which is computed",
+}
+"""Queries whose panels are ES|QL in every Kibana that knows its parameters, with the reason."""

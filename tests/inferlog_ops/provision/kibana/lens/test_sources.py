@@ -1,0 +1,104 @@
+"""Figures of form-based charts equal those of the queries that they replace."""
+
+from typing import Any
+
+import pytest
+
+from inferlog_ops.provision.kibana.lens.buckets import Terms, compile_bucket
+from inferlog_ops.provision.kibana.lens.expressions import Aggregate, compile_columns, list_aggregates
+from inferlog_ops.provision.kibana.lens.sources import DELIVERY, ESQL_ONLY, EVENTS, HEALTH, SOURCES, Figure, Group
+from inferlog_ops.query import library
+from tests.golden import END, START, expected, golden
+from tests.support.lens_execution import execute
+from tests.support.panel_queries import mapped_fields
+
+QUERIES = library.load_all()
+DOCUMENTS = golden().between(START, END)
+DATASETS = {
+    EVENTS: {"inference.events"},
+    HEALTH: {"inference.health"},
+    DELIVERY: {"inference.events", "inference.health"},
+}
+STREAMS = {EVENTS: {"events"}, HEALTH: {"health"}, DELIVERY: {"events", "health"}}
+GROUPED_BY_TIME = "_over_time"
+NUMBERS_ONLY = {"number"}
+COMPARED = sorted(
+    name
+    for name, source in SOURCES.items()
+    if source.view in DATASETS and source.rows is None and not name.endswith(GROUPED_BY_TIME)
+)
+
+
+@pytest.mark.parametrize("query", COMPARED)
+def test_lens_figures_equal_those_of_the_query(query: str) -> None:
+    source = SOURCES[query]
+    groups = {name: column for name, column in source.columns.items() if isinstance(column, Group)}
+    rows = {tuple(_key(row[name]) for name in groups if name in row): row for row in _lens_rows(query)}
+    answer = expected(query, DOCUMENTS, START, END)
+    assert answer
+    for row in answer:
+        found = rows.pop(tuple(_key(row[name]) for name in groups if name in row))
+        compared = [name for name in row if name in found and name not in groups]
+        assert compared, "no figure to compare"
+        for name in compared:
+            assert found[name] == pytest.approx(row[name], rel=1e-9, abs=1e-9), (query, name)
+    assert not rows
+
+
+def test_every_source_is_a_query() -> None:
+    assert SOURCES.keys() <= QUERIES.keys()
+
+
+@pytest.mark.parametrize("query", [name for name, source in SOURCES.items() if source.view in STREAMS])
+def test_fields_of_a_query_are_mapped(query: str) -> None:
+    source = SOURCES[query]
+    mapped = {field for stream in STREAMS[source.view] for field in mapped_fields(stream)}
+    figures = [column.expression for column in source.columns.values() if isinstance(column, Figure)]
+    used = {each.field for expression in figures for each in list_aggregates(expression) if each.field}
+    used |= {
+        column.bucket.field
+        for column in source.columns.values()
+        if isinstance(column, Group) and isinstance(column.bucket, Terms)
+    }
+    assert used <= mapped
+
+
+def test_no_query_is_both_form_based_and_esql_only() -> None:
+    assert not SOURCES.keys() & ESQL_ONLY.keys()
+    assert ESQL_ONLY.keys() <= QUERIES.keys()
+
+
+def test_documents_include_the_hard_cases_of_delivery() -> None:
+    rows = {row["service.instance.id"]: row for row in expected("instances", DOCUMENTS, START, END)}
+    assert rows["e"]["found"] == 0 < rows["e"]["lost"]
+    assert rows["d"]["found"] == 0 < rows["d"]["not_found_yet"]
+    assert any(row["dropped"] for row in rows.values())
+
+
+def _lens_rows(query: str) -> list[dict[str, Any]]:
+    """Return the rows of the query's Lens columns, with the column names of the query."""
+    source = SOURCES[query]
+    columns: dict[str, Any] = {}
+    combine: dict[str, str] = {}
+    for name, column in source.columns.items():
+        if isinstance(column, Group):
+            columns |= {name: compile_bucket(column.bucket, name)}
+        elif isinstance(column, Figure) and _is_number(column):
+            columns |= compile_columns(name, column.expression, name)
+            if column.over:
+                combine[name] = column.combine
+                columns |= {"over": compile_bucket(Terms(field=column.over), "over")}
+    documents = [each for each in DOCUMENTS if each["event"]["dataset"] in DATASETS[source.view]]
+    rows = execute(columns, documents, kql=source.kql, range_seconds=(END - START).total_seconds())
+    if not combine:
+        return rows
+    known = {name: [row[name] for row in rows if row[name] is not None] for name in combine}
+    return [{name: sum(known[name]) if how == "sum" else max(known[name]) for name, how in combine.items()}]
+
+
+def _is_number(figure: Figure) -> bool:
+    return not isinstance(figure.expression, Aggregate) or figure.expression.kind in NUMBERS_ONLY
+
+
+def _key(value: Any) -> Any:
+    return None if value == "(none)" else value

@@ -1,0 +1,242 @@
+"""Dashboard files as saved objects."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.provision.kibana import data_views
+from inferlog_ops.provision.kibana.dashboards import build_dashboard
+from inferlog_ops.provision.kibana.lens.layers import find_absent_columns
+from inferlog_ops.provision.kibana.lens.sources import ESQL_ONLY
+from inferlog_ops.provision.kibana.saved_objects import SavedObject
+from inferlog_ops.query import library
+from inferlog_ops.query.dashboards import files, query_library
+from inferlog_ops.query.dashboards.files import Dashboard
+from inferlog_ops.query.dashboards.panels import Panel, panels
+from inferlog_ops.query.dashboards.slo import ServiceLevels
+from inferlog_ops.query.dashboards.slo import load as load_levels
+
+DASHBOARDS = files.load_all()
+QUERIES = library.load_all()
+VIEWS = data_views.load_all()
+BASES = {*DASHBOARDS, *VIEWS, *(f"inferlog-query-{name}" for name in QUERIES)}
+CHARTS = [
+    pytest.param(panel, id=f"{dashboard.id}/{panel.id}")
+    for dashboard in DASHBOARDS.values()
+    for panel in panels(dashboard.body)
+    if panel.type == "vis"
+]
+OLD_AND_NEW = pytest.mark.parametrize("has_time_parameters", [False, True], ids=["8.12", "8.16"])
+EACH_DASHBOARD = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS.keys())
+
+
+def build(dashboard: Dashboard, *, namespace: str = "default", has_time_parameters: bool = False) -> SavedObject:
+    return build_dashboard(dashboard, load_levels(), QUERIES, namespace, BASES, has_time_parameters=has_time_parameters)
+
+
+def saved_panels(saved: SavedObject) -> dict[str, dict[str, Any]]:
+    """Return the panels by their ids."""
+    return {panel["panelIndex"]: panel for panel in json.loads(saved.attributes["panelsJSON"])}
+
+
+def chart_of(saved: SavedObject, panel_id: str) -> dict[str, Any]:
+    attributes: dict[str, Any] = saved_panels(saved)[panel_id]["embeddableConfig"]["attributes"]
+    return attributes
+
+
+def layers_of(saved: SavedObject, panel_id: str) -> dict[str, Any]:
+    layers: dict[str, Any] = chart_of(saved, panel_id)["state"]["datasourceStates"]["formBased"]["layers"]
+    return layers
+
+
+@pytest.mark.parametrize("panel", CHARTS)
+def test_every_column_of_a_panel_is_mapped_or_absent_with_a_reason(panel: Panel) -> None:
+    assert all(find_absent_columns(panel).values())
+
+
+def test_column_that_is_not_mapped_is_an_error_with_the_place_to_add_it() -> None:
+    metric = {"type": "primary", "column": "p98_seconds"}
+    source = {"type": "esql", "query": "queries/p99_latency.esql"}
+    item = {
+        "type": "vis",
+        "id": "p98",
+        "grid": {},
+        "config": {"type": "metric", "data_source": source, "metrics": [metric]},
+    }
+    dashboard = Dashboard(id="inferlog-x", path=Path("inferlog-x.json"), body={"title": "X", "panels": [item]})
+    with pytest.raises(OperatorError, match=r"inferlog-x\.json: panel p98 shows the column p98_seconds .*/sources\.py"):
+        build(dashboard)
+
+
+@OLD_AND_NEW
+@EACH_DASHBOARD
+def test_every_panel_of_the_file_is_in_the_saved_object(dashboard: Dashboard, has_time_parameters: bool) -> None:
+    saved = build(dashboard, has_time_parameters=has_time_parameters)
+    found = saved_panels(saved)
+    assert found.keys() >= {panel.id for panel in panels(dashboard.body)}
+    for panel in panels(dashboard.body):
+        if found[panel.id]["type"] == "lens":
+            assert found[panel.id]["title"] == panel.title
+
+
+@OLD_AND_NEW
+@EACH_DASHBOARD
+def test_panels_do_not_overlap(dashboard: Dashboard, has_time_parameters: bool) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel_id, panel in saved_panels(build(dashboard, has_time_parameters=has_time_parameters)).items():
+        grid = panel["gridData"]
+        assert grid["i"] == panel_id
+        cells = {
+            (column, row)
+            for column in range(grid["x"], grid["x"] + grid["w"])
+            for row in range(grid["y"], grid["y"] + grid["h"])
+        }
+        assert not cells & taken
+        taken |= cells
+
+
+@OLD_AND_NEW
+@EACH_DASHBOARD
+def test_references_name_existing_objects_and_their_places(dashboard: Dashboard, has_time_parameters: bool) -> None:
+    saved = build(dashboard, has_time_parameters=has_time_parameters)
+    assert {each["id"] for each in saved.references} <= BASES
+    names = [each["name"] for each in saved.references]
+    assert len(names) == len(set(names))
+    assert set(names) == set(expected_names(saved))
+
+
+def expected_names(saved: SavedObject) -> Iterator[str]:
+    """Yield the names of the references that the content of *saved* needs."""
+    for panel_id, panel in saved_panels(saved).items():
+        config = panel["embeddableConfig"]
+        if panel["type"] == "search":
+            yield f"{panel_id}:{panel['panelRefName']}"
+        if panel["type"] != "lens":
+            continue
+        for layer in config["attributes"]["state"]["datasourceStates"].get("formBased", {}).get("layers", {}):
+            yield f"{panel_id}:indexpattern-datasource-layer-{layer}"
+        for event in config["enhancements"].get("dynamicActions", {}).get("events", []):
+            yield f"{panel_id}:drilldown:{event['action']['factoryId']}:{event['eventId']}:dashboardId"
+    for control in json.loads(saved.attributes["controlGroupInput"]["panelsJSON"]):
+        yield f"controlGroup_{control}:optionsListDataView"
+
+
+@EACH_DASHBOARD
+def test_every_form_based_column_that_a_chart_draws_exists(dashboard: Dashboard) -> None:
+    saved = build(dashboard)
+    for panel_id, panel in saved_panels(saved).items():
+        if panel["type"] != "lens":
+            continue
+        layers = layers_of(saved, panel_id)
+        columns = {name for layer in layers.values() for name in layer["columns"]}
+        assert set(drawn_columns(chart_of(saved, panel_id)["state"]["visualization"])) <= columns
+        for layer in layers.values():
+            buckets = [layer["columns"][name]["isBucketed"] for name in layer["columnOrder"]]
+            assert buckets == sorted(buckets, reverse=True)
+
+
+def drawn_columns(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for each in node:
+            yield from drawn_columns(each)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key in {"columnId", "forAccessor"} or key.endswith("Accessor"):
+                yield value
+            elif key == "accessors":
+                yield from value
+            else:
+                yield from drawn_columns(value)
+
+
+@EACH_DASHBOARD
+def test_ids_titles_and_links_follow_the_namespace(dashboard: Dashboard) -> None:
+    saved = build(dashboard, namespace="staging", has_time_parameters=True)
+    assert saved.id == f"{dashboard.id}-staging"
+    assert saved.attributes["title"] == f"{dashboard.title} (staging)"
+    assert {each["id"] for each in saved.references} <= {f"{base}-staging" for base in BASES}
+    content = saved.attributes["panelsJSON"]
+    assert content.count("#/view/") == content.count("-staging)")
+    assert "logs-inference.events-*" not in content
+
+
+@EACH_DASHBOARD
+def test_time_range_refresh_and_controls_are_those_of_the_file(dashboard: Dashboard) -> None:
+    attributes = build(dashboard).attributes
+    assert attributes["timeRestore"] is True
+    assert (attributes["timeFrom"], attributes["timeTo"]) == tuple(dashboard.body["time_range"].values())
+    assert attributes["refreshInterval"] == dashboard.body["refresh_interval"]
+    controls = json.loads(attributes["controlGroupInput"]["panelsJSON"])
+    assert {name: each["explicitInput"]["fieldName"] for name, each in controls.items()} == {
+        each["id"]: each["config"]["field_name"] for each in dashboard.body["pinned_panels"]
+    }
+
+
+def test_tile_turns_red_at_the_service_level() -> None:
+    levels = ServiceLevels(default={**load_levels().default, "p99_latency_seconds": 2.5})
+    saved = build_dashboard(
+        DASHBOARDS["inferlog-overview"], levels, QUERIES, "default", BASES, has_time_parameters=False
+    )
+    palette = chart_of(saved, "p99")["state"]["visualization"]["palette"]["params"]
+    assert palette["colorStops"] == [{"color": "#24c292", "stop": 0}, {"color": "#f6726a", "stop": 2.5}]
+
+
+def test_events_without_a_model_version_are_shown() -> None:
+    saved = build(DASHBOARDS["inferlog-overview"])
+    for panel_id in ("p99", "p99-over-time", "versions", "errors-by-type"):
+        terms = layers_of(saved, panel_id)["layer1"]["columns"]["model_version"]["params"]
+        assert (terms["missingBucket"], terms["otherBucket"]) == (True, True)
+
+
+def test_layer_that_ignores_the_controls_keeps_its_own_filter() -> None:
+    layer = layers_of(build(DASHBOARDS["inferlog-pipeline-health"]), "shippers")["layer1"]
+    assert layer["ignoreGlobalFilters"] is True
+    filters = layer["columns"]["documents"]["params"]["filters"]
+    assert [each["input"]["query"] for each in filters] == ["shipper.shipped: *"]
+
+
+def test_figure_over_all_instances_is_combined_by_lens() -> None:
+    chart = chart_of(build(DASHBOARDS["inferlog-pipeline-health"]), "lost")["state"]["visualization"]
+    assert (chart["breakdownByAccessor"], chart["collapseFn"]) == ("service_instance_id", "sum")
+
+
+def test_panel_that_lens_cannot_express_names_the_command_before_8_16() -> None:
+    panel = saved_panels(build(DASHBOARDS["inferlog-canary"]))["verdict"]
+    assert panel["type"] == "visualization"
+    text = panel["embeddableConfig"]["savedVis"]["params"]["markdown"]
+    assert "Kibana 8.16" in text
+    assert "`inferlog query canary_comparison`" in text
+
+
+def test_panel_that_lens_cannot_express_is_esql_since_8_16() -> None:
+    saved = build(DASHBOARDS["inferlog-canary"], namespace="prod", has_time_parameters=True)
+    state = chart_of(saved, "verdict")["state"]
+    layer = state["datasourceStates"]["textBased"]["layers"]["layer1"]
+    assert layer["query"]["esql"] == library.text_for(QUERIES["canary_comparison"], "prod")
+    assert layer["index"] in state["adHocDataViews"]
+    assert {"columnId": "verdict", "fieldName": "verdict", "meta": {"type": "string"}}.items() <= next(
+        column for column in layer["columns"] if column["fieldName"] == "verdict"
+    ).items()
+
+
+def test_table_leaves_out_the_columns_that_lens_cannot_compute() -> None:
+    columns = chart_of(build(DASHBOARDS["inferlog-pipeline-health"]), "instances")["state"]["visualization"]["columns"]
+    shown = {column["columnId"] for column in columns}
+    assert "lost" in shown
+    assert "silent_seconds" not in shown
+
+
+def test_query_library_opens_the_saved_queries_since_8_16() -> None:
+    saved = build(DASHBOARDS[query_library.ID], has_time_parameters=True)
+    assert {each["id"] for each in saved.references if each["type"] == "search"} == {
+        f"inferlog-query-{name}" for name in QUERIES
+    }
+
+
+def test_every_query_without_a_form_in_lens_is_used_by_a_panel() -> None:
+    used = {name for dashboard in DASHBOARDS.values() for panel in panels(dashboard.body) for name in panel.queries}
+    assert ESQL_ONLY.keys() <= used

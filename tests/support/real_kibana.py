@@ -1,0 +1,41 @@
+"""The real Kibana of ``KIBANA_URL``, over the Elasticsearch of ``ELASTICSEARCH_URL``."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from inferlog_ops.core.cluster import Cluster, resolve_cluster
+from inferlog_ops.provision.desired import Request
+from inferlog_ops.provision.kibana.address import Kibana, resolve_kibana
+from inferlog_ops.provision.kibana.client import KibanaClient
+from inferlog_ops.provision.kibana.plan import Plan
+from inferlog_ops.provision.kibana.saved_objects import MarkedObject
+
+
+def require_kibana() -> tuple[Kibana, Cluster]:
+    """Return both, or skip the module that calls this while it is imported."""
+    url, cluster_url = os.environ.get("KIBANA_URL"), os.environ.get("ELASTICSEARCH_URL")
+    if not url or not cluster_url:
+        pytest.skip(
+            "KIBANA_URL and ELASTICSEARCH_URL are not set: nothing was tested on a real Kibana", allow_module_level=True
+        )
+    return resolve_kibana(url, "default"), resolve_cluster(cluster_url, "default")
+
+
+@contextmanager
+def delete_afterwards(kibana: Kibana, plan: Plan) -> Iterator[None]:
+    """Delete all objects of *plan* after the block."""
+    try:
+        yield
+    finally:
+        with KibanaClient(kibana) as client:
+            paths = [each.read.path for each in (*reversed(plan.rules), *plan.data_views)]
+            paths += [_path_of(each) for each in plan.saved_objects]
+            for path in paths:
+                client.send(Request(method="DELETE", path=path), "cleaning up")
+
+
+def _path_of(each: MarkedObject) -> str:
+    return f"/api/saved_objects/{each.content.type}/{each.content.id}"
