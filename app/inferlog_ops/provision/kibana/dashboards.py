@@ -7,7 +7,13 @@ import orjson
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana.identity import object_id, qualify_title, replace_ids
-from inferlog_ops.provision.kibana.lens.panels import PanelContext, SavedPanel, build_panel, build_text
+from inferlog_ops.provision.kibana.lens.panels import (
+    PanelContext,
+    SavedPanel,
+    build_panel,
+    build_query_list,
+    build_text,
+)
 from inferlog_ops.provision.kibana.saved_objects import SavedObject
 from inferlog_ops.query.dashboards.files import Dashboard
 from inferlog_ops.query.dashboards.panels import panels
@@ -20,6 +26,7 @@ KIND = "dashboard"
 _MIGRATION_VERSION = "8.9.0"
 _COLUMNS = 48
 _HEADING_ROWS = 3
+_LIST_MARGIN_ROWS = 2
 _NO_QUERY = {"query": "", "language": "kuery"}
 
 
@@ -90,10 +97,17 @@ def _place_panels(body: dict[str, Any], context: PanelContext) -> list[SavedPane
             continue
         heading = build_text(f"section-{item['id']}", f"## {item['title']}")
         placed.append(_place(heading, {"x": 0, "y": bottom, "w": _COLUMNS, "h": _HEADING_ROWS}))
-        top = bottom + _HEADING_ROWS
-        for inner in item["panels"]:
+        bottom += _HEADING_ROWS
+        inside = [next(of_each) for _ in item["panels"]]
+        if not context.has_time_parameters and all(panel.type == "discover_session" for panel in inside):
+            grid = {"x": 0, "y": bottom, "w": _COLUMNS, "h": len(inside) + _LIST_MARGIN_ROWS}
+            placed.append(_place(build_query_list(f"list-{item['id']}", inside), grid))
+            bottom += grid["h"]
+            continue
+        top = bottom
+        for panel, inner in zip(inside, item["panels"], strict=True):
             grid = {**inner["grid"], "y": inner["grid"]["y"] + top}
-            placed.append(_place(build_panel(next(of_each), context), grid))
+            placed.append(_place(build_panel(panel, context), grid))
             bottom = max(bottom, grid["y"] + grid["h"])
     return placed
 

@@ -11,7 +11,6 @@ from inferlog_ops.query.dashboards.panels import Panel
 
 _FITTING = {"zero": "Zero", "linear": "Linear", "carry": "Carry"}
 _TILES = 5  # and one for all other values; Lens keeps room for as many as there can be
-_DATE_WIDTH = 225
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -32,8 +31,6 @@ class LayerBuilder(Protocol):
     sort: str
 
     def has(self, item: Mapping[str, Any]) -> bool: ...
-
-    def holds_dates(self, item: Mapping[str, Any]) -> bool: ...
 
     def add(self, item: Mapping[str, Any], *, most_groups: int | None = None) -> str: ...
 
@@ -207,8 +204,6 @@ def _build_table(config: dict[str, Any], begin: Begin) -> Chart:
 
 def _table_column(item: Mapping[str, Any], builder: LayerBuilder) -> dict[str, Any]:
     column: dict[str, Any] = {"columnId": builder.add(item), "isTransposed": False}
-    if builder.holds_dates(item):
-        column["width"] = _DATE_WIDTH
     if "alignment" in item:
         column["alignment"] = item["alignment"]
     if item.get("click_filter"):

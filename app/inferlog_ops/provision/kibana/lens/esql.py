@@ -94,10 +94,6 @@ class EsqlLayerBuilder:
         """Return True: the answer has all columns."""
         return True
 
-    def holds_dates(self, item: Mapping[str, Any]) -> bool:
-        """Return whether the column of *item* has dates."""
-        return _column_kind(item) == "date"
-
     def add(self, item: Mapping[str, Any], *, most_groups: int | None = None) -> str:  # noqa: ARG002
         """Add the column of *item*; the query limits its groups."""
         name, kind = column_id(item["column"]), _column_kind(item)

@@ -79,11 +79,6 @@ class FormBasedLayerBuilder:
         """Return whether Lens can compute the column of *item*."""
         return not isinstance(self._find(item), Absent)
 
-    def holds_dates(self, item: Mapping[str, Any]) -> bool:
-        """Return whether the figure of *item* is a date."""
-        column = self._find(item)
-        return isinstance(column, Figure) and getattr(column.expression, "kind", "") == "date"
-
     def add(self, item: Mapping[str, Any], *, most_groups: int | None = None) -> str:
         """
         Add a column and return its id.

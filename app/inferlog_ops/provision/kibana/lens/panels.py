@@ -1,7 +1,7 @@
 """Panels of a dashboard's saved object: form-based charts, ES|QL charts, texts and lists of documents."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,15 +81,18 @@ def build_text(panel_id: str, content: str) -> SavedPanel:
     return SavedPanel(content={"type": "visualization", "panelIndex": panel_id, "embeddableConfig": config})
 
 
+def build_query_list(section_id: str, sessions: Sequence[Panel]) -> SavedPanel:
+    """Return a panel that lists *sessions*, for a Kibana that cannot run their queries."""
+    lines = (f"- **{panel.title}** {panel.config['description']} `inferlog query {panel.title}`" for panel in sessions)
+    return build_text(section_id, "\n".join(lines))
+
+
 def _describe_missing_chart(panel: Panel) -> str:
     commands = " · ".join(f"`inferlog query {name}`" for name in dict.fromkeys(panel.queries))
     return f"**{panel.title}**\n\nThis panel needs Kibana 8.16 or newer. In the terminal: {commands}"
 
 
 def _build_session(panel: Panel, context: PanelContext) -> SavedPanel:
-    if not context.has_time_parameters:
-        text = f"**{panel.title}**\n\n{panel.config['description']}\n\nIn the terminal: `inferlog query {panel.title}`"
-        return build_text(panel.id, text)
     name = f"panel_{panel.id}"
     reference = {
         "name": f"{panel.id}:{name}",

@@ -175,6 +175,7 @@ _lost = call("clamp", _known_drops, _holes, _written - _found)
 _not_found_yet = _written - _found - _lost
 
 _NO_RANGE_END = Absent(reason="Lens does not know the end of the range; the time of the last heartbeat is a column")
+_ALL_VALUES = Absent(reason="Lens does not list all values of a field; a click on the correlation id shows its chain")
 _STOPPED = _figure(highest(_TIME, kql='message: ("service_stopped" or "shipper_stopped")', kind="date"), "stopped at")
 
 
@@ -277,6 +278,23 @@ SOURCES: dict[str, Source] = {
             "error.message": _figure(latest_text("error.message")),
             "correlation_id": _group("correlation_id", size=1),
             "latency_seconds": _figure(highest("latency_seconds")),
+        },
+    ),
+    "chains": Source(
+        view=EVENTS,
+        kql="correlation_id: *",
+        sort="last_seen",
+        columns={
+            "correlation_id": Group(
+                bucket=Terms(field="correlation_id", order=highest(_TIME, kind="date"), complete=False)
+            ),
+            "last_seen": _last_seen,
+            "services": _ALL_VALUES,
+            "model_versions": _ALL_VALUES,
+            "requests": _figure(_requests),
+            "errors": _figure(_errors),
+            "latency_seconds": _figure(highest("latency_seconds")),
+            "output_tokens": _figure(total("gen_ai.usage.output_tokens")),
         },
     ),
     "canary_versions": Source(
@@ -442,7 +460,6 @@ ESQL_ONLY: dict[str, str] = {
     "alerts_by_model_version": "a maximum over sums",
     "audit_trail": "a list of documents",
     "canary_comparison": "a table of figures that compares two versions and judges them",
-    "chains": "a list of all values of a field in each chain",
     "duplicate_events": "Lens cannot leave out the events that have one document",
     "duplicates": _APPROXIMATE,
     "duplicates_by_instance": _APPROXIMATE,
