@@ -10,7 +10,7 @@ ID = "inferlog-query-library"
 
 _ONLY_RULES = "Alert rules only"
 _COLUMNS = 48
-_HEAD_ROWS = 5
+_HEAD_ROWS = 7
 _PANEL_ROWS = 10
 _HEAD = """\
 ### All queries of `dashboards/queries`

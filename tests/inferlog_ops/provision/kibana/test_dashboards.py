@@ -205,6 +205,16 @@ def test_figure_over_all_instances_is_combined_by_lens() -> None:
     assert (chart["breakdownByAccessor"], chart["collapseFn"]) == ("service_instance_id", "sum")
 
 
+def test_layer_with_figures_added_up_and_others_is_an_error() -> None:
+    source = {"type": "esql", "query": "queries/backlog_over_time.esql"}
+    figures = [{"column": "refused"}, {"column": "behind_seconds"}]
+    layer = {"type": "line", "data_source": source, "x": {"column": "bucket"}, "y": figures}
+    item = {"type": "vis", "id": "both", "grid": {}, "config": {"type": "xy", "layers": [layer]}}
+    dashboard = Dashboard(id="inferlog-x", path=Path("inferlog-x.json"), body={"title": "X", "panels": [item]})
+    with pytest.raises(OperatorError, match="panel both: a layer has figures that are added up, and others"):
+        build(dashboard)
+
+
 def test_panel_that_lens_cannot_express_names_the_command_before_8_16() -> None:
     panel = saved_panels(build(DASHBOARDS["inferlog-canary"]))["verdict"]
     assert panel["type"] == "visualization"

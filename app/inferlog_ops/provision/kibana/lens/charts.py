@@ -26,8 +26,7 @@ class Chart:
 class LayerBuilder(Protocol):
     """Builder of one layer, form-based or ES|QL; see `FormBasedLayerBuilder`."""
 
-    combine: str
-    hidden: str
+    summed: str
     sort: str
 
     def has(self, item: Mapping[str, Any]) -> bool: ...
@@ -85,13 +84,13 @@ def _build_metric(config: dict[str, Any], begin: Begin) -> Chart:
         visualization |= {"showBar": True, "progressDirection": "horizontal"}
     if palette := build_thresholds(primary.get("color")):
         visualization["palette"] = palette
-    if builder.combine:
-        visualization |= {"breakdownByAccessor": builder.hidden, "collapseFn": builder.combine}
+    if builder.summed:
+        visualization |= {"breakdownByAccessor": builder.summed, "collapseFn": "sum"}
     return Chart(kind="lnsMetric", visualization=visualization, layers={"layer1": builder.build()})
 
 
 def _build_gauge(config: dict[str, Any], begin: Begin) -> Chart:
-    """Return a metric with a bar: a gauge of Lens cannot combine groups."""
+    """Return a metric with a bar: a gauge of Lens cannot add up groups."""
     primary = {**config["metric"], "type": "primary"}
     return _build_metric({**config, "metrics": [primary]}, begin)
 
@@ -139,8 +138,8 @@ def _draw_xy_layer(layer_id: str, holder: Mapping[str, Any], builder: LayerBuild
         if mapping := build_color_mapping(holder["breakdown_by"].get("color")):
             drawn["colorMapping"] = mapping
     drawn["accessors"] = [builder.add(item) for item in holder["y"]]
-    if builder.combine:
-        drawn |= {"splitAccessor": builder.hidden, "collapseFn": builder.combine}
+    if builder.summed:
+        drawn |= {"splitAccessor": builder.summed, "collapseFn": "sum"}
     details = [
         {"forAccessor": column_id(item["column"])}
         | ({"axisMode": "right"} if item.get("axis") == "y2" else {})

@@ -81,9 +81,9 @@ class EsqlLayers:
 
 
 class EsqlLayerBuilder:
-    """Builder of one layer; ES|QL answers need no groups that are hidden or combined."""
+    """Builder of one layer; ES|QL answers need no hidden groups."""
 
-    combine = hidden = sort = ""
+    summed = sort = ""
 
     def __init__(self, text: str, indices: str) -> None:
         self._text = text

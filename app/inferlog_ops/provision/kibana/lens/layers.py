@@ -60,8 +60,7 @@ class FormBasedLayerBuilder:
     Builder of one layer.
 
     Attributes:
-        hidden: Id of the column whose groups are combined; empty without such a column.
-        combine: Function that combines them.
+        summed: Id of the column whose groups are added up; empty without such a column.
         sort: Id of the column that sorts a table.
     """
 
@@ -72,7 +71,7 @@ class FormBasedLayerBuilder:
         self._ignores_filters = bool(holder.get("ignore_global_filters"))
         self._groups = self._begin_groups()
         self._figures: dict[str, Any] = {}
-        self.combine = self.hidden = ""
+        self.summed = ""
         self.sort = column_id(self._source.sort)
 
     def has(self, item: Mapping[str, Any]) -> bool:
@@ -95,7 +94,7 @@ class FormBasedLayerBuilder:
                     bucket = replace(bucket, size=most_groups)
                 self._groups[name] = compile_bucket(bucket, column.label or label, number_format)
             case Figure():
-                self._combine(column)
+                self._sum_over(column.over)
                 expression = column.expression
                 if isinstance(expression, Aggregate) and expression.per:
                     number_format = drop_unit(number_format, f"/{expression.per}")
@@ -129,14 +128,16 @@ class FormBasedLayerBuilder:
             groups[_ROWS] = compile_bucket(self._source.rows, _ROWS)
         return groups
 
-    def _combine(self, figure: Figure) -> None:
-        if not figure.over:
-            return
-        if self.combine not in ("", figure.combine):
-            raise OperatorError(f"panel {self._panel.id}: figures of one layer are combined in two ways")
-        self.combine, self.hidden = figure.combine, column_id(figure.over)
-        hidden = Terms(field=figure.over, size=_MOST_GROUPS, complete=False)
-        self._groups[self.hidden] = compile_bucket(hidden, figure.over)
+    def _sum_over(self, field: str) -> None:
+        summed = column_id(field)
+        if self._figures and summed != self.summed:
+            raise OperatorError(
+                f"panel {self._panel.id}: a layer has figures that are added up, and others that are not"
+            )
+        self.summed = summed
+        if field:
+            hidden = Terms(field=field, size=_MOST_GROUPS, complete=False)
+            self._groups[summed] = compile_bucket(hidden, field)
 
 
 def find_filter(panel: Panel, layers: Collection[FormBasedLayer]) -> str:

@@ -36,14 +36,12 @@ class Figure:
     Attributes:
         expression: Its computation.
         label: Label in Kibana where the file's does not fit; empty for the file's.
-        over: Field whose groups are computed first and then combined by `combine`; empty for a direct figure.
-        combine: "sum" or "max", with `over`.
+        over: Field whose groups are computed first and then added up; empty for a direct figure.
     """
 
     expression: Expression
     label: str = ""
     over: str = ""
-    combine: str = "sum"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +72,7 @@ class Source:
         kql: Filter of the documents.
         columns: Columns by their name in the query.
         rows: Hidden groups of a listing: a row for each document.
-        sort: Column that sorts a table, the highest first; the file's first column that has figures by default.
+        sort: Column that sorts a table, the highest first; empty for the order of the groups.
     """
 
     view: str
@@ -99,8 +97,8 @@ def _group(name: str, *, size: int = 100, label: str = "", complete: bool = True
     return Group(bucket=Terms(field=name, size=size, complete=complete), label=label)
 
 
-def _combined(expression: Expression, combine: str = "sum") -> Figure:
-    return Figure(expression=expression, over=_INSTANCE, combine=combine)
+def _summed(expression: Expression) -> Figure:
+    return Figure(expression=expression, over=_INSTANCE)
 
 
 _requests = count()
@@ -315,14 +313,14 @@ SOURCES: dict[str, Source] = {
         view=DELIVERY,
         kql="event.sequence: * or events_written: *",
         columns={
-            "instances": _combined(distinct(_INSTANCE)),
-            "written": _combined(_written),
-            "found": _combined(_found),
-            "found_share": _combined(_found / overall_sum(_written)),
-            "whole": _combined(call("divide", distinct(_INSTANCE), overall_sum(distinct(_INSTANCE)))),
-            "lost": _combined(_lost),
-            "not_found_yet": _combined(_not_found_yet),
-            "dropped": _combined(_dropped),
+            "instances": _summed(distinct(_INSTANCE)),
+            "written": _summed(_written),
+            "found": _summed(_found),
+            "found_share": _summed(_found / overall_sum(_written)),
+            "whole": _summed(call("divide", distinct(_INSTANCE), overall_sum(distinct(_INSTANCE)))),
+            "lost": _summed(_lost),
+            "not_found_yet": _summed(_not_found_yet),
+            "dropped": _summed(_dropped),
             "longest_silence_seconds": _NO_RANGE_END,
         },
     ),
@@ -359,11 +357,11 @@ SOURCES: dict[str, Source] = {
         view=HEALTH,
         columns={
             "bucket": Group(bucket=TimeSlices()),
-            "unshipped_bytes": _combined(highest("events_unshipped_bytes")),
-            "dropped": _combined(highest("events_dropped")),
-            "behind_events": _combined(highest("shipper.behind_events")),
+            "unshipped_bytes": _summed(highest("events_unshipped_bytes")),
+            "dropped": _summed(highest("events_dropped")),
+            "behind_events": _summed(highest("shipper.behind_events")),
             "behind_seconds": _figure(highest("shipper.behind_seconds")),
-            "refused": _combined(highest("shipper.refused")),
+            "refused": _summed(highest("shipper.refused")),
         },
     ),
     "shippers": Source(

@@ -79,21 +79,18 @@ def _lens_rows(query: str) -> list[dict[str, Any]]:
     """Return the rows of the query's Lens columns, with the column names of the query."""
     source = SOURCES[query]
     columns: dict[str, Any] = {}
-    combine: dict[str, str] = {}
+    summed: list[str] = []
     for name, column in source.columns.items():
         if isinstance(column, Group):
             columns |= {name: compile_bucket(column.bucket, name)}
         elif isinstance(column, Figure) and _is_number(column):
             columns |= compile_columns(name, column.expression, name)
             if column.over:
-                combine[name] = column.combine
+                summed.append(name)
                 columns |= {"over": compile_bucket(Terms(field=column.over), "over")}
     documents = [each for each in DOCUMENTS if each["event"]["dataset"] in DATASETS[source.view]]
     rows = execute(columns, documents, kql=source.kql, range_seconds=(END - START).total_seconds())
-    if not combine:
-        return rows
-    known = {name: [row[name] for row in rows if row[name] is not None] for name in combine}
-    return [{name: sum(known[name]) if how == "sum" else max(known[name]) for name, how in combine.items()}]
+    return [{name: sum(row[name] for row in rows) for name in summed}] if summed else rows
 
 
 def _is_number(figure: Figure) -> bool:
