@@ -18,6 +18,7 @@ from tests.support.polling import wait_until
 # Read before a test removes settings from the environment, such as the limit of open files of this machine.
 _OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("INFERLOG_")}
 _PROJECT = "inferlog-trial"
+_IMAGES = [f"inferlog-{name}:trial" for name in ("app", "setup", "fluentd", "traffic")]
 _TIMEOUT_SECONDS = 900
 _SENT = ("app", "docs", "dashboards", "fluentd", "infra", "kibana", "scripts")
 _FILES = ("docker-compose.yml", ".env.example", ".dockerignore", "pyproject.toml", "README.md", "LICENSE")
@@ -53,7 +54,13 @@ class Stack:
         done = subprocess.run(
             command,
             cwd=self.root,
-            env={**_OUTSIDE, "COMPOSE_PROJECT_NAME": _PROJECT, **self.settings, **(settings or {})},
+            env={
+                **_OUTSIDE,
+                "COMPOSE_PROJECT_NAME": _PROJECT,
+                "INFERLOG_VERSION": "trial",
+                **self.settings,
+                **(settings or {}),
+            },
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -142,8 +149,9 @@ class Stack:
         return self.compose("logs", "--no-color", "--no-log-prefix", *options, service)
 
     def remove(self) -> None:
-        """Stop the stack and delete its data."""
+        """Stop the stack and delete its data and its images: `up` builds no image that exists."""
         self.run("docker", "compose", "--profile", "*", "down", "--volumes", "--timeout", "5")
+        self.run("docker", "image", "rm", "--force", *_IMAGES, check=False)
 
     def running(self, services: Sequence[str]) -> set[str]:
         """Return those of *services* that run and have no failed health check."""
