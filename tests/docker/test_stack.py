@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 LONG_RUNNING = ("elasticsearch", "kibana", "fluentd", "app")
 ONE_SHOTS = ("prepare", "provision", "provision-kibana", "sample-traffic", "ready")
 LOGIN = ["Kibana:   https://localhost:25601", "user:     operator"]
-WORKER = 'for p in /proc/[0-9]*; do grep -q under-supervisor $p/cmdline && kill -9 "${p#/proc/}"; done; true'
+WORKER = 'for p in /proc/[0-9]*; do grep -q under-superviso[r] $p/cmdline && kill -9 "${p#/proc/}"; done; true'
 
 
 def is_complete(stack: Stack) -> bool:
@@ -41,7 +41,7 @@ def test_sample_traffic_arrives_and_is_sent_once(stack: Stack) -> None:
     assert stack.exit_code("sample-traffic") == 0
     stack.up()
     assert stack.exit_code("sample-traffic") == 0
-    assert "nothing is sent" in stack.logs("sample-traffic", "--tail", "1")
+    assert "nothing is sent" in stack.logs("sample-traffic", "--tail", "5")
     stack.compose("run", "--rm", "-T", "--no-deps", "--entrypoint", "cat", "traffic", "/records/sample.jsonl")
 
 
