@@ -1,5 +1,5 @@
 """
-Updates image versions in .env.example to the newest release of the same major version.
+Updates image versions in .env.example and docker-compose.yml to the newest release of the same major version.
 
 Checks with the docker command whether a later version exists, and repeats from there: no list of versions is read.
 Prints one line for each update. Needs only the standard library.
@@ -48,17 +48,20 @@ LINES = {
 
 
 def main() -> int:
-    """Update .env.example."""
+    """Update both files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--settings", type=Path, default=ROOT / ".env.example", help="the file to change")
-    file: Path = parser.parse_args().settings
-    text = file.read_text()
+    parser.add_argument("--root", type=Path, default=ROOT, help="the folder of the files to change")
+    root: Path = parser.parse_args().root
+    file, compose = root / ".env.example", root / "docker-compose.yml"
+    text, defaults = file.read_text(), compose.read_text()
     for setting, line in LINES.items():
         (present,) = re.findall(rf"^{setting}=(.+)$", text, re.MULTILINE)
         if (raised := newest(present, line, exists_as_image)) != present:
             text = text.replace(f"{setting}={present}\n", f"{setting}={raised}\n")
+            defaults = defaults.replace(f"${{{setting}:-{present}}}", f"${{{setting}:-{raised}}}")
             print(f"- `{setting}`: {present} → {raised}")
     file.write_text(text)
+    compose.write_text(defaults)
     return 0
 
 

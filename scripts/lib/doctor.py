@@ -6,8 +6,8 @@ Exit code 0 = no problem, 1 = a problem, 2 = a wrong option.
 """
 
 import argparse
+import fcntl
 import json
-import os
 import re
 import shutil
 import socket
@@ -18,25 +18,35 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parents[2]
-OLDEST_DOCKER = (24, 0)
-OLDEST_COMPOSE = (2, 24, 4)  # the first to know every key of docker-compose.yml and infra/compose
+OLDEST_DOCKER = (20, 10, 24)  # the oldest on which the stack has run
+OLDEST_COMPOSE = (2, 20, 0)
 NEEDED_MEMORY_BYTES = 4 * 1024**3
 NEEDED_MAP_COUNT = 262_144
 NEEDED_DISK_BYTES = 6 * 1024**3  # images, and what Elasticsearch keeps free
 SKEW_AT_MOST_SECONDS = 5.0
-PROJECT = "inferlog"
-# Setting, service, and the profile without which the service does not start.
-PORTS = (
-    ("ELASTICSEARCH_PORT", "elasticsearch", None),
-    ("KIBANA_PORT", "kibana", None),
-    ("APP_PORTS", "app", None),
-    ("CANARY_PORT", "app-canary", "canary"),
-    ("TRAFFIC_PORT", "traffic", "traffic"),
-)
+CAN_RAISE_LIMITS = 1 << 24  # the capability CAP_SYS_RESOURCE
+ENGINE_PID_FILE = Path("/var/run/docker.pid")
+UNUSED_SETTINGS = "fluentd.env"
+# The setting of each service's port.
+PORTS = {
+    "elasticsearch": "ELASTICSEARCH_PORT",
+    "kibana": "KIBANA_PORT",
+    "app": "APP_PORTS",
+    "app-canary": "CANARY_PORT",
+    "traffic": "TRAFFIC_PORT",
+}
+# The setting of each service's processors.
+PROCESSORS = {
+    "elasticsearch": "ELASTICSEARCH_CPUS",
+    "kibana": "KIBANA_CPUS",
+    "fluentd": "FLUENTD_CPUS",
+    "app": "APP_CPUS",
+}
 
 
 @dataclass(frozen=True)
@@ -59,13 +69,41 @@ class DockerError(Exception):
     """Error message of the docker command."""
 
 
+@dataclass(frozen=True)
+class Stack:
+    """
+    The stack as Docker Compose reads it: docker-compose.yml with the settings of .env and of the shell.
+
+    Attributes:
+        name: Name of the project, and prefix of its volumes.
+        services: Configuration of each service that starts.
+    """
+
+    name: str
+    services: dict[str, Any]
+
+    @property
+    def version(self) -> str:
+        """Version of Elasticsearch and Kibana."""
+        return str(self.services["elasticsearch"]["image"]).rpartition(":")[2]
+
+    def ports(self) -> Iterator[tuple[str, int]]:
+        """Yield each service with its port on this machine; the first one of a range."""
+        for service in PORTS.keys() & self.services.keys():
+            for port in self.services[service].get("ports", []):
+                yield service, int(str(port["published"]).partition("-")[0])
+
+
 def main() -> int:
     """Run all checks, print the findings, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before-up", action="store_true", help="print only problems")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--lock", type=int, metavar="DESCRIPTOR", help="first wait for the lock on this open file")
     options = parser.parse_args()
-    findings = list(run_checks(read_settings(ROOT)))
+    if options.lock is not None:
+        wait_for_lock(options.lock)
+    findings = list(run_checks())
     if options.json:
         print(json.dumps([vars(finding) for finding in findings], indent=2))
     else:
@@ -73,6 +111,15 @@ def main() -> int:
             if not (finding.ok and options.before_up):
                 show(finding)
     return 0 if all(finding.ok for finding in findings) else 1
+
+
+def wait_for_lock(descriptor: int) -> None:
+    """Lock the open file *descriptor* for the process that opened it, which keeps the lock until it ends."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("inferlog: another scripts/up runs in this folder; waiting for its end", file=sys.stderr, flush=True)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def show(finding: Finding) -> None:
@@ -83,32 +130,50 @@ def show(finding: Finding) -> None:
     print(f"{mark} {finding.about}: {finding.says}")
 
 
-def read_settings(root: Path) -> dict[str, str]:
-    """Return the settings in .env, with defaults from .env.example."""
-    settings: dict[str, str] = {}
-    for name in (".env.example", ".env"):
-        path = root / name
-        if path.exists():
-            settings |= dict(re.findall(r"^([A-Z_]+)=([^#\n]*?)[ \t]*$", path.read_text(), re.MULTILINE))
-    return settings
-
-
-def run_checks(settings: dict[str, str]) -> Iterator[Finding]:
-    """Run one check after the other; without Docker only the first."""
+def run_checks() -> Iterator[Finding]:
+    """Run one check after the other; those of the stack need Docker, Compose and a valid configuration."""
     engine = find_docker()
     yield engine
     if not engine.ok:
         return
-    yield find_compose()
+    compose = find_compose()
+    yield compose
+    if not compose.ok:
+        return
+    try:
+        stack = read_stack()
+    except DockerError as error:
+        yield Finding("configuration", ok=False, says=f"docker compose rejects it: {error}")
+        return
+    yield find_unused_settings()
     yield from run_check("memory", find_memory)
-    yield from run_check("processors", lambda: find_processors(settings))
+    yield from run_check("processors", lambda: find_processors(stack))
     yield find_map_count(Path("/proc/sys/vm/max_map_count"))
+    yield from run_check("open files", lambda: find_open_files(stack))
     yield from run_check("disk", find_disk)
     running = running_services()
-    yield from find_ports(settings, running)
-    yield from run_check("volumes", find_leftovers)
-    yield from run_check("versions", lambda: find_versions(settings))
-    yield from run_check("clock", lambda: find_skew(settings, running))
+    yield from find_ports(stack, running)
+    yield from run_check("volumes", lambda: find_leftovers(stack))
+    yield from run_check("versions", lambda: find_versions(stack))
+    yield from run_check("clock", lambda: find_skew(stack, running))
+
+
+def read_stack() -> Stack:
+    """
+    Return the stack as Docker Compose reads it.
+
+    Raises:
+        DockerError: With Compose's reason, if the configuration is invalid.
+    """
+    read = json.loads(docker("compose", "--project-directory", str(ROOT), "config", "--format", "json"))
+    return Stack(name=read["name"], services=read["services"])
+
+
+def find_unused_settings() -> Finding:
+    """Check for the file in which older versions of the stack kept Fluentd's settings."""
+    if (ROOT / UNUSED_SETTINGS).exists():
+        return Finding("settings", ok=False, says=f"{UNUSED_SETTINGS} is not read any more; move its lines to .env")
+    return Finding("settings", ok=True, says="are valid")
 
 
 def run_check(about: str, find: Callable[[], Finding]) -> Iterator[Finding]:
@@ -137,7 +202,8 @@ def find_compose() -> Finding:
     try:
         version = docker("compose", "version", "--short")
     except DockerError:
-        return Finding("docker compose", ok=False, says="the plugin is missing; install docker-compose-plugin")
+        old = ", which replaces docker-compose 1.x" if shutil.which("docker-compose") else ""
+        return Finding("docker compose", ok=False, says=f"the plugin is missing; install docker-compose-plugin{old}")
     return check_version("docker compose", version, OLDEST_COMPOSE)
 
 
@@ -159,10 +225,14 @@ def find_memory() -> Finding:
     return Finding("memory", ok=False, says=f"{says}; 4 GiB are needed: give Docker more (Docker Desktop: Resources)")
 
 
-def find_processors(settings: dict[str, str]) -> Finding:
+def find_processors(stack: Stack) -> Finding:
     """Check that no container has more processors than the machine: Docker rejects those."""
     count = int(docker("info", "--format", "{{.NCPU}}"))
-    beyond = [name for name, value in settings.items() if name.endswith("_CPUS") and float(value) > count]
+    beyond = [
+        setting
+        for service, setting in PROCESSORS.items()
+        if float(stack.services.get(service, {}).get("cpus", 0)) > count
+    ]
     if not beyond:
         return Finding("processors", ok=True, says=f"{count} for containers")
     return Finding(
@@ -185,6 +255,25 @@ def find_map_count(path: Path) -> Finding:
         ok=False,
         says=f"is {count}, and with many files open Elasticsearch fails below {NEEDED_MAP_COUNT}: "
         "sudo sysctl -w vm.max_map_count=1048576 (and in /etc/sysctl.d, to last)",
+    )
+
+
+def find_open_files(stack: Stack) -> Finding:
+    """Check that the engine may give Elasticsearch its limit of open files: Docker rejects more than its own."""
+    wanted = stack.services.get("elasticsearch", {}).get("ulimits", {}).get("nofile", 0)
+    wanted = wanted["hard"] if isinstance(wanted, dict) else wanted
+    if not ENGINE_PID_FILE.exists():
+        return Finding("open files", ok=True, says="are limited by Docker's virtual machine on this system")
+    engine = Path("/proc") / ENGINE_PID_FILE.read_text().strip()
+    (hard,) = re.findall(r"^Max open files +\S+ +(\S+)", (engine / "limits").read_text(), re.MULTILINE)
+    (capabilities,) = re.findall(r"^CapEff:\s+(\w+)", (engine / "status").read_text(), re.MULTILINE)
+    if int(capabilities, 16) & CAN_RAISE_LIMITS or hard == "unlimited" or int(hard) >= wanted:
+        return Finding("open files", ok=True, says=f"{wanted} for Elasticsearch")
+    return Finding(
+        "open files",
+        ok=False,
+        says=f"Docker's own limit is {hard}, and Elasticsearch gets {wanted}: "
+        f"set ELASTICSEARCH_OPEN_FILES in .env to {hard}, or raise LimitNOFILE of Docker's service",
     )
 
 
@@ -212,18 +301,14 @@ def running_services() -> set[str]:
         return set()
 
 
-def find_ports(settings: dict[str, str], running: set[str]) -> Iterator[Finding]:
-    """Check that the ports are free; of the app's range only the first is checked."""
-    profiles = os.environ.get("COMPOSE_PROFILES", settings.get("COMPOSE_PROFILES", "")).split(",")
-    wanted = [port for port in PORTS if port[2] is None or port[2] in profiles]
-    for setting, service, _ in wanted:
-        port = settings.get(setting, "").partition("-")[0]
+def find_ports(stack: Stack, running: set[str]) -> Iterator[Finding]:
+    """Check that the ports are free; of a range only the first is checked."""
+    for service, port in sorted(stack.ports()):
         about = f"port {port}"
-        if not port.isdigit():
-            yield Finding(setting, ok=False, says=f"is {settings.get(setting)!r} in .env; expected a port")
-        elif service in running:
+        if service in running:
             yield Finding(about, ok=True, says=f"in use by {service}")
-        elif is_port_taken(int(port)):
+        elif is_port_taken(port):
+            setting = PORTS[service]
             yield Finding(about, ok=False, says=f"in use by another program; set {setting} in .env to a free port")
         else:
             yield Finding(about, ok=True, says=f"free for {service}")
@@ -240,10 +325,10 @@ def is_port_taken(port: int) -> bool:
     return False
 
 
-def find_leftovers() -> Finding:
+def find_leftovers(stack: Stack) -> Finding:
     """Check for data without its passwords: Elasticsearch would reject the passwords of a new set-up."""
     volumes = set(docker("volume", "ls", "--format", "{{.Name}}").split())
-    data, secrets = f"{PROJECT}_elasticsearch-data", f"{PROJECT}_elasticsearch-secrets"
+    data, secrets = f"{stack.name}_elasticsearch-data", f"{stack.name}_elasticsearch-secrets"
     if data in volumes and secrets not in volumes:
         return Finding(
             "volumes",
@@ -254,9 +339,10 @@ def find_leftovers() -> Finding:
     return Finding("volumes", ok=True, says="data and passwords belong together" if data in volumes else "none yet")
 
 
-def find_versions(settings: dict[str, str]) -> Finding:
+def find_versions(stack: Stack) -> Finding:
     """Check that the versions match."""
-    elastic, major = settings.get("ELASTIC_VERSION", ""), settings.get("ELASTICSEARCH_MAJOR_VERSION", "")
+    elastic = stack.version
+    major = str(stack.services["fluentd"]["environment"]["ELASTICSEARCH_MAJOR_VERSION"])
     if elastic.partition(".")[0] != major:
         return Finding(
             "versions",
@@ -266,7 +352,7 @@ def find_versions(settings: dict[str, str]) -> Finding:
         )
     images = set(
         docker(
-            "ps", "--all", "--filter", f"label=com.docker.compose.project={PROJECT}", "--format", "{{.Image}}"
+            "ps", "--all", "--filter", f"label=com.docker.compose.project={stack.name}", "--format", "{{.Image}}"
         ).split()
     )
     older = {
@@ -287,12 +373,12 @@ def version_of(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", text.rpartition(":")[2]))
 
 
-def find_skew(settings: dict[str, str], running: set[str]) -> Finding:
+def find_skew(stack: Stack, running: set[str]) -> Finding:
     """Check the clock of the containers: a difference falsifies lag and time ranges."""
     if "app" not in running:
         return Finding("clock", ok=True, says="is checked while the app is running")
     try:
-        with urlopen(f"http://127.0.0.1:{settings['APP_PORTS'].partition('-')[0]}/healthz", timeout=3) as answer:
+        with urlopen(f"http://127.0.0.1:{dict(stack.ports())['app']}/healthz", timeout=3) as answer:
             date = answer.headers["Date"]
     except HTTPError as error:
         date = error.headers["Date"]

@@ -11,6 +11,7 @@ service that stalls cannot hide its queue. Details: docs/traffic.md.
 import signal
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 import locust.stats
@@ -52,6 +53,9 @@ def set_up(environment: Environment, **_: Any) -> None:
     """Check the options and open their files before the first request."""
     first_tokens, options = FirstTokens(), environment.parsed_options
     assert options  # noqa: S101 (set by Locust's command line)
+    if options.skip_if_recorded and options.records and Path(options.records).exists():
+        print("locust: nothing is sent, because the file of --records exists")
+        sys.exit(0)
     store_weights(options, (user.weight for user in environment.user_classes))
     try:
         TrafficSettings.from_options(options)

@@ -32,15 +32,21 @@ FLUENTD_VERSION=v1.19.3-debian-2.2
 PYTHON_VERSION=3.11.14-slim-bookworm
 KIBANA_PORT=5601
 """
+COMPOSE = """    image: elasticsearch:${ELASTIC_VERSION:-9.5.3}
+    image: kibana:${ELASTIC_VERSION:-9.5.3}
+    args: {FLUENTD_VERSION: "${FLUENTD_VERSION:-v1.19.3-debian-2.2}"}
+    ports: ["127.0.0.1:${KIBANA_PORT:-5601}:5601"]
+"""
 
 Bump = Callable[[list[str] | str], subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Path:
-    """The file to change."""
-    path = tmp_path / "settings"
+    """The file to change, beside the one that repeats it."""
+    path = tmp_path / ".env.example"
     path.write_text(SETTINGS)
+    (tmp_path / "docker-compose.yml").write_text(COMPOSE)
     return path
 
 
@@ -56,7 +62,7 @@ def bump(tmp_path: Path, settings: Path) -> Bump:
     def run(images: list[str] | str) -> subprocess.CompletedProcess[str]:
         known.write_text(json.dumps(images))
         return subprocess.run(
-            [sys.executable, ROOT / ".ci" / "bump_versions.py", "--settings", settings],
+            [sys.executable, ROOT / ".ci" / "bump_versions.py", "--root", settings.parent],
             env={**os.environ, "PATH": f"{docker.parent}:{os.environ['PATH']}"},
             capture_output=True,
             text=True,
@@ -86,6 +92,8 @@ def test_versions_are_raised_to_the_newest_release(bump: Bump, settings: Path) -
         "- `PYTHON_VERSION`: 3.11.14-slim-bookworm → 3.11.15-slim-bookworm",
     ]
     assert settings.read_text() == SETTINGS.replace("9.5.3", "9.6.2").replace("2.2", "2.3").replace(".14-", ".15-")
+    compose = settings.with_name("docker-compose.yml").read_text()
+    assert compose == COMPOSE.replace("9.5.3", "9.6.2").replace("2.2", "2.3"), "the defaults repeat the settings"
 
 
 def test_elasticsearch_is_raised_only_with_kibana(bump: Bump, settings: Path) -> None:
@@ -106,7 +114,8 @@ def test_registry_outage_is_an_error(bump: Bump, settings: Path) -> None:
 
 
 def test_every_version_in_the_settings_has_a_rule(bump: Bump, settings: Path, tmp_path: Path) -> None:
-    shutil.copy(ROOT / ".env.example", settings)
+    for name in (".env.example", "docker-compose.yml"):
+        shutil.copy(ROOT / name, settings.with_name(name))
     assert bump([]).returncode == 0
     versions = re.findall(r"^[A-Z]+_VERSION=(v?\d+\.\d+\.\d+\S*)$", settings.read_text(), re.MULTILINE)
     assert len(versions) == 3, "all that are exact"

@@ -48,6 +48,9 @@ WRITTEN_WHERE_SOMETHING_IS_WRONG_OR_THERE = {
     "gpu.memory_usage_bytes",
     "shipper.waiting",
     "fluentd.retry_count",
+    "fluentd.dead_letters",
+    "fluentd.queue_chunks",
+    "fluentd.oldest_seconds",
     "fluentd.queue_bytes",
     "fluentd.buffer_free_ratio",
 }

@@ -70,6 +70,8 @@ RULES = [
     Rule(("store",), "buffer", "overflow_action", "block", "everything else sends lines astray or drops them"),
     Rule(("store",), "buffer", "flush_mode", "interval", "events are searchable within seconds"),
     Rule(("store",), "buffer", "flush_interval", "1s", "the default is a minute"),
+    Rule(("store",), "buffer", "flush_thread_interval", "0.1", "a line waits a second more, twice"),
+    Rule(("store",), "buffer", "flush_thread_burst_interval", "0.1", "a backlog leaves at one chunk a second"),
     Rule(("store",), "buffer", "retry_forever", "true", "after 72 h what waits is thrown away"),
     Rule(("store",), "buffer", "retry_max_interval", "30s", "after an outage of a day it would wait for hours more"),
     Rule(TAILS, "", "@type", "tail", "files are the record of truth"),

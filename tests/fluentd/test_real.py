@@ -161,10 +161,20 @@ def test_fluentd_reports_its_state_in_the_health_stream(running: Fluentd) -> Non
     wait_until(lambda: len(found(running, "health")) >= 2, 60, "two lines about Fluentd")
     with cluster_of(running).client() as client:
         hits = client.search(index=f"logs-inference.health-{running.namespace}")["hits"]["hits"]
-    line = hits[0]["_source"]
+    store = [hit for hit in hits if "retry_count" in hit["_source"]["fluentd"]]
+    letters = [hit for hit in hits if "dead_letters" in hit["_source"]["fluentd"]]
+    assert {hit["_source"]["fluentd"]["dead_letters"] for hit in letters} == {0}
+    line = store[0]["_source"]
     assert line["service"]["name"] == "inferlog-fluentd"
     assert line["message"] == "fluentd_heartbeat"
-    assert line["event"] == {"id": hits[0]["_id"], "dataset": "inference.health"}
-    assert line["fluentd"].keys() == {"retry_count", "queue_bytes", "buffer_free_ratio"}
+    assert line["event"] == {"id": store[0]["_id"], "dataset": "inference.health"}
+    assert line["fluentd"].keys() == {
+        "retry_count",
+        "queue_chunks",
+        "queue_bytes",
+        "buffer_free_ratio",
+        "oldest_seconds",
+    }
+    assert 0 <= line["fluentd"]["oldest_seconds"] < 60
     assert 0.99 < line["fluentd"]["buffer_free_ratio"] <= 1
     assert len({hit["_source"]["service"]["instance"]["id"] for hit in hits}) == 1

@@ -250,9 +250,18 @@ def _fluentd_heartbeats() -> Iterator[Document]:
                 "message": "fluentd_heartbeat",
                 "fluentd": {
                     "retry_count": beat // 5,
+                    "queue_chunks": waiting // 4_000_000,
                     "queue_bytes": waiting,
+                    "oldest_seconds": waiting / 1_000_000,
                     "buffer_free_ratio": round(1 - waiting / 10**9, 2),
                 },
+            }
+            yield {
+                "@timestamp": iso(START + timedelta(seconds=10 * beat, microseconds=12)),
+                "event": {"id": f"{fluentd}-letters-{beat}", "dataset": "inference.health"},
+                "service": {"name": "inferlog-fluentd", "instance": {"id": fluentd}},
+                "message": "fluentd_heartbeat",
+                "fluentd": {"dead_letters": beat // 20 if fluentd == "f1" else 0},
             }
 
 

@@ -46,7 +46,7 @@ def _backlog(documents: list[Document], _start: datetime, _end: datetime) -> lis
             "dropped": total(highest_of_each("events_dropped")),
             "behind_events": total(highest_of_each("shipper.behind_events")),
             "behind_seconds": highest(highest_of_each("shipper.behind_seconds")),
-            "refused": total(highest_of_each("shipper.refused")),
+            "refused": total([*highest_of_each("shipper.refused"), *highest_of_each("fluentd.dead_letters")]),
         }
     ]
 
@@ -96,16 +96,19 @@ def _clock_skew(documents: list[Document], _start: datetime, _end: datetime) -> 
 
 def _refused_of_late(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
     middle = end - (end - start) / 2
+    letters = [each for each in of_stream(documents, "health") if get(each, "fluentd.dead_letters") is not None]
+    fluentds = {name: sorted(inside, key=when) for (name,), inside in grouped(letters, "service.instance.id").items()}
     rows = []
-    for name, beats in _by_shipper(documents).items():
-        before = max(values([beat for beat in beats if when(beat) < middle], "shipper.refused"), default=0)
+    for name, beats in (_by_shipper(documents) | fluentds).items():
+        field = "fluentd.dead_letters" if name in fluentds else "shipper.refused"
+        before = max(values([beat for beat in beats if when(beat) < middle], field), default=0)
         rows.append(
             {
                 "service.instance.id": name,
                 "last_heartbeat": shortest(when(beats[-1])),
-                "refused": max(values(beats, "shipper.refused")) - before,
+                "refused": max(values(beats, field)) - before,
                 "refused_before": before,
-                "shipped": max(values(beats, "shipper.shipped")),
+                "shipped": max(values(beats, "shipper.shipped"), default=None),
             }
         )
     return sorted(rows, key=lambda row: (-row["refused"], row["service.instance.id"]))
@@ -122,7 +125,10 @@ def _fluentds(documents: list[Document], _start: datetime, end: datetime) -> lis
                 "last_heartbeat": shortest(last),
                 "silent_seconds": (end - last).total_seconds(),
                 "retry_count": max(values(inside, "fluentd.retry_count")),
+                "dead_letters": max(values(inside, "fluentd.dead_letters")),
+                "queue_chunks": max(values(inside, "fluentd.queue_chunks")),
                 "queue_bytes": max(values(inside, "fluentd.queue_bytes")),
+                "oldest_seconds": max(values(inside, "fluentd.oldest_seconds")),
                 "buffer_free_ratio": min(values(inside, "fluentd.buffer_free_ratio")),
             }
         )

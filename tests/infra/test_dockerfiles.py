@@ -81,15 +81,17 @@ def test_the_app_s_image_has_what_llama_cpp_needs_and_a_slim_image_lacks() -> No
 @each_file
 def test_packages_of_python_are_wheels_checked_by_their_hashes(file: Dockerfile) -> None:
     for command in commands(file):
-        if "pip install" not in command:
+        if not re.search(r"/pip (--python \S+ )?(install|wheel) ", command):
             continue
         words = set(command.split())
         assert "--no-deps" in words
         if "-r" in words:
             assert {"--require-hashes", "--only-binary=:all:"} <= words
-        else:  # the project itself, built with what the lock file has installed
+        elif "wheel" in words:  # the project itself, with the tools of the lock file
             assert "--no-build-isolation" in words
-            assert re.search(r" /build/source$", command)
+            assert command.endswith(" /build/source")
+        else:
+            assert command.endswith(" --no-index --find-links /build/wheels inferlog")
         assert "--no-cache-dir" in words or any("PIP_NO_CACHE_DIR=1" in each.text for each in file.all("ENV"))
 
 
@@ -100,20 +102,39 @@ def test_gems_are_exact(file: Dockerfile) -> None:
             assert re.fullmatch(r"gem install (--[a-z-]+ )*[a-z-]+:\d+\.\d+\.\d+", command)
 
 
+@pytest.mark.parametrize("name", ["app", "setup", "traffic"])
+def test_running_image_has_nothing_that_installs_or_builds(name: str) -> None:
+    build, running = FILES[name].stages
+    made = [command for each in build if each.name == "RUN" for command in re.split(r" && ", each.text)]
+    assert "python -m venv --without-pip /venv" in [command.strip() for command in made]
+    removed = "pip uninstall --yes --root-user-action ignore pip setuptools wheel"
+    assert removed in [each.text for each in running if each.name == "RUN"], "the base image brings them"
+    if name != "traffic":
+        lock = (ROOT / "infra" / "python" / f"requirements-{name.replace('app', 'server')}.lock").read_text()
+        assert not re.search(r"^(hatchling|setuptools|wheel|pip)==", lock, re.MULTILINE)
+
+
 @each_file
-def test_image_has_a_health_check(file: Dockerfile) -> None:
-    (check,) = [instruction for instruction in file.stages[-1] if instruction.name == "HEALTHCHECK"]
-    serves = any(instruction.name == "EXPOSE" for instruction in file.stages[-1])
-    if serves or file is FILES["fluentd"]:
-        assert {option.partition("=")[0] for option in check.options} == {
-            "--interval",
-            "--timeout",
-            "--start-period",
-            "--retries",
-        }
-        assert check.text.startswith("CMD [")
-    else:
-        assert check.text == "NONE"
+def test_image_of_a_service_has_a_health_check(file: Dockerfile) -> None:
+    checks = [instruction for instruction in file.stages[-1] if instruction.name == "HEALTHCHECK"]
+    if file not in (FILES["app"], FILES["fluentd"]):
+        # Set-up and traffic without its page end by themselves, and have no endpoint. NONE would make `--wait` fail.
+        assert not checks
+        return
+    (check,) = checks
+    assert {option.partition("=")[0] for option in check.options} == {
+        "--interval",
+        "--timeout",
+        "--start-period",
+        "--retries",
+    }
+    assert check.text.startswith("CMD [")
+
+
+@each_file
+def test_signal_that_stops_the_container_is_sigterm(file: Dockerfile) -> None:
+    """At SIGINT Locust keeps its page open, and Docker kills it after the grace period."""
+    assert {each.text for each in file.all("STOPSIGNAL")} <= {"SIGTERM"}
 
 
 @each_file

@@ -1,5 +1,6 @@
 """scripts/doctor as a process, with a docker command that simulates machines with problems."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEALTHY = {
     "version": "28.2.2",
     "compose version": "2.39.1",
-    "compose --project-directory": "",
+    "compose --project-directory . ps": "",
     "info --format {{.MemTotal}}": str(8 * 1024**3),
     "info --format {{.NCPU}}": "4",
     "info --format {{.DockerRootDir}}": "/nowhere/docker",
@@ -27,7 +28,7 @@ HEALTHY = {
 }
 DOCKER = """#!{python}
 import json, sys
-question = " ".join(sys.argv[1:])
+question = " ".join(sys.argv[1:]).replace({checkout!r}, ".")
 for words, answer in json.load(open({answers!r})).items():
     if question.startswith(words):
         if answer.startswith("!"):
@@ -40,30 +41,42 @@ sys.exit("unknown question: " + question)
 Doctor = Callable[..., tuple[int, dict[str, Any]]]
 
 
+def configuration(**ports: int) -> dict[str, Any]:
+    """Return what `docker compose config` prints about the stack, with these ports."""
+    published = dict.fromkeys(("elasticsearch", "kibana", "app"), 0) | ports
+    services: dict[str, Any] = {
+        name: {"ports": [{"published": str(port or free_port())}], "cpus": 2} for name, port in published.items()
+    }
+    services["elasticsearch"] |= {"image": "elasticsearch:9.5.3", "ulimits": {"nofile": 1024}}
+    services["kibana"]["cpus"] = 1
+    services["fluentd"] = {"cpus": 1, "environment": {"ELASTICSEARCH_MAJOR_VERSION": "9"}}
+    return {"name": "inferlog", "services": services}
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of what the doctor reads, with ports that are free."""
+    """A copy of the doctor."""
     (tmp_path / "scripts/lib").mkdir(parents=True)
-    for name in ("scripts/doctor", "scripts/lib/doctor.py", ".env.example"):
+    for name in ("scripts/doctor", "scripts/lib/doctor.py"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
 
 @pytest.fixture
 def doctor(checkout: Path) -> Doctor:
-    """Runs the doctor with *answers* of docker and *settings* in .env; returns its exit code and findings by name."""
+    """Runs the doctor with *answers* of docker and this *stack*; returns its exit code and findings by name."""
 
-    def run(answers: dict[str, str] | None = None, **settings: str) -> tuple[int, dict[str, Any]]:
+    def run(answers: dict[str, str] | None = None, stack: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         folder = checkout / "bin"
         folder.mkdir(exist_ok=True)
         replies = folder / "answers.json"
-        replies.write_text(
-            json.dumps({**(answers or {}), **{k: v for k, v in HEALTHY.items() if k not in (answers or {})}})
+        read = {"compose --project-directory . config": json.dumps(stack or configuration())}
+        known = {**(answers or {}), **{k: v for k, v in (HEALTHY | read).items() if k not in (answers or {})}}
+        replies.write_text(json.dumps(known))
+        (folder / "docker").write_text(
+            DOCKER.format(python=sys.executable, answers=str(replies), checkout=str(checkout))
         )
-        (folder / "docker").write_text(DOCKER.format(python=sys.executable, answers=str(replies)))
         (folder / "docker").chmod(0o755)
-        ports = {name: str(free_port()) for name in ("ELASTICSEARCH_PORT", "KIBANA_PORT", "APP_PORTS")}
-        (checkout / ".env").write_text("".join(f"{name}={value}\n" for name, value in (ports | settings).items()))
         done = subprocess.run(
             [checkout / "scripts" / "doctor", "--json"],
             env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"},
@@ -99,9 +112,14 @@ def test_healthy_machine_has_no_problem(doctor: Doctor) -> None:
     ("answers", "about", "said"),
     [
         ({"version": "!Cannot connect to the Docker daemon"}, "docker", "start Docker"),
-        ({"version": "20.10.21"}, "docker", "24.0 or newer"),
+        ({"version": "20.10.21"}, "docker", "20.10.24 or newer"),
         ({"compose version": "!docker: unknown command"}, "docker compose", "docker-compose-plugin"),
-        ({"compose version": "2.3.3"}, "docker compose", "2.24.4 or newer"),
+        ({"compose version": "2.19.1"}, "docker compose", "2.20.0 or newer"),
+        (
+            {"compose --project-directory . config": "!invalid interpolation format for services.app.ports"},
+            "configuration",
+            "rejects it: invalid interpolation format",
+        ),
         ({"info --format {{.MemTotal}}": str(2 * 1024**3)}, "memory", "4 GiB are needed"),
         ({"info --format {{.NCPU}}": "1"}, "processors", "ELASTICSEARCH_CPUS and APP_CPUS in .env to 1 at most"),
         ({"volume ls": "inferlog_elasticsearch-data"}, "volumes", "passwords are gone"),
@@ -120,39 +138,94 @@ def test_older_containers_of_an_upgrade_are_accepted(doctor: Doctor) -> None:
     assert findings["versions"]["ok"]
 
 
+def test_engine_and_compose_that_ran_the_stack_are_accepted(doctor: Doctor) -> None:
+    _, findings = doctor({"version": "20.10.24+dfsg1", "compose version": "2.20.0"})
+    assert findings["docker"]["ok"]
+    assert findings["docker compose"]["ok"]
+
+
 def test_port_in_use_is_reported_with_its_setting(doctor: Doctor) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        code, findings = doctor(KIBANA_PORT=str(port))
+        code, findings = doctor(stack=configuration(kibana=port))
         assert (code, findings[f"port {port}"]["ok"]) == (1, False)
         assert "KIBANA_PORT" in findings[f"port {port}"]["says"]
-        _, findings = doctor({"compose --project-directory": "kibana"}, KIBANA_PORT=str(port))
+        _, findings = doctor({"compose --project-directory . ps": "kibana"}, configuration(kibana=port))
         assert findings[f"port {port}"]["ok"], "kibana itself has it"
 
 
-def test_port_of_a_profile_is_checked_only_with_the_profile(doctor: Doctor) -> None:
+def test_port_of_a_profile_is_checked_if_compose_starts_it(doctor: Doctor) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        port = str(other.getsockname()[1])
-        _, findings = doctor(TRAFFIC_PORT=port)
-        assert f"port {port}" not in findings
-        code, findings = doctor(TRAFFIC_PORT=port, COMPOSE_PROFILES="canary,traffic")
+        port = other.getsockname()[1]
+        code, findings = doctor(stack=configuration(traffic=port))
         assert (code, findings[f"port {port}"]["ok"]) == (1, False)
         assert "TRAFFIC_PORT" in findings[f"port {port}"]["says"]
 
 
+def test_first_port_of_a_range_is_checked(doctor: Doctor) -> None:
+    stack, port = configuration(), free_port()
+    stack["services"]["app"]["ports"] = [{"published": f"{port}-{port + 2}"}]
+    _, findings = doctor(stack=stack)
+    assert findings[f"port {port}"]["ok"]
+
+
 def test_mismatched_versions_are_a_problem(doctor: Doctor) -> None:
-    _, findings = doctor(ELASTICSEARCH_MAJOR_VERSION="8")
+    stack = configuration()
+    stack["services"]["fluentd"]["environment"]["ELASTICSEARCH_MAJOR_VERSION"] = "8"
+    _, findings = doctor(stack=stack)
     assert "make the second 9" in findings["versions"]["says"]
     assert not findings["versions"]["ok"]
 
 
 def test_available_processors_are_accepted(doctor: Doctor) -> None:
-    _, findings = doctor({"info --format {{.NCPU}}": "1"}, ELASTICSEARCH_CPUS="1", APP_CPUS="0.5")
+    stack = configuration()
+    for service in stack["services"].values():
+        service["cpus"] = 0.5
+    _, findings = doctor({"info --format {{.NCPU}}": "1"}, stack)
     assert findings["processors"]["ok"]
+
+
+def test_settings_of_an_earlier_version_are_not_ignored_silently(doctor: Doctor, checkout: Path) -> None:
+    (checkout / "fluentd.env").write_text("INFERLOG_FLUENTD_FLUSH_INTERVAL=2s")
+    code, findings = doctor()
+    assert code == 1
+    assert "move its lines to .env" in findings["settings"]["says"]
+
+
+@pytest.mark.parametrize(
+    ("hard", "capabilities", "ok"),
+    [("1024", "0", True), ("1023", "0", False), ("unlimited", "0", True), ("1", "1000000", True)],
+)
+def test_limit_of_open_files_is_compared_with_that_of_the_engine(
+    hard: str, capabilities: str, ok: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = load_doctor()
+    (tmp_path / "limits").write_text(
+        f"Max processes  7  7  processes\nMax open files            1000      {hard}   files\n"
+    )
+    (tmp_path / "status").write_text(f"CapEff:\t{capabilities}\n")
+    (tmp_path / "pid").write_text(str(tmp_path))
+    monkeypatch.setattr(module, "ENGINE_PID_FILE", tmp_path / "pid")
+    read = configuration()
+    found = module.find_open_files(module.Stack(name=read["name"], services=read["services"]))
+    assert found.ok is ok
+    assert ok or found.says.startswith(
+        "Docker's own limit is 1023, and Elasticsearch gets 1024: set ELASTICSEARCH_OPEN"
+    )
+
+
+def load_doctor() -> Any:
+    spec = importlib.util.spec_from_file_location("doctor", ROOT / "scripts/lib/doctor.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["doctor"] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_failed_check_is_not_a_problem(doctor: Doctor) -> None:
@@ -177,6 +250,7 @@ def test_missing_docker_command_ends_the_checks(checkout: Path) -> None:
 def run_beside_a_docker_that_notes(checkout: Path, script: str, *arguments: str, status: int) -> tuple[int, str]:
     """Run *script* with a docker command that exits with *status*; return the exit code and stderr."""
     shutil.copy(ROOT / "scripts" / script, checkout / "scripts" / script)
+    (checkout / "docker-compose.yml").touch()
     folder = checkout / "bin"
     folder.mkdir(exist_ok=True)
     (folder / "docker").write_text(f'#!/bin/sh\necho "$@" >> {checkout / "called"}\nexit {status}\n')

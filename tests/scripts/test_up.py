@@ -1,5 +1,6 @@
 """scripts/up with a docker command that simulates the output of a real one."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -12,10 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCKER = """#!/bin/sh
 echo "$*" >>"$CALLS"
 case "$*" in
-    "compose ps "*) echo "$CONTAINER" ;;
-    "wait "*) echo "$ENDED" ;;
-    "compose logs "*) echo "Kibana refuses a dashboard" ;;
-    "compose port kibana 5601") echo 127.0.0.1:15601 ;;
+    "compose up "*) exit "${UP_ENDS_WITH:-0}" ;;
+    "compose ps --all --quiet "*) [ -z "$CONTAINER" ] || echo "$CONTAINER-$5" ;;
+    "inspect "*"-provision") echo 2 ;;
+    "inspect "*) echo 0 ;;
+    "wait "*) echo 0 ;;
+    "compose logs "*" provision") echo "INFERLOG_RETENTION is 'a month'" ;;
+    "compose logs "*" ready") printf 'Kibana:   https://localhost:5601\\nuser:     operator\\npassword: see\\n' ;;
     "compose port app 8000") echo 127.0.0.1:18000 ;;
 esac
 """
@@ -25,9 +29,9 @@ Up = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout in which nothing is in the way, with a docker command of ours."""
-    (tmp_path / "scripts").mkdir()
-    (tmp_path / ".env.example").touch()
+    """A checkout without problems, with a docker command of ours."""
+    (tmp_path / "scripts/lib").mkdir(parents=True)
+    (tmp_path / "docker-compose.yml").touch()
     shutil.copy(ROOT / "scripts" / "up", tmp_path / "scripts" / "up")
     for path, text in (("scripts/doctor", "#!/bin/sh\n"), ("bin/docker", DOCKER)):
         (tmp_path / path).parent.mkdir(exist_ok=True)
@@ -36,15 +40,24 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def environment(checkout: Path, **variables: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "CALLS": str(checkout / "calls"),
+        "CONTAINER": "0123abc",
+        "PATH": f"{checkout / 'bin'}:{os.environ['PATH']}",
+        **variables,
+    }
+
+
 @pytest.fixture
 def up(checkout: Path) -> Up:
-    """Runs the script; the last step of the set-up exits with *ended*."""
+    """Runs the script."""
 
-    def run(*arguments: str, ended: str = "0", container: str = "0123abc") -> subprocess.CompletedProcess[str]:
-        variables = {"CALLS": str(checkout / "calls"), "ENDED": ended, "CONTAINER": container}
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [checkout / "scripts" / "up", *arguments],
-            env={**os.environ, **variables, "PATH": f"{checkout / 'bin'}:{os.environ['PATH']}"},
+            env=environment(checkout, **variables),
             capture_output=True,
             text=True,
             timeout=30,
@@ -54,25 +67,58 @@ def up(checkout: Path) -> Up:
     return run
 
 
-def test_up_prints_the_address_of_kibana_after_provisioning(up: Up, checkout: Path) -> None:
+def calls(checkout: Path) -> list[str]:
+    return (checkout / "calls").read_text().splitlines()
+
+
+def test_up_ends_with_address_user_and_password(up: Up, checkout: Path) -> None:
     done = up("--scale", "app=3")
     assert done.returncode == 0, done.stderr
-    assert "https://localhost:15601" in done.stdout
-    assert (checkout / "calls").read_text().splitlines()[:3] == [
-        "compose up --build --detach --wait --scale app=3",
-        "compose ps --all --quiet provision-kibana",
-        "wait 0123abc",
+    assert done.stdout.splitlines() == [
+        "the app:  http://127.0.0.1:18000/v1/chat/completions",
+        "Kibana:   https://localhost:5601",
+        "user:     operator",
+        "password: see",
     ]
+    assert calls(checkout)[0] == "compose up --build --detach --scale app=3"
 
 
-def test_up_fails_without_dashboards(up: Up) -> None:
-    done = up(ended="1")
+def test_up_does_not_use_wait(up: Up, checkout: Path) -> None:
+    """Compose before 5.0.2 ends --wait with an error when a set-up container has exited with 0."""
+    up()
+    assert not [call for call in calls(checkout) if "--wait" in call]
+
+
+def test_reason_of_a_failed_set_up_is_shown(up: Up) -> None:
+    done = up(UP_ENDS_WITH="1")
     assert done.returncode == 1
     assert done.stdout == ""
-    assert "Kibana refuses a dashboard" in done.stderr
+    assert done.stderr.splitlines()[0] == "INFERLOG_RETENTION is 'a month'"
     assert "scripts/up again" in done.stderr
 
 
-def test_up_does_not_wait_for_unselected_services(up: Up, checkout: Path) -> None:
-    assert up("app", container="").returncode == 0
-    assert "wait" not in [call.split()[0] for call in (checkout / "calls").read_text().splitlines()]
+def test_up_of_some_services_needs_no_login(up: Up) -> None:
+    done = up("app", CONTAINER="")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["the app:  http://127.0.0.1:18000/v1/chat/completions"]
+
+
+def test_second_up_waits_for_the_first(checkout: Path) -> None:
+    """Two first starts at once would leave two networks of one name."""
+    for name in ("scripts/doctor", "scripts/lib/doctor.py"):
+        shutil.copy(ROOT / name, checkout / name)
+    with (checkout / "docker-compose.yml").open() as first:
+        fcntl.flock(first, fcntl.LOCK_EX)
+        with subprocess.Popen(
+            [checkout / "scripts" / "up"],
+            env=environment(checkout),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as second:
+            assert second.stderr
+            assert "another scripts/up runs" in second.stderr.readline()
+            assert not (checkout / "calls").exists()
+            fcntl.flock(first, fcntl.LOCK_UN)
+            second.communicate(timeout=30)
+    assert calls(checkout), "then it goes on"

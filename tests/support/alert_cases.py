@@ -234,6 +234,8 @@ def _shippers() -> Iterator[Case]:
         rule=rule, what="of late", documents=[_shipper(4000, refused=2), _shipper(5, refused=5)], fires={"s1": 3.0}
     )
     yield Case(rule=rule, what="long ago", documents=[_shipper(4000, refused=2), _shipper(5, refused=2)])
+    yield Case(rule=rule, what="by Fluentd", documents=[_letters(4000, 2), _letters(5, 6)], fires={"f1": 4.0})
+    yield Case(rule=rule, what="by Fluentd long ago", documents=[_letters(4000, 2), _letters(5, 2)])
     yield Case(rule=rule, what="by one that has just begun", documents=[_shipper(5, refused=2)], fires={"s1": 2.0})
     yield Case(rule=rule, what="nothing", documents=[_shipper(4000), _shipper(5)])
 
@@ -390,6 +392,11 @@ def _buffer(seconds_ago: float, *, free: float = 1.0) -> tuple[str, Document]:
             "fluentd": {"retry_count": 3, "queue_bytes": 1000, "buffer_free_ratio": free},
         },
     )
+
+
+def _letters(seconds_ago: float, dead_letters: int) -> tuple[str, Document]:
+    kind, document = _buffer(seconds_ago)
+    return kind, document | {"fluentd": {"dead_letters": dead_letters}}
 
 
 def _iso(moment: datetime) -> str:

@@ -58,17 +58,20 @@ def prepare() -> None:
 @app.command()
 def provision() -> None:
     """Create templates, data streams, roles, users and API keys in Elasticsearch."""
-    settings = _settings()
-    _print_results(provision_elasticsearch(settings, on_progress=_log))
-    _print_login(settings)
+    _print_results(provision_elasticsearch(_settings(), on_progress=_log))
 
 
 @app.command()
 def provision_kibana() -> None:
     """Create data views, dashboards, saved queries and alert rules in Kibana."""
-    settings = _settings()
-    _print_results(provision_objects(settings, on_progress=_log))
-    _print_login(settings)
+    _print_results(provision_objects(_settings(), on_progress=_log))
+
+
+@app.command()
+def show_login() -> None:
+    """Print Kibana's address, its user, and the command that prints the password."""
+    lines = f"Kibana:   {_settings().public_kibana_url}\nuser:     {users.OPERATOR}\npassword: {SHOW_PASSWORD}"
+    out.print(lines, highlight=False, markup=False)
 
 
 @app.command()
@@ -118,10 +121,6 @@ def redrive(
 def run() -> int:
     """Run the command line in ``sys.argv`` and return the exit code."""
     return run_command(app, "inferlog_ops.cli.stack")
-
-
-def _print_login(settings: StackSettings) -> None:
-    out.print(f"Kibana: {settings.public_kibana_url} (user: {users.OPERATOR}; password: {SHOW_PASSWORD})", markup=False)
 
 
 def _print_results(done: "Sequence[ProvisionedObject]") -> None:

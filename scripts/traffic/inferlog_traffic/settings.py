@@ -144,3 +144,10 @@ def add_options(parser: Any, **_: object) -> None:
     # master sends plain values to its workers.
     add("prompts", str(DEFAULT_FILE), "File of prompts, one per line.", include_in_web_ui=False)
     add("records", None, "File to which each request appends one line of JSON.", include_in_web_ui=False)
+    add(
+        "skip-if-recorded",
+        None,
+        "Send nothing if the file of --records exists.",
+        action="store_true",
+        include_in_web_ui=False,
+    )

@@ -273,3 +273,15 @@ def test_pipe_for_records_is_rejected_in_one_sentence(tmp_path: Path) -> None:
     assert run.returncode == 1
     assert run.output.splitlines()[-1].startswith("locust: ")
     assert "pipe" in run.output.splitlines()[-1]
+
+
+def test_recorded_run_is_not_repeated_if_it_is_to_be_skipped(tmp_path: Path) -> None:
+    nobody = ("--host", "http://127.0.0.1:9", "--duration", 1, "--exit-code-on-error", 0)
+    once = (*nobody, "--records", "once.jsonl", "--skip-if-recorded")
+    locust_runs.run(tmp_path, *once)
+    records = (tmp_path / "once.jsonl").read_bytes()
+    assert records
+    run = locust_runs.run(tmp_path, *once)
+    assert run.returncode == 0
+    assert "nothing is sent" in run.output
+    assert (tmp_path / "once.jsonl").read_bytes() == records

@@ -35,6 +35,14 @@ def test_password_is_shown_when_asked_for(prepared: StackSettings) -> None:
     assert run(prepared, "show-password", "elastic").stdout == prepared.elastic_password.read_text()
 
 
+def test_login_names_address_user_and_the_command_for_the_password(settings: StackSettings) -> None:
+    assert run(settings, "show-login").stdout.splitlines() == [
+        "Kibana:   https://localhost:5601",
+        "user:     operator",
+        "password: docker compose run --rm --no-deps prepare show-password",
+    ]
+
+
 def test_no_command_that_talks_to_elasticsearch_prints_a_secret(stack: Stack) -> None:
     before = secrets_in(stack.settings)
     said = [run(stack.settings, "provision")]
@@ -42,7 +50,6 @@ def test_no_command_that_talks_to_elasticsearch_prints_a_secret(stack: Stack) ->
     assert [each.returncode for each in said] == [0] * 5
     for secret in before | secrets_in(stack.settings):
         assert not [each for each in said if secret in each.stdout + each.stderr]
-    assert "https://localhost:5601 (user: operator; password: docker compose" in said[0].stdout
     assert "docker compose restart fluentd" in said[-1].stderr
 
 
@@ -79,8 +86,8 @@ def test_each_failure_is_one_sentence_without_a_secret(stack: Stack, tmp_path: P
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("INFERLOG_SETUP_RETENTION", "a month", "expected a whole number with d, h, m or s, such as 30d"),
-        ("INFERLOG_SETUP_RETENTION", "0d", "expected a whole number with d, h, m or s, such as 30d"),
+        ("INFERLOG_RETENTION", "a month", "expected a whole number with d, h, m or s, such as 30d"),
+        ("INFERLOG_RETENTION", "0d", "expected a whole number with d, h, m or s, such as 30d"),
         ("INFERLOG_SETUP_WAIT_SECONDS", "soon", "expected a number of seconds above 0"),
         ("INFERLOG_SETUP_WAIT_SECONDS", "inf", "expected a number of seconds above 0"),
     ],
@@ -93,13 +100,13 @@ def test_invalid_setting_is_rejected(name: str, value: str, sentence: str) -> No
 
 
 def test_settings_default_to_the_mounted_paths() -> None:
-    assert StackSettings.read({"INFERLOG_SETUP_RETENTION": "", "ELASTICSEARCH_URL": ""}) == StackSettings()
+    assert StackSettings.read({"INFERLOG_RETENTION": "", "ELASTICSEARCH_URL": ""}) == StackSettings()
     assert StackSettings().elastic_password == Path("/secrets/elasticsearch/elastic_password")
 
 
 def test_settings_are_read_from_the_environment(settings: StackSettings) -> None:
     settings = replace(settings, elasticsearch_url="https://a", kibana_url="https://b", retention="7d", namespace="x")
-    more = {"INFERLOG_SETUP_RETENTION": "7d", "INFERLOG_NAMESPACE": "x"}
+    more = {"INFERLOG_RETENTION": "7d", "INFERLOG_NAMESPACE": "x"}
     assert StackSettings.read({**environment_of(settings), **more}) == settings
 
 
