@@ -1,0 +1,209 @@
+"""Dashboards of a real Kibana in a real browser: the figures of each panel, as its inspector shows them."""
+
+import csv
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Download, Locator, Page, Response, ViewportSize
+
+from tests.support.polling import wait_until
+
+PATIENCE_MS = 120_000
+_POLLS_PER_CLICK = 100
+_WINDOW: ViewportSize = {"width": 1500, "height": 1200}
+_PANEL_MENU = '[data-test-subj="embeddablePanelToggleMenuIcon"]'
+_INSPECT = '[data-test-subj="embeddablePanelAction-openInspector"]'
+_INSPECTOR = '[data-test-subj="inspectorPanel"]'
+_CLOSE_INSPECTOR = '[data-test-subj="euiFlyoutCloseButton"]'
+_ERRORS = '[data-test-subj="embeddable-lens-failure"], [data-test-subj="embeddableStackError"], .lnsEmbeddedError'
+
+Table = list[dict[str, str]]
+
+
+@dataclass(slots=True, kw_only=True)
+class KibanaVisit:
+    """
+    Open browser window on a Kibana.
+
+    Attributes:
+        page: Page of Playwright.
+        url: Address of the space, without a slash at the end.
+        errors: Errors in the browser's console, uncaught exceptions and responses with 400 or more.
+    """
+
+    page: Page
+    url: str
+    errors: list[str] = field(default_factory=list)
+
+    def open(self, dashboard: str, start: datetime, end: datetime) -> None:
+        """Open *dashboard* with a time range, and wait until each of its panels is drawn."""
+        shown = (
+            f"refreshInterval:(pause:!t,value:60000),time:(from:'{_format_moment(start)}',to:'{_format_moment(end)}')"
+        )
+        self.page.goto("about:blank")  # another dashboard in the same page would keep its state
+        self.page.goto(f"{self.url}/app/dashboards#/view/{dashboard}?_g=(filters:!(),{shown})", timeout=PATIENCE_MS)
+        self.wait_until_drawn()
+
+    def open_stored(self, dashboard: str) -> None:
+        """Open *dashboard* with the time range that is stored in it."""
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.url}/app/dashboards#/view/{dashboard}", timeout=PATIENCE_MS)
+        self.wait_until_drawn()
+
+    def wait_until_drawn(self) -> None:
+        """Wait until no panel is loading."""
+        self.page.locator('[data-test-subj="dashboardPanel"]').first.wait_for(timeout=PATIENCE_MS)
+        wait_until(
+            lambda: not self.panels_in_progress(),
+            timeout_seconds=PATIENCE_MS / 1000,
+            what="the panels to be drawn",
+        )
+
+    def panels_in_progress(self) -> list[str]:
+        """Return the ids of the panels that are still loading; a panel without a figure counts as drawn."""
+        found: list[str] = self.page.evaluate(
+            """() => [...document.querySelectorAll('[data-test-subj="dashboardPanel"]')].filter(panel =>
+                panel.querySelector('.euiLoadingChart, .euiLoadingSpinner, [data-render-complete="false"]')
+                || !panel.querySelector('[data-render-complete="true"], .dshControl, .markdownBody, .kbnMarkdown__body')
+            ).map(panel => panel.id.slice('panel-'.length))"""
+        )
+        return found
+
+    def panel_ids(self) -> list[str]:
+        """Return the ids of all panels."""
+        ids: list[str] = self.page.locator('[data-test-subj="dashboardPanel"]').evaluate_all(
+            "panels => panels.map(panel => panel.id.slice('panel-'.length))"
+        )
+        return ids
+
+    def panel(self, panel_id: str) -> Locator:
+        """Return the panel *panel_id*."""
+        return self.page.locator(f'[id="panel-{panel_id}"]')
+
+    def panel_errors(self) -> list[str]:
+        """Return the error texts in panels."""
+        return self.page.locator(_ERRORS).all_inner_texts()
+
+    def choose(self, control: str, value: str) -> None:
+        """Choose *value* in the options list with the title *control*, and wait until the panels are drawn again."""
+        frame = self.page.locator('[data-test-subj="control-frame"]', has_text=control)
+        frame.locator('[data-test-subj^="optionsList-control-"]').first.click()
+        self.page.locator(f'[data-test-subj="optionsList-control-selection-{value}"]').click()
+        self.page.keyboard.press("Escape")
+        self.page.wait_for_load_state("networkidle")
+        self.wait_until_drawn()
+
+    def shown_time_range(self) -> str:
+        """Return the text of the time picker."""
+        return self.page.locator('[data-test-subj="superDatePickerShowDatesButton"]').inner_text()
+
+    def read_tables(self, panel_id: str) -> list[Table]:
+        """Return the rows of each layer of the panel, as downloaded from its inspector."""
+        panel = self.panel(panel_id)
+        panel.scroll_into_view_if_needed()
+        panel.hover()
+        panel.locator(_PANEL_MENU).click()
+        self.page.locator(_INSPECT).click()
+        inspector = self.page.locator(_INSPECTOR)
+        inspector.get_by_role("button", name="Download CSV").wait_for()
+        tables = self._download(inspector, self._count_tables(inspector))
+        self.page.locator(_CLOSE_INSPECTOR).first.click()
+        inspector.wait_for(state="detached")
+        return tables
+
+    def _count_tables(self, inspector: Locator) -> int:
+        """Return the number of tables in the inspector's list, which is there only for several."""
+        chooser = inspector.locator('[data-test-subj="inspectorTableChooser"]')
+        if chooser.count() == 0:
+            return 1
+        chooser.click()
+        items = self.page.locator('[data-test-subj="inspectorTableChooserMenuPanel"] .euiContextMenuItem')
+        items.first.wait_for()
+        number = items.count()
+        chooser.click()
+        items.first.wait_for(state="detached")
+        return number
+
+    def _download(self, inspector: Locator, number: int) -> list[Table]:
+        """Return all tables, in the order of their layers: Kibana sends a file for each."""
+        downloads: dict[str, Download] = {}
+
+        def keep(download: Download) -> None:
+            downloads[download.suggested_filename] = download
+
+        self.page.on("download", keep)
+        deadline = monotonic() + PATIENCE_MS / 1000
+        while len(downloads) < number:
+            assert monotonic() < deadline, f"{len(downloads)} of {number} files were downloaded"
+            # A click that meets the closing list of tables has no effect, so it is repeated.
+            inspector.get_by_role("button", name="Download CSV").click()
+            self.page.get_by_text("Raw CSV").click()
+            for _ in range(_POLLS_PER_CLICK):
+                self.page.wait_for_timeout(100)  # handles the events of the page, which a plain sleep does not
+                if len(downloads) >= number:
+                    break
+        self.page.remove_listener("download", keep)
+        return [_read_csv(Path(downloads[name].path())) for name in sorted(downloads)]
+
+
+def _read_csv(path: Path) -> Table:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@contextmanager
+def visiting_kibana(browser: Browser, url: str, **options: Any) -> Iterator[KibanaVisit]:
+    """
+    Yield an empty browser window for the Kibana at *url*.
+
+    Raises:
+        AssertionError: At the end, if the console has an error, an exception was not caught or a response failed.
+    """
+    context = browser.new_context(viewport=_WINDOW, timezone_id="UTC", accept_downloads=True, **options)
+    visit = KibanaVisit(page=context.new_page(), url=url.rstrip("/"))
+    visit.page.set_default_timeout(PATIENCE_MS)
+    visit.page.on("console", lambda message: _note(visit, message.text) if message.type == "error" else None)
+    visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    visit.page.on("response", lambda response: _note_response(visit, response))
+    yield visit
+    context.close()
+    assert not visit.errors, visit.errors
+
+
+def parse_number(text: str) -> float | None:
+    """Return the number in a cell of a raw CSV, or the beginning of a range; None for an empty cell."""
+    if text in {"", "-", "null", "undefined", "__missing__"}:
+        return None
+    found = _RANGE.match(text)
+    return float(found[1] if found else text.replace(",", ""))
+
+
+_RANGE = re.compile(r"\W*from:\W*([\d.]+)")
+# Messages of Kibana 8.12 on every page, without any object of ours.
+_OF_KIBANA = (
+    "Executing inline script violates",
+    "You are currently using minified code",
+    "Failed to load resource",  # its response is noted
+)
+_DATA = re.compile(r"/(api|internal)/")
+
+
+def _note(visit: KibanaVisit, text: str) -> None:
+    if not text.startswith(_OF_KIBANA):
+        visit.errors.append(text)
+
+
+def _note_response(visit: KibanaVisit, response: Response) -> None:
+    if response.status >= 400 and _DATA.search(urlsplit(response.url).path):
+        visit.errors.append(f"{response.status} {response.request.method} {response.url}")
+
+
+def _format_moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
