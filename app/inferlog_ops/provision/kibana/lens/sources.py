@@ -399,14 +399,17 @@ SOURCES: dict[str, Source] = {
     ),
     "fluentd": Source(
         view=HEALTH,
-        kql="fluentd.retry_count: *",
+        kql="fluentd.retry_count: * or fluentd.dead_letters: *",
         sort="last_heartbeat",
         columns={
             _INSTANCE: _group(_INSTANCE, size=1000),
             "last_heartbeat": _last_seen,
             "silent_seconds": _NO_RANGE_END,
             "retry_count": _figure(highest("fluentd.retry_count")),
+            "dead_letters": _figure(highest("fluentd.dead_letters")),
+            "queue_chunks": _figure(highest("fluentd.queue_chunks")),
             "queue_bytes": _figure(highest("fluentd.queue_bytes")),
+            "oldest_seconds": _figure(highest("fluentd.oldest_seconds")),
             "buffer_free_ratio": _figure(lowest("fluentd.buffer_free_ratio")),
         },
     ),
