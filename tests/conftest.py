@@ -1,6 +1,7 @@
 """Shared fixtures: one real engine per run, and one namespace per test."""
 
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator
 from uuid import uuid4
 
@@ -16,6 +17,14 @@ from inferlog_ops.engine import control
 DEAR = ("tests/inferlog_ops/provision/stack/", "tests/inferlog_server/")
 """Folders whose tests share an expensive fixture: a secured Elasticsearch, or a service with a model."""
 
+LONG = (*DEAR, "tests/benchmarks/", "tests/chaos/", "tests/inferlog_ops/demo/", "tests/inferlog_ops/engine/")
+"""Folders whose tests start whole stacks: at the end of a run, one of their files would leave a worker idle."""
+
+ENGINE_OPTIONS = "INFERLOG_ENGINE_JAVA_OPTIONS"
+
+# Dozens of engines run for seconds each: with Java's first compiler alone, a start takes a third of the processor time.
+os.environ[ENGINE_OPTIONS] = "-XX:TieredStopAtLevel=1"
+
 # The duration of an example depends on the shared machine.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
@@ -25,20 +34,32 @@ settings.load_profile("suite")
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the developer's settings of a cluster or a home from the environment."""
     for name in os.environ:
-        if name.startswith(("ELASTICSEARCH_", "INFERLOG_")):
+        if name.startswith(("ELASTICSEARCH_", "INFERLOG_")) and name != ENGINE_OPTIONS:
             monkeypatch.delenv(name)
+
+
+def _find_scope(nodeid: str) -> str:
+    return next((folder for folder in DEAR if nodeid.startswith(folder)), nodeid.partition("::")[0])
 
 
 class _FileOrFolderScheduling(LoadScopeScheduling):
     """Scheduler that sends all tests of a file, or of a folder with expensive fixtures, to one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((folder for folder in DEAR if nodeid.startswith(folder)), nodeid.partition("::")[0])
+        return _find_scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False  # the tests are in order already
     return _FileOrFolderScheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with long tests, then with files of many tests, so that all workers end at about the same time."""
+    sizes = Counter(_find_scope(item.nodeid) for item in items)
+    items.sort(key=lambda item: (not item.nodeid.startswith(LONG), -sizes[_find_scope(item.nodeid)]))
 
 
 @pytest.hookimpl(wrapper=True)

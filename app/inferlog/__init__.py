@@ -1,5 +1,5 @@
 """
-inferlog: logging for model inference. One inference, one event, none lost.
+inferlog: logging for model inference. One inference, one event, no silent loss.
 
     import inferlog
 

@@ -77,7 +77,7 @@ class Call:
         self._owner = owner = None if separate or surrounding is None or surrounding.ended else surrounding
         self._taken: Mapping[str, Any] = _NO_FIELDS
         if owner is None:
-            self._own(surrounding)
+            self._assign_ids(surrounding)
         else:
             # Copied now: if the client disconnects, this call may end after the request's event.
             self._taken = {name: value for name, value in inference.fields.items() if name not in _OF_THE_CALL}
@@ -136,7 +136,7 @@ class Call:
         elapsed_seconds = to_microunits(time.perf_counter() - self._started)
         try:
             if self._from_result:
-                self._find(self._result if result is _NOTHING else result)
+                self._extract_from_result(self._result if result is _NOTHING else result)
             self._write(error, elapsed_seconds)
         except Exception as failure:  # noqa: BLE001 (a failure to log must not change a result, nor hide its error)
             log_failure("the event of a call", failure)
@@ -155,7 +155,7 @@ class Call:
             if self.left:
                 report_late(name for name in SUMMED if name in fields)
                 return  # the request has abandoned its stream, and its event records that
-            self._own(owner)
+            self._assign_ids(owner)
         if "latency_seconds" not in fields:
             fields["latency_seconds"] = elapsed_seconds
         if error is None or self._is_left_complete(error):
@@ -188,7 +188,7 @@ class Call:
             and ("status" in self.inference.fields or is_done(self._result))
         )
 
-    def _own(self, surrounding: Inference | None) -> None:
+    def _assign_ids(self, surrounding: Inference | None) -> None:
         """Set the call's own ids, in the call chain of *surrounding*; bound values win."""
         inference, name = self.inference, self._name
         inference.identify(runtime().make_id(), surrounding)
@@ -199,7 +199,7 @@ class Call:
             except InvalidFieldError:
                 inference.bind({"operation_name": name})
 
-    def _find(self, result: Any) -> None:
+    def _extract_from_result(self, result: Any) -> None:
         if result is _NOTHING:
             return
         for name, find in self._from_result.items():

@@ -17,7 +17,7 @@ from inferlog.event import (
     CHECKS,
     LABELS_LIMIT,
     MESSAGE_LIMIT_CHARACTERS,
-    status_and_code,
+    parse_status,
     to_label,
     to_label_name,
     to_redacted_text,
@@ -162,7 +162,7 @@ class Inference:
 
     def _bind_status(self, value: Any) -> None:
         try:
-            self.fields["status"], code = status_and_code(value)
+            self.fields["status"], code = parse_status(value)
         except Exception as error:  # noqa: BLE001 (as in bind)
             self.rejected.append(f"status: {to_redacted_text(error, MESSAGE_LIMIT_CHARACTERS)}")
             return

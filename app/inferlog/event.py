@@ -61,7 +61,7 @@ def to_utf8(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _name(value: Any) -> str:
+def _check_name(value: Any) -> str:
     if type(value) is str and 0 < len(value) <= NAME_LIMIT_CHARACTERS and value.isascii():
         return value  # fast path of nearly every value
     value = to_scalar(value)
@@ -77,7 +77,7 @@ def is_valid_id(value: str) -> bool:
     return _ID.fullmatch(value) is not None
 
 
-def _id(value: Any) -> str:
+def _check_id(value: Any) -> str:
     # Ids are also sent in headers, of the response and of calls to other services.
     value = to_scalar(value)
     if not isinstance(value, str) or not is_valid_id(value):
@@ -85,15 +85,15 @@ def _id(value: Any) -> str:
     return value
 
 
-def _names(value: Any) -> list[str]:
+def _check_names(value: Any) -> list[str]:
     value = to_scalar(value)
     names = [value] if isinstance(value, str) else list(islice(value, NAMES_LIMIT + 1))
     if len(names) > NAMES_LIMIT:
         names[NAMES_LIMIT] = f"(cut after {NAMES_LIMIT})"
-    return list(map(_name, names))
+    return list(map(_check_name, names))
 
 
-def _caller(value: Any) -> str:
+def _check_caller(value: Any) -> str:
     # Uncut, because it is hashed when the event is written; never quoted, because it may be a credential.
     value = to_scalar(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, UUID)):
@@ -118,15 +118,15 @@ def to_redacted_text(value: Any, limit_characters: int) -> str:
     return f"{shown}… [{len(text) - len(shown)} characters cut]"
 
 
-def _message(value: Any) -> str:
+def _check_message(value: Any) -> str:
     return to_redacted_text(value, MESSAGE_LIMIT_CHARACTERS)
 
 
-def _stack_trace(value: Any) -> str:
+def _check_stack_trace(value: Any) -> str:
     return to_redacted_text(value, STACK_TRACE_LIMIT_CHARACTERS)
 
 
-def _count(value: Any) -> int:
+def _check_count(value: Any) -> int:
     if type(value) is int and 0 <= value <= LONG_MAX:
         return value
     value = to_scalar(value)
@@ -144,7 +144,7 @@ def to_microunits(value: float) -> float:
     return int(value * 1e6 + 0.5) / 1e6
 
 
-def _measure(value: Any) -> float:
+def _check_measure(value: Any) -> float:
     if type(value) is float and 0.0 <= value < 1e9:
         return to_microunits(value)
     value = to_scalar(value)
@@ -157,12 +157,12 @@ def _measure(value: Any) -> float:
     return round(number, 6)
 
 
-def _status(value: Any) -> Status:
-    status, _ = status_and_code(value)
+def _check_status(value: Any) -> Status:
+    status, _ = parse_status(value)
     return status
 
 
-def status_and_code(value: Any) -> tuple[Status, int | None]:
+def parse_status(value: Any) -> tuple[Status, int | None]:
     """
     Return the status for *value*, and the HTTP status code if it is one: ``200``, ``"200"``, ``HTTPStatus.OK``.
 
@@ -175,14 +175,14 @@ def status_and_code(value: Any) -> tuple[Status, int | None]:
             if value == status:
                 return status, None
     try:
-        code = _status_code(int(value) if isinstance(value, str) and value.isdecimal() else value)
+        code = _check_status_code(int(value) if isinstance(value, str) and value.isdecimal() else value)
     except (InvalidFieldError, TypeError):
         words = ", ".join(get_args(Status))
         raise InvalidFieldError(f"{value!r:.80} is not a status; expected one of {words}, or 100 to 599") from None
-    return status_of_code(code), code
+    return classify_status_code(code), code
 
 
-def status_of_code(code: int) -> Status:
+def classify_status_code(code: int) -> Status:
     """Return the status of an inference whose response has HTTP status *code*."""
     if code >= 500:
         return "error"
@@ -191,17 +191,17 @@ def status_of_code(code: int) -> Status:
     return "rejected" if code >= 400 else "success"
 
 
-def _status_code(value: Any) -> int:
-    number = _count(value)
+def _check_status_code(value: Any) -> int:
+    number = _check_count(value)
     if not 100 <= number <= 599:
         raise InvalidFieldError(f"{number} is not a valid HTTP status code; expected 100 to 599")
     return number
 
 
-def _moment(value: Any) -> str:
+def _check_moment(value: Any) -> str:
     """Return a datetime, in local time if it has no zone, or Unix seconds, as ISO 8601 in UTC with microseconds."""
     try:
-        moment = value if isinstance(value, datetime) else datetime.fromtimestamp(_measure(value), UTC)
+        moment = value if isinstance(value, datetime) else datetime.fromtimestamp(_check_measure(value), UTC)
         utc = moment.astimezone(UTC)
     except (InvalidFieldError, ValueError, OverflowError, OSError):
         utc = _NEVER
@@ -225,32 +225,32 @@ class Field:
 
 
 FIELDS: Final[Mapping[str, Field]] = {
-    "request_id": Field(("request_id",), _id),
-    "correlation_id": Field(("correlation_id",), _id),
-    "trace_id": Field(("trace", "id"), _name),
-    "span_id": Field(("span", "id"), _name),
-    "model_name": Field(("model_name",), _name),
-    "model_version": Field(("model_version",), _name),
-    "status": Field(("status",), _status),
-    "started_at": Field(("event", "start"), _moment),
-    "latency_seconds": Field(("latency_seconds",), _measure),
-    "time_to_first_token_seconds": Field(("time_to_first_token_seconds",), _measure),
-    "queue_seconds": Field(("queue_seconds",), _measure),
-    "in_flight": Field(("in_flight",), _count),
-    "batch_size": Field(("batch_size",), _count),
-    "model_latency_seconds": Field(("model_latency_seconds",), _measure),
-    "cost_usd": Field(("cost_usd",), _measure),
-    "operation_name": Field(("gen_ai", "operation", "name"), _name),
-    "input_tokens": Field(("gen_ai", "usage", "input_tokens"), _count),
-    "output_tokens": Field(("gen_ai", "usage", "output_tokens"), _count),
-    "finish_reasons": Field(("gen_ai", "response", "finish_reasons"), _names),
-    "http_route": Field(("http", "route"), _name),
-    "http_request_method": Field(("http", "request", "method"), _name),
-    "http_response_status_code": Field(("http", "response", "status_code"), _status_code),
-    "client_id": Field(("client", "id"), _caller),
-    "error_type": Field(("error", "type"), _name),
-    "error_message": Field(("error", "message"), _message),
-    "error_stack_trace": Field(("error", "stack_trace"), _stack_trace),
+    "request_id": Field(("request_id",), _check_id),
+    "correlation_id": Field(("correlation_id",), _check_id),
+    "trace_id": Field(("trace", "id"), _check_name),
+    "span_id": Field(("span", "id"), _check_name),
+    "model_name": Field(("model_name",), _check_name),
+    "model_version": Field(("model_version",), _check_name),
+    "status": Field(("status",), _check_status),
+    "started_at": Field(("event", "start"), _check_moment),
+    "latency_seconds": Field(("latency_seconds",), _check_measure),
+    "time_to_first_token_seconds": Field(("time_to_first_token_seconds",), _check_measure),
+    "queue_seconds": Field(("queue_seconds",), _check_measure),
+    "in_flight": Field(("in_flight",), _check_count),
+    "batch_size": Field(("batch_size",), _check_count),
+    "model_latency_seconds": Field(("model_latency_seconds",), _check_measure),
+    "cost_usd": Field(("cost_usd",), _check_measure),
+    "operation_name": Field(("gen_ai", "operation", "name"), _check_name),
+    "input_tokens": Field(("gen_ai", "usage", "input_tokens"), _check_count),
+    "output_tokens": Field(("gen_ai", "usage", "output_tokens"), _check_count),
+    "finish_reasons": Field(("gen_ai", "response", "finish_reasons"), _check_names),
+    "http_route": Field(("http", "route"), _check_name),
+    "http_request_method": Field(("http", "request", "method"), _check_name),
+    "http_response_status_code": Field(("http", "response", "status_code"), _check_status_code),
+    "client_id": Field(("client", "id"), _check_caller),
+    "error_type": Field(("error", "type"), _check_name),
+    "error_message": Field(("error", "message"), _check_message),
+    "error_stack_trace": Field(("error", "stack_trace"), _check_stack_trace),
 }
 """Fields that a service can bind. The recorder adds time, ids, sequence and service to each line."""
 

@@ -36,7 +36,7 @@ def build_line(
     ``error="boom"`` becomes ``labels.error``: ``error`` is an object in the index, which rejects a document with text
     in that field.
     """
-    fields = _shared(inference)
+    fields = _select_shared_fields(inference)
     labels: dict[str, Any] = {}
     for name, value in values.items():
         if name in _SHARED and value is not None:
@@ -58,10 +58,10 @@ def build_line(
 
 def get_shared_fields(inference: Inference | None) -> dict[str, Any]:
     """Return the document of the fields that a line shares with *inference*: its ids, model and version."""
-    return build_document(_shared(inference))
+    return build_document(_select_shared_fields(inference))
 
 
-def _shared(inference: Inference | None) -> dict[str, Any]:
+def _select_shared_fields(inference: Inference | None) -> dict[str, Any]:
     if inference is None:
         return {}
     return {name: inference.fields[name] for name in _SHARED if name in inference.fields}

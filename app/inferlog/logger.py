@@ -30,7 +30,7 @@ class Writer(Protocol):
     Destination of log lines.
 
     Attributes:
-        lowest_level: Lowest level that is written, a number of ``logging``.
+        lowest_level: Lowest level that is written, such as ``logging.INFO``.
     """
 
     @property
@@ -87,7 +87,7 @@ class BoundLogger(structlog.BoundLoggerBase):
         super().__init__(logger, processors, _set_event_aside(dict(context)))
 
     def log(self, level: int, event: Any = "", /, *args: Any, **values: Any) -> None:
-        """Write a line at *level*, a number of ``logging``."""
+        """Write a line at the numeric level *level*, such as ``logging.INFO``."""
         self._write(level, _get_level_name(level), event, args, values)
 
     async def alog(self, level: int, event: Any = "", /, *args: Any, **values: Any) -> None:

@@ -81,18 +81,18 @@ class _Reader:
             self._left_characters -= _NUMBER_CHARACTERS
             return value
         if isinstance(value, (date, time)):
-            return self._text(value.isoformat())
+            return self._convert_text(value.isoformat())
         if is_dataclass(value) and not isinstance(value, type):
             value = {field.name: getattr(value, field.name) for field in fields(value)}
         elif _is_array(value) and value.size <= self._left_characters:
             value = value.tolist()
         if depth < _DEPTH_LIMIT and isinstance(value, Mapping):
-            return self._mapping(value, depth + 1)
+            return self._convert_mapping(value, depth + 1)
         if depth < _DEPTH_LIMIT and isinstance(value, (list, tuple, set, frozenset)):
-            return self._items(value, depth + 1)
-        return _CUT if isinstance(value, (Mapping, list, tuple, set, frozenset)) else self._text(value)
+            return self._convert_items(value, depth + 1)
+        return _CUT if isinstance(value, (Mapping, list, tuple, set, frozenset)) else self._convert_text(value)
 
-    def _text(self, value: Any) -> str:
+    def _convert_text(self, value: Any) -> str:
         text = (str.__str__(value) if isinstance(value, str) else str(value)).encode("utf-8", "replace").decode()
         if len(text) > self._left_characters:
             # The last word may be half a credential, which redaction does not recognise.
@@ -100,17 +100,17 @@ class _Reader:
         self._left_characters -= len(text) + 1
         return redact(text)
 
-    def _mapping(self, values: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+    def _convert_mapping(self, values: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         plain: dict[str, Any] = {}
         for key, value in values.items():
             if self._left_characters <= 0:
                 plain[_CUT] = _CUT
                 break
             name = str(to_scalar(key))
-            plain[self._text(name)] = REDACTED if is_secret_name(name) else self.read(value, depth)
+            plain[self._convert_text(name)] = REDACTED if is_secret_name(name) else self.read(value, depth)
         return plain
 
-    def _items(self, values: Iterable[Any], depth: int) -> list[Any]:
+    def _convert_items(self, values: Iterable[Any], depth: int) -> list[Any]:
         plain: list[Any] = []
         for value in values:
             if self._left_characters <= 0:

@@ -13,9 +13,9 @@ from inferlog.event import (
     NAME_LIMIT_CHARACTERS,
     Status,
     check_value,
+    classify_status_code,
     cut,
     is_valid_id,
-    status_of_code,
     to_microunits,
     to_utf8,
 )
@@ -161,16 +161,16 @@ def bind_callback(inference: Inference, name: str, find: Callable[[], Any]) -> N
         inference.rejected.append(describe_callback_error(name, error))
 
 
-def find_model_version(
+def bind_model_version(
     inference: Inference, version: ModelVersion, request: Any, response_headers: Mapping[str, str]
 ) -> None:
-    """Bind the model version that the user callback returns."""
+    """Bind the configured model version: a constant, or the result of the user callback."""
     bind_callback(
         inference, "model_version", lambda: version if isinstance(version, str) else version(request, response_headers)
     )
 
 
-def find_client_id(
+def bind_client_id(
     inference: Inference,
     client_id: ClientId,
     request: Any,
@@ -316,4 +316,4 @@ def _derive_status(status_code: int | None, *, failed: bool) -> Status:
         return "error"
     if status_code < 400:
         return "error" if failed else "success"
-    return status_of_code(status_code)
+    return classify_status_code(status_code)

@@ -70,7 +70,7 @@ class Tracker:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> Literal[False]:
         # A single call is the first, even if another thread opens one at this moment.
-        call = self._open.pop(0) if len(self._open) == 1 else self._innermost()
+        call = self._open.pop(0) if len(self._open) == 1 else self._pop_innermost()
         call.pause()
         call.finish(error)
         return False
@@ -96,7 +96,7 @@ class Tracker:
         timed: _Function = wrap(function, begin)
         return timed
 
-    def _innermost(self) -> Call:
+    def _pop_innermost(self) -> Call:
         """Remove and return the call of the ending block: that of this thread and task, if several are open."""
         current = current_inference.get()
         calls = self._open[::-1]

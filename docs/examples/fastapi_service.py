@@ -33,7 +33,7 @@ def sentiment(review: Review) -> dict[str, str]:
 
 @app.post("/echo")
 async def echo(review: Review) -> StreamingResponse:
-    """Answer as a stream: its event is written after its last byte, or when the caller leaves."""
+    """Answer as a stream: its event is written after its last byte, or when the caller disconnects."""
 
     async def words() -> AsyncIterator[str]:
         inferlog.bind_inference(model_name="echo", model_version="v1")

@@ -8,7 +8,7 @@ from tests.benchmarks.benchmark_runs import run_benchmark
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
 
-REQUESTS = 20_000
+REQUESTS = 5_000  # more than one page of events, and 50 above the p99; scripts/bench agreement sends 20 000
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def reconciled() -> dict[str, Any]:
     return figures
 
 
-def test_twenty_thousand_requests_have_one_event_each(reconciled: dict[str, Any]) -> None:
+def test_each_request_of_thousands_has_one_event(reconciled: dict[str, Any]) -> None:
     assert (reconciled["sent"], reconciled["with_event"]) == (REQUESTS, REQUESTS), reconciled
     for count in ("lost", "duplicated", "surplus_events", "events_without_request", "different_ends"):
         assert reconciled[count] == 0, reconciled

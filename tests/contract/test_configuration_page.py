@@ -22,11 +22,13 @@ def format_default(default: object) -> str:
 
 def test_every_setting_is_listed_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `([a-z_]+)` \| (\S+) \|", PAGE, re.MULTILINE))
-    assert rows == {field.name: format_default(field.default) for field in fields(Settings)}
+    defaults = {field.name: format_default(field.default) for field in fields(Settings)}
+    assert rows == defaults, "docs/configuration.md has a row for each attribute of Settings"
 
 
 def test_every_setting_can_be_given_to_configure() -> None:
-    assert set(inspect.signature(inferlog.configure).parameters) == {field.name for field in fields(Settings)}
+    arguments = set(inspect.signature(inferlog.configure).parameters)
+    assert arguments == {field.name for field in fields(Settings)}, "app/inferlog/configuration.py: configure()"
 
 
 def test_every_setting_is_read_from_the_environment() -> None:

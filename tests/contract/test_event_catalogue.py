@@ -51,7 +51,8 @@ def read_mapped_types(*components: str) -> dict[str, str]:
 
 def test_every_field_that_code_may_set_is_documented_with_its_python_name() -> None:
     documented = {field: name for field, (name, _) in catalogue().items() if name}
-    assert documented == {".".join(field.path): name for name, field in FIELDS.items()}
+    fields = {".".join(field.path): name for name, field in FIELDS.items()}
+    assert documented == fields, "docs/events.md has a row for each entry of FIELDS in app/inferlog/event.py"
 
 
 def test_every_documented_field_is_mapped_with_that_type_and_no_other_is() -> None:
@@ -59,7 +60,7 @@ def test_every_documented_field_is_mapped_with_that_type_and_no_other_is() -> No
     events = read_mapped_types(
         "inferlog-common-mappings", "inferlog-events-mappings", "inferlog-events-dataset-cluster"
     )
-    assert documented == events
+    assert documented == events, "docs/events.md has the types of infra/elasticsearch/component_templates"
 
 
 def test_complete_event_has_exactly_the_documented_fields(logs: Logs) -> None:

@@ -1,6 +1,8 @@
 """Layers of docs/architecture.md: allowed imports between packages."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,3 +46,9 @@ def test_package_imports_nothing_of_a_layer_above(folder: str) -> None:
         if name == forbidden or name.startswith(f"{forbidden}.")
     ]
     assert not found, "see docs/architecture.md, Forbidden imports"
+
+
+def test_command_line_loads_library_and_client_only_where_it_uses_them() -> None:
+    code = "import sys, inferlog_ops.cli.app; print(*{'inferlog', 'elasticsearch', 'numpy'} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded == "\n"

@@ -17,7 +17,7 @@ from inferlog_ops.ship.discovery import FileDiscovery
 from inferlog_ops.ship.offsets import OffsetTracker
 from inferlog_ops.ship.schedule import Schedule
 from inferlog_ops.ship.status import Counters
-from inferlog_ops.ship.tail import Reader, Tail
+from inferlog_ops.ship.tail import FileTailer, Reader
 from inferlog_ops.ship.tuning import ShipSettings
 
 LONGEST_BYTES = 800
@@ -60,7 +60,7 @@ def check(data: bytes) -> None:
 
 def _batches(discovery: FileDiscovery, tracker: OffsetTracker) -> Iterator[Batch]:
     schedule = Schedule(stream_batches=10_000, shortened_seconds=0)
-    tail = Tail(_root, tracker, ClockSkew(), _SMALL)
+    tail = FileTailer(_root, tracker, ClockSkew(), _SMALL)
     Reader(discovery=discovery, tail=tail, tracker=tracker, schedule=schedule, settings=_SMALL).run_once(
         threading.Event()
     )

@@ -26,18 +26,33 @@ _ANSWERS: dict[str, Answer] = {
 }
 
 
-def expected(name: str, documents: list[Document], start: datetime, end: datetime) -> list[Row]:
-    """Return the rows that the query *name* must give for *documents*, all of which lie in the range."""
+def expected(
+    name: str, documents: list[Document], start: datetime, end: datetime, *, width: timedelta | None = None
+) -> list[Row]:
+    """
+    Return the rows that the query *name* must give for *documents*, all of which lie in the range.
+
+    A query over time has buckets of *width*; None: of the width that the query files choose.
+    """
     base = name.removesuffix("_over_time")
-    assert base in _ANSWERS, f"add the expected rows of dashboards/queries/{base}.esql to tests/golden/answers.py"
-    return _over_time(_ANSWERS[base], documents, start, end) if base != name else _ANSWERS[base](documents, start, end)
+    assert base in _ANSWERS, (
+        f"add the expected rows of dashboards/queries/{base}.esql to ANSWERS in a file of tests/golden"
+    )
+    if base == name:
+        return _ANSWERS[base](documents, start, end)
+    return _over_time(_ANSWERS[base], documents, start, end, width or _choose_width(end - start))
 
 
-def _over_time(answer: Answer, documents: list[Document], start: datetime, end: datetime) -> list[Row]:
-    span_seconds = (end - start).total_seconds()
-    width = timedelta(
+def _choose_width(span: timedelta) -> timedelta:
+    span_seconds = span.total_seconds()
+    return timedelta(
         seconds=next((width for longest, width in _WIDTHS_SECONDS.items() if span_seconds <= longest), _WEEK_SECONDS)
     )
+
+
+def _over_time(
+    answer: Answer, documents: list[Document], start: datetime, end: datetime, width: timedelta
+) -> list[Row]:
     slices: defaultdict[datetime, list[Document]] = defaultdict(list)
     for document in documents:
         moment = when(document)

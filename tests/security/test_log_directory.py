@@ -16,7 +16,7 @@ from inferlog_ops.ship.clock_skew import ClockSkew
 from inferlog_ops.ship.discovery import FileDiscovery, list_folder
 from inferlog_ops.ship.offsets import OffsetTracker
 from inferlog_ops.ship.status import Counters, find_oldest_age_seconds
-from inferlog_ops.ship.tail import Tail
+from inferlog_ops.ship.tail import FileTailer
 from inferlog_ops.ship.tuning import ShipSettings
 from tests.support.shipping import event_ids, write_events
 
@@ -110,7 +110,7 @@ def test_file_replaced_between_discovery_and_read_is_not_read(logs: Path, what: 
     plant(logs, what, elsewhere)
     batch = Batch(stream=file.stream)
     with pytest.raises(OSError, match=r"not a regular file|symbolic links"):
-        Tail(logs, tracker, ClockSkew(), ShipSettings()).read_into(batch, file)
+        FileTailer(logs, tracker, ClockSkew(), ShipSettings()).read_into(batch, file)
     assert len(batch) == 0
     assert find_oldest_age_seconds(logs, [file], datetime.now(UTC)) == 0.0
 

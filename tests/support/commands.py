@@ -1,9 +1,13 @@
-"""The ``inferlog`` command and the maintainers' commands as separate processes."""
+"""The ``inferlog`` command and the maintainers' commands as separate processes, or the former in this one."""
 
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from unittest import mock
 
+from inferlog_ops.cli import app
 from tests import ROOT
 
 _INFERLOG = "inferlog_ops.cli.main"
@@ -34,6 +38,18 @@ def _with_ctrl_c() -> None:
 def run(*arguments: object, timeout_seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
     """Run ``inferlog`` with *arguments* to its end."""
     return run_module(_INFERLOG, *arguments, timeout_seconds=timeout_seconds)
+
+
+def run_here(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run ``inferlog`` with *arguments* in this process, which is quicker where the command ends at its options."""
+    command = ["inferlog", *map(str, arguments)]
+    with (
+        redirect_stdout(StringIO()) as out,
+        redirect_stderr(StringIO()) as err,
+        mock.patch.object(sys, "argv", command),
+    ):
+        code = app.run()
+    return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
 
 def run_module(module: str, *arguments: object, timeout_seconds: float = 120.0) -> subprocess.CompletedProcess[str]:

@@ -148,12 +148,12 @@ def _pause_heartbeat_at_shutdown(send: Send) -> Send:
 
 def _connection(scope: Scope) -> Inference:
     """Return the inference of a WebSocket connection, marked as ended: each call in it writes its own event."""
-    connection = begin_request("GET", runtime().make_id(), _received_ids(scope), None)
+    connection = begin_request("GET", runtime().make_id(), _read_received_ids(scope), None)
     connection.ended = True
     return connection
 
 
-def _received_ids(scope: Scope) -> dict[str, str]:
+def _read_received_ids(scope: Scope) -> dict[str, str]:
     received = {}
     for name, value in scope["headers"]:
         if name in _ID_HEADERS:
@@ -191,7 +191,7 @@ class _AsgiExchange(Exchange):
         *,
         client_id: ClientId | None,
     ) -> None:
-        super().__init__(scope["method"], _received_ids(scope), model_version, client_id)
+        super().__init__(scope["method"], _read_received_ids(scope), model_version, client_id)
         self._activity.serve_on_this_loop()
         self._scope, self._receive, self._send = scope, receive, send
         self._templates = templates

@@ -7,7 +7,7 @@ from typing import Any
 
 from inferlog.configuration import runtime
 from inferlog.context import attach, log_failure
-from inferlog.request import ClientId, ModelVersion, begin_request, end_request, find_client_id, find_model_version
+from inferlog.request import ClientId, ModelVersion, begin_request, bind_client_id, bind_model_version, end_request
 from inferlog.settings import Settings
 from inferlog.streams import DoneMark
 
@@ -118,9 +118,9 @@ class Exchange(ABC):
         inference = self.inference
         client_id = self._client_id or settings.client_id_header
         if client_id is not None and "client_id" not in inference.fields:
-            find_client_id(inference, client_id, self.request(), self.request_header, settings)
+            bind_client_id(inference, client_id, self.request(), self.request_header, settings)
         if self._model_version is not None and "model_version" not in inference.fields:
-            find_model_version(inference, self._model_version, self.request(), self.response_headers())
+            bind_model_version(inference, self._model_version, self.request(), self.response_headers())
 
     @abstractmethod
     def request(self) -> Any:

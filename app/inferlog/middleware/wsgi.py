@@ -123,7 +123,7 @@ class _WsgiExchange(Exchange):
 
     def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: ExcInfo | None) -> Write:
         handled_error = exc_info[0][1] if exc_info and exc_info[0] else sys.exc_info()[1]
-        self.begin_response(_code(status), handled_error)
+        self.begin_response(_parse_status_code(status), handled_error)
         self._route = flask_app.route_template(self._environ, self._app, self._mounted_at)
         fields = self.inference.fields
         self._headers = [header for header in headers if header[0].lower() not in _OUR_HEADERS]
@@ -164,7 +164,7 @@ class _WsgiExchange(Exchange):
         return self._route
 
 
-def _code(status: Any) -> int | None:
+def _parse_status_code(status: Any) -> int | None:
     try:
         return int(status[:3])
     except (TypeError, ValueError):

@@ -75,7 +75,7 @@ _PASS_OWNERS: Final = _split("""
     admin auth cert database db email ftp http imap ldap mail mongo mongodb mysql pg postgres postgresql proxy rabbitmq
     redis root sftp smtp ssh ssl sudo user
 """)
-# Tokens of a model, of a page of results, of a parser error. "tokens" is never a secret.
+# Words before "token" that make it a count or a text token, not a credential. The plural is never secret.
 _OTHER_TOKENS: Final = frozenset(
     _split("""
         audio bos cls completion continuation decoder each end eos every first image input last mask max min next output

@@ -21,7 +21,8 @@ _ISSUED: Final = (
     r"AIza[\w-]{30} | ya29\.[\w-]{16} | GOCSPX-[\w-]{16} | (?<=1//)0[\w-]{40}",  # Google
     r"[\w~.-]{3}[0-9]Q~[\w~.-]{31} | LTAI[A-Za-z0-9]{16}",  # Azure, Alibaba
     r"npm_[A-Za-z0-9]{30} | pypi-[\w-]{40} | rubygems_[0-9a-f]{40} | dckr_[op]at_[\w-]{20}",
-    r"SG\.[\w-]{16,64}\.[\w-]{16} | key-[0-9a-f]{32} | SK[0-9a-f]{32}(?![0-9A-Za-z]) | xkeysib-[\w-]{20}",  # mail
+    # SendGrid, Mailgun, Twilio, Brevo
+    r"SG\.[\w-]{16,64}\.[\w-]{16} | key-[0-9a-f]{32} | SK[0-9a-f]{32}(?![0-9A-Za-z]) | xkeysib-[\w-]{20}",
     r"(?<=[0-9]:)AA[\w-]{33}",  # Telegram
     r"hv[bsr]\.[\w-]{20} | gl(?:sa|c)_[\w-]{20} | do[opr]_v1_[0-9a-f]{20} | dapi[0-9a-f]{32}",  # Vault, Grafana, …
     r"dp\.[a-z]{2,5}\.[A-Za-z0-9]{20} | shp(?:at|ca|pa|ss)_[0-9A-Fa-f]{20} | essu_\w{20}",  # Doppler, Shopify, Elastic

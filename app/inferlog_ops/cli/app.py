@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from inferlog import __version__
 from inferlog_ops.cli import (
     alerts,
     audit,
@@ -44,6 +43,8 @@ app.add_typer(alerts.app, name="alerts")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from inferlog import __version__
+
         typer.echo(f"inferlog {__version__}")
         raise typer.Exit
 

@@ -36,7 +36,7 @@ def open_cluster(url: str | None, namespace: str, home: Path | None) -> "Cluster
     Return the cluster at *url*, or the embedded engine of *home* if no address is given.
 
     Raises:
-        OperatorError: If there is neither, or the credentials in the environment are unusable.
+        OperatorError: If neither is available, or the credentials in the environment are invalid.
     """
     from inferlog_ops.core.cluster import resolve_cluster
     from inferlog_ops.engine.control import running_url

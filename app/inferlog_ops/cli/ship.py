@@ -16,7 +16,7 @@ def _check_replaceable(path: Path | None) -> Path | None:
     Accept a *path* that is missing or a regular file.
 
     Raises:
-        BadParameter: If it is a device or a FIFO, which a file would reown_home.
+        BadParameter: If it is a device or a FIFO, which must not be replaced by a file.
     """
     try:
         if path is not None and not stat.S_ISREG(path.stat().st_mode):

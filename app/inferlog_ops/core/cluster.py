@@ -80,7 +80,7 @@ class Cluster:
         Raises:
             OperatorError: If the file is not readable or does not contain a key.
         """
-        return _key_in(self.api_key_file) if self.api_key_file else self.api_key
+        return _read_key(self.api_key_file) if self.api_key_file else self.api_key
 
     @property
     def advice_after_401(self) -> str:
@@ -141,7 +141,7 @@ def encode_api_key(text: str, where: str) -> str:
     return base64.b64encode(key.encode()).decode() if ":" in key else key
 
 
-def _key_in(path: Path) -> str:
+def _read_key(path: Path) -> str:
     where = f"ELASTICSEARCH_API_KEY_FILE ({path})"
     try:
         return encode_api_key(path.read_text(), where)

@@ -25,17 +25,17 @@ def parse_duration(text: str) -> timedelta:
     """
     wanted = text.strip().lower()
     if not _WHOLE.fullmatch(wanted):
-        raise _invalid(text)
+        raise _build_error(text)
     try:
         duration = sum((float(number) * _UNITS[unit] for number, unit in _PART.findall(wanted)), timedelta())
     except OverflowError:
-        raise _invalid(text) from None
+        raise _build_error(text) from None
     if not duration:
-        raise _invalid(text)
+        raise _build_error(text)
     return duration
 
 
-def _invalid(text: str) -> OperatorError:
+def _build_error(text: str) -> OperatorError:
     return OperatorError(
         f"{text!r} is not a duration; expected a number with s, m, h, d or w, such as 90s, 15m, 12h or 7d",
         exit_code=2,

@@ -11,7 +11,7 @@ import orjson
 from inferlog_ops.core.errors import OperatorError
 
 _MAX_JSON_BYTES = 16 * 1024 * 1024
-_MAX_JSON_DEPTH = 64  # consumers of the value recurse, a few calls for each level
+_MAX_JSON_DEPTH = 64  # consumers recurse, with a few calls per level
 
 
 def try_lock(file: IO[Any] | int, *, shared: bool = False) -> bool:

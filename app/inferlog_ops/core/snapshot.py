@@ -32,7 +32,7 @@ def require_stream(cluster: Cluster, stream: str) -> Iterator[None]:
     except elasticsearch.NotFoundError as error:
         raise OperatorError(
             f"{cluster.shown_url} lacks the stream {stream}; "
-            f"make it with: inferlog provision --namespace {cluster.namespace}"
+            f"create it with: inferlog provision --namespace {cluster.namespace}"
         ) from error
 
 

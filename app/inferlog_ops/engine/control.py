@@ -61,7 +61,7 @@ def start(
     """
     engine = _start_if_free(engine_home.absolute(), port, report, heap=heap, ends_with_us=ends_with_us)
     if engine is None:
-        raise _in_use(engine_home.absolute())
+        raise _build_in_use_error(engine_home.absolute())
     return engine
 
 
@@ -89,7 +89,7 @@ def ensure_running(
             _require_port(engine_home, engine, port)
             return engine
         report("waiting for the engine, which is starting or stopping")
-    raise _in_use(engine_home)
+    raise _build_in_use_error(engine_home)
 
 
 def _start_if_free(
@@ -98,7 +98,7 @@ def _start_if_free(
     """Start an engine like `start`; return None if another process holds *engine_home*."""
     if not re.fullmatch(r"[1-9][0-9]*[mMgG]", heap):
         raise OperatorError(f"the engine's heap is {heap!r}; expected a size such as 512m or 1g", exit_code=2)
-    _make_folders(engine_home)
+    _create_folders(engine_home)
     with presence.hold(engine_home) as lock:
         if lock is None:
             return None
@@ -165,17 +165,17 @@ def running_url(engine_home: Path) -> str | None:
     return engine.url if engine else None
 
 
-def _make_folders(engine_home: Path) -> None:
+def _create_folders(engine_home: Path) -> None:
     try:
         for folder in (engine_home, engine_home / "config", engine_home / "logs"):
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OperatorError(
-            f"{engine_home} cannot be made: {error.strerror}; choose another directory with --home"
+            f"{engine_home} cannot be created: {error.strerror}; choose another directory with --home"
         ) from error
 
 
-def _in_use(engine_home: Path) -> OperatorError:
+def _build_in_use_error(engine_home: Path) -> OperatorError:
     if engine := presence.find_running(engine_home):
         return OperatorError(
             f"{engine_home} is in use by the engine with pid {engine.pid} at {engine.url}: "

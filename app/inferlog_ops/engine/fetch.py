@@ -41,7 +41,7 @@ def fetch_missing(jars: Collection[Jar], cache: Path, report: ReportProgress) ->
     """
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with _locked(cache, report):
+        with _lock_cache(cache, report):
             if missing := [jar for _, jar in find_damaged([(cache / jar.file, jar) for jar in jars])]:
                 _fetch(missing, cache, report)
     except OSError as error:
@@ -52,7 +52,7 @@ def fetch_missing(jars: Collection[Jar], cache: Path, report: ReportProgress) ->
 
 
 @contextmanager
-def _locked(cache: Path, report: ReportProgress) -> Generator[None]:
+def _lock_cache(cache: Path, report: ReportProgress) -> Generator[None]:
     with (cache / ".lock").open("w") as lock:
         if not try_lock(lock):
             report("waiting for another command that is downloading the engine's jars")
@@ -64,7 +64,7 @@ def _fetch(jars: list[Jar], cache: Path, report: ReportProgress) -> None:
     for left_by_a_crash in cache.glob(f"{_SCRATCH_PREFIX}*"):
         shutil.rmtree(left_by_a_crash)
     progress = _Progress(jars, report)
-    resolver = PythonResolver(progress_callback=lambda *_: progress.counting())
+    resolver = PythonResolver(progress_callback=lambda *_: progress.count_download())
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         fetches = [pool.submit(_fetch_one, jar, resolver, cache) for jar in jars]
         try:
@@ -89,7 +89,7 @@ def _fetch_one(jar: Jar, resolver: PythonResolver, cache: Path) -> None:
                 if tries_left:
                     continue
                 raise OperatorError(
-                    f"{jar.file} cannot be downloaded ({_innermost(error)}); the engine's first start needs the "
+                    f"{jar.file} cannot be downloaded ({_find_root_cause(error)}); the engine's first start needs the "
                     "network, later ones do not: connect, then start again"
                 ) from error
             if not is_intact(fetched, jar):
@@ -107,7 +107,7 @@ def _mirror() -> dict[str, str] | None:
     return {"mirror": address.rstrip("/")} if address else None
 
 
-def _innermost(error: BaseException) -> str:
+def _find_root_cause(error: BaseException) -> str:
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return f"{type(error).__name__}: {error}"
@@ -126,7 +126,7 @@ class _Progress:
         self._lock = threading.Lock()
 
     @contextmanager
-    def counting(self) -> Generator[Callable[[int], None]]:
+    def count_download(self) -> Generator[Callable[[int], None]]:
         """Yield the callback of one download, called with the size of each chunk."""
         yield self._add
 

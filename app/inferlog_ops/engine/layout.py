@@ -18,7 +18,7 @@ _FAULTS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The files that the engine loads, below one folder of its home."""
+    """Paths of the files that the engine loads, all below *root*."""
 
     root: Path
 

@@ -1,6 +1,7 @@
 """The Java side: a virtual machine inside this Python process with one Elasticsearch node."""
 
 import atexit
+import os
 import shutil
 import sys
 import tempfile
@@ -39,6 +40,7 @@ def start_java(layout: Layout, engine_home: Path, heap: str) -> None:
         f"-Djava.io.tmpdir={scratch}",
         f"-XX:ErrorFile={engine_home / 'logs/java-crash-%p.log'}",
         f"-Dlog4j2.configurationFile={(settings / 'log4j2.properties').as_uri()}",
+        *os.environ.get("INFERLOG_ENGINE_JAVA_OPTIONS", "").split(),
         # Relative, because non-ASCII characters in a class path make JPype load classes in another way, in which
         # Elasticsearch cannot detect its own build; and because a colon would end an entry.
         classpath=[str(jar.relative_to(engine_home)) for jar in sorted(layout.server.iterdir())],
@@ -77,7 +79,7 @@ def start_node(layout: Layout, engine_home: Path, port: int) -> Any:
         node = jpype.JClass("org.elasticsearch.node.Node")(_environment(engine_home, port), _plugins(layout))
         node.start()
     except jpype.JException as error:
-        raise StartFailedError(_innermost(error)) from error
+        raise StartFailedError(_find_root_cause(error)) from error
     return node
 
 
@@ -118,7 +120,7 @@ def _path(path: Path) -> Any:
     return jpype.JClass("java.nio.file.Path").of(str(path))
 
 
-def _innermost(error: Any) -> str:
+def _find_root_cause(error: Any) -> str:
     while (cause := error.getCause()) is not None:
         error = cause
     return str(error.toString())

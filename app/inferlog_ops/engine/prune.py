@@ -94,7 +94,7 @@ def _prune_stream(
 
 def _count(client: Elasticsearch, index: str, before: datetime) -> tuple[int, int]:
     client.indices.refresh(index=index)
-    old = int(client.count(index=index, query=_older(before))["count"])
+    old = int(client.count(index=index, query=_build_age_filter(before))["count"])
     return old, int(client.count(index=index)["count"]) - old
 
 
@@ -118,7 +118,7 @@ def _pages_of_ids(client: Elasticsearch, index: str, before: datetime) -> Iterat
         while True:
             answer = client.search(
                 pit={"id": pit, "keep_alive": "5m"},
-                query=_older(before),
+                query=_build_age_filter(before),
                 size=_PAGE_DOCUMENTS,
                 sort=["_shard_doc"],
                 search_after=after,
@@ -133,5 +133,5 @@ def _pages_of_ids(client: Elasticsearch, index: str, before: datetime) -> Iterat
         client.close_point_in_time(id=pit)
 
 
-def _older(before: datetime) -> dict[str, Any]:
+def _build_age_filter(before: datetime) -> dict[str, Any]:
     return {"range": {"@timestamp": {"lt": before.isoformat()}}}

@@ -264,7 +264,6 @@ class _Execution:
             if (why := reason(error)).startswith(_TOO_LARGE):
                 raise OperatorError(
                     f"{self.query.name} from {iso(self.start)} to {iso(self.end)} exceeds the memory limit of "
-                    f"{self.cluster.shown_url}; choose a shorter range, "
-                    f"or increase the heap of Elasticsearch ({why})"
+                    f"{self.cluster.shown_url} ({why}); choose a shorter range, or increase the heap of Elasticsearch"
                 ) from error
             raise

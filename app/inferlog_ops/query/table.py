@@ -15,7 +15,7 @@ _PER_SECOND, _SECONDS, _RATE = "_per_second", "_seconds", "error_rate"
 
 
 def as_table(answer: QueryAnswer) -> Table:
-    """Return *answer* as a table without lines."""
+    """Return *answer* as a table without borders."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in answer.columns:
         table.add_column(column_title(column), justify="right" if column.type in _NUMBERS else "left", no_wrap=True)

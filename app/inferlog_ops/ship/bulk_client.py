@@ -14,7 +14,7 @@ import urllib3
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import stream_name
-from inferlog_ops.ship.bulk_response import RefusedError, StoreResponse
+from inferlog_ops.ship.bulk_response import RefusedRequestError, StoreResponse
 from inferlog_ops.ship.tuning import ShipSettings
 
 # The status of each item is required, since a document in a failure store does not count as an error. Other fields of
@@ -68,12 +68,12 @@ class BulkClient:
 
         Raises:
             NoAnswerError: If there was no response.
-            RefusedError: If the uuid is not available, or not yet.
+            RefusedRequestError: If the uuid is not available, or not yet.
         """
         response = self._request("GET", _CLUSTER_UUID_PATH)
         uuid = _check_success(response).get("cluster_uuid")
         if not isinstance(uuid, str) or uuid == _NO_UUID_YET:
-            raise RefusedError(response.status, f"answered without a cluster_uuid: {response.text}")
+            raise RefusedRequestError(response.status, f"answered without a cluster_uuid: {response.text}")
         return uuid
 
     def bulk(self, stream: str, body: bytes, *, refresh: bool = False) -> StoreResponse:
@@ -92,16 +92,16 @@ class BulkClient:
 
         Raises:
             NoAnswerError: If there was no response.
-            RefusedError: If the refresh failed, on all shards or on some.
+            RefusedRequestError: If the refresh failed, on all shards or on some.
         """
         # Without ignore_unavailable, which would silently skip a stream that the key may not refresh.
         response = self._request("POST", self._path(stream, "_refresh?filter_path=_shards"))
         if response.status == 404:
             return
         if _check_success(response).get("_shards", {}).get("failed"):
-            raise RefusedError(response.status, f"refreshed only some of the shards: {response.text}")
+            raise RefusedRequestError(response.status, f"refreshed only some of the shards: {response.text}")
 
-    def existing_ids(self, stream: str, ids: Sequence[str], *, just_sent: bool) -> frozenset[str]:
+    def find_existing_ids(self, stream: str, ids: Sequence[str], *, just_sent: bool) -> frozenset[str]:
         """
         Return which of *ids* the stream contains, if Elasticsearch itself would not reject the duplicates.
 
@@ -115,7 +115,7 @@ class BulkClient:
 
         Raises:
             NoAnswerError: If there was no response.
-            RefusedError: If the search failed.
+            RefusedRequestError: If the search failed.
         """
         shards = self._count_shards(stream)
         if shards <= 1:
@@ -124,15 +124,15 @@ class BulkClient:
             self.refresh(stream)
             with self._lock:
                 self._shards_at_refresh[stream] = shards
-        return self.searchable_ids(stream, ids)
+        return self.find_searchable_ids(stream, ids)
 
-    def searchable_ids(self, stream: str, ids: Sequence[str]) -> frozenset[str]:
+    def find_searchable_ids(self, stream: str, ids: Sequence[str]) -> frozenset[str]:
         """
         Return which of *ids* a search in *stream* finds. Documents stored since the last refresh are not found.
 
         Raises:
             NoAnswerError: If there was no response.
-            RefusedError: If the search failed.
+            RefusedRequestError: If the search failed.
         """
         found: set[str] = set()
         for start in range(0, len(ids), _IDS_A_SEARCH):
@@ -147,7 +147,9 @@ class BulkClient:
         try:
             return int(_check_success(response)["_shards"]["total"])
         except (KeyError, TypeError, ValueError):
-            raise RefusedError(response.status, f"answered without a number of shards: {response.text}") from None
+            raise RefusedRequestError(
+                response.status, f"answered without a number of shards: {response.text}"
+            ) from None
 
     def _search_ids(self, stream: str, ids: Sequence[str]) -> set[str]:
         body = {"size": _HITS_A_SEARCH, "query": {"ids": {"values": ids}}, "_source": False}
@@ -155,7 +157,7 @@ class BulkClient:
         response = self._request("POST", self._path(stream, path), orjson.dumps(body), "application/json")
         content = _check_success(response)
         if content.get("timed_out") is not False:
-            raise RefusedError(response.status, f"timed out in the search for ids: {response.text}")
+            raise RefusedRequestError(response.status, f"timed out in the search for ids: {response.text}")
         return {hit["_id"] for hit in content.get("hits", {}).get("hits", [])}
 
     def _path(self, stream: str, action: str) -> str:

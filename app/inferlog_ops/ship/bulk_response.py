@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Any
 
 
-class RefusedError(Exception):
+class RefusedRequestError(Exception):
     """Elasticsearch returned an error or an unexpected response; *status* is the HTTP status."""
 
     def __init__(self, status: int, reason: str, error_type: str = "") -> None:
@@ -31,14 +31,14 @@ class StoreResponse:
     text: str
     advice: str = ""
 
-    def as_error(self) -> RefusedError:
+    def as_error(self) -> RefusedRequestError:
         """Return this response as an error, with the reason in Elasticsearch's words."""
         error = self.content.get("error") if isinstance(self.content, dict) else None
         if isinstance(error, dict):
             reason, error_type = f"{error.get('type')}: {error.get('reason')}", str(error.get("type"))
         else:
             reason, error_type = self.text.strip() or "(empty body)", ""
-        return RefusedError(self.status, f"answered {self.status}: {reason}{self.advice}", error_type)
+        return RefusedRequestError(self.status, f"answered {self.status}: {reason}{self.advice}", error_type)
 
 
 class Disposition(Enum):
@@ -131,11 +131,11 @@ def parse_bulk_response(response: StoreResponse, documents: int) -> list[ItemRes
         return _parse_error(response)
     items = response.content.get("items") if isinstance(response.content, dict) else None
     if not isinstance(items, list) or len(items) != documents:
-        return _unexpected(response)
+        return _reject_unexpected(response)
     try:
         return [_parse_item(item["create"]) for item in items]
     except (KeyError, TypeError):
-        return _unexpected(response)
+        return _reject_unexpected(response)
 
 
 def _parse_error(response: StoreResponse) -> ItemResult:
@@ -148,7 +148,7 @@ def _parse_error(response: StoreResponse) -> ItemResult:
     return ItemResult(Disposition.POSTPONED, reason, maybe_stored=error.status not in _NOTHING_WRITTEN)
 
 
-def _unexpected(response: StoreResponse) -> ItemResult:
+def _reject_unexpected(response: StoreResponse) -> ItemResult:
     return ItemResult(
         Disposition.POSTPONED, f"answered with an invalid bulk response: {response.text}", maybe_stored=True
     )

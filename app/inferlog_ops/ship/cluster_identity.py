@@ -6,13 +6,13 @@ import time
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.ship.bulk_client import BulkClient
-from inferlog_ops.ship.bulk_response import RefusedError
+from inferlog_ops.ship.bulk_response import RefusedRequestError
 from inferlog_ops.ship.offsets import OffsetFile
 
 # Another cluster cannot take over the address in less time without a failed request in between.
 _TRUSTED_SECONDS = 2.0
 
-# The uuid stays hidden until the privileges or the proxy change. All other errors are temporary.
+# Statuses with which the uuid stays hidden until the privileges or the proxy change. Others are temporary.
 _UUID_HIDDEN = frozenset({400, 403, 404, 405, 410, 501})
 
 
@@ -53,7 +53,7 @@ class ClusterIdentityCheck:
                 return
             try:
                 found = self._client.cluster_uuid()
-            except RefusedError as error:
+            except RefusedRequestError as error:
                 self._handle_refusal(error)
                 return
             if self._offset_file.cluster_uuid is None:
@@ -62,7 +62,7 @@ class ClusterIdentityCheck:
                 raise OtherClusterError(found=found, offset_file=self._offset_file, shown_url=self._client.shown_url)
             self._trusted_until = time.monotonic() + _TRUSTED_SECONDS
 
-    def _handle_refusal(self, error: RefusedError) -> None:
+    def _handle_refusal(self, error: RefusedRequestError) -> None:
         """Continue without the uuid: a problem of the cluster also shows in the results of the lines."""
         if error.status in _UUID_HIDDEN:
             self._is_enabled = False

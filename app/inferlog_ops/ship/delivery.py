@@ -12,21 +12,21 @@ from inferlog_ops.ship.bulk_response import (
     STORED,
     Disposition,
     ItemResult,
-    RefusedError,
+    RefusedRequestError,
     parse_bulk_response,
 )
 from inferlog_ops.ship.cluster_identity import ClusterIdentityCheck
 from inferlog_ops.ship.dead_letters import DeadLetters
 from inferlog_ops.ship.offsets import OffsetTracker
 from inferlog_ops.ship.schedule import Schedule
-from inferlog_ops.ship.searchable import Searchable
+from inferlog_ops.ship.searchable import StreamRefresher
 from inferlog_ops.ship.status import Counters
 from inferlog_ops.ship.tuning import ShipSettings
 
 _REASON_CHARACTERS = 300
 
 
-class PostponedError(Exception):
+class PostponedBatchError(Exception):
     """The rest of the batch must be sent again later; the message contains the reason."""
 
 
@@ -45,7 +45,7 @@ class Delivery:
         cluster_identity: ClusterIdentityCheck,
         dead_letters: DeadLetters,
         counters: Counters,
-        searchable: Searchable | None,
+        searchable: StreamRefresher | None,
         log_once: ReportProgress,
     ) -> None:
         self._client = client
@@ -61,7 +61,7 @@ class Delivery:
         Send *batch* until it is empty.
 
         Raises:
-            PostponedError: If lines remain that cannot be sent now.
+            PostponedBatchError: If lines remain that cannot be sent now.
             OtherClusterError: If the cluster is not the one that the offsets belong to.
         """
         self._write_dead_letters(batch)
@@ -78,7 +78,7 @@ class Delivery:
         try:
             self._cluster_identity.check()
         except NoAnswerError as error:
-            raise PostponedError(f"no answer {error}") from error
+            raise PostponedBatchError(f"no answer {error}") from error
 
     def _write_dead_letters(self, batch: Batch) -> None:
         if not batch.refused:
@@ -86,19 +86,21 @@ class Delivery:
         try:
             self._dead_letters.write(batch.refused)
         except OSError as error:
-            raise PostponedError(f"dead letters cannot be written: {error.strerror}") from error
+            raise PostponedBatchError(f"dead letters cannot be written: {error.strerror}") from error
         self._counters.add(dead_lettered=len(batch.refused))
         batch.clear_refused()
 
     def _remove_existing(self, batch: Batch, lines: list[Line]) -> list[Line]:
         """Remove lines from *batch* that an earlier attempt stored in a backing index before a rollover."""
         try:
-            existing = self._client.existing_ids(batch.stream, [line.id for line in lines], just_sent=batch.tries > 0)
+            existing = self._client.find_existing_ids(
+                batch.stream, [line.id for line in lines], just_sent=batch.tries > 0
+            )
         except NoAnswerError as error:
-            raise PostponedError(f"no answer {error}") from error
-        except RefusedError as error:
+            raise PostponedBatchError(f"no answer {error}") from error
+        except RefusedRequestError as error:
             if error.status != 403 or error.error_type != "security_exception":
-                raise PostponedError(f"the search for existing events failed: Elasticsearch {error}") from error
+                raise PostponedBatchError(f"the search for existing events failed: Elasticsearch {error}") from error
             self._log_once(
                 "the API key does not permit searching: a rollover between an attempt and its retry can store events "
                 "twice (grant the privileges read and maintenance to prevent it)"
@@ -120,7 +122,7 @@ class Delivery:
                 batch.mark_maybe_stored()
                 # Some proxies close the connection on a request that is too large for them, instead of a 413.
                 batch.halve_request(len(lines))
-            raise PostponedError(f"no answer {error}") from error
+            raise PostponedBatchError(f"no answer {error}") from error
         results = parse_bulk_response(response, len(lines))
         if isinstance(results, ItemResult):
             if results.disposition in (Disposition.TOO_LARGE, Disposition.SUSPECTED) and len(lines) > 1:
@@ -157,12 +159,12 @@ class Delivery:
         Postpone *batch* if some results require a retry after a delay.
 
         Raises:
-            PostponedError: If so.
+            PostponedBatchError: If so.
         """
         waiting = (Disposition.POSTPONED, Disposition.SUSPECTED)
         if any(result.disposition in waiting for result in undone):
             self._write_dead_letters(batch)
-            raise PostponedError(
+            raise PostponedBatchError(
                 next(result.reason for result in undone if result.disposition is not Disposition.REFUSED)
             )
 
@@ -195,7 +197,7 @@ class Sender:
         before = len(batch)
         try:
             self._delivery.deliver(batch)
-        except PostponedError as postponed:
+        except PostponedBatchError as postponed:
             self._counters.add_retry()
             batch.record_failure(_shorten(f"{batch.stream}: {postponed}"), made_progress=len(batch) != before)
             delay = compute_backoff_seconds(

@@ -18,7 +18,7 @@ from inferlog_ops.ship.delivery import Delivery
 from inferlog_ops.ship.health import Health
 from inferlog_ops.ship.offsets import OffsetFile
 from inferlog_ops.ship.pipeline import Pipeline, ShipOutcome
-from inferlog_ops.ship.searchable import Searchable
+from inferlog_ops.ship.searchable import StreamRefresher
 from inferlog_ops.ship.state_dir import StateDir, lock_state_dir, report_unusable
 from inferlog_ops.ship.status import Counters, Display
 from inferlog_ops.ship.tuning import ShipSettings
@@ -91,7 +91,7 @@ class Shipper:
         self._client.close()
 
     def _build_pipeline(self, *, once: bool) -> Pipeline:
-        searchable = Searchable(self._client, self._display.log_once) if once else None
+        searchable = StreamRefresher(self._client, self._display.log_once) if once else None
         return Pipeline(
             logs=self._logs,
             saved=self._saved,

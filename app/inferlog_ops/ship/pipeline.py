@@ -17,9 +17,9 @@ from inferlog_ops.ship.discovery import FileDiscovery
 from inferlog_ops.ship.health import STOPPED, Health
 from inferlog_ops.ship.offsets import OffsetFile, OffsetTracker, SavedOffset
 from inferlog_ops.ship.schedule import Schedule
-from inferlog_ops.ship.searchable import Searchable
+from inferlog_ops.ship.searchable import StreamRefresher
 from inferlog_ops.ship.status import Counters, Counts, Display, Status
-from inferlog_ops.ship.tail import Reader, ReplacedError, Tail
+from inferlog_ops.ship.tail import FileTailer, Reader, ReplacedFileError
 from inferlog_ops.ship.tuning import ShipSettings
 
 _TICK_SECONDS = 0.05
@@ -56,7 +56,7 @@ class Pipeline:
         health: Health,
         cluster_identity: ClusterIdentityCheck,
         delivery: Delivery,
-        searchable: Searchable | None,
+        searchable: StreamRefresher | None,
         counters: Counters,
         display: Display,
         settings: ShipSettings,
@@ -71,7 +71,7 @@ class Pipeline:
         self._schedule = Schedule(settings.stream_batches, shortened_seconds=settings.first_backoff_seconds)
         self._discovery = FileDiscovery(logs, self._tracker, saved, counters, display.log)
         clock_skew = ClockSkew()
-        self._tail = Tail(logs, self._tracker, clock_skew, settings)
+        self._tail = FileTailer(logs, self._tracker, clock_skew, settings)
         self._reader = Reader(
             discovery=self._discovery,
             tail=self._tail,
@@ -165,7 +165,7 @@ class Pipeline:
         batch = Batch(stream="health")
         for file in self._tracker.files():
             if self._health.owns(file.name):
-                with suppress(OSError, ReplacedError):
+                with suppress(OSError, ReplacedFileError):
                     self._tail.read_into(batch, file)
         sending = self._start_thread("last-health-line", lambda: self._sender.attempt(batch))
         sending.join(max(0.0, end_by - time.monotonic()))
@@ -173,7 +173,7 @@ class Pipeline:
         self._raise_crash()
 
     def _wait_until_searchable(
-        self, searchable: Searchable, is_stop_requested: Callable[[], bool], deadline: float | None
+        self, searchable: StreamRefresher, is_stop_requested: Callable[[], bool], deadline: float | None
     ) -> str | None:
         """Refresh the streams of all files; return the reason if it gave up, None on success."""
         streams = {file.stream for file in self._tracker.files()}

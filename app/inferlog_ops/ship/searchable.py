@@ -5,13 +5,13 @@ from collections.abc import Iterable
 
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.ship.bulk_client import BulkClient, NoAnswerError
-from inferlog_ops.ship.bulk_response import RefusedError
+from inferlog_ops.ship.bulk_response import RefusedRequestError
 
 # The key lacks the privilege, or a proxy blocks the refresh. All other errors are temporary.
 _NEVER_REFRESHES = frozenset({400, 403, 405, 410, 501})
 
 
-class Searchable:
+class StreamRefresher:
     """
     Refreshes each stream once, after its last document.
 
@@ -35,7 +35,7 @@ class Searchable:
                     self._client.refresh(stream)
                 except NoAnswerError:
                     return True
-                except RefusedError as error:
+                except RefusedRequestError as error:
                     if error.status not in _NEVER_REFRESHES:
                         return True
                     self._may_refresh[stream] = False
@@ -52,7 +52,7 @@ class Searchable:
                 self._client.refresh(stream)
             except NoAnswerError as error:
                 return f"{stream}: no answer {error}"
-            except RefusedError as error:
+            except RefusedRequestError as error:
                 if error.status not in _NEVER_REFRESHES:
                     return f"{stream}: Elasticsearch {error}"
                 if stream in self._may_refresh:

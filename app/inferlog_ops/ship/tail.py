@@ -24,7 +24,7 @@ _POLLING_SHARE = 0.1
 """Maximum share of one core for polling a directory with very many files."""
 
 
-class ReplacedError(Exception):
+class ReplacedFileError(Exception):
     """Another file has the name now. *fingerprint* is the new file's, *size* its length in bytes."""
 
     def __init__(self, fingerprint: Fingerprint, size: int) -> None:
@@ -33,7 +33,7 @@ class ReplacedError(Exception):
         self.size = size
 
 
-class Tail:
+class FileTailer:
     """Moves lines from files into batches."""
 
     def __init__(self, root: Path, tracker: OffsetTracker, clock_skew: ClockSkew, settings: ShipSettings) -> None:
@@ -47,7 +47,7 @@ class Tail:
         Fill *batch* with whole lines that *file* had at the last poll. An incomplete line is left for a later read.
 
         Raises:
-            ReplacedError: If the file with this name is not the one that was read before.
+            ReplacedFileError: If the file with this name is not the one that was read before.
             OSError: If it is unreadable.
         """
         with self._open(file) as handle:
@@ -78,7 +78,7 @@ class Tail:
             or not _is_line_start(handle, file.read_offset)
             or _digest(handle, known.head_bytes) != known.head_digest
         ):
-            raise ReplacedError(found, status.st_size)
+            raise ReplacedFileError(found, status.st_size)
 
     def _read_chunk(self, handle: int, batch: Batch, file: TrackedFile) -> bool:
         """Add the whole lines of one read; return False if there were none."""
@@ -140,7 +140,7 @@ class Reader:
         self,
         *,
         discovery: FileDiscovery,
-        tail: Tail,
+        tail: FileTailer,
         tracker: OffsetTracker,
         schedule: Schedule,
         settings: ShipSettings,
@@ -223,7 +223,7 @@ class Reader:
         """Move lines of *file* into *batch*; return the file for the next turn, the new one if it was replaced."""
         try:
             self._tail.read_into(batch, file)
-        except ReplacedError as replaced:
+        except ReplacedFileError as replaced:
             return self._discovery.restart(file, replaced.fingerprint, replaced.size)
         except FileNotFoundError:
             file.set_gone(True)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from io import StringIO
 from typing import Any
 
 import httpx2 as httpx
@@ -41,16 +42,23 @@ def test_requests_are_answered_with_events_on_stderr(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    stderr = StringIO()
+
+    def read_lines() -> list[str]:
+        stderr.write(capsys.readouterr().err)
+        return stderr.getvalue().splitlines()
+
     monkeypatch.setattr("inferlog.configuration._runtime", None)
     with recording() as before:
         served = serve()
     with served as url:
         assert [httpx.get(f"{url}/predict").text for _ in range(2)] == ["answer", "answer"]
+        wait_until(lambda: len(read_lines()) == 3, what="the warning and both events, which follow the answers")
         with recording() as after:
             answered = httpx.get(f"{url}/predict")
             wait_until(lambda: after.events, what="the event, which follows the answer")
             assert answered.headers["x-request-id"] == after.event["request_id"]
     assert before.events == []
-    warning, *events = (json.loads(line) for line in capsys.readouterr().err.splitlines())
+    warning, *events = (json.loads(line) for line in read_lines())
     assert "inferlog is not configured" in warning["message"]
     assert [event["model_version"] for event in events] == ["v1", "v1"]

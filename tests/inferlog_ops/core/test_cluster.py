@@ -8,7 +8,7 @@ from inferlog_ops.core.cluster import Cluster, resolve_cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.ship.bulk_client import BulkClient
 from inferlog_ops.ship.tuning import ShipSettings
-from tests.support.commands import run
+from tests.support.commands import run_here
 
 ENCODED = "aWQ6c2VjcmV0LWtleQ=="
 """``id:secret-key`` as it goes into a header."""
@@ -54,7 +54,7 @@ def test_address_without_a_port_means_the_port_of_its_scheme_to_client_and_shipp
 @pytest.mark.parametrize("url", ["es.example:9200", "ftp://es.example", "http://", "http://user:secret@[::1"])
 def test_command_rejects_an_address_that_is_not_http(command: list[str], url: str, tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    done = run(*command, "--url", url, "--home", tmp_path)
+    done = run_here(*command, "--url", url, "--home", tmp_path)
     assert done.returncode == 2, done.stderr
     assert "expected http(s)://host:port" in done.stderr
     assert "Traceback" not in done.stderr

@@ -66,16 +66,14 @@ def start(
     stdout: int | IO[str] = subprocess.PIPE,
     stderr: int | IO[str] = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("INFERLOG", "ELASTIC"))}
-    if cluster_url:
-        environment["ELASTICSEARCH_URL"] = cluster_url
+    cluster = {"ELASTICSEARCH_URL": cluster_url} if cluster_url else {}
     command: Sequence[str] = [sys.executable, "-m", "inferlog_ops.cli.main", "demo", "--home", str(home)]
     demo = subprocess.Popen(
         [*command, "--backend", "simulated", *arguments],
         stdout=stdout,
         stderr=stderr,
         text=True,
-        env=environment,
+        env=os.environ | cluster,
     )
     _started.append(demo)
     return demo

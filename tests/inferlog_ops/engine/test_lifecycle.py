@@ -74,6 +74,12 @@ def test_start_status_and_stop_print_their_results(own_home: Home) -> None:
     assert (again.returncode, again.stdout) == (0, "not running\n")
 
 
+def test_java_options_of_the_environment_reach_the_virtual_machine(cluster: Cluster) -> None:
+    with cluster.client() as client:
+        (engine,) = client.nodes.info(metric="jvm")["nodes"].values()
+    assert set(os.environ["INFERLOG_ENGINE_JAVA_OPTIONS"].split()) <= set(engine["jvm"]["input_arguments"])
+
+
 def test_acknowledged_documents_survive_kill_9_and_sigterm(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     first = control.start(own_home.engine)
     with Cluster(url=first.url).client() as client:

@@ -22,7 +22,7 @@ from tests.support.indexing import fresh, index, index_many
 
 ENDING = ".dsl.json"
 TWINS = {path.name.removesuffix(ENDING): path for path in asset_dir(library.FOLDER).glob(f"*{ENDING}")}
-MANY = 200_000
+MANY = 50_000
 TOLERANCE = 0.002
 """Relative, of a percentile over many events."""
 SECONDS_OF_THE_RANGE = "seconds of the range"
@@ -44,7 +44,7 @@ def of_golden(engine_url: str) -> Cluster:
 
 @pytest.fixture(scope="module")
 def of_many(engine_url: str) -> Cluster:
-    """A few hundred thousand events."""
+    """So many events that percentiles are estimates."""
     cluster = fresh(engine_url)
     index_many(cluster, "events", _many())
     with cluster.client(request_timeout_seconds=120) as client:

@@ -23,7 +23,7 @@ from inferlog_ops.ship.discovery import FileDiscovery
 from inferlog_ops.ship.offsets import OffsetFile, OffsetTracker
 from inferlog_ops.ship.schedule import Schedule
 from inferlog_ops.ship.status import Counters
-from inferlog_ops.ship.tail import Reader, Tail
+from inferlog_ops.ship.tail import FileTailer, Reader
 from inferlog_ops.ship.tuning import MEBIBYTE, ShipSettings
 from tests.support.shipping import QUICK, event_ids, event_line, write_events
 
@@ -45,7 +45,7 @@ class Reading:
     def read(self) -> list[Batch]:
         """Poll once, and return the batches in the order in which they are sent."""
         schedule = Schedule(stream_batches=10_000, shortened_seconds=0)
-        tail = Tail(self.root, self.tracker, ClockSkew(), self.settings)
+        tail = FileTailer(self.root, self.tracker, ClockSkew(), self.settings)
         reader = Reader(
             discovery=self.discovery, tail=tail, tracker=self.tracker, schedule=schedule, settings=self.settings
         )

@@ -111,4 +111,5 @@ def _event_time(event: Event) -> datetime:
     try:
         return datetime.fromisoformat(event["@timestamp"])
     except (KeyError, TypeError, ValueError):
-        return datetime.now(UTC)  # falls into most ranges: an event without a valid time must become a finding
+        # An event without a valid time must become a finding; most ranges contain the current time.
+        return datetime.now(UTC)

@@ -57,7 +57,7 @@ class LatencyComparison:
         of_dashboard: Percentiles from the saved query.
         before_service: Client's latency from sending minus the event's, of requests read to the end: network,
             and the wait until the service accepts the request.
-        tolerance: By which *from_sent* and *of_dashboard* are compare_latencies.
+        tolerance: Tolerance of the comparison of *from_sent* with *of_dashboard*.
     """
 
     group: Group

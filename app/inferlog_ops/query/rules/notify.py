@@ -80,7 +80,9 @@ def post(url: Url, content: dict[str, Any]) -> None:
     except HTTPError as error:
         raise OperatorError(f"the webhook {redact_url(url)} was not notified: {_innermost_reason(error)}") from error
     if not 200 <= status < 300:
-        raise OperatorError(f"the webhook {redact_url(url)} was not notified: it returned status {status}")
+        raise OperatorError(
+            f"the webhook {redact_url(url)} was not notified: it returned status {status}; check the URL in --notify"
+        )
 
 
 def _message_lines(evaluation: Evaluation) -> list[str]:

@@ -73,7 +73,7 @@ class FailureStore:
                 )
             except (elasticsearch.NotFoundError, elasticsearch.BadRequestError) as error:
                 raise OperatorError(
-                    f"{self.cluster.shown_url} has no {self.name} ({reason(error)}): check the namespace, and create "
+                    f"{self.cluster.shown_url} has no {self.name} ({reason(error)}); check --namespace, or create "
                     "the stream with: inferlog provision"
                 ) from error
             hits = page["hits"]["hits"]

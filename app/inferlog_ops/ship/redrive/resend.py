@@ -15,7 +15,7 @@ from inferlog_ops.ship.bulk_response import (
     STORED,
     Disposition,
     ItemResult,
-    RefusedError,
+    RefusedRequestError,
     parse_bulk_response,
 )
 from inferlog_ops.ship.redrive.letter import Letter, generalize
@@ -25,7 +25,7 @@ _BATCH_BYTES = 4 * 1024 * 1024
 
 
 class TakenSource(Protocol):
-    """A source of dead letters in exclusive use."""
+    """A source of dead letters that this process has locked."""
 
     def letters(self) -> Iterator[Letter]: ...
 
@@ -154,10 +154,10 @@ class Resender:
         if self.trouble is not None:
             return frozenset()
         try:
-            return self._client.searchable_ids(stream, [letter.id for letter in letters])
+            return self._client.find_searchable_ids(stream, [letter.id for letter in letters])
         except NoAnswerError as error:
             self.trouble = f"no answer {error}"
-        except RefusedError as error:
+        except RefusedRequestError as error:
             self.trouble = f"the search for existing ids failed: Elasticsearch {error}"
         return frozenset()
 

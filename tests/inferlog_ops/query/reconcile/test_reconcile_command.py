@@ -282,4 +282,4 @@ def test_ctrl_c_ends_the_wait(waiting: Any) -> None:
 def test_cluster_without_streams_is_reported_in_one_sentence(cluster: Cluster, tmp_path: Path) -> None:
     result = invoke(cluster, write_records(tmp_path / "client.jsonl", [record("a")]))
     assert isinstance(result.exception, OperatorError)
-    assert f"make it with: inferlog provision --namespace {cluster.namespace}" in str(result.exception)
+    assert f"create it with: inferlog provision --namespace {cluster.namespace}" in str(result.exception)

@@ -125,5 +125,7 @@ def test_unknown_rule_error_names_the_nearest() -> None:
 @pytest.mark.parametrize("rule", rules.load_all().values(), ids=lambda rule: rule.name)
 def test_rule_is_documented(rule: rules.Rule) -> None:
     page = Path(__file__).parents[4] / "docs" / "alerts.md"
-    (row,) = [line for line in page.read_text().splitlines() if line.startswith(f"| `{rule.name}` |")]
+    rows = [line for line in page.read_text().splitlines() if line.startswith(f"| `{rule.name}` |")]
+    assert len(rows) == 1, f"docs/alerts.md has one row for {rule.name}"
+    (row,) = rows
     assert row.endswith(f"| {rule.severity} |")
