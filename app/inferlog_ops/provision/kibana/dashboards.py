@@ -1,6 +1,7 @@
 """Dashboards as saved objects, the format that every Kibana since 8.12 imports and newer ones migrate upwards."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -60,8 +61,9 @@ def build_dashboard(
         find_id=lambda base: object_id(base, namespace),
         has_time_parameters=has_time_parameters,
     )
+    dashboard_id = object_id(dashboard.id, namespace)
     try:
-        saved = _place_panels(body, context)
+        saved = _place_panels(dashboard_id, body, context)
     except OperatorError as error:
         raise OperatorError(f"{dashboard.path.name}: {error}") from error
     except KeyError as missing:
@@ -69,7 +71,7 @@ def build_dashboard(
     controls, control_references = _build_controls(body.get("pinned_panels", []))
     return SavedObject(
         type=KIND,
-        id=object_id(dashboard.id, namespace),
+        id=dashboard_id,
         attributes={
             "title": qualify_title(dashboard.title, namespace),
             "description": body.get("description", ""),
@@ -85,9 +87,18 @@ def build_dashboard(
     )
 
 
-def _place_panels(body: dict[str, Any], context: PanelContext) -> list[SavedPanel]:
+def panel_index(dashboard_id: str, panel_id: str) -> str:
+    """
+    Return the id of a panel in Kibana.
+
+    Unique over all dashboards: on the way from one to another, Kibana 8.12 keeps drawing a panel whose id both have.
+    """
+    return f"{dashboard_id}-{panel_id}"
+
+
+def _place_panels(dashboard_id: str, body: dict[str, Any], context: PanelContext) -> list[SavedPanel]:
     """Return all panels with their places; sections, which 8.x does not have, become headings in the same order."""
-    of_each = panels(body)
+    of_each = (replace(panel, id=panel_index(dashboard_id, panel.id)) for panel in panels(body))
     placed: list[SavedPanel] = []
     bottom = 0
     for item in body["panels"]:
@@ -95,13 +106,13 @@ def _place_panels(body: dict[str, Any], context: PanelContext) -> list[SavedPane
             placed.append(_place(build_panel(next(of_each), context), item["grid"]))
             bottom = max(bottom, item["grid"]["y"] + item["grid"]["h"])
             continue
-        heading = build_text(f"section-{item['id']}", f"## {item['title']}")
+        heading = build_text(panel_index(dashboard_id, f"section-{item['id']}"), f"## {item['title']}")
         placed.append(_place(heading, {"x": 0, "y": bottom, "w": _COLUMNS, "h": _HEADING_ROWS}))
         bottom += _HEADING_ROWS
         inside = [next(of_each) for _ in item["panels"]]
         if not context.has_time_parameters and all(panel.type == "discover_session" for panel in inside):
             grid = {"x": 0, "y": bottom, "w": _COLUMNS, "h": len(inside) + _LIST_MARGIN_ROWS}
-            placed.append(_place(build_query_list(f"list-{item['id']}", inside), grid))
+            placed.append(_place(build_query_list(panel_index(dashboard_id, f"list-{item['id']}"), inside), grid))
             bottom += grid["h"]
             continue
         top = bottom

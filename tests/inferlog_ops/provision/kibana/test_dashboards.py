@@ -9,7 +9,7 @@ import pytest
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana import data_views
-from inferlog_ops.provision.kibana.dashboards import build_dashboard
+from inferlog_ops.provision.kibana.dashboards import build_dashboard, panel_index
 from inferlog_ops.provision.kibana.lens.layers import find_absent_columns
 from inferlog_ops.provision.kibana.lens.sources import ESQL_ONLY
 from inferlog_ops.provision.kibana.saved_objects import SavedObject
@@ -39,8 +39,9 @@ def build(dashboard: Dashboard, *, namespace: str = "default", has_time_paramete
 
 
 def saved_panels(saved: SavedObject) -> dict[str, dict[str, Any]]:
-    """Return the panels by their ids."""
-    return {panel["panelIndex"]: panel for panel in json.loads(saved.attributes["panelsJSON"])}
+    """Return the panels by their ids in the file."""
+    content = json.loads(saved.attributes["panelsJSON"])
+    return {panel["panelIndex"].removeprefix(f"{saved.id}-"): panel for panel in content}
 
 
 def chart_of(saved: SavedObject, panel_id: str) -> dict[str, Any]:
@@ -68,7 +69,9 @@ def test_column_that_is_not_mapped_is_an_error_with_the_place_to_add_it() -> Non
         "config": {"type": "metric", "data_source": source, "metrics": [metric]},
     }
     dashboard = Dashboard(id="inferlog-x", path=Path("inferlog-x.json"), body={"title": "X", "panels": [item]})
-    with pytest.raises(OperatorError, match=r"inferlog-x\.json: panel p98 shows the column p98_seconds .*/sources\.py"):
+    with pytest.raises(
+        OperatorError, match=r"inferlog-x\.json: panel inferlog-x-p98 shows the column p98_seconds .*/sources\.py"
+    ):
         build(dashboard)
 
 
@@ -90,7 +93,7 @@ def test_panels_do_not_overlap(dashboard: Dashboard, has_time_parameters: bool) 
     taken: set[tuple[int, int]] = set()
     for panel_id, panel in saved_panels(build(dashboard, has_time_parameters=has_time_parameters)).items():
         grid = panel["gridData"]
-        assert grid["i"] == panel_id
+        assert grid["i"] == panel["panelIndex"] == panel_index(dashboard.id, panel_id)
         cells = {
             (column, row)
             for column in range(grid["x"], grid["x"] + grid["w"])
@@ -112,8 +115,8 @@ def test_references_name_existing_objects_and_their_places(dashboard: Dashboard,
 
 def expected_names(saved: SavedObject) -> Iterator[str]:
     """Yield the names of the references that the content of *saved* needs."""
-    for panel_id, panel in saved_panels(saved).items():
-        config = panel["embeddableConfig"]
+    for panel in saved_panels(saved).values():
+        config, panel_id = panel["embeddableConfig"], panel["panelIndex"]
         if panel["type"] == "search":
             yield f"{panel_id}:{panel['panelRefName']}"
         if panel["type"] != "lens":
@@ -177,6 +180,12 @@ def test_time_range_refresh_and_controls_are_those_of_the_file(dashboard: Dashbo
     }
 
 
+def test_no_panel_of_two_dashboards_has_the_same_id_in_kibana() -> None:
+    saved = [build(dashboard, namespace=name) for dashboard in DASHBOARDS.values() for name in ("default", "staging")]
+    ids = [panel["panelIndex"] for each in saved for panel in json.loads(each.attributes["panelsJSON"])]
+    assert len(ids) == len(set(ids))
+
+
 def test_tile_turns_red_at_the_service_level() -> None:
     levels = ServiceLevels(default={**load_levels().default, "p99_latency_seconds": 2.5})
     saved = build_dashboard(
@@ -211,7 +220,7 @@ def test_layer_with_figures_added_up_and_others_is_an_error() -> None:
     layer = {"type": "line", "data_source": source, "x": {"column": "bucket"}, "y": figures}
     item = {"type": "vis", "id": "both", "grid": {}, "config": {"type": "xy", "layers": [layer]}}
     dashboard = Dashboard(id="inferlog-x", path=Path("inferlog-x.json"), body={"title": "X", "panels": [item]})
-    with pytest.raises(OperatorError, match="panel both: a layer has figures that are added up, and others"):
+    with pytest.raises(OperatorError, match="panel inferlog-x-both: a layer has figures that are added up, and others"):
         build(dashboard)
 
 
