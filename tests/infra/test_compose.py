@@ -144,7 +144,7 @@ def test_app_keeps_its_port() -> None:
 
 
 def test_one_setting_disables_the_traffic_of_the_first_start() -> None:
-    assert "scale: ${SAMPLE_TRAFFIC:-1}" in (ROOT / "docker-compose.yml").read_text()
+    assert 'deploy: {replicas: "${SAMPLE_TRAFFIC:-1}"}' in (ROOT / "docker-compose.yml").read_text()
     command = services()["sample-traffic"]["command"]
     assert {"--skip-if-recorded", "--records=/records/sample.jsonl", "--rate=1", "--duration=3m"} <= set(command)
 
