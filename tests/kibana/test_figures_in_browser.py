@@ -28,7 +28,7 @@ pytestmark = pytest.mark.kibana
 QUERIES = library.load_all()
 COMPARED = ("inferlog-overview", "inferlog-pipeline-health")
 FULL_RANGE = (START, END - timedelta(seconds=1))  # Kibana includes the end of a range, the queries do not
-SHORT_RANGE = (START + timedelta(minutes=4), START + timedelta(minutes=6))
+SHORT_RANGE = (START + timedelta(minutes=4, seconds=3), START + timedelta(minutes=6, seconds=3))
 OVER_TIME = "bucket"
 BUCKET_WIDTH = re.compile(r" per (\d+ )?(millisecond|second|minute|hour|day)s?$")
 SERVICE_OF_PROCESS = {"a": "scoring", "b": "gateway", "c": "gateway", "d": "scoring", "e": "gateway"}
