@@ -118,6 +118,8 @@ def _expected_rows(
     name = parse_query_name(layer["data_source"]["query"])
     assert name is not None
     columns = _labels(layer)
+    if not QUERIES[name].takes_model_version:
+        model_version = None
     if OVER_TIME in columns:
         within = [
             each

@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Download, Locator, Page, Response, ViewportSize
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.support.polling import wait_until
 
 PATIENCE_MS = 120_000
+_CLICK_MS = 5_000
 _POLLS_PER_CLICK = 100
 _WINDOW: ViewportSize = {"width": 1500, "height": 1200}
 _PANEL_MENU = '[data-test-subj="embeddablePanelToggleMenuIcon"]'
@@ -118,6 +120,9 @@ class KibanaVisit:
         inspector.wait_for(state="detached")
         return tables
 
+    def _menu_item(self) -> Locator:
+        return self.page.get_by_text("Raw CSV")
+
     def _count_tables(self, inspector: Locator) -> int:
         """Return the number of tables in the inspector's list, which is there only for several."""
         chooser = inspector.locator('[data-test-subj="inspectorTableChooser"]')
@@ -142,9 +147,11 @@ class KibanaVisit:
         deadline = monotonic() + PATIENCE_MS / 1000
         while len(downloads) < number:
             assert monotonic() < deadline, f"{len(downloads)} of {number} files were downloaded"
-            # A click that meets the closing list of tables has no effect, so it is repeated.
-            inspector.get_by_role("button", name="Download CSV").click()
-            self.page.get_by_text("Raw CSV").click()
+            # The menu may close while it is clicked, so the click is repeated.
+            if self._menu_item().count() == 0:
+                inspector.get_by_role("button", name="Download CSV").click()
+            with suppress(PlaywrightTimeoutError):
+                self._menu_item().click(timeout=_CLICK_MS)
             for _ in range(_POLLS_PER_CLICK):
                 self.page.wait_for_timeout(100)  # handles the events of the page, which a plain sleep does not
                 if len(downloads) >= number:
