@@ -20,8 +20,8 @@ from inferlog_ops.query.dashboards.render import parse_query_name
 from inferlog_ops.query.run import fetch_rows
 from tests.golden import END, START, Golden, Row, expected
 from tests.golden.reading import highest, total
-from tests.kibana.conftest import ProvisionedKibana
 from tests.support.kibana_browsing import KibanaVisit, Table, parse_number, visiting_kibana
+from tests.support.real_kibana import ProvisionedKibana
 
 pytestmark = pytest.mark.kibana
 

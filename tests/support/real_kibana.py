@@ -3,15 +3,40 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 
 from inferlog_ops.core.cluster import Cluster, resolve_cluster
 from inferlog_ops.provision.desired import Request
+from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.provision.kibana.address import Kibana, resolve_kibana
 from inferlog_ops.provision.kibana.client import KibanaClient
 from inferlog_ops.provision.kibana.plan import Plan
+from inferlog_ops.provision.kibana.provision import provision_kibana
 from inferlog_ops.provision.kibana.saved_objects import MarkedObject
+from tests.golden import Golden, golden
+from tests.support.indexing import index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionedKibana:
+    """
+    A Kibana that has our objects for one namespace.
+
+    Attributes:
+        url: Its address.
+        cluster: Its Elasticsearch, with the namespace.
+        documents: Documents in the streams of the namespace.
+    """
+
+    url: str
+    cluster: Cluster
+    documents: Golden
+
+    def object_id(self, base: str) -> str:
+        """Return the id of the object *base* in the namespace."""
+        return f"{base}-{self.cluster.namespace}"
 
 
 def require_kibana() -> tuple[Kibana, Cluster]:
@@ -22,6 +47,21 @@ def require_kibana() -> tuple[Kibana, Cluster]:
             "KIBANA_URL and ELASTICSEARCH_URL are not set: nothing was tested on a real Kibana", allow_module_level=True
         )
     return resolve_kibana(url, "default"), resolve_cluster(cluster_url, "default")
+
+
+def provision_golden(kibana: Kibana, cluster: Cluster) -> ProvisionedKibana:
+    """Create all objects in both, with the golden documents in the streams of the cluster's namespace."""
+    provision_cluster(cluster)
+    documents = golden()
+    index(cluster, "events", documents.first)
+    index(cluster, "health", documents.heartbeats)
+    index(cluster, "app", documents.log_lines)
+    for repeated in (documents.again, documents.again_later):
+        with cluster.client() as client:
+            client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
+        index(cluster, "events", repeated)
+    assert all(each.reason is None for each in provision_kibana(kibana, cluster.namespace))
+    return ProvisionedKibana(url=kibana.base_url, cluster=cluster, documents=documents)
 
 
 @contextmanager

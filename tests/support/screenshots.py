@@ -2,8 +2,10 @@
 Generator of docs/images/*.png: the preview page with a few minutes of the demo's service.
 
     .venv/bin/python -m tests.support.screenshots [--minutes 6]
+    KIBANA_URL=… ELASTICSEARCH_URL=… .venv/bin/python -m tests.support.screenshots --kibana
 
-Runs the services of scripts/demo with the simulated backend, in a temporary home.
+Runs the services of scripts/demo with the simulated backend, in a temporary home. With --kibana: the golden documents
+in an empty Kibana with its Elasticsearch.
 """
 
 import argparse
@@ -14,10 +16,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import Page
+
 from inferlog_ops.core.home import Home
 from inferlog_ops.demo import services
+from tests.golden import END, START
 from tests.support.browsing import Visit, address_of, running_browser, visiting
+from tests.support.kibana_browsing import visiting_kibana
 from tests.support.locust_runs import LOCUSTFILE
+from tests.support.real_kibana import provision_golden, require_kibana
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 LARGEST_BYTES = 300_000
@@ -29,7 +36,12 @@ PHONE: dict[str, Any] = {"width": 390, "height": 844}
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=6, help="minutes of traffic before the screenshots")
-    minutes = parser.parse_args().minutes
+    parser.add_argument("--kibana", action="store_true", help="screenshots of Kibana instead of the preview page")
+    options = parser.parse_args()
+    if options.kibana:
+        take_of_kibana()
+        return 0
+    minutes = options.minutes
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         with (
@@ -70,14 +82,27 @@ def take(running: services.Services, began: datetime, ended: datetime) -> None:
                 save(visit, IMAGES / f"{name}.png")
 
 
+def take_of_kibana() -> None:
+    """Open two dashboards of Kibana, in the namespace "default"."""
+    provisioned = provision_golden(*require_kibana())
+    with running_browser() as browser, visiting_kibana(browser, provisioned.url) as visit:
+        for dashboard in ("inferlog-overview", "inferlog-pipeline-health"):
+            visit.open(dashboard, START, END)
+            save_file(visit.page, IMAGES / f"kibana-{dashboard.removeprefix('inferlog-')}.png")
+
+
 def save(visit: Visit, path: Path) -> None:
     """Save a screenshot when every chart is drawn."""
     for panel in visit.page.locator(".panel").all():
         if panel.evaluate("panel => panel.getBoundingClientRect().top < innerHeight"):
             panel.locator(".panel-body > *").first.wait_for(state="attached")
     visit.page.wait_for_load_state("networkidle")
+    save_file(visit.page, path)
+
+
+def save_file(page: Page, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    visit.page.screenshot(path=path)
+    page.screenshot(path=path)
     size = path.stat().st_size
     log_progress(f"{path.name}: {size:,} bytes")
     assert size <= LARGEST_BYTES, f"{path.name} is larger than {LARGEST_BYTES:,} bytes"
