@@ -1,4 +1,4 @@
-# Whether Fluentd is well: its monitor answers, and the way to the store takes lines. Needs no secret and no curl.
+# Health check of Fluentd: its monitor answers and the buffer has room. Needs no secret and no curl.
 # Exit code 0 if so, 1 with one line if not.
 
 require "json"

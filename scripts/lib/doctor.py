@@ -343,12 +343,12 @@ def find_versions(stack: Stack) -> Finding:
     """Check that the versions match."""
     elastic = stack.version
     major = str(stack.services["fluentd"]["environment"]["ELASTICSEARCH_MAJOR_VERSION"])
-    if elastic.partition(".")[0] != major:
+    if {elastic.partition(".")[0], major} != {"9"}:
         return Finding(
             "versions",
             ok=False,
-            says=f"ELASTIC_VERSION is {elastic} and ELASTICSEARCH_MAJOR_VERSION {major}; make the second "
-            f"{elastic.partition('.')[0]} in .env, or Elasticsearch rejects every line from Fluentd",
+            says=f"ELASTIC_VERSION is {elastic} and ELASTICSEARCH_MAJOR_VERSION {major}; Fluentd's image has the "
+            "client of Elasticsearch 9, which other versions reject: make them 9.x and 9 in .env",
         )
     images = set(
         docker(

@@ -177,7 +177,7 @@ def test_mismatched_versions_are_a_problem(doctor: Doctor) -> None:
     stack = configuration()
     stack["services"]["fluentd"]["environment"]["ELASTICSEARCH_MAJOR_VERSION"] = "8"
     _, findings = doctor(stack=stack)
-    assert "make the second 9" in findings["versions"]["says"]
+    assert "make them 9.x and 9 in .env" in findings["versions"]["says"]
     assert not findings["versions"]["ok"]
 
 

@@ -155,7 +155,9 @@ def _import(client: KibanaClient, objects: Sequence[MarkedObject]) -> dict[str, 
     content = answer.json
     if not is_success(answer) or not isinstance(content, dict):
         if len(objects) > 1 and answer.status != 403:
-            return {id_: reason for each in objects for id_, reason in _import(client, [each]).items()}
+            # Kibana rejects a dashboard whose saved queries do not exist yet.
+            in_order = sorted(objects, key=lambda each: each.content.type == "dashboard")
+            return {id_: reason for each in in_order for id_, reason in _import(client, [each]).items()}
         reason = f"Kibana rejected the import with {answer.status}: {answer.message}"
         return {each.content.id: f"{each.stamp.source}: {reason}" for each in objects}
     failures = {each["id"]: _import_error(each.get("error") or {}) for each in content.get("errors") or []}
@@ -168,4 +170,6 @@ def _import(client: KibanaClient, objects: Sequence[MarkedObject]) -> dict[str, 
 
 
 def _import_error(error: dict[str, Any]) -> str:
-    return f"Kibana did not import it: {error.get('message') or error.get('type') or 'no reason given'}"
+    missing = ", ".join(f"{each.get('type')} {each.get('id')}" for each in error.get("references") or [])
+    reason = error.get("message") or error.get("type") or "no reason given"
+    return f"Kibana did not import it: {reason}" + (f" ({missing})" if missing else "")

@@ -71,7 +71,9 @@ def read(path: Path) -> str:
         secret = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not ASCII text"
-        raise OperatorError(f"{path} cannot be read: {reason}; make it with: docker compose run --rm prepare") from None
+        raise OperatorError(
+            f"{path} cannot be read: {reason}; create it with: docker compose run --rm prepare"
+        ) from None
     if not secret:
         raise OperatorError(f"{path} is empty; delete it, then run: docker compose run --rm prepare")
     return secret

@@ -57,9 +57,20 @@ def test_object_of_a_newer_version_is_refused_alone_although_kibana_refuses_the_
 
 def test_object_with_a_missing_reference_is_refused_alone(kibana: Kibana, server: KibanaStandIn) -> None:
     missing = ({"type": "index-pattern", "id": "none", "name": "x"},)
-    done = _ensure(kibana, _object("a"), _object("b", references=missing))
-    assert [outcome.value for _, outcome in done] == ["created", "refused"]
+    with KibanaClient(kibana) as client:
+        done = ensure_objects(client, [_object("a"), _object("b", references=missing)])
+    assert [each.outcome.value for each in done] == ["created", "refused"]
+    assert "(index-pattern none)" in str(done[1].reason)
     assert set(server.objects.of("search")) == {"a"}
+
+
+def test_dashboard_is_created_after_its_saved_query_when_kibana_refuses_the_whole_file(
+    kibana: Kibana, server: KibanaStandIn
+) -> None:
+    shown = ({"type": "search", "id": "a", "name": "x"},)
+    dashboard = _object("d", type="dashboard", references=shown, type_migration_version="8.9.0")
+    done = _ensure(kibana, dashboard, _object("a"), _object("b", type_migration_version="10.6.0"))
+    assert [outcome.value for _, outcome in done] == ["created", "created", "refused"]
 
 
 def test_missing_privilege_refuses_all_with_one_import(kibana: Kibana, server: KibanaStandIn) -> None:
