@@ -12,12 +12,12 @@ from tests.support.real_kibana import ProvisionedKibana, provision_golden, requi
 
 
 @pytest.fixture(scope="session")
-def kibana_browser() -> Iterator[Browser]:
-    with running_browser() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="session")
 def golden_kibana() -> ProvisionedKibana:
     kibana, server = require_kibana()
     return provision_golden(kibana, replace(server, namespace=f"t{uuid4().hex[:15]}"))
+
+
+@pytest.fixture(scope="module")
+def kibana_browser(golden_kibana: ProvisionedKibana) -> Iterator[Browser]:
+    with running_browser() as browser:
+        yield browser

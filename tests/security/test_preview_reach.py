@@ -24,7 +24,9 @@ from tests.support.threaded_server import serve_handler
 
 NAMESPACE = "ours"
 RANGE: dict[str, Any] = {"from": "2026-11-23T06:00:00Z", "to": "2026-11-23T07:00:00Z"}
-OUR_STREAM = re.compile(r"logs-inference\.(events|app|health|content)-ours|inferlog-alerts-ours")
+OUR_STREAM = re.compile(
+    r"logs-inference\.(events|app|health|content)-ours|logs-inference\.\*-ours::failures|inferlog-alerts-ours"
+)
 OUR_QUESTIONS = {text_for(query, NAMESPACE) for query in load_all().values()}
 
 

@@ -11,7 +11,7 @@ FOLDER = "dashboards/queries"
 
 _NO_MODEL_VERSION = "Takes no model version:"
 _TOP_VERSIONS = re.compile(r"Many model versions: inferlog shows the (\d+) with the most requests")
-_STREAM_PATTERN = re.compile(r"\b(logs-inference\.[a-z]+|inferlog-alerts)-\*")
+_STREAM_PATTERN = re.compile(r"\b(logs-inference\.(?:[a-z]+|\*)|inferlog-alerts)-\*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +71,14 @@ def text_for(query: Query, namespace: str) -> str:
 
 def list_streams(query: Query, namespace: str) -> list[str]:
     """
-    Return the names of the data streams that *query* reads.
+    Return the names of the data streams that *query* reads, without failure stores.
 
     Raises:
         OperatorError: If *namespace* is not valid in a stream name.
     """
     suffix = check_namespace(namespace)
-    return sorted({f"{stream}-{suffix}" for stream in _STREAM_PATTERN.findall(query.text)})
+    streams = _STREAM_PATTERN.findall(query.text)
+    return sorted({f"{stream}-{suffix}" for stream in streams if not stream.endswith("*")})
 
 
 def _read(name: str, text: str) -> Query:

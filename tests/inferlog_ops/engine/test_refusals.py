@@ -185,7 +185,7 @@ def test_full_disk_of_an_existing_home_is_a_warning(
 
 def test_unwritable_home_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OperatorError, match=r"file/engine cannot be made: Not a directory; choose another"):
+    with pytest.raises(OperatorError, match=r"file/engine cannot be created: Not a directory; choose another"):
         control.start(tmp_path / "file/engine")
 
 

@@ -10,6 +10,9 @@ from inferlog_ops.query import library
 
 QUERIES = library.load_all()
 _STREAM = r"(logs-inference\.(events|app|health)|inferlog-alerts)-\*"
+_FAILURE_STORES = r"logs-inference\.\*-\*::failures METADATA _index"
+_RANGE = "| WHERE @timestamp >= ?_tstart AND @timestamp < ?_tend"
+_RANGE_OF_FAILURES = "| WHERE at >= TO_DATE_NANOS(?_tstart) AND at < TO_DATE_NANOS(?_tend)"
 PROMISED = [
     "p99_latency",
     "p99_latency_over_time",
@@ -36,8 +39,8 @@ def test_promised_query_exists(name: str) -> None:
 @pytest.mark.parametrize("name", QUERIES)
 def test_query_file_uses_the_range_and_limits_its_rows(name: str) -> None:
     text = QUERIES[name].text
-    assert re.search(rf"^FROM {_STREAM}(,{_STREAM})?$", text, re.MULTILINE)
-    assert "| WHERE @timestamp >= ?_tstart AND @timestamp < ?_tend" in text
+    assert re.search(rf"^FROM {_STREAM}(,({_STREAM}|{_FAILURE_STORES}))?$", text, re.MULTILINE)
+    assert _RANGE in text or _RANGE_OF_FAILURES in text
     assert "\n| LIMIT " in text
     assert "99.9" not in text
 
