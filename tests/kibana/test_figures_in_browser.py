@@ -141,8 +141,14 @@ def _shown_rows(layer: dict[str, Any], table: Table, wanted: list[Row]) -> list[
         rows.append({column: _convert(cells.get(label, ""), column, wanted) for column, label in columns.items()})
     if parse_query_name(layer["data_source"]["query"]) == "saturation_over_time":
         rows = _combine_processes(rows)
-    # A heatmap also has the bands without requests.
+    slices = {row.get(OVER_TIME) for row in wanted}
+    # Kibana also has the slices of time without documents, and in a heatmap the bands without requests.
+    rows = [row for row in rows if row.get(OVER_TIME) in slices or _has_figures(row)]
     return _sort([row for row in rows if layer.get("type") != "heatmap" or row["requests"]])
+
+
+def _has_figures(row: Row) -> bool:
+    return any(value for column, value in row.items() if column != OVER_TIME)
 
 
 def _combine_processes(rows: list[Row]) -> list[Row]:

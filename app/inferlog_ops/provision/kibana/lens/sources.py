@@ -361,7 +361,9 @@ SOURCES: dict[str, Source] = {
             "dropped": _summed(highest("events_dropped")),
             "behind_events": _summed(highest("shipper.behind_events")),
             "behind_seconds": _figure(highest("shipper.behind_seconds")),
-            "refused": _summed(highest("shipper.refused")),
+            "refused": _summed(
+                call("defaults", highest("shipper.refused"), 0) + call("defaults", highest("fluentd.dead_letters"), 0)
+            ),
         },
     ),
     "shippers": Source(
