@@ -9,6 +9,7 @@ import orjson
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.elasticsearch import provision_cluster
+from tests.golden import Golden, golden
 
 
 def fresh(engine_url: str) -> Cluster:
@@ -27,6 +28,24 @@ def index(cluster: Cluster, stream: str, documents: Iterable[dict[str, Any]]) ->
     with cluster.client() as client:
         taken = client.bulk(index=name, operations=operations, refresh=True, require_data_stream=True)
     assert not taken["errors"], taken
+
+
+def index_parts(cluster: Cluster, stream: str, *parts: Iterable[dict[str, Any]]) -> None:
+    """Index each of *parts* into a backing index of its own, which takes an id of an earlier part again."""
+    for number, part in enumerate(parts):
+        if number:
+            with cluster.client() as client:
+                client.indices.rollover(alias=f"logs-inference.{stream}-{cluster.namespace}")
+        index(cluster, stream, part)
+
+
+def index_golden(cluster: Cluster) -> Golden:
+    """Index the golden documents, some of the events twice or three times, and return them."""
+    documents = golden()
+    index(cluster, "health", documents.heartbeats)
+    index(cluster, "app", documents.log_lines)
+    index_parts(cluster, "events", documents.first, documents.again, documents.again_later)
+    return documents
 
 
 def index_many(cluster: Cluster, stream: str, documents: Iterable[dict[str, Any]]) -> None:

@@ -15,8 +15,8 @@ from inferlog_ops.provision.kibana.client import KibanaClient
 from inferlog_ops.provision.kibana.plan import Plan
 from inferlog_ops.provision.kibana.provision import provision_kibana
 from inferlog_ops.provision.kibana.saved_objects import MarkedObject
-from tests.golden import Golden, golden
-from tests.support.indexing import index
+from tests.golden import Golden
+from tests.support.indexing import index_golden
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +52,7 @@ def require_kibana() -> tuple[Kibana, Cluster]:
 def provision_golden(kibana: Kibana, cluster: Cluster) -> ProvisionedKibana:
     """Create all objects in both, with the golden documents in the streams of the cluster's namespace."""
     provision_cluster(cluster)
-    documents = golden()
-    index(cluster, "events", documents.first)
-    index(cluster, "health", documents.heartbeats)
-    index(cluster, "app", documents.log_lines)
-    for repeated in (documents.again, documents.again_later):
-        with cluster.client() as client:
-            client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
-        index(cluster, "events", repeated)
+    documents = index_golden(cluster)
     assert all(each.reason is None for each in provision_kibana(kibana, cluster.namespace))
     return ProvisionedKibana(url=kibana.base_url, cluster=cluster, documents=documents)
 

@@ -2,19 +2,17 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.library import Query
 from inferlog_ops.query.run import fetch_rows, run_query
-from tests.golden import END, START, Document, Golden, expected, golden
+from tests.golden import END, START, Golden, expected
 from tests.golden.reading import of_stream
+from tests.support.indexing import fresh, index_golden
 
 QUERIES = {name: query for name, query in library.load_all().items() if "FROM inferlog-alerts-*" not in query.text}
 
@@ -22,34 +20,14 @@ QUERIES = {name: query for name, query in library.load_all().items() if "FROM in
 @pytest.fixture(scope="module")
 def filled(engine_url: str) -> tuple[Cluster, Golden]:
     """An engine that holds the golden documents, some of the events twice."""
-    cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
-    provision_cluster(cluster)
-    documents = golden()
-    stream = f"logs-inference.events-{cluster.namespace}"
-    with cluster.client() as client:
-        _index(client, f"logs-inference.health-{cluster.namespace}", documents.heartbeats)
-        _index(client, f"logs-inference.app-{cluster.namespace}", documents.log_lines)
-        _index(client, stream, documents.first)
-        for repeated in (documents.again, documents.again_later):
-            client.indices.rollover(alias=stream)
-            _index(client, stream, repeated)
-    return cluster, documents
+    cluster = fresh(engine_url)
+    return cluster, index_golden(cluster)
 
 
 @pytest.fixture(scope="module")
 def empty(engine_url: str) -> Cluster:
     """A provisioned engine without events."""
-    cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
-    provision_cluster(cluster)
-    return cluster
-
-
-def _index(client: Elasticsearch, stream: str, documents: list[Document]) -> None:
-    operations: list[dict[str, Any]] = []
-    for document in documents:
-        operations += [{"create": {"_id": document["event"]["id"]}}, document]
-    answer = client.bulk(index=stream, operations=operations, refresh=True, require_data_stream=True)
-    assert not answer["errors"], answer
+    return fresh(engine_url)
 
 
 def _about(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.run import fetch_rows
 from tests.golden import END, START, Document, golden
-from tests.support.indexing import fresh, index, index_many
+from tests.support.indexing import fresh, index, index_many, index_parts
 
 ENDING = ".dsl.json"
 TWINS = {path.name.removesuffix(ENDING): path for path in asset_dir(library.FOLDER).glob(f"*{ENDING}")}
@@ -35,10 +35,7 @@ def of_golden(engine_url: str) -> Cluster:
     """The golden events, some of them twice."""
     cluster = fresh(engine_url)
     documents = golden()
-    for part in (documents.first, documents.again, documents.again_later):
-        index(cluster, "events", part)
-        with cluster.client() as client:
-            client.indices.rollover(alias=_stream(cluster))
+    index_parts(cluster, "events", documents.first, documents.again, documents.again_later)
     return cluster
 
 

@@ -17,7 +17,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from tests.golden import END, START, Document, Row, expected, golden
 from tests.golden.reading import of_stream
-from tests.support.indexing import fresh, index
+from tests.support.indexing import fresh, index, index_parts
 
 MANY = {"v1": 12_345, "v2": 11_000, "v3": 40, "v4": 10_001}
 """Number of requests by version, mostly above the page size of 10 000. v4 equals v1, v2 is slower."""
@@ -81,10 +81,7 @@ def of_many(engine_url: str) -> Filled:
 def _in_indices(engine_url: str, parts: list[list[Document]]) -> Cluster:
     """Put each part into an index of its own."""
     cluster = fresh(engine_url)
-    for part in parts:
-        index(cluster, "events", part)
-        with cluster.client() as client:
-            client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
+    index_parts(cluster, "events", *parts)
     return cluster
 
 

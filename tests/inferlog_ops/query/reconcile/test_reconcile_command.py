@@ -20,7 +20,7 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.reconcile.events import RequestEvent
 from tests.golden.reading import percentile
 from tests.support.commands import begin
-from tests.support.indexing import fresh, index
+from tests.support.indexing import fresh, index, index_parts
 from tests.support.reconciling import DUE, ROUTE, document, event, record, write_records
 
 SENT, PER_SECOND = 11_000, 100
@@ -90,10 +90,8 @@ def uneven(engine_url: str) -> Cluster:
     cluster = fresh(engine_url)
     wrong = [written(7, status="error", status_code=500), written(8, event_id="another")]
     right = [written(number) for number in range(SENT) if number not in {3, 4, 7}]
-    index(cluster, "events", map(document, [*right, *wrong, written(0, correlation_id="alien", event_id="of alien")]))
-    with cluster.client() as client:
-        client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
-    index(cluster, "events", [document(written(9))])
+    alien = written(0, correlation_id="alien", event_id="of alien")
+    index_parts(cluster, "events", map(document, [*right, *wrong, alien]), [document(written(9))])
     return cluster
 
 
