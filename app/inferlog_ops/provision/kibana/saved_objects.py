@@ -1,6 +1,6 @@
 """Saved objects of Kibana in the format of its import: one export to read the existing ones, one import of changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from inferlog_ops.provision.desired import Request, Stamp, decide, explain_forei
 from inferlog_ops.provision.kibana.client import KibanaClient, KibanaResponse
 from inferlog_ops.provision.kibana.identity import WAY_OUT, format_mark, parse_mark
 
+_CHANGES = {ProvisionOutcome.CREATED, ProvisionOutcome.UPDATED}
 _CORE_MIGRATION_VERSION = "8.8.0"
 _EXPORT = "/api/saved_objects/_export"
 _IMPORT = "/api/saved_objects/_import?overwrite=true"
@@ -88,31 +89,23 @@ def ensure_objects(client: KibanaClient, objects: Sequence[MarkedObject]) -> lis
     """
     found, reason = _read_stamps(client, objects)
     if reason is not None:
-        failures = dict.fromkeys((each.content.id for each in objects), reason)
-        return [_describe(each, ProvisionOutcome.REFUSED, failures) for each in objects]
-    decisions = [
-        decide(each.stamp, exists=each.content.id in found, found=found.get(each.content.id)) for each in objects
-    ]
-    changed = [
-        each
-        for each, decision in zip(objects, decisions, strict=True)
-        if decision in {ProvisionOutcome.CREATED, ProvisionOutcome.UPDATED}
-    ]
-    failures = _import(client, changed)
-    failures |= {
-        each.content.id: explain_foreign(client, each.kind, each.content.id, WAY_OUT)
-        for each, decision in zip(objects, decisions, strict=True)
-        if decision is ProvisionOutcome.REFUSED
+        return [_describe(each, ProvisionOutcome.REFUSED, reason) for each in objects]
+    wanted = {each.content.id: each for each in objects}
+    outcomes = {id_: decide(each.stamp, exists=id_ in found, found=found.get(id_)) for id_, each in wanted.items()}
+    refusals = {
+        id_: explain_foreign(client, wanted[id_].kind, id_, WAY_OUT)
+        for id_, outcome in outcomes.items()
+        if outcome is ProvisionOutcome.REFUSED
     }
+    refusals |= _import(client, [wanted[id_] for id_, outcome in outcomes.items() if outcome in _CHANGES])
     return [
-        _describe(each, ProvisionOutcome.REFUSED if each.content.id in failures else decision, failures)
-        for each, decision in zip(objects, decisions, strict=True)
+        _describe(each, ProvisionOutcome.REFUSED if id_ in refusals else outcomes[id_], refusals.get(id_))
+        for id_, each in wanted.items()
     ]
 
 
-def _describe(each: MarkedObject, outcome: ProvisionOutcome, failures: Mapping[str, str]) -> ProvisionedObject:
-    object_id = each.content.id
-    return ProvisionedObject(name=object_id, kind=each.kind, outcome=outcome, reason=failures.get(object_id))
+def _describe(each: MarkedObject, outcome: ProvisionOutcome, reason: str | None) -> ProvisionedObject:
+    return ProvisionedObject(name=each.content.id, kind=each.kind, outcome=outcome, reason=reason)
 
 
 def _read_stamps(client: KibanaClient, objects: Sequence[MarkedObject]) -> tuple[dict[str, Stamp | None], str | None]:
