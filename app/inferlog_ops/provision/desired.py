@@ -1,7 +1,7 @@
 """Desired-state engine for objects in Elasticsearch and Kibana: compares stamps, creates, updates, refuses."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
@@ -103,7 +103,8 @@ class Desired:
         read: Request that returns it, or 404.
         find_stamp: Returns the stamp in the JSON of that response; None if inferlog did not create the object.
         create: Request that creates it.
-        update: Requests that update it; the last one writes the stamp.
+        update: Returns the requests that update it; the last one writes the stamp. Only called for an update, since
+            it can take a request to build them.
         advice: Next step after a rejection, by status.
         way_out: Next step if inferlog did not create the object.
     """
@@ -114,7 +115,7 @@ class Desired:
     read: Request
     find_stamp: Callable[[Any], Stamp | None]
     create: Request
-    update: tuple[Request, ...]
+    update: Callable[[], Sequence[Request]]
     advice: Mapping[int, str] = field(default_factory=dict)
     way_out: str = "rename or delete it"
 
@@ -185,7 +186,7 @@ def _compare(server: Server, desired: Desired) -> tuple[ProvisionOutcome, str | 
 
 def _apply(server: Server, desired: Desired, change: ProvisionOutcome) -> str | None:
     """Create or update *desired*; return the reason of a rejection."""
-    requests: Iterable[Request] = (desired.create,) if change is ProvisionOutcome.CREATED else desired.update
+    requests = (desired.create,) if change is ProvisionOutcome.CREATED else desired.update()
     for request in requests:
         response = server.send(request, f"writing the {desired.kind} {desired.name}")
         if not is_success(response):

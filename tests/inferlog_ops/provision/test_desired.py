@@ -56,7 +56,7 @@ def _desired(stamp: Stamp = NEW) -> Desired:
         read=READ,
         find_stamp=lambda answer: Stamp.parse(answer["metadata"]),
         create=Request(method="POST", path="/thing", body=body),
-        update=(Request(method="PUT", path="/thing", body=body),),
+        update=lambda: (Request(method="PUT", path="/thing", body=body),),
         advice={400: "look at the file"},
     )
 
@@ -66,6 +66,12 @@ def test_object_is_created_then_unchanged_then_updated() -> None:
     done = [ensure(server, _desired(stamp)).outcome.value for stamp in (OLD, OLD, NEW, NEW)]
     assert done == ["created", "unchanged", "updated", "unchanged"]
     assert server.writes == ["POST", "PUT"]
+
+
+def test_update_is_built_only_for_an_update() -> None:
+    server = Memory()
+    never = replace(_desired(), update=lambda: pytest.fail("an update was built"))
+    assert [ensure(server, never).outcome.value for _ in range(2)] == ["created", "unchanged"]
 
 
 @pytest.mark.parametrize("metadata", [{}, {"managed_by": "somebody"}, {"managed_by": None}])

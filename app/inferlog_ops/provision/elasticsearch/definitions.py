@@ -78,7 +78,7 @@ class Definition:
             read=Request(method="GET", path=path),
             find_stamp=lambda answer: Stamp.parse(self.kind.find(answer, self.name).get("_meta")),
             create=put,
-            update=(put,),
+            update=lambda: (put,),
         )
 
 

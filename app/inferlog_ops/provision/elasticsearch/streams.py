@@ -49,7 +49,7 @@ def ensure_stream(
             find_stamp=find_stamp,
             create=_creation(deployment, name),
             # The mapping last: it contains the stamp that makes the next run skip this stream.
-            update=(*_lifecycle_updates(name, lifecycle), _mapping_update(server, name)),
+            update=lambda: (*_lifecycle_updates(name, lifecycle), _mapping_update(server, name)),
             way_out="its fields have other types: delete it or give another --namespace",
             advice={400: "a field that exists keeps its type: rename the changed field, or use a new --namespace"},
         ),

@@ -58,7 +58,7 @@ def build_data_view(base: str, file: dict[str, Any], namespace: str) -> Desired:
         # With override, Kibana would first delete any other data view of the same name.
         create=Request(method="POST", path=_API, body={"override": False, "data_view": {**view, "id": view_id}}),
         # Only these keys: replacing the whole view would delete the runtime fields and labels of its users.
-        update=(Request(method="POST", path=f"{_API}/{view_id}", body={"data_view": view}),),
+        update=lambda: (Request(method="POST", path=f"{_API}/{view_id}", body={"data_view": view}),),
         way_out=WAY_OUT,
         advice={400: f"is there another data view of this name, or {OTHER_SPACE}"},
     )

@@ -82,7 +82,7 @@ def build_connector(namespace: str, earlier_ids: Collection[str] = ()) -> Desire
         read=Request(method="GET", path=path),
         find_stamp=find_stamp,
         create=Request(method="POST", path=path, body={**content, "connector_type_id": ".index", "secrets": {}}),
-        update=(Request(method="PUT", path=path, body={**content, "secrets": {}}),),
+        update=lambda: (Request(method="PUT", path=path, body={**content, "secrets": {}}),),
         way_out=WAY_OUT,
         advice=_ADVICE,
     )
@@ -127,7 +127,7 @@ def build_rule(
         read=Request(method="GET", path=path),
         find_stamp=lambda answer: parse_mark(" ".join(answer.get("tags") or [])),
         create=Request(method="POST", path=path, body=body),
-        update=(Request(method="PUT", path=path, body=update_of(body)),),
+        update=lambda: (Request(method="PUT", path=path, body=update_of(body)),),
         way_out=WAY_OUT,
         advice=_ADVICE,
     )

@@ -65,7 +65,7 @@ def ensure_role(client: Elasticsearch, name: str) -> ProvisionedObject:
             read=Request(method="GET", path=path),
             find_stamp=lambda answer: Stamp.parse(answer[name].get("metadata")),
             create=put,
-            update=(put,),
+            update=lambda: (put,),
         ),
     )
 

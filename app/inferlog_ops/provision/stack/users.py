@@ -55,6 +55,6 @@ def ensure_user(client: Elasticsearch, cluster: Cluster, user: str, password: st
             read=Request(method="GET", path=path),
             find_stamp=find_stamp,
             create=put,
-            update=(put,),
+            update=lambda: (put,),
         ),
     )

@@ -204,4 +204,4 @@ def test_connector_writes_to_the_stream_of_the_namespace() -> None:
     connector = build_connector("team_a")
     assert connector.create.body["connector_type_id"] == ".index"
     assert connector.create.body["config"]["index"] == "inferlog-alerts-team_a"
-    assert connector.update[0].body.keys() == {"name", "config", "secrets"}
+    assert connector.update()[0].body.keys() == {"name", "config", "secrets"}
