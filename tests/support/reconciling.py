@@ -7,9 +7,33 @@ from pathlib import Path
 from typing import Any
 
 from inferlog_ops.query.reconcile.events import RequestEvent
+from inferlog_ops.query.reconcile.latencies import Tolerance
+from inferlog_ops.query.reconcile.reconciliation import ReconcileResult
+from inferlog_ops.query.reconcile.records import ClientOutcome
 
 DUE = datetime(2026, 11, 23, 6, 15, tzinfo=UTC)
 ROUTE = "/v1/chat/completions"
+
+
+EVEN = ReconcileResult(
+    start=DUE,
+    end=DUE + timedelta(seconds=1),
+    sent=3,
+    outcomes={ClientOutcome.ANSWERED: 3},
+    with_event=3,
+    lost=[],
+    without_event=0,
+    duplicated=[],
+    surplus=0,
+    copies=0,
+    strangers=0,
+    some_strangers=[],
+    still_coming=False,
+    mismatches=[],
+    comparisons=[],
+    tolerance=Tolerance(),
+)
+"""Three requests and their three events, without latencies."""
 
 
 def record(correlation_id: str, **changes: Any) -> dict[str, Any]:

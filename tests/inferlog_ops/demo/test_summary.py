@@ -1,5 +1,4 @@
 from dataclasses import replace
-from datetime import timedelta
 
 from inferlog_ops.demo.summary import (
     DemoResult,
@@ -9,9 +8,7 @@ from inferlog_ops.demo.summary import (
     reconcile_lines,
 )
 from inferlog_ops.query.reconcile.latencies import LatencyComparison, Tolerance
-from inferlog_ops.query.reconcile.reconciliation import ReconcileResult
-from inferlog_ops.query.reconcile.records import ClientOutcome
-from tests.support.reconciling import DUE
+from tests.support.reconciling import EVEN as EVEN_REQUESTS
 
 LATENCIES = LatencyComparison(
     group="http.route",
@@ -25,24 +22,7 @@ LATENCIES = LatencyComparison(
     before_service={50: 0.001, 99: 0.02},
     tolerance=Tolerance(),
 )
-SAME = ReconcileResult(
-    start=DUE,
-    end=DUE + timedelta(seconds=1),
-    sent=3,
-    outcomes={ClientOutcome.ANSWERED: 3},
-    with_event=3,
-    lost=[],
-    without_event=0,
-    duplicated=[],
-    surplus=0,
-    copies=0,
-    strangers=0,
-    some_strangers=[],
-    still_coming=False,
-    mismatches=[],
-    comparisons=[LATENCIES],
-    tolerance=Tolerance(),
-)
+SAME = replace(EVEN_REQUESTS, comparisons=[LATENCIES])
 EVEN = DemoResult(
     sent=3,
     written=3,

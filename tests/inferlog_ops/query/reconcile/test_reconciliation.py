@@ -6,28 +6,8 @@ import pytest
 
 from inferlog_ops.query.reconcile import reconcile_report
 from inferlog_ops.query.reconcile.latencies import Group, LatencyComparison, Tolerance
-from inferlog_ops.query.reconcile.reconciliation import ReconcileResult
 from inferlog_ops.query.reconcile.records import ClientOutcome
-from tests.support.reconciling import DUE, ROUTE
-
-EVEN = ReconcileResult(
-    start=DUE,
-    end=DUE,
-    sent=3,
-    outcomes={ClientOutcome.ANSWERED: 3},
-    with_event=3,
-    lost=[],
-    without_event=0,
-    duplicated=[],
-    surplus=0,
-    copies=0,
-    strangers=0,
-    some_strangers=[],
-    still_coming=False,
-    mismatches=[],
-    comparisons=[],
-    tolerance=Tolerance(),
-)
+from tests.support.reconciling import EVEN, ROUTE
 
 
 def comparison(
