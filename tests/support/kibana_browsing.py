@@ -49,14 +49,15 @@ class KibanaVisit:
         shown = (
             f"refreshInterval:(pause:!t,value:60000),time:(from:'{_format_moment(start)}',to:'{_format_moment(end)}')"
         )
-        self.page.goto("about:blank")  # another dashboard in the same page would keep its state
-        self.page.goto(f"{self.url}/app/dashboards#/view/{dashboard}?_g=(filters:!(),{shown})", timeout=PATIENCE_MS)
-        self.wait_until_drawn()
+        self._go(f"{dashboard}?_g=(filters:!(),{shown})")
 
     def open_stored(self, dashboard: str) -> None:
         """Open *dashboard* with the time range that is stored in it."""
-        self.page.goto("about:blank")
-        self.page.goto(f"{self.url}/app/dashboards#/view/{dashboard}", timeout=PATIENCE_MS)
+        self._go(dashboard)
+
+    def _go(self, view: str) -> None:
+        self.page.goto("about:blank")  # another dashboard in the same page would keep its state
+        self.page.goto(f"{self.url}/app/dashboards#/view/{view}", timeout=PATIENCE_MS)
         self.wait_until_drawn()
 
     def wait_until_drawn(self) -> None:

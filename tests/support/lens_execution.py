@@ -103,7 +103,7 @@ def aggregate(column: Mapping[str, Any], documents: list[Document], range_second
             newest = max(inside, key=lambda each: _number(each["@timestamp"]), default=None)
             result = None if newest is None else get(newest, field)
         case other:
-            raise NotImplementedError(other)
+            raise ValueError(f"unknown operation of Lens: {other!r}")
     return result / range_seconds * _SECONDS[column["timeScale"]] if "timeScale" in column else result
 
 

@@ -18,7 +18,7 @@ _DRILLDOWN = "DASHBOARD_TO_DASHBOARD_DRILLDOWN"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelContext:
     """
-    What panels need beyond their file.
+    Inputs of panels beyond their file.
 
     Attributes:
         queries: The queries by name.
@@ -40,7 +40,7 @@ class SavedPanel:
 
     Attributes:
         content: Its entry in ``panelsJSON``, without place.
-        references: The objects it refers to, named as in the dashboard.
+        references: Objects that the panel refers to, named as in the dashboard.
     """
 
     content: dict[str, Any]
