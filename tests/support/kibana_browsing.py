@@ -18,6 +18,7 @@ from tests.support.polling import wait_until
 
 PATIENCE_MS = 120_000
 _CLICK_MS = 5_000
+_INSPECTOR_MS = 20_000
 _POLLS_PER_CLICK = 100
 _WINDOW: ViewportSize = {"width": 1500, "height": 1200}
 _PANEL_MENU = '[data-test-subj="embeddablePanelToggleMenuIcon"]'
@@ -109,17 +110,32 @@ class KibanaVisit:
 
     def read_tables(self, panel_id: str) -> list[Table]:
         """Return the rows of each layer of the panel, as downloaded from its inspector."""
-        panel = self.panel(panel_id)
-        panel.scroll_into_view_if_needed()
-        panel.hover()
-        panel.locator(_PANEL_MENU).click()
-        self.page.locator(_INSPECT).click()
-        inspector = self.page.locator(_INSPECTOR)
-        inspector.get_by_role("button", name="Download CSV").wait_for()
+        inspector = self._open_inspector(self.panel(panel_id))
         tables = self._download(inspector, self._count_tables(inspector))
+        self._close_inspector(inspector)
+        return tables
+
+    def _open_inspector(self, panel: Locator) -> Locator:
+        """Open the inspector of *panel* again until it has data: one opened during a refresh stays empty."""
+        inspector = self.page.locator(_INSPECTOR)
+        deadline = monotonic() + PATIENCE_MS / 1000
+        while True:
+            panel.scroll_into_view_if_needed()
+            panel.hover()
+            panel.locator(_PANEL_MENU).click()
+            self.page.locator(_INSPECT).click()
+            try:
+                inspector.get_by_role("button", name="Download CSV").wait_for(timeout=_INSPECTOR_MS)
+            except PlaywrightTimeoutError:
+                if monotonic() >= deadline:
+                    raise
+                self._close_inspector(inspector)
+            else:
+                return inspector
+
+    def _close_inspector(self, inspector: Locator) -> None:
         self.page.locator(_CLOSE_INSPECTOR).first.click()
         inspector.wait_for(state="detached")
-        return tables
 
     def _menu_item(self) -> Locator:
         return self.page.get_by_text("Raw CSV")
