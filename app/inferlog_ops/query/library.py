@@ -11,6 +11,7 @@ FOLDER = "dashboards/queries"
 
 _NO_MODEL_VERSION = "Takes no model version:"
 _TOP_VERSIONS = re.compile(r"Many model versions: inferlog shows the (\d+) with the most requests")
+_DATE_COLUMN = re.compile(r"^//   (\S+) .*\bUTC\b", re.MULTILINE)
 _STREAM_PATTERN = re.compile(r"\b(logs-inference\.(?:[a-z]+|\*)|inferlog-alerts)-\*")
 
 
@@ -27,6 +28,7 @@ class Query:
             comment that starts with "Takes no model version:".
         top_versions: Default number of model versions with rows of their own, by request count; from the
             comment that starts with "Many model versions:". None if the query has no row per version.
+        date_columns: Columns whose unit in the comment is UTC.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Query:
     text: str
     takes_model_version: bool
     top_versions: int | None = None
+    date_columns: frozenset[str] = frozenset()
 
 
 def load_all() -> dict[str, Query]:
@@ -92,4 +95,5 @@ def _read(name: str, text: str) -> Query:
         text=text,
         takes_model_version=not any(comment.startswith(_NO_MODEL_VERSION) for comment in comments),
         top_versions=int(top_versions[1]) if top_versions else None,
+        date_columns=frozenset(_DATE_COLUMN.findall(text)),
     )

@@ -45,7 +45,7 @@ def _about(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_answer_equals_plain_python_on_the_same_events(name: str, filled: tuple[Cluster, Golden]) -> None:
     cluster, documents = filled
     wanted = expected(name, documents.between(START, END), START, END)
-    assert wanted, "the golden events must give every query something to answer"
+    assert wanted, f"tests/golden/documents.py has no document that {name} answers with"
     assert fetch_rows(cluster, QUERIES[name], START, END) == _about(wanted)
 
 
@@ -125,7 +125,10 @@ def test_head_of_the_file_names_the_columns_of_the_answer(
     """Also of an empty one, so that a panel can draw its axes and heads."""
     described = [line.split()[1] for line in QUERIES[name].text.splitlines() if line.startswith("//   ")]
     for cluster in (filled[0], empty):
-        assert described == [column.name for column in run_query(cluster, QUERIES[name], START, END).columns]
+        columns = [column.name for column in run_query(cluster, QUERIES[name], START, END).columns]
+        assert described == columns, (
+            f"the head of dashboards/queries/{name}.esql must have a line for each column: //   NAME  meaning and unit"
+        )
 
 
 def test_query_of_an_unmapped_field_is_rejected(empty: Cluster) -> None:

@@ -39,17 +39,19 @@ def test_promised_query_exists(name: str) -> None:
 @pytest.mark.parametrize("name", QUERIES)
 def test_query_file_uses_the_range_and_limits_its_rows(name: str) -> None:
     text = QUERIES[name].text
-    assert re.search(rf"^FROM {_STREAM}(,({_STREAM}|{_FAILURE_STORES}))?$", text, re.MULTILINE)
-    assert _RANGE in text or _RANGE_OF_FAILURES in text
-    assert "\n| LIMIT " in text
-    assert "99.9" not in text
+    where = f"dashboards/queries/{name}.esql"
+    source = re.search(rf"^FROM {_STREAM}(,({_STREAM}|{_FAILURE_STORES}))?$", text, re.MULTILINE)
+    assert source, f"the line FROM of {where} must name streams such as logs-inference.events-*"
+    assert _RANGE in text or _RANGE_OF_FAILURES in text, f"{where} lacks the line: {_RANGE}"
+    assert "\n| LIMIT " in text, f"{where} lacks a line with | LIMIT"
+    assert "99.9" not in text, f"{where} has a service level as a number: it belongs to dashboards/slo.json"
 
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_question_is_one_sentence_of_one_line(name: str) -> None:
     question = QUERIES[name].question
     assert question.endswith("?")
-    assert len(question) < 100
+    assert len(question) < 100, f"shorten the first line of dashboards/queries/{name}.esql"
 
 
 def test_buckets_are_defined_alike_in_all_files_over_time() -> None:
@@ -59,14 +61,17 @@ def test_buckets_are_defined_alike_in_all_files_over_time() -> None:
         for name, query in QUERIES.items()
         if name.endswith("_over_time")
     }
-    assert len(cuts) == 1
+    assert len(cuts) == 1, "copy the lines of bucket_ns from dashboards/queries/p99_latency_over_time.esql"
 
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_query_on_sequences_or_heartbeats_takes_no_model_version(name: str) -> None:
     query = QUERIES[name]
     across_all_versions = "event.sequence" in query.text or "logs-inference.health-*" in query.text
-    assert query.takes_model_version != across_all_versions
+    assert query.takes_model_version != across_all_versions, (
+        f"dashboards/queries/{name}.esql must have a comment that starts with 'Takes no model version:' "
+        "if it reads event.sequence or heartbeats, and only then"
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,12 +112,17 @@ def test_query_with_rows_per_version_declares_their_default_number(name: str) ->
     if not by_version or "FROM inferlog-alerts-*" in query.text or name.startswith("canary_"):
         assert query.top_versions is None
     else:
-        assert query.top_versions == (20 if name.endswith("_over_time") else 50)
+        wanted = 20 if name.endswith("_over_time") else 50
+        assert query.top_versions == wanted, (
+            f"the head of dashboards/queries/{name}.esql must have the sentence 'Many model versions: inferlog shows "
+            f"the {wanted} with the most requests, all others together as (other).'"
+        )
 
 
 @pytest.mark.parametrize("name", [name for name in QUERIES if name.endswith("_over_time")])
 def test_query_over_time_keeps_the_newest_slices_and_answers_in_their_order(name: str) -> None:
     *_, choosing, limit, order = QUERIES[name].text.splitlines()
-    assert choosing.startswith("| SORT bucket DESC")
-    assert limit == "| LIMIT 10000"
-    assert order == choosing.replace(" DESC", "")
+    where = f"dashboards/queries/{name}.esql must end with lines that sort by bucket DESC, limit, and sort by bucket"
+    assert choosing.startswith("| SORT bucket DESC"), where
+    assert limit == "| LIMIT 10000", where
+    assert order == choosing.replace(" DESC", ""), where

@@ -8,15 +8,15 @@ from inferlog_ops.query.library import Query
 
 ID = "inferlog-query-library"
 
-_ONLY_RULES = "Alert rules only"
+_NO_DASHBOARD = "Without a dashboard"
 _COLUMNS = 48
 _HEAD_ROWS = 7
 _PANEL_ROWS = 10
 _HEAD = """\
 ### All queries of `dashboards/queries`
-A section for each dashboard holds the queries of its panels. To continue from a query, open a section, then a \
-panel's menu: **Explore in Discover**. In the terminal: `inferlog query NAME`. Each file begins with its columns and \
-their units.
+A section for each dashboard holds the queries of its panels; the last one, queries without a panel. To continue from \
+a query, open a section, then a panel's menu: **Explore in Discover**. In the terminal: `inferlog query NAME`. Each \
+file begins with its columns and their units.
 
 Next: """
 
@@ -30,10 +30,10 @@ def query_library(queries: Mapping[str, Query], dashboards: Mapping[str, dict[st
         dashboards: The bodies of the other dashboards by id. A query is listed under the first one that uses it.
     """
     texts = {str(body["title"]): json.dumps(body) for body in dashboards.values()}
-    sections: dict[str, list[Query]] = {title: [] for title in (*texts, _ONLY_RULES)}
+    sections: dict[str, list[Query]] = {title: [] for title in (*texts, _NO_DASHBOARD)}
     for query in queries.values():
         users = (title for title, text in texts.items() if f'"{_file(query)}"' in text)
-        sections[next(users, _ONLY_RULES)].append(query)
+        sections[next(users, _NO_DASHBOARD)].append(query)
     used_sections = [(title, members) for title, members in sections.items() if members]
     links = " · ".join(f"[{body['title']}](#/view/{dashboard_id})" for dashboard_id, body in dashboards.items())
     head = {"settings": {}, "content": _HEAD + links}

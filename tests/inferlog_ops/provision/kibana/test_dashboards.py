@@ -1,6 +1,7 @@
 """Dashboard files as saved objects."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,26 +11,29 @@ import pytest
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana import data_views
 from inferlog_ops.provision.kibana.dashboards import build_dashboard, panel_index
-from inferlog_ops.provision.kibana.lens.layers import find_absent_columns
-from inferlog_ops.provision.kibana.lens.sources import ESQL_ONLY
+from inferlog_ops.provision.kibana.lens.layers import is_form_based
+from inferlog_ops.provision.kibana.lens.panels import PanelContext, build_panel
 from inferlog_ops.provision.kibana.saved_objects import SavedObject
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files, query_library
 from inferlog_ops.query.dashboards.files import Dashboard
 from inferlog_ops.query.dashboards.panels import Panel, panels
+from inferlog_ops.query.dashboards.render import with_levels
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 from inferlog_ops.query.dashboards.slo import load as load_levels
+from tests.golden import END, START, Row, expected, golden
 
 DASHBOARDS = files.load_all()
 QUERIES = library.load_all()
 VIEWS = data_views.load_all()
 BASES = {*DASHBOARDS, *VIEWS, *(f"inferlog-query-{name}" for name in QUERIES)}
-CHARTS = [
+ESQL_CHARTS = [
     pytest.param(panel, id=f"{dashboard.id}/{panel.id}")
     for dashboard in DASHBOARDS.values()
-    for panel in panels(dashboard.body)
-    if panel.type == "vis"
+    for panel in panels(with_levels(dashboard, load_levels()))
+    if panel.type == "vis" and not is_form_based(panel)
 ]
+DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]+Z")
 OLD_AND_NEW = pytest.mark.parametrize("has_time_parameters", [False, True], ids=["8.12", "8.16"])
 EACH_DASHBOARD = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS.keys())
 
@@ -54,25 +58,60 @@ def layers_of(saved: SavedObject, panel_id: str) -> dict[str, Any]:
     return layers
 
 
-@pytest.mark.parametrize("panel", CHARTS)
-def test_every_column_of_a_panel_is_mapped_or_absent_with_a_reason(panel: Panel) -> None:
-    assert all(find_absent_columns(panel).values())
+def of_one_panel(**config: Any) -> Dashboard:
+    item = {"type": "vis", "id": "one", "grid": {"x": 0, "y": 0, "w": 12, "h": 8}, "config": config}
+    body = {"title": "X", "time_range": {"from": "now-1h", "to": "now"}, "panels": [item]}
+    return Dashboard(id="inferlog-x", path=Path("inferlog-x.json"), body=body)
+
+
+def metric_of(query: str, column: str) -> Dashboard:
+    return of_one_panel(
+        type="metric",
+        data_source={"type": "esql", "query": f"queries/{query}.esql"},
+        metrics=[{"type": "primary", "column": column}],
+    )
 
 
 def test_column_that_is_not_mapped_is_an_error_with_the_place_to_add_it() -> None:
-    metric = {"type": "primary", "column": "p98_seconds"}
-    source = {"type": "esql", "query": "queries/p99_latency.esql"}
-    item = {
-        "type": "vis",
-        "id": "p98",
-        "grid": {},
-        "config": {"type": "metric", "data_source": source, "metrics": [metric]},
-    }
-    dashboard = Dashboard(id="inferlog-x", path=Path("inferlog-x.json"), body={"title": "X", "panels": [item]})
     with pytest.raises(
-        OperatorError, match=r"inferlog-x\.json: panel inferlog-x-p98 shows the column p98_seconds .*/sources\.py"
+        OperatorError, match=r"inferlog-x\.json: panel inferlog-x-one shows the column p98_seconds .*/sources\.py"
     ):
-        build(dashboard)
+        build(metric_of("p99_latency", "p98_seconds"))
+
+
+@OLD_AND_NEW
+def test_missing_query_of_a_panel_is_an_error(has_time_parameters: bool) -> None:
+    wording = r"inferlog-x\.json: a panel refers to queries/p99\.esql, which does not exist"
+    with pytest.raises(OperatorError, match=wording):
+        build(metric_of("p99", "p99_seconds"), has_time_parameters=has_time_parameters)
+
+
+@pytest.mark.parametrize("panel", ESQL_CHARTS)
+def test_kind_of_each_esql_column_is_that_of_its_values(panel: Panel) -> None:
+    """Golden rows have numbers as numbers and dates as texts, which the head of the query file marks with UTC."""
+    context = PanelContext(queries=QUERIES, namespace="default", find_id=str, has_time_parameters=True)
+    state = build_panel(panel, context).content["embeddableConfig"]["attributes"]["state"]
+    layers = state["datasourceStates"]["textBased"]["layers"].values()
+    for query, layer in zip(panel.queries, layers, strict=True):
+        for column in layer["columns"]:
+            name, kind = column["fieldName"], column["meta"]["type"]
+            values = [row[name] for row in rows_of(query) if row.get(name) is not None]
+            assert {kind_of(value) for value in values} <= {kind}, (
+                f"{name} of {query} is a {kind} in the panel {panel.id}: a number needs a format in the dashboard's "
+                f"file, a date the unit UTC in the head of dashboards/queries/{query}.esql"
+            )
+
+
+def rows_of(query: str) -> list[Row]:
+    if "FROM inferlog-alerts-*" in QUERIES[query].text:
+        return []  # no golden documents are alerts
+    return expected(query, golden().between(START, END), START, END)
+
+
+def kind_of(value: Any) -> str:
+    if isinstance(value, int | float):
+        return "number"
+    return "date" if DATE.fullmatch(str(value)) else "string"
 
 
 @OLD_AND_NEW
@@ -218,10 +257,8 @@ def test_layer_with_figures_added_up_and_others_is_an_error() -> None:
     source = {"type": "esql", "query": "queries/backlog_over_time.esql"}
     figures = [{"column": "refused"}, {"column": "behind_seconds"}]
     layer = {"type": "line", "data_source": source, "x": {"column": "bucket"}, "y": figures}
-    item = {"type": "vis", "id": "both", "grid": {}, "config": {"type": "xy", "layers": [layer]}}
-    dashboard = Dashboard(id="inferlog-x", path=Path("inferlog-x.json"), body={"title": "X", "panels": [item]})
-    with pytest.raises(OperatorError, match="panel inferlog-x-both: a layer has figures that are added up, and others"):
-        build(dashboard)
+    with pytest.raises(OperatorError, match="panel inferlog-x-one: a layer has figures that are added up, and others"):
+        build(of_one_panel(type="xy", layers=[layer]))
 
 
 def test_panel_that_lens_cannot_express_names_the_command_before_8_16() -> None:
@@ -260,8 +297,3 @@ def test_query_library_opens_the_saved_queries_since_8_16() -> None:
 def test_query_library_lists_the_queries_before_8_16() -> None:
     content = build(DASHBOARDS[query_library.ID]).attributes["panelsJSON"]
     assert all(f"`inferlog query {name}`" in content for name in QUERIES)
-
-
-def test_every_query_without_a_form_in_lens_is_used_by_a_panel() -> None:
-    used = {name for dashboard in DASHBOARDS.values() for panel in panels(dashboard.body) for name in panel.queries}
-    assert ESQL_ONLY.keys() <= used

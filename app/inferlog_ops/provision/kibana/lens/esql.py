@@ -1,8 +1,7 @@
-"""Layers of ES|QL charts: the text of a query file, for queries that form-based Lens cannot express."""
+"""Layers of ES|QL charts: the text of a query file, for queries without form-based Lens operations."""
 
 import hashlib
-import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +12,7 @@ from inferlog_ops.query.dashboards.render import parse_query_name
 from inferlog_ops.query.library import Query, list_streams, text_for
 
 _TIME_FIELD = "@timestamp"
-_DATES = re.compile(r"bucket|@timestamp|began|first_seen|last_(seen|fired|heartbeat|comparison)")
-_NUMBERS = re.compile(r"http\.response\.status_code")
+_NUMBERS_WITHOUT_FORMAT = {"http.response.status_code"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +71,13 @@ class EsqlLayers:
 
     def begin(self, holder: Mapping[str, Any]) -> "EsqlLayerBuilder":
         """Return the builder of the layer in *holder*."""
-        name = parse_query_name(holder["data_source"]["query"]) or ""
-        if name not in self._queries:
-            raise OperatorError(f"a panel refers to queries/{name}.esql, which does not exist")
-        query = self._queries[name]
-        return EsqlLayerBuilder(text_for(query, self._namespace), ",".join(list_streams(query, self._namespace)))
+        reference = holder["data_source"]["query"]
+        query = self._queries.get(parse_query_name(reference) or "")
+        if query is None:
+            raise OperatorError(f"a panel refers to {reference}, which does not exist; expected queries/NAME.esql")
+        return EsqlLayerBuilder(
+            text_for(query, self._namespace), ",".join(list_streams(query, self._namespace)), query.date_columns
+        )
 
 
 class EsqlLayerBuilder:
@@ -85,9 +85,10 @@ class EsqlLayerBuilder:
 
     summed = sort = ""
 
-    def __init__(self, text: str, indices: str) -> None:
+    def __init__(self, text: str, indices: str, date_columns: Collection[str]) -> None:
         self._text = text
         self._indices = indices
+        self._date_columns = date_columns
         self._columns: list[dict[str, Any]] = []
 
     def has(self, _item: Mapping[str, Any]) -> bool:
@@ -96,7 +97,7 @@ class EsqlLayerBuilder:
 
     def add(self, item: Mapping[str, Any], *, most_groups: int | None = None) -> str:  # noqa: ARG002
         """Add the column of *item*; the query limits its groups."""
-        name, kind = column_id(item["column"]), _column_kind(item)
+        name, kind = column_id(item["column"]), self._find_kind(item)
         column: dict[str, Any] = {"columnId": name, "fieldName": item["column"], "meta": {"type": kind}}
         if "label" in item:
             column |= {"label": item["label"], "customLabel": True}
@@ -113,8 +114,7 @@ class EsqlLayerBuilder:
         """Return the layer with the columns so far."""
         return EsqlLayer(text=self._text, indices=self._indices, columns=tuple(self._columns))
 
-
-def _column_kind(item: Mapping[str, Any]) -> str:
-    if "format" in item or _NUMBERS.fullmatch(item["column"]):
-        return "number"
-    return "date" if _DATES.fullmatch(item["column"]) else "string"
+    def _find_kind(self, item: Mapping[str, Any]) -> str:
+        if "format" in item or item["column"] in _NUMBERS_WITHOUT_FORMAT:
+            return "number"
+        return "date" if item["column"] in self._date_columns else "string"

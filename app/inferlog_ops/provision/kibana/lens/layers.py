@@ -9,22 +9,13 @@ from inferlog_ops.provision.kibana.lens.appearance import convert_format, drop_u
 from inferlog_ops.provision.kibana.lens.buckets import Matching, Terms, compile_bucket
 from inferlog_ops.provision.kibana.lens.charts import column_id
 from inferlog_ops.provision.kibana.lens.expressions import Aggregate, compile_columns
-from inferlog_ops.provision.kibana.lens.sources import (
-    ESQL_ONLY,
-    SOURCES,
-    Absent,
-    Column,
-    Figure,
-    Group,
-    Source,
-)
+from inferlog_ops.provision.kibana.lens.sources import SOURCES, Absent, Column, Figure, Group
 from inferlog_ops.query.dashboards.panels import Panel
 from inferlog_ops.query.dashboards.render import parse_query_name
 
 _ROWS = "rows"
 _DOCUMENTS = "documents"
 _MOST_GROUPS = 1000
-_WHERE_TO_ADD = "add it to SOURCES or ESQL_ONLY in app/inferlog_ops/provision/kibana/lens/sources.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +58,7 @@ class FormBasedLayerBuilder:
     def __init__(self, panel: Panel, holder: Mapping[str, Any]) -> None:
         self._panel = panel
         self._query = parse_query_name(holder["data_source"]["query"]) or ""
-        self._source = _find_source(panel, self._query)
+        self._source = SOURCES[self._query]
         self._ignores_filters = bool(holder.get("ignore_global_filters"))
         self._groups = self._begin_groups()
         self._figures: dict[str, Any] = {}
@@ -153,43 +144,28 @@ def find_filter(panel: Panel, layers: Collection[FormBasedLayer]) -> str:
     return next(iter(filters), "")
 
 
-def find_absent_columns(panel: Panel) -> dict[str, str]:
+def is_form_based(panel: Panel) -> bool:
     """
-    Return what Lens cannot compute in *panel*: columns, or the name of a query, each with the reason.
+    Return whether Lens can express *panel*: tables without their absent columns, any other chart as a whole.
 
     Raises:
-        OperatorError: If a column is neither computed nor absent.
+        OperatorError: If the entry of a query in `SOURCES` lacks a column.
     """
-    absent: dict[str, str] = {}
-    for query, columns in _list_columns(panel):
-        if query in ESQL_ONLY:
-            absent[query] = ESQL_ONLY[query]
-            continue
-        found = {name: _find_column(panel, query, name) for name in columns}
-        absent |= {name: column.reason for name, column in found.items() if isinstance(column, Absent)}
-    return absent
-
-
-def is_form_based(panel: Panel) -> bool:
-    """Return whether Lens can express *panel*: tables without their absent columns, any other chart as a whole."""
-    absent = find_absent_columns(panel)
-    return not absent or (panel.config["type"] == "data_table" and not absent.keys() & ESQL_ONLY.keys())
+    shown = _list_columns(panel)
+    if any(query not in SOURCES for query, _ in shown):
+        return False
+    columns = [_find_column(panel, query, name) for query, names in shown for name in names]
+    return panel.config["type"] == "data_table" or not any(isinstance(column, Absent) for column in columns)
 
 
 def _find_column(panel: Panel, query: str, column: str) -> Column:
-    source = _find_source(panel, query)
-    if column not in source.columns:
+    columns = SOURCES[query].columns
+    if column not in columns:
         raise OperatorError(
             f"panel {panel.id} shows the column {column} of the query {query}, which has no Lens operation: "
-            f"{_WHERE_TO_ADD}"
+            "add it to SOURCES in app/inferlog_ops/provision/kibana/lens/sources.py"
         )
-    return source.columns[column]
-
-
-def _find_source(panel: Panel, query: str) -> Source:
-    if query not in SOURCES:
-        raise OperatorError(f"panel {panel.id} uses the query {query}, which has no Lens operations: {_WHERE_TO_ADD}")
-    return SOURCES[query]
+    return columns[column]
 
 
 def _list_columns(panel: Panel) -> list[tuple[str, list[str]]]:

@@ -52,7 +52,7 @@ def build_panel(panel: Panel, context: PanelContext) -> SavedPanel:
     Return *panel*, which has the values of the service levels.
 
     Raises:
-        OperatorError: If a query or a column has no Lens operation.
+        OperatorError: If a query does not exist, or a column of a form-based chart has no Lens operation.
     """
     if panel.type == "markdown":
         return build_text(panel.id, panel.config["content"])
@@ -60,9 +60,9 @@ def build_panel(panel: Panel, context: PanelContext) -> SavedPanel:
         return _build_session(panel, context)
     if is_form_based(panel):
         return _build_form_based(panel, context)
-    if context.has_time_parameters:
-        return _build_esql(panel, context)
-    return build_text(panel.id, _describe_missing_chart(panel))
+    # Also built for a Kibana that gets the text: a wrong reference is an error in every version.
+    chart = _build_esql(panel, context)
+    return chart if context.has_time_parameters else build_text(panel.id, _describe_missing_chart(panel))
 
 
 def build_text(panel_id: str, content: str) -> SavedPanel:

@@ -1,9 +1,10 @@
 """
 Columns of the queries as Lens operations: the only place that connects the query files with form-based Lens.
 
-To add a query, add an entry to `SOURCES`: its data view, the filter of its first ``WHERE``, and for each column that a
-panel shows a `Figure`, a bucket, or `Absent` with the reason. A query that Lens cannot express is an entry of
-`ESQL_ONLY`, also with the reason. A test names each column that is missing here.
+An entry of `SOURCES` makes the panels of its query form-based: its data view, the filter of its first ``WHERE``, and
+for each column that a panel shows a `Figure`, a `Group`, or `Absent` with the reason. A query without an entry needs
+nothing here: its panels are ES|QL since Kibana 8.16, and a text with the terminal's command before. docs/kibana.md
+lists the queries that Lens cannot express, with the reasons.
 """
 
 from collections.abc import Mapping
@@ -453,23 +454,3 @@ SOURCES: dict[str, Source] = {
         },
     ),
 }  # fmt: skip
-
-_OF_EACH_EVENT = "a figure computed from two fields of each event"
-_PAIRS = "Lens counts different values of one field only, and these are pairs of fields"
-_APPROXIMATE = "Lens counts different events approximately, so it would report duplicates where there are none"
-
-ESQL_ONLY: dict[str, str] = {
-    "alerts_firing": f"{_PAIRS}; whether one fires depends on the end of the range",
-    "alerts_by_model_version": "a maximum over sums",
-    "audit_trail": "a list of documents",
-    "canary_comparison": "a table of figures that compares two versions and judges them",
-    "duplicate_events": "Lens cannot leave out the events that have one document",
-    "duplicates": _APPROXIMATE,
-    "duplicates_by_instance": _APPROXIMATE,
-    "ingest_lag": _OF_EACH_EVENT,
-    "ingest_lag_over_time": _OF_EACH_EVENT,
-    "status_codes": "Lens leaves out events without a value of a numeric field, here those without a response",
-    "time_spent": "Lens leaves out pairs of fields where one has no value, here requests without a model version",
-    "trace": "a list of documents of two streams in the order of their begin, which is computed",
-}
-"""Queries whose panels are ES|QL in every Kibana that knows its parameters, with the reason."""
