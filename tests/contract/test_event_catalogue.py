@@ -7,7 +7,7 @@ from typing import Any
 import inferlog
 from inferlog.event import FIELDS
 from inferlog_ops.ship.health import Health
-from inferlog_ops.ship.status import Counts, Status
+from inferlog_ops.ship.status import Counts, ShipperStatus
 from tests.support.logfiles import Logs
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +99,7 @@ def test_fields_of_a_heartbeat_are_mapped(logs: Logs) -> None:
 
 
 def test_the_fields_of_a_shipper_s_line_are_mapped(tmp_path: Path) -> None:
-    status = Status(
+    status = ShipperStatus(
         counts=Counts(),
         behind_bytes=1,
         behind_events=1,

@@ -1,10 +1,11 @@
-"""Phrases that CONTRIBUTING.md, Language, rules out: none in user-facing text, and fewer with time elsewhere."""
+"""Words that CONTRIBUTING.md, Language, rules out in texts, and names with one meaning."""
 
 import ast
 import io
 import json
 import re
 import tokenize
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -150,3 +151,14 @@ def test_forbidden_phrase_is_found(text: str) -> None:
 )
 def test_usual_english_is_not_found(text: str) -> None:
     assert not FORBIDDEN.search(text)
+
+
+def test_name_of_a_class_has_one_meaning() -> None:
+    """Classes of the library, the server and the commands; a leading underscore makes a name one of its module."""
+    modules: defaultdict[str, list[str]] = defaultdict(list)
+    for path in sorted((ROOT / "app").rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                modules[node.name].append(str(path.relative_to(ROOT)))
+    repeated = {name: where for name, where in modules.items() if len(where) > 1}
+    assert not repeated, "give the less central class a name for what it is"

@@ -52,7 +52,7 @@ def check(data: bytes) -> None:
             if batch.lines:
                 assert b"".join(_sent(batch)) == build_bulk_body(batch.lines, _SENT_AT)
             read += sorted([*batch.lines, *batch.refused], key=lambda line: line.offset)
-            tracker.acknowledge(batch.spans)
+            tracker.acknowledge(batch.byte_ranges)
     _check(content, read)
     (file,) = tracker.files()
     assert file.acknowledged_offset == content.rfind(b"\n") + 1

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_TABLES = 2.0
 
 
-class Backend(StrEnum):
+class DemoBackend(StrEnum):
     """Model backend of the inference service."""
 
     LLAMA = "llama"
     SIMULATED = "simulated"
 
 
-_DEFAULT_REQUESTS = {Backend.LLAMA: 60, Backend.SIMULATED: 2_000}
+_DEFAULT_REQUESTS = {DemoBackend.LLAMA: 60, DemoBackend.SIMULATED: 2_000}
 
 
 def demo(
@@ -40,8 +40,8 @@ def demo(
         int | None, typer.Option(min=1, max=1_000_000, help="Number of requests to send. Default: 60, simulated 2000.")
     ] = None,
     backend: Annotated[
-        Backend, typer.Option(help="llama: a real language model on this machine; simulated: only its delays.")
-    ] = Backend.LLAMA,
+        DemoBackend, typer.Option(help="llama: a real language model on this machine; simulated: only its delays.")
+    ] = DemoBackend.LLAMA,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the inference service; 0 selects a free port.")
     ] = 8000,

@@ -65,7 +65,7 @@ Replay = Annotated[
         "documents are skipped. Default: exit 2, except for the embedded engine of --home.",
     ),
 ]
-Heartbeat = Annotated[
+HeartbeatInterval = Annotated[
     float,
     typer.Option(
         min=0,
@@ -92,7 +92,7 @@ def ship(
     once: Once = False,
     timeout: Timeout = None,
     replay: Replay = False,
-    heartbeat: Heartbeat = ShipSettings().heartbeat_seconds,
+    heartbeat: HeartbeatInterval = ShipSettings().heartbeat_seconds,
     stats_file: StatsFile = None,
     namespace: Namespace = "default",
     home: HomeDir = None,

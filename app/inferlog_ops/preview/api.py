@@ -15,10 +15,10 @@ from inferlog_ops.preview.params import Id, RangeParams, SearchParams
 from inferlog_ops.preview.schemas import (
     COMMON_ERRORS,
     ERRORS,
-    Dashboard,
+    ClusterStatus,
+    DashboardLayout,
     ListedDashboard,
     PanelAnswers,
-    Status,
     Values,
 )
 from inferlog_ops.query import library
@@ -42,7 +42,7 @@ def api_router(cluster: Cluster) -> APIRouter:
                 raise HTTPException(499, "the browser has closed the request")
             return await run_in_threadpool(work)
 
-    @router.get("/status", response_model=Status)
+    @router.get("/status", response_model=ClusterStatus)
     def status() -> dict[str, Any]:
         """Return whether Elasticsearch answers and has the streams."""
         return readiness.status(cluster)
@@ -52,7 +52,7 @@ def api_router(cluster: Cluster) -> APIRouter:
         """List the dashboards, the landing page first."""
         return catalogue.list_dashboards()
 
-    @router.get("/dashboards/{dashboard_id}", responses={200: {"model": Dashboard}, **ERRORS})
+    @router.get("/dashboards/{dashboard_id}", responses={200: {"model": DashboardLayout}, **ERRORS})
     def dashboard(dashboard_id: Id) -> dict[str, Any]:
         """Return a dashboard without its figures."""
         return catalogue.lay_out(dashboard_id, _body(dashboard_id), library.load_all(), cluster.namespace)

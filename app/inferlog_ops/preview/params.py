@@ -18,7 +18,7 @@ def _check_year(moment: datetime) -> datetime:
 
 
 Id = Annotated[str, Path(max_length=250, pattern="^[a-zA-Z0-9_.-]+$")]
-Moment = Annotated[AwareDatetime, AfterValidator(_check_year)]
+RangeBound = Annotated[AwareDatetime, AfterValidator(_check_year)]
 FieldAndValue = Annotated[str, StringConstraints(max_length=1_200, pattern=r"^[a-zA-Z0-9_.@-]{1,200}:[\s\S]+$")]
 
 
@@ -27,8 +27,8 @@ class RangeParams(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    from_: Annotated[Moment, Field(alias="from", description="Start of the range, ISO 8601 with UTC offset.")]
-    to: Annotated[Moment, Field(description="End of the range, exclusive, ISO 8601 with UTC offset.")]
+    from_: Annotated[RangeBound, Field(alias="from", description="Start of the range, ISO 8601 with UTC offset.")]
+    to: Annotated[RangeBound, Field(description="End of the range, exclusive, ISO 8601 with UTC offset.")]
     filter: Annotated[
         list[FieldAndValue],
         Field(max_length=100, description="`field:value`; the field is one of the dashboard's controls."),

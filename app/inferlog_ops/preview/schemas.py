@@ -13,7 +13,7 @@ class _Schema(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Note(_Schema):
+class AnswerNote(_Schema):
     """A note on an answer, with its count: missing rows, requests of other versions, future events."""
 
     kind: NoteKind
@@ -21,14 +21,14 @@ class Note(_Schema):
     text: str
 
 
-class Status(_Schema):
+class ClusterStatus(_Schema):
     """The cluster and its status."""
 
     cluster: str
     namespace: str
     problem: str | None
     newest_event: AwareDatetime | None
-    future_events: Note | None
+    future_events: AnswerNote | None
 
 
 class ListedDashboard(_Schema):
@@ -39,7 +39,7 @@ class ListedDashboard(_Schema):
     description: str
 
 
-class Dashboard(BaseModel):
+class DashboardLayout(BaseModel):
     """A dashboard without its figures; further keys as in its file."""
 
     id: str
@@ -48,7 +48,7 @@ class Dashboard(BaseModel):
     items: list[dict[str, Any]]
 
 
-class Column(_Schema):
+class AnswerColumn(_Schema):
     """A column of an answer."""
 
     name: str
@@ -58,9 +58,9 @@ class Column(_Schema):
 class Table(_Schema):
     """Answer to one query: rows with a value for each column."""
 
-    columns: list[Column]
+    columns: list[AnswerColumn]
     rows: list[list[Any]]
-    notes: list[Note]
+    notes: list[AnswerNote]
 
 
 class PanelAnswers(_Schema):

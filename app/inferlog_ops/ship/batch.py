@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from inferlog_ops.ship.bulk_response import Disposition, ItemResult
-from inferlog_ops.ship.offsets import Span, TrackedFile
+from inferlog_ops.ship.offsets import ByteRange, TrackedFile
 
 ID_BYTES = 512
 """Maximum length of an ``_id``. A longer one makes Elasticsearch refuse the whole request."""
@@ -130,7 +130,7 @@ class Batch:
         stream: ``events``, ``app``, …
         lines: Lines that are not acknowledged.
         refused: Refused lines that are not yet in the dead letter file.
-        spans: Spans of all lines. Acknowledged once *lines* and *refused* are empty.
+        byte_ranges: Byte ranges of all lines. Acknowledged once *lines* and *refused* are empty.
         size_bytes: Bytes of all lines as they were read.
         maybe_stored: Whether an earlier request may have stored some of *lines*.
         tries: Failed attempts without progress in a row.
@@ -143,7 +143,7 @@ class Batch:
     stream: str
     lines: list[Line] = field(default_factory=list)
     refused: list[RefusedLine] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
+    byte_ranges: list[ByteRange] = field(default_factory=list)
     size_bytes: int = 0
     maybe_stored: bool = False
     tries: int = 0
@@ -187,10 +187,10 @@ class Batch:
         reason = f"line too long: {length} bytes, the limit is {line_bytes}"
         self.refused.append(RefusedLine(file, offset, reason, head[:LONG_LINE_KEPT_BYTES], length))
 
-    def add_span(self, span: Span) -> None:
-        """Add the span of lines that were added. Lines that the file had when it was found may be stored already."""
-        self.spans.append(span)
-        self.maybe_stored |= span.start < span.file.maybe_stored_to
+    def add_byte_range(self, byte_range: ByteRange) -> None:
+        """Add the byte range of added lines. Lines that the file had when it was found may be stored already."""
+        self.byte_ranges.append(byte_range)
+        self.maybe_stored |= byte_range.start < byte_range.file.maybe_stored_to
 
     def next_request(self) -> list[Line]:
         """Return the lines of the next request."""

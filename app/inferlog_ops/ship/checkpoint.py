@@ -17,7 +17,7 @@ from inferlog_ops.ship.discovery import FileDiscovery
 from inferlog_ops.ship.health import Health
 from inferlog_ops.ship.offsets import OffsetFile, OffsetTracker, TrackedFile
 from inferlog_ops.ship.schedule import Schedule
-from inferlog_ops.ship.status import Counters, Display, Status, estimate_events, find_oldest_age_seconds
+from inferlog_ops.ship.status import Counters, Display, ShipperStatus, estimate_events, find_oldest_age_seconds
 
 _VERSION = 1
 _RENEWAL_SECONDS = 60.0
@@ -121,7 +121,7 @@ class Checkpointer:
         self._next_save = self._next_show = 0.0
         self._behind_seconds = 0.0
         self._trouble: str | None = None
-        self._last_stats: Status | None = None
+        self._last_stats: ShipperStatus | None = None
 
     def run_due(self, *, run_all: bool = False) -> None:
         """Run the due tasks, or all of them with *run_all*."""
@@ -142,13 +142,13 @@ class Checkpointer:
             self._measure_age()
             self._health.record(self.status())
 
-    def status(self) -> Status:
+    def status(self) -> ShipperStatus:
         """Return the current status. Its ``behind_seconds`` is as of the last status line or health line."""
         files = self._tracker.files()
         counts = self._counters.counts
         behind_bytes = sum(file.behind_bytes for file in files)
         trouble = [file.trouble for file in files if file.trouble]
-        return Status(
+        return ShipperStatus(
             counts=counts,
             behind_bytes=behind_bytes,
             behind_events=estimate_events(behind_bytes, counts, self._tracker.acknowledged_bytes),

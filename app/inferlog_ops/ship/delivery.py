@@ -207,7 +207,7 @@ class Sender:
             )
             self._schedule.postpone(batch, delay)
         else:
-            self._tracker.acknowledge(batch.spans)
+            self._tracker.acknowledge(batch.byte_ranges)
             self._schedule.finish(batch)
 
 

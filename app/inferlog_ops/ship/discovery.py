@@ -67,7 +67,7 @@ class FileDiscovery:
     def forget_gone(self) -> None:
         """Stop tracking deleted files that have no lines in flight."""
         for file in self._tracker.files():
-            if file.is_gone and not file.spans:
+            if file.is_gone and not file.byte_ranges:
                 self._tracker.forget(file)
                 if file.behind_bytes:
                     self._counters.add(lost_files=1, lost_bytes=file.behind_bytes)

@@ -9,7 +9,7 @@ from inferlog.event import to_redacted_text
 from inferlog.recorder import IdMaker, LineRecorder, new_instance_id
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
-from inferlog_ops.ship.status import Status
+from inferlog_ops.ship.status import ShipperStatus
 from inferlog_ops.ship.tuning import MEBIBYTE
 
 HEARTBEAT: Final = "shipper_heartbeat"
@@ -77,7 +77,7 @@ class Health:
         """Whether this process writes the file *name*."""
         return self._instance_id in name
 
-    def record(self, status: Status, message: str = HEARTBEAT) -> bool:
+    def record(self, status: ShipperStatus, message: str = HEARTBEAT) -> bool:
         """Write *status* as a health line; return whether it was written. Never raises."""
         self._due_at = time.monotonic() + self._every_seconds
         if not self._logs.is_dir():
@@ -90,7 +90,7 @@ class Health:
         self._recorder.close()
 
 
-def _build_line(status: Status, shipper_id: str, message: str) -> dict[str, Any]:
+def _build_line(status: ShipperStatus, shipper_id: str, message: str) -> dict[str, Any]:
     counts = status.counts
     shipper: dict[str, Any] = {
         "id": shipper_id,

@@ -51,7 +51,7 @@ class Fingerprint:
 
 
 @dataclass(slots=True, eq=False)
-class Span:
+class ByteRange:
     """Lines of one file that are in flight together, from byte *start* to before byte *end*."""
 
     file: "TrackedFile"
@@ -77,7 +77,7 @@ class TrackedFile:
         caught_up_at: Last poll at which every byte had been read; None before the first.
         is_gone: Whether the file has disappeared.
         trouble: Why the file is unreadable; None if it is readable.
-        spans: Spans in flight, oldest first.
+        byte_ranges: Byte ranges in flight, oldest first.
     """
 
     name: str
@@ -91,7 +91,7 @@ class TrackedFile:
     caught_up_at: Moment | None = None
     is_gone: bool = False
     trouble: str | None = None
-    spans: deque[Span] = field(default_factory=deque)
+    byte_ranges: deque[ByteRange] = field(default_factory=deque)
 
     @property
     def has_unread(self) -> bool:
@@ -135,17 +135,17 @@ class TrackedFile:
     def set_trouble(self, reason: str | None) -> None:
         self.trouble = reason
 
-    def reserve(self, end: int) -> Span:
-        """Advance the read offset to *end*, and return the lines before it as a span in flight."""
-        span = Span(self, self.read_offset, end)
-        self.spans.append(span)
+    def reserve(self, end: int) -> ByteRange:
+        """Advance the read offset to *end*, and return the lines before it as a byte range in flight."""
+        byte_range = ByteRange(self, self.read_offset, end)
+        self.byte_ranges.append(byte_range)
         self.read_offset = self.scanned_offset = end
-        return span
+        return byte_range
 
     def advance(self) -> None:
-        """Move the acknowledged offset over the leading acknowledged spans."""
-        while self.spans and self.spans[0].is_acknowledged:
-            self.acknowledged_offset = self.spans.popleft().end
+        """Move the acknowledged offset over the leading acknowledged ranges."""
+        while self.byte_ranges and self.byte_ranges[0].is_acknowledged:
+            self.acknowledged_offset = self.byte_ranges.popleft().end
 
 
 class OffsetTracker:
@@ -203,18 +203,18 @@ class OffsetTracker:
                 del self._files[file.name]
                 self._changes += 1
 
-    def reserve(self, file: TrackedFile, end: int) -> Span:
+    def reserve(self, file: TrackedFile, end: int) -> ByteRange:
         """Mark the lines of *file* from its read offset to *end* as in flight."""
         with self._lock:
             return file.reserve(end)
 
-    def acknowledge(self, spans: Iterable[Span]) -> None:
-        """Acknowledge *spans*. The acknowledged offset moves only over spans without a gap."""
+    def acknowledge(self, byte_ranges: Iterable[ByteRange]) -> None:
+        """Acknowledge *byte_ranges*. The acknowledged offset moves only over ranges without a gap."""
         with self._lock:
-            for span in spans:
-                span.is_acknowledged = True
-                self._acknowledged_bytes += span.end - span.start
-                span.file.advance()
+            for byte_range in byte_ranges:
+                byte_range.is_acknowledged = True
+                self._acknowledged_bytes += byte_range.end - byte_range.start
+                byte_range.file.advance()
             self._changes += 1
 
 

@@ -18,7 +18,7 @@ from inferlog_ops.ship.health import STOPPED, Health
 from inferlog_ops.ship.offsets import OffsetFile, OffsetTracker, SavedOffset
 from inferlog_ops.ship.schedule import Schedule
 from inferlog_ops.ship.searchable import StreamRefresher
-from inferlog_ops.ship.status import Counters, Counts, Display, Status
+from inferlog_ops.ship.status import Counters, Counts, Display, ShipperStatus
 from inferlog_ops.ship.tail import FileTailer, Reader, ReplacedFileError
 from inferlog_ops.ship.tuning import ShipSettings
 
@@ -37,7 +37,7 @@ class ShipOutcome:
         unsearchable: Why documents of a run with *once* may not be searchable yet; None if all are.
     """
 
-    status: Status
+    status: ShipperStatus
     complete: bool
     timed_out: bool
     unsearchable: str | None = None
@@ -151,7 +151,7 @@ class Pipeline:
         self._checkpointer.run_due(run_all=True)
         self._raise_crash()
 
-    def _ship_last_health_line(self, status: Status, reader: threading.Thread, end_by: float) -> None:
+    def _ship_last_health_line(self, status: ShipperStatus, reader: threading.Thread, end_by: float) -> None:
         """
         Write a last health line, and ship it if everything else is shipped.
 
@@ -206,5 +206,5 @@ class Pipeline:
         return thread
 
 
-def _is_uneventful(status: Status) -> bool:
+def _is_uneventful(status: ShipperStatus) -> bool:
     return status.counts == Counts() and not status.waiting

@@ -72,7 +72,7 @@ class Counters:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class ShipperStatus:
     """
     The state of the shipper at one moment.
 

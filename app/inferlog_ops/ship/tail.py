@@ -91,7 +91,7 @@ class FileTailer:
         self._record_head(handle, file, len(lines[0]))
         self._clock_skew.note(file.name, lines[-1], written_after=file.caught_up_at)
         end = batch.add(file, file.read_offset, lines, self._settings.line_bytes)
-        batch.add_span(self._tracker.reserve(file, end))
+        batch.add_byte_range(self._tracker.reserve(file, end))
         return True
 
     def _read_long_line(self, handle: int, batch: Batch, file: TrackedFile) -> bool:
@@ -105,7 +105,7 @@ class FileTailer:
             batch.add_long_line(file, start, os.pread(handle, self._settings.read_bytes, start), length, limit)
         else:
             batch.add(file, start, [os.pread(handle, length, start)], limit)
-        batch.add_span(self._tracker.reserve(file, end + 1))
+        batch.add_byte_range(self._tracker.reserve(file, end + 1))
         return True
 
     def _find_end(self, handle: int, file: TrackedFile) -> int | None:
@@ -203,7 +203,7 @@ class Reader:
         for stream, turns in self._turns.items():
             if self._schedule.has_room(stream):
                 batch = self._fill_batch(stream, turns)
-                if batch.spans:
+                if batch.byte_ranges:
                     self._schedule.submit(batch)
                     submitted = True
         return submitted

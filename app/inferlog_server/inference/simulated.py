@@ -20,7 +20,7 @@ _WORDS = ("once", "there", "was", "a", "model", "that", "knew", "how", "long", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Course:
     """
     Course of one simulated generation.
 
@@ -39,14 +39,14 @@ class Plan:
     fails: bool
 
 
-def plan(figures: SimulatedFigures, *, seed: str, max_tokens: int) -> Plan:
-    """Draw one generation. The same arguments give the same plan; *seed* is unique to the request."""
+def draw_course(figures: SimulatedFigures, *, seed: str, max_tokens: int) -> Course:
+    """Draw one generation. The same arguments give the same course; *seed* is unique to the request."""
     draw = random.Random(seed)  # noqa: S311 (a simulation, no secret)
     drawn_tokens = max(1, round(_draw_lognormal(draw, figures.output_tokens_median, figures.sigma)))
     output_tokens = min(drawn_tokens, max_tokens)
     first_token_seconds = _draw_lognormal(draw, figures.first_token_median_seconds, figures.sigma)
     token_seconds = _draw_lognormal(draw, figures.token_median_seconds, figures.sigma)
-    return Plan(
+    return Course(
         first_token_seconds=first_token_seconds,
         rest_seconds=token_seconds * (output_tokens - 1),
         output_tokens=output_tokens,
@@ -96,7 +96,7 @@ class SimulatedBackend:
         if input_tokens > self._context_tokens:
             raise PromptTooLongError(prompt_tokens=input_tokens, context_tokens=self._context_tokens)
         version = request.version
-        planned = plan(
+        course = draw_course(
             version.simulated,
             seed=f"{self._seed}/{version.name}/{next(self._numbers)}",
             max_tokens=request.max_tokens,
@@ -105,11 +105,11 @@ class SimulatedBackend:
         started = time.perf_counter()
         try:
             yield Admitted(queue_seconds=queue_seconds, batch_size=self._admission.running_requests)
-            async for piece in _generate_pieces(planned, input_tokens):
+            async for piece in _generate_pieces(course, input_tokens):
                 yield piece
             yield Finished(
-                reason="length" if planned.is_cut else "stop",
-                usage=Usage(input_tokens=input_tokens, output_tokens=planned.output_tokens),
+                reason="length" if course.is_cut else "stop",
+                usage=Usage(input_tokens=input_tokens, output_tokens=course.output_tokens),
                 model_seconds=time.perf_counter() - started,
             )
         finally:
@@ -120,18 +120,18 @@ class SimulatedBackend:
         self.ready = False
 
 
-async def _generate_pieces(planned: Plan, input_tokens: int) -> AsyncGenerator[Piece, None]:
-    await asyncio.sleep(planned.first_token_seconds)
-    if planned.fails:
+async def _generate_pieces(course: Course, input_tokens: int) -> AsyncGenerator[Piece, None]:
+    await asyncio.sleep(course.first_token_seconds)
+    if course.fails:
         raise ModelFailedError("simulated failure")
     yield _build_piece(0, 1, input_tokens)
-    rest = planned.output_tokens - 1
+    rest = course.output_tokens - 1
     sent = 1
     for number in range(1, _PIECES + 1):
         until = 1 + rest * number // _PIECES
         if until == sent:
             continue
-        await asyncio.sleep(planned.rest_seconds * (until - sent) / rest)
+        await asyncio.sleep(course.rest_seconds * (until - sent) / rest)
         yield _build_piece(sent, until, input_tokens)
         sent = until
 

@@ -15,20 +15,20 @@ def track(tracker: OffsetTracker, size: int = 1_000_000) -> TrackedFile:
 def test_acknowledged_offset_never_passes_an_unacknowledged_line(lengths: list[int], data: st.DataObject) -> None:
     tracker = OffsetTracker()
     file = track(tracker)
-    spans = [tracker.reserve(file, end) for end in accumulate(lengths)]
+    byte_ranges = [tracker.reserve(file, end) for end in accumulate(lengths)]
     answered = set()
-    for number in data.draw(st.permutations(range(len(spans)))):
-        tracker.acknowledge([spans[number]])
+    for number in data.draw(st.permutations(range(len(byte_ranges)))):
+        tracker.acknowledge([byte_ranges[number]])
         answered.add(number)
-        unanswered = [span.start for n, span in enumerate(spans) if n not in answered]
+        unanswered = [byte_range.start for n, byte_range in enumerate(byte_ranges) if n not in answered]
         assert file.acknowledged_offset == min(unanswered, default=sum(lengths))
 
 
 def test_acknowledgements_of_a_replaced_file_do_not_move_the_new_one() -> None:
     tracker = OffsetTracker()
     old = track(tracker)
-    span = tracker.reserve(old, 100)
+    byte_range = tracker.reserve(old, 100)
     new = track(tracker, size=50)
-    tracker.acknowledge([span])
+    tracker.acknowledge([byte_range])
     assert tracker.files() == [new]
     assert new.acknowledged_offset == 0

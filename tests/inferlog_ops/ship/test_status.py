@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from inferlog_ops.ship.offsets import Fingerprint, TrackedFile
-from inferlog_ops.ship.status import Counts, Display, Status, estimate_events, find_oldest_age_seconds
+from inferlog_ops.ship.status import Counts, Display, ShipperStatus, estimate_events, find_oldest_age_seconds
 
 NOW = datetime(2026, 11, 23, 6, 15, 30, tzinfo=UTC)
 
@@ -19,7 +19,7 @@ def track(path: Path, position: int = 0) -> TrackedFile:
     )
 
 
-def build_status(**fields: object) -> Status:
+def build_status(**fields: object) -> ShipperStatus:
     usual: dict[str, object] = {
         "counts": Counts(shipped=1_234_567),
         "behind_bytes": 0,
@@ -32,7 +32,7 @@ def build_status(**fields: object) -> Status:
         "left_alone": [],
         "no_health_lines": None,
     }
-    return Status(**(usual | fields))  # type: ignore[arg-type]
+    return ShipperStatus(**(usual | fields))  # type: ignore[arg-type]
 
 
 def test_status_line_is_short_without_problems() -> None:

@@ -55,7 +55,7 @@ class Reading:
 
     def acknowledge(self, batches: list[Batch]) -> None:
         for batch in batches:
-            self.tracker.acknowledge(batch.spans)
+            self.tracker.acknowledge(batch.byte_ranges)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from inferlog_server.inference.errors import ModelFailedError, PromptTooLongError, QueueFullError
 from inferlog_server.inference.generation import Admitted, Finished, GenerationRequest, Item, Message, Piece
-from inferlog_server.inference.simulated import SimulatedBackend, plan
+from inferlog_server.inference.simulated import SimulatedBackend, draw_course
 from inferlog_server.inference.versions import SimulatedFigures, Version
 
 INSTANT = {"first_token_median_seconds": 0, "token_median_seconds": 0}
@@ -42,17 +42,17 @@ async def items(model: SimulatedBackend, generation: GenerationRequest) -> list[
     max_tokens=st.integers(1, 500),
 )
 def test_plan_is_valid_and_repeatable(figures: SimulatedFigures, seed: str, max_tokens: int) -> None:
-    planned = plan(figures, seed=seed, max_tokens=max_tokens)
+    course = draw_course(figures, seed=seed, max_tokens=max_tokens)
 
-    assert planned == plan(figures, seed=seed, max_tokens=max_tokens)
-    assert 1 <= planned.output_tokens <= max_tokens
-    assert planned.first_token_seconds >= 0
-    assert planned.rest_seconds >= 0
+    assert course == draw_course(figures, seed=seed, max_tokens=max_tokens)
+    assert 1 <= course.output_tokens <= max_tokens
+    assert course.first_token_seconds >= 0
+    assert course.rest_seconds >= 0
 
 
 def test_plans_have_the_configured_median() -> None:
     figures = SimulatedFigures(first_token_median_seconds=2, sigma=1)
-    drawn = [plan(figures, seed=str(number), max_tokens=1).first_token_seconds for number in range(2000)]
+    drawn = [draw_course(figures, seed=str(number), max_tokens=1).first_token_seconds for number in range(2000)]
 
     assert statistics.median(drawn) == pytest.approx(2, rel=0.1)
     assert max(drawn) > 10

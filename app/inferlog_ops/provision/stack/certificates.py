@@ -8,7 +8,7 @@ from cryptography import x509
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
 from inferlog_ops.provision.stack import issuing, secret_files
-from inferlog_ops.provision.stack.issuing import Authority, Server
+from inferlog_ops.provision.stack.issuing import Authority, CertifiedServer
 
 READABLE = 0o644
 
@@ -46,7 +46,7 @@ def ensure_authority(folder: Path, now: datetime) -> tuple[Authority, Provisione
 
 
 def ensure_server(
-    authority: Authority, server: Server, folder: Path, now: datetime, *, renew: bool = False
+    authority: Authority, server: CertifiedServer, folder: Path, now: datetime, *, renew: bool = False
 ) -> ProvisionedObject:
     """
     Write a key and a valid certificate of *server* into *folder* unless there are some; with *renew* always new ones.

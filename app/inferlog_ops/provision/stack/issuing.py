@@ -43,7 +43,7 @@ class Authority:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
+class CertifiedServer:
     """
     A server with a certificate.
 
@@ -101,7 +101,7 @@ def authority_certificate(key: Key, now: datetime) -> x509.Certificate:
     )
 
 
-def server_certificate(authority: Authority, server: Server, key: Key, now: datetime) -> x509.Certificate:
+def server_certificate(authority: Authority, server: CertifiedServer, key: Key, now: datetime) -> x509.Certificate:
     """Return a certificate of *server* with *key*, signed by *authority*."""
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if server.is_client else [])]
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, server.name)])
@@ -128,7 +128,7 @@ def find_authority_fault(key: Key, certificate: x509.Certificate, now: datetime)
 
 
 def find_server_fault(
-    authority: Authority, server: Server, key: Key, certificate: x509.Certificate, now: datetime
+    authority: Authority, server: CertifiedServer, key: Key, certificate: x509.Certificate, now: datetime
 ) -> str | None:
     """Return why *certificate* must be renewed; None if it is valid."""
     if certificate.public_key() != key.public_key():

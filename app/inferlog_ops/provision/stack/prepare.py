@@ -7,11 +7,11 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
 from inferlog_ops.provision.stack import certificates, issuing, secret_files
-from inferlog_ops.provision.stack.issuing import Authority, Server
+from inferlog_ops.provision.stack.issuing import Authority, CertifiedServer
 from inferlog_ops.provision.stack.settings import StackSettings
 
-ELASTICSEARCH = Server(name="elasticsearch", is_client=True)
-KIBANA = Server(name="kibana")
+ELASTICSEARCH = CertifiedServer(name="elasticsearch", is_client=True)
+KIBANA = CertifiedServer(name="kibana")
 
 _KIBANA_FILE = "kibana.secrets.yml"
 _KIBANA_SETTINGS = {

@@ -7,7 +7,7 @@ from inferlog_ops.query.compare.figures import (
     ERROR_RATE,
     LATENCY_P99,
     BetterDirection,
-    Figure,
+    ComparedFigure,
     Resampling,
     compute_figures,
 )
@@ -46,7 +46,7 @@ class JudgedFigure:
             together hold the truth with 95 % confidence. Of ten figures one differs by resampling often enough.
     """
 
-    figure: Figure
+    figure: ComparedFigure
     interval: Interval | None
     verdict: Verdict | None
     sure: bool
@@ -103,12 +103,12 @@ def _judge_all(judged: list[JudgedFigure]) -> Verdict:
     return Verdict.BETTER if Verdict.BETTER in sure else Verdict.SAME
 
 
-def _is_known(figure: Figure) -> bool:
+def _is_known(figure: ComparedFigure) -> bool:
     """Return whether a version has the figure (cost needs a price table), or the figure is in `NEEDED`."""
     return figure.first is not None or figure.second is not None or figure.name in NEEDED
 
 
-def _judge_figure(figure: Figure, strict: float, margin: float) -> JudgedFigure:
+def _judge_figure(figure: ComparedFigure, strict: float, margin: float) -> JudgedFigure:
     if figure.better is None:
         return JudgedFigure(figure=figure, interval=None, verdict=None, sure=True)
     if figure.uncertainty is None:
@@ -120,7 +120,7 @@ def _judge_figure(figure: Figure, strict: float, margin: float) -> JudgedFigure:
     return JudgedFigure(figure=figure, interval=interval, verdict=verdict, sure=sure)
 
 
-def _judge_interval(figure: Figure, interval: Interval, margin: float) -> Verdict:
+def _judge_interval(figure: ComparedFigure, interval: Interval, margin: float) -> Verdict:
     """Return the verdict by the rules of canary_comparison.esql, which has cruder intervals."""
     first, difference = abs(figure.first or 0.0), abs(figure.difference or 0.0)
     is_rate = figure.name == ERROR_RATE

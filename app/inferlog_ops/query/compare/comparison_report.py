@@ -7,7 +7,7 @@ from rich.text import Text
 
 from inferlog_ops.core.console import printable
 from inferlog_ops.query.compare.comparison import CONFIDENCE, NEEDED, JudgedFigure, Verdict, VersionComparison
-from inferlog_ops.query.compare.figures import FEWEST, FEWEST_OF_PERCENTILE, Figure
+from inferlog_ops.query.compare.figures import FEWEST, FEWEST_OF_PERCENTILE, ComparedFigure
 from inferlog_ops.query.compare.samples import Sample
 
 _STYLES = {Verdict.WORSE: "red", Verdict.BETTER: "green", Verdict.TOO_FEW: "yellow", Verdict.SAME: ""}
@@ -91,12 +91,12 @@ def _cells(judged: JudgedFigure) -> tuple[str | Text, ...]:
     )
 
 
-def _format_title(figure: Figure) -> str:
+def _format_title(figure: ComparedFigure) -> str:
     unit = _DISPLAY_UNITS.get(figure.unit, figure.unit)
     return f"{figure.name} ({unit})" if unit else figure.name
 
 
-def _format_value(figure: Figure, value: float | None, *, sign: str = "") -> str:
+def _format_value(figure: ComparedFigure, value: float | None, *, sign: str = "") -> str:
     if value is None:
         return _NONE
     match figure.unit:

@@ -32,7 +32,7 @@ class BetterDirection(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class ComparedFigure:
     """
     One figure of both versions.
 
@@ -121,7 +121,9 @@ _MEASURES = [
 ]
 
 
-def compute_figures(first: Sample, second: Sample, span_seconds: float, resampling: Resampling) -> Iterator[Figure]:
+def compute_figures(
+    first: Sample, second: Sample, span_seconds: float, resampling: Resampling
+) -> Iterator[ComparedFigure]:
     """Yield each figure of *first* and *second*, over a range of *span_seconds*."""
     both = first, second
     for measure in _MEASURES:
@@ -138,7 +140,7 @@ def compute_figures(first: Sample, second: Sample, span_seconds: float, resampli
 
 def _percentile_figure(
     measure: _Measure, fraction: float, both: tuple[Sample, Sample], resampling: Resampling
-) -> Figure:
+) -> ComparedFigure:
     name = f"{measure.name} p{100 * fraction:.0f}"
     ordered = [sort_known(measure.numbers(each)) for each in both]
     values = [interpolate_percentile(each, fraction) if len(each) else None for each in ordered]
@@ -151,7 +153,7 @@ def _percentile_figure(
             for each, sample in zip(ordered, both, strict=True)
         )
         uncertainty = Bootstrap(second - first)
-    return Figure(
+    return ComparedFigure(
         name=name,
         unit=measure.unit,
         better=measure.better,
@@ -161,12 +163,12 @@ def _percentile_figure(
     )
 
 
-def _error_rate_figure(both: tuple[Sample, Sample]) -> Figure:
+def _error_rate_figure(both: tuple[Sample, Sample]) -> ComparedFigure:
     first, second = (each.counts for each in both)
     uncertainty = Newcombe(
         first_count=first.errors, first_of=first.requests, second_count=second.errors, second_of=second.requests
     )
-    return Figure(
+    return ComparedFigure(
         name=ERROR_RATE,
         unit="share",
         better=BetterDirection.LOWER,
@@ -176,10 +178,10 @@ def _error_rate_figure(both: tuple[Sample, Sample]) -> Figure:
     )
 
 
-def _cost_figure(both: tuple[Sample, Sample]) -> Figure:
+def _cost_figure(both: tuple[Sample, Sample]) -> ComparedFigure:
     costs = [sort_known(each.cost_usd) * 1_000 for each in both]
     first, second = (float(np.mean(each)) if len(each) else None for each in costs)
-    return Figure(
+    return ComparedFigure(
         name="cost of 1 000 requests",
         unit="USD",
         better=BetterDirection.LOWER,
@@ -189,5 +191,5 @@ def _cost_figure(both: tuple[Sample, Sample]) -> Figure:
     )
 
 
-def _traffic_figure(name: str, unit: str, values: list[float]) -> Figure:
-    return Figure(name=name, unit=unit, better=None, first=values[0], second=values[1], uncertainty=None)
+def _traffic_figure(name: str, unit: str, values: list[float]) -> ComparedFigure:
+    return ComparedFigure(name=name, unit=unit, better=None, first=values[0], second=values[1], uncertainty=None)

@@ -18,7 +18,7 @@ Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class VersionCounts:
     """
     Counts over every request of one version in the range.
 
@@ -48,7 +48,7 @@ class Sample:
     """
 
     model_version: str
-    counts: Counts
+    counts: VersionCounts
     latency_seconds: Numbers
     time_to_first_token_seconds: Numbers
     output_tokens: Numbers
@@ -138,7 +138,7 @@ def fetch_samples(snapshot: Snapshot, settings: CompareSettings, say: ReportProg
     return first, second
 
 
-def _count_requests(snapshot: Snapshot, settings: CompareSettings) -> dict[str, Counts]:
+def _count_requests(snapshot: Snapshot, settings: CompareSettings) -> dict[str, VersionCounts]:
     per_version = {
         "filters": {"filters": {each: version_filter(each) for each in settings.model_versions}},
         "aggs": {
@@ -147,7 +147,7 @@ def _count_requests(snapshot: Snapshot, settings: CompareSettings) -> dict[str, 
         },
     }
     return {
-        model_version: Counts(
+        model_version: VersionCounts(
             requests=bucket["doc_count"],
             errors=bucket["errors"]["doc_count"],
             output_tokens=int(bucket["output_tokens"]["value"]),
@@ -157,7 +157,7 @@ def _count_requests(snapshot: Snapshot, settings: CompareSettings) -> dict[str, 
 
 
 def _fetch_sample(
-    snapshot: Snapshot, settings: CompareSettings, model_version: str, counts: Counts, say: ReportProgress
+    snapshot: Snapshot, settings: CompareSettings, model_version: str, counts: VersionCounts, say: ReportProgress
 ) -> Sample:
     query: Filter = {"bool": {"filter": [settings.in_range, version_filter(model_version)]}}
     if counts.requests > settings.at_most:

@@ -17,7 +17,7 @@ FEWEST: Final = {round(100 * fraction): least for fraction, least in FEWEST_OF_P
 
 Percentiles = dict[int, float]
 """Seconds by percent. Empty if no request has the value."""
-Group = Literal["model_version", "http.route"]
+GroupColumn = Literal["model_version", "http.route"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class LatencyComparison:
         tolerance: Tolerance of the comparison of *from_sent* with *of_dashboard*.
     """
 
-    group: Group
+    group: GroupColumn
     name: str
     requests: int
     sent_late: Percentiles
@@ -86,7 +86,7 @@ class LatencyComparison:
 
 
 def compare_latencies(
-    matching: Matching, dashboard: Mapping[Group, Iterable[Mapping[str, Any]]], tolerance: Tolerance
+    matching: Matching, dashboard: Mapping[GroupColumn, Iterable[Mapping[str, Any]]], tolerance: Tolerance
 ) -> list[LatencyComparison]:
     """
     Compare the requests of each group.
@@ -104,7 +104,7 @@ def compare_latencies(
     ]
 
 
-def _groups(matching: Matching, group: Group) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def _groups(matching: Matching, group: GroupColumn) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Yield each name with a mask of its requests that have a latency in their event."""
     numbers = matching.versions if group == "model_version" else matching.routes
     timed = ~np.isnan(matching.latency_seconds)
@@ -118,7 +118,7 @@ def _compare_group(
     chosen: NDArray[np.bool_],
     row: Mapping[str, Any],
     *,
-    group: Group,
+    group: GroupColumn,
     name: str,
     tolerance: Tolerance,
 ) -> LatencyComparison:

@@ -17,7 +17,13 @@ from inferlog_ops.core.wait import NotInTimeError, wait_while
 from inferlog_ops.query import library
 from inferlog_ops.query.reconcile import events
 from inferlog_ops.query.reconcile.events import EventScope, RequestEvent
-from inferlog_ops.query.reconcile.latencies import PERCENTS, Group, LatencyComparison, Tolerance, compare_latencies
+from inferlog_ops.query.reconcile.latencies import (
+    PERCENTS,
+    GroupColumn,
+    LatencyComparison,
+    Tolerance,
+    compare_latencies,
+)
 from inferlog_ops.query.reconcile.matching import Matching, Mismatch
 from inferlog_ops.query.reconcile.records import ClientOutcome, ClientRecords
 from inferlog_ops.query.run import fetch_rows
@@ -85,7 +91,7 @@ class ReconcileResult:
         return self.with_event > 0 and self.complete and not self.apart
 
 
-_QUERIES: Final[dict[Group, str]] = {"model_version": "p99_latency", "http.route": "routes"}
+_QUERIES: Final[dict[GroupColumn, str]] = {"model_version": "p99_latency", "http.route": "routes"}
 _MAX_IDS_PER_QUERY: Final = 10_000
 _JUST_AFTER: Final = timedelta(microseconds=1)
 
@@ -127,7 +133,7 @@ def reconcile(
         )
     start, end = matching.start, matching.end + _JUST_AFTER
     within = settings.scope.filter
-    dashboard: dict[Group, list[dict[str, Any]]] = {
+    dashboard: dict[GroupColumn, list[dict[str, Any]]] = {
         group: fetch_rows(cluster, library.find(name), start, end, within=within) for group, name in _QUERIES.items()
     }
     return ReconcileResult(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from inferlog_ops.query.compare.comparison import JudgedFigure, Verdict, VersionComparison, compare_samples
 from inferlog_ops.query.compare.figures import Resampling
-from inferlog_ops.query.compare.samples import Counts, Numbers, Sample
+from inferlog_ops.query.compare.samples import Numbers, Sample, VersionCounts
 
 CHANCE = Resampling(seed=1, resamples=2_000)
 OPPOSITE = {Verdict.WORSE: Verdict.BETTER, Verdict.BETTER: Verdict.WORSE}
@@ -35,7 +35,7 @@ def _sample(
     tokens = dice.integers(1, 400, requests).astype(float)
     return Sample(
         model_version=name,
-        counts=Counts(requests=requests, errors=errors, output_tokens=int(tokens.sum())),
+        counts=VersionCounts(requests=requests, errors=errors, output_tokens=int(tokens.sum())),
         latency_seconds=latency,
         time_to_first_token_seconds=np.where(dice.random(requests) < 0.8, first_token, np.nan),
         output_tokens=tokens,

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from inferlog_ops.query.reconcile import reconcile_report
-from inferlog_ops.query.reconcile.latencies import Group, LatencyComparison, Tolerance
+from inferlog_ops.query.reconcile.latencies import GroupColumn, LatencyComparison, Tolerance
 from inferlog_ops.query.reconcile.records import ClientOutcome
 from tests.support.reconciling import EVEN, ROUTE
 
 
 def comparison(
-    name: str, requests: int, *, group: Group = "model_version", dashboard: float = 1.0
+    name: str, requests: int, *, group: GroupColumn = "model_version", dashboard: float = 1.0
 ) -> LatencyComparison:
     """Return the latencies of *requests* requests with a client latency of one second."""
     figures = dict.fromkeys((50, 95, 99), 1.0)

@@ -40,13 +40,13 @@ class Bands:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Matching:
+class MatchingDocuments:
     """One group: the documents that match *kql*."""
 
     kql: str
 
 
-Bucket = Terms | TimeSlices | Bands | Matching
+Bucket = Terms | TimeSlices | Bands | MatchingDocuments
 
 
 def compile_bucket(bucket: Bucket, label: str, number_format: Any = None) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def compile_bucket(bucket: Bucket, label: str, number_format: Any = None) -> dic
             }
         case Bands():
             return _bands_column(bucket, label, number_format)
-        case Matching(kql=kql):
+        case MatchingDocuments(kql=kql):
             return {
                 "label": label,
                 "customLabel": True,

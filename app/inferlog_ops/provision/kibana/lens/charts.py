@@ -38,11 +38,11 @@ class LayerBuilder(Protocol):
     def build(self) -> Any: ...
 
 
-Begin = Callable[[Mapping[str, Any]], LayerBuilder]
+BeginLayer = Callable[[Mapping[str, Any]], LayerBuilder]
 """Returns the builder of a layer, given its part of the file."""
 
 
-def build_chart(panel: Panel, begin: Begin) -> Chart:
+def build_chart(panel: Panel, begin: BeginLayer) -> Chart:
     """
     Return the Lens chart of *panel*, a chart with the values of the service levels.
 
@@ -67,7 +67,7 @@ def column_id(name: str) -> str:
     return _NOT_IN_IDS.sub("_", name)
 
 
-def _build_metric(config: dict[str, Any], begin: Begin) -> Chart:
+def _build_metric(config: dict[str, Any], begin: BeginLayer) -> Chart:
     builder = begin(config)
     visualization: dict[str, Any] = {"layerId": "layer1", "layerType": "data"}
     if "breakdown_by" in config:
@@ -89,13 +89,13 @@ def _build_metric(config: dict[str, Any], begin: Begin) -> Chart:
     return Chart(kind="lnsMetric", visualization=visualization, layers={"layer1": builder.build()})
 
 
-def _build_gauge(config: dict[str, Any], begin: Begin) -> Chart:
+def _build_gauge(config: dict[str, Any], begin: BeginLayer) -> Chart:
     """Return a metric with a bar: a gauge of Lens cannot add up groups."""
     primary = {**config["metric"], "type": "primary"}
     return _build_metric({**config, "metrics": [primary]}, begin)
 
 
-def _build_xy(config: dict[str, Any], begin: Begin) -> Chart:
+def _build_xy(config: dict[str, Any], begin: BeginLayer) -> Chart:
     drawn: list[dict[str, Any]] = []
     layers: dict[str, Any] = {}
     for number, holder in enumerate(config["layers"], start=1):
@@ -151,7 +151,7 @@ def _draw_xy_layer(layer_id: str, holder: Mapping[str, Any], builder: LayerBuild
     return drawn
 
 
-def _build_heatmap(config: dict[str, Any], begin: Begin) -> Chart:
+def _build_heatmap(config: dict[str, Any], begin: BeginLayer) -> Chart:
     builder = begin(config)
     axis = config.get("axis", {})
     visualization = {
@@ -179,7 +179,7 @@ def _build_heatmap(config: dict[str, Any], begin: Begin) -> Chart:
     return Chart(kind="lnsHeatmap", visualization=visualization, layers={"layer1": builder.build()})
 
 
-def _build_table(config: dict[str, Any], begin: Begin) -> Chart:
+def _build_table(config: dict[str, Any], begin: BeginLayer) -> Chart:
     builder = begin(config)
     shown = [_table_column(item, builder) for item in config.get("rows", []) if builder.has(item)]
     shown += [

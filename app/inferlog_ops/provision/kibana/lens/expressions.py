@@ -25,22 +25,22 @@ _EMPTY_IS_ZERO = {"count", "sum"}
 class Expression:
     """A figure: the operators of Python build formulas of Lens."""
 
-    def __add__(self, other: "Operand") -> "Call":
+    def __add__(self, other: "Operand") -> "FunctionCall":
         return call("add", self, other)
 
-    def __sub__(self, other: "Operand") -> "Call":
+    def __sub__(self, other: "Operand") -> "FunctionCall":
         return call("subtract", self, other)
 
-    def __mul__(self, other: "Operand") -> "Call":
+    def __mul__(self, other: "Operand") -> "FunctionCall":
         return call("multiply", self, other)
 
-    def __truediv__(self, other: "Operand") -> "Call":
+    def __truediv__(self, other: "Operand") -> "FunctionCall":
         return call("divide", self, other)
 
-    def __gt__(self, other: "Operand") -> "Call":
+    def __gt__(self, other: "Operand") -> "FunctionCall":
         return call("gt", self, other)
 
-    def __ge__(self, other: "Operand") -> "Call":
+    def __ge__(self, other: "Operand") -> "FunctionCall":
         return call("gte", self, other)
 
 
@@ -85,16 +85,16 @@ class Overall(Expression):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call(Expression):
+class FunctionCall(Expression):
     """A function of tinymath, the formula language of Lens."""
 
     function: str
     arguments: tuple[Expression, ...]
 
 
-def call(function: str, *arguments: Operand) -> Call:
+def call(function: str, *arguments: Operand) -> FunctionCall:
     """Return the call of a tinymath function; numbers become constants."""
-    return Call(
+    return FunctionCall(
         function=function,
         arguments=tuple(each if isinstance(each, Expression) else Number(value=each) for each in arguments),
     )
@@ -162,7 +162,7 @@ def list_aggregates(expression: Expression) -> Iterator[Aggregate]:
             yield expression
         case Overall(of=of):
             yield from list_aggregates(of)
-        case Call(arguments=arguments):
+        case FunctionCall(arguments=arguments):
             for each in arguments:
                 yield from list_aggregates(each)
 
@@ -176,13 +176,13 @@ def format_formula(expression: Expression) -> str:
             return _format_aggregate(expression)
         case Overall(function=function, of=of):
             return f"{function}({format_formula(of)})"
-        case Call(function=function, arguments=arguments) if function in _OPERATORS:
+        case FunctionCall(function=function, arguments=arguments) if function in _OPERATORS:
             operator, _ = _OPERATORS[function]
             return f" {operator} ".join(
                 f"({format_formula(each)})" if _needs_brackets(each, function, place) else format_formula(each)
                 for place, each in enumerate(arguments)
             )
-        case Call(function=function, arguments=arguments):
+        case FunctionCall(function=function, arguments=arguments):
             return f"{function}({', '.join(map(format_formula, arguments))})"
     raise TypeError(f"not an expression: {expression!r}")
 
@@ -252,7 +252,7 @@ class _FormulaCompiler:
         match expression:
             case Number(value=value):
                 return value
-            case Call(function=function, arguments=arguments):
+            case FunctionCall(function=function, arguments=arguments):
                 return {"type": "function", "name": function, "args": [self._tree(each) for each in arguments]}
         return self.add_column(expression)
 
@@ -306,7 +306,7 @@ def _format_aggregate(aggregate: Aggregate) -> str:
 
 
 def _needs_brackets(argument: Expression, function: str, place: int) -> bool:
-    if not isinstance(argument, Call) or argument.function not in _OPERATORS:
+    if not isinstance(argument, FunctionCall) or argument.function not in _OPERATORS:
         return False
     inner, outer = _OPERATORS[argument.function][1], _OPERATORS[function][1]
     return inner < outer or (inner == outer and place > 0)

@@ -6,10 +6,10 @@ from typing import Any
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana.lens.appearance import convert_format, drop_unit
-from inferlog_ops.provision.kibana.lens.buckets import Matching, Terms, compile_bucket
+from inferlog_ops.provision.kibana.lens.buckets import MatchingDocuments, Terms, compile_bucket
 from inferlog_ops.provision.kibana.lens.charts import column_id
 from inferlog_ops.provision.kibana.lens.expressions import Aggregate, compile_columns
-from inferlog_ops.provision.kibana.lens.sources import SOURCES, Absent, Column, Figure, Group
+from inferlog_ops.provision.kibana.lens.sources import SOURCES, Absent, Figure, Group, LensColumn
 from inferlog_ops.query.dashboards.panels import Panel
 from inferlog_ops.query.dashboards.render import parse_query_name
 
@@ -107,14 +107,14 @@ class FormBasedLayerBuilder:
             ignores_filters=self._ignores_filters,
         )
 
-    def _find(self, item: Mapping[str, Any]) -> Column:
+    def _find(self, item: Mapping[str, Any]) -> LensColumn:
         return _find_column(self._panel, self._query, item["column"])
 
     def _begin_groups(self) -> dict[str, Any]:
         groups: dict[str, Any] = {}
         if self._ignores_filters and self._source.kql:
             # Such a layer ignores the filter of its own panel as well.
-            groups[_DOCUMENTS] = compile_bucket(Matching(kql=self._source.kql), _DOCUMENTS)
+            groups[_DOCUMENTS] = compile_bucket(MatchingDocuments(kql=self._source.kql), _DOCUMENTS)
         if self._source.rows:
             groups[_ROWS] = compile_bucket(self._source.rows, _ROWS)
         return groups
@@ -158,7 +158,7 @@ def is_form_based(panel: Panel) -> bool:
     return panel.config["type"] == "data_table" or not any(isinstance(column, Absent) for column in columns)
 
 
-def _find_column(panel: Panel, query: str, column: str) -> Column:
+def _find_column(panel: Panel, query: str, column: str) -> LensColumn:
     columns = SOURCES[query].columns
     if column not in columns:
         raise OperatorError(

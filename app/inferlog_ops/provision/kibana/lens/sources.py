@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from inferlog_ops.provision.kibana.lens.buckets import Bands, Bucket, Terms, TimeSlices
 from inferlog_ops.provision.kibana.lens.expressions import (
-    Call,
     Expression,
+    FunctionCall,
     average,
     call,
     count,
@@ -60,7 +60,7 @@ class Absent:
     reason: str
 
 
-Column = Figure | Group | Absent
+LensColumn = Figure | Group | Absent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Source:
 
     view: str
     kql: str = ""
-    columns: Mapping[str, Column]
+    columns: Mapping[str, LensColumn]
     rows: Terms | None = None
     sort: str = ""
 
@@ -108,24 +108,24 @@ _error_rate = _figure(_errors / _requests)
 _first_seen = _figure(lowest(_TIME, kind="date"))
 _last_seen = _figure(highest(_TIME, kind="date"))
 
-_VERSION: dict[str, Column] = {_MODEL_VERSION: _group(_MODEL_VERSION, size=50)}
-_VERSION_OVER_TIME: dict[str, Column] = {
+_VERSION: dict[str, LensColumn] = {_MODEL_VERSION: _group(_MODEL_VERSION, size=50)}
+_VERSION_OVER_TIME: dict[str, LensColumn] = {
     "bucket": Group(bucket=TimeSlices()),
     _MODEL_VERSION: _group(_MODEL_VERSION, size=20),
 }
-_TRAFFIC: dict[str, Column] = {
+_TRAFFIC: dict[str, LensColumn] = {
     "requests": _figure(_requests),
     "requests_per_second": _figure(count(per="s")),
     "errors": _figure(_errors),
     "error_rate": _error_rate,
 }
-_TOKENS: dict[str, Column] = {
+_TOKENS: dict[str, LensColumn] = {
     "input_tokens": _figure(total("gen_ai.usage.input_tokens")),
     "output_tokens": _figure(total("gen_ai.usage.output_tokens")),
     "input_tokens_per_second": _figure(total("gen_ai.usage.input_tokens", per="s")),
     "output_tokens_per_second": _figure(total("gen_ai.usage.output_tokens", per="s")),
 }
-_COSTS: dict[str, Column] = {
+_COSTS: dict[str, LensColumn] = {
     "requests": _figure(_requests),
     "cost_usd": _figure(total("cost_usd")),
     "cost_usd_per_hour": _figure(total("cost_usd", per="h")),
@@ -133,14 +133,14 @@ _COSTS: dict[str, Column] = {
 }
 
 
-def _percentiles(name: str) -> dict[str, Column]:
+def _percentiles(name: str) -> dict[str, LensColumn]:
     return {f"p{percent}_seconds": _figure(percentile(name, percent)) for percent in (50, 95, 99)}
 
 
 _LATENCY = _percentiles("latency_seconds")
 
 
-def _wilson(sign: int) -> Call:
+def _wilson(sign: int) -> FunctionCall:
     """Return one end of Wilson's 95 % interval of the error rate."""
     z = 1.959963984540054
     rate = _errors / _requests
