@@ -12,8 +12,8 @@ from inferlog_ops.core.console import err, out, print_json
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.exits import interrupt_on_signal, run_command
 from inferlog_ops.core.progress import show_progress
-from tests.chaos import catalogue, matrix, report
-from tests.chaos.catalogue import FAULTS, PAIRS, Trial
+from tests.chaos import fault_list, matrix, report
+from tests.chaos.fault_list import FAULTS, PAIRS, Trial
 from tests.chaos.faults import clock
 from tests.chaos.scenario import Pace, TrialResult
 from tests.chaos.unprivileged import leave_root
@@ -56,11 +56,11 @@ def chaos(
     if seconds and not fault:
         raise OperatorError("--seconds needs --fault: it is the duration of the faults named", exit_code=2)
     trials = (
-        [catalogue.find_trial(name, seconds) for name in fault]
+        [fault_list.find_trial(name, seconds) for name in fault]
         if fault
-        else catalogue.build_full_matrix()
+        else fault_list.build_full_matrix()
         if full
-        else catalogue.build_short_matrix()
+        else fault_list.build_short_matrix()
     )
     if only_list:
         _show_list(json=json)

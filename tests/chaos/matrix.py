@@ -10,8 +10,8 @@ from pathlib import Path
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import cache_dir
 from inferlog_ops.core.progress import ReportProgress
-from tests.chaos.catalogue import Trial
 from tests.chaos.engine import Engine
+from tests.chaos.fault_list import Trial
 from tests.chaos.proxy import run_proxy
 from tests.chaos.scenario import Pace, TrialResult, run_trial
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress
-from tests.chaos.catalogue import Trial
 from tests.chaos.catching_up import is_acknowledged, measure_extent, wait_for_catch_up
 from tests.chaos.engine import Engine
 from tests.chaos.evidence import Evidence, Window, gather_evidence
+from tests.chaos.fault_list import Trial
 from tests.chaos.faults import process_faults
 from tests.chaos.faults.fault import MissedError
 from tests.chaos.interleave import take_turns

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.catalogue import FAULTS
+from tests.chaos.fault_list import FAULTS
 from tests.chaos.faults import answers
 from tests.chaos.faults.fault import MissedError
 from tests.chaos.proxy import ProxyRequest, forward_unchanged

@@ -8,8 +8,8 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster
-from tests.chaos.catalogue import FAULTS
 from tests.chaos.evidence import Evidence, gather_evidence
+from tests.chaos.fault_list import FAULTS
 from tests.chaos.faults.lines import make_malformed, make_refused
 from tests.chaos.hardlinks import link_now
 from tests.chaos.invariants import check_invariants

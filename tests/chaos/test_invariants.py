@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.chaos.account import Account
-from tests.chaos.catalogue import FAULTS
 from tests.chaos.evidence import Evidence, Heartbeat, Traffic
+from tests.chaos.fault_list import FAULTS
 from tests.chaos.faults.fault import Fault
 from tests.chaos.invariants import check_invariants
 

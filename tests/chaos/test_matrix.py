@@ -10,7 +10,7 @@ import pytest
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ignore_progress
-from tests.chaos import catalogue, matrix
+from tests.chaos import fault_list, matrix
 from tests.chaos.scenario import Pace, TrialResult
 
 PACE = Pace(rate=1, before_seconds=0)
@@ -57,7 +57,7 @@ def run_proxy(_: str) -> Iterator[None]:
 def test_matrix_reports_failed_trial_and_runs_the_next(
     error: Exception, reason: str, *, comes_back: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run_trial(trial: catalogue.Trial, **_: Any) -> TrialResult:
+    def run_trial(trial: fault_list.Trial, **_: Any) -> TrialResult:
         if trial.name == "kill-worker":
             raise error
         return TrialResult(trial=trial, seen=None, broken=[])
@@ -65,7 +65,7 @@ def test_matrix_reports_failed_trial_and_runs_the_next(
     for name, stand_in in (("Engine", Engine), ("run_proxy", run_proxy), ("run_trial", run_trial)):
         monkeypatch.setattr(matrix, name, stand_in)
     monkeypatch.setattr(Engine, "comes_back", comes_back)
-    trials = [catalogue.find_trial(name) for name in ("kill-worker", "kill-shipper")]
+    trials = [fault_list.find_trial(name) for name in ("kill-worker", "kill-shipper")]
     first, second = matrix.run_trials(trials, root=tmp_path, pace=PACE, say=ignore_progress)
     assert first.broken[0] == f"it did not come to its end: {reason}"
     assert first.broken[1:] == ([] if comes_back else ["Elasticsearch does not come back: no jars"])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
-from tests.chaos import catalogue
+from tests.chaos import fault_list
 from tests.chaos.faults import process_faults
 from tests.chaos.faults.fault import Injection
 from tests.chaos.interleave import take_turns
@@ -70,7 +70,7 @@ def test_shipper_is_killed_repeatedly_while_engine_is_stopped(
     stack: Any, done: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a pair, a hundred times as fast as by default."""
-    shipper, engine = catalogue.find_trial("kill-shipper+kill-engine").faults
+    shipper, engine = fault_list.find_trial("kill-shipper+kill-engine").faults
     for name in ("_SECONDS_BETWEEN_KILLS", "_RESTARTED_AFTER_SECONDS"):
         monkeypatch.setattr(process_faults, name, getattr(process_faults, name) / 100)
     take_turns([fault.inject(stack, fault.seconds / 100) for fault in (engine, shipper)], lambda: None)

@@ -5,8 +5,8 @@ from rich.console import Console
 
 from tests.chaos import report
 from tests.chaos.account import Account
-from tests.chaos.catalogue import find_trial
 from tests.chaos.evidence import Evidence, Traffic
+from tests.chaos.fault_list import find_trial
 from tests.chaos.scenario import TrialResult
 
 RESULT = TrialResult(

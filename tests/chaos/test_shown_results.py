@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
-from tests.chaos import catalogue, matrix
+from tests.chaos import fault_list, matrix
 from tests.chaos.__main__ import chaos
 from tests.chaos.scenario import TrialResult
 
@@ -17,7 +17,7 @@ def test_chaos_prints_finished_trials_when_one_fails(
     error: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run_trials(*_: object, **__: Any) -> Iterator[TrialResult]:
-        yield TrialResult(trial=catalogue.find_trial("no-fault"), seen=None, broken=["it was too calm"])
+        yield TrialResult(trial=fault_list.find_trial("no-fault"), seen=None, broken=["it was too calm"])
         raise error
 
     monkeypatch.setattr(matrix, "run_trials", run_trials)

@@ -10,7 +10,7 @@ import pytest
 
 import inferlog
 from inferlog.settings import Settings, SettingsError
-from inferlog_ops.cli.app import app
+from inferlog_ops.cli.command_list import app
 from inferlog_ops.core.exits import run_command
 from inferlog_traffic.bodies import read_prompts
 from inferlog_traffic.records import RecordFile

@@ -7,7 +7,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from unittest import mock
 
-from inferlog_ops.cli import app
+from inferlog_ops.cli import command_list
 from tests import ROOT
 
 _INFERLOG = "inferlog_ops.cli.main"
@@ -48,7 +48,7 @@ def run_here(*arguments: object) -> subprocess.CompletedProcess[str]:
         redirect_stderr(StringIO()) as err,
         mock.patch.object(sys, "argv", command),
     ):
-        code = app.run()
+        code = command_list.run()
     return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
 

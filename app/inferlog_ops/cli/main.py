@@ -6,7 +6,7 @@ import sys
 def main() -> int:
     """Run the command line and return its exit code."""
     try:
-        from inferlog_ops.cli.app import run
+        from inferlog_ops.cli.command_list import run
     except ModuleNotFoundError as error:
         if error.name and error.name.partition(".")[0] in {"inferlog", "inferlog_ops"}:
             raise

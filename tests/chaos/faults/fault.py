@@ -38,7 +38,7 @@ def _nothing(_: TrialDirs) -> Mapping[str, str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """
-    One fault of the catalogue.
+    One fault of `fault_list`.
 
     Attributes:
         name: Name on the command line.

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import inferlog
-from inferlog_ops.cli.app import app
+from inferlog_ops.cli.command_list import app
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.run import fetch_rows

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from inferlog_ops.cli.app import app
+from inferlog_ops.cli.command_list import app
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from tests.support.commands import run

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from inferlog_ops.cli.app import app
+from inferlog_ops.cli.command_list import app
 from inferlog_ops.core.errors import OperatorError
 from tests.support.faulty_store import Fault, FaultyStore, faulty_store, refused_item
 from tests.support.shipping import event_ids, event_line

@@ -1,4 +1,4 @@
-"""Catalogue of the faults, the pairs, and the short matrix."""
+"""Faults and pairs of faults by name, the full matrix and the short one."""
 
 import itertools
 from dataclasses import dataclass, replace

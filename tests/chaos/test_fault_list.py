@@ -5,35 +5,35 @@ import re
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
-from tests.chaos import catalogue
+from tests.chaos import fault_list
 
 HOUR = 3600.0
 OVERHEAD_SECONDS = 30.0
 """Overhead of a trial: time before the fault, catching up, start and end of processes."""
 
 
-def _seconds(trials: list[catalogue.Trial]) -> float:
+def _seconds(trials: list[fault_list.Trial]) -> float:
     return sum(max(fault.seconds for fault in trial.faults) for trial in trials)
 
 
 def test_full_matrix_has_each_fault_alone_and_each_pair_once() -> None:
-    names = [trial.name for trial in catalogue.build_full_matrix()]
+    names = [trial.name for trial in fault_list.build_full_matrix()]
     assert len(names) == len(set(names))
-    assert set(catalogue.FAULTS) < set(names)
+    assert set(fault_list.FAULTS) < set(names)
     pairs = [name for name in names if "+" in name]
     assert 0 < len(pairs) <= 20
 
 
 def test_matrices_fit_into_their_times() -> None:
-    full = catalogue.build_full_matrix()
+    full = fault_list.build_full_matrix()
     assert _seconds(full) + len(full) * OVERHEAD_SECONDS < HOUR
-    assert _seconds(catalogue.build_short_matrix()) <= 60
+    assert _seconds(fault_list.build_short_matrix()) <= 60
 
 
 @pytest.mark.parametrize("name", ["kill-shipper+kill-shipper", "kill-shipper+kill-worker+kill-engine"])
 def test_invalid_pair_is_rejected(name: str) -> None:
     with pytest.raises(OperatorError, match="expected one fault, or two different faults joined by"):
-        catalogue.find_trial(name)
+        fault_list.find_trial(name)
 
 
 @pytest.mark.parametrize(
@@ -52,15 +52,15 @@ def test_invalid_pair_is_rejected(name: str) -> None:
 )
 def test_pair_with_same_target_is_rejected(name: str, part: str) -> None:
     with pytest.raises(OperatorError, match=f"{re.escape(name)}: both break {part}, so one") as refusal:
-        catalogue.find_trial(name)
+        fault_list.find_trial(name)
     assert refusal.value.exit_code == 2
 
 
 def test_unknown_fault_suggests_nearest_name() -> None:
     with pytest.raises(OperatorError, match="did you mean kill-shipper"):
-        catalogue.find_trial("kill-shiper")
+        fault_list.find_trial("kill-shiper")
 
 
 def test_duration_of_fault_can_be_chosen() -> None:
-    assert [fault.seconds for fault in catalogue.find_trial("kill-shipper+engine-away", 7.0).faults] == [7.0, 7.0]
-    assert [fault.seconds for fault in catalogue.find_trial("engine-away").faults] == [120.0]
+    assert [fault.seconds for fault in fault_list.find_trial("kill-shipper+engine-away", 7.0).faults] == [7.0, 7.0]
+    assert [fault.seconds for fault in fault_list.find_trial("engine-away").faults] == [120.0]
