@@ -10,7 +10,7 @@ import pytest
 
 from tests.chaos import load
 from tests.chaos.evidence import SentRequest, p99_seconds, read_requests
-from tests.support.threaded_server import serve_handler
+from tests.support.serving import serve_handler
 
 SENT_FOR_SECONDS = 0.05
 ALL_TIME = (0.0, 1e12)

@@ -1,16 +1,18 @@
-"""Matrix with known results of its trials, without an engine."""
+"""Matrix with known results of its trials, without an engine, and its output by ``scripts/chaos``."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psutil
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ignore_progress
 from tests.chaos import fault_list, matrix
+from tests.chaos.__main__ import chaos
 from tests.chaos.scenario import Pace, TrialResult
 
 PACE = Pace(rate=1, before_seconds=0)
@@ -71,3 +73,19 @@ def test_matrix_reports_failed_trial_and_runs_the_next(
     assert first.broken[1:] == ([] if comes_back else ["Elasticsearch does not come back: no jars"])
     assert (second.trial.name, second.broken) == ("kill-shipper", [])
     assert Engine.revived == 1
+
+
+@pytest.mark.parametrize("error", [OperatorError("the engine has not ended"), KeyboardInterrupt()])
+def test_chaos_prints_finished_trials_when_one_fails(
+    error: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_trials(*_: object, **__: Any) -> Iterator[TrialResult]:
+        yield TrialResult(trial=fault_list.find_trial("no-fault"), seen=None, broken=["it was too calm"])
+        raise error
+
+    monkeypatch.setattr(matrix, "run_trials", run_trials)
+    monkeypatch.setattr("tests.chaos.__main__.leave_root", lambda _: None)
+    with pytest.raises(type(error)):
+        chaos(fault=["no-fault", "kill-worker"], json=True)
+    (shown,) = orjson.loads(capsys.readouterr().out)["trials"]
+    assert (shown["fault"], shown["broken"]) == ("no-fault", ["it was too calm"])

@@ -12,8 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
-from inferlog_ops.provision.desired import Request
+from inferlog_ops.provision.desired import ProvisionedObject, ProvisionOutcome, Request
 from inferlog_ops.provision.kibana import data_views
 from inferlog_ops.provision.kibana.address import Kibana
 from inferlog_ops.provision.kibana.bodies import SCRIPT, write_bodies

@@ -9,8 +9,7 @@ from uuid import uuid4
 import pytest
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.outcome import ProvisionOutcome
-from inferlog_ops.provision.desired import Desired, Request, ensure
+from inferlog_ops.provision.desired import Desired, ProvisionOutcome, Request, ensure
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.provision.kibana.capabilities import Capabilities, detect_capabilities
 from inferlog_ops.provision.kibana.client import KibanaClient

@@ -19,8 +19,7 @@ from inferlog_ops.query.dashboards import files
 from inferlog_ops.query.dashboards.panels import panels
 from inferlog_ops.query.library import load_all, text_for
 from tests.security.raw_http import dial
-from tests.support.serving import serving
-from tests.support.threaded_server import serve_handler
+from tests.support.serving import serve_handler, serving
 
 NAMESPACE = "ours"
 RANGE: dict[str, Any] = {"from": "2026-11-23T06:00:00Z", "to": "2026-11-23T07:00:00Z"}

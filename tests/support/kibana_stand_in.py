@@ -23,7 +23,7 @@ import orjson
 
 from tests.support import kibana_objects as kinds
 from tests.support.kibana_objects import Objects, Reply, refusal
-from tests.support.threaded_server import serve_handler
+from tests.support.serving import serve_handler
 
 API_KEY = "a2V5OnNlY3JldA=="
 USER, PASSWORD = "elastic", "pass word/@ü"

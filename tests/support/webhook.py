@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from tests.support.threaded_server import serve_handler
+from tests.support.serving import serve_handler
 
 
 @dataclass

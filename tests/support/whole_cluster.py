@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from tests.support.threaded_server import serve_handler
+from tests.support.serving import serve_handler
 
 ANSWER_KEYS = {"_component_template": "component_template", "_index_template": "index_template"}
 

@@ -13,7 +13,7 @@ from inferlog_ops.core.console import out, print_json
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import Home, default_home
 from inferlog_ops.core.progress import show_progress
-from inferlog_ops.engine.order import DEFAULT_HEAP
+from inferlog_ops.engine.launch import DEFAULT_HEAP
 
 app = typer.Typer(help="The embedded Elasticsearch: start, stop, status, prune.", no_args_is_help=True)
 
@@ -84,8 +84,7 @@ def prune(
     from inferlog_ops.core.cluster import Cluster, translate_errors
     from inferlog_ops.core.durations import parse_duration
     from inferlog_ops.engine import control
-    from inferlog_ops.engine.prune import STREAMS, prune
-    from inferlog_ops.engine.reclaim import measure_bytes, reclaim
+    from inferlog_ops.engine.prune import STREAMS, measure_bytes, prune, reclaim
 
     before = datetime.now(UTC) - parse_duration(older_than)
     if (url := control.running_url(_engine_home(home))) is None:

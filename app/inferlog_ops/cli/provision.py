@@ -12,7 +12,7 @@ from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
 from inferlog_ops.core.console import err, out, print_json
 
 if TYPE_CHECKING:
-    from inferlog_ops.core.outcome import ProvisionedObject
+    from inferlog_ops.provision.desired import ProvisionedObject
 
 
 def provision(

@@ -12,7 +12,7 @@ from inferlog_ops.cli import redrive as redriving
 from inferlog_ops.cli.options import Json
 from inferlog_ops.core.console import err, out
 from inferlog_ops.core.exits import run_command
-from inferlog_ops.core.outcome import ProvisionOutcome
+from inferlog_ops.provision.desired import ProvisionOutcome
 from inferlog_ops.provision.stack import roles, secret_files, users
 from inferlog_ops.provision.stack import rotate as rotation
 from inferlog_ops.provision.stack.api_keys import lend_key
@@ -27,7 +27,7 @@ from inferlog_ops.ship.redrive.letter_files import find_letter_files
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from inferlog_ops.core.outcome import ProvisionedObject
+    from inferlog_ops.provision.desired import ProvisionedObject
     from inferlog_ops.ship.redrive.resend import LetterSource
 
 SHOW_PASSWORD = "docker compose run --rm --no-deps prepare show-password"  # noqa: S105 (a command, no password)

@@ -13,8 +13,14 @@ from inferlog_ops.core.home import cache_dir
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
 from inferlog_ops.core.wait import poll
 from inferlog_ops.engine import blueprint, disk, layout, presence
-from inferlog_ops.engine.launch import START_TIMEOUT_SECONDS, launch, log_file, require_free_port
-from inferlog_ops.engine.order import DEFAULT_HEAP, LaunchOrder
+from inferlog_ops.engine.launch import (
+    DEFAULT_HEAP,
+    START_TIMEOUT_SECONDS,
+    LaunchOrder,
+    launch,
+    log_file,
+    require_free_port,
+)
 from inferlog_ops.engine.presence import RunningEngine
 
 _STOP_TIMEOUT_SECONDS = 30.0

@@ -1,4 +1,4 @@
-"""Launch of the engine as a detached process, until it answers or has failed."""
+"""Launch of the engine as a detached process with its parameters, until it answers or has failed."""
 
 import os
 import re
@@ -6,15 +6,16 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.core.wait import poll
 from inferlog_ops.engine import presence
-from inferlog_ops.engine.order import LaunchOrder
 from inferlog_ops.engine.presence import RunningEngine
 
+DEFAULT_HEAP = "1g"
 START_TIMEOUT_SECONDS = 180.0
 _SECONDS_BETWEEN_POLLS = 0.05
 _SECONDS_BETWEEN_LINES = 2.0
@@ -22,6 +23,42 @@ _MAX_LOG_BYTES = 5_000_000
 _MAX_ERROR_CHARACTERS = 500
 # These variables would change the code that Java runs and its options.
 _JAVA_ENVIRONMENT = {"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchOrder:
+    """
+    Parameters of an engine process.
+
+    Attributes:
+        engine_home: Its directory, with verified jars.
+        port: HTTP port; 0 = any free port.
+        heap: Maximum Java heap in the notation of Java: ``1g``, ``512m``.
+        lock_descriptor: Inherited; holds the lock on the home until the process ends.
+        ends_with_pid: Process whose end also ends the engine; 0 = none.
+    """
+
+    engine_home: Path
+    port: int
+    heap: str
+    lock_descriptor: int
+    ends_with_pid: int
+
+    def arguments(self) -> list[str]:
+        """Return the arguments for ``from_arguments``."""
+        return [str(self.engine_home), str(self.port), self.heap, str(self.lock_descriptor), str(self.ends_with_pid)]
+
+    @classmethod
+    def from_arguments(cls, arguments: list[str]) -> "LaunchOrder":
+        """Parse the result of ``arguments``."""
+        engine_home, port, heap, lock_descriptor, ends_with_pid = arguments
+        return cls(
+            engine_home=Path(engine_home),
+            port=int(port),
+            heap=heap,
+            lock_descriptor=int(lock_descriptor),
+            ends_with_pid=int(ends_with_pid),
+        )
 
 
 def log_file(engine_home: Path) -> Path:

@@ -14,8 +14,8 @@ import urllib.request
 from datetime import UTC, datetime
 
 from inferlog_ops.engine import blueprint, presence
+from inferlog_ops.engine.launch import LaunchOrder
 from inferlog_ops.engine.layout import locate_layout
-from inferlog_ops.engine.order import LaunchOrder
 
 _STOPPING = {signal.SIGTERM, signal.SIGINT}
 _RECOVERY_TIMEOUT_SECONDS = 60

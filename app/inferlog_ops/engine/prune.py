@@ -1,12 +1,14 @@
 """
-Removal of old events from the embedded engine, which has neither a lifecycle nor delete-by-query.
+Removal of old events from the embedded engine, and release of their disk space.
+
+The engine has neither a lifecycle nor delete-by-query.
 
 An index with only old events is deleted as a whole, which is cheap. In an index with newer events, the old ones are
 deleted one by one. The write index is rolled over first, and only if all its events are old: ids are unique within one
 index, so the retry of a recent event must reach the same index.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,10 +17,13 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress
+from inferlog_ops.core.wait import poll
 
 STREAMS = "logs-inference.*"
 
 _PAGE_DOCUMENTS = 5000
+_LEASE_TIMEOUT_SECONDS = 60.0
+_SECONDS_BETWEEN_POLLS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,3 +140,48 @@ def _pages_of_ids(client: Elasticsearch, index: str, before: datetime) -> Iterat
 
 def _build_age_filter(before: datetime) -> dict[str, Any]:
     return {"range": {"@timestamp": {"lt": before.isoformat()}}}
+
+
+def reclaim(client: Elasticsearch, indices: Sequence[str], report: ReportProgress) -> bool:
+    """
+    Rewrite the segments of *indices* without removed documents; return whether all of them were released.
+
+    Elasticsearch keeps removed documents for replicas that may have to catch up, which the embedded engine never has.
+    It renews that lease about every 30 seconds, so this takes as long.
+    """
+    if not indices:
+        return True
+    names = list(indices)
+    client.indices.put_settings(index=names, settings={"index.soft_deletes.retention_lease.period": "1s"})
+    last_removals = {shard: numbers["max_seq_no"] for shard, numbers, _ in _shards(client, names)}
+    report("waiting for the engine to release the removed events, up to a minute")
+    polls = poll(timeout_seconds=_LEASE_TIMEOUT_SECONDS, interval_seconds=_SECONDS_BETWEEN_POLLS)
+    released = any(
+        all(kept_from > last_removals[shard] for shard, _, kept_from in _shards(client, names)) for _ in polls
+    )
+    report("rewriting the remaining events")
+    client.indices.flush(index=names)
+    client.indices.forcemerge(index=names, only_expunge_deletes=True)
+    return released
+
+
+def measure_bytes(client: Elasticsearch, indices: str) -> int:
+    """Return the current disk usage of the segments of *indices*, a name with wildcards."""
+    # Store statistics would be up to ten seconds old.
+    found = client.indices.segments(index=indices, expand_wildcards="all")["indices"]
+    copies = [copy for index in found.values() for shard in index["shards"].values() for copy in shard]
+    return sum(segment["size_in_bytes"] for copy in copies for segment in copy["segments"].values())
+
+
+def _shards(client: Elasticsearch, names: list[str]) -> list[tuple[tuple[str, str], dict[str, Any], int]]:
+    """Return for each shard: (index, number), sequence numbers, and the lowest retained sequence number."""
+    stats = client.indices.stats(index=names, level="shards", expand_wildcards="all")
+    return [
+        (
+            (index, number),
+            copies[0]["seq_no"],
+            min((lease["retaining_seq_no"] for lease in copies[0]["retention_leases"]["leases"]), default=0),
+        )
+        for index, shards in stats["indices"].items()
+        for number, copies in shards["shards"].items()
+    ]

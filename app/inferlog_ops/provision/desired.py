@@ -3,16 +3,44 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol, Self
 
 import orjson
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
 
 MANAGED_BY = "inferlog"
 
 _ATTEMPTS = 3
+
+
+class ProvisionOutcome(StrEnum):
+    """Change made to an object."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    REFUSED = "refused"
+    """Used where the other objects work without this one; otherwise provisioning ends with an error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisionedObject:
+    """
+    An object in Elasticsearch or Kibana after provisioning.
+
+    Attributes:
+        name: Its name or id there.
+        kind: "pipeline", "component template", "index template", "data stream"; "data view", "dashboard", …
+        outcome: The change that was made.
+        reason: Why it was refused; None otherwise.
+    """
+
+    name: str
+    kind: str
+    outcome: ProvisionOutcome
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.home import Home
 from inferlog_ops.core.progress import ignore_progress
 from inferlog_ops.engine import prune as pruning
-from inferlog_ops.engine.prune import PrunedStream, prune
-from inferlog_ops.engine.reclaim import measure_bytes
+from inferlog_ops.engine.prune import PrunedStream, measure_bytes, prune
 from tests.support.commands import run
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

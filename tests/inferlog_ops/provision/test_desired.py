@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import ProvisionOutcome
-from inferlog_ops.provision.desired import Desired, Request, Stamp, ensure, require
+from inferlog_ops.provision.desired import Desired, ProvisionOutcome, Request, Stamp, ensure, require
 
 READ = Request(method="GET", path="/thing")
 NEW = Stamp.of("thing.json", {"size": 2})

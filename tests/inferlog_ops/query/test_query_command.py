@@ -19,7 +19,7 @@ from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library
 from tests.support.faulty_store import error_body
 from tests.support.indexing import index
-from tests.support.threaded_server import serve_handler
+from tests.support.serving import serve_handler
 
 RANGE = ["--from", "2026-11-23T06:00:00Z", "--to", "2026-11-23T06:10:00Z"]
 BEFORE = ["--from", "2026-11-22T06:00:00Z", "--to", "2026-11-22T06:10:00Z"]

@@ -11,8 +11,8 @@ import orjson
 from inferlog_ops.core.assets import asset_dir
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.desired import Desired, Request, Stamp
-from inferlog_ops.provision.elasticsearch.deployment import Deployment
 from inferlog_ops.provision.elasticsearch.retention import DEFAULT_RETENTION, set_retention
+from inferlog_ops.provision.elasticsearch.server import Deployment
 
 FOLDER = "infra/elasticsearch"
 

@@ -1,14 +1,12 @@
 """Set-up of a cluster, so that events can be shipped to it and queried."""
 
 from inferlog_ops.core.cluster import Cluster, translate_errors
-from inferlog_ops.core.outcome import ProvisionedObject
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
 from inferlog_ops.core.streams import ALERTS, STREAMS, alerts_stream_name, check_namespace, stream_name
-from inferlog_ops.provision.desired import require
+from inferlog_ops.provision.desired import ProvisionedObject, require
 from inferlog_ops.provision.elasticsearch.definitions import INDEX_TEMPLATE, find_lifecycle, load_definitions
-from inferlog_ops.provision.elasticsearch.deployment import detect_deployment, wait_until_ready
 from inferlog_ops.provision.elasticsearch.retention import DEFAULT_RETENTION, read_retention
-from inferlog_ops.provision.elasticsearch.server import ElasticsearchServer
+from inferlog_ops.provision.elasticsearch.server import ElasticsearchServer, detect_deployment, wait_until_ready
 from inferlog_ops.provision.elasticsearch.streams import ensure_stream
 
 

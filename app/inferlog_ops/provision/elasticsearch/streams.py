@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
-from inferlog_ops.provision.desired import Desired, Request, Stamp, require
+from inferlog_ops.provision.desired import Desired, ProvisionedObject, ProvisionOutcome, Request, Stamp, require
 from inferlog_ops.provision.elasticsearch.definitions import Definition
-from inferlog_ops.provision.elasticsearch.deployment import Deployment
-from inferlog_ops.provision.elasticsearch.server import ElasticsearchServer
+from inferlog_ops.provision.elasticsearch.server import Deployment, ElasticsearchServer
 
 _KIND = "data stream"
 

@@ -1,8 +1,7 @@
 """Set-up of a Kibana; objects that inferlog did not create are never overwritten."""
 
-from inferlog_ops.core.outcome import ProvisionedObject
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
-from inferlog_ops.provision.desired import ensure
+from inferlog_ops.provision.desired import ProvisionedObject, ensure
 from inferlog_ops.provision.kibana.address import Kibana
 from inferlog_ops.provision.kibana.capabilities import detect_capabilities
 from inferlog_ops.provision.kibana.client import KibanaClient

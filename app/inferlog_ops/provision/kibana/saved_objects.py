@@ -6,8 +6,15 @@ from typing import Any
 
 import orjson
 
-from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
-from inferlog_ops.provision.desired import Request, Stamp, decide, explain_foreign, is_success
+from inferlog_ops.provision.desired import (
+    ProvisionedObject,
+    ProvisionOutcome,
+    Request,
+    Stamp,
+    decide,
+    explain_foreign,
+    is_success,
+)
 from inferlog_ops.provision.kibana.client import KibanaClient, KibanaResponse
 from inferlog_ops.provision.kibana.identity import WAY_OUT, format_mark, parse_mark
 

@@ -10,8 +10,7 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster, translate_errors
-from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
-from inferlog_ops.provision.desired import Stamp, decide
+from inferlog_ops.provision.desired import ProvisionedObject, ProvisionOutcome, Stamp, decide
 from inferlog_ops.provision.stack import roles, secret_files
 from inferlog_ops.provision.stack.login import accepts_credentials
 from inferlog_ops.provision.stack.settings import StackSettings

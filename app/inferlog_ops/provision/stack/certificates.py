@@ -6,7 +6,7 @@ from pathlib import Path
 from cryptography import x509
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
+from inferlog_ops.provision.desired import ProvisionedObject, ProvisionOutcome
 from inferlog_ops.provision.stack import issuing, secret_files
 from inferlog_ops.provision.stack.issuing import Authority, CertifiedServer
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster, translate_errors
-from inferlog_ops.core.outcome import ProvisionedObject
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
+from inferlog_ops.provision.desired import ProvisionedObject
 from inferlog_ops.provision.kibana.address import Kibana
 from inferlog_ops.provision.kibana.provision import provision_kibana
 from inferlog_ops.provision.stack import roles, secret_files, users

@@ -9,7 +9,7 @@ from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.core.wait import poll
-from inferlog_ops.provision.elasticsearch.deployment import wait_until_ready
+from inferlog_ops.provision.elasticsearch.server import wait_until_ready
 from inferlog_ops.provision.stack import secret_files
 from inferlog_ops.provision.stack.settings import StackSettings
 

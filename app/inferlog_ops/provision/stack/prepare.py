@@ -4,8 +4,8 @@ from datetime import datetime
 from pathlib import Path
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
+from inferlog_ops.provision.desired import ProvisionedObject, ProvisionOutcome
 from inferlog_ops.provision.stack import certificates, issuing, secret_files
 from inferlog_ops.provision.stack.issuing import Authority, CertifiedServer
 from inferlog_ops.provision.stack.settings import StackSettings

@@ -1,8 +1,8 @@
 """Set-up 2 of 3: all objects in Elasticsearch, before the first write. Safe to repeat."""
 
 from inferlog_ops.core.cluster import translate_errors
-from inferlog_ops.core.outcome import ProvisionedObject
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
+from inferlog_ops.provision.desired import ProvisionedObject
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.provision.stack import api_keys, roles, secret_files, users
 from inferlog_ops.provision.stack.login import log_in

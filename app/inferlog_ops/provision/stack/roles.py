@@ -7,8 +7,7 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.assets import asset_dir
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import ProvisionedObject
-from inferlog_ops.provision.desired import Desired, Request, Stamp, require
+from inferlog_ops.provision.desired import Desired, ProvisionedObject, Request, Stamp, require
 from inferlog_ops.provision.elasticsearch.server import ElasticsearchServer
 
 FOLDER = "infra/elasticsearch/roles"

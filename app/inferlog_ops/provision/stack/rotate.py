@@ -5,8 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from inferlog_ops.core.cluster import translate_errors
-from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
 from inferlog_ops.core.progress import ReportProgress
+from inferlog_ops.provision.desired import ProvisionedObject, ProvisionOutcome
 from inferlog_ops.provision.stack import api_keys, prepare, roles, secret_files, users
 from inferlog_ops.provision.stack.login import SUPERUSER, log_in, next_password
 from inferlog_ops.provision.stack.settings import StackSettings

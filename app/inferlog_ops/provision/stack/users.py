@@ -6,8 +6,7 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.outcome import ProvisionedObject, ProvisionOutcome
-from inferlog_ops.provision.desired import Desired, Request, Stamp, require
+from inferlog_ops.provision.desired import Desired, ProvisionedObject, ProvisionOutcome, Request, Stamp, require
 from inferlog_ops.provision.elasticsearch.server import ElasticsearchServer
 from inferlog_ops.provision.stack.login import accepts_password
 

@@ -17,8 +17,7 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.desired import Stamp, require
 from inferlog_ops.provision.elasticsearch import ProvisionedObject, ProvisionOutcome, definitions, provision_cluster
 from inferlog_ops.provision.elasticsearch.definitions import COMPONENT_TEMPLATE, INDEX_TEMPLATE, Definition, Kind
-from inferlog_ops.provision.elasticsearch.deployment import Deployment, detect_deployment
-from inferlog_ops.provision.elasticsearch.server import ElasticsearchServer
+from inferlog_ops.provision.elasticsearch.server import Deployment, ElasticsearchServer, detect_deployment
 
 EVENTS_MAPPINGS = "component_templates/inferlog-events-mappings.json"
 NEW_FIELD = "a_field_that_no_file_has"

@@ -8,8 +8,8 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.elasticsearch import ProvisionOutcome, provision_cluster
 from inferlog_ops.provision.elasticsearch.definitions import COMPONENT_TEMPLATE, load_definitions
-from inferlog_ops.provision.elasticsearch.deployment import Deployment
 from inferlog_ops.provision.elasticsearch.retention import DEFAULT_RETENTION, check_retention
+from inferlog_ops.provision.elasticsearch.server import Deployment
 from tests.support.commands import run
 from tests.support.whole_cluster import ElasticsearchStandIn, stand_in
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 
-from inferlog_ops.core.outcome import ProvisionOutcome
+from inferlog_ops.provision.desired import ProvisionOutcome
 from inferlog_ops.provision.kibana.address import Kibana
 from inferlog_ops.provision.kibana.client import KibanaClient
 from inferlog_ops.provision.kibana.provision import provision_kibana

@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import ProvisionOutcome
+from inferlog_ops.provision.desired import ProvisionOutcome
 from inferlog_ops.provision.stack.prepare import prepare, renew_certificates
 from inferlog_ops.provision.stack.settings import StackSettings
 from tests.support.installation import NOW

@@ -13,7 +13,7 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import ProvisionOutcome
+from inferlog_ops.provision.desired import ProvisionOutcome
 from inferlog_ops.provision.stack import roles, secret_files
 from inferlog_ops.provision.stack.kibana_objects import USER, provision_objects
 from inferlog_ops.provision.stack.settings import StackSettings

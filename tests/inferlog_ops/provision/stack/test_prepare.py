@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import ProvisionOutcome
+from inferlog_ops.provision.desired import ProvisionOutcome
 from inferlog_ops.provision.stack import secret_files
 from inferlog_ops.provision.stack.prepare import prepare
 from inferlog_ops.provision.stack.settings import StackSettings

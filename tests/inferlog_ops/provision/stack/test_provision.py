@@ -9,7 +9,7 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.outcome import ProvisionOutcome
+from inferlog_ops.provision.desired import ProvisionOutcome
 from inferlog_ops.provision.stack import api_keys, roles, secret_files
 from inferlog_ops.provision.stack.api_keys import ProgramKey, encode_key, ensure_key
 from inferlog_ops.provision.stack.login import accepts_credentials, accepts_password, log_in
