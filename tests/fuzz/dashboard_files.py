@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.preview.catalogue import lay_out
 from inferlog_ops.preview.controls import Selection, build_filter, controls
+from inferlog_ops.preview.layout import lay_out
 from inferlog_ops.query.dashboards import files, slo
 from inferlog_ops.query.dashboards.panels import panels
 from inferlog_ops.query.dashboards.render import with_levels

@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.preview import answers, catalogue, readiness
+from inferlog_ops.preview import answers, cluster_status, layout
 from inferlog_ops.preview.control_values import find_values
 from inferlog_ops.preview.controls import controls
 from inferlog_ops.preview.params import Id, RangeParams, SearchParams
@@ -45,17 +45,17 @@ def api_router(cluster: Cluster) -> APIRouter:
     @router.get("/status", response_model=ClusterStatus)
     def status() -> dict[str, Any]:
         """Return whether Elasticsearch answers and has the streams."""
-        return readiness.status(cluster)
+        return cluster_status.read_status(cluster)
 
     @router.get("/dashboards", response_model=list[ListedDashboard], responses={502: ERRORS[502]})
     def dashboards() -> list[dict[str, str]]:
         """List the dashboards, the landing page first."""
-        return catalogue.list_dashboards()
+        return layout.list_dashboards()
 
     @router.get("/dashboards/{dashboard_id}", responses={200: {"model": DashboardLayout}, **ERRORS})
     def dashboard(dashboard_id: Id) -> dict[str, Any]:
         """Return a dashboard without its figures."""
-        return catalogue.lay_out(dashboard_id, _body(dashboard_id), library.load_all(), cluster.namespace)
+        return layout.lay_out(dashboard_id, _body(dashboard_id), library.load_all(), cluster.namespace)
 
     @router.get("/dashboards/{dashboard_id}/panels/{panel_id}", responses={200: {"model": PanelAnswers}, **ERRORS})
     async def panel_answers(
@@ -97,7 +97,7 @@ def _control_values(cluster: Cluster, dashboard_id: str, control_id: str, params
 
 
 def _body(dashboard_id: str) -> dict[str, Any]:
-    body = catalogue.body(dashboard_id)
+    body = layout.load_body(dashboard_id)
     if body is None:
         raise HTTPException(404, f"there is no dashboard {dashboard_id}")
     return body

@@ -13,7 +13,7 @@ from inferlog_ops.query.run import future_events
 _TIMEOUT_SECONDS = 5.0
 
 
-def status(cluster: Cluster) -> dict[str, Any]:
+def read_status(cluster: Cluster) -> dict[str, Any]:
     """
     Return the cluster and its status.
 

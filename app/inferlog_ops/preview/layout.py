@@ -21,7 +21,7 @@ def list_dashboards() -> list[dict[str, str]]:
     ]
 
 
-def body(dashboard_id: str) -> dict[str, Any] | None:
+def load_body(dashboard_id: str) -> dict[str, Any] | None:
     """Return the dashboard's file with the values of the service levels; None if there is no such file."""
     dashboard = files.load_all().get(dashboard_id)
     return with_levels(dashboard, slo.load()) if dashboard else None
