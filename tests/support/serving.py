@@ -13,6 +13,9 @@ from werkzeug.serving import ThreadedWSGIServer
 
 from tests.support.polling import wait_until
 
+CERTIFICATE = Path(__file__).with_name("certificate.pem")
+"""Key and certificate of a server on 127.0.0.1, made for tests and valid for 100 years."""
+
 
 @contextmanager
 def serving(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str]:

@@ -5,7 +5,6 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import orjson
 import pytest
@@ -17,6 +16,7 @@ from inferlog_ops.ship.pipeline import ShipOutcome
 from inferlog_ops.ship.status import Counts
 from tests.support.faulty_store import Fault, FaultyStore, error_body, faulty_store, refused_item
 from tests.support.polling import wait_until
+from tests.support.serving import CERTIFICATE
 from tests.support.shipping import QUICK, ShipperDirs, event_ids, event_line, write_events
 
 IDS = event_ids(20)
@@ -362,11 +362,10 @@ def test_offset_waits_when_a_dead_letter_cannot_be_written(
 
 
 def test_tls_requires_the_configured_authority(place: ShipperDirs) -> None:
-    certificate = Path(__file__).with_name("certificate.pem")  # made for tests, for 127.0.0.1, valid for 100 years
     write_events(place.events, IDS)
-    with faulty_store(certificate=certificate) as store:
+    with faulty_store(certificate=CERTIFICATE) as store:
         stranger = Cluster(url=store.url, namespace="test")
         outcome = run_until_it_waits(stranger, place)
         assert "CERTIFICATE_VERIFY_FAILED" in outcome.status.waiting[0]
-        place.ship_once(replace(stranger, ca_file=str(certificate)))
+        place.ship_once(replace(stranger, ca_file=str(CERTIFICATE)))
     assert store.stored == Counter(IDS)

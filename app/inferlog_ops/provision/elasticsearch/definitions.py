@@ -68,7 +68,7 @@ class Definition:
     body: dict[str, Any]
 
     def to_desired(self) -> Desired:
-        """Return the object with its requests."""
+        """Return the definition as a desired object, with the requests that read, create and update it."""
         path = f"{self.kind.api}/{self.name}"
         put = Request(method="PUT", path=path, body=self.body)
         return Desired(

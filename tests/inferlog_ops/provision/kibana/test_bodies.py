@@ -13,9 +13,9 @@ from inferlog_ops.provision.kibana.bodies import SCRIPT, write_bodies
 from inferlog_ops.provision.kibana.plan import build_plan
 from inferlog_ops.provision.kibana.provision import provision_kibana
 from tests.support.kibana_stand_in import API_KEY, KibanaStandIn, stand_in
+from tests.support.serving import CERTIFICATE
 
 PLAN = build_plan("default")
-CERTIFICATE = Path(__file__).parents[2] / "ship/certificate.pem"  # made for tests, for 127.0.0.1
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

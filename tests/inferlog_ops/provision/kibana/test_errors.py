@@ -13,8 +13,7 @@ from inferlog_ops.provision.kibana.address import Kibana, resolve_kibana
 from inferlog_ops.provision.kibana.provision import provision_kibana
 from tests.support.kibana_objects import Reply
 from tests.support.kibana_stand_in import API_KEY, PASSWORD, USER, KibanaStandIn, stand_in
-
-CERTIFICATE = Path(__file__).parents[2] / "ship/certificate.pem"  # made for tests, for 127.0.0.1
+from tests.support.serving import CERTIFICATE
 
 
 def _refused(kibana: Kibana, wording: str, **arguments: Any) -> None:
