@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from inferlog_ops.query import library as query_library
+from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files, slo
 from inferlog_ops.query.dashboards.panels import Panel, panels
-from inferlog_ops.query.dashboards.render import with_levels
+from inferlog_ops.query.dashboards.render import fill_levels
 from tests.kibana.faults import faults, read
 from tests.kibana.json_paths import walk
 from tests.support.panel_queries import columns_by_query, mapped_fields
 
 ROOT = Path(__file__).parents[2]
 DASHBOARDS = files.load_all()
-QUERIES = query_library.load_all()
+QUERIES = library.load_all()
 PANELS = [
     pytest.param(panel, id=f"{dashboard.id}/{panel.id}")
     for dashboard in DASHBOARDS.values()
@@ -48,7 +48,7 @@ def test_file_follows_the_schema(dashboard: files.Dashboard) -> None:
     """The schema of the files is that of Kibana 9.5's dashboards API, with names of query files as queries."""
     if dashboard.path.is_file():  # the query library is made from the query files
         read(dashboard.path.read_text(encoding="utf-8"))
-    assert [str(fault) for fault in faults(with_levels(dashboard, slo.load()))] == []
+    assert [str(fault) for fault in faults(fill_levels(dashboard, slo.load()))] == []
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda dashboard: dashboard.id)

@@ -17,7 +17,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.demo import traffic
 from inferlog_ops.demo.services import MODEL
 from inferlog_ops.provision.elasticsearch import provision_cluster
-from inferlog_ops.query import library as query_library
+from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files
 from inferlog_ops.query.dashboards.panels import panels
 from inferlog_ops.query.library import Query
@@ -26,9 +26,7 @@ from tests.support.panel_queries import columns_by_query, fields_in, fields_of, 
 from tests.support.polling import wait_until
 from tests.support.shipping import QUICK, ShipperDirs
 
-QUERIES = {
-    name: query for name, query in query_library.load_all().items() if "FROM inferlog-alerts-*" not in query.text
-}
+QUERIES = {name: query for name, query in library.load_all().items() if "FROM inferlog-alerts-*" not in query.text}
 PANELS = [
     pytest.param(name, columns, id=f"{dashboard.id}/{panel.id}-{name}")
     for dashboard in files.load_all().values()

@@ -10,7 +10,7 @@ from inferlog_ops.preview.controls import Selection, build_filter, controls
 from inferlog_ops.preview.layout import lay_out
 from inferlog_ops.query.dashboards import files, slo
 from inferlog_ops.query.dashboards.panels import panels
-from inferlog_ops.query.dashboards.render import with_levels
+from inferlog_ops.query.dashboards.render import fill_levels
 from inferlog_ops.query.library import load_all
 from tests.fuzz.bent import bent
 
@@ -75,7 +75,7 @@ def check(data: bytes) -> None:
     _path.write_bytes(bent(_DOCUMENT, data))
     try:
         dashboard = files.read(_path)
-        filled = with_levels(dashboard, _levels)
+        filled = fill_levels(dashboard, _levels)
         page = lay_out(dashboard.id, filled, _queries, "default")
     except OperatorError:
         return

@@ -23,7 +23,7 @@ from inferlog_ops.provision.kibana.address import resolve_kibana
 from inferlog_ops.query import library as queries
 from inferlog_ops.query.dashboards import files as dashboards
 from inferlog_ops.query.rules import notify, rules
-from inferlog_ops.query.run import check_range, version_filter
+from inferlog_ops.query.run import build_version_filter, check_range
 from inferlog_ops.query.timerange import iso, parse_moment, time_range
 
 LONGEST_BYTES = 300
@@ -99,7 +99,7 @@ def _namespace(text: str) -> None:
 
 
 def _version(text: str) -> None:
-    found = version_filter(text)
+    found = build_version_filter(text)
     assert found == {"term": {"model_version": text}} or text == "(none)"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from inferlog_ops.core.assets import asset_dir
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana.capabilities import Capabilities
-from inferlog_ops.provision.kibana.rules import rule_body
+from inferlog_ops.provision.kibana.rules import build_rule_body
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.library import load_all
 from inferlog_ops.query.rules import rules
@@ -41,7 +41,7 @@ def check(data: bytes) -> None:
     try:
         rule = rules.read(_path)
         text = build_rule_query(rule, _levels, _queries, "default")
-        body = rule_body(rule, _levels, _queries, "default", connector="c", capabilities=Capabilities())
+        body = build_rule_body(rule, _levels, _queries, "default", connector="c", capabilities=Capabilities())
     except OperatorError:
         return
     assert json.loads(json.dumps(body, allow_nan=False, ensure_ascii=False).encode()) == body

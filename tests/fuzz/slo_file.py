@@ -9,9 +9,9 @@ from inferlog_ops.core.assets import asset_dir
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.dashboards.files import Dashboard
-from inferlog_ops.query.dashboards.render import with_levels
+from inferlog_ops.query.dashboards.render import fill_levels
 from inferlog_ops.query.rules import rules
-from inferlog_ops.query.rules.condition import with_levels as levels_in
+from inferlog_ops.query.rules.condition import fill_levels as levels_in
 from tests.fuzz.bent import bent
 
 LONGEST_BYTES = 300
@@ -52,7 +52,7 @@ def check(data: bytes) -> None:
     levels = slo.ServiceLevels(default={**_ours.default, **theirs.default}, by_model_version=theirs.by_model_version)
     for promised in (levels.default, *levels.by_model_version.values()):
         assert all(isfinite(float(figure)) and figure > 0 for figure in promised.values())
-    *figures, text = with_levels(_dashboard, levels)["texts"]
+    *figures, text = fill_levels(_dashboard, levels)["texts"]
     assert text == " ".join(f"{figure:g}" for figure in figures)
     for rule in _rules:
         condition = levels_in(rule, rule.where, levels)

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.provision.kibana.dashboards import panel_index
+from inferlog_ops.provision.kibana.dashboards import build_panel_index
 from inferlog_ops.provision.kibana.lens.layers import is_form_based
 from inferlog_ops.provision.kibana.lens.sources import SOURCES, Absent
 from inferlog_ops.query import library
@@ -93,7 +93,7 @@ def find_differences(
     for panel in panels(files.load_all()[dashboard].body):
         if panel.type != "vis" or not is_form_based(panel):
             continue
-        tables = visit.read_tables(panel_index(kibana.object_id(dashboard), panel.id))
+        tables = visit.read_tables(build_panel_index(kibana.object_id(dashboard), panel.id))
         layers = panel.config.get("layers") or [panel.config]
         assert len(tables) == len(layers), panel.id
         for number, (table, layer) in enumerate(zip(tables, layers, strict=True)):

@@ -17,7 +17,7 @@ from inferlog_ops.preview.app import create_app
 from inferlog_ops.preview.controls import controls
 from inferlog_ops.query.dashboards import files
 from inferlog_ops.query.dashboards.panels import panels
-from inferlog_ops.query.library import load_all, text_for
+from inferlog_ops.query.library import fill_namespace, load_all
 from tests.security.raw_http import dial
 from tests.support.serving import serve_handler, serving
 
@@ -26,7 +26,7 @@ RANGE: dict[str, Any] = {"from": "2026-11-23T06:00:00Z", "to": "2026-11-23T07:00
 OUR_STREAM = re.compile(
     r"logs-inference\.(events|app|health|content)-ours|logs-inference\.\*-ours::failures|inferlog-alerts-ours"
 )
-OUR_QUESTIONS = {text_for(query, NAMESPACE) for query in load_all().values()}
+OUR_QUESTIONS = {fill_namespace(query, NAMESPACE) for query in load_all().values()}
 
 
 @dataclass

@@ -35,17 +35,17 @@ class Exit(IntEnum):
 def list_rules(json: Json = False) -> None:
     """List the rules and the condition of each."""
     from inferlog_ops.query.dashboards.slo import load
-    from inferlog_ops.query.rules.condition import with_levels
+    from inferlog_ops.query.rules.condition import fill_levels
     from inferlog_ops.query.rules.rules import load_all
 
     levels = load()
     rules = load_all().values()
     if json:
-        print_json([_rule_as_json(rule, with_levels(rule, rule.where, levels)) for rule in rules])
+        print_json([_rule_as_json(rule, fill_levels(rule, rule.where, levels)) for rule in rules])
         return
     table = Table("rule", "severity", "over", "fires when", box=None, pad_edge=False)
     for rule in rules:
-        table.add_row(rule.name, rule.severity, str(rule.window), Text(with_levels(rule, rule.where, levels)))
+        table.add_row(rule.name, rule.severity, str(rule.window), Text(fill_levels(rule, rule.where, levels)))
     out.print(table)
 
 

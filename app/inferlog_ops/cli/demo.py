@@ -110,5 +110,5 @@ def _stay_up(started: "Services", result: "DemoResult", began: datetime) -> None
             while True:
                 started.check()
                 figures = measure.fetch_figures(started, began, datetime.now(UTC))
-                live.update(summary.version_table(figures), refresh=out.is_terminal)
+                live.update(summary.build_version_table(figures), refresh=out.is_terminal)
                 sleep(_SECONDS_BETWEEN_TABLES)

@@ -96,7 +96,7 @@ _COLUMNS = {
 }
 
 
-def version_table(versions: dict[str, dict[str, Any]]) -> Table:
+def build_version_table(versions: dict[str, dict[str, Any]]) -> Table:
     """Return a table with one row per model version; an unknown figure is a dash, never 0."""
     table = Table("model version", title_justify="left")
     for title, _ in _COLUMNS.values():
@@ -107,7 +107,7 @@ def version_table(versions: dict[str, dict[str, Any]]) -> Table:
     return table
 
 
-def balance_line(result: DemoResult) -> Text:
+def describe_balance(result: DemoResult) -> Text:
     """Return the line with the counts at every stage and its verdict."""
     line = (
         f"{result.sent} requests sent = {result.written} events written = {result.shipped} shipped "
@@ -124,7 +124,7 @@ def balance_line(result: DemoResult) -> Text:
     return Text(f"{line}. The counts do not match.{named}", style="red")
 
 
-def reconcile_lines(result: DemoResult) -> Text:
+def describe_reconciliation(result: DemoResult) -> Text:
     """Return the latencies of clients and dashboards, and the findings of the reconciliation."""
     figures = [
         f"p{percent} {comparison.from_sent[percent]:.3f} s and {comparison.of_dashboard[percent]:.3f} s"
@@ -138,4 +138,4 @@ def reconcile_lines(result: DemoResult) -> Text:
 
 def build_report(result: DemoResult) -> Group:
     """Return the table, the balance, and the reconciliation."""
-    return Group(version_table(result.versions), balance_line(result), reconcile_lines(result))
+    return Group(build_version_table(result.versions), describe_balance(result), describe_reconciliation(result))

@@ -131,7 +131,7 @@ def stop(engine_home: Path, report: ReportProgress = ignore_progress) -> bool:
     """
     if not presence.is_held(engine_home):
         return False
-    pid = presence.holder_pid(engine_home)
+    pid = presence.read_holder_pid(engine_home)
     if pid is None:
         raise OperatorError(f"{engine_home}: another command is starting an engine here; stop that command")
     try:

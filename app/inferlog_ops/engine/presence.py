@@ -65,12 +65,12 @@ def find_running(engine_home: Path) -> RunningEngine | None:
         content = orjson.loads(_published_file(engine_home).read_bytes())
     except FileNotFoundError:
         return None
-    if content["pid"] != holder_pid(engine_home):
+    if content["pid"] != read_holder_pid(engine_home):
         return None  # left by a killed engine while another one is starting
     return RunningEngine(**{**content, "started": datetime.fromisoformat(content["started"])})
 
 
-def holder_pid(engine_home: Path) -> int | None:
+def read_holder_pid(engine_home: Path) -> int | None:
     """Return the pid of the engine that holds *engine_home*; None if it has not been spawned yet."""
     content = _lock_file(engine_home).read_bytes()
     return int(content) if content else None

@@ -30,7 +30,7 @@ _MAX_CONCURRENT: Final = 4
 """Maximum number of concurrent queries, as Elasticsearch shares its processors with other processes."""
 
 
-def api_router(cluster: Cluster) -> APIRouter:
+def create_api_router(cluster: Cluster) -> APIRouter:
     """Return the routes that read from *cluster*."""
     router = APIRouter(prefix="/api", responses=COMMON_ERRORS)
     slots = asyncio.Semaphore(_MAX_CONCURRENT)

@@ -13,7 +13,7 @@ from starlette.types import Scope
 from inferlog import __version__
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.preview.api import api_router
+from inferlog_ops.preview.api import create_api_router
 from inferlog_ops.preview.host_check import RequestGuard
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -42,7 +42,7 @@ def create_app(cluster: Cluster) -> FastAPI:
     # No documentation pages: they would load scripts from the network.
     app = FastAPI(title="inferlog preview", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
     plotly = RevalidatedStaticFiles(directory=PLOTLY.parent)
-    app.include_router(api_router(cluster))
+    app.include_router(create_api_router(cluster))
     app.mount("/static", RevalidatedStaticFiles(directory=STATIC))
 
     @app.get("/", include_in_schema=False)

@@ -7,8 +7,8 @@ from inferlog_ops.preview import markdown
 from inferlog_ops.preview.controls import controls
 from inferlog_ops.query.dashboards import files, slo
 from inferlog_ops.query.dashboards.panels import Panel, panels
-from inferlog_ops.query.dashboards.render import with_levels
-from inferlog_ops.query.library import Query, text_for
+from inferlog_ops.query.dashboards.render import fill_levels
+from inferlog_ops.query.library import Query, fill_namespace
 
 _OF_THE_DASHBOARD = ("title", "description", "time_range", "refresh_interval", "options")
 
@@ -24,7 +24,7 @@ def list_dashboards() -> list[dict[str, str]]:
 def load_body(dashboard_id: str) -> dict[str, Any] | None:
     """Return the dashboard's file with the values of the service levels; None if there is no such file."""
     dashboard = files.load_all().get(dashboard_id)
-    return with_levels(dashboard, slo.load()) if dashboard else None
+    return fill_levels(dashboard, slo.load()) if dashboard else None
 
 
 def lay_out(dashboard_id: str, filled: dict[str, Any], queries: Mapping[str, Query], namespace: str) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def _describe_panel(panel: Panel, queries: Mapping[str, Query], namespace: str) 
         "type": panel.type,
         "config": panel.config,
         "queries": [
-            {"name": name, "question": queries[name].question, "text": text_for(queries[name], namespace)}
+            {"name": name, "question": queries[name].question, "text": fill_namespace(queries[name], namespace)}
             for name in panel.queries
             if name in queries
         ],

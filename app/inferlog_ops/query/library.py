@@ -62,7 +62,7 @@ def find(name: str) -> Query:
     return lookup(name, load_all(), kind="query", otherwise="inferlog query lists all of them")
 
 
-def text_for(query: Query, namespace: str) -> str:
+def fill_namespace(query: Query, namespace: str) -> str:
     """
     Return the text of *query* with *namespace* in place of the ``*`` in the stream names.
 

@@ -14,7 +14,7 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import stream_name
 from inferlog_ops.query import notes
 from inferlog_ops.query.esql import Limit, find_answer_limit, find_read_limits, group_other_versions
-from inferlog_ops.query.library import Query, text_for
+from inferlog_ops.query.library import Query, fill_namespace
 from inferlog_ops.query.notes import Note
 from inferlog_ops.query.timerange import iso
 
@@ -111,7 +111,7 @@ def run_query(
         )
     if top_versions is not None and query.top_versions is None:
         raise OperatorError(f"{query.name} has no rows per model version; run it without --top", exit_code=2)
-    filter_ = _combine_filters(None if model_version is None else version_filter(model_version), within)
+    filter_ = _combine_filters(None if model_version is None else build_version_filter(model_version), within)
     with (
         cluster.client(request_timeout_seconds=timeout_seconds) as client,
         translate_errors(cluster, f"running {query.name}"),
@@ -133,7 +133,7 @@ def future_events(
     with cluster.client() as client, translate_errors(cluster, "looking for events later than now"):
         answer = client.search(
             index=streams,
-            query=_combine_filters(later, None if model_version is None else version_filter(model_version)),
+            query=_combine_filters(later, None if model_version is None else build_version_filter(model_version)),
             size=0,
             track_total_hits=True,
             aggs={"latest": {"max": {"field": "@timestamp", "format": "strict_date_time"}}},
@@ -168,7 +168,7 @@ def check_range(start: datetime, end: datetime) -> None:
         )
 
 
-def version_filter(model_version: str) -> dict[str, Any]:
+def build_version_filter(model_version: str) -> dict[str, Any]:
     """Return the query DSL filter of the events of *model_version*, or of ``(none)``."""
     if model_version == NO_MODEL_VERSION:
         return {"bool": {"must_not": {"exists": {"field": "model_version"}}}}
@@ -192,7 +192,7 @@ class _Execution:
     filter: dict[str, Any] | None
 
     def run(self, top_versions: int | None) -> QueryAnswer:
-        text, parameters, about = text_for(self.query, self.cluster.namespace), self._range, list[Note]()
+        text, parameters, about = fill_namespace(self.query, self.cluster.namespace), self._range, list[Note]()
         if top_versions is not None:
             own, requests_of_others = self._top_versions(top_versions)
             if requests_of_others:

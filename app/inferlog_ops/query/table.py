@@ -18,7 +18,9 @@ def as_table(answer: QueryAnswer) -> Table:
     """Return *answer* as a table without borders."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in answer.columns:
-        table.add_column(column_title(column), justify="right" if column.type in _NUMBERS else "left", no_wrap=True)
+        table.add_column(
+            format_column_title(column), justify="right" if column.type in _NUMBERS else "left", no_wrap=True
+        )
     for row in answer.rows:
         table.add_row(*(Text(format_value(column, row[column.name])) for column in answer.columns))
     return table
@@ -31,11 +33,11 @@ def as_records(answer: QueryAnswer) -> Iterator[Table]:
         record.add_column(style="bold", no_wrap=True)
         record.add_column(overflow="fold")
         for column in answer.columns:
-            record.add_row(column_title(column), Text(format_value(column, row[column.name])))
+            record.add_row(format_column_title(column), Text(format_value(column, row[column.name])))
         yield record
 
 
-def column_title(column: Column) -> str:
+def format_column_title(column: Column) -> str:
     """Return the header of *column*, with its unit in brackets."""
     name = column.name
     if column.type in _DATES:

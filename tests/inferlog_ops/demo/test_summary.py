@@ -2,10 +2,10 @@ from dataclasses import replace
 
 from inferlog_ops.demo.summary import (
     DemoResult,
-    balance_line,
+    describe_balance,
+    describe_reconciliation,
     find_missing_and_unexpected,
     group_by_version,
-    reconcile_lines,
 )
 from inferlog_ops.query.reconcile.latencies import LatencyComparison, Tolerance
 from tests.support.reconciling import EVEN as EVEN_REQUESTS
@@ -39,7 +39,7 @@ EVEN = DemoResult(
 
 
 def text_of(result: DemoResult) -> str:
-    return balance_line(result).plain
+    return describe_balance(result).plain
 
 
 def test_equal_counts_are_complete() -> None:
@@ -77,9 +77,9 @@ def test_result_is_incomplete_when_the_reconciliation_is() -> None:
 
 
 def test_reconcile_lines_show_latencies_of_clients_and_dashboards() -> None:
-    said = reconcile_lines(EVEN).plain
+    said = describe_reconciliation(EVEN).plain
     assert "p99 2.011 s and 2.000 s" in said
     assert "10.00 ms between the client and the service's measuring point" in said
-    assert reconcile_lines(replace(EVEN, reconciled=replace(SAME, comparisons=[]))).plain == (
+    assert describe_reconciliation(replace(EVEN, reconciled=replace(SAME, comparisons=[]))).plain == (
         "Every request has its event; too few requests to judge latencies."
     )

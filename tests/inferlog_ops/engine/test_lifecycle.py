@@ -160,7 +160,7 @@ def is_alive(pid: int) -> bool:
 
 
 def starting_pid(home: Home) -> int | None:
-    return presence.holder_pid(home.engine) if presence.is_held(home.engine) else None
+    return presence.read_holder_pid(home.engine) if presence.is_held(home.engine) else None
 
 
 def addresses_of(pid: int) -> set[str]:

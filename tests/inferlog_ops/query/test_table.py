@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from inferlog_ops.query.run import Column, QueryAnswer
-from inferlog_ops.query.table import as_records, as_table, column_title, format_value
+from inferlog_ops.query.table import as_records, as_table, format_column_title, format_value
 
 
 def _column(name: str, type_: str = "double") -> Column:
@@ -38,7 +38,7 @@ def _column(name: str, type_: str = "double") -> Column:
     ],
 )
 def test_value_is_formatted_in_the_unit_of_its_header(column: Column, head: str, value: Any, text: str) -> None:
-    assert column_title(column) == head
+    assert format_column_title(column) == head
     assert format_value(column, value) == text
 
 

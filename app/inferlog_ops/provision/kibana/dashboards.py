@@ -18,7 +18,7 @@ from inferlog_ops.provision.kibana.lens.panels import (
 from inferlog_ops.provision.kibana.saved_objects import SavedObject
 from inferlog_ops.query.dashboards.files import Dashboard
 from inferlog_ops.query.dashboards.panels import panels
-from inferlog_ops.query.dashboards.render import with_levels
+from inferlog_ops.query.dashboards.render import fill_levels
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 from inferlog_ops.query.library import Query
 
@@ -54,7 +54,7 @@ def build_dashboard(
     Raises:
         OperatorError: If the file refers to a missing query or service level, or if a panel has no form in Lens.
     """
-    body = replace_ids(namespace, with_levels(dashboard, levels), bases)
+    body = replace_ids(namespace, fill_levels(dashboard, levels), bases)
     context = PanelContext(
         queries=queries,
         namespace=namespace,
@@ -87,7 +87,7 @@ def build_dashboard(
     )
 
 
-def panel_index(dashboard_id: str, panel_id: str) -> str:
+def build_panel_index(dashboard_id: str, panel_id: str) -> str:
     """
     Return the id of a panel in Kibana.
 
@@ -98,7 +98,7 @@ def panel_index(dashboard_id: str, panel_id: str) -> str:
 
 def _place_panels(dashboard_id: str, body: dict[str, Any], context: PanelContext) -> list[SavedPanel]:
     """Return all panels with their places; sections, which 8.x does not have, become headings in the same order."""
-    of_each = (replace(panel, id=panel_index(dashboard_id, panel.id)) for panel in panels(body))
+    of_each = (replace(panel, id=build_panel_index(dashboard_id, panel.id)) for panel in panels(body))
     placed: list[SavedPanel] = []
     bottom = 0
     for item in body["panels"]:
@@ -106,13 +106,13 @@ def _place_panels(dashboard_id: str, body: dict[str, Any], context: PanelContext
             placed.append(_place(build_panel(next(of_each), context), item["grid"]))
             bottom = max(bottom, item["grid"]["y"] + item["grid"]["h"])
             continue
-        heading = build_text(panel_index(dashboard_id, f"section-{item['id']}"), f"## {item['title']}")
+        heading = build_text(build_panel_index(dashboard_id, f"section-{item['id']}"), f"## {item['title']}")
         placed.append(_place(heading, {"x": 0, "y": bottom, "w": _COLUMNS, "h": _HEADING_ROWS}))
         bottom += _HEADING_ROWS
         inside = [next(of_each) for _ in item["panels"]]
         if not context.has_time_parameters and all(panel.type == "discover_session" for panel in inside):
             grid = {"x": 0, "y": bottom, "w": _COLUMNS, "h": len(inside) + _LIST_MARGIN_ROWS}
-            placed.append(_place(build_query_list(panel_index(dashboard_id, f"list-{item['id']}"), inside), grid))
+            placed.append(_place(build_query_list(build_panel_index(dashboard_id, f"list-{item['id']}"), inside), grid))
             bottom += grid["h"]
             continue
         top = bottom

@@ -42,7 +42,7 @@ def build_plan(
     check_namespace(namespace)
     levels, queries = slo.load(), load_queries()
     view_files, dashboard_files = data_views.load_all(), files.load_all()
-    bases = {*view_files, *dashboard_files, *map(sessions.base_id, queries.values())}
+    bases = {*view_files, *dashboard_files, *map(sessions.build_base_id, queries.values())}
     return Plan(
         data_views=tuple(data_views.build_data_view(base, file, namespace) for base, file in view_files.items()),
         saved_objects=(

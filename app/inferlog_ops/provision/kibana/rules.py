@@ -37,7 +37,7 @@ _ADVICE = {
 }
 
 
-def rule_name(rule: Rule) -> str:
+def build_rule_name(rule: Rule) -> str:
     """Return the readable name of *rule* in Kibana for the namespace "default"."""
     return f"inferlog-{rule.name.replace('_', '-')}"
 
@@ -49,7 +49,7 @@ def find_earlier_ids(client: KibanaClient, namespace: str) -> set[str]:
     It used their names as ids, which only new versions of Kibana accept. Such objects are updated in place.
     """
     paths = [f"{CONNECTOR_API}/{object_id(CONNECTOR, namespace)}"]
-    paths += [f"{RULE_API}/{object_id(rule_name(rule), namespace)}" for rule in load_all().values()]
+    paths += [f"{RULE_API}/{object_id(build_rule_name(rule), namespace)}" for rule in load_all().values()]
     requests = [Request(method="GET", path=path) for path in paths]
     found = [each.path for each in requests if client.send(each, "looking for earlier rules").status == 200]
     return {path.rpartition("/")[2] for path in found}
@@ -63,7 +63,7 @@ def build_connector(namespace: str, earlier_ids: Collection[str] = ()) -> Desire
     it writes alerts to an index of inferlog.
     """
     name, source = object_id(CONNECTOR, namespace), "the connector of all rules"
-    path = f"{CONNECTOR_API}/{connector_id(namespace, earlier_ids)}"
+    path = f"{CONNECTOR_API}/{choose_connector_id(namespace, earlier_ids)}"
     content = {
         "name": qualify_title("inferlog alerts", namespace),
         "config": {"index": alerts_stream_name(namespace), "refresh": False, "executionTimeField": "@timestamp"},
@@ -88,7 +88,7 @@ def build_connector(namespace: str, earlier_ids: Collection[str] = ()) -> Desire
     )
 
 
-def connector_id(namespace: str, earlier_ids: Collection[str] = ()) -> str:
+def choose_connector_id(namespace: str, earlier_ids: Collection[str] = ()) -> str:
     """Return the id of the connector for *namespace*."""
     name = object_id(CONNECTOR, namespace)
     return name if name in earlier_ids else object_uuid("connector", name)
@@ -112,10 +112,10 @@ def build_rule(
     Raises:
         OperatorError: If the rule refers to a missing query or service level.
     """
-    name, source = object_id(rule_name(rule), namespace), f"{FOLDER}/{rule.name}.json"
+    name, source = object_id(build_rule_name(rule), namespace), f"{FOLDER}/{rule.name}.json"
     path = f"{RULE_API}/{name if name in earlier_ids else object_uuid('rule', name)}"
-    connector = connector_id(namespace, earlier_ids)
-    written = rule_body(rule, levels, queries, namespace, connector=connector, capabilities=capabilities)
+    connector = choose_connector_id(namespace, earlier_ids)
+    written = build_rule_body(rule, levels, queries, namespace, connector=connector, capabilities=capabilities)
     body: dict[str, Any] = replace_ids(namespace, written, bases)
     body["name"] = qualify_title(body["name"], namespace)
     stamp = Stamp.of(source, body)
@@ -133,7 +133,7 @@ def build_rule(
     )
 
 
-def rule_body(
+def build_rule_body(
     rule: Rule,
     levels: ServiceLevels,
     queries: Mapping[str, Query],

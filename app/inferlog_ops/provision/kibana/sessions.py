@@ -6,19 +6,19 @@ import orjson
 
 from inferlog_ops.provision.kibana.identity import object_id, qualify_title
 from inferlog_ops.provision.kibana.saved_objects import SavedObject
-from inferlog_ops.query.library import Query, text_for
+from inferlog_ops.query.library import Query, fill_namespace
 
 _SOURCE_COMMAND = re.compile(r"^\s*FROM\s+(\S+)", re.MULTILINE)
 
 
-def base_id(query: Query) -> str:
+def build_base_id(query: Query) -> str:
     """Return the id of the session of *query* for the namespace "default"."""
     return f"inferlog-query-{query.name}"
 
 
 def build_session(query: Query, namespace: str) -> SavedObject:
     """Return the session with *query* for *namespace*."""
-    text = text_for(query, namespace)
+    text = fill_namespace(query, namespace)
     pattern = _SOURCE_COMMAND.search(text)
     index = pattern[1] if pattern else ""
     search_source = {
@@ -28,7 +28,7 @@ def build_session(query: Query, namespace: str) -> SavedObject:
     }
     return SavedObject(
         type="search",
-        id=object_id(base_id(query), namespace),
+        id=object_id(build_base_id(query), namespace),
         attributes={
             "title": qualify_title(query.question, namespace),
             "description": f"inferlog query {query.name}",

@@ -36,13 +36,13 @@ class ProgramKey:
     file: Path
 
 
-def fluentd_key(settings: StackSettings) -> ProgramKey:
+def define_fluentd_key(settings: StackSettings) -> ProgramKey:
     """Return the key with which Fluentd writes."""
     file = settings.secrets / "fluentd/elasticsearch_api_key"
     return ProgramKey(name="inferlog-fluentd", role=roles.FLUENTD, file=file)
 
 
-def dashboards_key(settings: StackSettings) -> ProgramKey:
+def define_dashboards_key(settings: StackSettings) -> ProgramKey:
     """Return the key with which ``inferlog query`` and ``inferlog alerts`` read."""
     file = settings.secrets / "operator/elasticsearch_api_key"
     return ProgramKey(name="inferlog-dashboards", role=roles.DASHBOARDS, file=file)

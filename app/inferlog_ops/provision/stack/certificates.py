@@ -26,7 +26,7 @@ def ensure_authority(folder: Path, now: datetime) -> tuple[Authority, Provisione
         OperatorError: If the folder is not writable, or its key is invalid.
     """
     key_file, certificate_file = folder / "ca.key", folder / "ca.crt"
-    is_new = secret_files.create(key_file, issuing.key_pem(issuing.new_key()))
+    is_new = secret_files.create(key_file, issuing.serialize_key(issuing.create_key()))
     try:
         key = issuing.parse_key(key_file.read_bytes())
     except (OSError, ValueError) as error:
@@ -39,8 +39,8 @@ def ensure_authority(folder: Path, now: datetime) -> tuple[Authority, Provisione
         return Authority(key=key, certificate=certificate), _result(
             "authority", ProvisionOutcome.UNCHANGED, certificate
         )
-    certificate = issuing.authority_certificate(key, now)
-    secret_files.replace(certificate_file, issuing.certificate_pem(certificate), READABLE)
+    certificate = issuing.issue_authority_certificate(key, now)
+    secret_files.replace(certificate_file, issuing.serialize_certificate(certificate), READABLE)
     outcome = ProvisionOutcome.CREATED if is_new else ProvisionOutcome.UPDATED
     return Authority(key=key, certificate=certificate), _result("authority", outcome, certificate)
 
@@ -60,11 +60,11 @@ def ensure_server(
     if not renew and key and certificate and not issuing.find_server_fault(authority, server, key, certificate, now):
         return _result(server.name, ProvisionOutcome.UNCHANGED, certificate)
     outcome = ProvisionOutcome.UPDATED if certificate else ProvisionOutcome.CREATED
-    key = issuing.new_key()
-    certificate = issuing.server_certificate(authority, server, key, now)
+    key = issuing.create_key()
+    certificate = issuing.issue_server_certificate(authority, server, key, now)
     # If the process is killed between the two, the next run finds a certificate of another key and renews it.
-    secret_files.replace(key_file, issuing.key_pem(key))
-    secret_files.replace(certificate_file, issuing.certificate_pem(certificate), READABLE)
+    secret_files.replace(key_file, issuing.serialize_key(key))
+    secret_files.replace(certificate_file, issuing.serialize_certificate(certificate), READABLE)
     return _result(server.name, outcome, certificate)
 
 

@@ -62,12 +62,12 @@ class CertifiedServer:
         return x509.SubjectAlternativeName([x509.DNSName(self.name), x509.DNSName("localhost"), local])
 
 
-def new_key() -> Key:
+def create_key() -> Key:
     """Return a new private key."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def key_pem(key: Key) -> bytes:
+def serialize_key(key: Key) -> bytes:
     """Return *key* in PEM."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
@@ -85,12 +85,12 @@ def parse_key(pem: bytes) -> Key:
     return key
 
 
-def certificate_pem(certificate: x509.Certificate) -> bytes:
+def serialize_certificate(certificate: x509.Certificate) -> bytes:
     """Return *certificate* in PEM."""
     return certificate.public_bytes(Encoding.PEM)
 
 
-def authority_certificate(key: Key, now: datetime) -> x509.Certificate:
+def issue_authority_certificate(key: Key, now: datetime) -> x509.Certificate:
     """Return a self-signed certificate of *key*; certificates signed earlier stay valid."""
     return (
         _start_certificate(_AUTHORITY_NAME, key, now, AUTHORITY_LIFE)
@@ -101,7 +101,9 @@ def authority_certificate(key: Key, now: datetime) -> x509.Certificate:
     )
 
 
-def server_certificate(authority: Authority, server: CertifiedServer, key: Key, now: datetime) -> x509.Certificate:
+def issue_server_certificate(
+    authority: Authority, server: CertifiedServer, key: Key, now: datetime
+) -> x509.Certificate:
     """Return a certificate of *server* with *key*, signed by *authority*."""
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if server.is_client else [])]
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, server.name)])

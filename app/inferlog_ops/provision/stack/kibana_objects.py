@@ -57,7 +57,7 @@ def _enable_login(client: Elasticsearch, cluster: Cluster) -> Iterator[str]:
     If the process is killed in the block, the user stays enabled, but its password is lost. The API keys that Kibana
     created keep working.
     """
-    password = secret_files.new_secret()
+    password = secret_files.create_secret()
     users.ensure_user(client, cluster, USER, password, roles.RULES)
     try:
         yield password

@@ -34,7 +34,7 @@ class Login:
     password_file: Path
 
 
-def next_password(settings: StackSettings) -> Path:
+def locate_next_password(settings: StackSettings) -> Path:
     """Return the file of the superuser's new password during a change."""
     return settings.elastic_password.with_name("elastic_password.next")
 
@@ -48,7 +48,7 @@ def log_in(settings: StackSettings, report: ReportProgress) -> Login:
     Raises:
         OperatorError: If Elasticsearch does not answer, or rejects both passwords.
     """
-    candidates = [settings.elastic_password, *filter(Path.exists, [next_password(settings)])]
+    candidates = [settings.elastic_password, *filter(Path.exists, [locate_next_password(settings)])]
     logins = [Login(cluster=_cluster(settings, path), password_file=path) for path in candidates]
     timeout_seconds = min(_DOUBTED_SECONDS, settings.wait_seconds)
     for _ in poll(timeout_seconds=timeout_seconds, interval_seconds=_SECONDS_BETWEEN_POLLS):

@@ -91,7 +91,7 @@ def renew_certificates(settings: StackSettings, now: datetime) -> list[Provision
 
 def _publish_authority(settings: StackSettings, now: datetime) -> tuple[Authority, ProvisionedObject]:
     authority, done = certificates.ensure_authority(settings.authority, now)
-    content = issuing.certificate_pem(authority.certificate)
+    content = issuing.serialize_certificate(authority.certificate)
     # Elasticsearch can only read its own config folder, where its secrets are mounted.
     for path in (settings.ca_file, settings.elastic_password.with_name("ca.crt")):
         secret_files.replace(path, content, certificates.READABLE)
@@ -116,7 +116,7 @@ def _make_folders(settings: StackSettings) -> list[ProvisionedObject]:
 
 
 def _ensure_secret(path: Path) -> ProvisionedObject:
-    return _result(path.name, "secret", secret_files.create(path, f"{secret_files.new_secret()}\n".encode()))
+    return _result(path.name, "secret", secret_files.create(path, f"{secret_files.create_secret()}\n".encode()))
 
 
 def _result(name: str, kind: str, is_new: bool) -> ProvisionedObject:

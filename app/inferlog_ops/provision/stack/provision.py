@@ -35,6 +35,6 @@ def provision(settings: StackSettings, *, on_progress: ReportProgress = ignore_p
         # Last, so that a program with a key finds all its streams.
         done += [
             api_keys.ensure_key(client, cluster, wanted)
-            for wanted in (api_keys.fluentd_key(settings), api_keys.dashboards_key(settings))
+            for wanted in (api_keys.define_fluentd_key(settings), api_keys.define_dashboards_key(settings))
         ]
     return done

@@ -8,7 +8,7 @@ from inferlog_ops.core.cluster import translate_errors
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.provision.desired import ProvisionedObject, ProvisionOutcome
 from inferlog_ops.provision.stack import api_keys, prepare, roles, secret_files, users
-from inferlog_ops.provision.stack.login import SUPERUSER, log_in, next_password
+from inferlog_ops.provision.stack.login import SUPERUSER, locate_next_password, log_in
 from inferlog_ops.provision.stack.settings import StackSettings
 
 
@@ -57,9 +57,11 @@ def rotate(
     rotations: dict[RotatableSecret, Callable[[StackSettings, ReportProgress], ProvisionedObject]] = {
         RotatableSecret.KIBANA_SYSTEM: _rotate_kibana_system,
         RotatableSecret.OPERATOR: _rotate_operator,
-        RotatableSecret.FLUENTD: lambda settings, report: _rotate_key(settings, api_keys.fluentd_key(settings), report),
+        RotatableSecret.FLUENTD: lambda settings, report: _rotate_key(
+            settings, api_keys.define_fluentd_key(settings), report
+        ),
         RotatableSecret.DASHBOARDS: lambda settings, report: _rotate_key(
-            settings, api_keys.dashboards_key(settings), report
+            settings, api_keys.define_dashboards_key(settings), report
         ),
     }
     return [rotations[what](settings, report)]
@@ -72,7 +74,7 @@ def _rotate_superuser(settings: StackSettings, report: ReportProgress) -> Provis
     So the new one is first written next to the old one, and `log_in` tries both.
     """
     login = log_in(settings, report)
-    coming = next_password(settings)
+    coming = locate_next_password(settings)
     if login.password_file != coming:
         secret_files.create(coming, _new_content())
         with login.cluster.client() as client, translate_errors(login.cluster, f"changing the password of {SUPERUSER}"):
@@ -106,7 +108,7 @@ def _rotate_key(settings: StackSettings, wanted: api_keys.ProgramKey, report: Re
 
 
 def _new_content() -> bytes:
-    return f"{secret_files.new_secret()}\n".encode()
+    return f"{secret_files.create_secret()}\n".encode()
 
 
 def _result(name: str) -> ProvisionedObject:

@@ -21,7 +21,7 @@ _LETTERS = 32
 """190 bits. Letters and digits only, so that YAML, URLs and shells need no quoting."""
 
 
-def new_secret() -> str:
+def create_secret() -> str:
     """Return a random secret."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(_LETTERS))
 

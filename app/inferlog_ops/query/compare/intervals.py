@@ -64,8 +64,8 @@ class Newcombe:
     def interval(self, confidence: float) -> Interval:
         """Return Newcombe's hybrid score interval."""
         first, second = self.first_count / self.first_of, self.second_count / self.second_of
-        first_wilson = wilson_interval(self.first_count, self.first_of, confidence)
-        second_wilson = wilson_interval(self.second_count, self.second_of, confidence)
+        first_wilson = compute_wilson_interval(self.first_count, self.first_of, confidence)
+        second_wilson = compute_wilson_interval(self.second_count, self.second_of, confidence)
         below = math.hypot(second - second_wilson.low, first_wilson.high - first)
         above = math.hypot(second_wilson.high - second, first - first_wilson.low)
         return Interval(second - first - below, second - first + above)
@@ -119,7 +119,7 @@ def resample_percentiles(ordered: Numbers, fraction: float, resamples: int, gene
     return percentiles
 
 
-def wilson_interval(count: int, of: int, confidence: float) -> Interval:
+def compute_wilson_interval(count: int, of: int, confidence: float) -> Interval:
     """Return Wilson's interval of the share *count* / *of*."""
     bounds = stats.binomtest(count, of).proportion_ci(confidence, method="wilson")
     return Interval(float(bounds.low), float(bounds.high))

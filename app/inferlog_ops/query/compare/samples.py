@@ -12,7 +12,7 @@ from inferlog_ops.core.console import printable
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.core.snapshot import Filter, Snapshot
-from inferlog_ops.query.run import NO_MODEL_VERSION, check_range, version_filter
+from inferlog_ops.query.run import NO_MODEL_VERSION, build_version_filter, check_range
 
 Numbers = NDArray[np.float64]
 
@@ -140,7 +140,7 @@ def fetch_samples(snapshot: Snapshot, settings: CompareSettings, say: ReportProg
 
 def _count_requests(snapshot: Snapshot, settings: CompareSettings) -> dict[str, VersionCounts]:
     per_version = {
-        "filters": {"filters": {each: version_filter(each) for each in settings.model_versions}},
+        "filters": {"filters": {each: build_version_filter(each) for each in settings.model_versions}},
         "aggs": {
             "errors": {"filter": {"term": {"status": "error"}}},
             "output_tokens": {"sum": {"field": "gen_ai.usage.output_tokens"}},
@@ -159,7 +159,7 @@ def _count_requests(snapshot: Snapshot, settings: CompareSettings) -> dict[str, 
 def _fetch_sample(
     snapshot: Snapshot, settings: CompareSettings, model_version: str, counts: VersionCounts, say: ReportProgress
 ) -> Sample:
-    query: Filter = {"bool": {"filter": [settings.in_range, version_filter(model_version)]}}
+    query: Filter = {"bool": {"filter": [settings.in_range, build_version_filter(model_version)]}}
     if counts.requests > settings.at_most:
         query = _draw_at_random(query, settings.at_most / counts.requests, settings.seed)
     pages: list[np.ndarray[Any, np.dtype[np.float64]]] = []
@@ -202,7 +202,7 @@ def _no_requests_error(snapshot: Snapshot, settings: CompareSettings, model_vers
         return OperatorError(
             f"{snapshot.where} holds no events {settings.span}; choose a wider range with --last or --from"
         )
-    if _list_versions(snapshot, version_filter(model_version)):
+    if _list_versions(snapshot, build_version_filter(model_version)):
         return OperatorError(
             f"model version {model_version!r} has no events {settings.span}; choose a wider range with --last or --from"
         )

@@ -49,7 +49,7 @@ def load_all() -> dict[str, Dashboard]:
     """
     files = sorted(asset_dir(FOLDER).glob(_FILES), key=lambda path: (path.stem != LANDING_PAGE, path.stem))
     dashboards = {path.stem: read(path) for path in files}
-    body = query_library.query_library(library.load_all(), {each.id: each.body for each in dashboards.values()})
+    body = query_library.build_query_library(library.load_all(), {each.id: each.body for each in dashboards.values()})
     made = Dashboard(id=query_library.ID, path=asset_dir(library.FOLDER), body=body)
     return dashboards | {made.id: made}
 

@@ -21,7 +21,7 @@ file begins with its columns and their units.
 Next: """
 
 
-def query_library(queries: Mapping[str, Query], dashboards: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def build_query_library(queries: Mapping[str, Query], dashboards: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """
     Build the body of the dashboard that lists all *queries*.
 

@@ -13,7 +13,7 @@ _LEVEL = re.compile(r"\{slo\.([a-z0-9_]+)\}")
 _QUERY_FILE = re.compile(r"queries/([a-z0-9_]+)\.esql")
 
 
-def with_levels(dashboard: Dashboard, levels: ServiceLevels) -> dict[str, Any]:
+def fill_levels(dashboard: Dashboard, levels: ServiceLevels) -> dict[str, Any]:
     """
     Return the body with the values of the service levels; references to query files remain.
 

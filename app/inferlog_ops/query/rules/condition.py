@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 from inferlog_ops.query.esql import drop_limits
-from inferlog_ops.query.library import Query, text_for
+from inferlog_ops.query.library import Query, fill_namespace
 from inferlog_ops.query.rules.rules import FOLDER, Rule
 
 VALUE, THRESHOLD = "alert_value", "alert_threshold"
@@ -29,9 +29,9 @@ def build_rule_query(rule: Rule, levels: ServiceLevels, queries: Mapping[str, Qu
     """
     if rule.query not in queries:
         raise OperatorError(f"{FOLDER}/{rule.name}.json refers to queries/{rule.query}.esql, which does not exist")
-    made, where, threshold = (with_levels(rule, text, levels) for text in (rule.eval, rule.where, rule.threshold))
+    made, where, threshold = (fill_levels(rule, text, levels) for text in (rule.eval, rule.where, rule.threshold))
     commands = [
-        drop_limits(text_for(queries[rule.query], namespace)),
+        drop_limits(fill_namespace(queries[rule.query], namespace)),
         *([f"EVAL {made}"] if made else []),
         f"WHERE {where}",
         f"EVAL {VALUE} = TO_DOUBLE({rule.figures[0]}), {THRESHOLD} = TO_DOUBLE({threshold})",
@@ -43,7 +43,7 @@ def build_rule_query(rule: Rule, levels: ServiceLevels, queries: Mapping[str, Qu
     return "\n| ".join(commands) + "\n"
 
 
-def with_levels(rule: Rule, text: str, levels: ServiceLevels) -> str:
+def fill_levels(rule: Rule, text: str, levels: ServiceLevels) -> str:
     """
     Return *text*, the rule's condition or threshold, with numbers in place of ``{slo.…}``.
 

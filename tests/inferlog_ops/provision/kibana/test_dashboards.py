@@ -10,7 +10,7 @@ import pytest
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana import data_views
-from inferlog_ops.provision.kibana.dashboards import build_dashboard, panel_index
+from inferlog_ops.provision.kibana.dashboards import build_dashboard, build_panel_index
 from inferlog_ops.provision.kibana.lens.layers import is_form_based
 from inferlog_ops.provision.kibana.lens.panels import PanelContext, build_panel
 from inferlog_ops.provision.kibana.saved_objects import SavedObject
@@ -18,7 +18,7 @@ from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files, query_library
 from inferlog_ops.query.dashboards.files import Dashboard
 from inferlog_ops.query.dashboards.panels import Panel, panels
-from inferlog_ops.query.dashboards.render import with_levels
+from inferlog_ops.query.dashboards.render import fill_levels
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 from inferlog_ops.query.dashboards.slo import load as load_levels
 from tests.golden import END, START, Row, expected, golden
@@ -30,7 +30,7 @@ BASES = {*DASHBOARDS, *VIEWS, *(f"inferlog-query-{name}" for name in QUERIES)}
 ESQL_CHARTS = [
     pytest.param(panel, id=f"{dashboard.id}/{panel.id}")
     for dashboard in DASHBOARDS.values()
-    for panel in panels(with_levels(dashboard, load_levels()))
+    for panel in panels(fill_levels(dashboard, load_levels()))
     if panel.type == "vis" and not is_form_based(panel)
 ]
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]+Z")
@@ -132,7 +132,7 @@ def test_panels_do_not_overlap(dashboard: Dashboard, has_time_parameters: bool) 
     taken: set[tuple[int, int]] = set()
     for panel_id, panel in saved_panels(build(dashboard, has_time_parameters=has_time_parameters)).items():
         grid = panel["gridData"]
-        assert grid["i"] == panel["panelIndex"] == panel_index(dashboard.id, panel_id)
+        assert grid["i"] == panel["panelIndex"] == build_panel_index(dashboard.id, panel_id)
         cells = {
             (column, row)
             for column in range(grid["x"], grid["x"] + grid["w"])
@@ -273,7 +273,7 @@ def test_panel_that_lens_cannot_express_is_esql_since_8_16() -> None:
     saved = build(DASHBOARDS["inferlog-canary"], namespace="prod", has_time_parameters=True)
     state = chart_of(saved, "verdict")["state"]
     layer = state["datasourceStates"]["textBased"]["layers"]["layer1"]
-    assert layer["query"]["esql"] == library.text_for(QUERIES["canary_comparison"], "prod")
+    assert layer["query"]["esql"] == library.fill_namespace(QUERIES["canary_comparison"], "prod")
     assert layer["index"] in state["adHocDataViews"]
     assert {"columnId": "verdict", "fieldName": "verdict", "meta": {"type": "string"}}.items() <= next(
         column for column in layer["columns"] if column["fieldName"] == "verdict"

@@ -11,14 +11,14 @@ from inferlog_ops.provision.kibana import data_views
 from inferlog_ops.provision.kibana.address import Kibana
 from inferlog_ops.provision.kibana.identity import object_uuid
 from inferlog_ops.provision.kibana.provision import provision_kibana
-from inferlog_ops.provision.kibana.rules import connector_id
+from inferlog_ops.provision.kibana.rules import choose_connector_id
 from inferlog_ops.query import library as query_files
 from inferlog_ops.query.dashboards import files as dashboard_files
 from inferlog_ops.query.rules import rules as rule_files
 from tests.support.kibana_stand_in import KibanaStandIn
 
 KINDS = ["data view", "dashboard", "saved query", "connector", "rule"]
-CONNECTOR = connector_id("default")
+CONNECTOR = choose_connector_id("default")
 
 
 def _names(provisioned: list[ProvisionedObject], outcome: ProvisionOutcome) -> set[str]:
@@ -150,7 +150,7 @@ def test_two_namespaces_share_one_kibana(kibana: Kibana, server: KibanaStandIn) 
         server.objects.of("search")["inferlog-query-routes-team-a"]
     )
     rule = _rule(server, "inferlog-error-rate-team-a")
-    assert rule["actions"][0]["id"] == connector_id("team.a")
+    assert rule["actions"][0]["id"] == choose_connector_id("team.a")
     assert server.objects.of("index-pattern")["inferlog-events-team-a"]["title"] == "logs-inference.events-team.a"
     assert {each.outcome for each in provision_kibana(kibana, "default")} == {ProvisionOutcome.UNCHANGED}
 

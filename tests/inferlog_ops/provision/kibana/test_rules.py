@@ -11,7 +11,7 @@ from elasticsearch import Elasticsearch
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.provision.kibana.capabilities import Capabilities
-from inferlog_ops.provision.kibana.rules import build_connector, rule_body, rule_name, update_of
+from inferlog_ops.provision.kibana.rules import build_connector, build_rule_body, build_rule_name, update_of
 from inferlog_ops.query import library
 from inferlog_ops.query.rules import rules
 from inferlog_ops.query.rules.condition import build_rule_query
@@ -89,7 +89,7 @@ def _rendered(template: Any, row: dict[str, Any], alert_id: str) -> Any:
 
 
 def _body(rule: rules.Rule, namespace: str, *, capabilities: Capabilities = NEW) -> dict[str, Any]:
-    return rule_body(rule, LEVELS, QUERIES, namespace, connector="c1", capabilities=capabilities)
+    return build_rule_body(rule, LEVELS, QUERIES, namespace, connector="c1", capabilities=capabilities)
 
 
 @pytest.mark.parametrize("capabilities", [OLD, NEW], ids=["old", "new"])
@@ -159,7 +159,7 @@ def test_body_holds_what_the_documented_form_demands(name: str) -> None:
     assert "?_t" not in params["esqlQuery"]["esql"]
     assert params["esqlQuery"]["esql"].splitlines()[-1].startswith("| ")  # Kibana puts a limit behind it
     assert re.fullmatch(r"[1-9][0-9]*[smhd]", body["schedule"]["interval"])
-    assert re.fullmatch(r"[a-z0-9-]{1,250}", rule_name(RULES[name]))
+    assert re.fullmatch(r"[a-z0-9-]{1,250}", build_rule_name(RULES[name]))
     assert body["artifacts"]["dashboards"] == [{"id": RULES[name].dashboard}]
     assert body["actions"][0]["id"] == "c1"
     assert body.keys() - update_of(body).keys() == {"consumer", "rule_type_id", "enabled"}

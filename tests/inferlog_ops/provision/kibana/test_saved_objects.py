@@ -8,7 +8,7 @@ from inferlog_ops.provision.kibana.address import Kibana
 from inferlog_ops.provision.kibana.client import KibanaClient
 from inferlog_ops.provision.kibana.provision import provision_kibana
 from inferlog_ops.provision.kibana.saved_objects import MarkedObject, SavedObject, ensure_objects, mark_object
-from inferlog_ops.query.library import load_all, text_for
+from inferlog_ops.query.library import fill_namespace, load_all
 from tests.support.kibana_objects import refusal
 from tests.support.kibana_stand_in import KibanaStandIn
 
@@ -31,7 +31,7 @@ def test_saved_query_asks_what_its_file_asks(kibana: Kibana, server: KibanaStand
     attributes = server.objects.of("search")["inferlog-query-p99_latency"]["attributes"]
     source = json.loads(attributes["kibanaSavedObjectMeta"]["searchSourceJSON"])
     assert attributes["title"] == query.question
-    assert source["query"] == {"esql": text_for(query, "default")}
+    assert source["query"] == {"esql": fill_namespace(query, "default")}
     assert source["index"]["title"] == "logs-inference.events-default"
 
 

@@ -50,7 +50,7 @@ def test_no_two_secrets_are_the_same_nor_those_of_two_installations(prepared: St
 
 
 def test_secrets_use_the_whole_alphabet() -> None:
-    assert len(set("".join(secret_files.new_secret() for _ in range(200)))) == 62
+    assert len(set("".join(secret_files.create_secret() for _ in range(200)))) == 62
 
 
 def test_files_are_private_folders_too_and_only_certificates_can_be_read(prepared: StackSettings) -> None:

@@ -13,7 +13,7 @@ from elasticsearch._sync.client.security import SecurityClient
 from inferlog_ops.provision.elasticsearch.server import ElasticsearchServer
 from inferlog_ops.provision.stack import secret_files
 from inferlog_ops.provision.stack.api_keys import encode_key
-from inferlog_ops.provision.stack.login import accepts_credentials, accepts_password, log_in, next_password
+from inferlog_ops.provision.stack.login import accepts_credentials, accepts_password, locate_next_password, log_in
 from inferlog_ops.provision.stack.provision import provision
 from inferlog_ops.provision.stack.rotate import TO_DO, RotatableSecret, rotate
 from tests.support.installation import Stack
@@ -102,23 +102,23 @@ def test_old_password_is_valid_after_an_early_interruption(stack: Stack) -> None
     before = secret_files.read(stack.settings.elastic_password)
     with interrupted_at(SecurityClient, "change_password"):
         rotated(stack, RotatableSecret.ELASTIC)
-    coming = secret_files.read(next_password(stack.settings))
+    coming = secret_files.read(locate_next_password(stack.settings))
     assert log_in(stack.settings, print).password_file == stack.settings.elastic_password
     rotated(stack, RotatableSecret.ELASTIC)
     assert secret_files.read(stack.settings.elastic_password) == coming != before
-    assert not next_password(stack.settings).exists()
+    assert not locate_next_password(stack.settings).exists()
 
 
 def test_superuser_can_log_in_after_a_late_interruption(stack: Stack, admin: Elasticsearch) -> None:
     before = stack.settings.elastic_password.read_bytes()
     rotated(stack, RotatableSecret.ELASTIC)
     # As it would be if the process had ended between the two.
-    stack.settings.elastic_password.rename(next_password(stack.settings))
+    stack.settings.elastic_password.rename(locate_next_password(stack.settings))
     secret_files.create(stack.settings.elastic_password, before)
-    assert log_in(stack.settings, print).password_file == next_password(stack.settings)
+    assert log_in(stack.settings, print).password_file == locate_next_password(stack.settings)
     provision(stack.settings)
     rotated(stack, RotatableSecret.ELASTIC)
-    assert not next_password(stack.settings).exists()
+    assert not locate_next_password(stack.settings).exists()
     assert log_in(stack.settings, print).password_file == stack.settings.elastic_password
 
 

@@ -6,7 +6,7 @@ import pytest
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.dashboards.files import Dashboard
 from inferlog_ops.query.dashboards.panels import panels
-from inferlog_ops.query.dashboards.render import parse_query_name, with_levels
+from inferlog_ops.query.dashboards.render import fill_levels, parse_query_name
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 
 LEVELS = ServiceLevels(default={"p99_latency_seconds": 2.5, "error_rate": 0.01})
@@ -17,23 +17,23 @@ def dashboard(**body: Any) -> Dashboard:
 
 
 def test_level_that_fills_a_string_becomes_a_number() -> None:
-    body = with_levels(dashboard(steps=[{"lt": "{slo.p99_latency_seconds}"}]), LEVELS)
+    body = fill_levels(dashboard(steps=[{"lt": "{slo.p99_latency_seconds}"}]), LEVELS)
     assert body["steps"] == [{"lt": 2.5}]
 
 
 def test_level_within_a_text_becomes_its_digits() -> None:
-    body = with_levels(dashboard(content="above {slo.p99_latency_seconds} s or {slo.error_rate}"), LEVELS)
+    body = fill_levels(dashboard(content="above {slo.p99_latency_seconds} s or {slo.error_rate}"), LEVELS)
     assert body["content"] == "above 2.5 s or 0.01"
 
 
 def test_unknown_level_error_names_the_file() -> None:
     with pytest.raises(OperatorError, match=r"inferlog-x\.json refers to the unknown service level 'p98'"):
-        with_levels(dashboard(content="{slo.p98}"), LEVELS)
+        fill_levels(dashboard(content="{slo.p98}"), LEVELS)
 
 
 def test_rendering_does_not_change_the_dashboard() -> None:
     source = dashboard(query="queries/latency.esql", content="{slo.error_rate}")
-    with_levels(source, LEVELS)
+    fill_levels(source, LEVELS)
     assert source.body == {"title": "X", "query": "queries/latency.esql", "content": "{slo.error_rate}"}
 
 

@@ -78,7 +78,7 @@ def test_rule_fires_for_the_one_instance_that_is_silent(filled: Cluster) -> None
 
 def test_kibana_rule_text_has_no_limit_before_its_condition() -> None:
     for rule in rules.load_all().values():
-        body = kibana.rule_body(
+        body = kibana.build_rule_body(
             rule, LEVELS, QUERIES, "default", connector="c", capabilities=Capabilities(alerts_by_row=True)
         )
         text = body["params"]["esqlQuery"]["esql"]

@@ -12,7 +12,7 @@ from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files as dashboards
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.rules import rules
-from inferlog_ops.query.rules.condition import build_rule_query, with_levels
+from inferlog_ops.query.rules.condition import build_rule_query, fill_levels
 from tests.support.alert_cases import LEVELS
 
 GOOD = {
@@ -101,13 +101,13 @@ def test_unknown_reference_in_a_rule_is_reported(tmp_path: Path, change: dict[st
 
 
 def test_level_of_a_version_becomes_a_case_with_a_quoted_name() -> None:
-    text = with_levels(rules.find("error_rate"), "error_rate > {slo.error_rate}", LEVELS)
+    text = fill_levels(rules.find("error_rate"), "error_rate > {slo.error_rate}", LEVELS)
     assert text == 'error_rate > CASE(model_version == "odd\\" OR true //\\\\", 0.5, 0.01)'
 
 
 def test_level_of_a_version_is_ignored_by_a_rule_without_versions() -> None:
     levels = slo.ServiceLevels(default=LEVELS.default, by_model_version={"v1": {"ingest_lag_p99_seconds": 9}})
-    assert with_levels(rules.find("ingest_lag"), "{slo.ingest_lag_p99_seconds}", levels) == "5.0"
+    assert fill_levels(rules.find("ingest_lag"), "{slo.ingest_lag_p99_seconds}", levels) == "5.0"
 
 
 @pytest.mark.parametrize("rule", rules.load_all().values(), ids=lambda rule: rule.name)

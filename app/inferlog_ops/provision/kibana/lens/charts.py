@@ -62,7 +62,7 @@ def build_chart(panel: Panel, begin: BeginLayer) -> Chart:
     return builders[kind](panel.config, begin)
 
 
-def column_id(name: str) -> str:
+def build_column_id(name: str) -> str:
     """Return the id of the column *name* in Lens."""
     return _NOT_IN_IDS.sub("_", name)
 
@@ -141,7 +141,7 @@ def _draw_xy_layer(layer_id: str, holder: Mapping[str, Any], builder: LayerBuild
     if builder.summed:
         drawn |= {"splitAccessor": builder.summed, "collapseFn": "sum"}
     details = [
-        {"forAccessor": column_id(item["column"])}
+        {"forAccessor": build_column_id(item["column"])}
         | ({"axisMode": "right"} if item.get("axis") == "y2" else {})
         | ({"color": item["color"]["color"]} if item.get("color", {}).get("type") == "static" else {})
         for item in holder["y"]

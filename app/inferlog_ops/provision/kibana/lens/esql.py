@@ -7,9 +7,9 @@ from typing import Any
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana.lens.appearance import convert_format
-from inferlog_ops.provision.kibana.lens.charts import column_id
+from inferlog_ops.provision.kibana.lens.charts import build_column_id
 from inferlog_ops.query.dashboards.render import parse_query_name
-from inferlog_ops.query.library import Query, list_streams, text_for
+from inferlog_ops.query.library import Query, fill_namespace, list_streams
 
 _TIME_FIELD = "@timestamp"
 _NUMBERS_WITHOUT_FORMAT = {"http.response.status_code"}
@@ -76,7 +76,7 @@ class EsqlLayers:
         if query is None:
             raise OperatorError(f"a panel refers to {reference}, which does not exist; expected queries/NAME.esql")
         return EsqlLayerBuilder(
-            text_for(query, self._namespace), ",".join(list_streams(query, self._namespace)), query.date_columns
+            fill_namespace(query, self._namespace), ",".join(list_streams(query, self._namespace)), query.date_columns
         )
 
 
@@ -97,7 +97,7 @@ class EsqlLayerBuilder:
 
     def add(self, item: Mapping[str, Any], *, most_groups: int | None = None) -> str:  # noqa: ARG002
         """Add the column of *item*; the query limits its groups."""
-        name, kind = column_id(item["column"]), self._find_kind(item)
+        name, kind = build_column_id(item["column"]), self._find_kind(item)
         column: dict[str, Any] = {"columnId": name, "fieldName": item["column"], "meta": {"type": kind}}
         if "label" in item:
             column |= {"label": item["label"], "customLabel": True}

@@ -7,7 +7,7 @@ from typing import Any
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana.lens.appearance import convert_format, drop_unit
 from inferlog_ops.provision.kibana.lens.buckets import MatchingDocuments, Terms, compile_bucket
-from inferlog_ops.provision.kibana.lens.charts import column_id
+from inferlog_ops.provision.kibana.lens.charts import build_column_id
 from inferlog_ops.provision.kibana.lens.expressions import Aggregate, compile_columns
 from inferlog_ops.provision.kibana.lens.sources import SOURCES, Absent, Figure, Group, LensColumn
 from inferlog_ops.query.dashboards.panels import Panel
@@ -63,7 +63,7 @@ class FormBasedLayerBuilder:
         self._groups = self._begin_groups()
         self._figures: dict[str, Any] = {}
         self.summed = ""
-        self.sort = column_id(self._source.sort)
+        self.sort = build_column_id(self._source.sort)
 
     def has(self, item: Mapping[str, Any]) -> bool:
         """Return whether Lens can compute the column of *item*."""
@@ -77,7 +77,7 @@ class FormBasedLayerBuilder:
             item: Part of the file with "column", "label" and "format".
             most_groups: Maximum number of values of its field, if it has groups; None for the default.
         """
-        column, name = self._find(item), column_id(item["column"])
+        column, name = self._find(item), build_column_id(item["column"])
         label, number_format = item.get("label", item["column"]), convert_format(item.get("format"))
         match column:
             case Group(bucket=bucket):
@@ -120,7 +120,7 @@ class FormBasedLayerBuilder:
         return groups
 
     def _sum_over(self, field: str) -> None:
-        summed = column_id(field)
+        summed = build_column_id(field)
         if self._figures and summed != self.summed:
             raise OperatorError(
                 f"panel {self._panel.id}: a layer has figures that are added up, and others that are not"
