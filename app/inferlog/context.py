@@ -86,6 +86,20 @@ class Inference:
             else:
                 self._bind_label(name, value)
 
+    def bind_result(self, name: str, find: Callable[[], Any]) -> None:
+        """
+        Bind the result of the user callback *find* as *name*, or record why it failed.
+
+        The callback runs without an await, so that a CancelledError or GeneratorExit is its own and does not come from
+        the event loop or the server. Only KeyboardInterrupt passes through.
+        """
+        try:
+            self.bind({name: find()})
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 (a user callback; its exceptions must not reach the client)
+            self.rejected.append(describe_callback_error(name, error))
+
     def bind_error(self, error: Any) -> None:
         """Set the error fields from an exception or a text."""
         if isinstance(error, BaseException):

@@ -4,19 +4,11 @@ import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, Final
 
+from inferlog.client_id import ClientId, check_client_id, header_text
 from inferlog.configuration import get_settings, runtime
 from inferlog.context import Inference, attach, current_inference, log_failure
-from inferlog.middleware.exchange import Exchange
 from inferlog.middleware.starlette_route import RouteTemplates
-from inferlog.request import (
-    NOT_AN_INFERENCE,
-    ClientId,
-    ModelVersion,
-    begin_request,
-    check_client_id,
-    check_model_version,
-    header_text,
-)
+from inferlog.request import NOT_AN_INFERENCE, Exchange, ModelVersion, begin_request, check_model_version
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]

@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from types import TracebackType
 from typing import Any, Final
 
+from inferlog.client_id import ClientId, check_client_id, header_text
 from inferlog.configuration import get_settings
 from inferlog.context import current_inference
 from inferlog.middleware import flask_app
-from inferlog.middleware.exchange import Exchange
-from inferlog.request import NOT_AN_INFERENCE, ClientId, ModelVersion, check_client_id, check_model_version, header_text
+from inferlog.request import NOT_AN_INFERENCE, Exchange, ModelVersion, check_model_version
 
 Environ = dict[str, Any]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
