@@ -26,7 +26,7 @@ from inferlog.line import describe_error
 from inferlog.streams import FirstToken, has_content, is_done
 
 _NOTHING: Final = object()
-_NO_FIELDS: Final[Mapping[str, Any]] = {}
+_NOTHING_KNOWN: Final = Inference()
 _OF_THE_CALL: Final = frozenset({*SUMMED, "latency_seconds"})
 """Fields that are added to a surrounding event at the end of the call, because they are summed over calls."""
 
@@ -36,22 +36,21 @@ _AnyFunction = Callable[..., Any]
 _Function = TypeVar("_Function", bound="Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any]")
 
 
-class Call:
+class Call(Inference):
     """
-    One timed call.
+    One timed call: an inference that owns its values, or adds them to a surrounding one.
 
     ``with call:`` encloses the code of the call: its bound values and log lines belong to the call, and an exception
     that leaves the block ends the call. Otherwise the call ends with :meth:`finish`.
 
     Args:
+        known: Values known beforehand.
         name: ``gen_ai.operation.name`` of a call with its own event.
-        inference: Values known beforehand; owned by the call from now on.
         from_result: Callbacks that extract values from the result.
         separate: Write a separate event even inside a request or another call.
         first_token: Returns whether an item of a stream is its first token.
 
     Attributes:
-        inference: Values of the call.
         left: Whether it is a stream that was closed before its end.
     """
 
@@ -61,44 +60,57 @@ class Call:
         "_name",
         "_owner",
         "_result",
+        "_separate",
         "_started",
         "_taken",
         "_token",
-        "inference",
         "left",
     )
 
     def __init__(
         self,
+        known: Inference,
         name: str | None,
-        inference: Inference,
         from_result: FromResult,
-        *,
         separate: bool,
         first_token: FirstToken = has_content,
     ) -> None:
+        Inference.__init__(self, known)  # super() would cost as much as the rest of this method
         self._name = name
-        self._first_token = first_token
         self._from_result = from_result
+        self._separate = separate
+        self._first_token = first_token
         self._result: Any = _NOTHING
         self._token: Token[Inference | None] | None = None
+        self._owner: Inference | None = None
         self.left = False
-        self.inference = inference
+
+    def begin(self) -> Self:
+        """Start the clock, inside the surrounding request or call."""
         surrounding = current_inference.get()
         # A task that outlives its request gets its own event: the request's event is already written.
-        self._owner = owner = None if separate or surrounding is None or surrounding.ended else surrounding
-        self._taken: Mapping[str, Any] = _NO_FIELDS
-        if owner is None:
+        if surrounding is None or self._separate or surrounding.ended:
             self._assign_ids(surrounding)
         else:
+            self._owner = surrounding
             # Copied now: if the client disconnects, this call may end after the request's event.
-            self._taken = {name: value for name, value in inference.fields.items() if name not in _OF_THE_CALL}
-            owner.fields.update(self._taken)
+            self._taken = {name: value for name, value in self.fields.items() if name not in _OF_THE_CALL}
+            surrounding.fields.update(self._taken)
         self._started = time.perf_counter()
-
-    def __enter__(self) -> Self:
-        self.resume()
         return self
+
+    @property
+    def context(self) -> Inference:
+        """Current inference while the code of this call runs."""
+        return self._owner or self
+
+    def resume(self) -> Self:
+        """Make this call current for the code that runs next: its ``bind_inference`` and log lines."""
+        if self._owner is None:
+            self._token = current_inference.set(self)
+        return self
+
+    __enter__ = resume
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -106,16 +118,6 @@ class Call:
         self.pause()
         if error is not None:
             self.finish(error)
-
-    @property
-    def context(self) -> Inference:
-        """Current inference while the code of this call runs."""
-        return self._owner or self.inference
-
-    def resume(self) -> None:
-        """Make this call current for the code that runs next: its ``bind_inference`` and log lines."""
-        if self._owner is None:
-            self._token = current_inference.set(self.inference)
 
     def pause(self) -> None:
         """Undo :meth:`resume`."""
@@ -129,7 +131,7 @@ class Call:
     def take_item(self, item: Any) -> None:
         """Record the next item of a stream."""
         self._result = item
-        fields = self.inference.fields
+        fields = self.fields
         if "time_to_first_token_seconds" not in fields:
             elapsed_seconds = time.perf_counter() - self._started
             if self._is_first_token(item):
@@ -149,36 +151,39 @@ class Call:
         try:
             if self._from_result:
                 self._extract_from_result(self._result if result is _NOTHING else result)
-            self._write(error, elapsed_seconds)
+            if self._owner is None or self._leave(self._owner, elapsed_seconds):
+                self._write(error, elapsed_seconds)
         except Exception as failure:  # noqa: BLE001 (a failure to log must not change a result, nor hide its error)
             log_failure("the event of a call", failure)
         self._result = _NOTHING
 
-    def _write(self, error: BaseException | None, elapsed_seconds: float) -> None:
-        owner, inference = self._owner, self.inference
-        fields = inference.fields
-        if owner is not None and not owner.ended:
+    def _leave(self, owner: Inference, elapsed_seconds: float) -> bool:
+        """Add the values to the event of *owner*; return whether the call needs its own, because that is written."""
+        fields = self.fields
+        if not owner.ended:
             fields.setdefault("model_latency_seconds", fields.pop("latency_seconds", elapsed_seconds))
             with _adding:
-                owner.merge(inference, self._taken)
-            inference.closed = True
-            return
-        if owner is not None:
-            if self.left:
-                report_late(name for name in SUMMED if name in fields)
-                return  # the request has abandoned its stream, and its event records that
-            self._assign_ids(owner)
-        if "latency_seconds" not in fields:
-            fields["latency_seconds"] = elapsed_seconds
+                owner.merge(self, self._taken)
+            self.closed = True
+            return False
+        if self.left:
+            report_late(name for name in SUMMED if name in fields)
+            return False  # the request has abandoned its stream, and its event records that
+        self._assign_ids(owner)
+        return True
+
+    def _write(self, error: BaseException | None, elapsed_seconds: float) -> None:
+        if "latency_seconds" not in self.fields:
+            self.fields["latency_seconds"] = elapsed_seconds
         if error is None or self._is_left_complete(error):
-            inference.conclude()
+            self.conclude()
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
-            inference.overrule("status", "cancelled", "the call was cancelled")
+            self.overrule("status", "cancelled", "the call was cancelled")
         else:
-            inference.overrule("status", "error", "the call has raised an exception")
-            inference.bind_exception(describe_error(error))
-        inference.ended = True
-        runtime().record(inference)
+            self.overrule("status", "error", "the call has raised an exception")
+            self.bind_exception(describe_error(error))
+        self.ended = True
+        runtime().record(self)
 
     def _is_first_token(self, item: Any) -> bool:
         try:
@@ -188,7 +193,7 @@ class Call:
         except BaseException as error:  # noqa: BLE001 (a user callback or item must not break the stream)
             if self._first_token is has_content:
                 return True
-            self.inference.rejected.append(describe_callback_error("first_token", error))
+            self.rejected.append(describe_callback_error("first_token", error))
             self._first_token = has_content
             return self._is_first_token(item)
 
@@ -197,32 +202,32 @@ class Call:
         return (
             isinstance(error, (asyncio.CancelledError, GeneratorExit))
             and self._result is not _NOTHING
-            and ("status" in self.inference.fields or is_done(self._result))
+            and ("status" in self.fields or is_done(self._result))
         )
 
     def _assign_ids(self, surrounding: Inference | None) -> None:
         """Set the call's own ids, in the call chain of *surrounding*; bound values win."""
-        inference, name = self.inference, self._name
-        inference.identify(runtime().make_id(), surrounding)
-        if name is not None and "operation_name" not in inference.fields:
+        name = self._name
+        self.identify(runtime().make_id(), surrounding)
+        if name is not None and "operation_name" not in self.fields:
             # Not bind(), which makes a dict: every call passes here.
             try:
-                inference.fields["operation_name"] = CHECKS["operation_name"](name)
+                self.fields["operation_name"] = CHECKS["operation_name"](name)
             except InvalidFieldError:
-                inference.bind({"operation_name": name})
+                self.bind({"operation_name": name})
 
     def _extract_from_result(self, result: Any) -> None:
         if result is _NOTHING:
             return
         for name, find in self._from_result.items():
-            if name in self.inference.fields:
+            if name in self.fields:
                 continue  # bound by the call itself
             try:
                 value = find(result)
             except Exception as error:  # noqa: BLE001 (a user callback must not break the call)
-                self.inference.rejected.append(describe_callback_error(name, error))
+                self.rejected.append(describe_callback_error(name, error))
             else:
-                self.inference.bind({name: value})
+                self.bind({name: value})
 
 
 def _renew_lock() -> None:
@@ -402,7 +407,7 @@ class Tracker:
     __slots__ = ("_first_token", "_name", "_open", "_separate", "_values")
 
     def __init__(
-        self, name: str | None, values: dict[str, Any], *, separate: bool, first_token: FirstToken | None = None
+        self, name: str | None, values: dict[str, Any], separate: bool, first_token: FirstToken | None = None
     ) -> None:
         self._name = name
         self._first_token = first_token
@@ -416,17 +421,15 @@ class Tracker:
                 "track_performance: first_token applies to streams, and a block has no stream; "
                 "bind time_to_first_token_seconds in the block"
             )
-        if any(map(callable, self._values.values())):
-            raise TypeError(
-                f"track_performance: {', '.join(_select_callables(self._values))} takes a result, "
-                "and a block has no result; set the value on `call` of `with … as call`"
-            )
-        inference = Inference()
-        inference.bind(self._values)
-        call = Call(self._name, inference, {}, separate=self._separate)
+        call = Call(_NOTHING_KNOWN, self._name, {}, self._separate)
+        call.bind(self._values)
+        # No field takes a callable, except as the text of an error.
+        if call.rejected or call.labels or "error_message" in call.fields or "error_stack_trace" in call.fields:
+            self._reject_callables()
+        call.begin()
         call.resume()
         self._open.append(call)
-        return TrackedCall(inference)
+        return TrackedCall(call)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -453,10 +456,17 @@ class Tracker:
         known.bind({name: value for name, value in self._values.items() if name not in from_result})
 
         def begin() -> Call:
-            return Call(name, known.copy(), from_result, separate=separate, first_token=first_token)
+            return Call(known, name, from_result, separate, first_token).begin()
 
         timed: _Function = _wrap(function, begin)
         return timed
+
+    def _reject_callables(self) -> None:
+        if names := ", ".join(_select_callables(self._values)):
+            raise TypeError(
+                f"track_performance: {names} takes a result, "
+                "and a block has no result; set the value on `call` of `with … as call`"
+            )
 
     def _pop_innermost(self) -> Call:
         """Remove and return the call of the ending block: that of this thread and task, if several are open."""
@@ -509,5 +519,5 @@ def track_performance(
             raise TypeError(f"track_performance: first_token is {first_token!r:.80}; expected a callable")
         check_synchronous("first_token", first_token)
     if callable(target) or isinstance(target, (classmethod, staticmethod)):
-        return Tracker(None, {}, separate=False)(target)
-    return Tracker(target, values, separate=separate, first_token=first_token)
+        return Tracker(None, {}, False)(target)
+    return Tracker(target, values, separate, first_token)
