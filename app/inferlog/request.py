@@ -117,6 +117,20 @@ def parse_traceparent(value: str) -> Trace | None:
     return Trace(match[1], match[2]) if match else None
 
 
+@dataclass(frozen=True, slots=True)
+class ValueSources:
+    """
+    Sources of values that the handler has not bound.
+
+    Attributes:
+        model_version: Version of the model; None if only handlers know it.
+        client_id: Id of the caller; None for the setting ``client_id_header``.
+    """
+
+    model_version: ModelVersion | None
+    client_id: ClientId | None
+
+
 class Exchange(ABC):
     """
     Observed state of one request until its event is written. A middleware derives it for its protocol.
@@ -129,30 +143,22 @@ class Exchange(ABC):
 
     __slots__ = (
         "_activity",
-        "_client_id",
         "_done_mark",
         "_handled_error",
-        "_model_version",
+        "_sources",
         "_started",
         "client_gone",
         "inference",
         "status_code",
     )
 
-    def __init__(
-        self,
-        method: str,
-        received: Mapping[str, str],
-        model_version: ModelVersion | None,
-        client_id: ClientId | None,
-    ) -> None:
+    def __init__(self, method: str, received: Mapping[str, str], sources: ValueSources) -> None:
         self._started = time.perf_counter()
-        self._model_version = model_version
-        self._client_id = client_id
+        self._sources = sources
         running = runtime()
-        self._activity = running.heartbeat.activity
-        self.inference = begin_request(method, running.make_id(), received, model_version)
-        self.inference.fields["in_flight"] = self._activity.begin()
+        self._activity = activity = running.heartbeat.activity
+        self.inference = inference = begin_request(method, running.make_id(), received, sources.model_version)
+        inference.fields["in_flight"] = activity.begin()
         self.status_code: int | None = None
         self._handled_error: BaseException | None = None
         self.client_gone = False
@@ -207,8 +213,8 @@ class Exchange(ABC):
 
     def _find_missing_values(self, settings: Settings) -> None:
         """Run the callbacks for client id and model version, unless the handler has bound them."""
-        inference, version = self.inference, self._model_version
-        client_id = self._client_id or settings.client_id_header
+        inference, version = self.inference, self._sources.model_version
+        client_id = self._sources.client_id or settings.client_id_header
         if client_id is not None and "client_id" not in inference.fields:
             bind_client_id(inference, client_id, self.request(), self.request_header, settings)
         if version is not None and "model_version" not in inference.fields:
@@ -219,34 +225,55 @@ class Exchange(ABC):
 
     def _set_outcome(self, error: BaseException | None, latency_seconds: float, complete: bool) -> None:
         """Set latency, route, status code and ``status``, and ``error.type`` on every failure."""
-        inference, status_code = self.inference, self.status_code
+        inference = self.inference
         fields = inference.fields
-        inference.overrule("latency_seconds", to_microunits(latency_seconds), _WHOLE_REQUEST)
-        cancelled = self.client_gone or isinstance(error, _CANCELLATIONS)
-        raised = error is not None and self._is_application_error(error)
-        # The whole answer was sent, by its last event or the bound status: a later disconnect or cancellation is a
-        # success.
-        if self._is_done() or (cancelled and not raised and status_code is not None and "status" in fields):
-            cancelled, complete, error = False, True, error if raised else None
-        if error is not None and status_code is None and not cancelled:
-            status_code = 500  # the response of every server to an exception before the response
+        if "latency_seconds" in fields:
+            inference.overrule("latency_seconds", to_microunits(latency_seconds), _WHOLE_REQUEST)
+        else:
+            fields["latency_seconds"] = to_microunits(latency_seconds)
+        cancelled = False
+        if error is not None or self.client_gone or self._done_mark is not None:
+            error, complete, cancelled = self._judge_end(error, complete)
+        status_code = self.status_code
         if "http_route" not in fields and (route := self.route_template()) is not None:
             fields["http_route"] = check_value("http_route", route)
-        stated_code = _replace_status_code(inference, status_code)
-        if cancelled:
-            inference.overrule("status", "cancelled", "the caller disconnected before the response was complete")
-        elif error is not None:
-            inference.overrule("status", "error", "the application has raised an exception")
-            inference.bind_exception(describe_error(error))
-        elif not complete:
-            inference.overrule("status", "error", "the response is not complete")
-            fields.setdefault("error_type", "no_response" if status_code is None else "incomplete_response")
+        stated_code = fields.get("http_response_status_code")
+        if stated_code is not None:
+            _replace_status_code(inference, status_code)
+        elif status_code is not None:
+            fields["http_response_status_code"] = status_code
+        if error is not None or cancelled or not complete:
+            self._set_failure(error, cancelled)
         elif "status" not in fields:
             fields["status"] = _derive_status(status_code, failed="error_type" in fields or "error_message" in fields)
         elif fields["status"] == "success" and status_code is not None and status_code >= 500:
             inference.overrule("status", "error", "the response has a server error code")
         if fields["status"] in _FAILED and "error_type" not in fields:
             self._find_error_type(stated_code, status_code)
+
+    def _judge_end(self, error: BaseException | None, complete: bool) -> tuple[BaseException | None, bool, bool]:
+        """Return the error of the service, whether the response is complete, and whether its caller has left."""
+        cancelled = self.client_gone or isinstance(error, _CANCELLATIONS)
+        raised = error is not None and self._is_application_error(error)
+        is_stated = cancelled and not raised and self.status_code is not None and "status" in self.inference.fields
+        if self._is_done() or is_stated:
+            # The whole answer was sent, by its last event or the bound status: a later disconnect is a success.
+            cancelled, complete, error = False, True, error if raised else None
+        if error is not None and self.status_code is None and not cancelled:
+            self.status_code = 500  # the response of every server to an exception before the response
+        return error, complete, cancelled
+
+    def _set_failure(self, error: BaseException | None, cancelled: bool) -> None:
+        inference = self.inference
+        if cancelled:
+            inference.overrule("status", "cancelled", "the caller disconnected before the response was complete")
+        elif error is not None:
+            inference.overrule("status", "error", "the application has raised an exception")
+            inference.bind_exception(describe_error(error))
+        else:
+            inference.overrule("status", "error", "the response is not complete")
+            reason = "no_response" if self.status_code is None else "incomplete_response"
+            inference.fields.setdefault("error_type", reason)
 
     def _is_application_error(self, error: BaseException) -> bool:
         """Return whether *error* is not a cancellation, nor comes from a send to a disconnected caller."""
@@ -292,17 +319,13 @@ class Exchange(ABC):
         """Return the template of the matched route, never the raw path; None without a match."""
 
 
-def _replace_status_code(inference: Inference, status_code: int | None) -> int | None:
-    """Set the *status_code* of the response, none if no response began, and return the bound one."""
-    stated: int | None = inference.fields.get("http_response_status_code")
-    if stated is None and status_code is not None:
-        inference.fields["http_response_status_code"] = status_code
-    elif status_code is not None:
+def _replace_status_code(inference: Inference, status_code: int | None) -> None:
+    """Replace the bound status code by the *status_code* of the response, none if no response began."""
+    if status_code is not None:
         inference.overrule("http_response_status_code", status_code, "the response has another")
-    elif stated is not None:
+    else:
         inference.overrule("http_response_status_code", None, "no response began")
         del inference.fields["http_response_status_code"]
-    return stated
 
 
 def _derive_status(status_code: int | None, *, failed: bool) -> Status:
