@@ -27,6 +27,9 @@ class Benchmark:
 
 BENCHMARKS = (
     Benchmark(name="logging", module="logging_cost", question="What does an event cost, here and elsewhere?"),
+    Benchmark(
+        name="request", module="request_cost", question="What does a request cost, here and with other packages?"
+    ),
     Benchmark(name="server", module="server", question="How much latency does logging add for a client?"),
     Benchmark(name="shipper", module="shipper", question="How fast do files get into Elasticsearch?"),
     Benchmark(name="disk", module="disk", question="How many bytes of disk does an event take?"),

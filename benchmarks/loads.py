@@ -70,14 +70,14 @@ class LoadRound:
         return statistics.quantiles(seconds, n=100, method="inclusive")[which - 1] * 1e3
 
 
-REQUEST_P99, RATE = "request p99, ms", "requests/s"
+REQUEST_P50, REQUEST_P99, RATE, CPU = "request p50, ms", "request p99, ms", "requests/s", "CPU a request, ms"
 FIGURES: dict[str, Callable[[LoadRound], float]] = {
     "first token p50, ms": lambda found: found.percentile_ms(50, "first_seconds"),
     "first token p99, ms": lambda found: found.percentile_ms(99, "first_seconds"),
-    "request p50, ms": lambda found: found.percentile_ms(50, "whole_seconds"),
+    REQUEST_P50: lambda found: found.percentile_ms(50, "whole_seconds"),
     REQUEST_P99: lambda found: found.percentile_ms(99, "whole_seconds"),
     RATE: lambda found: len(found.answers) / found.seconds,
-    "CPU a request, ms": lambda found: found.cpu_seconds / len(found.answers) * 1e3,
+    CPU: lambda found: found.cpu_seconds / len(found.answers) * 1e3,
 }
 
 

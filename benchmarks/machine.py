@@ -20,6 +20,9 @@ _COMPARED = (
     "loguru",
     "ecs-logging",
     "prometheus-client",
+    "asgi-correlation-id",
+    "opentelemetry-instrumentation-fastapi",
+    "prometheus-fastapi-instrumentator",
     "elasticsearch",
     "fluent-logger",
 )

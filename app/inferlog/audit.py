@@ -36,10 +36,10 @@ class Hasher:
         # Copied for each event: creating an object costs twice as much.
         self._start = hashlib.blake2b(key=key, digest_size=_DIGEST_BYTES)
 
-    def __call__(self, previous: str, unix_microseconds: int, body: bytes) -> str:
-        """Return 32 hexadecimal digits. *body* is :func:`canonical_body`."""
+    def __call__(self, previous: str, unix_microseconds: int | str, body: bytes) -> str:
+        """Return 32 hexadecimal digits. *body* is :func:`canonical_body`; a text of *unix_microseconds* is decimal."""
         state = self._start.copy()
-        state.update(b"%b%d" % (previous.encode(), unix_microseconds))
+        state.update(f"{previous}{unix_microseconds}".encode())
         state.update(body)
         return state.hexdigest()
 

@@ -36,6 +36,9 @@ class Inference:
     """
     State of one inference in progress.
 
+    Args:
+        known: Fields, labels and rejected values to begin with; copied.
+
     Attributes:
         fields: Checked values by the event's Python names.
         labels: Other bound values; None while there are none.
@@ -48,10 +51,10 @@ class Inference:
 
     __slots__ = ("closed", "ended", "fields", "labels", "rejected", "traceparent")
 
-    def __init__(self) -> None:
-        self.fields: dict[str, Any] = {}
-        self.labels: dict[str, Any] | None = None
-        self.rejected: list[str] = []
+    def __init__(self, known: "Inference | None" = None) -> None:
+        self.fields: dict[str, Any] = known.fields.copy() if known else {}
+        self.labels: dict[str, Any] | None = known.labels.copy() if known and known.labels else None
+        self.rejected: list[str] = known.rejected.copy() if known else []
         self.traceparent: str | None = None
         self.ended = False
         self.closed = False
@@ -85,6 +88,20 @@ class Inference:
                 self.bind_error(value)
             else:
                 self._bind_label(name, value)
+
+    def bind_result(self, name: str, find: Callable[[], Any]) -> None:
+        """
+        Bind the result of the user callback *find* as *name*, or record why it failed.
+
+        The callback runs without an await, so that a CancelledError or GeneratorExit is its own and does not come from
+        the event loop or the server. Only KeyboardInterrupt passes through.
+        """
+        try:
+            self.bind({name: find()})
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 (a user callback; its exceptions must not reach the client)
+            self.rejected.append(describe_callback_error(name, error))
 
     def bind_error(self, error: Any) -> None:
         """Set the error fields from an exception or a text."""
@@ -124,16 +141,6 @@ class Inference:
             fields["status"] = "error" if "error_type" in fields or "error_message" in fields else "success"
         if "http_response_status_code" in fields and fields["status"] in _FAILED:
             fields.setdefault("error_type", str(fields["http_response_status_code"]))
-
-    def copy(self) -> "Inference":
-        """Return a copy with the same fields, labels and rejected values."""
-        other = Inference.__new__(Inference)  # every tracked call passes here: no containers that are thrown away
-        other.fields = self.fields.copy()
-        other.labels = None if self.labels is None else self.labels.copy()
-        other.rejected = self.rejected.copy()
-        other.traceparent = None
-        other.ended = other.closed = False
-        return other
 
     def merge(self, part: "Inference", taken: Mapping[str, Any]) -> None:
         """

@@ -9,7 +9,7 @@ Pure: no clock, no settings, no I/O.
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -86,6 +86,8 @@ def _check_id(value: Any) -> str:
 
 
 def _check_names(value: Any) -> list[str]:
+    if type(value) is list and len(value) == 1:
+        return [_check_name(value[0])]  # fast path of nearly every value
     value = to_scalar(value)
     names = [value] if isinstance(value, str) else list(islice(value, NAMES_LIMIT + 1))
     if len(names) > NAMES_LIMIT:
@@ -141,12 +143,12 @@ def _check_count(value: Any) -> int:
 
 def to_microunits(value: float) -> float:
     """Return *value*, at least 0 and below 1e9, with 6 decimals; half the cost of ``round``."""
-    return int(value * 1e6 + 0.5) / 1e6
+    return (value * 1e6 + 0.5) // 1.0 / 1e6
 
 
 def _check_measure(value: Any) -> float:
     if type(value) is float and 0.0 <= value < 1e9:
-        return to_microunits(value)
+        return (value * 1e6 + 0.5) // 1.0 / 1e6  # to_microunits, without the call
     value = to_scalar(value)
     try:
         number = -1.0 if isinstance(value, (bool, str)) else float(value)
@@ -255,7 +257,6 @@ FIELDS: Final[Mapping[str, Field]] = {
 """Fields that a service can bind. The recorder adds time, ids, sequence and service to each line."""
 
 CHECKS: Final = {name: field.check for name, field in FIELDS.items()}
-_NESTED_PATHS: Final = {name: field.path for name, field in FIELDS.items() if len(field.path) > 1}
 
 
 def check_value(name: str, value: Any) -> Any:
@@ -291,35 +292,59 @@ def to_label_name(name: str) -> str:
     return cut(printable, NAME_LIMIT_CHARACTERS) or "_"
 
 
-def build_document(
-    fields: Mapping[str, Any], labels: Mapping[str, Any] | None = None, head: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def build_document(fields: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """
-    Nest checked *fields* as in the index, after the entries of *head*.
+    Nest checked *fields* as in the index.
 
     A dot in the field catalogue becomes an object: ``{"gen_ai": {"usage": {"input_tokens": 12}}}``.
     """
-    nested: dict[str, Any] = dict(head) if head else {}
+    document: dict[str, Any] = {}
     for name, value in fields.items():
-        path = _NESTED_PATHS.get(name)
-        if path is None:
-            nested[name] = value
-        elif len(path) == 2:
-            outer, inner = path
-            if outer in nested:
-                nested[outer][inner] = value
-            else:
-                nested[outer] = {inner: value}
-        else:
-            # Not setdefault, which makes a dict for each field: most of an event's fields are here.
-            outer, middle, inner = path
-            group = nested.get(outer)
-            if group is None:
-                nested[outer] = {middle: {inner: value}}
-            elif middle in group:
-                group[middle][inner] = value
-            else:
-                group[middle] = {inner: value}
+        _nest(document, FIELDS[name].path, value)
     if labels:
-        nested["labels"] = labels
-    return nested
+        document["labels"] = labels
+    return document
+
+
+def _nest(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    *groups, key = path
+    for group in groups:
+        document = document.setdefault(group, {})
+    document[key] = value
+
+
+class EventLayout:
+    """
+    Document of all events that have the same fields. Its keys are sorted, so that its JSON is canonical.
+
+    It is filled again for each event: assigning the values costs a third of building the nested objects, and of an
+    event's cost that was the largest part. Its owner serialises it before the next event.
+
+    Args:
+        names: Names of the fields; ``labels`` is one of them, if the events have any.
+        constants: Parts that are the same in each event, by their path.
+    """
+
+    def __init__(self, names: Iterable[str], constants: Mapping[tuple[str, ...], Any]) -> None:
+        paths = {name: FIELDS[name].path if name in FIELDS else (name,) for name in names}
+        stamps = {name: ("event", name) for name in ("action", "id", "outcome", "sequence")}
+        self._document: dict[str, Any] = {}
+        for path in sorted([*constants, *paths.values(), *stamps.values()]):
+            _nest(self._document, path, constants.get(path))
+        self._event = self._document["event"]
+        self._slots = [(self._find_group(path), path[-1], name) for name, path in paths.items()]
+
+    def fill(self, fields: Mapping[str, Any], event_id: str, sequence: int) -> dict[str, Any]:
+        """Return the document of *fields*, ``status`` among them. It is valid until the next call."""
+        for group, key, name in self._slots:
+            group[key] = fields[name]
+        event = self._event
+        event["action"], event["outcome"] = ACTION_AND_OUTCOME[fields["status"]]
+        event["id"], event["sequence"] = event_id, sequence
+        return self._document
+
+    def _find_group(self, path: tuple[str, ...]) -> dict[str, Any]:
+        group = self._document
+        for key in path[:-1]:
+            group = group[key]
+        return group

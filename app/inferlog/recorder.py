@@ -7,12 +7,16 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import orjson
 
 from inferlog.audit import FIRST, Hasher, canonical_body
-from inferlog.event import ACTION_AND_OUTCOME, build_document
+from inferlog.event import EventLayout
+
+_LAYOUTS_LIMIT: Final = 256
+Content = TypeVar("Content")
+"""A record before its time, sequence and hash."""
 
 
 class Sink(Protocol):
@@ -63,21 +67,24 @@ class Timestamps:
     """Formats time as ``2026-11-23T06:15:00.123456Z``; the part down to the second is cached."""
 
     def __init__(self) -> None:
-        self._second_begins = -1
-        self._second_ends = -1
+        self._second = ""
         self._prefix = ""
 
-    def __call__(self, unix_nanoseconds: int) -> str:
-        """Format *unix_nanoseconds* since 1970, truncated to microseconds."""
-        if not self._second_begins <= unix_nanoseconds < self._second_ends:
-            second = unix_nanoseconds // 1_000_000_000
-            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
-            self._second_begins, self._second_ends = second * 1_000_000_000, (second + 1) * 1_000_000_000
-        # Adding a million and removing the first digit gives six digits in half the time of a format.
-        return self._prefix + str((unix_nanoseconds - self._second_begins) // 1000 + 1_000_000)[1:] + "Z"
+    def __call__(self, unix_microseconds: str) -> str:
+        """Format *unix_microseconds* since 1970, a number in decimal digits: its last six are the fraction."""
+        second = unix_microseconds[:-6]
+        if second != self._second:
+            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(second)))
+            self._second = second
+        return f"{self._prefix}{unix_microseconds[-6:]}Z"
 
 
-class _Recorder(ABC):
+def read_clock() -> str:
+    """Return the time in microseconds since 1970, in decimal digits."""
+    return str(time.time_ns() // 1000)
+
+
+class _Recorder(ABC, Generic[Content]):
     """
     Base of both recorders: a sink and the lock that serialises its lines.
 
@@ -91,7 +98,7 @@ class _Recorder(ABC):
         self._timestamp = Timestamps()
         self._lock = threading.RLock()
         self._in_a_line = False
-        self._waiting: deque[dict[str, Any]] = deque()
+        self._waiting: deque[Content] = deque()
 
     def close(self) -> None:
         """Close the sink. A later line reopens it."""
@@ -103,7 +110,7 @@ class _Recorder(ABC):
             finally:
                 self._in_a_line = False
 
-    def _put(self, content: dict[str, Any]) -> bool:
+    def _put(self, content: Content) -> bool:
         """Write *content*, or queue it if this thread is writing a line; return False if lost."""
         with self._lock:
             if self._in_a_line:
@@ -112,7 +119,8 @@ class _Recorder(ABC):
             self._in_a_line = True
             try:
                 whole = self._write(content)
-                self._write_waiting()
+                if self._waiting:
+                    self._write_waiting()
             finally:
                 self._in_a_line = False
         return whole
@@ -122,14 +130,14 @@ class _Recorder(ABC):
             self._write(self._waiting.popleft())
 
     @abstractmethod
-    def _write(self, content: dict[str, Any]) -> bool: ...
+    def _write(self, content: Content) -> bool: ...
 
     def detach_after_fork(self) -> None:
         """Release the parent's sink in a forked child. Takes no lock: a thread missing in the child may hold it."""
         self._sink.detach_after_fork()
 
 
-class LineRecorder(_Recorder):
+class LineRecorder(_Recorder[dict[str, Any]]):
     """
     Writes the lines of one stream of one process, other than inference events. Thread-safe; never raises.
 
@@ -160,7 +168,7 @@ class LineRecorder(_Recorder):
         )
 
     def _write(self, content: dict[str, Any]) -> bool:
-        content["@timestamp"] = self._timestamp(time.time_ns())
+        content["@timestamp"] = self._timestamp(read_clock())
         # default=str: for an unknown type, its text is better than an exception in the service's log call.
         line = orjson.dumps(content, default=str, option=orjson.OPT_APPEND_NEWLINE)
         try:
@@ -175,7 +183,7 @@ class LineRecorder(_Recorder):
         return whole
 
 
-class EventRecorder(_Recorder):
+class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
     """
     Writes the inference events of one process. Thread-safe; never raises.
 
@@ -192,10 +200,14 @@ class EventRecorder(_Recorder):
 
     def __init__(self, sink: Sink, *, service: Mapping[str, Any], make_id: IdMaker, hasher: Hasher) -> None:
         super().__init__(sink, make_id)
-        self._head = {"service": orjson.Fragment(orjson.dumps(service, option=orjson.OPT_SORT_KEYS))}
+        self._constants = {
+            ("event", "dataset"): "inference.events",
+            ("service",): orjson.Fragment(canonical_body(service)),
+        }
+        self._layouts: dict[tuple[str, ...], EventLayout] = {}
         self._hasher = hasher
         self._sequence = 0
-        self._previous_hash = self._hash = FIRST
+        self._previous_hash = FIRST
         self.written = 0
         self.dropped = 0
 
@@ -204,42 +216,44 @@ class EventRecorder(_Recorder):
         """Events lost by sinks other than the record of truth."""
         return self._sink.copies_dropped
 
-    def record(self, fields: Mapping[str, Any], labels: Mapping[str, Any] | None = None) -> None:
-        """Write the event of one inference from its checked *fields*, ``status`` among them."""
-        action, outcome = ACTION_AND_OUTCOME[fields["status"]]
-        event: dict[str, Any] = {
-            "action": action,
-            "dataset": "inference.events",
-            "id": self._make_id(),
-            "outcome": outcome,
-        }
-        content = build_document(fields, labels, self._head)
-        if "event" in content:
-            event |= content["event"]
-        content["event"] = event
-        self._put(content)
+    def record(self, fields: dict[str, Any], labels: Mapping[str, Any] | None = None) -> None:
+        """
+        Write the event of one inference.
 
-    def _write(self, content: dict[str, Any]) -> bool:
-        content["event"]["sequence"] = self._sequence
-        self._sequence += 1
+        Args:
+            fields: Checked fields, ``status`` among them; owned by the recorder from now on.
+            labels: Other values of the event.
+        """
+        if labels:
+            fields["labels"] = orjson.Fragment(canonical_body(labels))
+        self._put((fields, self._make_id()))
+
+    def _write(self, content: tuple[dict[str, Any], str]) -> bool:
+        fields, event_id = content
+        sequence, previous = self._sequence, self._previous_hash
+        self._sequence = sequence + 1
         try:
-            whole = self._sink.write(self._build_line(content))
+            names = tuple(fields)
+            layout = self._layouts.get(names) or self._add_layout(names)
+            # Every value has passed a check or became a label, so that all can be serialised as JSON.
+            body = orjson.dumps(layout.fill(fields, event_id, sequence))
+            unix_microseconds = read_clock()
+            own = self._hasher(previous, unix_microseconds, body)
+            timestamp = self._timestamp(unix_microseconds)
+            head = f'{{"@timestamp":"{timestamp}","audit":{{"prev":"{previous}","hash":"{own}"}},'
+            whole = self._sink.write(b"".join((head.encode(), body[1:], b"\n")))
         except Exception:
             self.dropped += 1
             raise
         if whole:
             self.written += 1
-            self._previous_hash = self._hash
+            self._previous_hash = own
         else:
             self.dropped += 1
         return whole
 
-    def _build_line(self, content: dict[str, Any]) -> bytes:
-        """Return the line of *content*, with time and hashes; canonical except for its head."""
-        unix_nanoseconds = time.time_ns()
-        # Every value has passed a check or became a label, so that all can be serialised as JSON.
-        body = canonical_body(content)
-        self._hash = self._hasher(self._previous_hash, unix_nanoseconds // 1000, body)
-        timestamp, previous_hash = self._timestamp(unix_nanoseconds), self._previous_hash
-        head = f'{{"@timestamp":"{timestamp}","audit":{{"prev":"{previous_hash}","hash":"{self._hash}"}},'
-        return head.encode() + body[1:] + b"\n"
+    def _add_layout(self, names: tuple[str, ...]) -> EventLayout:
+        if len(self._layouts) >= _LAYOUTS_LIMIT:
+            self._layouts.clear()  # a service that binds its values in many orders
+        layout = self._layouts[names] = EventLayout(names, self._constants)
+        return layout

@@ -1,27 +1,20 @@
-"""Start and end of a request's event, independent of the web framework: ids, user callbacks, client id, status."""
+"""One HTTP request, from its first byte to its event: ids, user callbacks and outcome, whatever its framework."""
 
 import asyncio
-import hashlib
 import re
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
 
-from inferlog.context import Inference, check_synchronous, describe_callback_error, error_type
-from inferlog.event import (
-    NAME_LIMIT_CHARACTERS,
-    Status,
-    check_value,
-    classify_status_code,
-    cut,
-    is_valid_id,
-    to_microunits,
-    to_utf8,
-)
+from inferlog.client_id import ClientId, bind_client_id
+from inferlog.configuration import runtime
+from inferlog.context import Inference, attach, check_synchronous, error_type, log_failure
+from inferlog.event import Status, check_value, classify_status_code, is_valid_id, to_microunits
 from inferlog.line import describe_error
-from inferlog.redaction import is_credential
-from inferlog.settings import Settings, SettingsError
+from inferlog.settings import Settings
+from inferlog.streams import DoneMark
 
 NOT_AN_INFERENCE: Final = frozenset(
     {
@@ -41,9 +34,6 @@ NOT_AN_INFERENCE: Final = frozenset(
 ModelVersion = str | Callable[[Any, Mapping[str, str]], str | None]
 """A constant, or a callback that takes the request and the response headers."""
 
-ClientId = str | Callable[[Any], str | int | UUID | None]
-"""The name of a request header, or a callback that takes the request."""
-
 # Clients may send any word as method; unknown ones become `_OTHER`, as in OpenTelemetry, to bound the field's values.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"})
 # https://www.w3.org/TR/trace-context/: version, trace id, parent id, flags; all-zero ids are invalid, and only versions
@@ -51,7 +41,7 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 _TRACEPARENT = re.compile(
     r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-[!-~]{0,200})?", re.ASCII
 )
-_DIGEST_BYTES: Final = 16
+_CANCELLATIONS: Final = (asyncio.CancelledError, GeneratorExit)
 _FAILED: Final = frozenset({"rejected", "error"})
 _WHOLE_REQUEST: Final = "the middleware measures the whole request; state the model's own time as model_latency_seconds"
 
@@ -68,25 +58,6 @@ def check_model_version(model_version: ModelVersion | None) -> ModelVersion | No
         check_synchronous("model_version", model_version)
         return model_version
     return None if model_version is None else str(check_value("model_version", model_version))
-
-
-def check_client_id(client_id: ClientId | None, settings: Settings) -> ClientId | None:
-    """
-    Validate the *client_id* argument of a middleware at start, and return it; a header name in lower case.
-
-    Raises:
-        SettingsError: If it is neither a callable nor the name of a permitted header.
-        TypeError: If it is an async callable.
-    """
-    if client_id is None:
-        return None
-    if callable(client_id):
-        check_synchronous("client_id", client_id)
-        return client_id
-    if not isinstance(client_id, str):
-        raise SettingsError(f"client_id is {client_id!r:.80}; expected a header name or a callable")
-    settings.check_client_id_header("client_id", client_id)
-    return client_id.lower()
 
 
 def begin_request(method: str, request_id: str, received: Mapping[str, str], version: ModelVersion | None) -> Inference:
@@ -146,169 +117,215 @@ def parse_traceparent(value: str) -> Trace | None:
     return Trace(match[1], match[2]) if match else None
 
 
-def bind_callback(inference: Inference, name: str, find: Callable[[], Any]) -> None:
+@dataclass(frozen=True, slots=True)
+class ValueSources:
     """
-    Bind the result of the user callback *find* as *name*, or record why it failed.
+    Sources of values that the handler has not bound.
 
-    The callback runs without an await, so that a CancelledError or GeneratorExit is its own and does not come from the
-    event loop or the server. Only KeyboardInterrupt passes through.
-    """
-    try:
-        inference.bind({name: find()})
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001 (a user callback; its exceptions must not reach the client)
-        inference.rejected.append(describe_callback_error(name, error))
-
-
-def bind_model_version(
-    inference: Inference, version: ModelVersion, request: Any, response_headers: Mapping[str, str]
-) -> None:
-    """Bind the configured model version: a constant, or the result of the user callback."""
-    bind_callback(
-        inference, "model_version", lambda: version if isinstance(version, str) else version(request, response_headers)
-    )
-
-
-def bind_client_id(
-    inference: Inference,
-    client_id: ClientId,
-    request: Any,
-    header: Callable[[str], str | None],
-    settings: Settings,
-) -> None:
-    """Bind the client id from the configured header or user callback; an empty id binds nothing."""
-
-    def find() -> Any:
-        if settings.client_id_plain and isinstance(client_id, str):
-            # A middleware created before configure() was validated against other settings.
-            settings.check_client_id_header("client_id", client_id)
-        value = header(client_id) if isinstance(client_id, str) else client_id(request)
-        return None if value == "" else value
-
-    bind_callback(inference, "client_id", find)
-
-
-class ClientIds:
-    """
-    Converts a client id to its written form: 32 hexadecimal digits of BLAKE2b over the id in UTF-8.
-
-    The same id and key give the same digits. Without a key, an id from a small set, such as a customer number, can be
-    recovered by hashing all of them; with one, only with the key. The raw id stays in memory until its event is
-    written, and log lines never quote it: it may be a credential.
-
-    Args:
-        key: Up to 64 bytes; empty for no key.
-        plain: Write ids unhashed, except those with the shape of a credential.
+    Attributes:
+        model_version: Version of the model; None if only handlers know it.
+        client_id: Id of the caller; None for the setting ``client_id_header``.
     """
 
-    def __init__(self, key: bytes, *, plain: bool) -> None:
-        self._start = hashlib.blake2b(key=key, digest_size=_DIGEST_BYTES)
-        self._plain = plain
-
-    def __call__(self, client_id: str) -> str:
-        """Return the written form of *client_id*."""
-        client_id = str.__str__(client_id)  # a subclass may override encode()
-        if self._plain and not is_credential(client_id):
-            return cut(to_utf8(client_id), NAME_LIMIT_CHARACTERS)
-        state = self._start.copy()
-        state.update(client_id.encode("utf-8", "surrogatepass"))
-        return state.hexdigest()
+    model_version: ModelVersion | None
+    client_id: ClientId | None
 
 
-def header_text(raw: bytes) -> str:
-    r"""Return a header's value decoded as UTF-8; an invalid byte becomes ``\xe9``."""
-    return raw.decode("utf-8", "backslashreplace")
-
-
-def end_request(
-    inference: Inference,
-    *,
-    latency_seconds: float,
-    status_code: int | None,
-    route: str | None,
-    error: BaseException | None,
-    handled_error: BaseException | None,
-    complete: bool,
-    done: bool,
-    client_gone: bool,
-) -> None:
+class Exchange(ABC):
     """
-    Set the result of the request: ``status``, and ``error.type`` on every failure.
+    Observed state of one request until its event is written. A middleware derives it for its protocol.
 
-    Args:
-        inference: The request's inference, updated in place.
-        latency_seconds: From the first byte received to the last byte sent.
-        status_code: HTTP status of the response; None if no response began.
-        route: Template of the matched route, never the raw path; None without a match.
-        error: Exception raised by the application.
-        handled_error: Exception that the application converted to a response; more specific than the code of a 5xx.
-        complete: Whether the whole response was passed to the server.
-        done: Whether a stream of server-sent events was passed to the server up to ``data: [DONE]``.
+    Attributes:
+        inference: Takes the values that the service binds.
+        status_code: HTTP status of the response; None before it started.
         client_gone: Whether a disconnect was observed before the response was complete.
     """
-    fields = inference.fields
-    inference.overrule("latency_seconds", to_microunits(latency_seconds), _WHOLE_REQUEST)
-    cancelled = client_gone or (error is not None and isinstance(error, (asyncio.CancelledError, GeneratorExit)))
-    raised = error is not None and _is_application_error(error, client_gone=client_gone)
-    # The whole answer was sent, by its last event or the bound status: a later disconnect or cancellation is a success.
-    if done or (cancelled and not raised and status_code is not None and "status" in fields):
-        cancelled, complete, error = False, True, error if raised else None
-    if error is not None and status_code is None and not cancelled:
-        status_code = 500  # the response of every server to an exception before the response
-    if route is not None and "http_route" not in fields:
-        fields["http_route"] = check_value("http_route", route)
-    stated_code = _replace_status_code(inference, status_code)
-    if cancelled:
-        inference.overrule("status", "cancelled", "the caller disconnected before the response was complete")
-    elif error is not None:
-        inference.overrule("status", "error", "the application has raised an exception")
-        inference.bind_exception(describe_error(error))
-    elif not complete:
-        inference.overrule("status", "error", "the response is not complete")
-        fields.setdefault("error_type", "no_response" if status_code is None else "incomplete_response")
-    elif "status" not in fields:
-        fields["status"] = _derive_status(status_code, failed="error_type" in fields or "error_message" in fields)
-    elif fields["status"] == "success" and status_code is not None and status_code >= 500:
-        inference.overrule("status", "error", "the response has a server error code")
-    if fields["status"] in _FAILED and "error_type" not in fields:
-        _find_error_type(inference, stated_code, status_code, handled_error)
 
-
-def _is_application_error(error: BaseException, *, client_gone: bool) -> bool:
-    """Return whether *error* is an application error: not a cancellation, nor a send to a disconnected caller."""
-    if isinstance(error, (asyncio.CancelledError, GeneratorExit)):
-        return False
-    # Starlette's ClientDisconnect and waitress's ClientDisconnected are not ConnectionErrors.
-    return not (
-        client_gone and (isinstance(error, ConnectionError) or type(error).__name__.startswith("ClientDisconnect"))
+    __slots__ = (
+        "_activity",
+        "_done_mark",
+        "_handled_error",
+        "_sources",
+        "_started",
+        "client_gone",
+        "inference",
+        "status_code",
     )
 
+    def __init__(self, method: str, received: Mapping[str, str], sources: ValueSources) -> None:
+        self._started = time.perf_counter()
+        self._sources = sources
+        running = runtime()
+        self._activity = activity = running.heartbeat.activity
+        self.inference = inference = begin_request(method, running.make_id(), received, sources.model_version)
+        inference.fields["in_flight"] = activity.begin()
+        self.status_code: int | None = None
+        self._handled_error: BaseException | None = None
+        self.client_gone = False
+        self._done_mark: DoneMark | None = None
 
-def _find_error_type(
-    inference: Inference, stated_code: int | None, status_code: int | None, handled_error: BaseException | None
-) -> None:
-    """Set ``error.type``: of the handled exception, else the status code that the service bound or sent."""
-    fields = inference.fields
-    if handled_error is not None and status_code is not None and status_code >= 500:
-        message = fields.get("error_message", handled_error)
-        inference.bind({"error_type": error_type(handled_error), "error_message": message})
-    else:
-        code = status_code if stated_code is None else stated_code
-        fields["error_type"] = "no_response" if code is None else str(code)
+    def begin_response(self, status_code: Any, handled_error: BaseException | None) -> None:
+        """
+        Record the start of the response.
+
+        Args:
+            status_code: Status code as set by the application, of any type.
+            handled_error: Exception being handled at the moment. It is more specific than "500", except for an
+                HTTPException, which is ignored.
+        """
+        self.status_code = int(status_code) if isinstance(status_code, int) and 100 <= status_code <= 599 else None
+        if handled_error is not None and type(handled_error).__name__ != "HTTPException":
+            self._handled_error = handled_error
+
+    def note_sent(self, part: Any) -> None:
+        """Record that the server has accepted *part* of a stream; ignore a part that is not bytes, which is invalid."""
+        if isinstance(part, (bytes, bytearray, memoryview)):
+            if self._done_mark is None:
+                self._done_mark = DoneMark()
+            self._done_mark.take(part)
+
+    def finish(self, error: BaseException | None = None, *, complete: bool = True) -> None:
+        """
+        Write the event, at the first call only. Raises only KeyboardInterrupt, after the event is written.
+
+        Args:
+            error: Exception raised by the application.
+            complete: Whether the whole response was passed to the server.
+        """
+        inference = self.inference
+        if error is not None:
+            attach(error, inference)
+        if inference.ended:
+            return
+        inference.ended = True
+        self._activity.end()
+        latency_seconds = time.perf_counter() - self._started
+        try:
+            running = runtime()
+            try:
+                self._find_missing_values(running.settings)
+            finally:
+                self._set_outcome(error, latency_seconds, complete)
+                running.record(inference)
+        except Exception as failure:  # noqa: BLE001 (a failure to log must not change a response, nor hide its error)
+            log_failure("the event of a request", failure)
+        self._handled_error = None  # its traceback refers to this object
+
+    def _find_missing_values(self, settings: Settings) -> None:
+        """Run the callbacks for client id and model version, unless the handler has bound them."""
+        inference, version = self.inference, self._sources.model_version
+        client_id = self._sources.client_id or settings.client_id_header
+        if client_id is not None and "client_id" not in inference.fields:
+            bind_client_id(inference, client_id, self.request(), self.request_header, settings)
+        if version is not None and "model_version" not in inference.fields:
+            inference.bind_result(
+                "model_version",
+                lambda: version if isinstance(version, str) else version(self.request(), self.response_headers()),
+            )
+
+    def _set_outcome(self, error: BaseException | None, latency_seconds: float, complete: bool) -> None:
+        """Set latency, route, status code and ``status``, and ``error.type`` on every failure."""
+        inference = self.inference
+        fields = inference.fields
+        if "latency_seconds" in fields:
+            inference.overrule("latency_seconds", to_microunits(latency_seconds), _WHOLE_REQUEST)
+        else:
+            fields["latency_seconds"] = to_microunits(latency_seconds)
+        cancelled = False
+        if error is not None or self.client_gone or self._done_mark is not None:
+            error, complete, cancelled = self._judge_end(error, complete)
+        status_code = self.status_code
+        if "http_route" not in fields and (route := self.route_template()) is not None:
+            fields["http_route"] = check_value("http_route", route)
+        stated_code = fields.get("http_response_status_code")
+        if stated_code is not None:
+            _replace_status_code(inference, status_code)
+        elif status_code is not None:
+            fields["http_response_status_code"] = status_code
+        if error is not None or cancelled or not complete:
+            self._set_failure(error, cancelled)
+        elif "status" not in fields:
+            fields["status"] = _derive_status(status_code, failed="error_type" in fields or "error_message" in fields)
+        elif fields["status"] == "success" and status_code is not None and status_code >= 500:
+            inference.overrule("status", "error", "the response has a server error code")
+        if fields["status"] in _FAILED and "error_type" not in fields:
+            self._find_error_type(stated_code, status_code)
+
+    def _judge_end(self, error: BaseException | None, complete: bool) -> tuple[BaseException | None, bool, bool]:
+        """Return the error of the service, whether the response is complete, and whether its caller has left."""
+        cancelled = self.client_gone or isinstance(error, _CANCELLATIONS)
+        raised = error is not None and self._is_application_error(error)
+        is_stated = cancelled and not raised and self.status_code is not None and "status" in self.inference.fields
+        if self._is_done() or is_stated:
+            # The whole answer was sent, by its last event or the bound status: a later disconnect is a success.
+            cancelled, complete, error = False, True, error if raised else None
+        if error is not None and self.status_code is None and not cancelled:
+            self.status_code = 500  # the response of every server to an exception before the response
+        return error, complete, cancelled
+
+    def _set_failure(self, error: BaseException | None, cancelled: bool) -> None:
+        inference = self.inference
+        if cancelled:
+            inference.overrule("status", "cancelled", "the caller disconnected before the response was complete")
+        elif error is not None:
+            inference.overrule("status", "error", "the application has raised an exception")
+            inference.bind_exception(describe_error(error))
+        else:
+            inference.overrule("status", "error", "the response is not complete")
+            reason = "no_response" if self.status_code is None else "incomplete_response"
+            inference.fields.setdefault("error_type", reason)
+
+    def _is_application_error(self, error: BaseException) -> bool:
+        """Return whether *error* is not a cancellation, nor comes from a send to a disconnected caller."""
+        if isinstance(error, _CANCELLATIONS):
+            return False
+        # Starlette's ClientDisconnect and waitress's ClientDisconnected are not ConnectionErrors.
+        is_disconnect = isinstance(error, ConnectionError) or type(error).__name__.startswith("ClientDisconnect")
+        return not (self.client_gone and is_disconnect)
+
+    def _is_done(self) -> bool:
+        """Return whether a stream of server-sent events was passed to the server up to ``data: [DONE]``."""
+        mark = self._done_mark
+        return (
+            mark is not None
+            and mark.seen
+            and self.response_headers().get("content-type", "").startswith("text/event-stream")
+        )
+
+    def _find_error_type(self, stated_code: int | None, status_code: int | None) -> None:
+        """Set ``error.type``: of the handled exception, else the status code that the service bound or sent."""
+        fields, handled_error = self.inference.fields, self._handled_error
+        if handled_error is not None and status_code is not None and status_code >= 500:
+            message = fields.get("error_message", handled_error)
+            self.inference.bind({"error_type": error_type(handled_error), "error_message": message})
+        else:
+            code = status_code if stated_code is None else stated_code
+            fields["error_type"] = "no_response" if code is None else str(code)
+
+    @abstractmethod
+    def request(self) -> Any:
+        """Return the protocol's request object: the scope or the environ."""
+
+    @abstractmethod
+    def request_header(self, name: str) -> str | None:
+        """Return the request header *name*, given in lower case; several values are joined by commas."""
+
+    @abstractmethod
+    def response_headers(self) -> Mapping[str, str]:
+        """Return the headers of the response, names in lower case; empty before it started."""
+
+    @abstractmethod
+    def route_template(self) -> str | None:
+        """Return the template of the matched route, never the raw path; None without a match."""
 
 
-def _replace_status_code(inference: Inference, status_code: int | None) -> int | None:
-    """Set the *status_code* of the response, none if no response began, and return the bound one."""
-    stated: int | None = inference.fields.get("http_response_status_code")
-    if stated is None and status_code is not None:
-        inference.fields["http_response_status_code"] = status_code
-    elif status_code is not None:
+def _replace_status_code(inference: Inference, status_code: int | None) -> None:
+    """Replace the bound status code by the *status_code* of the response, none if no response began."""
+    if status_code is not None:
         inference.overrule("http_response_status_code", status_code, "the response has another")
-    elif stated is not None:
+    else:
         inference.overrule("http_response_status_code", None, "no response began")
         del inference.fields["http_response_status_code"]
-    return stated
 
 
 def _derive_status(status_code: int | None, *, failed: bool) -> Status:

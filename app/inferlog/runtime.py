@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from inferlog.audit import Hasher
+from inferlog.client_id import ClientIds
 from inferlog.context import Inference, current_inference, find_inference, warn_once
 from inferlog.event import STATUS_OF_ACTION
 from inferlog.heartbeat import Heartbeat, close_at_worker_exit
@@ -14,7 +15,6 @@ from inferlog.line import build_line, describe_error
 from inferlog.losses import Losses, Stats
 from inferlog.pricing import PriceTable, PriceTableError, read_price_table
 from inferlog.recorder import EventRecorder, IdMaker, LineRecorder, Sink, new_instance_id
-from inferlog.request import ClientIds
 from inferlog.settings import NO_SINKS, Settings, SettingsError
 from inferlog.sinks.console import STREAMS, ConsoleSink, is_terminal
 from inferlog.sinks.fan_out import FanOut

@@ -1,15 +1,382 @@
-"""``track_performance``: timing and outcome of a function or a block."""
+"""``track_performance``: timing and outcome of a function, a stream or a block, from its start to its event."""
 
-from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Literal, TypeVar, overload
+import asyncio
+import functools
+import inspect
+import os
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextvars import Token
+from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
+from typing import Any, Final, Literal, Self, TypeVar, overload
 
-from inferlog.call import Call
-from inferlog.context import Inference, check_synchronous, current_inference
-from inferlog.streams import FirstToken, has_content
-from inferlog.wrapping import get_name, wrap
+from inferlog.configuration import runtime
+from inferlog.context import (
+    SUMMED,
+    Inference,
+    check_synchronous,
+    current_inference,
+    describe_callback_error,
+    log_failure,
+    report_late,
+)
+from inferlog.event import CHECKS, InvalidFieldError, to_microunits
+from inferlog.line import describe_error
+from inferlog.streams import FirstToken, has_content, is_done
 
+_NOTHING: Final = object()
+_NOTHING_KNOWN: Final = Inference()
+_OF_THE_CALL: Final = frozenset({*SUMMED, "latency_seconds"})
+"""Fields that are added to a surrounding event at the end of the call, because they are summed over calls."""
+
+FromResult = Mapping[str, Callable[[Any], Any]]
+"""Callbacks by field name that extract values from the result."""
+_AnyFunction = Callable[..., Any]
 _Function = TypeVar("_Function", bound="Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any]")
+
+
+class Call(Inference):
+    """
+    One timed call: an inference that owns its values, or adds them to a surrounding one.
+
+    ``with call:`` encloses the code of the call: its bound values and log lines belong to the call, and an exception
+    that leaves the block ends the call. Otherwise the call ends with :meth:`finish`.
+
+    Args:
+        known: Values known beforehand.
+        name: ``gen_ai.operation.name`` of a call with its own event.
+        from_result: Callbacks that extract values from the result.
+        separate: Write a separate event even inside a request or another call.
+        first_token: Returns whether an item of a stream is its first token.
+
+    Attributes:
+        left: Whether it is a stream that was closed before its end.
+    """
+
+    __slots__ = (
+        "_first_token",
+        "_from_result",
+        "_name",
+        "_owner",
+        "_result",
+        "_separate",
+        "_started",
+        "_taken",
+        "_token",
+        "left",
+    )
+
+    def __init__(
+        self,
+        known: Inference,
+        name: str | None,
+        from_result: FromResult,
+        separate: bool,
+        first_token: FirstToken = has_content,
+    ) -> None:
+        Inference.__init__(self, known)  # super() would cost as much as the rest of this method
+        self._name = name
+        self._from_result = from_result
+        self._separate = separate
+        self._first_token = first_token
+        self._result: Any = _NOTHING
+        self._token: Token[Inference | None] | None = None
+        self._owner: Inference | None = None
+        self.left = False
+
+    def begin(self) -> Self:
+        """Start the clock, inside the surrounding request or call."""
+        surrounding = current_inference.get()
+        # A task that outlives its request gets its own event: the request's event is already written.
+        if surrounding is None or self._separate or surrounding.ended:
+            self._assign_ids(surrounding)
+        else:
+            self._owner = surrounding
+            # Copied now: if the client disconnects, this call may end after the request's event.
+            self._taken = {name: value for name, value in self.fields.items() if name not in _OF_THE_CALL}
+            surrounding.fields.update(self._taken)
+        self._started = time.perf_counter()
+        return self
+
+    @property
+    def context(self) -> Inference:
+        """Current inference while the code of this call runs."""
+        return self._owner or self
+
+    def resume(self) -> Self:
+        """Make this call current for the code that runs next: its ``bind_inference`` and log lines."""
+        if self._owner is None:
+            self._token = current_inference.set(self)
+        return self
+
+    __enter__ = resume
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.pause()
+        if error is not None:
+            self.finish(error)
+
+    def pause(self) -> None:
+        """Undo :meth:`resume`."""
+        token, self._token = self._token, None
+        if token is not None:
+            try:  # noqa: SIM105 (hot path, where suppress costs more than the rest)
+                current_inference.reset(token)
+            except ValueError:
+                pass  # the block was entered in another thread, as in a yielding dependency: nothing to undo
+
+    def take_item(self, item: Any) -> None:
+        """Record the next item of a stream."""
+        self._result = item
+        fields = self.fields
+        if "time_to_first_token_seconds" not in fields:
+            elapsed_seconds = time.perf_counter() - self._started
+            if self._is_first_token(item):
+                seconds = fields["time_to_first_token_seconds"] = to_microunits(elapsed_seconds)
+                if self._owner is not None:
+                    self._owner.fields["time_to_first_token_seconds"] = seconds
+
+    def finish(self, error: BaseException | None = None, result: Any = _NOTHING) -> None:
+        """
+        Write the event, or add the values to the event of the surrounding request. Never raises.
+
+        Args:
+            error: Exception that ended the call.
+            result: Returned value; a stream uses its last item instead.
+        """
+        elapsed_seconds = to_microunits(time.perf_counter() - self._started)
+        try:
+            if self._from_result:
+                self._extract_from_result(self._result if result is _NOTHING else result)
+            if self._owner is None or self._leave(self._owner, elapsed_seconds):
+                self._write(error, elapsed_seconds)
+        except Exception as failure:  # noqa: BLE001 (a failure to log must not change a result, nor hide its error)
+            log_failure("the event of a call", failure)
+        self._result = _NOTHING
+
+    def _leave(self, owner: Inference, elapsed_seconds: float) -> bool:
+        """Add the values to the event of *owner*; return whether the call needs its own, because that is written."""
+        fields = self.fields
+        if not owner.ended:
+            fields.setdefault("model_latency_seconds", fields.pop("latency_seconds", elapsed_seconds))
+            with _adding:
+                owner.merge(self, self._taken)
+            self.closed = True
+            return False
+        if self.left:
+            report_late(name for name in SUMMED if name in fields)
+            return False  # the request has abandoned its stream, and its event records that
+        self._assign_ids(owner)
+        return True
+
+    def _write(self, error: BaseException | None, elapsed_seconds: float) -> None:
+        if "latency_seconds" not in self.fields:
+            self.fields["latency_seconds"] = elapsed_seconds
+        if error is None or self._is_left_complete(error):
+            self.conclude()
+        elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
+            self.overrule("status", "cancelled", "the call was cancelled")
+        else:
+            self.overrule("status", "error", "the call has raised an exception")
+            self.bind_exception(describe_error(error))
+        self.ended = True
+        runtime().record(self)
+
+    def _is_first_token(self, item: Any) -> bool:
+        try:
+            return bool(self._first_token(item))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 (a user callback or item must not break the stream)
+            if self._first_token is has_content:
+                return True
+            self.rejected.append(describe_callback_error("first_token", error))
+            self._first_token = has_content
+            return self._is_first_token(item)
+
+    def _is_left_complete(self, error: BaseException) -> bool:
+        """Return whether *error* only means that the consumer closed a stream that was already complete."""
+        return (
+            isinstance(error, (asyncio.CancelledError, GeneratorExit))
+            and self._result is not _NOTHING
+            and ("status" in self.fields or is_done(self._result))
+        )
+
+    def _assign_ids(self, surrounding: Inference | None) -> None:
+        """Set the call's own ids, in the call chain of *surrounding*; bound values win."""
+        name = self._name
+        self.identify(runtime().make_id(), surrounding)
+        if name is not None and "operation_name" not in self.fields:
+            # Not bind(), which makes a dict: every call passes here.
+            try:
+                self.fields["operation_name"] = CHECKS["operation_name"](name)
+            except InvalidFieldError:
+                self.bind({"operation_name": name})
+
+    def _extract_from_result(self, result: Any) -> None:
+        if result is _NOTHING:
+            return
+        for name, find in self._from_result.items():
+            if name in self.fields:
+                continue  # bound by the call itself
+            try:
+                value = find(result)
+            except Exception as error:  # noqa: BLE001 (a user callback must not break the call)
+                self.rejected.append(describe_callback_error(name, error))
+            else:
+                self.bind({name: value})
+
+
+def _renew_lock() -> None:
+    global _adding  # noqa: PLW0603 (a thread that does not exist in the child may hold it)
+    _adding = threading.Lock()
+
+
+# Two threads of one request may add their tokens at the same time; a sum is a read and a write.
+_adding = threading.Lock()
+os.register_at_fork(after_in_child=_renew_lock)
+
+
+Begin = Callable[[], Call]
+
+
+def _wrap(function: Any, begin: Begin) -> Any:
+    """
+    Wrap *function*, preserving its kind, so that each call is timed by the :class:`Call` that *begin* returns.
+
+    Raises:
+        TypeError: For a class; its methods can be decorated.
+    """
+    if isinstance(function, (classmethod, staticmethod)):
+        return type(function)(_wrap(function.__func__, begin))
+    if inspect.isclass(function):
+        raise TypeError(f"track_performance: {function.__name__} is a class; decorate the method that runs inferences")
+    return functools.update_wrapper(_wrap_by_kind(function, begin), function)
+
+
+def _get_name(function: Any) -> str:
+    """Return the name of *function*, also for a partial or an object with ``__call__``."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _wrap_by_kind(function: Any, begin: Begin) -> _AnyFunction:
+    def is_kind(test: Callable[[Any], bool]) -> bool:
+        return test(function) or test(getattr(function, "__call__", None))  # noqa: B004 (an object's may be async)
+
+    if is_kind(inspect.isasyncgenfunction):
+        return _wrap_async_generator(function, begin)
+    if is_kind(inspect.iscoroutinefunction):
+        return _wrap_coroutine(function, begin)
+    if is_kind(inspect.isgeneratorfunction):
+        return _wrap_generator(function, begin)
+    return _wrap_function(function, begin)
+
+
+def _wrap_function(function: _AnyFunction, begin: Begin) -> _AnyFunction:
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        call = begin()
+        with call:
+            result = function(*args, **kwargs)
+        unfinished = _UNFINISHED.get(type(result))
+        if unfinished is not None:
+            return unfinished(lambda: result, lambda: call)()
+        call.finish(result=result)
+        return result
+
+    return timed
+
+
+def _wrap_coroutine(function: _AnyFunction, begin: Begin) -> _AnyFunction:
+    async def timed(*args: Any, **kwargs: Any) -> Any:
+        call = begin()
+        with call:
+            result = await function(*args, **kwargs)
+        call.finish(result=result)
+        return result
+
+    return timed
+
+
+def _wrap_generator(function: _AnyFunction, begin: Begin) -> _AnyFunction:
+    def timed(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        items = function(*args, **kwargs)
+        call = begin()
+        advance, argument = items.send, None
+        while True:
+            # Between two items the caller's code runs, outside this call.
+            call.resume()
+            try:
+                item = advance(argument)
+            except StopIteration as end:
+                call.pause()
+                call.finish()
+                return end.value
+            except BaseException as error:
+                call.pause()
+                call.finish(error)
+                raise
+            call.pause()
+            call.take_item(item)
+            try:
+                advance, argument = items.send, (yield item)
+            except GeneratorExit as left:
+                call.left = True
+                with call:
+                    items.close()
+                call.finish(left)
+                raise
+            except BaseException as thrown:  # noqa: BLE001 (an exception thrown in by the caller goes to the generator)
+                advance, argument = items.throw, thrown
+
+    return timed
+
+
+def _wrap_async_generator(function: _AnyFunction, begin: Begin) -> _AnyFunction:
+    async def timed(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        items = function(*args, **kwargs)
+        call = begin()
+        advance, argument = items.asend, None
+        while True:
+            call.resume()
+            try:
+                item = await advance(argument)
+            except StopAsyncIteration:
+                call.pause()
+                call.finish()
+                return
+            except BaseException as error:
+                call.pause()
+                call.finish(error)
+                raise
+            call.pause()
+            call.take_item(item)
+            try:
+                advance, argument = items.asend, (yield item)
+            except GeneratorExit as left:
+                call.left = True
+                with call:
+                    await items.aclose()
+                call.finish(left)
+                raise
+            except BaseException as thrown:  # noqa: BLE001 (as above)
+                # An ending event loop closes open generators this way.
+                call.left = isinstance(thrown, asyncio.CancelledError)
+                advance, argument = items.athrow, thrown
+
+    return timed
+
+
+# Results of a plain function that have not run yet: the call ends when they end.
+_UNFINISHED: dict[type, Callable[[_AnyFunction, Begin], _AnyFunction]] = {
+    CoroutineType: _wrap_coroutine,
+    GeneratorType: _wrap_generator,
+    AsyncGeneratorType: _wrap_async_generator,
+}
 
 
 class TrackedCall:
@@ -40,7 +407,7 @@ class Tracker:
     __slots__ = ("_first_token", "_name", "_open", "_separate", "_values")
 
     def __init__(
-        self, name: str | None, values: dict[str, Any], *, separate: bool, first_token: FirstToken | None = None
+        self, name: str | None, values: dict[str, Any], separate: bool, first_token: FirstToken | None = None
     ) -> None:
         self._name = name
         self._first_token = first_token
@@ -54,17 +421,15 @@ class Tracker:
                 "track_performance: first_token applies to streams, and a block has no stream; "
                 "bind time_to_first_token_seconds in the block"
             )
-        if any(map(callable, self._values.values())):
-            raise TypeError(
-                f"track_performance: {', '.join(_select_callables(self._values))} takes a result, "
-                "and a block has no result; set the value on `call` of `with … as call`"
-            )
-        inference = Inference()
-        inference.bind(self._values)
-        call = Call(self._name, inference, {}, separate=self._separate)
+        call = Call(_NOTHING_KNOWN, self._name, {}, self._separate)
+        call.bind(self._values)
+        # No field takes a callable, except as the text of an error.
+        if call.rejected or call.labels or "error_message" in call.fields or "error_stack_trace" in call.fields:
+            self._reject_callables()
+        call.begin()
         call.resume()
         self._open.append(call)
-        return TrackedCall(inference)
+        return TrackedCall(call)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -85,16 +450,23 @@ class Tracker:
 
     def __call__(self, function: _Function) -> _Function:
         """Decorate *function* to time each call until it returns or its generator is exhausted."""
-        name, separate, from_result = self._name or get_name(function), self._separate, _select_callables(self._values)
+        name, separate, from_result = self._name or _get_name(function), self._separate, _select_callables(self._values)
         first_token = self._first_token or has_content
         known = Inference()  # checked once for all calls
         known.bind({name: value for name, value in self._values.items() if name not in from_result})
 
         def begin() -> Call:
-            return Call(name, known.copy(), from_result, separate=separate, first_token=first_token)
+            return Call(known, name, from_result, separate, first_token).begin()
 
-        timed: _Function = wrap(function, begin)
+        timed: _Function = _wrap(function, begin)
         return timed
+
+    def _reject_callables(self) -> None:
+        if names := ", ".join(_select_callables(self._values)):
+            raise TypeError(
+                f"track_performance: {names} takes a result, "
+                "and a block has no result; set the value on `call` of `with … as call`"
+            )
 
     def _pop_innermost(self) -> Call:
         """Remove and return the call of the ending block: that of this thread and task, if several are open."""
@@ -147,5 +519,5 @@ def track_performance(
             raise TypeError(f"track_performance: first_token is {first_token!r:.80}; expected a callable")
         check_synchronous("first_token", first_token)
     if callable(target) or isinstance(target, (classmethod, staticmethod)):
-        return Tracker(None, {}, separate=False)(target)
-    return Tracker(target, values, separate=separate, first_token=first_token)
+        return Tracker(None, {}, False)(target)
+    return Tracker(target, values, separate, first_token)

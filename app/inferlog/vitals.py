@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import Any, Final
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
@@ -13,33 +14,28 @@ class Activity:
     """Counts open requests and keeps the event loop that serves them. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open = 0
+        self._open: list[None] = []  # one for each request: append and pop are atomic, and a lock costs much more
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def open_requests(self) -> int:
         """Number of open requests."""
-        return self._open
+        return len(self._open)
 
     def begin(self) -> int:
         """Count a new request; return the number of others in flight."""
-        with self._lock:
-            others = self._open
-            self._open = others + 1
-        return others
+        self._open.append(None)
+        return len(self._open) - 1
 
     def end(self) -> None:
         """Count a finished request."""
-        with self._lock:
-            self._open -= 1
+        self._open.pop()
 
     def serve_on_this_loop(self) -> None:
-        """Register the running loop as serving requests; the last registered one is measured."""
-        try:
-            self._loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self._loop = None  # trio: not measured
+        """Register the running loop as serving requests, unless another one does; the registered one is measured."""
+        if self._loop is None or self._loop.is_closed():
+            with suppress(RuntimeError):  # trio: not measured
+                self._loop = asyncio.get_running_loop()
 
     def serve_nowhere(self) -> None:
         """Unregister the loop, which ends its measurement."""

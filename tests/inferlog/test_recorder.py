@@ -1,5 +1,6 @@
 """Recorders: ids, order, counts and thread safety of written lines."""
 
+import itertools
 import re
 import signal
 import threading
@@ -9,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import inferlog
-from inferlog.audit import FIRST
+from inferlog.audit import FIRST, split
 from inferlog.configuration import runtime
 from inferlog.context import Inference
 from inferlog.recorder import IdMaker, new_instance_id
@@ -35,6 +36,41 @@ def test_event_that_sink_raises_for_is_counted_as_dropped(logs: Logs) -> None:
     runtime().record(finished())
     assert (events.written, events.dropped) == (1, 1)
     assert logs.event["event"]["sequence"] == 1
+
+
+def test_event_has_no_value_of_another_with_the_same_fields(logs: Logs) -> None:
+    for version, labels in (("v1", {"tenant": "acme"}), ("v2", {"shard": 7}), ("v3", None)):
+        inference = finished()
+        inference.bind({"model_version": version, "input_tokens": 5, **(labels or {})})
+        runtime().record(inference)
+    assert [(event["model_version"], event.get("labels")) for event in logs.events] == [
+        ("v1", {"tenant": "acme"}),
+        ("v2", {"shard": 7}),
+        ("v3", None),
+    ]
+
+
+def test_line_is_the_same_in_whatever_order_the_values_are_bound(logs: Logs) -> None:
+    values = {"started_at": 1.5, "http_route": "/b", "input_tokens": 5, "model_name": "a", "z": "é", "y": 1, "é": 2}
+    for names in (sorted(values), sorted(values, reverse=True)):
+        inference = finished()
+        inference.bind({name: values[name] for name in names})
+        runtime().record(inference)
+    bodies = [split(event)[3] for event in logs.events]
+    own = [re.sub(rb'"id":"[0-9a-f]{32}"|"sequence":[0-9]+', b"", body) for body in bodies]
+    assert own[0] == own[1]
+    lines = [line for path in logs.directory.glob("events-*") for line in path.read_bytes().splitlines()]
+    assert all(line.endswith(body[1:]) for line, body in zip(lines, bodies, strict=True))
+
+
+def test_recorder_remembers_a_bounded_number_of_field_orders(logs: Logs) -> None:
+    names = ("input_tokens", "output_tokens", "batch_size", "in_flight", "latency_seconds", "queue_seconds")
+    for order in itertools.islice(itertools.permutations(names), 300):
+        inference = Inference()
+        inference.bind({"request_id": "r", "correlation_id": "c", "status": "success"} | dict.fromkeys(order, 1))
+        runtime().record(inference)
+    assert len(logs.events) == 300
+    assert len(runtime().events._layouts) <= 256
 
 
 def test_thread_binding_after_request_loses_no_event(logs: Logs) -> None:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import inferlog
+from inferlog.client_id import ClientIds, check_client_id, header_text
 from inferlog.event import is_valid_id
-from inferlog.request import ClientIds, Trace, check_client_id, header_text, parse_traceparent
+from inferlog.request import Trace, parse_traceparent
 from inferlog.settings import Settings, SettingsError
 from inferlog.testing import recording
 from tests.support.logfiles import Logs

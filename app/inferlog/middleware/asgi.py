@@ -4,18 +4,17 @@ import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, Final
 
+from inferlog.client_id import ClientId, check_client_id, header_text
 from inferlog.configuration import get_settings, runtime
 from inferlog.context import Inference, attach, current_inference, log_failure
-from inferlog.middleware.exchange import Exchange
 from inferlog.middleware.starlette_route import RouteTemplates
 from inferlog.request import (
     NOT_AN_INFERENCE,
-    ClientId,
+    Exchange,
     ModelVersion,
+    ValueSources,
     begin_request,
-    check_client_id,
     check_model_version,
-    header_text,
 )
 
 Message = MutableMapping[str, Any]
@@ -78,8 +77,7 @@ class InferenceMiddleware:
     ) -> None:
         self.app = app
         self._exclude = frozenset(exclude)
-        self._model_version = check_model_version(model_version)
-        self._client_id = check_client_id(client_id, get_settings())
+        self._sources = ValueSources(check_model_version(model_version), check_client_id(client_id, get_settings()))
         self._templates = RouteTemplates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,7 +92,7 @@ class InferenceMiddleware:
         if kind == "websocket":
             await self._connect(scope, receive, send)
             return
-        exchange = _AsgiExchange(scope, receive, send, self._templates, self._model_version, client_id=self._client_id)
+        exchange = _AsgiExchange(scope, receive, send, self._sources, self._templates)
         scope[_OWNED] = exchange.inference  # a middleware of a mounted application writes no second event
         token = current_inference.set(exchange.inference)
         try:
@@ -182,16 +180,9 @@ class _AsgiExchange(Exchange):
     __slots__ = ("_answered", "_headers", "_mounted_at", "_receive", "_scope", "_send", "_templates")
 
     def __init__(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        templates: RouteTemplates,
-        model_version: ModelVersion | None,
-        *,
-        client_id: ClientId | None,
+        self, scope: Scope, receive: Receive, send: Send, sources: ValueSources, templates: RouteTemplates
     ) -> None:
-        super().__init__(scope["method"], _read_received_ids(scope), model_version, client_id)
+        Exchange.__init__(self, scope["method"], _read_received_ids(scope), sources)  # cheaper than super()
         self._activity.serve_on_this_loop()
         self._scope, self._receive, self._send = scope, receive, send
         self._templates = templates

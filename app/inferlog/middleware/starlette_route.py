@@ -59,9 +59,10 @@ def _get_selected_template(scope: Scope, endpoint: Any) -> str | None:
     if getattr(route, "endpoint", None) is not endpoint:
         return None  # a mount, or a route of an outer router
     # FastAPI stores the prefix of `include_router(router, prefix=…)` separately from the route.
-    included = scope.get("fastapi", {}).get("effective_route_context")
-    if included is not None and included.original_route is route:
-        route = included
+    if "fastapi" in scope:
+        included = scope["fastapi"].get("effective_route_context")
+        if included is not None and included.original_route is route:
+            route = included
     return getattr(route, "path_format", None) or getattr(route, "path", None)
 
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from types import TracebackType
 from typing import Any, Final
 
+from inferlog.client_id import ClientId, check_client_id, header_text
 from inferlog.configuration import get_settings
 from inferlog.context import current_inference
 from inferlog.middleware import flask_app
-from inferlog.middleware.exchange import Exchange
-from inferlog.request import NOT_AN_INFERENCE, ClientId, ModelVersion, check_client_id, check_model_version, header_text
+from inferlog.request import NOT_AN_INFERENCE, Exchange, ModelVersion, ValueSources, check_model_version
 
 Environ = dict[str, Any]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
@@ -61,15 +61,14 @@ class InferenceWSGIMiddleware:
     ) -> None:
         self.app = app
         self._exclude = frozenset(exclude)
-        self._model_version = check_model_version(model_version)
-        self._client_id = check_client_id(client_id, get_settings())
+        self._sources = ValueSources(check_model_version(model_version), check_client_id(client_id, get_settings()))
         flask_app.listen_for_exceptions()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request (WSGI entry point)."""
         if environ.get("PATH_INFO") in self._exclude or _in_request():
             return self.app(environ, start_response)
-        exchange = _WsgiExchange(self.app, environ, start_response, self._model_version, client_id=self._client_id)
+        exchange = _WsgiExchange(self.app, environ, start_response, self._sources)
         token = current_inference.set(exchange.inference)
         try:
             body = self.app(environ, exchange.start_response)
@@ -99,20 +98,12 @@ class _WsgiExchange(Exchange):
 
     __slots__ = ("_app", "_environ", "_headers", "_mounted_at", "_route", "_start_response", "_write", "answered")
 
-    def __init__(
-        self,
-        app: WSGIApp,
-        environ: Environ,
-        start_response: StartResponse,
-        model_version: ModelVersion | None,
-        *,
-        client_id: ClientId | None,
-    ) -> None:
+    def __init__(self, app: WSGIApp, environ: Environ, start_response: StartResponse, sources: ValueSources) -> None:
         received = {}
         for key, name in _ID_HEADERS:
             if key in environ:
                 received[name] = environ[key]
-        super().__init__(environ["REQUEST_METHOD"], received, model_version, client_id)
+        super().__init__(environ["REQUEST_METHOD"], received, sources)
         self._app = app
         self._environ = environ
         self._mounted_at = environ.get("SCRIPT_NAME", "")
