@@ -17,6 +17,11 @@ module Fluent
         take_key if @api_key_file
       end
 
+      # Fluentd looks only among the methods of this class for the one that takes a chunk.
+      def write(chunk)
+        super
+      end
+
       # The plugin takes its client from here for each request.
       def client(host = nil, compress_connection = false)
         take_key if @api_key_file
