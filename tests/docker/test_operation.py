@@ -60,7 +60,7 @@ def test_certificates_in_their_last_30_days_are_renewed_by_the_next_start(stack:
     soon = datetime.now(UTC) + timedelta(days=30)
     ports = (ELASTICSEARCH_PORT, KIBANA_PORT)
     wait_until(lambda: all(stack.served_until(port) < soon for port in ports), 60, "the certificates that end soon")
-    with stack.traffic(rate=10, seconds=20) as traffic:
+    with stack.traffic(rate=10, seconds=20) as traffic:  # starts prepare, too
         traffic.wait_for(20)
         stack.run("scripts/up")
     stack.wait_until_complete()
@@ -115,6 +115,7 @@ def small_log_volume(stack: Stack) -> Iterator[Stack]:
 
 
 def test_full_log_volume_stops_no_request_and_every_loss_is_counted(stack: Stack) -> None:
+    assert stack.exit_code("sample-traffic") == 0, "no other requests may be lost"
     before = {row["service.instance.id"] for row in stack.query("lost_events")}
     with small_log_volume(stack) as small:
         with small.traffic(rate=10, seconds=45) as traffic:
