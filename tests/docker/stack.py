@@ -3,23 +3,30 @@
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from cryptography import x509
+
+from inferlog_ops.core.cluster import Cluster
 from tests import ROOT
 from tests.support.polling import wait_until
 
 # Read before a test removes settings from the environment, such as the limit of open files of this machine.
 _OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("INFERLOG_")}
-_PROJECT = "inferlog-trial"
+PROJECT = "inferlog-trial"
 _IMAGES = [f"inferlog-{name}:trial" for name in ("app", "setup", "fluentd", "traffic")]
 _TIMEOUT_SECONDS = 900
+_LABEL = "com.docker.compose.project"
+LONG_RUNNING = ("elasticsearch", "kibana", "fluentd", "app")
 _SENT = ("app", "docs", "dashboards", "fluentd", "infra", "kibana", "scripts")
 _FILES = ("docker-compose.yml", ".env.example", ".dockerignore", "pyproject.toml", "README.md", "LICENSE")
 
@@ -39,7 +46,7 @@ class Stack:
 
     @classmethod
     def copy(cls, root: Path, **settings: str) -> "Stack":
-        """Copy the files that the stack is built from into *root*."""
+        """Return a new checkout in *root*: the files that the stack is built from."""
         for name in _SENT:
             ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
             shutil.copytree(ROOT / name, root / name, ignore=ignored)
@@ -56,7 +63,7 @@ class Stack:
             cwd=self.root,
             env={
                 **_OUTSIDE,
-                "COMPOSE_PROJECT_NAME": _PROJECT,
+                "COMPOSE_PROJECT_NAME": PROJECT,
                 "INFERLOG_VERSION": "trial",
                 **self.settings,
                 **(settings or {}),
@@ -106,7 +113,7 @@ class Stack:
     @contextmanager
     def traffic(self, *, rate: float, seconds: int) -> Iterator["Traffic"]:
         """Send requests during the block, and end when the last one is answered."""
-        name = f"{_PROJECT}-{uuid4().hex[:8]}"
+        name = f"{PROJECT}-{uuid4().hex[:8]}"
         traffic = Traffic(self, name, seconds)
         command = ("run", "--detach", "--name", name, "traffic", "--headless", "--only-summary")
         options = ("--rate", str(rate), "--duration", f"{seconds}s", "--run-id", name, "--exit-code-on-error", "0")
@@ -119,26 +126,69 @@ class Stack:
         finally:
             self.run("docker", "rm", "--force", name)
 
-    def reconcile(self, records: Path) -> dict[str, Any]:
-        """Compare *records* with the events, by the command that operators use."""
-        ca_file = self.root / "ca.crt"
-        ca_file.write_text(self.secret("/certificates/ca.crt"))
-        port = self.compose("port", "elasticsearch", "9200").rpartition(":")[2]
-        done = self.run(
-            *(sys.executable, "-m", "inferlog_ops.cli.main", "reconcile", str(records), "--json"),
-            *("--run-id", records.stem, "--wait-seconds", "300", "--url", f"https://localhost:{port}"),
-            check=False,
-            settings={
-                "ELASTICSEARCH_API_KEY": self.secret("/secrets/operator/elasticsearch_api_key"),
-                "ELASTICSEARCH_CA_FILE": str(ca_file),
-            },
+    def changed(self, **settings: str) -> "Stack":
+        """Return the same checkout with *settings* changed."""
+        return replace(self, settings={**self.settings, **settings})
+
+    def project(self, name: str, **settings: str) -> "Stack":
+        """Return the same checkout as the project *name* beside this one."""
+        return self.changed(COMPOSE_PROJECT_NAME=f"{PROJECT}-{name}", **settings)
+
+    def owned(self, kind: str) -> set[str]:
+        """Return the ids of the project's objects of *kind*: ``container``, ``network`` or ``volume``."""
+        every = ("--all",) if kind == "container" else ()
+        project = self.settings.get("COMPOSE_PROJECT_NAME", PROJECT)
+        return set(
+            self.run("docker", kind, "ls", *every, "--quiet", "--filter", f"label={_LABEL}={project}").stdout.split()
         )
+
+    @property
+    def ca_file(self) -> Path:
+        """Copy of the authority's certificate."""
+        copy = self.root / "ca.crt"
+        copy.write_text(self.secret("/certificates/ca.crt"))
+        return copy
+
+    def served_until(self, port: int) -> datetime:
+        """Return when the certificate of the server on *port* ends; it must be from the authority of this stack."""
+        pem = ssl.get_server_certificate(("localhost", port), ca_certs=str(self.ca_file))
+        return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
+
+    @property
+    def superuser(self) -> Cluster:
+        """Elasticsearch with the password of its superuser."""
+        password = self.secret("/secrets/elasticsearch/elastic_password")
+        return Cluster(url=self._url, user_and_password=("elastic", password), ca_file=str(self.ca_file))
+
+    @property
+    def _url(self) -> str:
+        return f"https://localhost:{self.compose('port', 'elasticsearch', '9200').rpartition(':')[2]}"
+
+    def inferlog(self, *arguments: str, key: str = "") -> "subprocess.CompletedProcess[str]":
+        """Run the operator's command with *key*, ``id:key``; by default with the key that set-up made for it."""
+        settings = {
+            "ELASTICSEARCH_URL": self._url,
+            "ELASTICSEARCH_API_KEY": key or self.secret("/secrets/operator/elasticsearch_api_key"),
+            "ELASTICSEARCH_CA_FILE": str(self.ca_file),
+        }
+        return self.run(sys.executable, "-m", "inferlog_ops.cli.main", *arguments, check=False, settings=settings)
+
+    def query(self, name: str) -> list[dict[str, Any]]:
+        """Return the rows of the saved query *name* about the last hour."""
+        done = self.inferlog("query", name, "--last", "1h", "--json")
+        assert done.returncode == 0, done.stderr
+        return list(json.loads(done.stdout))
+
+    def reconcile(self, records: Path, *options: str, wait_seconds: int = 300) -> dict[str, Any]:
+        """Compare *records* with the events, by the command that operators use."""
+        limits = ("--run-id", records.stem, "--wait-seconds", str(wait_seconds))
+        done = self.inferlog("reconcile", str(records), "--json", *limits, *options)
         assert done.stdout.startswith("{"), done.stderr
         return dict(json.loads(done.stdout))
 
-    def assert_nothing_lost(self, traffic: "Traffic") -> dict[str, Any]:
+    def assert_nothing_lost(self, traffic: "Traffic", *options: str) -> dict[str, Any]:
         """Check that each answered request has exactly one event."""
-        found = self.reconcile(traffic.records)
+        found = self.reconcile(traffic.records, *options)
         faults = {name: found[name] for name in ("lost", "duplicated", "events_without_request")}
         assert faults == dict.fromkeys(faults, 0), found
         sys.stderr.write(f"{found['sent']} requests, {found['with_event']} events, {found['outcomes']}\n")
@@ -153,14 +203,16 @@ class Stack:
         self.run("docker", "compose", "--profile", "*", "down", "--volumes", "--timeout", "5")
         self.run("docker", "image", "rm", "--force", *_IMAGES, check=False)
 
-    def running(self, services: Sequence[str]) -> set[str]:
-        """Return those of *services* that run and have no failed health check."""
-        states = {service: self.inspect(service)["State"] for service in services}
-        return {
-            service
-            for service, state in states.items()
-            if state["Running"] and state.get("Health", {}).get("Status", "healthy") == "healthy"
-        }
+    def is_complete(self) -> bool:
+        """Return whether every long-running service runs and is healthy."""
+        states = [self.inspect(service)["State"] for service in LONG_RUNNING]
+        return all(
+            state["Running"] and state.get("Health", {}).get("Status", "healthy") == "healthy" for state in states
+        )
+
+    def wait_until_complete(self, timeout_seconds: float = 300) -> None:
+        """Return when every long-running service runs and is healthy."""
+        wait_until(self.is_complete, timeout_seconds, "the stack")
 
 
 @dataclass(frozen=True)

@@ -1,37 +1,27 @@
 """
-The container stack for real: start, stop, faults and rotations, each compared with the load generator's records.
+The container stack for real: start, stop and faults, each compared with the load generator's records.
 
 Run it with: ``.venv/bin/pytest -m docker tests/docker``. Real parts and stand-ins: docs/verification.md.
 """
 
-import json
 import threading
-from typing import Any
 from urllib.request import urlopen
 
 import pytest
 
-from tests.docker.stack import Stack
-from tests.support.polling import wait_until
+from tests.docker.stack import LONG_RUNNING, Stack
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
-LONG_RUNNING = ("elasticsearch", "kibana", "fluentd", "app")
 ONE_SHOTS = ("prepare", "provision", "provision-kibana", "sample-traffic", "ready")
-RESTARTS = {"kibana_system": "kibana", "fluentd": "fluentd"}
-"""Containers that read their secret only at their start, by its owner."""
 LOGIN = ["Kibana:   https://localhost:25601", "user:     operator"]
 WORKER = 'for p in /proc/[0-9]*; do grep -q under-superviso[r] $p/cmdline && kill -9 "${p#/proc/}"; done; true'
-
-
-def is_complete(stack: Stack) -> bool:
-    return stack.running(LONG_RUNNING) == set(LONG_RUNNING)
 
 
 def test_fresh_clone_has_a_complete_stack_after_docker_compose_up(stack: Stack) -> None:
     assert not (stack.root / ".env").exists()
     assert {name: stack.exit_code(name) for name in ONE_SHOTS} == dict.fromkeys(ONE_SHOTS, 0)
-    assert is_complete(stack)
+    assert stack.is_complete()
     *login, password = stack.logs("ready", "--tail", "3").splitlines()
     assert login == LOGIN
     assert password.endswith("docker compose run --rm --no-deps prepare show-password")
@@ -54,7 +44,7 @@ def test_second_start_changes_nothing_and_keeps_the_port(stack: Stack) -> None:
     assert {name: stack.container(name) for name in LONG_RUNNING} == before
     stack.compose("restart", "app")
     assert stack.compose("port", "app", "8000") == "127.0.0.1:28000"
-    wait_until(lambda: is_complete(stack), 120, "the app")
+    stack.wait_until_complete()
 
 
 def test_two_starts_at_once_leave_one_network(stack: Stack) -> None:
@@ -65,10 +55,7 @@ def test_two_starts_at_once_leave_one_network(stack: Stack) -> None:
     for start in starts:
         start.join()
     assert results == [0, 0]
-    networks = stack.run(
-        "docker", "network", "ls", "--quiet", "--filter", "label=com.docker.compose.project=inferlog-trial"
-    )
-    assert len(networks.stdout.split()) == 1
+    assert len(stack.owned("network")) == 1
 
 
 def test_reason_of_a_failed_set_up_names_the_setting(stack: Stack) -> None:
@@ -108,7 +95,7 @@ def test_nothing_is_lost_when_each_part_is_killed(stack: Stack) -> None:
             traffic.wait_for(50)
             stack.kill(service)
             stack.start(service)
-    wait_until(lambda: is_complete(stack), 300, "the stack")
+    stack.wait_until_complete()
     stack.assert_nothing_lost(traffic)
 
 
@@ -117,7 +104,7 @@ def test_nothing_is_lost_when_all_is_killed_at_once(stack: Stack) -> None:
         traffic.wait_for(100)
         stack.kill(*LONG_RUNNING)
         stack.start(*LONG_RUNNING)
-    wait_until(lambda: is_complete(stack), 600, "the stack")
+    stack.wait_until_complete(600)
     stack.assert_nothing_lost(traffic)
 
 
@@ -126,28 +113,8 @@ def test_lines_wait_while_elasticsearch_is_down(stack: Stack) -> None:
     with stack.traffic(rate=40, seconds=60) as traffic:
         traffic.wait_for(100)
     stack.start("elasticsearch")
-    wait_until(lambda: is_complete(stack), 300, "the stack")
+    stack.wait_until_complete()
     assert stack.assert_nothing_lost(traffic)["sent"] > 2000
-
-
-@pytest.mark.parametrize("name", ["elastic", "kibana_system", "operator", "fluentd", "dashboards"])
-def test_nothing_is_lost_when_a_secret_is_rotated(stack: Stack, name: str) -> None:
-    with stack.traffic(rate=10, seconds=20) as traffic:
-        traffic.wait_for(20)
-        stack.compose("run", "--rm", "-T", "rotate", name)
-        if name in RESTARTS:
-            stack.compose("restart", RESTARTS[name])
-    wait_until(lambda: is_complete(stack), 300, "the stack")
-    stack.assert_nothing_lost(traffic)
-
-
-def test_new_certificates_are_taken_up(stack: Stack) -> None:
-    stack.compose("run", "--rm", "-T", "prepare", "rotate", "certificates")
-    stack.compose("restart", "kibana")
-    with stack.traffic(rate=10, seconds=10) as traffic:
-        traffic.wait_for(20)
-    wait_until(lambda: is_complete(stack), 300, "the stack")
-    stack.assert_nothing_lost(traffic)
 
 
 def test_down_keeps_the_data(stack: Stack) -> None:
@@ -168,18 +135,6 @@ def test_scaled_app_and_canary_ship_their_events(stack: Stack) -> None:
     stack.assert_nothing_lost(traffic)
     stack.compose("--profile", "canary", "rm", "--stop", "--force", "app-canary")
     stack.up("--scale", "app=1")
-
-
-def test_rejected_lines_are_counted_and_listed(stack: Stack) -> None:
-    line = json.dumps({"event": {"id": "rejected-1"}, "@timestamp": "2026-11-01T00:00:00Z", "latency_seconds": "slow"})
-    program = f"open('/var/log/inferlog/events-bad-1-1.jsonl', 'a').write({line!r} + chr(10) + '{{cut' + chr(10))"
-    stack.compose("exec", "-T", "app", "python", "-c", program)
-
-    def letters() -> list[Any]:
-        found = json.loads(stack.compose("run", "--rm", "-T", "redrive", "--list", "--json") or "[]")
-        return list(found if isinstance(found, list) else found.get("letters", [found]))
-
-    assert wait_until(letters, 60, "the dead letters")
 
 
 def test_set_up_is_completed_after_kibana_was_down(stack: Stack) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.support.polling import wait_until
 
-_CONFIGURATION = Path(__file__).parents[2] / "fluentd" / "fluent.conf"
+_FOLDER = Path(__file__).parents[2] / "fluentd"
 _STARTING = b"starting fluentd worker"
 _RUNNING = b"fluentd worker is now running"
 
@@ -74,7 +74,7 @@ class Fluentd:
         self._said_before = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             # Without its supervisor, which would restart it.
-            command = ["fluentd", "--no-supervisor", "-c", str(_CONFIGURATION)]
+            command = ["fluentd", "--no-supervisor", "-c", str(_FOLDER / "fluent.conf"), "-p", str(_FOLDER / "plugins")]
             self._process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
 
     def wait_until_starting(self) -> None:

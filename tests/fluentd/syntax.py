@@ -12,7 +12,7 @@ from pathlib import Path
 _OPENS = re.compile(r"<(\w+)(?:\s+(.+))?>$")
 _CLOSES = re.compile(r"</(\w+)>$")
 _FROM_ENVIRONMENT = re.compile(r"#\{ENV\['(?P<name>\w+)'\] \|\| '(?P<default>[^']*)'\}")
-_FROM_ENVIRONMENT_OR_NOT_SET = re.compile(r"#\{ENV\['(?P<name>\w+)'\] (\|\||\? .* :) use_nil\}")
+_FROM_ENVIRONMENT_OR_NOT_SET = re.compile(r"#\{ENV\['(?P<name>\w+)'\] \|\| use_nil\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ class Rule(NamedTuple):
 
 
 RULES = [
-    Rule(OUTPUTS, "", "@type", "elasticsearch", "elasticsearch_data_stream drops every item that is refused"),
+    Rule(OUTPUTS, "", "@type", "inferlog_elasticsearch", "a rotated key is not taken up without a restart"),
     Rule(
         OUTPUTS, "", "write_operation", "create", "a data stream takes nothing else, and a repeated create is harmless"
     ),
@@ -195,5 +195,5 @@ def test_every_environment_variable_is_documented() -> None:
 
 def test_secrets_come_from_files() -> None:
     for output in OUTPUTS:
-        value = PLUGINS[output].settings["api_key"]
+        value = PLUGINS[output].settings["api_key_file"]
         assert (value.text, value.variables) == (None, ("ELASTICSEARCH_API_KEY_FILE",))

@@ -63,7 +63,7 @@ def test_tini_and_the_supervisor_stay_and_nothing_secret_is_in_it() -> None:
     assert not after("ADD")
     assert not after("ENV")
     sent = (FOLDER / ".dockerignore").read_text().split("\n", 1)[1].split()
-    assert sent == ["*", "!fluent.conf", "!conf.d", "!healthcheck.rb"]
+    assert sent == ["*", "!fluent.conf", "!conf.d", "!plugins", "!healthcheck.rb"]
     assert {line.split()[0].rstrip("/") for line in after("COPY")} == {line.lstrip("!") for line in sent[1:]}
 
 

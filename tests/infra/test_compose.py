@@ -224,7 +224,7 @@ def test_kibana_has_no_secret_in_its_environment_and_no_internet_access() -> Non
     settings = yaml.safe_load((ROOT / "kibana" / "kibana.yml").read_text())
     assert not [name for name in settings if re.search(r"password|encryptionKey", name)]
     assert settings["telemetry.optIn"] is settings["telemetry.allowChangingOptInStatus"] is False
-    assert settings["uiSettings.overrides.defaultRoute"].endswith("/inferlog-overview")
+    assert "uiSettings.overrides.defaultRoute" not in settings, "it depends on the namespace: prepare writes it"
 
 
 def test_specification_knows_every_key() -> None:

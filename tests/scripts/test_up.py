@@ -14,12 +14,14 @@ DOCKER = """#!/bin/sh
 echo "$*" >>"$CALLS"
 case "$*" in
     "compose up "*) exit "${UP_ENDS_WITH:-0}" ;;
+    "compose ps --quiet kibana") [ -z "$CONTAINER" ] || echo "$CONTAINER-kibana" ;;
     "compose ps --all --quiet "*) [ -z "$CONTAINER" ] || echo "$CONTAINER-$5" ;;
     "inspect "*"-provision") echo 2 ;;
     "inspect "*) echo 0 ;;
     "wait "*) echo 0 ;;
     "compose logs "*" provision") echo "INFERLOG_RETENTION is 'a month'" ;;
     "compose logs "*" ready") printf 'Kibana:   https://localhost:5601\\nuser:     operator\\npassword: see\\n' ;;
+    "compose exec "*) exit "${TEST_OF_CERTIFICATE_ENDS_WITH:-1}" ;;
     "compose port app 8000") echo 127.0.0.1:18000 ;;
 esac
 """
@@ -81,6 +83,14 @@ def test_up_ends_with_address_user_and_password(up: Up, checkout: Path) -> None:
         "password: see",
     ]
     assert calls(checkout)[0] == "compose up --build --detach --scale app=3"
+
+
+@pytest.mark.parametrize(("exit_code", "restarts"), [("1", []), ("0", ["compose restart kibana"])])
+def test_kibana_restarts_only_for_a_certificate_newer_than_its_start(
+    up: Up, checkout: Path, exit_code: str, restarts: list[str]
+) -> None:
+    assert up(TEST_OF_CERTIFICATE_ENDS_WITH=exit_code).returncode == 0
+    assert [call for call in calls(checkout) if call.startswith("compose restart")] == restarts
 
 
 def test_up_does_not_use_wait(up: Up, checkout: Path) -> None:

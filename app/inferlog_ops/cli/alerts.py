@@ -127,6 +127,8 @@ def _print_failure_of(act: Callable[[], object]) -> None:
 
 
 def _print(evaluation: "Evaluation", *, quiet: bool) -> None:
+    for name, missing in evaluation.not_counted.items() if evaluation.alerts or not quiet else ():
+        err.print(Text(f"{name}: {missing}", style="yellow"))
     for reason, names in evaluation.failures.items():
         err.print(Text(f"not evaluated: {', '.join(names)}: {reason}", style="red"))
     if evaluation.alerts:

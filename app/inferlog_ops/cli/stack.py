@@ -16,6 +16,7 @@ from inferlog_ops.provision.desired import ProvisionOutcome
 from inferlog_ops.provision.stack import roles, secret_files, users
 from inferlog_ops.provision.stack import rotate as rotation
 from inferlog_ops.provision.stack.api_keys import lend_key
+from inferlog_ops.provision.stack.certificates import CERTIFICATE
 from inferlog_ops.provision.stack.kibana_objects import provision_objects
 from inferlog_ops.provision.stack.login import SUPERUSER, log_in
 from inferlog_ops.provision.stack.prepare import prepare as prepare_files
@@ -52,7 +53,10 @@ class Person(StrEnum):
 @app.command()
 def prepare() -> None:
     """Create certificates, passwords and keys as files. Needs no network."""
-    _print_results(prepare_files(_settings(), _now(), warn=_log))
+    done = prepare_files(_settings(), _now(), warn=_log)
+    _print_results(done)
+    if any(each.kind == CERTIFICATE and each.outcome is ProvisionOutcome.UPDATED for each in done):
+        _log(rotation.TO_DO[RotatableSecret.CERTIFICATES])
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Edits of ES|QL text as a list of commands: drop limits, group model versions, count rows before a limit."""
+"""Edits of ES|QL text: drop limits and failure stores, group model versions, count rows before a limit."""
 
 import re
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ OTHER_VERSIONS = "(other)"
 
 _COMMAND_BEGINS = re.compile(r"^(?=\| )", re.MULTILINE)
 _LIMIT = re.compile(r"\| LIMIT (\d+)\s*\Z")
+_FAILURE_STORES = re.compile(r",([^\s,]+)::failures\b")
 _PARAMETER = "_model_version_"
 
 
@@ -40,6 +41,16 @@ def find_read_limits(text: str) -> list[Limit]:
 def drop_limits(text: str) -> str:
     """Return *text* without its ``LIMIT`` commands, and without the ``SORT`` commands before them."""
     return "".join(each for each in _split_commands(text) if not each.startswith(("| LIMIT ", "| SORT "))).rstrip()
+
+
+def find_failure_stores(text: str) -> list[str]:
+    """Return the data streams, or patterns, whose failure stores *text* reads in addition to others."""
+    return _FAILURE_STORES.findall(text)
+
+
+def drop_failure_stores(text: str) -> str:
+    """Return *text* without the failure stores that it reads in addition to others."""
+    return _FAILURE_STORES.sub("", text)
 
 
 def group_other_versions(text: str, model_versions: Sequence[str]) -> tuple[str, list[dict[str, str]]]:

@@ -17,6 +17,7 @@ class NoteKind(StrEnum):
     UNREAD_ROWS = "unread_rows"
     OTHER_VERSIONS = "other_versions"
     FUTURE_EVENTS = "future_events"
+    UNREAD_FAILURE_STORES = "unread_failure_stores"
 
 
 _INCOMPLETE = {NoteKind.MISSING_ROWS, NoteKind.UNREAD_ROWS}
@@ -29,7 +30,7 @@ class Note:
 
     Attributes:
         kind: Subject of the note.
-        count: Minimum number of missing or unread rows, or number of requests or events.
+        count: Minimum number of missing or unread rows, or number of requests or events; 0 if it is unknown.
         text: Sentence for display.
     """
 
@@ -81,6 +82,16 @@ def future_events(count: int, latest: datetime, end: datetime) -> Note:
         text=f"{count:,} {'event is' if count == 1 else 'events are'} later than the end of the range, which is now, "
         "and left out. The latest is of "
         f"{iso(latest)}, {(latest - end).total_seconds():,.0f} s ahead: compare the clocks of the hosts.",
+    )
+
+
+def unread_failure_stores(shown_url: str) -> Note:
+    """Return the note on failure stores that the reader may not read."""
+    return Note(
+        kind=NoteKind.UNREAD_FAILURE_STORES,
+        count=0,
+        text=f"the failure stores are not counted: on {shown_url} this user or key lacks the privilege "
+        "read_failure_store on logs-inference.*.",
     )
 
 

@@ -13,7 +13,14 @@ from inferlog_ops.core.cluster import Cluster, reason, translate_errors
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import stream_name
 from inferlog_ops.query import notes
-from inferlog_ops.query.esql import Limit, find_answer_limit, find_read_limits, group_other_versions
+from inferlog_ops.query.esql import (
+    Limit,
+    drop_failure_stores,
+    find_answer_limit,
+    find_failure_stores,
+    find_read_limits,
+    group_other_versions,
+)
 from inferlog_ops.query.library import Query, fill_namespace
 from inferlog_ops.query.notes import Note
 from inferlog_ops.query.timerange import iso
@@ -24,6 +31,7 @@ NO_MODEL_VERSION = "(none)"
 _TIMEOUT_SECONDS = 120.0
 _UNPROVISIONED = re.compile("Unknown (index|column)")
 _TOO_LARGE = "circuit_breaking_exception"
+_READS_FAILURES = "read_failure_store"
 _CLOCKS_DIFFER_BY = timedelta(seconds=1)
 """Synchronized clocks differ by less; a new event is therefore not counted as a future event."""
 
@@ -46,7 +54,7 @@ class QueryAnswer:
     Attributes:
         columns: In the order of the query; present even without rows.
         rows: One mapping per row, column name to value; times are ISO 8601 in UTC.
-        notes: Notes on missing rows and on grouped model versions.
+        notes: Notes on missing rows, on grouped model versions and on unread failure stores.
     """
 
     columns: list[Column]
@@ -98,7 +106,7 @@ def run_query(
         within: Query DSL filter of the events.
         top_versions: Number of model versions with rows of their own, by request count; all others are grouped as
             ``(other)``, computed from their events. None: no grouping.
-        timeout_seconds: Timeout of each of up to four searches.
+        timeout_seconds: Timeout of each of up to five requests.
 
     Raises:
         OperatorError: If the range is empty, the query has no rows per version, or the cluster rejects the query.
@@ -199,6 +207,10 @@ class _Execution:
                 text, of_versions = group_other_versions(text, own)
                 parameters = [*parameters, *of_versions]
                 about.append(notes.other_versions(top_versions, requests_of_others))
+        stores = find_failure_stores(text)
+        if stores and not self._may_read_failures(stores):
+            text = drop_failure_stores(text)
+            about.append(notes.unread_failure_stores(self.cluster.shown_url))
         found = self._execute(text, parameters)
         columns = [Column(name=column["name"], type=column["type"]) for column in found["columns"]]
         names = [column.name for column in columns]
@@ -242,6 +254,14 @@ class _Execution:
         )
         values = answer["aggregations"]["values"]
         return [bucket["key"] for bucket in values["buckets"]], int(values["sum_other_doc_count"])
+
+    def _may_read_failures(self, streams: list[str]) -> bool:
+        """Return whether the reader has the privilege that the failure stores of *streams* need, as far as is known."""
+        needed = {"names": streams, "privileges": [_READS_FAILURES]}
+        try:
+            return bool(self.client.security.has_privileges(index=[needed])["has_all_requested"])
+        except elasticsearch.BadRequestError:
+            return True  # without security all may read; a version without this privilege rejects the query itself
 
     def _execute(self, text: str, parameters: list[dict[str, str]]) -> Any:
         try:

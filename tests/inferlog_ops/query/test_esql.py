@@ -3,7 +3,14 @@
 import pytest
 
 from inferlog_ops.query import library
-from inferlog_ops.query.esql import drop_limits, find_answer_limit, find_read_limits, group_other_versions
+from inferlog_ops.query.esql import (
+    drop_failure_stores,
+    drop_limits,
+    find_answer_limit,
+    find_failure_stores,
+    find_read_limits,
+    group_other_versions,
+)
 from inferlog_ops.query.rules import rules
 
 HEAD = "// How many?\nFROM events\n| WHERE a > 1\n  AND b > 1\n"
@@ -34,6 +41,14 @@ def test_drop_limits_keeps_every_other_command(name: str) -> None:
     text = library.find(name).text
     left = [line for line in text.splitlines() if not line.startswith(("| SORT", "| LIMIT"))]
     assert drop_limits(text).splitlines() == left
+
+
+def test_failure_stores_are_dropped_and_the_streams_stay() -> None:
+    text = "FROM a-*,b.*-*::failures METADATA _index\n| LIMIT 1\n"
+    assert find_failure_stores(text) == ["b.*-*"]
+    assert drop_failure_stores(text) == "FROM a-* METADATA _index\n| LIMIT 1\n"
+    assert find_failure_stores(HEAD) == []
+    assert drop_failure_stores(HEAD) == HEAD
 
 
 def test_versions_are_parameters_not_part_of_the_text() -> None:

@@ -12,7 +12,7 @@ from inferlog_ops.provision.stack.issuing import Authority, CertifiedServer
 
 READABLE = 0o644
 
-_KIND = "certificate"
+CERTIFICATE = "certificate"
 
 
 def ensure_authority(folder: Path, now: datetime) -> tuple[Authority, ProvisionedObject]:
@@ -84,5 +84,5 @@ def _certificate_in(path: Path) -> x509.Certificate | None:
 
 def _result(name: str, outcome: ProvisionOutcome, certificate: x509.Certificate) -> ProvisionedObject:
     return ProvisionedObject(
-        name=f"{name} (until {certificate.not_valid_after_utc:%Y-%m-%d})", kind=_KIND, outcome=outcome
+        name=f"{name} (until {certificate.not_valid_after_utc:%Y-%m-%d})", kind=CERTIFICATE, outcome=outcome
     )

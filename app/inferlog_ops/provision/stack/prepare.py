@@ -5,10 +5,13 @@ from pathlib import Path
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
+from inferlog_ops.core.streams import check_namespace
 from inferlog_ops.provision.desired import ProvisionedObject, ProvisionOutcome
+from inferlog_ops.provision.kibana.identity import object_id
 from inferlog_ops.provision.stack import certificates, issuing, secret_files
 from inferlog_ops.provision.stack.issuing import Authority, CertifiedServer
 from inferlog_ops.provision.stack.settings import StackSettings
+from inferlog_ops.query.dashboards.files import LANDING_PAGE
 
 ELASTICSEARCH = CertifiedServer(name="elasticsearch", is_client=True)
 KIBANA = CertifiedServer(name="kibana")
@@ -23,6 +26,7 @@ _KIBANA_SETTINGS = {
     "xpack.reporting.encryptionKey": "reporting_key",
 }
 """Settings with a secret, and the file of each."""
+_START_PAGE = "uiSettings.overrides.defaultRoute"
 _PRIVATE = 0o700
 _READABLE = 0o755
 _GROUP_SHARED = 0o2775
@@ -43,7 +47,7 @@ def prepare(
         warn: Receives warnings about inconsistent files.
 
     Raises:
-        OperatorError: If a folder is not writable.
+        OperatorError: If a folder is not writable, or the namespace is not valid.
     """
     folders = _make_folders(settings)
     authority, done = _publish_authority(settings, now)
@@ -51,7 +55,7 @@ def prepare(
     elastic = _ensure_secret(settings.elastic_password)
     others = [_ensure_secret(settings.secrets / "kibana" / name) for name in _KIBANA_SETTINGS.values()]
     others += [
-        _result(_KIBANA_FILE, "secret", write_kibana_settings(settings.secrets / "kibana")),
+        _result(_KIBANA_FILE, "secret", write_kibana_settings(settings)),
         _ensure_secret(settings.operator_password),
     ]
     if elastic.outcome is ProvisionOutcome.CREATED and done.outcome is not ProvisionOutcome.CREATED:
@@ -62,14 +66,17 @@ def prepare(
     return [*folders, done, *servers, elastic, *others]
 
 
-def write_kibana_settings(folder: Path) -> bool:
+def write_kibana_settings(settings: StackSettings) -> bool:
     """
-    Write the secrets in *folder* as the file of settings that Kibana reads; return whether the file changed.
+    Write Kibana's secrets and its start page as a file of settings for Kibana; return whether the file changed.
 
     Raises:
-        OperatorError: If one of them is missing.
+        OperatorError: If a secret is missing, or the namespace is not valid.
     """
-    lines = [f'{setting}: "{secret_files.read(folder / name)}"\n' for setting, name in _KIBANA_SETTINGS.items()]
+    folder = settings.secrets / "kibana"
+    values = {setting: secret_files.read(folder / name) for setting, name in _KIBANA_SETTINGS.items()}
+    values[_START_PAGE] = f"/app/dashboards#/view/{object_id(LANDING_PAGE, check_namespace(settings.namespace))}"
+    lines = [f'{setting}: "{value}"\n' for setting, value in values.items()]
     return secret_files.replace(folder / _KIBANA_FILE, "".join(lines).encode("ascii"))
 
 

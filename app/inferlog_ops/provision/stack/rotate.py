@@ -27,7 +27,7 @@ TO_DO = {
     RotatableSecret.ELASTIC: "No container has to be restarted: only set-up uses this password.",
     RotatableSecret.KIBANA_SYSTEM: "Kibana cannot log in until it is restarted: docker compose restart kibana",
     RotatableSecret.OPERATOR: "Users who are logged in to Kibana with the old password have to log in again.",
-    RotatableSecret.FLUENTD: "Events wait in their files until Fluentd is restarted: docker compose restart fluentd",
+    RotatableSecret.FLUENTD: "No container has to be restarted: Fluentd reads its key for each request.",
     RotatableSecret.DASHBOARDS: "Give the new key to the programs that query with it.",
     RotatableSecret.CERTIFICATES: "Elasticsearch reloads them within seconds, Kibana at a restart: "
     "docker compose restart kibana",
@@ -87,7 +87,7 @@ def _rotate_kibana_system(settings: StackSettings, report: ReportProgress) -> Pr
     cluster = log_in(settings, report).cluster
     # If this is interrupted here, provision sets the password from the file in Elasticsearch.
     secret_files.replace(settings.kibana_system_password, _new_content())
-    prepare.write_kibana_settings(settings.kibana_system_password.parent)
+    prepare.write_kibana_settings(settings)
     with cluster.client() as client, translate_errors(cluster, f"changing the password of {users.KIBANA_SYSTEM}"):
         password = secret_files.read(settings.kibana_system_password)
         return users.ensure_password(client, cluster, users.KIBANA_SYSTEM, password)

@@ -11,6 +11,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 from inferlog_ops.query.library import Query
+from inferlog_ops.query.notes import NoteKind
 from inferlog_ops.query.rules.alerts import Alert
 from inferlog_ops.query.rules.condition import THRESHOLD, VALUE, build_rule_query
 from inferlog_ops.query.rules.rules import Rule
@@ -29,10 +30,12 @@ class RuleAlerts:
     Attributes:
         alerts: The worst alerts, at most 1 000.
         not_listed: Minimum number of further alerts.
+        not_counted: Documents that the reader may not read, as a sentence; empty if there are none.
     """
 
     alerts: list[Alert]
     not_listed: int
+    not_counted: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,7 @@ class Evaluation:
         alerts: Firing alerts in the order of the rules, the worst of each rule first.
         failures: Rules that could not be evaluated: names by reason.
         not_listed: Minimum number of further alerts by rule, for rules with too many.
+        not_counted: Documents that the reader may not read, as a sentence by rule.
     """
 
     at: datetime
@@ -55,6 +59,7 @@ class Evaluation:
     alerts: list[Alert]
     failures: Mapping[str, list[str]]
     not_listed: Mapping[str, int] = field(default_factory=dict)
+    not_counted: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the evaluation as JSON values, for stdout and webhooks."""
@@ -64,6 +69,7 @@ class Evaluation:
             "rules": self.rules,
             "firing": [alert.as_json() for alert in self.alerts],
             "not_listed": dict(self.not_listed),
+            "not_counted": dict(self.not_counted),
             "not_evaluated": [{"reason": reason, "rules": names} for reason, names in self.failures.items()],
         }
 
@@ -80,12 +86,15 @@ def evaluate(
     alerts: list[Alert] = []
     failures: dict[str, list[str]] = {}
     not_listed: dict[str, int] = {}
+    not_counted: dict[str, str] = {}
     for number, rule in enumerate(rules):
         try:
             firing = evaluate_rule(cluster, rule, levels, queries, at)
             alerts += firing.alerts
             if firing.not_listed:
                 not_listed[rule.name] = firing.not_listed
+            if firing.not_counted:
+                not_counted[rule.name] = firing.not_counted
         except OperatorError as error:
             if error.exit_code == _WRONG_USAGE:
                 raise
@@ -101,6 +110,7 @@ def evaluate(
         alerts=alerts,
         failures=failures,
         not_listed=not_listed,
+        not_counted=not_counted,
     )
 
 
@@ -125,6 +135,7 @@ def evaluate_rule(
     return RuleAlerts(
         alerts=[_alert_of_row(rule, row, start, end, at) for row in answer.rows],
         not_listed=sum(note.count for note in answer.notes),
+        not_counted=" ".join(note.text for note in answer.notes if note.kind is NoteKind.UNREAD_FAILURE_STORES),
     )
 
 

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 import inferlog_ops.provision.stack.settings
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.provision.stack.prepare import prepare
 from inferlog_ops.provision.stack.settings import StackSettings
 from tests.support.installation import Stack, environment_of, run, settings_in
 
@@ -28,6 +30,14 @@ def test_prepare_creates_everything_without_printing_a_secret(settings: StackSet
     assert "PRIVATE KEY" not in done.stdout
     again = run(settings, "prepare")
     assert (again.returncode, again.stdout) == (0, "18 unchanged\n")
+
+
+def test_prepare_names_the_restart_that_a_renewed_certificate_needs(settings: StackSettings) -> None:
+    prepare(settings, datetime.now(UTC) - timedelta(days=800))
+    done = run(settings, "prepare")
+    assert "updated certificate kibana" in done.stdout
+    assert "docker compose restart kibana" in done.stderr
+    assert "restart" not in run(settings, "prepare").stderr
 
 
 def test_password_is_shown_when_asked_for(prepared: StackSettings) -> None:
@@ -50,7 +60,7 @@ def test_no_command_that_talks_to_elasticsearch_prints_a_secret(stack: Stack) ->
     assert [each.returncode for each in said] == [0] * 5
     for secret in before | secrets_in(stack.settings):
         assert not [each for each in said if secret in each.stdout + each.stderr]
-    assert "docker compose restart fluentd" in said[-1].stderr
+    assert "No container has to be restarted" in said[-1].stderr
 
 
 def failing(stack: Stack, root: Path) -> Mapping[str, tuple[StackSettings, tuple[str, ...], int]]:

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from inferlog_ops.provision.stack.prepare import prepare
 from inferlog_ops.provision.stack.settings import StackSettings
 from tests.support.installation import NOW, settings_in
 
+START_PAGE = "uiSettings.overrides.defaultRoute"
 SECRETS = [
     "elasticsearch/elastic_password",
     "kibana/kibana_system_password",
@@ -76,9 +78,15 @@ def test_log_folder_is_shared_by_the_group(prepared: StackSettings) -> None:
     assert (mode(prepared.logs), mode(prepared.logs / ".shipped")) == (0o2775, 0o2775)
 
 
+def kibana_settings(settings: StackSettings) -> dict[str, str]:
+    """Return what Kibana reads from the file of the set-up."""
+    return dict(yaml.safe_load((settings.secrets / "kibana/kibana.secrets.yml").read_text()))
+
+
 def test_kibana_reads_its_secrets_as_settings(prepared: StackSettings) -> None:
     folder = prepared.secrets / "kibana"
-    found = yaml.safe_load((folder / "kibana.secrets.yml").read_text())
+    found = kibana_settings(prepared)
+    del found[START_PAGE]
     assert found == {
         "elasticsearch.password": (folder / "kibana_system_password").read_text().strip(),
         "xpack.encryptedSavedObjects.encryptionKey": (folder / "encrypted_saved_objects_key").read_text().strip(),
@@ -86,6 +94,22 @@ def test_kibana_reads_its_secrets_as_settings(prepared: StackSettings) -> None:
         "xpack.reporting.encryptionKey": (folder / "reporting_key").read_text().strip(),
     }
     assert all(len(value) >= 32 for value in found.values())  # Kibana does not start with shorter keys
+
+
+@pytest.mark.parametrize(
+    ("namespace", "dashboard"), [("default", "inferlog-overview"), ("team.one", "inferlog-overview-team-one")]
+)
+def test_kibana_opens_on_the_overview_of_the_namespace(settings: StackSettings, namespace: str, dashboard: str) -> None:
+    prepare(replace(settings, namespace=namespace), NOW)
+    assert kibana_settings(settings)[START_PAGE] == f"/app/dashboards#/view/{dashboard}"
+
+
+def test_start_page_follows_another_namespace_and_no_secret_changes(prepared: StackSettings) -> None:
+    before = kibana_settings(prepared)
+    prepare(replace(prepared, namespace="other"), NOW)
+    after = kibana_settings(prepared)
+    assert after.pop(START_PAGE) != before.pop(START_PAGE)
+    assert after == before
 
 
 def test_second_run_changes_nothing(prepared: StackSettings) -> None:

@@ -22,6 +22,7 @@ from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.provision.stack import roles
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.library import load_all as load_queries
+from inferlog_ops.query.notes import NoteKind
 from inferlog_ops.query.rules.evaluate import evaluate
 from inferlog_ops.query.rules.rules import load_all as load_rules
 from inferlog_ops.query.run import run_query
@@ -215,6 +216,27 @@ def test_dashboards_role_can_run_every_saved_query(store: Deployment) -> None:
     end = datetime.now(UTC) + timedelta(minutes=1)
     for query in load_queries().values():
         run_query(store.keys[roles.DASHBOARDS], query, end - timedelta(hours=1), end)
+
+
+def test_reader_without_failure_stores_gets_the_dead_letters_and_a_note(store: Deployment) -> None:
+    """The server itself leaves the failure stores out silently."""
+    query, end = load_queries()["refused_of_late"], datetime.now(UTC) + timedelta(minutes=1)
+    rights = {"indices": [{"names": ["logs-inference.*"], "privileges": ["read", "view_index_metadata"]}]}
+    name = f"inferlog-test-reader-{store.superuser.namespace}"
+    key = store.admin.security.create_api_key(name=name, role_descriptors={name: rights})
+    reader = replace(store.superuser, user_and_password=None, api_key=key["encoded"])
+    try:
+        answer = run_query(reader, query, end - timedelta(hours=1), end)
+        evaluation = evaluate(reader, [load_rules()["refused_documents"]], slo.load(), load_queries(), end)
+    finally:
+        store.admin.security.invalidate_api_key(name=name)
+    everything = run_query(store.keys[roles.DASHBOARDS], query, end - timedelta(hours=1), end)
+    (note,) = answer.notes
+    assert (note.kind, "read_failure_store" in note.text) == (NoteKind.UNREAD_FAILURE_STORES, True)
+    assert (answer.columns, answer.rows) == (everything.columns, everything.rows)
+    assert everything.notes == ()
+    assert evaluation.failures == {}
+    assert evaluation.not_counted == {"refused_documents": note.text}
 
 
 def test_rules_role_can_evaluate_every_rule(store: Deployment) -> None:
