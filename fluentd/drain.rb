@@ -10,7 +10,7 @@ require "json"
 
 LOG_DIR = ENV["INFERLOG_LOG_DIR"] || "/var/log/inferlog"
 STATE = ENV["INFERLOG_FLUENTD_STATE"] || "/fluentd/state"
-LIMIT_SECONDS = Float(ENV["INFERLOG_FLUENTD_DRAIN_SECONDS"] || "25")
+LIMIT_SECONDS = Float(ENV["INFERLOG_FLUENTD_DRAIN_SECONDS"] || "0")
 SECONDS_BETWEEN_CHECKS = 0.2
 # Longer than any line: what has no end by then is not a complete line.
 MAX_LINE_BYTES = 2 << 20

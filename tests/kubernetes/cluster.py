@@ -139,7 +139,7 @@ def build_folder(folder: Path) -> None:
 @contextmanager
 def install(folder: Path) -> Iterator[Installation]:
     """Apply the example and an Elasticsearch, and delete the namespace at the end."""
-    run_kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=180s")
+    remove()
     build_folder(folder)
     try:
         run_kubectl("apply", "-k", str(folder / "trial"))
@@ -149,7 +149,14 @@ def install(folder: Path) -> Iterator[Installation]:
             yield Installation(folder=folder, url=f"https://localhost:{port}")
     finally:
         if "INFERLOG_TEST_KEEP" not in os.environ:
-            run_kubectl("delete", "namespace", NAMESPACE, "--timeout=300s")
+            remove()
+
+
+def remove() -> None:
+    """Delete the namespace at once: without Elasticsearch, the pods would wait for it during their grace period."""
+    run_kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
+    run_kubectl("delete", "pods", "--all", "--force", "--grace-period=0", check=False)
+    run_kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=300s")
 
 
 @contextmanager
@@ -209,7 +216,7 @@ class Load:
 def send_load(installation: Installation, *, rate: float, seconds: int) -> Load:
     """Start a pod that sends *rate* requests a second to the Service, and return after its first response."""
     load = Load(name=f"load-{uuid4().hex[:8]}", installation=installation)
-    options = f"--headless --only-summary --rate {rate} --duration {seconds}s --run-id {load.name}"
+    options = f"--headless --only-summary --new-connections --rate {rate} --duration {seconds}s --run-id {load.name}"
     program = (
         "locust --locustfile /traffic/locustfile.py --records /tmp/records.jsonl --exit-code-on-error 0 "
         f"{options} >&2; cat /tmp/records.jsonl"

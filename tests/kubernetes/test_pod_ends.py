@@ -95,7 +95,7 @@ def read(path: Path) -> str:
 
 def test_rolling_restarts_refuse_no_request_and_lose_no_line(service: Installation) -> None:
     before = find_pods()
-    load = send_load(service, rate=20, seconds=60)
+    load = send_load(service, rate=10, seconds=60)
     restart()
     restart()
     between = find_pods()
@@ -107,7 +107,7 @@ def test_rolling_restarts_refuse_no_request_and_lose_no_line(service: Installati
 def test_deleted_pods_lose_no_line(service: Installation) -> None:
     scale(6)
     ended: set[str] = set()
-    load = send_load(service, rate=20, seconds=60)
+    load = send_load(service, rate=10, seconds=60)
     for _ in range(3):
         pods = find_pods()
         for pod in sorted(pods)[:5]:
@@ -120,7 +120,7 @@ def test_deleted_pods_lose_no_line(service: Installation) -> None:
 
 def test_evicted_pod_loses_no_line(service: Installation) -> None:
     pod = min(find_pods())
-    load = send_load(service, rate=20, seconds=20)
+    load = send_load(service, rate=10, seconds=20)
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "inferlog"}}
     path = f"/api/v1/namespaces/inferlog/pods/{pod}/eviction"
     run_kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
@@ -132,7 +132,7 @@ def test_evicted_pod_loses_no_line(service: Installation) -> None:
 def test_drained_node_loses_no_line(service: Installation) -> None:
     pods = find_pods()
     node = read_pods(SERVICE)[0]["spec"]["nodeName"]
-    load = send_load(service, rate=20, seconds=30)
+    load = send_load(service, rate=10, seconds=30)
     run_kubectl("delete", "poddisruptionbudget", "scoring")
     try:
         run_kubectl("drain", node, f"--pod-selector={SERVICE}", "--delete-emptydir-data", "--timeout=300s")
@@ -146,7 +146,7 @@ def test_drained_node_loses_no_line(service: Installation) -> None:
 
 def test_scaling_up_and_down_under_load_loses_no_line(service: Installation) -> None:
     scale(1)
-    load = send_load(service, rate=20, seconds=60)
+    load = send_load(service, rate=10, seconds=60)
     scale(5)
     five = find_pods()
     scale(1)
@@ -160,7 +160,7 @@ def test_scaling_up_and_down_under_load_loses_no_line(service: Installation) -> 
 )
 def test_killed_process_loses_no_line(service: Installation, container: str, words: str) -> None:
     pod = min(find_pods())
-    load = send_load(service, rate=20, seconds=30)
+    load = send_load(service, rate=10, seconds=30)
     for process in find_processes(pod, container, words):
         os.kill(process, 9)
     wait_until(lambda: is_ready(pod), 120, "the container's restart")
@@ -182,7 +182,7 @@ def is_ready(pod: str) -> bool:
 
 def test_sidecar_out_of_memory_loses_no_line(service: Installation) -> None:
     pod = min(find_pods())
-    load = send_load(service, rate=20, seconds=30)
+    load = send_load(service, rate=10, seconds=30)
     greedy = "blocks = []; loop { blocks << 'x' * (16 << 20) }"
     run_kubectl("exec", pod, "--container", "fluentd", "--", "ruby", "-e", greedy, check=False)
     wait_until(lambda: is_ready(pod), 120, "the container's restart")
@@ -194,7 +194,7 @@ def test_sidecar_out_of_memory_loses_no_line(service: Installation) -> None:
 
 def test_service_that_exceeds_its_grace_period_loses_no_answered_request(service: Installation) -> None:
     pod = min(find_pods())
-    load = send_load(service, rate=20, seconds=20)
+    load = send_load(service, rate=10, seconds=20)
     # Less than the preStop hook takes: the service is killed, and Fluentd gets what Kubernetes always gives, 2 s.
     run_kubectl("delete", "pod", pod, "--grace-period=2", "--wait=false")
     wait_for_end({pod})
@@ -204,7 +204,7 @@ def test_service_that_exceeds_its_grace_period_loses_no_answered_request(service
 def test_elasticsearch_down_for_two_minutes_during_a_rollout_loses_no_line(service: Installation) -> None:
     before = find_pods()
     (store,) = names_of(read_pods("app=elasticsearch"))
-    load = send_load(service, rate=20, seconds=150)
+    load = send_load(service, rate=10, seconds=150)
     signal_all = (
         "for p in /proc/[0-9]*; do p=${p#/proc/}; [ $p = 1 ] || [ $p = $$ ] || kill -%s $p; done 2>/dev/null; true"
     )
@@ -232,7 +232,7 @@ def test_restarted_kubelet_loses_no_line(service: Installation) -> None:
     if not RESTART_KUBELET:
         pytest.skip("INFERLOG_TEST_RESTART_KUBELET is not set: the kubelet is not restarted")
     pods = find_pods()
-    load = send_load(service, rate=20, seconds=40)
+    load = send_load(service, rate=10, seconds=40)
     run_kubectl("delete", "pod", min(pods), "--wait=false")
     subprocess.run(["sh", "-c", RESTART_KUBELET], check=True)
     wait_for_end({min(pods)})

@@ -76,7 +76,7 @@ class ServiceAccount:
                 ca_file=credentials / "ca.crt",
             )
         except (KeyError, OSError) as error:
-            raise OperatorError(f"this is no pod of Kubernetes with a service account: {error} is missing") from None
+            raise OperatorError(f"not a pod of Kubernetes with a service account: {error} is missing") from None
 
     def read_secret(self, name: str) -> Secret:
         """
