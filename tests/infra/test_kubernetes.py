@@ -1,4 +1,4 @@
-"""The manifests of infra/kubernetes as kustomize builds them: schemas, Pod Security, and rules that protect a service."""
+"""The manifests of infra/kubernetes as kustomize builds them: schemas, Pod Security, rules that protect a service."""
 
 import os
 import re
