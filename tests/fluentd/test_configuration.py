@@ -176,8 +176,8 @@ def test_every_number_is_an_environment_variable() -> None:
 
 def variables() -> dict[str, str | None]:
     """Return the default of each environment variable; None without one."""
-    check = (FOLDER / "healthcheck.rb").read_text()
-    found: dict[str, str | None] = dict(re.findall(r'ENV\["(\w+)"\] \|\| "([^"]*)"', check))
+    programs = "".join((FOLDER / name).read_text() for name in ("healthcheck.rb", "drain.rb"))
+    found: dict[str, str | None] = dict(re.findall(r'ENV\["(\w+)"\] \|\| "([^"]*)"', programs))
     for section in CONFIGURATION.walk():
         for value in section.settings.values():
             for name in value.variables:

@@ -58,13 +58,15 @@ def test_it_runs_as_the_user_that_owns_the_log_files() -> None:
 
 
 def test_tini_and_the_supervisor_stay_and_nothing_secret_is_in_it() -> None:
-    assert not after("ENTRYPOINT")
-    assert not after("CMD")
+    assert after("ENTRYPOINT") == ['["tini", "--", "/fluentd/start.sh"]']
+    assert after("CMD") == ['["fluentd"]']
+    assert "/bin/entrypoint.sh" in (FOLDER / "start.sh").read_text(), "the image's own, which starts the supervisor"
     assert not after("ADD")
     assert not after("ENV")
     sent = (FOLDER / ".dockerignore").read_text().split("\n", 1)[1].split()
-    assert sent == ["*", "!fluent.conf", "!conf.d", "!plugins", "!healthcheck.rb"]
-    assert {line.split()[0].rstrip("/") for line in after("COPY")} == {line.lstrip("!") for line in sent[1:]}
+    assert sent == ["*", "!fluent.conf", "!conf.d", "!plugins", "!start.sh", "!healthcheck.rb", "!drain.rb"]
+    copied = {name.rstrip("/") for line in after("COPY") for name in line.split()[:-1]}
+    assert copied == {line.lstrip("!") for line in sent[1:]}
 
 
 def test_the_health_check_is_the_one_tested_here() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.support.chat_server import MODEL, RunningServer, running_server
 
-PROMPT = "what only the customer may know 4711"
+PROMPT = "only the customer may know this"
 ANSWER = "once there was a model"
 VERSIONS = [{"name": "v1", "simulated": {"output_tokens_median": 5, "sigma": 0}}]
 
@@ -29,7 +29,7 @@ def test_prompts_and_responses_are_in_no_file_by_default(tmp_path: Path) -> None
         send_all_kinds(server)
 
     assert len(server.logs.events) == 6
-    assert files_with("4711", server.home) == files_with(ANSWER, server.home) == set()
+    assert files_with(PROMPT, server.home) == files_with(ANSWER, server.home) == set()
 
 
 def test_prompts_and_responses_are_in_the_content_stream_only_when_enabled(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_prompts_and_responses_are_in_the_content_stream_only_when_enabled(tmp_p
     with running_server(tmp_path / "server", switch, backend="simulated", versions=VERSIONS) as server:
         send_all_kinds(server)
 
-    assert files_with("4711", server.home) == files_with(ANSWER, server.home) == {"content"}
+    assert files_with(PROMPT, server.home) == files_with(ANSWER, server.home) == {"content"}
     lines = server.logs.lines("content")
     answered = [event for event in server.logs.events if event["status"] == "success"]
     assert [line["request_id"] for line in lines] == [event["request_id"] for event in answered]

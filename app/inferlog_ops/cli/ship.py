@@ -2,6 +2,7 @@
 
 import stat
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -57,6 +58,15 @@ Timeout = Annotated[
     float | None,
     typer.Option(min=0, help="Seconds after which to give up with exit code 1. Default: retry forever."),
 ]
+Drain = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="After SIGTERM or Ctrl-C, ship the remaining lines for at most so long: for a log folder that is deleted "
+        "afterwards, as in a pod. A second signal ends it at once.",
+    ),
+]
 Replay = Annotated[
     bool,
     typer.Option(
@@ -91,6 +101,7 @@ def ship(
     state: State = None,
     once: Once = False,
     timeout: Timeout = None,
+    drain: Drain = None,
     replay: Replay = False,
     heartbeat: HeartbeatInterval = ShipSettings().heartbeat_seconds,
     stats_file: StatsFile = None,
@@ -120,20 +131,24 @@ def ship(
     folder = logs or own_home.logs
     if once and not folder.is_dir():
         raise OperatorError(f"the log folder {folder} does not exist: give --from")
-    display = Display(sys.stderr)
-    with open_shipper(
+    open_with_options = partial(
+        open_shipper,
         cluster=cluster,
         logs=folder,
         state_dir=state or own_home.shipper_state,
-        display=display,
         settings=ShipSettings(heartbeat_seconds=heartbeat),
         stats_file=stats_file,
         # The embedded engine has another cluster uuid only if its data were deleted, so ship everything again.
         replay=replay or (state is None and cluster.url == engine_url),
-    ) as shipper:
+    )
+    collect_garbage_seldom()
+    with open_with_options(display=Display(sys.stderr)) as shipper:
         stop_on_signals(shipper.stop)
-        collect_garbage_seldom()
         outcome = shipper.run(once=once, timeout_seconds=timeout)
+    if drain and not once:
+        once, timeout = True, drain
+        with open_with_options(display=Display(sys.stderr)) as shipper:
+            outcome = shipper.run(once=once, timeout_seconds=timeout)
     if json:
         print_json(outcome.status.as_json())
     elif once:

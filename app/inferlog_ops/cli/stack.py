@@ -18,6 +18,7 @@ from inferlog_ops.provision.stack import rotate as rotation
 from inferlog_ops.provision.stack.api_keys import lend_key
 from inferlog_ops.provision.stack.certificates import CERTIFICATE
 from inferlog_ops.provision.stack.kibana_objects import provision_objects
+from inferlog_ops.provision.stack.kubernetes import ServiceAccount, provision_from_pod
 from inferlog_ops.provision.stack.login import SUPERUSER, log_in
 from inferlog_ops.provision.stack.prepare import prepare as prepare_files
 from inferlog_ops.provision.stack.provision import provision as provision_elasticsearch
@@ -35,7 +36,8 @@ SHOW_PASSWORD = "docker compose run --rm --no-deps prepare show-password"  # noq
 
 app = typer.Typer(
     name="python -m inferlog_ops.cli.stack",
-    help="Prepares and provisions the container stack. Each command can be repeated and interrupted at any time.",
+    help="Prepares and provisions the container stack, or an existing cluster from Kubernetes. "
+    "Each command can be repeated and interrupted at any time.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -63,6 +65,12 @@ def prepare() -> None:
 def provision() -> None:
     """Create templates, data streams, roles, users and API keys in Elasticsearch."""
     _print_results(provision_elasticsearch(_settings(), on_progress=_log))
+
+
+@app.command()
+def provision_kubernetes() -> None:
+    """Create templates, data streams and API keys in Elasticsearch, and write the keys into a Secret. Runs in a pod."""
+    _print_results(provision_from_pod(_settings(), ServiceAccount.read(), on_progress=_log))
 
 
 @app.command()

@@ -114,9 +114,10 @@ def _has_text(chunk: Any) -> bool:
     return False
 
 
-def new_pool(*, answer_timeout_seconds: float) -> urllib3.PoolManager:
+def new_pool(*, answer_timeout_seconds: float, keep_alive: bool = True) -> urllib3.PoolManager:
     """Return a connection pool without a limit on parallel requests and without retries."""
     return urllib3.PoolManager(
+        headers=None if keep_alive else {"Connection": "close"},
         # Idle connections above this number are closed. Requests never wait for one, which would hide a queue.
         maxsize=1_000,
         block=False,
@@ -138,6 +139,7 @@ def exchange(
     After an interruption *answer* contains the state up to then.
     """
     headers = {
+        **pool.headers,
         "Authorization": f"Bearer {request.caller}",
         "Content-Type": "application/json",
         "X-Correlation-ID": request.correlation_id,

@@ -100,7 +100,9 @@ class Generator:
         assert options  # noqa: S101 (Locust's own command line has made the environment)
         self.prompts = read_prompts(Path(options.prompts))
         self._records = RecordFile(Path(options.records)) if options.records else None
-        self._pool = exchange.new_pool(answer_timeout_seconds=options.answer_timeout)
+        self._pool = exchange.new_pool(
+            answer_timeout_seconds=options.answer_timeout, keep_alive=not options.new_connections
+        )
         self._environment = environment
         self._first_tokens = first_tokens
         self._under_way = Group()

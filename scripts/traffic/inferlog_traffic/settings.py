@@ -140,6 +140,12 @@ def add_options(parser: Any, **_: object) -> None:
     add("model", "smollm2-135m-instruct", "Requested model.")
     add("pinned-version", "v2", "Version of the model that CanaryChat and LongChat request.")
     add("answer-timeout", 120, "Seconds without a byte after which a request is abandoned.", type=parse_seconds)
+    add(
+        "new-connections",
+        None,
+        "Open a connection for each request; the requests then spread over all pods of a Service in Kubernetes.",
+        action="store_true",
+    )
     # Not on the web page, whose users may lack access to files of the machine. Strings instead of paths, because a
     # master sends plain values to its workers.
     add("prompts", str(DEFAULT_FILE), "File of prompts, one per line.", include_in_web_ui=False)

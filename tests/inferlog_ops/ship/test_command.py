@@ -114,6 +114,25 @@ def test_unused_home_may_be_unreadable(faulty: FaultyStore, place: ShipperDirs) 
     assert done.returncode == 0, done.stderr
 
 
+def test_drain_ships_what_was_written_right_before_the_signal(faulty: FaultyStore, place: ShipperDirs) -> None:
+    write_events(place.events, ["first"])
+    with start_ship(place, "--to", faulty.url, "--drain", "30") as process:
+        wait_while_running(process, place, lambda: faulty.documents, "the first document")
+        write_events(place.logs / "events-scoring-2-1.jsonl", event_ids(50))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, read_stderr(place)
+    assert set(faulty.documents) == {"first", *event_ids(50)}
+
+
+def test_drain_that_ends_too_early_exits_with_1_and_says_what_is_left(unused_url: str, place: ShipperDirs) -> None:
+    write_events(place.events, ["a"])
+    with start_ship(place, "--to", unused_url, "--drain", "0.5") as process:
+        wait_while_running(process, place, lambda: "Connection refused" in read_stderr(place), "the first attempt")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 1
+    assert "some lines were not shipped before the timeout of 0.5 s" in read_stderr(place)
+
+
 def test_once_gives_up_after_the_timeout(unused_url: str, place: ShipperDirs) -> None:
     write_events(place.events, ["a"])
     done = run("--from", place.logs, "--to", unused_url, "--state", place.state, "--once", "--json", "--timeout", "2.5")

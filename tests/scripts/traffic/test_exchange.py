@@ -35,7 +35,7 @@ END = b"data: [DONE]\n\n"
 
 
 def send_request(
-    url: str, *, streamed: bool = False, leaves: bool = False, timeout_seconds: float = 5.0
+    url: str, *, streamed: bool = False, leaves: bool = False, timeout_seconds: float = 5.0, keep_alive: bool = True
 ) -> ObservedResponse:
     request = TrafficRequest(
         correlation_id="run-test-0-1-1",
@@ -46,7 +46,7 @@ def send_request(
         leaves=leaves,
     )
     answer = ObservedResponse()
-    with new_pool(answer_timeout_seconds=timeout_seconds) as pool:
+    with new_pool(answer_timeout_seconds=timeout_seconds, keep_alive=keep_alive) as pool:
         exchange(pool, url, request, answer)
     return answer
 
@@ -83,6 +83,19 @@ def test_request_sends_id_caller_and_body() -> None:
     assert seen["headers"]["x-correlation-id"] == "run-test-0-1-1"
     assert seen["headers"]["authorization"] == "Bearer test"
     assert seen["body"]["messages"] == [{"role": "user", "content": "Why?"}]
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+def test_connection_is_closed_only_without_keep_alive(keep_alive: bool) -> None:
+    seen: list[str | None] = []
+
+    async def note(request: Request) -> Response:
+        seen.append(request.headers.get("connection"))
+        return JSONResponse({"choices": []})
+
+    with serve(note) as url:
+        assert send_request(url, keep_alive=keep_alive).outcome is RequestOutcome.ANSWERED
+    assert seen == [None if keep_alive else "close"]
 
 
 @pytest.mark.parametrize(

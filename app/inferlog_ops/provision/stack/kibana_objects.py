@@ -41,7 +41,7 @@ def provision_objects(
             kibana = Kibana(
                 base_url=settings.kibana_url,
                 user_and_password=f"{USER}:{password}",
-                ca_file=str(settings.ca_file),
+                ca_file=settings.trusted_ca_file,
             )
             made = provision_kibana(
                 kibana, settings.namespace, wait_seconds=settings.wait_seconds, on_progress=on_progress

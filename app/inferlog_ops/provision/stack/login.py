@@ -57,9 +57,9 @@ def log_in(settings: StackSettings, report: ReportProgress) -> Login:
                 return login
         report(f"waiting for {settings.elasticsearch_url}: its users are not loaded yet, or the password is wrong")
     raise OperatorError(
-        f"{settings.elasticsearch_url} rejects the password in {settings.elastic_password}: the volume "
-        "elasticsearch-data was set up with another password; write that one into the file, "
-        "or start again without any data: docker compose down --volumes"
+        f"{settings.elasticsearch_url} rejects the password in {settings.elastic_password}; write that of "
+        f"{SUPERUSER} into it. With docker compose, the volume elasticsearch-data was set up with another password: "
+        "use that one, or start again without any data: docker compose down --volumes"
     )
 
 
@@ -92,7 +92,7 @@ def _cluster(settings: StackSettings, password_file: Path) -> Cluster:
     return Cluster(
         url=settings.elasticsearch_url,
         user_and_password=(SUPERUSER, secret_files.read(password_file)),
-        ca_file=str(settings.ca_file),
+        ca_file=settings.trusted_ca_file,
         namespace=settings.namespace,
     )
 

@@ -72,7 +72,7 @@ def read(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not ASCII text"
         raise OperatorError(
-            f"{path} cannot be read: {reason}; create it with: docker compose run --rm prepare"
+            f"{path} cannot be read: {reason}; with docker compose, create it with: docker compose run --rm prepare"
         ) from None
     if not secret:
         raise OperatorError(f"{path} is empty; delete it, then run: docker compose run --rm prepare")

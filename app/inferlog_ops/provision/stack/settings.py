@@ -63,6 +63,11 @@ class StackSettings:
         return self.certificates / "ca.crt"
 
     @property
+    def trusted_ca_file(self) -> str | None:
+        """Certificate for the clients. None, which trusts the system's authorities, if there is no own authority."""
+        return str(self.ca_file) if self.ca_file.exists() else None
+
+    @property
     def elastic_password(self) -> Path:
         """File of the superuser's password."""
         return self.secrets / "elasticsearch/elastic_password"

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Starts Fluentd, and at SIGTERM lets it finish first if INFERLOG_FLUENTD_DRAIN_SECONDS is above 0: see drain.rb.
+set -eu
+
+# Ruby rejects a temporary directory that all may write to without a sticky bit, such as an emptyDir of Kubernetes.
+TMPDIR="${TMPDIR:-/tmp}/fluentd"
+mkdir -p -m 0700 "$TMPDIR"
+export TMPDIR
+
+if [ "${INFERLOG_FLUENTD_DRAIN_SECONDS:-0}" = 0 ]; then
+    exec /bin/entrypoint.sh "$@"
+fi
+
+/bin/entrypoint.sh "$@" &
+fluentd=$!
+
+stop() {
+    trap '' TERM INT
+    ruby --disable-gems /fluentd/drain.rb "$fluentd" || true
+    kill -TERM "$fluentd" 2>/dev/null || true
+}
+trap stop TERM INT
+
+code=0
+# A signal ends `wait` before Fluentd has ended.
+while kill -0 "$fluentd" 2>/dev/null; do
+    code=0
+    wait "$fluentd" || code=$?
+done
+exit "$code"

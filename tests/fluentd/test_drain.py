@@ -1,0 +1,113 @@
+"""drain.rb by the local Ruby, on real files: a pod's Fluentd ends when no line is left."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.polling import wait_until
+
+FOLDER = Path(__file__).parents[2] / "fluentd"
+LINES = b'{"event":{"id":"1"}}\n{"event":{"id":"2"}}\n'
+
+
+class Volumes:
+    """The two volumes of a pod: log files with Fluentd's positions, and its buffer."""
+
+    def __init__(self, folder: Path) -> None:
+        self.logs, self.state = folder / "logs", folder / "state"
+        (self.logs / ".shipped").mkdir(parents=True)
+        (self.state / "buffer/store").mkdir(parents=True)
+
+    def write(self, content: bytes, name: str = "events-1.jsonl") -> Path:
+        path = self.logs / name
+        path.write_bytes(content)
+        return path
+
+    def read_up_to(self, path: Path, offset: int) -> None:
+        """Write the position as Fluentd does."""
+        text = f"{path}\t{offset:016x}\t{path.stat().st_ino:016x}\n"
+        (self.logs / ".shipped/fluentd-events.pos").write_text(text)
+
+
+@pytest.fixture
+def volumes(tmp_path: Path) -> Volumes:
+    return Volumes(tmp_path)
+
+
+@pytest.fixture
+def fluentd() -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that only lives."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+def start(volumes: Volumes, fluentd: int, seconds: float) -> "subprocess.Popen[str]":
+    ruby = shutil.which("ruby")
+    if not ruby:
+        pytest.skip("no ruby on PATH: drain.rb is not run here")
+    environment = os.environ | {
+        "INFERLOG_LOG_DIR": str(volumes.logs),
+        "INFERLOG_FLUENTD_STATE": str(volumes.state),
+        "INFERLOG_FLUENTD_DRAIN_SECONDS": str(seconds),
+    }
+    command = [ruby, "--disable-gems", str(FOLDER / "drain.rb"), str(fluentd)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def finish(draining: "subprocess.Popen[str]") -> dict[str, Any]:
+    output, _ = draining.communicate(timeout=60)
+    answer: dict[str, Any] = json.loads(output)
+    assert draining.returncode == (0 if answer["message"] == "drained" else 1)
+    return answer
+
+
+def test_ends_when_everything_is_read_and_sent(volumes: Volumes, fluentd: "subprocess.Popen[bytes]") -> None:
+    volumes.read_up_to(volumes.write(LINES), len(LINES))
+    assert finish(start(volumes, fluentd.pid, 60))["message"] == "drained"
+
+
+def test_waits_for_unread_lines_then_for_their_chunk(volumes: Volumes, fluentd: "subprocess.Popen[bytes]") -> None:
+    path = volumes.write(LINES)
+    draining = start(volumes, fluentd.pid, 60)
+    with pytest.raises(subprocess.TimeoutExpired):
+        draining.wait(1)
+    chunk = volumes.state / "buffer/store/buffer.b1.log"
+    chunk.write_bytes(LINES)
+    volumes.read_up_to(path, len(LINES))
+    with pytest.raises(subprocess.TimeoutExpired):
+        draining.wait(1)
+    chunk.unlink()
+    assert finish(draining)["message"] == "drained"
+
+
+@pytest.mark.parametrize("stream", ["events", "app", "health", "content"])
+def test_reports_what_is_left_after_its_time(volumes: Volumes, fluentd: "subprocess.Popen[bytes]", stream: str) -> None:
+    volumes.write(LINES, f"{stream}-1.jsonl")
+    (volumes.state / "buffer/store/buffer.b1.log").write_bytes(LINES)
+    answer = finish(start(volumes, fluentd.pid, 0.3))
+    assert answer["level"] == "error"
+    assert (answer["unread_files"], answer["unsent_chunks"], answer["unsent_bytes"]) == (1, 1, len(LINES))
+
+
+def test_incomplete_last_line_of_a_killed_service_does_not_count(
+    volumes: Volumes, fluentd: "subprocess.Popen[bytes]"
+) -> None:
+    volumes.read_up_to(volumes.write(LINES + b'{"event":'), len(LINES))
+    assert finish(start(volumes, fluentd.pid, 60))["message"] == "drained"
+
+
+def test_ends_with_fluentd(volumes: Volumes, fluentd: "subprocess.Popen[bytes]") -> None:
+    volumes.write(LINES)
+    draining = start(volumes, fluentd.pid, 60)
+    fluentd.kill()
+    fluentd.wait()
+    wait_until(lambda: draining.poll() is not None, 30, "the end")
+    assert finish(draining)["unread_files"] == 1

@@ -1,0 +1,1 @@
+"""Tests on a real Kubernetes: pods end in every usual way, and no line is lost."""
