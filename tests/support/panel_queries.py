@@ -1,4 +1,4 @@
-"""Columns that panels use of queries, and fields that queries use of the index."""
+"""Columns that panels use of queries and that the heads of queries name, and fields that queries use of the index."""
 
 import json
 import re
@@ -26,6 +26,14 @@ def columns_by_query(panel: Panel) -> dict[str, set[str]]:
             columns[name] |= {node["column"] for _, node in walk(holder) if isinstance(node, dict) and "column" in node}
             columns[name] |= set(holder.get("column_order", []))
     return columns
+
+
+def check_head(query: Query, columns: list[str]) -> None:
+    """Check that the head of the file names the *columns* of the answer, in their order."""
+    described = [line.split()[1] for line in query.text.splitlines() if line.startswith("//   ")]
+    assert described == columns, (
+        f"the head of dashboards/queries/{query.name}.esql must have a line for each column: //   NAME  meaning, unit"
+    )
 
 
 def streams_of(query: Query) -> set[str]:

@@ -13,6 +13,7 @@ from inferlog_ops.query.run import fetch_rows, run_query
 from tests.golden import END, START, Golden, expected
 from tests.golden.reading import of_stream
 from tests.support.indexing import fresh, index_golden
+from tests.support.panel_queries import check_head
 
 QUERIES = {name: query for name, query in library.load_all().items() if "FROM inferlog-alerts-*" not in query.text}
 
@@ -123,12 +124,8 @@ def test_head_of_the_file_names_the_columns_of_the_answer(
     name: str, filled: tuple[Cluster, Golden], empty: Cluster
 ) -> None:
     """Also of an empty one, so that a panel can draw its axes and heads."""
-    described = [line.split()[1] for line in QUERIES[name].text.splitlines() if line.startswith("//   ")]
     for cluster in (filled[0], empty):
-        columns = [column.name for column in run_query(cluster, QUERIES[name], START, END).columns]
-        assert described == columns, (
-            f"the head of dashboards/queries/{name}.esql must have a line for each column: //   NAME  meaning and unit"
-        )
+        check_head(QUERIES[name], [column.name for column in run_query(cluster, QUERIES[name], START, END).columns])
 
 
 def test_query_of_an_unmapped_field_is_rejected(empty: Cluster) -> None:
