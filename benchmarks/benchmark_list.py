@@ -27,6 +27,7 @@ class Benchmark:
 
 BENCHMARKS = (
     Benchmark(name="logging", module="logging_cost", question="What does an event cost, here and elsewhere?"),
+    Benchmark(name="instructions", module="instructions", question="How many instructions does it take?", always=False),
     Benchmark(
         name="request", module="request_cost", question="What does a request cost, here and with other packages?"
     ),

@@ -67,14 +67,14 @@ class Timestamps:
     """Formats time as ``2026-11-23T06:15:00.123456Z``; the part down to the second is cached."""
 
     def __init__(self) -> None:
-        self._second = ""
+        self._second = "not read yet"
         self._prefix = ""
 
     def __call__(self, unix_microseconds: str) -> str:
         """Format *unix_microseconds* since 1970, a number in decimal digits: its last six are the fraction."""
         second = unix_microseconds[:-6]
         if second != self._second:
-            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(second)))
+            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(second or 0)))
             self._second = second
         return f"{self._prefix}{unix_microseconds[-6:]}Z"
 

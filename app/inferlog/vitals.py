@@ -32,8 +32,8 @@ class Activity:
         self._open.pop()
 
     def serve_on_this_loop(self) -> None:
-        """Register the running loop as serving requests, unless another one does; the registered one is measured."""
-        if self._loop is None or self._loop.is_closed():
+        """Register the running loop as serving requests, unless another running one is registered."""
+        if self._loop is None or not self._loop.is_running():
             with suppress(RuntimeError):  # trio: not measured
                 self._loop = asyncio.get_running_loop()
 

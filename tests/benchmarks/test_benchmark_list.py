@@ -24,7 +24,7 @@ def test_benchmarks_run_in_the_order_of_the_list() -> None:
 
 def test_find_benchmarks_rejects_unknown_name_with_the_known_ones() -> None:
     with pytest.raises(
-        OperatorError, match="unknown benchmark 'speed'; expected one or more of logging, request"
+        OperatorError, match="unknown benchmark 'speed'; expected one or more of logging, instructions"
     ) as refused:
         find_benchmarks(["logging", "speed"])
     assert refused.value.exit_code == 2

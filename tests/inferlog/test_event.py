@@ -72,7 +72,7 @@ def test_any_text_makes_one_valid_json_line(text: str) -> None:
 def test_any_label_can_be_serialised(name: str, value: object) -> None:
     line = orjson.dumps({to_label_name(name): to_label(name, value)})
     assert line.count(b"\n") == 0
-    assert b"null" not in line or value is None or "null" in str(value)
+    assert None not in json.loads(line).values()
 
 
 def test_value_without_text_form_does_not_raise() -> None:

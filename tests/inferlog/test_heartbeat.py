@@ -270,6 +270,21 @@ def test_blocked_event_loop_shows_as_lag() -> None:
     assert activity.loop_lag_seconds(at_most_seconds=1) is None  # closed since
 
 
+def test_loop_that_serves_after_a_stopped_one_is_measured() -> None:
+    activity = Activity()
+
+    async def serve() -> float | None:
+        activity.serve_on_this_loop()
+        return await asyncio.to_thread(activity.loop_lag_seconds, at_most_seconds=60)
+
+    stopped = asyncio.new_event_loop()
+    try:
+        lags = [stopped.run_until_complete(serve()), asyncio.run(serve())]
+    finally:
+        stopped.close()
+    assert all(lag is not None and lag < 60 for lag in lags)
+
+
 def test_cpu_use_is_relative_to_last_reading() -> None:
     (wall_0, processor_0), vitals, (wall_1, processor_1) = clocks(), Vitals(), clocks()
     total = sum(number * number for number in range(500_000))
