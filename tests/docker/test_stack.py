@@ -10,6 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.docker.stack import LONG_RUNNING, Stack
+from tests.support.polling import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
@@ -83,6 +84,8 @@ def test_container_runs_without_privileges(stack: Stack, service: str) -> None:
 
 def test_traffic_stops_promptly_with_its_tables(stack: Stack) -> None:
     stack.compose("--profile", "traffic", "up", "--detach", "traffic", TRAFFIC_PORT="28089")
+    # Before Locust handles SIGTERM the kernel drops it: it is the first process of its container.
+    wait_until(lambda: stack.inspect("traffic")["State"]["Health"]["Status"] == "healthy", 60, "its page")
     stack.compose("--profile", "traffic", "stop", "--timeout", "60", "traffic", TRAFFIC_PORT="28089")
     assert stack.inspect("traffic")["State"]["ExitCode"] in (0, 143), "137 if it had to be killed"
 
