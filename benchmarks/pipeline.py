@@ -15,7 +15,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import Home
 from inferlog_ops.provision.elasticsearch import provision_cluster
-from inferlog_ops.ship.main import build_ship_command
+from inferlog_ops.ship.shipper import build_ship_command
 
 SERVICE_NAME = "benchmark"
 READY_SECONDS = 60.0

@@ -21,9 +21,9 @@ from benchmarks.log_files import size_bytes
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.streams import stream_name
 from inferlog_ops.ship.batch import Line, build_bulk_body, build_bulk_head
-from inferlog_ops.ship.main import collect_garbage_seldom, open_shipper
+from inferlog_ops.ship.settings import ShipSettings
+from inferlog_ops.ship.shipper import collect_garbage_seldom, open_shipper
 from inferlog_ops.ship.status import Display
-from inferlog_ops.ship.tuning import ShipSettings
 
 LEAST, SHIPPER, CLIENT, FLUENTD = "bare loop", "shipper", "streaming_bulk", "Fluentd"
 

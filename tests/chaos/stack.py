@@ -9,7 +9,7 @@ from inferlog_ops.core.children import python_module
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.provision.elasticsearch import provision_cluster
-from inferlog_ops.ship.main import build_ship_command
+from inferlog_ops.ship.shipper import build_ship_command
 from tests import ROOT
 from tests.chaos.engine import Engine
 from tests.chaos.hardlinks import keep_linking, link_now

@@ -16,9 +16,9 @@ from inferlog_ops.ship.dead_letters import _build_letter
 from inferlog_ops.ship.discovery import FileDiscovery
 from inferlog_ops.ship.offsets import OffsetTracker
 from inferlog_ops.ship.schedule import Schedule
+from inferlog_ops.ship.settings import ShipSettings
 from inferlog_ops.ship.status import Counters
 from inferlog_ops.ship.tail import FileTailer, Reader
-from inferlog_ops.ship.tuning import ShipSettings
 
 LONGEST_BYTES = 800
 SEEDS = (

@@ -15,9 +15,9 @@ from inferlog_ops.ship.checkpoint import AckFile
 from inferlog_ops.ship.clock_skew import ClockSkew
 from inferlog_ops.ship.discovery import FileDiscovery, list_folder
 from inferlog_ops.ship.offsets import OffsetTracker
+from inferlog_ops.ship.settings import ShipSettings
 from inferlog_ops.ship.status import Counters, find_oldest_age_seconds
 from inferlog_ops.ship.tail import FileTailer
-from inferlog_ops.ship.tuning import ShipSettings
 from tests.support.shipping import event_ids, write_events
 
 pytestmark = pytest.mark.timeout(20)  # reading from a pipe would block forever

@@ -14,10 +14,10 @@ import elasticsearch.helpers
 import orjson
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.ship.main import Shipper, open_shipper
 from inferlog_ops.ship.pipeline import ShipOutcome
+from inferlog_ops.ship.settings import ShipSettings
+from inferlog_ops.ship.shipper import Shipper, open_shipper
 from inferlog_ops.ship.status import Display
-from inferlog_ops.ship.tuning import ShipSettings
 from tests.support.polling import wait_until
 
 QUICK = ShipSettings(

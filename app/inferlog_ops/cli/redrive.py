@@ -144,7 +144,7 @@ def resend(sources: "list[LetterSource]", cluster: "Cluster", *, dry_run: bool, 
     """
     from inferlog_ops.ship.bulk_client import BulkClient
     from inferlog_ops.ship.redrive.resend import Resender, preview_letters, redrive_letters
-    from inferlog_ops.ship.tuning import ShipSettings
+    from inferlog_ops.ship.settings import ShipSettings
 
     client = BulkClient(cluster, ShipSettings(senders=1))
     try:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from inferlog_ops.cli.options import HomeDir, Json, Namespace
-from inferlog_ops.ship.tuning import ShipSettings
+from inferlog_ops.ship.settings import ShipSettings
 
 
 def _check_replaceable(path: Path | None) -> Path | None:
@@ -121,7 +121,7 @@ def ship(
     from inferlog_ops.core.errors import OperatorError
     from inferlog_ops.core.home import Home, default_home
     from inferlog_ops.engine.control import running_url
-    from inferlog_ops.ship.main import collect_garbage_seldom, open_shipper, stop_on_signals
+    from inferlog_ops.ship.shipper import collect_garbage_seldom, open_shipper, stop_on_signals
     from inferlog_ops.ship.status import Display
 
     own_home = Home(home or default_home())

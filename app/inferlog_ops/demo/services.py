@@ -16,7 +16,7 @@ from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.engine import control
 from inferlog_ops.preview.address import DEFAULT_PORT, HOST
 from inferlog_ops.provision.elasticsearch import provision_cluster
-from inferlog_ops.ship.main import build_ship_command
+from inferlog_ops.ship.shipper import build_ship_command
 
 _TIMEOUT_SECONDS = 30.0
 

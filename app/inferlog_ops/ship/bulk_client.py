@@ -15,7 +15,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import stream_name
 from inferlog_ops.ship.bulk_response import RefusedRequestError, StoreResponse
-from inferlog_ops.ship.tuning import ShipSettings
+from inferlog_ops.ship.settings import ShipSettings
 
 # The status of each item is required, since a document in a failure store does not count as an error. Other fields of
 # an item would only cost parsing.

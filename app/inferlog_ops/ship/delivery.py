@@ -20,8 +20,8 @@ from inferlog_ops.ship.dead_letters import DeadLetters
 from inferlog_ops.ship.offsets import OffsetTracker
 from inferlog_ops.ship.schedule import Schedule
 from inferlog_ops.ship.searchable import StreamRefresher
+from inferlog_ops.ship.settings import ShipSettings
 from inferlog_ops.ship.status import Counters
-from inferlog_ops.ship.tuning import ShipSettings
 
 _REASON_CHARACTERS = 300
 

@@ -9,8 +9,8 @@ from inferlog.event import to_redacted_text
 from inferlog.recorder import IdMaker, LineRecorder, new_instance_id
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
+from inferlog_ops.ship.settings import MEBIBYTE
 from inferlog_ops.ship.status import ShipperStatus
-from inferlog_ops.ship.tuning import MEBIBYTE
 
 HEARTBEAT: Final = "shipper_heartbeat"
 STOPPED: Final = "shipper_stopped"

@@ -18,9 +18,9 @@ from inferlog_ops.ship.health import STOPPED, Health
 from inferlog_ops.ship.offsets import OffsetFile, OffsetTracker, SavedOffset
 from inferlog_ops.ship.schedule import Schedule
 from inferlog_ops.ship.searchable import StreamRefresher
+from inferlog_ops.ship.settings import ShipSettings
 from inferlog_ops.ship.status import Counters, Counts, Display, ShipperStatus
 from inferlog_ops.ship.tail import FileTailer, Reader, ReplacedFileError
-from inferlog_ops.ship.tuning import ShipSettings
 
 _TICK_SECONDS = 0.05
 

@@ -16,7 +16,7 @@ from inferlog_ops.ship.clock_skew import ClockSkew
 from inferlog_ops.ship.discovery import FileDiscovery
 from inferlog_ops.ship.offsets import Fingerprint, OffsetTracker, TrackedFile
 from inferlog_ops.ship.schedule import Schedule
-from inferlog_ops.ship.tuning import ShipSettings
+from inferlog_ops.ship.settings import ShipSettings
 
 _HEAD_BYTES = 256
 

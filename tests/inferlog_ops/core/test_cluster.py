@@ -7,7 +7,7 @@ import pytest
 from inferlog_ops.core.cluster import Cluster, resolve_cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.ship.bulk_client import BulkClient
-from inferlog_ops.ship.tuning import ShipSettings
+from inferlog_ops.ship.settings import ShipSettings
 from tests.support.commands import run_here
 
 ENCODED = "aWQ6c2VjcmV0LWtleQ=="

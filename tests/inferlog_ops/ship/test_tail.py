@@ -22,9 +22,9 @@ from inferlog_ops.ship.clock_skew import ClockSkew
 from inferlog_ops.ship.discovery import FileDiscovery
 from inferlog_ops.ship.offsets import OffsetFile, OffsetTracker
 from inferlog_ops.ship.schedule import Schedule
+from inferlog_ops.ship.settings import MEBIBYTE, ShipSettings
 from inferlog_ops.ship.status import Counters
 from inferlog_ops.ship.tail import FileTailer, Reader
-from inferlog_ops.ship.tuning import MEBIBYTE, ShipSettings
 from tests.support.shipping import QUICK, event_ids, event_line, write_events
 
 NAME = "events-scoring-1-1.jsonl"

@@ -19,9 +19,9 @@ from inferlog_ops.ship.health import Health
 from inferlog_ops.ship.offsets import OffsetFile
 from inferlog_ops.ship.pipeline import Pipeline, ShipOutcome
 from inferlog_ops.ship.searchable import StreamRefresher
+from inferlog_ops.ship.settings import ShipSettings
 from inferlog_ops.ship.state_dir import StateDir, lock_state_dir, report_unusable
 from inferlog_ops.ship.status import Counters, Display
-from inferlog_ops.ship.tuning import ShipSettings
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
