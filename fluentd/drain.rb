@@ -3,8 +3,8 @@
 #
 #   ruby --disable-gems drain.rb PID     PID: of Fluentd
 #
-# Ends when no line is left, Fluentd has ended, or INFERLOG_FLUENTD_DRAIN_SECONDS are over. Writes one JSON line with what is
-# left; exit code 1 if anything is.
+# Ends when no line remains, Fluentd has ended, or INFERLOG_FLUENTD_DRAIN_SECONDS are over. Writes one JSON line with the
+# remaining files, chunks and dead letters; exit code 1 if lines remain.
 
 require "json"
 
@@ -12,8 +12,13 @@ LOG_DIR = ENV["INFERLOG_LOG_DIR"] || "/var/log/inferlog"
 STATE = ENV["INFERLOG_FLUENTD_STATE"] || "/fluentd/state"
 LIMIT_SECONDS = Float(ENV["INFERLOG_FLUENTD_DRAIN_SECONDS"] || "0")
 SECONDS_BETWEEN_CHECKS = 0.2
-# Longer than any line: what has no end by then is not a complete line.
+# Longer than any line of the library.
 MAX_LINE_BYTES = 2 << 20
+STREAMS = %w[events app health content]
+# Path, offset and inode, the last two in hexadecimal. Fluentd may be writing the last line.
+POSITION = /\A[^\t]+\t(\h{16})\t(\h{16})$/
+# The offset that Fluentd writes for a file that is gone; its inode may belong to a new file.
+UNWATCHED = (1 << 64) - 1
 
 def now
   Process.clock_gettime(Process::CLOCK_MONOTONIC)
@@ -25,12 +30,13 @@ rescue Errno::ESRCH
   false
 end
 
-# Offset of each inode, from the position files of the tails in conf.d: path, offset and inode, the last two in hexadecimal.
-def offsets
-  Dir.glob("#{LOG_DIR}/.shipped/fluentd-*.pos").flat_map { |file| File.readlines(file) }.to_h do |line|
-    _path, offset, inode = line.split("\t")
-    [inode.to_i(16), offset.to_i(16)]
-  end
+# Offset of each inode in the position file of one tail of conf.d.
+def offsets(stream)
+  file = "#{LOG_DIR}/.shipped/fluentd-#{stream}.pos"
+  return {} unless File.exist?(file)
+  File.readlines(file).filter_map { |line| line.match(POSITION)&.captures }
+      .to_h { |offset, inode| [inode.to_i(16), offset.to_i(16)] }
+      .reject { |_inode, offset| offset == UNWATCHED }
 end
 
 def complete_line_after?(path, offset)
@@ -40,13 +46,15 @@ def complete_line_after?(path, offset)
   end
 end
 
-# An incomplete last line, of a service that was killed, does not count: no event is complete in it.
+# The incomplete last line of a killed service does not count: it contains no complete event.
 def unread_files
-  known = offsets
-  Dir.glob("#{LOG_DIR}/{events,app,health,content}-*.jsonl").select do |path|
-    complete_line_after?(path, known.fetch(File.stat(path).ino, 0))
-  rescue Errno::ENOENT
-    false # shipped and deleted
+  STREAMS.flat_map do |stream|
+    known = offsets(stream)
+    Dir.glob("#{LOG_DIR}/#{stream}-*.jsonl").select do |path|
+      complete_line_after?(path, known.fetch(File.stat(path).ino, 0))
+    rescue Errno::ENOENT
+      false # shipped and deleted
+    end
   end
 end
 
@@ -56,19 +64,23 @@ end
 
 fluentd = Integer(ARGV.fetch(0))
 start = now
-# In this order: Fluentd writes a chunk before it moves the offset, so a line is never in neither of them.
+# In this order: Fluentd writes a chunk before it moves the offset, so a line is always in at least one of them.
 while (unread = unread_files).any? | (unsent = unsent_chunks).any?
   break if !alive?(fluentd) || now - start > LIMIT_SECONDS
   sleep SECONDS_BETWEEN_CHECKS
 end
 
-left = unread.any? || unsent.any?
+remaining = unread.any? || unsent.any?
+letters = Dir.glob("#{STATE}/dead_letters/*").sum { |path| File.size?(path).to_i }
+message = remaining ? "not drained: these lines are lost if the volumes end with this container" : "drained"
+message += "; dead letters are lost with them" if letters > 0
 puts JSON.generate(
-  message: left ? "not drained: these lines are lost if the volumes end with this container" : "drained",
-  level: left ? "error" : "info",
+  message: message,
+  level: remaining || letters > 0 ? "error" : "info",
   seconds: (now - start).round(1),
   unread_files: unread.size,
   unsent_chunks: unsent.size,
   unsent_bytes: unsent.sum { |path| File.size?(path).to_i },
+  dead_letter_bytes: letters,
 )
-exit left ? 1 : 0
+exit remaining ? 1 : 0

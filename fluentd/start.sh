@@ -7,7 +7,13 @@ TMPDIR="${TMPDIR:-/tmp}/fluentd"
 mkdir -p -m 0700 "$TMPDIR"
 export TMPDIR
 
-if [ "${INFERLOG_FLUENTD_DRAIN_SECONDS:-0}" = 0 ]; then
+case "${INFERLOG_FLUENTD_DRAIN_SECONDS:=0}" in
+*[!0-9]*)
+    echo "INFERLOG_FLUENTD_DRAIN_SECONDS is '$INFERLOG_FLUENTD_DRAIN_SECONDS'; expected a whole number of seconds, such as 200" >&2
+    exit 2
+    ;;
+esac
+if [ "$INFERLOG_FLUENTD_DRAIN_SECONDS" = 0 ]; then
     exec /bin/entrypoint.sh "$@"
 fi
 
