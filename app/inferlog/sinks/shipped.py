@@ -1,5 +1,5 @@
 """
-Positions of the shippers of a log directory: this project's and Fluentd's. The only module with this knowledge.
+Offsets acknowledged to the shippers of a log directory: this project and Fluentd. The only module with this knowledge.
 
 The retention needs them to delete only shipped files, and the file sink to avoid inodes that Fluentd has already read.
 """
@@ -21,7 +21,7 @@ Subdirectory of the log directory where a shipper writes ``{"version": 1, "posit
 """
 
 SILENT_SECONDS = 3600.0
-"""Age, relative to the newest publication, at which a shipper's positions are ignored."""
+"""Age, relative to the newest ack file, at which a shipper's offsets are ignored."""
 
 
 # A line is path TAB position TAB inode, in hexadecimal. Fluentd writes each number with 16 digits; a line that is being
@@ -34,33 +34,33 @@ _STREAM = re.compile(r"-(events|app|health|content)$")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """
-    Read position of one file.
+    Read offset of one file.
 
     Attributes:
         name: The file's name; its directory may have another path in Fluentd's container.
         inode: Inode number, by which Fluentd identifies the file.
-        position: Offset in bytes.
+        offset: In bytes.
     """
 
     name: str
     inode: int
-    position: int
+    offset: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Publication:
-    """Positions of one shipper: acknowledged bytes by file name, as of *published* (Unix seconds)."""
+class _AckedOffsets:
+    """Acknowledged offsets of one shipper by file name, as of *published* (Unix seconds)."""
 
-    positions: Mapping[str, int]
+    offsets: Mapping[str, int]
     published: float
 
 
 def shipped_bytes(directory: Path) -> dict[str, int]:
     """Return, by file name in *directory*, the bytes that at least one shipper has had acknowledged."""
     furthest: dict[str, int] = {}
-    for publication in _publications(directory):
-        for name, position in publication.positions.items():
-            furthest[name] = max(furthest.get(name, 0), position)
+    for acked in _read_acked_offsets(directory):
+        for name, offset in acked.offsets.items():
+            furthest[name] = max(furthest.get(name, 0), offset)
     return furthest
 
 
@@ -68,14 +68,14 @@ def shipped_to_all_bytes(directory: Path) -> dict[str, int]:
     """
     Return, by file name in *directory*, the bytes that every active shipper has had acknowledged.
 
-    Several shippers send the same files to several stores. A shipper is active relative to the newest publication, not
+    Several shippers send the same files to several stores. A shipper is active relative to the newest ack file, not
     to the clock: if all shippers pause, all still count when they resume.
     """
-    publications = list(_publications(directory))
-    last_published = max((publication.published for publication in publications), default=0.0)
-    active = [each.positions for each in publications if last_published - each.published <= SILENT_SECONDS]
-    names = {name for positions in active for name in positions}
-    return {name: min(positions.get(name, 0) for positions in active) for name in names}
+    shippers = list(_read_acked_offsets(directory))
+    last_published = max((each.published for each in shippers), default=0.0)
+    active = [each.offsets for each in shippers if last_published - each.published <= SILENT_SECONDS]
+    names = {name for offsets in active for name in offsets}
+    return {name: min(offsets.get(name, 0) for offsets in active) for name in names}
 
 
 def is_tailed(directory: Path, inode: int) -> bool:
@@ -89,7 +89,7 @@ def is_tailed(directory: Path, inode: int) -> bool:
     """
     paths = (directory / SHIPPED_DIRECTORY).glob("*.pos")
     return any(
-        entry.inode == inode and entry.position > 0
+        entry.inode == inode and entry.offset > 0
         for path in paths
         if _holds_inode(path, inode)
         for entry in _entries(path)
@@ -104,19 +104,19 @@ def _holds_inode(path: Path, inode: int) -> bool:
     return any(f"\t{inode:{digits}}".encode() in content for digits in ("016x", "016X"))
 
 
-def _publications(directory: Path) -> Iterator[_Publication]:
+def _read_acked_offsets(directory: Path) -> Iterator[_AckedOffsets]:
     for path in (directory / SHIPPED_DIRECTORY).glob("*.json"):
         try:
             published = path.stat().st_mtime
         except OSError:
             continue  # removed meanwhile
-        yield _Publication(positions=_positions(path), published=published)
-    yield from _read_fluentd_publications(directory)
+        yield _AckedOffsets(offsets=_read_ack_file(path), published=published)
+    yield from _read_fluentd_offsets(directory)
 
 
-def _read_fluentd_publications(directory: Path) -> Iterator[_Publication]:
-    """Yield one publication per Fluentd: its position files combined, as of the newest one."""
-    positions: defaultdict[str, dict[str, int]] = defaultdict(dict)
+def _read_fluentd_offsets(directory: Path) -> Iterator[_AckedOffsets]:
+    """Yield the offsets of each Fluentd: its position files combined, as of the newest one."""
+    offsets: defaultdict[str, dict[str, int]] = defaultdict(dict)
     published: defaultdict[str, float] = defaultdict(float)
     for path in (directory / SHIPPED_DIRECTORY).glob("*.pos"):
         try:
@@ -125,18 +125,18 @@ def _read_fluentd_publications(directory: Path) -> Iterator[_Publication]:
             continue  # removed meanwhile
         shipper = get_shipper(path)
         published[shipper] = max(published[shipper], written)
-        positions[shipper] |= _filter_existing(directory, _entries(path))
+        offsets[shipper] |= _filter_existing(directory, _entries(path))
     for shipper, since in published.items():
-        yield _Publication(positions=positions[shipper], published=since)
+        yield _AckedOffsets(offsets=offsets[shipper], published=since)
 
 
 def _filter_existing(directory: Path, entries: Iterable[Entry]) -> dict[str, int]:
-    """Return the positions of files that exist in *directory* with that inode: names and inodes may be reused."""
+    """Return the offsets of files that exist in *directory* with that inode: names and inodes may be reused."""
     found = {}
     for entry in entries:
         try:
             if (directory / entry.name).stat().st_ino == entry.inode:
-                found[entry.name] = entry.position
+                found[entry.name] = entry.offset
         except OSError:
             continue  # deleted
     return found
@@ -149,11 +149,11 @@ def _entries(path: Path) -> Iterable[Entry]:
         return ()
 
 
-def _positions(path: Path) -> dict[str, int]:
-    """Return the positions in *path*; for an invalid file none, so that it causes no deletion."""
+def _read_ack_file(path: Path) -> dict[str, int]:
+    """Return the offsets in *path*; for an invalid file none, so that it causes no deletion."""
     try:
-        positions = orjson.loads(read_file(path))["positions"]
-        return {name: int(position) for name, position in positions.items()}
+        offsets = orjson.loads(read_file(path))["positions"]
+        return {name: int(offset) for name, offset in offsets.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return {}
 
@@ -166,9 +166,9 @@ def read_entries(path: Path) -> Iterator[Entry]:
         OSError: If it cannot be read.
     """
     for match in _ENTRY.finditer(read_file(path).decode(errors="surrogateescape")):
-        position, inode = int(match[2], 16), int(match[3], 16)
-        if position != _UNWATCHED:
-            yield Entry(name=PurePosixPath(match[1]).name, inode=inode, position=position)
+        offset, inode = int(match[2], 16), int(match[3], 16)
+        if offset != _UNWATCHED:
+            yield Entry(name=PurePosixPath(match[1]).name, inode=inode, offset=offset)
 
 
 def get_shipper(path: Path) -> str:

@@ -45,7 +45,7 @@ class AckFile:
         self._clock = clock
         self._renewed = clock()
         self._published: dict[Path, dict[str, int]] = {}
-        self._refused: set[Path] = set()
+        self._logged: set[Path] = set()
 
     def publish(self, files: Iterable[TrackedFile]) -> None:
         """Write the directories whose offsets changed. Log an unwritable directory once."""
@@ -78,8 +78,8 @@ class AckFile:
                 raise OSError(errno.ELOOP, "a link to another folder", str(published))  # noqa: TRY301 (logged below)
             replace_file(published / self._file_name, content, durable=False)
         except OSError as error:
-            if folder not in self._refused:
-                self._refused.add(folder)
+            if folder not in self._logged:
+                self._logged.add(folder)
                 self._log(
                     f"cannot publish offsets in {folder / SHIPPED_DIRECTORY} ({error.strerror}): shipping continues, "
                     "but the services cannot see which files they may delete"
