@@ -50,11 +50,11 @@ def bench(
     wanted = benchmark_list.find_benchmarks(names or [])
     options = [option for option, given in (("--quick", quick), ("--json", json), ("--markdown", markdown)) if given]
     page = RunPage(machine=Machine.this(), began=datetime.now(UTC))
-    with interrupt_on_signal(), hold_lock(cache_dir() / "bench.lock"), show_progress() as say:
+    with interrupt_on_signal(), hold_lock(cache_dir() / "bench.lock"), show_progress() as report:
         try:
             for benchmark in wanted:
                 page.findings.append(
-                    run_benchmark(benchmark.name, benchmark_list.build_command(benchmark, *options), say)
+                    run_benchmark(benchmark.name, benchmark_list.build_command(benchmark, *options), report)
                 )
         except KeyboardInterrupt:
             page.left_out = [benchmark.name for benchmark in wanted[len(page.findings) :]]

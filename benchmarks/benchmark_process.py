@@ -72,7 +72,7 @@ def hold_lock(lock_file: Path) -> Iterator[None]:
         yield
 
 
-def run_benchmark(name: str, command: Sequence[str], say: ReportProgress) -> Finding:
+def run_benchmark(name: str, command: Sequence[str], report: ReportProgress) -> Finding:
     """Run *command* of the benchmark *name* to its end; terminate the process if this is interrupted."""
     load_before, began = load(), monotonic()
     with tempfile.TemporaryFile() as answer:
@@ -93,7 +93,7 @@ def run_benchmark(name: str, command: Sequence[str], say: ReportProgress) -> Fin
         assert process.stderr is not None
         with process.stderr as progress:
             try:
-                last_lines = _follow(progress, name, say)
+                last_lines = _follow(progress, name, report)
                 status = process.wait()
             finally:
                 _end(process)
@@ -111,13 +111,13 @@ def run_benchmark(name: str, command: Sequence[str], say: ReportProgress) -> Fin
     )
 
 
-def _follow(progress: IO[str], name: str, say: ReportProgress) -> list[str]:
+def _follow(progress: IO[str], name: str, report: ReportProgress) -> list[str]:
     """Report each line of *progress*; return the last lines."""
     last: deque[str] = deque(maxlen=_LAST_LINES)
     for line in progress:
         if text := line.strip():
             last.append(text)
-            say(f"{name}: {text}")
+            report(f"{name}: {text}")
     return list(last)
 
 

@@ -57,12 +57,16 @@ class Finding:
     Attributes:
         about: Subject, in a word or two.
         ok: False = a problem.
-        says: The current state and, for a problem, the required state and the fix.
+        detail: The current state and, for a problem, the required state and the fix.
     """
 
     about: str
     ok: bool
-    says: str
+    detail: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the finding with the keys of --json."""
+        return {"about": self.about, "ok": self.ok, "says": self.detail}
 
 
 class DockerError(Exception):
@@ -105,7 +109,7 @@ def main() -> int:
         wait_for_lock(options.lock)
     findings = list(run_checks())
     if options.json:
-        print(json.dumps([vars(finding) for finding in findings], indent=2))
+        print(json.dumps([finding.to_json() for finding in findings], indent=2))
     else:
         for finding in findings:
             if not (finding.ok and options.before_up):
@@ -127,7 +131,7 @@ def show(finding: Finding) -> None:
     mark = "ok  " if finding.ok else "FIX "
     if sys.stdout.isatty():
         mark = f"\033[{32 if finding.ok else 31}m{mark}\033[0m"
-    print(f"{mark} {finding.about}: {finding.says}")
+    print(f"{mark} {finding.about}: {finding.detail}")
 
 
 def run_checks() -> Iterator[Finding]:
@@ -143,7 +147,7 @@ def run_checks() -> Iterator[Finding]:
     try:
         stack = read_stack()
     except DockerError as error:
-        yield Finding("configuration", ok=False, says=f"docker compose rejects it: {error}")
+        yield Finding("configuration", ok=False, detail=f"docker compose rejects it: {error}")
         return
     yield find_unused_settings()
     yield from run_check("memory", find_memory)
@@ -172,8 +176,8 @@ def read_stack() -> Stack:
 def find_unused_settings() -> Finding:
     """Check for the file in which older versions of the stack kept Fluentd's settings."""
     if (ROOT / UNUSED_SETTINGS).exists():
-        return Finding("settings", ok=False, says=f"{UNUSED_SETTINGS} is not read any more; move its lines to .env")
-    return Finding("settings", ok=True, says="are valid")
+        return Finding("settings", ok=False, detail=f"{UNUSED_SETTINGS} is not read any more; move its lines to .env")
+    return Finding("settings", ok=True, detail="are valid")
 
 
 def run_check(about: str, find: Callable[[], Finding]) -> Iterator[Finding]:
@@ -181,19 +185,21 @@ def run_check(about: str, find: Callable[[], Finding]) -> Iterator[Finding]:
     try:
         yield find()
     except (DockerError, OSError, ValueError, KeyError) as error:
-        yield Finding(about, ok=True, says=f"could not be checked ({error})")
+        yield Finding(about, ok=True, detail=f"could not be checked ({error})")
 
 
 def find_docker() -> Finding:
     """Check that a Docker engine answers and is new enough."""
     if shutil.which("docker") is None:
         return Finding(
-            "docker", ok=False, says="the docker command is missing; install Docker Engine or Docker Desktop"
+            "docker", ok=False, detail="the docker command is missing; install Docker Engine or Docker Desktop"
         )
     try:
         version = docker("version", "--format", "{{.Server.Version}}")
     except DockerError as error:
-        return Finding("docker", ok=False, says=f"no engine answers ({error}); start Docker, or join the group docker")
+        return Finding(
+            "docker", ok=False, detail=f"no engine answers ({error}); start Docker, or join the group docker"
+        )
     return check_version("docker", version, OLDEST_DOCKER)
 
 
@@ -203,7 +209,7 @@ def find_compose() -> Finding:
         version = docker("compose", "version", "--short")
     except DockerError:
         old = ", which replaces docker-compose 1.x" if shutil.which("docker-compose") else ""
-        return Finding("docker compose", ok=False, says=f"the plugin is missing; install docker-compose-plugin{old}")
+        return Finding("docker compose", ok=False, detail=f"the plugin is missing; install docker-compose-plugin{old}")
     return check_version("docker compose", version, OLDEST_COMPOSE)
 
 
@@ -212,17 +218,21 @@ def check_version(about: str, version: str, oldest: tuple[int, ...]) -> Finding:
     numbers = tuple(int(number) for number in re.findall(r"\d+", version)[: len(oldest)])
     wanted = ".".join(map(str, oldest))
     if numbers >= oldest:
-        return Finding(about, ok=True, says=version)
-    return Finding(about, ok=False, says=f"has version {version or 'unknown'}; {wanted} or newer is needed: update it")
+        return Finding(about, ok=True, detail=version)
+    return Finding(
+        about, ok=False, detail=f"has version {version or 'unknown'}; {wanted} or newer is needed: update it"
+    )
 
 
 def find_memory() -> Finding:
     """Check the memory for containers; on macOS and Windows it is less than that of the machine."""
     total_bytes = int(docker("info", "--format", "{{.MemTotal}}"))
-    says = f"{total_bytes / 1024**3:.1f} GiB for containers"
+    detail = f"{total_bytes / 1024**3:.1f} GiB for containers"
     if total_bytes >= 0.95 * NEEDED_MEMORY_BYTES:  # a machine with nominally 4 GiB reports a little less
-        return Finding("memory", ok=True, says=says)
-    return Finding("memory", ok=False, says=f"{says}; 4 GiB are needed: give Docker more (Docker Desktop: Resources)")
+        return Finding("memory", ok=True, detail=detail)
+    return Finding(
+        "memory", ok=False, detail=f"{detail}; 4 GiB are needed: give Docker more (Docker Desktop: Resources)"
+    )
 
 
 def find_processors(stack: Stack) -> Finding:
@@ -234,11 +244,11 @@ def find_processors(stack: Stack) -> Finding:
         if float(stack.services.get(service, {}).get("cpus", 0)) > count
     ]
     if not beyond:
-        return Finding("processors", ok=True, says=f"{count} for containers")
+        return Finding("processors", ok=True, detail=f"{count} for containers")
     return Finding(
         "processors",
         ok=False,
-        says=f"{count} for containers, and Docker rejects a container with more: "
+        detail=f"{count} for containers, and Docker rejects a container with more: "
         f"set {' and '.join(beyond)} in .env to {count} at most",
     )
 
@@ -246,14 +256,14 @@ def find_processors(stack: Stack) -> Finding:
 def find_map_count(path: Path) -> Finding:
     """Check the kernel's limit of memory maps: below it, a single node only warns at its start and fails later."""
     if not path.exists():
-        return Finding("vm.max_map_count", ok=True, says="is set by Docker's virtual machine on this system")
+        return Finding("vm.max_map_count", ok=True, detail="is set by Docker's virtual machine on this system")
     count = int(path.read_text())
     if count >= NEEDED_MAP_COUNT:
-        return Finding("vm.max_map_count", ok=True, says=str(count))
+        return Finding("vm.max_map_count", ok=True, detail=str(count))
     return Finding(
         "vm.max_map_count",
         ok=False,
-        says=f"is {count}, and with many files open Elasticsearch fails below {NEEDED_MAP_COUNT}: "
+        detail=f"is {count}, and with many files open Elasticsearch fails below {NEEDED_MAP_COUNT}: "
         "sudo sysctl -w vm.max_map_count=1048576 (and in /etc/sysctl.d, to last)",
     )
 
@@ -263,16 +273,16 @@ def find_open_files(stack: Stack) -> Finding:
     wanted = stack.services.get("elasticsearch", {}).get("ulimits", {}).get("nofile", 0)
     wanted = wanted["hard"] if isinstance(wanted, dict) else wanted
     if not ENGINE_PID_FILE.exists():
-        return Finding("open files", ok=True, says="are limited by Docker's virtual machine on this system")
+        return Finding("open files", ok=True, detail="are limited by Docker's virtual machine on this system")
     engine = Path("/proc") / ENGINE_PID_FILE.read_text().strip()
     (hard,) = re.findall(r"^Max open files +\S+ +(\S+)", (engine / "limits").read_text(), re.MULTILINE)
     (capabilities,) = re.findall(r"^CapEff:\s+(\w+)", (engine / "status").read_text(), re.MULTILINE)
     if int(capabilities, 16) & CAN_RAISE_LIMITS or hard == "unlimited" or int(hard) >= wanted:
-        return Finding("open files", ok=True, says=f"{wanted} for Elasticsearch")
+        return Finding("open files", ok=True, detail=f"{wanted} for Elasticsearch")
     return Finding(
         "open files",
         ok=False,
-        says=f"Docker's own limit is {hard}, and Elasticsearch gets {wanted}: "
+        detail=f"Docker's own limit is {hard}, and Elasticsearch gets {wanted}: "
         f"set ELASTICSEARCH_OPEN_FILES in .env to {hard}, or raise LimitNOFILE of Docker's service",
     )
 
@@ -281,15 +291,16 @@ def find_disk() -> Finding:
     """Check the free space for Docker volumes; on macOS and Windows they are in a virtual machine."""
     folder = Path(docker("info", "--format", "{{.DockerRootDir}}"))
     if not folder.exists():
-        return Finding("disk", ok=True, says="is in Docker's virtual machine; Docker Desktop shows its free space")
+        return Finding("disk", ok=True, detail="is in Docker's virtual machine; Docker Desktop shows its free space")
     free_bytes = shutil.disk_usage(folder).free
-    says = f"{free_bytes / 1024**3:.1f} GiB free in {folder}"
+    detail = f"{free_bytes / 1024**3:.1f} GiB free in {folder}"
     if free_bytes >= NEEDED_DISK_BYTES:
-        return Finding("disk", ok=True, says=says)
+        return Finding("disk", ok=True, detail=detail)
     return Finding(
         "disk",
         ok=False,
-        says=f"{says}; 6 GiB are needed, and below 2 GiB Elasticsearch stops writing: make room (docker system prune)",
+        detail=f"{detail}; 6 GiB are needed, and below 2 GiB Elasticsearch stops writing: "
+        "make room (docker system prune)",
     )
 
 
@@ -306,12 +317,12 @@ def find_ports(stack: Stack, running: set[str]) -> Iterator[Finding]:
     for service, port in sorted(stack.ports()):
         about = f"port {port}"
         if service in running:
-            yield Finding(about, ok=True, says=f"in use by {service}")
+            yield Finding(about, ok=True, detail=f"in use by {service}")
         elif is_port_taken(port):
             setting = PORTS[service]
-            yield Finding(about, ok=False, says=f"in use by another program; set {setting} in .env to a free port")
+            yield Finding(about, ok=False, detail=f"in use by another program; set {setting} in .env to a free port")
         else:
-            yield Finding(about, ok=True, says=f"free for {service}")
+            yield Finding(about, ok=True, detail=f"free for {service}")
 
 
 def is_port_taken(port: int) -> bool:
@@ -333,10 +344,10 @@ def find_leftovers(stack: Stack) -> Finding:
         return Finding(
             "volumes",
             ok=False,
-            says=f"{data} is from a stack whose passwords are gone: "
+            detail=f"{data} is from a stack whose passwords are gone: "
             f"delete it with its events (docker volume rm {data}), or restore {secrets} from a backup",
         )
-    return Finding("volumes", ok=True, says="data and passwords belong together" if data in volumes else "none yet")
+    return Finding("volumes", ok=True, detail="data and passwords belong together" if data in volumes else "none yet")
 
 
 def find_versions(stack: Stack) -> Finding:
@@ -347,7 +358,7 @@ def find_versions(stack: Stack) -> Finding:
         return Finding(
             "versions",
             ok=False,
-            says=f"ELASTIC_VERSION is {elastic} and ELASTICSEARCH_MAJOR_VERSION {major}; Fluentd's image has the "
+            detail=f"ELASTIC_VERSION is {elastic} and ELASTICSEARCH_MAJOR_VERSION {major}; Fluentd's image has the "
             "client of Elasticsearch 9, which other versions reject: make them 9.x and 9 in .env",
         )
     images = set(
@@ -362,10 +373,10 @@ def find_versions(stack: Stack) -> Finding:
         return Finding(
             "versions",
             ok=False,
-            says=f"{', '.join(sorted(older))} ran with this data, and .env has the older {elastic}: "
+            detail=f"{', '.join(sorted(older))} ran with this data, and .env has the older {elastic}: "
             "Elasticsearch cannot be downgraded; set ELASTIC_VERSION in .env to the newer one",
         )
-    return Finding("versions", ok=True, says=f"Elasticsearch and Kibana {elastic}")
+    return Finding("versions", ok=True, detail=f"Elasticsearch and Kibana {elastic}")
 
 
 def version_of(text: str) -> tuple[int, ...]:
@@ -376,7 +387,7 @@ def version_of(text: str) -> tuple[int, ...]:
 def find_skew(stack: Stack, running: set[str]) -> Finding:
     """Check the clock of the containers: a difference falsifies lag and time ranges."""
     if "app" not in running:
-        return Finding("clock", ok=True, says="is checked while the app is running")
+        return Finding("clock", ok=True, detail="is checked while the app is running")
     try:
         with urlopen(f"http://127.0.0.1:{dict(stack.ports())['app']}/healthz", timeout=3) as answer:
             date = answer.headers["Date"]
@@ -386,8 +397,10 @@ def find_skew(stack: Stack, running: set[str]) -> Finding:
         raise OSError(f"the app does not answer: {error.reason}") from error
     skew_seconds = abs(parsedate_to_datetime(date).timestamp() - time.time())
     if skew_seconds <= SKEW_AT_MOST_SECONDS:
-        return Finding("clock", ok=True, says="containers have the same time")
-    return Finding("clock", ok=False, says=f"containers are {skew_seconds:.0f} s off: restart Docker, or set the clock")
+        return Finding("clock", ok=True, detail="containers have the same time")
+    return Finding(
+        "clock", ok=False, detail=f"containers are {skew_seconds:.0f} s off: restart Docker, or set the clock"
+    )
 
 
 def docker(*arguments: str) -> str:

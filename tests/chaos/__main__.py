@@ -82,16 +82,16 @@ def chaos(
 def _carry_out(trials: list[Trial], done: list[TrialResult], *, before_seconds: float, rate: float) -> None:
     """Run *trials* and append each result to *done*, until a signal ends the run."""
 
-    with interrupt_on_signal(), matrix.working_directory() as root, show_progress() as say:
+    with interrupt_on_signal(), matrix.working_directory() as root, show_progress() as show:
         try:
             for result in matrix.run_trials(
-                trials, root=root, pace=Pace(rate=rate, before_seconds=before_seconds), say=say
+                trials, root=root, pace=Pace(rate=rate, before_seconds=before_seconds), report=show
             ):
                 done.append(result)
                 for sentence in result.broken:
                     err.print(f"{result.trial.name}: {sentence}", markup=False, highlight=False)
         except KeyboardInterrupt:
-            say("stopping all processes")
+            show("stopping all processes")
         finally:
             if any(result.broken for result in done):
                 err.print(f"files of the failed trials: {root}", markup=False, highlight=False)

@@ -16,19 +16,19 @@ class Engine:
 
     Args:
         home: Its directory.
-        say: Receives progress messages.
+        report: Receives progress messages.
     """
 
-    def __init__(self, home: Path, say: ReportProgress) -> None:
+    def __init__(self, home: Path, report: ReportProgress) -> None:
         self._home = home
-        self._say = say
+        self._report = report
         self._port = 0
         self._pid: int | None = None
         self.url = ""
 
     def start(self) -> None:
         """Start the engine and return when it answers; a restart uses the same port."""
-        running = control.start(self._home, self._port, self._say, ends_with_us=True)
+        running = control.start(self._home, self._port, self._report, ends_with_us=True)
         self.url, self._pid = running.url, running.pid
         self._port = int(running.url.rpartition(":")[2])
 

@@ -16,7 +16,7 @@ from tests.chaos.proxy import run_proxy
 from tests.chaos.scenario import Pace, TrialResult, run_trial
 
 
-def run_trials(trials: Sequence[Trial], *, root: Path, pace: Pace, say: ReportProgress) -> Iterator[TrialResult]:
+def run_trials(trials: Sequence[Trial], *, root: Path, pace: Pace, report: ReportProgress) -> Iterator[TrialResult]:
     """
     Run *trials* in *root*, one after the other, and yield each result.
 
@@ -27,7 +27,7 @@ def run_trials(trials: Sequence[Trial], *, root: Path, pace: Pace, say: ReportPr
     """
     _copy_read_only_jars(root)
     with ExitStack() as cleanup:
-        engine = Engine(root / "engine", say)
+        engine = Engine(root / "engine", report)
         cleanup.callback(engine.stop)
         engine.start()
         proxy = cleanup.enter_context(run_proxy(engine.url))
@@ -42,7 +42,7 @@ def run_trials(trials: Sequence[Trial], *, root: Path, pace: Pace, say: ReportPr
                     engine=engine,
                     proxy=proxy,
                     pace=pace,
-                    say=lambda text, counted=counted: say(counted + text),  # type: ignore[misc]
+                    report=lambda text, counted=counted: report(counted + text),  # type: ignore[misc]
                 )
             except Exception as error:  # noqa: BLE001 (the other trials still run, and the result reports it)
                 result = TrialResult(trial=trial, seen=None, broken=[_describe_error(error), *_revive(engine)])

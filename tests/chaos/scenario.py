@@ -57,7 +57,7 @@ class TrialResult:
 
 
 def run_trial(
-    trial: Trial, *, root: Path, engine: Engine, proxy: Proxy, pace: Pace, say: ReportProgress
+    trial: Trial, *, root: Path, engine: Engine, proxy: Proxy, pace: Pace, report: ReportProgress
 ) -> TrialResult:
     """
     Run *trial* in the new directory *root*, on a running *engine* and *proxy*.
@@ -68,7 +68,7 @@ def run_trial(
     dirs = TrialDirs(root)
     dirs.make()
     cluster = Cluster(url=engine.url, namespace=root.name.replace("-", "_"))
-    say(f"{trial.name}: starting service and shipper")
+    report(f"{trial.name}: starting service and shipper")
     with run_stack(
         dirs=dirs,
         engine=engine,
@@ -77,19 +77,19 @@ def run_trial(
         cluster=cluster,
         settings=_settings(trial, dirs),
         rate=pace.rate,
-        say=say,
+        report=report,
     ) as stack:
-        say(f"{trial.name}: load")
+        report(f"{trial.name}: load")
         before = _calm(stack, pace.before_seconds)
-        say(f"{trial.name}: the fault")
+        report(f"{trial.name}: the fault")
         during, missed = _inject_faults(stack, trial)
-        say(f"{trial.name}: catching up")
+        report(f"{trial.name}: catching up")
         repaired_at = time.monotonic()
         caught_up_seconds = wait_for_catch_up(dirs, timeout_seconds=_CATCH_UP_SECONDS, check=stack.check)
         # Events that the disk rejected appear in the next event and the next heartbeat.
         _calm(stack, _AFTERWARDS_SECONDS - (time.monotonic() - repaired_at))
         _end(stack)
-    say(f"{trial.name}: counting")
+    report(f"{trial.name}: counting")
     seen = gather_evidence(
         dirs,
         cluster,

@@ -50,7 +50,7 @@ class Stack:
         server: The service, with several workers.
         shipper: Current process of ``inferlog ship``.
         load: Process that sends the requests.
-        say: Receives progress messages.
+        report: Receives progress messages.
         removed: Names of log files that a fault has deleted before they were shipped.
     """
 
@@ -61,7 +61,7 @@ class Stack:
     cluster: Cluster
     server: ChaosProcess
     load: ChaosProcess
-    say: ReportProgress
+    report: ReportProgress
     shipper: ChaosProcess = field(init=False)
     removed: set[str] = field(default_factory=set)
     _shippers: int = 0
@@ -99,7 +99,7 @@ def run_stack(
     cluster: Cluster,
     settings: Mapping[str, str],
     rate: float,
-    say: ReportProgress,
+    report: ReportProgress,
 ) -> Iterator[Stack]:
     """
     Run a stack under load until the end of the block, then stop its processes.
@@ -112,7 +112,7 @@ def run_stack(
         cluster: The engine and an unused namespace; provisioned here.
         settings: Additional environment of the service.
         rate: Requests per second.
-        say: Receives progress messages.
+        report: Receives progress messages.
     """
     with ExitStack() as cleanup:
         cleanup.enter_context(keep_linking(dirs.logs, dirs.kept))
@@ -135,7 +135,7 @@ def run_stack(
             cluster=cluster,
             server=server,
             load=load,
-            say=say,
+            report=report,
         )
         stack.start_shipper()
         cleanup.callback(lambda: stack.shipper.stop())  # noqa: PLW0108 (the current shipper)

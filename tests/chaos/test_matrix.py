@@ -68,7 +68,7 @@ def test_matrix_reports_failed_trial_and_runs_the_next(
         monkeypatch.setattr(matrix, name, stand_in)
     monkeypatch.setattr(Engine, "comes_back", comes_back)
     trials = [fault_list.find_trial(name) for name in ("kill-worker", "kill-shipper")]
-    first, second = matrix.run_trials(trials, root=tmp_path, pace=PACE, say=ignore_progress)
+    first, second = matrix.run_trials(trials, root=tmp_path, pace=PACE, report=ignore_progress)
     assert first.broken[0] == f"it did not come to its end: {reason}"
     assert first.broken[1:] == ([] if comes_back else ["Elasticsearch does not come back: no jars"])
     assert (second.trial.name, second.broken) == ("kill-shipper", [])

@@ -35,7 +35,7 @@ def test_remaining_lines_are_shipped_without_the_users_settings(
         cluster=SimpleNamespace(namespace="chaos", url="http://127.0.0.1:9"),  # type: ignore[arg-type]
         server=_standing_in(),
         load=_standing_in(),
-        say=lambda _: None,
+        report=lambda _: None,
     )
     whole.shipper = _standing_in()
     scenario._end(whole)

@@ -151,7 +151,7 @@ MAXIMUM = {
     "app/inferlog_ops/ship": 0,
     "benchmarks": 0,
     "docs/examples": 6,
-    "scripts": 1,
+    "scripts": 0,
     "tests": 8,
 }
 

@@ -46,7 +46,7 @@ def check(data: bytes) -> None:
     last = b"" if data[:1] > b"\x7f" else b"\n"
     _path.write_bytes(_good + b"\n" + bent(_DOCUMENT, data) + last)
     try:
-        records = read_records([_path], run_id=None, say=_quiet)
+        records = read_records([_path], run_id=None, report=_quiet)
     except OperatorError:
         return
     assert len(records) == len(records.sent_after_seconds) == len(records.outcomes) >= 1

@@ -213,7 +213,7 @@ def test_limit_of_open_files_is_compared_with_that_of_the_engine(
     read = configuration()
     found = module.find_open_files(module.Stack(name=read["name"], services=read["services"]))
     assert found.ok is ok
-    assert ok or found.says.startswith(
+    assert ok or found.detail.startswith(
         "Docker's own limit is 1023, and Elasticsearch gets 1024: set ELASTICSEARCH_OPEN"
     )
 

@@ -47,7 +47,7 @@ def main() -> int:
         with (
             services.hold_lock(home),
             services.start_services(
-                home, None, backend="simulated", port=0, namespace="default", with_page=False, say=log_progress
+                home, None, backend="simulated", port=0, namespace="default", with_page=False, report=log_progress
             ) as running,
         ):
             began = datetime.now(UTC)

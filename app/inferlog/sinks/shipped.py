@@ -1,5 +1,5 @@
 """
-Offsets acknowledged to the shippers of a log directory: this project and Fluentd. The only module with this knowledge.
+Acknowledged offsets of a log directory's shippers: this project's and Fluentd's. The only module with this knowledge.
 
 The retention needs them to delete only shipped files, and the file sink to avoid inodes that Fluentd has already read.
 """

@@ -63,8 +63,8 @@ def compare(
     start, end = time_range(last=last, from_=from_, to=to, now=datetime.now(UTC))
     settings = CompareSettings(model_versions=(first, second), start=start, end=end, at_most=at_most, seed=seed)
     cluster = open_cluster(url, namespace, home)
-    with show_progress() as say, Snapshot.of_events(cluster) as snapshot:
-        both = fetch_samples(snapshot, settings, delay_progress(say))
+    with show_progress() as report, Snapshot.of_events(cluster) as snapshot:
+        both = fetch_samples(snapshot, settings, delay_progress(report))
     future = future_events(cluster, [stream_name("events", namespace)], end) if to is None else None
     comparison = compare_samples(*both, (end - start).total_seconds(), Resampling(seed=seed), margin)
     if json:

@@ -60,16 +60,16 @@ def demo(
     home_dir = Home((home or default_home()).absolute())
     cluster = resolve_cluster(None, namespace) if os.environ.get("ELASTICSEARCH_URL") else None
     with interrupt_on_signal(), services.hold_lock(home_dir), ExitStack() as cleanup:
-        with show_progress() as say:
+        with show_progress() as report:
             stays = not (once or json)
             running = services.start_services(
-                home_dir, cluster, backend=backend, port=port, namespace=namespace, with_page=stays, say=say
+                home_dir, cluster, backend=backend, port=port, namespace=namespace, with_page=stays, report=report
             )
             started = cleanup.enter_context(running)
             if started.page:
                 _announce_page(started.page)
             result, began = measure.run_demo(
-                started, home_dir, requests=requests or _DEFAULT_REQUESTS[backend], backend=backend, say=say
+                started, home_dir, requests=requests or _DEFAULT_REQUESTS[backend], backend=backend, report=report
             )
         if json:
             print_json(result.as_json())

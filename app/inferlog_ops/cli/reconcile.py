@@ -83,9 +83,9 @@ def reconcile(
     )
     cluster = open_cluster(url, namespace, home)
     with show_progress() as show:
-        say = delay_progress(show)
-        sent = read_records(records, run_id=run_id, say=say)
-        result = reconcile(cluster, sent, settings, say)
+        report = delay_progress(show)
+        sent = read_records(records, run_id=run_id, report=report)
+        result = reconcile(cluster, sent, settings, report)
     if json:
         print_json(reconcile_report.as_json(result))
     else:

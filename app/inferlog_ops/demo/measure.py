@@ -28,7 +28,7 @@ _SECONDS_BETWEEN_POLLS = 0.2
 
 
 def run_demo(
-    services: Services, home: Home, *, requests: int, backend: str, say: ReportProgress
+    services: Services, home: Home, *, requests: int, backend: str, report: ReportProgress
 ) -> tuple[DemoResult, datetime]:
     """
     Send *requests* requests, wait for their events, and return the figures and the start time.
@@ -38,13 +38,13 @@ def run_demo(
     setup_seconds = _seconds_since_start()
     run_id = f"demo-{secrets.token_hex(4)}"
     began = datetime.now(UTC)
-    records = _send_requests(services, home, run_id=run_id, requests=requests, backend=backend, say=say)
+    records = _send_requests(services, home, run_id=run_id, requests=requests, backend=backend, report=report)
     sent_ids = list(records.places)
     with (
         services.cluster.client() as client,
         translate_errors(services.cluster, "looking for the events"),
     ):
-        _wait_until_found(client, services, home.logs, run_id, sent=len(sent_ids), say=say)
+        _wait_until_found(client, services, home.logs, run_id, sent=len(sent_ids), report=report)
         written = evidence.find_written_events(home.logs, run_id)
         found_ids = evidence.find_ids(client, services.cluster.namespace, run_id)
     ended = datetime.now(UTC)
@@ -68,12 +68,12 @@ def run_demo(
         versions=fetch_figures(services, began, ended, within=run_filter),
         missing=missing,
         unexpected=unexpected,
-        reconciled=reconcile(services.cluster, records, settings, say),
+        reconciled=reconcile(services.cluster, records, settings, report),
     ), began
 
 
 def _send_requests(
-    services: Services, home: Home, *, run_id: str, requests: int, backend: str, say: ReportProgress
+    services: Services, home: Home, *, run_id: str, requests: int, backend: str, report: ReportProgress
 ) -> ClientRecords:
     """Send *requests* requests, wait for their ends, and return the client's records."""
     pace = traffic.SIMULATED if backend == "simulated" else traffic.measure_pace(services.server_url, MODEL)
@@ -83,10 +83,10 @@ def _send_requests(
     with sending as sent:
         while not sent.process.has_finished():
             services.check()
-            say(f"sending requests: {sent.count_ended()}/{requests} answered")
+            report(f"sending requests: {sent.count_ended()}/{requests} answered")
             time.sleep(_SECONDS_BETWEEN_POLLS)
     services.check()
-    return read_records([sent.records], run_id=None, say=say)
+    return read_records([sent.records], run_id=None, report=report)
 
 
 def fetch_figures(
@@ -97,7 +97,7 @@ def fetch_figures(
 
 
 def _wait_until_found(
-    client: Elasticsearch, services: Services, log_dir: Path, run_id: str, *, sent: int, say: ReportProgress
+    client: Elasticsearch, services: Services, log_dir: Path, run_id: str, *, sent: int, report: ReportProgress
 ) -> None:
     seen, moved_at = (-1, -1, -1), time.monotonic()
     while True:
@@ -112,7 +112,7 @@ def _wait_until_found(
             seen, moved_at = (written, shipped, found), time.monotonic()
         elif time.monotonic() - moved_at > _TIMEOUT_SECONDS:
             return
-        say(f"waiting for the events: {sent} sent, {written} written, {found} searchable")
+        report(f"waiting for the events: {sent} sent, {written} written, {found} searchable")
         time.sleep(_SECONDS_BETWEEN_POLLS)
 
 

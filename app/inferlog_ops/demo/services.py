@@ -150,7 +150,7 @@ def start_services(
     port: int,
     namespace: str,
     with_page: bool,
-    say: ReportProgress,
+    report: ReportProgress,
 ) -> Iterator[Services]:
     """
     Run engine, server and shipper on *home* until the block ends.
@@ -162,31 +162,31 @@ def start_services(
         port: Port of the inference service; 0 selects a free one.
         namespace: Namespace of the data streams in the embedded engine.
         with_page: Also serve the dashboards, while the model loads.
-        say: Progress callback.
+        report: Progress callback.
 
     Raises:
         OperatorError: If a process does not start.
     """
     with ExitStack() as cleanup:
         if cluster is None:
-            cluster = Cluster(url=_engine(home, cleanup, say), namespace=namespace)
-        provision_cluster(cluster, on_progress=say)
+            cluster = Cluster(url=_engine(home, cleanup, report), namespace=namespace)
+        provision_cluster(cluster, on_progress=report)
         shipper = _shipper(home, cluster)
         # Stopped after the server: it ships the events that the server writes while it stops.
         cleanup.callback(shipper.stop)
         page = start_page(home, cluster, any_port=port == 0) if with_page else None
         if page is not None:
             cleanup.callback(page.child.stop)
-        say("loading the model" if backend == "llama" else "starting the service")
+        report("loading the model" if backend == "llama" else "starting the service")
         server, server_url = _server(home, cleanup, backend=backend, port=port)
-        cleanup.callback(say, "stopping the demo's processes")
+        cleanup.callback(report, "stopping the demo's processes")
         yield Services(cluster=cluster, server_url=server_url, server=server, shipper=shipper, page=page)
 
 
-def _engine(home: Home, cleanup: ExitStack, say: ReportProgress) -> str:
+def _engine(home: Home, cleanup: ExitStack, report: ReportProgress) -> str:
     url = control.running_url(home.engine)
     if url is None:
-        url = control.start(home.engine, 0, say, ends_with_us=True).url
+        url = control.start(home.engine, 0, report, ends_with_us=True).url
         cleanup.callback(control.stop, home.engine)
     return url
 

@@ -123,7 +123,7 @@ class CompareSettings:
         return f"from {self.start:{_MOMENT}} to {self.end:{_MOMENT}}"
 
 
-def fetch_samples(snapshot: Snapshot, settings: CompareSettings, say: ReportProgress) -> tuple[Sample, Sample]:
+def fetch_samples(snapshot: Snapshot, settings: CompareSettings, report: ReportProgress) -> tuple[Sample, Sample]:
     """
     Return the requests of both versions.
 
@@ -134,7 +134,7 @@ def fetch_samples(snapshot: Snapshot, settings: CompareSettings, say: ReportProg
     for model_version in settings.model_versions:
         if not counts[model_version].requests:
             raise _no_requests_error(snapshot, settings, model_version)
-    first, second = (_fetch_sample(snapshot, settings, each, counts[each], say) for each in settings.model_versions)
+    first, second = (_fetch_sample(snapshot, settings, each, counts[each], report) for each in settings.model_versions)
     return first, second
 
 
@@ -157,7 +157,7 @@ def _count_requests(snapshot: Snapshot, settings: CompareSettings) -> dict[str, 
 
 
 def _fetch_sample(
-    snapshot: Snapshot, settings: CompareSettings, model_version: str, counts: VersionCounts, say: ReportProgress
+    snapshot: Snapshot, settings: CompareSettings, model_version: str, counts: VersionCounts, report: ReportProgress
 ) -> Sample:
     query: Filter = {"bool": {"filter": [settings.in_range, build_version_filter(model_version)]}}
     if counts.requests > settings.at_most:
@@ -166,7 +166,7 @@ def _fetch_sample(
     for page in snapshot.pages(query, _FIELDS):
         pages.append(np.array([[_first_number(event, field) for field in _FIELDS] for event in page]))
         read = sum(map(len, pages))
-        say(f"reading {model_version}: {read:,} of {min(counts.requests, settings.at_most):,} requests")
+        report(f"reading {model_version}: {read:,} of {min(counts.requests, settings.at_most):,} requests")
     latency, first_token, output_tokens, cost = np.concatenate(pages).T
     return Sample(
         model_version=model_version,

@@ -115,7 +115,7 @@ class ReconcileSettings:
 
 
 def reconcile(
-    cluster: Cluster, records: ClientRecords, settings: ReconcileSettings, say: ReportProgress
+    cluster: Cluster, records: ClientRecords, settings: ReconcileSettings, report: ReportProgress
 ) -> ReconcileResult:
     """
     Match *records* with events and compare the latencies.
@@ -123,7 +123,7 @@ def reconcile(
     Raises:
         OperatorError: If the cluster fails or rejects a query, or if several services have events of the requests.
     """
-    matching, still_coming = _match(cluster, records, settings, say)
+    matching, still_coming = _match(cluster, records, settings, report)
     if len(matching.services) > 1:
         raise OperatorError(
             f"events of {len(matching.services)} services have the requests' correlation ids "
@@ -157,7 +157,7 @@ def reconcile(
 
 
 def _match(
-    cluster: Cluster, records: ClientRecords, settings: ReconcileSettings, say: ReportProgress
+    cluster: Cluster, records: ClientRecords, settings: ReconcileSettings, report: ReportProgress
 ) -> tuple[Matching, bool]:
     """
     Poll until no event is missing and no new event arrives, or until the timeout, and match the events.
@@ -167,30 +167,30 @@ def _match(
     """
     query = events.build_filter(records, settings.scope)
     deadline = monotonic() + settings.wait_seconds
-    _wait_for(cluster, query, int(np.count_nonzero(records.answer_began)), deadline, say)
+    _wait_for(cluster, query, int(np.count_nonzero(records.answer_began)), deadline, report)
     while True:
-        still_coming = _wait_until_settled(cluster, query, settings.settle_seconds, deadline, say)
-        matching = _read(cluster, records, query, say)
+        still_coming = _wait_until_settled(cluster, query, settings.settle_seconds, deadline, report)
+        matching = _read(cluster, records, query, report)
         lost = matching.lost
         if not lost or monotonic() >= deadline:
             return matching, still_coming
         # The count was reached by other clients' events or by duplicates: wait for the lost ones by id.
         ids = lost[:_MAX_IDS_PER_QUERY]
         lost_query = {"bool": {"filter": [query, {"terms": {"correlation_id": ids}}]}}
-        _wait_for(cluster, lost_query, len(ids), deadline, say)
+        _wait_for(cluster, lost_query, len(ids), deadline, report)
 
 
-def _wait_for(cluster: Cluster, query: Filter, count: int, deadline: float, say: ReportProgress) -> None:
+def _wait_for(cluster: Cluster, query: Filter, count: int, deadline: float, report: ReportProgress) -> None:
     """Wait for *count* events, at most until *deadline*; missing events are part of the result."""
 
     def describe_missing(found: int) -> str | None:
         return None if found >= count else f"{found:,} of {count:,} are searchable"
 
-    _poll_count(cluster, query, describe_missing, deadline, say)
+    _poll_count(cluster, query, describe_missing, deadline, report)
 
 
 def _wait_until_settled(
-    cluster: Cluster, query: Filter, settle_seconds: float, deadline: float, say: ReportProgress
+    cluster: Cluster, query: Filter, settle_seconds: float, deadline: float, report: ReportProgress
 ) -> bool:
     """
     Wait until no event has arrived for *settle_seconds*, or until *deadline* if that is later.
@@ -210,13 +210,17 @@ def _wait_until_settled(
 
     if settle_seconds == 0:
         return False
-    settled = _poll_count(cluster, query, describe_new, max(deadline, since + settle_seconds), say)
+    settled = _poll_count(cluster, query, describe_new, max(deadline, since + settle_seconds), report)
     # The first poll is slightly later than *since*: a timeout without a change also counts as settled.
     return has_arrived and not settled
 
 
 def _poll_count(
-    cluster: Cluster, query: Filter, describe_pending: Callable[[int], str | None], deadline: float, say: ReportProgress
+    cluster: Cluster,
+    query: Filter,
+    describe_pending: Callable[[int], str | None],
+    deadline: float,
+    report: ReportProgress,
 ) -> bool:
     """
     Poll the number of events until *describe_pending* returns None for it, or until *deadline*.
@@ -233,23 +237,23 @@ def _poll_count(
 
         timeout_seconds = max(0.0, deadline - monotonic())
         try:
-            wait_while(poll, "the events", timeout_seconds=timeout_seconds, on_progress=say, advice="")
+            wait_while(poll, "the events", timeout_seconds=timeout_seconds, on_progress=report, advice="")
         except NotInTimeError:
             return False
     return True
 
 
-def _read(cluster: Cluster, records: ClientRecords, query: Filter, say: ReportProgress) -> Matching:
+def _read(cluster: Cluster, records: ClientRecords, query: Filter, report: ReportProgress) -> Matching:
     with Snapshot.of_events(cluster) as snapshot:
-        return Matching.of(records, _report_progress(events.read_pages(snapshot, query), len(records), say))
+        return Matching.of(records, _report_progress(events.read_pages(snapshot, query), len(records), report))
 
 
 def _report_progress(
-    pages: Iterable[list[RequestEvent]], requests: int, say: ReportProgress
+    pages: Iterable[list[RequestEvent]], requests: int, report: ReportProgress
 ) -> Iterator[list[RequestEvent]]:
     """Yield *pages* and report the number of events read."""
     read = 0
     for page in pages:
         yield page
         read += len(page)
-        say(f"reading the events: {read:,} for {requests:,} requests")
+        report(f"reading the events: {read:,} for {requests:,} requests")

@@ -181,7 +181,7 @@ def list_record_files(paths: Iterable[Path]) -> list[Path]:
     return list(found.values())
 
 
-def read_records(paths: Sequence[Path], *, run_id: str | None, say: ReportProgress) -> ClientRecords:
+def read_records(paths: Sequence[Path], *, run_id: str | None, report: ReportProgress) -> ClientRecords:
     """
     Return the requests in *paths*; with *run_id*, only those whose correlation id starts with it.
 
@@ -190,7 +190,7 @@ def read_records(paths: Sequence[Path], *, run_id: str | None, say: ReportProgre
     """
     reader = _RecordReader()
     for path in list_record_files(paths):
-        _read_file(path, reader, run_id or "", say)
+        _read_file(path, reader, run_id or "", report)
     if not reader.places:
         raise OperatorError(
             f"{', '.join(map(str, paths))}: no record of a request"
@@ -201,7 +201,7 @@ def read_records(paths: Sequence[Path], *, run_id: str | None, say: ReportProgre
     return reader.records()
 
 
-def _read_file(path: Path, reader: _RecordReader, run_id: str, say: ReportProgress) -> None:
+def _read_file(path: Path, reader: _RecordReader, run_id: str, report: ReportProgress) -> None:
     number = 0
     try:
         with path.open("rb") as lines:
@@ -210,7 +210,7 @@ def _read_file(path: Path, reader: _RecordReader, run_id: str, say: ReportProgre
                 if record["correlation_id"].startswith(run_id):
                     reader.add(record)
                 if number % _LINES_BETWEEN_REPORTS == 0:
-                    say(f"reading {path}: {number:,} requests")
+                    report(f"reading {path}: {number:,} requests")
     except OSError as error:
         raise OperatorError(f"{path} cannot be read: {error.strerror}", exit_code=2) from error
     except (ValueError, OverflowError) as error:

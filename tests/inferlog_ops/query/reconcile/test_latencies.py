@@ -39,7 +39,7 @@ def percentiles(seconds: list[float]) -> Any:
 @pytest.fixture
 def matching(tmp_path: Path) -> Matching:
     """A thousand requests whose events are shorter by 3 ms; every fourth of v2, every tenth without a latency."""
-    records = read_records([write_records(tmp_path / "client.jsonl", SENT)], run_id=None, say=ignore_progress)
+    records = read_records([write_records(tmp_path / "client.jsonl", SENT)], run_id=None, report=ignore_progress)
     events = [
         event(
             sent["correlation_id"],

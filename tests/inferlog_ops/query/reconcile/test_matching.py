@@ -20,7 +20,9 @@ from tests.support.reconciling import DUE, event, record, write_records
 
 def read(*sent: dict[str, Any]) -> ClientRecords:
     with TemporaryDirectory() as directory:
-        return read_records([write_records(Path(directory) / "client.jsonl", sent)], run_id=None, say=ignore_progress)
+        return read_records(
+            [write_records(Path(directory) / "client.jsonl", sent)], run_id=None, report=ignore_progress
+        )
 
 
 def test_matching_is_complete_with_one_event_per_request() -> None:

@@ -14,7 +14,7 @@ from tests.support.reconciling import DUE, record, write_records
 
 
 def read(*paths: Path, run_id: str | None = None) -> ClientRecords:
-    return read_records(paths, run_id=run_id, say=ignore_progress)
+    return read_records(paths, run_id=run_id, report=ignore_progress)
 
 
 def test_records_of_the_load_generator_are_read(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ export class Panel {
     } catch (error) {
       if (asking.signal.aborted) return;
       this.#data = null;
-      this.#say("panel-error", error.message);
+      this.#showMessage("panel-error", error.message);
     } finally {
       if (this.#asked === asking) {
         this.#asked = null;
@@ -168,7 +168,7 @@ export class Panel {
   async #draw(data) {
     this.#showMissing(data);
     if (data.answers.length > 0 && data.answers.every(({ rows }) => rows.length === 0)) {
-      this.#say("panel-empty", "No events in this range");
+      this.#showMessage("panel-empty", "No events in this range");
       return;
     }
     try {
@@ -176,7 +176,7 @@ export class Panel {
       const draw = () => this.#drawer.draw(this.#body, this.#panel, data, this.#page, this.#state);
       this.#view = (await keepingFocus(this.#body, draw)) ?? null;
     } catch (error) {
-      this.#say("panel-error", error.message);
+      this.#showMessage("panel-error", error.message);
     }
   }
 
@@ -189,7 +189,7 @@ export class Panel {
     this.#missing.title = notes.map(({ text }) => text).join(" ");
   }
 
-  #say(kind, text) {
+  #showMessage(kind, text) {
     this.#view?.stop?.();
     this.#view = null;
     this.#body.className = `panel-body ${kind}`;
