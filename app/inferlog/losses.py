@@ -86,7 +86,7 @@ class Losses:
 
     @property
     def events_removed(self) -> int:
-        """Upper bound of the events written to a log file after its removal."""
+        """Maximum number of events written to a log file after it was deleted, renamed or truncated."""
         return self._removed["events"]
 
     def add(self, stream: str, place: str, reason: str, lines: int = 1) -> None:

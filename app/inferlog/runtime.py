@@ -273,7 +273,7 @@ class _SinkFactory:
             max_file_age_seconds=settings.max_file_age_seconds,
             start_housekeeping=housekeeping.start,
         )
-        housekeeping.chores += [self._retention.sweep_if_requested, losses.report]
+        housekeeping.tasks += [self._retention.sweep_if_requested, losses.report]
 
     def sink(self, stream: str) -> Sink:
         """Return the sink of *stream*. The first configured sink reports its losses; the copies only count theirs."""
@@ -305,7 +305,7 @@ class _SinkFactory:
             retention=self._retention,
             losses=losses,
         )
-        self._housekeeping.chores.append(sink.check_file)
+        self._housekeeping.tasks.append(sink.check_file)
         return sink
 
 

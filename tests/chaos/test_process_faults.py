@@ -1,4 +1,4 @@
-"""Process faults on recording stand-ins."""
+"""Process faults, injected into stand-ins that record each call."""
 
 from types import SimpleNamespace
 from typing import Any

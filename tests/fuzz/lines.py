@@ -44,7 +44,7 @@ _log = inferlog.get_logger("fuzz")
 
 
 def check(data: bytes) -> None:
-    """Run one action per line, made of an action, a field, a kind of value, and the value."""
+    """Run an action for each line: three bytes choose action, field and kind of value; the value follows."""
     try:
         with inferlog.track_performance("fuzz"):
             for line in data.split(b"\r\n"):

@@ -192,13 +192,13 @@ def _log_file(entry: os.DirEntry[str]) -> _LogFile | None:
 
 class Housekeeping:
     """
-    Runs *chores* twice a second in a daemon thread, from the first file on. No request waits for a large directory.
+    Runs *tasks* twice a second in a daemon thread, from the first file on. No request waits for a large directory.
 
     If the thread cannot start, the next file or full directory retries.
     """
 
     def __init__(self) -> None:
-        self.chores: list[Callable[[], None]] = []
+        self.tasks: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
 
@@ -215,22 +215,22 @@ class Housekeeping:
             self._thread = None
 
     def stop(self) -> None:
-        """End the thread and run the chores a last time: a short process may not have run them yet."""
+        """End the thread and run the tasks a last time: a short process may not have run them yet."""
         thread, self._thread = self._thread, None
         self._stopped.set()
         if thread is not None:
             thread.join(_STOP_AT_MOST_SECONDS)
             if thread.is_alive():
                 return  # the disk hangs, and the caller would too
-        self._do_chores()
+        self._run_tasks()
 
     def _run(self, stopped: threading.Event) -> None:
         while not stopped.wait(CHECK_EVERY_SECONDS):
-            self._do_chores()
+            self._run_tasks()
 
-    def _do_chores(self) -> None:
-        for chore in self.chores:
+    def _run_tasks(self) -> None:
+        for task in self.tasks:
             try:
-                chore()
-            except Exception as error:  # noqa: BLE001 (logged, and the other chores continue)
+                task()
+            except Exception as error:  # noqa: BLE001 (logged, and the other tasks continue)
                 warn_once(f"inferlog.housekeeping.failed: {error!r}")

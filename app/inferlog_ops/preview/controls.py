@@ -11,7 +11,7 @@ NO_VALUE: Final = "(none)"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
     """
-    One control.
+    Control above a dashboard: a filter of one field, with its options and its initial selection.
 
     Attributes:
         id: Unique in its dashboard.

@@ -364,7 +364,7 @@ def test_housekeeping_retries_when_thread_cannot_start(monkeypatch: pytest.Monke
 
     done = threading.Event()
     housekeeping = Housekeeping()
-    housekeeping.chores.append(done.set)
+    housekeeping.tasks.append(done.set)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         housekeeping.start()
@@ -373,12 +373,12 @@ def test_housekeeping_retries_when_thread_cannot_start(monkeypatch: pytest.Monke
     housekeeping.stop()
 
 
-def test_failing_chore_is_logged_once_and_others_run(logs: Logs) -> None:
+def test_failing_task_is_logged_once_and_others_run(logs: Logs) -> None:
     def fail() -> None:
         raise RuntimeError("no such luck")
 
     housekeeping, turns = Housekeeping(), []
-    housekeeping.chores += [fail, lambda: turns.append(True)]
+    housekeeping.tasks += [fail, lambda: turns.append(True)]
     housekeeping.start()
     wait_until(lambda: len(turns) >= 2, what="two turns")
     housekeeping.stop()

@@ -47,7 +47,7 @@ class Mismatch:
 
 class Matching:
     """
-    Requests and the events matched so far.
+    Requests of the clients, each with the figures of its event; events are added page by page.
 
     Attributes:
         records: The requests; array index = request.

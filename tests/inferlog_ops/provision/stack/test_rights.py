@@ -160,12 +160,12 @@ def test_no_role_changes_documents_or_reads_foreign_indices(store: Deployment, r
     )
 
 
-def test_only_missing_rights_are_in_the_way(store: Deployment) -> None:
-    """The same calls by the superuser: one that failed for another reason would prove nothing above."""
+def test_superuser_is_not_refused_any_of_these_calls(store: Deployment) -> None:
+    """So missing rights are the only reason why the roles above are refused."""
     name = f"inferlog-test-{store.superuser.namespace}"
     try:
         for call in [*nobody_s(store, "superuser"), *reading(store)]:
-            # Refused in another way is what does not exist, or what a data stream takes from nobody.
+            # Other errors are allowed: an object does not exist, or a data stream rejects the request of every user.
             assert status_of(store.admin, call) not in {400, 401, 403, 405}, call
     finally:
         store.admin.security.invalidate_api_key(name=name)
