@@ -100,12 +100,10 @@ class FoundDocuments:
 
 
 def find_events(client: Elasticsearch, namespace: str, correlation_id: str) -> FoundDocuments:
-    """Return the events of *correlation_id*."""
     return _find_documents(client, stream_name("events", namespace), correlation_id)
 
 
 def find_log_lines(client: Elasticsearch, namespace: str, correlation_id: str) -> FoundDocuments:
-    """Return the log lines of *correlation_id*."""
     return _find_documents(client, stream_name("app", namespace), correlation_id)
 
 

@@ -42,7 +42,6 @@ class ChatResponse:
         return self._chunk([_build_choice({"role": "assistant", "content": ""})])
 
     def text_chunk(self, text: str) -> bytes:
-        """Return a chunk with *text*."""
         return self._chunk([_build_choice({"content": text})])
 
     def last_chunks(self, finished: Finished, *, separate_usage: bool) -> bytes:

@@ -77,8 +77,6 @@ def _what_is_missing(client: Elasticsearch) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElasticsearchResponse:
-    """A response of Elasticsearch."""
-
     status: int
     json: Any
     message: str = ""

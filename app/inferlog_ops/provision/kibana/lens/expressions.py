@@ -49,8 +49,6 @@ Operand = Expression | float
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Number(Expression):
-    """A constant."""
-
     value: float
 
 
@@ -106,27 +104,22 @@ def count(field: str | None = None, *, kql: str = "", per: str | None = None) ->
 
 
 def total(field: str, *, per: str | None = None) -> Aggregate:
-    """Return the sum of *field*."""
     return Aggregate(operation="sum", field=field, per=per)
 
 
 def average(field: str) -> Aggregate:
-    """Return the mean of *field*."""
     return Aggregate(operation="average", field=field)
 
 
 def lowest(field: str, *, kind: str = "number") -> Aggregate:
-    """Return the minimum of *field*."""
     return Aggregate(operation="min", field=field, kind=kind)
 
 
 def highest(field: str, *, kql: str = "", kind: str = "number") -> Aggregate:
-    """Return the maximum of *field*."""
     return Aggregate(operation="max", field=field, kql=kql, kind=kind)
 
 
 def percentile(field: str, percent: int) -> Aggregate:
-    """Return a percentile of *field*."""
     return Aggregate(operation="percentile", field=field, percentile=percent)
 
 
