@@ -107,7 +107,7 @@ def _create_backend(settings: ServerSettings) -> Backend:
             )
         case "upstream":
             # Imported late: the other backends do not need an HTTP client.
-            from inferlog_server.upstream import create_upstream_backend  # noqa: PLC0415
+            from inferlog_server.upstream_client import create_upstream_backend  # noqa: PLC0415
 
             return create_upstream_backend(settings)
 
