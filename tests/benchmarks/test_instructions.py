@@ -25,7 +25,7 @@ def test_every_second_part_is_the_loop_of_a_variant() -> None:
 def test_each_loop_is_between_two_marks() -> None:
     code = (
         "import asyncio, os; marks = []; os.getppid = lambda: marks.append(1); "
-        "from benchmarks import counted_loops; asyncio.run(counted_loops.run(2)); print(len(marks))"
+        "from benchmarks import instructions; asyncio.run(instructions.run_loops(2)); print(len(marks))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert int(done.stdout) == 2 * len(LOOPS)
