@@ -5,8 +5,10 @@ import re
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
+from tests import ROOT
 from tests.chaos import fault_list
 
+PAGE = ROOT / "docs" / "reliability.md"
 HOUR = 3600.0
 OVERHEAD_SECONDS = 30.0
 """Overhead of a trial: time before the fault, catching up, start and end of processes."""
@@ -64,3 +66,10 @@ def test_unknown_fault_suggests_nearest_name() -> None:
 def test_duration_of_fault_can_be_chosen() -> None:
     assert [fault.seconds for fault in fault_list.find_trial("kill-shipper+engine-away", 7.0).faults] == [7.0, 7.0]
     assert [fault.seconds for fault in fault_list.find_trial("engine-away").faults] == [120.0]
+
+
+@pytest.mark.parametrize("name", [name for name in fault_list.FAULTS if name != "no-fault"])
+def test_every_fault_has_its_row_in_the_docs(name: str) -> None:
+    rows = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    named = [row.split(" | ")[0] for row in rows]
+    assert any(f"`{name}`" in names for names in named), f"add a row for `{name}` to docs/reliability.md, The faults"

@@ -226,7 +226,7 @@ def test_app_and_fluentd_ship_to_an_existing_cluster(stack: Stack, tmp_path: Pat
         own.compose("--profile", "*", "down", "--volumes", "--timeout", "5")
 
 
-def test_down_deletes_the_data_only_when_told(stack: Stack) -> None:
+def test_down_deletes_the_data_only_with_delete_data(stack: Stack) -> None:
     other = stack.project("deleted")
     other.compose("--profile", "*", "create")
     other.up("prepare")

@@ -86,8 +86,9 @@ def test_traffic_stops_promptly_with_its_tables(stack: Stack) -> None:
     stack.compose("--profile", "traffic", "up", "--detach", "traffic", TRAFFIC_PORT="28089")
     # Before Locust handles SIGTERM the kernel drops it: it is the first process of its container.
     wait_until(lambda: stack.inspect("traffic")["State"]["Health"]["Status"] == "healthy", 60, "its page")
-    stack.compose("--profile", "traffic", "stop", "--timeout", "60", "traffic", TRAFFIC_PORT="28089")
-    assert stack.inspect("traffic")["State"]["ExitCode"] in (0, 143), "137 if it had to be killed"
+    stack.compose("--profile", "traffic", "stop", "traffic", TRAFFIC_PORT="28089")
+    assert stack.inspect("traffic")["State"]["ExitCode"] == 0, "137 if it was killed at the end of its grace period"
+    assert "Response time percentiles" in stack.logs("traffic")
 
 
 def test_nothing_is_lost_when_each_part_is_killed(stack: Stack) -> None:

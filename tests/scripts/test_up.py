@@ -18,11 +18,12 @@ case "$*" in
     "compose ps --all --quiet "*) [ -z "$CONTAINER" ] || echo "$CONTAINER-$5" ;;
     "inspect "*"-provision") echo 2 ;;
     "inspect "*) echo 0 ;;
-    "wait "*) echo 0 ;;
+    "wait "*) echo "${READY_ENDS_WITH:-0}" ;;
     "compose logs "*" provision") echo "INFERLOG_RETENTION is 'a month'" ;;
+    "compose logs "*" 5 ready") echo "inferlog: cannot read /secrets/operator" ;;
     "compose logs "*" ready") printf 'Kibana:   https://localhost:5601\\nuser:     operator\\npassword: see\\n' ;;
     "compose exec "*) exit "${TEST_OF_CERTIFICATE_ENDS_WITH:-1}" ;;
-    "compose port app 8000") echo 127.0.0.1:18000 ;;
+    "compose port app 8000") [ -n "${APP-yes}" ] || exit 1; echo 127.0.0.1:18000 ;;
 esac
 """
 
@@ -111,6 +112,20 @@ def test_up_of_some_services_needs_no_login(up: Up) -> None:
     done = up("app", CONTAINER="")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["the app:  http://127.0.0.1:18000/v1/chat/completions"]
+
+
+def test_up_of_services_without_the_app_succeeds(up: Up) -> None:
+    done = up("elasticsearch", CONTAINER="", APP="")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+
+
+def test_reason_of_a_failed_login_is_shown(up: Up) -> None:
+    done = up(READY_ENDS_WITH="1")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "inferlog: cannot read /secrets/operator"
+    assert "run scripts/up again" in done.stderr
+    assert "password" not in done.stdout
 
 
 def test_second_up_waits_for_the_first(checkout: Path) -> None:

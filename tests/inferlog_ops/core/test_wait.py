@@ -23,6 +23,6 @@ def test_wait_returns_when_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -
     assert list(missing) == []
 
 
-def test_wait_reports_what_is_missing_after_the_timeout() -> None:
+def test_wait_fails_with_its_reason_after_the_timeout() -> None:
     with pytest.raises(NotInTimeError, match="the server was not ready after 0 s: no answer; start it"):
         wait_while(lambda: "no answer", "the server", timeout_seconds=0, on_progress=print, advice="start it")

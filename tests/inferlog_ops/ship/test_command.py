@@ -114,7 +114,7 @@ def test_unused_home_may_be_unreadable(faulty: FaultyStore, place: ShipperDirs) 
     assert done.returncode == 0, done.stderr
 
 
-def test_drain_ships_what_was_written_right_before_the_signal(faulty: FaultyStore, place: ShipperDirs) -> None:
+def test_drain_ships_lines_written_right_before_the_signal(faulty: FaultyStore, place: ShipperDirs) -> None:
     write_events(place.events, ["first"])
     with start_ship(place, "--to", faulty.url, "--drain", "30") as process:
         wait_while_running(process, place, lambda: faulty.documents, "the first document")
@@ -124,7 +124,7 @@ def test_drain_ships_what_was_written_right_before_the_signal(faulty: FaultyStor
     assert set(faulty.documents) == {"first", *event_ids(50)}
 
 
-def test_drain_that_ends_too_early_exits_with_1_and_says_what_is_left(unused_url: str, place: ShipperDirs) -> None:
+def test_drain_that_ends_too_early_exits_with_1_and_reports_it(unused_url: str, place: ShipperDirs) -> None:
     write_events(place.events, ["a"])
     with start_ship(place, "--to", unused_url, "--drain", "0.5") as process:
         wait_while_running(process, place, lambda: "Connection refused" in read_stderr(place), "the first attempt")

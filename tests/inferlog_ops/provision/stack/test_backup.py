@@ -32,7 +32,7 @@ def repository(stack: Stack, tmp_path: Path) -> str:
     return str(stack.settings.secrets.parent / "engine/snapshots" / tmp_path.name)
 
 
-def test_events_are_there_again_after_what_the_page_says(
+def test_events_are_restored_by_the_requests_of_the_page(
     stack: Stack, admin: Elasticsearch, repository: str, tmp_path: Path
 ) -> None:
     assert status_of(admin, create("writes", EVENTS, tmp_path.name)) == 201

@@ -74,7 +74,7 @@ def prepared_now(settings: StackSettings) -> StackSettings:
 
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("by", ["service", "localhost", "127.0.0.1"])
-def test_server_is_trusted_by_whoever_knows_the_authority(prepared_now: StackSettings, server: str, by: str) -> None:
+def test_server_is_trusted_by_clients_with_the_authority(prepared_now: StackSettings, server: str, by: str) -> None:
     with serving(prepared_now, server) as port:
         assert shake_hands(port, prepared_now.ca_file, server if by == "service" else by) == "TLSv1.3"
 
@@ -130,7 +130,7 @@ def test_servers_get_a_new_certificate_when_less_than_thirty_days_are_left(
     assert prepared.ca_file.read_bytes() == ca
 
 
-def test_authority_renews_itself_before_a_server_outlives_it_and_vouches_for_what_it_signed(
+def test_authority_is_renewed_before_its_servers_expire_and_their_certificates_stay_valid(
     prepared: StackSettings,
 ) -> None:
     before = authority(prepared)

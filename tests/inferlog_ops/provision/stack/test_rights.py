@@ -182,7 +182,7 @@ def test_fluentd_creates_each_document_once_in_every_stream(store: Deployment, s
     assert [store.status(roles.FLUENTD, call) for _ in range(2)] == [201, 409]
 
 
-def test_fluentd_can_read_nothing_not_even_what_it_wrote(store: Deployment) -> None:
+def test_fluentd_can_read_no_document_not_even_its_own(store: Deployment) -> None:
     assert {call.what: store.status(roles.FLUENTD, call) for call in reading(store)} == dict.fromkeys(
         (call.what for call in reading(store)), 403
     )
