@@ -127,10 +127,12 @@ def test_set_up_may_only_read_and_change_one_secret() -> None:
     ]
 
 
-def test_three_values_are_to_be_set() -> None:
+def test_user_sets_two_addresses_and_a_password_that_is_in_no_file() -> None:
     values = (KUBERNETES / "example/values.env").read_text()
     assert re.findall(r"^(\w+)=https://\w+\.example", values, re.MULTILINE) == ["ELASTICSEARCH_URL", "KIBANA_URL"]
-    assert (KUBERNETES / "example/secret.env").read_text() == "elastic_password=\n"
+    given = {each["metadata"]["name"] for each in objects_of("example") if each["kind"] == "Secret"}
+    assert given == {SECRET}
+    assert not [each for each in objects_of("example") if each["kind"] == "Secret" and "data" in each]
 
 
 def test_settings_of_fluentd_are_documented() -> None:

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,15 +54,20 @@ def is_cluster_there() -> bool:
 @dataclass(frozen=True, kw_only=True)
 class Installation:
     """
-    What the tests have applied.
+    The example and an Elasticsearch in the cluster.
 
     Attributes:
         folder: Copy of infra/kubernetes with the settings of the tests, their certificates and their kustomization.
-        url: Elasticsearch, through kubectl's port-forward.
+        forward: Way to Elasticsearch.
     """
 
     folder: Path
-    url: str
+    forward: "Forward"
+
+    @property
+    def url(self) -> str:
+        """Address of Elasticsearch on this machine."""
+        return f"https://localhost:{self.forward.port()}"
 
     def search(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Send a request to Elasticsearch as its superuser."""
@@ -110,7 +115,7 @@ class Installation:
 
 
 def build_folder(folder: Path) -> None:
-    """Write a copy of infra/kubernetes to *folder*, with certificates, three values, and what the tests add."""
+    """Write a copy of infra/kubernetes to *folder*, with certificates, values and the kustomizations of the tests."""
     shutil.copytree(ROOT / "infra/kubernetes", folder / "kubernetes")
     settings = StackSettings(
         authority=folder / "authority",
@@ -123,9 +128,7 @@ def build_folder(folder: Path) -> None:
     text = values.read_text()
     text = re.sub("(?m)^ELASTICSEARCH_URL=.*", "ELASTICSEARCH_URL=https://elasticsearch:9200", text)
     text = re.sub("(?m)^KIBANA_URL=.*", "KIBANA_URL=https://kibana:5601", text)
-    values.write_text(text + "ELASTICSEARCH_CA_FILE=/certificates/ca.crt\nINFERLOG_ALERTS_WAIT=1\n")
-    password = settings.elastic_password.read_text().strip()
-    (folder / "kubernetes/example/secret.env").write_text(f"elastic_password={password}\n")
+    values.write_text(text + "ELASTICSEARCH_CA_FILE=/certificates/ca.crt\n")
     for name in ("trial", "job"):
         shutil.copytree(_FOLDER / name, folder / name)
         for file in (_FOLDER / "witness.py", _FOLDER / "witness.yaml", settings.ca_file, values):
@@ -145,8 +148,8 @@ def install(folder: Path) -> Iterator[Installation]:
         run_kubectl("apply", "-k", str(folder / "trial"))
         run_kubectl("rollout", "status", "deployment/elasticsearch", "--timeout=300s")
         run_kubectl("rollout", "status", "deployment/scoring", "--timeout=300s")
-        with forward("service/elasticsearch", 9200) as port:
-            yield Installation(folder=folder, url=f"https://localhost:{port}")
+        with closing(Forward("service/elasticsearch", 9200)) as forward:
+            yield Installation(folder=folder, forward=forward)
     finally:
         if "INFERLOG_TEST_KEEP" not in os.environ:
             remove()
@@ -159,18 +162,33 @@ def remove() -> None:
     run_kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=300s")
 
 
-@contextmanager
-def forward(target: str, port: int) -> Iterator[int]:
-    """Yield a local port that leads to *port* of *target*."""
-    command = [*KUBECTL, "--namespace", NAMESPACE, "port-forward", target, f":{port}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forwarding:
-        try:
-            assert forwarding.stdout
-            found = _PROXY.match(forwarding.stdout.readline())
-            assert found, "kubectl port-forward names no port"
-            yield int(found[1])
-        finally:
-            forwarding.terminate()
+class Forward:
+    """A ``kubectl port-forward``, which ends when the kubelet does and is then started again."""
+
+    def __init__(self, target: str, port: int) -> None:
+        self._command = [*KUBECTL, "--namespace", NAMESPACE, "port-forward", target, f":{port}"]
+        self._process: subprocess.Popen[str] | None = None
+        self._port = 0
+
+    def port(self) -> int:
+        """Return a local port that leads to the target."""
+        if self._process is None or self._process.poll() is not None:
+            wait_until(self._start, 60, "kubectl port-forward")
+        return self._port
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process:
+            self._process.terminate()
+            self._process.communicate()
+
+    def _start(self) -> bool:
+        self.close()
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout
+        found = _PROXY.match(self._process.stdout.readline())
+        self._port = int(found[1]) if found else 0
+        return found is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +198,7 @@ class Load:
 
     Attributes:
         name: Name of the pod, and prefix of the correlation ids.
-        installation: What answers the requests.
+        installation: Where the events are.
     """
 
     name: str

@@ -33,7 +33,7 @@ def index(lines: list[dict[str, str]]) -> None:
     bulk = "".join(f'{{"index":{{}}}}\n{json.dumps(line | {"pod": pod})}\n' for line in lines)
     done = {"id": f"end-{pod}-{time.time_ns()}", "stream": "end", "pod": pod, "lines": len(lines)}
     bulk += f'{{"index":{{}}}}\n{json.dumps(done)}\n'
-    login = base64.b64encode(f"elastic:{os.environ['ELASTIC_PASSWORD']}".encode()).decode()
+    login = base64.b64encode(f"elastic:{os.environ['ELASTIC_PASSWORD'].strip()}".encode()).decode()
     request = urllib.request.Request(
         f"{os.environ['ELASTICSEARCH_URL']}/written-lines/_bulk",
         data=bulk.encode(),

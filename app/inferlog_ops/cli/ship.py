@@ -63,8 +63,7 @@ Drain = Annotated[
     typer.Option(
         min=0,
         metavar="SECONDS",
-        help="After SIGTERM or Ctrl-C, ship the remaining lines for at most so long: for a log folder that is deleted "
-        "afterwards, as in a pod. A second signal ends it at once.",
+        help="After SIGTERM or Ctrl-C, ship remaining lines for at most this time; for log folders deleted afterwards.",
     ),
 ]
 Replay = Annotated[
@@ -145,7 +144,7 @@ def ship(
     with open_with_options(display=Display(sys.stderr)) as shipper:
         stop_on_signals(shipper.stop)
         outcome = shipper.run(once=once, timeout_seconds=timeout)
-    if drain and not once:
+    if drain and not once and not outcome.timed_out:
         once, timeout = True, drain
         with open_with_options(display=Display(sys.stderr)) as shipper:
             outcome = shipper.run(once=once, timeout_seconds=timeout)

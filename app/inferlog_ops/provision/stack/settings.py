@@ -38,7 +38,7 @@ class StackSettings:
         logs: Folder of the app's log files.
         dead_letters: Folder of Fluentd's dead letters.
         namespace: Last part of the data stream names.
-        retention: Lifetime of events in the notation of Elasticsearch: ``30d``.
+        retention: Lifetime of events in the notation of Elasticsearch: ``30d``. None: unchanged, at first 30d.
         elasticsearch_url: Address of Elasticsearch.
         kibana_url: Address of Kibana for the set-up.
         public_kibana_url: Address of Kibana for users.
@@ -51,7 +51,7 @@ class StackSettings:
     logs: Path = Path("/var/log/inferlog")
     dead_letters: Path = Path("/fluentd/state/dead_letters")
     namespace: str = "default"
-    retention: str = "30d"
+    retention: str | None = None
     elasticsearch_url: str = "https://elasticsearch:9200"
     kibana_url: str = "https://kibana:5601"
     public_kibana_url: str = "https://localhost:5601"
