@@ -137,7 +137,7 @@ MAXIMUM = {
     "query heads": 0,
     "help": 0,
     "error messages": 0,
-    "comments of configuration": 1,
+    "comments of configuration": 0,
     "test names": 0,
     "app/inferlog": 0,
     "app/inferlog_server": 2,
