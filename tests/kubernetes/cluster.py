@@ -4,10 +4,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,12 +180,14 @@ class Forward:
     def close(self) -> None:
         """End the process."""
         if self._process:
-            self._process.terminate()
+            # The command of kubectl may be a script with kubectl as its child.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
             self._process.communicate()
 
     def _start(self) -> bool:
         self.close()
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True, start_new_session=True)
         assert self._process.stdout
         found = _PROXY.match(self._process.stdout.readline())
         self._port = int(found[1]) if found else 0
