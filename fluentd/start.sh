@@ -4,7 +4,8 @@ set -eu
 
 # Ruby rejects a temporary directory that all may write to without a sticky bit, such as an emptyDir of Kubernetes.
 TMPDIR="${TMPDIR:-/tmp}/fluentd"
-mkdir -p -m 0700 "$TMPDIR"
+mkdir -p "$TMPDIR"
+chmod 0700 "$TMPDIR"
 export TMPDIR
 
 case "${INFERLOG_FLUENTD_DRAIN_SECONDS:=0}" in
@@ -20,6 +21,7 @@ fi
 /bin/entrypoint.sh "$@" &
 fluentd=$!
 
+# shellcheck disable=SC2329  # called by the trap
 stop() {
     trap '' TERM INT
     ruby --disable-gems /fluentd/drain.rb "$fluentd" || true

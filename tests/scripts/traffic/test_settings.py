@@ -117,7 +117,7 @@ def test_page_about_the_load_lists_every_option_with_its_default() -> None:
         match name:
             case "records":
                 assert (listed[name], value) == ("none", None)
-            case "skip-if-recorded":
+            case "skip-if-recorded" | "new-connections":
                 assert (listed[name], bool(value)) == ("off", False)
             case "run-id":
                 assert listed[name] == "random"

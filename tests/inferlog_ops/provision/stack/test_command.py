@@ -123,7 +123,7 @@ def test_settings_are_read_from_the_environment(settings: StackSettings) -> None
 def test_every_setting_is_documented_with_its_default() -> None:
     page = (Path(__file__).parents[4] / "docs/configuration.md").read_text()
     part = page.partition("\n## Set-up of the containers\n")[2].partition("\n## ")[0]
-    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| `(\S+)` \|", part, re.MULTILINE))
+    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| (?:`(\S+)`|none) \|", part, re.MULTILINE))
     assert StackSettings.read(documented) == StackSettings()
     source = Path(inferlog_ops.provision.stack.settings.__file__).read_text()
     assert documented.keys() == set(re.findall(r'"((?:INFERLOG|ELASTICSEARCH|KIBANA)_[A-Z_]+)"', source))
