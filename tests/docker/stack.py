@@ -19,6 +19,7 @@ from cryptography import x509
 from inferlog_ops.core.cluster import Cluster
 from tests import ROOT
 from tests.support.polling import wait_until
+from tests.support.reconciling import read_result
 
 # Read before a test removes settings from the environment, such as the limit of open files of this machine.
 _OUTSIDE = {name: value for name, value in os.environ.items() if not name.startswith("INFERLOG_")}
@@ -183,8 +184,7 @@ class Stack:
         """Compare *records* with the events, by the command that operators use."""
         limits = ("--run-id", records.stem, "--wait-seconds", str(wait_seconds))
         done = self.inferlog("reconcile", str(records), "--json", *limits, *options)
-        assert done.stdout.startswith("{"), done.stderr
-        return dict(json.loads(done.stdout))
+        return read_result(done)
 
     def assert_nothing_lost(self, traffic: "Traffic", *options: str) -> dict[str, Any]:
         """Check that each answered request has exactly one event; one that a killed app has cut off has none."""
@@ -194,7 +194,6 @@ class Stack:
         faults = {name: found[name] for name in ("duplicated", "events_without_request")}
         assert (unexplained, faults) == (set(), dict.fromkeys(faults, 0)), found
         assert found["lost"] <= len(cut_off), found
-        sys.stderr.write(f"{found['sent']} requests, {found['with_event']} events, {found['outcomes']}\n")
         return found
 
     def logs(self, service: str, *options: str) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.fluentd.image_programs import FOLDER, ruby_command
 from tests.support.polling import wait_until
 
-FOLDER = Path(__file__).parents[2] / "fluentd"
 LINES = b'{"event":{"id":"1"}}\n{"event":{"id":"2"}}\n'
 
 
@@ -50,15 +49,12 @@ def fluentd() -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def start(volumes: Volumes, fluentd: int, seconds: float) -> "subprocess.Popen[str]":
-    ruby = shutil.which("ruby")
-    if not ruby:
-        pytest.skip("no ruby on PATH: drain.rb is not run here")
     environment = os.environ | {
         "INFERLOG_LOG_DIR": str(volumes.logs),
         "INFERLOG_FLUENTD_STATE": str(volumes.state),
         "INFERLOG_FLUENTD_DRAIN_SECONDS": str(seconds),
     }
-    command = [ruby, "--disable-gems", str(FOLDER / "drain.rb"), str(fluentd)]
+    command = [*ruby_command("drain.rb"), str(fluentd)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.fluentd.health_check import FOLDER, health_check
+from tests.fluentd.image_programs import FOLDER, health_check
 
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
 INSTRUCTIONS = re.sub(r"\\\n", " ", re.sub(r"^ *#.*\n", "", DOCKERFILE, flags=re.MULTILINE)).splitlines()

@@ -12,7 +12,7 @@ import pytest
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
 from inferlog_ops.core.cluster import Cluster
-from tests.fluentd.health_check import health_check
+from tests.fluentd.image_programs import health_check
 from tests.fluentd.process import Fluentd, is_installed
 from tests.fluentd.trial import TrialPlan, run_trial
 from tests.support.own_engine import OwnEngine

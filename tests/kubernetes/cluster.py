@@ -21,6 +21,7 @@ from inferlog_ops.provision.stack.prepare import prepare
 from inferlog_ops.provision.stack.settings import StackSettings
 from tests import ROOT
 from tests.support.polling import wait_until
+from tests.support.reconciling import read_result
 
 KUBECTL = os.environ.get("INFERLOG_TEST_KUBECTL", "kubectl").split()
 """Command of kubectl."""
@@ -227,8 +228,7 @@ class Load:
             text=True,
             check=False,
         )
-        assert done.stdout.startswith("{"), done.stderr
-        return dict(json.loads(done.stdout))
+        return read_result(done)
 
     def _phase(self) -> str:
         return run_kubectl("get", "pod", self.name, "--output=jsonpath={.status.phase}")

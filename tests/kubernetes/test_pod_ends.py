@@ -67,7 +67,6 @@ def assert_each_response_has_one_event(load: Load, *, unanswered: bool = False) 
     found = load.reconcile()
     faults = {name: found[name] for name in ("lost", "duplicated", "events_without_request")}
     assert faults == dict.fromkeys(faults, 0), found
-    sys.stderr.write(f"{found['sent']} requests, {found['with_event']} events, {found['outcomes']}\n")
     assert unanswered or not found["outcomes"].get("unanswered"), found
     return found
 

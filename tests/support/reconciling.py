@@ -1,9 +1,11 @@
 """Records of requests and their events, as written by a load generator and a service."""
 
 import json
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 from inferlog_ops.query.reconcile.events import RequestEvent
@@ -34,6 +36,14 @@ EVEN = ReconcileResult(
     tolerance=Tolerance(),
 )
 """Three requests and their three events, without latencies."""
+
+
+def read_result(done: CompletedProcess[str]) -> dict[str, Any]:
+    """Return the result of ``inferlog reconcile --json``, and show its counts."""
+    assert done.stdout.startswith("{"), done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    sys.stderr.write(f"{found['sent']} requests, {found['with_event']} events, {found['outcomes']}\n")
+    return found
 
 
 def record(correlation_id: str, **changes: Any) -> dict[str, Any]:
