@@ -2,12 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from inferlog_server.app import create_app
 from inferlog_server.inference.versions import SimulatedFigures, Version
 from inferlog_server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 NO_TIME = SimulatedFigures(first_token_median_seconds=0, token_median_seconds=0, sigma=0)
 BODY = json.dumps(
@@ -29,17 +33,19 @@ def example_request() -> Callable[[], Awaitable[None]]:
         ServerSettings(backend="simulated", logging=False, versions=(Version(name="v1", simulated=NO_TIME),))
     )
 
-    async def answer() -> None:
-        messages = iter([{"type": "http.request", "body": BODY}])
+    return partial(send_request, service, SCOPE, BODY)
 
-        async def receive() -> dict[str, Any]:
-            for message in messages:
-                return message
-            return await asyncio.Future()  # the client stays connected
 
-        await service(dict(SCOPE), receive, _send)
+async def send_request(app: "ASGIApp", scope: Mapping[str, Any], body: bytes) -> None:
+    """Send one request to *app*, without sockets."""
+    messages = iter([{"type": "http.request", "body": body}])
 
-    return answer
+    async def receive() -> dict[str, Any]:
+        for message in messages:
+            return message
+        return await asyncio.Future()  # the client stays connected
+
+    await app(dict(scope), receive, _send)
 
 
 async def _send(message: MutableMapping[str, Any]) -> None:

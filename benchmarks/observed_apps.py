@@ -5,7 +5,6 @@ Each is configured as its documentation recommends and records the same values o
 caller's id, route, status, latency, model version and tokens. All write to files in a given directory.
 """
 
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import orjson
 import structlog
 from asgi_correlation_id import CorrelationIdMiddleware, correlation_id
 from fastapi import FastAPI, Request, Response
@@ -27,6 +25,7 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from pydantic import BaseModel
 
 import inferlog
+from benchmarks.other_loggers import build_structlog_logger
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -90,28 +89,13 @@ def build_inferlog(directory: Path) -> ObservedApp:
     return ObservedApp(service, partial(read_files, directory, "events-*"))
 
 
-def build_structlog_logger(directory: Path) -> Any:
-    """Return a logger configured as structlog's page on performance recommends."""
-    return structlog.wrap_logger(
-        structlog.BytesLogger((directory / "access.jsonl").open("ab")),
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(serializer=orjson.dumps),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    )
-
-
 def bind_to_structlog(**values: Any) -> None:
     structlog.contextvars.bind_contextvars(**values)
 
 
 def build_structlog_base_http(directory: Path) -> ObservedApp:
     """Build the access log of most tutorials: a function under Starlette's BaseHTTPMiddleware."""
-    service, log = build_service(bind_to_structlog), build_structlog_logger(directory)
+    service, log = build_service(bind_to_structlog), build_structlog_logger(directory / "access.jsonl")
 
     @service.middleware("http")
     async def log_access(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -170,7 +154,7 @@ class AccessLog:
 
 def build_structlog_raw(directory: Path) -> ObservedApp:
     service = build_service(bind_to_structlog)
-    service.add_middleware(AccessLog, log=build_structlog_logger(directory))
+    service.add_middleware(AccessLog, log=build_structlog_logger(directory / "access.jsonl"))
     service.add_middleware(CorrelationIdMiddleware)
     return ObservedApp(service, partial(read_files, directory))
 

@@ -16,6 +16,7 @@ NO_TIME = {"first_token_median_seconds": 0, "token_median_seconds": 0, "sigma": 
 VERSIONS = json.dumps([{"name": "instant", "simulated": NO_TIME}, {"name": "paced"}])
 OFF, FILE, FORWARD, PROMETHEUS, OFF_AGAIN = SERVICES = ("off", "file", "forward", "prometheus_client", "off again")
 READY_SECONDS = 60.0
+READY_FILE = "ready.json"
 
 TO_NOWHERE = """
 <source>
@@ -68,12 +69,20 @@ def run_example(
 ) -> Iterator[RunningService]:
     home = directory / name.replace(" ", "-")
     home.mkdir()
-    ready_file = home / "ready.json"
-    command = [*command, "--backend=simulated", "--port=0", f"--versions={VERSIONS}", f"--ready-file={ready_file}"]
+    options = ["--backend=simulated", "--port=0", f"--versions={VERSIONS}", f"--ready-file={home / READY_FILE}"]
     settings = {"INFERLOG_LOG_DIR": str(home / "logs"), **(environment or {})}
-    child = Child("service", command, output=home, environment=settings)
+    with run_service([*command, *options], home, settings) as service:
+        yield service
+
+
+@contextmanager
+def run_service(
+    command: list[str], home: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[RunningService]:
+    """Run *command*, which writes its address to `READY_FILE` in *home*, until the end of the block."""
+    child = Child("service", command, output=home, environment=environment)
     try:
-        yield RunningService(url=child.wait_for_url(ready_file, timeout_seconds=READY_SECONDS), pid=child.pid)
+        yield RunningService(url=child.wait_for_url(home / READY_FILE, timeout_seconds=READY_SECONDS), pid=child.pid)
     finally:
         child.stop()
 

@@ -189,4 +189,4 @@ def test_name_of_a_class_has_one_meaning() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 modules[node.name].append(str(path.relative_to(ROOT)))
     repeated = {name: where for name, where in modules.items() if len(where) > 1}
-    assert not repeated, "give the less central class a name for what it is"
+    assert not repeated, "rename the less central class"

@@ -64,7 +64,7 @@ class StackSettings:
 
     @property
     def trusted_ca_file(self) -> str | None:
-        """Certificate for the clients. None, which trusts the system's authorities, if there is no own authority."""
+        """Certificate for the clients. Without it None: clients then trust the authorities of the system."""
         return str(self.ca_file) if self.ca_file.exists() else None
 
     @property
