@@ -33,7 +33,7 @@ from benchmarks.benchmark_report import BenchmarkReport, Goal, Table, exit_if_mi
 from benchmarks.command_line import log_progress
 from benchmarks.example_request import example_request
 from benchmarks.other_loggers import OTHERS, Way
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.context import Inference
 
 VALUES: dict[str, Any] = {
@@ -250,7 +250,7 @@ def least(directory: Path) -> Way:
 
 
 def record() -> Way:
-    running = runtime()
+    running = get_runtime()
 
     inference = Inference()
     inference.bind({**VALUES, "request_id": "a" * 32, "correlation_id": "b" * 32, "operation_name": "chat"})

@@ -116,8 +116,8 @@ def refuse(*_: object) -> None:
     [
         ("headers", request, "is_valid_id", keep_any_id),
         ("headers", event, "is_valid_id", keep_any_id),
-        ("headers", asgi, "header_text", bytes.hex),
-        ("headers", wsgi, "header_text", bytes.hex),
+        ("headers", asgi, "decode_header", bytes.hex),
+        ("headers", wsgi, "decode_header", bytes.hex),
         ("redaction", redaction, "_PASSES_LIMIT", 1),
         ("lines", event, "to_utf8", str),
         ("lines", context, "to_label_name", str),

@@ -19,7 +19,7 @@ import pytest
 
 import inferlog
 from inferlog import heartbeat
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.vitals import Activity, Vitals
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
@@ -99,8 +99,8 @@ def test_only_last_heartbeat_is_service_stopped(tmp_path: Path) -> None:
 def test_paused_heartbeat_restarts_with_next_event(tmp_path: Path) -> None:
     logs = configure(tmp_path, 3600)
     record()
-    runtime().heartbeat.pause()
-    runtime().heartbeat.pause()
+    get_runtime().heartbeat.pause()
+    get_runtime().heartbeat.pause()
     assert [beat["message"] for beat in logs.lines("health")] == ["service_stopped"]
     record()
     inferlog.shutdown()
@@ -124,7 +124,7 @@ def test_shipped_bytes_are_not_counted_as_unshipped(tmp_path: Path) -> None:
     (path,) = tmp_path.glob("events-*")
     (tmp_path / ".shipped").mkdir()
     (tmp_path / ".shipped" / "x.json").write_text(f'{{"version": 1, "positions": {{"{path.name}": 100}}}}')
-    assert runtime().heartbeat.line()["events_unshipped_bytes"] == path.stat().st_size - 100
+    assert get_runtime().heartbeat.build_line()["events_unshipped_bytes"] == path.stat().st_size - 100
 
 
 def test_gauge_is_in_heartbeat_and_failing_one_is_logged_once(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_gauge_is_in_heartbeat_and_failing_one_is_logged_once(tmp_path: Path) ->
     inferlog.add_gauge("queue_requests", lambda: 7)
     inferlog.add_gauge("unknown", lambda: None)
     inferlog.add_gauge("broken", broken)
-    lines = [runtime().heartbeat.line() for _ in range(2)]
+    lines = [get_runtime().heartbeat.build_line() for _ in range(2)]
     assert [line["gauges"] for line in lines] == [{"queue_requests": 7.0}] * 2
     (complaint,) = logs.lines("app")
     assert (complaint["message"], complaint["labels"]) == ("gauge.failed", {"gauge": "broken"})
@@ -159,7 +159,7 @@ def test_gauge_that_wants_to_end_its_thread_does_not(tmp_path: Path, failure: Ba
 def test_non_finite_gauge_is_omitted(tmp_path: Path, figure: float) -> None:
     configure(tmp_path, 0)
     inferlog.add_gauge("queue_requests", lambda: figure)
-    assert "gauges" not in runtime().heartbeat.line()
+    assert "gauges" not in get_runtime().heartbeat.build_line()
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_end_does_not_wait_for_gauge_that_blocks(tmp_path: Path, monkeypatch: py
 
 def test_failing_heartbeat_is_logged_once_and_next_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logs = configure(tmp_path, 0.01)
-    beat, failures = runtime().heartbeat, iter([OSError("no figure"), SystemExit(1)])
+    beat, failures = get_runtime().heartbeat, iter([OSError("no figure"), SystemExit(1)])
     working = beat._vitals.process
 
     def failing() -> dict[str, Any]:
@@ -223,7 +223,7 @@ def test_events_are_written_without_a_heartbeat_thread_and_its_start_is_retried(
         patch.setattr(threading.Thread, "start", refuse)
         record()
         record()
-        runtime().heartbeat.stop()
+        get_runtime().heartbeat.stop()
     record()
     inferlog.shutdown()
     assert len(logs.events) == 3
@@ -258,16 +258,16 @@ def test_others_in_flight_are_counted() -> None:
 
 def test_blocked_event_loop_shows_as_lag() -> None:
     activity = Activity()
-    assert activity.loop_lag_seconds(at_most_seconds=1) is None
+    assert activity.measure_loop_lag_seconds(at_most_seconds=1) is None
 
     async def block() -> float | None:
         activity.serve_on_this_loop()
         with ThreadPoolExecutor() as another_thread:
-            measured = another_thread.submit(activity.loop_lag_seconds, at_most_seconds=0.05)
+            measured = another_thread.submit(activity.measure_loop_lag_seconds, at_most_seconds=0.05)
             return measured.result()  # holds the loop, as a model run on it by mistake would
 
     assert asyncio.run(block()) == 0.05
-    assert activity.loop_lag_seconds(at_most_seconds=1) is None  # closed since
+    assert activity.measure_loop_lag_seconds(at_most_seconds=1) is None  # closed since
 
 
 def test_loop_that_serves_after_a_stopped_one_is_measured() -> None:
@@ -275,7 +275,7 @@ def test_loop_that_serves_after_a_stopped_one_is_measured() -> None:
 
     async def serve() -> float | None:
         activity.serve_on_this_loop()
-        return await asyncio.to_thread(activity.loop_lag_seconds, at_most_seconds=60)
+        return await asyncio.to_thread(activity.measure_loop_lag_seconds, at_most_seconds=60)
 
     stopped = asyncio.new_event_loop()
     try:
@@ -289,12 +289,12 @@ def test_cpu_use_is_relative_to_last_reading() -> None:
     (wall_0, processor_0), vitals, (wall_1, processor_1) = clocks(), Vitals(), clocks()
     total = sum(number * number for number in range(500_000))
     assert total
-    (wall_2, processor_2), figures, (wall_3, processor_3) = clocks(), vitals.process(), clocks()
+    (wall_2, processor_2), figures, (wall_3, processor_3) = clocks(), vitals.read_process(), clocks()
     least = (processor_2 - processor_1) / (wall_3 - wall_0)
     most = (processor_3 - processor_0) / (wall_2 - wall_1)
     assert least > 0
     assert least - 0.0001 <= figures["cpu"]["utilization"] <= most + 0.0001  # it is rounded
-    gpu = vitals.gpu()
+    gpu = vitals.read_gpu()
     assert gpu is None or gpu["utilization"] <= 1
 
 

@@ -352,7 +352,7 @@ def test_requests_beyond_the_slots_wait_and_beyond_the_queue_are_rejected(
 
 
 def _waiting_requests() -> int:
-    gauges: dict[str, int] = inferlog.configuration.runtime().heartbeat.line()["gauges"]
+    gauges: dict[str, int] = inferlog.configuration.get_runtime().heartbeat.build_line()["gauges"]
     return gauges["queue_requests"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from inferlog.sinks.retention import Retention
-from inferlog.sinks.shipped import is_tailed, shipped_bytes
+from inferlog.sinks.shipped import is_tailed, read_shipped_bytes
 from inferlog_ops.core.files import replace_file
 from inferlog_ops.ship.batch import Batch
 from inferlog_ops.ship.checkpoint import AckFile
@@ -80,14 +80,14 @@ def test_pipe_among_offsets_does_not_block(logs: Path) -> None:
     os.mkfifo(logs / ".shipped" / "pipe.json")
     os.mkfifo(logs / ".shipped" / "fluentd-events.pos")
     publish(logs, {NAME: 5})
-    assert shipped_bytes(logs) == {NAME: 5}
+    assert read_shipped_bytes(logs) == {NAME: 5}
     assert not is_tailed(logs, 1)
 
 
 @pytest.mark.parametrize("content", ['{"positions":{"a":1e308}}', '{"positions":{"a":"1e9"}}', "[" * 10_000, "\x00"])
 def test_invalid_offsets_ship_nothing(logs: Path, content: str) -> None:
     (logs / ".shipped" / "odd.json").write_text(content)
-    assert shipped_bytes(logs).get(NAME, 0) == 0
+    assert read_shipped_bytes(logs).get(NAME, 0) == 0
 
 
 @pytest.mark.parametrize("what", PLANTED)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from elasticsearch import Elasticsearch
 
-from inferlog.sinks.shipped import shipped_bytes
+from inferlog.sinks.shipped import read_shipped_bytes
 from inferlog_ops.core.streams import stream_name
 
 _PAGE = 1_000
@@ -30,7 +30,7 @@ class Written:
 
 def find_written_events(log_dir: Path, run_id: str) -> list[Written]:
     """Return each of the run's events in the files of *log_dir*."""
-    offsets = shipped_bytes(log_dir)
+    offsets = read_shipped_bytes(log_dir)
     return [
         Written(correlation_id=event["correlation_id"], shipped=end <= offsets.get(path.name, 0))
         for path in log_dir.glob("events-*.jsonl")

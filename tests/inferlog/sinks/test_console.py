@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import inferlog
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.sinks.console import ConsoleSink
 from inferlog.sinks.fan_out import FanOut
 from tests.support.logfiles import Logs
@@ -84,7 +84,7 @@ def test_console_shows_nothing_and_adds_no_sink_when_off(
     write()
     assert terminal.getvalue() == ""
     if "sinks" not in settings:
-        assert not isinstance(runtime().events._sink, FanOut)
+        assert not isinstance(get_runtime().events._sink, FanOut)
 
 
 def test_console_shows_nothing_without_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inferlog.audit import FIRST, Hasher, canonical_body
+from inferlog.audit import FIRST, Hasher, serialize_canonically
 from inferlog_ops.query.audit.chain import Fault, HeartbeatCount, sort_key, verify
 
 Event = dict[str, Any]
@@ -24,7 +24,7 @@ def chain(count: int, *, instance: str = "a", dropped: frozenset[int] = frozense
             "service": {"instance": {"id": instance}},
             "model_version": "v1",
         }
-        own = hasher(previous, 1_000_000 * sequence, canonical_body(content))
+        own = hasher(previous, 1_000_000 * sequence, serialize_canonically(content))
         timestamp = f"1970-01-01T00:00:{sequence:02d}.000000Z"
         events.append({"@timestamp": timestamp, "audit": {"prev": previous, "hash": own}, **content})
         previous = own
@@ -73,7 +73,7 @@ def test_event_replaced_with_a_new_hash_breaks_the_link_to_the_next() -> None:
     content = {name: value for name, value in events[2].items() if name not in ("@timestamp", "audit")}
     content["model_version"] = "v2"
     events[2] = {"@timestamp": events[2]["@timestamp"], **content}
-    own = Hasher()(events[1]["audit"]["hash"], 2_000_000, canonical_body(content))
+    own = Hasher()(events[1]["audit"]["hash"], 2_000_000, serialize_canonically(content))
     events[2]["audit"] = {"prev": events[1]["audit"]["hash"], "hash": own}
     assert found(events) == [("put in", 3, 3)]
 
@@ -81,7 +81,7 @@ def test_event_replaced_with_a_new_hash_breaks_the_link_to_the_next() -> None:
 def test_inserted_event_in_the_gap_of_a_dropped_one_is_found() -> None:
     events = chain(5, dropped=frozenset({2}))
     content = {"event": {"id": "forged", "sequence": 2}, "service": {"instance": {"id": "a"}}}
-    own = Hasher()(events[1]["audit"]["hash"], 2_000_000, canonical_body(content))
+    own = Hasher()(events[1]["audit"]["hash"], 2_000_000, serialize_canonically(content))
     forged = {"@timestamp": "1970-01-01T00:00:02Z", "audit": {"prev": events[1]["audit"]["hash"], "hash": own}}
     assert found([*events, forged | content]) == [("put in", 3, 3)]
 
