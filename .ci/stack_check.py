@@ -27,7 +27,7 @@ from inferlog_ops.demo.evidence import find_ids
 from inferlog_ops.demo.summary import find_missing_and_unexpected
 from inferlog_ops.query import library as queries
 from inferlog_ops.query.dashboards import files as dashboards
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.run import run_query
 
 # Queries whose result must be empty, each with the reason.
@@ -140,7 +140,7 @@ def read_records(path: Path) -> SentRequests:
 
 def events_of(cluster: Cluster, sent: SentRequests) -> list[str]:
     """Return the correlation id of each event of the runs."""
-    with cluster.client() as client, translate_errors(cluster, "looking for the events"):
+    with cluster.build_client() as client, translate_errors(cluster, "looking for the events"):
         # The id of one run can be a prefix of another.
         return [
             found
@@ -161,7 +161,7 @@ def empty_panels(cluster: Cluster, sent: SentRequests, excused: set[str]) -> lis
     start, end = sent.began_at - timedelta(seconds=1), datetime.now(UTC)
     places: dict[str, str] = {}
     for dashboard in dashboards.load_all().values():
-        for panel in panels(dashboard.body):
+        for panel in list_panels(dashboard.body):
             for name in panel.queries:
                 places.setdefault(name, f"{dashboard.id}/{panel.id} ({name})")
     return [

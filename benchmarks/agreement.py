@@ -27,7 +27,7 @@ from benchmarks.benchmark_report import BenchmarkReport, Goal, Table, exit_if_mi
 from benchmarks.command_line import log_progress
 from benchmarks.engines import home_for
 from benchmarks.pipeline import run_service, run_store
-from inferlog_ops.core.children import python_module
+from inferlog_ops.core.children import build_module_command
 from inferlog_ops.core.errors import OperatorError
 from inferlog_traffic import bodies
 from inferlog_traffic.exchange import ROUTE, ObservedResponse, TrafficRequest, exchange, new_pool
@@ -121,7 +121,7 @@ def reconcile(records: Path, url: str, namespace: str) -> dict[str, Any]:
     """Return the JSON output of `inferlog reconcile` for *records*."""
     arguments = ("reconcile", str(records), "--url", url, "--namespace", namespace, "--json")
     done = subprocess.run(
-        python_module("inferlog_ops.cli.main", *arguments),
+        build_module_command("inferlog_ops.cli.main", *arguments),
         capture_output=True,
         text=True,
         timeout=RECONCILE_SECONDS,

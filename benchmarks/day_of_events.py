@@ -17,7 +17,7 @@ from benchmarks.command_line import log_progress
 from inferlog.recorder import IdMaker
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 
 DAY = timedelta(days=1)
 END = datetime(2026, 11, 23, tzinfo=UTC)
@@ -48,8 +48,8 @@ def index_a_day(cluster: Cluster, events: int, heartbeat_seconds: int = HEARTBEA
     Raises:
         OperatorError: If the index holds another number of events.
     """
-    stream = stream_name("events", cluster.namespace)
-    with cluster.client(request_timeout_seconds=300) as client:
+    stream = build_stream_name("events", cluster.namespace)
+    with cluster.build_client(request_timeout_seconds=300) as client:
         there = client.count(index=stream)["count"]
         if there == events:
             return
@@ -59,7 +59,7 @@ def index_a_day(cluster: Cluster, events: int, heartbeat_seconds: int = HEARTBEA
                 f"expected none or {events:,}: choose another --home or --url"
             )
         send_all(client, stream, day_of_events(events))
-        send_all(client, stream_name("health", cluster.namespace), heartbeats(events, heartbeat_seconds))
+        send_all(client, build_stream_name("health", cluster.namespace), heartbeats(events, heartbeat_seconds))
         client.indices.refresh(index=f"logs-inference.*-{cluster.namespace}")
 
 

@@ -23,7 +23,7 @@ from benchmarks.command_line import log_progress
 from benchmarks.day_of_events import day_of_events, send_all
 from benchmarks.engines import Engine, engine
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.provision.elasticsearch import provision_cluster
 
 PROVISIONED, STANDARD, SYNTHETIC = "logsdb, as provisioned", "standard mode", "logsdb, synthetic source"
@@ -79,9 +79,9 @@ def weigh(started: Engine, events: int) -> DiskUsage:
     for mode in MODES:
         log_progress(f"{events:,} events, {mode}")
         cluster = Cluster(url=started.url, namespace=namespace_of(mode, events))
-        with cluster.client(request_timeout_seconds=600) as client:
+        with cluster.build_client(request_timeout_seconds=600) as client:
             make_stream(client, cluster, MODES[mode])
-            stream = stream_name("events", cluster.namespace)
+            stream = build_stream_name("events", cluster.namespace)
             send_all(client, stream, day_of_events(events))
             stored_bytes[mode] = settled_bytes(client, stream, events)
     file_bytes = sum(len(line) + 1 for _, line in day_of_events(events))
@@ -97,7 +97,7 @@ def make_stream(client: Elasticsearch, cluster: Cluster, settings: dict[str, obj
         template = ours.get("template", {})
         client.indices.put_index_template(
             name=f"benchmark-{cluster.namespace}",
-            index_patterns=[stream_name("events", cluster.namespace)],
+            index_patterns=[build_stream_name("events", cluster.namespace)],
             priority=ABOVE_OURS,
             data_stream={},
             composed_of=ours["composed_of"],
@@ -123,8 +123,8 @@ def settled_bytes(client: Elasticsearch, stream: str, events: int) -> int:
 
 def heaviest_fields(cluster: Cluster) -> dict[str, int]:
     """Return the largest fields of a stream, in bytes."""
-    stream = stream_name("events", cluster.namespace)
-    with cluster.client(request_timeout_seconds=600) as client, warnings.catch_warnings():
+    stream = build_stream_name("events", cluster.namespace)
+    with cluster.build_client(request_timeout_seconds=600) as client, warnings.catch_warnings():
         warnings.simplefilter("ignore", GeneralAvailabilityWarning)  # a technical preview is enough here
         answer = client.indices.disk_usage(index=stream, run_expensive_tasks=True)
     (usage,) = (found["fields"] for name, found in answer.items() if name != "_shards")

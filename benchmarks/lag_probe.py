@@ -17,7 +17,7 @@ import urllib3
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 
 SECONDS_BETWEEN_POLLS = 0.2
 MOST_ROWS = 10_000
@@ -83,7 +83,7 @@ class LagProbe:
         self._service = service
         self._seconds_between_polls = seconds_between_polls
         self._pool = urllib3.connection_from_url(cluster.url, retries=False, timeout=30)
-        self._stream = stream_name("events", cluster.namespace)
+        self._stream = build_stream_name("events", cluster.namespace)
         self._seen: dict[str, SequenceRanges] = {}
         self._lags = array("d")
         self._taken = 0

@@ -18,7 +18,7 @@ from benchmarks.pipeline import RunningStore, files_and_bytes, workers_of
 from benchmarks.vitals import Vitals, busy_seconds, heap_of, vitals_of
 from inferlog_ops.core.children import Child
 from inferlog_ops.core.home import Home
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 
 COLLECTIONS = tuple(share / 100 for share in (*range(10, 20, 2), *range(90, 100, 2)))
 """
@@ -131,9 +131,11 @@ def measure_state(home: Home) -> Sample:
 
 def measure_index(store: RunningStore) -> dict[str, int]:
     """Return documents, bytes and segments of the events' index."""
-    with store.cluster.client() as client:
+    with store.cluster.build_client() as client:
         stats = client.indices.stats(
-            index=stream_name("events", store.cluster.namespace), metric="docs,store,segments", filter_path="_all.total"
+            index=build_stream_name("events", store.cluster.namespace),
+            metric="docs,store,segments",
+            filter_path="_all.total",
         )["_all"]["total"]
     return {
         "index_documents": stats["docs"]["count"],

@@ -31,7 +31,7 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library as queries
 from inferlog_ops.query.dashboards import files as dashboards
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.library import Query
 from inferlog_ops.query.run import run_query
 
@@ -95,7 +95,7 @@ def main() -> None:
             log_progress(f"indexing {events:,} events")
             provision_cluster(cluster)
             index_a_day(cluster, events, options.heartbeat_seconds)
-            with cluster.client() as client:
+            with cluster.build_client() as client:
                 wait_for_merges(client)
         found: Found = {
             events: {name: measure_query(cluster, queries.find(name), started, calls) for name in names}
@@ -156,7 +156,7 @@ def select_panels(only: list[str] | None) -> dict[QueryNames, list[str]]:
 def group_panels() -> dict[QueryNames, list[str]]:
     asked: dict[QueryNames, list[str]] = defaultdict(list)
     for dashboard in dashboards.load_all().values():
-        for panel in panels(dashboard.body):
+        for panel in list_panels(dashboard.body):
             questions = tuple(dict.fromkeys(panel.queries))
             if questions:
                 asked[questions].append(f"{dashboard.id}/{panel.id}")
@@ -217,7 +217,7 @@ def build_dashboard_table(found: Found) -> Table:
     most = found[max(found)]
     rows = []
     for dashboard in dashboards.load_all().values():
-        names = most.keys() & {name for panel in panels(dashboard.body) for name in panel.queries}
+        names = most.keys() & {name for panel in list_panels(dashboard.body) for name in panel.queries}
         days = (sum(of_events[name].day_seconds for name in names) for of_events in found.values())
         last_minutes = sum(most[name].last_minutes_seconds for name in names)
         rows.append((dashboard.id, str(len(names)), *(f"{each:.2f}" for each in (*days, last_minutes))))

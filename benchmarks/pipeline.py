@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.engines import engine_of
-from inferlog_ops.core.children import Child, python_module
+from inferlog_ops.core.children import Child, build_module_command
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import Home
@@ -67,7 +67,7 @@ def run_store(home: Home) -> Iterator[RunningStore]:
 def run_service(home: Home, *, workers: int, versions: object, library: dict[str, str]) -> Iterator[tuple[str, Child]]:
     """Run the example service with a simulated model; yield its address and its process."""
     ready_file = home.output / "server.ready.json"
-    command = python_module("inferlog_server", "--backend=simulated", "--port=0", f"--workers={workers}")
+    command = build_module_command("inferlog_server", "--backend=simulated", "--port=0", f"--workers={workers}")
     command += [f"--versions={json.dumps(versions)}", f"--ready-file={ready_file}"]
     environment = {"INFERLOG_SERVICE_NAME": SERVICE_NAME, "INFERLOG_LOG_DIR": str(home.logs), **library}
     server = Child("server", command, output=home.output, environment=environment)

@@ -15,7 +15,7 @@ from benchmarks.log_files import size_bytes
 from benchmarks.ways_to_ship import FLUENTD, ShippingTurn, namespace_of
 from inferlog_ops.core.children import Child
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 
 CONFIGURATION = Path(__file__).parents[1] / "fluentd" / "fluent.conf"
 READY_SECONDS = 120.0
@@ -58,11 +58,11 @@ def take_turn(engine: Engine, logs: Path) -> ShippingTurn:
     }
     file_bytes = size_bytes(logs)
     events = sum(path.read_bytes().count(b"\n") for path in logs.glob("*.jsonl"))
-    with run_fluentd(CONFIGURATION, logs, settings) as child, cluster.client() as client:
+    with run_fluentd(CONFIGURATION, logs, settings) as child, cluster.build_client() as client:
 
         def stored() -> int:
             # Counts indexed documents, searchable or not, without a refresh.
-            stats = client.indices.stats(index=stream_name("events", cluster.namespace), metric="indexing")
+            stats = client.indices.stats(index=build_stream_name("events", cluster.namespace), metric="indexing")
             total: int = stats["_all"]["primaries"]["indexing"]["index_total"]
             return total
 

@@ -90,7 +90,7 @@ def heap_of(cluster: Cluster, pid: int, *, collect: bool) -> Heap:
     """
     heap = _heap(cluster)
     if collect:
-        with cluster.client() as client:
+        with cluster.build_client() as client:
             client.indices.clear_cache(index=f"logs-inference.*-{cluster.namespace}", query=True)
     return Heap(
         used_bytes=heap["heap_used_in_bytes"],
@@ -108,7 +108,7 @@ def _live_bytes(pid: int) -> int:
 
 
 def _heap(cluster: Cluster) -> dict[str, int]:
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         (node,) = client.nodes.stats(metric="jvm", filter_path="nodes.*.jvm.mem")["nodes"].values()
     memory: dict[str, int] = node["jvm"]["mem"]
     return memory

@@ -19,7 +19,7 @@ from elasticsearch.helpers import streaming_bulk
 from benchmarks.engines import Engine
 from benchmarks.log_files import size_bytes
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.ship.batch import Line, build_bulk_body, build_bulk_head
 from inferlog_ops.ship.settings import ShipSettings
 from inferlog_ops.ship.shipper import collect_garbage_seldom, open_shipper
@@ -101,7 +101,7 @@ def prepare_bare_loop(cluster: Cluster, logs: Path) -> Iterator[Callable[[], int
     size = settings.bulk_events
     bodies = [build_body(heads[start : start + size]) for start in range(0, len(heads), size)]
     pool = urllib3.connection_from_url(cluster.url, maxsize=settings.senders)
-    path = f"/{stream_name('events', cluster.namespace)}/_bulk?require_data_stream=true&filter_path=errors"
+    path = f"/{build_stream_name('events', cluster.namespace)}/_bulk?require_data_stream=true&filter_path=errors"
 
     def send(body: bytes) -> None:
         answer = pool.request("POST", path, body=body, headers={"content-type": "application/x-ndjson"})
@@ -124,7 +124,7 @@ def build_body(heads: list[tuple[str, bytes]]) -> bytes:
 @contextmanager
 def prepare_client(cluster: Cluster, logs: Path) -> Iterator[Callable[[], int]]:
     """Use the client's own helper, as in a simple script: no offsets, no dead letters, one connection."""
-    stream = stream_name("events", cluster.namespace)
+    stream = build_stream_name("events", cluster.namespace)
 
     def actions() -> Iterator[dict[str, Any]]:
         for path in sorted(logs.glob("*.jsonl")):
@@ -133,7 +133,7 @@ def prepare_client(cluster: Cluster, logs: Path) -> Iterator[Callable[[], int]]:
                     document = orjson.loads(line)
                     yield {"_op_type": "create", "_index": stream, "_id": document["event"]["id"], "_source": document}
 
-    with cluster.client(request_timeout_seconds=60) as client:
+    with cluster.build_client(request_timeout_seconds=60) as client:
 
         def work() -> int:
             answers = streaming_bulk(client, actions(), chunk_size=ShipSettings().bulk_events)

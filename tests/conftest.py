@@ -83,7 +83,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 @pytest.fixture(scope="session")
 def engine_url(home: Home) -> str:
     """Address of a real Elasticsearch."""
-    url = control.running_url(home.engine)
+    url = control.find_running_url(home.engine)
     assert url, "the engine of this run has died"
     return url
 

@@ -16,7 +16,7 @@ from benchmarks.lag_probe import LagProbe, SequenceRanges
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import Home
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from tests.support.polling import wait_until
 from tests.support.serving import serving_wsgi
 
@@ -52,9 +52,9 @@ def event(number: int, *, ended: datetime, service: str = "probed") -> dict[str,
 
 
 def store(cluster: Cluster, *events: dict[str, Any]) -> None:
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         for each in events:
-            client.create(index=stream_name("events", cluster.namespace), id=each["event"]["id"], document=each)
+            client.create(index=build_stream_name("events", cluster.namespace), id=each["event"]["id"], document=each)
 
 
 def test_lag_of_event_counts_once_from_its_end(provisioned: Cluster) -> None:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from tests.support import compose_go, locust_runs
 from tests.support.chat_server import running_server
@@ -106,8 +106,8 @@ def test_empty_panels_are_listed(stack: Stack, tmp_path: Path, provisioned: Clus
         "correlation_id": record["correlation_id"],
         "latency_seconds": 0.1,
     }
-    with provisioned.client() as client:
-        client.create(index=stream_name("events", provisioned.namespace), id="1", document=document, refresh=True)
+    with provisioned.build_client() as client:
+        client.create(index=build_stream_name("events", provisioned.namespace), id="1", document=document, refresh=True)
     done = check(replace(stack, cluster=provisioned), tmp_path, [record], "--patience", 0)
     assert done.returncode == 1
     assert "panels whose query returns no rows: " in done.stderr

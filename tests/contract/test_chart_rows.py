@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from inferlog_ops.query.dashboards import files
-from inferlog_ops.query.dashboards.panels import Panel, panels
+from inferlog_ops.query.dashboards.panels import Panel, list_panels
 from inferlog_ops.query.dashboards.render import parse_query_name
 from tests.golden import END, START, expected, golden
 
@@ -19,7 +19,7 @@ def points() -> Iterator[Any]:
     for dashboard in files.load_all().values():
         if dashboard.id == "inferlog-alerts":
             continue  # its documents are not requests; see the tests of alerts
-        for panel in panels(dashboard.body):
+        for panel in list_panels(dashboard.body):
             for query, columns in keys_of(panel):
                 yield pytest.param(query, columns, id=f"{dashboard.id}/{panel.id}-{query}")
 

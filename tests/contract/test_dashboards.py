@@ -7,7 +7,7 @@ import pytest
 
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files, slo
-from inferlog_ops.query.dashboards.panels import Panel, panels
+from inferlog_ops.query.dashboards.panels import Panel, list_panels
 from inferlog_ops.query.dashboards.render import fill_levels
 from tests.kibana.faults import faults, read
 from tests.kibana.json_paths import walk
@@ -19,7 +19,7 @@ QUERIES = library.load_all()
 PANELS = [
     pytest.param(panel, id=f"{dashboard.id}/{panel.id}")
     for dashboard in DASHBOARDS.values()
-    for panel in panels(dashboard.body)
+    for panel in list_panels(dashboard.body)
 ]
 PROMISED = ["overview", "canary", "pipeline-health", "trace-and-audit", "query-library", "alerts"]
 SEVERAL_VERSIONS_OF_A_PROCESS = {"model_version", "http.route"}
@@ -53,7 +53,7 @@ def test_file_follows_the_schema(dashboard: files.Dashboard) -> None:
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda dashboard: dashboard.id)
 def test_dashboard_begins_with_description_and_links_to_all_others(dashboard: files.Dashboard) -> None:
-    head = next(panels(dashboard.body))
+    head = next(list_panels(dashboard.body))
     assert head.type == "markdown"
     assert head.config["content"].startswith("### ")
     linked = set(re.findall(r"\(#/view/([^)]+)\)", head.config["content"]))
@@ -106,7 +106,7 @@ def test_filters_are_ignored_by_panels_that_need_all_events(dashboard: files.Das
     filtered = {control["config"]["field_name"] for control in dashboard.body["pinned_panels"]}
     if not filtered & SEVERAL_VERSIONS_OF_A_PROCESS:
         return
-    for panel in panels(dashboard.body):
+    for panel in list_panels(dashboard.body):
         for holder in panel.config.get("layers") or [panel.config]:
             for name in columns_by_query(panel):
                 if not QUERIES[name].takes_model_version and name in str(holder.get("data_source")):

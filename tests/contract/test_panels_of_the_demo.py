@@ -19,7 +19,7 @@ from inferlog_ops.demo.services import MODEL
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.library import Query
 from inferlog_ops.query.run import QueryAnswer, run_query
 from tests.support.panel_queries import columns_by_query, fields_in, fields_of, streams_of
@@ -30,7 +30,7 @@ QUERIES = {name: query for name, query in library.load_all().items() if "FROM in
 PANELS = [
     pytest.param(name, columns, id=f"{dashboard.id}/{panel.id}-{name}")
     for dashboard in files.load_all().values()
-    for panel in panels(dashboard.body)
+    for panel in list_panels(dashboard.body)
     for name, columns in columns_by_query(panel).items()
     if name in QUERIES and columns
 ]
@@ -92,7 +92,7 @@ def demo(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Demo:
             wait_until(sent.process.has_finished, 90, "the end of the requests")
         wait_until(lambda: all_has_arrived(cluster, began), 60, "every event and a later heartbeat in the store")
         running = all_answers(cluster, began)
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         client.indices.refresh(index=f"logs-inference.*-{cluster.namespace}")
         written = {stream: fields_of_stream(client, stream, cluster.namespace) for stream in STREAMS}
     return Demo(running=running, stopped=all_answers(cluster, began), written=written)

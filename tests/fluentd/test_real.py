@@ -159,7 +159,7 @@ def letters_of(fluentd: Fluentd, count: int) -> list[bytes]:
 
 def test_fluentd_reports_its_state_in_the_health_stream(running: Fluentd) -> None:
     wait_until(lambda: len(found(running, "health")) >= 2, 60, "two lines about Fluentd")
-    with cluster_of(running).client() as client:
+    with cluster_of(running).build_client() as client:
         hits = client.search(index=f"logs-inference.health-{running.namespace}")["hits"]["hits"]
     store = [hit for hit in hits if "retry_count" in hit["_source"]["fluentd"]]
     letters = [hit for hit in hits if "dead_letters" in hit["_source"]["fluentd"]]

@@ -208,7 +208,7 @@ def _wait_for_all(cluster: Cluster, fluentd: Fluentd, expected: Expected, say: C
 
 def _count_arrived(cluster: Cluster, fluentd: Fluentd) -> int:
     """Return the number of lines that have arrived."""
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         try:
             found = client.count(
                 index=f"logs-inference.*-{cluster.namespace}", query={"prefix": {"service.name": "scoring"}}
@@ -268,6 +268,6 @@ def _build_result(
 
 def _are_fluentds(cluster: Cluster, ids: set[str]) -> bool:
     index = f"logs-inference.health-{cluster.namespace}"
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         found = client.count(index=index, query={"term": {"service.name": "inferlog-fluentd"}})["count"]
     return bool(found == len(ids))

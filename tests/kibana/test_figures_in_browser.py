@@ -15,7 +15,7 @@ from inferlog_ops.provision.kibana.lens.layers import is_form_based
 from inferlog_ops.provision.kibana.lens.sources import SOURCES, Absent
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.dashboards.render import parse_query_name
 from inferlog_ops.query.run import fetch_rows
 from tests.golden import END, START, Golden, Row, expected
@@ -90,7 +90,7 @@ def find_differences(
     """Return what Kibana shows and what the query answers, for each layer where the two differ."""
     differences = {}
     compared = 0
-    for panel in panels(files.load_all()[dashboard].body):
+    for panel in list_panels(files.load_all()[dashboard].body):
         if panel.type != "vis" or not is_form_based(panel):
             continue
         tables = visit.read_tables(build_panel_index(kibana.object_id(dashboard), panel.id))

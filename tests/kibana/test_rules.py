@@ -70,13 +70,13 @@ class RunningRule:
         for stream, document in case.lines(datetime.now(UTC)):
             name = f"logs-inference.{stream}-{self.cluster.namespace}"
             operations += [{"create": {"_index": name, "_id": document["event"]["id"]}}, document]
-        with self.cluster.client() as client:
+        with self.cluster.build_client() as client:
             answer = client.bulk(operations=operations, refresh=True, require_data_stream=True)
         assert not answer["errors"], answer
 
     def delete_documents(self) -> None:
         pattern = f"logs-inference.*-{self.cluster.namespace}"
-        with self.cluster.client() as client:
+        with self.cluster.build_client() as client:
             hits = client.search(index=pattern, size=10_000, source=False)["hits"]["hits"]
             operations = [{"delete": {"_index": hit["_index"], "_id": hit["_id"]}} for hit in hits]
             assert not client.bulk(operations=operations, refresh=True)["errors"]

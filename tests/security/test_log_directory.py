@@ -105,7 +105,7 @@ def test_file_replaced_between_discovery_and_read_is_not_read(logs: Path, what: 
     path = write_events(logs / NAME, event_ids(2))
     tracker = OffsetTracker()
     FileDiscovery(logs, tracker, {}, Counters(), pytest.fail).poll()
-    (file,) = tracker.files()
+    (file,) = tracker.list_files()
     path.unlink()
     plant(logs, what, elsewhere)
     batch = Batch(stream=file.stream)
@@ -132,7 +132,7 @@ def test_offsets_are_never_published_through_a_linked_folder(logs: Path, elsewhe
     said: list[str] = []
     tracker = OffsetTracker()
     FileDiscovery(logs, tracker, {}, Counters(), said.append).poll()
-    AckFile(logs, "one", said.append).publish(tracker.files())
+    AckFile(logs, "one", said.append).publish(tracker.list_files())
     assert [path.name for path in elsewhere.parent.iterdir()] == [elsewhere.name]
     assert "cannot publish offsets" in said[0]
 

@@ -24,7 +24,7 @@ def engine_of_the_run(shared: Path) -> Iterator[Home]:
     me = users / str(os.getpid())
     users.mkdir(exist_ok=True)
     with _one_at_a_time(shared):
-        if control.running_url(home.engine) is None:
+        if control.find_running_url(home.engine) is None:
             _let_it_hold_many_streams(control.start(home.engine).url)
         me.touch()
     yield home
@@ -36,7 +36,7 @@ def engine_of_the_run(shared: Path) -> Iterator[Home]:
 
 def _let_it_hold_many_streams(url: str) -> None:
     """Raise the limit of a thousand shards: every test creates streams, and none deletes them."""
-    with Cluster(url=url).client() as client:
+    with Cluster(url=url).build_client() as client:
         client.cluster.put_settings(persistent={"cluster.max_shards_per_node": 5_000})
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from inferlog_ops.core.home import cache_dir
+from inferlog_ops.core.home import find_cache_dir
 from inferlog_ops.core.progress import ignore_progress
 from inferlog_ops.engine import blueprint, layout
 from inferlog_ops.engine.blueprint import Blueprint, Jar, Module
@@ -106,8 +106,8 @@ def _lay_out(home: Path, secrets: Path) -> None:
     plan = secured_blueprint()
     laid_out = layout.locate_layout(home, plan)
     if not laid_out.root.exists():
-        layout.prepare(plan, home, cache_dir() / "jars", ignore_progress)
-        write_jar(laid_out.part(_PART) / _SECURITY.file, _NOT_PUBLISHED, laid_out.server / "not_published.jar")
+        layout.prepare(plan, home, find_cache_dir() / "jars", ignore_progress)
+        write_jar(laid_out.find_part(_PART) / _SECURITY.file, _NOT_PUBLISHED, laid_out.server / "not_published.jar")
     (home / SETTINGS_FILE).write_text(yaml.safe_dump(_settings(home)))
 
 

@@ -31,7 +31,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     layout = locate_layout(home, secured_blueprint())
     node.start_java(layout, home, "512m")
-    running = jpype.JClass("org.elasticsearch.node.Node")(_environment(home), node._plugins(layout))
+    running = jpype.JClass("org.elasticsearch.node.Node")(_environment(home), node._load_plugins(layout))
     _complete_analysis(running)
     running.start()
     draft = home / f"{ADDRESS_FILE}.draft"
@@ -47,9 +47,9 @@ def _environment(home: Path) -> Any:
     password = (home / "config/secrets/elastic_password").read_text().strip()
     keystore.setString("bootstrap.password", jpype.JArray(jpype.JChar)(password))
     settings = jpype.JClass("org.elasticsearch.common.settings.Settings").builder()
-    settings.loadFromPath(node._path(home / SETTINGS_FILE))
+    settings.loadFromPath(node._to_java_path(home / SETTINGS_FILE))
     settings.setSecureSettings(keystore)
-    return jpype.JClass("org.elasticsearch.env.Environment")(settings.build(), node._path(home / "config"))
+    return jpype.JClass("org.elasticsearch.env.Environment")(settings.build(), node._to_java_path(home / "config"))
 
 
 def _complete_analysis(running: Any) -> None:

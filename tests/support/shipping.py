@@ -148,7 +148,7 @@ class ShipperDirs:
 def stored_ids(cluster: Cluster, stream: str = "events") -> Counter[str]:
     """Return the number of documents per id in a stream of a real Elasticsearch."""
     index = f"logs-inference.{stream}-{cluster.namespace}"
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         client.indices.refresh(index=index)
         hits = elasticsearch.helpers.scan(client, index=index, query={"_source": False}, size=5_000)
         return Counter(hit["_id"] for hit in hits)

@@ -59,7 +59,7 @@ class Stamp:
     sha256: str
 
     @classmethod
-    def of(cls, source: str, content: Any) -> Self:
+    def from_content(cls, source: str, content: Any) -> Self:
         """Return the stamp of the JSON value *content*, independent of key order."""
         return cls(source=source, sha256=hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest())
 

@@ -192,7 +192,7 @@ class Batch:
         self.byte_ranges.append(byte_range)
         self.maybe_stored |= byte_range.start < byte_range.file.maybe_stored_to
 
-    def next_request(self) -> list[Line]:
+    def get_next_request(self) -> list[Line]:
         """Return the lines of the next request."""
         return self.lines[: self.request_lines]
 

@@ -58,7 +58,7 @@ class ClockSkew:
         with self._lock:
             self._noted[file_name] = (now.monotonic_seconds, skew)
 
-    def seconds(self) -> float | None:
+    def find_largest_seconds(self) -> float | None:
         """Return the largest recent skew, negative for events behind this clock; None without a recent comparison."""
         oldest = time.monotonic() - _KEPT_SECONDS
         with self._lock:

@@ -167,7 +167,7 @@ class OffsetTracker:
         """Counter that grows with every change worth a checkpoint."""
         return self._changes
 
-    def files(self) -> list[TrackedFile]:
+    def list_files(self) -> list[TrackedFile]:
         """Return all files in the order of their discovery."""
         with self._lock:
             return list(self._files.values())

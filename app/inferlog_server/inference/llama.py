@@ -174,7 +174,7 @@ class LlamaBackend:
         worker.add_done_callback(release)
         try:
             yield Admitted(queue_seconds=queue_seconds, batch_size=self._running[engine])
-            while (item := await generation.next_item()) is not None:
+            while (item := await generation.read_item()) is not None:
                 yield item
         finally:
             generation.stop()
@@ -204,7 +204,7 @@ class _Generation:
         """Stop the worker at its next chunk."""
         self._stopped.set()
 
-    async def next_item(self) -> Piece | Finished | None:
+    async def read_item(self) -> Piece | Finished | None:
         """Return the next item, or None after the last one; raise the error of the worker."""
         if self._complete:
             return None
@@ -218,12 +218,12 @@ class _Generation:
         """Run the generation in a worker thread; the last item is always `Finished` or an error."""
         started = time.perf_counter()
         try:
-            engine.chat(build_request_body(self._request), self._on_chunk)
+            engine.chat(build_request_body(self._request), self._read_chunk)
         except Exception as error:  # noqa: BLE001 (the request must get every error)
             self._failure = self._failure or error
-        self._put(self._last_item(time.perf_counter() - started))
+        self._put(self._build_last_item(time.perf_counter() - started))
 
-    def _on_chunk(self, chunk: dict[str, Any]) -> bool:
+    def _read_chunk(self, chunk: dict[str, Any]) -> bool:
         """Read one chunk; True stops the generation."""
         if self._stopped.is_set() or self._closing.is_set():
             return True
@@ -236,7 +236,7 @@ class _Generation:
             self._put(piece)
         return False
 
-    def _last_item(self, model_seconds: float) -> Finished | InferenceError:
+    def _build_last_item(self, model_seconds: float) -> Finished | InferenceError:
         if isinstance(self._failure, InferenceError):
             return self._failure
         if self._failure is not None:

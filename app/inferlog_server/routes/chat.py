@@ -72,7 +72,7 @@ async def _answer_whole(answer: GenerationItems, request: Request, make_response
                 case Piece():
                     texts.append(item.text)
                 case Finished():
-                    completion = make_response(item).completion("".join(texts), item)
+                    completion = make_response(item).build_completion("".join(texts), item)
     return Response(completion, media_type="application/json")
 
 
@@ -118,15 +118,15 @@ async def _encode_events(
 ) -> AsyncGenerator[bytes, None]:
     def chunk(item: Piece | Finished) -> bytes:
         if isinstance(item, Piece):
-            return response.text_chunk(item.text)
-        return response.last_chunks(item, separate_usage=separate_usage)
+            return response.build_text_chunk(item.text)
+        return response.build_last_chunks(item, separate_usage=separate_usage)
 
-    yield response.first_chunk() + chunk(first)
+    yield response.build_first_chunk() + chunk(first)
     try:
         async for item in answer:
             yield chunk(item)
     except InferenceError as error:
         failure = to_openai_error(error)
-        recorder.bind(**failure.event_fields())
-        yield encode_event(failure.body())
+        recorder.bind(**failure.to_event_fields())
+        yield encode_event(failure.to_body())
     yield DONE

@@ -58,10 +58,10 @@ class LoggingRecorder:
                             continue
                         case Piece():
                             known.setdefault("time_to_first_token_seconds", time.perf_counter() - arrived)
-                            known |= _event_fields(item)
+                            known |= _to_event_fields(item)
                             texts.append(item.text)
                         case Finished():
-                            known |= _event_fields(item)
+                            known |= _to_event_fields(item)
                             known["model_latency_seconds"] = item.model_seconds
                             known["finish_reasons"] = [item.reason]
                     yield item
@@ -92,7 +92,7 @@ class NullRecorder:
                     yield item
 
 
-def _event_fields(item: Piece | Finished) -> dict[str, Any]:
+def _to_event_fields(item: Piece | Finished) -> dict[str, Any]:
     """Return the event's fields that *item* contains."""
     if item.usage is None:
         return {"model_version": item.version_name}

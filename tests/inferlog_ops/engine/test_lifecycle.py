@@ -75,25 +75,25 @@ def test_start_status_and_stop_print_their_results(own_home: Home) -> None:
 
 
 def test_java_options_of_the_environment_reach_the_virtual_machine(cluster: Cluster) -> None:
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         (engine,) = client.nodes.info(metric="jvm")["nodes"].values()
     assert set(os.environ["INFERLOG_ENGINE_JAVA_OPTIONS"].split()) <= set(engine["jvm"]["input_arguments"])
 
 
 def test_acknowledged_documents_survive_kill_9_and_sigterm(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     first = control.start(own_home.engine)
-    with Cluster(url=first.url).client() as client:
+    with Cluster(url=first.url).build_client() as client:
         for number in range(100):
             client.create(index="kept", id=str(number), document={"number": number})
     os.kill(first.pid, signal.SIGKILL)
     wait_until(lambda: not presence.is_held(own_home.engine), what="the killed engine to be gone")
     assert (own_home.engine / "engine.json").exists(), "kill -9 leaves the file behind"
-    assert control.running_url(own_home.engine) is None
+    assert control.find_running_url(own_home.engine) is None
     assert not control.stop(own_home.engine)
 
     second = control.start(own_home.engine, port=port_of(first.url))
     assert second.url == first.url
-    with Cluster(url=second.url).client() as client:
+    with Cluster(url=second.url).build_client() as client:
         assert client.count(index="kept")["count"] == 100
         client.create(index="kept", id="100", document={"number": 100})
     os.kill(second.pid, signal.SIGSTOP)
@@ -112,16 +112,16 @@ def test_two_starts_at_once_on_one_home_print_the_same_engine(own_home: Home) ->
     assert [code for _, _, code in ends] == [0, 0], ends
     first, second = (json.loads(printed) for printed, _, _ in ends)
     assert first == second
-    assert control.running_url(own_home.engine) == first["url"]
+    assert control.find_running_url(own_home.engine) == first["url"]
 
 
 def test_start_waits_for_an_engine_that_is_stopping(own_home: Home) -> None:
     first = control.start(own_home.engine)
     os.kill(first.pid, signal.SIGTERM)
-    wait_until(lambda: control.running_url(own_home.engine) is None, what="the engine to begin its end")
+    wait_until(lambda: control.find_running_url(own_home.engine) is None, what="the engine to begin its end")
     second = control.ensure_running(own_home.engine)
     assert second.pid != first.pid
-    assert control.running_url(own_home.engine) == second.url
+    assert control.find_running_url(own_home.engine) == second.url
 
 
 def test_address_left_by_a_killed_engine_is_not_published_while_another_starts(own_home: Home) -> None:
@@ -188,7 +188,7 @@ def test_engine_stops_when_its_parent_is_killed(own_home: Home) -> None:
     with owner:
         assert owner.stdout
         pid = int(owner.stdout.readline())
-        assert control.running_url(own_home.engine)
+        assert control.find_running_url(own_home.engine)
         owner.kill()
     wait_until(lambda: not presence.is_held(own_home.engine), 60, "the engine to end")
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

@@ -19,7 +19,7 @@ WEEK_AGO = NOW - timedelta(days=7)
 
 @pytest.fixture
 def client(provisioned: Cluster) -> Iterator[Elasticsearch]:
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         yield client
 
 

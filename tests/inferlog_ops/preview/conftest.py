@@ -68,5 +68,5 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
         return name
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "asset_dir", lambda _: folder)
+        patch.setattr(files, "find_asset_dir", lambda _: folder)
         yield write

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inferlog_ops.preview.markdown import tree
+from inferlog_ops.preview.markdown import parse_markdown
 
 
 def element(name: str, *children: Any, **attributes: str) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def element(name: str, *children: Any, **attributes: str) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_elements(markdown: str, nodes: list[dict[str, Any]]) -> None:
-    assert joined(tree(markdown)) == joined(nodes)
+    assert joined(parse_markdown(markdown)) == joined(nodes)
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ def test_elements(markdown: str, nodes: list[dict[str, Any]]) -> None:
     ],
 )
 def test_markdown_never_yields_executable_elements(markdown: str) -> None:
-    assert_harmless(tree(markdown))
+    assert_harmless(parse_markdown(markdown))
 
 
 @given(st.text(alphabet=st.sampled_from(list("#*_`[]()<>!|-\\&;:/\n ax1javscript\"'")), max_size=60))
 def test_any_text_gives_harmless_elements(markdown: str) -> None:
-    assert_harmless(tree(markdown))
+    assert_harmless(parse_markdown(markdown))
 
 
 def assert_harmless(nodes: list[dict[str, Any]]) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query.dashboards import files
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from tests.support.browsing import PATIENCE_MS, Visit
 from tests.support.indexing import fresh
 
@@ -29,7 +29,7 @@ def test_every_panel_of_our_dashboards_is_drawn_from_known_events(
             visit.go(dashboard.id, **all_of_them)
             opened(visit)
             ids = visit.page.locator(".panel").evaluate_all("panels => panels.map((panel) => panel.dataset.panel)")
-            assert sorted(ids) == sorted(panel.id for panel in panels(dashboard.body))
+            assert sorted(ids) == sorted(panel.id for panel in list_panels(dashboard.body))
             assert visit.page.locator(".panel-error").all_inner_texts() == []
             assert visit.page.get_by_text("does not support").count() == 0
 

@@ -10,8 +10,8 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.desired import Desired, ProvisionOutcome, Request, Stamp, ensure, require
 
 READ = Request(method="GET", path="/thing")
-NEW = Stamp.of("thing.json", {"size": 2})
-OLD = Stamp.of("thing.json", {"size": 1})
+NEW = Stamp.from_content("thing.json", {"size": 2})
+OLD = Stamp.from_content("thing.json", {"size": 1})
 
 
 @dataclass

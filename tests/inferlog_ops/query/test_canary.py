@@ -69,7 +69,7 @@ def cases(engine_url: str) -> tuple[Cluster, dict[str, list[Document]]]:
         for index, (case, versions) in enumerate(CASES.items())
     }
     index = f"logs-inference.events-{cluster.namespace}"
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         actions = [
             {"_op_type": "create", "_index": index, "_id": event["event"]["id"], **event}
             for events in documents.values()

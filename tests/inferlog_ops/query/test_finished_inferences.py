@@ -26,7 +26,7 @@ def answer(cluster: Cluster, query: str, start: datetime) -> list[dict[str, Any]
 def shipped(cluster: Cluster, root: Path) -> None:
     inferlog.shutdown()
     ShipperDirs(root).ship_once(cluster)
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         client.indices.refresh(index=f"logs-inference.events-{cluster.namespace}")
 
 

@@ -48,7 +48,7 @@ def _of(cluster: Cluster) -> list[str]:
 def one_event(engine_url: str) -> Cluster:
     cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
     provision_cluster(cluster)
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         stream = f"logs-inference.events-{cluster.namespace}"
         client.create(index=stream, id="e1", document=EVENT, refresh=True)
     return cluster

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.run import fetch_rows
@@ -21,7 +21,7 @@ from tests.golden import END, START, Document, golden
 from tests.support.indexing import fresh, index, index_many, index_parts
 
 ENDING = ".dsl.json"
-TWINS = {path.name.removesuffix(ENDING): path for path in asset_dir(library.FOLDER).glob(f"*{ENDING}")}
+TWINS = {path.name.removesuffix(ENDING): path for path in find_asset_dir(library.FOLDER).glob(f"*{ENDING}")}
 MANY = 50_000
 TOLERANCE = 0.002
 """Relative, of a percentile over many events."""
@@ -44,7 +44,7 @@ def of_many(engine_url: str) -> Cluster:
     """So many events that percentiles are estimates."""
     cluster = fresh(engine_url)
     index_many(cluster, "events", _many())
-    with cluster.client(request_timeout_seconds=120) as client:
+    with cluster.build_client(request_timeout_seconds=120) as client:
         # A digest is put together from those of the segments, of which there are others in each run.
         client.indices.forcemerge(index=_stream(cluster), max_num_segments=1)
         client.indices.refresh(index=_stream(cluster))
@@ -76,7 +76,7 @@ def _asked(cluster: Cluster, name: str, start: datetime, end: datetime) -> list[
     """Run the twin for a range; convert its buckets to rows by the twin's description of columns."""
     body = orjson.loads(TWINS[name].read_bytes())
     body["query"]["range"]["@timestamp"] = {"gte": start.isoformat(), "lt": end.isoformat()}
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         answer = client.search(index=_stream(cluster), **body)["aggregations"]["model_version"]
     seconds = (end - start).total_seconds()
     return [
@@ -151,7 +151,7 @@ def test_unedited_twin_covers_the_last_15_minutes(name: str, provisioned: Cluste
         for version, age in ages.items()
     ]
     index(provisioned, "events", documents)
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         # Byte for byte, as curl sends it.
         answer = client.perform_request(
             "POST",

@@ -62,7 +62,7 @@ def chain(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Chain:
         )
     for service in ("model", "gateway"):
         ship(homes / service / "logs", homes / service / "state", cluster)
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         client.indices.refresh(index=f"logs-inference.*-{cluster.namespace}")
     return Chain(correlation_id, answer, cluster)
 

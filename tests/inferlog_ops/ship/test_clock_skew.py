@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.library import find
 from inferlog_ops.query.library import load_all as load_queries
@@ -63,23 +63,23 @@ def test_line_without_a_timestamp_near_its_beginning_is_not_compared(line: bytes
     clock = ClockSkew()
     clock.note("a", line, written_after=None)
     assert read_event_time(line) is None
-    assert clock.seconds() is None
+    assert clock.find_largest_seconds() is None
 
 
 def test_largest_skew_of_all_files_is_reported_with_its_sign() -> None:
     clock = ClockSkew()
     for name, ahead_seconds in (("a", 100.0), ("b", -600.0), ("c", 5.0)):
         clock.note(name, build_line(ahead_seconds), written_after=Moment.now())
-    assert clock.seconds() == pytest.approx(-600, abs=30)
+    assert clock.find_largest_seconds() == pytest.approx(-600, abs=30)
     clock.note("b", build_line(0.0), written_after=Moment.now())
-    assert clock.seconds() == pytest.approx(100, abs=30)
+    assert clock.find_largest_seconds() == pytest.approx(100, abs=30)
 
 
 def test_skew_of_a_file_expires_without_new_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ClockSkew()
     clock.note("a", build_line(600.0), written_after=None)
     monkeypatch.setattr("inferlog_ops.ship.clock_skew._KEPT_SECONDS", -1.0)
-    assert clock.seconds() is None
+    assert clock.find_largest_seconds() is None
 
 
 def test_shipper_and_rule_have_the_same_limit() -> None:
@@ -158,8 +158,8 @@ def test_skew_of_a_growing_file_is_reported_by_status_line_health_line_query_and
 
 def run_query(cluster: Cluster, *, above: float) -> list[dict[str, Any]]:
     now = datetime.now(UTC)
-    with cluster.client() as client:
-        client.indices.refresh(index=stream_name("health", cluster.namespace))
+    with cluster.build_client() as client:
+        client.indices.refresh(index=build_stream_name("health", cluster.namespace))
     found = fetch_rows(cluster, find("clock_skew"), now - timedelta(minutes=5), now)
     return [row for row in found if row["skew_seconds"] > above]
 

@@ -197,7 +197,7 @@ def test_uuid_is_requested_less_often_than_batches_are_sent(
 def test_real_cluster_is_recognized_after_a_restart(provisioned: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, IDS)
     place.ship_once(provisioned)
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         assert read_saved_uuid(place) == client.cluster.state(metric="version")["cluster_uuid"]
     path = place.state / "positions.json"
     path.write_bytes(path.read_bytes().replace(str(read_saved_uuid(place)).encode(), b"another-store"))

@@ -15,7 +15,7 @@ from tests.support.shipping import QUICK, ShipperDirs, event_ids, event_line, st
 
 
 def roll_over(cluster: Cluster, stream: str = "events") -> None:
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         client.indices.rollover(alias=f"logs-inference.{stream}-{cluster.namespace}")
 
 
@@ -37,7 +37,7 @@ def test_document_is_the_line_plus_its_send_time(provisioned: Cluster, place: Sh
     write_events(place.events, ["a"], latency_seconds=0.1)
     place.ship_once(provisioned)
     stored_ids(provisioned)
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         found = client.search(
             index=f"logs-inference.events-{provisioned.namespace}", fields=[{"field": "event.ingested"}]
         )
@@ -102,7 +102,7 @@ def test_shipping_after_a_rollover_makes_no_duplicates(lost: str, provisioned: C
 def test_ship_waits_for_a_blocked_index(provisioned: Cluster, place: ShipperDirs) -> None:
     index = f"logs-inference.events-{provisioned.namespace}"
     write_events(place.events, event_ids(10))
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         client.indices.put_settings(index=index, settings={"index.blocks.write": True})
         with place.tailing(provisioned):
             wait_until(lambda: "cluster_block_exception" in place.said.getvalue(), what="the reason")

@@ -244,7 +244,7 @@ def test_ship_writes_health_lines_until_it_is_stopped(provisioned: Cluster, plac
     lines = read_written_lines(place)
     assert stored_ids(provisioned, "health") == Counter(line["event"]["id"] for line in lines)
     assert lines[-1]["message"] == "shipper_stopped"
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         answer = client.esql.query(
             query=f"FROM logs-inference.health-{provisioned.namespace} | STATS shipped = MAX(shipper.shipped), "
             "refused = MAX(shipper.refused) BY shipper.id | LIMIT 10"

@@ -117,7 +117,7 @@ def test_no_line_is_lost_or_duplicated_when_shipper_and_engine_are_killed(
             if kill == 5:
                 engine.start()
             if kill in (2, 7):
-                with cluster.client() as client:
+                with cluster.build_client() as client:
                     client.indices.rollover(alias="logs-inference.events-kill")
     done = subprocess.run([*command, "--once", "--json", "--timeout", "100"], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()

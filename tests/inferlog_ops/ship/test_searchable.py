@@ -3,7 +3,7 @@
 import pytest
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import STREAMS, stream_name
+from inferlog_ops.core.streams import STREAMS, build_stream_name
 from inferlog_ops.ship.status import Counts
 from tests.support.faulty_store import FaultyStore, error_body
 from tests.support.polling import wait_until
@@ -15,17 +15,17 @@ IDS = event_ids(20)
 @pytest.fixture
 def never_refreshing(provisioned: Cluster) -> Cluster:
     """A real cluster without automatic refreshes."""
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         for stream in STREAMS:
             client.indices.put_settings(
-                index=stream_name(stream, provisioned.namespace), settings={"index.refresh_interval": "-1"}
+                index=build_stream_name(stream, provisioned.namespace), settings={"index.refresh_interval": "-1"}
             )
     return provisioned
 
 
 def search_ids(cluster: Cluster, stream: str = "events") -> int:
-    with cluster.client() as client:
-        return int(client.count(index=stream_name(stream, cluster.namespace))["count"])
+    with cluster.build_client() as client:
+        return int(client.count(index=build_stream_name(stream, cluster.namespace))["count"])
 
 
 def test_documents_of_every_stream_are_searchable_after_a_run_with_once(

@@ -72,7 +72,7 @@ def begin_reading(root: Path, settings: ShipSettings = SMALL) -> Reading:
 
 
 def save(reading: Reading) -> None:
-    OffsetFile(reading.root.parent / "positions.json", "test").save(reading.tracker.files())
+    OffsetFile(reading.root.parent / "positions.json", "test").save(reading.tracker.list_files())
 
 
 def collect_ids(batches: list[Batch]) -> list[str]:
@@ -111,7 +111,7 @@ def test_lines_are_read_once_for_any_split_of_the_bytes(lines: list[bytes], cuts
         assert places == [(line.offset, line.head) for batch in expected for line in batch.lines]
         assert [line[1:] for line in collect_refused(batches)] == [line[1:] for line in collect_refused(expected)]
         piecewise.acknowledge(batches)
-        (file_at_end,) = piecewise.tracker.files()
+        (file_at_end,) = piecewise.tracker.list_files()
         assert file_at_end.acknowledged_offset == len(content)
 
 
@@ -126,10 +126,10 @@ def test_partial_line_is_read_when_it_is_complete(reading: Reading) -> None:
     path = reading.root / NAME
     path.write_bytes(line[:150])
     assert reading.read() == []
-    assert [file.has_partial_line for file in reading.tracker.files()] == [True]
+    assert [file.has_partial_line for file in reading.tracker.list_files()] == [True]
     path.write_bytes(line)
     assert collect_ids(reading.read()) == ["a"]
-    assert [file.has_partial_line for file in reading.tracker.files()] == [False]
+    assert [file.has_partial_line for file in reading.tracker.list_files()] == [False]
 
 
 def test_letter_keeps_only_the_beginning_of_a_too_long_line(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_replaced_file_is_read_from_its_beginning(
 def test_file_is_read_from_its_beginning_when_the_offset_is_inside_a_line(reading: Reading) -> None:
     path = write_events(reading.root / NAME, event_ids(10))
     reading.acknowledge(reading.read())
-    reading.tracker.files()[0].acknowledged_offset -= 5
+    reading.tracker.list_files()[0].acknowledged_offset -= 5
     save(reading)
     after = begin_reading(reading.root.parent)
     assert collect_ids(after.read()) == event_ids(10)
@@ -261,7 +261,7 @@ def test_file_that_disappears_unshipped_is_counted_as_lost(reading: Reading) -> 
     assert reading.counters.counts.lost_files == 0, "the rest of it is still on its way"
     reading.acknowledge([second])
     reading.discovery.poll()
-    assert reading.tracker.files() == []
+    assert reading.tracker.list_files() == []
     assert reading.counters.counts.lost_files == 0
 
     write_events(path, event_ids(7))
@@ -276,11 +276,11 @@ def test_partial_line_is_neither_behind_nor_lost(reading: Reading) -> None:
     with path.open("ab") as file:
         file.write(b'{"its writer was killed')
     reading.acknowledge(reading.read())
-    (file_read,) = reading.tracker.files()
+    (file_read,) = reading.tracker.list_files()
     assert (file_read.behind_bytes, file_read.has_partial_line) == (0, True)
     path.unlink()
     reading.discovery.poll()
-    assert reading.tracker.files() == []
+    assert reading.tracker.list_files() == []
     assert reading.counters.counts.lost_files == 0
 
 

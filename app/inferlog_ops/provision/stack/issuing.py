@@ -96,7 +96,7 @@ def issue_authority_certificate(key: Key, now: datetime) -> x509.Certificate:
         _start_certificate(_AUTHORITY_NAME, key, now, AUTHORITY_LIFE)
         .issuer_name(_AUTHORITY_NAME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(_build_usage(signs_certificates=True), critical=True)
         .sign(key, hashes.SHA256())
     )
 
@@ -111,7 +111,7 @@ def issue_server_certificate(
         _start_certificate(subject, key, now, LEAF_LIFE)
         .issuer_name(authority.certificate.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(_build_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         .add_extension(server.names, critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False)
@@ -165,7 +165,7 @@ def _start_certificate(subject: x509.Name, key: Key, now: datetime, life: timede
     )
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _build_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,

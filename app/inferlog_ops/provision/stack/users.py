@@ -31,7 +31,7 @@ def ensure_user(client: Elasticsearch, cluster: Cluster, user: str, password: st
     Raises:
         OperatorError: If the cluster has a user of that name that inferlog did not create.
     """
-    stamp = Stamp.of("the set-up of the container stack", {"roles": [role]})
+    stamp = Stamp.from_content("the set-up of the container stack", {"roles": [role]})
     path = f"/_security/user/{user}"
 
     def find_stamp(answer: dict[str, Any]) -> Stamp | None:

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.desired import Stamp, require
@@ -25,7 +25,7 @@ NEW_FIELD = "a_field_that_no_file_has"
 
 @pytest.fixture
 def client(cluster: Cluster) -> Iterator[Elasticsearch]:
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         yield client
 
 
@@ -36,9 +36,9 @@ def edited_files(
     """A copy of the files that provisioning reads from now on; afterwards the engine has the originals again."""
     assert request.node.get_closest_marker("alone"), "templates are the whole engine's: another test would get these"
     copy = tmp_path / "elasticsearch"
-    shutil.copytree(asset_dir("infra/elasticsearch"), copy)
+    shutil.copytree(find_asset_dir("infra/elasticsearch"), copy)
     with monkeypatch.context() as patch:
-        patch.setattr(definitions, "asset_dir", lambda _: copy)
+        patch.setattr(definitions, "find_asset_dir", lambda _: copy)
         yield copy
     provision_cluster(Cluster(url=cluster.url, namespace=f"{cluster.namespace}r"))
 

@@ -17,7 +17,7 @@ from inferlog_ops.provision.kibana.saved_objects import SavedObject
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files, query_library
 from inferlog_ops.query.dashboards.files import Dashboard
-from inferlog_ops.query.dashboards.panels import Panel, panels
+from inferlog_ops.query.dashboards.panels import Panel, list_panels
 from inferlog_ops.query.dashboards.render import fill_levels
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 from inferlog_ops.query.dashboards.slo import load as load_levels
@@ -30,7 +30,7 @@ BASES = {*DASHBOARDS, *VIEWS, *(f"inferlog-query-{name}" for name in QUERIES)}
 ESQL_CHARTS = [
     pytest.param(panel, id=f"{dashboard.id}/{panel.id}")
     for dashboard in DASHBOARDS.values()
-    for panel in panels(fill_levels(dashboard, load_levels()))
+    for panel in list_panels(fill_levels(dashboard, load_levels()))
     if panel.type == "vis" and not is_form_based(panel)
 ]
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]+Z")
@@ -119,9 +119,11 @@ def kind_of(value: Any) -> str:
 def test_every_panel_of_the_file_is_in_the_saved_object(dashboard: Dashboard, has_time_parameters: bool) -> None:
     saved = build(dashboard, has_time_parameters=has_time_parameters)
     found = saved_panels(saved)
-    listed = set() if has_time_parameters else {panel.id for panel in panels(dashboard.body) if panel.type != "vis"}
-    assert found.keys() | listed >= {panel.id for panel in panels(dashboard.body)}
-    for panel in panels(dashboard.body):
+    listed = (
+        set() if has_time_parameters else {panel.id for panel in list_panels(dashboard.body) if panel.type != "vis"}
+    )
+    assert found.keys() | listed >= {panel.id for panel in list_panels(dashboard.body)}
+    for panel in list_panels(dashboard.body):
         if found.get(panel.id, {}).get("type") == "lens":
             assert found[panel.id]["title"] == panel.title
 

@@ -9,7 +9,7 @@ import pytest
 from inferlog_ops.provision.elasticsearch import ProvisionedObject, ProvisionOutcome
 from inferlog_ops.provision.kibana import data_views
 from inferlog_ops.provision.kibana.address import Kibana
-from inferlog_ops.provision.kibana.identity import object_uuid
+from inferlog_ops.provision.kibana.identity import build_object_uuid
 from inferlog_ops.provision.kibana.provision import provision_kibana
 from inferlog_ops.provision.kibana.rules import choose_connector_id
 from inferlog_ops.query import library as query_files
@@ -26,7 +26,7 @@ def _names(provisioned: list[ProvisionedObject], outcome: ProvisionOutcome) -> s
 
 
 def _rule(server: KibanaStandIn, name: str) -> dict[str, Any]:
-    return server.objects.of("alert")[object_uuid("rule", name)]
+    return server.objects.of("alert")[build_object_uuid("rule", name)]
 
 
 def _reasons(provisioned: list[ProvisionedObject]) -> dict[str, str]:
@@ -185,7 +185,7 @@ def test_objects_are_created_in_the_given_space(kibana: Kibana, server: KibanaSt
         ),
         (
             "alert",
-            object_uuid("rule", "inferlog-error-rate"),
+            build_object_uuid("rule", "inferlog-error-rate"),
             "inferlog-error-rate",
             {"name": "Mine", "tags": ["inferlog"]},
         ),
@@ -218,7 +218,7 @@ def test_foreign_data_view_with_the_same_name_is_kept(kibana: Kibana, server: Ki
         ("dashboard", "inferlog-overview", "inferlog-overview"),
         ("search", "inferlog-query-routes", "inferlog-query-routes"),
         ("action", CONNECTOR, "inferlog-alerts"),
-        ("alert", object_uuid("rule", "inferlog-error-rate"), "inferlog-error-rate"),
+        ("alert", build_object_uuid("rule", "inferlog-error-rate"), "inferlog-error-rate"),
     ],
 )
 def test_id_of_another_space_is_reported(
@@ -235,7 +235,7 @@ def test_object_created_by_a_parallel_run_is_updated(
     kibana: Kibana, server: KibanaStandIn, kind: str, api: str
 ) -> None:
     provision_kibana(kibana, "default")
-    object_id = {"alert": object_uuid("rule", "inferlog-error-rate"), "index-pattern": "inferlog-app"}[kind]
+    object_id = {"alert": build_object_uuid("rule", "inferlog-error-rate"), "index-pattern": "inferlog-app"}[kind]
     theirs = dict(server.objects.of(kind)[object_id])
     older = {**theirs, "name": "older", "tags": ["[inferlog dashboards/rules/error_rate.json 000000000000]"]}
     del server.objects.stored[kind, object_id]

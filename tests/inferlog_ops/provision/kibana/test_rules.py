@@ -43,7 +43,7 @@ def filled(engine_url: str) -> Cluster:
             for stream, document in case.lines(now):
                 name = f"logs-inference.{stream}-{cluster.namespace}"
                 operations += [{"create": {"_index": name, "_id": document["event"]["id"]}}, document]
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         answer = client.bulk(operations=operations, refresh=True, require_data_stream=True)
     assert not answer["errors"]
     return cluster
@@ -95,7 +95,7 @@ def _body(rule: rules.Rule, namespace: str, *, capabilities: Capabilities = NEW)
 @pytest.mark.parametrize("capabilities", [OLD, NEW], ids=["old", "new"])
 @pytest.mark.parametrize("name", RULES)
 def test_text_is_taken_by_the_engine_without_parameters(name: str, capabilities: Capabilities, filled: Cluster) -> None:
-    with filled.client() as client:
+    with filled.build_client() as client:
         rows = _run_as_kibana(client, _body(RULES[name], filled.namespace, capabilities=capabilities))
     assert bool(rows) == (name in NOW_FIRING)
 
@@ -103,7 +103,7 @@ def test_text_is_taken_by_the_engine_without_parameters(name: str, capabilities:
 @pytest.mark.parametrize("name", NOW_FIRING)
 def test_kibana_finds_what_check_finds(name: str, filled: Cluster) -> None:
     rule = RULES[name]
-    with filled.client() as client:
+    with filled.build_client() as client:
         rows = _run_as_kibana(client, _body(rule, filled.namespace))
     alerts = evaluate_rule(filled, rule, LEVELS, QUERIES, datetime.now(UTC)).alerts
     assert [{column: row[column] for column in rule.figures} for row in rows] == [alert.figures for alert in alerts]
@@ -119,7 +119,7 @@ def test_the_document_of_an_alert_is_taken_and_is_that_of_check(
     body = _body(rule, filled.namespace, capabilities=capabilities)
     (template,) = body["actions"][0]["params"]["documents"]
     stream = build_connector(filled.namespace).create.body["config"]["index"]
-    with filled.client() as client:
+    with filled.build_client() as client:
         (row,) = _run_as_kibana(client, body)
         document = _rendered(template, row, _alert_id(rule, body, row))
         # What the connector adds, and how it writes: Kibana's executionTimeField, op_type create.
@@ -127,7 +127,7 @@ def test_the_document_of_an_alert_is_taken_and_is_that_of_check(
         client.index(index=stream, document=document, op_type="create", refresh=True)
     (alert,) = evaluate_rule(filled, rule, LEVELS, QUERIES, datetime.now(UTC)).alerts
     assert {**document, "value": float(document["value"]), "threshold": float(document["threshold"])} == {
-        **alert.document(),
+        **alert.to_document(),
         "@timestamp": document["@timestamp"],
         "figures": document["figures"],
         "written_by": "kibana",
@@ -190,7 +190,7 @@ def test_older_kibana_gets_the_figures_of_each_group_in_one_row(engine_url: str)
         documents = [{**document, "model_version": version} for _stream, document in slow.lines(now)]
         index(cluster, "events", documents)
     body = _body(rule, cluster.namespace, capabilities=OLD)
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         (row,) = _run_as_kibana(client, body)
     document = _rendered(body["actions"][0]["params"]["documents"][0], row, "query matched")
     assert (document["group"], document["model_version"]) == ("v1; v2", "v1; v2")

@@ -42,5 +42,5 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 def admin(stack: Stack) -> Iterator[Elasticsearch]:
     """The superuser's client."""
-    with stack.superuser.client() as client:
+    with stack.superuser.build_client() as client:
         yield client

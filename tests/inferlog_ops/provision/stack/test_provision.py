@@ -56,7 +56,7 @@ def test_keys_have_the_privileges_of_their_roles_and_a_stamp(stack: Stack, admin
         (key,) = admin.security.get_api_key(name=wanted.name, active_only=True)["api_keys"]
         (descriptor,) = key["role_descriptors"].values()
         allowed = {(tuple(each["names"]), tuple(each["privileges"])) for each in descriptor["indices"]}
-        meant = roles.rights(wanted.role)["indices"]
+        meant = roles.load_rights(wanted.role)["indices"]
         assert allowed == {(tuple(each["names"]), tuple(each["privileges"])) for each in meant}
         assert descriptor["cluster"] == descriptor["applications"] == []
         assert key["metadata"]["managed_by"] == "inferlog"
@@ -86,7 +86,7 @@ def test_key_of_a_changed_role_gets_the_new_privileges(stack: Stack, admin: Elas
     wider = replace(wanted, role=roles.DASHBOARDS)
     assert ensure_key(admin, stack.superuser, wider).outcome is ProvisionOutcome.UPDATED
     assert wanted.file.read_text() == secret
-    with key_in(stack, wanted.file).client() as client:
+    with key_in(stack, wanted.file).build_client() as client:
         client.search(index="logs-inference.events-default")
 
 

@@ -85,9 +85,9 @@ def store(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     provision_cluster(superuser)
     name, private = f"inferlog-test-keys-{superuser.namespace}", f"private-{superuser.namespace}"
     with ExitStack() as opened:
-        admin = opened.enter_context(superuser.client())
+        admin = opened.enter_context(superuser.build_client())
         made = {
-            role: admin.security.create_api_key(name=name, role_descriptors={role: roles.rights(role)})
+            role: admin.security.create_api_key(name=name, role_descriptors={role: roles.load_rights(role)})
             for role in EVERYBODY
         }
         opened.callback(admin.security.invalidate_api_key, name=name)
@@ -99,7 +99,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[Deployment]:
         if request.param == "cluster":
             opened.callback(admin.indices.delete, index=private)
             opened.callback(admin.indices.delete_data_stream, name=f"*-{superuser.namespace}*")
-        clients = {role: opened.enter_context(key.client()) for role, key in keys.items()}
+        clients = {role: opened.enter_context(key.build_client()) for role, key in keys.items()}
         yield Deployment(superuser=superuser, admin=admin, keys=keys, clients=clients, index=index)
 
 
@@ -189,7 +189,9 @@ def test_fluentd_can_read_no_document_not_even_its_own(store: Deployment) -> Non
 
 
 def test_fluentd_has_one_right_on_one_pattern() -> None:
-    assert roles.rights(roles.FLUENTD) == {"indices": [{"names": ["logs-inference.*"], "privileges": ["create_doc"]}]}
+    assert roles.load_rights(roles.FLUENTD) == {
+        "indices": [{"names": ["logs-inference.*"], "privileges": ["create_doc"]}]
+    }
 
 
 def test_redrive_role_reads_and_creates_documents(store: Deployment) -> None:
@@ -255,6 +257,6 @@ def test_only_rules_and_operator_roles_write_alerts(store: Deployment, role: str
 
 def test_no_role_has_cluster_wide_or_all_space_privileges() -> None:
     for role in EVERYBODY:
-        rights = roles.rights(role)
+        rights = roles.load_rights(role)
         assert "cluster" not in rights
         assert {space for each in rights.get("applications", []) for space in each["resources"]} <= {"space:default"}

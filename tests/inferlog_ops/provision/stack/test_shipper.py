@@ -17,7 +17,7 @@ from tests.support.shipping import ShipperDirs, event_ids, write_events
 
 IDS = event_ids(50)
 SHIPPING = {"indices": [{"names": ["logs-inference.*"], "privileges": ["create_doc", "read", "maintenance"]}]}
-KEYS = {"create_doc alone": roles.rights(roles.FLUENTD), "read and maintenance too": SHIPPING}
+KEYS = {"create_doc alone": roles.load_rights(roles.FLUENTD), "read and maintenance too": SHIPPING}
 
 
 @pytest.fixture

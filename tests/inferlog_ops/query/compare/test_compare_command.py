@@ -289,15 +289,15 @@ def test_silent_cluster_is_named() -> None:
 def test_later_documents_are_not_in_any_page(provisioned: Cluster) -> None:
     event: Document = {"@timestamp": START.isoformat(), "model_version": "v1", "latency_seconds": 1.0}
     index(provisioned, "events", [{**event, "event": {"id": "early"}}])
-    with snapshot.Snapshot.of_events(provisioned) as taken:
+    with snapshot.Snapshot.open_events(provisioned) as taken:
         index(provisioned, "events", [{**event, "event": {"id": "late"}}])
-        pages = list(taken.pages({"match_all": {}}, ["event.id"]))
+        pages = list(taken.read_pages({"match_all": {}}, ["event.id"]))
     assert pages == [[{"event.id": ["early"]}]]
 
 
 def test_snapshot_is_closed(provisioned: Cluster) -> None:
-    with provisioned.client() as client:
-        with snapshot.Snapshot.of_events(provisioned) as taken:
+    with provisioned.build_client() as client:
+        with snapshot.Snapshot.open_events(provisioned) as taken:
             client.search(pit={"id": taken._point_id})
         with pytest.raises(NotFoundError):
             client.search(pit={"id": taken._point_id})

@@ -5,7 +5,7 @@ import pytest
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.dashboards.files import Dashboard
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.dashboards.render import fill_levels, parse_query_name
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 
@@ -59,7 +59,7 @@ def test_panels_of_sections_are_found_with_the_queries_of_their_layers_and_tabs(
             },
         ]
     }
-    found = list(panels(body))
+    found = list(list_panels(body))
     assert [(each.id, each.section, each.title, each.queries) for each in found] == [
         ("panel-0", None, "", []),
         ("both", None, "T", ["a", "b"]),

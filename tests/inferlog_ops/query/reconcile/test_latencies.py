@@ -48,7 +48,7 @@ def matching(tmp_path: Path) -> Matching:
         )
         for number, sent in enumerate(SENT)
     ]
-    return Matching.of(records, [events])
+    return Matching.from_records(records, [events])
 
 
 def test_each_version_and_route_has_separate_figures(matching: Matching) -> None:
@@ -80,7 +80,7 @@ def test_each_version_and_route_has_separate_figures(matching: Matching) -> None
 def test_without_a_figure_of_the_dashboards_nothing_agrees(matching: Matching) -> None:
     (whole,) = compare_latencies(matching, {"http.route": []}, Tolerance())
     assert [whole.agrees(percent) for percent in PERCENTS] == [False, False, False]
-    assert whole.difference_seconds(50) is None
+    assert whole.compute_difference_seconds(50) is None
 
 
 def comparison(requests: int, client: float, dashboard: float, tolerance: Tolerance) -> LatencyComparison:

@@ -47,7 +47,7 @@ def _index(cluster: Cluster, case: Case) -> None:
     for stream, document in case.lines(case.at):
         name = f"logs-inference.{stream}-{cluster.namespace}"
         operations += [{"create": {"_index": name, "_id": document["event"]["id"]}}, document]
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         assert not client.bulk(operations=operations, refresh=True, require_data_stream=True)["errors"]
 
 
@@ -130,7 +130,7 @@ def test_wrong_option_ends_with_2() -> None:
 
 def test_broken_rule_file_ends_with_3_and_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
-    monkeypatch.setattr(rules, "asset_dir", lambda _: tmp_path)
+    monkeypatch.setattr(rules, "find_asset_dir", lambda _: tmp_path)
     result = CliRunner().invoke(alerts.app, ["check", "--url", "http://127.0.0.1:1"])
     assert isinstance(result.exception, OperatorError)
     assert "dashboards/rules/broken.json is not valid JSON" in str(result.exception)

@@ -30,7 +30,7 @@ def filled(engine_url: str) -> Cluster:
         for stream, document in case.lines(case.at):
             name = f"logs-inference.{stream}-{cluster.namespace}"
             operations += [{"create": {"_index": name, "_id": document["event"]["id"]}}, document]
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         answer = client.bulk(operations=operations, refresh=True, require_data_stream=True)
     assert not answer["errors"], [item for item in answer["items"] if item["create"]["status"] >= 300][:3]
     return cluster

@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
 
 def process(file: LetterFile, done: set[bytes]) -> None:
     with file.take() as taken:
-        for letter in taken.letters():
+        for letter in taken.read_letters():
             taken.put(letter, done=letter.raw in done)
 
 
@@ -60,7 +60,7 @@ def test_letters_written_during_a_run_are_found_by_the_next_run(folder: Path) ->
     (file,) = find_letter_files([folder])
     with file.take() as taken:
         (folder / DAY).write_bytes(b"later\n")
-        for letter in taken.letters():
+        for letter in taken.read_letters():
             taken.put(letter, done=False)
     assert contents(folder, "*.log") == [b"later", *LINES]
     assert len(find_letter_files([folder])) == 2
@@ -70,7 +70,7 @@ def test_all_letters_stay_when_the_block_fails(folder: Path) -> None:
     def fail() -> None:
         (file,) = find_letter_files([folder])
         with file.take() as taken:
-            taken.put(next(taken.letters()), done=True)
+            taken.put(next(taken.read_letters()), done=True)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

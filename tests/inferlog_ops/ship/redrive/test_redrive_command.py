@@ -93,7 +93,7 @@ def test_fluentd_letters_are_stored_with_their_ids_when_the_mapping_is_fixed(
     )
     code, (tally,) = redrive(provisioned, "--from", place.root / "dead_letters")
     assert (code, tally["refused_again"], tally["already_there"], tally["cannot_be_sent"]) == (1, 2, 1, 1)
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         client.indices.put_index_template(
             name=f"fixed-{provisioned.namespace}",
             index_patterns=[index],
@@ -106,7 +106,7 @@ def test_fluentd_letters_are_stored_with_their_ids_when_the_mapping_is_fixed(
     code, (tally,) = redrive(provisioned, "--from", place.root / "dead_letters")
     assert (code, tally["created"], tally["already_there"], tally["cannot_be_sent"]) == (1, 1, 1, 1)
     assert stored_ids(provisioned) == {"there": 1, "a": 1}
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         (hit,) = client.search(index=index, query={"ids": {"values": ["a"]}})["hits"]["hits"]
     assert (hit["_source"]["latency_seconds"], hit["_source"]["cost_usd"]) == ("slow", 0.000001)
 
@@ -115,7 +115,7 @@ def test_document_in_an_older_backing_index_is_not_created_again(provisioned: Cl
     write_events(place.events, ["old"])
     place.ship_once(provisioned)
     assert stored_ids(provisioned) == {"old": 1}
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         client.indices.rollover(alias=f"logs-inference.events-{provisioned.namespace}")
     path = write_fluentd_letters(place.root, event_line("old"), event_line("new"))
     code, (tally,) = redrive(provisioned, "--from", path)

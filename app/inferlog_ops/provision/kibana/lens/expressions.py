@@ -224,32 +224,32 @@ class _FormulaCompiler:
     def add_column(self, expression: Expression) -> str:
         """Add the columns of *expression* and return the id of the last one; equal expressions share a column."""
         if expression not in self._ids:
-            column = self._column(expression)
+            column = self._compile_column(expression)
             self._ids[expression] = f"{self._column_id}X{len(self.columns)}"
             self.columns[self._ids[expression]] = column
         return self._ids[expression]
 
-    def _column(self, expression: Expression) -> dict[str, Any]:
+    def _compile_column(self, expression: Expression) -> dict[str, Any]:
         if isinstance(expression, Aggregate):
             return _aggregate_column(expression, self._label)
         if isinstance(expression, Overall):
-            return self._column_of("overall", expression.function, [self.add_column(expression.of)])
-        tree = self._tree(expression)
+            return self._build_column("overall", expression.function, [self.add_column(expression.of)])
+        tree = self._build_tree(expression)
         text = format_formula(expression)
         if isinstance(tree, dict):
             tree |= {"location": {"min": 0, "max": len(text)}, "text": text}
         references = list(dict.fromkeys(_list_references(tree)))
-        return self._column_of("math", "math", references) | {"params": {"tinymathAst": tree}}
+        return self._build_column("math", "math", references) | {"params": {"tinymathAst": tree}}
 
-    def _tree(self, expression: Expression) -> Any:
+    def _build_tree(self, expression: Expression) -> Any:
         match expression:
             case Number(value=value):
                 return value
             case FunctionCall(function=function, arguments=arguments):
-                return {"type": "function", "name": function, "args": [self._tree(each) for each in arguments]}
+                return {"type": "function", "name": function, "args": [self._build_tree(each) for each in arguments]}
         return self.add_column(expression)
 
-    def _column_of(self, kind: str, operation: str, references: list[str]) -> dict[str, Any]:
+    def _build_column(self, kind: str, operation: str, references: list[str]) -> dict[str, Any]:
         column = {
             "label": self._label,
             "customLabel": True,

@@ -85,7 +85,7 @@ class FormBasedLayerBuilder:
                     bucket = replace(bucket, size=most_groups)
                 self._groups[name] = compile_bucket(bucket, column.label or label, number_format)
             case Figure():
-                self._sum_over(column.over)
+                self._set_summed(column.over)
                 expression = column.expression
                 if isinstance(expression, Aggregate) and expression.per:
                     number_format = drop_unit(number_format, f"/{expression.per}")
@@ -119,7 +119,7 @@ class FormBasedLayerBuilder:
             groups[_ROWS] = compile_bucket(self._source.rows, _ROWS)
         return groups
 
-    def _sum_over(self, field: str) -> None:
+    def _set_summed(self, field: str) -> None:
         summed = build_column_id(field)
         if self._figures and summed != self.summed:
             raise OperatorError(
@@ -171,13 +171,13 @@ def _find_column(panel: Panel, query: str, column: str) -> LensColumn:
 def _list_columns(panel: Panel) -> list[tuple[str, list[str]]]:
     """Return the queries of *panel* in the order of its layers, each with the columns that it shows."""
     holders = panel.config.get("layers") or [panel.config]
-    return [(parse_query_name(holder["data_source"]["query"]) or "", _columns_in(holder)) for holder in holders]
+    return [(parse_query_name(holder["data_source"]["query"]) or "", _collect_columns(holder)) for holder in holders]
 
 
-def _columns_in(part: Any) -> list[str]:
+def _collect_columns(part: Any) -> list[str]:
     if isinstance(part, list):
-        return [column for each in part for column in _columns_in(each)]
+        return [column for each in part for column in _collect_columns(each)]
     if not isinstance(part, dict):
         return []
     own = [part["column"]] if "column" in part else []
-    return own + [column for each in part.values() for column in _columns_in(each)]
+    return own + [column for each in part.values() for column in _collect_columns(each)]
