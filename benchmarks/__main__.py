@@ -49,7 +49,7 @@ def bench(
         return
     wanted = benchmark_list.find_benchmarks(names or [])
     options = [option for option, given in (("--quick", quick), ("--json", json), ("--markdown", markdown)) if given]
-    page = RunPage(machine=Machine.this(), began=datetime.now(UTC))
+    page = RunPage(machine=Machine.describe_this(), began=datetime.now(UTC))
     with interrupt_on_signal(), hold_lock(find_cache_dir() / "bench.lock"), show_progress() as report:
         try:
             for benchmark in wanted:

@@ -25,7 +25,7 @@ from benchmarks import command_line
 from benchmarks.benchmark_report import BenchmarkReport, Goal, Table, exit_if_missed, show_report
 from benchmarks.command_line import log_progress
 from benchmarks.day_of_events import DAY, END, index_a_day
-from benchmarks.engines import Engine, engine, wait_for_merges
+from benchmarks.engines import Engine, open_engine, wait_for_merges
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.elasticsearch import provision_cluster
@@ -87,7 +87,7 @@ def main() -> None:
     asked = select_panels(options.only)
     names = sorted({name for questions in asked for name in questions})
     calls = CallCounts(counted=options.calls, before=options.calls_before, before_seconds=options.seconds_before)
-    with engine(url=options.url, home=options.home) as started:
+    with open_engine(url=options.url, home=options.home) as started:
         clusters = {
             events: Cluster(url=started.url, namespace=f"benchmark{events}") for events in sorted(options.events)
         }
@@ -189,17 +189,17 @@ def measure_calls(
         once()
     while time.perf_counter() < deadline:
         once()
-    cpu_before = engine.cpu_seconds()
+    cpu_before = engine.read_cpu_seconds()
     seconds = statistics.median(once() for _ in range(calls.counted))
-    return seconds, (engine.cpu_seconds() - cpu_before) / calls.counted
+    return seconds, (engine.read_cpu_seconds() - cpu_before) / calls.counted
 
 
 def build_table(asked: dict[QueryNames, list[str]], found: Found) -> Table:
     """Return one row for all panels with the same queries, slowest first."""
     most = found[max(found)]
     rows = []
-    for questions in sorted(asked, key=lambda each: -day_seconds(most, each)):
-        seconds = [day_seconds(of_events, questions) for of_events in found.values()]
+    for questions in sorted(asked, key=lambda each: -sum_day_seconds(most, each)):
+        seconds = [sum_day_seconds(of_events, questions) for of_events in found.values()]
         cpu = sum(most[name].cpu_seconds for name in questions)
         last_minutes = sum(most[name].last_minutes_seconds for name in questions)
         figures = (f"{each:.2f}" for each in (*seconds, cpu, last_minutes))
@@ -239,9 +239,9 @@ def judge(asked: Iterable[QueryNames], found: Found) -> list[Goal]:
     made = []
     for for_duplicates, (what, most_seconds) in groups.items():
         seconds = {
-            " + ".join(questions): day_seconds(found[GOAL_EVENTS], questions)
+            " + ".join(questions): sum_day_seconds(found[GOAL_EVENTS], questions)
             for questions in asked
-            if looks_for_duplicates(questions) is for_duplicates
+            if has_duplicates_question(questions) is for_duplicates
         }
         if seconds:
             slowest = max(seconds, key=lambda name: seconds[name])
@@ -256,11 +256,11 @@ def judge(asked: Iterable[QueryNames], found: Found) -> list[Goal]:
     return made
 
 
-def day_seconds(measured: dict[str, QueryTimes], questions: QueryNames) -> float:
+def sum_day_seconds(measured: dict[str, QueryTimes], questions: QueryNames) -> float:
     return sum(measured[name].day_seconds for name in questions)
 
 
-def looks_for_duplicates(questions: QueryNames) -> bool:
+def has_duplicates_question(questions: QueryNames) -> bool:
     return any(name.startswith("duplicate") for name in questions)
 
 

@@ -17,7 +17,7 @@ import urllib3
 from elasticsearch.helpers import streaming_bulk
 
 from benchmarks.engines import Engine
-from benchmarks.log_files import size_bytes
+from benchmarks.log_files import measure_size_bytes
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.ship.batch import Line, build_bulk_body, build_bulk_head
@@ -50,7 +50,7 @@ class ShippingTurn:
     resident_bytes: int
 
 
-def namespace_of(way: str) -> str:
+def build_namespace(way: str) -> str:
     return f"benchmark.{way.replace(' ', '.').lower()}"
 
 
@@ -63,16 +63,16 @@ def main() -> None:
     parser.add_argument("engine_pid", type=int)
     options = parser.parse_args()
     engine = Engine(url=options.url, pid=options.engine_pid)
-    with WAYS[options.way](Cluster(url=engine.url, namespace=namespace_of(options.way)), options.logs) as work:
+    with WAYS[options.way](Cluster(url=engine.url, namespace=build_namespace(options.way)), options.logs) as work:
         collect_garbage_seldom()
-        engine_before, cpu_before, began = engine.cpu_seconds(), time.process_time(), time.perf_counter()
+        engine_before, cpu_before, began = engine.read_cpu_seconds(), time.process_time(), time.perf_counter()
         events = work()
         turn = ShippingTurn(
             events=events,
-            file_bytes=size_bytes(options.logs),
+            file_bytes=measure_size_bytes(options.logs),
             seconds=time.perf_counter() - began,
             cpu_seconds=time.process_time() - cpu_before,
-            engine_cpu_seconds=engine.cpu_seconds() - engine_before,
+            engine_cpu_seconds=engine.read_cpu_seconds() - engine_before,
             resident_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
     print(orjson.dumps(turn).decode())

@@ -73,10 +73,10 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Home of the run's engine."""
-    from tests.support.engine_of_the_run import engine_of_the_run  # noqa: PLC0415 (few tests need it)
+    from tests.support.engine_of_the_run import open_engine_of_the_run  # noqa: PLC0415 (few tests need it)
 
     own = tmp_path_factory.getbasetemp()
-    with engine_of_the_run(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) as home:
+    with open_engine_of_the_run(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) as home:
         yield home
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.day_of_events import INSTANCES, day_of_events, index_a_day
+from benchmarks.day_of_events import INSTANCES, generate_events, index_a_day
 from benchmarks.panels import QueryTimes, judge, select_panels
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
@@ -67,7 +67,7 @@ def test_index_a_day_rejects_another_number_of_events(provisioned: Cluster) -> N
 
 
 def test_synthetic_ids_are_ordered_within_a_process() -> None:
-    names = [name for name, _ in day_of_events(500)]
+    names = [name for name, _ in generate_events(500)]
     assert len(set(names)) == 500
     prefixes = {name[:22] for name in names}
     assert len(prefixes) == INSTANCES

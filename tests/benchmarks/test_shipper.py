@@ -46,4 +46,4 @@ def test_events_reported_by_each_variant_are_in_the_store(namespace: str, events
 
 
 def test_processor_time_of_foreign_engine_is_unknown() -> None:
-    assert Engine(url="http://127.0.0.1:9200").cpu_seconds() == 0
+    assert Engine(url="http://127.0.0.1:9200").read_cpu_seconds() == 0

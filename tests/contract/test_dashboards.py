@@ -11,7 +11,7 @@ from inferlog_ops.query.dashboards.panels import Panel, list_panels
 from inferlog_ops.query.dashboards.render import fill_levels
 from tests.kibana.faults import faults, read
 from tests.kibana.json_paths import walk
-from tests.support.panel_queries import columns_by_query, mapped_fields
+from tests.support.panel_queries import list_columns_by_query, read_mapped_fields
 
 ROOT = Path(__file__).parents[2]
 DASHBOARDS = files.load_all()
@@ -73,7 +73,7 @@ def test_controls_use_fields_of_the_data_view(dashboard: files.Dashboard) -> Non
         data_view = control["config"]["data_view_id"]
         assert (ROOT / "kibana" / "data_views" / f"{data_view}.json").exists()
         if data_view == "inferlog-events":
-            assert control["config"]["field_name"] in mapped_fields("events")
+            assert control["config"]["field_name"] in read_mapped_fields("events")
 
 
 @pytest.mark.parametrize("panel", PANELS)
@@ -108,6 +108,6 @@ def test_filters_are_ignored_by_panels_that_need_all_events(dashboard: files.Das
         return
     for panel in list_panels(dashboard.body):
         for holder in panel.config.get("layers") or [panel.config]:
-            for name in columns_by_query(panel):
+            for name in list_columns_by_query(panel):
                 if not QUERIES[name].takes_model_version and name in str(holder.get("data_source")):
                     assert holder.get("ignore_global_filters"), f"{panel.id} asks {name}"

@@ -80,7 +80,7 @@ def test_fields_of_a_log_line_are_mapped(logs: Logs) -> None:
             raise ValueError("boom")
         except ValueError:
             inferlog.get_logger().exception("failed", tenant="acme", trace_id="t", span_id="s")
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     app = read_mapped_types("inferlog-common-mappings", "inferlog-app-mappings", "inferlog-app-dataset-cluster")
     assert set(flatten(line)) - {"labels.tenant"} <= app.keys()
 
@@ -94,7 +94,7 @@ def test_fields_of_a_heartbeat_are_mapped(logs: Logs) -> None:
     with inferlog.track_performance("x"):
         pass
     inferlog.shutdown()
-    (line,) = logs.lines("health")
+    (line,) = logs.read_lines("health")
     assert set(flatten(line)) <= health_fields()
 
 
@@ -113,7 +113,7 @@ def test_the_fields_of_a_shipper_s_line_are_mapped(tmp_path: Path) -> None:
     )
     health = Health(tmp_path, shipper_id="one", every_seconds=1)
     assert health.record(status)
-    (line,) = Logs(tmp_path).lines("health")
+    (line,) = Logs(tmp_path).read_lines("health")
     assert set(flatten(line)) <= health_fields()
     shippers = {field for field in health_fields() if field.startswith("shipper.")}
     assert shippers <= set(flatten(line)), "every one is written"

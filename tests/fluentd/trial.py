@@ -21,7 +21,7 @@ from tests.fluentd.lines import STREAMS, Expected, Line, lines, mark_in
 from tests.fluentd.process import Fluentd
 from tests.support.own_engine import OwnEngine
 from tests.support.polling import wait_until
-from tests.support.shipping import stored_ids
+from tests.support.shipping import count_stored_ids
 
 _TICK_SECONDS = 0.05
 _STANDSTILL_SECONDS = 150.0
@@ -238,7 +238,7 @@ def _build_result(
     duplicates: list[str] = []
     found_count = dead_count = letters_again = health_lines = 0
     for stream in STREAMS:
-        found = stored_ids(cluster, stream)
+        found = count_stored_ids(cluster, stream)
         if stream == "health":
             own = Counter({each: times for each, times in found.items() if each not in expected.good[stream]})
             health_lines = len(own)

@@ -49,7 +49,9 @@ def test_idle_process_writes_nothing(tmp_path: Path) -> None:
 def test_heartbeats_start_with_first_event(tmp_path: Path) -> None:
     logs = configure(tmp_path, 0.01)
     record()
-    beats = wait_until(lambda: (lines := logs.lines("health")) and len(lines) >= 3 and lines, what="three heartbeats")
+    beats = wait_until(
+        lambda: (lines := logs.read_lines("health")) and len(lines) >= 3 and lines, what="three heartbeats"
+    )
     inferlog.shutdown()
     beat = beats[-1]
     assert beat["message"] == "service_heartbeat"
@@ -65,7 +67,7 @@ def test_last_heartbeat_counts_every_event(tmp_path: Path) -> None:
     for _ in range(5):
         record()
     inferlog.shutdown()
-    (beat,) = logs.lines("health")
+    (beat,) = logs.read_lines("health")
     assert beat["events_written"] == 5
     assert beat["events_unshipped_bytes"] == sum(path.stat().st_size for path in tmp_path.glob("events-*"))
 
@@ -78,7 +80,7 @@ def test_next_heartbeat_counts_losses_before_first_event(tmp_path: Path, capfd: 
     inferlog.get_logger("scoring").error("model.loaded_badly")
     wait_until(lambda: inferlog.stats().lines_dropped >= 2, what="a heartbeat that is lost")
     (tmp_path / "logs").unlink()
-    beat = wait_until(lambda: logs.lines("health"), what="a heartbeat")[0]
+    beat = wait_until(lambda: logs.read_lines("health"), what="a heartbeat")[0]
     inferlog.shutdown()
     assert (beat["events_written"], beat["events_dropped"], beat["events_removed"]) == (0, 1, 0)
     assert beat["lines_dropped"] >= 2
@@ -89,9 +91,9 @@ def test_next_heartbeat_counts_losses_before_first_event(tmp_path: Path, capfd: 
 def test_only_last_heartbeat_is_service_stopped(tmp_path: Path) -> None:
     logs = configure(tmp_path, 0.01)
     record()
-    wait_until(lambda: len(logs.lines("health")) >= 2, what="two heartbeats")
+    wait_until(lambda: len(logs.read_lines("health")) >= 2, what="two heartbeats")
     inferlog.shutdown()
-    *before, last = [beat["message"] for beat in logs.lines("health")]
+    *before, last = [beat["message"] for beat in logs.read_lines("health")]
     assert set(before) == {"service_heartbeat"}
     assert last == "service_stopped"
 
@@ -101,10 +103,10 @@ def test_paused_heartbeat_restarts_with_next_event(tmp_path: Path) -> None:
     record()
     get_runtime().heartbeat.pause()
     get_runtime().heartbeat.pause()
-    assert [beat["message"] for beat in logs.lines("health")] == ["service_stopped"]
+    assert [beat["message"] for beat in logs.read_lines("health")] == ["service_stopped"]
     record()
     inferlog.shutdown()
-    beats = logs.lines("health")
+    beats = logs.read_lines("health")
     assert [(beat["message"], beat["events_written"]) for beat in beats] == [
         ("service_stopped", 1),
         ("service_stopped", 2),
@@ -115,7 +117,7 @@ def test_zero_seconds_switch_it_off(tmp_path: Path) -> None:
     logs = configure(tmp_path, 0)
     record()
     inferlog.shutdown()
-    assert logs.lines("health") == []
+    assert logs.read_lines("health") == []
 
 
 def test_shipped_bytes_are_not_counted_as_unshipped(tmp_path: Path) -> None:
@@ -137,7 +139,7 @@ def test_gauge_is_in_heartbeat_and_failing_one_is_logged_once(tmp_path: Path) ->
     inferlog.add_gauge("broken", broken)
     lines = [get_runtime().heartbeat.build_line() for _ in range(2)]
     assert [line["gauges"] for line in lines] == [{"queue_requests": 7.0}] * 2
-    (complaint,) = logs.lines("app")
+    (complaint,) = logs.read_lines("app")
     assert (complaint["message"], complaint["labels"]) == ("gauge.failed", {"gauge": "broken"})
 
 
@@ -149,10 +151,10 @@ def test_gauge_that_wants_to_end_its_thread_does_not(tmp_path: Path, failure: Ba
     logs = configure(tmp_path, 0.01)
     inferlog.add_gauge("broken", broken)
     record()
-    wait_until(lambda: len(logs.lines("health")) >= 2, what="two heartbeats")
+    wait_until(lambda: len(logs.read_lines("health")) >= 2, what="two heartbeats")
     inferlog.shutdown()
-    assert [line["message"] for line in logs.lines("app")] == ["gauge.failed"]
-    assert logs.lines("health")[-1]["message"] == "service_stopped"
+    assert [line["message"] for line in logs.read_lines("app")] == ["gauge.failed"]
+    assert logs.read_lines("health")[-1]["message"] == "service_stopped"
 
 
 @pytest.mark.parametrize("figure", [math.nan, math.inf, -math.inf])
@@ -185,14 +187,14 @@ def test_end_does_not_wait_for_gauge_that_blocks(tmp_path: Path, monkeypatch: py
     record()
     assert reached.wait(10)
     inferlog.shutdown()
-    (beat,) = logs.lines("health")
+    (beat,) = logs.read_lines("health")
     assert (beat["message"], beat["events_written"]) == ("service_stopped", 1)
-    assert [line["message"] for line in logs.lines("app")] == ["heartbeat.blocked"]
+    assert [line["message"] for line in logs.read_lines("app")] == ["heartbeat.blocked"]
     beating = next(thread for thread in threading.enumerate() if thread.name == "inferlog-heartbeat")
     release.set()
     beating.join(10)
     assert left.is_set()
-    assert len(logs.lines("health")) == 1  # no line after the last heartbeat
+    assert len(logs.read_lines("health")) == 1  # no line after the last heartbeat
 
 
 def test_failing_heartbeat_is_logged_once_and_next_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,9 +209,9 @@ def test_failing_heartbeat_is_logged_once_and_next_is_written(tmp_path: Path, mo
 
     monkeypatch.setattr(beat._vitals, "process", failing)
     record()
-    wait_until(lambda: logs.lines("health"), what="a heartbeat")
+    wait_until(lambda: logs.read_lines("health"), what="a heartbeat")
     inferlog.shutdown()
-    assert [line["message"] for line in logs.lines("app")] == ["heartbeat.failed"]
+    assert [line["message"] for line in logs.read_lines("app")] == ["heartbeat.failed"]
 
 
 def test_events_are_written_without_a_heartbeat_thread_and_its_start_is_retried(
@@ -227,8 +229,8 @@ def test_events_are_written_without_a_heartbeat_thread_and_its_start_is_retried(
     record()
     inferlog.shutdown()
     assert len(logs.events) == 3
-    assert [line["message"] for line in logs.lines("app")] == ["heartbeat.not_started"]
-    assert [beat["message"] for beat in logs.lines("health")] == ["service_stopped"]
+    assert [line["message"] for line in logs.read_lines("app")] == ["heartbeat.not_started"]
+    assert [beat["message"] for beat in logs.read_lines("health")] == ["service_stopped"]
 
 
 def test_forked_child_has_own_heartbeat(tmp_path: Path) -> None:
@@ -243,7 +245,7 @@ def test_forked_child_has_own_heartbeat(tmp_path: Path) -> None:
             os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     inferlog.shutdown()
-    beats: list[dict[str, Any]] = logs.lines("health")
+    beats: list[dict[str, Any]] = logs.read_lines("health")
     assert len({beat["service"]["instance"]["id"] for beat in beats}) == 2
     assert [beat["events_written"] for beat in beats] == [1, 1]
 
@@ -309,7 +311,7 @@ WORKERS = Path(__file__).parent / "served" / "workers.py"
 def goodbyes(logs: Logs) -> dict[str, list[str]]:
     """Return the messages of each instance that has an event or a health line."""
     said: dict[str, list[str]] = {event["service"]["instance"]["id"]: [] for event in logs.events}
-    for line in logs.lines("health"):
+    for line in logs.read_lines("health"):
         said.setdefault(line["service"]["instance"]["id"], []).append(line["message"])
     return said
 
@@ -374,6 +376,6 @@ def test_celery_worker_writes_last_heartbeat_at_its_signal(monkeypatch: pytest.M
         finally:
             os._exit(0)  # as a worker of Celery ends
     assert os.waitpid(child, 0)[1] == 0
-    assert [line["message"] for line in Logs(tmp_path).lines("health")] == ["service_stopped"]
+    assert [line["message"] for line in Logs(tmp_path).read_lines("health")] == ["service_stopped"]
     inferlog.shutdown()
     assert list(goodbyes(Logs(tmp_path)).values()) == [["service_stopped"]] * 2

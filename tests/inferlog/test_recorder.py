@@ -139,7 +139,7 @@ def test_signal_handler_may_log_at_any_moment(logs: Logs) -> None:
         signal.signal(signal.SIGALRM, before)
     inferlog.shutdown()
     assert [event["event"]["sequence"] for event in logs.events] == list(range(recorded + logged))
-    lines = [line["message"] for line in logs.lines("app")]
+    lines = [line["message"] for line in logs.read_lines("app")]
     assert (lines.count("working"), lines.count("logged")) == (recorded, logged)
 
 

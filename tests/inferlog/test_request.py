@@ -69,7 +69,7 @@ def test_invalid_id_is_rejected_by_type_and_never_quoted(logs: Logs, nonsense: o
     with inferlog.track_performance(client_id=nonsense):
         pass
     assert "client" not in logs.event
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["labels"]["reasons"].startswith("client_id: ")
     assert all("hunter22" not in path.read_text() for path in logs.directory.iterdir() if path.is_file())
 
@@ -84,7 +84,7 @@ def test_id_that_cannot_be_found_in_result_is_not_quoted(logs: Logs) -> None:
 
     predict()
     assert "client" not in logs.event
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["labels"] == {"reasons": "client_id: LookupError"}
 
 

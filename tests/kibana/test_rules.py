@@ -18,7 +18,7 @@ from inferlog_ops.query import library
 from inferlog_ops.query.rules import rules
 from inferlog_ops.query.rules.evaluate import evaluate_rule
 from inferlog_ops.query.run import fetch_rows
-from tests.support.alert_cases import LEVELS, Case, cases
+from tests.support.alert_cases import LEVELS, Case, build_cases
 from tests.support.polling import wait_until
 from tests.support.real_kibana import require_kibana
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.kibana
 KIBANA, ELASTICSEARCH = require_kibana()
 RULES = rules.load_all()
 QUERIES = library.load_all()
-FIRING = {name: next(case for case in cases() if case.rule == name and len(case.fires) == 1) for name in RULES}
+FIRING = {name: next(case for case in build_cases() if case.rule == name and len(case.fires) == 1) for name in RULES}
 SEVERAL = Case(
     rule="p99_latency",
     what="two versions are slow",
@@ -67,7 +67,7 @@ class RunningRule:
 
     def index(self, case: Case) -> None:
         operations: list[dict[str, Any]] = []
-        for stream, document in case.lines(datetime.now(UTC)):
+        for stream, document in case.build_lines(datetime.now(UTC)):
             name = f"logs-inference.{stream}-{self.cluster.namespace}"
             operations += [{"create": {"_index": name, "_id": document["event"]["id"]}}, document]
         with self.cluster.build_client() as client:

@@ -18,7 +18,7 @@ from inferlog_ops.ship.offsets import OffsetTracker
 from inferlog_ops.ship.settings import ShipSettings
 from inferlog_ops.ship.status import Counters, find_oldest_age_seconds
 from inferlog_ops.ship.tail import FileTailer
-from tests.support.shipping import event_ids, write_events
+from tests.support.shipping import make_event_ids, write_events
 
 pytestmark = pytest.mark.timeout(20)  # reading from a pipe would block forever
 
@@ -36,7 +36,7 @@ def logs(tmp_path: Path) -> Path:
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
     """Foreign file, old enough to be deleted if it were a log file."""
-    path = write_events(tmp_path / "elsewhere" / "events-theirs-1-1.jsonl", event_ids(3))
+    path = write_events(tmp_path / "elsewhere" / "events-theirs-1-1.jsonl", make_event_ids(3))
     os.utime(path, (LONG_AGO, LONG_AGO))
     return path
 
@@ -93,7 +93,7 @@ def test_invalid_offsets_ship_nothing(logs: Path, content: str) -> None:
 @pytest.mark.parametrize("what", PLANTED)
 def test_shipper_skips_and_names_links_pipes_and_devices(logs: Path, what: str, elsewhere: Path) -> None:
     plant(logs, what, elsewhere)
-    write_events(logs / "events-ours-1-1.jsonl", event_ids(1))
+    write_events(logs / "events-ours-1-1.jsonl", make_event_ids(1))
     listing = list_folder(logs)
     assert [file.name for file in listing.files] == ["events-ours-1-1.jsonl"]
     assert listing.left_alone == ([] if what == "a directory" else [NAME])
@@ -102,7 +102,7 @@ def test_shipper_skips_and_names_links_pipes_and_devices(logs: Path, what: str, 
 
 @pytest.mark.parametrize("what", PLANTED)
 def test_file_replaced_between_discovery_and_read_is_not_read(logs: Path, what: str, elsewhere: Path) -> None:
-    path = write_events(logs / NAME, event_ids(2))
+    path = write_events(logs / NAME, make_event_ids(2))
     tracker = OffsetTracker()
     FileDiscovery(logs, tracker, {}, Counters(), pytest.fail).poll()
     (file,) = tracker.list_files()
@@ -128,7 +128,7 @@ def test_offsets_never_overwrite_the_target_of_a_link(logs: Path, elsewhere: Pat
 def test_offsets_are_never_published_through_a_linked_folder(logs: Path, elsewhere: Path) -> None:
     (logs / ".shipped").rmdir()
     (logs / ".shipped").symlink_to(elsewhere.parent)
-    write_events(logs / NAME, event_ids(1))
+    write_events(logs / NAME, make_event_ids(1))
     said: list[str] = []
     tracker = OffsetTracker()
     FileDiscovery(logs, tracker, {}, Counters(), said.append).poll()

@@ -19,7 +19,7 @@ from inferlog_ops.query.dashboards import files
 from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.library import fill_namespace, load_all
 from tests.security.raw_http import dial
-from tests.support.serving import serve_handler, serving
+from tests.support.serving import serve_app, serve_handler
 
 NAMESPACE = "ours"
 RANGE: dict[str, Any] = {"from": "2026-11-23T06:00:00Z", "to": "2026-11-23T07:00:00Z"}
@@ -70,7 +70,7 @@ def store() -> Iterator[RecordingStore]:
 @pytest.fixture
 def page(store: RecordingStore) -> Iterator[str]:
     store.asked.clear()
-    with serving(create_app(Cluster(url=store.url, namespace=NAMESPACE))) as url:
+    with serve_app(create_app(Cluster(url=store.url, namespace=NAMESPACE))) as url:
         yield url
 
 

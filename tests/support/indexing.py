@@ -12,7 +12,7 @@ from inferlog_ops.provision.elasticsearch import provision_cluster
 from tests.golden import Golden, golden
 
 
-def fresh(engine_url: str) -> Cluster:
+def create_fresh_cluster(engine_url: str) -> Cluster:
     """Return a cluster with all streams and no documents."""
     cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
     provision_cluster(cluster)

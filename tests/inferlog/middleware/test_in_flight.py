@@ -11,7 +11,7 @@ import inferlog
 from inferlog.configuration import get_runtime
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
-from tests.support.serving import serving
+from tests.support.serving import serve_app
 
 
 class Gate:
@@ -34,7 +34,7 @@ def gate(logs: Logs) -> Iterator[tuple[str, Gate]]:
         gate.open.wait(10)
         return "ok"
 
-    with serving(app) as url:
+    with serve_app(app) as url:
         yield url, gate
         gate.open.set()
 

@@ -70,7 +70,7 @@ def test_event_and_line_are_shown_short(tmp_path: Path, terminal: Terminal) -> N
         f"[info     ] inference_completed version=v1 status=success latency_ms={milliseconds} first_token_ms=50.0 "
         f"tokens_in=12 tokens_out=40 tenant=acme request={request}"
     )
-    assert [line["message"] for line in logs.lines("app")] == ["loaded"]
+    assert [line["message"] for line in logs.read_lines("app")] == ["loaded"]
 
 
 @pytest.mark.parametrize(

@@ -382,7 +382,7 @@ def test_failing_task_is_logged_once_and_others_run(logs: Logs) -> None:
     housekeeping.start()
     wait_until(lambda: len(turns) >= 2, what="two turns")
     housekeeping.stop()
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["message"] == "inferlog.housekeeping.failed: RuntimeError('no such luck')"
 
 

@@ -15,7 +15,7 @@ from inferlog_ops.preview.app import create_app
 from tests.golden import END, START, Golden, expected
 from tests.golden.reading import of_stream
 from tests.support.polling import wait_until
-from tests.support.serving import serving
+from tests.support.serving import serve_app
 
 RANGE: dict[str, Any] = {"from": START.isoformat(), "to": END.isoformat()}
 P99 = "/api/dashboards/inferlog-overview/panels/p99"
@@ -38,7 +38,7 @@ class RangeParams:
 
 @pytest.fixture(scope="module")
 def ask(filled: Cluster) -> Iterator[RangeParams]:
-    with serving(create_app(filled)) as url:
+    with serve_app(create_app(filled)) as url:
         yield RangeParams(url)
 
 
@@ -192,7 +192,7 @@ def test_api_runs_four_queries_at_a_time_and_skips_closed_requests() -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as store, ThreadPoolExecutor(8) as people:
         threading.Thread(target=store.serve_forever, daemon=True).start()
         try:
-            with serving(create_app(Cluster(url=f"http://127.0.0.1:{store.server_port}"))) as url:
+            with serve_app(create_app(Cluster(url=f"http://127.0.0.1:{store.server_port}"))) as url:
                 staying = [people.submit(RangeParams(url), P99, **RANGE) for _ in range(4)]
                 wait_until(lambda: len(asked) == 4, what="four questions")
                 with pytest.raises(urllib3.exceptions.ReadTimeoutError):
@@ -215,7 +215,7 @@ def test_openapi_describes_the_routes(ask: RangeParams) -> None:
 
 def test_password_in_the_elasticsearch_url_is_not_shown(filled: Cluster) -> None:
     cluster = Cluster(url=filled.url.replace("//", "//elastic:hunter2@"), namespace="nobody")
-    with serving(create_app(cluster)) as url:
+    with serve_app(create_app(cluster)) as url:
         said = RangeParams(url)("/api/status").data.decode()
     assert "hunter2" not in said
     assert "inferlog provision" in said

@@ -9,8 +9,8 @@ import pytest
 
 from tests.golden import END, START, Golden, expected
 from tests.golden.reading import of_stream, when
-from tests.support.browsing import Visit, address_of
-from tests.support.panel_files import control, layer, text, tiles, vis
+from tests.support.browsing import Visit, format_address
+from tests.support.panel_files import build_control, build_layer, build_text, build_tiles, build_vis
 from tests.support.polling import wait_until
 
 VERSION, ROUTE = "model_version", "http.route"
@@ -22,23 +22,23 @@ tiles => tiles.map((tile) => [".tile-title", ".tile-value"].map((part) => tile.q
 @pytest.fixture(scope="module")
 def visit(window: Any, filled: Any, dashboard: Any) -> Iterator[Visit]:
     dashboard(
-        vis("rate", tiles("requests_per_second", "requests"), query="requests_per_second"),
-        vis("over-time", over_time(), y=10, h=12),
-        vis("lost", {**rows(), "ignore_global_filters": True}, query="lost_events", y=22),
+        build_vis("rate", build_tiles("requests_per_second", "requests"), query="requests_per_second"),
+        build_vis("over-time", over_time(), y=10, h=12),
+        build_vis("lost", {**rows(), "ignore_global_filters": True}, query="lost_events", y=22),
         pinned_panels=[
-            control(VERSION),
-            control(ROUTE, single_select=True),
+            build_control(VERSION),
+            build_control(ROUTE, single_select=True),
             {"type": "time_slider_control", "config": {}},
         ],
         time_range={"from": "now-6h", "to": "now"},
         refresh_interval={"pause": False, "value": 30_000},
     )
     dashboard(
-        text("[back](#/view/inferlog-test)"),
-        vis("rate", tiles("requests_per_second", "requests"), query="requests_per_second", y=4),
+        build_text("[back](#/view/inferlog-test)"),
+        build_vis("rate", build_tiles("requests_per_second", "requests"), query="requests_per_second", y=4),
         name="inferlog-z-other",
         title="Other",
-        pinned_panels=[control(VERSION)],
+        pinned_panels=[build_control(VERSION)],
     )
     with window(filled, height=1100) as visit:
         yield visit
@@ -51,7 +51,7 @@ def pause(visit: Visit) -> bool:
 
 
 def over_time() -> dict[str, Any]:
-    line = layer("line", "requests_per_second_over_time", x={"column": "bucket"}, y=[{"column": "requests"}])
+    line = build_layer("line", "requests_per_second_over_time", x={"column": "bucket"}, y=[{"column": "requests"}])
     return {"type": "xy", "title": "Over time", "layers": [line], "legend": {"visibility": "visible"}}
 
 
@@ -66,7 +66,7 @@ def rows() -> dict[str, Any]:
 
 def tile_figures(visit: Visit) -> dict[str, int]:
     # In one call: the panel may be redrawn between two calls.
-    tiles = visit.panel("rate").locator(".tile").evaluate_all(TITLE_AND_VALUE_OF_EACH)
+    tiles = visit.find_panel("rate").locator(".tile").evaluate_all(TITLE_AND_VALUE_OF_EACH)
     return {name: int(value.replace(",", "")) for name, value in tiles}
 
 
@@ -89,7 +89,7 @@ def test_selected_value_filters_every_panel_except_those_that_ignore_it(
 ) -> None:
     visit.go("inferlog-test", **all_of_them)
     assert tile_figures(visit) == counted(known)
-    unfiltered = visit.panel("lost").locator("tbody").inner_text()
+    unfiltered = visit.find_panel("lost").locator("tbody").inner_text()
 
     visit.page.get_by_role("button", name=VERSION).click()
     visit.page.get_by_role("checkbox", name="v2").check()
@@ -97,8 +97,8 @@ def test_selected_value_filters_every_panel_except_those_that_ignore_it(
     visit.page.get_by_role("checkbox", name="v1").check()
     wait_until(lambda: tile_figures(visit) == counted(known, model_version=["v1", "v2"]), what="those of both")
     visit.page.keyboard.press("Escape")
-    visit.settled()
-    assert visit.panel("lost").locator("tbody").inner_text() == unfiltered
+    visit.wait_until_settled()
+    assert visit.find_panel("lost").locator("tbody").inner_text() == unfiltered
     assert sorted(said(visit)["f"]) == ["model_version:v1", "model_version:v2"]
 
     visit.page.get_by_role("button", name="Clear filters").click()
@@ -142,7 +142,7 @@ def test_unsupported_control_shows_a_note(visit: Visit, all_of_them: Any) -> Non
 
 def test_click_on_a_tile_name_filters_by_its_version(visit: Visit, known: Golden, all_of_them: Any) -> None:
     visit.go("inferlog-test", **all_of_them)
-    visit.panel("rate").get_by_role("button", name="v3").click()
+    visit.find_panel("rate").get_by_role("button", name="v3").click()
     wait_until(lambda: tile_figures(visit) == counted(known, model_version=["v3"]), what="the figures of v3")
 
 
@@ -155,16 +155,16 @@ def test_page_starts_with_the_selection_of_the_file(visit: Visit) -> None:
 
 def test_selection_without_a_dashboard_in_the_address_applies_to_the_first(visit: Visit) -> None:
     visit.page.goto(visit.url)
-    visit.settled()
+    visit.wait_until_settled()
     visit.page.locator("button.range").click()
     visit.page.get_by_role("button", name="Last 7 days").click()
     wait_until(lambda: "#/view/inferlog-test?from=now-7d" in visit.page.url, what="an address to share")
-    visit.settled()
+    visit.wait_until_settled()
     assert visit.page.locator(".heading h1").inner_text() == "Test"
 
 
 def test_range_that_ends_before_its_start_is_rejected(visit: Visit) -> None:
-    visit.go("inferlog-test", **{"from": address_of(END), "to": address_of(START)})
+    visit.go("inferlog-test", **{"from": format_address(END), "to": format_address(START)})
     assert "Last 6 hours" in visit.page.locator(".bar").inner_text()
 
 
@@ -172,7 +172,7 @@ def test_typed_range_is_applied_unless_invalid(visit: Visit, known: Golden, all_
     visit.go("inferlog-test", **all_of_them)
     visit.page.locator("button.range").click()
     begin, show = visit.page.get_by_label("From"), visit.page.get_by_role("button", name="Show")
-    for wrong, complaint in (("yesterday", "not a valid time"), (address_of(END), "end must be after")):
+    for wrong, complaint in (("yesterday", "not a valid time"), (format_address(END), "end must be after")):
         begin.fill(wrong)
         show.click()
         assert complaint in visit.page.get_by_role("alert").filter(has_text=complaint).inner_text()
@@ -188,8 +188,8 @@ def test_typed_range_is_applied_unless_invalid(visit: Visit, known: Golden, all_
 def test_range_drawn_with_the_mouse_applies_to_all_panels(visit: Visit, all_of_them: Any) -> None:
     visit.go("inferlog-test", **all_of_them)
     before = tile_figures(visit)
-    visit.drawn("over-time")
-    area = visit.panel("over-time").locator(".canvas .nsewdrag").bounding_box()
+    visit.read_drawn("over-time")
+    area = visit.find_panel("over-time").locator(".canvas .nsewdrag").bounding_box()
     visit.page.mouse.move(area["x"] + area["width"] * 0.25, area["y"] + 40)
     visit.page.mouse.down()
     visit.page.mouse.move(area["x"] + area["width"] * 0.75, area["y"] + 44, steps=4)
@@ -219,7 +219,7 @@ def test_link_keeps_focus_during_refresh_and_follows_the_current_selection(
     link.focus()
     # As the browser's own way back does it: nothing on the page is touched.
     visit.page.evaluate("location.hash += '&f=model_version:v1'")
-    visit.settled()
+    visit.wait_until_settled()
     assert tile_figures(visit) == counted(known, model_version=["v1"])
     assert link.evaluate("link => link === document.activeElement")
     visit.page.keyboard.press("Enter")
@@ -234,11 +234,11 @@ def test_button_keeps_focus_during_refresh(
     panel: str, button: str, visit: Visit, known: Golden, all_of_them: Any
 ) -> None:
     visit.go("inferlog-test", **all_of_them)
-    held = visit.panel(panel).locator(".panel-body").get_by_role("button", name=button)
+    held = visit.find_panel(panel).locator(".panel-body").get_by_role("button", name=button)
     held.focus()
     before = held.element_handle()
     visit.page.evaluate("location.hash += '&f=model_version:v1&f=model_version:v2'")
-    visit.settled()
+    visit.wait_until_settled()
     assert tile_figures(visit) == counted(known, model_version=["v1", "v2"])
     assert not before.evaluate("before => before.isConnected"), "it is not the same button"
     assert held.evaluate("held => held === document.activeElement")
@@ -252,7 +252,7 @@ def test_shared_link_shows_the_same_view_and_ignores_fields_without_a_control(
     assert tile_figures(visit) == counted(known, model_version=["v1"])
     visit.page.goto("about:blank")
     visit.page.goto(link)
-    visit.settled()
+    visit.wait_until_settled()
     assert tile_figures(visit) == counted(known, model_version=["v1"])
     assert "status:error" in unquote(link)
 
@@ -278,7 +278,7 @@ def test_refreshes_never_overlap_and_can_be_paused(visit: Visit, all_of_them: An
     wait_until(lambda: pause(visit) and len(visit.requests) >= asked + 8, timeout_seconds=30, what="looks")
     assert most == 1
     visit.page.get_by_role("button", name="Pause refreshing").click()
-    visit.settled()
+    visit.wait_until_settled()
     visit.page.wait_for_timeout(100)
     asked = len(visit.requests)
     visit.page.wait_for_timeout(1500)  # longer than the second after which it would have looked again
@@ -310,7 +310,7 @@ def test_theme_is_selected_and_persists(visit: Visit, all_of_them: Any) -> None:
     assert background() != light
     dark = background()
     visit.page.reload()
-    visit.settled()
+    visit.wait_until_settled()
     assert background() == dark
     visit.page.get_by_role("button", name="Light or dark").click()
     assert background() == light

@@ -6,7 +6,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query.dashboards import files
 from inferlog_ops.query.dashboards.panels import list_panels
 from tests.support.browsing import PATIENCE_MS, Visit
-from tests.support.indexing import fresh
+from tests.support.indexing import create_fresh_cluster
 
 OURS = files.load_all()
 ALL_PANELS_PX = 16_000  # so high a window that every panel is in sight
@@ -18,7 +18,7 @@ def opened(visit: Visit) -> None:
     while closed.count():
         closed.first.click()
     visit.page.locator(".panel-body:empty").first.wait_for(state="detached", timeout=2 * PATIENCE_MS)
-    visit.settled()
+    visit.wait_until_settled()
 
 
 def test_every_panel_of_our_dashboards_is_drawn_from_known_events(
@@ -42,7 +42,7 @@ def test_stack_without_events_shows_empty_panels_without_errors(window: Any, emp
             assert visit.page.locator(".panel-error").all_inner_texts() == []
             assert "No events yet" in visit.page.locator(".notice").inner_text()
         visit.go("inferlog-overview", **all_of_them)
-        assert visit.panel("p99").inner_text().endswith("No events in this range")
+        assert visit.find_panel("p99").inner_text().endswith("No events in this range")
 
 
 def test_range_after_the_newest_event_links_to_it(window: Any, filled: Cluster) -> None:
@@ -84,7 +84,7 @@ def test_unknown_dashboard_shows_a_notice(window: Any, empty: Cluster) -> None:
 
 
 def test_stopped_server_shows_a_notice(window: Any, engine_url: str, all_of_them: Any) -> None:
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     with window(cluster, refusals=True) as visit:
         visit.go("inferlog-overview", **all_of_them)
         visit.page.route("**/api/**", lambda route: route.abort())

@@ -49,7 +49,7 @@ def test_everything_can_be_reached_and_done_with_the_keyboard(window: Any, fille
         visit.page.locator(".control.chosen").wait_for()
         visit.page.keyboard.press("Escape")
         assert focused(visit).startswith("Model version")
-        visit.settled()  # no redraw during the walk
+        visit.wait_until_settled()  # no redraw during the walk
 
         walk(visit, until="Look inside p99 latency")
         visit.page.keyboard.press("Enter")
@@ -89,7 +89,7 @@ def test_text_has_enough_contrast(dark: bool, window: Any, filled: Cluster, all_
     """At least 4.5 to 1, as WCAG AA requires for normal text."""
     with window(filled, dark=dark) as visit:
         visit.go("inferlog-overview", **all_of_them)
-        visit.panel("p99").locator(".tile").first.wait_for()
+        visit.find_panel("p99").locator(".tile").first.wait_for()
         weak = visit.page.evaluate(CONTRASTS)
     assert weak == []
 

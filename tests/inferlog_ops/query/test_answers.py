@@ -12,7 +12,7 @@ from inferlog_ops.query.library import Query
 from inferlog_ops.query.run import fetch_rows, run_query
 from tests.golden import END, START, Golden, expected
 from tests.golden.reading import of_stream
-from tests.support.indexing import fresh, index_golden
+from tests.support.indexing import create_fresh_cluster, index_golden
 from tests.support.panel_queries import check_head
 
 QUERIES = {name: query for name, query in library.load_all().items() if "FROM inferlog-alerts-*" not in query.text}
@@ -21,14 +21,14 @@ QUERIES = {name: query for name, query in library.load_all().items() if "FROM in
 @pytest.fixture(scope="module")
 def filled(engine_url: str) -> tuple[Cluster, Golden]:
     """An engine that holds the golden documents, some of the events twice."""
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     return cluster, index_golden(cluster)
 
 
 @pytest.fixture(scope="module")
 def empty(engine_url: str) -> Cluster:
     """A provisioned engine without events."""
-    return fresh(engine_url)
+    return create_fresh_cluster(engine_url)
 
 
 def _about(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

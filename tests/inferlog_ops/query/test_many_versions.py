@@ -18,7 +18,7 @@ from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.rules import rules
 from inferlog_ops.query.rules.evaluate import evaluate
 from inferlog_ops.query.run import QueryAnswer, fetch_rows, run_query
-from tests.support.indexing import fresh, index_many
+from tests.support.indexing import create_fresh_cluster, index_many
 
 QUERIES = library.load_all()
 START = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
@@ -69,7 +69,7 @@ def _event(at: datetime, version: str, status: str, latency_seconds: float) -> D
 
 @pytest.fixture(scope="module")
 def filled(engine_url: str) -> Cluster:
-    cluster: Cluster = fresh(engine_url)
+    cluster: Cluster = create_fresh_cluster(engine_url)
     index_many(cluster, "events", _events())
     return cluster
 

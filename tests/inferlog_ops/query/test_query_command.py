@@ -17,7 +17,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library
-from tests.support.faulty_store import error_body
+from tests.support.faulty_store import build_error_body
 from tests.support.indexing import index
 from tests.support.serving import serve_handler
 
@@ -152,7 +152,7 @@ class _FullMemory(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         why = "[request] Data too large, data for [<reused_arrays>] would be [650366136/620.2mb]"
-        body = error_body("circuit_breaking_exception", why, 429)
+        body = build_error_body("circuit_breaking_exception", why, 429)
         self.rfile.read(int(self.headers["content-length"]))
         self.send_response(429)
         for name, value in (("x-elastic-product", "Elasticsearch"), ("content-type", "application/json")):

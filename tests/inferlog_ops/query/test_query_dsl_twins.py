@@ -18,7 +18,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.run import fetch_rows
 from tests.golden import END, START, Document, golden
-from tests.support.indexing import fresh, index, index_many, index_parts
+from tests.support.indexing import create_fresh_cluster, index, index_many, index_parts
 
 ENDING = ".dsl.json"
 TWINS = {path.name.removesuffix(ENDING): path for path in find_asset_dir(library.FOLDER).glob(f"*{ENDING}")}
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 @pytest.fixture(scope="module")
 def of_golden(engine_url: str) -> Cluster:
     """The golden events, some of them twice."""
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     documents = golden()
     index_parts(cluster, "events", documents.first, documents.again, documents.again_later)
     return cluster
@@ -42,7 +42,7 @@ def of_golden(engine_url: str) -> Cluster:
 @pytest.fixture(scope="module")
 def of_many(engine_url: str) -> Cluster:
     """So many events that percentiles are estimates."""
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     index_many(cluster, "events", _many())
     with cluster.build_client(request_timeout_seconds=120) as client:
         # A digest is put together from those of the segments, of which there are others in each run.

@@ -17,8 +17,8 @@ from inferlog_ops.query.rules import rules
 from inferlog_ops.query.rules.condition import build_rule_query
 from inferlog_ops.query.rules.evaluate import evaluate_rule
 from inferlog_ops.query.run import fetch_rows
-from tests.support.alert_cases import LEVELS, cases
-from tests.support.indexing import fresh, index
+from tests.support.alert_cases import LEVELS, build_cases
+from tests.support.indexing import create_fresh_cluster, index
 
 RULES = rules.load_all()
 QUERIES = library.load_all()
@@ -38,9 +38,9 @@ def filled(engine_url: str) -> Cluster:
     provision_cluster(cluster)
     now = datetime.now(UTC)
     operations: list[dict[str, Any]] = []
-    for case in cases():
+    for case in build_cases():
         if NOW_FIRING.get(case.rule) == case.what:
-            for stream, document in case.lines(now):
+            for stream, document in case.build_lines(now):
                 name = f"logs-inference.{stream}-{cluster.namespace}"
                 operations += [{"create": {"_index": name, "_id": document["event"]["id"]}}, document]
     with cluster.build_client() as client:
@@ -183,11 +183,11 @@ def test_older_kibana_gets_one_alert_of_all_rows_and_no_field_that_it_does_not_k
 
 def test_older_kibana_gets_the_figures_of_each_group_in_one_row(engine_url: str) -> None:
     rule = RULES["p99_latency"]
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     now = datetime.now(UTC)
-    (slow,) = [each for each in cases() if (each.rule, each.what) == ("p99_latency", "two of 101 are slow")]
+    (slow,) = [each for each in build_cases() if (each.rule, each.what) == ("p99_latency", "two of 101 are slow")]
     for version in ("v1", "v2"):
-        documents = [{**document, "model_version": version} for _stream, document in slow.lines(now)]
+        documents = [{**document, "model_version": version} for _stream, document in slow.build_lines(now)]
         index(cluster, "events", documents)
     body = _body(rule, cluster.namespace, capabilities=OLD)
     with cluster.build_client() as client:

@@ -12,7 +12,7 @@ import inferlog_ops.provision.stack.settings
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.stack.prepare import prepare
 from inferlog_ops.provision.stack.settings import StackSettings
-from tests.support.installation import Stack, environment_of, run, settings_in
+from tests.support.installation import Stack, build_environment, build_settings, run
 
 
 def secrets_in(*settings: StackSettings) -> set[str]:
@@ -66,7 +66,7 @@ def test_no_command_that_talks_to_elasticsearch_prints_a_secret(stack: Stack) ->
 def failing(stack: Stack, root: Path) -> Mapping[str, tuple[StackSettings, tuple[str, ...], int]]:
     """Return runs that fail, and the exit code of each."""
     wrong = root / "wrong"
-    nothing = settings_in(root / "nothing")
+    nothing = build_settings(root / "nothing")
     for path in stack.settings.secrets.rglob("*_password"):
         target = wrong / path.relative_to(stack.settings.secrets)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def test_settings_default_to_the_mounted_paths() -> None:
 def test_settings_are_read_from_the_environment(settings: StackSettings) -> None:
     settings = replace(settings, elasticsearch_url="https://a", kibana_url="https://b", retention="7d", namespace="x")
     more = {"INFERLOG_RETENTION": "7d", "INFERLOG_NAMESPACE": "x"}
-    assert StackSettings.read({**environment_of(settings), **more}) == settings
+    assert StackSettings.read({**build_environment(settings), **more}) == settings
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

@@ -19,7 +19,7 @@ from inferlog_ops.provision.stack.kibana_objects import USER, provision_objects
 from inferlog_ops.provision.stack.settings import StackSettings
 from tests.support.installation import Stack
 from tests.support.kibana_stand_in import KibanaStandIn, stand_in
-from tests.support.store_calls import Call, create, status_of
+from tests.support.store_calls import Call, create, send_call
 
 
 @dataclass
@@ -104,10 +104,10 @@ def test_rules_keep_running_with_the_privileges_of_their_role(
     provision_objects(settings)
     query = {"query": "FROM logs-inference.events-* | LIMIT 1"}
     with stack.as_key(callers.keys[0]).build_client() as rule:
-        assert status_of(rule, Call(what="asks", method="POST", path="/_query", body=query)) == 200
-        assert status_of(rule, create("writes an event", "logs-inference.events-default", "by-a-rule")) == 403
-        assert status_of(rule, create("writes an alert", "inferlog-alerts-default", "by-a-rule")) == 201
-        assert status_of(rule, Call(what="lists users", method="GET", path="/_security/user")) == 403
+        assert send_call(rule, Call(what="asks", method="POST", path="/_query", body=query)) == 200
+        assert send_call(rule, create("writes an event", "logs-inference.events-default", "by-a-rule")) == 403
+        assert send_call(rule, create("writes an alert", "inferlog-alerts-default", "by-a-rule")) == 201
+        assert send_call(rule, Call(what="lists users", method="GET", path="/_security/user")) == 403
 
 
 def test_user_is_disabled_after_an_error_of_kibana(

@@ -14,7 +14,7 @@ from inferlog_ops.provision.desired import ProvisionOutcome
 from inferlog_ops.provision.stack import secret_files
 from inferlog_ops.provision.stack.prepare import prepare
 from inferlog_ops.provision.stack.settings import StackSettings
-from tests.support.installation import NOW, settings_in
+from tests.support.installation import NOW, build_settings
 
 START_PAGE = "uiSettings.overrides.defaultRoute"
 SECRETS = [
@@ -45,7 +45,7 @@ def test_secrets_are_random_letters_and_digits_of_more_than_128_bits(prepared: S
 
 
 def test_no_two_secrets_are_the_same_nor_those_of_two_installations(prepared: StackSettings, tmp_path: Path) -> None:
-    other = settings_in(tmp_path / "other")
+    other = build_settings(tmp_path / "other")
     prepare(other, NOW)
     found = [(each.secrets / name).read_text() for each in (prepared, other) for name in SECRETS]
     assert len(set(found)) == 2 * len(SECRETS)
@@ -162,11 +162,11 @@ def prepare_killed_at(settings: StackSettings, step: int, call: str) -> bool:
 
 @pytest.mark.parametrize("call", ["open", "fsync", "fchmod", "replace", "rename", "mkdir", "chmod"])
 def test_prepare_completes_a_killed_run_and_keeps_its_files(tmp_path: Path, call: str) -> None:
-    whole = settings_in(tmp_path / "whole")
+    whole = build_settings(tmp_path / "whole")
     prepare(whole, NOW)
     step = 1
     while True:
-        settings = settings_in(tmp_path / f"{call}-{step}")
+        settings = build_settings(tmp_path / f"{call}-{step}")
         if not prepare_killed_at(settings, step, call):
             break
         kept = {name: content for name, content in contents(settings).items() if not name.endswith((".crt", ".key"))}

@@ -13,7 +13,7 @@ from inferlog_ops.provision.stack import roles
 from inferlog_ops.provision.stack.api_keys import lend_key
 from inferlog_ops.provision.stack.login import accepts_credentials
 from tests.support.installation import Stack, run
-from tests.support.store_calls import document
+from tests.support.store_calls import build_document
 
 EVENTS = "logs-inference.events-default"
 
@@ -23,7 +23,7 @@ def letters(stack: Stack, tmp_path: Path) -> Stack:
     """The installation, with one line that Fluentd could not bring to the store."""
     folder = tmp_path / "dead_letters"
     folder.mkdir()
-    line = orjson.dumps(document(tmp_path.name), option=orjson.OPT_APPEND_NEWLINE)
+    line = orjson.dumps(build_document(tmp_path.name), option=orjson.OPT_APPEND_NEWLINE)
     (folder / "inferlog.events.20261123.log").write_bytes(line)
     return Stack(settings=replace(stack.settings, dead_letters=folder))
 

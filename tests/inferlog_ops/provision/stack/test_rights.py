@@ -26,7 +26,7 @@ from inferlog_ops.query.notes import NoteKind
 from inferlog_ops.query.rules.evaluate import evaluate
 from inferlog_ops.query.rules.rules import load_all as load_rules
 from inferlog_ops.query.run import run_query
-from tests.support.store_calls import Call, create, document, status_of
+from tests.support.store_calls import Call, build_document, create, send_call
 
 NAMED = "TEST_ELASTICSEARCH_URL" in os.environ
 READERS = [roles.DASHBOARDS, roles.RULES, roles.OPERATOR]
@@ -62,7 +62,7 @@ class Deployment:
         return f"inferlog-alerts-{self.superuser.namespace}"
 
     def status(self, role: str, call: Call) -> int:
-        return status_of(self.clients[role], call)
+        return send_call(self.clients[role], call)
 
 
 def named_cluster() -> Cluster:
@@ -94,7 +94,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[Deployment]:
         keys = {role: replace(superuser, user_and_password=None, api_key=key["encoded"]) for role, key in made.items()}
         admin.indices.create(index=private)
         events = f"logs-inference.events-{superuser.namespace}"
-        admin.bulk(index=events, operations=[{"create": {"_id": "known"}}, document("known")], refresh=True)
+        admin.bulk(index=events, operations=[{"create": {"_id": "known"}}, build_document("known")], refresh=True)
         (index,) = admin.indices.get_mapping(index=events).body
         if request.param == "cluster":
             opened.callback(admin.indices.delete, index=private)
@@ -113,7 +113,7 @@ def nobody_s(store: Deployment, elsewhere: str = "elsewhere") -> list[Call]:
             what="overwrites an event",
             method="PUT",
             path=f"/{store.index}/_doc/known?if_seq_no=0&if_primary_term=1",
-            body=document("known"),
+            body=build_document("known"),
         ),
         Call(
             what="changes an event", method="POST", path=f"/{store.index}/_update/known", body={"doc": {"status": "x"}}
@@ -166,7 +166,7 @@ def test_superuser_is_not_refused_any_of_these_calls(store: Deployment) -> None:
     try:
         for call in [*nobody_s(store, "superuser"), *reading(store)]:
             # Other errors are allowed: an object does not exist, or a data stream rejects the request of every user.
-            assert status_of(store.admin, call) not in {400, 401, 403, 405}, call
+            assert send_call(store.admin, call) not in {400, 401, 403, 405}, call
     finally:
         store.admin.security.invalidate_api_key(name=name)
         cleaning = store.admin.options(ignore_status=404)

@@ -17,7 +17,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from tests.golden import END, START, Document, Row, expected, golden
 from tests.golden.reading import of_stream
-from tests.support.indexing import fresh, index, index_parts
+from tests.support.indexing import create_fresh_cluster, index, index_parts
 
 MANY = {"v1": 12_345, "v2": 11_000, "v3": 40, "v4": 10_001}
 """Number of requests by version, mostly above the page size of 10 000. v4 equals v1, v2 is slower."""
@@ -80,7 +80,7 @@ def of_many(engine_url: str) -> Filled:
 
 def _in_indices(engine_url: str, parts: list[list[Document]]) -> Cluster:
     """Put each part into an index of its own."""
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     index_parts(cluster, "events", *parts)
     return cluster
 

@@ -13,11 +13,11 @@ from inferlog_ops.query.reconcile.latencies import LatencyComparison, Tolerance,
 from inferlog_ops.query.reconcile.matching import Matching
 from inferlog_ops.query.reconcile.records import read_records
 from tests.golden.reading import percentile
-from tests.support.reconciling import ROUTE, event, record, write_records
+from tests.support.reconciling import ROUTE, make_event, make_record, write_records
 
 PERCENTS = (50, 95, 99)
 SENT = [
-    record(
+    make_record(
         f"request {number}",
         sent_after_seconds=number % 7 / 1000,
         ended_after_seconds=number % 7 / 1000 + Random(number).random(),
@@ -41,7 +41,7 @@ def matching(tmp_path: Path) -> Matching:
     """A thousand requests whose events are shorter by 3 ms; every fourth of v2, every tenth without a latency."""
     records = read_records([write_records(tmp_path / "client.jsonl", SENT)], run_id=None, report=ignore_progress)
     events = [
-        event(
+        make_event(
             sent["correlation_id"],
             model_version="v2" if number % 4 == 0 else "v1",
             latency_seconds=None if number % 10 == 5 else latency(sent) - 0.003,

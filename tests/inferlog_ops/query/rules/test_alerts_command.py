@@ -19,10 +19,10 @@ from inferlog_ops.query import library
 from inferlog_ops.query.rules import rules
 from inferlog_ops.query.run import fetch_rows
 from tests.support import commands
-from tests.support.alert_cases import Case, cases
-from tests.support.webhook import Webhook, webhook
+from tests.support.alert_cases import Case, build_cases
+from tests.support.webhook import Webhook, run_webhook
 
-CASES = {(case.rule, case.what): case for case in cases()}
+CASES = {(case.rule, case.what): case for case in build_cases()}
 FIRING = CASES["p99_latency", "two of 101 are slow"]
 BEFORE = FIRING.at - timedelta(days=9)
 
@@ -38,13 +38,13 @@ def filled(engine_url: str) -> Cluster:
 
 @pytest.fixture
 def receiver() -> Iterator[Webhook]:
-    with webhook() as receiver:
+    with run_webhook() as receiver:
         yield receiver
 
 
 def _index(cluster: Cluster, case: Case) -> None:
     operations: list[dict[str, Any]] = []
-    for stream, document in case.lines(case.at):
+    for stream, document in case.build_lines(case.at):
         name = f"logs-inference.{stream}-{cluster.namespace}"
         operations += [{"create": {"_index": name, "_id": document["event"]["id"]}}, document]
     with cluster.build_client() as client:

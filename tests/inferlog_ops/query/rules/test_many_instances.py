@@ -17,7 +17,7 @@ from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.rules import notify, rules
 from inferlog_ops.query.rules.evaluate import Evaluation, evaluate
 from inferlog_ops.query.run import run_query
-from tests.support.indexing import fresh, index_many
+from tests.support.indexing import create_fresh_cluster, index_many
 
 QUERIES = library.load_all()
 LEVELS = slo.load()
@@ -53,7 +53,7 @@ def _heartbeat(service: str, number: int, at: datetime, message: str) -> Documen
 
 @pytest.fixture(scope="module")
 def filled(engine_url: str) -> Cluster:
-    cluster: Cluster = fresh(engine_url)
+    cluster: Cluster = create_fresh_cluster(engine_url)
     index_many(cluster, "health", _heartbeats())
     return cluster
 

@@ -12,7 +12,7 @@ from inferlog_ops.query import library
 from tests import ROOT
 from tests.golden import END, START, expected, golden
 from tests.support.lens_execution import execute
-from tests.support.panel_queries import mapped_fields
+from tests.support.panel_queries import read_mapped_fields
 
 QUERIES = library.load_all()
 DOCUMENTS = golden().between(START, END)
@@ -54,7 +54,7 @@ def test_every_source_is_a_query() -> None:
 @pytest.mark.parametrize("query", [name for name, source in SOURCES.items() if source.view in STREAMS])
 def test_fields_of_a_query_are_mapped(query: str) -> None:
     source = SOURCES[query]
-    mapped = {field for stream in STREAMS[source.view] for field in mapped_fields(stream)}
+    mapped = {field for stream in STREAMS[source.view] for field in read_mapped_fields(stream)}
     figures = [column.expression for column in source.columns.values() if isinstance(column, Figure)]
     used = {each.field for expression in figures for each in list_aggregates(expression) if each.field}
     used |= {
