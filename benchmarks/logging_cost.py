@@ -232,8 +232,8 @@ def prepare_library(directory: Path) -> dict[str, Way]:
         RECORD: prepare_record(),
         FUNCTION: prepare_function(),
         BLOCK: prepare_block(),
-        MIDDLEWARE: prepare_requests(inferlog.InferenceMiddleware(application)),
-        WITHOUT: prepare_requests(application),
+        MIDDLEWARE: prepare_requests(inferlog.InferenceMiddleware(answer_request)),
+        WITHOUT: prepare_requests(answer_request),
     }
 
 
@@ -319,7 +319,9 @@ ROUTED = {
 RESPONSE_HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"300")]
 
 
-async def application(scope: MutableMapping[str, Any], _receive: object, send: Callable[..., Awaitable[None]]) -> None:
+async def answer_request(
+    scope: MutableMapping[str, Any], _receive: object, send: Callable[..., Awaitable[None]]
+) -> None:
     scope.update(ROUTED)
     inferlog.bind_inference(**VALUES)
     await send({"type": "http.response.start", "status": 200, "headers": RESPONSE_HEADERS})

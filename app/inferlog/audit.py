@@ -37,7 +37,7 @@ class Hasher:
         self._start = hashlib.blake2b(key=key, digest_size=_DIGEST_BYTES)
 
     def __call__(self, previous: str, unix_microseconds: int | str, body: bytes) -> str:
-        """Return 32 hexadecimal digits. *body* is :func:`canonical_body`; a text of *unix_microseconds* is decimal."""
+        """Return 32 hexadecimal digits of *body*, canonical JSON; a text of *unix_microseconds* is decimal."""
         state = self._start.copy()
         state.update(f"{previous}{unix_microseconds}".encode())
         state.update(body)

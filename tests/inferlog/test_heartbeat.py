@@ -207,7 +207,7 @@ def test_failing_heartbeat_is_logged_once_and_next_is_written(tmp_path: Path, mo
             raise failure
         return working()
 
-    monkeypatch.setattr(beat._vitals, "process", failing)
+    monkeypatch.setattr(beat._vitals, "read_process", failing)
     record()
     wait_until(lambda: logs.read_lines("health"), what="a heartbeat")
     inferlog.shutdown()

@@ -1,5 +1,5 @@
 """
-The process of a secured engine: ``python -m tests.support.secured_engine_process <home>``; see `secured_engine`.
+The process of a secured engine: ``python -m tests.support.secured_engine_process <home>``; see `run_secured_engine`.
 
 Writes its address into a file when it is ready, and exits on SIGTERM.
 """

@@ -26,7 +26,7 @@ class PlainConsole(Console):
     """
     A console that escapes control characters in every text, so that none can control the terminal.
 
-    A second line of defence behind `printable`. Newlines are kept.
+    A second line of defence behind `escape_control`. Newlines are kept.
     """
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:

@@ -50,7 +50,7 @@ class LaunchOrder:
 
     @classmethod
     def from_arguments(cls, arguments: list[str]) -> "LaunchOrder":
-        """Parse the result of ``arguments``."""
+        """Parse the result of ``to_arguments``."""
         engine_home, port, heap, lock_descriptor, ends_with_pid = arguments
         return cls(
             engine_home=Path(engine_home),

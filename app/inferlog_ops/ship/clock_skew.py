@@ -30,7 +30,7 @@ class Moment:
     monotonic_seconds: float
 
     @classmethod
-    def now(cls) -> Self:
+    def read_clocks(cls) -> Self:
         return cls(time.time(), time.monotonic())
 
 
@@ -53,7 +53,7 @@ class ClockSkew:
         stamped = read_event_time(line)
         if stamped is None:
             return
-        now = Moment.now()
+        now = Moment.read_clocks()
         skew = compute_skew(stamped.timestamp(), written_after=written_after, now=now)
         with self._lock:
             self._noted[file_name] = (now.monotonic_seconds, skew)

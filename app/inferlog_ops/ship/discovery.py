@@ -52,7 +52,7 @@ class FileDiscovery:
 
     def poll(self) -> None:
         """Update the tracker with every file in its current state."""
-        polled_at = Moment.now()
+        polled_at = Moment.read_clocks()
         self.listing = list_folder(self._root)
         found_names = set()
         for found in self.listing.files:

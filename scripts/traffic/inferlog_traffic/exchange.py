@@ -60,7 +60,7 @@ class ObservedResponse:
     Attributes:
         outcome: Outcome of the request; abandoned until it ends.
         status_code: Status code; None until the response begins.
-        first_token_at: Time of the first part with text, on the clock of `exchange`; streams only.
+        first_token_at: Time of the first part with text, on the clock of `send_request`; streams only.
         ended_at: Time of the last byte, or of the failure.
         body_bytes: Number of bytes of the body so far.
     """

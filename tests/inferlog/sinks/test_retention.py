@@ -177,7 +177,7 @@ def test_lines_that_are_written_during_sweep_count(tmp_path: Path, monkeypatch: 
         assert not retention.is_full(60)
         return {}
 
-    monkeypatch.setattr("inferlog.sinks.retention.shipped_to_all_bytes", write_meanwhile)
+    monkeypatch.setattr("inferlog.sinks.retention.read_bytes_shipped_to_all", write_meanwhile)
     retention.sweep()
     assert retention.is_full(41)
 

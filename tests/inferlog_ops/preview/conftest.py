@@ -18,7 +18,7 @@ from tests.support.indexing import create_fresh_cluster, index
 
 @pytest.fixture(scope="module")  # not longer: tests of other modules want a loop of their own
 def window() -> Iterator[Callable[..., AbstractContextManager[Visit]]]:
-    """Opens the page of a cluster: `browsing.visiting` with a browser."""
+    """Opens the page of a cluster: `browsing.open_preview` with a browser."""
     with run_browser() as browser:
         yield partial(open_preview, browser)
 

@@ -194,7 +194,7 @@ def test_alerts_are_recorded_once_per_interval(filled: Cluster) -> None:
 
 def test_unrecorded_alerts_are_reported_without_hiding_alerts(filled: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "inferlog_ops.query.rules.alerts.alerts_stream_name", lambda namespace: f"inferlog-alarms-{namespace}"
+        "inferlog_ops.query.rules.alerts.build_alerts_stream_name", lambda namespace: f"inferlog-alarms-{namespace}"
     )
     result = _check(filled, FIRING.at, "--record")
     assert result.exit_code == 1
