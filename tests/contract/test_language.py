@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import inferlog.testing
 from tests.kibana.json_paths import walk
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,24 @@ PHRASES = {
 }
 FORBIDDEN = re.compile("|".join(rf"\b(?:{phrase})(?!\w)" for phrase in PHRASES.values()), re.IGNORECASE)
 SHOWN_KEYS = {"title", "sub_title", "description", "content", "label", "text", "name"}
+# First words of a name that are not verbs. Words that are also verbs, such as record and stream, are not listed.
+NOT_A_VERB = re.compile(
+    "about|after|all|any|at|before|by|current|each|every|first|for|in|last|latest|lowest|new|newest|next|not|now|of|old|on"
+    "|one|other|own|with|without|body|cell|chunk|class|client|cluster|column|command|config|content|control|cost"
+    "|dashboard|data|definition|dict|dir|directory|engine|entry|error|event|field|figure|folder|header|id|instance|int"
+    "|interval|item|json|key|kind|layer|letter|level|line|message|method|metric|object|option|output|page|panel|part|path"
+    "|percentile|price|reason|recorder|response|result|row|rule|runtime|script|section|server|service|setting|shipper"
+    "|sink|size|source|span|string|table|template|text|time|token|tree|type|url|usage|user|value|version|word"
+    r"|(?!(?:feed|need|exceed|seed|bring|ping|mention|implement|increment|document)$)\w+(?:ed|ing|tion|ment|ness)"
+)
+PREFIXES_OF_PREDICATES = {"is", "has", "as"}
+# Names that users import, that a base class of another package has, or that are functions of Lens formulas.
+GIVEN_NAMES = {
+    *inferlog.__all__, *inferlog.testing.__all__, "sink", "exception", "aexception",
+    "connection_made", "connection_lost", "data_received", "on_response_complete",
+    "latest", "latest_text", "lowest", "percentile",
+}  # fmt: skip
+DECORATORS_OF_NOUNS = ("property", "fixture", "command", "callback", "get", "post", "setter")
 COMMENT = re.compile(r"(?:^|\s)#+ (.*)")
 CODE = re.compile(r"^```.*?^```$|`[^`\n]+`|\]\([^)]*\)", re.MULTILINE | re.DOTALL)
 
@@ -190,3 +209,69 @@ def test_name_of_a_class_has_one_meaning() -> None:
                 modules[node.name].append(str(path.relative_to(ROOT)))
     repeated = {name: where for name, where in modules.items() if len(where) > 1}
     assert not repeated, "rename the less central class"
+
+
+def starts_with_verb(name: str, returns: str) -> bool:
+    """Return whether *name* may be that of a function. Third person (`matches`) is for functions that return a bool."""
+    word = name.lstrip("_").partition("_")[0]
+    if word.endswith("s") and not word.endswith("ss") and word not in PREFIXES_OF_PREDICATES:
+        return returns in {"bool", "bool | None"}
+    return NOT_A_VERB.fullmatch(word) is None
+
+
+def named_functions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Yield functions and methods. A function inside another is a value, a property an attribute: both may be nouns."""
+    for each in ast.iter_child_nodes(node):
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+            decorators = [
+                ast.unparse(each.func if isinstance(each, ast.Call) else each) for each in each.decorator_list
+            ]
+            if not any(decorator.endswith(DECORATORS_OF_NOUNS) for decorator in decorators):
+                yield each
+        else:
+            yield from named_functions(each)
+
+
+def test_name_of_a_function_starts_with_a_verb() -> None:
+    nouns = [
+        f"{path.relative_to(ROOT)}:{function.lineno} {function.name}"
+        for folder in ("app", "benchmarks", "tests/support")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for function in named_functions(ast.parse(path.read_text(encoding="utf-8")))
+        if not function.name.startswith("__")
+        and function.name not in GIVEN_NAMES
+        and not starts_with_verb(function.name, ast.unparse(function.returns) if function.returns else "")
+    ]
+    shown = "\n".join(f"  {each}" for each in nouns)
+    assert not nouns, f"start with a verb, such as read, build or find; see CONTRIBUTING.md, Language:\n{shown}"
+
+
+@pytest.mark.parametrize(
+    ("name", "returns"),
+    [
+        ("_price_table", "PriceTable"),
+        ("described", "str"),
+        ("running_url", "str"),
+        ("_stats", "Stats"),
+        ("outcomes_of", "list[str]"),
+        ("newest_event", "str"),
+    ],
+)
+def test_noun_or_participle_is_not_a_name_of_a_function(name: str, returns: str) -> None:
+    assert not starts_with_verb(name, returns)
+
+
+@pytest.mark.parametrize(
+    ("name", "returns"),
+    [
+        ("_read_price_table", "PriceTable"),
+        ("describe_error", "str"),
+        ("process", "None"),
+        ("feed", "None"),
+        ("is_ready", "bool"),
+        ("matches", "bool"),
+        ("to_json", "bytes"),
+    ],
+)
+def test_verb_is_a_name_of_a_function(name: str, returns: str) -> None:
+    assert starts_with_verb(name, returns)
