@@ -82,7 +82,6 @@ def list_versions_after(version: str, line: VersionRule) -> Iterator[str]:
 
 
 def replace_numbers(version: str, numbers: list[int]) -> str:
-    """Return *version* with its numbers replaced by *numbers*."""
     given = iter(numbers)
     return re.sub(r"\d+", lambda _: str(next(given)), version)
 

@@ -134,7 +134,6 @@ def reconcile(records: Path, url: str, namespace: str) -> dict[str, Any]:
 
 
 def find_route_latencies(reconciled: dict[str, Any]) -> dict[str, Any]:
-    """Return the latencies of the whole route."""
     (whole,) = (each for each in reconciled["latencies"] if each["group"] == "http.route")
     latencies: dict[str, Any] = whole
     return latencies

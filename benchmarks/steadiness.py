@@ -49,7 +49,6 @@ def measure_steadiness(samples: Sequence[float]) -> Steadiness:
 
 
 def compare_early_and_late(early: Sequence[float], late: Sequence[float]) -> Steadiness:
-    """Compare early with late values."""
     return Steadiness(first=statistics.median(early), last=statistics.median(late))
 
 

@@ -305,7 +305,6 @@ def find_disk() -> Finding:
 
 
 def find_running_services() -> set[str]:
-    """Return the running services of the stack."""
     try:
         return set(run_docker("compose", "--project-directory", str(ROOT), "ps", "--services").split())
     except DockerError:

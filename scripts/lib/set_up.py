@@ -217,7 +217,6 @@ class Progress:
 
 
 def print_status(text: str) -> None:
-    """Print *text* on stderr."""
     print(f"inferlog: {text}", file=sys.stderr, flush=True)
 
 

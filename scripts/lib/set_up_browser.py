@@ -135,7 +135,6 @@ def succeeds(command: Sequence[str]) -> bool:
 
 
 def print_status(text: str) -> None:
-    """Print *text* on stderr."""
     print(f"inferlog: {text}", file=sys.stderr, flush=True)
 
 

@@ -81,18 +81,15 @@ class KibanaVisit:
         return found
 
     def list_panel_ids(self) -> list[str]:
-        """Return the ids of all panels."""
         ids: list[str] = self.page.locator('[data-test-subj="dashboardPanel"]').evaluate_all(
             "panels => panels.map(panel => panel.id.slice('panel-'.length))"
         )
         return ids
 
     def find_panel(self, panel_id: str) -> Locator:
-        """Return the panel *panel_id*."""
         return self.page.locator(f'[id="panel-{panel_id}"]')
 
     def list_panel_errors(self) -> list[str]:
-        """Return the error texts in panels."""
         return self.page.locator(_ERRORS).all_inner_texts()
 
     def choose(self, control: str, value: str) -> None:

@@ -63,7 +63,6 @@ def make_record(correlation_id: str, **changes: Any) -> dict[str, Any]:
 
 
 def write_records(path: Path, records: Iterable[dict[str, Any]]) -> Path:
-    """Write a line for each of *records*."""
     path.write_text("".join(json.dumps(each) + "\n" for each in records))
     return path
 

@@ -72,7 +72,6 @@ class Child:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process has ended."""
         return self._process.poll() is not None
 
     def wait_until(self, ready: Callable[[], bool], *, timeout_seconds: float) -> None:

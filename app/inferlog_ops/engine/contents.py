@@ -18,7 +18,6 @@ def count_documents(url: str) -> int | None:
 
 
 def read_version(cluster: Cluster) -> str:
-    """Return the Elasticsearch version of *cluster*."""
     with cluster.build_client() as client:
         try:
             return str(client.info()["version"]["number"])

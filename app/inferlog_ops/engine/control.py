@@ -156,7 +156,6 @@ def stop(engine_home: Path, report: ReportProgress = ignore_progress) -> bool:
 
 
 def read_status(engine_home: Path) -> EngineStatus:
-    """Return the state of the engine of *engine_home*."""
     engine = presence.find_running(engine_home)
     return EngineStatus(
         engine=engine,

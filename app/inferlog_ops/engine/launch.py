@@ -45,7 +45,6 @@ class LaunchOrder:
     ends_with_pid: int
 
     def to_arguments(self) -> list[str]:
-        """Return the arguments for ``from_arguments``."""
         return [str(self.engine_home), str(self.port), self.heap, str(self.lock_descriptor), str(self.ends_with_pid)]
 
     @classmethod

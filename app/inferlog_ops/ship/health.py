@@ -70,7 +70,6 @@ class Health:
         )
 
     def is_due(self) -> bool:
-        """Whether a line is due."""
         return self.is_enabled and time.monotonic() >= self._due_at
 
     def owns(self, name: str) -> bool:

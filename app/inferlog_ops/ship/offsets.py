@@ -197,7 +197,6 @@ class OffsetTracker:
         return file
 
     def forget(self, file: TrackedFile) -> None:
-        """Stop tracking *file*."""
         with self._lock:
             if self._files.get(file.name) is file:
                 del self._files[file.name]

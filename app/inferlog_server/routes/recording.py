@@ -35,8 +35,6 @@ class Recorder(Protocol):
 
 
 class LoggingRecorder:
-    """Recorder of a service with logging."""
-
     def bind(self, **fields: Any) -> None:
         """See `Recorder.bind`."""
         inferlog.bind_inference(**fields)

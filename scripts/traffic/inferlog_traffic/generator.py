@@ -216,5 +216,4 @@ def install(environment: Environment, generator: Generator) -> None:
 
 
 def get_generator(environment: Environment) -> Generator:
-    """Return the generator of *environment*."""
     return _generators[environment]

@@ -40,7 +40,6 @@ def read_event_reasons(line: dict[str, Any]) -> list[str]:
 
 
 def read_stored_lines(faulty: FaultyStore) -> list[dict[str, Any]]:
-    """Return the stored health lines."""
     with faulty.lock:
         documents = [orjson.loads(line) for line in faulty.documents.values()]
     return [document for document in documents if document["event"]["dataset"] == "inference.health"]

@@ -55,7 +55,6 @@ def replace_ids(namespace: str, body: Any, bases: Collection[str]) -> Any:
 
 
 def format_mark(stamp: Stamp) -> str:
-    """Return *stamp* as a mark."""
     return f"[inferlog {stamp.source} {stamp.sha256[:_DIGITS]}]"
 
 

@@ -91,7 +91,6 @@ def build_connector(namespace: str, earlier_ids: Collection[str] = ()) -> Desire
 
 
 def choose_connector_id(namespace: str, earlier_ids: Collection[str] = ()) -> str:
-    """Return the id of the connector for *namespace*."""
     name = build_object_id(CONNECTOR, namespace)
     return name if name in earlier_ids else build_object_uuid("connector", name)
 

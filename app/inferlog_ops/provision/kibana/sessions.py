@@ -17,7 +17,6 @@ def build_base_id(query: Query) -> str:
 
 
 def build_session(query: Query, namespace: str) -> SavedObject:
-    """Return the session with *query* for *namespace*."""
     text = fill_namespace(query, namespace)
     pattern = _SOURCE_COMMAND.search(text)
     index = pattern[1] if pattern else ""

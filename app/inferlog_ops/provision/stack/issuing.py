@@ -68,7 +68,6 @@ def create_key() -> Key:
 
 
 def serialize_key(key: Key) -> bytes:
-    """Return *key* in PEM."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -86,7 +85,6 @@ def parse_key(pem: bytes) -> Key:
 
 
 def serialize_certificate(certificate: x509.Certificate) -> bytes:
-    """Return *certificate* in PEM."""
     return certificate.public_bytes(Encoding.PEM)
 
 
@@ -104,7 +102,6 @@ def issue_authority_certificate(key: Key, now: datetime) -> x509.Certificate:
 def issue_server_certificate(
     authority: Authority, server: CertifiedServer, key: Key, now: datetime
 ) -> x509.Certificate:
-    """Return a certificate of *server* with *key*, signed by *authority*."""
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if server.is_client else [])]
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, server.name)])
     return (

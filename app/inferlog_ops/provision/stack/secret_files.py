@@ -22,7 +22,6 @@ _LETTERS = 32
 
 
 def create_secret() -> str:
-    """Return a random secret."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(_LETTERS))
 
 

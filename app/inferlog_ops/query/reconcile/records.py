@@ -136,7 +136,6 @@ class _RecordReader:
         self._last_ended_at = max(self._last_ended_at, ended_at)
 
     def to_records(self) -> ClientRecords:
-        """Return the added records."""
         return ClientRecords(
             places=self.places,
             sent_after_seconds=np.array(self._sent_after),

@@ -34,8 +34,6 @@ class TakenSource(Protocol):
 
 
 class LetterSource(Protocol):
-    """A source of dead letters."""
-
     @property
     def name(self) -> str: ...
 

@@ -66,7 +66,6 @@ def build_panel(panel: Panel, context: PanelContext) -> SavedPanel:
 
 
 def build_text(panel_id: str, content: str) -> SavedPanel:
-    """Return a panel with the Markdown *content*."""
     source = {"query": {"query": "", "language": "kuery"}, "filter": []}
     saved = {
         "id": "",
