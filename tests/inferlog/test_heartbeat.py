@@ -200,7 +200,7 @@ def test_end_does_not_wait_for_gauge_that_blocks(tmp_path: Path, monkeypatch: py
 def test_failing_heartbeat_is_logged_once_and_next_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logs = configure(tmp_path, 0.01)
     beat, failures = get_runtime().heartbeat, iter([OSError("no figure"), SystemExit(1)])
-    working = beat._vitals.process
+    working = beat._vitals.read_process
 
     def failing() -> dict[str, Any]:
         for failure in failures:
