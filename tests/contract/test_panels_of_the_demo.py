@@ -87,18 +87,18 @@ def demo(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
     provision_cluster(cluster)
     began = datetime.now(UTC)
-    with place.run_shipper(cluster, replace(QUICK, heartbeat_seconds=0.2)), service(place) as url:
+    with place.run_shipper(cluster, replace(QUICK, heartbeat_seconds=0.2)), run_service(place) as url:
         with traffic.send_traffic(url, place.root, run_id="demo", model=MODEL, requests=REQUESTS, pace=PACE) as sent:
             wait_until(sent.process.has_finished, 90, "the end of the requests")
-        wait_until(lambda: all_has_arrived(cluster, began), 60, "every event and a later heartbeat in the store")
-        running = all_answers(cluster, began)
+        wait_until(lambda: has_all_arrived(cluster, began), 60, "every event and a later heartbeat in the store")
+        running = run_all_queries(cluster, began)
     with cluster.build_client() as client:
         client.indices.refresh(index=f"logs-inference.*-{cluster.namespace}")
-        written = {stream: fields_of_stream(client, stream, cluster.namespace) for stream in STREAMS}
-    return Demo(running=running, stopped=all_answers(cluster, began), written=written)
+        written = {stream: read_fields(client, stream, cluster.namespace) for stream in STREAMS}
+    return Demo(running=running, stopped=run_all_queries(cluster, began), written=written)
 
 
-def all_has_arrived(cluster: Cluster, began: datetime) -> bool:
+def has_all_arrived(cluster: Cluster, began: datetime) -> bool:
     """Return whether every event is searchable and counted by the last heartbeats of service and shipper."""
     answers = [run_query(cluster, QUERIES[name], began, datetime.now(UTC)).rows for name in ("instances", "shippers")]
     if not all(answers):
@@ -107,18 +107,18 @@ def all_has_arrived(cluster: Cluster, began: datetime) -> bool:
     return instance["found"] == REQUESTS and instance["silent_seconds"] is not None and shipper["shipped"] >= REQUESTS
 
 
-def all_answers(cluster: Cluster, began: datetime) -> Answers:
+def run_all_queries(cluster: Cluster, began: datetime) -> Answers:
     ended = datetime.now(UTC)
     return {name: run_query(cluster, query, began, ended) for name, query in QUERIES.items()}
 
 
-def fields_of_stream(client: Elasticsearch, stream: str, namespace: str) -> set[str]:
+def read_fields(client: Elasticsearch, stream: str, namespace: str) -> set[str]:
     hits = scan(client, index=f"logs-inference.{stream}-{namespace}")
     return {field for hit in hits for field in find_fields(hit["_source"])}
 
 
 @contextmanager
-def service(place: ShipperDirs) -> Iterator[str]:
+def run_service(place: ShipperDirs) -> Iterator[str]:
     """Run the example service with the settings that fill every panel: prices, callers, fast heartbeats."""
     prices, ready = place.root / "prices.json", place.root / "ready.json"
     prices.write_text(
