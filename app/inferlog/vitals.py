@@ -90,7 +90,7 @@ class Vitals:
             return None
         library, handle = self._gpu
         try:
-            used = library.nvmlDeviceGetUtilizationRates(handle).read_gpu / 100
+            used = library.nvmlDeviceGetUtilizationRates(handle).gpu / 100
             memory = library.nvmlDeviceGetMemoryInfo(handle).used
         except library.NVMLError:
             return None

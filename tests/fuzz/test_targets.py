@@ -124,7 +124,7 @@ def refuse(*_: object) -> None:
         ("shipped", batch, "_parse_leniently", refuse),
         ("shipped", tail, "_is_line_start", lambda *_: False),
         ("question", namespaces, "_NAMESPACE", re.compile(".*")),
-        ("dashboard_files", shape, "_optional", lambda holder, kind, _, key: holder.get(key, kind())),
+        ("dashboard_files", shape, "_get_optional", lambda holder, kind, _, key: holder.get(key, kind())),
         ("slo_file", condition, "_ESCAPES", {}),
         ("rule_file", rules, "_COLUMN", re.compile(".*")),
         ("client_records", records, "_check_record", lambda record: record),

@@ -58,7 +58,7 @@ def test_start_status_and_stop_print_their_results(own_home: Home) -> None:
     assert status["home_bytes"] >= status["engine_bytes"] > 50_000_000
     assert 0 <= status["uptime_seconds"] < 100
 
-    assert addresses_of(engine["pid"]) == {"127.0.0.1"}
+    assert find_addresses(engine["pid"]) == {"127.0.0.1"}
     assert psutil.Process(engine["pid"]).ppid() != os.getpid(), "the engine outlives the command that started it"
 
     stopped = run("engine", "stop", "--home", own_home.root, "--json")
@@ -91,7 +91,7 @@ def test_acknowledged_documents_survive_kill_9_and_sigterm(own_home: Home, monke
     assert control.find_running_url(own_home.engine) is None
     assert not control.stop(own_home.engine)
 
-    second = control.start(own_home.engine, port=port_of(first.url))
+    second = control.start(own_home.engine, port=parse_port(first.url))
     assert second.url == first.url
     with Cluster(url=second.url).build_client() as client:
         assert client.count(index="kept")["count"] == 100
@@ -134,7 +134,7 @@ def test_address_left_by_a_killed_engine_is_not_published_while_another_starts(o
 
 def test_ctrl_c_during_start_leaves_no_process(own_home: Home) -> None:
     with begin("engine", "start", "--home", own_home.root) as command:
-        pid = wait_until(lambda: starting_pid(own_home), timeout_seconds=30, what="the engine's process")
+        pid = wait_until(lambda: find_starting_pid(own_home), timeout_seconds=30, what="the engine's process")
         command.send_signal(signal.SIGINT)
         assert command.wait(timeout=30) == 130
         assert not is_alive(pid)
@@ -159,11 +159,11 @@ def is_alive(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-def starting_pid(home: Home) -> int | None:
+def find_starting_pid(home: Home) -> int | None:
     return presence.read_holder_pid(home.engine) if presence.is_held(home.engine) else None
 
 
-def addresses_of(pid: int) -> set[str]:
+def find_addresses(pid: int) -> set[str]:
     listening = [socket for socket in psutil.Process(pid).net_connections("inet") if socket.status == "LISTEN"]
     assert listening
     return {socket.laddr.ip.removeprefix("::ffff:") for socket in listening}
@@ -173,7 +173,7 @@ def log_of(home: Home) -> str:
     return (home.engine / "logs/engine.log").read_text()
 
 
-def port_of(url: str) -> int:
+def parse_port(url: str) -> int:
     return int(url.rpartition(":")[2])
 
 

@@ -53,17 +53,17 @@ def test_panel_answer_equals_the_answer_of_its_query(ask: RangeParams, known: Go
 
 
 def test_filter_combines_values_with_or_and_fields_with_and(ask: RangeParams, known: Golden) -> None:
-    def requests(*filters: str) -> int:
+    def count_requests(*filters: str) -> int:
         (answer,) = ask(P99, **RANGE, filter=filters).json()["answers"]
         return sum(row[1] for row in answer["rows"])
 
     events = of_stream(known.between(START, END), "events")
     of = {version: sum(each.get("model_version") == version for each in events) for version in ("v1", "v2", None)}
-    assert requests("model_version:v1", "model_version:v2") == of["v1"] + of["v2"]
-    assert requests("model_version:(none)") == of[None]
-    assert requests("model_version:v1", "service.name:nobody") == 0
-    assert requests("model_version:v1 OR *") == 0
-    assert requests('model_version:v1" OR "a"="a') == 0
+    assert count_requests("model_version:v1", "model_version:v2") == of["v1"] + of["v2"]
+    assert count_requests("model_version:(none)") == of[None]
+    assert count_requests("model_version:v1", "service.name:nobody") == 0
+    assert count_requests("model_version:v1 OR *") == 0
+    assert count_requests('model_version:v1" OR "a"="a') == 0
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ REQUESTS = {"y": [{"column": "requests"}]}
 def visit(engine_url: str, window: Any, dashboard: Any) -> Iterator[Visit]:
     """The page with odd names of versions and routes."""
     cluster = create_fresh_cluster(engine_url)
-    index(cluster, "events", (event(name, minute) for name in NAMES for minute in range(5)))
+    index(cluster, "events", (build_event(name, minute) for name in NAMES for minute in range(5)))
     over_time = {"x": {"column": "bucket"}, **BY_VERSION, **REQUESTS}
     by_version = build_layer("bar_horizontal", "requests_per_second", x={"column": "model_version"}, **REQUESTS)
     heat = {"x": {"column": "bucket"}, "y": {"column": "model_version"}, "metric": {"column": "requests"}}
@@ -31,8 +31,8 @@ def visit(engine_url: str, window: Any, dashboard: Any) -> Iterator[Visit]:
     panels = [
         build_text(f"# {SCRIPT}\n\n{PLOTLY_MARKUP} [here](javascript:alert(6)) ![picture](https://example.org/x.png)"),
         build_vis("tiles", build_tiles("requests_per_second", "requests"), query="requests_per_second", y=4),
-        chart("line", build_layer("line", "requests_per_second_over_time", **over_time), y=14),
-        chart("bars", by_version, y=24),
+        build_chart("line", build_layer("line", "requests_per_second_over_time", **over_time), y=14),
+        build_chart("bars", by_version, y=24),
         build_vis("heat", {"type": "heatmap", "title": "Heat", **heat}, query="requests_per_second_over_time", y=34),
         build_vis("rows", {"type": "data_table", "title": SCRIPT, "rows": rows}, query="recent_errors", y=44),
     ]
@@ -46,11 +46,11 @@ def visit(engine_url: str, window: Any, dashboard: Any) -> Iterator[Visit]:
         assert visit.page.locator('img[src="x"], main script, main b, main i, svg a, [href^="javascript"]').count() == 0
 
 
-def chart(panel_id: str, *layers: dict[str, Any], y: int) -> dict[str, Any]:
+def build_chart(panel_id: str, *layers: dict[str, Any], y: int) -> dict[str, Any]:
     return build_vis(panel_id, {"type": "xy", "title": PLOTLY_MARKUP, "layers": layers}, y=y)
 
 
-def event(name: str, minute: int) -> dict[str, Any]:
+def build_event(name: str, minute: int) -> dict[str, Any]:
     return {
         "@timestamp": (NOW - timedelta(minutes=minute + 1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "event": {"id": uuid4().hex, "dataset": "inference.events"},

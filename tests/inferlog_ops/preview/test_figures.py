@@ -16,7 +16,7 @@ REQUESTS = {**OVER_TIME, "y": [{"column": "requests"}]}
 RATE = "requests_per_second_over_time"
 
 
-def chart(panel_id: str, *layers: dict[str, Any], **config: Any) -> dict[str, Any]:
+def build_chart(panel_id: str, *layers: dict[str, Any], **config: Any) -> dict[str, Any]:
     return build_vis(panel_id, {"type": "xy", "title": panel_id, "layers": layers, **config})
 
 
@@ -26,12 +26,14 @@ PANELS = [
         build_tiles("p99_latency", "p99_seconds", format=DURATION, background_chart={"type": "trend"}),
         query="p99_latency",
     ),
-    chart("line", build_layer("line", RATE, **REQUESTS)),
-    chart("area_stacked", build_layer("area_stacked", RATE, **REQUESTS)),
-    chart("bar_stacked", build_layer("bar_stacked", RATE, **REQUESTS)),
-    chart("share", build_layer("area_percentage", RATE, **REQUESTS)),
-    chart("routes", build_layer("bar_horizontal", "routes", x={"column": "http.route"}, y=[{"column": "requests"}])),
-    chart(
+    build_chart("line", build_layer("line", RATE, **REQUESTS)),
+    build_chart("area_stacked", build_layer("area_stacked", RATE, **REQUESTS)),
+    build_chart("bar_stacked", build_layer("bar_stacked", RATE, **REQUESTS)),
+    build_chart("share", build_layer("area_percentage", RATE, **REQUESTS)),
+    build_chart(
+        "routes", build_layer("bar_horizontal", "routes", x={"column": "http.route"}, y=[{"column": "requests"}])
+    ),
+    build_chart(
         "both",
         build_layer("bar_stacked", RATE, **REQUESTS),
         build_layer(
@@ -87,7 +89,7 @@ def visit(window: Any, filled: Any, dashboard: Any, all_of_them: Any) -> Iterato
         yield visit
 
 
-def seconds(value: float | None) -> str:
+def format_seconds(value: float | None) -> str:
     """Format a duration as the page does: three digits, in a suitable unit."""
     if value is None:
         return "–"
@@ -101,7 +103,7 @@ def test_tiles_show_the_figure_of_each_version_in_its_unit(visit: Visit, answer:
     panel = visit.find_panel("p99")
     names, values = (panel.locator(part).all_inner_texts() for part in (".tile-title", ".tile-value"))
     assert dict(zip(names, values, strict=True)) == {
-        row["model_version"]: seconds(row["p99_seconds"]) for row in answer("p99_latency")
+        row["model_version"]: format_seconds(row["p99_seconds"]) for row in answer("p99_latency")
     }
 
 
@@ -170,7 +172,9 @@ def test_shares_of_all_are_drawn_up_to_100_percent(visit: Visit) -> None:
 def test_tables_show_every_row_and_sort_by_a_click(visit: Visit, answer: Any) -> None:
     panel, wanted = visit.find_panel("versions"), answer("overview")
     rows = [row.locator("td").all_inner_texts() for row in panel.locator("tbody tr").all()]
-    assert rows == [[row["model_version"], f"{row['requests']:,}", seconds(row["p99_seconds"])] for row in wanted]
+    assert rows == [
+        [row["model_version"], f"{row['requests']:,}", format_seconds(row["p99_seconds"])] for row in wanted
+    ]
     assert panel.locator("tfoot td").nth(1).inner_text() == f"sum: {sum(row['requests'] for row in wanted):,}"
 
     least_first = [f"{each:,}" for each in sorted(row["requests"] for row in wanted)]
@@ -183,7 +187,7 @@ def test_tables_show_every_row_and_sort_by_a_click(visit: Visit, answer: Any) ->
 def test_gauge_shows_the_figure_between_its_ends(visit: Visit, answer: Any) -> None:
     (row,) = answer("ingest_lag")
     said = visit.find_panel("lag").get_by_role("img").get_attribute("aria-label")
-    assert said == f"{seconds(row['p99_seconds'])}; from 0 s to {seconds(row['max_seconds'])}"
+    assert said == f"{format_seconds(row['p99_seconds'])}; from 0 s to {format_seconds(row['max_seconds'])}"
 
 
 def test_heatmap_has_a_cell_for_each_row(visit: Visit, answer: Any) -> None:

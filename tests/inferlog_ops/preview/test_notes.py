@@ -22,7 +22,7 @@ AHEAD = [timedelta(minutes=40), timedelta(minutes=50)]
 RANGE = {"from": START.isoformat(), "to": END.isoformat()}
 
 
-def _event(at: datetime, version: str) -> dict[str, Any]:
+def _build_event(at: datetime, version: str) -> dict[str, Any]:
     return {
         "@timestamp": at.isoformat(),
         "model_version": version,
@@ -32,17 +32,17 @@ def _event(at: datetime, version: str) -> dict[str, Any]:
     }
 
 
-def _events() -> Iterator[dict[str, Any]]:
+def _build_events() -> Iterator[dict[str, Any]]:
     for number in range(EVENTS):
-        yield _event(START + number * timedelta(seconds=1), VERSIONS[number % len(VERSIONS)])
+        yield _build_event(START + number * timedelta(seconds=1), VERSIONS[number % len(VERSIONS)])
     for ahead in AHEAD:
-        yield _event(NOW + ahead, VERSIONS[0])
+        yield _build_event(NOW + ahead, VERSIONS[0])
 
 
 @pytest.fixture(scope="module")
 def many(engine_url: str) -> Cluster:
     cluster: Cluster = create_fresh_cluster(engine_url)
-    index_many(cluster, "events", _events())
+    index_many(cluster, "events", _build_events())
     return cluster
 
 

@@ -12,7 +12,7 @@ OURS = files.load_all()
 ALL_PANELS_PX = 16_000  # so high a window that every panel is in sight
 
 
-def opened(visit: Visit) -> None:
+def open_sections(visit: Visit) -> None:
     """Open every section and wait for its panels."""
     closed = visit.page.locator('.section-toggle[aria-expanded="false"]')
     while closed.count():
@@ -27,7 +27,7 @@ def test_every_panel_of_our_dashboards_is_drawn_from_known_events(
     with window(filled, height=ALL_PANELS_PX) as visit:
         for dashboard in OURS.values():
             visit.go(dashboard.id, **all_of_them)
-            opened(visit)
+            open_sections(visit)
             ids = visit.page.locator(".panel").evaluate_all("panels => panels.map((panel) => panel.dataset.panel)")
             assert sorted(ids) == sorted(panel.id for panel in list_panels(dashboard.body))
             assert visit.page.locator(".panel-error").all_inner_texts() == []
@@ -38,7 +38,7 @@ def test_stack_without_events_shows_empty_panels_without_errors(window: Any, emp
     with window(empty, height=ALL_PANELS_PX) as visit:
         for dashboard in OURS.values():
             visit.go(dashboard.id, **all_of_them)
-            opened(visit)
+            open_sections(visit)
             assert visit.page.locator(".panel-error").all_inner_texts() == []
             assert "No events yet" in visit.page.locator(".notice").inner_text()
         visit.go("inferlog-overview", **all_of_them)

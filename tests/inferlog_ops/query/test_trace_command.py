@@ -58,7 +58,7 @@ def chain(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Chain:
         gateway.ask()  # makes the connection, and is of another chain
         # A model server that loses the processor once its last byte is out notes its end after the gateway's.
         correlation_id, answer = wait_until(
-            lambda: asked_in_time(gateway, model), what="a trace with the model server's span inside the gateway's"
+            lambda: ask_in_time(gateway, model), what="a trace with the model server's span inside the gateway's"
         )
     for service in ("model", "gateway"):
         ship(homes / service / "logs", homes / service / "state", cluster)
@@ -67,7 +67,7 @@ def chain(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Chain:
     return Chain(correlation_id, answer, cluster)
 
 
-def asked_in_time(gateway: RunningServer, model: RunningServer) -> tuple[str, httpx.Response] | None:
+def ask_in_time(gateway: RunningServer, model: RunningServer) -> tuple[str, httpx.Response] | None:
     """Return a request's id and answer, or None if neither span covers the other."""
     correlation_id = f"order-{uuid4().hex[:8]}"
     answer = gateway.ask("Say hello.", headers={"X-Correlation-ID": correlation_id}, stream=True)

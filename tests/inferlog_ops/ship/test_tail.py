@@ -184,17 +184,17 @@ def test_reading_continues_at_the_acknowledged_offset_after_a_restart(reading: R
     assert collect_ids(begin_reading(reading.root.parent).read()) == make_event_ids(14)[7:]
 
 
-def replaced_by_a_shorter_file(path: Path) -> None:
+def replace_by_a_shorter_file(path: Path) -> None:
     path.write_bytes(build_event_line("new"))
 
 
-def replaced_by_a_file_with_another_inode(path: Path) -> None:
+def replace_by_a_file_with_another_inode(path: Path) -> None:
     content = build_event_line("new") + path.read_bytes()
     path.rename(path.with_name("kept.txt"))
     path.write_bytes(content)
 
 
-def replaced_within_the_same_inode(path: Path) -> None:
+def replace_within_the_same_inode(path: Path) -> None:
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.truncate(0)
@@ -202,7 +202,7 @@ def replaced_within_the_same_inode(path: Path) -> None:
             file.write(build_event_line(f"new{file.tell()}", message="longer"))
 
 
-REPLACEMENTS = [replaced_by_a_shorter_file, replaced_by_a_file_with_another_inode, replaced_within_the_same_inode]
+REPLACEMENTS = [replace_by_a_shorter_file, replace_by_a_file_with_another_inode, replace_within_the_same_inode]
 
 
 @pytest.mark.parametrize("restarted", [False, True])

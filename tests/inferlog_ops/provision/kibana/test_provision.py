@@ -21,15 +21,15 @@ KINDS = ["data view", "dashboard", "saved query", "connector", "rule"]
 CONNECTOR = choose_connector_id("default")
 
 
-def _names(provisioned: list[ProvisionedObject], outcome: ProvisionOutcome) -> set[str]:
+def _collect_names(provisioned: list[ProvisionedObject], outcome: ProvisionOutcome) -> set[str]:
     return {each.name for each in provisioned if each.outcome is outcome}
 
 
-def _rule(server: KibanaStandIn, name: str) -> dict[str, Any]:
+def _find_rule(server: KibanaStandIn, name: str) -> dict[str, Any]:
     return server.objects.find_contents("alert")[build_object_uuid("rule", name)]
 
 
-def _reasons(provisioned: list[ProvisionedObject]) -> dict[str, str]:
+def _collect_reasons(provisioned: list[ProvisionedObject]) -> dict[str, str]:
     return {each.name: each.reason for each in provisioned if each.reason}
 
 
@@ -69,7 +69,7 @@ def test_edited_dashboard_alone_is_updated(kibana: Kibana, server: KibanaStandIn
     _edit(files / "dashboards/inferlog-overview.json", description="Another overview")
     server.writes.clear()
     again = provision_kibana(kibana, "default")
-    assert _names(again, ProvisionOutcome.UPDATED) == {"inferlog-overview"}
+    assert _collect_names(again, ProvisionOutcome.UPDATED) == {"inferlog-overview"}
     assert server.writes == ["POST /api/saved_objects/_import"]
     dashboard = server.objects.find_contents("dashboard")["inferlog-overview"]
     assert dashboard["attributes"]["description"].startswith("Another overview [")
@@ -81,9 +81,9 @@ def test_dashboard_that_somebody_edited_stays_until_its_file_changes(
 ) -> None:
     provision_kibana(kibana, "default")
     server.objects.find_contents("dashboard")["inferlog-canary"]["attributes"]["title"] = "Mine"
-    assert _names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED) == set()
+    assert _collect_names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED) == set()
     _edit(files / "dashboards/inferlog-canary.json", description="Another canary")
-    assert _names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED) == {"inferlog-canary"}
+    assert _collect_names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED) == {"inferlog-canary"}
     assert server.objects.find_contents("dashboard")["inferlog-canary"]["attributes"]["title"] != "Mine"
 
 
@@ -93,31 +93,31 @@ def test_edited_data_view_keeps_what_its_users_added(kibana: Kibana, server: Kib
     view["runtimeFieldMap"] = {"mine": {"type": "keyword"}}
     view["fieldAttrs"]["http.route"] = {"customLabel": "Route"}
     _edit(files / "kibana/data_views/inferlog-events.json", name="Events")
-    assert _names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED) == {"inferlog-events"}
+    assert _collect_names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED) == {"inferlog-events"}
     view = server.objects.find_contents("index-pattern")["inferlog-events"]
     assert view["name"] == "Events"
     assert view["runtimeFieldMap"] == {"mine": {"type": "keyword"}}
     assert view["fieldAttrs"]["http.route"] == {"customLabel": "Route"}
-    assert _names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED) == set()
+    assert _collect_names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED) == set()
 
 
 def test_edited_query_updates_all_its_users(kibana: Kibana, server: KibanaStandIn, files: Path) -> None:
     provision_kibana(kibana, "default")
     with (files / "dashboards/queries/p99_latency.esql").open("a") as query:
         query.write("| WHERE requests > 7\n")
-    updated = _names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED)
+    updated = _collect_names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED)
     assert {"inferlog-p99-latency", "inferlog-query-p99_latency"} <= updated
     assert "inferlog-events" not in updated
-    rule = _rule(server, "inferlog-p99-latency")
+    rule = _find_rule(server, "inferlog-p99-latency")
     assert "| WHERE requests > 7\n" in rule["params"]["esqlQuery"]["esql"]
 
 
 def test_edited_rule_stays_disabled_if_somebody_disabled_it(kibana: Kibana, server: KibanaStandIn, files: Path) -> None:
     provision_kibana(kibana, "default")
-    _rule(server, "inferlog-error-rate")["enabled"] = False
+    _find_rule(server, "inferlog-error-rate")["enabled"] = False
     _edit(files / "dashboards/rules/error_rate.json", every="7m")
-    assert _names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED) == {"inferlog-error-rate"}
-    rule = _rule(server, "inferlog-error-rate")
+    assert _collect_names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED) == {"inferlog-error-rate"}
+    rule = _find_rule(server, "inferlog-error-rate")
     assert (rule["enabled"], rule["schedule"]) == (False, {"interval": "7m"})
 
 
@@ -127,15 +127,15 @@ def test_service_level_of_a_user_reaches_rules(
     provision_kibana(kibana, "default")
     (tmp_path / "slo.json").write_text('{"p99_latency_seconds": 1.25}')
     monkeypatch.setenv("INFERLOG_SLO_FILE", str(tmp_path / "slo.json"))
-    updated = _names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED)
+    updated = _collect_names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED)
     assert "inferlog-p99-latency" in updated
-    assert "1.25" in _rule(server, "inferlog-p99-latency")["params"]["esqlQuery"]["esql"]
+    assert "1.25" in _find_rule(server, "inferlog-p99-latency")["params"]["esqlQuery"]["esql"]
 
 
 def test_changed_connector_is_restored(kibana: Kibana, server: KibanaStandIn) -> None:
     provision_kibana(kibana, "default")
     server.objects.find_contents("action")[CONNECTOR]["config"]["index"] = "inferlog-alerts-elsewhere"
-    assert _names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED) == {"inferlog-alerts"}
+    assert _collect_names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED) == {"inferlog-alerts"}
     assert server.objects.find_contents("action")[CONNECTOR]["config"]["index"] == "inferlog-alerts-default"
 
 
@@ -149,7 +149,7 @@ def test_two_namespaces_share_one_kibana(kibana: Kibana, server: KibanaStandIn) 
     assert "logs-inference.events-default" not in json.dumps(
         server.objects.find_contents("search")["inferlog-query-routes-team-a"]
     )
-    rule = _rule(server, "inferlog-error-rate-team-a")
+    rule = _find_rule(server, "inferlog-error-rate-team-a")
     assert rule["actions"][0]["id"] == choose_connector_id("team.a")
     assert (
         server.objects.find_contents("index-pattern")["inferlog-events-team-a"]["title"]
@@ -199,7 +199,7 @@ def test_foreign_object_is_kept_and_the_others_are_created(
 ) -> None:
     server.objects.put(kind, object_id, "default", {"id": object_id, "type": kind, **content})
     provisioned = provision_kibana(kibana, "default")
-    reasons = _reasons(provisioned)
+    reasons = _collect_reasons(provisioned)
     assert "that inferlog did not create" in reasons.pop(name or object_id)
     assert reasons == {}
     assert server.objects.find_contents(kind)[object_id] == {"id": object_id, "type": kind, **content}
@@ -209,7 +209,7 @@ def test_foreign_data_view_with_the_same_name_is_kept(kibana: Kibana, server: Ki
     theirs = {"title": "other-*", "name": "inferlog application log", "fieldAttrs": {}}
     server.objects.put("index-pattern", "0b7c", "default", dict(theirs))
     provisioned = provision_kibana(kibana, "default")
-    assert "Duplicate data view: inferlog application log" in _reasons(provisioned)["inferlog-app"]
+    assert "Duplicate data view: inferlog application log" in _collect_reasons(provisioned)["inferlog-app"]
     assert server.objects.find_contents("index-pattern")["0b7c"] == theirs
     assert {each.outcome for each in provisioned if each.kind == "rule"} == {ProvisionOutcome.CREATED}
 
@@ -228,7 +228,7 @@ def test_id_of_another_space_is_reported(
     kibana: Kibana, server: KibanaStandIn, kind: str, object_id: str, name: str
 ) -> None:
     server.objects.put(kind, object_id, "elsewhere", {"title": "x"})
-    reasons = _reasons(provision_kibana(kibana, "default"))
+    reasons = _collect_reasons(provision_kibana(kibana, "default"))
     assert "another space" in reasons[name]
     assert server.objects.find_contents(kind, "elsewhere")[object_id] == {"title": "x"}
 
@@ -248,7 +248,7 @@ def test_object_created_by_a_parallel_run_is_updated(
             server.objects.put(kind, object_id, "default", older)
 
     server.before_write = other_run
-    updated = _names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED)
+    updated = _collect_names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED)
     assert updated == {"alert": {"inferlog-error-rate"}, "index-pattern": {"inferlog-app"}}[kind]
     assert server.objects.find_contents(kind)[object_id]["name"] == theirs["name"]
 
@@ -263,7 +263,7 @@ def test_rules_have_the_form_of_the_version(
     server.version = version
     provisioned = provision_kibana(kibana, "default")
     assert {each.outcome for each in provisioned} == {ProvisionOutcome.CREATED}
-    rule = _rule(server, "inferlog-error-rate")
+    rule = _find_rule(server, "inferlog-error-rate")
     assert (rule["params"]["groupBy"], "artifacts" in rule) == (group_by, has_artifacts)
 
 
@@ -282,7 +282,7 @@ def test_connector_and_rules_of_an_earlier_inferlog_are_updated_in_place(kibana:
     config = {"index": "inferlog-alerts-default", "refresh": False, "executionTimeField": None}
     older = {"name": "inferlog alerts", "connector_type_id": ".index", "config": config}
     server.objects.put("action", "inferlog-alerts", "default", older)
-    updated = _names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED)
+    updated = _collect_names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED)
     assert updated == {"inferlog-alerts", "inferlog-error-rate"}
     assert set(server.objects.find_contents("action")) == {"inferlog-alerts"}
     rule = server.objects.find_contents("alert")["inferlog-error-rate"]

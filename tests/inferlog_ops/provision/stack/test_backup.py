@@ -15,7 +15,7 @@ EVENTS = "logs-inference.events-default"
 RESTORED = "logs-inference.events-restored"
 
 
-def requests() -> list[Call]:
+def read_requests() -> list[Call]:
     """Return the requests on the page, in their order."""
     found = []
     for block in re.findall(r"^```console\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL):
@@ -36,7 +36,7 @@ def test_events_are_restored_by_the_requests_of_the_page(
     stack: Stack, admin: Elasticsearch, repository: str, tmp_path: Path
 ) -> None:
     assert send_call(admin, create("writes", EVENTS, tmp_path.name)) == 201
-    register, snapshot, restore = requests()
+    register, snapshot, restore = read_requests()
     register.body["settings"]["location"] = repository
     assert [send_call(admin, call) for call in (register, snapshot, restore)] == [200] * 3
     found = admin.search(index=RESTORED, query={"ids": {"values": [tmp_path.name]}})

@@ -51,16 +51,16 @@ def _index(cluster: Cluster, case: Case) -> None:
         assert not client.bulk(operations=operations, refresh=True, require_data_stream=True)["errors"]
 
 
-def _arguments(cluster: Cluster, at: datetime) -> list[str]:
+def _build_arguments(cluster: Cluster, at: datetime) -> list[str]:
     return ["check", "--url", cluster.url, "--namespace", cluster.namespace, "--at", at.isoformat()]
 
 
 def _check(cluster: Cluster, at: datetime, *arguments: str) -> Result:
-    return CliRunner().invoke(alerts.app, [*_arguments(cluster, at), *arguments])
+    return CliRunner().invoke(alerts.app, [*_build_arguments(cluster, at), *arguments])
 
 
 def _check_in_a_process(cluster: Cluster, at: datetime, *arguments: str) -> CompletedProcess[str]:
-    return commands.run("alerts", *_arguments(cluster, at), *arguments)
+    return commands.run("alerts", *_build_arguments(cluster, at), *arguments)
 
 
 def test_firing_rule_is_printed_with_its_figures_and_ends_with_1(filled: Cluster) -> None:

@@ -35,11 +35,11 @@ COMPARED = sorted(
 def test_lens_figures_equal_those_of_the_query(query: str) -> None:
     source = SOURCES[query]
     groups = {name: column for name, column in source.columns.items() if isinstance(column, Group)}
-    rows = {tuple(_key(row[name]) for name in groups if name in row): row for row in _lens_rows(query)}
+    rows = {tuple(_convert_key(row[name]) for name in groups if name in row): row for row in _compute_lens_rows(query)}
     answer = expected(query, DOCUMENTS, START, END)
     assert answer
     for row in answer:
-        found = rows.pop(tuple(_key(row[name]) for name in groups if name in row))
+        found = rows.pop(tuple(_convert_key(row[name]) for name in groups if name in row))
         compared = [name for name in row if name in found and name not in groups]
         assert compared, "no figure to compare"
         for name in compared:
@@ -79,7 +79,7 @@ def test_documents_include_the_hard_cases_of_delivery() -> None:
     assert any(row["dropped"] for row in rows.values())
 
 
-def _lens_rows(query: str) -> list[dict[str, Any]]:
+def _compute_lens_rows(query: str) -> list[dict[str, Any]]:
     """Return the rows of the query's Lens columns, with the column names of the query."""
     source = SOURCES[query]
     columns: dict[str, Any] = {}
@@ -101,5 +101,5 @@ def _is_number(figure: Figure) -> bool:
     return not isinstance(figure.expression, Aggregate) or figure.expression.kind in NUMBERS_ONLY
 
 
-def _key(value: Any) -> Any:
+def _convert_key(value: Any) -> Any:
     return None if value == "(none)" else value
