@@ -137,7 +137,7 @@ def is_fluentd(stack: Stack, health: str) -> bool:
 
 
 def test_lines_wait_while_the_buffer_of_fluentd_is_full(stack: Stack) -> None:
-    service = f"batch-{uuid4().hex[:8]}"
+    service = f"batch{uuid4().hex[:8]}"
     with stack.small_volume("fluentd-state", STATE, mebibytes=32, INFERLOG_FLUENTD_TOTAL_LIMIT_SIZE="16m") as small:
         small.kill("elasticsearch")
         small.record_events(service, 100_000)

@@ -123,7 +123,7 @@ def test_lines_wait_while_elasticsearch_is_down(stack: Stack) -> None:
 
 
 def test_300_000_lines_wait_in_their_files_while_elasticsearch_is_down(stack: Stack) -> None:
-    service = f"batch-{uuid4().hex[:8]}"
+    service = f"batch{uuid4().hex[:8]}"
     stack.kill("elasticsearch")
     stack.record_events(service, 300_000)
     stack.start("elasticsearch")

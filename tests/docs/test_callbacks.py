@@ -71,6 +71,7 @@ def python() -> Path:
             "pip",
             "install",
             "--quiet",
+            "--no-compile",  # of two thousand modules, of which a few are imported
             "--no-deps",
             "--require-hashes",
             "--only-binary=:all:",
