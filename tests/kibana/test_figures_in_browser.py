@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.kibana.dashboards import build_panel_index
 from inferlog_ops.provision.kibana.lens.layers import is_form_based
-from inferlog_ops.provision.kibana.lens.sources import SOURCES, Absent
+from inferlog_ops.provision.kibana.lens.sources import SOURCES, AbsentColumn
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files
 from inferlog_ops.query.dashboards.panels import list_panels
@@ -176,7 +176,7 @@ def _labels(layer: dict[str, Any]) -> dict[str, str]:
     return {
         part["column"]: getattr(columns[part["column"]], "label", "") or part.get("label") or part["column"]
         for part in parts
-        if not isinstance(columns[part["column"]], Absent)
+        if not isinstance(columns[part["column"]], AbsentColumn)
     }
 
 

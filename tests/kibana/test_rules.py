@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.provision.desired import Desired, ProvisionOutcome, Request, ensure
+from inferlog_ops.provision.desired import DesiredObject, ProvisionOutcome, Request, ensure
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.provision.kibana.capabilities import Capabilities, detect_capabilities
 from inferlog_ops.provision.kibana.client import KibanaClient
@@ -49,7 +49,7 @@ class RunningRule:
     cluster: Cluster
     capabilities: Capabilities
     rule: rules.Rule
-    desired: Desired
+    desired: DesiredObject
 
     def run_soon(self) -> None:
         path = f"/internal/alerting/rule/{self.desired.read.path.rpartition('/')[2]}/_run_soon"

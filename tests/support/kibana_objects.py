@@ -28,7 +28,7 @@ class Reply:
 
 
 @dataclass
-class Stored:
+class StoredObject:
     """One object, and the space it is in. The ids of a kind are unique over all spaces."""
 
     space: str
@@ -39,7 +39,7 @@ class Stored:
 class Objects:
     """All objects of the stand-in by kind (the type of the saved object) and id."""
 
-    stored: dict[tuple[str, str], Stored] = field(default_factory=dict)
+    stored: dict[tuple[str, str], StoredObject] = field(default_factory=dict)
 
     def find(self, kind: str, object_id: str, space: str) -> dict[str, Any] | None:
         found = self.stored.get((kind, object_id))
@@ -50,7 +50,7 @@ class Objects:
         return {key[1]: each.content for key, each in self.stored.items() if key[0] == kind and each.space == space}
 
     def put(self, kind: str, object_id: str, space: str, content: dict[str, Any]) -> None:
-        self.stored[kind, object_id] = Stored(space, content)
+        self.stored[kind, object_id] = StoredObject(space, content)
 
     def is_taken(self, kind: str, object_id: str) -> bool:
         return (kind, object_id) in self.stored

@@ -15,7 +15,7 @@ _PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenEvent:
     """
     One event of the run in a log file.
 
@@ -28,11 +28,11 @@ class Written:
     shipped: bool
 
 
-def find_written_events(log_dir: Path, run_id: str) -> list[Written]:
+def find_written_events(log_dir: Path, run_id: str) -> list[WrittenEvent]:
     """Return each of the run's events in the files of *log_dir*."""
     offsets = read_shipped_bytes(log_dir)
     return [
-        Written(correlation_id=event["correlation_id"], shipped=end <= offsets.get(path.name, 0))
+        WrittenEvent(correlation_id=event["correlation_id"], shipped=end <= offsets.get(path.name, 0))
         for path in log_dir.glob("events-*.jsonl")
         for event, end in _read_events(path, run_id.encode())
         if event["correlation_id"].startswith(run_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from inferlog_server.inference.generation import Finished, Usage
+from inferlog_server.inference.generation import GenerationEnd, Usage
 
 DONE = b"data: [DONE]\n\n"
 
@@ -27,7 +27,7 @@ class ChatResponse:
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def build_completion(self, text: str, finished: Finished) -> bytes:
+    def build_completion(self, text: str, finished: GenerationEnd) -> bytes:
         """Return the whole response as one object."""
         choice = {
             "index": 0,
@@ -46,7 +46,7 @@ class ChatResponse:
     def build_text_chunk(self, text: str) -> bytes:
         return self._build_chunk([_build_choice({"content": text})])
 
-    def build_last_chunks(self, finished: Finished, *, separate_usage: bool) -> bytes:
+    def build_last_chunks(self, finished: GenerationEnd, *, separate_usage: bool) -> bytes:
         """
         Return the chunks at the end of the stream, the usage last.
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.desired import Desired, ProvisionOutcome, Request, Stamp, ensure, require
+from inferlog_ops.provision.desired import DesiredObject, ProvisionOutcome, Request, Stamp, ensure, require
 
 READ = Request(method="GET", path="/thing")
 NEW = Stamp.from_content("thing.json", {"size": 2})
@@ -46,9 +46,9 @@ class Memory:
         return Answer(200)
 
 
-def _build_desired(stamp: Stamp = NEW) -> Desired:
+def _build_desired(stamp: Stamp = NEW) -> DesiredObject:
     body = {"metadata": stamp.to_json()}
-    return Desired(
+    return DesiredObject(
         kind="thing",
         name="mine",
         stamp=stamp,

@@ -10,7 +10,7 @@ import orjson
 
 from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.desired import Desired, Request, Stamp
+from inferlog_ops.provision.desired import DesiredObject, Request, Stamp
 from inferlog_ops.provision.elasticsearch.retention import DEFAULT_RETENTION, set_retention
 from inferlog_ops.provision.elasticsearch.server import Deployment
 
@@ -67,11 +67,11 @@ class Definition:
     stamp: Stamp
     body: dict[str, Any]
 
-    def to_desired(self) -> Desired:
+    def to_desired(self) -> DesiredObject:
         """Return the definition as a desired object, with the requests that read, create and update it."""
         path = f"{self.kind.api}/{self.name}"
         put = Request(method="PUT", path=path, body=self.body)
-        return Desired(
+        return DesiredObject(
             kind=self.kind.label,
             name=self.name,
             stamp=self.stamp,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.desired import Desired, ProvisionedObject, ProvisionOutcome, Request, Stamp, require
+from inferlog_ops.provision.desired import DesiredObject, ProvisionedObject, ProvisionOutcome, Request, Stamp, require
 from inferlog_ops.provision.elasticsearch.definitions import Definition
 from inferlog_ops.provision.elasticsearch.server import Deployment, ElasticsearchServer
 
@@ -39,7 +39,7 @@ def ensure_stream(
 
     done = require(
         server,
-        Desired(
+        DesiredObject(
             kind=_KIND,
             name=name,
             stamp=template.stamp,

@@ -6,7 +6,7 @@ from typing import Any
 
 from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.desired import Desired, Request, Stamp
+from inferlog_ops.provision.desired import DesiredObject, Request, Stamp
 from inferlog_ops.provision.kibana.identity import OTHER_SPACE, WAY_OUT, build_object_id, qualify_title
 
 FOLDER = "kibana/data_views"
@@ -29,7 +29,7 @@ def load_all() -> dict[str, dict[str, Any]]:
     return {path.stem: _read(path) for path in files}
 
 
-def build_data_view(base: str, file: dict[str, Any], namespace: str) -> Desired:
+def build_data_view(base: str, file: dict[str, Any], namespace: str) -> DesiredObject:
     """
     Return the data view *base* with the content *file* for *namespace*.
 
@@ -49,7 +49,7 @@ def build_data_view(base: str, file: dict[str, Any], namespace: str) -> Desired:
             return None
         return Stamp.from_content(source, {key: found.get(key) for key in _KEYS})
 
-    return Desired(
+    return DesiredObject(
         kind="data view",
         name=view_id,
         stamp=Stamp.from_content(source, view),

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from inferlog_ops.core.streams import build_alerts_stream_name
-from inferlog_ops.provision.desired import Desired, Request, Stamp
+from inferlog_ops.provision.desired import DesiredObject, Request, Stamp
 from inferlog_ops.provision.kibana.capabilities import Capabilities
 from inferlog_ops.provision.kibana.client import KibanaClient
 from inferlog_ops.provision.kibana.identity import (
@@ -55,7 +55,7 @@ def find_earlier_ids(client: KibanaClient, namespace: str) -> set[str]:
     return {path.rpartition("/")[2] for path in found}
 
 
-def build_connector(namespace: str, earlier_ids: Collection[str] = ()) -> Desired:
+def build_connector(namespace: str, earlier_ids: Collection[str] = ()) -> DesiredObject:
     """
     Return the connector for *namespace*: the destination of all alerts.
 
@@ -77,7 +77,7 @@ def build_connector(namespace: str, earlier_ids: Collection[str] = ()) -> Desire
             source, {"name": answer["name"], "config": {key: config.get(key) for key in content["config"]}}
         )
 
-    return Desired(
+    return DesiredObject(
         kind="connector",
         name=name,
         stamp=Stamp.from_content(source, content),
@@ -104,7 +104,7 @@ def build_rule(
     *,
     capabilities: Capabilities,
     earlier_ids: Collection[str] = (),
-) -> Desired:
+) -> DesiredObject:
     """
     Return *rule* for *namespace*; *bases* are the ids of all saved objects that it can refer to.
 
@@ -121,7 +121,7 @@ def build_rule(
     body["name"] = qualify_title(body["name"], namespace)
     stamp = Stamp.from_content(source, body)
     body["tags"] = [*body["tags"], format_mark(stamp)]
-    return Desired(
+    return DesiredObject(
         kind="rule",
         name=name,
         stamp=stamp,

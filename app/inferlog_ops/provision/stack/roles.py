@@ -7,7 +7,7 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.desired import Desired, ProvisionedObject, Request, Stamp, require
+from inferlog_ops.provision.desired import DesiredObject, ProvisionedObject, Request, Stamp, require
 from inferlog_ops.provision.elasticsearch.server import ElasticsearchServer
 
 FOLDER = "infra/elasticsearch/roles"
@@ -57,7 +57,7 @@ def ensure_role(client: Elasticsearch, name: str) -> ProvisionedObject:
     put = Request(method="PUT", path=path, body={**role, "metadata": stamp.to_json()})
     return require(
         ElasticsearchServer(client),
-        Desired(
+        DesiredObject(
             kind="role",
             name=name,
             stamp=stamp,

@@ -9,7 +9,7 @@ from inferlog_ops.provision.kibana.lens.appearance import convert_format, drop_u
 from inferlog_ops.provision.kibana.lens.buckets import MatchingDocuments, Terms, compile_bucket
 from inferlog_ops.provision.kibana.lens.charts import build_column_id
 from inferlog_ops.provision.kibana.lens.expressions import Aggregate, compile_columns
-from inferlog_ops.provision.kibana.lens.sources import SOURCES, Absent, Figure, Group, LensColumn
+from inferlog_ops.provision.kibana.lens.sources import SOURCES, AbsentColumn, Figure, Group, LensColumn
 from inferlog_ops.query.dashboards.panels import Panel
 from inferlog_ops.query.dashboards.render import parse_query_name
 
@@ -67,7 +67,7 @@ class FormBasedLayerBuilder:
 
     def has(self, item: Mapping[str, Any]) -> bool:
         """Return whether Lens can compute the column of *item*."""
-        return not isinstance(self._find(item), Absent)
+        return not isinstance(self._find(item), AbsentColumn)
 
     def add(self, item: Mapping[str, Any], *, most_groups: int | None = None) -> str:
         """
@@ -90,7 +90,7 @@ class FormBasedLayerBuilder:
                 if isinstance(expression, Aggregate) and expression.per:
                     number_format = drop_unit(number_format, f"/{expression.per}")
                 self._figures |= compile_columns(name, expression, column.label or label, number_format)
-            case Absent():
+            case AbsentColumn():
                 raise OperatorError(f"panel {self._panel.id}: Lens cannot compute {item['column']}: {column.reason}")
         return name
 
@@ -155,7 +155,7 @@ def is_form_based(panel: Panel) -> bool:
     if any(query not in SOURCES for query, _ in shown):
         return False
     columns = [_find_column(panel, query, name) for query, names in shown for name in names]
-    return panel.config["type"] == "data_table" or not any(isinstance(column, Absent) for column in columns)
+    return panel.config["type"] == "data_table" or not any(isinstance(column, AbsentColumn) for column in columns)
 
 
 def _find_column(panel: Panel, query: str, column: str) -> LensColumn:

@@ -2,9 +2,9 @@
 Columns of the queries as Lens operations: the only place that connects the query files with form-based Lens.
 
 An entry of `SOURCES` makes the panels of its query form-based: its data view, the filter of its first ``WHERE``, and
-for each column that a panel shows a `Figure`, a `Group`, or `Absent` with the reason. A query without an entry needs
-nothing here: its panels are ES|QL since Kibana 8.16, and a text with the terminal's command before. docs/kibana.md
-lists the queries that Lens cannot express, with the reasons.
+for each column that a panel shows a `Figure`, a `Group`, or `AbsentColumn` with the reason. A query without an entry
+needs nothing here: its panels are ES|QL since Kibana 8.16, and a text with the terminal's command before.
+docs/kibana.md lists the queries that Lens cannot express, with the reasons.
 """
 
 from collections.abc import Mapping
@@ -54,13 +54,13 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Absent:
+class AbsentColumn:
     """A column that Lens cannot compute: tables leave it out, other charts need ES|QL."""
 
     reason: str
 
 
-LensColumn = Figure | Group | Absent
+LensColumn = Figure | Group | AbsentColumn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,8 +173,12 @@ _known_drops = _dropped - (_dropped_before + _unseen) * _began_before
 _lost = call("clamp", _known_drops, _holes, _written - _found)
 _not_found_yet = _written - _found - _lost
 
-_NO_RANGE_END = Absent(reason="Lens does not know the end of the range; the time of the last heartbeat is a column")
-_ALL_VALUES = Absent(reason="Lens does not list all values of a field; a click on the correlation id shows its chain")
+_NO_RANGE_END = AbsentColumn(
+    reason="Lens does not know the end of the range; the time of the last heartbeat is a column"
+)
+_ALL_VALUES = AbsentColumn(
+    reason="Lens does not list all values of a field; a click on the correlation id shows its chain"
+)
 _STOPPED = _build_figure(
     highest(_TIME, kql='message: ("service_stopped" or "shipper_stopped")', kind="date"), "stopped at"
 )
@@ -306,7 +310,7 @@ SOURCES: dict[str, Source] = {
         kql="model_version: *",
         columns={
             **_VERSION, **_TRAFFIC,
-            "role": Absent(reason="a comparison of all versions, shown as text; the verdict names both versions"),
+            "role": AbsentColumn(reason="a comparison of all versions, shown as text; the verdict names both versions"),
             "request_share": _build_figure(_requests / overall_sum(_requests)),
             "first_seen": _first_seen,
             "last_seen": _last_seen,
@@ -441,7 +445,9 @@ SOURCES: dict[str, Source] = {
         view=ALERTS,
         sort="last_fired",
         columns={
-            "state": Absent(reason="Lens does not know the end of the range; the time of the last firing is a column"),
+            "state": AbsentColumn(
+                reason="Lens does not know the end of the range; the time of the last firing is a column"
+            ),
             "severity": _build_group("severity"),
             "rule.name": _build_group("rule.name"),
             "group": _build_group("group"),
