@@ -217,13 +217,13 @@ class Stack:
 
     def count_events(self, service: str) -> int:
         """Return how many events of *service* are searchable."""
-        with self.superuser.client() as client:
+        with self.superuser.build_client() as client:
             return int(client.count(index=EVENTS, query={"term": {"service.name": service}})["count"])
 
     def assert_each_stored_once(self, service: str, count: int, timeout_seconds: float) -> None:
         """Wait for the *count* events that *service* has recorded; each number of its sequence must be there once."""
         wait_until(lambda: self.count_events(service) >= count, timeout_seconds, f"{count} events of {service}")
-        with self.superuser.client() as client:
+        with self.superuser.build_client() as client:
             numbers = {"numbers": {"stats": {"field": "event.sequence"}}, "ids": {"terms": {"field": _INSTANCE}}}
             found = client.search(index=EVENTS, size=0, query={"term": {"service.name": service}}, aggs=numbers)
         stats = found["aggregations"]["numbers"]

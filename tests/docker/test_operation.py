@@ -179,7 +179,7 @@ def test_rejected_lines_are_counted_and_listed(stack: Stack) -> None:
 
 def test_redrive_indexes_dead_letters_once_their_cause_is_fixed(stack: Stack) -> None:
     event_id, line = event(trial="a text")
-    with stack.superuser.client() as client:
+    with stack.superuser.build_client() as client:
 
         def is_found() -> bool:
             client.indices.refresh(index=EVENTS)
@@ -203,7 +203,7 @@ def test_app_and_fluentd_ship_to_an_existing_cluster(stack: Stack, tmp_path: Pat
     page = (ROOT / "docs/existing_cluster.md").read_text()
     (body,) = re.findall(r"```json\n\s*POST /_security/api_key\n(.*?)```", page, re.DOTALL)
     (command,) = re.findall(r"docker compose -f .* --wait", page)
-    with stack.superuser.client() as client:
+    with stack.superuser.build_client() as client:
         manager = client.security.create_api_key(name="manager")
         shipper = client.security.create_api_key(**json.loads(body))
     key = f"{manager['id']}:{manager['api_key']}"

@@ -305,5 +305,4 @@ def read_pods(selector: str) -> list[dict[str, Any]]:
 
 
 def names_of(pods: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the names of *pods*."""
     return [pod["metadata"]["name"] for pod in pods]
