@@ -74,8 +74,6 @@ def volumes(installation: Installation) -> Iterator[None]:
         try:
             yield
         finally:
-            run_kubectl("delete", "statefulset", "scoring", "--ignore-not-found")
-            wait_until(lambda: not read_pods(SERVICE), 120, "the end of the pods")
             run_kubectl("delete", "persistentvolumeclaims", "--all")
             run_kubectl("delete", "-f", "-", stdin=volumes)
 
