@@ -4,7 +4,7 @@ from elasticsearch import Elasticsearch
 
 from benchmarks.command_line import log_progress
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 
 
 def copy_day(source: Cluster, copies: int) -> Cluster:
@@ -15,17 +15,17 @@ def copy_day(source: Cluster, copies: int) -> Cluster:
     so queries for duplicates have fewer groups than in a real day. There are as many heartbeats as in *source*.
     """
     target = Cluster(url=source.url, namespace=f"{source.namespace}x{copies}")
-    events = stream_name("events", target.namespace)
-    with source.client(request_timeout_seconds=600) as client:
+    events = build_stream_name("events", target.namespace)
+    with source.build_client(request_timeout_seconds=600) as client:
         if not client.indices.exists_alias(name=events):
             log_progress(f"copying the events of {source.namespace} {copies} times")
-            original = _close_index(client, stream_name("events", source.namespace))
+            original = _close_index(client, build_stream_name("events", source.namespace))
             names = [f"benchmark-copy-{target.namespace}-{number}" for number in range(copies)]
             for name in names:
                 client.indices.clone(index=original, target=name, settings={"index.number_of_replicas": 0})
-            health = stream_name("health", source.namespace)
+            health = build_stream_name("health", source.namespace)
             add = [{"add": {"index": name, "alias": events}} for name in names]
-            add.append({"add": {"index": health, "alias": stream_name("health", target.namespace)}})
+            add.append({"add": {"index": health, "alias": build_stream_name("health", target.namespace)}})
             client.indices.update_aliases(actions=add)
     return target
 

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import alerts_stream_name, stream_name
+from inferlog_ops.core.streams import build_alerts_stream_name, build_stream_name
 from inferlog_ops.provision.kibana.lens.charts import build_chart
 from inferlog_ops.provision.kibana.lens.layers import FormBasedLayer, FormBasedLayerBuilder, find_filter
 from inferlog_ops.provision.kibana.lens.sources import ALERTS, DELIVERY, EVENTS, HEALTH
 from inferlog_ops.query.dashboards.panels import Panel
-from inferlog_ops.query.timerange import iso
+from inferlog_ops.query.timerange import format_iso
 
 Body = dict[str, Any]
 
@@ -49,8 +49,8 @@ class KibanaRequest:
     def list_streams(self, namespace: str) -> list[str]:
         """Return the streams of the data view in *namespace*."""
         if self.view == ALERTS:
-            return [alerts_stream_name(namespace)]
-        return [stream_name(kind, namespace) for kind in _STREAMS[self.view]]
+            return [build_alerts_stream_name(namespace)]
+        return [build_stream_name(kind, namespace) for kind in _STREAMS[self.view]]
 
 
 def build_requests(panel: Panel, start: datetime, end: datetime) -> list[KibanaRequest]:
@@ -69,7 +69,8 @@ def build_requests(panel: Panel, start: datetime, end: datetime) -> list[KibanaR
 
 
 def _build_body(layer: FormBasedLayer, kql: str, start: datetime, end: datetime) -> Body:
-    in_range = {"range": {"@timestamp": {"gte": iso(start), "lte": iso(end), "format": "strict_date_optional_time"}}}
+    times = {"gte": format_iso(start), "lte": format_iso(end), "format": "strict_date_optional_time"}
+    in_range = {"range": {"@timestamp": times}}
     groups = {name: column for name, column in layer.columns.items() if column["isBucketed"]}
     metrics = dict(_build_metrics(layer.columns))
     for name, column in reversed(groups.items()):

@@ -7,7 +7,7 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files as dashboards
 from inferlog_ops.query.dashboards import slo
-from inferlog_ops.query.dashboards.panels import Panel, panels
+from inferlog_ops.query.dashboards.panels import Panel, list_panels
 from inferlog_ops.query.dashboards.render import fill_levels
 from inferlog_ops.query.library import Query, restrict_columns
 
@@ -77,7 +77,7 @@ def _group_panels(dashboard_ids: Iterable[str]) -> list[Question]:
     asked: dict[tuple[Query, ...], Question] = {}
     levels = slo.load()
     for dashboard_id in dashboard_ids:
-        for panel in panels(fill_levels(dashboards.find(dashboard_id), levels)):
+        for panel in list_panels(fill_levels(dashboards.find(dashboard_id), levels)):
             queries = tuple(
                 dict.fromkeys(restrict_columns(library.find(each.name), each.columns) for each in panel.list_queries())
             )

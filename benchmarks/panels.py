@@ -31,7 +31,7 @@ from benchmarks.benchmark_report import BenchmarkReport, Goal, Table, exit_if_mi
 from benchmarks.command_line import log_progress
 from benchmarks.copied_days import copy_day
 from benchmarks.day_of_events import DAY, END, index_a_day
-from benchmarks.engines import Engine, engine, wait_for_merges
+from benchmarks.engines import Engine, open_engine, wait_for_merges
 from benchmarks.growth_plot import draw_growth
 from benchmarks.kibana_requests import build_requests
 from benchmarks.panel_questions import Question, name_query, select_panels
@@ -132,7 +132,7 @@ def main() -> None:
     options = parse_options()
     asked = select_panels(options.only, options.dashboards)
     calls = CallCounts(counted=options.calls, before=options.calls_before, before_seconds=options.seconds_before)
-    with engine(url=options.url, home=options.home) as started:
+    with open_engine(url=options.url, home=options.home) as started:
         clusters = {events: index_events(started, events, options) for events in sorted(options.events)}
         most, source = max(clusters.items())
         clusters |= {most * copies: copy_day(source, copies) for copies in sorted(options.copies)}
@@ -153,7 +153,7 @@ def index_events(started: Engine, events: int, options: argparse.Namespace) -> C
     cluster = Cluster(url=started.url, namespace=f"benchmark{events}")
     provision_cluster(cluster)
     index_a_day(cluster, events, options.heartbeat_seconds)
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         wait_for_merges(client)
     return cluster
 
@@ -217,7 +217,7 @@ def measure_in_kibana(cluster: Cluster, question: Question, engine: Engine, call
     if panel.type != "vis" or not is_form_based(panel):
         return None
     log_progress(f"asking {cluster.namespace} as Kibana does: {question.place}")
-    with cluster.client(request_timeout_seconds=600) as client:
+    with cluster.build_client(request_timeout_seconds=600) as client:
 
         def ask(start: datetime) -> None:
             with translate_errors(cluster, f"asking for {question.place}"):
@@ -252,9 +252,9 @@ def measure_calls(ask: Callable[[], object], engine: Engine, calls: CallCounts) 
         once()
     while time.perf_counter() < deadline:
         once()
-    cpu_before = engine.cpu_seconds()
+    cpu_before = engine.read_cpu_seconds()
     seconds = statistics.median(once() for _ in range(calls.counted))
-    return seconds, (engine.cpu_seconds() - cpu_before) / calls.counted
+    return seconds, (engine.read_cpu_seconds() - cpu_before) / calls.counted
 
 
 def build_table(asked: Sequence[Question], found: Found) -> Table:

@@ -1,4 +1,4 @@
-"""Requests that stand for those of Kibana return the figures of the panels' queries."""
+"""Requests as Kibana makes them return the figures of the panels' queries."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana.lens.layers import is_form_based
 from inferlog_ops.query.dashboards.panels import Panel
 from tests.golden import END, START, expected, golden
-from tests.support.indexing import fresh, index_golden
+from tests.support.indexing import create_fresh_cluster, index_golden
 
 FORM_BASED = [
     question for question in select_panels() if question.panel.type == "vis" and is_form_based(question.panel)
@@ -24,7 +24,7 @@ DOCUMENTS = golden().between(START, END)
 
 @pytest.fixture(scope="module")
 def filled(engine_url: str) -> Cluster:
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     index_golden(cluster)
     return cluster
 
@@ -34,7 +34,7 @@ def find_panel(place: str) -> Panel:
 
 
 def ask(cluster: Cluster, panel: Panel) -> list[Any]:
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         return [
             client.search(index=request.list_streams(cluster.namespace), **request.body)["aggregations"]
             for request in build_requests(panel, START, LAST)

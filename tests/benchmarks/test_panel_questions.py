@@ -5,14 +5,14 @@ import pytest
 from benchmarks.panel_questions import name_query, select_panels
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.dashboards import files as dashboards
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 
 
 def test_every_panel_with_a_query_is_a_place_of_a_question() -> None:
     assert {place for question in select_panels() for place in question.places} == {
         f"{dashboard.id}/{panel.id}"
         for dashboard in dashboards.load_all().values()
-        for panel in panels(dashboard.body)
+        for panel in list_panels(dashboard.body)
         if panel.queries
     }
 

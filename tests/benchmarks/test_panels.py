@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.day_of_events import INSTANCES, day_of_events, index_a_day
+from benchmarks.day_of_events import INSTANCES, generate_events, index_a_day
 from benchmarks.panel_questions import Question
 from benchmarks.panels import Found, PanelTimes, Times, find_growth, judge
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.query.dashboards.panels import Panel
 from inferlog_ops.query.library import Query
 from tests.benchmarks.benchmark_runs import run_benchmark
@@ -49,8 +49,8 @@ def test_query_is_timed_with_the_columns_of_each_panel(report: dict[str, Any]) -
 
 @pytest.mark.usefixtures("report")
 def test_index_a_day_indexes_requested_number_of_events(engine_url: str) -> None:
-    with Cluster(url=engine_url, namespace=f"benchmark{EVENTS}").client() as client:
-        assert client.count(index=stream_name("events", f"benchmark{EVENTS}"))["count"] == EVENTS
+    with Cluster(url=engine_url, namespace=f"benchmark{EVENTS}").build_client() as client:
+        assert client.count(index=build_stream_name("events", f"benchmark{EVENTS}"))["count"] == EVENTS
 
 
 def test_index_a_day_rejects_another_number_of_events(provisioned: Cluster) -> None:
@@ -60,7 +60,7 @@ def test_index_a_day_rejects_another_number_of_events(provisioned: Cluster) -> N
 
 
 def test_synthetic_ids_are_ordered_within_a_process() -> None:
-    names = [name for name, _ in day_of_events(500)]
+    names = [name for name, _ in generate_events(500)]
     assert len(set(names)) == 500
     prefixes = {name[:22] for name in names}
     assert len(prefixes) == INSTANCES
@@ -69,29 +69,33 @@ def test_synthetic_ids_are_ordered_within_a_process() -> None:
         assert of_one == sorted(of_one)
 
 
-def one_question(place: str, *names: str) -> Question:
+def build_question(place: str, *names: str) -> Question:
     queries = tuple(Query(name=name, question=f"{name}?", text="", takes_model_version=True) for name in names)
     return Question(queries=queries, places=[place], panel=Panel(id=place, type="vis", config={}, section=None))
 
 
 VERSIONS, BOTH, DUPLICATED = "inferlog-overview/versions", "inferlog-canary/both", "inferlog-pipeline-health/duplicated"
-QUESTIONS = [one_question(VERSIONS, "overview"), one_question(BOTH, "a", "b"), one_question(DUPLICATED, "duplicates")]
+QUESTIONS = [
+    build_question(VERSIONS, "overview"),
+    build_question(BOTH, "a", "b"),
+    build_question(DUPLICATED, "duplicates"),
+]
 
 
-def taking(seconds: float, newest_hour_seconds: float = 0) -> PanelTimes:
+def build_times(seconds: float, newest_hour_seconds: float = 0) -> PanelTimes:
     times = Times(day_seconds=seconds, newest_hour_seconds=newest_hour_seconds, cpu_seconds=0)
     return PanelTimes(on_page=times, in_kibana=None)
 
 
 def test_the_goal_is_judged_by_the_slowest_panel_of_each_kind() -> None:
-    by_events: Found = {1_000_000: {VERSIONS: taking(0.4), BOTH: taking(1.1), DUPLICATED: taking(2.9)}}
+    by_events: Found = {1_000_000: {VERSIONS: build_times(0.4), BOTH: build_times(1.1), DUPLICATED: build_times(2.9)}}
     duplicates, others = judge(QUESTIONS, by_events)
     assert (duplicates.met, others.met) == (True, False)
     assert others.found == "1.10 s (`a` + `b`)"
 
 
 def test_ten_million_events_are_a_goal_of_the_overview_only() -> None:
-    by_events: Found = {10_000_000: {VERSIONS: taking(1.9, 1.1), BOTH: taking(9), DUPLICATED: taking(9)}}
+    by_events: Found = {10_000_000: {VERSIONS: build_times(1.9, 1.1), BOTH: build_times(9), DUPLICATED: build_times(9)}}
     day, hour = judge(QUESTIONS, by_events)
     assert (day.found, day.met) == (f"1.90 s ({VERSIONS})", True)
     assert (hour.found, hour.met) == (f"1.10 s ({VERSIONS})", False)
@@ -99,8 +103,8 @@ def test_ten_million_events_are_a_goal_of_the_overview_only() -> None:
 
 def test_overview_is_judged_in_kibana_and_on_the_preview_page() -> None:
     kibana = Times(day_seconds=3, newest_hour_seconds=0, cpu_seconds=0)
-    of_overview = PanelTimes(on_page=taking(1).on_page, in_kibana=kibana)
-    by_events: Found = {10_000_000: {VERSIONS: of_overview, BOTH: taking(9), DUPLICATED: taking(9)}}
+    of_overview = PanelTimes(on_page=build_times(1).on_page, in_kibana=kibana)
+    by_events: Found = {10_000_000: {VERSIONS: of_overview, BOTH: build_times(9), DUPLICATED: build_times(9)}}
     assert [(goal.what.split(",")[0], goal.met) for goal in judge(QUESTIONS, by_events)] == [
         ("panels of the overview in Kibana", False),
         ("newest hour of the panels of the overview in Kibana", True),
@@ -110,12 +114,15 @@ def test_overview_is_judged_in_kibana_and_on_the_preview_page() -> None:
 
 
 def test_other_sizes_have_no_goal() -> None:
-    assert judge(QUESTIONS, {10_000: {VERSIONS: taking(9), BOTH: taking(9), DUPLICATED: taking(9)}}) == []
+    assert (
+        judge(QUESTIONS, {10_000: {VERSIONS: build_times(9), BOTH: build_times(9), DUPLICATED: build_times(9)}}) == []
+    )
 
 
 def test_growth_has_a_point_for_each_size() -> None:
     found: Found = {
-        events: {VERSIONS: taking(events / 1e6), BOTH: taking(0), DUPLICATED: taking(1)} for events in (10, 1000)
+        events: {VERSIONS: build_times(events / 1e6), BOTH: build_times(0), DUPLICATED: build_times(1)}
+        for events in (10, 1000)
     }
     assert find_growth(QUESTIONS, found) == {
         "every figure, by version": [(10, 1e-5), (1000, 1e-3)],

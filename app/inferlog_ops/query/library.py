@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import OperatorError, lookup
 from inferlog_ops.core.streams import check_namespace
 from inferlog_ops.query.esql import keep_columns
@@ -51,7 +51,7 @@ def load_all() -> dict[str, Query]:
     Raises:
         OperatorError: If a file does not start with its question, or if there are no files.
     """
-    files = sorted(asset_dir(FOLDER).glob("*.esql"))
+    files = sorted(find_asset_dir(FOLDER).glob("*.esql"))
     if not files:
         raise OperatorError(f"{FOLDER} contains no query; reinstall inferlog")
     return {path.stem: _read(path.stem, path.read_text(encoding="utf-8")) for path in files}

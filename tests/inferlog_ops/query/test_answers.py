@@ -9,12 +9,12 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.library import Query, restrict_columns
 from inferlog_ops.query.run import fetch_rows, run_query
 from tests.golden import END, START, Golden, expected
 from tests.golden.reading import of_stream
-from tests.support.indexing import fresh, index_golden
+from tests.support.indexing import create_fresh_cluster, index_golden
 from tests.support.panel_queries import check_head
 
 QUERIES = {name: query for name, query in library.load_all().items() if "FROM inferlog-alerts-*" not in query.text}
@@ -23,7 +23,7 @@ SHOWN_BY_PANELS = sorted(
     {
         (query.name, restrict_columns(QUERIES[query.name], query.columns).columns)
         for dashboard in files.load_all().values()
-        for panel in panels(dashboard.body)
+        for panel in list_panels(dashboard.body)
         for query in panel.list_queries()
         if query.columns and query.name in QUERIES
     }
@@ -33,17 +33,17 @@ SHOWN_BY_PANELS = sorted(
 @pytest.fixture(scope="module")
 def filled(engine_url: str) -> tuple[Cluster, Golden]:
     """An engine that holds the golden documents, some of the events twice."""
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     return cluster, index_golden(cluster)
 
 
 @pytest.fixture(scope="module")
 def empty(engine_url: str) -> Cluster:
     """A provisioned engine without events."""
-    return fresh(engine_url)
+    return create_fresh_cluster(engine_url)
 
 
-def _about(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _allow_for_rounding(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Allow for the last digits of a percentile or a quotient; everything else must be equal."""
     return [
         {
@@ -59,7 +59,7 @@ def test_answer_equals_plain_python_on_the_same_events(name: str, filled: tuple[
     cluster, documents = filled
     wanted = expected(name, documents.between(START, END), START, END)
     assert wanted, f"tests/golden/documents.py has no document that {name} answers with"
-    assert fetch_rows(cluster, QUERIES[name], START, END) == _about(wanted)
+    assert fetch_rows(cluster, QUERIES[name], START, END) == _allow_for_rounding(wanted)
 
 
 @pytest.mark.parametrize(("name", "columns"), SHOWN_BY_PANELS, ids=str)
@@ -69,7 +69,7 @@ def test_figures_of_a_panel_do_not_depend_on_the_columns_that_it_leaves_out(
     cluster, _ = filled
     whole = fetch_rows(cluster, QUERIES[name], START, END)
     shown = fetch_rows(cluster, restrict_columns(QUERIES[name], columns), START, END)
-    assert shown == _about([{column: row[column] for column in columns} for row in whole])
+    assert shown == _allow_for_rounding([{column: row[column] for column in columns} for row in whole])
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_buckets_are_correct_at_any_range_including_cut_ones(
     start = START + timedelta(minutes=3, microseconds=1) if span < timedelta(minutes=5) else START
     inside = documents.between(start, start + span)
     rows = fetch_rows(cluster, QUERIES[name], start, start + span)
-    assert rows == _about(expected(name, inside, start, start + span))
+    assert rows == _allow_for_rounding(expected(name, inside, start, start + span))
     assert sum(row["requests"] for row in rows) == len(of_stream(inside, "events"))
 
 
@@ -107,7 +107,7 @@ def test_model_version_answer_equals_the_answer_on_its_events(
     cluster, documents = filled
     of_version = [each for each in documents.between(START, END) if each.get("model_version", "(none)") == version]
     rows = fetch_rows(cluster, QUERIES[name], START, END, version)
-    assert rows == _about(expected(name, of_version, START, END))
+    assert rows == _allow_for_rounding(expected(name, of_version, START, END))
 
 
 @pytest.mark.parametrize("version", ["v9", 'v1" | LIMIT 1 //', "v*", ""])

@@ -65,17 +65,17 @@ def find_query(part: Mapping[str, Any]) -> PanelQuery | None:
     return None if name is None else PanelQuery(name=name, columns=tuple(dict.fromkeys(_find_columns(part))))
 
 
-def panels(body: dict[str, Any]) -> Iterator[Panel]:
+def list_panels(body: dict[str, Any]) -> Iterator[Panel]:
     """Yield each panel of *body*, including those in sections; a panel without an id gets its position as id."""
     for index, item in enumerate(body.get("panels", [])):
         if "type" in item:
-            yield _panel(item, f"panel-{index}", None)
+            yield _build_panel(item, f"panel-{index}", None)
         else:
             for inner, panel in enumerate(item.get("panels", [])):
-                yield _panel(panel, f"panel-{index}-{inner}", str(item.get("title", "")))
+                yield _build_panel(panel, f"panel-{index}-{inner}", str(item.get("title", "")))
 
 
-def _panel(item: dict[str, Any], place: str, section: str | None) -> Panel:
+def _build_panel(item: dict[str, Any], place: str, section: str | None) -> Panel:
     return Panel(id=item.get("id", place), type=item["type"], config=item["config"], section=section)
 
 
