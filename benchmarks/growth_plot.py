@@ -1,11 +1,11 @@
-"""Drawing of growth: seconds over numbers of events, both in powers of ten, as SVG."""
+"""Drawing of growth: processor seconds over numbers of events, both in powers of ten, as SVG."""
 
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
 Points = Sequence[tuple[float, float]]
-"""Number of events and seconds."""
+"""Number of events and processor seconds."""
 
 _WIDTH, _HEIGHT = 860, 460
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 230, 20, 50
@@ -64,6 +64,7 @@ def _draw_axes(across: _Scale, up: _Scale) -> str:
         for mark in up.marks
     ]
     parts.append(f'<text x="{middle}" y="{_HEIGHT - 10}" text-anchor="middle">events in the range</text>')
+    parts.append(f'<text x="{_LEFT + 8}" y="{_TOP + 14}">processor seconds</text>')
     return "\n".join(parts)
 
 

@@ -354,10 +354,10 @@ def looks_for_duplicates(names: str) -> bool:
 
 
 def find_growth(asked: Sequence[Question], found: Found) -> dict[str, list[tuple[float, float]]]:
-    """Return the points of each drawn question: number of events and seconds."""
+    """Return the points of each drawn question: number of events, and processor seconds of the engine on the page."""
     first_places = {place: question.place for question in asked for place in question.places}
     return {
-        label: [(events, of_events[first_places[place]].on_page.day_seconds) for events, of_events in found.items()]
+        label: [(events, of_events[first_places[place]].on_page.cpu_seconds) for events, of_events in found.items()]
         for label, place in DRAWN.items()
         if place in first_places
     }

@@ -44,4 +44,4 @@ def test_labels_of_close_lines_do_not_overlap() -> None:
 
 def test_axes_have_units() -> None:
     texts = [each.text for each in draw(p99=[(1e4, 0.01), (1e6, 1)]).iter(f"{SVG}text")]
-    assert {"10 k", "1 M", "0.01 s", "1 s", "events in the range", "p99"} <= set(texts)
+    assert {"10 k", "1 M", "0.01 s", "1 s", "events in the range", "processor seconds", "p99"} <= set(texts)

@@ -17,7 +17,7 @@ from tests.support.indexing import create_fresh_cluster, index_golden
 FORM_BASED = [
     question for question in select_panels() if question.panel.type == "vis" and is_form_based(question.panel)
 ]
-LAST = END - timedelta(milliseconds=1)
+LAST = END - timedelta(microseconds=1)
 """Kibana includes the end of a range, the queries do not."""
 DOCUMENTS = golden().between(START, END)
 

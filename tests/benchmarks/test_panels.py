@@ -83,7 +83,7 @@ QUESTIONS = [
 
 
 def build_times(seconds: float, newest_hour_seconds: float = 0) -> PanelTimes:
-    times = Times(day_seconds=seconds, newest_hour_seconds=newest_hour_seconds, cpu_seconds=0)
+    times = Times(day_seconds=seconds, newest_hour_seconds=newest_hour_seconds, cpu_seconds=2 * seconds)
     return PanelTimes(on_page=times, in_kibana=None)
 
 
@@ -119,12 +119,12 @@ def test_other_sizes_have_no_goal() -> None:
     )
 
 
-def test_growth_has_a_point_for_each_size() -> None:
+def test_growth_has_the_processor_time_of_each_size() -> None:
     found: Found = {
         events: {VERSIONS: build_times(events / 1e6), BOTH: build_times(0), DUPLICATED: build_times(1)}
         for events in (10, 1000)
     }
     assert find_growth(QUESTIONS, found) == {
-        "every figure, by version": [(10, 1e-5), (1000, 1e-3)],
-        "duplicates": [(10, 1), (1000, 1)],
+        "every figure, by version": [(10, 2e-5), (1000, 2e-3)],
+        "duplicates": [(10, 2), (1000, 2)],
     }
