@@ -1,7 +1,9 @@
 """List of benchmarks and their modules."""
 
+import importlib
 import importlib.util
 import re
+import sys
 
 import pytest
 
@@ -49,3 +51,10 @@ def test_performance_page_is_measured_by_one_command() -> None:
     assert "scripts/bench --page" in text
     for benchmark in list_page_benchmarks():
         assert f"scripts/bench {benchmark.name}" in text, f"docs/performance.md lacks the figures of {benchmark.name}"
+
+
+@pytest.mark.parametrize("benchmark", list_page_benchmarks(), ids=lambda each: each.name)
+def test_options_of_the_page_are_accepted(benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module(f"benchmarks.{benchmark.module}")
+    monkeypatch.setattr(sys, "argv", [benchmark.name, *(benchmark.page_options or ()), "--json"])
+    assert module.parse_options().json
