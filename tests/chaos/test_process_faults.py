@@ -48,7 +48,7 @@ def stack(done: list[str]) -> Any:
     ("inject", "steps"),
     [
         (process_faults.kill_engine, ["kill engine", "start engine"]),
-        (process_faults.engine_away, ["stop engine", "start engine"]),
+        (process_faults.shut_engine_down, ["stop engine", "start engine"]),
         (process_faults.kill_shipper, ["kill shipper", "start shipper"]),
     ],
 )
@@ -61,7 +61,7 @@ def test_fault_repairs_process_when_wait_is_interrupted(
     assert done == steps
 
 
-@pytest.mark.parametrize("inject", [process_faults.kill_engine, process_faults.engine_away])
+@pytest.mark.parametrize("inject", [process_faults.kill_engine, process_faults.shut_engine_down])
 def test_engine_stays_stopped_for_requested_time(inject: Injection, stack: Any) -> None:
     assert list(inject(stack, 7.0)) == [7.0]
 
