@@ -40,7 +40,7 @@ def stack(rolled_over: list[str]) -> Any:
     client = SimpleNamespace(indices=SimpleNamespace(rollover=lambda *, alias: rolled_over.append(alias)))
     return SimpleNamespace(
         proxy=SimpleNamespace(behaviour=forward_unchanged),
-        cluster=SimpleNamespace(namespace="chaos", client=lambda: nullcontext(client)),
+        cluster=SimpleNamespace(namespace="chaos", build_client=lambda: nullcontext(client)),
     )
 
 

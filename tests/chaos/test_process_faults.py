@@ -14,7 +14,7 @@ from tests.chaos.interleave import take_turns
 
 def test_kill_worker_raises_when_worker_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_faults, "_REPLACED_WITHIN_SECONDS", 0.0)
-    stack: Any = SimpleNamespace(server=SimpleNamespace(workers=lambda: ["the only one"]))
+    stack: Any = SimpleNamespace(server=SimpleNamespace(list_workers=lambda: ["the only one"]))
     with pytest.raises(OperatorError, match="the service has 1 of its 2 workers, 0 s after one ended"):
         list(process_faults.kill_worker(stack, 5.0))
 
