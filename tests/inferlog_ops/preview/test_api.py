@@ -12,8 +12,8 @@ import urllib3
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.preview.app import create_app
-from tests.golden import END, START, Golden, expected
-from tests.golden.reading import of_stream
+from tests.golden import END, START, Golden, compute_expected_rows
+from tests.golden.reading import select_stream
 from tests.support.polling import wait_until
 from tests.support.serving import serve_app
 
@@ -46,7 +46,7 @@ def test_panel_answer_equals_the_answer_of_its_query(ask: RangeParams, known: Go
     (answer,) = ask(P99, **RANGE).json()["answers"]
     names = [column["name"] for column in answer["columns"]]
     rows = [dict(zip(names, row, strict=True)) for row in answer["rows"]]
-    wanted = expected("p99_latency", known.between(START, END), START, END)
+    wanted = compute_expected_rows("p99_latency", known.select_between(START, END), START, END)
     assert [(row["model_version"], row["requests"]) for row in rows] == [
         (row["model_version"], row["requests"]) for row in wanted
     ]
@@ -57,7 +57,7 @@ def test_filter_combines_values_with_or_and_fields_with_and(ask: RangeParams, kn
         (answer,) = ask(P99, **RANGE, filter=filters).json()["answers"]
         return sum(row[1] for row in answer["rows"])
 
-    events = of_stream(known.between(START, END), "events")
+    events = select_stream(known.select_between(START, END), "events")
     of = {version: sum(each.get("model_version") == version for each in events) for version in ("v1", "v2", None)}
     assert count_requests("model_version:v1", "model_version:v2") == of["v1"] + of["v2"]
     assert count_requests("model_version:(none)") == of[None]
