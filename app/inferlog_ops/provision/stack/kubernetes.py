@@ -132,7 +132,11 @@ def provision_from_pod(
     """
     cluster = log_in(settings, on_progress).cluster
     done = provision_cluster(
-        cluster, retention=settings.retention, wait_seconds=settings.wait_seconds, on_progress=on_progress
+        cluster,
+        retention=settings.retention,
+        summaries_retention=settings.summaries_retention,
+        wait_seconds=settings.wait_seconds,
+        on_progress=on_progress,
     )
     secret = account.read_secret(SECRET)
     with TemporaryDirectory() as folder, cluster.client() as client, translate_errors(cluster, "creating keys"):

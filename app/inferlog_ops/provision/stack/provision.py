@@ -22,7 +22,11 @@ def provision(settings: StackSettings, *, on_progress: ReportProgress = ignore_p
     """
     cluster = log_in(settings, on_progress).cluster
     done = provision_cluster(
-        cluster, retention=settings.retention, wait_seconds=settings.wait_seconds, on_progress=on_progress
+        cluster,
+        retention=settings.retention,
+        summaries_retention=settings.summaries_retention,
+        wait_seconds=settings.wait_seconds,
+        on_progress=on_progress,
     )
     with cluster.client() as client, translate_errors(cluster, "setting up roles, users and keys"):
         done += [
