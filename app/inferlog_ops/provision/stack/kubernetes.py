@@ -22,7 +22,7 @@ from inferlog_ops.provision.stack.login import log_in
 from inferlog_ops.provision.stack.settings import StackSettings
 
 SECRET = "inferlog-keys"  # noqa: S105 (the name of a Secret)
-_ROLES = {"fluentd": roles.FLUENTD, "dashboards": roles.DASHBOARDS}
+_ROLES = {"fluentd": roles.FLUENTD, "dashboards": roles.DASHBOARDS, "summarize": roles.SUMMARIZE}
 """Role of the key in each entry of the Secret."""
 _CREDENTIALS = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TIMEOUT_SECONDS = 15.0

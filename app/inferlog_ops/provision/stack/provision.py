@@ -39,6 +39,10 @@ def provision(settings: StackSettings, *, on_progress: ReportProgress = ignore_p
         # Last, so that a program with a key finds all its streams.
         done += [
             api_keys.ensure_key(client, cluster, wanted)
-            for wanted in (api_keys.define_fluentd_key(settings), api_keys.define_dashboards_key(settings))
+            for wanted in (
+                api_keys.define_fluentd_key(settings),
+                api_keys.define_dashboards_key(settings),
+                api_keys.define_summarize_key(settings),
+            )
         ]
     return done
