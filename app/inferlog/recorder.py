@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import orjson
 
-from inferlog.audit import FIRST, Hasher, canonical_body
+from inferlog.audit import FIRST, Hasher, serialize_canonically
 from inferlog.event import EventLayout
 
 _LAYOUTS_LIMIT: Final = 256
@@ -58,7 +58,7 @@ class IdMaker:
         return f"{self._prefix}{next(self._counter)}"
 
 
-def new_instance_id() -> str:
+def make_instance_id() -> str:
     """Return 16 hexadecimal digits for ``service.instance.id``: one process from start or fork to exit."""
     return os.urandom(8).hex()
 
@@ -202,7 +202,7 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
         super().__init__(sink, make_id)
         self._constants = {
             ("event", "dataset"): "inference.events",
-            ("service",): orjson.Fragment(canonical_body(service)),
+            ("service",): orjson.Fragment(serialize_canonically(service)),
         }
         self._layouts: dict[tuple[str, ...], EventLayout] = {}
         self._hasher = hasher
@@ -225,7 +225,7 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
             labels: Other values of the event.
         """
         if labels:
-            fields["labels"] = orjson.Fragment(canonical_body(labels))
+            fields["labels"] = orjson.Fragment(serialize_canonically(labels))
         self._put((fields, self._make_id()))
 
     def _write(self, content: tuple[dict[str, Any], str]) -> bool:

@@ -11,7 +11,7 @@ from contextvars import Token
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, overload
 
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.context import (
     SUMMED,
     Inference,
@@ -183,7 +183,7 @@ class Call(Inference):
             self.overrule("status", "error", "the call has raised an exception")
             self.bind_exception(describe_error(error))
         self.ended = True
-        runtime().record(self)
+        get_runtime().record(self)
 
     def _is_first_token(self, item: Any) -> bool:
         try:
@@ -208,7 +208,7 @@ class Call(Inference):
     def _assign_ids(self, surrounding: Inference | None) -> None:
         """Set the call's own ids, in the call chain of *surrounding*; bound values win."""
         name = self._name
-        self.identify(runtime().make_id(), surrounding)
+        self.identify(get_runtime().make_id(), surrounding)
         if name is not None and "operation_name" not in self.fields:
             # Not bind(), which makes a dict: every call passes here.
             try:

@@ -6,7 +6,7 @@ from datetime import datetime
 from tests.golden.reading import Document, Row, by_version, of_stream, total, values, with_status
 
 
-def nearest_rank(numbers: list[float], percent: int) -> float:
+def find_nearest_rank(numbers: list[float], percent: int) -> float:
     """Return the lowest number that *percent* of the numbers do not exceed."""
     return sorted(numbers)[math.ceil(percent * len(numbers) / 100) - 1]
 
@@ -16,7 +16,7 @@ def _latency(documents: list[Document], _start: datetime, _end: datetime) -> lis
 
     def figures(each: list[Document]) -> Row:
         numbers = values(each, "latency_seconds")
-        percentiles = {f"p{percent}_seconds": nearest_rank(numbers, percent) for percent in (50, 95, 99)}
+        percentiles = {f"p{percent}_seconds": find_nearest_rank(numbers, percent) for percent in (50, 95, 99)}
         return {"requests_with_latency": len(numbers), **percentiles}
 
     return by_version(timed, figures)

@@ -18,7 +18,9 @@ MINUTE = timedelta(minutes=1)
 _IDS = count()
 
 
-def event(at: datetime, latency_seconds: float | None = 0.25, version: str | None = "v1", **fields: Any) -> Document:
+def build_event(
+    at: datetime, latency_seconds: float | None = 0.25, version: str | None = "v1", **fields: Any
+) -> Document:
     """Return an event that ended at *at*; a missing latency or version stays missing."""
     document: Document = {
         "@timestamp": iso(at),
@@ -57,7 +59,7 @@ def list_differences(cluster: Cluster, start: datetime, end: datetime) -> list[d
 
 def list_documents(cluster: Cluster) -> list[dict[str, Any]]:
     """Return all summaries as hits of a search."""
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         name = f"inferlog-summaries-{cluster.namespace}"
         client.indices.refresh(index=name)
         hits: list[dict[str, Any]] = client.search(index=name, size=10_000, version=True)["hits"]["hits"]
@@ -69,6 +71,6 @@ def copy_summaries(source: Cluster, target: Cluster) -> None:
     operations: list[dict[str, Any]] = []
     for hit in list_documents(source):
         operations += [{"create": {"_id": hit["_id"]}}, hit["_source"]]
-    with target.client() as client:
+    with target.build_client() as client:
         answer = client.bulk(index=f"inferlog-summaries-{target.namespace}", operations=operations, refresh=True)
     assert not answer["errors"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DIFFERENCES_SHOWN = 20
 
 
-class Exit(IntEnum):
+class SummarizeExit(IntEnum):
     """Exit codes, for cron and CI. 1 is also any failure, 2 is wrong usage, as in every command."""
 
     DONE = 0
@@ -80,7 +80,7 @@ def summarize(
         _check(cluster, settings, json=json)
     elif pause_seconds is None:
         if _run_once(cluster, settings, json=json).prevented:
-            raise typer.Exit(Exit.PREVENTED)
+            raise typer.Exit(SummarizeExit.PREVENTED)
     else:
         _repeat(cluster, settings, pause_seconds, json=json)
 
@@ -138,7 +138,7 @@ def _check(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) -> 
     else:
         out.print(f"The summaries of {minutes:,} minutes agree with the events.", highlight=False)
     if differences:
-        raise typer.Exit(Exit.DIFFERENT)
+        raise typer.Exit(SummarizeExit.DIFFERENT)
 
 
 def _describe_difference(each: "Difference") -> str:

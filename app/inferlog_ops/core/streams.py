@@ -11,7 +11,7 @@ SUMMARIES = "inferlog-summaries"
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_.]{0,99}")
 
 
-def stream_name(stream: str, namespace: str) -> str:
+def build_stream_name(stream: str, namespace: str) -> str:
     """
     Return the name of the data stream *stream*, one of `STREAMS`.
 
@@ -21,7 +21,7 @@ def stream_name(stream: str, namespace: str) -> str:
     return f"logs-inference.{stream}-{check_namespace(namespace)}"
 
 
-def alerts_stream_name(namespace: str) -> str:
+def build_alerts_stream_name(namespace: str) -> str:
     """
     Return the name of the data stream for alerts from Kibana and from ``inferlog alerts check``.
 
@@ -31,7 +31,7 @@ def alerts_stream_name(namespace: str) -> str:
     return f"{ALERTS}-{check_namespace(namespace)}"
 
 
-def summaries_stream_name(namespace: str) -> str:
+def build_summaries_stream_name(namespace: str) -> str:
     """
     Return the name of the data stream for the summaries of ``inferlog summarize``.
 

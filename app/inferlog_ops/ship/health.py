@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from inferlog import __version__
 from inferlog.event import to_redacted_text
-from inferlog.recorder import IdMaker, LineRecorder, new_instance_id
+from inferlog.recorder import IdMaker, LineRecorder, make_instance_id
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
 from inferlog_ops.ship.settings import MEBIBYTE
@@ -48,7 +48,7 @@ class Health:
         self._shipper_id = shipper_id
         self._every_seconds = every_seconds
         self._due_at = time.monotonic() + every_seconds
-        self._instance_id = new_instance_id()
+        self._instance_id = make_instance_id()
         sink = FileSink(
             logs,
             stream="health",
@@ -70,7 +70,6 @@ class Health:
         )
 
     def is_due(self) -> bool:
-        """Whether a line is due."""
         return self.is_enabled and time.monotonic() >= self._due_at
 
     def owns(self, name: str) -> bool:

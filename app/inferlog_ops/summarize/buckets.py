@@ -37,7 +37,7 @@ def find_bucket(latency_seconds: float) -> int:
 
 
 def estimate_seconds(bucket: int) -> float:
-    """Return the latency that stands for all latencies in *bucket*: the geometric middle of its bounds."""
+    """Return the geometric middle of the bounds of *bucket*, the estimate of each latency in it."""
     return LOWEST_SECONDS * GROWTH ** (bucket - 0.5) if bucket else 0.0
 
 

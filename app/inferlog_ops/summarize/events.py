@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.query.timerange import iso
+from inferlog_ops.query.timerange import format_iso
 from inferlog_ops.summarize.buckets import COUNT_UNIT, ESQL_BUCKET
 from inferlog_ops.summarize.reading import MOST_ROWS, fetch_esql, read_whole
-from inferlog_ops.summarize.summary import KEY_FIELDS, MICRO, NANO, Interval, Summary
+from inferlog_ops.summarize.summary import KEY_FIELDS, MICRO, NANO, Summary, SummaryInterval
 
 _CLOCKS_DIFFER_BY: Final = timedelta(hours=1)
 FIRST_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,20 +71,20 @@ class Events:
         }
         if any((match := _GENERATION.fullmatch(index)) and int(match[1]) == 1 for index in created):
             return FIRST_TIME
-        return Interval.MINUTE.ceil(min(created.values()) + _CLOCKS_DIFFER_BY)
+        return SummaryInterval.MINUTE.ceil(min(created.values()) + _CLOCKS_DIFFER_BY)
 
     def find_first(self, start: datetime, end: datetime) -> datetime | None:
         """Return the minute of the first event in the range; None if there is none."""
         answer = self.client.search(
             index=self.stream,
             size=0,
-            query={"range": {"@timestamp": {"gte": iso(start), "lt": iso(end)}}},
+            query={"range": {"@timestamp": {"gte": format_iso(start), "lt": format_iso(end)}}},
             aggs={"first": {"min": {"field": "@timestamp", "format": "strict_date_time"}}},
             track_total_hits=False,
             allow_partial_search_results=False,
         )
         first = answer["aggregations"]["first"].get("value_as_string")
-        return Interval.MINUTE.floor(datetime.fromisoformat(first)) if first else None
+        return SummaryInterval.MINUTE.floor(datetime.fromisoformat(first)) if first else None
 
     def count_by_minute(self, start: datetime, end: datetime) -> dict[datetime, int]:
         """Return the number of events of each minute in the range that has any."""
@@ -93,7 +93,7 @@ class Events:
             text = f"FROM {self.stream}\n{_RANGE}\n{_MINUTE}\n| STATS requests = COUNT(*) BY minute_ns"
             return fetch_esql(self.client, text, start, end)
 
-        rows = read_whole(read, start, end, Interval.MINUTE)
+        rows = read_whole(read, start, end, SummaryInterval.MINUTE)
         return {parse_nanoseconds(row["minute_ns"]): row["requests"] for row in rows}
 
     def list_late_minutes(self, before: datetime, *, arrived_since: datetime) -> list[datetime]:
@@ -106,14 +106,14 @@ class Events:
         start = FIRST_TIME
         while True:
             text = (
-                f'FROM {self.stream}\n{_RANGE} AND event.ingested >= "{iso(arrived_since)}"\n{_MINUTE}\n'
+                f'FROM {self.stream}\n{_RANGE} AND event.ingested >= "{format_iso(arrived_since)}"\n{_MINUTE}\n'
                 "| STATS events = COUNT(*) BY minute_ns\n| SORT minute_ns"
             )
             rows = fetch_esql(self.client, text, start, before)
             minutes += [parse_nanoseconds(row["minute_ns"]) for row in rows]
             if len(rows) < MOST_ROWS:
                 return minutes
-            start = minutes[-1] + Interval.MINUTE.duration
+            start = minutes[-1] + SummaryInterval.MINUTE.duration
 
     def summarize(self, start: datetime, end: datetime) -> list[Summary]:
         """Return the summaries of the minutes in the range."""
@@ -121,7 +121,7 @@ class Events:
         def read(start: datetime, end: datetime) -> list[dict[str, Any]]:
             return fetch_esql(self.client, f"FROM {self.stream}\n{_SUMMARIES}", start, end)
 
-        return [_parse_row(row) for row in read_whole(read, start, end, Interval.MINUTE)]
+        return [_parse_row(row) for row in read_whole(read, start, end, SummaryInterval.MINUTE)]
 
 
 def parse_nanoseconds(nanoseconds: int) -> datetime:
@@ -134,7 +134,7 @@ def _parse_row(row: dict[str, Any]) -> Summary:
     if buckets is None:
         buckets = []
     return Summary(
-        interval=Interval.MINUTE,
+        interval=SummaryInterval.MINUTE,
         start=parse_nanoseconds(row["minute_ns"]),
         key=tuple(row[field] for field in KEY_FIELDS),
         requests=row["requests"],

@@ -16,13 +16,13 @@ from typing import Any, Final
 from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
 from inferlog_ops.core.snapshot import require_stream
-from inferlog_ops.core.streams import stream_name, summaries_stream_name
+from inferlog_ops.core.streams import build_stream_name, build_summaries_stream_name
 from inferlog_ops.core.wait import poll
-from inferlog_ops.query.timerange import iso
+from inferlog_ops.query.timerange import format_iso
 from inferlog_ops.summarize.changes import plan_changes
 from inferlog_ops.summarize.events import FIRST_TIME, Events
 from inferlog_ops.summarize.store import SummaryStore
-from inferlog_ops.summarize.summary import Interval, Summary
+from inferlog_ops.summarize.summary import Summary, SummaryInterval
 
 LOOKBACK: Final = timedelta(days=2)
 SETTLE: Final = timedelta(minutes=2)
@@ -110,7 +110,7 @@ class Difference:
         summarized: Number of summarized requests.
     """
 
-    interval: Interval
+    interval: SummaryInterval
     start: datetime
     events: int
     summarized: int
@@ -119,7 +119,7 @@ class Difference:
         """Return the difference as JSON values."""
         return {
             "interval_seconds": self.interval.value,
-            "start": iso(self.start),
+            "start": format_iso(self.start),
             "events": self.events,
             "summarized": self.summarized,
         }
@@ -168,9 +168,9 @@ def check(cluster: Cluster, settings: SummarizeSettings, now: datetime) -> tuple
         for part_start, part_end in _split(start, end, _PART):
             minutes = events.summarize(part_start, part_end)
             compared += len({each.start for each in minutes})
-            differences += _compare(Interval.MINUTE, minutes, store, part_start, part_end)
-            hours = Interval.HOUR.floor(part_start), Interval.HOUR.ceil(part_end)
-            differences += _compare(Interval.HOUR, store.merge_hours(*hours), store, *hours)
+            differences += _compare(SummaryInterval.MINUTE, minutes, store, part_start, part_end)
+            hours = SummaryInterval.HOUR.floor(part_start), SummaryInterval.HOUR.ceil(part_end)
+            differences += _compare(SummaryInterval.HOUR, store.merge_hours(*hours), store, *hours)
         return compared, differences
 
 
@@ -189,31 +189,31 @@ class _Run:
         while (first := self.events.find_first(start, end)) is not None:
             chunk_end = min(end, first + _CHUNK)
             self._update_minutes(first, chunk_end)
-            self._update_hours(Interval.HOUR.floor(first), Interval.HOUR.ceil(chunk_end))
+            self._update_hours(SummaryInterval.HOUR.floor(first), SummaryInterval.HOUR.ceil(chunk_end))
             start = chunk_end
 
     def _update_minutes(self, start: datetime, end: datetime) -> None:
         summarized = self.store.count_by_minute(start, end)
-        stale = self.store.list_doubled(Interval.MINUTE, start, end)
+        stale = self.store.list_doubled(SummaryInterval.MINUTE, start, end)
         for minute, events in self.events.count_by_minute(start, end).items():
             missing = events - summarized.get(minute, 0)
             if missing > 0 and minute < self.whole_from:
                 self.result.left_out_events += missing
             elif missing > 0:
                 stale.add(minute)
-        for part_start, part_end in group_starts(stale, Interval.MINUTE):
+        for part_start, part_end in group_starts(stale, SummaryInterval.MINUTE):
             self.report(f"summarizing the minutes from {part_start:%Y-%m-%d %H:%M} UTC")
-            self._rewrite(Interval.MINUTE, part_start, part_end, self.events.summarize)
+            self._rewrite(SummaryInterval.MINUTE, part_start, part_end, self.events.summarize)
 
     def _update_hours(self, start: datetime, end: datetime) -> None:
-        stale = {*self.store.list_stale_hours(start, end), *self.store.list_doubled(Interval.HOUR, start, end)}
-        for part_start, part_end in group_starts(stale, Interval.HOUR):
+        stale = {*self.store.list_stale_hours(start, end), *self.store.list_doubled(SummaryInterval.HOUR, start, end)}
+        for part_start, part_end in group_starts(stale, SummaryInterval.HOUR):
             self.report(f"summarizing the hours from {part_start:%Y-%m-%d %H:%M} UTC")
-            self._rewrite(Interval.HOUR, part_start, part_end, self.store.merge_hours)
+            self._rewrite(SummaryInterval.HOUR, part_start, part_end, self.store.merge_hours)
 
     def _rewrite(
         self,
-        interval: Interval,
+        interval: SummaryInterval,
         start: datetime,
         end: datetime,
         compute: Callable[[datetime, datetime], list[Summary]],
@@ -233,11 +233,11 @@ class _Run:
                 break
         else:
             self.result.prevented += written.prevented
-        if interval is Interval.MINUTE:
+        if interval is SummaryInterval.MINUTE:
             self.result.minutes += len({summary.start for summary in computed})
 
 
-def group_starts(starts: Iterable[datetime], interval: Interval) -> list[TimeRange]:
+def group_starts(starts: Iterable[datetime], interval: SummaryInterval) -> list[TimeRange]:
     """Group the *starts* of intervals into ranges of at most six hours, across gaps of at most an hour."""
     ranges: list[TimeRange] = []
     for start in sorted(starts):
@@ -251,9 +251,9 @@ def group_starts(starts: Iterable[datetime], interval: Interval) -> list[TimeRan
 
 @contextmanager
 def _open(cluster: Cluster, doing: str) -> Iterator[tuple[Events, SummaryStore]]:
-    stream, summaries = stream_name("events", cluster.namespace), summaries_stream_name(cluster.namespace)
+    stream, summaries = build_stream_name("events", cluster.namespace), build_summaries_stream_name(cluster.namespace)
     with (
-        cluster.client(request_timeout_seconds=_TIMEOUT_SECONDS) as client,
+        cluster.build_client(request_timeout_seconds=_TIMEOUT_SECONDS) as client,
         translate_errors(cluster, doing),
     ):
         for each in (stream, summaries):
@@ -264,9 +264,9 @@ def _open(cluster: Cluster, doing: str) -> Iterator[tuple[Events, SummaryStore]]
 
 def _choose_range(events: Events, store: SummaryStore, settings: SummarizeSettings, now: datetime) -> TimeRange:
     """Return the range of *settings*, with its defaults filled in."""
-    end = Interval.MINUTE.floor(settings.end or now - SETTLE)
+    end = SummaryInterval.MINUTE.floor(settings.end or now - SETTLE)
     if settings.start is not None:
-        return Interval.MINUTE.floor(settings.start), end
+        return SummaryInterval.MINUTE.floor(settings.start), end
     newest = store.find_newest()
     first = newest - settings.lookback if newest is not None else events.find_first(FIRST_TIME, end)
     return (end if first is None else first), end
@@ -283,7 +283,7 @@ def _list_ranges(
     # The next run resumes at the newest minute, so this one leaves no gap before it.
     resumed = newest - settings.lookback
     start = min(start, resumed)
-    return group_starts(events.list_late_minutes(start, arrived_since=resumed), Interval.MINUTE), (start, end)
+    return group_starts(events.list_late_minutes(start, arrived_since=resumed), SummaryInterval.MINUTE), (start, end)
 
 
 def _split(start: datetime, end: datetime, most: timedelta) -> Iterator[TimeRange]:
@@ -293,7 +293,7 @@ def _split(start: datetime, end: datetime, most: timedelta) -> Iterator[TimeRang
 
 
 def _compare(
-    interval: Interval, computed: Iterable[Summary], store: SummaryStore, start: datetime, end: datetime
+    interval: SummaryInterval, computed: Iterable[Summary], store: SummaryStore, start: datetime, end: datetime
 ) -> Iterator[Difference]:
     """Yield the differences between *computed* and the stored summaries; a start without computed ones has none."""
     wanted: defaultdict[datetime, Counter[Summary]] = defaultdict(Counter)

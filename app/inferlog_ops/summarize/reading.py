@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.query.timerange import iso
-from inferlog_ops.summarize.summary import Interval
+from inferlog_ops.query.timerange import format_iso
+from inferlog_ops.summarize.summary import SummaryInterval
 
 MOST_ROWS = 10_000
 
@@ -16,7 +16,7 @@ _Row = TypeVar("_Row")
 
 
 def read_whole(
-    read: Callable[[datetime, datetime], list[_Row]], start: datetime, end: datetime, interval: Interval
+    read: Callable[[datetime, datetime], list[_Row]], start: datetime, end: datetime, interval: SummaryInterval
 ) -> list[_Row]:
     """
     Return the rows that *read* returns from *start* to *end*, in halves of the range if an answer may be cut off.
@@ -29,7 +29,7 @@ def read_whole(
         return rows
     if end - start <= interval.duration:
         raise OperatorError(
-            f"{iso(start)}: {MOST_ROWS:,} or more combinations of service, version, route and status in "
+            f"{format_iso(start)}: {MOST_ROWS:,} or more combinations of service, version, route and status in "
             f"{interval.value} s; are raw paths or ids logged as http.route or model_version?"
         )
     middle = interval.floor(start + (end - start) / 2)
@@ -40,7 +40,7 @@ def fetch_esql(client: Elasticsearch, text: str, start: datetime, end: datetime)
     """Return the rows of the ES|QL query *text*, which has the parameters ``?start`` and ``?end``."""
     answer = client.esql.query(
         query=f"{text}\n| LIMIT {MOST_ROWS}",
-        params=[{"start": iso(start)}, {"end": iso(end)}],
+        params=[{"start": format_iso(start)}, {"end": format_iso(end)}],
         # A sum from some of the shards is wrong.
         allow_partial_results=False,
     )

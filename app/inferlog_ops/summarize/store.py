@@ -9,11 +9,11 @@ from typing import Any, Final
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.query.timerange import iso
+from inferlog_ops.query.timerange import format_iso
 from inferlog_ops.summarize.changes import Changes, StoredSummary, drop_copies
 from inferlog_ops.summarize.events import parse_nanoseconds
 from inferlog_ops.summarize.reading import MOST_ROWS, fetch_esql, read_whole
-from inferlog_ops.summarize.summary import KEY_FIELDS, Interval, Summary, merge_to_hours
+from inferlog_ops.summarize.summary import KEY_FIELDS, Summary, SummaryInterval, merge_to_hours
 
 _BULK_OPERATIONS: Final = 1_000
 _CONFLICT, _NOT_FOUND = 409, 404
@@ -22,7 +22,7 @@ _RANGE: Final = "| WHERE @timestamp >= ?start AND @timestamp < ?end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WriteCounts:
     """
     Numbers of written documents.
 
@@ -57,7 +57,7 @@ class SummaryStore:
         answer = self.client.search(
             index=self.stream,
             size=0,
-            query={"term": {"interval_seconds": Interval.MINUTE.value}},
+            query={"term": {"interval_seconds": SummaryInterval.MINUTE.value}},
             aggs={"newest": {"max": {"field": "@timestamp", "format": "strict_date_time"}}},
             track_total_hits=False,
             allow_partial_search_results=False,
@@ -68,15 +68,15 @@ class SummaryStore:
     def count_by_minute(self, start: datetime, end: datetime) -> dict[datetime, int]:
         """Return the number of summarized requests of each minute in the range that has any."""
         text = (
-            f"FROM {self.stream}\n{_RANGE} AND interval_seconds == {Interval.MINUTE.value}\n"
+            f"FROM {self.stream}\n{_RANGE} AND interval_seconds == {SummaryInterval.MINUTE.value}\n"
             "| EVAL start_ns = TO_LONG(@timestamp)\n| STATS requests = SUM(requests) BY start_ns"
         )
         return {
             parse_nanoseconds(row["start_ns"]): row["requests"]
-            for row in self._fetch(text, Interval.MINUTE, start, end)
+            for row in self._fetch(text, SummaryInterval.MINUTE, start, end)
         }
 
-    def list_doubled(self, interval: Interval, start: datetime, end: datetime) -> set[datetime]:
+    def list_doubled(self, interval: SummaryInterval, start: datetime, end: datetime) -> set[datetime]:
         """Return the starts in the range with more than one document of the same combination."""
         text = (
             f"FROM {self.stream}\n{_RANGE} AND interval_seconds == {interval.value}\n"
@@ -91,14 +91,14 @@ class SummaryStore:
             f"FROM {self.stream}\n{_RANGE}\n"
             "| EVAL start_ns = TO_LONG(@timestamp) / 3600000000000 * 3600000000000\n"
             "| STATS\n"
-            f"    of_minutes = SUM(requests) WHERE interval_seconds == {Interval.MINUTE.value},\n"
-            f"    of_hour = SUM(requests) WHERE interval_seconds == {Interval.HOUR.value}\n"
+            f"    of_minutes = SUM(requests) WHERE interval_seconds == {SummaryInterval.MINUTE.value},\n"
+            f"    of_hour = SUM(requests) WHERE interval_seconds == {SummaryInterval.HOUR.value}\n"
             "  BY start_ns\n"
             "| WHERE COALESCE(of_minutes, 0) != COALESCE(of_hour, 0)"
         )
-        return sorted(parse_nanoseconds(row["start_ns"]) for row in self._fetch(text, Interval.HOUR, start, end))
+        return sorted(parse_nanoseconds(row["start_ns"]) for row in self._fetch(text, SummaryInterval.HOUR, start, end))
 
-    def read(self, interval: Interval, start: datetime, end: datetime) -> list[StoredSummary]:
+    def read(self, interval: SummaryInterval, start: datetime, end: datetime) -> list[StoredSummary]:
         """Return the summaries of *interval* in the range."""
 
         def search(start: datetime, end: datetime) -> list[StoredSummary]:
@@ -109,7 +109,7 @@ class SummaryStore:
                     "bool": {
                         "filter": [
                             {"term": {"interval_seconds": interval.value}},
-                            {"range": {"@timestamp": {"gte": iso(start), "lt": iso(end)}}},
+                            {"range": {"@timestamp": {"gte": format_iso(start), "lt": format_iso(end)}}},
                         ]
                     }
                 },
@@ -123,10 +123,10 @@ class SummaryStore:
 
     def merge_hours(self, start: datetime, end: datetime) -> list[Summary]:
         """Return the summaries of the hours in the range, computed from their minutes."""
-        minutes, _copies = drop_copies(self.read(Interval.MINUTE, start, end))
+        minutes, _copies = drop_copies(self.read(SummaryInterval.MINUTE, start, end))
         return merge_to_hours(each.summary for each in minutes)
 
-    def write(self, changes: Changes) -> Written:
+    def write(self, changes: Changes) -> WriteCounts:
         """
         Make *changes*, visible to searches, except those that another run prevents.
 
@@ -137,11 +137,11 @@ class SummaryStore:
         done: Counter[str] = Counter()
         for first in range(0, len(operations), _BULK_OPERATIONS):
             done += self._send(operations[first : first + _BULK_OPERATIONS])
-        return Written(
+        return WriteCounts(
             created=done["create"], replaced=done["index"], deleted=done["delete"], prevented=done[_PREVENTED]
         )
 
-    def _fetch(self, text: str, interval: Interval, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    def _fetch(self, text: str, interval: SummaryInterval, start: datetime, end: datetime) -> list[dict[str, Any]]:
         return read_whole(lambda start, end: fetch_esql(self.client, text, start, end), start, end, interval)
 
     def _send(self, operations: list[list[dict[str, Any]]]) -> Counter[str]:

@@ -19,7 +19,7 @@ MICRO: Final = 1_000_000
 NANO: Final = 1_000_000_000
 
 
-class Interval(IntEnum):
+class SummaryInterval(IntEnum):
     """Length of a summary in seconds."""
 
     MINUTE = 60
@@ -59,7 +59,7 @@ class Summary:
         cost_nano_usd: Sum of their costs.
     """
 
-    interval: Interval
+    interval: SummaryInterval
     start: datetime
     key: tuple[str | None, ...]
     requests: int
@@ -100,7 +100,7 @@ class Summary:
     def from_document(cls, document: Mapping[str, Any]) -> Self:
         """Parse the document of a summary."""
         return cls(
-            interval=Interval(document["interval_seconds"]),
+            interval=SummaryInterval(document["interval_seconds"]),
             start=datetime.fromisoformat(document["@timestamp"]),
             key=tuple(_find(document, field) for field in KEY_FIELDS),
             requests=document["requests"],
@@ -118,7 +118,7 @@ def merge_to_hours(minutes: Iterable[Summary]) -> list[Summary]:
     """Return the summaries of the hours that contain *minutes*."""
     groups: dict[tuple[datetime, tuple[str | None, ...]], list[Summary]] = {}
     for minute in minutes:
-        groups.setdefault((Interval.HOUR.floor(minute.start), minute.key), []).append(minute)
+        groups.setdefault((SummaryInterval.HOUR.floor(minute.start), minute.key), []).append(minute)
     return [_merge(start, group) for (start, _), group in groups.items()]
 
 
@@ -128,7 +128,7 @@ def _merge(start: datetime, minutes: list[Summary]) -> Summary:
         counts.update(decode_counts(minute.latency_buckets))
     return replace(
         minutes[0],
-        interval=Interval.HOUR,
+        interval=SummaryInterval.HOUR,
         start=start,
         requests=sum(each.requests for each in minutes),
         requests_with_latency=sum(each.requests_with_latency for each in minutes),

@@ -11,9 +11,9 @@ from inferlog_ops.query.run import fetch_rows, run_query
 from inferlog_ops.summarize import buckets
 from tests.golden import END, START, Golden, expected
 from tests.golden.reading import Document
-from tests.support.indexing import fresh, index, index_golden
+from tests.support.indexing import create_fresh_cluster, index, index_golden
 from tests.support.panel_queries import check_head
-from tests.support.summarizing import MINUTE, NOON, copy_summaries, event, run
+from tests.support.summarizing import MINUTE, NOON, build_event, copy_summaries, run
 
 QUERIES = {name: query for name, query in library.load_all().items() if "FROM inferlog-summaries-*" in query.text}
 FIRST_MINUTE = START.replace(second=0, microsecond=0)
@@ -23,7 +23,7 @@ LAST_MINUTE = END.replace(second=0, microsecond=0) + MINUTE
 @pytest.fixture(scope="module")
 def filled(engine_url: str) -> tuple[Cluster, Golden]:
     """Summaries of the golden documents."""
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     documents = index_golden(cluster)
     run(cluster, END + timedelta(hours=1))
     return cluster, documents
@@ -32,10 +32,10 @@ def filled(engine_url: str) -> tuple[Cluster, Golden]:
 @pytest.fixture(scope="module")
 def months(engine_url: str) -> tuple[Cluster, list[Document]]:
     """Summaries of 100 days: one event in three hours, with a gap of a week, and another version in the second half."""
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     moments = [NOON - timedelta(hours=3, seconds=17) * number for number in range(800)]
     documents = [
-        event(
+        build_event(
             moment,
             latency_seconds=None if number % 11 == 0 else (number % 97) ** 2 / 1000,
             version=None if number % 13 == 0 else "v1" if number > 400 else "v2",
@@ -50,7 +50,7 @@ def months(engine_url: str) -> tuple[Cluster, list[Document]]:
     return cluster, documents
 
 
-def about(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def approximate(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Allow 1.5 % for percentiles, and the last digits of sums and quotients; counts must be equal."""
     return [
         {
@@ -68,7 +68,7 @@ def test_answer_agrees_with_plain_python_on_the_golden_events(name: str, filled:
     cluster, documents = filled
     wanted = expected(name, documents.between(FIRST_MINUTE, LAST_MINUTE), FIRST_MINUTE, LAST_MINUTE)
     assert len(wanted) == 4
-    assert fetch_rows(cluster, QUERIES[name], FIRST_MINUTE, LAST_MINUTE) == about(wanted)
+    assert fetch_rows(cluster, QUERIES[name], FIRST_MINUTE, LAST_MINUTE) == approximate(wanted)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_hours_and_minutes_add_up_in_any_range_of_whole_minutes(
 ) -> None:
     cluster, documents = months
     inside = [each for each in documents if start <= datetime.fromisoformat(each["@timestamp"]) < end]
-    assert fetch_rows(cluster, QUERIES[name], start, end) == about(expected(name, inside, start, end))
+    assert fetch_rows(cluster, QUERIES[name], start, end) == approximate(expected(name, inside, start, end))
 
 
 @pytest.mark.parametrize("version", ["v2", "(none)"])
@@ -102,13 +102,13 @@ def test_model_version_answer_agrees_with_its_events(
     start, end = NOON - timedelta(days=110), NOON + MINUTE
     of_version = [each for each in documents if each.get("model_version", "(none)") == version]
     rows = fetch_rows(cluster, QUERIES[name], start, end, version)
-    assert rows == about(expected(name, of_version, start, end))
+    assert rows == approximate(expected(name, of_version, start, end))
 
 
 def test_other_versions_are_one_row_of_all_their_requests(months: tuple[Cluster, list[Document]]) -> None:
     """Also after the events are gone: the busiest versions are those of the summaries."""
     months_ago, documents = months
-    cluster = fresh(months_ago.url)
+    cluster = create_fresh_cluster(months_ago.url)
     copy_summaries(months_ago, cluster)
     query = QUERIES["long_range_traffic"]
     answer = run_query(cluster, query, NOON - timedelta(days=110), NOON + MINUTE, top_versions=1)
@@ -121,7 +121,7 @@ def test_other_versions_are_one_row_of_all_their_requests(months: tuple[Cluster,
 
 @pytest.mark.parametrize("name", QUERIES)
 def test_stack_without_summaries_answers_with_no_rows_and_all_columns(name: str, engine_url: str) -> None:
-    answer = run_query(fresh(engine_url), QUERIES[name], START, END)
+    answer = run_query(create_fresh_cluster(engine_url), QUERIES[name], START, END)
     assert answer.rows == []
     check_head(QUERIES[name], [column.name for column in answer.columns])
 
@@ -137,9 +137,13 @@ def test_query_decodes_buckets_as_the_job_encodes_them(name: str) -> None:
 
 
 def test_over_months_an_hour_without_latency_and_zero_latencies_count(engine_url: str) -> None:
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     start = datetime(2026, 8, 1, tzinfo=UTC)
-    index(cluster, "events", [event(start, None), event(start + MINUTE, 0.0), event(start + timedelta(hours=3), 1e-6)])
+    index(
+        cluster,
+        "events",
+        [build_event(start, None), build_event(start + MINUTE, 0.0), build_event(start + timedelta(hours=3), 1e-6)],
+    )
     run(cluster, start + timedelta(days=1))
     (row,) = fetch_rows(cluster, QUERIES["long_range_latency"], start, start + timedelta(days=90))
     assert (row["requests_with_latency"], row["p50_seconds"]) == (2, 0.0)

@@ -14,10 +14,19 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.summarize import reading
 from inferlog_ops.summarize.job import SummarizeSettings, check, group_starts
 from inferlog_ops.summarize.store import SummaryStore
-from inferlog_ops.summarize.summary import Interval
+from inferlog_ops.summarize.summary import SummaryInterval
 from tests.golden import END, START
 from tests.support.indexing import index, index_golden
-from tests.support.summarizing import MINUTE, NOON, arrive, count_requests, event, list_differences, list_documents, run
+from tests.support.summarizing import (
+    MINUTE,
+    NOON,
+    arrive,
+    build_event,
+    count_requests,
+    list_differences,
+    list_documents,
+    run,
+)
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 STEP = timedelta(seconds=97)
@@ -25,10 +34,10 @@ STEP = timedelta(seconds=97)
 
 def spread(events: int, end: datetime = NOON, step: timedelta = STEP) -> list[dict[str, Any]]:
     """Return events of two versions before *end*."""
-    return [event(end - step * (number + 1), 0.1 + number % 7, f"v{1 + number % 2}") for number in range(events)]
+    return [build_event(end - step * (number + 1), 0.1 + number % 7, f"v{1 + number % 2}") for number in range(events)]
 
 
-def backing_indices(client: Elasticsearch, stream: str) -> list[str]:
+def list_backing_indices(client: Elasticsearch, stream: str) -> list[str]:
     found: list[str] = client.indices.resolve_index(name=stream)["data_streams"][0]["backing_indices"]
     return found
 
@@ -55,13 +64,13 @@ def test_hours_hold_the_requests_of_their_minutes(provisioned: Cluster) -> None:
     requests: Counter[int] = Counter()
     for hit in list_documents(provisioned):
         requests[hit["_source"]["interval_seconds"]] += hit["_source"]["requests"]
-    assert requests == {Interval.MINUTE: 200, Interval.HOUR: 200}
+    assert requests == {SummaryInterval.MINUTE: 200, SummaryInterval.HOUR: 200}
 
 
 def test_late_event_replaces_the_summary_of_its_minute_and_hour(provisioned: Cluster) -> None:
     arrive(provisioned, spread(40), at=NOON)
     run(provisioned, NOON + HOUR)
-    arrive(provisioned, [event(NOON - STEP, 9.0), event(NOON - 5 * HOUR, 9.0)], at=NOON + HOUR)
+    arrive(provisioned, [build_event(NOON - STEP, 9.0), build_event(NOON - 5 * HOUR, 9.0)], at=NOON + HOUR)
     result = run(provisioned, NOON + HOUR)
     assert (result.replaced, result.created, result.late_minutes) == (2, 2, 0)
     assert count_requests(provisioned, NOON - DAY, NOON + DAY) == 42
@@ -69,9 +78,9 @@ def test_late_event_replaces_the_summary_of_its_minute_and_hour(provisioned: Clu
 
 
 def test_event_that_arrives_after_the_lookback_is_found_by_its_arrival(provisioned: Cluster) -> None:
-    arrive(provisioned, [event(NOON - 9 * DAY), *spread(10)], at=NOON)
+    arrive(provisioned, [build_event(NOON - 9 * DAY), *spread(10)], at=NOON)
     run(provisioned, NOON + HOUR)
-    late = [event(NOON - 9 * DAY), event(NOON - 8 * DAY), event(NOON - 5 * DAY)]
+    late = [build_event(NOON - 9 * DAY), build_event(NOON - 8 * DAY), build_event(NOON - 5 * DAY)]
     arrive(provisioned, late, at=NOON + HOUR)
     result = run(provisioned, NOON + 2 * HOUR)
     assert (result.late_minutes, result.minutes) == (3, 3)
@@ -83,7 +92,7 @@ def test_run_after_a_long_pause_finds_everything_that_arrived_meanwhile(provisio
     arrive(provisioned, spread(10), at=NOON)
     run(provisioned, NOON + HOUR)
     later = NOON + 12 * DAY
-    arrive(provisioned, [*spread(10, later), event(NOON - 5 * DAY)], at=NOON + 6 * DAY)
+    arrive(provisioned, [*spread(10, later), build_event(NOON - 5 * DAY)], at=NOON + 6 * DAY)
     assert run(provisioned, later + HOUR).late_minutes == 1
     assert count_requests(provisioned, NOON - 10 * DAY, later + HOUR) == 21
 
@@ -103,7 +112,7 @@ def test_range_of_the_user_is_summarized_alone(provisioned: Cluster) -> None:
 
 
 def test_minute_is_summarized_two_minutes_after_its_end(provisioned: Cluster) -> None:
-    index(provisioned, "events", [event(NOON - MINUTE), event(NOON)])
+    index(provisioned, "events", [build_event(NOON - MINUTE), build_event(NOON)])
     run(provisioned, NOON + 2 * MINUTE)
     assert count_requests(provisioned, NOON - HOUR, NOON + HOUR) == 1
     run(provisioned, NOON + 3 * MINUTE)
@@ -111,7 +120,7 @@ def test_minute_is_summarized_two_minutes_after_its_end(provisioned: Cluster) ->
 
 
 def test_gap_of_months_and_an_event_of_long_ago_are_passed_quickly(provisioned: Cluster) -> None:
-    index(provisioned, "events", [event(datetime.fromisoformat("1971-02-03T04:05:06Z")), *spread(3)])
+    index(provisioned, "events", [build_event(datetime.fromisoformat("1971-02-03T04:05:06Z")), *spread(3)])
     assert run(provisioned, NOON + HOUR).minutes == 4
 
 
@@ -126,10 +135,14 @@ def test_summaries_outlive_events_that_retention_deletes(provisioned: Cluster) -
     index(provisioned, "events", spread(30))
     run(provisioned, NOON + HOUR)
     before = list_documents(provisioned)
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         client.indices.rollover(alias=stream)
-        client.indices.delete(index=backing_indices(client, stream)[0])
-    arrive(provisioned, [event(NOON - STEP), event(NOON - 9 * DAY), event(NOON - 9 * DAY)], at=NOON + HOUR)
+        client.indices.delete(index=list_backing_indices(client, stream)[0])
+    arrive(
+        provisioned,
+        [build_event(NOON - STEP), build_event(NOON - 9 * DAY), build_event(NOON - 9 * DAY)],
+        at=NOON + HOUR,
+    )
     result = run(provisioned, NOON + HOUR)
     assert (result.minutes, result.left_out_events) == (0, 2)
     assert list_documents(provisioned) == before
@@ -140,8 +153,8 @@ def test_summaries_outlive_events_that_are_deleted_one_by_one(provisioned: Clust
     """As by inferlog engine prune, which keeps the first backing index."""
     index(provisioned, "events", spread(30))
     run(provisioned, NOON + HOUR)
-    with provisioned.client() as client:
-        (name,) = backing_indices(client, f"logs-inference.events-{provisioned.namespace}")
+    with provisioned.build_client() as client:
+        (name,) = list_backing_indices(client, f"logs-inference.events-{provisioned.namespace}")
         ids = [hit["_id"] for hit in client.search(index=name, size=20)["hits"]["hits"]]
         client.bulk(index=name, operations=[{"delete": {"_id": each}} for each in ids], refresh=True)
     assert run(provisioned, NOON + HOUR).minutes == 0
@@ -155,7 +168,7 @@ def test_copy_in_another_backing_index_is_removed(provisioned: Cluster) -> None:
     run(provisioned, NOON + HOUR)
     first, *_ = [hit for hit in list_documents(provisioned) if hit["_source"]["interval_seconds"] == 60]
     hour, *_ = [hit for hit in list_documents(provisioned) if hit["_source"]["interval_seconds"] == 3600]
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         client.indices.rollover(alias=summaries)
         for hit in (first, hour):
             client.create(index=summaries, id=hit["_id"], document=hit["_source"], refresh=True)
@@ -170,9 +183,9 @@ def test_summary_in_an_older_backing_index_is_replaced_there(provisioned: Cluste
     summaries = f"inferlog-summaries-{provisioned.namespace}"
     index(provisioned, "events", spread(30))
     run(provisioned, NOON + HOUR)
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         client.indices.rollover(alias=summaries)
-    index(provisioned, "events", [event(NOON - STEP, 0.5)])
+    index(provisioned, "events", [build_event(NOON - STEP, 0.5)])
     assert run(provisioned, NOON + HOUR).replaced == 2
     assert count_requests(provisioned, NOON - DAY, NOON + DAY) == 31
     assert len({hit["_id"] for hit in list_documents(provisioned)}) == len(list_documents(provisioned))
@@ -207,13 +220,13 @@ def test_change_by_a_faster_run_is_not_overwritten(provisioned: Cluster, monkeyp
     """The faster run finishes between the reads and the write of the slower one, and sees one event more."""
     index(provisioned, "events", spread(30))
     run(provisioned, NOON + HOUR)
-    index(provisioned, "events", [event(NOON - MINUTE)])
+    index(provisioned, "events", [build_event(NOON - MINUTE)])
     write, faster_runs = SummaryStore.write, list[bool]()
 
     def write_late(store: SummaryStore, changes: Any) -> Any:
         if not faster_runs:
             faster_runs.append(True)
-            index(provisioned, "events", [event(NOON - MINUTE)])
+            index(provisioned, "events", [build_event(NOON - MINUTE)])
             run(provisioned, NOON + HOUR)
         return write(store, changes)
 
@@ -259,7 +272,7 @@ def test_answer_of_too_many_rows_is_read_in_halves(provisioned: Cluster, monkeyp
 
 def test_minute_with_too_many_combinations_is_an_error(provisioned: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MOST_ROWS", 3)
-    index(provisioned, "events", [event(NOON, version=f"v{number}") for number in range(3)])
+    index(provisioned, "events", [build_event(NOON, version=f"v{number}") for number in range(3)])
     with pytest.raises(
         OperatorError, match=r"12:00:00.*3 or more combinations .* in 60 s; are raw paths or ids logged"
     ):
@@ -269,7 +282,7 @@ def test_minute_with_too_many_combinations_is_an_error(provisioned: Cluster, mon
 def test_check_reports_minutes_that_differ(provisioned: Cluster) -> None:
     index(provisioned, "events", spread(10))
     run(provisioned, NOON + HOUR)
-    index(provisioned, "events", [event(NOON - MINUTE)])
+    index(provisioned, "events", [build_event(NOON - MINUTE)])
     minutes, (difference,) = check(provisioned, SummarizeSettings(), NOON + HOUR)
     assert minutes == 11
     assert (difference.start, difference.events, difference.summarized) == (NOON - MINUTE, 1, 0)
@@ -282,10 +295,10 @@ def test_missing_stream_names_the_command(cluster: Cluster) -> None:
 
 def test_ranges_join_near_starts_and_are_at_most_six_hours() -> None:
     starts = [NOON, NOON + MINUTE, NOON + 30 * MINUTE, NOON + 3 * HOUR]
-    assert group_starts(starts, Interval.MINUTE) == [
+    assert group_starts(starts, SummaryInterval.MINUTE) == [
         (NOON, NOON + 31 * MINUTE),
         (NOON + 3 * HOUR, NOON + 3 * HOUR + MINUTE),
     ]
-    ranges = group_starts([NOON + HOUR * number for number in range(20)], Interval.HOUR)
+    ranges = group_starts([NOON + HOUR * number for number in range(20)], SummaryInterval.HOUR)
     assert all(end - start <= 6 * HOUR for start, end in ranges)
     assert all(end == start for (_, end), (start, _) in pairwise(ranges))

@@ -10,33 +10,33 @@ from inferlog_ops.core.cluster import Cluster
 from tests.support import commands
 from tests.support.indexing import index
 from tests.support.polling import wait_until
-from tests.support.summarizing import MINUTE, NOON, count_requests, event, list_differences, list_documents
+from tests.support.summarizing import MINUTE, NOON, build_event, count_requests, list_differences, list_documents
 
 HOUR = timedelta(hours=1)
 
 
-def options(cluster: Cluster) -> list[str]:
+def build_options(cluster: Cluster) -> list[str]:
     return ["summarize", "--url", cluster.url, "--namespace", cluster.namespace]
 
 
 def test_result_is_one_line_and_check_agrees_until_an_event_arrives(provisioned: Cluster) -> None:
-    index(provisioned, "events", [event(NOON), event(NOON, 0.5), event(NOON, 0.5, "v2")])
-    first = commands.run_here(*options(provisioned))
+    index(provisioned, "events", [build_event(NOON), build_event(NOON, 0.5), build_event(NOON, 0.5, "v2")])
+    first = commands.run_here(*build_options(provisioned))
     assert first.returncode == 0, first.stderr
     assert first.stdout == (
         "1 minutes summarized, 0 of them with late events. Documents: 4 created, 0 replaced, 0 deleted, 0 unchanged.\n"
     )
     assert first.stderr == ""
-    agrees = commands.run_here(*options(provisioned), "--check")
+    agrees = commands.run_here(*build_options(provisioned), "--check")
     assert (agrees.returncode, agrees.stdout) == (0, "The summaries of 1 minutes agree with the events.\n")
-    index(provisioned, "events", [event(NOON)])
-    differs = commands.run_here(*options(provisioned), "--check")
+    index(provisioned, "events", [build_event(NOON)])
+    differs = commands.run_here(*build_options(provisioned), "--check")
     assert differs.returncode == 1
     assert differs.stdout.splitlines() == [
         "1 of 1 minutes and their hours differ:",
         "2026-11-23 12:00 UTC, 60 s: 4 events, 3 summarized",
     ]
-    again = json.loads(commands.run(*options(provisioned), "--json").stdout)
+    again = json.loads(commands.run(*build_options(provisioned), "--json").stdout)
     assert again == {
         "minutes": 1,
         "late_minutes": 0,
@@ -47,30 +47,30 @@ def test_result_is_one_line_and_check_agrees_until_an_event_arrives(provisioned:
         "left_out_events": 0,
         "prevented": 0,
     }
-    checked = json.loads(commands.run(*options(provisioned), "--check", "--json").stdout)
+    checked = json.loads(commands.run(*build_options(provisioned), "--check", "--json").stdout)
     assert checked == {"minutes": 1, "differences": []}
 
 
 def test_killed_run_is_completed_by_the_next(provisioned: Cluster) -> None:
-    index(provisioned, "events", [event(NOON - timedelta(hours=8) * number) for number in range(60)])
-    process = commands.begin(*options(provisioned))
+    index(provisioned, "events", [build_event(NOON - timedelta(hours=8) * number) for number in range(60)])
+    process = commands.begin(*build_options(provisioned))
     try:
         wait_until(lambda: len(list_documents(provisioned)) > 2, 240, "the first summaries")
     finally:
         process.kill()
         process.communicate()
     assert len(list_documents(provisioned)) < 120
-    assert commands.run_here(*options(provisioned)).returncode == 0
+    assert commands.run_here(*build_options(provisioned)).returncode == 0
     assert count_requests(provisioned, NOON - timedelta(days=30), NOON + HOUR) == 60
     assert list_differences(provisioned, NOON - timedelta(days=30), NOON + HOUR) == []
 
 
 def test_repeating_command_summarizes_new_events_until_it_is_stopped(provisioned: Cluster) -> None:
-    process = commands.begin(*options(provisioned), "--every", "1s")
+    process = commands.begin(*build_options(provisioned), "--every", "1s")
     try:
-        index(provisioned, "events", [event(NOON)])
+        index(provisioned, "events", [build_event(NOON)])
         wait_until(lambda: len(list_documents(provisioned)) == 2, 120, "the first summary")
-        index(provisioned, "events", [event(NOON + MINUTE)])
+        index(provisioned, "events", [build_event(NOON + MINUTE)])
         wait_until(lambda: len(list_documents(provisioned)) == 3, 120, "the second one")
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 130
@@ -81,7 +81,7 @@ def test_repeating_command_summarizes_new_events_until_it_is_stopped(provisioned
 
 def test_repeating_command_reports_a_failure_and_goes_on(cluster: Cluster) -> None:
     """The streams are provisioned later."""
-    process = commands.begin(*options(cluster), "--every", "1s")
+    process = commands.begin(*build_options(cluster), "--every", "1s")
     assert process.stderr is not None
     try:
         lines = [process.stderr.readline() for _ in range(2)]
@@ -93,7 +93,7 @@ def test_repeating_command_reports_a_failure_and_goes_on(cluster: Cluster) -> No
 
 
 def test_missing_stream_is_one_sentence_with_the_command(cluster: Cluster) -> None:
-    done = commands.run_here(*options(cluster))
+    done = commands.run_here(*build_options(cluster))
     assert done.returncode == 1
     assert f"create it with: inferlog provision --namespace {cluster.namespace}" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -122,6 +122,6 @@ def test_silent_cluster_is_named() -> None:
 
 
 def test_current_minute_is_not_summarized(provisioned: Cluster) -> None:
-    index(provisioned, "events", [event(datetime.now(UTC))])
-    assert commands.run_here(*options(provisioned)).returncode == 0
+    index(provisioned, "events", [build_event(datetime.now(UTC))])
+    assert commands.run_here(*build_options(provisioned)).returncode == 0
     assert list_documents(provisioned) == []

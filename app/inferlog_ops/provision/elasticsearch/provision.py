@@ -6,10 +6,10 @@ from inferlog_ops.core.streams import (
     ALERTS,
     STREAMS,
     SUMMARIES,
-    alerts_stream_name,
+    build_alerts_stream_name,
+    build_stream_name,
+    build_summaries_stream_name,
     check_namespace,
-    stream_name,
-    summaries_stream_name,
 )
 from inferlog_ops.provision.desired import ProvisionedObject, require
 from inferlog_ops.provision.elasticsearch.definitions import INDEX_TEMPLATE, find_lifecycle, load_definitions
@@ -48,7 +48,7 @@ def provision_cluster(
             did not create.
     """
     check_namespace(cluster.namespace)
-    with cluster.client() as client, translate_errors(cluster, "provisioning"):
+    with cluster.build_client() as client, translate_errors(cluster, "provisioning"):
         wait_until_ready(cluster, client, timeout_seconds=wait_seconds, on_progress=on_progress)
         deployment = detect_deployment(client)
         definitions = load_definitions(
@@ -59,9 +59,9 @@ def provision_cluster(
         server = ElasticsearchServer(client)
         provisioned = [require(server, definition.to_desired()) for definition in definitions]
         templates = {each.name: each for each in definitions if each.kind is INDEX_TEMPLATE}
-        streams = {stream_name(stream, cluster.namespace): templates[f"inferlog-{stream}"] for stream in STREAMS}
-        streams[alerts_stream_name(cluster.namespace)] = templates[ALERTS]
-        streams[summaries_stream_name(cluster.namespace)] = templates[SUMMARIES]
+        streams = {build_stream_name(stream, cluster.namespace): templates[f"inferlog-{stream}"] for stream in STREAMS}
+        streams[build_alerts_stream_name(cluster.namespace)] = templates[ALERTS]
+        streams[build_summaries_stream_name(cluster.namespace)] = templates[SUMMARIES]
         provisioned += [
             ensure_stream(server, deployment, name, template, find_lifecycle(definitions, template))
             for name, template in streams.items()
