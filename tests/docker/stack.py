@@ -248,6 +248,7 @@ class Stack:
         faults = {name: found[name] for name in ("duplicated", "events_without_request")}
         assert (unexplained, faults) == (set(), dict.fromkeys(faults, 0)), found
         assert found["lost"] <= len(cut_off), found
+        sys.stderr.write(f"{found['sent']} requests, {found['with_event']} with an event, {found['outcomes']}\n")
         return found
 
     def logs(self, service: str, *options: str) -> str:
