@@ -32,8 +32,6 @@ _CHUNK: Final = timedelta(days=6)
 """Range of a comparison: fewer minutes than an answer can have rows."""
 _PART: Final = timedelta(hours=6)
 """Range of a computation: its groups fit in the memory of a small engine, and progress is visible."""
-_GAP: Final = timedelta(hours=1)
-"""Unchanged minutes between two changed ones that are computed again, in place of a further request."""
 _CONFLICT_SECONDS: Final = 20.0
 _SECONDS_BETWEEN_ATTEMPTS: Final = 0.5
 """Time in which the documents of a faster run become visible to searches."""
@@ -238,11 +236,11 @@ class _Run:
 
 
 def group_starts(starts: Iterable[datetime], interval: SummaryInterval) -> list[TimeRange]:
-    """Group the *starts* of intervals into ranges of at most six hours, across gaps of at most an hour."""
+    """Group the *starts* of intervals into ranges of at most six hours; intervals in gaps are computed again."""
     ranges: list[TimeRange] = []
     for start in sorted(starts):
         end = start + interval.duration
-        if ranges and start - ranges[-1][1] <= _GAP and end - ranges[-1][0] <= _PART:
+        if ranges and end - ranges[-1][0] <= _PART:
             ranges[-1] = (ranges[-1][0], end)
         else:
             ranges.append((start, end))

@@ -31,19 +31,19 @@ def filled(engine_url: str) -> tuple[Cluster, Golden]:
 
 @pytest.fixture(scope="module")
 def months(engine_url: str) -> tuple[Cluster, list[Document]]:
-    """Summaries of 100 days: one event in three hours, with a gap of a week, and another version in the second half."""
+    """Summaries of 100 days with a gap of a week, another version in the second half, and many events at the end."""
     cluster = create_fresh_cluster(engine_url)
-    moments = [NOON - timedelta(hours=3, seconds=17) * number for number in range(800)]
+    sparse = [NOON - timedelta(hours=12, seconds=17) * number for number in range(200) if not 75 < number < 90]
+    dense = [NOON - timedelta(seconds=97) * number for number in range(1, 60)]
     documents = [
         build_event(
             moment,
             latency_seconds=None if number % 11 == 0 else (number % 97) ** 2 / 1000,
-            version=None if number % 13 == 0 else "v1" if number > 400 else "v2",
+            version=None if number % 13 == 0 else "v1" if moment < NOON - timedelta(days=50) else "v2",
             status=("success", "error", "rejected", "cancelled")[number % 4],
             **({"http": {"route": "/v1/chat/completions"}} if number % 3 else {}),
         )
-        for number, moment in enumerate(moments)
-        if not 300 < number < 356
+        for number, moment in enumerate([*sparse, *dense])
     ]
     index(cluster, "events", documents)
     run(cluster, NOON + timedelta(hours=1))
