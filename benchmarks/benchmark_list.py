@@ -35,6 +35,7 @@ BENCHMARKS = (
     Benchmark(name="shipper", module="shipper", question="How fast do files get into Elasticsearch?"),
     Benchmark(name="disk", module="disk", question="How many bytes of disk does an event take?"),
     Benchmark(name="panels", module="panels", question="How long do the dashboards' panels take?"),
+    Benchmark(name="long_range", module="long_range", question="How long do queries over months take?"),
     Benchmark(name="lag", module="lag", question="How soon after its end is an event searchable?"),
     Benchmark(name="agreement", module="agreement", question="Do clients and dashboards see the same latency?"),
     Benchmark(name="long_run", module="long_run", question="What grows in an hour of traffic?", always=False),

@@ -34,6 +34,7 @@ from inferlog_ops.query.dashboards import files as dashboards
 from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.library import Query
 from inferlog_ops.query.run import run_query
+from inferlog_ops.summarize.job import SummarizeSettings, summarize
 
 MOST_SECONDS = 1.0
 MOST_SECONDS_OF_DUPLICATES = 3.0
@@ -95,6 +96,7 @@ def main() -> None:
             log_progress(f"indexing {events:,} events")
             provision_cluster(cluster)
             index_a_day(cluster, events, options.heartbeat_seconds)
+            summarize(cluster, SummarizeSettings(start=END - DAY, end=END), END)
             with cluster.build_client() as client:
                 wait_for_merges(client)
         found: Found = {

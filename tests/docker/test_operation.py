@@ -26,7 +26,7 @@ renew_certificates(StackSettings(), datetime.now(UTC) - timedelta(days=800))
 """Certificates as they are 800 days later: 25 days before their end."""
 
 
-@pytest.mark.parametrize("name", ["elastic", "kibana_system", "operator", "fluentd", "dashboards"])
+@pytest.mark.parametrize("name", ["elastic", "kibana_system", "operator", "fluentd", "dashboards", "summarize"])
 def test_nothing_is_lost_when_a_secret_is_rotated(stack: Stack, name: str) -> None:
     fluentd = stack.inspect("fluentd")["State"]["StartedAt"]
     with stack.send_traffic(rate=10, seconds=20) as traffic:

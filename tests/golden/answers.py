@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from tests.golden import canary, cost, delivery, health, latency, listings, traffic
+from tests.golden import canary, cost, delivery, health, latency, listings, long_range, traffic
 from tests.golden.reading import Document, Row, get_time
 
 Answer = Callable[[list[Document], datetime, datetime], list[Row]]
@@ -18,6 +18,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ANSWERS: dict[str, Answer] = {
     **traffic.ANSWERS,
     **latency.ANSWERS,
+    **long_range.ANSWERS,
     **cost.ANSWERS,
     **listings.ANSWERS,
     **canary.ANSWERS,

@@ -112,6 +112,9 @@ def test_long_running_container_has_a_health_check(name: str) -> None:
     if name in ONE_SHOTS:
         assert "healthcheck" not in service, "Compose before 5.0.2 ends --wait with an error if it is disabled"
         assert service["restart"] == "no"
+    elif name == "summarize":
+        assert "healthcheck" not in service, "nothing waits for it"
+        assert service["restart"] == "unless-stopped"
     elif name == "fluentd":
         assert "HEALTHCHECK" in (ROOT / "fluentd" / "Dockerfile").read_text()
     else:
@@ -160,6 +163,7 @@ def test_services_start_after_their_dependencies() -> None:
         "provision-kibana": {"kibana": well},
         "rotate": {"elasticsearch": well},
         "redrive": {"elasticsearch": well},
+        "summarize": {"provision": done},
         "fluentd": {"provision": done},
         "app": {"prepare": done},
         "app-canary": {"prepare": done},
@@ -183,6 +187,7 @@ def test_app_and_fluentd_share_the_logs_and_nothing_else() -> None:
         ("kibana-secrets", {"prepare", "kibana", "provision", "rotate"}),
         ("fluentd-secrets", {"prepare", "fluentd", "provision", "rotate"}),
         ("operator-secrets", {"prepare", "provision", "rotate"}),
+        ("summarize-secrets", {"prepare", "provision", "rotate", "summarize"}),
     ],
 )
 def test_secret_is_mounted_where_it_is_needed_and_nowhere_else(volume: str, readers: set[str]) -> None:

@@ -22,7 +22,7 @@ def _load_components() -> dict[str, Any]:
 def test_each_stream_has_a_data_stream_template_that_beats_the_built_in_one() -> None:
     templates = _load("index_templates")
     patterns = {f"inferlog-{stream}": f"logs-inference.{stream}-*" for stream in STREAMS}
-    patterns["inferlog-alerts"] = "inferlog-alerts-*"
+    patterns |= {"inferlog-alerts": "inferlog-alerts-*", "inferlog-summaries": "inferlog-summaries-*"}
     assert sorted(templates) == sorted(patterns)
     for name, pattern in patterns.items():
         template = templates[name]
@@ -55,6 +55,11 @@ def test_cluster_gets_a_pipeline_that_exists_retention_and_a_failure_store() -> 
     assert body["lifecycle"]["data_retention"] == "30d"
     failure_store = body["data_stream_options"]["failure_store"]
     assert failure_store == {"enabled": True, "lifecycle": {"data_retention": "30d"}}
+
+
+def test_summaries_have_a_retention_of_their_own_and_reject_wrong_documents_openly() -> None:
+    """A failure store would accept them, and a pipeline would make stored summaries differ from computed ones."""
+    assert _components()["inferlog-summaries-cluster"] == {"lifecycle": {"data_retention": "400d"}}
 
 
 def test_cluster_knows_the_dataset_of_each_stream_as_a_constant() -> None:

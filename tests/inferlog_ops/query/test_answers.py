@@ -15,7 +15,7 @@ from tests.golden.reading import select_stream
 from tests.support.indexing import create_fresh_cluster, index_golden
 from tests.support.panel_queries import check_head
 
-QUERIES = {name: query for name, query in library.load_all().items() if "FROM inferlog-alerts-*" not in query.text}
+QUERIES = {name: query for name, query in library.load_all().items() if "FROM logs-inference." in query.text}
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,7 @@ def test_keys_are_created_once_and_have_least_privileges(
 ) -> None:
     first = provision_from_pod(stack.settings, secrets.account)
     assert (first[-1].name, first[-1].outcome) == (SECRET, ProvisionOutcome.UPDATED)
-    assert secrets.data.keys() == {"fluentd", "dashboards"}
+    assert secrets.data.keys() == {"fluentd", "dashboards", "summarize"}
     assert {each.outcome for each in provision_from_pod(stack.settings, secrets.account)} == {
         ProvisionOutcome.UNCHANGED
     }

@@ -26,12 +26,15 @@ from inferlog_ops.query.notes import NoteKind
 from inferlog_ops.query.rules.evaluate import evaluate
 from inferlog_ops.query.rules.rules import load_all as load_rules
 from inferlog_ops.query.run import run_query
+from inferlog_ops.summarize.job import SummarizeSettings, check
+from tests.support.indexing import index
 from tests.support.store_calls import Call, build_document, create, send_call
+from tests.support.summarizing import NOON, build_event, list_documents, run
 
 NAMED = "TEST_ELASTICSEARCH_URL" in os.environ
 READERS = [roles.DASHBOARDS, roles.RULES, roles.OPERATOR]
 WRITERS_OF_ALERTS = [roles.RULES, roles.OPERATOR]
-EVERYBODY = [roles.FLUENTD, roles.REDRIVE, *READERS]
+EVERYBODY = [roles.FLUENTD, roles.REDRIVE, roles.SUMMARIZE, *READERS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +256,30 @@ def test_only_rules_and_operator_roles_write_alerts(store: Deployment, role: str
     lines = [{"index": {"op_type": "create", "_index": store.alerts}}, {"@timestamp": "2026-11-23T09:00:00Z"}]
     call = Call(what="writes an alert", method="POST", path="/_bulk", body=lines)
     assert store.send(role, call) == (201 if role in WRITERS_OF_ALERTS else 403)
+
+
+def test_summarize_role_runs_the_job_and_writes_no_events(store: Deployment) -> None:
+    """It creates summaries, replaces one, and deletes a surplus copy, in a stream with two backing indices."""
+    cluster, summaries = store.keys[roles.SUMMARIZE], f"inferlog-summaries-{store.superuser.namespace}"
+    start, end = NOON - timedelta(days=1), NOON + timedelta(days=1)
+    index(store.superuser, "events", [build_event(NOON)])
+    assert run(cluster, end, start=start, end=end).created == 2
+    (hit, _) = list_documents(store.superuser)
+    store.admin.indices.rollover(alias=summaries)
+    store.admin.create(index=summaries, id=hit["_id"], document=hit["_source"], refresh=True)
+    index(store.superuser, "events", [build_event(NOON)])
+    changed = run(cluster, end, start=start, end=end)
+    assert (changed.replaced, changed.deleted) == (2, 1)
+    assert check(cluster, SummarizeSettings(start=start, end=end), end) == (1, [])
+    assert store.status(roles.SUMMARIZE, create("writes an event", store.events, uuid4().hex)) == 403
+
+
+@pytest.mark.parametrize("role", EVERYBODY)
+def test_only_the_summarize_role_writes_summaries(store: Deployment, role: str) -> None:
+    summaries = f"inferlog-summaries-{store.superuser.namespace}"
+    line = {"@timestamp": "2026-11-23T09:00:00Z", "interval_seconds": 60, "requests": 1}
+    call = Call(what="writes", method="POST", path="/_bulk", body=[{"create": {"_index": summaries}}, line])
+    assert store.status(role, call) == (201 if role == roles.SUMMARIZE else 403)
 
 
 def test_no_role_has_cluster_wide_or_all_space_privileges() -> None:
