@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from inferlog.recorder import IdMaker, new_instance_id
+from inferlog.recorder import IdMaker, new_id_maker, new_instance_id
 
 
 def write_logs(directory: Path, events: int, files: int) -> Path:
@@ -14,7 +14,7 @@ def write_logs(directory: Path, events: int, files: int) -> Path:
     directory.mkdir()
     began = datetime.now(UTC) - timedelta(microseconds=events)
     for number in range(files):
-        instance, make_id = new_instance_id(), IdMaker()
+        instance, make_id = new_instance_id(), new_id_maker()
         with (directory / f"events-scoring-{instance}-{number:04d}.jsonl").open("wb") as file:
             file.writelines(line(n, instance, began, make_id) for n in range(number, events, files))
     return directory

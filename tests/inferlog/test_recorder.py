@@ -13,7 +13,7 @@ import inferlog
 from inferlog.audit import FIRST, split
 from inferlog.configuration import runtime
 from inferlog.context import Inference
-from inferlog.recorder import IdMaker, new_instance_id
+from inferlog.recorder import IdMaker, new_id_maker, new_instance_id
 from tests.support.logfiles import Logs
 
 
@@ -144,18 +144,18 @@ def test_signal_handler_may_log_at_any_moment(logs: Logs) -> None:
 
 
 def test_ids_are_32_hexadecimal_digits_in_order() -> None:
-    make_id = IdMaker()
+    make_id = new_id_maker()
     ids = [make_id() for _ in range(1000)]
     assert all(re.fullmatch("[0-9a-f]{32}", made) for made in ids)
     assert ids == sorted(ids)
 
 
 def test_later_maker_ids_come_later() -> None:
-    assert IdMaker()()[:13] <= IdMaker()()[:13]
+    assert new_id_maker()()[:13] <= new_id_maker()()[:13]
 
 
 def test_threads_share_maker_without_sharing_id() -> None:
-    make_id = IdMaker()
+    make_id = new_id_maker()
     with ThreadPoolExecutor(8) as threads:
         made = [future.result() for future in [threads.submit(_many, make_id) for _ in range(8)]]
     ids = [one for some in made for one in some]
@@ -164,7 +164,7 @@ def test_threads_share_maker_without_sharing_id() -> None:
 
 def test_id_makers_of_same_moment_make_different_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: 1_780_000_000_000_000_000)
-    assert len({IdMaker()() for _ in range(1000)}) == 1000
+    assert len({new_id_maker()() for _ in range(1000)}) == 1000
 
 
 def test_instance_id_is_16_hexadecimal_digits() -> None:
