@@ -71,10 +71,12 @@ def begin_request(method: str, request_id: str, received: Mapping[str, str], ver
         received: The headers ``x-request-id``, ``x-correlation-id`` and ``traceparent``, as far as present.
         version: The model version, used here if it is a constant.
     """
-    inference = Inference()
-    fields = inference.fields
-    fields["request_id"] = fields["correlation_id"] = request_id
-    fields["http_request_method"] = method if method in _METHODS else "_OTHER"
+    fields: dict[str, Any] = {
+        "request_id": request_id,
+        "correlation_id": request_id,
+        "http_request_method": method if method in _METHODS else "_OTHER",
+    }
+    inference = Inference(fields)
     if isinstance(version, str):
         fields["model_version"] = version
     if received:
