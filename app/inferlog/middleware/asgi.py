@@ -219,11 +219,15 @@ class _AsgiExchange(Exchange):
 
     def _start_response(self, message: Message) -> Message:
         # Frameworks respond to an exception while handling it.
-        self.begin_response(message.get("status"), sys.exc_info()[1])
-        headers = [header for header in message.get("headers", ()) if header[0].lower() not in _OUR_HEADERS]
+        self.begin_response(message.get("status"), sys.exception())
+        self._headers = headers = []
+        for header in message.get("headers", ()):
+            if header[0].lower() not in _OUR_HEADERS:
+                headers.append(header)  # noqa: PERF401 (in Python 3.11 a comprehension is one more call)
         headers += _id_headers(self.inference)
-        self._headers = headers
-        return {**message, "headers": headers}
+        message = dict(message)
+        message["headers"] = headers
+        return message
 
     def request(self) -> Scope:
         return self._scope
