@@ -221,10 +221,13 @@ class Exchange(ABC):
         if client_id is not None and "client_id" not in inference.fields:
             bind_client_id(inference, client_id, self.request(), self.request_header, settings)
         if version is not None and "model_version" not in inference.fields:
-            inference.bind_result(
-                "model_version",
-                lambda: version if isinstance(version, str) else version(self.request(), self.response_headers()),
-            )
+            self._find_version(version)
+
+    def _find_version(self, version: ModelVersion) -> None:
+        self.inference.bind_result(
+            "model_version",
+            lambda: version if isinstance(version, str) else version(self.request(), self.response_headers()),
+        )
 
     def _set_outcome(self, error: BaseException | None, latency_seconds: float, complete: bool) -> None:
         """Set latency, route, status code and ``status``, and ``error.type`` on every failure."""
