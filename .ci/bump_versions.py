@@ -56,7 +56,7 @@ def main() -> int:
     text, defaults = file.read_text(), compose.read_text()
     for setting, line in LINES.items():
         (present,) = re.findall(rf"^{setting}=(.+)$", text, re.MULTILINE)
-        if (raised := newest(present, line, exists_as_image)) != present:
+        if (raised := find_newest(present, line, exists_as_image)) != present:
             text = text.replace(f"{setting}={present}\n", f"{setting}={raised}\n")
             defaults = defaults.replace(f"${{{setting}:-{present}}}", f"${{{setting}:-{raised}}}")
             print(f"- `{setting}`: {present} → {raised}")
@@ -65,24 +65,23 @@ def main() -> int:
     return 0
 
 
-def newest(present: str, line: VersionRule, exists: Exists) -> str:
+def find_newest(present: str, line: VersionRule, exists: Exists) -> str:
     """Return the newest existing version after *present*."""
-    for candidate in after(present, line):
+    for candidate in list_versions_after(present, line):
         if all(exists(f"{image}:{candidate}") for image in line.images):
-            return newest(candidate, line, exists)
+            return find_newest(candidate, line, exists)
     return present
 
 
-def after(version: str, line: VersionRule) -> Iterator[str]:
+def list_versions_after(version: str, line: VersionRule) -> Iterator[str]:
     """Yield possible versions after *version*, largest step first."""
     numbers = [int(number) for number in re.findall(r"\d+", version)]
     for place, endings in line.raises.items():
         for step, ending in itertools.product(STEPS, endings):
-            yield with_numbers(version, [*numbers[:place], numbers[place] + step, *ending])
+            yield replace_numbers(version, [*numbers[:place], numbers[place] + step, *ending])
 
 
-def with_numbers(version: str, numbers: list[int]) -> str:
-    """Return *version* with its numbers replaced by *numbers*."""
+def replace_numbers(version: str, numbers: list[int]) -> str:
     given = iter(numbers)
     return re.sub(r"\d+", lambda _: str(next(given)), version)
 

@@ -27,7 +27,7 @@ from inferlog_ops.demo.evidence import find_ids
 from inferlog_ops.demo.summary import find_missing_and_unexpected
 from inferlog_ops.query import library as queries
 from inferlog_ops.query.dashboards import files as dashboards
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.run import run_query
 
 # Queries whose result must be empty, each with the reason.
@@ -76,7 +76,9 @@ def main() -> None:
     options = read_options()
     sent = read_records(options.records)
     cluster = open_cluster(options.url, options.namespace, options.home)
-    found = poll_until_stable(lambda: events_of(cluster, sent), lambda ids: set(ids) >= set(sent.ids), options.patience)
+    found = poll_until_stable(
+        lambda: find_events(cluster, sent), lambda ids: set(ids) >= set(sent.ids), options.patience
+    )
     missing, unexpected = find_missing_and_unexpected(sent.ids, found)
     out.print(
         f"{len(sent.ids)} requests sent ({format_outcomes(sent.outcomes)}), {len(found)} events found", highlight=False
@@ -87,8 +89,10 @@ def main() -> None:
         *describe_ids("surplus events of a request", unexpected),
     )
     # Afterwards, because most panels are empty without events.
-    excused = EXPECTED_EMPTY.keys() | about_others(options.shipper)
-    empty = poll_until_stable(lambda: empty_panels(cluster, sent, excused), lambda panels: not panels, options.patience)
+    excused = EXPECTED_EMPTY.keys() | list_queries_about_others(options.shipper)
+    empty = poll_until_stable(
+        lambda: find_empty_panels(cluster, sent, excused), lambda panels: not panels, options.patience
+    )
     fail_on(*describe_ids("panels whose query returns no rows", empty))
     out.print("Every request has one event, and every panel has data.")
 
@@ -138,9 +142,9 @@ def read_records(path: Path) -> SentRequests:
     )
 
 
-def events_of(cluster: Cluster, sent: SentRequests) -> list[str]:
+def find_events(cluster: Cluster, sent: SentRequests) -> list[str]:
     """Return the correlation id of each event of the runs."""
-    with cluster.client() as client, translate_errors(cluster, "looking for the events"):
+    with cluster.build_client() as client, translate_errors(cluster, "looking for the events"):
         # The id of one run can be a prefix of another.
         return [
             found
@@ -150,18 +154,18 @@ def events_of(cluster: Cluster, sent: SentRequests) -> list[str]:
         ]
 
 
-def about_others(shipper: str) -> set[str]:
+def list_queries_about_others(shipper: str) -> set[str]:
     """Return the queries about shippers that are not running here."""
     return {name for other, names in ABOUT_ONE_SHIPPER.items() if other != shipper for name in names}
 
 
-def empty_panels(cluster: Cluster, sent: SentRequests, excused: set[str]) -> list[str]:
+def find_empty_panels(cluster: Cluster, sent: SentRequests, excused: set[str]) -> list[str]:
     """Return the panels whose query returns no rows since the first request."""
     known = queries.load_all()
     start, end = sent.began_at - timedelta(seconds=1), datetime.now(UTC)
     places: dict[str, str] = {}
     for dashboard in dashboards.load_all().values():
-        for panel in panels(dashboard.body):
+        for panel in list_panels(dashboard.body):
             for name in panel.queries:
                 places.setdefault(name, f"{dashboard.id}/{panel.id} ({name})")
     return [

@@ -14,7 +14,7 @@ from inferlog_ops.cli.options import Json
 from inferlog_ops.core.console import err, out, print_json
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.exits import interrupt_on_signal, run_command
-from inferlog_ops.core.home import cache_dir
+from inferlog_ops.core.home import find_cache_dir
 from inferlog_ops.core.progress import show_progress
 
 app = typer.Typer(name="scripts/bench", pretty_exceptions_enable=False, add_completion=False)
@@ -49,8 +49,8 @@ def bench(
         return
     wanted = benchmark_list.find_benchmarks(names or [])
     options = [option for option, given in (("--quick", quick), ("--json", json), ("--markdown", markdown)) if given]
-    page = RunPage(machine=Machine.this(), began=datetime.now(UTC))
-    with interrupt_on_signal(), hold_lock(cache_dir() / "bench.lock"), show_progress() as report:
+    page = RunPage(machine=Machine.describe_this(), began=datetime.now(UTC))
+    with interrupt_on_signal(), hold_lock(find_cache_dir() / "bench.lock"), show_progress() as report:
         try:
             for benchmark in wanted:
                 page.findings.append(

@@ -25,12 +25,12 @@ import orjson
 from benchmarks import command_line
 from benchmarks.benchmark_report import BenchmarkReport, Goal, Table, exit_if_missed, show_report
 from benchmarks.command_line import log_progress
-from benchmarks.engines import home_for
+from benchmarks.engines import open_home
 from benchmarks.pipeline import run_service, run_store
-from inferlog_ops.core.children import python_module
+from inferlog_ops.core.children import build_module_command
 from inferlog_ops.core.errors import OperatorError
 from inferlog_traffic import bodies
-from inferlog_traffic.exchange import ROUTE, ObservedResponse, TrafficRequest, exchange, new_pool
+from inferlog_traffic.exchange import ROUTE, ObservedResponse, TrafficRequest, open_pool, send_request
 from inferlog_traffic.records import RecordFile, RequestRecord
 
 MODEL = "smollm2-135m-instruct"
@@ -50,7 +50,7 @@ COUNTS = ("lost", "duplicated", "surplus_events", "events_without_request", "dif
 def main() -> None:
     options = parse_options()
     with (
-        home_for(options.home) as home,
+        open_home(options.home) as home,
         run_store(home) as store,
         run_service(home, workers=WORKERS, versions=VERSIONS, library={}) as (url, _),
     ):
@@ -88,13 +88,13 @@ def make_request(number: int) -> TrafficRequest:
 
 def send_all(url: str, path: Path, requests: int) -> None:
     """Send the requests and record each in *path*, with the code of the load generator."""
-    pool, records, numbers = new_pool(answer_timeout_seconds=120), RecordFile(path), itertools.count()
+    pool, records, numbers = open_pool(answer_timeout_seconds=120), RecordFile(path), itertools.count()
 
     def call(_: int) -> None:
         while (number := next(numbers)) < requests:
             sent, answer = make_request(number), ObservedResponse()
             due_at, intended_at = perf_counter(), datetime.now(UTC)
-            exchange(pool, url, sent, answer)
+            send_request(pool, url, sent, answer)
             if answer.ended_at is None:
                 raise OperatorError(f"request {number} has not ended: {answer}")
             records.append(
@@ -121,7 +121,7 @@ def reconcile(records: Path, url: str, namespace: str) -> dict[str, Any]:
     """Return the JSON output of `inferlog reconcile` for *records*."""
     arguments = ("reconcile", str(records), "--url", url, "--namespace", namespace, "--json")
     done = subprocess.run(
-        python_module("inferlog_ops.cli.main", *arguments),
+        build_module_command("inferlog_ops.cli.main", *arguments),
         capture_output=True,
         text=True,
         timeout=RECONCILE_SECONDS,
@@ -134,7 +134,6 @@ def reconcile(records: Path, url: str, namespace: str) -> dict[str, Any]:
 
 
 def find_route_latencies(reconciled: dict[str, Any]) -> dict[str, Any]:
-    """Return the latencies of the whole route."""
     (whole,) = (each for each in reconciled["latencies"] if each["group"] == "http.route")
     latencies: dict[str, Any] = whole
     return latencies

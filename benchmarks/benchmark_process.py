@@ -107,7 +107,7 @@ def run_benchmark(name: str, command: Sequence[str], report: ReportProgress) -> 
         load_after=load(),
         answer=text,
         failure=_describe_failure(status, last_lines) if status not in {0, GOAL_MISSED} else None,
-        missed=_last_line(last_lines) if status == GOAL_MISSED else None,
+        missed=_get_last_line(last_lines) if status == GOAL_MISSED else None,
     )
 
 
@@ -132,7 +132,7 @@ def _end(process: "subprocess.Popen[str]") -> None:
 
 
 def _describe_failure(exit_code: int, last_lines: list[str]) -> str:
-    last_words = _last_line(last_lines)
+    last_words = _get_last_line(last_lines)
     if missing := _MISSING.search(last_words):
         return (
             f"the module {missing[1]!r} is not installed: run scripts/test, which installs the development requirements"
@@ -140,5 +140,5 @@ def _describe_failure(exit_code: int, last_lines: list[str]) -> str:
     return f"exit code {exit_code}: {last_words}"
 
 
-def _last_line(last_lines: list[str]) -> str:
+def _get_last_line(last_lines: list[str]) -> str:
     return last_lines[-1] if last_lines else "no output"

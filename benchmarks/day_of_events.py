@@ -14,10 +14,10 @@ import orjson
 from elasticsearch import Elasticsearch
 
 from benchmarks.command_line import log_progress
-from inferlog.recorder import new_id_maker
+from inferlog.recorder import make_id_maker
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 
 DAY = timedelta(days=1)
 END = datetime(2026, 11, 23, tzinfo=UTC)
@@ -48,8 +48,8 @@ def index_a_day(cluster: Cluster, events: int, heartbeat_seconds: int = HEARTBEA
     Raises:
         OperatorError: If the index holds another number of events.
     """
-    stream = stream_name("events", cluster.namespace)
-    with cluster.client(request_timeout_seconds=300) as client:
+    stream = build_stream_name("events", cluster.namespace)
+    with cluster.build_client(request_timeout_seconds=300) as client:
         there = client.count(index=stream)["count"]
         if there == events:
             return
@@ -58,8 +58,8 @@ def index_a_day(cluster: Cluster, events: int, heartbeat_seconds: int = HEARTBEA
                 f"{cluster.shown_url}: {stream} already holds {there:,} events; "
                 f"expected none or {events:,}: choose another --home or --url"
             )
-        send_all(client, stream, day_of_events(events))
-        send_all(client, stream_name("health", cluster.namespace), heartbeats(events, heartbeat_seconds))
+        send_all(client, stream, generate_events(events))
+        send_all(client, build_stream_name("health", cluster.namespace), generate_heartbeats(events, heartbeat_seconds))
         client.indices.refresh(index=f"logs-inference.*-{cluster.namespace}")
 
 
@@ -82,13 +82,13 @@ def send_all(client: Elasticsearch, stream: str, documents: Iterable[tuple[str, 
                 told_at = time.monotonic()
 
 
-def day_of_events(events: int) -> Iterator[tuple[str, bytes]]:
+def generate_events(events: int) -> Iterator[tuple[str, bytes]]:
     """Yield id and line of each event in order of time; deterministic except for the ids."""
     dice = random.Random(events)
     step = DAY / events
     processes = [Process(instance) for instance in range(INSTANCES)]
     for number in range(events):
-        event = one_event(dice, number, END - DAY + step * number, dice.choice(processes))
+        event = generate_event(dice, number, END - DAY + step * number, dice.choice(processes))
         yield event["event"]["id"], orjson.dumps(event)  # type: ignore[index]
 
 
@@ -97,24 +97,24 @@ class Process:
 
     def __init__(self, instance: int) -> None:
         self.instance = instance
-        self.make_id = new_id_maker()
+        self.make_id = make_id_maker()
         self.sequence = itertools.count()
 
 
-def one_event(dice: random.Random, number: int, ended: datetime, process: Process) -> Document:
+def generate_event(dice: random.Random, number: int, ended: datetime, process: Process) -> Document:
     (status,) = dice.choices(list(STATUS_CODES), STATUS_SHARES)
     (route,) = dice.choices(ROUTES, ROUTE_SHARES)
     event: Document = {
-        "@timestamp": iso(ended),
+        "@timestamp": format_iso(ended),
         "event": {
             "id": process.make_id(),
             "sequence": next(process.sequence),
             "action": f"inference_{ACTIONS[status]}",
             "dataset": "inference.events",
             "outcome": OUTCOMES[status],
-            "ingested": iso(ended + timedelta(seconds=0.2 + dice.expovariate(1))),
+            "ingested": format_iso(ended + timedelta(seconds=0.2 + dice.expovariate(1))),
         },
-        "service": service(process.instance),
+        "service": build_service(process.instance),
         "request_id": process.make_id(),
         "correlation_id": f"{number // 2:032x}",
         "client": {"id": f"{dice.randrange(200):016x}"},
@@ -154,24 +154,24 @@ def add_model_fields(dice: random.Random, status: str) -> Document:
     return done
 
 
-def heartbeats(events: int, every_seconds: int) -> Iterator[tuple[str, bytes]]:
+def generate_heartbeats(events: int, every_seconds: int) -> Iterator[tuple[str, bytes]]:
     """Yield id and line of each process's heartbeat for every *every_seconds* of the day."""
-    dice, make_id = random.Random(events), new_id_maker()
+    dice, make_id = random.Random(events), make_id_maker()
     beats = int(DAY.total_seconds()) // every_seconds
     for beat in range(1, beats + 1):
         for instance in range(INSTANCES):
-            line = one_heartbeat(dice, instance, events * beat // beats // INSTANCES)
+            line = build_heartbeat(dice, instance, events * beat // beats // INSTANCES)
             name = make_id()
-            line["@timestamp"] = iso(END - DAY + timedelta(seconds=beat * every_seconds - 1))
+            line["@timestamp"] = format_iso(END - DAY + timedelta(seconds=beat * every_seconds - 1))
             line["event"] = {"id": name, "dataset": "inference.health"}
             yield name, orjson.dumps(line)
 
 
-def one_heartbeat(dice: random.Random, instance: int, written: int) -> Document:
+def build_heartbeat(dice: random.Random, instance: int, written: int) -> Document:
     return {
         "message": "service_heartbeat",
         "log": {"level": "info", "logger": "inferlog"},
-        "service": service(instance),
+        "service": build_service(instance),
         "events_written": written,
         "events_dropped": 0,
         "copies_dropped": 0,
@@ -187,7 +187,7 @@ def one_heartbeat(dice: random.Random, instance: int, written: int) -> Document:
     }
 
 
-def service(instance: int) -> Document:
+def build_service(instance: int) -> Document:
     return {
         "name": "scoring",
         "version": "1.4.0",
@@ -196,5 +196,5 @@ def service(instance: int) -> Document:
     }
 
 
-def iso(moment: datetime) -> str:
+def format_iso(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

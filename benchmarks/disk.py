@@ -20,10 +20,10 @@ from elasticsearch.exceptions import GeneralAvailabilityWarning
 from benchmarks import command_line
 from benchmarks.benchmark_report import BenchmarkReport, Table, show_report
 from benchmarks.command_line import log_progress
-from benchmarks.day_of_events import day_of_events, send_all
-from benchmarks.engines import Engine, engine
+from benchmarks.day_of_events import generate_events, send_all
+from benchmarks.engines import Engine, open_engine
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.provision.elasticsearch import provision_cluster
 
 PROVISIONED, STANDARD, SYNTHETIC = "logsdb, as provisioned", "standard mode", "logsdb, synthetic source"
@@ -56,9 +56,11 @@ class DiskUsage:
 
 def main() -> None:
     options = parse_options()
-    with engine(url=options.url) as started:
+    with open_engine(url=options.url) as started:
         weighed = [weigh(started, events) for events in sorted(options.events)]
-        fields = heaviest_fields(Cluster(url=started.url, namespace=namespace_of(PROVISIONED, weighed[-1].events)))
+        fields = find_heaviest_fields(
+            Cluster(url=started.url, namespace=build_namespace(PROVISIONED, weighed[-1].events))
+        )
     figures = {"weighed": weighed, "fields_bytes": fields}
     show_report(
         BenchmarkReport(figures=figures, tables=[build_table(weighed), build_fields_table(fields, weighed[-1].events)]),
@@ -78,13 +80,13 @@ def weigh(started: Engine, events: int) -> DiskUsage:
     stored_bytes = {}
     for mode in MODES:
         log_progress(f"{events:,} events, {mode}")
-        cluster = Cluster(url=started.url, namespace=namespace_of(mode, events))
-        with cluster.client(request_timeout_seconds=600) as client:
+        cluster = Cluster(url=started.url, namespace=build_namespace(mode, events))
+        with cluster.build_client(request_timeout_seconds=600) as client:
             make_stream(client, cluster, MODES[mode])
-            stream = stream_name("events", cluster.namespace)
-            send_all(client, stream, day_of_events(events))
-            stored_bytes[mode] = settled_bytes(client, stream, events)
-    file_bytes = sum(len(line) + 1 for _, line in day_of_events(events))
+            stream = build_stream_name("events", cluster.namespace)
+            send_all(client, stream, generate_events(events))
+            stored_bytes[mode] = measure_settled_bytes(client, stream, events)
+    file_bytes = sum(len(line) + 1 for _, line in generate_events(events))
     return DiskUsage(events=events, file_bytes=file_bytes, stored_bytes=stored_bytes)
 
 
@@ -92,12 +94,12 @@ def make_stream(client: Elasticsearch, cluster: Cluster, settings: dict[str, obj
     """Create the streams of an unused namespace, with *settings* overriding the templates."""
     if settings:
         # The templates are shared by all namespaces, and must exist before they are overridden for one.
-        provision_cluster(Cluster(url=cluster.url, namespace=namespace_of(PROVISIONED, 0)))
+        provision_cluster(Cluster(url=cluster.url, namespace=build_namespace(PROVISIONED, 0)))
         ours = client.indices.get_index_template(name="inferlog-events")["index_templates"][0]["index_template"]
         template = ours.get("template", {})
         client.indices.put_index_template(
             name=f"benchmark-{cluster.namespace}",
-            index_patterns=[stream_name("events", cluster.namespace)],
+            index_patterns=[build_stream_name("events", cluster.namespace)],
             priority=ABOVE_OURS,
             data_stream={},
             composed_of=ours["composed_of"],
@@ -107,7 +109,7 @@ def make_stream(client: Elasticsearch, cluster: Cluster, settings: dict[str, obj
     provision_cluster(cluster)
 
 
-def settled_bytes(client: Elasticsearch, stream: str, events: int) -> int:
+def measure_settled_bytes(client: Elasticsearch, stream: str, events: int) -> int:
     """Merge *stream* into one segment, and return its size."""
     client.indices.forcemerge(index=stream, max_num_segments=1)
     client.indices.flush(index=stream, wait_if_ongoing=True, force=True)
@@ -121,10 +123,10 @@ def settled_bytes(client: Elasticsearch, stream: str, events: int) -> int:
     return size
 
 
-def heaviest_fields(cluster: Cluster) -> dict[str, int]:
+def find_heaviest_fields(cluster: Cluster) -> dict[str, int]:
     """Return the largest fields of a stream, in bytes."""
-    stream = stream_name("events", cluster.namespace)
-    with cluster.client(request_timeout_seconds=600) as client, warnings.catch_warnings():
+    stream = build_stream_name("events", cluster.namespace)
+    with cluster.build_client(request_timeout_seconds=600) as client, warnings.catch_warnings():
         warnings.simplefilter("ignore", GeneralAvailabilityWarning)  # a technical preview is enough here
         answer = client.indices.disk_usage(index=stream, run_expensive_tasks=True)
     (usage,) = (found["fields"] for name, found in answer.items() if name != "_shards")
@@ -154,7 +156,7 @@ def build_fields_table(fields: dict[str, int], events: int) -> Table:
     )
 
 
-def namespace_of(mode: str, events: int) -> str:
+def build_namespace(mode: str, events: int) -> str:
     return f"disk.{list(MODES).index(mode)}.{events}"
 
 

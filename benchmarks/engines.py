@@ -28,7 +28,7 @@ class Engine:
     url: str
     pid: int = 0
 
-    def cpu_seconds(self) -> float:
+    def read_cpu_seconds(self) -> float:
         """Return its processor time so far; 0 if its process is unknown."""
         if not self.pid:
             return 0.0
@@ -37,17 +37,17 @@ class Engine:
 
 
 @contextmanager
-def engine(*, url: str | None = None, home: Path | None = None) -> Iterator[Engine]:
+def open_engine(*, url: str | None = None, home: Path | None = None) -> Iterator[Engine]:
     """Yield the engine at *url*, or of *home*, which is kept, or of a temporary home."""
     if url:
         yield Engine(url=url)
         return
-    with home_for(home) as place, engine_of(place) as answering:
+    with open_home(home) as place, open_engine_of_home(place) as answering:
         yield answering
 
 
 @contextmanager
-def engine_of(home: Home) -> Iterator[Engine]:
+def open_engine_of_home(home: Home) -> Iterator[Engine]:
     """Yield the engine that runs in *home* and leave it running, or start one and stop it afterwards."""
     running = presence.find_running(home.engine)
     if running is not None:
@@ -63,7 +63,7 @@ def engine_of(home: Home) -> Iterator[Engine]:
 
 
 @contextmanager
-def home_for(path: Path | None) -> Iterator[Home]:
+def open_home(path: Path | None) -> Iterator[Home]:
     """Yield the home at *path*, which is kept, or a temporary one."""
     if path is not None:
         yield Home(path)

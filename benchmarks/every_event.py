@@ -77,10 +77,10 @@ def count_findings(events: Iterator[tuple[str, str, int, str]], run: str, reques
     )
 
 
-def every_event(cluster: Cluster) -> Iterator[tuple[str, str, int, str]]:
+def read_every_event(cluster: Cluster) -> Iterator[tuple[str, str, int, str]]:
     """Yield id, instance, sequence number and correlation id of every event in the index."""
-    with Snapshot.of_events(cluster) as snapshot:
-        for page in snapshot.pages({"match_all": {}}, FIELDS):
+    with Snapshot.open_events(cluster) as snapshot:
+        for page in snapshot.read_pages({"match_all": {}}, FIELDS):
             for fields in page:
                 event_id, instance, number, correlation_id = (fields[name][0] for name in FIELDS)
                 yield event_id, instance, number, correlation_id

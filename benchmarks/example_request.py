@@ -27,7 +27,7 @@ SCOPE = {
 }
 
 
-def example_request() -> Callable[[], Awaitable[None]]:
+def build_example_request() -> Callable[[], Awaitable[None]]:
     """Return a function that sends one request to the service."""
     service = create_app(
         ServerSettings(backend="simulated", logging=False, versions=(Version(name="v1", simulated=NO_TIME),))

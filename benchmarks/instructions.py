@@ -33,7 +33,7 @@ from benchmarks.logging_cost import (
     QUICKEST,
     RECORD,
     WITHOUT,
-    library,
+    prepare_library,
 )
 from benchmarks.other_loggers import OTHERS
 from inferlog_ops.core.errors import OperatorError
@@ -84,7 +84,7 @@ async def run_loops(events: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         inferlog.configure(service_name="benchmark", log_dir=directory, console="never", heartbeat_seconds=0)
-        ways = library(directory) | {QUICKEST: OTHERS[QUICKEST](directory, EXTRA)}
+        ways = prepare_library(directory) | {QUICKEST: OTHERS[QUICKEST](directory, EXTRA)}
         for way in ways.values():
             way(WARM_UP_EVENTS)
         for way in ways.values():

@@ -23,12 +23,12 @@ from pathlib import Path
 from benchmarks import command_line
 from benchmarks.benchmark_report import BenchmarkReport, Goal, Table, exit_if_missed, show_report
 from benchmarks.command_line import log_progress
-from benchmarks.engines import home_for
+from benchmarks.engines import open_home
 from benchmarks.lag_probe import LagProbe
 from benchmarks.machine import Machine
-from benchmarks.paced_client import quantiles
+from benchmarks.paced_client import compute_quantiles
 from benchmarks.pipeline import RunningStore, run_store
-from benchmarks.vitals import vitals_of
+from benchmarks.vitals import measure_vitals
 from inferlog_ops.core.children import Child
 from inferlog_ops.query import library
 from inferlog_ops.query.run import fetch_rows
@@ -82,7 +82,7 @@ class Lag:
 def main() -> None:
     options = parse_options()
     began = datetime.now(UTC)
-    with home_for(options.home) as home, run_store(home) as store:
+    with open_home(options.home) as home, run_store(home) as store:
         if options.warm_up_seconds:
             log_progress("warming up")
             measure(store, WARM_UP_RATE, options.warm_up_seconds)
@@ -90,9 +90,9 @@ def main() -> None:
     report = BenchmarkReport(
         figures={"began": began, "seconds": options.seconds, "lags": lags},
         tables=[build_table(lags)],
-        goals=[goal for lag in lags for goal in goals_of(lag)],
+        goals=[goal for lag in lags for goal in judge_goals(lag)],
         remarks=[
-            f"{began:%Y-%m-%d}, {Machine.this().line()}; {options.seconds:g} s at each pace.",
+            f"{began:%Y-%m-%d}, {Machine.describe_this().format_line()}; {options.seconds:g} s at each pace.",
             *(f"{lag.rate:,.0f} events/s: {lag.failed_looks:,} polls failed." for lag in lags if lag.failed_looks),
         ],
     )
@@ -125,11 +125,15 @@ def parse_options() -> argparse.Namespace:
 def measure(store: RunningStore, rate: float, seconds: float) -> Lag:
     """Write *rate* events per second for *seconds*, and wait until all are found."""
     service = f"lag-{rate:g}-{seconds:g}"
-    began, engine_before, shipper_before = datetime.now(UTC), vitals_of(store.engine_pid), vitals_of(store.shipper.pid)
+    began, engine_before, shipper_before = (
+        datetime.now(UTC),
+        measure_vitals(store.engine_pid),
+        measure_vitals(store.shipper.pid),
+    )
     with LagProbe(store.cluster, service=service, seconds_between_polls=SECONDS_BETWEEN_POLLS) as probe:
         writers = start_writers(store, service, rate, seconds)
         try:
-            while (written := total_written(writers)) is None:
+            while (written := count_written(writers)) is None:
                 store.shipper.check()
                 probe.check()
                 log_progress(f"{rate:g} events/s: {probe.found:,} found" + probe.describe_failures())
@@ -137,7 +141,7 @@ def measure(store: RunningStore, rate: float, seconds: float) -> Lag:
         finally:
             for writer in writers:
                 writer.stop()
-        engine, shipper = vitals_of(store.engine_pid), vitals_of(store.shipper.pid)
+        engine, shipper = measure_vitals(store.engine_pid), measure_vitals(store.shipper.pid)
         deadline = time.monotonic() + CATCH_UP_SECONDS
         while probe.found < written and time.monotonic() < deadline:
             probe.check()
@@ -149,8 +153,8 @@ def measure(store: RunningStore, rate: float, seconds: float) -> Lag:
         datetime.now(UTC),
         within={"term": {"service.name": service}},
     )
-    lags = probe.lags()
-    p50, p99 = quantiles(lags)
+    lags = probe.list_lags()
+    p50, p99 = compute_quantiles(lags)
     return Lag(
         rate=rate,
         held_rate=written / seconds,
@@ -163,8 +167,8 @@ def measure(store: RunningStore, rate: float, seconds: float) -> Lag:
         sent_p99_seconds=way["p99_seconds"],
         look_seconds=probe.poll_seconds / max(1, probe.polls) + SECONDS_BETWEEN_POLLS,
         failed_looks=probe.failures,
-        engine_cores=engine.cores_since(engine_before),
-        shipper_cores=shipper.cores_since(shipper_before),
+        engine_cores=engine.compute_cores_since(engine_before),
+        shipper_cores=shipper.compute_cores_since(shipper_before),
         load_average=os.getloadavg()[0],
     )
 
@@ -180,7 +184,7 @@ def start_writers(store: RunningStore, service: str, rate: float, seconds: float
     ]
 
 
-def total_written(writers: Sequence[Child]) -> int | None:
+def count_written(writers: Sequence[Child]) -> int | None:
     """Return the number of events written by the *writers*; None while one is still writing."""
     total = 0
     for writer in writers:
@@ -194,7 +198,7 @@ def total_written(writers: Sequence[Child]) -> int | None:
     return total
 
 
-def goals_of(lag: Lag) -> Iterator[Goal]:
+def judge_goals(lag: Lag) -> Iterator[Goal]:
     yield Goal(
         what=f"{lag.rate:,.0f} events/s: found",
         wanted="all that were written",

@@ -17,7 +17,7 @@ import urllib3
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 
 SECONDS_BETWEEN_POLLS = 0.2
 MOST_ROWS = 10_000
@@ -50,7 +50,7 @@ class SequenceRanges:
             self._lasts.insert(at, number)
         return True
 
-    def missing(self) -> list[dict[str, int]]:
+    def find_gaps(self) -> list[dict[str, int]]:
         """Return the gaps before, between and after the ranges, as range bounds of the query DSL."""
         before = [-1, *self._lasts]
         gaps = [
@@ -83,7 +83,7 @@ class LagProbe:
         self._service = service
         self._seconds_between_polls = seconds_between_polls
         self._pool = urllib3.connection_from_url(cluster.url, retries=False, timeout=30)
-        self._stream = stream_name("events", cluster.namespace)
+        self._stream = build_stream_name("events", cluster.namespace)
         self._seen: dict[str, SequenceRanges] = {}
         self._lags = array("d")
         self._taken = 0
@@ -119,11 +119,11 @@ class LagProbe:
         """Number of events found."""
         return len(self._lags)
 
-    def lags(self) -> list[float]:
+    def list_lags(self) -> list[float]:
         """Return the lag of every event so far, in seconds."""
         return self._lags.tolist()
 
-    def recent_lags(self) -> list[float]:
+    def take_recent_lags(self) -> list[float]:
         """Return the lags since the last call."""
         recent = self._lags[self._taken :].tolist()
         self._taken += len(recent)
@@ -172,7 +172,7 @@ def build_query(stream: str, service: str, seen: dict[str, SequenceRanges]) -> d
     new_ones = [
         {"bool": {"filter": [{"term": {"service.instance.id": instance}}, {"range": {"event.sequence": bounds}}]}}
         for instance, known in seen.items()
-        for bounds in known.missing()
+        for bounds in known.find_gaps()
     ]
     of_others = {"bool": {"must_not": {"terms": {"service.instance.id": list(seen)}}}}
     return {

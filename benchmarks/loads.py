@@ -65,17 +65,17 @@ class LoadRound:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
 
-    def percentile_ms(self, which: int, attribute: str) -> float:
+    def compute_percentile_ms(self, which: int, attribute: str) -> float:
         seconds: list[float] = [getattr(answer, attribute) for answer in self.answers]
         return statistics.quantiles(seconds, n=100, method="inclusive")[which - 1] * 1e3
 
 
 REQUEST_P50, REQUEST_P99, RATE, CPU = "request p50, ms", "request p99, ms", "requests/s", "CPU a request, ms"
 FIGURES: dict[str, Callable[[LoadRound], float]] = {
-    "first token p50, ms": lambda found: found.percentile_ms(50, "first_seconds"),
-    "first token p99, ms": lambda found: found.percentile_ms(99, "first_seconds"),
-    REQUEST_P50: lambda found: found.percentile_ms(50, "whole_seconds"),
-    REQUEST_P99: lambda found: found.percentile_ms(99, "whole_seconds"),
+    "first token p50, ms": lambda found: found.compute_percentile_ms(50, "first_seconds"),
+    "first token p99, ms": lambda found: found.compute_percentile_ms(99, "first_seconds"),
+    REQUEST_P50: lambda found: found.compute_percentile_ms(50, "whole_seconds"),
+    REQUEST_P99: lambda found: found.compute_percentile_ms(99, "whole_seconds"),
     RATE: lambda found: len(found.answers) / found.seconds,
     CPU: lambda found: found.cpu_seconds / len(found.answers) * 1e3,
 }
@@ -104,15 +104,15 @@ async def run_round(services: dict[str, RunningService], load: Load, share: floa
 async def run_turn(service: RunningService, load: Load, found: LoadRound) -> None:
     request = build_chat_request(f"{MODEL}:{load.version}", stream=load.stream)
     connections = [await Connection.open(service.url) for _ in range(load.connections)]
-    cpu_before, began = cpu_seconds(service.pid), time.perf_counter()
+    cpu_before, began = read_cpu_seconds(service.pid), time.perf_counter()
     found.answers += await send_requests(connections, request, requests=load.requests, pause_seconds=load.pause_seconds)
     found.seconds += time.perf_counter() - began
-    found.cpu_seconds += cpu_seconds(service.pid) - cpu_before
+    found.cpu_seconds += read_cpu_seconds(service.pid) - cpu_before
     for connection in connections:
         connection.close()
 
 
-def cpu_seconds(pid: int) -> float:
+def read_cpu_seconds(pid: int) -> float:
     """Return the processor time of a process, with a resolution of nanoseconds: psutil's is 10 ms."""
     threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9

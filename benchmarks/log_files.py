@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from inferlog.recorder import IdMaker, new_id_maker, new_instance_id
+from inferlog.recorder import IdMaker, make_id_maker, make_instance_id
 
 
 def write_logs(directory: Path, events: int, files: int) -> Path:
@@ -14,13 +14,13 @@ def write_logs(directory: Path, events: int, files: int) -> Path:
     directory.mkdir()
     began = datetime.now(UTC) - timedelta(microseconds=events)
     for number in range(files):
-        instance, make_id = new_instance_id(), new_id_maker()
+        instance, make_id = make_instance_id(), make_id_maker()
         with (directory / f"events-scoring-{instance}-{number:04d}.jsonl").open("wb") as file:
-            file.writelines(line(n, instance, began, make_id) for n in range(number, events, files))
+            file.writelines(build_line(n, instance, began, make_id) for n in range(number, events, files))
     return directory
 
 
-def line(number: int, instance: str, began: datetime, make_id: IdMaker) -> bytes:
+def build_line(number: int, instance: str, began: datetime, make_id: IdMaker) -> bytes:
     ended = (began + timedelta(microseconds=number)).replace(tzinfo=None).isoformat(timespec="microseconds")
     event = {
         "@timestamp": f"{ended}Z",
@@ -49,5 +49,5 @@ def line(number: int, instance: str, began: datetime, make_id: IdMaker) -> bytes
     return orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def size_bytes(logs: Path) -> int:
+def measure_size_bytes(logs: Path) -> int:
     return sum(path.stat().st_size for path in logs.glob("*.jsonl"))

@@ -31,9 +31,9 @@ import inferlog
 from benchmarks import command_line
 from benchmarks.benchmark_report import BenchmarkReport, Goal, Table, exit_if_missed, show_report
 from benchmarks.command_line import log_progress
-from benchmarks.example_request import example_request
+from benchmarks.example_request import build_example_request
 from benchmarks.other_loggers import OTHERS, Way
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.context import Inference
 
 VALUES: dict[str, Any] = {
@@ -173,7 +173,7 @@ def measure_growth(steps: list[int]) -> list[GrowthStep]:
     stretches: list[GrowthStep] = []
     with tempfile.TemporaryDirectory() as directory:
         inferlog.configure(service_name="benchmark", log_dir=directory, console="never")
-        way, written = record(), 0
+        way, written = prepare_record(), 0
         for events in steps:
             log_progress(f"{events:,} events in a row")
             began = time.thread_time()
@@ -190,17 +190,19 @@ async def measure(options: argparse.Namespace) -> dict[str, EventCost]:
     """Time all variants alternately; in an event loop, which the middleware requires."""
     with tempfile.TemporaryDirectory() as directory:
         inferlog.configure(service_name="benchmark", log_dir=directory, console="never")
-        ways = library(Path(directory)) | {name: OTHERS[name](Path(directory), EXTRA) for name in options.others}
-        other_work = example_request()
+        ways = prepare_library(Path(directory)) | {
+            name: OTHERS[name](Path(directory), EXTRA) for name in options.others
+        }
+        other_work = build_example_request()
         loop: dict[str, list[float]] = {name: [] for name in ways}
         service: dict[str, list[float]] = {name: [] for name in ways}
         for number in range(options.rounds):
             if number % 50 == 0:
                 log_progress(f"round {number + 1} of {options.rounds}")
             for name, way in ways.items():
-                loop[name].append(seconds(way, options.events))
+                loop[name].append(measure_seconds(way, options.events))
                 await other_work()
-                service[name].append(seconds(way, 1))
+                service[name].append(measure_seconds(way, 1))
         inferlog.shutdown()
     for timings in (loop, service):
         pairs = zip(timings[MIDDLEWARE], timings[WITHOUT], strict=True)
@@ -213,7 +215,7 @@ async def measure(options: argparse.Namespace) -> dict[str, EventCost]:
     }
 
 
-def seconds(way: Way, events: int) -> float:
+def measure_seconds(way: Way, events: int) -> float:
     """Return the time per event of a burst of *events*."""
     began = time.perf_counter()
     way(events)
@@ -224,18 +226,18 @@ def compute_microseconds(timings: list[float]) -> float:
     return statistics.quantiles(timings, n=10)[0] * 1e6
 
 
-def library(directory: Path) -> dict[str, Way]:
+def prepare_library(directory: Path) -> dict[str, Way]:
     return {
-        LEAST: least(directory),
-        RECORD: record(),
-        FUNCTION: function(),
-        BLOCK: block(),
-        MIDDLEWARE: requests(inferlog.InferenceMiddleware(application)),
-        WITHOUT: requests(application),
+        LEAST: prepare_least(directory),
+        RECORD: prepare_record(),
+        FUNCTION: prepare_function(),
+        BLOCK: prepare_block(),
+        MIDDLEWARE: prepare_requests(inferlog.InferenceMiddleware(answer_request)),
+        WITHOUT: prepare_requests(answer_request),
     }
 
 
-def least(directory: Path) -> Way:
+def prepare_least(directory: Path) -> Way:
     with inferlog.track_performance("chat", **VALUES):
         pass
     (line,) = next(directory.glob("events-*")).read_bytes().splitlines()
@@ -249,8 +251,8 @@ def least(directory: Path) -> Way:
     return way
 
 
-def record() -> Way:
-    running = runtime()
+def prepare_record() -> Way:
+    running = get_runtime()
 
     inference = Inference()
     inference.bind({**VALUES, "request_id": "a" * 32, "correlation_id": "b" * 32, "operation_name": "chat"})
@@ -263,7 +265,7 @@ def record() -> Way:
     return way
 
 
-def function() -> Way:
+def prepare_function() -> Way:
     tracked: Callable[[], None] = inferlog.track_performance(**VALUES)(lambda: None)
 
     def way(events: int) -> None:
@@ -273,7 +275,7 @@ def function() -> Way:
     return way
 
 
-def block() -> Way:
+def prepare_block() -> Way:
     def way(events: int) -> None:
         for _ in range(events):
             with inferlog.track_performance("chat", **VALUES):
@@ -317,7 +319,9 @@ ROUTED = {
 RESPONSE_HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"300")]
 
 
-async def application(scope: MutableMapping[str, Any], _receive: object, send: Callable[..., Awaitable[None]]) -> None:
+async def answer_request(
+    scope: MutableMapping[str, Any], _receive: object, send: Callable[..., Awaitable[None]]
+) -> None:
     scope.update(ROUTED)
     inferlog.bind_inference(**VALUES)
     await send({"type": "http.response.start", "status": 200, "headers": RESPONSE_HEADERS})
@@ -332,7 +336,7 @@ async def send(message: dict[str, object]) -> None:
     pass
 
 
-def requests(answer: Callable[..., Coroutine[object, object, None]]) -> Way:
+def prepare_requests(answer: Callable[..., Coroutine[object, object, None]]) -> Way:
     def way(events: int) -> None:
         for _ in range(events):
             # Without a server or waiting, only the instrumentation is timed.

@@ -27,13 +27,13 @@ import orjson
 from benchmarks import command_line
 from benchmarks.benchmark_report import exit_if_missed, show_report
 from benchmarks.command_line import log_progress
-from benchmarks.engines import home_for
-from benchmarks.every_event import count_findings, every_event
+from benchmarks.engines import open_home
+from benchmarks.every_event import count_findings, read_every_event
 from benchmarks.lag_probe import LagProbe
 from benchmarks.long_run_polls import PipelinePoller, add_sample, read_last_line
 from benchmarks.long_run_report import build_report
 from benchmarks.machine import Machine
-from benchmarks.paced_client import quantiles
+from benchmarks.paced_client import compute_quantiles
 from benchmarks.pipeline import SERVICE_NAME, RunningStore, run_service, run_store
 from inferlog_ops.core.children import Child
 from inferlog_ops.core.home import Home
@@ -77,7 +77,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run the load and return all figures; if it ends early, show the samples so far and raise."""
     figures: dict[str, Any] = {
         "began": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": Machine.this().line(),
+        "machine": Machine.describe_this().format_line(),
         "seconds": options.seconds,
         "rate": options.rate,
         "workers": options.workers,
@@ -86,7 +86,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "failed_looks": [],
     }
     try:
-        with home_for(options.home) as home:
+        with open_home(options.home) as home:
             figures |= run_load(options, home, figures)
     except BaseException as reason:
         if figures["samples"]:
@@ -112,10 +112,10 @@ def run_load(options: argparse.Namespace, home: Home, figures: dict[str, Any]) -
                 load.stop()
             sent = read_last_line(load)
             wait_for_events(store, probe, sent["sent"])
-            lags = quantiles(probe.lags())
+            lags = compute_quantiles(probe.list_lags())
             found_by_probe = probe.found
         log_progress(f"checking each of {sent['sent']:,} events")
-        findings = count_findings(every_event(store.cluster), run, sent["sent"])
+        findings = count_findings(read_every_event(store.cluster), run, sent["sent"])
     return {
         "sent": sent,
         "findings": asdict(findings) | {"lost": findings.lost, "duplicated": findings.duplicated},

@@ -4,7 +4,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmarks.benchmark_report import Goal
-from benchmarks.steadiness import TENTHS, TOLERANCE, Steadiness, early_and_late, in_tenths, steadiness
+from benchmarks.steadiness import (
+    TENTHS,
+    TOLERANCE,
+    Steadiness,
+    compare_early_and_late,
+    measure_steadiness,
+    split_into_tenths,
+)
 
 MEMORY_IS_JUDGED_FROM_SECONDS = 600.0
 """Minimum run time to distinguish a leak from warm-up."""
@@ -79,10 +86,13 @@ def judge_growth(samples: Sequence[Sample], seconds: float) -> Iterator[Goal]:
     ours = [name for name in samples[0]["processes"] if name != "client"]
     for name in ours:
         if name != "engine":  # its memory varies with Java's heap
-            yield judge_flat(f"{name}: memory", steadiness(extract_process_figure(samples, name, "private_bytes")))
+            yield judge_flat(
+                f"{name}: memory", measure_steadiness(extract_process_figure(samples, name, "private_bytes"))
+            )
     yield judge_live_heap(samples, seconds)
     yield judge_flat(
-        "engine: memory outside heap and files", steadiness([measure_outside_heap(sample) for sample in samples])
+        "engine: memory outside heap and files",
+        measure_steadiness([measure_outside_heap(sample) for sample in samples]),
     )
     yield judge_bounded("log files, most", [sample["log_files"] for sample in samples])
     yield judge_bounded("bytes of log files, most", [sample["log_bytes"] for sample in samples])
@@ -100,7 +110,7 @@ def judge_live_heap(samples: Sequence[Sample], seconds: float) -> Goal:
     if not (early and late):
         found = f"collected {len(early)} times early and {len(late)} times late"
         return Goal(what="engine: live heap", wanted=f"±{TOLERANCE:.0%}", found=found, met=False)
-    return judge_flat("engine: live heap", early_and_late(early, late))
+    return judge_flat("engine: live heap", compare_early_and_late(early, late))
 
 
 def measure_outside_heap(sample: Sample) -> float:
@@ -117,13 +127,13 @@ def judge_flat(what: str, seen: Steadiness) -> Goal:
         what=what,
         wanted=f"±{TOLERANCE:.0%}",
         found=f"{seen.first / 1e6:.1f} → {seen.last / 1e6:.1f} MB ({seen.change:+.1%})",
-        met=seen.within(),
+        met=seen.is_within(),
     )
 
 
 def judge_bounded(what: str, values: Sequence[float]) -> Goal:
     """Compare the maximum of the last tenth with that of the second, because files come and go."""
-    tenths = in_tenths(values)
+    tenths = split_into_tenths(values)
     first, last = max(tenths[1]), max(tenths[-1])
     return Goal(
         what=what,

@@ -13,12 +13,12 @@ import psutil
 
 from benchmarks.command_line import log_progress
 from benchmarks.lag_probe import LagProbe
-from benchmarks.paced_client import quantiles
-from benchmarks.pipeline import RunningStore, files_and_bytes, workers_of
-from benchmarks.vitals import Vitals, busy_seconds, heap_of, vitals_of
+from benchmarks.paced_client import compute_quantiles
+from benchmarks.pipeline import RunningStore, find_workers, measure_files
+from benchmarks.vitals import Vitals, measure_heap, measure_vitals, read_busy_seconds
 from inferlog_ops.core.children import Child
 from inferlog_ops.core.home import Home
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 
 COLLECTIONS = tuple(share / 100 for share in (*range(10, 20, 2), *range(90, 100, 2)))
 """
@@ -51,16 +51,16 @@ class PipelinePoller:
         self._store, self._load, self._probe = store, load, probe
         self._collections = [share * seconds for share in COLLECTIONS]
         self._pids = {"engine": store.engine_pid, "shipper": store.shipper.pid, "client": load.pid}
-        self._pids |= {f"worker {number}": pid for number, pid in enumerate(workers_of(server), start=1)}
+        self._pids |= {f"worker {number}": pid for number, pid in enumerate(find_workers(server), start=1)}
         self._files = LogFiles(store.home.logs)
-        self._before, self._machine_before = self._vitals(), busy_seconds()
+        self._before, self._machine_before = self._measure_vitals(), read_busy_seconds()
 
     def poll(self, after_seconds: float) -> Sample:
         """Return one sample; usage counts since the last successful poll."""
         collect = bool(self._collections) and after_seconds >= self._collections[0]
         if collect:
             self._collections.pop(0)
-        now, machine = self._vitals(), busy_seconds()
+        now, machine = self._measure_vitals(), read_busy_seconds()
         passed_seconds = now["client"].at_seconds - self._before["client"].at_seconds
         sample = {
             "after_seconds": round(after_seconds, 1),
@@ -68,9 +68,10 @@ class PipelinePoller:
             "machine_cores": (machine - self._machine_before) / passed_seconds,
             "client": read_last_line(self._load),
             "processes": {
-                name: asdict(seen) | {"cores": seen.cores_since(self._before[name])} for name, seen in now.items()
+                name: asdict(seen) | {"cores": seen.compute_cores_since(self._before[name])}
+                for name, seen in now.items()
             },
-            "heap": asdict(heap_of(self._store.cluster, self._store.engine_pid, collect=collect)),
+            "heap": asdict(measure_heap(self._store.cluster, self._store.engine_pid, collect=collect)),
             **self._files.poll(),
             **measure_state(self._store.home),
             **measure_index(self._store),
@@ -81,8 +82,8 @@ class PipelinePoller:
             kept.write(orjson.dumps(sample, option=orjson.OPT_APPEND_NEWLINE))
         return sample
 
-    def _vitals(self) -> dict[str, Vitals]:
-        return {name: vitals_of(pid) for name, pid in self._pids.items()}
+    def _measure_vitals(self) -> dict[str, Vitals]:
+        return {name: measure_vitals(pid) for name, pid in self._pids.items()}
 
 
 def add_sample(figures: dict[str, Any], poll: Callable[[float], Sample], after_seconds: float) -> None:
@@ -99,7 +100,7 @@ def add_sample(figures: dict[str, Any], poll: Callable[[float], Sample], after_s
 
 
 def summarize_lag(probe: LagProbe) -> Sample:
-    p50, p99 = quantiles(probe.recent_lags())
+    p50, p99 = compute_quantiles(probe.take_recent_lags())
     return {
         "found": probe.found,
         "lag_p50_seconds": p50,
@@ -119,21 +120,23 @@ class LogFiles:
     def poll(self) -> Sample:
         # Each file exists longer than the interval between polls.
         self._begun |= {path.name for path in self._folder.glob("*.jsonl")}
-        files, size_bytes = files_and_bytes(self._folder, "*.jsonl")
+        files, size_bytes = measure_files(self._folder, "*.jsonl")
         return {"log_files": files, "log_bytes": size_bytes, "log_files_begun": len(self._begun)}
 
 
 def measure_state(home: Home) -> Sample:
-    own_files, own_bytes = files_and_bytes(home.shipper_state)
-    published_files, published_bytes = files_and_bytes(home.logs / ".shipped")
+    own_files, own_bytes = measure_files(home.shipper_state)
+    published_files, published_bytes = measure_files(home.logs / ".shipped")
     return {"state_files": own_files + published_files, "state_bytes": own_bytes + published_bytes}
 
 
 def measure_index(store: RunningStore) -> dict[str, int]:
     """Return documents, bytes and segments of the events' index."""
-    with store.cluster.client() as client:
+    with store.cluster.build_client() as client:
         stats = client.indices.stats(
-            index=stream_name("events", store.cluster.namespace), metric="docs,store,segments", filter_path="_all.total"
+            index=build_stream_name("events", store.cluster.namespace),
+            metric="docs,store,segments",
+            filter_path="_all.total",
         )["_all"]["total"]
     return {
         "index_documents": stats["docs"]["count"],

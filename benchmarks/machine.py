@@ -52,20 +52,20 @@ class Machine:
     commit: str
 
     @classmethod
-    def this(cls) -> Self:
+    def describe_this(cls) -> Self:
         """Describe the machine of this process."""
         versions = {"inferlog": __version__, "Elasticsearch": blueprint.load().version}
         return cls(
-            processor=_processor(),
+            processor=_read_processor(),
             cores=len(os.sched_getaffinity(0)),
             memory_bytes=psutil.virtual_memory().total,
             system=f"{platform.system()} {platform.release()}",
             python=platform.python_version(),
-            versions=versions | {name: found for name in _COMPARED if (found := _version(name))},
+            versions=versions | {name: found for name in _COMPARED if (found := _find_version(name))},
             commit=_commit(),
         )
 
-    def line(self) -> str:
+    def format_line(self) -> str:
         """Return everything as one line."""
         versions = ", ".join(f"{name} {number}" for name, number in self.versions.items())
         commit = f" at {self.commit}" if self.commit else ""
@@ -80,12 +80,12 @@ def load() -> float:
     return round(os.getloadavg()[0], 2)
 
 
-def _processor() -> str:
+def _read_processor() -> str:
     found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return found[1] if found else platform.machine()
 
 
-def _version(package: str) -> str | None:
+def _find_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:

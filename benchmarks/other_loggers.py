@@ -32,7 +32,7 @@ def build_structlog_logger(path: Path) -> Any:
     )
 
 
-def structlog_as_documented(directory: Path, values: dict[str, Any]) -> Way:
+def prepare_structlog_as_documented(directory: Path, values: dict[str, Any]) -> Way:
     logger = build_structlog_logger(directory / "structlog.jsonl")
 
     def way(events: int) -> None:
@@ -42,7 +42,7 @@ def structlog_as_documented(directory: Path, values: dict[str, Any]) -> Way:
     return way
 
 
-def structlog_by_default(directory: Path, values: dict[str, Any]) -> Way:
+def prepare_structlog_by_default(directory: Path, values: dict[str, Any]) -> Way:
     """Use structlog's default configuration: text for the console, here into a file."""
     logger = structlog.wrap_logger(
         structlog.PrintLogger((directory / "structlog.txt").open("a", buffering=1)),
@@ -58,7 +58,7 @@ def structlog_by_default(directory: Path, values: dict[str, Any]) -> Way:
     return way
 
 
-def stdlib_with(formatter: logging.Formatter, path: Path, values: dict[str, Any]) -> Way:
+def prepare_stdlib(formatter: logging.Formatter, path: Path, values: dict[str, Any]) -> Way:
     logger = logging.Logger(path.stem, logging.INFO)  # noqa: LOG001 (not in the hierarchy: nothing else handles it)
     handler = logging.FileHandler(path)
     handler.setFormatter(formatter)
@@ -71,7 +71,7 @@ def stdlib_with(formatter: logging.Formatter, path: Path, values: dict[str, Any]
     return way
 
 
-def loguru_serialised(path: Path, values: dict[str, Any]) -> Way:
+def prepare_serialised_loguru(path: Path, values: dict[str, Any]) -> Way:
     loguru.logger.remove()
     loguru.logger.add(path, serialize=True, format="{message}")
 
@@ -83,12 +83,12 @@ def loguru_serialised(path: Path, values: dict[str, Any]) -> Way:
 
 
 OTHERS: dict[str, Callable[[Path, dict[str, Any]], Way]] = {
-    "structlog": structlog_as_documented,
-    "structlog, its defaults": structlog_by_default,
-    "python-json-logger": lambda directory, values: stdlib_with(JsonFormatter(), directory / "json.jsonl", values),
-    "ecs-logging": lambda directory, values: stdlib_with(
+    "structlog": prepare_structlog_as_documented,
+    "structlog, its defaults": prepare_structlog_by_default,
+    "python-json-logger": lambda directory, values: prepare_stdlib(JsonFormatter(), directory / "json.jsonl", values),
+    "ecs-logging": lambda directory, values: prepare_stdlib(
         ecs_logging.StdlibFormatter(), directory / "ecs.jsonl", values
     ),
-    "loguru": lambda directory, values: loguru_serialised(directory / "loguru.jsonl", values),
+    "loguru": lambda directory, values: prepare_serialised_loguru(directory / "loguru.jsonl", values),
 }
 """Builds each library's writer of the given values into a file in the given directory."""

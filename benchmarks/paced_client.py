@@ -50,15 +50,15 @@ class Tally:
     why: str | None = None
     recent_seconds: list[float] = field(default_factory=list)
 
-    def line(self, *, ended: bool) -> bytes:
+    def take_line(self, *, ended: bool) -> bytes:
         """Return the progress as a line, and reset the recent latencies."""
         recent, self.recent_seconds = self.recent_seconds, []
-        p50, p99 = quantiles(recent)
+        p50, p99 = compute_quantiles(recent)
         figures = {"sent": self.sent, "answered": self.answered, "failed": self.failed, "why": self.why}
         return orjson.dumps({**figures, "ended": ended, "p50_seconds": p50, "p99_seconds": p99})
 
 
-def quantiles(seconds: list[float]) -> tuple[float | None, float | None]:
+def compute_quantiles(seconds: list[float]) -> tuple[float | None, float | None]:
     """Return p50 and p99; None without values."""
     if len(seconds) < 2:
         return (seconds[0], seconds[0]) if seconds else (None, None)
@@ -66,7 +66,7 @@ def quantiles(seconds: list[float]) -> tuple[float | None, float | None]:
     return hundredths[49], hundredths[98]
 
 
-def correlation_id(run: str, number: int) -> str:
+def build_correlation_id(run: str, number: int) -> str:
     return f"{run}-{number}"
 
 
@@ -104,7 +104,7 @@ async def send_paced(url: str, rate: float, requests: int, run: str) -> None:
             del asked[connection]
             connection = await Connection.open(url)
         asked[connection] += 1
-        request = b"%s\r\nx-correlation-id: %s\r\n%s" % (head, correlation_id(run, number).encode(), rest)
+        request = b"%s\r\nx-correlation-id: %s\r\n%s" % (head, build_correlation_id(run, number).encode(), rest)
         answer = connection.ask(request)
         tally.sent += 1
         on_their_way.add(answer)
@@ -114,7 +114,7 @@ async def send_paced(url: str, rate: float, requests: int, run: str) -> None:
         await asyncio.wait(on_their_way)
     lines.cancel()
     await asyncio.sleep(0)  # the callbacks of the last answer
-    print(tally.line(ended=True).decode(), flush=True)
+    print(tally.take_line(ended=True).decode(), flush=True)
     for connection in asked:
         connection.close()
 
@@ -138,7 +138,7 @@ def count(
 async def report_regularly(tally: Tally) -> None:
     while True:
         await asyncio.sleep(SECONDS_BETWEEN_LINES)
-        print(tally.line(ended=False).decode(), flush=True)
+        print(tally.take_line(ended=False).decode(), flush=True)
 
 
 if __name__ == "__main__":

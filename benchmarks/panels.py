@@ -25,13 +25,13 @@ from benchmarks import command_line
 from benchmarks.benchmark_report import BenchmarkReport, Goal, Table, exit_if_missed, show_report
 from benchmarks.command_line import log_progress
 from benchmarks.day_of_events import DAY, END, index_a_day
-from benchmarks.engines import Engine, engine, wait_for_merges
+from benchmarks.engines import Engine, open_engine, wait_for_merges
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library as queries
 from inferlog_ops.query.dashboards import files as dashboards
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.library import Query
 from inferlog_ops.query.run import run_query
 
@@ -87,7 +87,7 @@ def main() -> None:
     asked = select_panels(options.only)
     names = sorted({name for questions in asked for name in questions})
     calls = CallCounts(counted=options.calls, before=options.calls_before, before_seconds=options.seconds_before)
-    with engine(url=options.url, home=options.home) as started:
+    with open_engine(url=options.url, home=options.home) as started:
         clusters = {
             events: Cluster(url=started.url, namespace=f"benchmark{events}") for events in sorted(options.events)
         }
@@ -95,7 +95,7 @@ def main() -> None:
             log_progress(f"indexing {events:,} events")
             provision_cluster(cluster)
             index_a_day(cluster, events, options.heartbeat_seconds)
-            with cluster.client() as client:
+            with cluster.build_client() as client:
                 wait_for_merges(client)
         found: Found = {
             events: {name: measure_query(cluster, queries.find(name), started, calls) for name in names}
@@ -156,7 +156,7 @@ def select_panels(only: list[str] | None) -> dict[QueryNames, list[str]]:
 def group_panels() -> dict[QueryNames, list[str]]:
     asked: dict[QueryNames, list[str]] = defaultdict(list)
     for dashboard in dashboards.load_all().values():
-        for panel in panels(dashboard.body):
+        for panel in list_panels(dashboard.body):
             questions = tuple(dict.fromkeys(panel.queries))
             if questions:
                 asked[questions].append(f"{dashboard.id}/{panel.id}")
@@ -189,17 +189,17 @@ def measure_calls(
         once()
     while time.perf_counter() < deadline:
         once()
-    cpu_before = engine.cpu_seconds()
+    cpu_before = engine.read_cpu_seconds()
     seconds = statistics.median(once() for _ in range(calls.counted))
-    return seconds, (engine.cpu_seconds() - cpu_before) / calls.counted
+    return seconds, (engine.read_cpu_seconds() - cpu_before) / calls.counted
 
 
 def build_table(asked: dict[QueryNames, list[str]], found: Found) -> Table:
     """Return one row for all panels with the same queries, slowest first."""
     most = found[max(found)]
     rows = []
-    for questions in sorted(asked, key=lambda each: -day_seconds(most, each)):
-        seconds = [day_seconds(of_events, questions) for of_events in found.values()]
+    for questions in sorted(asked, key=lambda each: -sum_day_seconds(most, each)):
+        seconds = [sum_day_seconds(of_events, questions) for of_events in found.values()]
         cpu = sum(most[name].cpu_seconds for name in questions)
         last_minutes = sum(most[name].last_minutes_seconds for name in questions)
         figures = (f"{each:.2f}" for each in (*seconds, cpu, last_minutes))
@@ -217,7 +217,7 @@ def build_dashboard_table(found: Found) -> Table:
     most = found[max(found)]
     rows = []
     for dashboard in dashboards.load_all().values():
-        names = most.keys() & {name for panel in panels(dashboard.body) for name in panel.queries}
+        names = most.keys() & {name for panel in list_panels(dashboard.body) for name in panel.queries}
         days = (sum(of_events[name].day_seconds for name in names) for of_events in found.values())
         last_minutes = sum(most[name].last_minutes_seconds for name in names)
         rows.append((dashboard.id, str(len(names)), *(f"{each:.2f}" for each in (*days, last_minutes))))
@@ -239,9 +239,9 @@ def judge(asked: Iterable[QueryNames], found: Found) -> list[Goal]:
     made = []
     for for_duplicates, (what, most_seconds) in groups.items():
         seconds = {
-            " + ".join(questions): day_seconds(found[GOAL_EVENTS], questions)
+            " + ".join(questions): sum_day_seconds(found[GOAL_EVENTS], questions)
             for questions in asked
-            if looks_for_duplicates(questions) is for_duplicates
+            if has_duplicates_question(questions) is for_duplicates
         }
         if seconds:
             slowest = max(seconds, key=lambda name: seconds[name])
@@ -256,11 +256,11 @@ def judge(asked: Iterable[QueryNames], found: Found) -> list[Goal]:
     return made
 
 
-def day_seconds(measured: dict[str, QueryTimes], questions: QueryNames) -> float:
+def sum_day_seconds(measured: dict[str, QueryTimes], questions: QueryNames) -> float:
     return sum(measured[name].day_seconds for name in questions)
 
 
-def looks_for_duplicates(questions: QueryNames) -> bool:
+def has_duplicates_question(questions: QueryNames) -> bool:
     return any(name.startswith("duplicate") for name in questions)
 
 

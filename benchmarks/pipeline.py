@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.engines import engine_of
-from inferlog_ops.core.children import Child, python_module
+from benchmarks.engines import open_engine_of_home
+from inferlog_ops.core.children import Child, build_module_command
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import Home
@@ -54,7 +54,7 @@ def run_store(home: Home) -> Iterator[RunningStore]:
     for folder in (home.logs, home.output):
         folder.mkdir(parents=True)
     with ExitStack() as cleanup:
-        engine = cleanup.enter_context(engine_of(home))
+        engine = cleanup.enter_context(open_engine_of_home(home))
         cluster = Cluster(url=engine.url, namespace=f"benchmark{secrets.token_hex(4)}")
         provision_cluster(cluster)
         command = build_ship_command(logs=home.logs, state=home.shipper_state, namespace=cluster.namespace)
@@ -67,7 +67,7 @@ def run_store(home: Home) -> Iterator[RunningStore]:
 def run_service(home: Home, *, workers: int, versions: object, library: dict[str, str]) -> Iterator[tuple[str, Child]]:
     """Run the example service with a simulated model; yield its address and its process."""
     ready_file = home.output / "server.ready.json"
-    command = python_module("inferlog_server", "--backend=simulated", "--port=0", f"--workers={workers}")
+    command = build_module_command("inferlog_server", "--backend=simulated", "--port=0", f"--workers={workers}")
     command += [f"--versions={json.dumps(versions)}", f"--ready-file={ready_file}"]
     environment = {"INFERLOG_SERVICE_NAME": SERVICE_NAME, "INFERLOG_LOG_DIR": str(home.logs), **library}
     server = Child("server", command, output=home.output, environment=environment)
@@ -77,17 +77,19 @@ def run_service(home: Home, *, workers: int, versions: object, library: dict[str
         server.stop()
 
 
-def workers_of(server: Child) -> list[int]:
+def find_workers(server: Child) -> list[int]:
     """Return the worker processes of a service: its children, or itself."""
-    under_it = [child for child in psutil.Process(server.pid).children() if "resource_tracker" not in _command(child)]
+    under_it = [
+        child for child in psutil.Process(server.pid).children() if "resource_tracker" not in _format_command(child)
+    ]
     return sorted(child.pid for child in under_it) or [server.pid]
 
 
-def _command(process: psutil.Process) -> str:
+def _format_command(process: psutil.Process) -> str:
     return " ".join(process.cmdline())
 
 
-def files_and_bytes(folder: Path, pattern: str = "*") -> tuple[int, int]:
+def measure_files(folder: Path, pattern: str = "*") -> tuple[int, int]:
     """Return number and total size of the files in *folder* and its subfolders."""
     sizes = []
     for path in folder.rglob(pattern):

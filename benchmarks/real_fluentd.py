@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 
 from benchmarks.engines import Engine
-from benchmarks.log_files import size_bytes
-from benchmarks.ways_to_ship import FLUENTD, ShippingTurn, namespace_of
+from benchmarks.log_files import measure_size_bytes
+from benchmarks.ways_to_ship import FLUENTD, ShippingTurn, build_namespace
 from inferlog_ops.core.children import Child
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 
 CONFIGURATION = Path(__file__).parents[1] / "fluentd" / "fluent.conf"
 READY_SECONDS = 120.0
@@ -43,7 +43,7 @@ def run_fluentd(configuration: Path, output: Path, environment: Mapping[str, str
 
 def take_turn(engine: Engine, logs: Path) -> ShippingTurn:
     """Let Fluentd ship the files in *logs*, which are moved into its folder once it runs."""
-    cluster = Cluster(url=engine.url, namespace=namespace_of(FLUENTD))
+    cluster = Cluster(url=engine.url, namespace=build_namespace(FLUENTD))
     watched = logs / "watched"
     watched.mkdir()
     settings = {
@@ -56,18 +56,18 @@ def take_turn(engine: Engine, logs: Path) -> ShippingTurn:
         # The delay until it finds the files is not measured.
         "INFERLOG_FLUENTD_REFRESH_INTERVAL": "0.1s",
     }
-    file_bytes = size_bytes(logs)
+    file_bytes = measure_size_bytes(logs)
     events = sum(path.read_bytes().count(b"\n") for path in logs.glob("*.jsonl"))
-    with run_fluentd(CONFIGURATION, logs, settings) as child, cluster.client() as client:
+    with run_fluentd(CONFIGURATION, logs, settings) as child, cluster.build_client() as client:
 
         def stored() -> int:
             # Counts indexed documents, searchable or not, without a refresh.
-            stats = client.indices.stats(index=stream_name("events", cluster.namespace), metric="indexing")
+            stats = client.indices.stats(index=build_stream_name("events", cluster.namespace), metric="indexing")
             total: int = stats["_all"]["primaries"]["indexing"]["index_total"]
             return total
 
         process, wanted = psutil.Process(child.pid), stored() + events
-        engine_before, cpu_before, began = engine.cpu_seconds(), sum(process.cpu_times()[:2]), time.perf_counter()
+        engine_before, cpu_before, began = engine.read_cpu_seconds(), sum(process.cpu_times()[:2]), time.perf_counter()
         for path in logs.glob("*.jsonl"):
             path.rename(watched / path.name)
         while stored() < wanted:
@@ -79,7 +79,7 @@ def take_turn(engine: Engine, logs: Path) -> ShippingTurn:
             file_bytes=file_bytes,
             seconds=time.perf_counter() - began,
             cpu_seconds=sum(process.cpu_times()[:2]) - cpu_before,
-            engine_cpu_seconds=engine.cpu_seconds() - engine_before,
+            engine_cpu_seconds=engine.read_cpu_seconds() - engine_before,
             resident_bytes=read_peak_resident_bytes(child.pid),
         )
 

@@ -30,11 +30,11 @@ class RunPage:
     def render(self, *, markdown: bool) -> str:
         """Return the page as text; the answers are in this format already."""
         heading = "## " if markdown else "== "
-        parts = [f"{self.began:%Y-%m-%d %H:%M} UTC, {self.machine.line()}"]
+        parts = [f"{self.began:%Y-%m-%d %H:%M} UTC, {self.machine.format_line()}"]
         for finding in self.findings:
             parts += [
                 f"{heading}{finding.name}",
-                _circumstances(finding),
+                _format_circumstances(finding),
                 finding.answer.strip(),
                 finding.failure or "",
             ]
@@ -58,7 +58,7 @@ def _read(answer: str) -> Any:
         return None
 
 
-def _circumstances(finding: Finding) -> str:
+def _format_circumstances(finding: Finding) -> str:
     return (
         f"`{finding.command}`: {finding.seconds:.0f} s, load {finding.load_before:.1f} before "
         f"and {finding.load_after:.1f} after"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import real_fluentd
-from inferlog_ops.core.children import Child, python_module
+from inferlog_ops.core.children import Child, build_module_command
 
 MODEL = "smollm2-135m-instruct"
 NO_TIME = {"first_token_median_seconds": 0, "token_median_seconds": 0, "sigma": 0}
@@ -48,7 +48,7 @@ def run_services(directory: Path) -> Iterator[dict[str, RunningService]]:
             "INFERLOG_FORWARD_HOST": "127.0.0.1",
             "INFERLOG_FORWARD_PORT": str(port),
         }
-        example = python_module("inferlog_server")
+        example = build_module_command("inferlog_server")
         with_prometheus = [sys.executable, "-m", "benchmarks.prometheus_service"]
 
         def start(name: str, command: list[str], environment: Mapping[str, str] | None = None) -> RunningService:

@@ -24,9 +24,9 @@ import orjson
 from benchmarks import command_line, real_fluentd, ways_to_ship
 from benchmarks.benchmark_report import BenchmarkReport, Goal, Table, exit_if_missed, show_report
 from benchmarks.command_line import log_progress
-from benchmarks.engines import Engine, engine
+from benchmarks.engines import Engine, open_engine
 from benchmarks.log_files import write_logs
-from benchmarks.ways_to_ship import CLIENT, FLUENTD, LEAST, SHIPPER, ShippingTurn, namespace_of
+from benchmarks.ways_to_ship import CLIENT, FLUENTD, LEAST, SHIPPER, ShippingTurn, build_namespace
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.elasticsearch import provision_cluster
 
@@ -38,9 +38,9 @@ GOAL_EVENTS = 500_000
 def main() -> None:
     options = parse_options()
     ways = [way for way in options.ways if way != FLUENTD or real_fluentd.is_installed()]
-    with tempfile.TemporaryDirectory() as directory, engine(url=options.url) as started:
+    with tempfile.TemporaryDirectory() as directory, open_engine(url=options.url) as started:
         turns = measure(ways, options, started, Path(directory))
-        growth = [at_once(started, Path(directory), events, options.files) for events in sorted(options.growth)]
+        growth = [ship_at_once(started, Path(directory), events, options.files) for events in sorted(options.growth)]
     tables = [build_table(turns), *([build_growth_table(growth)] if growth else [])]
     remarks = [] if FLUENTD in ways else ["Fluentd is not installed and not compared."]
     figures = {"turns": turns, "growth": growth}
@@ -71,36 +71,36 @@ def measure(
     ways: list[str], options: argparse.Namespace, started: Engine, directory: Path
 ) -> dict[str, list[ShippingTurn]]:
     for way in {*ways, LEAST}:
-        provision_cluster(Cluster(url=started.url, namespace=namespace_of(way)))
+        provision_cluster(Cluster(url=started.url, namespace=build_namespace(way)))
     log_progress("warming up")
-    one_turn(LEAST, started, write_logs(directory / "warm-up", options.warm_up, options.files))
+    take_turn(LEAST, started, write_logs(directory / "warm-up", options.warm_up, options.files))
     turns: dict[str, list[ShippingTurn]] = {way: [] for way in ways}
     for number in range(options.turns):
         for way in [*ways[number % len(ways) :], *ways[: number % len(ways)]]:
             log_progress(f"turn {number + 1} of {options.turns}: {way}")
             logs = write_logs(directory / f"{number}-{way}", options.events // options.turns, options.files)
-            turns[way].append(one_turn(way, started, logs))
+            turns[way].append(take_turn(way, started, logs))
     return turns
 
 
-def one_turn(way: str, started: Engine, logs: Path) -> ShippingTurn:
+def take_turn(way: str, started: Engine, logs: Path) -> ShippingTurn:
     if way == FLUENTD:
         return real_fluentd.take_turn(started, logs)
     alone = [sys.executable, "-m", ways_to_ship.__name__, way, str(logs), started.url, str(started.pid)]
     return ShippingTurn(**orjson.loads(subprocess.run(alone, stdout=subprocess.PIPE, check=True).stdout))
 
 
-def at_once(started: Engine, directory: Path, events: int, files: int) -> ShippingTurn:
+def ship_at_once(started: Engine, directory: Path, events: int, files: int) -> ShippingTurn:
     log_progress(f"{events:,} events at once")
-    provision_cluster(Cluster(url=started.url, namespace=namespace_of(SHIPPER)))
-    return one_turn(SHIPPER, started, write_logs(directory / f"alone-{events}", events, files))
+    provision_cluster(Cluster(url=started.url, namespace=build_namespace(SHIPPER)))
+    return take_turn(SHIPPER, started, write_logs(directory / f"alone-{events}", events, files))
 
 
 def build_table(turns: dict[str, list[ShippingTurn]]) -> Table:
     ways = list(turns)
     events, count = sum(turn.events for turn in turns[ways[0]]), len(turns[ways[0]])
     headings = ("events/s", "slowest turn", "fastest", "to the shipper", "MB/s", "CPU s a million")
-    rows = [(way, *cells(turns[way], turns.get(SHIPPER))) for way in ways]
+    rows = [(way, *format_cells(turns[way], turns.get(SHIPPER))) for way in ways]
     return Table(
         title=f"{events:,} events of each, in {count} turns of {events // count:,}",
         columns=("", *headings, "engine's CPU s a million", "resident MB"),
@@ -108,14 +108,14 @@ def build_table(turns: dict[str, list[ShippingTurn]]) -> Table:
     )
 
 
-def cells(turns: list[ShippingTurn], shipper: list[ShippingTurn] | None) -> list[str]:
+def format_cells(turns: list[ShippingTurn], shipper: list[ShippingTurn] | None) -> list[str]:
     events = sum(turn.events for turn in turns)
-    rates = [rate([turn]) for turn in turns]
+    rates = [compute_rate([turn]) for turn in turns]
     return [
-        f"{rate(turns):,.0f}",
+        f"{compute_rate(turns):,.0f}",
         f"{min(rates):,.0f}",
         f"{max(rates):,.0f}",
-        f"{ratio(turns, shipper):.2f}" if shipper else "",
+        f"{compute_ratio(turns, shipper):.2f}" if shipper else "",
         f"{sum(turn.file_bytes for turn in turns) / sum(turn.seconds for turn in turns) / 1e6:.1f}",
         f"{sum(turn.cpu_seconds for turn in turns) / events * 1e6:.1f}",
         f"{sum(turn.engine_cpu_seconds for turn in turns) / events * 1e6:.0f}",
@@ -126,7 +126,7 @@ def cells(turns: list[ShippingTurn], shipper: list[ShippingTurn] | None) -> list
 def build_growth_table(growth: list[ShippingTurn]) -> Table:
     rows = [
         (
-            *(f"{turn.events:,}", f"{rate([turn]):,.0f}", f"{turn.cpu_seconds / turn.events * 1e6:.1f}"),
+            *(f"{turn.events:,}", f"{compute_rate([turn]):,.0f}", f"{turn.cpu_seconds / turn.events * 1e6:.1f}"),
             f"{turn.resident_bytes / 1e6:.0f}",
         )
         for turn in growth
@@ -138,7 +138,7 @@ def build_growth_table(growth: list[ShippingTurn]) -> Table:
 def judge(turns: dict[str, list[ShippingTurn]]) -> list[Goal]:
     if SHIPPER not in turns or sum(turn.events for turn in turns[SHIPPER]) < GOAL_EVENTS:
         return []
-    found = rate(turns[SHIPPER])
+    found = compute_rate(turns[SHIPPER])
     return [
         Goal(
             what="shipped by one process, on an idle machine",
@@ -149,13 +149,15 @@ def judge(turns: dict[str, list[ShippingTurn]]) -> list[Goal]:
     ]
 
 
-def rate(turns: list[ShippingTurn]) -> float:
+def compute_rate(turns: list[ShippingTurn]) -> float:
     return sum(turn.events for turn in turns) / sum(turn.seconds for turn in turns)
 
 
-def ratio(turns: list[ShippingTurn], others: list[ShippingTurn]) -> float:
+def compute_ratio(turns: list[ShippingTurn], others: list[ShippingTurn]) -> float:
     """Return the median speed-up of *turns* over *others*, compared turn by turn."""
-    return statistics.median(rate([one]) / rate([other]) for one, other in zip(turns, others, strict=True))
+    return statistics.median(
+        compute_rate([one]) / compute_rate([other]) for one, other in zip(turns, others, strict=True)
+    )
 
 
 if __name__ == "__main__":

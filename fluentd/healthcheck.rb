@@ -21,7 +21,7 @@ begin
   store = JSON.parse(answer.body)["plugins"].find { |plugin| plugin["plugin_id"] == "store" }
   unwell("the monitor on port #{port} knows no plugin store") unless store
   free = store["buffer_available_buffer_space_ratios"]
-  unwell("the buffer is full (#{[free, 0].max} % free, #{store["retry_count"]} retries): is the store away?") if free && free < FULL_BELOW
+  unwell("the buffer is full (#{[free, 0].max} % free, #{store["retry_count"]} retries): is Elasticsearch down, or the disk full?") if free && free < FULL_BELOW
 rescue SystemCallError, IOError, Net::OpenTimeout, Net::ReadTimeout, Net::ProtocolError, JSON::ParserError => error
   unwell("the monitor on port #{port} does not answer: #{error.message}")
 end

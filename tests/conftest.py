@@ -73,17 +73,17 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Home of the run's engine."""
-    from tests.support.engine_of_the_run import engine_of_the_run  # noqa: PLC0415 (few tests need it)
+    from tests.support.engine_of_the_run import open_engine_of_the_run  # noqa: PLC0415 (few tests need it)
 
     own = tmp_path_factory.getbasetemp()
-    with engine_of_the_run(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) as home:
+    with open_engine_of_the_run(own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) as home:
         yield home
 
 
 @pytest.fixture(scope="session")
 def engine_url(home: Home) -> str:
     """Address of a real Elasticsearch."""
-    url = control.running_url(home.engine)
+    url = control.find_running_url(home.engine)
     assert url, "the engine of this run has died"
     return url
 

@@ -37,14 +37,14 @@ class Hasher:
         self._start = hashlib.blake2b(key=key, digest_size=_DIGEST_BYTES)
 
     def __call__(self, previous: str, unix_microseconds: int | str, body: bytes) -> str:
-        """Return 32 hexadecimal digits. *body* is :func:`canonical_body`; a text of *unix_microseconds* is decimal."""
+        """Return 32 hexadecimal digits of *body*, canonical JSON; a text of *unix_microseconds* is decimal."""
         state = self._start.copy()
         state.update(f"{previous}{unix_microseconds}".encode())
         state.update(body)
         return state.hexdigest()
 
 
-def canonical_body(document: Mapping[str, Any]) -> bytes:
+def serialize_canonically(document: Mapping[str, Any]) -> bytes:
     """Serialise a document, without ``@timestamp``, ``audit`` and ``event.ingested``, in the canonical form."""
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
@@ -62,10 +62,15 @@ def split(document: Mapping[str, Any]) -> tuple[str, str, int, bytes]:
         raise ValueError("the event has no audit.prev and audit.hash")
     if isinstance(event, dict):
         rest["event"] = {name: value for name, value in event.items() if name != "ingested"}
-    return audit["prev"], audit["hash"], _unix_microseconds(document.get("@timestamp")), canonical_body(rest)
+    return (
+        audit["prev"],
+        audit["hash"],
+        _parse_unix_microseconds(document.get("@timestamp")),
+        serialize_canonically(rest),
+    )
 
 
-def _unix_microseconds(timestamp: Any) -> int:
+def _parse_unix_microseconds(timestamp: Any) -> int:
     if not isinstance(timestamp, str):
         raise ValueError(f"@timestamp is {timestamp!r}; expected ISO 8601")  # noqa: TRY004 (one kind of error)
     return (datetime.fromisoformat(timestamp) - _EPOCH) // timedelta(microseconds=1)

@@ -81,6 +81,6 @@ class ClientIds:
         return state.hexdigest()
 
 
-def header_text(raw: bytes) -> str:
+def decode_header(raw: bytes) -> str:
     r"""Return a header's value decoded as UTF-8; an invalid byte becomes ``\xe9``."""
     return raw.decode("utf-8", "backslashreplace")

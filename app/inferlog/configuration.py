@@ -26,17 +26,17 @@ _runtime: Runtime | None = None
 _first_use = threading.RLock()
 
 
-def runtime() -> Runtime:
+def get_runtime() -> Runtime:
     """
     Return the runtime of this process. Never raises.
 
     The first use without :func:`configure` reads the settings from ``INFERLOG_*``. If none is set, or one is invalid,
     lines and events go to stderr, and one warning names the required call.
     """
-    return _runtime or _first_runtime()
+    return _runtime or _begin_first_runtime()
 
 
-def _first_runtime() -> Runtime:
+def _begin_first_runtime() -> Runtime:
     global _runtime  # noqa: PLW0603 (see configure)
     with _first_use:
         if _runtime is not None:  # another thread was first
@@ -97,7 +97,7 @@ def configure(
     """
     Configure inferlog for this process, once, at start. Settings not passed are read from ``INFERLOG_*``.
 
-    Without this call nothing raises: see :func:`runtime`. A process spawned by ``multiprocessing`` imports the
+    Without this call nothing raises: see :func:`get_runtime`. A process spawned by ``multiprocessing`` imports the
     service's modules but inherits no configuration: it also needs this call, or ``INFERLOG_*``.
 
     See :class:`inferlog.settings.Settings` for the arguments. From this call on, structlog loggers, and with
@@ -165,7 +165,7 @@ def _check_log_dir(settings: Settings) -> None:
 
 def _activate(settings: Settings) -> None:
     forget_warnings()
-    redaction.activate(settings.secrets())
+    redaction.activate(settings.build_secrets())
     logger.install(settings.log_level, capture_stdlib=settings.capture_stdlib)
 
 
@@ -179,6 +179,6 @@ def _reset_in_child() -> None:
 
 
 # Loggers look up the runtime at each line, because a fork or a second configuration replaces it.
-logger.connect(runtime)
+logger.connect(get_runtime)
 os.register_at_fork(after_in_child=_reset_in_child)
 atexit.register(shutdown)

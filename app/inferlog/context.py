@@ -106,7 +106,7 @@ class Inference:
     def bind_error(self, error: Any) -> None:
         """Set the error fields from an exception or a text."""
         if isinstance(error, BaseException):
-            self.bind({"error_type": error_type(error), "error_message": error})
+            self.bind({"error_type": name_error_type(error), "error_message": error})
         else:
             self.bind({"error_message": error})
 
@@ -238,10 +238,10 @@ def check_synchronous(name: str, callback: Callable[..., Any]) -> None:
 def describe_callback_error(name: str, error: BaseException) -> str:
     """Describe the failure of a user callback for *name*; omit the message for ``client_id``, which it may contain."""
     message = "" if name == "client_id" else to_redacted_text(error, MESSAGE_LIMIT_CHARACTERS)
-    return f"{name}: {error_type(error)}{message and ': '}{message}"
+    return f"{name}: {name_error_type(error)}{message and ': '}{message}"
 
 
-def error_type(error: BaseException) -> str:
+def name_error_type(error: BaseException) -> str:
     """Return the exception's qualified name, without the module for built-in ones."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

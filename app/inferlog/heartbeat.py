@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from inferlog.losses import Stats
 from inferlog.recorder import Clock, LineRecorder
-from inferlog.sinks.shipped import shipped_bytes
+from inferlog.sinks.shipped import read_shipped_bytes
 from inferlog.vitals import Activity, Vitals
 
 Gauge = Callable[[], float | None]
@@ -118,9 +118,9 @@ class Heartbeat:
             self._thread, self._stopped = None, threading.Event()
             self.is_started = self._every_seconds <= 0
 
-    def line(self) -> dict[str, Any]:
+    def build_line(self) -> dict[str, Any]:
         """Return the document of a heartbeat taken now."""
-        line = self._line_without_gauges()
+        line = self._build_line_without_gauges()
         gauges = {
             name: figure for name, read in list(_gauges.items()) if (figure := self._read(name, read)) is not None
         }
@@ -128,7 +128,7 @@ class Heartbeat:
             line["gauges"] = gauges
         return line
 
-    def _line_without_gauges(self) -> dict[str, Any]:
+    def _build_line_without_gauges(self) -> dict[str, Any]:
         stats = self._stats()
         line: dict[str, Any] = {
             "message": MESSAGE,
@@ -139,14 +139,14 @@ class Heartbeat:
             "events_removed": stats.events_removed,
             "lines_dropped": stats.lines_dropped,
             "copies_dropped": stats.copies_dropped,
-            "events_unshipped_bytes": self._unshipped_bytes(),
-            "process": self._vitals.process(),
+            "events_unshipped_bytes": self._count_unshipped_bytes(),
+            "process": self._vitals.read_process(),
             "active_requests": self.activity.open_requests,
         }
-        lag = self.activity.loop_lag_seconds(at_most_seconds=_LAG_AT_MOST_SECONDS)
+        lag = self.activity.measure_loop_lag_seconds(at_most_seconds=_LAG_AT_MOST_SECONDS)
         if lag is not None:
             line["event_loop"] = {"lag_seconds": round(lag, 6)}
-        gpu = self._vitals.gpu()
+        gpu = self._vitals.read_gpu()
         if gpu is not None:
             line["gpu"] = gpu
         return line
@@ -160,15 +160,15 @@ class Heartbeat:
 
     def _beat(self, message: str, *, with_gauges: bool = True) -> None:
         try:
-            line = self.line() if with_gauges else self._line_without_gauges()
+            line = self.build_line() if with_gauges else self._build_line_without_gauges()
             if with_gauges and self._left_behind:
                 return  # stop() has written the last line since
             self.recorder.record({**line, "message": message})
         except BaseException:  # noqa: BLE001 (logged, and the next heartbeat may succeed)
             self._log_once("heartbeat.failed")
 
-    def _unshipped_bytes(self) -> int:
-        shipped = shipped_bytes(self._log_dir)
+    def _count_unshipped_bytes(self) -> int:
+        shipped = read_shipped_bytes(self._log_dir)
         unshipped = 0
         for path in self._log_dir.glob(f"*-{self._instance_id}-*.jsonl"):
             try:

@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any, Final
 
-from inferlog.context import Inference, error_type
+from inferlog.context import Inference, name_error_type
 from inferlog.event import (
     LABELS_LIMIT,
     STACK_TRACE_LIMIT_CHARACTERS,
@@ -73,7 +73,7 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     while isinstance(cause, BaseExceptionGroup) and len(cause.exceptions) == 1:
         cause = cause.exceptions[0]  # a task group with one failure: its cause is more specific than "ExceptionGroup"
     return {
-        "error_type": check_value("error_type", error_type(cause)),
+        "error_type": check_value("error_type", name_error_type(cause)),
         "error_message": check_value("error_message", cause),
         "error_stack_trace": check_value("error_stack_trace", "".join(traceback.format_exception(error))),
     }

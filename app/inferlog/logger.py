@@ -92,7 +92,7 @@ class BoundLogger(structlog.BoundLoggerBase):
 
     async def alog(self, level: int, event: Any = "", /, *args: Any, **values: Any) -> None:
         """Write a line in a thread, so that the event loop does not wait for the disk."""
-        await _in_a_thread(partial(self._write, level, _get_level_name(level), event, args, values))
+        await _run_in_thread(partial(self._write, level, _get_level_name(level), event, args, values))
 
     def exception(self, event: Any = "", /, *args: Any, **values: Any) -> None:
         """Write a line with the exception being handled."""
@@ -103,7 +103,7 @@ class BoundLogger(structlog.BoundLoggerBase):
         values = {"exc_info": True} | values
         if values["exc_info"] is True:
             values["exc_info"] = sys.exc_info()
-        await _in_a_thread(partial(self._write, logging.ERROR, "error", event, args, values))
+        await _run_in_thread(partial(self._write, logging.ERROR, "error", event, args, values))
 
     def is_enabled_for(self, level: int) -> bool:
         """Return whether a line of *level* is written."""
@@ -134,7 +134,7 @@ def _make_methods(method_level: str) -> tuple[Callable[..., None], Callable[...,
         self._write(number, method_level, event, args, values)
 
     async def write_in_a_thread(self: BoundLogger, event: Any = "", /, *args: Any, **values: Any) -> None:
-        await _in_a_thread(partial(self._write, number, method_level, event, args, values))
+        await _run_in_thread(partial(self._write, number, method_level, event, args, values))
 
     return write, write_in_a_thread
 
@@ -145,7 +145,7 @@ for _name, _level in _LEVEL_OF_METHOD.items():
     setattr(BoundLogger, f"a{_name}", _awaited)
 
 
-async def _in_a_thread(write: Callable[[], None]) -> None:
+async def _run_in_thread(write: Callable[[], None]) -> None:
     await asyncio.get_running_loop().run_in_executor(None, contextvars.copy_context().run, write)
 
 
@@ -237,7 +237,7 @@ def install(level: str, *, capture_stdlib: bool) -> None:
         handler = StdlibHandler()
         handler.setLevel(level.upper())
         handler.addFilter(_is_of_others)
-        for logger in (root, *_loggers_of_servers()):
+        for logger in (root, *_find_server_loggers()):
             if handler not in logger.handlers:  # gunicorn's worker gives several loggers one list
                 logger.addHandler(handler)
 
@@ -257,7 +257,7 @@ def _remove_handlers() -> None:
             logger.removeHandler(handler)
 
 
-def _loggers_of_servers() -> list[logging.Logger]:
+def _find_server_loggers() -> list[logging.Logger]:
     """Return the loggers that a web server uses itself; disabled ones stay disabled."""
     loggers = [logging.getLogger(name) for name in OWN_LOGGERS]
     return [logger for logger in loggers if logger.handlers and not logger.propagate]

@@ -35,7 +35,7 @@ class PriceTable:
     def __init__(self, prices: Mapping[tuple[str, str], Price]) -> None:
         self._prices = prices
 
-    def cost_usd(self, fields: Mapping[str, Any]) -> float | None:
+    def compute_cost_usd(self, fields: Mapping[str, Any]) -> float | None:
         """Return the cost in US dollars of the event with *fields*; None if the price or all tokens are unknown."""
         model = fields.get("model_name", "")
         price = self._prices.get((model, fields.get("model_version", ""))) or self._prices.get((model, ANY_VERSION))
@@ -61,25 +61,27 @@ def read_price_table(path: Path) -> PriceTable:
     except orjson.JSONDecodeError as error:
         raise PriceTableError(f"{path} is not valid JSON: {error}") from error
     prices = {}
-    for model, versions in _entries(table, f"{path}"):
-        for version, price in _entries(versions, f"{path}: {model}"):
+    for model, versions in _check_entries(table, f"{path}"):
+        for version, price in _check_entries(versions, f"{path}: {model}"):
             where = f"{path}: {model}: {version}"
-            known = dict(_entries(price, where))
+            known = dict(_check_entries(price, where))
             if known.keys() != {_INPUT, _OUTPUT}:
                 raise PriceTableError(
                     f"{where} has {', '.join(sorted(known)) or 'nothing'}; expected {_INPUT}, {_OUTPUT}"
                 )
-            prices[model, version] = Price(_per_token(known[_INPUT], where), _per_token(known[_OUTPUT], where))
+            prices[model, version] = Price(
+                _parse_price_per_token(known[_INPUT], where), _parse_price_per_token(known[_OUTPUT], where)
+            )
     return PriceTable(prices)
 
 
-def _entries(value: Any, where: str) -> list[tuple[str, Any]]:
+def _check_entries(value: Any, where: str) -> list[tuple[str, Any]]:
     if not isinstance(value, dict):
         raise PriceTableError(f"{where} is {value!r:.80}; expected an object")
     return list(value.items())
 
 
-def _per_token(value: Any, where: str) -> float:
+def _parse_price_per_token(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
         raise PriceTableError(f"{where} has the price {value!r:.80}; expected a number from 0")
     return value / 1_000_000

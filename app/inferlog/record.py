@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Final
 
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.context import current_inference, log_failure
 from inferlog.event import Status, to_redacted_text
 from inferlog.line import get_shared_fields
@@ -64,7 +64,7 @@ def record_inference(
                 **({} if status_code is None else {"status_code": status_code}),
             }
         )
-        runtime().record_finished(inference, current_inference.get())
+        get_runtime().record_finished(inference, current_inference.get())
     except Exception as failure:  # noqa: BLE001 (a failure to log must not affect the service)
         log_failure("the event of a finished inference", failure)
 
@@ -76,7 +76,7 @@ def capture_content(*, input: Any = None, output: Any = None) -> None:  # noqa: 
     Does nothing unless the setting ``capture_content`` (``INFERLOG_CAPTURE_CONTENT``) is on, the only opt-in.
     Credentials are redacted, and a text is cut at 32 000 characters. Never part of the event.
     """
-    recorder = runtime().content
+    recorder = get_runtime().content
     if recorder is None:
         return
     texts = {name: value for name, value in (("input", input), ("output", output)) if value is not None}

@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import orjson
 
-from inferlog.audit import FIRST, Hasher, canonical_body
+from inferlog.audit import FIRST, Hasher, serialize_canonically
 from inferlog.event import EventLayout, Status
 
 _LAYOUTS_LIMIT: Final = 256
@@ -47,7 +47,7 @@ IdMaker = Callable[[], str]
 _HEX_PAIRS: Final = [f"{number:02x}" for number in range(256)]
 
 
-def new_id_maker() -> IdMaker:
+def make_id_maker() -> IdMaker:
     """
     Return a generator of ids of 32 hexadecimal digits: 13 of its start time in microseconds, 9 random, 10 of a counter.
 
@@ -58,7 +58,7 @@ def new_id_maker() -> IdMaker:
     return map("".join, itertools.product((prefix,), *[_HEX_PAIRS] * 5)).__next__
 
 
-def new_instance_id() -> str:
+def make_instance_id() -> str:
     """Return 16 hexadecimal digits for ``service.instance.id``: one process from start or fork to exit."""
     return os.urandom(8).hex()
 
@@ -202,10 +202,10 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
         super().__init__(sink, make_id)
         self._constants = {
             ("event", "dataset"): "inference.events",
-            ("service",): orjson.Fragment(canonical_body(service)),
+            ("service",): orjson.Fragment(serialize_canonically(service)),
         }
         self._layouts: dict[_LayoutKey, EventLayout] = {}
-        self._hash = hasher.__call__  # Python calls a method faster than an object
+        self._hash = hasher.__call__  # Python calls a method in less time than an object
         self._sequence = 0
         self._previous_hash = FIRST
         self.written = 0
@@ -225,7 +225,7 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
             labels: Other values of the event.
         """
         if labels:
-            fields["labels"] = orjson.Fragment(canonical_body(labels))
+            fields["labels"] = orjson.Fragment(serialize_canonically(labels))
         self._put((fields, self._make_id()))
 
     def _write(self, content: tuple[dict[str, Any], str]) -> bool:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from inferlog.client_id import ClientId, bind_client_id
-from inferlog.configuration import runtime
-from inferlog.context import Inference, attach, check_synchronous, error_type, log_failure
+from inferlog.configuration import get_runtime
+from inferlog.context import Inference, attach, check_synchronous, log_failure, name_error_type
 from inferlog.event import CHECKS, Status, check_value, classify_status_code, is_valid_id, to_microunits
 from inferlog.line import describe_error
 from inferlog.settings import Settings
@@ -158,7 +158,7 @@ class Exchange(ABC):
     def __init__(self, method: str, received: Mapping[str, str], sources: ValueSources) -> None:
         self._started = time.perf_counter()
         self._sources = sources
-        running = runtime()
+        running = get_runtime()
         self._activity = activity = running.heartbeat.activity
         self.inference = inference = begin_request(method, running.make_id(), received, sources.model_version)
         inference.fields["in_flight"] = activity.begin()
@@ -204,7 +204,7 @@ class Exchange(ABC):
         self._activity.end()
         latency_seconds = to_microunits(time.perf_counter() - self._started)
         try:
-            running = runtime()
+            running = get_runtime()
             try:
                 self._find_missing_values(running.settings)
             finally:
@@ -219,14 +219,14 @@ class Exchange(ABC):
         inference, version = self.inference, self._sources.model_version
         client_id = self._sources.client_id or settings.client_id_header
         if client_id is not None and "client_id" not in inference.fields:
-            bind_client_id(inference, client_id, self.request(), self.request_header, settings)
+            bind_client_id(inference, client_id, self.get_request(), self.read_request_header, settings)
         if version is not None and "model_version" not in inference.fields:
             self._find_version(version)
 
     def _find_version(self, version: ModelVersion) -> None:
         self.inference.bind_result(
             "model_version",
-            lambda: version if isinstance(version, str) else version(self.request(), self.response_headers()),
+            lambda: version if isinstance(version, str) else version(self.get_request(), self.read_response_headers()),
         )
 
     def _set_outcome(self, error: BaseException | None, latency_seconds: float, complete: bool) -> None:
@@ -241,7 +241,7 @@ class Exchange(ABC):
         if error is not None or self.client_gone or self._done_mark is not None:
             error, complete, cancelled = self._judge_end(error, complete)
         status_code = self.status_code
-        if "http_route" not in fields and (route := self.route_template()) is not None:
+        if "http_route" not in fields and (route := self.find_route_template()) is not None:
             fields["http_route"] = _check_route(route)
         stated_code = fields.get("http_response_status_code")
         if stated_code is not None:
@@ -295,7 +295,7 @@ class Exchange(ABC):
         return (
             mark is not None
             and mark.seen
-            and self.response_headers().get("content-type", "").startswith("text/event-stream")
+            and self.read_response_headers().get("content-type", "").startswith("text/event-stream")
         )
 
     def _find_error_type(self, stated_code: int | None, status_code: int | None) -> None:
@@ -303,25 +303,25 @@ class Exchange(ABC):
         fields, handled_error = self.inference.fields, self._handled_error
         if handled_error is not None and status_code is not None and status_code >= 500:
             message = fields.get("error_message", handled_error)
-            self.inference.bind({"error_type": error_type(handled_error), "error_message": message})
+            self.inference.bind({"error_type": name_error_type(handled_error), "error_message": message})
         else:
             code = status_code if stated_code is None else stated_code
             fields["error_type"] = "no_response" if code is None else str(code)
 
     @abstractmethod
-    def request(self) -> Any:
+    def get_request(self) -> Any:
         """Return the protocol's request object: the scope or the environ."""
 
     @abstractmethod
-    def request_header(self, name: str) -> str | None:
+    def read_request_header(self, name: str) -> str | None:
         """Return the request header *name*, given in lower case; several values are joined by commas."""
 
     @abstractmethod
-    def response_headers(self) -> Mapping[str, str]:
+    def read_response_headers(self) -> Mapping[str, str]:
         """Return the headers of the response, names in lower case; empty before it started."""
 
     @abstractmethod
-    def route_template(self) -> str | None:
+    def find_route_template(self) -> str | None:
         """Return the template of the matched route, never the raw path; None without a match."""
 
 

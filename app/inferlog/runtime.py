@@ -14,7 +14,7 @@ from inferlog.heartbeat import Heartbeat, close_at_worker_exit
 from inferlog.line import build_line, describe_error
 from inferlog.losses import Losses, Stats
 from inferlog.pricing import PriceTable, PriceTableError, read_price_table
-from inferlog.recorder import EventRecorder, IdMaker, LineRecorder, Sink, new_id_maker, new_instance_id
+from inferlog.recorder import EventRecorder, IdMaker, LineRecorder, Sink, make_id_maker, make_instance_id
 from inferlog.settings import NO_SINKS, Settings, SettingsError
 from inferlog.sinks.console import STREAMS, ConsoleSink, is_terminal
 from inferlog.sinks.fan_out import FanOut
@@ -49,7 +49,7 @@ class StartupFiles:
         return cls(
             audit_key=settings.read_key("audit_key_file"),
             client_ids=ClientIds(settings.read_key("client_id_key_file"), plain=settings.client_id_plain),
-            prices=_price_table(settings),
+            prices=_read_price_table(settings),
         )
 
 
@@ -106,7 +106,7 @@ class Runtime:
             SettingsError: If a file named by the settings cannot be read or is invalid.
         """
         startup_files = startup_files or StartupFiles.read(settings)
-        instance_id, make_id = new_instance_id(), new_id_maker()
+        instance_id, make_id = make_instance_id(), make_id_maker()
         service = {
             "name": settings.service_name,
             "version": settings.service_version,
@@ -115,7 +115,7 @@ class Runtime:
         }
         losses = Losses()
         housekeeping = Housekeeping()
-        sink = make_sink or _SinkFactory(settings, instance_id, losses, housekeeping).sink
+        sink = make_sink or _SinkFactory(settings, instance_id, losses, housekeeping).make_stream_sink
 
         def recorder(stream: str) -> LineRecorder:
             return LineRecorder(sink(stream), dataset=f"inference.{stream}", service=service, make_id=make_id)
@@ -123,7 +123,7 @@ class Runtime:
         events = EventRecorder(sink("events"), service=service, make_id=make_id, hasher=Hasher(startup_files.audit_key))
         app, health = recorder("app"), recorder("health")
         content = recorder("content") if settings.capture_content else None
-        stats = partial(_stats, events, [each for each in (app, health, content) if each is not None], losses)
+        stats = partial(_collect_stats, events, [each for each in (app, health, content) if each is not None], losses)
         return cls(
             settings=settings,
             make_id=make_id,
@@ -192,7 +192,7 @@ class Runtime:
         fields = inference.fields
         prices = self.startup_files.prices
         if prices is not None and "cost_usd" not in fields:
-            inference.bind({"cost_usd": prices.cost_usd(fields)})
+            inference.bind({"cost_usd": prices.compute_cost_usd(fields)})
         # A copy: a thread that outlives the request may still bind values.
         fields = fields.copy()
         if "client_id" in fields:
@@ -218,17 +218,17 @@ class Runtime:
     def close(self) -> None:
         """Write the last heartbeat and close all sinks."""
         self.heartbeat.stop()
-        for recorder in self._recorders():
+        for recorder in self._list_recorders():
             recorder.close()
         self.housekeeping.stop()
         self.losses.report(even_early=True)
 
     def detach_after_fork(self) -> None:
         """Release the parent's sinks in a forked child."""
-        for recorder in self._recorders():
+        for recorder in self._list_recorders():
             recorder.detach_after_fork()
 
-    def _recorders(self) -> list[EventRecorder | LineRecorder]:
+    def _list_recorders(self) -> list[EventRecorder | LineRecorder]:
         return [self.events, self.app, self.heartbeat.recorder, *([self.content] if self.content else [])]
 
 
@@ -245,7 +245,7 @@ def build_inference(values: Mapping[str, Any], error: BaseException | None = Non
     return inference
 
 
-def _stats(events: EventRecorder, lines: Sequence[LineRecorder], losses: Losses) -> Stats:
+def _collect_stats(events: EventRecorder, lines: Sequence[LineRecorder], losses: Losses) -> Stats:
     return Stats(
         events_written=events.written,
         events_dropped=events.dropped,
@@ -275,7 +275,7 @@ class _SinkFactory:
         )
         housekeeping.tasks += [self._retention.sweep_if_requested, losses.report]
 
-    def sink(self, stream: str) -> Sink:
+    def make_stream_sink(self, stream: str) -> Sink:
         """Return the sink of *stream*. The first configured sink reports its losses; the copies only count theirs."""
         truth, *copies = self._settings.sinks
         sinks = [
@@ -293,7 +293,7 @@ class _SinkFactory:
         if name == "stdout":
             return StdoutSink(stream, losses)
         if name == "forward":
-            return _forward_sink(settings, stream, losses)
+            return _make_forward_sink(settings, stream, losses)
         sink = FileSink(
             settings.log_dir,
             stream=stream,
@@ -318,7 +318,7 @@ def _has_console(settings: Settings) -> bool:
     return settings.console == "always"
 
 
-def _forward_sink(settings: Settings, stream: str, losses: Losses | None) -> Sink:
+def _make_forward_sink(settings: Settings, stream: str, losses: Losses | None) -> Sink:
     try:
         from inferlog.sinks.forward import ForwardSink  # noqa: PLC0415 (requires an optional extra)
     except ModuleNotFoundError as error:
@@ -334,7 +334,7 @@ def _forward_sink(settings: Settings, stream: str, losses: Losses | None) -> Sin
     )
 
 
-def _price_table(settings: Settings) -> PriceTable | None:
+def _read_price_table(settings: Settings) -> PriceTable | None:
     if settings.price_file is None:
         return None
     try:

@@ -141,13 +141,13 @@ class Settings:
         """
         if not _HEADER.fullmatch(name):
             raise SettingsError(f"{source} is {name!r:.80}; expected a header name, such as x-client-id")
-        if self.client_id_plain and is_secret_name(name, self.secrets()):
+        if self.client_id_plain and is_secret_name(name, self.build_secrets()):
             raise SettingsError(
                 f"{source} is {name!r}, a header with a credential, and client_id_plain would write it unhashed; "
                 "expected another header, or client_id_plain off"
             )
 
-    def secrets(self) -> Secrets:
+    def build_secrets(self) -> Secrets:
         """Return the secrets to redact in all free text: the default ones and the configured ones."""
         return build_secrets(self.redact_names, self.redact_patterns)
 

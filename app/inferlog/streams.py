@@ -36,12 +36,12 @@ def has_content(item: Any) -> bool:
         Exception: Any exception of the item's attributes.
     """
     if isinstance(item, str):
-        return _text_has_content(item)
+        return _has_content_in_text(item)
     if isinstance(item, (bytes, bytearray)):
-        return _text_has_content(item.decode("utf-8", "replace"))
+        return _has_content_in_text(item.decode("utf-8", "replace"))
     if item is None or (isinstance(item, (Mapping, list, tuple)) and not item):
         return False
-    return _chunk_has_content(item)
+    return _has_content_in_chunk(item)
 
 
 def is_done(item: Any) -> bool:
@@ -76,13 +76,13 @@ class DoneMark:
             self.seen = True
 
 
-def _text_has_content(text: str) -> bool:
+def _has_content_in_text(text: str) -> bool:
     if not text.startswith(_SSE_PREFIXES):
         return bool(text)
-    return any(_data_has_content(line[5:].strip()) for line in text.splitlines() if line.startswith("data:"))
+    return any(_has_content_in_data(line[5:].strip()) for line in text.splitlines() if line.startswith("data:"))
 
 
-def _data_has_content(data: str) -> bool:
+def _has_content_in_data(data: str) -> bool:
     if not data.startswith("{"):
         return data not in ("", "[DONE]")
     try:
@@ -92,28 +92,28 @@ def _data_has_content(data: str) -> bool:
     return has_content(chunk)
 
 
-def _chunk_has_content(chunk: Any) -> bool:
+def _has_content_in_chunk(chunk: Any) -> bool:
     choices = _get(chunk, "choices")
     if isinstance(choices, (list, tuple)):
-        return any(map(_choice_has_content, choices))
+        return any(map(_has_content_in_choice, choices))
     kind = _get(chunk, "type")
     if isinstance(kind, str):
-        return _event_has_content(kind, chunk)
-    return _delta_has_content(chunk) if isinstance(_get(chunk, "role"), str) else True
+        return _has_content_in_event(kind, chunk)
+    return _has_content_in_delta(chunk) if isinstance(_get(chunk, "role"), str) else True
 
 
-def _choice_has_content(choice: Any) -> bool:
+def _has_content_in_choice(choice: Any) -> bool:
     delta = _get(choice, "delta")
     if delta is not None:
-        return _delta_has_content(delta)
+        return _has_content_in_delta(delta)
     return bool(_get(choice, "text")) or _get(choice, "message") is not None
 
 
-def _delta_has_content(delta: Any) -> bool:
+def _has_content_in_delta(delta: Any) -> bool:
     return any(_get(delta, name) for name in _DELTA)
 
 
-def _event_has_content(kind: str, event: Any) -> bool:
+def _has_content_in_event(kind: str, event: Any) -> bool:
     if kind.startswith("response."):  # OpenAI's Responses API
         return kind.endswith(".delta") and bool(_get(event, "delta"))
     if kind == "content_block_start":

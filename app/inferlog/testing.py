@@ -57,7 +57,7 @@ class Recorded:
     @property
     def events(self) -> list[dict[str, Any]]:
         """The inference events, as nested objects."""
-        return self._documents("events")
+        return self._parse_documents("events")
 
     @property
     def event(self) -> dict[str, Any]:
@@ -75,14 +75,14 @@ class Recorded:
     @property
     def log_lines(self) -> list[dict[str, Any]]:
         """All other log lines."""
-        return self._documents("app")
+        return self._parse_documents("app")
 
     @property
     def contents(self) -> list[dict[str, Any]]:
         """Prompts and answers, with ``capture_content=True``."""
-        return self._documents("content")
+        return self._parse_documents("content")
 
-    def _documents(self, stream: str) -> list[dict[str, Any]]:
+    def _parse_documents(self, stream: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.sink(stream).lines]
 
 

@@ -11,7 +11,7 @@ from contextvars import Token
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, overload
 
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.context import (
     SUMMED,
     Inference,
@@ -25,7 +25,8 @@ from inferlog.event import CHECKS, InvalidFieldError, to_microunits
 from inferlog.line import describe_error
 from inferlog.streams import FirstToken, has_content, is_done
 
-_current: Final = current_inference  # Python calls methods of an imported name without its inline cache
+# Python 3.11 calls a method of a module's own name in a third of the time of an imported name's.
+_current: Final = current_inference
 _NOTHING: Final = object()
 _NOTHING_KNOWN: Final = Inference()
 _OF_THE_CALL: Final = frozenset({*SUMMED, "latency_seconds"})
@@ -188,7 +189,7 @@ class Call(Inference):
             self.overrule("status", "error", "the call has raised an exception")
             self.bind_exception(describe_error(error))
         self.ended = True
-        runtime().record(self)
+        get_runtime().record(self)
 
     def _is_first_token(self, item: Any) -> bool:
         try:
@@ -213,7 +214,7 @@ class Call(Inference):
     def _assign_ids(self, surrounding: Inference | None) -> None:
         """Set the call's own ids, in the call chain of *surrounding*; bound values win."""
         name = self._name
-        self.identify(runtime().make_id(), surrounding)
+        self.identify(get_runtime().make_id(), surrounding)
         if name is not None and "operation_name" not in self.fields:
             # Not bind(), which makes a dict: every call passes here.
             try:

@@ -41,7 +41,7 @@ class Activity:
         """Unregister the loop, which ends its measurement."""
         self._loop = None
 
-    def loop_lag_seconds(self, *, at_most_seconds: float) -> float | None:
+    def measure_loop_lag_seconds(self, *, at_most_seconds: float) -> float | None:
         """
         Measure, from another thread, the delay of the loop until it runs a callback.
 
@@ -68,7 +68,7 @@ class Vitals:
         self._gpu: Any = None
         self._looked_for_gpu = False
 
-    def process(self) -> dict[str, Any]:
+    def read_process(self) -> dict[str, Any]:
         """Return CPU use since the last call (1.0 is one fully used core) and resident memory in bytes."""
         wall, processor = time.monotonic(), time.process_time()
         elapsed_seconds, self._wall = wall - self._wall, wall
@@ -76,16 +76,16 @@ class Vitals:
         figures: dict[str, Any] = {}
         if elapsed_seconds > 0:
             figures["cpu"] = {"utilization": round(used_seconds / elapsed_seconds, 4)}
-        resident = _resident_bytes()
+        resident = _read_resident_bytes()
         if resident is not None:
             figures["memory"] = {"usage_bytes": resident}
         return figures
 
-    def gpu(self) -> dict[str, Any] | None:
+    def read_gpu(self) -> dict[str, Any] | None:
         """Return the first GPU's utilisation (0 to 1) and used memory in bytes; None if unavailable."""
         if not self._looked_for_gpu:
             self._looked_for_gpu = True
-            self._gpu = _nvidia()
+            self._gpu = _open_nvidia()
         if self._gpu is None:
             return None
         library, handle = self._gpu
@@ -97,7 +97,7 @@ class Vitals:
         return {"utilization": used, "memory_usage_bytes": int(memory)}
 
 
-def _resident_bytes() -> int | None:
+def _read_resident_bytes() -> int | None:
     try:
         with open("/proc/self/statm", "rb") as figures:  # noqa: PTH123 (avoids a Path object per heartbeat)
             return int(figures.read().split()[1]) * _PAGE_BYTES
@@ -105,7 +105,7 @@ def _resident_bytes() -> int | None:
         return None
 
 
-def _nvidia() -> tuple[Any, Any] | None:
+def _open_nvidia() -> tuple[Any, Any] | None:
     try:
         import pynvml  # noqa: PLC0415 (optional dependency)
     except ImportError:

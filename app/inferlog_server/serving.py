@@ -136,7 +136,7 @@ def serve(settings: ServerSettings) -> None:
 
 def _serve_here(settings: ServerSettings, listener: socket.socket, on_start: Callable[[], None]) -> None:
     app = create_app(settings, on_start=on_start)
-    uvicorn.Server(uvicorn.Config(app, **_uvicorn_options(settings))).run([listener])
+    uvicorn.Server(uvicorn.Config(app, **_build_uvicorn_options(settings))).run([listener])
 
 
 def _serve_in_workers(settings: ServerSettings, listener: socket.socket, on_start: Callable[[], None]) -> None:
@@ -145,7 +145,7 @@ def _serve_in_workers(settings: ServerSettings, listener: socket.socket, on_star
         factory=True,
         workers=settings.workers,
         timeout_worker_healthcheck=_WORKER_HEALTHCHECK_SECONDS,
-        **_uvicorn_options(settings),
+        **_build_uvicorn_options(settings),
     )
     supervisor = _Supervisor(config, [listener])
     supervisor.run()
@@ -183,7 +183,7 @@ def _create_worker_app(settings: ServerSettings, on_start: Callable[[], None]) -
         sys.exit(STARTUP_FAILURE)
 
 
-def _uvicorn_options(settings: ServerSettings) -> dict[str, Any]:
+def _build_uvicorn_options(settings: ServerSettings) -> dict[str, Any]:
     return {
         "log_config": None,  # inferlog.configure() routes uvicorn's log lines
         "log_level": "warning",

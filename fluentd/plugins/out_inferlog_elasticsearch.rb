@@ -1,11 +1,14 @@
 # Elasticsearch's output with an API key that may be replaced at any time: fluent-plugin-elasticsearch reads its own key once,
-# so that after a rotation every request would be refused until a restart.
+# so that after a rotation every request would be refused until a restart. Its writers wait also while the disk is full.
 
 require "fluent/plugin/out_elasticsearch"
+require_relative "full_disk"
 
 module Fluent
   module Plugin
     class InferlogElasticsearchOutput < ElasticsearchOutput
+      include InferlogFullDisk
+
       Fluent::Plugin.register_output("inferlog_elasticsearch", self)
 
       # File with the key as id:key, as the plugin's own api_key takes it.
@@ -29,6 +32,10 @@ module Fluent
       end
 
       private
+
+      def give_up(_error)
+        raise NotTaken
+      end
 
       def take_key
         key = File.read(@api_key_file).strip

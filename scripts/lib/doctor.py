@@ -91,7 +91,7 @@ class Stack:
         """Version of Elasticsearch and Kibana."""
         return str(self.services["elasticsearch"]["image"]).rpartition(":")[2]
 
-    def ports(self) -> Iterator[tuple[str, int]]:
+    def list_ports(self) -> Iterator[tuple[str, int]]:
         """Yield each service with its port on this machine; the first one of a range."""
         for service in PORTS.keys() & self.services.keys():
             for port in self.services[service].get("ports", []):
@@ -155,7 +155,7 @@ def run_checks() -> Iterator[Finding]:
     yield find_map_count(Path("/proc/sys/vm/max_map_count"))
     yield from run_check("open files", lambda: find_open_files(stack))
     yield from run_check("disk", find_disk)
-    running = running_services()
+    running = find_running_services()
     yield from find_ports(stack, running)
     yield from run_check("volumes", lambda: find_leftovers(stack))
     yield from run_check("versions", lambda: find_versions(stack))
@@ -169,7 +169,7 @@ def read_stack() -> Stack:
     Raises:
         DockerError: With Compose's reason, if the configuration is invalid.
     """
-    read = json.loads(docker("compose", "--project-directory", str(ROOT), "config", "--format", "json"))
+    read = json.loads(run_docker("compose", "--project-directory", str(ROOT), "config", "--format", "json"))
     return Stack(name=read["name"], services=read["services"])
 
 
@@ -195,7 +195,7 @@ def find_docker() -> Finding:
             "docker", ok=False, detail="the docker command is missing; install Docker Engine or Docker Desktop"
         )
     try:
-        version = docker("version", "--format", "{{.Server.Version}}")
+        version = run_docker("version", "--format", "{{.Server.Version}}")
     except DockerError as error:
         return Finding(
             "docker", ok=False, detail=f"no engine answers ({error}); start Docker, or join the group docker"
@@ -206,7 +206,7 @@ def find_docker() -> Finding:
 def find_compose() -> Finding:
     """Check that the compose plugin is installed and new enough."""
     try:
-        version = docker("compose", "version", "--short")
+        version = run_docker("compose", "version", "--short")
     except DockerError:
         old = ", which replaces docker-compose 1.x" if shutil.which("docker-compose") else ""
         return Finding("docker compose", ok=False, detail=f"the plugin is missing; install docker-compose-plugin{old}")
@@ -226,7 +226,7 @@ def check_version(about: str, version: str, oldest: tuple[int, ...]) -> Finding:
 
 def find_memory() -> Finding:
     """Check the memory for containers; on macOS and Windows it is less than that of the machine."""
-    total_bytes = int(docker("info", "--format", "{{.MemTotal}}"))
+    total_bytes = int(run_docker("info", "--format", "{{.MemTotal}}"))
     detail = f"{total_bytes / 1024**3:.1f} GiB for containers"
     if total_bytes >= 0.95 * NEEDED_MEMORY_BYTES:  # a machine with nominally 4 GiB reports a little less
         return Finding("memory", ok=True, detail=detail)
@@ -237,7 +237,7 @@ def find_memory() -> Finding:
 
 def find_processors(stack: Stack) -> Finding:
     """Check that no container has more processors than the machine: Docker rejects those."""
-    count = int(docker("info", "--format", "{{.NCPU}}"))
+    count = int(run_docker("info", "--format", "{{.NCPU}}"))
     beyond = [
         setting
         for service, setting in PROCESSORS.items()
@@ -289,7 +289,7 @@ def find_open_files(stack: Stack) -> Finding:
 
 def find_disk() -> Finding:
     """Check the free space for Docker volumes; on macOS and Windows they are in a virtual machine."""
-    folder = Path(docker("info", "--format", "{{.DockerRootDir}}"))
+    folder = Path(run_docker("info", "--format", "{{.DockerRootDir}}"))
     if not folder.exists():
         return Finding("disk", ok=True, detail="is in Docker's virtual machine; Docker Desktop shows its free space")
     free_bytes = shutil.disk_usage(folder).free
@@ -304,17 +304,16 @@ def find_disk() -> Finding:
     )
 
 
-def running_services() -> set[str]:
-    """Return the running services of the stack."""
+def find_running_services() -> set[str]:
     try:
-        return set(docker("compose", "--project-directory", str(ROOT), "ps", "--services").split())
+        return set(run_docker("compose", "--project-directory", str(ROOT), "ps", "--services").split())
     except DockerError:
         return set()
 
 
 def find_ports(stack: Stack, running: set[str]) -> Iterator[Finding]:
     """Check that the ports are free; of a range only the first is checked."""
-    for service, port in sorted(stack.ports()):
+    for service, port in sorted(stack.list_ports()):
         about = f"port {port}"
         if service in running:
             yield Finding(about, ok=True, detail=f"in use by {service}")
@@ -338,7 +337,7 @@ def is_port_taken(port: int) -> bool:
 
 def find_leftovers(stack: Stack) -> Finding:
     """Check for data without its passwords: Elasticsearch would reject the passwords of a new set-up."""
-    volumes = set(docker("volume", "ls", "--format", "{{.Name}}").split())
+    volumes = set(run_docker("volume", "ls", "--format", "{{.Name}}").split())
     data, secrets = f"{stack.name}_elasticsearch-data", f"{stack.name}_elasticsearch-secrets"
     if data in volumes and secrets not in volumes:
         return Finding(
@@ -362,14 +361,14 @@ def find_versions(stack: Stack) -> Finding:
             "client of Elasticsearch 9, which other versions reject: make them 9.x and 9 in .env",
         )
     images = set(
-        docker(
+        run_docker(
             "ps", "--all", "--filter", f"label=com.docker.compose.project={stack.name}", "--format", "{{.Image}}"
         ).split()
     )
     older = {
         image for image in images if re.match(r"(elasticsearch|kibana):", image) and not image.endswith(f":{elastic}")
     }
-    if any(version_of(image) > version_of(elastic) for image in older):
+    if any(parse_version(image) > parse_version(elastic) for image in older):
         return Finding(
             "versions",
             ok=False,
@@ -379,7 +378,7 @@ def find_versions(stack: Stack) -> Finding:
     return Finding("versions", ok=True, detail=f"Elasticsearch and Kibana {elastic}")
 
 
-def version_of(text: str) -> tuple[int, ...]:
+def parse_version(text: str) -> tuple[int, ...]:
     """Return the numbers of a version or of an image tag."""
     return tuple(int(number) for number in re.findall(r"\d+", text.rpartition(":")[2]))
 
@@ -389,7 +388,7 @@ def find_skew(stack: Stack, running: set[str]) -> Finding:
     if "app" not in running:
         return Finding("clock", ok=True, detail="is checked while the app is running")
     try:
-        with urlopen(f"http://127.0.0.1:{dict(stack.ports())['app']}/healthz", timeout=3) as answer:
+        with urlopen(f"http://127.0.0.1:{dict(stack.list_ports())['app']}/healthz", timeout=3) as answer:
             date = answer.headers["Date"]
     except HTTPError as error:
         date = error.headers["Date"]
@@ -403,7 +402,7 @@ def find_skew(stack: Stack, running: set[str]) -> Finding:
     )
 
 
-def docker(*arguments: str) -> str:
+def run_docker(*arguments: str) -> str:
     """
     Run ``docker`` and return its output.
 

@@ -131,17 +131,17 @@ def make_venv() -> None:
     made = subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], capture_output=True, text=True, check=False)
     if made.returncode != 0:
         hint = "on Debian and Ubuntu: apt install python3-venv"
-        raise SetUpError(f"python -m venv failed: {last_line(made.stdout + made.stderr)}; {hint}")
+        raise SetUpError(f"python -m venv failed: {find_last_line(made.stdout + made.stderr)}; {hint}")
 
 
 def install(wanted: Path) -> None:
     """Install the packages in *wanted*, then the project from this checkout."""
     packages = re.findall(r"^([A-Za-z0-9_.-]+)==", wanted.read_text(), re.MULTILINE)
-    pip("--require-hashes", "--only-binary=:all:", "--requirement", str(wanted), packages=len(packages))
-    pip("--no-build-isolation", "--editable", str(ROOT), packages=1)
+    run_pip("--require-hashes", "--only-binary=:all:", "--requirement", str(wanted), packages=len(packages))
+    run_pip("--no-build-isolation", "--editable", str(ROOT), packages=1)
 
 
-def pip(*arguments: str, packages: int) -> None:
+def run_pip(*arguments: str, packages: int) -> None:
     """Run ``pip install`` and show its progress."""
     command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--no-deps", "--no-input", "--progress-bar=off"]
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_RETRIES": "2", "PYTHONUTF8": "1"}
@@ -168,10 +168,10 @@ def explain_failure(output: str) -> str:
             "the package index cannot be reached, and this first run needs it: check the network "
             f"(or pip's own settings: proxy, index) and run this again; details: {LOG}"
         )
-    return f"pip install failed: {last_line(output)}; details: {LOG}"
+    return f"pip install failed: {find_last_line(output)}; details: {LOG}"
 
 
-def last_line(text: str) -> str:
+def find_last_line(text: str) -> str:
     """Return the last line with an error, or the last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith("error")]
@@ -217,7 +217,6 @@ class Progress:
 
 
 def print_status(text: str) -> None:
-    """Print *text* on stderr."""
     print(f"inferlog: {text}", file=sys.stderr, flush=True)
 
 

@@ -46,19 +46,19 @@ def find() -> str:
     """
     named = os.environ.get(SETTING)
     if named:
-        if runs(named):
+        if is_chromium(named):
             return named
         raise NoBrowserError(f"{SETTING} is {named!r}, which does not run as a Chromium; set it to one that does")
     for path in filter(None, map(shutil.which, _NAMES)):
-        if runs(path):
+        if is_chromium(path):
             return path
-    path = playwright_path()
-    if runs(path):
+    path = find_playwright_path()
+    if is_chromium(path):
         return path
     raise NoBrowserError(f"there is no Chromium on this machine: {ADVICE}")
 
 
-def runs(path: str) -> bool:
+def is_chromium(path: str) -> bool:
     """Return whether the program at *path* is a Chromium; on Ubuntu it can be a stub for a snap."""
     try:
         said = subprocess.run(
@@ -69,7 +69,7 @@ def runs(path: str) -> bool:
     return said.returncode == 0 and "Chrom" in said.stdout
 
 
-def playwright_path() -> str:
+def find_playwright_path() -> str:
     """Return the path of Playwright's Chromium, which may not be installed."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 (takes a second, and is seldom needed)
 
@@ -135,7 +135,6 @@ def succeeds(command: Sequence[str]) -> bool:
 
 
 def print_status(text: str) -> None:
-    """Print *text* on stderr."""
     print(f"inferlog: {text}", file=sys.stderr, flush=True)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.chat_client import Connection, ResponseTimes, build_chat_request, send_requests
-from tests.support.chat_server import MODEL, running_server
+from tests.support.chat_server import MODEL, run_server
 
 FIRST_SECONDS, REST_SECONDS = 0.05, 1.0
 VERSIONS = [
@@ -24,7 +24,7 @@ VERSIONS = [
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running_server(tmp_path_factory.mktemp("paced"), backend="simulated", versions=VERSIONS) as server:
+    with run_server(tmp_path_factory.mktemp("paced"), backend="simulated", versions=VERSIONS) as server:
         yield server.url
 
 

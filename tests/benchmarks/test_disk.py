@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from tests.benchmarks.benchmark_runs import run_benchmark
 
 EVENTS = 40
@@ -32,8 +32,8 @@ def test_disk_usage_is_measured_for_each_mode_and_files(figures: dict[str, Any])
 )
 def test_indices_have_the_modes_of_their_names(number: int, mode: str, source: str, engine_url: str) -> None:
     namespace = f"disk.{number}.{EVENTS}"
-    stream = stream_name("events", namespace)
-    with Cluster(url=engine_url, namespace=namespace).client() as client:
+    stream = build_stream_name("events", namespace)
+    with Cluster(url=engine_url, namespace=namespace).build_client() as client:
         (settings,) = (found["settings"]["index"] for found in client.indices.get_settings(index=stream).values())
         assert (settings["mode"], settings["mapping"]["source"]["mode"]) == (mode, source)
         assert client.count(index=stream)["count"] == EVENTS

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.engines import engine
+from benchmarks.engines import open_engine
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import Home
 from inferlog_ops.engine import presence
@@ -49,7 +49,7 @@ def test_running_engine_in_home_is_used_and_left_running(own_home: Home, somebod
             url="http://127.0.0.1:9", pid=somebody_s.pid, version="8.19.21", started=datetime.now(UTC)
         )
         presence.publish(own_home.engine, there)
-        with engine(home=own_home.root) as used:
+        with open_engine(home=own_home.root) as used:
             assert (used.url, used.pid) == (there.url, there.pid)
         assert somebody_s.poll() is None
 
@@ -60,7 +60,7 @@ def test_starting_engine_is_not_stopped_when_its_home_is_rejected(
     with (
         holding(own_home, somebody_s),
         pytest.raises(OperatorError, match="in use by an engine that is starting or stopping"),
-        engine(home=own_home.root),
+        open_engine(home=own_home.root),
     ):
         pass
     assert somebody_s.poll() is None

@@ -16,9 +16,9 @@ from benchmarks.lag_probe import LagProbe, SequenceRanges
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import Home
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from tests.support.polling import wait_until
-from tests.support.serving import serving_wsgi
+from tests.support.serving import serve_wsgi
 
 BENCHMARK = "benchmarks.lag"
 OLD_SECONDS = 7.0
@@ -29,7 +29,7 @@ def test_sequence_ranges_report_each_number_as_new_once_in_any_order(order: list
     seen = SequenceRanges()
     assert all(seen.add(number) for number in order)
     assert not any(seen.add(number) for number in again)
-    assert seen.missing() == [{"gt": 39}]
+    assert seen.find_gaps() == [{"gt": 39}]
 
 
 @given(st.lists(st.integers(0, 60), max_size=80))
@@ -38,7 +38,7 @@ def test_missing_ranges_contain_exactly_the_numbers_not_found(found: list[int]) 
     for number in found:
         seen.add(number)
     asked_for = [
-        number for number in range(100) for gap in seen.missing() if gap["gt"] < number < gap.get("lt", number + 1)
+        number for number in range(100) for gap in seen.find_gaps() if gap["gt"] < number < gap.get("lt", number + 1)
     ]
     assert asked_for == sorted(set(range(100)) - set(found))
 
@@ -52,9 +52,9 @@ def event(number: int, *, ended: datetime, service: str = "probed") -> dict[str,
 
 
 def store(cluster: Cluster, *events: dict[str, Any]) -> None:
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         for each in events:
-            client.create(index=stream_name("events", cluster.namespace), id=each["event"]["id"], document=each)
+            client.create(index=build_stream_name("events", cluster.namespace), id=each["event"]["id"], document=each)
 
 
 def test_lag_of_event_counts_once_from_its_end(provisioned: Cluster) -> None:
@@ -69,7 +69,7 @@ def test_lag_of_event_counts_once_from_its_end(provisioned: Cluster) -> None:
         looks = probe.polls
         wait_until(lambda: probe.polls > looks + 3, what="more looks")
         waited_seconds = time.monotonic() - before
-    first, *others = probe.lags()
+    first, *others = probe.list_lags()
     assert OLD_SECONDS < first < OLD_SECONDS + 10
     assert all(0 < lag <= waited_seconds for lag in others)
     assert len(others) == 2
@@ -91,7 +91,7 @@ def probing(url: str) -> LagProbe:
 
 
 def test_failed_probe_poll_is_counted_with_its_reason() -> None:
-    with serving_wsgi(answering("503 Busy", b"too much to do")) as url, probing(url) as probe:
+    with serve_wsgi(answering("503 Busy", b"too much to do")) as url, probing(url) as probe:
         wait_until(lambda: probe.failures > 2, what="more looks")
         probe.check()
     assert probe.failures == probe.polls
@@ -101,7 +101,7 @@ def test_failed_probe_poll_is_counted_with_its_reason() -> None:
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"half a", b'{"values": [["i1"], [7], [null]]}'])
 def test_check_raises_when_probe_has_ended(body: bytes) -> None:
     with (
-        serving_wsgi(answering("200 OK", body)) as url,
+        serve_wsgi(answering("200 OK", body)) as url,
         probing(url) as probe,
         pytest.raises(OperatorError, match="the lag probe failed after 0 polls"),
     ):

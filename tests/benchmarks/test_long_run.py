@@ -311,7 +311,7 @@ def test_interrupted_run_prints_samples_and_leaves_engine_running(home: Home, tm
     figures = json.loads(out)["figures"]
     assert len(figures["samples"]) >= 2
     assert figures["ended_early"] == "KeyboardInterrupt"
-    assert control.running_url(home.engine)
+    assert control.find_running_url(home.engine)
 
 
 def test_long_run_rejects_home_with_log_files(tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 import pytest
 
-from benchmarks.day_of_events import INSTANCES, day_of_events, index_a_day
+from benchmarks.day_of_events import INSTANCES, generate_events, index_a_day
 from benchmarks.panels import QueryTimes, judge, select_panels
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.query.dashboards import files as dashboards
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from tests.benchmarks.benchmark_runs import run_benchmark
 
 EVENTS = 50
@@ -34,8 +34,8 @@ def test_each_query_is_timed_over_the_day_and_over_its_end(found: dict[str, dict
 
 @pytest.mark.usefixtures("found")
 def test_index_a_day_indexes_requested_number_of_events(engine_url: str) -> None:
-    with Cluster(url=engine_url, namespace=f"benchmark{EVENTS}").client() as client:
-        assert client.count(index=stream_name("events", f"benchmark{EVENTS}"))["count"] == EVENTS
+    with Cluster(url=engine_url, namespace=f"benchmark{EVENTS}").build_client() as client:
+        assert client.count(index=build_stream_name("events", f"benchmark{EVENTS}"))["count"] == EVENTS
 
 
 def test_every_panel_with_a_query_is_timed() -> None:
@@ -43,7 +43,7 @@ def test_every_panel_with_a_query_is_timed() -> None:
     assert timed == {
         f"{dashboard.id}/{panel.id}"
         for dashboard in dashboards.load_all().values()
-        for panel in panels(dashboard.body)
+        for panel in list_panels(dashboard.body)
         if panel.queries
     }
 
@@ -67,7 +67,7 @@ def test_index_a_day_rejects_another_number_of_events(provisioned: Cluster) -> N
 
 
 def test_synthetic_ids_are_ordered_within_a_process() -> None:
-    names = [name for name, _ in day_of_events(500)]
+    names = [name for name, _ in generate_events(500)]
     assert len(set(names)) == 500
     prefixes = {name[:22] for name in names}
     assert len(prefixes) == INSTANCES

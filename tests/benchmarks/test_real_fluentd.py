@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks import real_fluentd
 from benchmarks.engines import Engine
-from benchmarks.log_files import size_bytes, write_logs
-from benchmarks.ways_to_ship import FLUENTD, namespace_of
+from benchmarks.log_files import measure_size_bytes, write_logs
+from benchmarks.ways_to_ship import FLUENTD, build_namespace
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.elasticsearch import provision_cluster
 
@@ -18,9 +18,9 @@ pytestmark = [
 
 
 def test_fluentd_ships_all_events(engine_url: str, tmp_path: Path) -> None:
-    provision_cluster(Cluster(url=engine_url, namespace=namespace_of(FLUENTD)))
+    provision_cluster(Cluster(url=engine_url, namespace=build_namespace(FLUENTD)))
     logs = write_logs(tmp_path / "logs", 50, 2)
-    size = size_bytes(logs)
+    size = measure_size_bytes(logs)
     turn = real_fluentd.take_turn(Engine(url=engine_url), logs)
     assert (turn.events, turn.file_bytes) == (50, size)
     assert turn.cpu_seconds > 0

@@ -64,7 +64,7 @@ def test_json_page_contains_answers_unchanged(page: RunPage) -> None:
 
 
 def test_machine_describes_this_machine() -> None:
-    machine = Machine.this()
+    machine = Machine.describe_this()
     assert machine.cores >= 1
     assert machine.processor
     assert {"inferlog", "Elasticsearch", "structlog"} <= machine.versions.keys()

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.engines import Engine
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from tests.benchmarks.benchmark_runs import run_benchmark
 
 WAYS = ("bare loop", "shipper", "streaming_bulk")
@@ -39,11 +39,11 @@ def test_each_variant_ships_all_events_in_equal_turns(way: str, found: dict[str,
     ],
 )
 def test_events_reported_by_each_variant_are_in_the_store(namespace: str, events: int, engine_url: str) -> None:
-    stream = stream_name("events", namespace)
-    with Cluster(url=engine_url, namespace=namespace).client() as client:
+    stream = build_stream_name("events", namespace)
+    with Cluster(url=engine_url, namespace=namespace).build_client() as client:
         client.indices.refresh(index=stream)
         assert client.count(index=stream)["count"] == events
 
 
 def test_processor_time_of_foreign_engine_is_unknown() -> None:
-    assert Engine(url="http://127.0.0.1:9200").cpu_seconds() == 0
+    assert Engine(url="http://127.0.0.1:9200").read_cpu_seconds() == 0

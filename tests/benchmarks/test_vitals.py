@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.vitals import vitals_of
+from benchmarks.vitals import measure_vitals
 
 TAKES = """
 import sys, threading, time
@@ -40,14 +40,14 @@ def said(process: "subprocess.Popen[bytes]", word: bytes) -> bool:
 def test_growth_of_a_process_is_measured(process: "subprocess.Popen[bytes]") -> None:
     assert process.stdin is not None
     assert said(process, b"ready")
-    before = vitals_of(process.pid)
+    before = measure_vitals(process.pid)
     process.stdin.write(b"\n")
     process.stdin.flush()
     assert said(process, b"taken")
-    after = vitals_of(process.pid)
+    after = measure_vitals(process.pid)
     for figure in ("resident_bytes", "proportional_bytes", "private_bytes"):
         assert 29e6 < getattr(after, figure) - getattr(before, figure) < 40e6, figure
     assert after.open_files - before.open_files == 7
     assert after.threads - before.threads == 3
     assert 0.15 < after.cpu_seconds - before.cpu_seconds < 1.0
-    assert 0 < after.cores_since(before) <= 1.1
+    assert 0 < after.compute_cores_since(before) <= 1.1

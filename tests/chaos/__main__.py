@@ -116,7 +116,7 @@ def _show(results: list[TrialResult], *, json: bool, markdown: bool) -> None:
     if not markdown:
         out.print(report.build_table(results))
         return
-    where = f"{datetime.now(UTC):%Y-%m-%d}, {Machine.this().line()}; load at the end {load()}; "
+    where = f"{datetime.now(UTC):%Y-%m-%d}, {Machine.describe_this().format_line()}; load at the end {load()}; "
     where += f"clock: {clock.describe_method()}."
     out.print(f"{where}\n\n{report.render_markdown(results)}", markup=False, highlight=False)
 

@@ -42,7 +42,7 @@ class Engine:
 
     def revive(self) -> None:
         """Start the engine if an interrupted fault has left it stopped."""
-        if control.running_url(self._home) is None:
+        if control.find_running_url(self._home) is None:
             self.start()
 
     def suspend(self) -> None:

@@ -14,7 +14,7 @@ import orjson
 
 from inferlog.heartbeat import MESSAGE, STOPPED
 from inferlog_ops.core.cluster import Cluster, translate_errors
-from inferlog_ops.core.streams import STREAMS, stream_name
+from inferlog_ops.core.streams import STREAMS, build_stream_name
 from inferlog_ops.query import library
 from inferlog_ops.query.run import fetch_rows
 from inferlog_ops.ship.discovery import find_stream
@@ -265,8 +265,8 @@ def _parse_object(raw: bytes) -> dict[str, Any]:
 
 
 def _scan_ids(cluster: Cluster, stream: str) -> Iterable[str]:
-    index = stream_name(stream, cluster.namespace)
-    with cluster.client() as client, translate_errors(cluster, f"counting {index}"):
+    index = build_stream_name(stream, cluster.namespace)
+    with cluster.build_client() as client, translate_errors(cluster, f"counting {index}"):
         client.indices.refresh(index=index)
         query = {"_source": False, "fields": ["event.id"], "query": {"match_all": {}}}
         for hit in elasticsearch.helpers.scan(client, index=index, query=query, size=_PAGE):

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.home import cache_dir
+from inferlog_ops.core.home import find_cache_dir
 from inferlog_ops.core.progress import ReportProgress
 from tests.chaos.engine import Engine
 from tests.chaos.fault_list import Trial
@@ -82,7 +82,7 @@ def working_directory() -> Iterator[Path]:
 
 def _copy_read_only_jars(root: Path) -> None:
     """Copy the engine's jars if their cache is read-only for this user, as after `leave_root`."""
-    jars = cache_dir() / "jars"
+    jars = find_cache_dir() / "jars"
     if jars.is_dir() and not os.access(jars, os.W_OK):
         shutil.copytree(jars, root / "cache" / "inferlog" / "jars", ignore=shutil.ignore_patterns(".*"))
         os.environ["XDG_CACHE_HOME"] = str(root / "cache")

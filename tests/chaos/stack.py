@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from inferlog_ops.core.children import python_module
+from inferlog_ops.core.children import build_module_command
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.provision.elasticsearch import provision_cluster
@@ -122,7 +122,7 @@ def run_stack(
         url = _wait_for_url(server, dirs)
         load = ChaosProcess(
             "load",
-            python_module("tests.chaos.load", url, str(rate), str(dirs.records)),
+            build_module_command("tests.chaos.load", url, str(rate), str(dirs.records)),
             output=dirs.output,
             environment={"PYTHONPATH": str(ROOT)},
         )
@@ -153,7 +153,7 @@ def _start_server(dirs: TrialDirs, settings: Mapping[str, str]) -> ChaosProcess:
     }
     return ChaosProcess(
         "server",
-        python_module(
+        build_module_command(
             *("inferlog_server", "--backend", "simulated", "--port", "0"),
             *("--workers", str(WORKERS), "--ready-file", str(dirs.ready_file)),
         ),

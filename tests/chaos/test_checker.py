@@ -85,7 +85,7 @@ def test_checker_accounts_for_all_shipped_lines(shipped: TrialDirs, provisioned:
 
 
 def test_checker_finds_loss_when_document_is_deleted(shipped: TrialDirs, provisioned: Cluster) -> None:
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         hit = _event(client, provisioned, "e7")
         client.delete(index=hit["_index"], id="e7", refresh=True)
     lost, reported = _broken(shipped, provisioned)
@@ -95,7 +95,7 @@ def test_checker_finds_loss_when_document_is_deleted(shipped: TrialDirs, provisi
 
 def test_checker_finds_duplicate_when_document_is_added(shipped: TrialDirs, provisioned: Cluster) -> None:
     stream = STREAM + provisioned.namespace
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         copy = _event(client, provisioned, "e7")["_source"]
         client.indices.rollover(alias=stream)
         client.create(index=stream, id="e7", document=copy)

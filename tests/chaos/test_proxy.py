@@ -11,16 +11,16 @@ from inferlog_ops.core.cluster import Cluster
 from tests.chaos import misbehaviour
 from tests.chaos.misbehaviour import CountingBehaviour
 from tests.chaos.proxy import Behaviour, Forward, Proxy, ProxyRequest, forward_unchanged, run_proxy
-from tests.support.faulty_store import FaultyStore, faulty_store
+from tests.support.faulty_store import FaultyStore, run_faulty_store
 from tests.support.polling import wait_until
-from tests.support.shipping import ShipperDirs, event_ids, write_events
+from tests.support.shipping import ShipperDirs, make_event_ids, write_events
 
 EVENTS = 300
 
 
 @pytest.fixture
 def store() -> Iterator[FaultyStore]:
-    with faulty_store() as store:
+    with run_faulty_store() as store:
         yield store
 
 
@@ -33,7 +33,7 @@ def proxy(store: FaultyStore) -> Iterator[Proxy]:
 @pytest.fixture
 def place(tmp_path: Path) -> ShipperDirs:
     place = ShipperDirs(tmp_path)
-    write_events(place.events, event_ids(EVENTS))
+    write_events(place.events, make_event_ids(EVENTS))
     return place
 
 
@@ -41,7 +41,7 @@ def test_proxy_forwards_unchanged_by_default(proxy: Proxy, store: FaultyStore, p
     outcome = place.ship_once(Cluster(url=proxy.url))
     assert outcome.status.counts.shipped == EVENTS
     assert outcome.status.retries == 0
-    assert set(store.stored) == set(event_ids(EVENTS))
+    assert set(store.stored) == set(make_event_ids(EVENTS))
     assert store.count_requests("/_bulk") == 1
 
 
@@ -50,7 +50,7 @@ def test_rejected_request_stores_nothing_and_is_retried(
     status: int, proxy: Proxy, store: FaultyStore, place: ShipperDirs
 ) -> None:
     proxy.behaviour = refusing = CountingBehaviour(misbehaviour.refuse(status), shows=b" %d " % status)
-    with place.tailing(Cluster(url=proxy.url)):
+    with place.run_shipper(Cluster(url=proxy.url)):
         wait_until(lambda: refusing.count >= 3, what="three tries")
         assert not store.stored
         proxy.behaviour = forward_unchanged
@@ -63,7 +63,7 @@ def test_documents_are_stored_once_when_response_is_bad(
     behaviour: Behaviour, proxy: Proxy, store: FaultyStore, place: ShipperDirs
 ) -> None:
     proxy.behaviour = behaviour
-    with place.tailing(Cluster(url=proxy.url)) as shipper:
+    with place.run_shipper(Cluster(url=proxy.url)) as shipper:
         wait_until(lambda: len(store.stored) > EVENTS // 4, what="some of the events")
         proxy.behaviour = forward_unchanged
         wait_until(lambda: place.offsets.get(place.events.name) == place.events.stat().st_size, what="all answers")
@@ -74,14 +74,14 @@ def test_documents_are_stored_once_when_response_is_bad(
 
 def test_cut_response_is_retried(proxy: Proxy, store: FaultyStore, place: ShipperDirs) -> None:
     proxy.behaviour = misbehaviour.cut
-    with place.tailing(Cluster(url=proxy.url)):
+    with place.run_shipper(Cluster(url=proxy.url)):
         wait_until(lambda: store.count_requests("/_bulk") >= 2, what="a repetition")
         assert place.offsets.get(place.events.name, 0) == 0
 
 
 def test_every_other_document_is_rejected(proxy: Proxy, store: FaultyStore, place: ShipperDirs) -> None:
     proxy.behaviour = misbehaviour.refuse_every_other
-    with place.tailing(Cluster(url=proxy.url)):
+    with place.run_shipper(Cluster(url=proxy.url)):
         wait_until(lambda: store.count_requests("/_bulk") >= 2, what="a second request")
     first, second = store.bulk_sizes[:2]
     assert (first, second) == (EVENTS // 2, EVENTS // 4)
@@ -102,5 +102,5 @@ def test_failed_behaviour_closes_the_connection(proxy: Proxy) -> None:
 
 
 def test_stopped_engine_closes_the_connection(place: ShipperDirs) -> None:
-    with run_proxy("http://127.0.0.1:9") as proxy, place.tailing(Cluster(url=proxy.url)):
+    with run_proxy("http://127.0.0.1:9") as proxy, place.run_shipper(Cluster(url=proxy.url)):
         wait_until(lambda: "no answer from" in place.said.getvalue(), what="a word about it")

@@ -6,9 +6,9 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from inferlog_ops.core.children import python_module
+from inferlog_ops.core.children import build_module_command
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.home import cache_dir
+from inferlog_ops.core.home import find_cache_dir
 from tests import ROOT
 
 _NOBODY = "nobody"
@@ -39,12 +39,12 @@ def leave_root(arguments: Sequence[str]) -> None:
         setpriv,
         *(f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"),
         *(f"--{each}={_KEPT_CAPABILITY}" for each in ("inh-caps", "ambient-caps", "bounding-set")),
-        *python_module("tests.chaos", *arguments),
+        *build_module_command("tests.chaos", *arguments),
     ]
     sys.stderr.flush()
     # The cache of jars belongs to root and is only read.
     os.execve(
         setpriv,
         command,
-        os.environ | {"XDG_CACHE_HOME": str(cache_dir().parent), "HOME": "/nonexistent", "PYTHONPATH": str(ROOT)},
+        os.environ | {"XDG_CACHE_HOME": str(find_cache_dir().parent), "HOME": "/nonexistent", "PYTHONPATH": str(ROOT)},
     )

@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from tests.support import compose_go, locust_runs
-from tests.support.chat_server import running_server
-from tests.support.compose_go import ROOT, example_settings
+from tests.support.chat_server import run_server
+from tests.support.compose_go import ROOT, read_example_settings
 from tests.support.shipping import QUICK, ShipperDirs
 
 CHECK = ROOT / ".ci" / "stack_check.py"
@@ -47,8 +47,8 @@ def stack(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     provision_cluster(cluster)
     quick_heartbeat = {"INFERLOG_HEARTBEAT_SECONDS": "0.2"}
     with (
-        ShipperDirs(home).tailing(cluster, replace(QUICK, heartbeat_seconds=0.2)),
-        running_server(home, settings_of_ci() | quick_heartbeat) as server,
+        ShipperDirs(home).run_shipper(cluster, replace(QUICK, heartbeat_seconds=0.2)),
+        run_server(home, settings_of_ci() | quick_heartbeat) as server,
     ):
         run = locust_runs.run(
             home, "--host", server.url, "--rate", 25, "--user-rate", 0.6, "--duration", 6, "--exit-code-on-error", 0
@@ -106,8 +106,8 @@ def test_empty_panels_are_listed(stack: Stack, tmp_path: Path, provisioned: Clus
         "correlation_id": record["correlation_id"],
         "latency_seconds": 0.1,
     }
-    with provisioned.client() as client:
-        client.create(index=stream_name("events", provisioned.namespace), id="1", document=document, refresh=True)
+    with provisioned.build_client() as client:
+        client.create(index=build_stream_name("events", provisioned.namespace), id="1", document=document, refresh=True)
     done = check(replace(stack, cluster=provisioned), tmp_path, [record], "--patience", 0)
     assert done.returncode == 1
     assert "panels whose query returns no rows: " in done.stderr
@@ -127,7 +127,7 @@ def test_file_without_records_is_rejected(stack: Stack, tmp_path: Path, content:
 
 
 def test_docker_compose_takes_what_ci_puts_over_the_stack() -> None:
-    stack = compose_go.load_valid(ROOT / "docker-compose.yml", OVERRIDE, **example_settings())
+    stack = compose_go.load_valid(ROOT / "docker-compose.yml", OVERRIDE, **read_example_settings())
     app = stack["services"]["app"]
     assert json.loads(app["environment"]["INFERLOG_SERVER_VERSIONS"])
     assert {mount["target"]: mount.get("read_only", False) for mount in app["volumes"]} == {

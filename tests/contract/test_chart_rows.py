@@ -7,24 +7,24 @@ from typing import Any
 import pytest
 
 from inferlog_ops.query.dashboards import files
-from inferlog_ops.query.dashboards.panels import Panel, panels
+from inferlog_ops.query.dashboards.panels import Panel, list_panels
 from inferlog_ops.query.dashboards.render import parse_query_name
 from tests.golden import END, START, expected, golden
 
 DOCUMENTS = golden().between(START, END)
 
 
-def points() -> Iterator[Any]:
+def list_points() -> Iterator[Any]:
     """Yield the query of each chart layer and the columns that identify a point."""
     for dashboard in files.load_all().values():
         if dashboard.id == "inferlog-alerts":
             continue  # its documents are not requests; see the tests of alerts
-        for panel in panels(dashboard.body):
-            for query, columns in keys_of(panel):
+        for panel in list_panels(dashboard.body):
+            for query, columns in list_keys(panel):
                 yield pytest.param(query, columns, id=f"{dashboard.id}/{panel.id}-{query}")
 
 
-def keys_of(panel: Panel) -> Iterator[tuple[str, list[str]]]:
+def list_keys(panel: Panel) -> Iterator[tuple[str, list[str]]]:
     if panel.config.get("type") not in {"metric", "gauge", "xy", "heatmap"}:
         return
     for layer in panel.config.get("layers", [panel.config]):
@@ -33,7 +33,7 @@ def keys_of(panel: Panel) -> Iterator[tuple[str, list[str]]]:
         yield query, [layer[axis]["column"] for axis in ("x", "y", "breakdown_by") if isinstance(layer.get(axis), dict)]
 
 
-@pytest.mark.parametrize(("query", "columns"), list(points()))
+@pytest.mark.parametrize(("query", "columns"), list(list_points()))
 def test_each_point_of_a_chart_is_one_row(query: str, columns: list[str]) -> None:
     rows = expected(query, DOCUMENTS, START, END)
     assert rows

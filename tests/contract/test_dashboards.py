@@ -7,11 +7,11 @@ import pytest
 
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files, slo
-from inferlog_ops.query.dashboards.panels import Panel, panels
+from inferlog_ops.query.dashboards.panels import Panel, list_panels
 from inferlog_ops.query.dashboards.render import fill_levels
 from tests.kibana.faults import faults, read
 from tests.kibana.json_paths import walk
-from tests.support.panel_queries import columns_by_query, mapped_fields
+from tests.support.panel_queries import list_columns_by_query, read_mapped_fields
 
 ROOT = Path(__file__).parents[2]
 DASHBOARDS = files.load_all()
@@ -19,7 +19,7 @@ QUERIES = library.load_all()
 PANELS = [
     pytest.param(panel, id=f"{dashboard.id}/{panel.id}")
     for dashboard in DASHBOARDS.values()
-    for panel in panels(dashboard.body)
+    for panel in list_panels(dashboard.body)
 ]
 PROMISED = ["overview", "canary", "pipeline-health", "trace-and-audit", "query-library", "alerts"]
 SEVERAL_VERSIONS_OF_A_PROCESS = {"model_version", "http.route"}
@@ -53,7 +53,7 @@ def test_file_follows_the_schema(dashboard: files.Dashboard) -> None:
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda dashboard: dashboard.id)
 def test_dashboard_begins_with_description_and_links_to_all_others(dashboard: files.Dashboard) -> None:
-    head = next(panels(dashboard.body))
+    head = next(list_panels(dashboard.body))
     assert head.type == "markdown"
     assert head.config["content"].startswith("### ")
     linked = set(re.findall(r"\(#/view/([^)]+)\)", head.config["content"]))
@@ -73,7 +73,7 @@ def test_controls_use_fields_of_the_data_view(dashboard: files.Dashboard) -> Non
         data_view = control["config"]["data_view_id"]
         assert (ROOT / "kibana" / "data_views" / f"{data_view}.json").exists()
         if data_view == "inferlog-events":
-            assert control["config"]["field_name"] in mapped_fields("events")
+            assert control["config"]["field_name"] in read_mapped_fields("events")
 
 
 @pytest.mark.parametrize("panel", PANELS)
@@ -106,8 +106,8 @@ def test_filters_are_ignored_by_panels_that_need_all_events(dashboard: files.Das
     filtered = {control["config"]["field_name"] for control in dashboard.body["pinned_panels"]}
     if not filtered & SEVERAL_VERSIONS_OF_A_PROCESS:
         return
-    for panel in panels(dashboard.body):
+    for panel in list_panels(dashboard.body):
         for holder in panel.config.get("layers") or [panel.config]:
-            for name in columns_by_query(panel):
+            for name in list_columns_by_query(panel):
                 if not QUERIES[name].takes_model_version and name in str(holder.get("data_source")):
                     assert holder.get("ignore_global_filters"), f"{panel.id} asks {name}"

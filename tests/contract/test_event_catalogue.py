@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 ADDED_ON_THE_WAY = {"event.ingested"}
 
 
-def rows(heading: str) -> list[list[str]]:
+def read_rows(heading: str) -> list[list[str]]:
     """Return the cells of each row below *heading* in docs/events.md."""
     section = (ROOT / "docs" / "events.md").read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("| `")]
@@ -22,18 +22,19 @@ def rows(heading: str) -> list[list[str]]:
     return [[cell.strip(" |") for cell in line.split(" | ")] for line in lines]
 
 
-def catalogue() -> dict[str, tuple[str | None, str]]:
+def read_catalogue() -> dict[str, tuple[str | None, str]]:
     """Return Python name and type by field of an event, from docs/events.md."""
     return {
-        field.strip("`"): (name.strip("`") if "`" in name else None, kind) for field, name, kind, *_ in rows("Fields")
+        field.strip("`"): (name.strip("`") if "`" in name else None, kind)
+        for field, name, kind, *_ in read_rows("Fields")
     }
 
 
-def leaves(properties: dict[str, Any], prefix: str = "") -> dict[str, str]:
+def find_leaves(properties: dict[str, Any], prefix: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for name, mapping in properties.items():
         if "properties" in mapping:
-            found |= leaves(mapping["properties"], f"{prefix}{name}.")
+            found |= find_leaves(mapping["properties"], f"{prefix}{name}.")
         else:
             unindexed = ", not indexed" if mapping.get("index") is False else ""
             found[prefix + name] = mapping["type"] + unindexed
@@ -45,18 +46,18 @@ def read_mapped_types(*components: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for component in components:
         path = ROOT / "infra" / "elasticsearch" / "component_templates" / f"{component}.json"
-        found |= leaves(json.loads(path.read_text())["template"]["mappings"]["properties"])
+        found |= find_leaves(json.loads(path.read_text())["template"]["mappings"]["properties"])
     return found
 
 
 def test_every_field_that_code_may_set_is_documented_with_its_python_name() -> None:
-    documented = {field: name for field, (name, _) in catalogue().items() if name}
+    documented = {field: name for field, (name, _) in read_catalogue().items() if name}
     fields = {".".join(field.path): name for name, field in FIELDS.items()}
     assert documented == fields, "docs/events.md has a row for each entry of FIELDS in app/inferlog/event.py"
 
 
 def test_every_documented_field_is_mapped_with_that_type_and_no_other_is() -> None:
-    documented = {field: kind for field, (_, kind) in catalogue().items()}
+    documented = {field: kind for field, (_, kind) in read_catalogue().items()}
     events = read_mapped_types(
         "inferlog-common-mappings", "inferlog-events-mappings", "inferlog-events-dataset-cluster"
     )
@@ -71,7 +72,7 @@ def test_complete_event_has_exactly_the_documented_fields(logs: Logs) -> None:
         for name, value in (values | {"tenant": "acme"}).items():
             setattr(call, name, value)
     written = set(flatten(logs.event)) - {"labels.tenant"} | {"labels"}
-    assert written == catalogue().keys() - ADDED_ON_THE_WAY
+    assert written == read_catalogue().keys() - ADDED_ON_THE_WAY
 
 
 def test_fields_of_a_log_line_are_mapped(logs: Logs) -> None:
@@ -80,13 +81,13 @@ def test_fields_of_a_log_line_are_mapped(logs: Logs) -> None:
             raise ValueError("boom")
         except ValueError:
             inferlog.get_logger().exception("failed", tenant="acme", trace_id="t", span_id="s")
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     app = read_mapped_types("inferlog-common-mappings", "inferlog-app-mappings", "inferlog-app-dataset-cluster")
     assert set(flatten(line)) - {"labels.tenant"} <= app.keys()
 
 
 def test_every_documented_health_field_is_mapped_with_that_type_and_no_other_is() -> None:
-    documented = {field.strip("`"): kind for field, kind, *_ in rows("Health lines")}
+    documented = {field.strip("`"): kind for field, kind, *_ in read_rows("Health lines")}
     assert documented == read_mapped_types("inferlog-health-mappings")
 
 
@@ -94,8 +95,8 @@ def test_fields_of_a_heartbeat_are_mapped(logs: Logs) -> None:
     with inferlog.track_performance("x"):
         pass
     inferlog.shutdown()
-    (line,) = logs.lines("health")
-    assert set(flatten(line)) <= health_fields()
+    (line,) = logs.read_lines("health")
+    assert set(flatten(line)) <= read_health_fields()
 
 
 def test_the_fields_of_a_shipper_s_line_are_mapped(tmp_path: Path) -> None:
@@ -113,13 +114,13 @@ def test_the_fields_of_a_shipper_s_line_are_mapped(tmp_path: Path) -> None:
     )
     health = Health(tmp_path, shipper_id="one", every_seconds=1)
     assert health.record(status)
-    (line,) = Logs(tmp_path).lines("health")
-    assert set(flatten(line)) <= health_fields()
-    shippers = {field for field in health_fields() if field.startswith("shipper.")}
+    (line,) = Logs(tmp_path).read_lines("health")
+    assert set(flatten(line)) <= read_health_fields()
+    shippers = {field for field in read_health_fields() if field.startswith("shipper.")}
     assert shippers <= set(flatten(line)), "every one is written"
 
 
-def health_fields() -> set[str]:
+def read_health_fields() -> set[str]:
     return set(
         read_mapped_types("inferlog-common-mappings", "inferlog-health-mappings", "inferlog-health-dataset-cluster")
     )

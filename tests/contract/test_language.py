@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import inferlog.testing
 from tests.kibana.json_paths import walk
 
 ROOT = Path(__file__).parents[2]
@@ -32,17 +33,35 @@ PHRASES = {
 }
 FORBIDDEN = re.compile("|".join(rf"\b(?:{phrase})(?!\w)" for phrase in PHRASES.values()), re.IGNORECASE)
 SHOWN_KEYS = {"title", "sub_title", "description", "content", "label", "text", "name"}
+# First words of a name that are not verbs. Words that are also verbs, such as record and stream, are not listed.
+NOT_A_VERB = re.compile(
+    "about|after|all|any|at|before|by|current|each|every|first|for|in|last|latest|lowest|new|newest|next|not|now|of|old|on"
+    "|one|other|own|with|without|body|cell|chunk|class|client|cluster|column|command|config|content|control|cost"
+    "|dashboard|data|definition|dict|dir|directory|engine|entry|error|event|field|figure|folder|header|id|instance|int"
+    "|interval|item|json|key|kind|layer|letter|level|line|message|method|metric|object|option|output|page|panel|part|path"
+    "|percentile|price|reason|recorder|response|result|row|rule|runtime|script|section|server|service|setting|shipper"
+    "|sink|size|source|span|string|table|template|text|time|token|tree|type|url|usage|user|value|version|word"
+    r"|(?!(?:feed|need|exceed|seed|bring|ping|mention|implement|increment|document)$)\w+(?:ed|ing|tion|ment|ness)"
+)
+PREFIXES_OF_PREDICATES = {"is", "has", "as"}
+# Names that users import, that a base class of another package has, or that are functions of Lens formulas.
+GIVEN_NAMES = {
+    *inferlog.__all__, *inferlog.testing.__all__, "sink", "exception", "aexception",
+    "connection_made", "connection_lost", "data_received", "on_response_complete",
+    "latest", "latest_text", "lowest", "percentile",
+}  # fmt: skip
+DECORATORS_OF_NOUNS = ("property", "fixture", "command", "callback", "get", "post", "setter")
 COMMENT = re.compile(r"(?:^|\s)#+ (.*)")
 CODE = re.compile(r"^```.*?^```$|`[^`\n]+`|\]\([^)]*\)", re.MULTILINE | re.DOTALL)
 
 
-def pages(pattern: str) -> Iterator[str]:
+def read_pages(pattern: str) -> Iterator[str]:
     """Yield the prose of Markdown files, without code, names in backticks and addresses of links."""
     for path in ROOT.glob(pattern):
         yield CODE.sub("…", path.read_text(encoding="utf-8"))
 
 
-def dashboard_texts() -> Iterator[str]:
+def read_dashboard_texts() -> Iterator[str]:
     for path in [*ROOT.glob("dashboards/**/*.json"), *ROOT.glob("kibana/**/*.json")]:
         for _, node in walk(json.loads(path.read_text(encoding="utf-8"))):
             if isinstance(node, dict):
@@ -51,42 +70,42 @@ def dashboard_texts() -> Iterator[str]:
                 )
 
 
-def query_heads() -> Iterator[str]:
+def read_query_heads() -> Iterator[str]:
     for path in ROOT.glob("dashboards/queries/*.esql"):
         lines = path.read_text(encoding="utf-8").splitlines()
         yield from (line.partition("//")[2] for line in lines if "//" in line)
 
 
-def sources(folder: str) -> Iterator[str]:
+def read_sources(folder: str) -> Iterator[str]:
     return (path.read_text(encoding="utf-8") for path in sorted((ROOT / folder).rglob("*.py")))
 
 
-def literals(node: ast.AST) -> Iterator[str]:
+def find_literals(node: ast.AST) -> Iterator[str]:
     return (each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str))
 
 
-def help_texts() -> Iterator[str]:
+def read_help_texts() -> Iterator[str]:
     """Yield the texts of `--help`: docstrings and arguments of Typer's commands, and each `help=`."""
-    for source in sources("app/inferlog_ops/cli"):
-        yield from literals(ast.parse(source))
+    for source in read_sources("app/inferlog_ops/cli"):
+        yield from find_literals(ast.parse(source))
     for folder in ("app/inferlog_ops", "app/inferlog_server", "scripts", "benchmarks", "tests"):
-        for source in sources(folder):
+        for source in read_sources(folder):
             for node in ast.walk(ast.parse(source)):
                 if isinstance(node, ast.keyword) and node.arg == "help":
-                    yield from literals(node.value)
+                    yield from find_literals(node.value)
 
 
-def error_messages() -> Iterator[str]:
+def read_error_messages() -> Iterator[str]:
     """Yield the string literals in arguments of each call of a name that ends in `Error`."""
-    for source in sources("app"):
+    for source in read_sources("app"):
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error"):
-                yield from literals(node)
+                yield from find_literals(node)
 
 
-def comments(folder: str) -> Iterator[str]:
+def read_comments(folder: str) -> Iterator[str]:
     """Yield the docstrings of each module, and its comments as one text."""
-    for source in sources(folder):
+    for source in read_sources(folder):
         tokens = tokenize.generate_tokens(io.StringIO(source).readline)
         yield " ".join(token.string.strip("# ") for token in tokens if token.type == tokenize.COMMENT)
         for node in ast.walk(ast.parse(source)):
@@ -94,7 +113,7 @@ def comments(folder: str) -> Iterator[str]:
                 yield ast.get_docstring(node) or ""
 
 
-def configuration_comments() -> Iterator[str]:
+def read_configuration_comments() -> Iterator[str]:
     """Yield the comments of each YAML and TOML file and of each file of Fluentd, as one text."""
     paths = {
         path
@@ -107,25 +126,25 @@ def configuration_comments() -> Iterator[str]:
         yield " ".join(found[1] for line in lines if (found := COMMENT.search(line)))
 
 
-def names_of_tests() -> Iterator[str]:
+def read_names_of_tests() -> Iterator[str]:
     """Yield the name of each test as a sentence."""
-    for source in sources("tests"):
+    for source in read_sources("tests"):
         for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                 yield node.name.replace("_", " ")
 
 
 TEXTS: dict[str, Callable[[], Iterable[str]]] = {
-    "README.md": partial(pages, "README.md"),
-    "CONTRIBUTING.md": partial(pages, "CONTRIBUTING.md"),
-    "CHANGELOG.md": partial(pages, "CHANGELOG.md"),
-    "docs": partial(pages, "docs/**/*.md"),
-    "dashboards": dashboard_texts,
-    "query heads": query_heads,
-    "help": help_texts,
-    "error messages": error_messages,
-    "comments of configuration": configuration_comments,
-    "test names": names_of_tests,
+    "README.md": partial(read_pages, "README.md"),
+    "CONTRIBUTING.md": partial(read_pages, "CONTRIBUTING.md"),
+    "CHANGELOG.md": partial(read_pages, "CHANGELOG.md"),
+    "docs": partial(read_pages, "docs/**/*.md"),
+    "dashboards": read_dashboard_texts,
+    "query heads": read_query_heads,
+    "help": read_help_texts,
+    "error messages": read_error_messages,
+    "comments of configuration": read_configuration_comments,
+    "test names": read_names_of_tests,
 }
 # Zero is the aim. A number may only become smaller.
 MAXIMUM = {
@@ -159,7 +178,7 @@ MAXIMUM = {
 @pytest.mark.parametrize("area", MAXIMUM)
 def test_text_has_no_more_forbidden_phrases_than_before(area: str) -> None:
     """An area is a kind of user-facing text, or a folder whose comments and docstrings are read."""
-    texts = TEXTS[area]() if area in TEXTS else comments(area)
+    texts = TEXTS[area]() if area in TEXTS else read_comments(area)
     flat = (re.sub(r"\s+", " ", text) for text in texts)
     found = [text[max(match.start() - 50, 0) : match.end() + 30] for text in flat for match in FORBIDDEN.finditer(text)]
     shown = "\n".join(f"  …{each}…" for each in found)
@@ -190,3 +209,69 @@ def test_name_of_a_class_has_one_meaning() -> None:
                 modules[node.name].append(str(path.relative_to(ROOT)))
     repeated = {name: where for name, where in modules.items() if len(where) > 1}
     assert not repeated, "rename the less central class"
+
+
+def starts_with_verb(name: str, returns: str) -> bool:
+    """Return whether *name* may be that of a function. Third person (`matches`) is for functions that return a bool."""
+    word = name.lstrip("_").partition("_")[0]
+    if word.endswith("s") and not word.endswith("ss") and word not in PREFIXES_OF_PREDICATES:
+        return returns in {"bool", "bool | None"}
+    return NOT_A_VERB.fullmatch(word) is None
+
+
+def find_functions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Yield functions and methods. A function inside another is a value, a property an attribute: both may be nouns."""
+    for each in ast.iter_child_nodes(node):
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+            decorators = [
+                ast.unparse(each.func if isinstance(each, ast.Call) else each) for each in each.decorator_list
+            ]
+            if not any(decorator.endswith(DECORATORS_OF_NOUNS) for decorator in decorators):
+                yield each
+        else:
+            yield from find_functions(each)
+
+
+def test_name_of_a_function_starts_with_a_verb() -> None:
+    nouns = [
+        f"{path.relative_to(ROOT)}:{function.lineno} {function.name}"
+        for folder in ("app", "benchmarks", "tests/support")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for function in find_functions(ast.parse(path.read_text(encoding="utf-8")))
+        if not function.name.startswith("__")
+        and function.name not in GIVEN_NAMES
+        and not starts_with_verb(function.name, ast.unparse(function.returns) if function.returns else "")
+    ]
+    shown = "\n".join(f"  {each}" for each in nouns)
+    assert not nouns, f"start with a verb, such as read, build or find; see CONTRIBUTING.md, Language:\n{shown}"
+
+
+@pytest.mark.parametrize(
+    ("name", "returns"),
+    [
+        ("_price_table", "PriceTable"),
+        ("described", "str"),
+        ("running_url", "str"),
+        ("_stats", "Stats"),
+        ("outcomes_of", "list[str]"),
+        ("newest_event", "str"),
+    ],
+)
+def test_noun_or_participle_is_not_a_name_of_a_function(name: str, returns: str) -> None:
+    assert not starts_with_verb(name, returns)
+
+
+@pytest.mark.parametrize(
+    ("name", "returns"),
+    [
+        ("_read_price_table", "PriceTable"),
+        ("describe_error", "str"),
+        ("process", "None"),
+        ("feed", "None"),
+        ("is_ready", "bool"),
+        ("matches", "bool"),
+        ("to_json", "bytes"),
+    ],
+)
+def test_verb_is_a_name_of_a_function(name: str, returns: str) -> None:
+    assert starts_with_verb(name, returns)

@@ -19,10 +19,10 @@ from inferlog_ops.demo.services import MODEL
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.library import Query
 from inferlog_ops.query.run import QueryAnswer, run_query
-from tests.support.panel_queries import columns_by_query, fields_in, fields_of, streams_of
+from tests.support.panel_queries import find_fields, find_fields_of_query, find_streams, list_columns_by_query
 from tests.support.polling import wait_until
 from tests.support.shipping import QUICK, ShipperDirs
 
@@ -30,8 +30,8 @@ QUERIES = {name: query for name, query in library.load_all().items() if "FROM in
 PANELS = [
     pytest.param(name, columns, id=f"{dashboard.id}/{panel.id}-{name}")
     for dashboard in files.load_all().values()
-    for panel in panels(dashboard.body)
-    for name, columns in columns_by_query(panel).items()
+    for panel in list_panels(dashboard.body)
+    for name, columns in list_columns_by_query(panel).items()
     if name in QUERIES and columns
 ]
 EMPTY_WHERE_ALL_IS_WELL = {
@@ -87,18 +87,18 @@ def demo(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
     provision_cluster(cluster)
     began = datetime.now(UTC)
-    with place.tailing(cluster, replace(QUICK, heartbeat_seconds=0.2)), service(place) as url:
+    with place.run_shipper(cluster, replace(QUICK, heartbeat_seconds=0.2)), run_service(place) as url:
         with traffic.send_traffic(url, place.root, run_id="demo", model=MODEL, requests=REQUESTS, pace=PACE) as sent:
             wait_until(sent.process.has_finished, 90, "the end of the requests")
-        wait_until(lambda: all_has_arrived(cluster, began), 60, "every event and a later heartbeat in the store")
-        running = all_answers(cluster, began)
-    with cluster.client() as client:
+        wait_until(lambda: has_all_arrived(cluster, began), 60, "every event and a later heartbeat in the store")
+        running = run_all_queries(cluster, began)
+    with cluster.build_client() as client:
         client.indices.refresh(index=f"logs-inference.*-{cluster.namespace}")
-        written = {stream: fields_of_stream(client, stream, cluster.namespace) for stream in STREAMS}
-    return Demo(running=running, stopped=all_answers(cluster, began), written=written)
+        written = {stream: read_fields(client, stream, cluster.namespace) for stream in STREAMS}
+    return Demo(running=running, stopped=run_all_queries(cluster, began), written=written)
 
 
-def all_has_arrived(cluster: Cluster, began: datetime) -> bool:
+def has_all_arrived(cluster: Cluster, began: datetime) -> bool:
     """Return whether every event is searchable and counted by the last heartbeats of service and shipper."""
     answers = [run_query(cluster, QUERIES[name], began, datetime.now(UTC)).rows for name in ("instances", "shippers")]
     if not all(answers):
@@ -107,18 +107,18 @@ def all_has_arrived(cluster: Cluster, began: datetime) -> bool:
     return instance["found"] == REQUESTS and instance["silent_seconds"] is not None and shipper["shipped"] >= REQUESTS
 
 
-def all_answers(cluster: Cluster, began: datetime) -> Answers:
+def run_all_queries(cluster: Cluster, began: datetime) -> Answers:
     ended = datetime.now(UTC)
     return {name: run_query(cluster, query, began, ended) for name, query in QUERIES.items()}
 
 
-def fields_of_stream(client: Elasticsearch, stream: str, namespace: str) -> set[str]:
+def read_fields(client: Elasticsearch, stream: str, namespace: str) -> set[str]:
     hits = scan(client, index=f"logs-inference.{stream}-{namespace}")
-    return {field for hit in hits for field in fields_in(hit["_source"])}
+    return {field for hit in hits for field in find_fields(hit["_source"])}
 
 
 @contextmanager
-def service(place: ShipperDirs) -> Iterator[str]:
+def run_service(place: ShipperDirs) -> Iterator[str]:
     """Run the example service with the settings that fill every panel: prices, callers, fast heartbeats."""
     prices, ready = place.root / "prices.json", place.root / "ready.json"
     prices.write_text(
@@ -172,9 +172,9 @@ def test_stopped_process_is_not_reported_as_silent(demo: Demo) -> None:
 @pytest.mark.parametrize("query", QUERIES.values(), ids=lambda query: query.name)
 def test_every_field_that_a_query_uses_is_written(query: Query, demo: Demo) -> None:
     """Mapped fields only; the engine rejects unmapped names."""
-    used = fields_of(query)
+    used = find_fields_of_query(query)
     assert "@timestamp" in used
-    somewhere = {field for stream in streams_of(query) for field in demo.written[stream]}
+    somewhere = {field for stream in find_streams(query) for field in demo.written[stream]}
     assert used - somewhere <= WRITTEN_WHERE_SOMETHING_IS_WRONG_OR_THERE, (
         f"dashboards/queries/{query.name}.esql uses a field that nothing writes: "
         "let the service of tests/contract/test_panels_of_the_demo.py write it, or name it there as an exception"

@@ -27,8 +27,17 @@ PROJECT = "inferlog-trial"
 _IMAGES = [f"inferlog-{name}:trial" for name in ("app", "setup", "fluentd", "traffic")]
 _TIMEOUT_SECONDS = 900
 _LABEL = "com.docker.compose.project"
+EVENTS = "logs-inference.events-default"
+LOGS = "/var/log/inferlog"
+_INSTANCE = "service.instance.id"
 LONG_RUNNING = ("elasticsearch", "kibana", "fluentd", "app")
 _SENT = ("app", "docs", "dashboards", "fluentd", "infra", "kibana", "scripts")
+_RECORD = f"""
+import sys, inferlog
+inferlog.configure(service_name=sys.argv[1], log_dir={LOGS!r})
+for _ in range(int(sys.argv[2])):
+    inferlog.record_inference(model_version="v1", latency_seconds=0.1, status="success", output_tokens=40)
+"""
 _FILES = ("docker-compose.yml", ".env.example", ".dockerignore", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -127,6 +136,32 @@ class Stack:
         finally:
             self.run("docker", "rm", "--force", name)
 
+    def record_events(self, service: str, count: int) -> None:
+        """Write *count* events of a batch job named *service* into the volume of log files."""
+        self.compose("exec", "-T", "app", "python", "-c", _RECORD, service, str(count))
+
+    @contextmanager
+    def small_volume(self, volume: str, path: str, *, mebibytes: int, **settings: str) -> Iterator["Stack"]:
+        """Yield the stack with the directory *path* on a *volume* of this size, and with *settings* changed."""
+        name = f"{PROJECT}-small-{volume}"
+        options = ("type=tmpfs", "device=tmpfs", f"o=size={mebibytes}m,uid=1000,gid=0,mode=2775")
+        override = self.root / f"{name}.yml"
+        override.write_text(f"volumes: {{{volume}: {{name: {name}, external: true}}}}\n")
+        self.run("docker", "volume", "create", *(f"--opt={option}" for option in options), name)
+        # A volume in memory is empty again once no container has it mounted.
+        holder = ("--detach", "--name", name, "--volume", f"{name}:{path}", "--entrypoint", "sleep")
+        self.run("docker", "run", *holder, "inferlog-setup:trial", "infinity")
+        small = self.changed(COMPOSE_FILE=f"docker-compose.yml:{override.name}", **settings)
+        try:
+            small.up()
+            small.wait_until_complete()
+            yield small
+        finally:
+            self.up()
+            self.run("docker", "rm", "--force", name)
+            self.run("docker", "volume", "rm", name)
+            self.wait_until_complete()
+
     def changed(self, **settings: str) -> "Stack":
         """Return the same checkout with *settings* changed."""
         return replace(self, settings={**self.settings, **settings})
@@ -180,6 +215,25 @@ class Stack:
         assert done.returncode == 0, done.stderr
         return list(json.loads(done.stdout))
 
+    def count_events(self, service: str) -> int:
+        """Return how many events of *service* are searchable."""
+        with self.superuser.build_client() as client:
+            return int(client.count(index=EVENTS, query={"term": {"service.name": service}})["count"])
+
+    def assert_each_stored_once(self, service: str, count: int, timeout_seconds: float) -> None:
+        """Wait for the *count* events that *service* has recorded; each number of its sequence must be there once."""
+        wait_until(lambda: self.count_events(service) >= count, timeout_seconds, f"{count} events of {service}")
+        with self.superuser.build_client() as client:
+            numbers = {"numbers": {"stats": {"field": "event.sequence"}}, "ids": {"terms": {"field": _INSTANCE}}}
+            found = client.search(index=EVENTS, size=0, query={"term": {"service.name": service}}, aggs=numbers)
+        stats = found["aggregations"]["numbers"]
+        assert (stats["count"], stats["min"], stats["max"]) == (count, 0, count - 1)
+        (instance,) = [bucket["key"] for bucket in found["aggregations"]["ids"]["buckets"]]
+        (row,) = [row for row in self.query("lost_events") if row[_INSTANCE] == instance]
+        assert (row["found"], row["lost"], row["not_found_yet"]) == (count, 0, 0)
+        # Fluentd with an empty volume reads all files again; after a rollover the events would be stored again.
+        self.compose("exec", "-T", "app", "sh", "-c", f"rm {LOGS}/*-{service}-*.jsonl")
+
     def reconcile(self, records: Path, *options: str, wait_seconds: int = 300) -> dict[str, Any]:
         """Compare *records* with the events, by the command that operators use."""
         limits = ("--run-id", records.stem, "--wait-seconds", str(wait_seconds))
@@ -194,6 +248,7 @@ class Stack:
         faults = {name: found[name] for name in ("duplicated", "events_without_request")}
         assert (unexplained, faults) == (set(), dict.fromkeys(faults, 0)), found
         assert found["lost"] <= len(cut_off), found
+        sys.stderr.write(f"{found['sent']} requests, {found['with_event']} with an event, {found['outcomes']}\n")
         return found
 
     def logs(self, service: str, *options: str) -> str:

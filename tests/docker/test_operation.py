@@ -2,8 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,14 +10,13 @@ from uuid import uuid4
 import pytest
 
 from tests import ROOT
-from tests.docker.stack import PROJECT, Stack
+from tests.docker.stack import EVENTS, LOGS, Stack
 from tests.support.polling import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
 ELASTICSEARCH_PORT, KIBANA_PORT = 29200, 25601
-STREAM = "logs-inference.events-default"
-LOGS = "/var/log/inferlog"
+STATE = "/fluentd/state"
 LAST_DAYS = """
 from datetime import UTC, datetime, timedelta
 from inferlog_ops.provision.stack.prepare import renew_certificates
@@ -91,33 +88,10 @@ def test_upgraded_images_keep_the_volumes_and_lose_nothing(stack: Stack) -> None
     stack.wait_until_complete()
 
 
-@contextmanager
-def small_log_volume(stack: Stack) -> Iterator[Stack]:
-    """Yield the stack with its log files on a volume of 8 MiB."""
-    volume = f"{PROJECT}-small-logs"
-    options = ("type=tmpfs", "device=tmpfs", "o=size=8m,uid=1000,gid=0,mode=2775")
-    override = stack.root / "small-logs.yml"
-    override.write_text(f"volumes: {{logs: {{name: {volume}, external: true}}}}\n")
-    stack.run("docker", "volume", "create", *(f"--opt={option}" for option in options), volume)
-    # A volume in memory is empty again once no container has it mounted.
-    holder = ("--detach", "--name", volume, "--volume", f"{volume}:{LOGS}", "--entrypoint", "sleep")
-    stack.run("docker", "run", *holder, "inferlog-setup:trial", "infinity")
-    small = stack.changed(COMPOSE_FILE=f"docker-compose.yml:{override.name}")
-    try:
-        small.up()
-        small.wait_until_complete()
-        yield small
-    finally:
-        stack.up()
-        stack.run("docker", "rm", "--force", volume)
-        stack.run("docker", "volume", "rm", volume)
-        stack.wait_until_complete()
-
-
 def test_full_log_volume_stops_no_request_and_every_loss_is_counted(stack: Stack) -> None:
     assert stack.exit_code("sample-traffic") == 0, "no other requests may be lost"
     before = {row["service.instance.id"] for row in stack.query("lost_events")}
-    with small_log_volume(stack) as small:
+    with stack.small_volume("logs", LOGS, mebibytes=8) as small:
         with small.traffic(rate=10, seconds=45) as traffic:
             traffic.wait_for(50)
             small.compose("exec", "-T", "app", "sh", "-c", f"cat /dev/zero >{LOGS}/filler; true")
@@ -157,6 +131,41 @@ def letters(stack: Stack) -> int:
     return sum(row["letters"] for row in json.loads(stack.compose("run", "--rm", "-T", "redrive", "--list", "--json")))
 
 
+def is_fluentd(stack: Stack, health: str) -> bool:
+    """Return whether the health of Fluentd is *health*, ``healthy`` or ``unhealthy``."""
+    return bool(stack.inspect("fluentd")["State"]["Health"]["Status"] == health)
+
+
+def test_lines_wait_while_the_buffer_of_fluentd_is_full(stack: Stack) -> None:
+    service = f"batch{uuid4().hex[:8]}"
+    with stack.small_volume("fluentd-state", STATE, mebibytes=32, INFERLOG_FLUENTD_TOTAL_LIMIT_SIZE="16m") as small:
+        small.kill("elasticsearch")
+        small.record_events(service, 100_000)
+        wait_until(lambda: is_fluentd(small, "unhealthy"), 180, "a full buffer")
+        small.compose("restart", "fluentd")
+        small.start("elasticsearch")
+        small.wait_until_complete()
+        small.assert_each_stored_once(service, 100_000, 600)
+        assert letters(small) == 0, "a stop with a full buffer makes no dead letters"
+
+
+def test_lines_wait_while_the_volume_of_fluentd_is_full(stack: Stack) -> None:
+    filler = f"{STATE}/filler"
+    with stack.small_volume("fluentd-state", STATE, mebibytes=32, INFERLOG_FLUENTD_TOTAL_LIMIT_SIZE="16m") as small:
+        with small.traffic(rate=20, seconds=60) as traffic:
+            traffic.wait_for(50)
+            small.compose("exec", "-T", "fluentd", "sh", "-c", f"cat /dev/zero >{filler}; true")
+            write_line(small, event(latency_seconds="slow")[1])
+            wait_until(lambda: is_fluentd(small, "unhealthy"), 120, "Fluentd without room")
+            small.compose("restart", "fluentd")
+            traffic.wait_for(50)
+            small.compose("run", "--rm", "-T", "--entrypoint", "rm", "redrive", filler)
+        small.wait_until_complete()
+        small.assert_nothing_lost(traffic)
+        wait_until(lambda: letters(small) > 0, 60, "the dead letter")
+        assert letters(small) == 1, "only the rejected line"
+
+
 def test_rejected_lines_are_counted_and_listed(stack: Stack) -> None:
     def count() -> int:
         return sum(row["refused"] + row["refused_before"] for row in stack.query("refused_of_late"))
@@ -170,18 +179,18 @@ def test_rejected_lines_are_counted_and_listed(stack: Stack) -> None:
 
 def test_redrive_indexes_dead_letters_once_their_cause_is_fixed(stack: Stack) -> None:
     event_id, line = event(trial="a text")
-    with stack.superuser.client() as client:
+    with stack.superuser.build_client() as client:
 
         def is_found() -> bool:
-            client.indices.refresh(index=STREAM)
-            return bool(client.count(index=STREAM, query={"ids": {"values": [event_id]}})["count"])
+            client.indices.refresh(index=EVENTS)
+            return bool(client.count(index=EVENTS, query={"ids": {"values": [event_id]}})["count"])
 
-        client.indices.put_mapping(index=STREAM, write_index_only=True, properties={"trial": {"type": "long"}})
+        client.indices.put_mapping(index=EVENTS, write_index_only=True, properties={"trial": {"type": "long"}})
         listed = letters(stack)
         write_line(stack, line)
         wait_until(lambda: letters(stack) > listed, 60, "the dead letter")
         assert not is_found()
-        client.indices.rollover(alias=STREAM)  # the next index has the mapping of the template
+        client.indices.rollover(alias=EVENTS)  # the next index has the mapping of the template
         done = stack.run("docker", "compose", "run", "--rm", "-T", "redrive", "--json", check=False)
         assert sum(tally["created"] for tally in json.loads(done.stdout)) == 1, done
         assert is_found()
@@ -194,7 +203,7 @@ def test_app_and_fluentd_ship_to_an_existing_cluster(stack: Stack, tmp_path: Pat
     page = (ROOT / "docs/existing_cluster.md").read_text()
     (body,) = re.findall(r"```json\n\s*POST /_security/api_key\n(.*?)```", page, re.DOTALL)
     (command,) = re.findall(r"docker compose -f .* --wait", page)
-    with stack.superuser.client() as client:
+    with stack.superuser.build_client() as client:
         manager = client.security.create_api_key(name="manager")
         shipper = client.security.create_api_key(**json.loads(body))
     key = f"{manager['id']}:{manager['api_key']}"

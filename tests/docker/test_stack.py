@@ -6,6 +6,7 @@ Run it with: ``.venv/bin/pytest -m docker tests/docker``. Real parts and stand-i
 
 import threading
 from urllib.request import urlopen
+from uuid import uuid4
 
 import pytest
 
@@ -119,6 +120,15 @@ def test_lines_wait_while_elasticsearch_is_down(stack: Stack) -> None:
     stack.start("elasticsearch")
     stack.wait_until_complete()
     assert stack.assert_nothing_lost(traffic)["sent"] > 2000
+
+
+def test_300_000_lines_wait_in_their_files_while_elasticsearch_is_down(stack: Stack) -> None:
+    service = f"batch{uuid4().hex[:8]}"
+    stack.kill("elasticsearch")
+    stack.record_events(service, 300_000)
+    stack.start("elasticsearch")
+    stack.wait_until_complete()
+    stack.assert_each_stored_once(service, 300_000, 900)
 
 
 def test_down_keeps_the_data(stack: Stack) -> None:

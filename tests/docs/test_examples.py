@@ -19,7 +19,7 @@ import pytest
 import inferlog
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
-from tests.support.serving import serving, serving_wsgi
+from tests.support.serving import serve_app, serve_wsgi
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -45,7 +45,7 @@ def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Logs]:
 
 
 def test_fastapi(logs: Logs) -> None:
-    with serving(load("fastapi_service").app) as url, httpx.Client(base_url=url) as client:
+    with serve_app(load("fastapi_service").app) as url, httpx.Client(base_url=url) as client:
         assert client.post("/sentiment", json={"text": "a good book"}).json() == {"sentiment": "good"}
         assert client.post("/echo", json={"text": "a good book"}).text == "a good book "
         assert client.post("/sentiment", json={"text": ""}).status_code == 422
@@ -53,12 +53,12 @@ def test_fastapi(logs: Logs) -> None:
     assert (first["model_version"], first["gen_ai"]["usage"]["input_tokens"], first["status"]) == ("v3", 3, "success")
     assert (second["http"]["route"], second["gen_ai"]["usage"]["output_tokens"]) == ("/echo", 3)
     assert third["status"] == "rejected"
-    (line,) = (line for line in logs.lines("app") if line["message"] == "sentiment.judged")
+    (line,) = (line for line in logs.read_lines("app") if line["message"] == "sentiment.judged")
     assert line["request_id"] == first["request_id"]
 
 
 def test_starlette(logs: Logs) -> None:
-    with serving(load("starlette_service").app) as url:
+    with serve_app(load("starlette_service").app) as url:
         assert httpx.post(f"{url}/acme/sentiment", content="a good book").text == "good"
     event = logs.event
     assert (event["model_version"], event["http"]["route"]) == ("v3", "/{tenant}/sentiment")
@@ -66,7 +66,7 @@ def test_starlette(logs: Logs) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "variable", "serve"), [("asgi_service", "app", serving), ("wsgi_service", "application", serving_wsgi)]
+    ("name", "variable", "serve"), [("asgi_service", "app", serve_app), ("wsgi_service", "application", serve_wsgi)]
 )
 def test_without_a_framework(logs: Logs, name: str, variable: str, serve: Any) -> None:
     with serve(getattr(load(name), variable)) as url:
@@ -87,7 +87,7 @@ def test_flask(logs: Logs) -> None:
 
 
 def test_batching(logs: Logs) -> None:
-    with serving(load("batching_service").app, lifespan="on") as url, ThreadPoolExecutor(3) as callers:
+    with serve_app(load("batching_service").app, lifespan="on") as url, ThreadPoolExecutor(3) as callers:
         texts = ["a good book", "a bad book", "a long book"]
         answers = list(callers.map(lambda text: httpx.post(f"{url}/sentiment", json={"text": text}).json(), texts))
         events = wait_until(lambda: logs.events if len(logs.events) == 3 else None, what="three events")
@@ -116,9 +116,9 @@ def test_batch_script(logs: Logs) -> None:
 
 
 def test_two_services(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(load("fastapi_service").app) as model_url:
+    with serve_app(load("fastapi_service").app) as model_url:
         monkeypatch.setenv("MODEL_URL", model_url)
-        with serving(load("gateway").app) as url:
+        with serve_app(load("gateway").app) as url:
             response = httpx.post(f"{url}/ask", json={"text": "a good book"})
     assert response.json() == {"sentiment": "good"}
     events = wait_until(lambda: logs.events if len(logs.events) == 2 else None, what="both events")

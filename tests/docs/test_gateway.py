@@ -15,8 +15,8 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from inferlog_server.settings import ServerSettings
-from tests.support.chat_server import RunningServer, running_server
-from tests.support.serving import serving
+from tests.support.chat_server import RunningServer, run_server
+from tests.support.serving import serve_app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "gateway.md").read_text()
 QUESTION: list[Any] = [{"role": "user", "content": "Say hello."}]
@@ -73,13 +73,13 @@ def gateway(upstream: UpstreamServer, tmp_path_factory: pytest.TempPathFactory) 
     home = tmp_path_factory.mktemp("gateway")
     (home / "key").write_text(f"{KEY}\n")
     environment, options = read_setup()
-    with serving(upstream.app) as url:
+    with serve_app(upstream.app) as url:
         environment["INFERLOG_SERVER_UPSTREAM_URL"] = environment["INFERLOG_SERVER_UPSTREAM_URL"].replace(
             "http://127.0.0.1:8001", url
         )
         environment["INFERLOG_SERVER_UPSTREAM_API_KEY_FILE"] = str(home / "key")
         environment["INFERLOG_CLIENT_ID_HEADER"] = "authorization"
-        with running_server(home, environment, **options) as server:
+        with run_server(home, environment, **options) as server:
             yield server
 
 
@@ -110,7 +110,7 @@ def test_set_up_logs_a_request_with_version_tokens_and_first_token(
 
     assert text == "Hello"
     assert upstream.requests[-1][1]["model"] == "llama"
-    event = gateway.event_of(raw.headers["x-request-id"])
+    event = gateway.wait_for_event(raw.headers["x-request-id"])
     assert (event["model_name"], event["model_version"], event["status"]) == ("llama", "v1", "success")
     assert event["gen_ai"]["usage"] == {"input_tokens": 12, "output_tokens": 2}
     assert 0 < event["time_to_first_token_seconds"] <= event["latency_seconds"]

@@ -16,7 +16,6 @@ _RUNNING = b"fluentd worker is now running"
 
 
 def is_installed() -> bool:
-    """Return whether Fluentd is installed."""
     return shutil.which("fluentd") is not None
 
 

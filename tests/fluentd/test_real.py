@@ -17,7 +17,7 @@ from tests.fluentd.process import Fluentd, is_installed
 from tests.fluentd.trial import TrialPlan, run_trial
 from tests.support.own_engine import OwnEngine
 from tests.support.polling import wait_until
-from tests.support.shipping import event_ids, event_line, stored_ids, write_events
+from tests.support.shipping import build_event_line, count_stored_ids, make_event_ids, write_events
 
 if not is_installed():
     pytest.skip("no fluentd on PATH: what a real one makes of it is not tested here", allow_module_level=True)
@@ -65,7 +65,7 @@ def cluster_of(fluentd: Fluentd) -> Cluster:
 
 
 def found(fluentd: Fluentd, stream: str = "events") -> set[str]:
-    ids = stored_ids(cluster_of(fluentd), stream)
+    ids = count_stored_ids(cluster_of(fluentd), stream)
     assert all(times == 1 for times in ids.values())
     return set(ids)
 
@@ -96,7 +96,7 @@ def test_no_line_is_lost_duplicated_or_astray_when_everything_is_killed(running:
 def test_full_buffer_is_reported_and_loses_nothing(running: Fluentd) -> None:
     assert health_check(running.monitor_port).returncode == 0
     running.kill()
-    ids = event_ids(6_000)
+    ids = make_event_ids(6_000)
     write_events(running.logs / "events-many-1-1.jsonl", ids, message="x" * 300)
     away = replace(running, url="http://127.0.0.1:1", settings=running.settings | SMALL_BUFFER)
     away.start()
@@ -110,8 +110,8 @@ def test_full_buffer_is_reported_and_loses_nothing(running: Fluentd) -> None:
 
 
 def test_shipped_file_is_deleted_and_unshipped_file_stays(running: Fluentd) -> None:
-    write_events(running.logs / "events-shipped-1-1.jsonl", event_ids(500))
-    wait_until(lambda: found(running) == {"first", *event_ids(500)}, 60, "the events")
+    write_events(running.logs / "events-shipped-1-1.jsonl", make_event_ids(500))
+    wait_until(lambda: found(running) == {"first", *make_event_ids(500)}, 60, "the events")
     wait_until(lambda: not sweep(running), 10, "the deletion of shipped files")
     running.kill()
     write_events(running.logs / "events-late-1-1.jsonl", ["late"])
@@ -124,7 +124,7 @@ def test_shipped_file_is_deleted_and_unshipped_file_stays(running: Fluentd) -> N
 
 def test_file_created_after_a_deletion_is_read_from_its_first_line(running: Fluentd) -> None:
     """File systems reuse the inode of a deleted file, and Fluentd identifies files by inode only."""
-    write_events(running.logs / "events-long-1-1.jsonl", event_ids(300, "long"))
+    write_events(running.logs / "events-long-1-1.jsonl", make_event_ids(300, "long"))
     wait_until(lambda: len(found(running)) == 301, 60, "the events")
     running.kill()
     sweep(running)
@@ -136,16 +136,16 @@ def test_file_created_after_a_deletion_is_read_from_its_first_line(running: Flue
         limits=FileLimits(max_file_bytes=10**9, max_file_age_seconds=3600),
         retention=Retention(running.logs, keep_shipped_seconds=0.0, max_total_bytes=10**9),
     )
-    for event_id in event_ids(400, "next"):
-        assert sink.write(event_line(event_id))
+    for event_id in make_event_ids(400, "next"):
+        assert sink.write(build_event_line(event_id))
     sink.close()
     running.start()
-    wanted = {"first", *event_ids(300, "long"), *event_ids(400, "next")}
+    wanted = {"first", *make_event_ids(300, "long"), *make_event_ids(400, "next")}
     wait_until(lambda: found(running) == wanted, 60, "all of the next file")
 
 
 def test_dead_letter_contains_the_original_line(running: Fluentd) -> None:
-    refused = event_line("refused", latency_seconds="slow", cost_usd=0.000001, message="größer")
+    refused = build_event_line("refused", latency_seconds="slow", cost_usd=0.000001, message="größer")
     (running.logs / "events-bad-1-1.jsonl").write_bytes(b'{"cut": "\xe2\x82\n' + refused)
     letters = wait_until(lambda: letters_of(running, 2), 60, "the dead letters")
     assert letters[0] == b'{"unmatched_line":"{\\"cut\\": \\"\xe2\x82"}'
@@ -159,7 +159,7 @@ def letters_of(fluentd: Fluentd, count: int) -> list[bytes]:
 
 def test_fluentd_reports_its_state_in_the_health_stream(running: Fluentd) -> None:
     wait_until(lambda: len(found(running, "health")) >= 2, 60, "two lines about Fluentd")
-    with cluster_of(running).client() as client:
+    with cluster_of(running).build_client() as client:
         hits = client.search(index=f"logs-inference.health-{running.namespace}")["hits"]["hits"]
     store = [hit for hit in hits if "retry_count" in hit["_source"]["fluentd"]]
     letters = [hit for hit in hits if "dead_letters" in hit["_source"]["fluentd"]]

@@ -21,7 +21,7 @@ from tests.fluentd.lines import STREAMS, Expected, Line, lines, mark_in
 from tests.fluentd.process import Fluentd
 from tests.support.own_engine import OwnEngine
 from tests.support.polling import wait_until
-from tests.support.shipping import stored_ids
+from tests.support.shipping import count_stored_ids
 
 _TICK_SECONDS = 0.05
 _STANDSTILL_SECONDS = 150.0
@@ -208,7 +208,7 @@ def _wait_for_all(cluster: Cluster, fluentd: Fluentd, expected: Expected, say: C
 
 def _count_arrived(cluster: Cluster, fluentd: Fluentd) -> int:
     """Return the number of lines that have arrived."""
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         try:
             found = client.count(
                 index=f"logs-inference.*-{cluster.namespace}", query={"prefix": {"service.name": "scoring"}}
@@ -238,7 +238,7 @@ def _build_result(
     duplicates: list[str] = []
     found_count = dead_count = letters_again = health_lines = 0
     for stream in STREAMS:
-        found = stored_ids(cluster, stream)
+        found = count_stored_ids(cluster, stream)
         if stream == "health":
             own = Counter({each: times for each, times in found.items() if each not in expected.good[stream]})
             health_lines = len(own)
@@ -268,6 +268,6 @@ def _build_result(
 
 def _are_fluentds(cluster: Cluster, ids: set[str]) -> bool:
     index = f"logs-inference.health-{cluster.namespace}"
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         found = client.count(index=index, query={"term": {"service.name": "inferlog-fluentd"}})["count"]
     return bool(found == len(ids))

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.preview.controls import Selection, build_filter, controls
+from inferlog_ops.preview.controls import Selection, build_filter, list_controls
 from inferlog_ops.preview.layout import lay_out
 from inferlog_ops.query.dashboards import files, slo
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.dashboards.render import fill_levels
 from inferlog_ops.query.library import load_all
 from tests.fuzz.bent import bent
@@ -81,8 +81,8 @@ def check(data: bytes) -> None:
         return
     # Valid JSON: no NaN or infinity, no lone surrogate.
     assert json.loads(json.dumps(page, allow_nan=False, ensure_ascii=False).encode()) == page
-    known = {panel.id for panel in panels(filled)}
+    known = {panel.id for panel in list_panels(filled)}
     assert {panel["id"] for item in page["items"] for panel in item.get("panels", [item])} == known
-    for control in controls(filled):
+    for control in list_controls(filled):
         if control.field is not None:
             assert build_filter([Selection(field=control.field, value="v1")], [control])

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.durations import parse_duration
 from inferlog_ops.core.errors import OperatorError, lookup
-from inferlog_ops.core.streams import stream_name
-from inferlog_ops.preview.control_values import _pattern
-from inferlog_ops.preview.controls import controls
+from inferlog_ops.core.streams import build_stream_name
+from inferlog_ops.preview.control_values import _build_pattern
+from inferlog_ops.preview.controls import list_controls
 from inferlog_ops.preview.params import SearchParams
 from inferlog_ops.provision.elasticsearch.retention import check_retention
 from inferlog_ops.provision.kibana.address import resolve_kibana
@@ -24,7 +24,7 @@ from inferlog_ops.query import library as queries
 from inferlog_ops.query.dashboards import files as dashboards
 from inferlog_ops.query.rules import notify, rules
 from inferlog_ops.query.run import build_version_filter, check_range
-from inferlog_ops.query.timerange import iso, parse_moment, time_range
+from inferlog_ops.query.timerange import build_time_range, format_iso, parse_moment
 
 LONGEST_BYTES = 300
 SEEDS = (
@@ -60,7 +60,7 @@ _named: Mapping[str, Mapping[str, Any]] = {
     "rule": rules.load_all(),
     "dashboard": dashboards.load_all(),
 }
-_controls = list(controls(dashboards.find(dashboards.LANDING_PAGE).body))
+_controls = list(list_controls(dashboards.find(dashboards.LANDING_PAGE).body))
 
 
 def check(data: bytes) -> None:
@@ -82,19 +82,19 @@ def _duration(text: str) -> None:
 
 def _moment(text: str) -> None:
     moment = parse_moment(text, "--from")
-    assert parse_moment(iso(moment).rjust(27, "0"), "--from") == moment
+    assert parse_moment(format_iso(moment).rjust(27, "0"), "--from") == moment
 
 
 def _range(text: str) -> None:
     last, from_, to = (part or None for part in [*text.split("\x00"), "", "", ""][:3])
-    start, end = time_range(last=last, from_=from_, to=to, now=_NOW)
+    start, end = build_time_range(last=last, from_=from_, to=to, now=_NOW)
     check_range(start, end)
     assert start < end
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", iso(start))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", format_iso(start))
 
 
 def _namespace(text: str) -> None:
-    assert _STREAM.fullmatch(stream_name("events", text))
+    assert _STREAM.fullmatch(build_stream_name("events", text))
     assert Cluster(url="http://127.0.0.1:1", namespace=text).namespace == text
 
 
@@ -120,7 +120,7 @@ def _asking(text: str) -> None:
     }
     try:
         asking = SearchParams.model_validate(parameters)
-        within = asking.within(_controls)
+        within = asking.build_filter(_controls)
     except (ValidationError, HTTPException):
         return
     assert parameters.keys() <= {"from", "to", "filter", "search"}
@@ -160,7 +160,7 @@ def _kibana(text: str) -> None:
 
 
 def _search(text: str) -> None:
-    pattern = _pattern(text, "exact")
+    pattern = _build_pattern(text, "exact")
     plain = re.sub(r"\\(.)|\[(.).\]", lambda match: match[1] or match[2], pattern, flags=re.DOTALL)
     assert plain == "".join(
         each.lower() if each.lower() != each.upper() and len(each.lower()) == len(each.upper()) == 1 else each

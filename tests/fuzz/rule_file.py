@@ -5,7 +5,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana.capabilities import Capabilities
 from inferlog_ops.provision.kibana.rules import build_rule_body
@@ -27,7 +27,7 @@ SEEDS = (
     b'\x00{"title": "\\ud800"}',
     b"\x00\xff",
 )
-_DOCUMENT = json.loads((asset_dir(rules.FOLDER) / "canary_worse.json").read_text()) | {"settle": "2m"}
+_DOCUMENT = json.loads((find_asset_dir(rules.FOLDER) / "canary_worse.json").read_text()) | {"settle": "2m"}
 
 resources = ExitStack()
 _path = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="inferlog-fuzz-"))) / "fuzz.json"

@@ -54,7 +54,7 @@ def check(data: bytes) -> None:
             read += sorted([*batch.lines, *batch.refused], key=lambda line: line.offset)
             tracker.acknowledge(batch.byte_ranges)
     _check(content, read)
-    (file,) = tracker.files()
+    (file,) = tracker.list_files()
     assert file.acknowledged_offset == content.rfind(b"\n") + 1
 
 

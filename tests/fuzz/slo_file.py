@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from math import isfinite
 from pathlib import Path
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.dashboards.files import Dashboard
@@ -36,7 +36,7 @@ _DOCUMENT = {
 
 resources = ExitStack()
 _path = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="inferlog-fuzz-"))) / "slo.json"
-_ours = slo.read(asset_dir("dashboards") / "slo.json")
+_ours = slo.read(find_asset_dir("dashboards") / "slo.json")
 _TEXTS = [f"{{slo.{name}}}" for name in ("p99_latency_seconds", "error_rate")]
 _dashboard = Dashboard(id="fuzz", path=_path, body={"title": "Fuzz", "texts": [*_TEXTS, " ".join(_TEXTS)]})
 _rules = [each for each in rules.load_all().values() if "{slo." in each.where]

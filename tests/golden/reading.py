@@ -25,7 +25,6 @@ def values(documents: Iterable[Document], field: str) -> list[Any]:
 
 
 def of_stream(documents: Iterable[Document], stream: str) -> list[Document]:
-    """Return the documents of the stream *stream*."""
     return [document for document in documents if document["event"]["dataset"] == f"inference.{stream}"]
 
 

@@ -150,7 +150,7 @@ def test_number_of_any_type_becomes_json_number(value: object, written: object, 
     with inferlog.track_performance("predict", score=value):
         inferlog.get_logger().info("scored", score=value)
     assert logs.event["labels"]["score"] == written
-    assert logs.lines("app")[0]["labels"]["score"] == written
+    assert logs.read_lines("app")[0]["labels"]["score"] == written
 
 
 def test_long_list_of_names_is_cut_with_note() -> None:

@@ -19,7 +19,7 @@ import pytest
 
 import inferlog
 from inferlog import heartbeat
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.vitals import Activity, Vitals
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
@@ -49,7 +49,9 @@ def test_idle_process_writes_nothing(tmp_path: Path) -> None:
 def test_heartbeats_start_with_first_event(tmp_path: Path) -> None:
     logs = configure(tmp_path, 0.01)
     record()
-    beats = wait_until(lambda: (lines := logs.lines("health")) and len(lines) >= 3 and lines, what="three heartbeats")
+    beats = wait_until(
+        lambda: (lines := logs.read_lines("health")) and len(lines) >= 3 and lines, what="three heartbeats"
+    )
     inferlog.shutdown()
     beat = beats[-1]
     assert beat["message"] == "service_heartbeat"
@@ -65,7 +67,7 @@ def test_last_heartbeat_counts_every_event(tmp_path: Path) -> None:
     for _ in range(5):
         record()
     inferlog.shutdown()
-    (beat,) = logs.lines("health")
+    (beat,) = logs.read_lines("health")
     assert beat["events_written"] == 5
     assert beat["events_unshipped_bytes"] == sum(path.stat().st_size for path in tmp_path.glob("events-*"))
 
@@ -78,7 +80,7 @@ def test_next_heartbeat_counts_losses_before_first_event(tmp_path: Path, capfd: 
     inferlog.get_logger("scoring").error("model.loaded_badly")
     wait_until(lambda: inferlog.stats().lines_dropped >= 2, what="a heartbeat that is lost")
     (tmp_path / "logs").unlink()
-    beat = wait_until(lambda: logs.lines("health"), what="a heartbeat")[0]
+    beat = wait_until(lambda: logs.read_lines("health"), what="a heartbeat")[0]
     inferlog.shutdown()
     assert (beat["events_written"], beat["events_dropped"], beat["events_removed"]) == (0, 1, 0)
     assert beat["lines_dropped"] >= 2
@@ -89,9 +91,9 @@ def test_next_heartbeat_counts_losses_before_first_event(tmp_path: Path, capfd: 
 def test_only_last_heartbeat_is_service_stopped(tmp_path: Path) -> None:
     logs = configure(tmp_path, 0.01)
     record()
-    wait_until(lambda: len(logs.lines("health")) >= 2, what="two heartbeats")
+    wait_until(lambda: len(logs.read_lines("health")) >= 2, what="two heartbeats")
     inferlog.shutdown()
-    *before, last = [beat["message"] for beat in logs.lines("health")]
+    *before, last = [beat["message"] for beat in logs.read_lines("health")]
     assert set(before) == {"service_heartbeat"}
     assert last == "service_stopped"
 
@@ -99,12 +101,12 @@ def test_only_last_heartbeat_is_service_stopped(tmp_path: Path) -> None:
 def test_paused_heartbeat_restarts_with_next_event(tmp_path: Path) -> None:
     logs = configure(tmp_path, 3600)
     record()
-    runtime().heartbeat.pause()
-    runtime().heartbeat.pause()
-    assert [beat["message"] for beat in logs.lines("health")] == ["service_stopped"]
+    get_runtime().heartbeat.pause()
+    get_runtime().heartbeat.pause()
+    assert [beat["message"] for beat in logs.read_lines("health")] == ["service_stopped"]
     record()
     inferlog.shutdown()
-    beats = logs.lines("health")
+    beats = logs.read_lines("health")
     assert [(beat["message"], beat["events_written"]) for beat in beats] == [
         ("service_stopped", 1),
         ("service_stopped", 2),
@@ -115,7 +117,7 @@ def test_zero_seconds_switch_it_off(tmp_path: Path) -> None:
     logs = configure(tmp_path, 0)
     record()
     inferlog.shutdown()
-    assert logs.lines("health") == []
+    assert logs.read_lines("health") == []
 
 
 def test_shipped_bytes_are_not_counted_as_unshipped(tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_shipped_bytes_are_not_counted_as_unshipped(tmp_path: Path) -> None:
     (path,) = tmp_path.glob("events-*")
     (tmp_path / ".shipped").mkdir()
     (tmp_path / ".shipped" / "x.json").write_text(f'{{"version": 1, "positions": {{"{path.name}": 100}}}}')
-    assert runtime().heartbeat.line()["events_unshipped_bytes"] == path.stat().st_size - 100
+    assert get_runtime().heartbeat.build_line()["events_unshipped_bytes"] == path.stat().st_size - 100
 
 
 def test_gauge_is_in_heartbeat_and_failing_one_is_logged_once(tmp_path: Path) -> None:
@@ -135,9 +137,9 @@ def test_gauge_is_in_heartbeat_and_failing_one_is_logged_once(tmp_path: Path) ->
     inferlog.add_gauge("queue_requests", lambda: 7)
     inferlog.add_gauge("unknown", lambda: None)
     inferlog.add_gauge("broken", broken)
-    lines = [runtime().heartbeat.line() for _ in range(2)]
+    lines = [get_runtime().heartbeat.build_line() for _ in range(2)]
     assert [line["gauges"] for line in lines] == [{"queue_requests": 7.0}] * 2
-    (complaint,) = logs.lines("app")
+    (complaint,) = logs.read_lines("app")
     assert (complaint["message"], complaint["labels"]) == ("gauge.failed", {"gauge": "broken"})
 
 
@@ -149,17 +151,17 @@ def test_gauge_that_wants_to_end_its_thread_does_not(tmp_path: Path, failure: Ba
     logs = configure(tmp_path, 0.01)
     inferlog.add_gauge("broken", broken)
     record()
-    wait_until(lambda: len(logs.lines("health")) >= 2, what="two heartbeats")
+    wait_until(lambda: len(logs.read_lines("health")) >= 2, what="two heartbeats")
     inferlog.shutdown()
-    assert [line["message"] for line in logs.lines("app")] == ["gauge.failed"]
-    assert logs.lines("health")[-1]["message"] == "service_stopped"
+    assert [line["message"] for line in logs.read_lines("app")] == ["gauge.failed"]
+    assert logs.read_lines("health")[-1]["message"] == "service_stopped"
 
 
 @pytest.mark.parametrize("figure", [math.nan, math.inf, -math.inf])
 def test_non_finite_gauge_is_omitted(tmp_path: Path, figure: float) -> None:
     configure(tmp_path, 0)
     inferlog.add_gauge("queue_requests", lambda: figure)
-    assert "gauges" not in runtime().heartbeat.line()
+    assert "gauges" not in get_runtime().heartbeat.build_line()
 
 
 @pytest.mark.parametrize(
@@ -185,31 +187,31 @@ def test_end_does_not_wait_for_gauge_that_blocks(tmp_path: Path, monkeypatch: py
     record()
     assert reached.wait(10)
     inferlog.shutdown()
-    (beat,) = logs.lines("health")
+    (beat,) = logs.read_lines("health")
     assert (beat["message"], beat["events_written"]) == ("service_stopped", 1)
-    assert [line["message"] for line in logs.lines("app")] == ["heartbeat.blocked"]
+    assert [line["message"] for line in logs.read_lines("app")] == ["heartbeat.blocked"]
     beating = next(thread for thread in threading.enumerate() if thread.name == "inferlog-heartbeat")
     release.set()
     beating.join(10)
     assert left.is_set()
-    assert len(logs.lines("health")) == 1  # no line after the last heartbeat
+    assert len(logs.read_lines("health")) == 1  # no line after the last heartbeat
 
 
 def test_failing_heartbeat_is_logged_once_and_next_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logs = configure(tmp_path, 0.01)
-    beat, failures = runtime().heartbeat, iter([OSError("no figure"), SystemExit(1)])
-    working = beat._vitals.process
+    beat, failures = get_runtime().heartbeat, iter([OSError("no figure"), SystemExit(1)])
+    working = beat._vitals.read_process
 
     def failing() -> dict[str, Any]:
         for failure in failures:
             raise failure
         return working()
 
-    monkeypatch.setattr(beat._vitals, "process", failing)
+    monkeypatch.setattr(beat._vitals, "read_process", failing)
     record()
-    wait_until(lambda: logs.lines("health"), what="a heartbeat")
+    wait_until(lambda: logs.read_lines("health"), what="a heartbeat")
     inferlog.shutdown()
-    assert [line["message"] for line in logs.lines("app")] == ["heartbeat.failed"]
+    assert [line["message"] for line in logs.read_lines("app")] == ["heartbeat.failed"]
 
 
 def test_events_are_written_without_a_heartbeat_thread_and_its_start_is_retried(
@@ -223,12 +225,12 @@ def test_events_are_written_without_a_heartbeat_thread_and_its_start_is_retried(
         patch.setattr(threading.Thread, "start", refuse)
         record()
         record()
-        runtime().heartbeat.stop()
+        get_runtime().heartbeat.stop()
     record()
     inferlog.shutdown()
     assert len(logs.events) == 3
-    assert [line["message"] for line in logs.lines("app")] == ["heartbeat.not_started"]
-    assert [beat["message"] for beat in logs.lines("health")] == ["service_stopped"]
+    assert [line["message"] for line in logs.read_lines("app")] == ["heartbeat.not_started"]
+    assert [beat["message"] for beat in logs.read_lines("health")] == ["service_stopped"]
 
 
 def test_forked_child_has_own_heartbeat(tmp_path: Path) -> None:
@@ -243,7 +245,7 @@ def test_forked_child_has_own_heartbeat(tmp_path: Path) -> None:
             os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     inferlog.shutdown()
-    beats: list[dict[str, Any]] = logs.lines("health")
+    beats: list[dict[str, Any]] = logs.read_lines("health")
     assert len({beat["service"]["instance"]["id"] for beat in beats}) == 2
     assert [beat["events_written"] for beat in beats] == [1, 1]
 
@@ -258,16 +260,16 @@ def test_others_in_flight_are_counted() -> None:
 
 def test_blocked_event_loop_shows_as_lag() -> None:
     activity = Activity()
-    assert activity.loop_lag_seconds(at_most_seconds=1) is None
+    assert activity.measure_loop_lag_seconds(at_most_seconds=1) is None
 
     async def block() -> float | None:
         activity.serve_on_this_loop()
         with ThreadPoolExecutor() as another_thread:
-            measured = another_thread.submit(activity.loop_lag_seconds, at_most_seconds=0.05)
+            measured = another_thread.submit(activity.measure_loop_lag_seconds, at_most_seconds=0.05)
             return measured.result()  # holds the loop, as a model run on it by mistake would
 
     assert asyncio.run(block()) == 0.05
-    assert activity.loop_lag_seconds(at_most_seconds=1) is None  # closed since
+    assert activity.measure_loop_lag_seconds(at_most_seconds=1) is None  # closed since
 
 
 def test_loop_that_serves_after_a_stopped_one_is_measured() -> None:
@@ -275,7 +277,7 @@ def test_loop_that_serves_after_a_stopped_one_is_measured() -> None:
 
     async def serve() -> float | None:
         activity.serve_on_this_loop()
-        return await asyncio.to_thread(activity.loop_lag_seconds, at_most_seconds=60)
+        return await asyncio.to_thread(activity.measure_loop_lag_seconds, at_most_seconds=60)
 
     stopped = asyncio.new_event_loop()
     try:
@@ -289,12 +291,12 @@ def test_cpu_use_is_relative_to_last_reading() -> None:
     (wall_0, processor_0), vitals, (wall_1, processor_1) = clocks(), Vitals(), clocks()
     total = sum(number * number for number in range(500_000))
     assert total
-    (wall_2, processor_2), figures, (wall_3, processor_3) = clocks(), vitals.process(), clocks()
+    (wall_2, processor_2), figures, (wall_3, processor_3) = clocks(), vitals.read_process(), clocks()
     least = (processor_2 - processor_1) / (wall_3 - wall_0)
     most = (processor_3 - processor_0) / (wall_2 - wall_1)
     assert least > 0
     assert least - 0.0001 <= figures["cpu"]["utilization"] <= most + 0.0001  # it is rounded
-    gpu = vitals.gpu()
+    gpu = vitals.read_gpu()
     assert gpu is None or gpu["utilization"] <= 1
 
 
@@ -309,7 +311,7 @@ WORKERS = Path(__file__).parent / "served" / "workers.py"
 def goodbyes(logs: Logs) -> dict[str, list[str]]:
     """Return the messages of each instance that has an event or a health line."""
     said: dict[str, list[str]] = {event["service"]["instance"]["id"]: [] for event in logs.events}
-    for line in logs.lines("health"):
+    for line in logs.read_lines("health"):
         said.setdefault(line["service"]["instance"]["id"], []).append(line["message"])
     return said
 
@@ -374,6 +376,6 @@ def test_celery_worker_writes_last_heartbeat_at_its_signal(monkeypatch: pytest.M
         finally:
             os._exit(0)  # as a worker of Celery ends
     assert os.waitpid(child, 0)[1] == 0
-    assert [line["message"] for line in Logs(tmp_path).lines("health")] == ["service_stopped"]
+    assert [line["message"] for line in Logs(tmp_path).read_lines("health")] == ["service_stopped"]
     inferlog.shutdown()
     assert list(goodbyes(Logs(tmp_path)).values()) == [["service_stopped"]] * 2

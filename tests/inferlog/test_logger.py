@@ -17,7 +17,7 @@ from tests.support.logfiles import Logs
 
 def test_line_has_message_level_logger_and_labels(logs: Logs) -> None:
     inferlog.get_logger("scoring.model").info("model.loaded", seconds=1.5, path="/models/x")
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["message"] == "model.loaded"
     assert line["log"] == {"level": "info", "logger": "scoring.model"}
     assert line["labels"] == {"seconds": 1.5, "path": "/models/x"}
@@ -28,14 +28,14 @@ def test_line_has_message_level_logger_and_labels(logs: Logs) -> None:
 
 def test_key_colliding_with_index_object_becomes_label(logs: Logs) -> None:
     inferlog.get_logger().error("inference_failed", error="boom", event_id=7, service="x", http=3)
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["labels"] == {"error": "boom", "event_id": 7, "service": "x", "http": 3}
     assert "error" not in line
 
 
 def test_ids_and_models_have_own_fields_and_invalid_ones_become_labels(logs: Logs) -> None:
     inferlog.get_logger().info("done", model_version="v1", request_id=7, latency_seconds=0.25)
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["model_version"] == "v1"
     assert line["labels"] == {"request_id": 7, "latency_seconds": 0.25}
 
@@ -45,7 +45,7 @@ def test_exception_is_described_and_redacted(logs: Logs) -> None:
         raise ConnectionError("redis://:hunter2@cache refused")
     except ConnectionError:
         inferlog.get_logger().exception("cache.failed")
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["error"]["type"] == "ConnectionError"
     assert line["error"]["message"] == "redis://:[REDACTED]@cache refused"
     assert "hunter2" not in line["error"]["stack_trace"]
@@ -55,7 +55,7 @@ def test_lines_within_inference_carry_its_ids(logs: Logs) -> None:
     with inferlog.track_performance("predict", model_version="v3"):
         inferlog.get_logger().info("inside")
     inferlog.get_logger().info("outside")
-    inside, outside = logs.lines("app")
+    inside, outside = logs.read_lines("app")
     assert inside["request_id"] == logs.event["request_id"]
     assert inside["correlation_id"] == logs.event["correlation_id"]
     assert inside["model_version"] == "v3"
@@ -66,7 +66,7 @@ def test_stdlib_and_structlog_loggers_of_others_write_same_lines(logs: Logs) -> 
     with inferlog.track_performance("predict"):
         logging.getLogger("somelib").warning("took %d s", 3, extra={"attempt": 2})
         structlog.get_logger().info("from structlog")
-    stdlib, other = logs.lines("app")
+    stdlib, other = logs.read_lines("app")
     assert stdlib["message"] == "took 3 s"
     assert stdlib["log"] == {"level": "warning", "logger": "somelib"}
     assert stdlib["labels"] == {"attempt": 2}
@@ -78,13 +78,13 @@ def test_lines_below_level_are_not_written(logs: Logs) -> None:
     inferlog.get_logger().info("quiet")
     logging.getLogger("somelib").info("quiet")
     inferlog.get_logger().warning("loud")
-    assert [line["message"] for line in logs.lines("app")] == ["loud"]
+    assert [line["message"] for line in logs.read_lines("app")] == ["loud"]
 
 
 def test_stdlib_is_unchanged_without_capture(logs: Logs) -> None:
     inferlog.configure(service_name="scoring", log_dir=logs.directory, capture_stdlib=False)
     logging.getLogger("somelib").error("not ours")
-    assert logs.lines("app") == []
+    assert logs.read_lines("app") == []
 
 
 def test_loggers_bound_before_configure_write_to_same_place(
@@ -98,7 +98,7 @@ def test_loggers_bound_before_configure_write_to_same_place(
         log.info("quiet")
         log.warning("loud")
     inferlog.shutdown()
-    first, second = Logs(tmp_path).lines("app")
+    first, second = Logs(tmp_path).read_lines("app")
     assert (first["log"]["logger"], second["log"]["logger"]) == ("plain", "bound")
     assert (first["message"], second["labels"]) == ("loud", {"component": "ranker"})
     with recording(log_level="debug") as recorded:
@@ -117,7 +117,7 @@ def test_names_that_caller_chose_are_kept(logs: Logs, log: FilteringBoundLogger)
     log.log(logging.ERROR, "by number", **level_and_event)
     log.exception("with an exception", **event)  # noqa: LOG004 (there is none)
     asyncio.run(log.ainfo("awaited", **level_and_event))
-    lines = logs.lines("app")
+    lines = logs.read_lines("app")
     assert [line["log"]["level"] for line in lines] == ["info", "warning", "error", "error", "info"]
     assert [line["message"] for line in lines] == ["webhook", "bound", "by number", "with an exception", "awaited"]
     assert lines[0]["labels"] == {**names, "self": 3}
@@ -130,7 +130,7 @@ def test_line_without_text_or_with_wrong_arguments_is_written(logs: Logs) -> Non
     inferlog.get_logger().info("took %d of %d s", 3)
     inferlog.get_logger().info("took %d s", 3)
     inferlog.get_logger().info("took %(seconds)d s", {"seconds": 3})
-    assert [line["message"] for line in logs.lines("app")] == ["", "took %d of %d s (3,)", "took 3 s", "took 3 s"]
+    assert [line["message"] for line in logs.read_lines("app")] == ["", "took %d of %d s (3,)", "took 3 s", "took 3 s"]
 
 
 def test_awaited_line_has_ids_and_exception_of_its_call(logs: Logs) -> None:
@@ -142,14 +142,14 @@ def test_awaited_line_has_ids_and_exception_of_its_call(logs: Logs) -> None:
                 await inferlog.get_logger().aexception("failed")
 
     asyncio.run(predict())
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert (line["request_id"], line["error"]["type"]) == (logs.event["request_id"], "ValueError")
 
 
 def test_logger_can_be_pickled(logs: Logs) -> None:
     log = inferlog.get_logger("ranker", component="a").bind(size=2)
     pickle.loads(pickle.dumps(log)).info("from a copy")
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert (line["log"]["logger"], line["labels"]) == ("ranker", {"component": "a", "size": 2})
 
 
@@ -157,7 +157,7 @@ def test_structlog_own_way_of_testing_still_sees_lines(logs: Logs) -> None:
     with structlog.testing.capture_logs() as captured:
         inferlog.get_logger().warning("a line", size=2)
     assert captured == [{"event": "a line", "size": 2, "log_level": "warning"}]
-    assert logs.lines("app") == []
+    assert logs.read_lines("app") == []
 
 
 def test_level_of_moment_is_logger_s(logs: Logs) -> None:
@@ -174,7 +174,7 @@ def test_processor_that_raises_breaks_line_only(logs: Logs) -> None:
     processors = structlog.get_config()["processors"]
     structlog.configure(processors=[broken, *processors])
     structlog.get_logger().info("lost")
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert (line["message"], line["error"]["message"]) == ("inferlog.failed: a log line", "no such context")
 
 
@@ -182,14 +182,14 @@ def test_processor_that_raises_breaks_line_only(logs: Logs) -> None:
 def test_library_warning_is_logged_once(logs: Logs, capture_stdlib: bool) -> None:
     inferlog.configure(service_name="scoring", log_dir=logs.directory, capture_stdlib=capture_stdlib)
     warn_once("a value came too late")
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["log"] == {"level": "warning", "logger": "inferlog"}
 
 
 def test_control_characters_and_forged_json_are_escaped(logs: Logs) -> None:
     forged = 'x\n{"status":"success"}\r\u2028\x00\x1b[31m"},'
     inferlog.get_logger().info(forged, **{'ke"y\n': forged})
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["message"] == forged
     assert line["labels"] == {'ke"y_': forged}
 
@@ -197,5 +197,5 @@ def test_control_characters_and_forged_json_are_escaped(logs: Logs) -> None:
 @pytest.mark.parametrize("value", [object(), {1: 2}, b"\xff", 10**30, float("nan"), "\ud800", {"a": "\ud800"}, sys])
 def test_line_is_written_with_any_value(logs: Logs, value: object) -> None:
     inferlog.get_logger().info("odd", value=value)
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert "value" in line["labels"]

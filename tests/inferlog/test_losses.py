@@ -163,7 +163,9 @@ def test_stats_count_written_lines_and_are_zero_before_configure(
     inferlog.shutdown()
     stats = inferlog.stats()
     assert (
-        (stats.events_written, stats.lines_written) == (1, len(logs.lines("app")) + len(logs.lines("health"))) == (1, 2)
+        (stats.events_written, stats.lines_written)
+        == (1, len(logs.read_lines("app")) + len(logs.read_lines("health")))
+        == (1, 2)
     )
     assert (stats.events_dropped, stats.lines_dropped, stats.last_loss) == (0, 0, None)
     monkeypatch.setattr("inferlog.configuration._runtime", None)

@@ -12,7 +12,7 @@ import requests
 import inferlog
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
-from tests.support.serving import serving
+from tests.support.serving import serve_app
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
 
@@ -26,7 +26,7 @@ def callee(logs: Logs) -> Iterator[str]:
     async def echo(request: fastapi.Request) -> dict[str, object]:
         return {"id": "x", "object": "list", "data": [], "seen": dict(request.headers)}
 
-    with serving(app) as url:
+    with serve_app(app) as url:
         yield url
 
 
@@ -66,7 +66,7 @@ def test_one_line_ties_callee_event_to_caller_s(logs: Logs, callee: str, call: C
         call(callee)
         return "ok"
 
-    with serving(app) as url:
+    with serve_app(app) as url:
         httpx.get(f"{url}/gateway", headers={"X-Correlation-ID": "order-17", "traceparent": TRACEPARENT})
     events = wait_until(lambda: logs.events if len(logs.events) == 2 else None, what="both events")
     assert {event["correlation_id"] for event in events} == {"order-17"}
@@ -84,7 +84,7 @@ def test_traceparent_is_forwarded_unchanged_and_caller_headers_win(callee: str) 
             seen: dict[str, str] = client.get(callee, headers={"X-Correlation-ID": "mine"}).json()["seen"]
             return seen
 
-    with serving(app) as url:
+    with serve_app(app) as url:
         seen = httpx.get(f"{url}/gateway", headers={"traceparent": TRACEPARENT}).json()
     assert seen["traceparent"] == TRACEPARENT
     assert seen["x-correlation-id"] == "mine"

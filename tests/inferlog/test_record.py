@@ -290,7 +290,7 @@ def test_content_is_written_only_to_own_stream(tmp_path: Path, monkeypatch: pyte
     infer()
     inferlog.shutdown()
     logs = Logs(tmp_path)
-    (line,) = logs.lines("content")
+    (line,) = logs.read_lines("content")
     assert line["gen_ai"] == {"input": {"text": PROMPT}, "output": {"text": f"{ANSWER} Bearer [REDACTED]"}}
     assert line["event"]["dataset"] == "inference.content"
     assert line["request_id"] == logs.event["request_id"]
@@ -308,12 +308,12 @@ def test_content_is_off_with_all_other_settings(tmp_path: Path, monkeypatch: pyt
     inferlog.configure(service_name="scoring", log_dir=tmp_path)
     infer()
     inferlog.shutdown()
-    assert Logs(tmp_path).lines("content") == []
+    assert Logs(tmp_path).read_lines("content") == []
 
 
 def test_long_prompt_is_cut_with_note(tmp_path: Path) -> None:
     inferlog.configure(service_name="scoring", log_dir=tmp_path, capture_content=True)
     inferlog.capture_content(input="a" * 40_000)
     inferlog.shutdown()
-    (line,) = Logs(tmp_path).lines("content")
+    (line,) = Logs(tmp_path).read_lines("content")
     assert line["gen_ai"]["input"]["text"] == "a" * 32_000 + "… [8000 characters cut]"

@@ -11,9 +11,9 @@ import pytest
 
 import inferlog
 from inferlog.audit import FIRST, split
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.context import Inference
-from inferlog.recorder import IdMaker, new_id_maker, new_instance_id
+from inferlog.recorder import IdMaker, make_id_maker, make_instance_id
 from tests.support.logfiles import Logs
 
 
@@ -24,7 +24,7 @@ def finished() -> Inference:
 
 
 def test_event_that_sink_raises_for_is_counted_as_dropped(logs: Logs) -> None:
-    events = runtime().events
+    events = get_runtime().events
 
     def broken(_: bytes) -> bool:
         raise RuntimeError("not what a sink may do")
@@ -32,8 +32,8 @@ def test_event_that_sink_raises_for_is_counted_as_dropped(logs: Logs) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(events._sink, "write", broken)
         with pytest.raises(RuntimeError):
-            runtime().record(finished())
-    runtime().record(finished())
+            get_runtime().record(finished())
+    get_runtime().record(finished())
     assert (events.written, events.dropped) == (1, 1)
     assert logs.event["event"]["sequence"] == 1
 
@@ -42,7 +42,7 @@ def test_event_has_no_value_of_another_with_the_same_fields(logs: Logs) -> None:
     for version, labels in (("v1", {"tenant": "acme"}), ("v2", {"shard": 7}), ("v3", None)):
         inference = finished()
         inference.bind({"model_version": version, "input_tokens": 5, **(labels or {})})
-        runtime().record(inference)
+        get_runtime().record(inference)
     assert [(event["model_version"], event.get("labels")) for event in logs.events] == [
         ("v1", {"tenant": "acme"}),
         ("v2", {"shard": 7}),
@@ -55,7 +55,7 @@ def test_line_is_the_same_in_whatever_order_the_values_are_bound(logs: Logs) -> 
     for names in (sorted(values), sorted(values, reverse=True)):
         inference = finished()
         inference.bind({name: values[name] for name in names})
-        runtime().record(inference)
+        get_runtime().record(inference)
     bodies = [split(event)[3] for event in logs.events]
     own = [re.sub(rb'"id":"[0-9a-f]{32}"|"sequence":[0-9]+', b"", body) for body in bodies]
     assert own[0] == own[1]
@@ -68,9 +68,9 @@ def test_recorder_remembers_a_bounded_number_of_field_orders(logs: Logs) -> None
     for order in itertools.islice(itertools.permutations(names), 300):
         inference = Inference()
         inference.bind({"request_id": "r", "correlation_id": "c", "status": "success"} | dict.fromkeys(order, 1))
-        runtime().record(inference)
+        get_runtime().record(inference)
     assert len(logs.events) == 300
-    assert len(runtime().events._layouts) <= 256
+    assert len(get_runtime().events._layouts) <= 256
 
 
 def test_thread_binding_after_request_loses_no_event(logs: Logs) -> None:
@@ -87,27 +87,27 @@ def test_thread_binding_after_request_loses_no_event(logs: Logs) -> None:
     thread.start()
     try:
         for _ in range(3_000):
-            runtime().record(inference)
+            get_runtime().record(inference)
     finally:
         stop.set()
         thread.join()
     assert len(logs.events) == 3_000
-    assert inferlog.configuration.runtime().events.dropped == 0
+    assert inferlog.configuration.get_runtime().events.dropped == 0
 
 
 def test_line_within_line_of_same_thread_is_written_after_it(logs: Logs) -> None:
     """Log like a finaliser, which may run at any allocation."""
-    events, write = runtime().events, runtime().events._sink.write
+    events, write = get_runtime().events, get_runtime().events._sink.write
     within = iter([1])
 
     def logging_write(line: bytes) -> bool:
         for _ in within:
-            runtime().record(finished())
+            get_runtime().record(finished())
         return write(line)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(events._sink, "write", logging_write)
-        runtime().record(finished())
+        get_runtime().record(finished())
     first, second = logs.events
     assert [first["event"]["sequence"], second["event"]["sequence"]] == [0, 1]
     assert first["audit"]["prev"] == FIRST
@@ -122,7 +122,7 @@ def test_signal_handler_may_log_at_any_moment(logs: Logs) -> None:
         nonlocal logged
         logged += 1
         log.info("logged")
-        runtime().record(finished())
+        get_runtime().record(finished())
 
     before = signal.signal(signal.SIGALRM, log_in_handler)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
@@ -132,30 +132,30 @@ def test_signal_handler_may_log_at_any_moment(logs: Logs) -> None:
         while logged < 200:
             assert time.monotonic() < deadline
             log.info("working")
-            runtime().record(finished())
+            get_runtime().record(finished())
             recorded += 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     inferlog.shutdown()
     assert [event["event"]["sequence"] for event in logs.events] == list(range(recorded + logged))
-    lines = [line["message"] for line in logs.lines("app")]
+    lines = [line["message"] for line in logs.read_lines("app")]
     assert (lines.count("working"), lines.count("logged")) == (recorded, logged)
 
 
 def test_ids_are_32_hexadecimal_digits_in_order() -> None:
-    make_id = new_id_maker()
+    make_id = make_id_maker()
     ids = [make_id() for _ in range(1000)]
     assert all(re.fullmatch("[0-9a-f]{32}", made) for made in ids)
     assert ids == sorted(ids)
 
 
 def test_later_maker_ids_come_later() -> None:
-    assert new_id_maker()()[:13] <= new_id_maker()()[:13]
+    assert make_id_maker()()[:13] <= make_id_maker()()[:13]
 
 
 def test_threads_share_maker_without_sharing_id() -> None:
-    make_id = new_id_maker()
+    make_id = make_id_maker()
     with ThreadPoolExecutor(8) as threads:
         made = [future.result() for future in [threads.submit(_many, make_id) for _ in range(8)]]
     ids = [one for some in made for one in some]
@@ -164,12 +164,12 @@ def test_threads_share_maker_without_sharing_id() -> None:
 
 def test_id_makers_of_same_moment_make_different_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: 1_780_000_000_000_000_000)
-    assert len({new_id_maker()() for _ in range(1000)}) == 1000
+    assert len({make_id_maker()() for _ in range(1000)}) == 1000
 
 
 def test_instance_id_is_16_hexadecimal_digits() -> None:
-    assert re.fullmatch("[0-9a-f]{16}", new_instance_id())
-    assert new_instance_id() != new_instance_id()
+    assert re.fullmatch("[0-9a-f]{16}", make_instance_id())
+    assert make_instance_id() != make_instance_id()
 
 
 def _many(make_id: IdMaker) -> list[str]:

@@ -59,7 +59,7 @@ def test_they_are_taken_out_of_every_text_of_every_stream(strict_logs: Logs) -> 
     event = strict_logs.event
     assert event["labels"] == {"badge_number": REDACTED, "note": f"of {REDACTED}", "tenant": "acme"}
     assert event["error"]["message"] == f"{REDACTED} has no model"
-    assert [line["message"] for line in strict_logs.lines("app")] == [
+    assert [line["message"] for line in strict_logs.read_lines("app")] == [
         f"asked by staff_id={REDACTED}",
         f"X-Badge-Number: {REDACTED} in {REDACTED}",
     ]
@@ -67,7 +67,7 @@ def test_they_are_taken_out_of_every_text_of_every_stream(strict_logs: Logs) -> 
 
 def test_usual_secrets_go_as_before(strict_logs: Logs) -> None:
     inferlog.get_logger().info("password=hunter2x")
-    (line,) = strict_logs.lines("app")
+    (line,) = strict_logs.read_lines("app")
     assert line["message"] == f"password={REDACTED}"
 
 
@@ -76,7 +76,7 @@ def test_they_are_read_from_environment(logs: Logs, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("INFERLOG_REDACT_PATTERNS", "\\bEMP-[0-9]{1,6}\\b\n\nORD,[0-9]+\n")
     inferlog.configure(service_name="scoring", log_dir=logs.directory)
     inferlog.get_logger().info("staff_id=17 with EMP-12 and ORD,5")
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["message"] == f"staff_id={REDACTED} with {REDACTED} and {REDACTED}"
 
 
@@ -88,7 +88,7 @@ def test_forked_child_uses_configured_secrets(strict_logs: Logs) -> None:
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    (line,) = strict_logs.lines("app")
+    (line,) = strict_logs.read_lines("app")
     assert line["message"] == REDACTED
 
 
@@ -148,5 +148,5 @@ def test_rejected_pattern_keeps_previous_settings(strict_logs: Logs) -> None:
     with pytest.raises(SettingsError):
         inferlog.configure(service_name="scoring", log_dir=Path(strict_logs.directory), redact_patterns="(")
     inferlog.get_logger().info("EMP-123456")
-    (line,) = strict_logs.lines("app")
+    (line,) = strict_logs.read_lines("app")
     assert line["message"] == REDACTED

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import inferlog
-from inferlog.client_id import ClientIds, check_client_id, header_text
+from inferlog.client_id import ClientIds, check_client_id, decode_header
 from inferlog.event import is_valid_id
 from inferlog.request import Trace, parse_traceparent
 from inferlog.settings import Settings, SettingsError
@@ -69,7 +69,7 @@ def test_invalid_id_is_rejected_by_type_and_never_quoted(logs: Logs, nonsense: o
     with inferlog.track_performance(client_id=nonsense):
         pass
     assert "client" not in logs.event
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["labels"]["reasons"].startswith("client_id: ")
     assert all("hunter22" not in path.read_text() for path in logs.directory.iterdir() if path.is_file())
 
@@ -84,7 +84,7 @@ def test_id_that_cannot_be_found_in_result_is_not_quoted(logs: Logs) -> None:
 
     predict()
     assert "client" not in logs.event
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["labels"] == {"reasons": "client_id: LookupError"}
 
 
@@ -97,7 +97,7 @@ def test_any_text_has_hash(text: str, plain: bool) -> None:
 
 @given(st.binary())
 def test_any_header_is_text(raw: bytes) -> None:
-    assert ClientIds(b"", plain=False)(header_text(raw))
+    assert ClientIds(b"", plain=False)(decode_header(raw))
 
 
 def test_settings_are_read_from_environment(tmp_path: Path) -> None:

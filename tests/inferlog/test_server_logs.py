@@ -23,7 +23,7 @@ import requests
 from inferlog.testing import recording
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
-from tests.support.serving import serving_wsgi
+from tests.support.serving import serve_wsgi
 
 SERVICES = Path(__file__).parent / "served"
 SECRET = "tell-nobody-4711"
@@ -49,7 +49,7 @@ class Served:
     console: str
 
     def lines(self, logger: str) -> list[dict[str, Any]]:
-        return [line for line in self.logs.lines("app") if line["log"]["logger"] == logger]
+        return [line for line in self.logs.read_lines("app") if line["log"]["logger"] == logger]
 
 
 @contextmanager
@@ -109,7 +109,7 @@ def test_access_line_has_ids_of_its_request(served: Served) -> None:
 
 def test_line_with_traceback_has_ids_of_its_request(served: Served) -> None:
     (failed,) = [event for event in served.logs.events if event["status"] == "error"]
-    (line,) = [line for line in served.logs.lines("app") if "error" in line]
+    (line,) = [line for line in served.logs.read_lines("app") if "error" in line]
 
     assert line["log"]["logger"] in ("uvicorn.error", "gunicorn.error")
     assert line["error"]["type"] == "RuntimeError"
@@ -148,7 +148,7 @@ def test_access_lines_that_server_does_not_write_are_not_written_here(tmp_path: 
 
 
 def test_log_level_holds_for_servers_too(tmp_path: Path) -> None:
-    lines = run(tmp_path, *UVICORN, INFERLOG_LOG_LEVEL="warning").logs.lines("app")
+    lines = run(tmp_path, *UVICORN, INFERLOG_LOG_LEVEL="warning").logs.read_lines("app")
 
     assert {line["log"]["level"] for line in lines} == {"error", "warning"}
 
@@ -159,9 +159,9 @@ def answering_ok(_: dict[str, Any], start_response: Callable[..., Any]) -> list[
 
 
 def test_line_of_development_server_loses_its_query_string(logs: Logs) -> None:
-    with serving_wsgi(answering_ok) as url:
+    with serve_wsgi(answering_ok) as url:
         httpx.get(f"{url}/predict?prompt={SECRET}")
-    (line,) = [line for line in logs.lines("app") if line["log"]["logger"] == "werkzeug"]
+    (line,) = [line for line in logs.read_lines("app") if line["log"]["logger"] == "werkzeug"]
     assert '"GET /predict HTTP/1.1" 200' in line["message"]
     assert SECRET not in line["message"]
 
@@ -174,9 +174,9 @@ def _clients_at_their_own_level(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_line_of_http_client_loses_its_query_string(logs: Logs) -> None:
-    with serving_wsgi(answering_ok) as url:
+    with serve_wsgi(answering_ok) as url:
         httpx.post(f"{url}/predict?prompt={SECRET}&key=1")
-    (line,) = [line for line in logs.lines("app") if line["log"]["logger"] == "httpx2"]
+    (line,) = [line for line in logs.read_lines("app") if line["log"]["logger"] == "httpx2"]
     assert line["message"] == f'HTTP Request: POST {url}/predict "HTTP/1.1 200 OK"'
 
 
@@ -190,7 +190,7 @@ def test_client_lines_have_no_query_string_at_level_debug(ask: Callable[[str], o
 
     with (
         recording(log_level="debug") as recorded,
-        serving_wsgi(redirecting) as url,
+        serve_wsgi(redirecting) as url,
         suppress(requests.TooManyRedirects),
     ):
         ask(f"{url}/predict?prompt={SECRET}")
@@ -204,17 +204,17 @@ CLIENTS = ("httpx", "httpcore.http11", "urllib3.connectionpool", "requests", "ai
 @pytest.mark.parametrize("name", CLIENTS)
 def test_every_address_in_line_of_client_loses_its_query_string(logs: Logs, name: str) -> None:
     logging.getLogger(name).warning("redirected from %s to %s", "https://a.example?q=1", "https://b.example/x?q=2")
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["message"] == "redirected from https://a.example to https://b.example/x"
 
 
 def test_lines_of_other_loggers_are_unchanged(logs: Logs) -> None:
     logging.getLogger("requests_queue").warning("is /a?b=c meant")
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["message"] == "is /a?b=c meant"
 
 
 def test_server_worker_writes_last_heartbeat_when_stopped(served: Served) -> None:
     instances = {event["service"]["instance"]["id"] for event in served.logs.events}
-    last = {line["service"]["instance"]["id"]: line["message"] for line in served.logs.lines("health")}
+    last = {line["service"]["instance"]["id"]: line["message"] for line in served.logs.read_lines("health")}
     assert last == dict.fromkeys(instances, "service_stopped")

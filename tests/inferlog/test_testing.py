@@ -31,7 +31,7 @@ def test_previous_configuration_is_restored(logs: Logs) -> None:
     assert recorded.event["model_version"] == "recorded"
     assert recorded.event["service"]["name"] == "other"
     assert logs.event["model_version"] == "written"
-    assert [line["message"] for line in logs.lines("app")] == ["in the call"]
+    assert [line["message"] for line in logs.read_lines("app")] == ["in the call"]
 
 
 def test_recording_without_configuration_leaves_no_state(

@@ -364,7 +364,7 @@ def test_failing_callback_is_logged_and_result_returned(logs: Logs) -> None:
 
     assert predict() == "no version"
     assert "model_version" not in logs.event
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["labels"]["reasons"].startswith("model_version: AttributeError")
 
 

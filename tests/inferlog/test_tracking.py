@@ -167,7 +167,7 @@ def test_invalid_value_is_omitted_and_logged(logs: Logs) -> None:
         call.output_tokens = -1
         call.latency_seconds = "fast"
     assert "usage" not in logs.event["gen_ai"]
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["message"] == "inferlog.value_refused"
     assert "output_tokens: -1 is not a valid count" in line["labels"]["reasons"]
     assert line["request_id"] == logs.event["request_id"]
@@ -324,7 +324,7 @@ def test_failure_to_log_changes_neither_result_nor_exception(
     assert predict(2) == 0.5
     with pytest.raises(ZeroDivisionError):
         predict(0)
-    (line, _) = logs.lines("app")
+    (line, _) = logs.read_lines("app")
     assert line["message"] == "inferlog.failed: the event of a call"
     assert line["error"]["message"] == str(error)
 

@@ -210,7 +210,7 @@ def test_configure_after_first_line_replaces_default(
     log.info("late")
     inferlog.shutdown()
     assert [line["message"] for line in documents(capsys.readouterr().err)] == [WARNING, "early"]
-    assert [line["message"] for line in Logs(tmp_path).lines("app")] == ["late"]
+    assert [line["message"] for line in Logs(tmp_path).read_lines("app")] == ["late"]
 
 
 def test_fork_before_configure_works(tmp_path: Path) -> None:

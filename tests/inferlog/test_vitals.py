@@ -38,7 +38,7 @@ def library(*, gpus: int = 1, breaks: bool = False) -> ModuleType:
 
 def test_first_gpu_use_and_memory_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", library())
-    assert Vitals().gpu() == {"utilization": 0.37, "memory_usage_bytes": 3 * 2**30}
+    assert Vitals().read_gpu() == {"utilization": 0.37, "memory_usage_bytes": 3 * 2**30}
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_first_gpu_use_and_memory_are_read(monkeypatch: pytest.MonkeyPatch) -> N
 def test_gpu_is_absent_without_device(pynvml: ModuleType | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", pynvml)
     vitals = Vitals()
-    assert vitals.gpu() is None
-    assert vitals.gpu() is None
+    assert vitals.read_gpu() is None
+    assert vitals.read_gpu() is None
 
 
 def test_process_has_cpu_and_memory() -> None:
-    figures = Vitals().process()
+    figures = Vitals().read_process()
     assert figures["cpu"]["utilization"] >= 0
     assert figures["memory"]["usage_bytes"] > 2**20

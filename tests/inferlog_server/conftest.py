@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.chat_server import RunningServer, StartServer, running_server
+from tests.support.chat_server import RunningServer, StartServer, run_server
 
 _AT_ONCE = {"first_token_median_seconds": 0, "token_median_seconds": 0}
 
@@ -14,7 +14,7 @@ _AT_ONCE = {"first_token_median_seconds": 0, "token_median_seconds": 0}
 @pytest.fixture(scope="session")
 def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """The real model with the default settings."""
-    with running_server(tmp_path_factory.mktemp("llama")) as server:
+    with run_server(tmp_path_factory.mktemp("llama")) as server:
         yield server
 
 
@@ -22,7 +22,7 @@ def llama_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSe
 def single_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """The real model with one slot and a queue of one request."""
     home = tmp_path_factory.mktemp("single")
-    with running_server(home, llama_parallel_requests=1, queue_limit_requests=1) as server:
+    with run_server(home, llama_parallel_requests=1, queue_limit_requests=1) as server:
         yield server
 
 
@@ -31,7 +31,7 @@ def impatient_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runni
     """The real model on one processor, with one slot and a deadline of 2 s."""
     one_thread: dict[str, Any] = {"llama_parallel_requests": 1, "llama_threads": 1}
     home = tmp_path_factory.mktemp("impatient")
-    with running_server(home, **one_thread, context_tokens=8192, deadline_seconds=2.0) as server:
+    with run_server(home, **one_thread, context_tokens=8192, deadline_seconds=2.0) as server:
         yield server
 
 
@@ -44,7 +44,7 @@ def simulated_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runni
         {"name": "failing", "share": 0, "simulated": _AT_ONCE | {"failure_share": 1}},
     ]
     home = tmp_path_factory.mktemp("simulated")
-    with running_server(home, backend="simulated", versions=versions, body_timeout_seconds=0.5) as server:
+    with run_server(home, backend="simulated", versions=versions, body_timeout_seconds=0.5) as server:
         yield server
 
 
@@ -54,6 +54,6 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServ
     with ExitStack() as servers:
 
         def start(**settings: Any) -> RunningServer:
-            return servers.enter_context(running_server(tmp_path_factory.mktemp("server"), **settings))
+            return servers.enter_context(run_server(tmp_path_factory.mktemp("server"), **settings))
 
         yield start

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.chat_server import options, running_server
+from tests.support.chat_server import format_options, run_server
 
 KEY = "sk-" + "0123456789abcdefABCDEF"  # fake, and in two parts so that scanners do not report it
 
 
 def test_credential_of_the_caller_is_written_as_hash_only(tmp_path: Path) -> None:
-    with running_server(tmp_path / "server", backend="simulated", client_id_header="authorization") as server:
+    with run_server(tmp_path / "server", backend="simulated", client_id_header="authorization") as server:
         answers = [server.ask(headers={"Authorization": f"Bearer {key}"}) for key in (KEY, "EMPTY", KEY)]
         answers.append(server.ask())
-        callers = [server.event_of(answer.headers["x-request-id"]).get("client") for answer in answers]
+        callers = [server.wait_for_event(answer.headers["x-request-id"]).get("client") for answer in answers]
         assert server.terminate() == 0
 
     known, other, again, nobody = callers
@@ -29,7 +29,12 @@ def test_credential_of_the_caller_is_written_as_hash_only(tmp_path: Path) -> Non
 def test_plain_credential_is_rejected_at_start_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFERLOG_CLIENT_ID_PLAIN", "true")
     service = subprocess.run(
-        [sys.executable, "-m", "inferlog_server", *options(backend="simulated", client_id_header="authorization")],
+        [
+            sys.executable,
+            "-m",
+            "inferlog_server",
+            *format_options(backend="simulated", client_id_header="authorization"),
+        ],
         cwd=tmp_path,
         capture_output=True,
         text=True,

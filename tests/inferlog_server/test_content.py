@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.support.chat_server import MODEL, RunningServer, running_server
+from tests.support.chat_server import MODEL, RunningServer, run_server
 
 PROMPT = "only the customer may know this"
 ANSWER = "once there was a model"
@@ -25,7 +25,7 @@ def files_with(text: str, home: Path) -> set[str]:
 
 def test_prompts_and_responses_are_in_no_file_by_default(tmp_path: Path) -> None:
     loud = {"INFERLOG_LOG_LEVEL": "debug"}
-    with running_server(tmp_path / "server", loud, backend="simulated", versions=VERSIONS) as server:
+    with run_server(tmp_path / "server", loud, backend="simulated", versions=VERSIONS) as server:
         send_all_kinds(server)
 
     assert len(server.logs.events) == 6
@@ -34,11 +34,11 @@ def test_prompts_and_responses_are_in_no_file_by_default(tmp_path: Path) -> None
 
 def test_prompts_and_responses_are_in_the_content_stream_only_when_enabled(tmp_path: Path) -> None:
     switch = {"INFERLOG_CAPTURE_CONTENT": "true"}
-    with running_server(tmp_path / "server", switch, backend="simulated", versions=VERSIONS) as server:
+    with run_server(tmp_path / "server", switch, backend="simulated", versions=VERSIONS) as server:
         send_all_kinds(server)
 
     assert files_with(PROMPT, server.home) == files_with(ANSWER, server.home) == {"content"}
-    lines = server.logs.lines("content")
+    lines = server.logs.read_lines("content")
     answered = [event for event in server.logs.events if event["status"] == "success"]
     assert [line["request_id"] for line in lines] == [event["request_id"] for event in answered]
     assert len(lines) == 3

@@ -86,8 +86,8 @@ def test_invalid_request_is_rejected_in_openais_format_with_one_event(llama_serv
     error = response.json()["error"]
     assert error.keys() == {"message", "type", "param", "code"}
     assert error["code"] == code
-    event = llama_server.event_of(response.headers["x-request-id"])
-    assert llama_server.events_like(response) == [event]
+    event = llama_server.wait_for_event(response.headers["x-request-id"])
+    assert llama_server.find_events_like(response) == [event]
     assert event["status"] == "rejected"
     assert event["error"]["type"] == code
     assert event["http"]["response"]["status_code"] == status
@@ -98,8 +98,8 @@ def test_odd_but_valid_request_is_answered_with_one_event(llama_server: RunningS
     response = post(llama_server, ANSWERED[case])
 
     assert response.status_code == 200, response.text
-    event = llama_server.event_of(response.headers["x-request-id"])
-    assert llama_server.events_like(response) == [event]
+    event = llama_server.wait_for_event(response.headers["x-request-id"])
+    assert llama_server.find_events_like(response) == [event]
     assert event["status"] == "success"
 
 
@@ -108,8 +108,8 @@ def test_id_of_10_000_characters_leaves_one_event_of_usual_size(llama_server: Ru
     response = post(llama_server, chat(), {header: "i" * 10_000})
 
     assert response.status_code == 200
-    event = llama_server.event_of(response.headers["x-request-id"])
-    assert llama_server.events_like(response) == [event]
+    event = llama_server.wait_for_event(response.headers["x-request-id"])
+    assert llama_server.find_events_like(response) == [event]
     assert len(json.dumps(event)) < 2_000
 
 
@@ -118,7 +118,7 @@ def test_text_of_the_client_is_never_in_an_event(llama_server: RunningServer) ->
     bodies = [chat(model=secret), chat(messages=message(content=secret)), chat(user=secret), chat(**{secret: secret})]
     bodies += [chat(messages=message(role=secret)), secret.encode(), chat(stop=[secret]), chat(max_tokens=secret)]
 
-    events = [llama_server.event_of(post(llama_server, body).headers["x-request-id"]) for body in bodies]
+    events = [llama_server.wait_for_event(post(llama_server, body).headers["x-request-id"]) for body in bodies]
 
     assert len(events) == len(bodies)
     assert secret not in json.dumps(events)
@@ -132,4 +132,4 @@ def test_unknown_path_and_method_are_answered_in_openais_format(
 
     assert response.status_code == status
     assert response.json()["error"].keys() == {"message", "type", "param", "code"}
-    assert llama_server.event_of(response.headers["x-request-id"])["status"] == "rejected"
+    assert llama_server.wait_for_event(response.headers["x-request-id"])["status"] == "rejected"

@@ -34,11 +34,11 @@ def test_generation_past_its_deadline_is_stopped_with_504(impatient_server: Runn
         """Return the event, unless the deadline of this try passed before its first token: the machine is shared."""
         correlation_id = uuid4().hex
         body = ENDLESS | {"stream": stream, "extra_headers": {"x-correlation-id": correlation_id}}
-        with impatient_server.client() as client, pytest.raises(openai.APIError) as failure:
+        with impatient_server.build_client() as client, pytest.raises(openai.APIError) as failure:
             list(client.chat.completions.create(**body))
         assert failure.value.code == "deadline_exceeded"
         wait_for_a_slot(impatient_server)
-        event = impatient_server.event_of_chain(correlation_id)
+        event = impatient_server.wait_for_event_of_chain(correlation_id)
         return event if event["gen_ai"].get("usage", {}).get("output_tokens") else None
 
     event = wait_until(generate_past_deadline, PATIENCE_SECONDS, "a generation with a first token before its deadline")
@@ -56,7 +56,7 @@ def test_deadline_stops_a_long_prompt_before_its_first_token(impatient_server: R
 
     assert late.status_code == 504
     wait_for_a_slot(impatient_server)
-    assert "time_to_first_token_seconds" not in impatient_server.event_of(late.headers["x-request-id"])
+    assert "time_to_first_token_seconds" not in impatient_server.wait_for_event(late.headers["x-request-id"])
 
 
 def test_full_queue_is_answered_with_429_and_retry_after(single_server: RunningServer) -> None:
@@ -71,7 +71,7 @@ def test_full_queue_is_answered_with_429_and_retry_after(single_server: RunningS
     assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) >= 1
     assert refused.json()["error"]["code"] == "queue_full"
-    event = single_server.event_of(refused.headers["x-request-id"])
+    event = single_server.wait_for_event(refused.headers["x-request-id"])
     assert event["status"] == "rejected"
     assert event["error"]["type"] == "queue_full"
     assert "queue_seconds" not in event
@@ -87,7 +87,7 @@ def test_generation_ends_when_the_client_leaves_its_stream(single_server: Runnin
             received += piece
 
     wait_for_a_slot(single_server)
-    event = single_server.event_of_chain(correlation_id)
+    event = single_server.wait_for_event_of_chain(correlation_id)
     assert (event["status"], event["event"]["outcome"]) == ("cancelled", "unknown")
     assert event["model_version"] == "v1"
     assert 9 <= event["gen_ai"]["usage"]["output_tokens"] < 200
@@ -104,7 +104,7 @@ def test_generation_ends_when_the_client_leaves_before_its_response(
         wait_until(lambda: process.cpu_times().user > computed_before + 1.0, what="the generation to be under way")
 
     wait_for_a_slot(single_server)
-    event = single_server.event_of_chain(correlation_id)
+    event = single_server.wait_for_event_of_chain(correlation_id)
     assert event["status"] == "cancelled"
     assert "response" not in event["http"]
     assert 0 < event["gen_ai"]["usage"]["output_tokens"] < 1024
@@ -116,7 +116,7 @@ def test_client_that_leaves_while_sending_leaves_one_event(
     with dial(simulated_server.url) as connection:
         connection.sendall(unfinished_request(correlation_id))
 
-    assert simulated_server.event_of_chain(correlation_id)["status"] == "cancelled"
+    assert simulated_server.wait_for_event_of_chain(correlation_id)["status"] == "cancelled"
 
 
 def test_body_that_does_not_arrive_is_answered_with_408(simulated_server: RunningServer, correlation_id: str) -> None:
@@ -125,7 +125,7 @@ def test_body_that_does_not_arrive_is_answered_with_408(simulated_server: Runnin
         head = connection.recv(1000)
 
     assert head.startswith(b"HTTP/1.1 408 ")
-    assert simulated_server.event_of_chain(correlation_id)["error"]["type"] == "request_timeout"
+    assert simulated_server.wait_for_event_of_chain(correlation_id)["error"]["type"] == "request_timeout"
 
 
 def unfinished_request(correlation_id: str) -> bytes:
@@ -139,4 +139,4 @@ def test_simulated_failure_is_an_error_with_its_event(simulated_server: RunningS
 
         assert answer.status_code == 500
         assert answer.json()["error"]["code"] == "model_failed"
-        assert simulated_server.event_of(answer.headers["x-request-id"])["status"] == "error"
+        assert simulated_server.wait_for_event(answer.headers["x-request-id"])["status"] == "error"

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 
-from tests.support.chat_server import MODEL, RunningServer, running_server
+from tests.support.chat_server import MODEL, RunningServer, run_server
 
 VERSIONS = [
     {"name": "v1", "simulated": {"first_token_median_seconds": 0, "token_median_seconds": 0}},
@@ -16,9 +16,7 @@ VERSIONS = [
 
 @pytest.fixture(scope="module")
 def silent_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(
-        tmp_path_factory.mktemp("silent"), backend="simulated", versions=VERSIONS, logging=False
-    ) as server:
+    with run_server(tmp_path_factory.mktemp("silent"), backend="simulated", versions=VERSIONS, logging=False) as server:
         yield server
 
 
@@ -33,7 +31,7 @@ def test_service_without_logging_answers_as_with_logging(silent_server: RunningS
 
 
 def test_service_without_logging_streams_as_with_logging(silent_server: RunningServer) -> None:
-    chunks = silent_server.client().chat.completions.create(
+    chunks = silent_server.build_client().chat.completions.create(
         model=MODEL, messages=[{"role": "user", "content": "Tell a story."}], stream=True
     )
     text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
@@ -48,7 +46,7 @@ def test_service_without_logging_reports_errors_as_with_logging(silent_server: R
 
 def test_service_without_logging_sends_no_ids_and_writes_no_file(tmp_path: Path) -> None:
     opted_in = {"INFERLOG_CAPTURE_CONTENT": "true"}
-    with running_server(tmp_path / "home", opted_in, backend="simulated", logging=False) as server:
+    with run_server(tmp_path / "home", opted_in, backend="simulated", logging=False) as server:
         response = server.ask(headers={"x-correlation-id": "order-17"})
         assert server.terminate() == 0
     assert not {"x-request-id", "x-correlation-id"} & set(response.headers)

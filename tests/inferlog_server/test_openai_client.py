@@ -17,11 +17,11 @@ def get_tokens(event: dict[str, Any]) -> tuple[int, int]:
 
 
 def test_completion_leaves_one_event_with_the_tokens_of_its_usage(llama_server: RunningServer) -> None:
-    answer = llama_server.client().chat.completions.create(model=f"{MODEL}:v1", messages=QUESTION, max_tokens=20)
+    answer = llama_server.build_client().chat.completions.create(model=f"{MODEL}:v1", messages=QUESTION, max_tokens=20)
 
     assert answer.choices[0].message.content
     assert answer.model == f"{MODEL}:v1"
-    event = llama_server.event_of(answer._request_id)
+    event = llama_server.wait_for_event(answer._request_id)
     assert answer.usage
     assert get_tokens(event) == (answer.usage.prompt_tokens, answer.usage.completion_tokens)
     assert answer.usage.completion_tokens <= 20
@@ -38,7 +38,7 @@ def test_completion_leaves_one_event_with_the_tokens_of_its_usage(llama_server: 
 @pytest.mark.parametrize("with_usage", [True, False])
 def test_stream_leaves_one_event_with_the_tokens_of_its_usage(llama_server: RunningServer, with_usage: bool) -> None:
     options: dict[str, Any] = {"stream_options": {"include_usage": True}} if with_usage else {}
-    raw = llama_server.client().chat.completions.with_raw_response.create(
+    raw = llama_server.build_client().chat.completions.with_raw_response.create(
         model=f"{MODEL}:v2", messages=QUESTION, max_tokens=20, stream=True, **options
     )
     chunks = list(raw.parse())
@@ -50,7 +50,7 @@ def test_stream_leaves_one_event_with_the_tokens_of_its_usage(llama_server: Runn
     assert bool(last.choices) is not with_usage
     assert last.usage
     assert [reason for reason in reasons if reason] == reasons[-1:]
-    event = llama_server.event_of(raw.headers["x-request-id"])
+    event = llama_server.wait_for_event(raw.headers["x-request-id"])
     assert get_tokens(event) == (last.usage.prompt_tokens, last.usage.completion_tokens)
     assert event["model_version"] == "v2"
     assert event["status"] == "success"
@@ -58,7 +58,7 @@ def test_stream_leaves_one_event_with_the_tokens_of_its_usage(llama_server: Runn
 
 
 def test_stream_and_completion_have_the_same_text(llama_server: RunningServer) -> None:
-    ask = llama_server.client().chat.completions.create
+    ask = llama_server.build_client().chat.completions.create
     whole = ask(model=f"{MODEL}:v1", messages=QUESTION, max_tokens=30)
     stream = ask(model=f"{MODEL}:v1", messages=QUESTION, max_tokens=30, stream=True)
 
@@ -75,7 +75,7 @@ def test_parallel_requests_are_answered_in_batches(llama_server: RunningServer) 
 
     answers = asyncio.run(ask_six())
 
-    events = [llama_server.event_of(answer._request_id) for answer in answers]
+    events = [llama_server.wait_for_event(answer._request_id) for answer in answers]
     batch_sizes = {event["batch_size"] for event in events}
     assert batch_sizes <= {1, 2, 3, 4}  # at most the number of slots
     assert max(batch_sizes) > 1
@@ -95,7 +95,7 @@ def test_asynchronous_stream_arrives(llama_server: RunningServer) -> None:
 
 def test_stop_text_ends_the_response_and_is_not_in_it(llama_server: RunningServer) -> None:
     count: list[Any] = [{"role": "user", "content": "Count: 1, 2, 3, 4, 5, 6"}]
-    ask = llama_server.client().chat.completions.create
+    ask = llama_server.build_client().chat.completions.create
     without = ask(model=f"{MODEL}:v1", messages=count, max_tokens=40).choices[0].message.content
     assert without
     stop = without[len(without) // 2]
@@ -107,7 +107,7 @@ def test_stop_text_ends_the_response_and_is_not_in_it(llama_server: RunningServe
 
 
 def test_text_parts_and_the_developer_role_are_accepted(llama_server: RunningServer) -> None:
-    answer = llama_server.client().chat.completions.create(
+    answer = llama_server.build_client().chat.completions.create(
         model=f"{MODEL}:v1",
         messages=[
             {"role": "developer", "content": "You are brief."},
@@ -121,21 +121,23 @@ def test_text_parts_and_the_developer_role_are_accepted(llama_server: RunningSer
 
 
 def test_models_are_listed_without_events(llama_server: RunningServer) -> None:
-    client = llama_server.client()
+    client = llama_server.build_client()
 
     assert [model.id for model in client.models.list()] == [MODEL, f"{MODEL}:v1", f"{MODEL}:v2"]
     assert client.models.retrieve(f"{MODEL}:v2").id == f"{MODEL}:v2"
     for response in (client.models.with_raw_response.list(), client.models.with_raw_response.retrieve(f"{MODEL}:v2")):
         assert "x-request-id" not in response.headers  # the id of a request with an event
 
-    llama_server.event_of(client.chat.completions.create(model=MODEL, messages=QUESTION, max_tokens=1)._request_id)
+    llama_server.wait_for_event(
+        client.chat.completions.create(model=MODEL, messages=QUESTION, max_tokens=1)._request_id
+    )
     # Other tests request unknown models, which leave events.
     routes = [event["http"].get("route", "") for event in llama_server.logs.events if event["status"] == "success"]
     assert not [route for route in routes if route.startswith("/v1/models")]
 
 
 def test_errors_become_exceptions_of_the_client(llama_server: RunningServer) -> None:
-    client = llama_server.client()
+    client = llama_server.build_client()
 
     with pytest.raises(openai.NotFoundError) as unknown:
         client.chat.completions.create(model=f"{MODEL}:v9", messages=QUESTION)
@@ -150,6 +152,6 @@ def test_errors_become_exceptions_of_the_client(llama_server: RunningServer) -> 
     assert (wrong.value.code, wrong.value.param) == ("invalid_value", "messages")
     assert (long.value.code, long.value.param) == ("context_length_exceeded", "messages")
     assert unlisted.value.code == "model_not_found"
-    event = llama_server.event_of(long.value.request_id)
+    event = llama_server.wait_for_event(long.value.request_id)
     assert event["status"] == "rejected"
     assert event["error"]["type"] == "context_length_exceeded"

@@ -41,14 +41,14 @@ def test_health_and_readiness_are_reported_without_events(simulated_server: Runn
     assert httpx.get(f"{simulated_server.url}/healthz").json() == {"status": "ok"}
     assert httpx.get(f"{simulated_server.url}/readyz").status_code == 200
     assert httpx.get(f"{simulated_server.url}/openapi.json").status_code == 200
-    simulated_server.event_of(simulated_server.ask().headers["x-request-id"])
+    simulated_server.wait_for_event(simulated_server.ask().headers["x-request-id"])
     routes = {event["http"].get("route") for event in simulated_server.logs.events}
     assert not routes & {"/healthz", "/readyz", "/openapi.json"}
 
 
 def test_sigterm_lets_an_open_stream_finish_and_exits_with_0(start_server: StartServer) -> None:
     server = start_server(shutdown_timeout_seconds=60)
-    chunks = server.client().chat.completions.create(
+    chunks = server.build_client().chat.completions.create(
         model=f"{MODEL}:v2", messages=[{"role": "user", "content": "Tell a story."}], max_tokens=60, stream=True
     )
     next(iter(chunks))
@@ -64,7 +64,7 @@ def test_sigterm_lets_an_open_stream_finish_and_exits_with_0(start_server: Start
 
 def test_sigterm_stops_a_request_that_takes_too_long_with_an_event(start_server: StartServer) -> None:
     server = start_server(shutdown_timeout_seconds=0)
-    chunks = server.client().chat.completions.create(
+    chunks = server.build_client().chat.completions.create(
         model=MODEL, messages=[{"role": "user", "content": "Tell a story."}], max_tokens=1024, stream=True
     )
     next(iter(chunks))
@@ -88,7 +88,7 @@ def test_versions_get_exactly_their_shares(simulated_server: RunningServer) -> N
         answers = list(threads.map(lambda _: simulated_server.ask(), range(40)))
 
     assert Counter(answer.json()["model"] for answer in answers) == {f"{MODEL}:v1": 30, f"{MODEL}:v2": 10}
-    events = [simulated_server.event_of(answer.headers["x-request-id"]) for answer in answers]
+    events = [simulated_server.wait_for_event(answer.headers["x-request-id"]) for answer in answers]
     assert Counter(event["model_version"] for event in events) == {"v1": 30, "v2": 10}
 
 
@@ -100,7 +100,7 @@ def test_versions_with_their_own_weights_are_loaded_and_answer(start_server: Sta
     for version in ("v1", "v2"):
         answer = server.ask(model=f"{MODEL}:{version}", max_tokens=3)
         assert answer.json()["choices"][0]["message"]["content"]
-        assert server.event_of(answer.headers["x-request-id"])["model_version"] == version
+        assert server.wait_for_event(answer.headers["x-request-id"])["model_version"] == version
 
 
 def test_response_does_not_wait_for_the_acknowledgement_of_the_client() -> None:

@@ -15,10 +15,10 @@ import pytest
 import inferlog
 from inferlog_server.app import create_app
 from inferlog_server.settings import ServerSettings
-from tests.support.chat_server import MODEL, connect, running_server
+from tests.support.chat_server import MODEL, connect, run_server
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
-from tests.support.serving import serving
+from tests.support.serving import serve_app
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -73,7 +73,7 @@ class StartGateway(Protocol):
 @pytest.fixture(scope="module")
 def served() -> Iterator[ScriptedUpstream]:
     scripted = ScriptedUpstream()
-    with serving(scripted) as url:
+    with serve_app(scripted) as url:
         scripted.url = url
         yield scripted
 
@@ -93,7 +93,7 @@ def gateway(upstream: ScriptedUpstream, tmp_path: Path, monkeypatch: pytest.Monk
 
         def start(**settings: Any) -> Gateway:
             app = create_app(ServerSettings(backend="upstream", **{"upstream_url": upstream.url} | settings))
-            return Gateway(servers.enter_context(serving(app, lifespan="on")), Logs(tmp_path / "logs"))
+            return Gateway(servers.enter_context(serve_app(app, lifespan="on")), Logs(tmp_path / "logs"))
 
         yield start
     inferlog.shutdown()
@@ -184,7 +184,7 @@ def test_upstream_gets_ids_and_its_key_but_no_other_header_of_the_client(
     written = "".join(path.read_text() for path in gateway_server.logs.directory.rglob("*") if path.is_file())
     assert written
     assert KEY not in written
-    assert not [line for line in gateway_server.logs.lines("app") if line["log"]["logger"].startswith("http")]
+    assert not [line for line in gateway_server.logs.read_lines("app") if line["log"]["logger"].startswith("http")]
 
 
 def test_response_with_another_model_name_counts_as_the_requested_version(
@@ -352,7 +352,7 @@ def test_requests_beyond_the_slots_wait_and_beyond_the_queue_are_rejected(
 
 
 def _waiting_requests() -> int:
-    gauges: dict[str, int] = inferlog.configuration.runtime().heartbeat.line()["gauges"]
+    gauges: dict[str, int] = inferlog.configuration.get_runtime().heartbeat.build_line()["gauges"]
     return gauges["queue_requests"]
 
 
@@ -360,10 +360,10 @@ def test_upstream_generation_ends_when_a_client_leaves_the_gateway(gateway: Star
     slow = {"first_token_median_seconds": 0, "token_median_seconds": 1, "output_tokens_median": 60, "sigma": 0}
     versions = [{"name": "v1", "simulated": slow}]
     often = {"INFERLOG_HEARTBEAT_SECONDS": "0.05"}
-    with running_server(tmp_path / "model", often, backend="simulated", versions=versions) as model:
+    with run_server(tmp_path / "model", often, backend="simulated", versions=versions) as model:
 
         def one_is_over_and_one_is_there() -> bool:
-            beats = model.logs.lines("health")
+            beats = model.logs.read_lines("health")
             return any((beat["events_written"], beat["active_requests"]) == (1, 1) for beat in beats)
 
         gateway_server = gateway(upstream_url=model.url, versions=[{"name": "v1"}])

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from tests.support import compose_go
-from tests.support.compose_go import ROOT, example_settings
-from tests.support.schemas import held_against
+from tests.support.compose_go import ROOT, read_example_settings
+from tests.support.schemas import validate_schema
 
 Service = dict[str, Any]
 
@@ -69,14 +69,14 @@ def test_temporary_folders_have_an_explicit_mode(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["FLUENTD_VERSION", "PYTHON_VERSION"])
 def test_base_of_our_images_is_pinned_to_an_exact_version(name: str) -> None:
-    assert re.match(r"v?\d+\.\d+\.\d+-", example_settings()[name])
+    assert re.match(r"v?\d+\.\d+\.\d+-", read_example_settings()[name])
 
 
 def test_every_setting_has_a_default_and_the_example_shows_it() -> None:
     """So that `docker compose up` needs no file .env."""
     used = {(match[1], match[3]) for match in _VARIABLE.finditer((ROOT / "docker-compose.yml").read_text())}
-    assert dict(used - {("INFERLOG_VERSION", "local")}) == example_settings()
-    assert len(used) == len(example_settings()) + 1, "the same default everywhere"
+    assert dict(used - {("INFERLOG_VERSION", "local")}) == read_example_settings()
+    assert len(used) == len(read_example_settings()) + 1, "the same default everywhere"
 
 
 def test_every_number_of_fluentd_can_be_set_like_the_other_settings() -> None:
@@ -228,14 +228,14 @@ def test_kibana_has_no_secret_in_its_environment_and_no_internet_access() -> Non
 
 
 def test_specification_knows_every_key() -> None:
-    done = held_against("vendor.compose-spec", ROOT / "docker-compose.yml", ROOT / ".ci" / "stack.yml")
+    done = validate_schema("vendor.compose-spec", ROOT / "docker-compose.yml", ROOT / ".ci" / "stack.yml")
     assert done.returncode == 0, done.stdout
 
 
 def test_specification_refuses_a_key_that_it_does_not_know(tmp_path: Path) -> None:
     wrong = tmp_path / "docker-compose.yml"
     wrong.write_text((ROOT / "docker-compose.yml").read_text().replace("mem_limit:", "memory_limit:"))
-    done = held_against("vendor.compose-spec", wrong)
+    done = validate_schema("vendor.compose-spec", wrong)
     assert done.returncode == 1
     assert "memory_limit" in done.stdout
 

@@ -26,7 +26,7 @@ each_file = pytest.mark.parametrize("file", FILES.values(), ids=FILES)
 
 def commands(file: Dockerfile) -> list[str]:
     """Return each command of each RUN."""
-    return [part.strip() for run in file.all("RUN") for part in re.split(r"&&|;", run.text)]
+    return [part.strip() for run in file.list_instructions("RUN") for part in re.split(r"&&|;", run.text)]
 
 
 def test_every_dockerfile_is_held_to_this_and_built_by_compose() -> None:
@@ -44,11 +44,11 @@ def test_every_dockerfile_is_held_to_this_and_built_by_compose() -> None:
 @each_file
 def test_the_base_is_exact_and_named_in_the_settings(file: Dockerfile) -> None:
     """ARG without default, so that each version is in only one place."""
-    (argument,) = file.all("ARG")
+    (argument,) = file.list_instructions("ARG")
     assert re.fullmatch(r"[A-Z]+_VERSION", argument.text)
     settings = (ROOT / ".env.example").read_text()
     assert re.search(rf"^{argument.text}=v?\d+\.\d+\.\d+-", settings, re.MULTILINE)
-    for base in file.all("FROM"):
+    for base in file.list_instructions("FROM"):
         assert re.fullmatch(rf"[a-z/]+:\$\{{{argument.text}\}}(?: AS \w+)?", base.text)
 
 
@@ -63,7 +63,7 @@ def test_user_is_numeric_not_root_and_owns_no_program(file: Dockerfile) -> None:
 
 @each_file
 def test_downloads_use_only_package_managers(file: Dockerfile) -> None:
-    assert not file.all("ADD"), "ADD fetches addresses and unpacks archives"
+    assert not file.list_instructions("ADD"), "ADD fetches addresses and unpacks archives"
     for command in commands(file):
         assert not re.search(r"\b(curl|wget|git|apt|npm)\b", re.sub(r"apt-get|/var/lib/apt/", "", command))
         if "apt-get" in command:  # Debian's own packages, signed by Debian
@@ -92,7 +92,9 @@ def test_packages_of_python_are_wheels_checked_by_their_hashes(file: Dockerfile)
             assert command.endswith(" /build/source")
         else:
             assert command.endswith(" --no-index --find-links /build/wheels inferlog")
-        assert "--no-cache-dir" in words or any("PIP_NO_CACHE_DIR=1" in each.text for each in file.all("ENV"))
+        assert "--no-cache-dir" in words or any(
+            "PIP_NO_CACHE_DIR=1" in each.text for each in file.list_instructions("ENV")
+        )
 
 
 @each_file
@@ -134,27 +136,31 @@ def test_image_of_a_service_has_a_health_check(file: Dockerfile) -> None:
 @each_file
 def test_signal_that_stops_the_container_is_sigterm(file: Dockerfile) -> None:
     """At SIGINT Locust keeps its page open, and Docker kills it after the grace period."""
-    assert {each.text for each in file.all("STOPSIGNAL")} <= {"SIGTERM"}
+    assert {each.text for each in file.list_instructions("STOPSIGNAL")} <= {"SIGTERM"}
 
 
 @each_file
 def test_no_secret_is_baked_in(file: Dockerfile) -> None:
-    for instruction in (*file.all("ARG"), *file.all("ENV"), *file.all("LABEL")):
+    for instruction in (
+        *file.list_instructions("ARG"),
+        *file.list_instructions("ENV"),
+        *file.list_instructions("LABEL"),
+    ):
         assert not SECRET.search(instruction.text)
-    assert not any("--mount=type=secret" in option for run in file.all("RUN") for option in run.options)
+    assert not any("--mount=type=secret" in option for run in file.list_instructions("RUN") for option in run.options)
 
 
 @each_file
 def test_main_process_receives_signals(file: Dockerfile) -> None:
     """In shell form a shell would be process 1, and would keep SIGTERM to itself."""
-    for instruction in (*file.all("CMD"), *file.all("ENTRYPOINT")):
+    for instruction in (*file.list_instructions("CMD"), *file.list_instructions("ENTRYPOINT")):
         assert instruction.is_exec_form
 
 
 @each_file
 def test_copied_paths_exist_and_are_in_the_build_context(file: Dockerfile) -> None:
-    sent = file.admitted()
-    for copy in file.all("COPY"):
+    sent = file.list_admitted()
+    for copy in file.list_instructions("COPY"):
         if any(option.startswith("--from=") for option in copy.options):
             continue
         *sources, _ = copy.words
@@ -174,7 +180,7 @@ def test_build_context_has_no_secret_or_unused_file(file: Dockerfile) -> None:
     patterns = [line for line in (file.context / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
     assert patterns[0] == "*", "unlisted files are not sent"
     assert all(is_ignored(path, patterns) for path in NEVER_SENT)
-    sent = file.admitted()
+    sent = file.list_admitted()
     assert not [path for path in sent if re.search(r"__pycache__|\.pyc$|\.jsonl$|\.log$|\.key$|\.env$|\.sqlite", path)]
 
 
@@ -198,7 +204,7 @@ def test_dockerignore_reader_matches_docker(path: str, patterns: list[str], igno
 def test_build_context_makes_a_complete_package(tmp_path: Path) -> None:
     """The step `pip install /build/source` of two images, in a folder with what .dockerignore lets through."""
     source = tmp_path / "source"
-    for path in FILES["app"].admitted():
+    for path in FILES["app"].list_admitted():
         (source / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / path, source / path)
     done = subprocess.run(

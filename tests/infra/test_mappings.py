@@ -11,7 +11,7 @@ import urllib3
 from elasticsearch import BadRequestError, Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.provision.elasticsearch import provision_cluster
 
 NOT_INDEXED = "keyword, not indexed"
@@ -230,12 +230,12 @@ def shared(engine_url: str) -> Cluster:
 
 @pytest.fixture(scope="module")
 def client(shared: Cluster) -> Iterator[Elasticsearch]:
-    with shared.client() as client:
+    with shared.build_client() as client:
         yield client
 
 
 def _stream(stream: str, cluster: Cluster) -> str:
-    return stream_name(stream, cluster.namespace)
+    return build_stream_name(stream, cluster.namespace)
 
 
 def _create(client: Elasticsearch, index: str, document: Any) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 
-FOLDER = asset_dir("infra/elasticsearch")
+FOLDER = find_asset_dir("infra/elasticsearch")
 STREAMS = ["events", "app", "health", "content"]
 
 

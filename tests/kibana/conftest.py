@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.browsing import running_browser
+from tests.support.browsing import run_browser
 from tests.support.real_kibana import ProvisionedKibana, provision_golden, require_kibana
 
 
@@ -19,5 +19,5 @@ def golden_kibana() -> ProvisionedKibana:
 
 @pytest.fixture(scope="module")
 def kibana_browser(golden_kibana: ProvisionedKibana) -> Iterator[Browser]:
-    with running_browser() as browser:
+    with run_browser() as browser:
         yield browser

@@ -12,15 +12,15 @@ from playwright.sync_api import Browser
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.kibana.dashboards import build_panel_index
 from inferlog_ops.provision.kibana.lens.layers import is_form_based
-from inferlog_ops.provision.kibana.lens.sources import SOURCES, Absent
+from inferlog_ops.provision.kibana.lens.sources import SOURCES, AbsentColumn
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.dashboards.render import parse_query_name
 from inferlog_ops.query.run import fetch_rows
 from tests.golden import END, START, Golden, Row, expected
 from tests.golden.reading import highest, total
-from tests.support.kibana_browsing import KibanaVisit, Table, parse_number, visiting_kibana
+from tests.support.kibana_browsing import KibanaVisit, Table, open_kibana, parse_number
 from tests.support.real_kibana import ProvisionedKibana
 
 pytestmark = pytest.mark.kibana
@@ -40,7 +40,7 @@ MILLISECOND_DIGITS = 13
 
 @pytest.fixture(scope="module")
 def visit(kibana_browser: Browser, golden_kibana: ProvisionedKibana) -> Iterator[KibanaVisit]:
-    with visiting_kibana(kibana_browser, golden_kibana.url) as visit:
+    with open_kibana(kibana_browser, golden_kibana.url) as visit:
         yield visit
 
 
@@ -50,14 +50,14 @@ def visit(kibana_browser: Browser, golden_kibana: ProvisionedKibana) -> Iterator
 def test_every_figure_equals_the_answer_of_its_query(
     dashboard: str, span: tuple[datetime, datetime], visit: KibanaVisit, golden_kibana: ProvisionedKibana
 ) -> None:
-    visit.open(golden_kibana.object_id(dashboard), *span)
-    assert visit.panel_errors() == []
+    visit.open(golden_kibana.build_object_id(dashboard), *span)
+    assert visit.list_panel_errors() == []
     assert find_differences(visit, dashboard, golden_kibana, span) == {}
 
 
 @pytest.mark.timeout(1800)
 def test_a_control_filters_every_panel(visit: KibanaVisit, golden_kibana: ProvisionedKibana) -> None:
-    visit.open(golden_kibana.object_id("inferlog-overview"), *FULL_RANGE)
+    visit.open(golden_kibana.build_object_id("inferlog-overview"), *FULL_RANGE)
     visit.choose("Model version", "v2")
     differences = find_differences(visit, "inferlog-overview", golden_kibana, FULL_RANGE, model_version="v2")
     assert differences == {}
@@ -67,17 +67,17 @@ def test_a_control_filters_every_panel(visit: KibanaVisit, golden_kibana: Provis
 def test_every_other_dashboard_is_drawn_without_an_error(
     dashboard: str, visit: KibanaVisit, golden_kibana: ProvisionedKibana
 ) -> None:
-    visit.open(golden_kibana.object_id(dashboard), *FULL_RANGE)
-    assert visit.panel_errors() == []
-    assert visit.panel_ids()
+    visit.open(golden_kibana.build_object_id(dashboard), *FULL_RANGE)
+    assert visit.list_panel_errors() == []
+    assert visit.list_panel_ids()
 
 
 @pytest.mark.parametrize("dashboard", ["inferlog-overview", "inferlog-pipeline-health"])
 def test_dashboard_opens_with_its_stored_time_range(
     dashboard: str, visit: KibanaVisit, golden_kibana: ProvisionedKibana
 ) -> None:
-    visit.open_stored(golden_kibana.object_id(dashboard))
-    assert visit.shown_time_range() == "Last 15 minutes"
+    visit.open_stored(golden_kibana.build_object_id(dashboard))
+    assert visit.read_time_range() == "Last 15 minutes"
 
 
 def find_differences(
@@ -90,10 +90,10 @@ def find_differences(
     """Return what Kibana shows and what the query answers, for each layer where the two differ."""
     differences = {}
     compared = 0
-    for panel in panels(files.load_all()[dashboard].body):
+    for panel in list_panels(files.load_all()[dashboard].body):
         if panel.type != "vis" or not is_form_based(panel):
             continue
-        tables = visit.read_tables(build_panel_index(kibana.object_id(dashboard), panel.id))
+        tables = visit.read_tables(build_panel_index(kibana.build_object_id(dashboard), panel.id))
         layers = panel.config.get("layers") or [panel.config]
         assert len(tables) == len(layers), panel.id
         for number, (table, layer) in enumerate(zip(tables, layers, strict=True)):
@@ -176,7 +176,7 @@ def _labels(layer: dict[str, Any]) -> dict[str, str]:
     return {
         part["column"]: getattr(columns[part["column"]], "label", "") or part.get("label") or part["column"]
         for part in parts
-        if not isinstance(columns[part["column"]], Absent)
+        if not isinstance(columns[part["column"]], AbsentColumn)
     }
 
 

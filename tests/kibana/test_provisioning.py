@@ -18,7 +18,7 @@ from inferlog_ops.provision.kibana.address import Kibana
 from inferlog_ops.provision.kibana.bodies import SCRIPT, write_bodies
 from inferlog_ops.provision.kibana.capabilities import detect_capabilities
 from inferlog_ops.provision.kibana.client import KibanaClient, KibanaResponse
-from inferlog_ops.provision.kibana.identity import object_id, object_uuid
+from inferlog_ops.provision.kibana.identity import build_object_id, build_object_uuid
 from inferlog_ops.provision.kibana.plan import Plan, build_plan
 from inferlog_ops.provision.kibana.provision import provision_kibana
 from inferlog_ops.provision.kibana.saved_objects import ensure_objects, mark_object
@@ -47,16 +47,16 @@ class Provisioned:
             return client.send(Request(method=method, path=path, body=body), "testing")
 
     def data_view(self, base: str) -> Any:
-        return self.call("GET", f"/api/data_views/data_view/{object_id(base, self.namespace)}").json["data_view"]
+        return self.call("GET", f"/api/data_views/data_view/{build_object_id(base, self.namespace)}").json["data_view"]
 
     def dashboard(self, base: str) -> dict[str, Any]:
-        body = {"objects": [{"type": "dashboard", "id": object_id(base, self.namespace)}]}
+        body = {"objects": [{"type": "dashboard", "id": build_object_id(base, self.namespace)}]}
         first_line = self.call("POST", "/api/saved_objects/_export", body).body.splitlines()[0]
         exported: dict[str, Any] = json.loads(first_line)
         return exported
 
     def rule_path(self, name: str) -> str:
-        return f"/api/alerting/rule/{object_uuid('rule', object_id(name, self.namespace))}"
+        return f"/api/alerting/rule/{build_object_uuid('rule', build_object_id(name, self.namespace))}"
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_next_run_finds_everything_unchanged(provisioned: Provisioned) -> None:
 
 
 def test_changes_of_users_survive_an_upgrade(provisioned: Provisioned, monkeypatch: pytest.MonkeyPatch) -> None:
-    view_path = f"/api/data_views/data_view/{object_id('inferlog-events', provisioned.namespace)}"
+    view_path = f"/api/data_views/data_view/{build_object_id('inferlog-events', provisioned.namespace)}"
     runtime_field = {"name": "mine", "runtimeField": {"type": "keyword", "script": {"source": "emit('x')"}}}
     assert provisioned.call("POST", f"{view_path}/runtime_field", runtime_field).status == 200
     labels = {"fields": {"http.route": {"customLabel": "Route of mine"}}}
@@ -109,7 +109,7 @@ def test_changes_of_users_survive_an_upgrade(provisioned: Provisioned, monkeypat
         done = provision_kibana(provisioned.kibana, provisioned.namespace)
     updated = {each.name for each in done if each.outcome is ProvisionOutcome.UPDATED}
     bases = ("inferlog-events", "inferlog-error-rate")
-    assert updated == {object_id(base, provisioned.namespace) for base in bases}
+    assert updated == {build_object_id(base, provisioned.namespace) for base in bases}
     found = provisioned.data_view("inferlog-events")
     assert found["name"].startswith("renamed")
     assert "mine" in found["runtimeFieldMap"]

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.provision.desired import Desired, ProvisionOutcome, Request, ensure
+from inferlog_ops.provision.desired import DesiredObject, ProvisionOutcome, Request, ensure
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.provision.kibana.capabilities import Capabilities, detect_capabilities
 from inferlog_ops.provision.kibana.client import KibanaClient
@@ -18,7 +18,7 @@ from inferlog_ops.query import library
 from inferlog_ops.query.rules import rules
 from inferlog_ops.query.rules.evaluate import evaluate_rule
 from inferlog_ops.query.run import fetch_rows
-from tests.support.alert_cases import LEVELS, Case, cases
+from tests.support.alert_cases import LEVELS, Case, build_cases
 from tests.support.polling import wait_until
 from tests.support.real_kibana import require_kibana
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.kibana
 KIBANA, ELASTICSEARCH = require_kibana()
 RULES = rules.load_all()
 QUERIES = library.load_all()
-FIRING = {name: next(case for case in cases() if case.rule == name and len(case.fires) == 1) for name in RULES}
+FIRING = {name: next(case for case in build_cases() if case.rule == name and len(case.fires) == 1) for name in RULES}
 SEVERAL = Case(
     rule="p99_latency",
     what="two versions are slow",
@@ -49,7 +49,7 @@ class RunningRule:
     cluster: Cluster
     capabilities: Capabilities
     rule: rules.Rule
-    desired: Desired
+    desired: DesiredObject
 
     def run_soon(self) -> None:
         path = f"/internal/alerting/rule/{self.desired.read.path.rpartition('/')[2]}/_run_soon"
@@ -67,16 +67,16 @@ class RunningRule:
 
     def index(self, case: Case) -> None:
         operations: list[dict[str, Any]] = []
-        for stream, document in case.lines(datetime.now(UTC)):
+        for stream, document in case.build_lines(datetime.now(UTC)):
             name = f"logs-inference.{stream}-{self.cluster.namespace}"
             operations += [{"create": {"_index": name, "_id": document["event"]["id"]}}, document]
-        with self.cluster.client() as client:
+        with self.cluster.build_client() as client:
             answer = client.bulk(operations=operations, refresh=True, require_data_stream=True)
         assert not answer["errors"], answer
 
     def delete_documents(self) -> None:
         pattern = f"logs-inference.*-{self.cluster.namespace}"
-        with self.cluster.client() as client:
+        with self.cluster.build_client() as client:
             hits = client.search(index=pattern, size=10_000, source=False)["hits"]["hits"]
             operations = [{"delete": {"_index": hit["_index"], "_id": hit["_id"]}} for hit in hits]
             assert not client.bulk(operations=operations, refresh=True)["errors"]

@@ -1,4 +1,4 @@
-"""The example of infra/kubernetes in a real cluster, with an Elasticsearch in the same namespace."""
+"""The example of infra/kubernetes in a real cluster, with Elasticsearch and Kibana in the same namespace."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def is_cluster_there() -> bool:
 @dataclass(frozen=True, kw_only=True)
 class Installation:
     """
-    The example and an Elasticsearch in the cluster.
+    The example, Elasticsearch and Kibana in the cluster.
 
     Attributes:
         folder: Copy of infra/kubernetes with the settings of the tests, their certificates and their kustomization.
@@ -131,19 +131,22 @@ def build_folder(folder: Path) -> None:
     text = re.sub("(?m)^ELASTICSEARCH_URL=.*", "ELASTICSEARCH_URL=https://elasticsearch:9200", text)
     text = re.sub("(?m)^KIBANA_URL=.*", "KIBANA_URL=https://kibana:5601", text)
     values.write_text(text + "ELASTICSEARCH_CA_FILE=/certificates/ca.crt\n")
-    for name in ("trial", "job"):
+    for name in ("trial", "job", "persistent"):
         shutil.copytree(_FOLDER / name, folder / name)
         for file in (_FOLDER / "witness.py", _FOLDER / "witness.yaml", settings.ca_file, values):
             shutil.copy(file, folder / name)
     for name in ("elastic_password", "elasticsearch.crt", "elasticsearch.key"):
         shutil.copy(folder / "secrets/elasticsearch" / name, folder / "trial" / name)
+    for name in ("kibana.secrets.yml", "kibana.crt", "kibana.key"):
+        shutil.copy(folder / "secrets/kibana" / name, folder / "trial" / name)
+    shutil.copy(ROOT / "kibana/kibana.yml", folder / "trial/kibana.yml")
     for file in folder.rglob("kustomization.yaml"):
         file.write_text(file.read_text().replace("newTag: local", f"newTag: {_TAG}"))
 
 
 @contextmanager
 def install(folder: Path) -> Iterator[Installation]:
-    """Apply the example and an Elasticsearch, and delete the namespace at the end."""
+    """Apply the example, Elasticsearch and Kibana, and delete the namespace at the end."""
     remove()
     build_folder(folder)
     try:
@@ -270,6 +273,29 @@ def send_load(installation: Installation, *, rate: float, seconds: int) -> Load:
     return load
 
 
+def assert_each_response_has_one_event(load: Load, *, unanswered: bool = False) -> dict[str, Any]:
+    """Wait for the end of *load* and compare; *unanswered* permits requests without a response."""
+    found = load.reconcile()
+    faults = {name: found[name] for name in ("lost", "duplicated", "events_without_request")}
+    assert faults == dict.fromkeys(faults, 0), found
+    assert unanswered or not found["outcomes"].get("unanswered"), found
+    return found
+
+
+@contextmanager
+def stop_elasticsearch() -> Iterator[None]:
+    """Stop every process of Elasticsearch during the block, so that it accepts connections and answers none."""
+    (store,) = names_of(read_pods("app=elasticsearch"))
+    signal_all = (
+        "for p in /proc/[0-9]*; do p=${p#/proc/}; [ $p = 1 ] || [ $p = $$ ] || kill -%s $p; done 2>/dev/null; true"
+    )
+    run_kubectl("exec", store, "--", "sh", "-c", signal_all % "STOP")
+    try:
+        yield
+    finally:
+        run_kubectl("exec", store, "--", "sh", "-c", signal_all % "CONT")
+
+
 def read_pods(selector: str) -> list[dict[str, Any]]:
     """Return the pods with the labels of *selector*."""
     pods: list[dict[str, Any]] = json.loads(run_kubectl("get", "pods", "--selector", selector, "--output=json"))[
@@ -279,5 +305,4 @@ def read_pods(selector: str) -> list[dict[str, Any]]:
 
 
 def names_of(pods: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the names of *pods*."""
     return [pod["metadata"]["name"] for pod in pods]

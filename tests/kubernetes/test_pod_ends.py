@@ -10,11 +10,18 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.kubernetes.cluster import Installation, Load, names_of, read_pods, run_kubectl, send_load
+from tests.kubernetes.cluster import (
+    Installation,
+    assert_each_response_has_one_event,
+    names_of,
+    read_pods,
+    run_kubectl,
+    send_load,
+    stop_elasticsearch,
+)
 from tests.support.polling import wait_until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(1800)]
@@ -61,14 +68,6 @@ def assert_all_lines_are_stored(installation: Installation, ended: set[str]) -> 
     assert not written - set(stored), f"{len(written - set(stored))} of {len(written)} lines lost"
     assert not [each for each, count in stored.items() if count > 1]
     sys.stderr.write(f"{len(ended)} pods ended, {len(recorded)} in all with {len(written)} lines\n")
-
-
-def assert_each_response_has_one_event(load: Load, *, unanswered: bool = False) -> dict[str, Any]:
-    found = load.reconcile()
-    faults = {name: found[name] for name in ("lost", "duplicated", "events_without_request")}
-    assert faults == dict.fromkeys(faults, 0), found
-    assert unanswered or not found["outcomes"].get("unanswered"), found
-    return found
 
 
 def find_processes(pod: str, container: str, words: str) -> list[int]:
@@ -218,17 +217,10 @@ def test_service_that_exceeds_its_grace_period_loses_no_answered_request(service
 
 def test_elasticsearch_down_for_two_minutes_during_a_rollout_loses_no_line(service: Installation) -> None:
     before = find_pods()
-    (store,) = names_of(read_pods("app=elasticsearch"))
     load = send_load(service, rate=10, seconds=150)
-    signal_all = (
-        "for p in /proc/[0-9]*; do p=${p#/proc/}; [ $p = 1 ] || [ $p = $$ ] || kill -%s $p; done 2>/dev/null; true"
-    )
-    run_kubectl("exec", store, "--", "sh", "-c", signal_all % "STOP")
-    run_kubectl("rollout", "restart", "deployment/scoring")
-    try:
+    with stop_elasticsearch():
+        run_kubectl("rollout", "restart", "deployment/scoring")
         subprocess.run(["sleep", "120"], check=True)  # the length of the outage
-    finally:
-        run_kubectl("exec", store, "--", "sh", "-c", signal_all % "CONT")
     wait_for_end(before)
     assert_each_response_has_one_event(load)
     assert_all_lines_are_stored(service, before)

@@ -15,7 +15,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     folder = tmp_path / "bin with space"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(set_up_browser, "playwright_path", lambda: str(tmp_path / "not-there"))
+    monkeypatch.setattr(set_up_browser, "find_playwright_path", lambda: str(tmp_path / "not-there"))
     return folder
 
 
@@ -41,7 +41,7 @@ def test_browser_on_path_is_used_before_playwright(
     nothing_installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = program(tmp_path / "own", SAYS_IT_IS_ONE)
-    monkeypatch.setattr(set_up_browser, "playwright_path", lambda: own)
+    monkeypatch.setattr(set_up_browser, "find_playwright_path", lambda: own)
     assert find() == own
     on_path = program(nothing_installed / "google-chrome", "echo Google Chrome 140.0")
     assert find() == on_path

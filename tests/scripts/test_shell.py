@@ -53,7 +53,7 @@ def test_script_is_clean_and_can_be_run(path: Path) -> None:
 
 @pytest.mark.parametrize("folder", DOCKERFILES)
 def test_dockerfile_commands_are_clean(folder: str) -> None:
-    runs = Dockerfile(ROOT / folder / "Dockerfile", ROOT).all("RUN")
+    runs = Dockerfile(ROOT / folder / "Dockerfile", ROOT).list_instructions("RUN")
     assert runs
     for run in runs:
         assert checked("--shell=sh", "-", text=run.text) == ""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from inferlog.sinks.retention import Retention
-from inferlog.sinks.shipped import is_tailed, shipped_bytes
+from inferlog.sinks.shipped import is_tailed, read_shipped_bytes
 from inferlog_ops.core.files import replace_file
 from inferlog_ops.ship.batch import Batch
 from inferlog_ops.ship.checkpoint import AckFile
@@ -18,7 +18,7 @@ from inferlog_ops.ship.offsets import OffsetTracker
 from inferlog_ops.ship.settings import ShipSettings
 from inferlog_ops.ship.status import Counters, find_oldest_age_seconds
 from inferlog_ops.ship.tail import FileTailer
-from tests.support.shipping import event_ids, write_events
+from tests.support.shipping import make_event_ids, write_events
 
 pytestmark = pytest.mark.timeout(20)  # reading from a pipe would block forever
 
@@ -36,7 +36,7 @@ def logs(tmp_path: Path) -> Path:
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Path:
     """Foreign file, old enough to be deleted if it were a log file."""
-    path = write_events(tmp_path / "elsewhere" / "events-theirs-1-1.jsonl", event_ids(3))
+    path = write_events(tmp_path / "elsewhere" / "events-theirs-1-1.jsonl", make_event_ids(3))
     os.utime(path, (LONG_AGO, LONG_AGO))
     return path
 
@@ -80,20 +80,20 @@ def test_pipe_among_offsets_does_not_block(logs: Path) -> None:
     os.mkfifo(logs / ".shipped" / "pipe.json")
     os.mkfifo(logs / ".shipped" / "fluentd-events.pos")
     publish(logs, {NAME: 5})
-    assert shipped_bytes(logs) == {NAME: 5}
+    assert read_shipped_bytes(logs) == {NAME: 5}
     assert not is_tailed(logs, 1)
 
 
 @pytest.mark.parametrize("content", ['{"positions":{"a":1e308}}', '{"positions":{"a":"1e9"}}', "[" * 10_000, "\x00"])
 def test_invalid_offsets_ship_nothing(logs: Path, content: str) -> None:
     (logs / ".shipped" / "odd.json").write_text(content)
-    assert shipped_bytes(logs).get(NAME, 0) == 0
+    assert read_shipped_bytes(logs).get(NAME, 0) == 0
 
 
 @pytest.mark.parametrize("what", PLANTED)
 def test_shipper_skips_and_names_links_pipes_and_devices(logs: Path, what: str, elsewhere: Path) -> None:
     plant(logs, what, elsewhere)
-    write_events(logs / "events-ours-1-1.jsonl", event_ids(1))
+    write_events(logs / "events-ours-1-1.jsonl", make_event_ids(1))
     listing = list_folder(logs)
     assert [file.name for file in listing.files] == ["events-ours-1-1.jsonl"]
     assert listing.left_alone == ([] if what == "a directory" else [NAME])
@@ -102,10 +102,10 @@ def test_shipper_skips_and_names_links_pipes_and_devices(logs: Path, what: str, 
 
 @pytest.mark.parametrize("what", PLANTED)
 def test_file_replaced_between_discovery_and_read_is_not_read(logs: Path, what: str, elsewhere: Path) -> None:
-    path = write_events(logs / NAME, event_ids(2))
+    path = write_events(logs / NAME, make_event_ids(2))
     tracker = OffsetTracker()
     FileDiscovery(logs, tracker, {}, Counters(), pytest.fail).poll()
-    (file,) = tracker.files()
+    (file,) = tracker.list_files()
     path.unlink()
     plant(logs, what, elsewhere)
     batch = Batch(stream=file.stream)
@@ -128,11 +128,11 @@ def test_offsets_never_overwrite_the_target_of_a_link(logs: Path, elsewhere: Pat
 def test_offsets_are_never_published_through_a_linked_folder(logs: Path, elsewhere: Path) -> None:
     (logs / ".shipped").rmdir()
     (logs / ".shipped").symlink_to(elsewhere.parent)
-    write_events(logs / NAME, event_ids(1))
+    write_events(logs / NAME, make_event_ids(1))
     said: list[str] = []
     tracker = OffsetTracker()
     FileDiscovery(logs, tracker, {}, Counters(), said.append).poll()
-    AckFile(logs, "one", said.append).publish(tracker.files())
+    AckFile(logs, "one", said.append).publish(tracker.list_files())
     assert [path.name for path in elsewhere.parent.iterdir()] == [elsewhere.name]
     assert "cannot publish offsets" in said[0]
 

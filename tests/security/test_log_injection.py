@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from tests.security.raw_http import exchange, request
-from tests.support.chat_server import MODEL, RunningServer, running_server
+from tests.support.chat_server import MODEL, RunningServer, run_server
 
 _AT_ONCE = {"first_token_median_seconds": 0, "token_median_seconds": 0}
 CLOSE = b"connection: close"
@@ -36,7 +36,7 @@ HEADERS = (
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     home = tmp_path_factory.mktemp("injected")
-    with running_server(
+    with run_server(
         home,
         {"INFERLOG_CLIENT_ID_PLAIN": "true"},
         backend="simulated",
@@ -80,7 +80,7 @@ def test_header_text_stays_a_value_of_one_line(server: RunningServer, text: str)
         assert b"\x1b" not in head
         assert b"forged" not in head
     last = server.ask(max_tokens=1)
-    server.event_of(last.headers["x-request-id"])
+    server.wait_for_event(last.headers["x-request-id"])
     assert len(server.logs.events) <= before + len(HEADERS) + 1
     check(lines(server))
 
@@ -99,7 +99,7 @@ def test_names_and_paths_stay_values_of_one_line(server: RunningServer, text: st
         request(body(), *ours, path=b"/v1/chat/completions?" + quoted),
     ):
         assert exchange(server.url, sent).split(b" ", 2)[1] in {b"200", b"404"}
-    server.event_of(server.ask(max_tokens=1).headers["x-request-id"])
+    server.wait_for_event(server.ask(max_tokens=1).headers["x-request-id"])
     events = [event for event in server.logs.events if event["correlation_id"] == chain.decode()]
     assert [event["status"] for event in events].count("success") == 2
     assert len(events) == 4

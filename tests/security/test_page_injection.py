@@ -10,8 +10,8 @@ from playwright.sync_api import Browser
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query.dashboards import files
-from tests.support.browsing import address_of, running_browser, visiting
-from tests.support.indexing import fresh, index
+from tests.support.browsing import format_address, open_preview, run_browser
+from tests.support.indexing import create_fresh_cluster, index
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SCRIPT = '<img src=x onerror="alert(1)"><script>alert(2)</script>"><svg onload=alert(3)>${alert(4)}{{alert(5)}}'
@@ -34,7 +34,7 @@ def document(stream: str, minute: int, **more: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def hostile(engine_url: str) -> Cluster:
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     events = (
         document(
             "events",
@@ -57,17 +57,18 @@ def hostile(engine_url: str) -> Cluster:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with running_browser() as browser:
+    with run_browser() as browser:
         yield browser
 
 
 def test_document_text_never_runs_as_a_script(hostile: Cluster, browser: Browser) -> None:
     shown = ""
     # Its end fails on any executed script, error, or request to another server.
-    with visiting(browser, hostile, height=TALL) as visit:
+    with open_preview(browser, hostile, height=TALL) as visit:
         for dashboard in files.load_all():
             visit.go(
-                dashboard, **{"from": address_of(NOW - timedelta(minutes=20)), "to": address_of(NOW), "refresh": 0}
+                dashboard,
+                **{"from": format_address(NOW - timedelta(minutes=20)), "to": format_address(NOW), "refresh": 0},
             )
             shown += visit.page.locator("main").inner_text()
             planted = visit.page.locator(

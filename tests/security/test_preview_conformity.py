@@ -7,8 +7,8 @@ import pytest
 
 from inferlog_ops.preview.app import create_app
 from tests.security import conformity
-from tests.support.indexing import fresh
-from tests.support.serving import serving
+from tests.support.indexing import create_fresh_cluster
+from tests.support.serving import serve_app
 
 EXAMPLES = 12
 IDS = {
@@ -25,7 +25,7 @@ QUESTIONS: dict[str, list[Any]] = {
 
 @pytest.fixture(scope="module")
 def url(engine_url: str) -> Iterator[str]:
-    with serving(create_app(fresh(engine_url))) as url:
+    with serve_app(create_app(create_fresh_cluster(engine_url))) as url:
         yield url
 
 

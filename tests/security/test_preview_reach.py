@@ -14,12 +14,12 @@ import urllib3
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.preview.app import create_app
-from inferlog_ops.preview.controls import controls
+from inferlog_ops.preview.controls import list_controls
 from inferlog_ops.query.dashboards import files
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.library import fill_namespace, load_all
 from tests.security.raw_http import dial
-from tests.support.serving import serve_handler, serving
+from tests.support.serving import serve_app, serve_handler
 
 NAMESPACE = "ours"
 RANGE: dict[str, Any] = {"from": "2026-11-23T06:00:00Z", "to": "2026-11-23T07:00:00Z"}
@@ -70,7 +70,7 @@ def store() -> Iterator[RecordingStore]:
 @pytest.fixture
 def page(store: RecordingStore) -> Iterator[str]:
     store.asked.clear()
-    with serving(create_app(Cluster(url=store.url, namespace=NAMESPACE))) as url:
+    with serve_app(create_app(Cluster(url=store.url, namespace=NAMESPACE))) as url:
         yield url
 
 
@@ -112,10 +112,10 @@ def test_library_queries_read_only_our_streams() -> None:
 
 def test_every_panel_and_control_queries_only_our_streams(page: str, store: RecordingStore) -> None:
     for dashboard in files.load_all().values():
-        for panel in panels(dashboard.body):
+        for panel in list_panels(dashboard.body):
             if panel.queries:
                 assert get(page, f"/api/dashboards/{dashboard.id}/panels/{panel.id}", **RANGE).status == 200
-        for control in controls(dashboard.body):
+        for control in list_controls(dashboard.body):
             get(page, f"/api/dashboards/{dashboard.id}/controls/{control.id}/values", **RANGE, search="a")
     get(page, "/api/status")
     assert len(store.asked) > 100
@@ -176,7 +176,7 @@ def test_dashboard_with_its_own_query_is_rejected(
         ],
     }
     (tmp_path / "inferlog-planted.json").write_text(json.dumps(body))
-    monkeypatch.setattr(files, "asset_dir", lambda _: tmp_path)
+    monkeypatch.setattr(files, "find_asset_dir", lambda _: tmp_path)
     for name in sources:
         assert get(page, f"/api/dashboards/inferlog-planted/panels/{name}", **RANGE).status in {422, 502}
     for control in ("inferlog-secrets", ".security"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.security import conformity
-from tests.support.chat_server import RunningServer, running_server
+from tests.support.chat_server import RunningServer, run_server
 
 _AT_ONCE = {"first_token_median_seconds": 0, "token_median_seconds": 0}
 _VERSIONS = [{"name": "v1", "share": 3, "simulated": _AT_ONCE}, {"name": "v2", "share": 1, "simulated": _AT_ONCE}]
@@ -17,7 +17,7 @@ EXAMPLES = 25
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     home: Path = tmp_path_factory.mktemp("conforming")
-    with running_server(home, backend="simulated", versions=_VERSIONS) as server:
+    with run_server(home, backend="simulated", versions=_VERSIONS) as server:
         yield server
 
 

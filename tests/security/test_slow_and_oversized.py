@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from tests.security.raw_http import PATIENCE_SECONDS, dial, exchange, request
-from tests.support.chat_server import MODEL, RunningServer, running_server
+from tests.support.chat_server import MODEL, RunningServer, run_server
 from tests.support.polling import wait_until
 
 HEAD_SECONDS, BODY_SECONDS = 1.0, 1.0
@@ -24,7 +24,7 @@ CLOSE = b"connection: close"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with running_server(
+    with run_server(
         tmp_path_factory.mktemp("attacked"),
         backend="simulated",
         versions=[{"name": "v1", "share": 1, "simulated": _AT_ONCE}],
@@ -52,7 +52,7 @@ def chat(**more: Any) -> bytes:
 def events(server: RunningServer, chain: str) -> list[dict[str, Any]]:
     """Return the events of *chain*, after a later request's event has been written."""
     later = server.ask(max_tokens=1)
-    server.event_of(later.headers["x-request-id"])
+    server.wait_for_event(later.headers["x-request-id"])
     return [event for event in server.logs.events if event["correlation_id"] == chain]
 
 
@@ -127,7 +127,7 @@ def test_connection_used_in_time_stays_open(server: RunningServer) -> None:
 
 def test_response_may_take_longer_than_the_head_timeout(tmp_path_factory: pytest.TempPathFactory) -> None:
     slow = {"first_token_median_seconds": 1, "token_median_seconds": 0, "sigma": 0}
-    with running_server(
+    with run_server(
         tmp_path_factory.mktemp("slow"),
         backend="simulated",
         versions=[{"name": "v1", "share": 1, "simulated": slow}],
@@ -208,7 +208,7 @@ def test_incomplete_body_counts_as_disconnected_client(server: RunningServer, ch
     raw = raw.replace(b"host: test", b"host: test\r\nx-correlation-id: " + chain.encode(), 1)
     with dial(server.url) as connection:
         connection.sendall(raw)
-    event = server.event_of_chain(chain)
+    event = server.wait_for_event_of_chain(chain)
     assert event["status"] in {"cancelled", "rejected"}
     assert events(server, chain) == [event]
 

@@ -19,7 +19,7 @@ import pytest
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.console import PlainConsole, print_json
 from inferlog_ops.ship.status import Display
-from tests.support.indexing import fresh, index
+from tests.support.indexing import create_fresh_cluster, index
 from tests.support.shipping import write_events
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\n\x00\u2028\u202e\x7f[red]x[/red][/]\\"
@@ -30,7 +30,7 @@ _MEANT = re.compile(r"[^\n -~\u00a0-\u200a\u2010-\u2027\u2030-\u205f\u2070-\ufff
 
 @pytest.fixture(scope="module")
 def cluster(engine_url: str) -> Cluster:
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     index(cluster, "events", [document("events") | {"latency_seconds": 1.0}])
     index(cluster, "app", [document("app") | {"message": HOSTILE, "log": {"level": HOSTILE}}])
     return cluster

@@ -15,7 +15,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.preview.app import create_app
 from scripts.lib.set_up_browser import find
 from tests.support.polling import wait_until
-from tests.support.serving import serving
+from tests.support.serving import serve_app
 
 # A new profile requests updates and experiments from Google, which is not under test.
 _QUIET = (
@@ -31,7 +31,7 @@ _A_REFUSED_ANSWER = "Failed to load resource"
 
 
 @contextmanager
-def running_browser() -> Iterator[Browser]:
+def run_browser() -> Iterator[Browser]:
     """Run the installed Chromium. Its thread runs an asyncio loop and cannot run another."""
     path = find()
     with sync_playwright() as playwright:
@@ -63,9 +63,9 @@ class Visit:
         self.page.evaluate("document.querySelector(':popover-open')?.hidePopover()")
         query = urlencode(parameters, doseq=True, quote_via=quote)
         self.page.goto(f"{self.url}/#/view/{dashboard}?{query}")
-        self.settled()
+        self.wait_until_settled()
 
-    def settled(self) -> None:
+    def wait_until_settled(self) -> None:
         """Wait until all visible panels show data of the current address."""
         wait_until(
             lambda: self.page.evaluate("document.querySelector('main').dataset.address === location.hash"),
@@ -74,7 +74,7 @@ class Visit:
         )
         self.page.locator('.panel[aria-busy="true"]').first.wait_for(state="detached", timeout=PATIENCE_MS)
 
-    def panel(self, panel_id: str) -> Any:
+    def find_panel(self, panel_id: str) -> Any:
         """Scroll to the panel *panel_id* and return it when it is drawn."""
         panel = self.page.locator(f'[data-panel="{panel_id}"]')
         panel.scroll_into_view_if_needed()
@@ -82,16 +82,16 @@ class Visit:
         drawn.first.wait_for(state="attached", timeout=PATIENCE_MS)
         return panel
 
-    def drawn(self, panel_id: str) -> list[dict[str, Any]]:
+    def read_drawn(self, panel_id: str) -> list[dict[str, Any]]:
         """Return the traces that plotly draws in the panel."""
-        canvas = self.panel(panel_id).locator(".canvas.js-plotly-plot")
+        canvas = self.find_panel(panel_id).locator(".canvas.js-plotly-plot")
         canvas.wait_for(timeout=PATIENCE_MS)
         traces: list[dict[str, Any]] = canvas.evaluate("canvas => canvas.data")
         return traces
 
 
 @contextmanager
-def visiting(
+def open_preview(
     browser: Browser,
     cluster: Cluster,
     *,
@@ -116,7 +116,7 @@ def visiting(
             another server.
     """
     failures: list[str] = []
-    with serving(_telling(create_app(cluster), failures)) as url:
+    with serve_app(_record_failures(create_app(cluster), failures)) as url:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light", timezone_id="UTC"
         )
@@ -131,7 +131,7 @@ def visiting(
         assert all(each.startswith("data:") for each in elsewhere), elsewhere
 
 
-def _telling(app: ASGIApp, failures: list[str]) -> ASGIApp:
+def _record_failures(app: ASGIApp, failures: list[str]) -> ASGIApp:
     """Serve *app* and record its exceptions, because the browser reports only a status 500."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -163,6 +163,6 @@ def _is_refusal(message: ConsoleMessage) -> bool:
     return message.text.startswith(_A_REFUSED_ANSWER)
 
 
-def address_of(moment: datetime) -> str:
+def format_address(moment: datetime) -> str:
     """Format *moment* as in the page's address."""
     return moment.isoformat().replace("+00:00", "Z")

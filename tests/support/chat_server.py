@@ -33,7 +33,7 @@ class RunningServer:
     pid: int
     logs: Logs
 
-    def client(self) -> openai.OpenAI:
+    def build_client(self) -> openai.OpenAI:
         """Return OpenAI's own client, without retries."""
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key="unused", max_retries=0)
 
@@ -51,7 +51,7 @@ class RunningServer:
         """Send one chat request over a socket that the test can close at any time."""
         return connect(self.url, correlation_id, **body)
 
-    def event_of(self, request_id: str | None) -> dict[str, Any]:
+    def wait_for_event(self, request_id: str | None) -> dict[str, Any]:
         """Return the only event of a request, by the ``x-request-id`` of its response."""
         assert request_id
         (event,) = wait_until(
@@ -60,12 +60,12 @@ class RunningServer:
         )
         return event
 
-    def events_like(self, response: httpx.Response) -> list[dict[str, Any]]:
+    def find_events_like(self, response: httpx.Response) -> list[dict[str, Any]]:
         """Return the events with the correlation id of *response*, because events of other tests may still arrive."""
         correlation_id = response.headers["x-correlation-id"]
         return [event for event in self.logs.events if event["correlation_id"] == correlation_id]
 
-    def event_of_chain(self, correlation_id: str) -> dict[str, Any]:
+    def wait_for_event_of_chain(self, correlation_id: str) -> dict[str, Any]:
         """Return the only event of a request, by its correlation id."""
         (event,) = wait_until(
             lambda: [event for event in self.logs.events if event["correlation_id"] == correlation_id],
@@ -97,15 +97,13 @@ def dial(url: str) -> socket.socket:
 
 
 @contextmanager
-def running_server(
-    home: Path, environment: Mapping[str, str] | None = None, **settings: Any
-) -> Iterator[RunningServer]:
+def run_server(home: Path, environment: Mapping[str, str] | None = None, **settings: Any) -> Iterator[RunningServer]:
     """Start the service with *settings* and with all its files in *home*, and stop it at the end."""
     home.mkdir(exist_ok=True)
     ready_file = home / "ready.json"
     outside = {name: value for name, value in os.environ.items() if not name.startswith("INFERLOG_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "inferlog_server", *options(port=0, ready_file=ready_file, **settings)],
+        [sys.executable, "-m", "inferlog_server", *format_options(port=0, ready_file=ready_file, **settings)],
         cwd=home,
         env={**outside, "INFERLOG_LOG_DIR": str(home / "logs"), **(environment or {})},
         stderr=subprocess.PIPE,
@@ -128,7 +126,7 @@ def running_server(
                 process.wait(timeout=30)
 
 
-def options(**settings: Any) -> list[str]:
+def format_options(**settings: Any) -> list[str]:
     """Format *settings* as command-line options."""
     texts = {name: value if isinstance(value, str | Path) else json.dumps(value) for name, value in settings.items()}
     return [f"--{name.replace('_', '-')}={text}" for name, text in texts.items()]

@@ -26,11 +26,11 @@ def begin_module(module: str, *arguments: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_with_ctrl_c,  # noqa: PLW1509 (sets a signal's handler and nothing else)
+        preexec_fn=_accept_ctrl_c,  # noqa: PLW1509 (sets a signal's handler and nothing else)
     )
 
 
-def _with_ctrl_c() -> None:
+def _accept_ctrl_c() -> None:
     # A shell starts what runs in its background with SIGINT ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _PROGRAM = Path(__file__).parents[1] / "infra" / "compose_loader"
 
 
-def example_settings() -> dict[str, str]:
+def read_example_settings() -> dict[str, str]:
     """Contents of .env.example."""
     return dict(re.findall(r"^([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
 

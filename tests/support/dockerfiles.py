@@ -44,7 +44,7 @@ class Dockerfile:
         """All of them in order."""
         text = re.sub(r"^[ \t]*#.*\n", "", self.path.read_text(), flags=re.MULTILINE)
         lines = re.sub(r"\\\n", " ", text).splitlines()
-        return [_instruction(line) for line in lines if line.strip()]
+        return [_parse_instruction(line) for line in lines if line.strip()]
 
     @cached_property
     def stages(self) -> list[list[Instruction]]:
@@ -57,16 +57,16 @@ class Dockerfile:
                 stages[-1].append(instruction)
         return stages
 
-    def all(self, name: str) -> list[Instruction]:
+    def list_instructions(self, name: str) -> list[Instruction]:
         """Return those of one name."""
         return [instruction for instruction in self.instructions if instruction.name == name]
 
-    def admitted(self) -> set[str]:
+    def list_admitted(self) -> set[str]:
         """Return the files of the build context, by path."""
-        return set(_admitted(self.context))
+        return set(_list_admitted(self.context))
 
 
-def _instruction(line: str) -> Instruction:
+def _parse_instruction(line: str) -> Instruction:
     name, _, rest = line.strip().partition(" ")
     options = []
     while match := _OPTION.match(rest := rest.lstrip()):
@@ -75,7 +75,7 @@ def _instruction(line: str) -> Instruction:
     return Instruction(name.upper(), tuple(options), rest.strip())
 
 
-def _admitted(context: Path) -> Iterator[str]:
+def _list_admitted(context: Path) -> Iterator[str]:
     lines = (context / ".dockerignore").read_text().splitlines()
     patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     for folder, folders, files in os.walk(context):
@@ -93,12 +93,12 @@ def is_ignored(path: str, patterns: list[str]) -> bool:
     parts = path.split("/")
     above = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
     for pattern in patterns:
-        expression = _expression(pattern.removeprefix("!").strip("/"))
+        expression = _compile_pattern(pattern.removeprefix("!").strip("/"))
         if any(expression.fullmatch(each) for each in above):
             ignored = not pattern.startswith("!")
     return ignored
 
 
-def _expression(pattern: str) -> re.Pattern[str]:
+def _compile_pattern(pattern: str) -> re.Pattern[str]:
     text = re.escape(pattern).replace(r"\*\*/", "(?:.*/)?").replace(r"\*\*", ".*").replace(r"\*", "[^/]*")
     return re.compile(text.replace(r"\?", "[^/]"))

@@ -22,16 +22,16 @@ def write_jar(referring: Path, packages: str, target: Path) -> None:
     with zipfile.ZipFile(referring) as jar:
         for entry in jar.namelist():
             if entry.endswith(".class"):
-                texts, parent = _constants(jar.read(entry))
+                texts, parent = _read_constants(jar.read(entry))
                 named |= {name for text in texts for name in re.findall(rf"(?:{packages})[\w/$]+", text)}
                 extended.add(parent)
     with zipfile.ZipFile(target, "w") as jar:
         for name in sorted(named):
             # Only a base class must be a class; for others an interface is enough.
-            jar.writestr(f"{name}.class", _class(name) if name in extended else _interface(name))
+            jar.writestr(f"{name}.class", _build_class(name) if name in extended else _build_interface(name))
 
 
-def _constants(content: bytes) -> tuple[list[str], str | None]:
+def _read_constants(content: bytes) -> tuple[list[str], str | None]:
     """Return all texts in a class file, and the name of the class that it extends."""
     count, position, number = struct.unpack_from(">H", content, 8)[0], 10, 1
     texts: dict[int, str] = {}
@@ -51,27 +51,33 @@ def _constants(content: bytes) -> tuple[list[str], str | None]:
     return list(texts.values()), texts[classes[parent]] if parent else None
 
 
-def _interface(name: str) -> bytes:
-    return _class_file(0x0601, _names(name), struct.pack(">H", 0))
+def _build_interface(name: str) -> bytes:
+    return _build_class_file(0x0601, _encode_names(name), struct.pack(">H", 0))
 
 
-def _class(name: str) -> bytes:
+def _build_class(name: str) -> bytes:
     # One constructor, which calls that of Object: aload_0, invokespecial, return.
     code = b"\x2a\xb7\x00\x09\xb1"
     body = struct.pack(">HHI", 1, 1, len(code)) + code + struct.pack(">HH", 0, 0)
     constructor = struct.pack(">HHHHHHI", 1, 1, 5, 6, 1, 7, len(body)) + body
-    more = [_text("<init>"), _text("()V"), _text("Code"), b"\x0c\x00\x05\x00\x06", b"\x0a\x00\x04\x00\x08"]
-    return _class_file(0x0021, [*_names(name), *more], constructor)
+    more = [
+        _encode_text("<init>"),
+        _encode_text("()V"),
+        _encode_text("Code"),
+        b"\x0c\x00\x05\x00\x06",
+        b"\x0a\x00\x04\x00\x08",
+    ]
+    return _build_class_file(0x0021, [*_encode_names(name), *more], constructor)
 
 
-def _names(name: str) -> list[bytes]:
-    return [_text(name), b"\x07\x00\x01", _text("java/lang/Object"), b"\x07\x00\x03"]
+def _encode_names(name: str) -> list[bytes]:
+    return [_encode_text(name), b"\x07\x00\x01", _encode_text("java/lang/Object"), b"\x07\x00\x03"]
 
 
-def _text(text: str) -> bytes:
+def _encode_text(text: str) -> bytes:
     return struct.pack(">BH", _UTF8, len(text)) + text.encode("ascii")
 
 
-def _class_file(access: int, constants: list[bytes], methods: bytes) -> bytes:
+def _build_class_file(access: int, constants: list[bytes], methods: bytes) -> bytes:
     head = b"\xca\xfe\xba\xbe" + struct.pack(">HHH", 0, _JAVA_8, len(constants) + 1) + b"".join(constants)
     return head + struct.pack(">HHHHH", access, 2, 4, 0, 0) + methods + struct.pack(">H", 0)

@@ -12,7 +12,7 @@ from inferlog_ops.engine import control
 
 
 @contextmanager
-def engine_of_the_run(shared: Path) -> Iterator[Home]:
+def open_engine_of_the_run(shared: Path) -> Iterator[Home]:
     """
     Yield a running engine.
 
@@ -23,12 +23,12 @@ def engine_of_the_run(shared: Path) -> Iterator[Home]:
     users = shared / "users_of_the_engine"
     me = users / str(os.getpid())
     users.mkdir(exist_ok=True)
-    with _one_at_a_time(shared):
-        if control.running_url(home.engine) is None:
+    with _lock_start(shared):
+        if control.find_running_url(home.engine) is None:
             _let_it_hold_many_streams(control.start(home.engine).url)
         me.touch()
     yield home
-    with _one_at_a_time(shared):
+    with _lock_start(shared):
         me.unlink()
         if not any(users.iterdir()):
             control.stop(home.engine)
@@ -36,12 +36,12 @@ def engine_of_the_run(shared: Path) -> Iterator[Home]:
 
 def _let_it_hold_many_streams(url: str) -> None:
     """Raise the limit of a thousand shards: every test creates streams, and none deletes them."""
-    with Cluster(url=url).client() as client:
+    with Cluster(url=url).build_client() as client:
         client.cluster.put_settings(persistent={"cluster.max_shards_per_node": 5_000})
 
 
 @contextmanager
-def _one_at_a_time(shared: Path) -> Iterator[None]:
+def _lock_start(shared: Path) -> Iterator[None]:
     with (shared / "engine.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

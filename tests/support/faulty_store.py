@@ -40,12 +40,12 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def error_body(error_type: str, reason: str, status: int) -> bytes:
+def build_error_body(error_type: str, reason: str, status: int) -> bytes:
     """Return an error body in the format of Elasticsearch."""
     return orjson.dumps({"error": {"type": error_type, "reason": reason}, "status": status})
 
 
-def refused_item(status: int, error_type: str, reason: str = "for a test") -> Item:
+def build_refused_item(status: int, error_type: str, reason: str = "for a test") -> Item:
     """Return the result of one refused document."""
     return {"status": status, "error": {"type": error_type, "reason": reason}}
 
@@ -105,15 +105,15 @@ class FaultyStore:
     def roll_over(self, stream: str = "events") -> None:
         """Begin a new backing index."""
         with self.lock:
-            self._of(stream).append(set())
+            self._find_indexes(stream).append(set())
 
     def take(self, stream: str, lines: list[tuple[str, Any]]) -> list[Item]:
         """Create the documents in the write index, as Elasticsearch does."""
         items = []
         for event_id, document in lines:
-            index = self._of(stream)[-1]
+            index = self._find_indexes(stream)[-1]
             if event_id in index:
-                items.append(refused_item(409, "version_conflict_engine_exception"))
+                items.append(build_refused_item(409, "version_conflict_engine_exception"))
                 continue
             index.add(event_id)
             self.documents[event_id] = document
@@ -124,7 +124,7 @@ class FaultyStore:
     def answer(self, path: str, stream: str, body: bytes) -> tuple[int, bytes]:
         """Return status and body of the response to a request other than bulk."""
         if not self.may_search:
-            return 403, error_body("security_exception", "action is unauthorized", 403)
+            return 403, build_error_body("security_exception", "action is unauthorized", 403)
         if "/_refresh" in path and self.refresh_faults:
             return self.refresh_faults.popleft()
         if "/_cluster/state" in path:
@@ -133,7 +133,7 @@ class FaultyStore:
         return 200, orjson.dumps(self.search(stream, body) if "/_search" in path else {"_shards": {}})
 
     def search(self, stream: str, body: bytes) -> Any:
-        indexes = self._of(stream)
+        indexes = self._find_indexes(stream)
         if not body:
             return {"_shards": {"total": len(indexes)}}
         wanted = orjson.loads(body)["query"]["ids"]["values"]
@@ -142,7 +142,7 @@ class FaultyStore:
             "hits": {"hits": [{"_id": each} for index in indexes for each in wanted if each in index]},
         }
 
-    def _of(self, stream: str) -> list[set[str]]:
+    def _find_indexes(self, stream: str) -> list[set[str]]:
         return self.indexes.setdefault(stream, [set()])
 
 
@@ -168,10 +168,10 @@ class _Handler(BaseHTTPRequestHandler):
         if self.store.authorization not in (None, self.headers.get("authorization")):
             self.rfile.read(length)
             self._note([])
-            self._answer(401, error_body("security_exception", "unable to authenticate", 401))
+            self._answer(401, build_error_body("security_exception", "unable to authenticate", 401))
             return
         if "/_bulk" in self.path:
-            self._bulk(stream, length)
+            self._answer_bulk(stream, length)
             return
         body = self.rfile.read(length)
         with self.store.lock:
@@ -179,9 +179,9 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = self.store.answer(self.path, stream, body)
         self._answer(status, answer)
 
-    def _bulk(self, stream: str, length: int) -> None:
+    def _answer_bulk(self, stream: str, length: int) -> None:
         if self.store.largest_bytes is not None and length > self.store.largest_bytes:
-            lines = _ids(self.rfile.read(length))
+            lines = _parse_ids(self.rfile.read(length))
             self._note([event_id for event_id, _ in lines])
             self._answer(413, b"<html>too large</html>")
             return
@@ -191,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
             return
-        lines = _ids(self.rfile.read(length))
+        lines = _parse_ids(self.rfile.read(length))
         ids = [event_id for event_id, _ in lines]
         self._note(ids)
         with self.store.lock:
@@ -235,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
-def _ids(body: bytes) -> list[tuple[str, Any]]:
+def _parse_ids(body: bytes) -> list[tuple[str, Any]]:
     lines = body.split(b"\n")
     assert lines.pop() == b"", "a bulk request ends with an end of line"
     actions = [orjson.loads(line) for line in lines[::2]]
@@ -243,7 +243,7 @@ def _ids(body: bytes) -> list[tuple[str, Any]]:
 
 
 @contextmanager
-def faulty_store(*, certificate: Path | None = None) -> Iterator[FaultyStore]:
+def run_faulty_store(*, certificate: Path | None = None) -> Iterator[FaultyStore]:
     """Run a `FaultyStore` on a free port of 127.0.0.1; with *certificate* (key and certificate, PEM) over TLS."""
     store = FaultyStore()
     handler = type("Handler", (_Handler,), {"store": store})

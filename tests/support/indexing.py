@@ -12,7 +12,7 @@ from inferlog_ops.provision.elasticsearch import provision_cluster
 from tests.golden import Golden, golden
 
 
-def fresh(engine_url: str) -> Cluster:
+def create_fresh_cluster(engine_url: str) -> Cluster:
     """Return a cluster with all streams and no documents."""
     cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
     provision_cluster(cluster)
@@ -25,7 +25,7 @@ def index(cluster: Cluster, stream: str, documents: Iterable[dict[str, Any]]) ->
     for document in documents:
         operations += [{"create": {"_id": document["event"]["id"]}}, document]
     name = f"logs-inference.{stream}-{cluster.namespace}"
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         taken = client.bulk(index=name, operations=operations, refresh=True, require_data_stream=True)
     assert not taken["errors"], taken
 
@@ -34,7 +34,7 @@ def index_parts(cluster: Cluster, stream: str, *parts: Iterable[dict[str, Any]])
     """Index each of *parts* into a backing index of its own, which takes an id of an earlier part again."""
     for number, part in enumerate(parts):
         if number:
-            with cluster.client() as client:
+            with cluster.build_client() as client:
                 client.indices.rollover(alias=f"logs-inference.{stream}-{cluster.namespace}")
         index(cluster, stream, part)
 
@@ -52,7 +52,7 @@ def index_many(cluster: Cluster, stream: str, documents: Iterable[dict[str, Any]
     """Index many *documents* into the stream, with ids by the store."""
     name = f"logs-inference.{stream}-{cluster.namespace}"
     waiting = iter(documents)
-    with cluster.client(request_timeout_seconds=120) as client:
+    with cluster.build_client(request_timeout_seconds=120) as client:
         while bulk := list(islice(waiting, 5_000)):
             # Serialized with orjson, which is several times faster than the client.
             lines: list[Any] = [line for document in bulk for line in (b'{"create":{}}', orjson.dumps(document))]

@@ -14,7 +14,7 @@ from inferlog_ops.provision.stack.settings import StackSettings
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-def settings_in(root: Path) -> StackSettings:
+def build_settings(root: Path) -> StackSettings:
     """Return settings with each volume as a folder of *root*."""
     return StackSettings(
         authority=root / "authority",
@@ -51,7 +51,7 @@ class Stack:
         return replace(self.superuser, user_and_password=(name, password))
 
 
-def environment_of(settings: StackSettings) -> dict[str, str]:
+def build_environment(settings: StackSettings) -> dict[str, str]:
     """Return *settings* as environment variables."""
     return {
         "INFERLOG_SETUP_AUTHORITY": str(settings.authority),
@@ -67,6 +67,6 @@ def environment_of(settings: StackSettings) -> dict[str, str]:
 
 def run(settings: StackSettings, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run ``python -m inferlog_ops.cli.stack`` as a container does, with *more* in its environment."""
-    environment = {"PATH": os.environ["PATH"], **environment_of(settings), **more}
+    environment = {"PATH": os.environ["PATH"], **build_environment(settings), **more}
     command = [sys.executable, "-m", "inferlog_ops.cli.stack", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)

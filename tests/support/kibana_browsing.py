@@ -65,12 +65,12 @@ class KibanaVisit:
         """Wait until no panel is loading."""
         self.page.locator('[data-test-subj="dashboardPanel"]').first.wait_for(timeout=PATIENCE_MS)
         wait_until(
-            lambda: not self.panels_in_progress(),
+            lambda: not self.list_panels_in_progress(),
             timeout_seconds=PATIENCE_MS / 1000,
             what="the panels to be drawn",
         )
 
-    def panels_in_progress(self) -> list[str]:
+    def list_panels_in_progress(self) -> list[str]:
         """Return the ids of the panels that are still loading; a panel without a figure counts as drawn."""
         found: list[str] = self.page.evaluate(
             """() => [...document.querySelectorAll('[data-test-subj="dashboardPanel"]')].filter(panel =>
@@ -80,19 +80,16 @@ class KibanaVisit:
         )
         return found
 
-    def panel_ids(self) -> list[str]:
-        """Return the ids of all panels."""
+    def list_panel_ids(self) -> list[str]:
         ids: list[str] = self.page.locator('[data-test-subj="dashboardPanel"]').evaluate_all(
             "panels => panels.map(panel => panel.id.slice('panel-'.length))"
         )
         return ids
 
-    def panel(self, panel_id: str) -> Locator:
-        """Return the panel *panel_id*."""
+    def find_panel(self, panel_id: str) -> Locator:
         return self.page.locator(f'[id="panel-{panel_id}"]')
 
-    def panel_errors(self) -> list[str]:
-        """Return the error texts in panels."""
+    def list_panel_errors(self) -> list[str]:
         return self.page.locator(_ERRORS).all_inner_texts()
 
     def choose(self, control: str, value: str) -> None:
@@ -104,13 +101,13 @@ class KibanaVisit:
         self.page.wait_for_load_state("networkidle")
         self.wait_until_drawn()
 
-    def shown_time_range(self) -> str:
+    def read_time_range(self) -> str:
         """Return the text of the time picker."""
         return self.page.locator('[data-test-subj="superDatePickerShowDatesButton"]').inner_text()
 
     def read_tables(self, panel_id: str) -> list[Table]:
         """Return the rows of each layer of the panel, as downloaded from its inspector."""
-        inspector = self._open_inspector(self.panel(panel_id))
+        inspector = self._open_inspector(self.find_panel(panel_id))
         tables = self._download(inspector, self._count_tables(inspector))
         self._close_inspector(inspector)
         return tables
@@ -137,7 +134,7 @@ class KibanaVisit:
         self.page.locator(_CLOSE_INSPECTOR).first.click()
         inspector.wait_for(state="detached")
 
-    def _menu_item(self) -> Locator:
+    def _find_menu_item(self) -> Locator:
         return self.page.get_by_text("Raw CSV")
 
     def _count_tables(self, inspector: Locator) -> int:
@@ -165,10 +162,10 @@ class KibanaVisit:
         while len(downloads) < number:
             assert monotonic() < deadline, f"{len(downloads)} of {number} files were downloaded"
             # The menu may close while it is clicked, so the click is repeated.
-            if self._menu_item().count() == 0:
+            if self._find_menu_item().count() == 0:
                 inspector.get_by_role("button", name="Download CSV").click()
             with suppress(PlaywrightTimeoutError):
-                self._menu_item().click(timeout=_CLICK_MS)
+                self._find_menu_item().click(timeout=_CLICK_MS)
             for _ in range(_POLLS_PER_CLICK):
                 self.page.wait_for_timeout(100)  # handles the events of the page, which a plain sleep does not
                 if len(downloads) >= number:
@@ -183,7 +180,7 @@ def _read_csv(path: Path) -> Table:
 
 
 @contextmanager
-def visiting_kibana(browser: Browser, url: str, **options: Any) -> Iterator[KibanaVisit]:
+def open_kibana(browser: Browser, url: str, **options: Any) -> Iterator[KibanaVisit]:
     """
     Yield an empty browser window for the Kibana at *url*.
 

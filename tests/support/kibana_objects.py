@@ -28,7 +28,7 @@ class Reply:
 
 
 @dataclass
-class Stored:
+class StoredObject:
     """One object, and the space it is in. The ids of a kind are unique over all spaces."""
 
     space: str
@@ -39,41 +39,41 @@ class Stored:
 class Objects:
     """All objects of the stand-in by kind (the type of the saved object) and id."""
 
-    stored: dict[tuple[str, str], Stored] = field(default_factory=dict)
+    stored: dict[tuple[str, str], StoredObject] = field(default_factory=dict)
 
     def find(self, kind: str, object_id: str, space: str) -> dict[str, Any] | None:
         found = self.stored.get((kind, object_id))
         return found.content if found and found.space == space else None
 
-    def of(self, kind: str, space: str = "default") -> dict[str, dict[str, Any]]:
+    def find_contents(self, kind: str, space: str = "default") -> dict[str, dict[str, Any]]:
         """Return the contents of all objects of *kind* in *space* by id."""
         return {key[1]: each.content for key, each in self.stored.items() if key[0] == kind and each.space == space}
 
     def put(self, kind: str, object_id: str, space: str, content: dict[str, Any]) -> None:
-        self.stored[kind, object_id] = Stored(space, content)
+        self.stored[kind, object_id] = StoredObject(space, content)
 
-    def taken(self, kind: str, object_id: str) -> bool:
+    def is_taken(self, kind: str, object_id: str) -> bool:
         return (kind, object_id) in self.stored
 
 
-def refusal(status: int, message: str, **more: Any) -> Reply:
+def refuse(status: int, message: str, **more: Any) -> Reply:
     names = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 409: "Conflict"}
     return Reply(status, {"statusCode": status, "error": names.get(status, "Error"), "message": message, **more})
 
 
-def not_found(kind: str, object_id: str) -> Reply:
-    return refusal(404, f"Saved object [{kind}/{object_id}] not found")
+def refuse_missing(kind: str, object_id: str) -> Reply:
+    return refuse(404, f"Saved object [{kind}/{object_id}] not found")
 
 
-def data_view(objects: Objects, method: str, object_id: str, space: str, body: Any) -> Reply:
+def handle_data_view(objects: Objects, method: str, object_id: str, space: str, body: Any) -> Reply:
     kind = "index-pattern"
     if method == "POST" and not object_id:
         return _create_data_view(objects, space, body)
     found = objects.find(kind, object_id, space)
     if found is None:
-        return not_found(kind, object_id)
+        return refuse_missing(kind, object_id)
     if method == "POST":
-        if unknown := _unknown_key(body["data_view"], _VIEW_KEYS - {"id", "fieldAttrs"}, "data_view"):
+        if unknown := _refuse_unknown_key(body["data_view"], _VIEW_KEYS - {"id", "fieldAttrs"}, "data_view"):
             return unknown
         found.update(body["data_view"])
     return Reply(200, {"data_view": found})
@@ -81,24 +81,24 @@ def data_view(objects: Objects, method: str, object_id: str, space: str, body: A
 
 def _create_data_view(objects: Objects, space: str, body: Any) -> Reply:
     view, kind = body["data_view"], "index-pattern"
-    if unknown := _unknown_key(view, _VIEW_KEYS, "data_view"):
+    if unknown := _refuse_unknown_key(view, _VIEW_KEYS, "data_view"):
         return unknown
-    if any(other["name"] == view["name"] for other in objects.of(kind, space).values()):
-        return refusal(400, f"Duplicate data view: {view['name']}")
-    if objects.taken(kind, view["id"]):
-        return refusal(400, f"Saved object [{kind}/{view['id']}] conflict")
+    if any(other["name"] == view["name"] for other in objects.find_contents(kind, space).values()):
+        return refuse(400, f"Duplicate data view: {view['name']}")
+    if objects.is_taken(kind, view["id"]):
+        return refuse(400, f"Saved object [{kind}/{view['id']}] conflict")
     content = {"fieldAttrs": {}, "fieldFormats": {}, "runtimeFieldMap": {}, "sourceFilters": [], **view}
     objects.put(kind, view["id"], space, content)
     return Reply(200, {"data_view": {**content, "version": "WzEsMV0=", "namespaces": [space]}})
 
 
-def connector(objects: Objects, method: str, object_id: str, space: str, body: Any) -> Reply:
+def handle_connector(objects: Objects, method: str, object_id: str, space: str, body: Any) -> Reply:
     if refused := _check_encrypted(objects, "action", method, object_id, space):
         return refused
     found = objects.find("action", object_id, space)
     if method == "GET":
         return Reply(200, found)
-    if unknown := _unknown_key(body, _CONNECTOR_KEYS - (set() if method == "POST" else _ONLY_AT_CREATION), ""):
+    if unknown := _refuse_unknown_key(body, _CONNECTOR_KEYS - (set() if method == "POST" else _ONLY_AT_CREATION), ""):
         return unknown
     content = {
         "id": object_id,
@@ -111,22 +111,22 @@ def connector(objects: Objects, method: str, object_id: str, space: str, body: A
     return Reply(200, content)
 
 
-def rule(objects: Objects, method: str, object_id: str, space: str, body: Any, *, version: Version) -> Reply:
+def handle_rule(objects: Objects, method: str, object_id: str, space: str, body: Any, *, version: Version) -> Reply:
     if refused := _check_encrypted(objects, "alert", method, object_id, space):
         return refused
     found = objects.find("alert", object_id, space)
     if method == "GET":
         return Reply(200, found)
     known = _RULE_KEYS | ({"artifacts"} if version >= (9, 1) else set())
-    if unknown := _unknown_key(body, known - (set() if method == "POST" else _ONLY_AT_CREATION), ""):
+    if unknown := _refuse_unknown_key(body, known - (set() if method == "POST" else _ONLY_AT_CREATION), ""):
         return unknown
     group_by = body["params"]["groupBy"]
     if group_by != "all" and not (group_by == "row" and ((8, 19) <= version < (9, 0) or version >= (9, 1))):
-        return refusal(400, f'params invalid: [groupBy]: invalid groupBy: "{group_by}"')
+        return refuse(400, f'params invalid: [groupBy]: invalid groupBy: "{group_by}"')
     for action in body["actions"]:
         if objects.find("action", action["id"], space) is None:
             missing = f"Saved object [action/{action['id']}] not found"
-            return refusal(400, f"Failed to load action {action['id']} (404): {missing}")
+            return refuse(400, f"Failed to load action {action['id']} (404): {missing}")
     content = {**(found or {}), **body, "id": object_id, "execution_status": {"status": "pending"}}
     objects.put("alert", object_id, space, content)
     return Reply(200, content)
@@ -135,19 +135,19 @@ def rule(objects: Objects, method: str, object_id: str, space: str, body: Any, *
 def _check_encrypted(objects: Objects, kind: str, method: str, object_id: str, space: str) -> Reply | None:
     if method == "POST":
         if not _is_uuid(object_id):
-            return refusal(400, _NO_UUID)
-        if objects.taken(kind, object_id):
-            return refusal(409, f"Saved object [{kind}/{object_id}] conflict")
+            return refuse(400, _NO_UUID)
+        if objects.is_taken(kind, object_id):
+            return refuse(409, f"Saved object [{kind}/{object_id}] conflict")
         return None
-    return not_found(kind, object_id) if objects.find(kind, object_id, space) is None else None
+    return refuse_missing(kind, object_id) if objects.find(kind, object_id, space) is None else None
 
 
 def export(objects: Objects, space: str, body: Any) -> Reply:
     wanted = [(each["type"], each["id"]) for each in body["objects"]]
     missing = [each for each in wanted if objects.find(*each, space) is None]
     if missing:
-        errors = [{"id": id_, "type": kind, "error": not_found(kind, id_).content} for kind, id_ in missing]
-        return refusal(400, "Error fetching objects to export", attributes={"objects": errors})
+        errors = [{"id": id_, "type": kind, "error": refuse_missing(kind, id_).content} for kind, id_ in missing]
+        return refuse(400, "Error fetching objects to export", attributes={"objects": errors})
     return Reply(200, b"\n".join(json.dumps(objects.find(*each, space)).encode() for each in wanted))
 
 
@@ -157,7 +157,7 @@ def import_objects(objects: Objects, space: str, lines: bytes) -> Reply:
     for document in documents:
         newest = _NEWEST_TYPES[document["type"]]
         if _parse(document["typeMigrationVersion"]) > _parse(newest):
-            return refusal(
+            return refuse(
                 422,
                 f'Document "{document["id"]}" belongs to a more recent version of Kibana '
                 f"[{document['typeMigrationVersion']}] when the last known version is [{newest}].",
@@ -171,7 +171,7 @@ def import_objects(objects: Objects, space: str, lines: bytes) -> Reply:
             errors.append({"id": object_id, "type": kind, "error": error})
             continue
         success = {"id": object_id, "type": kind}
-        if objects.taken(kind, object_id) and objects.find(kind, object_id, space) is None:
+        if objects.is_taken(kind, object_id) and objects.find(kind, object_id, space) is None:
             object_id = success["destinationId"] = f"made-for-{object_id}"
         objects.put(kind, object_id, space, {**document, "id": object_id})
         successes.append(success)
@@ -190,12 +190,12 @@ def _has_reference(objects: Objects, reference: Mapping[str, str], space: str, d
     return in_file or objects.find(kind, object_id, space) is not None
 
 
-def _unknown_key(body: Mapping[str, Any], known: set[str], where: str) -> Reply | None:
+def _refuse_unknown_key(body: Mapping[str, Any], known: set[str], where: str) -> Reply | None:
     unknown = sorted(body.keys() - known)
     if not unknown:
         return None
     path = ".".join(filter(None, ("request body", where, unknown[0])))
-    return refusal(400, f"[{path}]: definition for this key is missing")
+    return refuse(400, f"[{path}]: definition for this key is missing")
 
 
 def _is_uuid(text: str) -> bool:

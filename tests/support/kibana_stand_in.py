@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from tests.support import kibana_objects as kinds
-from tests.support.kibana_objects import Objects, Reply, refusal
+from tests.support.kibana_objects import Objects, Reply, refuse
 from tests.support.serving import serve_handler
 
 API_KEY = "a2V5OnNlY3JldA=="
@@ -68,8 +68,8 @@ class KibanaStandIn:
             self.not_ready -= 1
             return Reply(503, b"Kibana server is not ready yet")
         parts = urlsplit(target)
-        space, path = _space_and_path(parts.path)
-        if refused := self._gate(method, path, headers):
+        space, path = _split_path(parts.path)
+        if refused := self._refuse_request(method, path, headers):
             return refused
         if method != "GET" and not path.endswith("_export"):
             self.before_write(f"{method} {path}")
@@ -78,48 +78,48 @@ class KibanaStandIn:
         if path in self.answers:
             return self.answers[path]
         if path == "/api/status":
-            return self._status()
+            return self._answer_status()
         if path.startswith("/api/spaces/space/"):
             wanted = path.rpartition("/")[2]
-            return Reply(200, {"id": wanted}) if wanted in self.spaces else refusal(404, "Not Found")
+            return Reply(200, {"id": wanted}) if wanted in self.spaces else refuse(404, "Not Found")
         with self.lock:
-            return self._object(method, path, space, headers, body)
+            return self._answer_object(method, path, space, headers, body)
 
-    def _gate(self, method: str, path: str, headers: dict[str, str]) -> Reply | None:
+    def _refuse_request(self, method: str, path: str, headers: dict[str, str]) -> Reply | None:
         if not self.lets_in(headers):
-            return refusal(401, "[security_exception]: unable to authenticate")
+            return refuse(401, "[security_exception]: unable to authenticate")
         if self.version and headers.get("kbn-version", self.version) != self.version:
-            return refusal(400, "Browser client is out of date", attributes={"expected": self.version, "got": "0"})
+            return refuse(400, "Browser client is out of date", attributes={"expected": self.version, "got": "0"})
         if method != "GET" and "kbn-xsrf" not in headers:
-            return refusal(400, "Request must contain a kbn-xsrf header.")
+            return refuse(400, "Request must contain a kbn-xsrf header.")
         if headers.get("elastic-api-version") != "2023-10-31":
-            return refusal(400, "Please specify a version via Elastic-Api-Version header.")
+            return refuse(400, "Please specify a version via Elastic-Api-Version header.")
         if any(path.startswith(each) for each in self.forbidden):
-            return refusal(403, f"API [{method} {path}] is unauthorized for user")
+            return refuse(403, f"API [{method} {path}] is unauthorized for user")
         return None
 
-    def _status(self) -> Reply:
+    def _answer_status(self) -> Reply:
         level = "unavailable" if self.unavailable > 0 else "available"
         self.unavailable -= 1
         return Reply(503 if level == "unavailable" else 200, {"status": {"overall": {"level": level}}})
 
-    def _object(self, method: str, path: str, space: str, headers: dict[str, str], body: bytes) -> Reply:
+    def _answer_object(self, method: str, path: str, space: str, headers: dict[str, str], body: bytes) -> Reply:
         if path == "/api/saved_objects/_import":
             return self._import(space, headers, body)
         if method != "GET" and headers.get("content-type") != "application/json":
-            return refusal(415, "Unsupported Media Type")
+            return refuse(415, "Unsupported Media Type")
         content = orjson.loads(body) if body else None
         if path == "/api/saved_objects/_export":
             return kinds.export(self.objects, space, content)
         major, minor = map(int, (self.version or "8.12").split(".")[:2])
         apis: dict[str, Callable[[Objects, str, str, str, Any], Reply]] = {
-            "/api/data_views/data_view": kinds.data_view,
-            "/api/actions/connector": kinds.connector,
-            "/api/alerting/rule": partial(kinds.rule, version=(major, minor)),
+            "/api/data_views/data_view": kinds.handle_data_view,
+            "/api/actions/connector": kinds.handle_connector,
+            "/api/alerting/rule": partial(kinds.handle_rule, version=(major, minor)),
         }
         api, object_id = (path, "") if path in apis else (path.rpartition("/")[0], path.rpartition("/")[2])
         if api not in apis:
-            return refusal(404, "Not Found")
+            return refuse(404, "Not Found")
         return apis[api](self.objects, method, object_id, space, content)
 
     def _import(self, space: str, headers: dict[str, str], body: bytes) -> Reply:
@@ -127,15 +127,15 @@ class KibanaStandIn:
         form = BytesParser(EmailMessage, policy=HTTP).parsebytes(head + body)
         files = [part for part in form.iter_parts() if part.get_param("name", header="content-disposition") == "file"]
         if not form.is_multipart() or len(files) != 1:
-            return refusal(400, "[request body.file]: expected value of type [Stream]")
+            return refuse(400, "[request body.file]: expected value of type [Stream]")
         if not str(files[0].get_filename()).endswith(".ndjson"):
-            return refusal(400, "Invalid file extension")
+            return refuse(400, "Invalid file extension")
         lines = files[0].get_payload(decode=True)
         assert isinstance(lines, bytes)
         return kinds.import_objects(self.objects, space, lines)
 
 
-def _space_and_path(path: str) -> tuple[str, str]:
+def _split_path(path: str) -> tuple[str, str]:
     if not path.startswith("/s/"):
         return "default", path
     _, _, space, rest = path.split("/", 3)

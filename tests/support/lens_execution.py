@@ -29,7 +29,7 @@ def _divide(one: float, other: float) -> float:
     return one / other if other else math.nan
 
 
-def _sqrt(value: float) -> float:
+def _take_square_root(value: float) -> float:
     return math.sqrt(value) if value >= 0 else math.nan
 
 
@@ -40,7 +40,7 @@ MATH: dict[str, Callable[..., Any]] = {
     "multiply": lambda *each: math.prod(each),
     "divide": _divide,
     "abs": abs,
-    "sqrt": _sqrt,
+    "sqrt": _take_square_root,
     "clamp": _clamp,
     "pick_max": max,
     "pick_min": min,
@@ -52,7 +52,7 @@ def execute(columns: Columns, documents: list[Document], *, kql: str = "", range
     terms = {key: column["sourceField"] for key, column in columns.items() if column["operationType"] == "terms"}
     groups = grouped([each for each in documents if matches(each, kql)], *terms.values())
     rows = [dict(zip(terms, key, strict=True)) for key in groups]
-    for key in _in_order(columns):
+    for key in _sort_columns(columns):
         column = columns[key]
         for row, inside in zip(rows, groups.values(), strict=True):
             if "sourceField" in column and key not in terms:
@@ -87,7 +87,7 @@ def aggregate(column: Mapping[str, Any], documents: list[Document], range_second
     """Return the figure that Elasticsearch computes for *column*."""
     inside = [each for each in documents if matches(each, column.get("filter", {}).get("query", ""))]
     field = column["sourceField"]
-    found = list(map(_number, inside if field == "___records___" else values(inside, field)))
+    found = list(map(_convert_to_number, inside if field == "___records___" else values(inside, field)))
     match column["operationType"]:
         case "count":
             result: Any = len(found)
@@ -100,7 +100,7 @@ def aggregate(column: Mapping[str, Any], documents: list[Document], range_second
         case "percentile":
             result = percentile(found, column["params"]["percentile"])
         case "last_value":
-            newest = max(inside, key=lambda each: _number(each["@timestamp"]), default=None)
+            newest = max(inside, key=lambda each: _convert_to_number(each["@timestamp"]), default=None)
             result = None if newest is None else get(newest, field)
         case other:
             raise ValueError(f"unknown operation of Lens: {other!r}")
@@ -121,14 +121,14 @@ def _meets(document: Document, condition: str) -> bool:
     return value in wanted if wanted else value is not None
 
 
-def _number(value: Any) -> Any:
+def _convert_to_number(value: Any) -> Any:
     """Return a time as microseconds, anything else unchanged."""
     if isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\dT", value):
         return (datetime.fromisoformat(value) - _EPOCH).total_seconds() * 1e6
     return id(value) if isinstance(value, dict) else value
 
 
-def _in_order(columns: Columns) -> list[str]:
+def _sort_columns(columns: Columns) -> list[str]:
     """Return the ids with each column after those that it refers to."""
     ordered: list[str] = []
 

@@ -30,7 +30,7 @@ class LocustRun:
         table = self.output.rpartition("Type ")[0]  # the table of times to the first token comes last
         return int(re.findall(r"Aggregated +(\d+) +\d+\(", table)[-1])
 
-    def of(self, caller: str) -> list[dict[str, Any]]:
+    def find_records(self, caller: str) -> list[dict[str, Any]]:
         """Return the records of one class of callers."""
         return [record for record in self.records if record["caller"] == caller]
 

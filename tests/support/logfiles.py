@@ -18,7 +18,7 @@ class Logs:
 
     directory: Path
 
-    def lines(self, stream: str) -> list[dict[str, Any]]:
+    def read_lines(self, stream: str) -> list[dict[str, Any]]:
         """Return every complete line of *stream*, in order of file names."""
         paths = sorted(self.directory.glob(f"{stream}-*.jsonl"))
         # Text after the last newline is an incomplete write.
@@ -26,7 +26,7 @@ class Logs:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        return self.lines("events")
+        return self.read_lines("events")
 
     @property
     def event(self) -> dict[str, Any]:

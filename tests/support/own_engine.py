@@ -33,7 +33,7 @@ class OwnEngine:
     version: str = ""
 
     def start(self) -> None:
-        started = self._command("start", "--port", str(self.port), "--json")
+        started = self._run_command("start", "--port", str(self.port), "--json")
         self.pid, self.port = started["pid"], int(started["url"].rpartition(":")[2])
         self.version = started["version"]
 
@@ -41,7 +41,7 @@ class OwnEngine:
         os.kill(self.pid, signal.SIGKILL)
 
     def stop(self) -> None:
-        self._command("stop", "--json")
+        self._run_command("stop", "--json")
 
     @property
     def url(self) -> str:
@@ -51,7 +51,7 @@ class OwnEngine:
         """Create templates and streams, with the same command."""
         self._run("provision", "--url", self.url, "--namespace", namespace, "--json")
 
-    def _command(self, *arguments: str) -> Any:
+    def _run_command(self, *arguments: str) -> Any:
         return orjson.loads(self._run("engine", *arguments, "--home", str(self.home)))
 
     def _run(self, *arguments: str) -> bytes:

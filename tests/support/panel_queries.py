@@ -17,7 +17,7 @@ _NAME = re.compile(r"@?[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _STREAM = re.compile(r"logs-inference\.([a-z]+)-\*")
 
 
-def columns_by_query(panel: Panel) -> dict[str, set[str]]:
+def list_columns_by_query(panel: Panel) -> dict[str, set[str]]:
     """Return the columns shown by *panel*, by the name of their query."""
     columns: defaultdict[str, set[str]] = defaultdict(set)
     for holder in panel.config.get("layers") or panel.config.get("tabs") or [panel.config]:
@@ -36,43 +36,43 @@ def check_head(query: Query, columns: list[str]) -> None:
     )
 
 
-def streams_of(query: Query) -> set[str]:
+def find_streams(query: Query) -> set[str]:
     """Return the streams that *query* reads, such as ``events``."""
     return set(_STREAM.findall(query.text))
 
 
-def names_in(query: Query) -> set[str]:
+def find_names(query: Query) -> set[str]:
     """Return every name in *query*: fields, columns, and keywords."""
     return set(_NAME.findall(_COMMENT_OR_TEXT.sub(" ", query.text)))
 
 
-def mapped_fields(stream: str) -> set[str]:
+def read_mapped_fields(stream: str) -> set[str]:
     """Return the fields of *stream* mapped by the component templates."""
     files = [_COMPONENTS / f"inferlog-{part}-mappings.json" for part in ("common", stream)]
     templates = [json.loads(file.read_text(encoding="utf-8")) for file in files]
-    return {field for template in templates for field in _leaves(template["template"]["mappings"]["properties"])}
+    return {field for template in templates for field in _list_leaves(template["template"]["mappings"]["properties"])}
 
 
-def fields_of(query: Query) -> set[str]:
+def find_fields_of_query(query: Query) -> set[str]:
     """Return the mapped fields used by *query*."""
-    return names_in(query) & {field for stream in streams_of(query) for field in mapped_fields(stream)}
+    return find_names(query) & {field for stream in find_streams(query) for field in read_mapped_fields(stream)}
 
 
-def fields_in(document: dict[str, Any]) -> set[str]:
+def find_fields(document: dict[str, Any]) -> set[str]:
     """Return the fields of *document* with a value."""
-    return set(_paths(document))
+    return set(_list_paths(document))
 
 
-def _paths(node: dict[str, Any], prefix: str = "") -> list[str]:
+def _list_paths(node: dict[str, Any], prefix: str = "") -> list[str]:
     found = []
     for name, value in node.items():
-        found += _paths(value, f"{prefix}{name}.") if isinstance(value, dict) else [prefix + name]
+        found += _list_paths(value, f"{prefix}{name}.") if isinstance(value, dict) else [prefix + name]
     return found
 
 
-def _leaves(properties: dict[str, Any], prefix: str = "") -> list[str]:
+def _list_leaves(properties: dict[str, Any], prefix: str = "") -> list[str]:
     found = []
     for name, mapping in properties.items():
         inner = mapping.get("properties")
-        found += _leaves(inner, f"{prefix}{name}.") if inner else [prefix + name]
+        found += _list_leaves(inner, f"{prefix}{name}.") if inner else [prefix + name]
     return found

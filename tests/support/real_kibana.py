@@ -34,7 +34,7 @@ class ProvisionedKibana:
     cluster: Cluster
     documents: Golden
 
-    def object_id(self, base: str) -> str:
+    def build_object_id(self, base: str) -> str:
         """Return the id of the object *base* in the namespace."""
         return f"{base}-{self.cluster.namespace}"
 
@@ -65,10 +65,10 @@ def delete_afterwards(kibana: Kibana, plan: Plan) -> Iterator[None]:
     finally:
         with KibanaClient(kibana) as client:
             paths = [each.read.path for each in (*reversed(plan.rules), *plan.data_views)]
-            paths += [_path_of(each) for each in plan.saved_objects]
+            paths += [_build_path(each) for each in plan.saved_objects]
             for path in paths:
                 client.send(Request(method="DELETE", path=path), "cleaning up")
 
 
-def _path_of(each: MarkedObject) -> str:
+def _build_path(each: MarkedObject) -> str:
     return f"/api/saved_objects/{each.content.type}/{each.content.id}"

@@ -46,7 +46,7 @@ def read_result(done: CompletedProcess[str]) -> dict[str, Any]:
     return found
 
 
-def record(correlation_id: str, **changes: Any) -> dict[str, Any]:
+def make_record(correlation_id: str, **changes: Any) -> dict[str, Any]:
     """Return the record of one request, by default answered after 0.1 s and sent 1 ms late."""
     return {
         "correlation_id": correlation_id,
@@ -63,12 +63,11 @@ def record(correlation_id: str, **changes: Any) -> dict[str, Any]:
 
 
 def write_records(path: Path, records: Iterable[dict[str, Any]]) -> Path:
-    """Write a line for each of *records*."""
     path.write_text("".join(json.dumps(each) + "\n" for each in records))
     return path
 
 
-def event(correlation_id: str | None, **changes: Any) -> RequestEvent:
+def make_event(correlation_id: str | None, **changes: Any) -> RequestEvent:
     """Return the parsed event of such a request, with a latency of 0.098 s."""
     values: dict[str, Any] = {
         "ended_at": DUE + timedelta(seconds=0.1),
@@ -84,7 +83,7 @@ def event(correlation_id: str | None, **changes: Any) -> RequestEvent:
     return RequestEvent(**(values | changes))
 
 
-def document(read: RequestEvent) -> dict[str, Any]:
+def build_document(read: RequestEvent) -> dict[str, Any]:
     """Return the document that is parsed into *read*."""
     response = {} if read.status_code is None else {"response": {"status_code": read.status_code}}
     return {

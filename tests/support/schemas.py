@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 
-def held_against(schema: str, *files: Path) -> subprocess.CompletedProcess[str]:
+def validate_schema(schema: str, *files: Path) -> subprocess.CompletedProcess[str]:
     """Validate *files* with the bundled schema *schema*."""
     return subprocess.run(
         [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *map(str, files)],

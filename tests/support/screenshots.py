@@ -21,8 +21,8 @@ from playwright.sync_api import Page
 from inferlog_ops.core.home import Home
 from inferlog_ops.demo import services
 from tests.golden import END, START
-from tests.support.browsing import Visit, address_of, running_browser, visiting
-from tests.support.kibana_browsing import visiting_kibana
+from tests.support.browsing import Visit, format_address, open_preview, run_browser
+from tests.support.kibana_browsing import open_kibana
 from tests.support.locust_runs import LOCUSTFILE
 from tests.support.real_kibana import provision_golden, require_kibana
 
@@ -66,10 +66,10 @@ def send_for(url: str, seconds: float) -> None:
 
 def take(running: services.Services, began: datetime, ended: datetime) -> None:
     """Open two dashboards of the page, in the time range of the run."""
-    shown = {"from": address_of(began), "to": address_of(ended - timedelta(seconds=2)), "refresh": 0, "utc": ""}
-    with running_browser() as browser:
+    shown = {"from": format_address(began), "to": format_address(ended - timedelta(seconds=2)), "refresh": 0, "utc": ""}
+    with run_browser() as browser:
         for name in ("overview", "canary"):
-            with visiting(browser, running.cluster, **WINDOW) as visit:
+            with open_preview(browser, running.cluster, **WINDOW) as visit:
                 visit.go(f"inferlog-{name}", **shown)
                 save(visit, IMAGES / f"{name}-light.png")
 
@@ -77,7 +77,7 @@ def take(running: services.Services, began: datetime, ended: datetime) -> None:
 def take_of_kibana() -> None:
     """Open two dashboards of Kibana, in the namespace "default"."""
     provisioned = provision_golden(*require_kibana())
-    with running_browser() as browser, visiting_kibana(browser, provisioned.url) as visit:
+    with run_browser() as browser, open_kibana(browser, provisioned.url) as visit:
         for dashboard in ("inferlog-overview", "inferlog-pipeline-health"):
             visit.open(dashboard, START, END)
             save_file(visit.page, IMAGES / f"kibana-{dashboard.removeprefix('inferlog-')}.png")

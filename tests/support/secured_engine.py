@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from inferlog_ops.core.home import cache_dir
+from inferlog_ops.core.home import find_cache_dir
 from inferlog_ops.core.progress import ignore_progress
 from inferlog_ops.engine import blueprint, layout
 from inferlog_ops.engine.blueprint import Blueprint, Jar, Module
@@ -54,7 +54,7 @@ class SecuredEngine:
 
 
 @cache
-def secured_blueprint() -> Blueprint:
+def load_secured_blueprint() -> Blueprint:
     """Return the embedded engine's blueprint with the security module, which has its own copy of the HTTP server."""
     plain = blueprint.load()
     http = [replace(jar, part=_PART) for jar in plain.jars if jar.part == "transport-netty4"]
@@ -70,7 +70,7 @@ def secured_blueprint() -> Blueprint:
 
 
 @contextmanager
-def secured_engine(home: Path, secrets: Path) -> Iterator[SecuredEngine]:
+def run_secured_engine(home: Path, secrets: Path) -> Iterator[SecuredEngine]:
     """
     Run an engine with its data in *home*; *secrets* is the folder created by set-up for Elasticsearch.
 
@@ -88,7 +88,7 @@ def secured_engine(home: Path, secrets: Path) -> Iterator[SecuredEngine]:
         )
     with process:
         try:
-            yield SecuredEngine(url=_address(home, process, log), log=log)
+            yield SecuredEngine(url=_wait_for_address(home, process, log), log=log)
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -103,15 +103,15 @@ def _lay_out(home: Path, secrets: Path) -> None:
     (home / ADDRESS_FILE).unlink(missing_ok=True)
     if not (home / "config/secrets").exists():
         (home / "config/secrets").symlink_to(secrets)
-    plan = secured_blueprint()
+    plan = load_secured_blueprint()
     laid_out = layout.locate_layout(home, plan)
     if not laid_out.root.exists():
-        layout.prepare(plan, home, cache_dir() / "jars", ignore_progress)
-        write_jar(laid_out.part(_PART) / _SECURITY.file, _NOT_PUBLISHED, laid_out.server / "not_published.jar")
-    (home / SETTINGS_FILE).write_text(yaml.safe_dump(_settings(home)))
+        layout.prepare(plan, home, find_cache_dir() / "jars", ignore_progress)
+        write_jar(laid_out.find_part(_PART) / _SECURITY.file, _NOT_PUBLISHED, laid_out.server / "not_published.jar")
+    (home / SETTINGS_FILE).write_text(yaml.safe_dump(_build_settings(home)))
 
 
-def _settings(home: Path) -> dict[str, object]:
+def _build_settings(home: Path) -> dict[str, object]:
     compose = yaml.safe_load((_ROOT / "docker-compose.yml").read_text())
     container = compose["services"]["elasticsearch"]["environment"]
     security = {name: value for name, value in container.items() if name.startswith("xpack.")}
@@ -123,7 +123,7 @@ def _settings(home: Path) -> dict[str, object]:
     return {**own, **security, **paths, "http.port": 0}
 
 
-def _address(home: Path, process: subprocess.Popen[bytes], log: Path) -> str:
+def _wait_for_address(home: Path, process: subprocess.Popen[bytes], log: Path) -> str:
     address = home / ADDRESS_FILE
 
     def written_or_dead() -> bool:

@@ -18,7 +18,7 @@ CERTIFICATE = Path(__file__).with_name("certificate.pem")
 
 
 @contextmanager
-def serving(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str]:
+def serve_app(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str]:
     """Serve *app* on a free port of 127.0.0.1; yield its address."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False, lifespan=lifespan))
     thread = threading.Thread(target=server.run)
@@ -33,7 +33,7 @@ def serving(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Iterator[str
 
 
 @contextmanager
-def serving_wsgi(app: Any) -> Iterator[str]:
+def serve_wsgi(app: Any) -> Iterator[str]:
     """
     Serve *app* on a free port of 127.0.0.1, each connection in its own thread; yield its address.
 

@@ -30,7 +30,7 @@ QUICK = ShipSettings(
 )
 
 
-def event_line(event_id: str, **fields: Any) -> bytes:
+def build_event_line(event_id: str, **fields: Any) -> bytes:
     """Return a line that is valid in every stream."""
     event = {"id": event_id, "dataset": "inference.events"}
     return orjson.dumps(
@@ -38,7 +38,7 @@ def event_line(event_id: str, **fields: Any) -> bytes:
     )
 
 
-def event_ids(count: int, prefix: str = "e") -> list[str]:
+def make_event_ids(count: int, prefix: str = "e") -> list[str]:
     return [f"{prefix}{number:06d}" for number in range(count)]
 
 
@@ -46,7 +46,7 @@ def write_events(path: Path, ids: Iterable[str], **fields: Any) -> Path:
     """Append a line for each of *ids*."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
-        file.write(b"".join(event_line(event_id, **fields) for event_id in ids))
+        file.write(b"".join(build_event_line(event_id, **fields) for event_id in ids))
     return path
 
 
@@ -93,7 +93,7 @@ class ShipperDirs:
         return positions
 
     @contextmanager
-    def shipper(
+    def open_shipper(
         self,
         cluster: Cluster,
         settings: ShipSettings = QUICK,
@@ -117,15 +117,17 @@ class ShipperDirs:
 
     def ship_once(self, cluster: Cluster, settings: ShipSettings = QUICK, *, replay: bool = False) -> ShipOutcome:
         """Ship all existing lines, or fail the test."""
-        with self.shipper(cluster, settings, replay=replay) as ready:
+        with self.open_shipper(cluster, settings, replay=replay) as ready:
             outcome = ready.run(once=True, timeout_seconds=60.0)
         assert outcome.complete, self.said.getvalue()
         return outcome
 
     @contextmanager
-    def tailing(self, cluster: Cluster, settings: ShipSettings = QUICK, *, replay: bool = False) -> Iterator[Shipper]:
+    def run_shipper(
+        self, cluster: Cluster, settings: ShipSettings = QUICK, *, replay: bool = False
+    ) -> Iterator[Shipper]:
         """Run a shipper until the end of the block."""
-        with self.shipper(cluster, settings, replay=replay) as ready:
+        with self.open_shipper(cluster, settings, replay=replay) as ready:
             failures: list[BaseException] = []
 
             def work() -> None:
@@ -145,10 +147,10 @@ class ShipperDirs:
                     raise failures[0]
 
 
-def stored_ids(cluster: Cluster, stream: str = "events") -> Counter[str]:
+def count_stored_ids(cluster: Cluster, stream: str = "events") -> Counter[str]:
     """Return the number of documents per id in a stream of a real Elasticsearch."""
     index = f"logs-inference.{stream}-{cluster.namespace}"
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         client.indices.refresh(index=index)
         hits = elasticsearch.helpers.scan(client, index=index, query={"_source": False}, size=5_000)
         return Counter(hit["_id"] for hit in hits)

@@ -31,16 +31,16 @@ class Call:
 
 def create(what: str, stream: str, event_id: str, operation: str = "create") -> Call:
     """Return the request by which Fluentd writes a document."""
-    lines = [{operation: {"_index": stream, "_id": event_id}}, document(event_id)]
+    lines = [{operation: {"_index": stream, "_id": event_id}}, build_document(event_id)]
     return Call(what=what, method="POST", path="/_bulk", body=lines)
 
 
-def document(event_id: str) -> dict[str, Any]:
+def build_document(event_id: str) -> dict[str, Any]:
     """Return the smallest event."""
     return {"@timestamp": datetime.now(UTC).isoformat().replace("+00:00", "Z"), "event": {"id": event_id}}
 
 
-def status_of(client: Elasticsearch, call: Call) -> int:
+def send_call(client: Elasticsearch, call: Call) -> int:
     """Return the status of *call*, or of the only item of a bulk request."""
     headers = _LINES if isinstance(call.body, list) else _JSON
     try:

@@ -34,7 +34,7 @@ class Webhook:
 
 
 @contextmanager
-def webhook() -> Iterator[Webhook]:
+def run_webhook() -> Iterator[Webhook]:
     """Run a `Webhook` on a free port of 127.0.0.1."""
     state = Webhook()
 

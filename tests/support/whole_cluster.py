@@ -42,24 +42,24 @@ class ElasticsearchStandIn:
             self.objects[path] = orjson.loads(body or b"{}")
             if path.startswith("/_data_stream/") and path.count("/") == 2:
                 # The stream copies the template's fields: a newer template does not change them.
-                self.objects[f"/{path.rpartition('/')[2]}/_mapping"] = self._template_of(path)["mappings"]
+                self.objects[f"/{path.rpartition('/')[2]}/_mapping"] = self._find_template(path)["mappings"]
             return 200, {"acknowledged": True}
-        found = self._found(path)
+        found = self._find(path)
         return (404, {"error": {"type": "not_found", "reason": path}}) if found is None else (200, found)
 
-    def _found(self, path: str) -> Any:
+    def _find(self, path: str) -> Any:
         if path == "/_cluster/health":
             return {"status": "yellow"}
         if path == "/_nodes/ingest":
             processors = [{"type": "dot_expander"}, {"type": "set"}]
             return {"nodes": {"n1": {"ingest": {"processors": processors}}}}
         if path.startswith("/_index_template/_simulate_index/"):
-            return {"template": self._template_of(path)}
+            return {"template": self._find_template(path)}
         if path.endswith("/_mapping") and path in self.objects:
             return {f".ds-{path.split('/')[1]}-000001": {"mappings": self.objects[path]}}
-        return self._listed(path) if path in self.objects else None
+        return self._list_objects(path) if path in self.objects else None
 
-    def _template_of(self, path: str) -> Any:
+    def _find_template(self, path: str) -> Any:
         """Return the template that matches the stream at the end of *path*."""
         pattern = f"{path.rpartition('/')[2].rpartition('-')[0]}-*"
         (template,) = (
@@ -69,7 +69,7 @@ class ElasticsearchStandIn:
         )
         return template
 
-    def _listed(self, path: str) -> Any:
+    def _list_objects(self, path: str) -> Any:
         _, kind, name = path.split("/", 2)
         if kind not in ANSWER_KEYS:
             return {name.rpartition("/")[2]: self.objects[path]}

@@ -31,7 +31,7 @@ def _note_exception(_application: Any, exception: BaseException, **_: Any) -> No
         log_failure("the error of a request", failure)
 
 
-def route_template(environ: dict[str, Any], app: Any, mounted_at: str) -> str | None:
+def find_route_template(environ: dict[str, Any], app: Any, mounted_at: str) -> str | None:
     """
     Return the template of the matched route, such as ``/items/<int:item>``, or None without a match.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from types import TracebackType
 from typing import Any, Final
 
-from inferlog.client_id import ClientId, check_client_id, header_text
+from inferlog.client_id import ClientId, check_client_id, decode_header
 from inferlog.configuration import get_settings
 from inferlog.context import current_inference
 from inferlog.middleware import flask_app
@@ -66,7 +66,7 @@ class InferenceWSGIMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request (WSGI entry point)."""
-        if environ.get("PATH_INFO") in self._exclude or _in_request():
+        if environ.get("PATH_INFO") in self._exclude or _is_in_request():
             return self.app(environ, start_response)
         exchange = _WsgiExchange(self.app, environ, start_response, self._sources)
         token = current_inference.set(exchange.inference)
@@ -82,7 +82,7 @@ class InferenceWSGIMiddleware:
         return _SizedBody(body, exchange) if isinstance(body, (list, tuple)) else _Body(body, exchange)
 
 
-def _in_request() -> bool:
+def _is_in_request() -> bool:
     """Return whether an outer middleware, WSGI or ASGI, owns the request's event."""
     inference = current_inference.get()
     return inference is not None and not inference.ended and "http_request_method" in inference.fields
@@ -115,7 +115,7 @@ class _WsgiExchange(Exchange):
     def start_response(self, status: str, headers: list[tuple[str, str]], *exc_info: ExcInfo | None) -> Write:
         handled_error = exc_info[0][1] if exc_info and exc_info[0] else sys.exc_info()[1]
         self.begin_response(_parse_status_code(status), handled_error)
-        self._route = flask_app.route_template(self._environ, self._app, self._mounted_at)
+        self._route = flask_app.find_route_template(self._environ, self._app, self._mounted_at)
         fields = self.inference.fields
         self._headers = [header for header in headers if header[0].lower() not in _OUR_HEADERS]
         self._headers += (("X-Request-ID", fields["request_id"]), ("X-Correlation-ID", fields["correlation_id"]))
@@ -141,17 +141,17 @@ class _WsgiExchange(Exchange):
         """Return whether a server may close the response without iterating over the body."""
         return self._environ["REQUEST_METHOD"] == "HEAD" or self.status_code in (204, 304)
 
-    def request(self) -> Environ:
+    def get_request(self) -> Environ:
         return self._environ
 
-    def request_header(self, name: str) -> str | None:
+    def read_request_header(self, name: str) -> str | None:
         value = self._environ.get(f"HTTP_{name.upper().replace('-', '_')}")
-        return None if value is None else header_text(value.encode("latin-1", "replace"))
+        return None if value is None else decode_header(value.encode("latin-1", "replace"))
 
-    def response_headers(self) -> Mapping[str, str]:
+    def read_response_headers(self) -> Mapping[str, str]:
         return {name.lower(): value for name, value in self._headers}
 
-    def route_template(self) -> str | None:
+    def find_route_template(self) -> str | None:
         return self._route
 
 

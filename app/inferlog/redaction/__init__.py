@@ -71,7 +71,7 @@ def redact(text: str, secrets: Secrets | None = None) -> str:
         return text
     # A replacement changes the context of its neighbours, so the text is scanned again until nothing more is found.
     for _ in range(_PASSES_LIMIT):
-        spans = _spans(text, secrets)
+        spans = _find_spans(text, secrets)
         if not spans:
             return text
         redacted = replace_spans(text, spans)
@@ -81,7 +81,7 @@ def redact(text: str, secrets: Secrets | None = None) -> str:
     return text
 
 
-def _spans(text: str, secrets: Secrets) -> list[Span]:
+def _find_spans(text: str, secrets: Secrets) -> list[Span]:
     lowered = lower(text)
     spans = find_assigned_values(text, lowered, secrets.words)
     spans += find_issued_tokens(text)

@@ -50,14 +50,14 @@ def find_assigned_values(text: str, lowered: str, words: Words) -> list[Span]:
     for name in sorted(find_secret_names(lowered, words), key=lambda name: name.start):
         if name.start < done:
             continue  # part of a value already found
-        span = _value(text, lowered, name, words)
+        span = _find_value(text, lowered, name, words)
         if span is not None and span[0] < span[1]:
             spans.append(span)
             done = span[1]
     return spans
 
 
-def _value(text: str, lowered: str, name: Name, words: Words) -> Span | None:
+def _find_value(text: str, lowered: str, name: Name, words: Words) -> Span | None:
     """Return the span of the value of *name*, found by the text between and before them."""
     left = lowered[max(0, name.start - _NAME_LIMIT_CHARACTERS) : name.start]
     begins = name.start - len(left) + len(left.rstrip(_NAME_CHARACTERS))

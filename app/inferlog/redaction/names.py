@@ -8,7 +8,7 @@ from string import ascii_lowercase, digits
 from typing import Final
 
 
-def _tail(pattern: str) -> re.Pattern[str]:
+def _compile_tail(pattern: str) -> re.Pattern[str]:
     """Compile the continuation of a word; the name may end in a number or a kind of value: ``password_hash``."""
     return re.compile(rf"{pattern}(?:[_-]?(?:hash|value|[0-9]{{1,2}}))?(?![a-z0-9_])(?!-[a-z0-9])")
 
@@ -17,7 +17,7 @@ def _split(names: str) -> tuple[str, ...]:
     return tuple(names.split())
 
 
-_NO_TAIL: Final = _tail("")
+_NO_TAIL: Final = _compile_tail("")
 
 
 class Confidence(Enum):
@@ -84,23 +84,23 @@ _OTHER_TOKENS: Final = frozenset(
 )
 
 _WORDS: Final = (
-    Word(core="pass", tail=_tail("(?:words?|wd|phrases?|codes?)")),
+    Word(core="pass", tail=_compile_tail("(?:words?|wd|phrases?|codes?)")),
     Word(core="pass", after=_PASS_OWNERS),
     Word(core="pass", confidence=Confidence.LOW, never_behind=_ALPHANUMERIC + "_-."),  # not forward_pass
     Word(core="pwd"),
-    Word(core="secret", tail=_tail("s?")),
+    Word(core="secret", tail=_compile_tail("s?")),
     Word(core="token", confidence=Confidence.MEDIUM, never_after=_OTHER_TOKENS),
-    Word(core="key", tail=_tail("s?"), after=_KEY_OWNERS),
+    Word(core="key", tail=_compile_tail("s?"), after=_KEY_OWNERS),
     Word(core="authorization"),
     Word(core="auth", confidence=Confidence.LOW, never_behind=_ALPHANUMERIC),
-    Word(core="cookie", tail=_tail("s?"), confidence=Confidence.MEDIUM),
-    Word(core="credential", tail=_tail("s?"), confidence=Confidence.MEDIUM),
+    Word(core="cookie", tail=_compile_tail("s?"), confidence=Confidence.MEDIUM),
+    Word(core="credential", tail=_compile_tail("s?"), confidence=Confidence.MEDIUM),
     # A browser session as spelled by frameworks. "session_id" is excluded: many services use it for a chat.
-    Word(core="sess", tail=_tail("(?:ion)?id"), confidence=Confidence.MEDIUM),
+    Word(core="sess", tail=_compile_tail("(?:ion)?id"), confidence=Confidence.MEDIUM),
     Word(core="jwt", confidence=Confidence.MEDIUM, never_behind=_ALPHANUMERIC),
     Word(core="srf", confidence=Confidence.MEDIUM, after=("c", "x")),
-    Word(core="otp", tail=_tail("(?:_?code)?"), never_behind=_ALPHANUMERIC),
-    Word(core="cv", tail=_tail("(?:v2?|c2?)"), never_behind=_ALPHANUMERIC),
+    Word(core="otp", tail=_compile_tail("(?:_?code)?"), never_behind=_ALPHANUMERIC),
+    Word(core="cv", tail=_compile_tail("(?:v2?|c2?)"), never_behind=_ALPHANUMERIC),
 )
 
 
@@ -108,21 +108,21 @@ Words = Mapping[str, tuple[Word, ...]]
 """Words by core, so that a text is searched once per core."""
 
 
-def _by_core(words: Iterable[Word]) -> Words:
+def _group_by_core(words: Iterable[Word]) -> Words:
     by_core: dict[str, tuple[Word, ...]] = {}
     for word in words:
         by_core[word.core] = (*by_core.get(word.core, ()), word)
     return by_core
 
 
-WORDS: Final = _by_core(_WORDS)
+WORDS: Final = _group_by_core(_WORDS)
 
 
 def build_words(names: Iterable[str]) -> Words:
     """Return the default words and the user's *names* in every common spelling: ``badge_number``, ``badgeNumber``."""
     parts = [re.split(r"[_. -]|(?<=[a-z0-9])(?=[A-Z])", name) for name in names]
     cores = dict.fromkeys(between.join(words).lower() for words in parts for between in ("", *_BETWEEN))
-    return _by_core((*_WORDS, *(Word(core=core) for core in cores if core)))
+    return _group_by_core((*_WORDS, *(Word(core=core) for core in cores if core)))
 
 
 def find_secret_names(lowered: str, words: Words) -> Iterator[Name]:

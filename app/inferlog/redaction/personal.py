@@ -52,13 +52,13 @@ def find_email_addresses(text: str, lowered: str) -> list[Span]:
         at = text.find(at_sign)
         while at >= 0:
             domain = _DOMAIN.match(text, at + len(at_sign))
-            if domain and (begins := _local_part(text, lowered, at)) < at:
+            if domain and (begins := _find_local_part(text, lowered, at)) < at:
                 spans.append((begins, domain.end()))
             at = text.find(at_sign, at + 1)
     return spans
 
 
-def _local_part(text: str, lowered: str, at: int) -> int:
+def _find_local_part(text: str, lowered: str, at: int) -> int:
     """Return the start of the part before the at sign; *at* if there is none, or if it belongs to a URL."""
     scheme_ends = text.rfind("://", max(0, at - 256), at)
     if scheme_ends >= 0 and text.find("/", scheme_ends + 3, at) < 0 and not re.search(r"\s", text[scheme_ends:at]):
@@ -73,7 +73,7 @@ def find_account_numbers(text: str) -> list[Span]:
     digits = text.encode("ascii", "replace").translate(_DIGITS_MARKED, b" -")
     spans: list[Span] = []
     if _FEWEST_IN_IBAN in digits:
-        spans += [span for begins in _IBAN_BEGINS.finditer(text) if (span := _iban(text, begins.start()))]
+        spans += [span for begins in _IBAN_BEGINS.finditer(text) if (span := _find_iban(text, begins.start()))]
     if _SHORTEST_CARD in digits:
         spans += [card.span() for card in _CARD.finditer(text) if _is_card(re.sub("[ -]", "", card.group()))]
     return spans
@@ -86,7 +86,7 @@ def _is_card(number: str) -> bool:
     return (sum(map(int, number[-1::-2])) + sum(value - 9 if value > 9 else value for value in doubled)) % 10 == 0
 
 
-def _iban(text: str, start: int) -> Span | None:
+def _find_iban(text: str, start: int) -> Span | None:
     length = _IBAN_LENGTHS.get(text[start : start + 2], 0)
     number = ""
     end = start

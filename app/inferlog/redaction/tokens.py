@@ -70,13 +70,13 @@ def find_issued_tokens(text: str) -> list[Span]:
         end = marked.find(b" ", start)
         end = len(marked) if end < 0 else end
         if known := _KNOWN.search(text, start, end):
-            end = _end_of_token(text, known)
+            end = _find_end_of_token(text, known)
             spans.append((known.start(), end))
         start = marked.find(_LONG_RUN, end)
     return spans
 
 
-def _end_of_token(text: str, known: re.Match[str]) -> int:
+def _find_end_of_token(text: str, known: re.Match[str]) -> int:
     more = _MORE.match(text, known.end())
     end = more.end() if more else known.end()
     secret = _AWS_SECRET.match(text, end) if _AWS_ID.match(text, known.start()) else None

@@ -36,7 +36,7 @@ def find_url_secrets(text: str) -> list[Span]:
         address = _ADDRESS.match(text, starts)
         ends = address.end() if address else starts
         name_is_secret = text.endswith(_NAME_IS_SECRET, 0, scheme_ends)
-        if span := _userinfo(text[starts:ends], name_is_secret=name_is_secret):
+        if span := _find_userinfo(text[starts:ends], name_is_secret=name_is_secret):
             spans.append((starts + span[0], starts + span[1]))
         if hook := _HOOK.match(text, starts):
             spans.append(hook.span("secret"))
@@ -48,7 +48,7 @@ def find_url_secrets(text: str) -> list[Span]:
     return spans
 
 
-def _userinfo(address: str, *, name_is_secret: bool) -> Span | None:
+def _find_userinfo(address: str, *, name_is_secret: bool) -> Span | None:
     """Return the span of the secret before the ``@`` of *address*, the part after ``://``."""
     authority = _AUTHORITY.match(address)
     host_ends = authority.end() if authority else 0

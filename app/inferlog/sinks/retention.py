@@ -15,7 +15,7 @@ from typing import Final
 
 from inferlog.context import warn_once
 from inferlog.sinks.safe_open import open_file
-from inferlog.sinks.shipped import shipped_to_all_bytes
+from inferlog.sinks.shipped import read_bytes_shipped_to_all
 
 CHECK_EVERY_SECONDS: Final = 0.5
 """Interval of the checks of open files; half of the second within which a removal must be detected."""
@@ -126,9 +126,9 @@ class Retention:
         """Delete shipped, finished files over the age or size limit, oldest first; measure the remaining size."""
         self._checked = time.monotonic()
         free_before = self._free_bytes
-        listing = _Listing(self._files())
+        listing = _Listing(self._list_files())
         total_bytes = sum(file.size_bytes for file in listing.files)
-        shipped = shipped_to_all_bytes(self._directory)
+        shipped = read_bytes_shipped_to_all(self._directory)
         expired_before = time.time() - self._keep_shipped_seconds
         for file in listing.files:
             if file.modified >= expired_before and total_bytes <= self.max_total_bytes - self._reserve_bytes:
@@ -138,11 +138,11 @@ class Retention:
         # Other threads have written meanwhile; their bytes count as written to files that were already measured.
         self._free_bytes = self.max_total_bytes - total_bytes - (free_before - self._free_bytes)
 
-    def _files(self) -> Iterator[_LogFile]:
+    def _list_files(self) -> Iterator[_LogFile]:
         try:
             with os.scandir(self._directory) as entries:
                 for entry in entries:
-                    if fnmatch(entry.name, self._names) and (file := _log_file(entry)):
+                    if fnmatch(entry.name, self._names) and (file := _read_log_file(entry)):
                         yield file
         except OSError:
             return  # removed or unreadable: no file to delete
@@ -182,7 +182,7 @@ class Retention:
         return True
 
 
-def _log_file(entry: os.DirEntry[str]) -> _LogFile | None:
+def _read_log_file(entry: os.DirEntry[str]) -> _LogFile | None:
     try:
         status = entry.stat(follow_symlinks=False)
     except OSError:

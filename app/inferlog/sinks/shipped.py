@@ -55,7 +55,7 @@ class _AckedOffsets:
     published: float
 
 
-def shipped_bytes(directory: Path) -> dict[str, int]:
+def read_shipped_bytes(directory: Path) -> dict[str, int]:
     """Return, by file name in *directory*, the bytes that at least one shipper has had acknowledged."""
     furthest: dict[str, int] = {}
     for acked in _read_acked_offsets(directory):
@@ -64,7 +64,7 @@ def shipped_bytes(directory: Path) -> dict[str, int]:
     return furthest
 
 
-def shipped_to_all_bytes(directory: Path) -> dict[str, int]:
+def read_bytes_shipped_to_all(directory: Path) -> dict[str, int]:
     """
     Return, by file name in *directory*, the bytes that every active shipper has had acknowledged.
 
@@ -92,7 +92,7 @@ def is_tailed(directory: Path, inode: int) -> bool:
         entry.inode == inode and entry.offset > 0
         for path in paths
         if _holds_inode(path, inode)
-        for entry in _entries(path)
+        for entry in _read_available_entries(path)
     )
 
 
@@ -125,7 +125,7 @@ def _read_fluentd_offsets(directory: Path) -> Iterator[_AckedOffsets]:
             continue  # removed meanwhile
         shipper = get_shipper(path)
         published[shipper] = max(published[shipper], written)
-        offsets[shipper] |= _filter_existing(directory, _entries(path))
+        offsets[shipper] |= _filter_existing(directory, _read_available_entries(path))
     for shipper, since in published.items():
         yield _AckedOffsets(offsets=offsets[shipper], published=since)
 
@@ -142,7 +142,7 @@ def _filter_existing(directory: Path, entries: Iterable[Entry]) -> dict[str, int
     return found
 
 
-def _entries(path: Path) -> Iterable[Entry]:
+def _read_available_entries(path: Path) -> Iterable[Entry]:
     try:
         return list(read_entries(path))
     except OSError:

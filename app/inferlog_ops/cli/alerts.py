@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
-from inferlog_ops.core.console import err, out, print_json, printable
+from inferlog_ops.core.console import err, escape_control, out, print_json
 from inferlog_ops.core.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def list_rules(json: Json = False) -> None:
     levels = load()
     rules = load_all().values()
     if json:
-        print_json([_rule_as_json(rule, fill_levels(rule, rule.where, levels)) for rule in rules])
+        print_json([_describe_rule(rule, fill_levels(rule, rule.where, levels)) for rule in rules])
         return
     table = Table("rule", "severity", "over", "fires when", box=None, pad_edge=False)
     for rule in rules:
@@ -132,14 +132,14 @@ def _print(evaluation: "Evaluation", *, quiet: bool) -> None:
     for reason, names in evaluation.failures.items():
         err.print(Text(f"not evaluated: {', '.join(names)}: {reason}", style="red"))
     if evaluation.alerts:
-        out.print(_table(evaluation))
+        out.print(_build_table(evaluation))
         for name, count in evaluation.not_listed.items():
             err.print(Text(f"{name}: at least {count:,} more alerts fire than the table shows", style="yellow"))
     elif not quiet and not evaluation.failures:
         err.print(f"No alert fires ({evaluation.rules} rules, {evaluation.at:%Y-%m-%d %H:%M:%S} UTC).", highlight=False)
 
 
-def _table(evaluation: "Evaluation") -> Table:
+def _build_table(evaluation: "Evaluation") -> Table:
     from inferlog_ops.query.rules.alerts import format_figure
 
     table = Table("rule", "severity", "about", "value", "threshold", "figures", box=None, pad_edge=False)
@@ -148,15 +148,15 @@ def _table(evaluation: "Evaluation") -> Table:
         table.add_row(
             alert.rule.name,
             Text(severity, style=_STYLES[severity]),
-            Text(printable(alert.group_text)),
+            Text(escape_control(alert.group_text)),
             format_figure(alert.value),
             format_figure(alert.threshold),
-            Text(printable(alert.figures_text)),
+            Text(escape_control(alert.figures_text)),
         )
     return table
 
 
-def _rule_as_json(rule: "Rule", where: str) -> dict[str, str]:
+def _describe_rule(rule: "Rule", where: str) -> dict[str, str]:
     return {
         "name": rule.name,
         "title": rule.title,

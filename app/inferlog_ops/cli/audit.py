@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
-from inferlog_ops.core.console import err, out, print_json, printable
+from inferlog_ops.core.console import err, escape_control, out, print_json
 from inferlog_ops.core.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ def verify(
     from inferlog.settings import Settings, SettingsError
     from inferlog_ops.core.cluster import translate_errors
     from inferlog_ops.query.audit import chain, sources
-    from inferlog_ops.query.timerange import time_range
+    from inferlog_ops.query.timerange import build_time_range
 
     everything = last is None and from_ is None
-    start, end = time_range(
+    start, end = build_time_range(
         last=last, from_="1970-01-01T00:00:00Z" if everything else from_, to=to, now=datetime.now(UTC)
     )
     try:
@@ -67,7 +67,7 @@ def verify(
         report = chain.verify(sources.read_events_from_files(files, start, end), hasher, counted)
     else:
         cluster = open_cluster(url, namespace, home)
-        with cluster.client() as client, translate_errors(cluster, "reading the events"):
+        with cluster.build_client() as client, translate_errors(cluster, "reading the events"):
             settled = end - timedelta(seconds=_ON_THE_WAY_SECONDS)
             counted = sources.read_counts_from_index(client, cluster.namespace, start, settled)
             report = chain.verify(
@@ -99,14 +99,14 @@ def _print(report: "AuditReport") -> None:
             f"{report.dropped} events were dropped by a full or failing disk; the chain is intact", highlight=False
         )
     for finding in report.findings[:_SHOWN]:
-        out.print(Text(printable(_sentence(finding)), style="red"))
+        out.print(Text(escape_control(_format_finding(finding)), style="red"))
     if len(report.findings) > _SHOWN:
         err.print(f"… and {len(report.findings) - _SHOWN} more; --json lists all of them", highlight=False)
     if not report.findings:
         out.print("No event was changed, removed, cut off or inserted.", style="green")
 
 
-def _sentence(finding: "Finding") -> str:
+def _format_finding(finding: "Finding") -> str:
     several = f"sequences {finding.sequence} to {finding.until}"
     which = several if finding.until > finding.sequence else f"sequence {finding.sequence}"
     named = f", event.id {finding.event_id}" if finding.event_id else ""

@@ -52,20 +52,20 @@ def compare(
     """
     from inferlog_ops.core.progress import delay_progress, show_progress
     from inferlog_ops.core.snapshot import Snapshot
-    from inferlog_ops.core.streams import stream_name
+    from inferlog_ops.core.streams import build_stream_name
     from inferlog_ops.query.compare import comparison_report
     from inferlog_ops.query.compare.comparison import Verdict, compare_samples
     from inferlog_ops.query.compare.figures import Resampling
     from inferlog_ops.query.compare.samples import CompareSettings, fetch_samples
-    from inferlog_ops.query.run import future_events
-    from inferlog_ops.query.timerange import time_range
+    from inferlog_ops.query.run import find_future_events
+    from inferlog_ops.query.timerange import build_time_range
 
-    start, end = time_range(last=last, from_=from_, to=to, now=datetime.now(UTC))
+    start, end = build_time_range(last=last, from_=from_, to=to, now=datetime.now(UTC))
     settings = CompareSettings(model_versions=(first, second), start=start, end=end, at_most=at_most, seed=seed)
     cluster = open_cluster(url, namespace, home)
-    with show_progress() as report, Snapshot.of_events(cluster) as snapshot:
+    with show_progress() as report, Snapshot.open_events(cluster) as snapshot:
         both = fetch_samples(snapshot, settings, delay_progress(report))
-    future = future_events(cluster, [stream_name("events", namespace)], end) if to is None else None
+    future = find_future_events(cluster, [build_stream_name("events", namespace)], end) if to is None else None
     comparison = compare_samples(*both, (end - start).total_seconds(), Resampling(seed=seed), margin)
     if json:
         notes = [future.as_json()] if future else []

@@ -13,7 +13,7 @@ from inferlog_ops.cli.options import HomeDir, Json, Namespace
 from inferlog_ops.core.console import err, out, print_json
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.exits import interrupt_on_signal
-from inferlog_ops.core.home import Home, default_home
+from inferlog_ops.core.home import Home, find_default_home
 from inferlog_ops.core.progress import show_progress
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def demo(
     from inferlog_ops.core.cluster import resolve_cluster
     from inferlog_ops.demo import measure, services, summary
 
-    home_dir = Home((home or default_home()).absolute())
+    home_dir = Home((home or find_default_home()).absolute())
     cluster = resolve_cluster(None, namespace) if os.environ.get("ELASTICSEARCH_URL") else None
     with interrupt_on_signal(), services.hold_lock(home_dir), ExitStack() as cleanup:
         with show_progress() as report:
@@ -76,7 +76,7 @@ def demo(
         elif once:
             out.print(summary.build_report(result))
         else:
-            _stay_up(started, result, began)
+            _refresh_until_interrupted(started, result, began)
     if not result.complete:
         raise typer.Exit(1)
 
@@ -86,7 +86,7 @@ def _announce_page(page: "Page") -> None:
     from inferlog_ops.preview.address import open_in_browser
 
     try:
-        url = page.url()
+        url = page.wait_for_url()
     except OperatorError as error:
         err.print(f"The dashboards are not available: {error}", markup=False, highlight=False)
         return
@@ -94,7 +94,7 @@ def _announce_page(page: "Page") -> None:
     open_in_browser(url, wanted=None)
 
 
-def _stay_up(started: "Services", result: "DemoResult", began: datetime) -> None:
+def _refresh_until_interrupted(started: "Services", result: "DemoResult", began: datetime) -> None:
     """Print the result, then refresh the table until Ctrl-C."""
     from rich.live import Live
 

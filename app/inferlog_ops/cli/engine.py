@@ -11,7 +11,7 @@ import typer
 from inferlog_ops.cli.options import HomeDir, Json
 from inferlog_ops.core.console import out, print_json
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.home import Home, default_home
+from inferlog_ops.core.home import Home, find_default_home
 from inferlog_ops.core.progress import show_progress
 from inferlog_ops.engine.launch import DEFAULT_HEAP
 
@@ -41,7 +41,7 @@ def start(
         _print_configured_cluster(json=json)
         return
     with show_progress() as report:
-        engine = control.ensure_running(_engine_home(home), port, report, heap=heap)
+        engine = control.ensure_running(_find_engine_home(home), port, report, heap=heap)
     if json:
         print_json({"url": engine.url, "pid": engine.pid, "version": engine.version})
     else:
@@ -54,7 +54,7 @@ def stop(home: HomeDir = None, json: Json = False) -> None:
     from inferlog_ops.engine import control
 
     with show_progress() as report:
-        stopped = control.stop(_engine_home(home), report)
+        stopped = control.stop(_find_engine_home(home), report)
     if json:
         print_json({"stopped": stopped})
     else:
@@ -64,7 +64,7 @@ def stop(home: HomeDir = None, json: Json = False) -> None:
 @app.command()
 def status(home: HomeDir = None, json: Json = False) -> None:
     """Show whether the engine is running, its address and its size. Exit code: 0 = running, 3 = not running."""
-    facts = _status_facts(_engine_home(home))
+    facts = _read_status(_find_engine_home(home))
     if json:
         print_json(facts)
     else:
@@ -87,12 +87,12 @@ def prune(
     from inferlog_ops.engine.prune import STREAMS, measure_bytes, prune, reclaim
 
     before = datetime.now(UTC) - parse_duration(older_than)
-    if (url := control.running_url(_engine_home(home))) is None:
+    if (url := control.find_running_url(_find_engine_home(home))) is None:
         raise OperatorError("the engine is not running; start it before pruning: inferlog engine start")
     cluster = Cluster(url=url)
     with (
         translate_errors(cluster, "removing old events"),
-        cluster.client(request_timeout_seconds=_PRUNE_TIMEOUT_SECONDS) as client,
+        cluster.build_client(request_timeout_seconds=_PRUNE_TIMEOUT_SECONDS) as client,
         show_progress() as report,
     ):
         bytes_before = measure_bytes(client, STREAMS)
@@ -114,8 +114,8 @@ def prune(
         _print_pruned(facts)
 
 
-def _engine_home(home: Path | None) -> Path:
-    return Home((home or default_home()).absolute()).engine
+def _find_engine_home(home: Path | None) -> Path:
+    return Home((home or find_default_home()).absolute()).engine
 
 
 def _print_configured_cluster(*, json: bool) -> None:
@@ -131,11 +131,11 @@ def _print_configured_cluster(*, json: bool) -> None:
         _print(f"ELASTICSEARCH_URL is set: using {cluster.shown_url} (Elasticsearch {version}); no engine was started")
 
 
-def _status_facts(engine_home: Path) -> dict[str, Any]:
+def _read_status(engine_home: Path) -> dict[str, Any]:
     from inferlog_ops.engine import control, disk
     from inferlog_ops.engine.contents import count_documents
 
-    seen = control.status(engine_home)
+    seen = control.read_status(engine_home)
     facts: dict[str, Any] = {"running": seen.engine is not None, "changing": seen.changing}
     if engine := seen.engine:
         facts |= {

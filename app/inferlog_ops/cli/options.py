@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inferlog_ops.core.home import Home, default_home
+from inferlog_ops.core.home import Home, find_default_home
 
 if TYPE_CHECKING:
     from inferlog_ops.core.cluster import Cluster
@@ -39,8 +39,8 @@ def open_cluster(url: str | None, namespace: str, home: Path | None) -> "Cluster
         OperatorError: If neither is available, or the credentials in the environment are invalid.
     """
     from inferlog_ops.core.cluster import resolve_cluster
-    from inferlog_ops.engine.control import running_url
+    from inferlog_ops.engine.control import find_running_url
 
     return resolve_cluster(
-        url, namespace, fallback_url=None if url else running_url(Home(home or default_home()).engine)
+        url, namespace, fallback_url=None if url else find_running_url(Home(home or find_default_home()).engine)
     )

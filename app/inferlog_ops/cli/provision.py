@@ -85,12 +85,12 @@ def _provision_kibana(url: str, space: str, namespace: str) -> "list[Provisioned
     from inferlog_ops.provision.kibana.provision import provision_kibana
 
     provisioned = provision_kibana(resolve_kibana(url, space), namespace, on_progress=_log)
-    for reason, names in _refusals(provisioned).items():
+    for reason, names in _group_refusals(provisioned).items():
         _log(f"refused: {', '.join(names)}: {reason}")
     return provisioned
 
 
-def _refusals(provisioned: "Sequence[ProvisionedObject]") -> dict[str, list[str]]:
+def _group_refusals(provisioned: "Sequence[ProvisionedObject]") -> dict[str, list[str]]:
     """Group the names of refused objects by reason: one reason often applies to all."""
     by_reason: dict[str, list[str]] = {}
     for each in provisioned:

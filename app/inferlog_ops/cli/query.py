@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
-from inferlog_ops.core.console import PlainConsole, err, out, print_json, printable
+from inferlog_ops.core.console import PlainConsole, err, escape_control, out, print_json
 from inferlog_ops.core.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -68,16 +68,16 @@ def query(
         return
     from inferlog_ops.query.library import find, list_streams
     from inferlog_ops.query.notes import is_incomplete
-    from inferlog_ops.query.run import future_events, run_query
-    from inferlog_ops.query.timerange import time_range
+    from inferlog_ops.query.run import find_future_events, run_query
+    from inferlog_ops.query.timerange import build_time_range
 
     question = find(name)
-    start, end = time_range(last=last, from_=from_, to=to, now=datetime.now(UTC))
+    start, end = build_time_range(last=last, from_=from_, to=to, now=datetime.now(UTC))
     cluster = open_cluster(url, namespace, home)
     top_versions = None if every_version else top or question.top_versions
     answer = run_query(cluster, question, start, end, model_version, top_versions=top_versions)
     streams = list_streams(question, namespace)
-    future = future_events(cluster, streams, end, model_version) if to is None else None
+    future = find_future_events(cluster, streams, end, model_version) if to is None else None
     if json:
         print_json(answer.rows)
     elif csv:
@@ -118,7 +118,7 @@ def _print_csv(answer: "QueryAnswer") -> None:
     writer = DictWriter(sys.stdout, names, lineterminator="\n")
     writer.writeheader()
     # Programs get the raw text; a terminal gets it with control characters escaped.
-    shown = printable if sys.stdout.isatty() else str
+    shown = escape_control if sys.stdout.isatty() else str
     writer.writerows(
         {name: shown(value) if isinstance(value, str) else value for name, value in row.items()} for row in answer.rows
     )

@@ -13,7 +13,7 @@ from inferlog_ops.core.errors import OperatorError
 _MOMENT = "%Y-%m-%d %H:%M:%S UTC"
 
 
-def _finite(seconds: float) -> float:
+def _require_finite(seconds: float) -> float:
     """
     Return *seconds* if it is finite.
 
@@ -43,15 +43,17 @@ def reconcile(
         typer.Option(help="Allowed difference between client and dashboard, relative to the dashboard: 2% or 0.02 …"),
     ] = "2%",
     tolerance_seconds: Annotated[
-        float, typer.Option(min=0, callback=_finite, help="… or in seconds, whichever allows more.")
+        float, typer.Option(min=0, callback=_require_finite, help="… or in seconds, whichever allows more.")
     ] = 0.002,
     wait_seconds: Annotated[
-        float, typer.Option(min=0, callback=_finite, help="Maximum wait until the events are searchable.")
+        float, typer.Option(min=0, callback=_require_finite, help="Maximum wait until the events are searchable.")
     ] = 60.0,
     settle_seconds: Annotated[
         float,
         typer.Option(
-            min=0, callback=_finite, help="Quiet time without new events before the final read; duplicates arrive late."
+            min=0,
+            callback=_require_finite,
+            help="Quiet time without new events before the final read; duplicates arrive late.",
         ),
     ] = 3.0,
     json: Json = False,
@@ -77,7 +79,7 @@ def reconcile(
 
     settings = ReconcileSettings(
         scope=EventScope(run_id=run_id, service_name=service),
-        tolerance=Tolerance(share=_share(tolerance), seconds=tolerance_seconds),
+        tolerance=Tolerance(share=_parse_share(tolerance), seconds=tolerance_seconds),
         wait_seconds=wait_seconds,
         settle_seconds=settle_seconds,
     )
@@ -99,7 +101,7 @@ def reconcile(
         raise typer.Exit(1)
 
 
-def _share(text: str) -> float:
+def _parse_share(text: str) -> float:
     """
     Read ``2%`` or ``0.02``.
 

@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
-from inferlog_ops.core.console import out, print_json, printable
+from inferlog_ops.core.console import escape_control, out, print_json
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.home import Home, default_home
+from inferlog_ops.core.home import Home, find_default_home
 
 if TYPE_CHECKING:
     from inferlog_ops.core.cluster import Cluster
@@ -70,7 +70,7 @@ def redrive(
     """
     from inferlog_ops.ship.redrive.letter_files import find_letter_files
 
-    own_home = Home(home or default_home())
+    own_home = Home(home or find_default_home())
     if not places and not failure_store:
         places = [own_home.shipper_state] if own_home.shipper_state.exists() else []
     sources: list[LetterSource] = [*find_letter_files(places or [])]
@@ -100,14 +100,14 @@ def show_list(sources: "list[LetterSource]", *, json: bool) -> None:
 
     rows = list(count_letters(sources))
     if json:
-        print_json([_count_as_json(row) for row in rows])
+        print_json([_describe_count(row) for row in rows])
     elif not rows:
         out.print("no dead letters")
     else:
         _print_list(rows)
 
 
-def _count_as_json(row: "LetterCount") -> dict[str, Any]:
+def _describe_count(row: "LetterCount") -> dict[str, Any]:
     return {
         "source": row.source,
         "stream": row.stream,
@@ -127,8 +127,8 @@ def _print_list(rows: "list[LetterCount]") -> None:
             source = row.source
             table.add_row(Text(source, style="bold"))
         table.add_row(
-            Text(printable(row.stream)),
-            Text(printable(row.reason)),
+            Text(escape_control(row.stream)),
+            Text(escape_control(row.reason)),
             str(row.letters),
             "yes" if row.can_be_sent else "fix it first",
         )
@@ -154,7 +154,7 @@ def resend(sources: "list[LetterSource]", cluster: "Cluster", *, dry_run: bool, 
     finally:
         client.close()
     if json:
-        print_json([_tally_as_json(tally) for tally in tallies])
+        print_json([_describe_tally(tally) for tally in tallies])
     elif not tallies:
         out.print("no dead letters")
     else:
@@ -168,7 +168,7 @@ def resend(sources: "list[LetterSource]", cluster: "Cluster", *, dry_run: bool, 
         raise OperatorError(f"{left} dead letters remain: fix the reason of their refusal, then run this again")
 
 
-def _tally_as_json(tally: "RedriveTally") -> dict[str, Any]:
+def _describe_tally(tally: "RedriveTally") -> dict[str, Any]:
     from inferlog_ops.ship.redrive.resend import RedriveOutcome
 
     counts = {outcome.replace(" ", "_"): tally.outcomes[outcome] for outcome in RedriveOutcome}

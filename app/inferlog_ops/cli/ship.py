@@ -118,14 +118,14 @@ def ship(
     from inferlog_ops.core.cluster import resolve_cluster
     from inferlog_ops.core.console import out, print_json
     from inferlog_ops.core.errors import OperatorError
-    from inferlog_ops.core.home import Home, default_home
-    from inferlog_ops.engine.control import running_url
+    from inferlog_ops.core.home import Home, find_default_home
+    from inferlog_ops.engine.control import find_running_url
     from inferlog_ops.ship.shipper import collect_garbage_seldom, open_shipper, stop_on_signals
     from inferlog_ops.ship.status import Display
 
-    own_home = Home(home or default_home())
+    own_home = Home(home or find_default_home())
     # With both options the home is not used, and may even be unreadable.
-    engine_url = None if to and state else running_url(own_home.engine)
+    engine_url = None if to and state else find_running_url(own_home.engine)
     cluster = resolve_cluster(to, namespace, fallback_url=engine_url)
     folder = logs or own_home.logs
     if once and not folder.is_dir():

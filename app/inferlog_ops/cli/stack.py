@@ -55,7 +55,7 @@ class Person(StrEnum):
 @app.command()
 def prepare() -> None:
     """Create certificates, passwords and keys as files. Needs no network."""
-    done = prepare_files(_settings(), _now(), warn=_log)
+    done = prepare_files(_read_settings(), _read_time(), warn=_log)
     _print_results(done)
     if any(each.kind == CERTIFICATE and each.outcome is ProvisionOutcome.UPDATED for each in done):
         _log(rotation.TO_DO[RotatableSecret.CERTIFICATES])
@@ -64,25 +64,25 @@ def prepare() -> None:
 @app.command()
 def provision() -> None:
     """Create templates, data streams, roles, users and API keys in Elasticsearch."""
-    _print_results(provision_elasticsearch(_settings(), on_progress=_log))
+    _print_results(provision_elasticsearch(_read_settings(), on_progress=_log))
 
 
 @app.command()
 def provision_kubernetes() -> None:
     """Create templates, data streams and API keys in Elasticsearch, and write the keys into a Secret. Runs in a pod."""
-    _print_results(provision_from_pod(_settings(), ServiceAccount.read(), on_progress=_log))
+    _print_results(provision_from_pod(_read_settings(), ServiceAccount.read(), on_progress=_log))
 
 
 @app.command()
 def provision_kibana() -> None:
     """Create data views, dashboards, saved queries and alert rules in Kibana."""
-    _print_results(provision_objects(_settings(), on_progress=_log))
+    _print_results(provision_objects(_read_settings(), on_progress=_log))
 
 
 @app.command()
 def show_login() -> None:
     """Print Kibana's address, its user, and the command that prints the password."""
-    lines = f"Kibana:   {_settings().public_kibana_url}\nuser:     {users.OPERATOR}\npassword: {SHOW_PASSWORD}"
+    lines = f"Kibana:   {_read_settings().public_kibana_url}\nuser:     {users.OPERATOR}\npassword: {SHOW_PASSWORD}"
     out.print(lines, highlight=False, markup=False)
 
 
@@ -91,7 +91,7 @@ def show_password(
     name: Annotated[Person, typer.Argument(help="User: the operator or the superuser.")] = Person.OPERATOR,
 ) -> None:
     """Print a password. No other command prints a secret."""
-    settings = _settings()
+    settings = _read_settings()
     file = settings.operator_password if name is Person.OPERATOR else settings.elastic_password
     out.print(secret_files.read(file), highlight=False, markup=False)
 
@@ -101,7 +101,7 @@ def rotate(
     name: Annotated[RotatableSecret, typer.Argument(help="Owner of the new secret.")],
 ) -> None:
     """Replace the secret of a user, a program or the servers, and print which containers to restart."""
-    _print_results(rotation.rotate(_settings(), name, _now(), _log))
+    _print_results(rotation.rotate(_read_settings(), name, _read_time(), _log))
     _log(rotation.TO_DO[name])
 
 
@@ -117,7 +117,7 @@ def redrive(
 
     List them first with --list. Files and leftovers are described in: inferlog redrive --help.
     """
-    settings = _settings()
+    settings = _read_settings()
     sources: list[LetterSource] = [
         *find_letter_files([settings.dead_letters] if settings.dead_letters.exists() else [])
     ]
@@ -156,11 +156,11 @@ def _log(text: str) -> None:
     err.print(text, highlight=False, markup=False)
 
 
-def _settings() -> StackSettings:
+def _read_settings() -> StackSettings:
     return StackSettings.read(os.environ)
 
 
-def _now() -> datetime:
+def _read_time() -> datetime:
     return datetime.now(UTC)
 
 

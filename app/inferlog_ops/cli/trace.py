@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
-from inferlog_ops.core.console import err, out, print_json, printable
+from inferlog_ops.core.console import err, escape_control, out, print_json
 from inferlog_ops.core.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def trace(
     from inferlog_ops.query import trace as traces
 
     cluster = open_cluster(url, namespace, home)
-    with cluster.client() as client, translate_errors(cluster, f"looking for {correlation_id}"):
+    with cluster.build_client() as client, translate_errors(cluster, f"looking for {correlation_id}"):
         requests = traces.find_events(client, cluster.namespace, correlation_id)
         logged = (
             traces.find_log_lines(client, cluster.namespace, correlation_id)
@@ -49,7 +49,7 @@ def trace(
             f"no event has the correlation id {correlation_id!r} in namespace {cluster.namespace!r} of "
             f"{cluster.shown_url}; it may not be shipped yet"
         )
-    rows = _rows(outermost)
+    rows = _build_rows(outermost)
     if json:
         print_json(
             {
@@ -61,9 +61,9 @@ def trace(
             }
         )
     else:
-        out.print(_table(rows))
+        out.print(_build_table(rows))
         for line in logged.documents:
-            out.print(Text(printable(_format_line(line))))
+            out.print(Text(escape_control(_format_line(line))))
         _print_missing(requests, "requests")
         _print_missing(logged, "lines")
     if requests.missing or logged.missing:
@@ -81,7 +81,7 @@ def _print_missing(found: "FoundDocuments", unit: str) -> None:
         err.print(Text(f"{found.missing:,} later {unit} are missing: the first {shown:,} are shown", style="yellow"))
 
 
-def _rows(outermost: list["Span"]) -> list[dict[str, Any]]:
+def _build_rows(outermost: list["Span"]) -> list[dict[str, Any]]:
     total_seconds = sum(span.latency_seconds for span in outermost) or 1.0
     first = min(span.began for span in outermost)
     return [
@@ -101,16 +101,16 @@ def _rows(outermost: list["Span"]) -> list[dict[str, Any]]:
     ]
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def _build_table(rows: list[dict[str, Any]]) -> Table:
     table = Table("service", "request id", "model version", "status", box=None, pad_edge=False)
     for title in ("begin s", "latency s", "own s", "own share"):
         table.add_column(title, justify="right")
     for row in rows:
         table.add_row(
-            Text("  " * row["depth"] + printable(row["service"])),
-            Text(printable(row["request_id"] or "-")),
-            Text(printable(row["model_version"] or "(none)")),
-            Text(printable(row["status"]), style=_STYLES.get(row["status"], "")),
+            Text("  " * row["depth"] + escape_control(row["service"])),
+            Text(escape_control(row["request_id"] or "-")),
+            Text(escape_control(row["model_version"] or "(none)")),
+            Text(escape_control(row["status"]), style=_STYLES.get(row["status"], "")),
             f"{row['begin_seconds']:.3f}",
             f"{row['latency_seconds']:.3f}",
             f"{row['own_seconds']:.3f}",

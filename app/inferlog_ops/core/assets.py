@@ -7,7 +7,7 @@ from inferlog_ops.core.errors import OperatorError
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def asset_dir(name: str) -> Path:
+def find_asset_dir(name: str) -> Path:
     """
     Return the folder *name* ("infra/elasticsearch", "dashboards/queries"), relative to the repository's root.
 

@@ -29,7 +29,7 @@ def end_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def python_module(module: str, *arguments: str) -> list[str]:
+def build_module_command(module: str, *arguments: str) -> list[str]:
     """Return the command that runs *module* with this Python."""
     # -P: a file in the working directory must not shadow one of our modules.
     return [sys.executable, "-P", "-m", module, *arguments]
@@ -72,7 +72,6 @@ class Child:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process has ended."""
         return self._process.poll() is not None
 
     def wait_until(self, ready: Callable[[], bool], *, timeout_seconds: float) -> None:
@@ -110,7 +109,7 @@ class Child:
         code = self._process.poll()
         if code is None:
             return
-        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}: {self._last_line()}"
+        how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with status {code}: {self._read_last_line()}"
         raise OperatorError(f"the {self.name} ended {how} (its output: {self.output_file})")
 
     def has_finished(self) -> bool:
@@ -134,7 +133,7 @@ class Child:
                 self._process.kill()
                 self._process.wait()
 
-    def _last_line(self) -> str:
+    def _read_last_line(self) -> str:
         lines = [line.strip() for line in self.output_file.read_text(errors="replace").splitlines() if line.strip()]
         if not lines:
             return "it printed nothing"

@@ -39,13 +39,13 @@ class Cluster:
     ca_file: str | None = None
     namespace: str = "default"
 
-    def client(self, *, request_timeout_seconds: float = 30.0) -> Elasticsearch:
+    def build_client(self, *, request_timeout_seconds: float = 30.0) -> Elasticsearch:
         """Return a client for this cluster. Connects at the first request."""
-        address = self.address()
+        address = self.parse_address()
         try:
             return Elasticsearch(
                 address.url,
-                api_key=self.current_api_key(),
+                api_key=self.read_api_key(),
                 basic_auth=self.user_and_password,
                 ca_certs=self.ca_file or DEFAULT,
                 request_timeout=request_timeout_seconds,
@@ -56,7 +56,7 @@ class Cluster:
                 exit_code=2,
             ) from error
 
-    def address(self) -> Url:
+    def parse_address(self) -> Url:
         """
         Parse the URL; the result always has a port.
 
@@ -73,7 +73,7 @@ class Cluster:
             )
         return parts._replace(port=parts.port or _DEFAULT_PORTS[parts.scheme])
 
-    def current_api_key(self) -> str | None:
+    def read_api_key(self) -> str | None:
         """
         Return the encoded API key. A key file is read at each call, so that a new key takes effect.
 
@@ -124,7 +124,7 @@ def resolve_cluster(url: str | None, namespace: str, *, fallback_url: str | None
         ca_file=os.environ.get("ELASTICSEARCH_CA_FILE") or None,
         namespace=namespace,
     )
-    cluster.current_api_key()
+    cluster.read_api_key()
     return cluster
 
 
@@ -164,7 +164,7 @@ def translate_errors(cluster: Cluster, doing: str) -> Iterator[None]:
     except elasticsearch.ApiError as error:
         advice = cluster.advice_after_401 if error.status_code == 401 else ""
         raise OperatorError(
-            f"{doing}: {cluster.shown_url} answered {error.status_code}: {reason(error)}{advice}"
+            f"{doing}: {cluster.shown_url} answered {error.status_code}: {find_reason(error)}{advice}"
         ) from error
     except elasticsearch.TransportError as error:
         raise OperatorError(
@@ -173,7 +173,7 @@ def translate_errors(cluster: Cluster, doing: str) -> Iterator[None]:
         ) from error
 
 
-def reason(error: elasticsearch.ApiError) -> str:
+def find_reason(error: elasticsearch.ApiError) -> str:
     """Return the cluster's reason for an error, the innermost cause if there is one."""
     body = error.body
     if not isinstance(body, dict) or not isinstance(body.get("error"), dict):

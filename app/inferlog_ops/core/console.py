@@ -15,7 +15,7 @@ _WIDTH_ELSEWHERE = 160
 _BEYOND_ASCII = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
 
 
-def printable(text: str) -> str:
+def escape_control(text: str) -> str:
     """Escape control characters, including newlines, so that text from a client cannot control the terminal."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
@@ -26,7 +26,7 @@ class PlainConsole(Console):
     """
     A console that escapes control characters in every text, so that none can control the terminal.
 
-    A second line of defence behind `printable`. Newlines are kept.
+    A second line of defence behind `escape_control`. Newlines are kept.
     """
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
@@ -35,7 +35,7 @@ class PlainConsole(Console):
             if segment.control or segment.text.isprintable():
                 yield segment
             else:
-                text = "\n".join(map(printable, segment.text.split("\n")))
+                text = "\n".join(map(escape_control, segment.text.split("\n")))
                 yield Segment(text, segment.style)
 
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-def default_home() -> Path:
+def find_default_home() -> Path:
     """Return ``INFERLOG_HOME``, or ``inferlog`` in the user's data directory (XDG base directories)."""
     if configured := os.environ.get("INFERLOG_HOME"):
         return Path(configured)
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "inferlog"
 
 
-def cache_dir() -> Path:
+def find_cache_dir() -> Path:
     """Return the folder of downloads such as the engine's jars; shared by all homes."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "inferlog"
 

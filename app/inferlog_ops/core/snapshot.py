@@ -9,7 +9,7 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 
 Filter = dict[str, Any]
 """A query in query DSL."""
@@ -51,16 +51,16 @@ class Snapshot:
 
     @classmethod
     @contextmanager
-    def of_events(cls, cluster: Cluster) -> Iterator[Self]:
+    def open_events(cls, cluster: Cluster) -> Iterator[Self]:
         """
         Open a snapshot for the duration of the block.
 
         Raises:
             OperatorError: If the stream is missing, or the cluster fails or rejects a request, also in the block.
         """
-        stream = stream_name("events", cluster.namespace)
+        stream = build_stream_name("events", cluster.namespace)
         with (
-            cluster.client(request_timeout_seconds=_TIMEOUT_SECONDS) as client,
+            cluster.build_client(request_timeout_seconds=_TIMEOUT_SECONDS) as client,
             translate_errors(cluster, "reading the events"),
         ):
             with require_stream(cluster, stream):
@@ -71,11 +71,11 @@ class Snapshot:
             finally:
                 client.close_point_in_time(id=snapshot._point_id)
 
-    def aggregated(self, query: Filter, aggregation: dict[str, Any]) -> Any:
+    def aggregate(self, query: Filter, aggregation: dict[str, Any]) -> Any:
         """Return the buckets of *aggregation* over the events that match *query*."""
         return self._search(query=query, size=0, aggs={"only": aggregation})["aggregations"]["only"]["buckets"]
 
-    def pages(self, query: Filter, fields: Sequence[str]) -> Iterator[list[dict[str, list[Any]]]]:
+    def read_pages(self, query: Filter, fields: Sequence[str]) -> Iterator[list[dict[str, list[Any]]]]:
         """Yield the matches of *query* in pages of up to 10 000 events: for each field its list of values, if any."""
         after: list[Any] | None = None
         while True:

@@ -10,7 +10,7 @@ ALERTS = "inferlog-alerts"
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_.]{0,99}")
 
 
-def stream_name(stream: str, namespace: str) -> str:
+def build_stream_name(stream: str, namespace: str) -> str:
     """
     Return the name of the data stream *stream*, one of `STREAMS`.
 
@@ -20,7 +20,7 @@ def stream_name(stream: str, namespace: str) -> str:
     return f"logs-inference.{stream}-{check_namespace(namespace)}"
 
 
-def alerts_stream_name(namespace: str) -> str:
+def build_alerts_stream_name(namespace: str) -> str:
     """
     Return the name of the data stream for alerts from Kibana and from ``inferlog alerts check``.
 

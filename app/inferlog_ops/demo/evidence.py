@@ -8,14 +8,14 @@ from typing import Any
 import orjson
 from elasticsearch import Elasticsearch
 
-from inferlog.sinks.shipped import shipped_bytes
-from inferlog_ops.core.streams import stream_name
+from inferlog.sinks.shipped import read_shipped_bytes
+from inferlog_ops.core.streams import build_stream_name
 
 _PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenEvent:
     """
     One event of the run in a log file.
 
@@ -28,18 +28,18 @@ class Written:
     shipped: bool
 
 
-def find_written_events(log_dir: Path, run_id: str) -> list[Written]:
+def find_written_events(log_dir: Path, run_id: str) -> list[WrittenEvent]:
     """Return each of the run's events in the files of *log_dir*."""
-    offsets = shipped_bytes(log_dir)
+    offsets = read_shipped_bytes(log_dir)
     return [
-        Written(correlation_id=event["correlation_id"], shipped=end <= offsets.get(path.name, 0))
+        WrittenEvent(correlation_id=event["correlation_id"], shipped=end <= offsets.get(path.name, 0))
         for path in log_dir.glob("events-*.jsonl")
-        for event, end in _events(path, run_id.encode())
+        for event, end in _read_events(path, run_id.encode())
         if event["correlation_id"].startswith(run_id)
     ]
 
 
-def _events(path: Path, marker: bytes) -> Iterator[tuple[dict[str, Any], int]]:
+def _read_events(path: Path, marker: bytes) -> Iterator[tuple[dict[str, Any], int]]:
     """Yield the events of *path* that contain *marker*, each with the offset of its line end."""
     end = 0
     with path.open("rb") as lines:
@@ -60,7 +60,7 @@ def count_dead_letters(state_dir: Path, run_id: str) -> int:
 
 def count_searchable(client: Elasticsearch, namespace: str, run_id: str) -> int:
     """Return the number of the run's searchable events."""
-    answer = client.count(index=stream_name("events", namespace), query=build_run_filter(run_id))
+    answer = client.count(index=build_stream_name("events", namespace), query=build_run_filter(run_id))
     return int(answer["count"])
 
 
@@ -70,7 +70,7 @@ def find_ids(client: Elasticsearch, namespace: str, run_id: str) -> list[str]:
     after: list[Any] | None = None
     while True:
         page = client.search(
-            index=stream_name("events", namespace),
+            index=build_stream_name("events", namespace),
             query=build_run_filter(run_id),
             source=False,
             fields=[{"field": "correlation_id"}],

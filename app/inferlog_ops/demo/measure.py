@@ -35,13 +35,13 @@ def run_demo(
 
     The wait ends when every event is searchable, or after 30 s without progress.
     """
-    setup_seconds = _seconds_since_start()
+    setup_seconds = _measure_seconds_since_start()
     run_id = f"demo-{secrets.token_hex(4)}"
     began = datetime.now(UTC)
     records = _send_requests(services, home, run_id=run_id, requests=requests, backend=backend, report=report)
     sent_ids = list(records.places)
     with (
-        services.cluster.client() as client,
+        services.cluster.build_client() as client,
         translate_errors(services.cluster, "looking for the events"),
     ):
         _wait_until_found(client, services, home.logs, run_id, sent=len(sent_ids), report=report)
@@ -116,7 +116,7 @@ def _wait_until_found(
         time.sleep(_SECONDS_BETWEEN_POLLS)
 
 
-def _seconds_since_start() -> float:
+def _measure_seconds_since_start() -> float:
     # scripts/demo records its start time: the user also waits for the set-up of the environment.
     started_at = os.environ.get("INFERLOG_STARTED_AT")
     return time.time() - (float(started_at) if started_at else psutil.Process().create_time())

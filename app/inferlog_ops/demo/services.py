@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from inferlog_ops.core.children import Child, python_module
+from inferlog_ops.core.children import Child, build_module_command
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.files import try_lock
@@ -34,7 +34,7 @@ class Page:
     child: Child
     ready_file: Path
 
-    def url(self) -> str:
+    def wait_for_url(self) -> str:
         """
         Wait until the page is available and return its URL.
 
@@ -50,7 +50,7 @@ def start_page(home: Home, cluster: Cluster, *, any_port: bool) -> Page:
     with suppress(OSError):  # the page reports any problem with this file itself
         ready_file.unlink(missing_ok=True)
     port = 0 if any_port or not _is_free(DEFAULT_PORT) else DEFAULT_PORT
-    command = python_module(
+    command = build_module_command(
         "inferlog_ops.cli.main",
         *("preview", "--no-open", "--port", str(port), "--ready-file", str(ready_file)),
         *("--namespace", cluster.namespace),
@@ -169,36 +169,36 @@ def start_services(
     """
     with ExitStack() as cleanup:
         if cluster is None:
-            cluster = Cluster(url=_engine(home, cleanup, report), namespace=namespace)
+            cluster = Cluster(url=_start_engine(home, cleanup, report), namespace=namespace)
         provision_cluster(cluster, on_progress=report)
-        shipper = _shipper(home, cluster)
+        shipper = _start_shipper(home, cluster)
         # Stopped after the server: it ships the events that the server writes while it stops.
         cleanup.callback(shipper.stop)
         page = start_page(home, cluster, any_port=port == 0) if with_page else None
         if page is not None:
             cleanup.callback(page.child.stop)
         report("loading the model" if backend == "llama" else "starting the service")
-        server, server_url = _server(home, cleanup, backend=backend, port=port)
+        server, server_url = _start_server(home, cleanup, backend=backend, port=port)
         cleanup.callback(report, "stopping the demo's processes")
         yield Services(cluster=cluster, server_url=server_url, server=server, shipper=shipper, page=page)
 
 
-def _engine(home: Home, cleanup: ExitStack, report: ReportProgress) -> str:
-    url = control.running_url(home.engine)
+def _start_engine(home: Home, cleanup: ExitStack, report: ReportProgress) -> str:
+    url = control.find_running_url(home.engine)
     if url is None:
         url = control.start(home.engine, 0, report, ends_with_us=True).url
         cleanup.callback(control.stop, home.engine)
     return url
 
 
-def _shipper(home: Home, cluster: Cluster) -> Child:
+def _start_shipper(home: Home, cluster: Cluster) -> Child:
     command = build_ship_command(logs=home.logs, state=home.shipper_state, namespace=cluster.namespace)
     # The saved offsets may belong to an engine whose data were deleted, or to another cluster.
     command.append("--replay")
     return Child("shipper", command, output=home.output, environment=cluster.as_environment())
 
 
-def _server(home: Home, cleanup: ExitStack, *, backend: str, port: int) -> tuple[Child, str]:
+def _start_server(home: Home, cleanup: ExitStack, *, backend: str, port: int) -> tuple[Child, str]:
     ready_file = home.output / "server.ready.json"
     ready_file.unlink(missing_ok=True)
     price_file = home.output / "prices.json"
@@ -212,7 +212,7 @@ def _server(home: Home, cleanup: ExitStack, *, backend: str, port: int) -> tuple
     }
     if backend == "simulated":
         environment["INFERLOG_SERVER_VERSIONS"] = _SIMULATED_VERSIONS
-    command = python_module(
+    command = build_module_command(
         "inferlog_server", "--backend", backend, "--port", str(port), "--ready-file", str(ready_file)
     )
     server = Child("server", command, output=home.output, environment=environment)

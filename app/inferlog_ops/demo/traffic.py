@@ -10,8 +10,8 @@ from typing import Final
 
 import urllib3
 
-from inferlog_ops.core.assets import asset_dir
-from inferlog_ops.core.children import Child, python_module
+from inferlog_ops.core.assets import find_asset_dir
+from inferlog_ops.core.children import Child, build_module_command
 from inferlog_ops.core.errors import OperatorError
 
 _CALLERS: Final = ("SteadyChat", "StreamingChat", "CanaryChat", "MalformedChat", "LongChat", "LeavingChat")
@@ -97,9 +97,9 @@ def send_traffic(url: str, output: Path, *, run_id: str, model: str, requests: i
         raise OperatorError("the demo requires Locust, which is not installed; run: pip install locust")
     records = output / "client.jsonl"
     records.write_bytes(b"")
-    command = python_module(
+    command = build_module_command(
         "locust",
-        *("--locustfile", str(asset_dir("scripts/traffic") / "locustfile.py"), "--headless", "--only-summary"),
+        *("--locustfile", str(find_asset_dir("scripts/traffic") / "locustfile.py"), "--headless", "--only-summary"),
         # Failed requests are part of the demo.
         *("--exit-code-on-error", "0"),
         *("--host", url, "--model", model, "--run-id", run_id, "--seed", _SEED, "--records", str(records)),

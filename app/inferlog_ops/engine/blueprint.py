@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import OperatorError
 
 SERVER = "server"
@@ -89,7 +89,7 @@ def load(folder: Path | None = None) -> Blueprint:
     Raises:
         OperatorError: If the lock file is missing, is not format_bytes, or was made from another ``modules.toml``.
     """
-    folder = folder or asset_dir("infra/engine")
+    folder = folder or find_asset_dir("infra/engine")
     plan = load_plan(folder)
     lock = folder / "jars.lock"
     try:

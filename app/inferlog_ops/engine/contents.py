@@ -10,7 +10,7 @@ _TIMEOUT_SECONDS = 5.0
 def count_documents(url: str) -> int | None:
     """Return the number of documents in all indices of the cluster at *url*; None if it does not answer."""
     try:
-        with Cluster(url=url).client(request_timeout_seconds=_TIMEOUT_SECONDS) as client:
+        with Cluster(url=url).build_client(request_timeout_seconds=_TIMEOUT_SECONDS) as client:
             nodes = client.nodes.stats(metric="indices", index_metric="docs")["nodes"]
     except (elasticsearch.ApiError, elasticsearch.TransportError):
         return None
@@ -18,8 +18,7 @@ def count_documents(url: str) -> int | None:
 
 
 def read_version(cluster: Cluster) -> str:
-    """Return the Elasticsearch version of *cluster*."""
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         try:
             return str(client.info()["version"]["number"])
         except elasticsearch.ApiError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.home import cache_dir
+from inferlog_ops.core.home import find_cache_dir
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
 from inferlog_ops.core.wait import poll
 from inferlog_ops.engine import blueprint, disk, layout, presence
@@ -17,8 +17,8 @@ from inferlog_ops.engine.launch import (
     DEFAULT_HEAP,
     START_TIMEOUT_SECONDS,
     LaunchOrder,
+    find_log_file,
     launch,
-    log_file,
     require_free_port,
 )
 from inferlog_ops.engine.presence import RunningEngine
@@ -111,7 +111,7 @@ def _start_if_free(
         presence.withdraw(engine_home)
         require_free_port(port)
         _check_room(engine_home, report)
-        layout.prepare(blueprint.load(), engine_home, cache_dir() / "jars", report)
+        layout.prepare(blueprint.load(), engine_home, find_cache_dir() / "jars", report)
         order = LaunchOrder(
             engine_home=engine_home,
             port=port,
@@ -147,7 +147,7 @@ def stop(engine_home: Path, report: ReportProgress = ignore_progress) -> bool:
     else:
         raise OperatorError(
             f"the engine (pid {pid}) is still running {_STOP_TIMEOUT_SECONDS:.0f} s after SIGTERM; "
-            f"its log: {log_file(engine_home)}; end it with kill -9 {pid}: stored events are kept"
+            f"its log: {find_log_file(engine_home)}; end it with kill -9 {pid}: stored events are kept"
         )
     with suppress(ChildProcessError):
         # If this process started the engine, it is a child and remains a zombie until it is waited for.
@@ -155,8 +155,7 @@ def stop(engine_home: Path, report: ReportProgress = ignore_progress) -> bool:
     return True
 
 
-def status(engine_home: Path) -> EngineStatus:
-    """Return the state of the engine of *engine_home*."""
+def read_status(engine_home: Path) -> EngineStatus:
     engine = presence.find_running(engine_home)
     return EngineStatus(
         engine=engine,
@@ -165,7 +164,7 @@ def status(engine_home: Path) -> EngineStatus:
     )
 
 
-def running_url(engine_home: Path) -> str | None:
+def find_running_url(engine_home: Path) -> str | None:
     """Return the URL of the engine of *engine_home*; None if it does not answer."""
     engine = presence.find_running(engine_home)
     return engine.url if engine else None
@@ -204,7 +203,7 @@ def _require_port(engine_home: Path, engine: RunningEngine, port: int) -> None:
 def _check_room(engine_home: Path, report: ReportProgress) -> None:
     if not (engine_home / "data").exists():
         disk.require_room(engine_home)
-    elif (free := disk.free_bytes(engine_home)) < disk.NEEDED_BYTES:
+    elif (free := disk.measure_free_bytes(engine_home)) < disk.NEEDED_BYTES:
         # The start must succeed: without it the events could neither be read nor pruned.
         report(
             f"{engine_home}: only {disk.format_bytes(free)} are free on this disk, and below 1.1 GB the engine "

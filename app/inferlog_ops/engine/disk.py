@@ -13,7 +13,7 @@ NEEDED_BYTES = 1_500_000_000
 _UNITS = ("kB", "MB", "GB", "TB")
 
 
-def free_bytes(path: Path) -> int:
+def measure_free_bytes(path: Path) -> int:
     """Return the free space for this user at *path* or, if it is missing, at its nearest existing parent."""
     existing = next(parent for parent in (path, *path.parents) if parent.exists())
     return shutil.disk_usage(existing).free
@@ -26,7 +26,7 @@ def require_room(path: Path, needed_bytes: int = NEEDED_BYTES) -> None:
     Raises:
         OperatorError: If it has less.
     """
-    if (free := free_bytes(path)) < needed_bytes:
+    if (free := measure_free_bytes(path)) < needed_bytes:
         raise OperatorError(
             f"{path}: {format_bytes(free)} are free on this disk and the engine needs {format_bytes(needed_bytes)}; "
             "make room, or choose another disk with --home"

@@ -81,7 +81,7 @@ def _fetch_one(jar: Jar, resolver: PythonResolver, cache: Path) -> None:
         # In the cache itself, so that moving the finished file into place is one atomic step.
         with tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIX, dir=cache) as scratch:
             maven = MavenContext(
-                repo_cache=Path(scratch), remote_repos=_mirror(), timeout=_TIMEOUT_SECONDS, resolver=resolver
+                repo_cache=Path(scratch), remote_repos=_read_mirror(), timeout=_TIMEOUT_SECONDS, resolver=resolver
             )
             try:
                 fetched = maven.create_dependency(jar.coordinates).artifact.resolve()
@@ -102,7 +102,7 @@ def _fetch_one(jar: Jar, resolver: PythonResolver, cache: Path) -> None:
             return
 
 
-def _mirror() -> dict[str, str] | None:
+def _read_mirror() -> dict[str, str] | None:
     address = os.environ.get("INFERLOG_MAVEN_MIRROR")
     return {"mirror": address.rstrip("/")} if address else None
 

@@ -44,13 +44,12 @@ class LaunchOrder:
     lock_descriptor: int
     ends_with_pid: int
 
-    def arguments(self) -> list[str]:
-        """Return the arguments for ``from_arguments``."""
+    def to_arguments(self) -> list[str]:
         return [str(self.engine_home), str(self.port), self.heap, str(self.lock_descriptor), str(self.ends_with_pid)]
 
     @classmethod
     def from_arguments(cls, arguments: list[str]) -> "LaunchOrder":
-        """Parse the result of ``arguments``."""
+        """Parse the result of ``to_arguments``."""
         engine_home, port, heap, lock_descriptor, ends_with_pid = arguments
         return cls(
             engine_home=Path(engine_home),
@@ -61,7 +60,7 @@ class LaunchOrder:
         )
 
 
-def log_file(engine_home: Path) -> Path:
+def find_log_file(engine_home: Path) -> Path:
     """Return the file with the output of the engine's process."""
     return engine_home / "logs/engine.log"
 
@@ -94,7 +93,7 @@ def launch(order: LaunchOrder, report: ReportProgress) -> RunningEngine:
     Raises:
         OperatorError: If the process ended (with its last output) or did not answer in time.
     """
-    log_path = log_file(order.engine_home)
+    log_path = find_log_file(order.engine_home)
     if log_path.exists() and log_path.stat().st_size > _MAX_LOG_BYTES:
         log_path.replace(log_path.with_suffix(".log.1"))
     log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -103,8 +102,8 @@ def launch(order: LaunchOrder, report: ReportProgress) -> RunningEngine:
     os.set_inheritable(order.lock_descriptor, True)
     pid = os.posix_spawn(
         sys.executable,
-        [sys.executable, "-P", "-m", "inferlog_ops.engine.process", *order.arguments()],
-        _environment(),
+        [sys.executable, "-P", "-m", "inferlog_ops.engine.process", *order.to_arguments()],
+        _build_environment(),
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, str(log_path), log_flags, 0o644),
@@ -122,7 +121,7 @@ def launch(order: LaunchOrder, report: ReportProgress) -> RunningEngine:
         raise
 
 
-def _environment() -> dict[str, str]:
+def _build_environment() -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name not in _JAVA_ENVIRONMENT}
     # Java finds files with non-ASCII names only under a UTF-8 locale.
     return inherited | {"LC_ALL": "C.UTF-8"}
@@ -140,20 +139,20 @@ def _wait_until_ready(pid: int, engine_home: Path, earlier_bytes: int, report: R
             how = f"with status {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
             raise OperatorError(
                 f"the engine's process ended {how} during its start: {_find_error(engine_home, earlier_bytes)}; "
-                f"its log: {log_file(engine_home)}"
+                f"its log: {find_log_file(engine_home)}"
             )
         if waited_seconds >= next_line:
             next_line = waited_seconds + _SECONDS_BETWEEN_LINES
             report(f"starting the engine: {waited_seconds:.0f} s so far")
     raise OperatorError(
         f"the engine did not answer within {START_TIMEOUT_SECONDS:.0f} s and was killed; "
-        f"its log: {log_file(engine_home)}"
+        f"its log: {find_log_file(engine_home)}"
     )
 
 
 def _find_error(engine_home: Path, earlier_bytes: int) -> str:
     """Return the engine's own explanation, otherwise the last error and its next line: Java splits some in two."""
-    with log_file(engine_home).open("rb") as log:
+    with find_log_file(engine_home).open("rb") as log:
         log.seek(earlier_bytes)
         lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
     lines = [line for line in lines if line and not line.startswith("at ")]

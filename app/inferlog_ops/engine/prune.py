@@ -104,7 +104,7 @@ def _count(client: Elasticsearch, index: str, before: datetime) -> tuple[int, in
 
 
 def _delete_documents(client: Elasticsearch, index: str, before: datetime) -> None:
-    for ids in _pages_of_ids(client, index, before):
+    for ids in _read_pages_of_ids(client, index, before):
         answer = client.bulk(
             index=index,
             operations=[{"delete": {"_id": document_id}} for document_id in ids],
@@ -116,7 +116,7 @@ def _delete_documents(client: Elasticsearch, index: str, before: datetime) -> No
     client.indices.refresh(index=index)
 
 
-def _pages_of_ids(client: Elasticsearch, index: str, before: datetime) -> Iterator[list[str]]:
+def _read_pages_of_ids(client: Elasticsearch, index: str, before: datetime) -> Iterator[list[str]]:
     pit = client.open_point_in_time(index=index, keep_alive="5m")["id"]
     after: list[Any] | None = None
     try:
@@ -153,11 +153,11 @@ def reclaim(client: Elasticsearch, indices: Sequence[str], report: ReportProgres
         return True
     names = list(indices)
     client.indices.put_settings(index=names, settings={"index.soft_deletes.retention_lease.period": "1s"})
-    last_removals = {shard: numbers["max_seq_no"] for shard, numbers, _ in _shards(client, names)}
+    last_removals = {shard: numbers["max_seq_no"] for shard, numbers, _ in _read_shards(client, names)}
     report("waiting for the engine to release the removed events, up to a minute")
     polls = poll(timeout_seconds=_LEASE_TIMEOUT_SECONDS, interval_seconds=_SECONDS_BETWEEN_POLLS)
     released = any(
-        all(kept_from > last_removals[shard] for shard, _, kept_from in _shards(client, names)) for _ in polls
+        all(kept_from > last_removals[shard] for shard, _, kept_from in _read_shards(client, names)) for _ in polls
     )
     report("rewriting the remaining events")
     client.indices.flush(index=names)
@@ -173,7 +173,7 @@ def measure_bytes(client: Elasticsearch, indices: str) -> int:
     return sum(segment["size_in_bytes"] for copy in copies for segment in copy["segments"].values())
 
 
-def _shards(client: Elasticsearch, names: list[str]) -> list[tuple[tuple[str, str], dict[str, Any], int]]:
+def _read_shards(client: Elasticsearch, names: list[str]) -> list[tuple[tuple[str, str], dict[str, Any], int]]:
     """Return for each shard: (index, number), sequence numbers, and the lowest retained sequence number."""
     stats = client.indices.stats(index=names, level="shards", expand_wildcards="all")
     return [

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jgo.maven import Artifact, MavenContext
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.engine.blueprint import SERVER, Blueprint, Jar, format_lock, load_plan
 
 # It silences the logging of a module; the server has the real implementation.
@@ -21,7 +21,7 @@ _EXCLUDED = {"slf4j-nop"}
 
 def main() -> None:
     """Write the lock file in this checkout."""
-    folder = asset_dir("infra/engine")
+    folder = find_asset_dir("infra/engine")
     plan = load_plan(folder)
     with tempfile.TemporaryDirectory(prefix="inferlog-relock-") as scratch:
         maven = MavenContext(repo_cache=Path(scratch), timeout=30)
@@ -34,16 +34,16 @@ def main() -> None:
 
 def lock_jars(plan: Blueprint, maven: MavenContext) -> Iterator[Jar]:
     """Yield every jar of every part, server first, each part by file name."""
-    server = sorted(resolve(maven, plan.server_artifacts), key=_file)
+    server = sorted(resolve(maven, plan.server_artifacts), key=_get_file)
     yield from (_lock_jar(SERVER, artifact) for artifact in server)
-    seen = {SERVER: _names(server) | _EXCLUDED}
+    seen = {SERVER: _collect_names(server) | _EXCLUDED}
     for module in plan.modules:
         # A class that is visible twice stops Elasticsearch ("jar hell"), at any version: a module omits the jars that
         # the server or a module it extends already has.
         hidden = seen[SERVER].union(*(seen[parent] for parent in module.extends))
         own = [item for item in resolve(maven, module.artifacts) if item.artifactId not in hidden]
-        seen[module.name] = _names(own)
-        yield from (_lock_jar(module.name, artifact) for artifact in sorted(own, key=_file))
+        seen[module.name] = _collect_names(own)
+        yield from (_lock_jar(module.name, artifact) for artifact in sorted(own, key=_get_file))
 
 
 def resolve(maven: MavenContext, coordinates: Iterable[str]) -> list[Artifact]:
@@ -57,11 +57,11 @@ def resolve(maven: MavenContext, coordinates: Iterable[str]) -> list[Artifact]:
     ]
 
 
-def _file(artifact: Artifact) -> str:
+def _get_file(artifact: Artifact) -> str:
     return str(artifact.filename)
 
 
-def _names(artifacts: Iterable[Artifact]) -> set[str]:
+def _collect_names(artifacts: Iterable[Artifact]) -> set[str]:
     return {artifact.artifactId for artifact in artifacts}
 
 

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.preview import answers, cluster_status, layout
 from inferlog_ops.preview.control_values import find_values
-from inferlog_ops.preview.controls import controls
+from inferlog_ops.preview.controls import list_controls
 from inferlog_ops.preview.params import Id, RangeParams, SearchParams
 from inferlog_ops.preview.schemas import (
     COMMON_ERRORS,
@@ -22,7 +22,7 @@ from inferlog_ops.preview.schemas import (
     Values,
 )
 from inferlog_ops.query import library
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 
 ResultT = TypeVar("ResultT")
 
@@ -55,14 +55,14 @@ def create_api_router(cluster: Cluster) -> APIRouter:
     @router.get("/dashboards/{dashboard_id}", responses={200: {"model": DashboardLayout}, **ERRORS})
     def dashboard(dashboard_id: Id) -> dict[str, Any]:
         """Return a dashboard without its figures."""
-        return layout.lay_out(dashboard_id, _body(dashboard_id), library.load_all(), cluster.namespace)
+        return layout.lay_out(dashboard_id, _load_body(dashboard_id), library.load_all(), cluster.namespace)
 
     @router.get("/dashboards/{dashboard_id}/panels/{panel_id}", responses={200: {"model": PanelAnswers}, **ERRORS})
     async def panel_answers(
         request: Request, dashboard_id: Id, panel_id: Id, params: Annotated[RangeParams, Query()]
     ) -> dict[str, Any]:
         """Run the panel's queries."""
-        return await run_limited(request, lambda: _panel_answers(cluster, dashboard_id, panel_id, params))
+        return await run_limited(request, lambda: _answer_panel(cluster, dashboard_id, panel_id, params))
 
     @router.get(
         "/dashboards/{dashboard_id}/controls/{control_id}/values",
@@ -72,31 +72,31 @@ def create_api_router(cluster: Cluster) -> APIRouter:
         request: Request, dashboard_id: Id, control_id: Id, params: Annotated[SearchParams, Query()]
     ) -> dict[str, Any]:
         """Return the options of a control: values of events in the range that match the other controls."""
-        return await run_limited(request, lambda: _control_values(cluster, dashboard_id, control_id, params))
+        return await run_limited(request, lambda: _list_control_values(cluster, dashboard_id, control_id, params))
 
     return router
 
 
-def _panel_answers(cluster: Cluster, dashboard_id: str, panel_id: str, params: RangeParams) -> dict[str, Any]:
-    body = _body(dashboard_id)
-    panel = next((each for each in panels(body) if each.id == panel_id), None)
+def _answer_panel(cluster: Cluster, dashboard_id: str, panel_id: str, params: RangeParams) -> dict[str, Any]:
+    body = _load_body(dashboard_id)
+    panel = next((each for each in list_panels(body) if each.id == panel_id), None)
     if panel is None:
         raise HTTPException(404, f"{dashboard_id} has no panel {panel_id}")
-    scope = answers.PanelScope(start=params.from_, end=params.to, within=params.within(list(controls(body))))
+    scope = answers.PanelScope(start=params.from_, end=params.to, within=params.build_filter(list(list_controls(body))))
     return answers.fetch_answers(cluster, panel, library.load_all(), scope)
 
 
-def _control_values(cluster: Cluster, dashboard_id: str, control_id: str, params: SearchParams) -> dict[str, Any]:
-    of_dashboard = list(controls(_body(dashboard_id)))
+def _list_control_values(cluster: Cluster, dashboard_id: str, control_id: str, params: SearchParams) -> dict[str, Any]:
+    of_dashboard = list(list_controls(_load_body(dashboard_id)))
     control = next((each for each in of_dashboard if each.id == control_id), None)
     if control is None:
         raise HTTPException(404, f"{dashboard_id} has no control {control_id}")
-    by_others = params.within(of_dashboard, but=control.field)
+    by_others = params.build_filter(of_dashboard, but=control.field)
     in_range = {"range": {"@timestamp": {"gte": params.from_.isoformat(), "lt": params.to.isoformat()}}}
     return find_values(cluster, control, [in_range, *([by_others] if by_others else [])], params.search)
 
 
-def _body(dashboard_id: str) -> dict[str, Any]:
+def _load_body(dashboard_id: str) -> dict[str, Any]:
     body = layout.load_body(dashboard_id)
     if body is None:
         raise HTTPException(404, f"there is no dashboard {dashboard_id}")

@@ -7,8 +7,8 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import stream_name
-from inferlog_ops.query.run import future_events
+from inferlog_ops.core.streams import build_stream_name
+from inferlog_ops.query.run import find_future_events
 
 _TIMEOUT_SECONDS = 5.0
 
@@ -29,17 +29,17 @@ def read_status(cluster: Cluster) -> dict[str, Any]:
     }
     try:
         with (
-            cluster.client(request_timeout_seconds=_TIMEOUT_SECONDS) as client,
+            cluster.build_client(request_timeout_seconds=_TIMEOUT_SECONDS) as client,
             translate_errors(cluster, "looking for the newest event"),
         ):
-            newest = _newest_event(client, cluster)
-            return result | {"newest_event": newest, "future_events": _future_events(cluster, newest)}
+            newest = _find_newest_event(client, cluster)
+            return result | {"newest_event": newest, "future_events": _note_future_events(cluster, newest)}
     except OperatorError as error:
         return result | {"problem": str(error)}
 
 
-def _newest_event(client: Elasticsearch, cluster: Cluster) -> str | None:
-    stream = stream_name("events", cluster.namespace)
+def _find_newest_event(client: Elasticsearch, cluster: Cluster) -> str | None:
+    stream = build_stream_name("events", cluster.namespace)
     # A search requires only the read privilege. logsdb is sorted by time and finds the newest event directly.
     answer = client.options(ignore_status=404).search(
         index=stream,
@@ -57,9 +57,9 @@ def _newest_event(client: Elasticsearch, cluster: Cluster) -> str | None:
     return str(hits[0]["fields"]["@timestamp"][0]) if hits else None
 
 
-def _future_events(cluster: Cluster, newest_event: str | None) -> dict[str, Any] | None:
+def _note_future_events(cluster: Cluster, newest_event: str | None) -> dict[str, Any] | None:
     now = datetime.now(UTC)
     if newest_event is None or datetime.fromisoformat(newest_event) <= now:
         return None
-    note = future_events(cluster, [stream_name("events", cluster.namespace)], now)
+    note = find_future_events(cluster, [build_stream_name("events", cluster.namespace)], now)
     return note.as_json() if note else None

@@ -7,7 +7,7 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import ALERTS, STREAMS, alerts_stream_name, stream_name
+from inferlog_ops.core.streams import ALERTS, STREAMS, build_alerts_stream_name, build_stream_name
 from inferlog_ops.preview.answers import TIMEOUT_SECONDS
 from inferlog_ops.preview.controls import NO_VALUE, Control
 
@@ -30,24 +30,24 @@ def find_values(cluster: Cluster, control: Control, within: list[dict[str, Any]]
     Raises:
         OperatorError: If the control's data view is not one of inferlog's, or the cluster rejects the search.
     """
-    index = _index(control, cluster.namespace)
+    index = _name_index(control, cluster.namespace)
     if index is None or control.field is None:
         raise OperatorError(
             f"the data view of the control {control.title} is not supported; expected one of inferlog's", exit_code=2
         )
     with (
-        cluster.client(request_timeout_seconds=TIMEOUT_SECONDS) as client,
+        cluster.build_client(request_timeout_seconds=TIMEOUT_SECONDS) as client,
         translate_errors(cluster, f"looking for the values of {control.title}"),
     ):
         return _search_values(client, control, index, within, search)
 
 
-def _index(control: Control, namespace: str) -> str | None:
+def _name_index(control: Control, namespace: str) -> str | None:
     """Return the stream of the control's data view; None if it is not one of inferlog's."""
     if control.data_view == ALERTS:
-        return alerts_stream_name(namespace)
+        return build_alerts_stream_name(namespace)
     match = _OF_A_STREAM.fullmatch(control.data_view)
-    return stream_name(match[1], namespace) if match and match[1] in STREAMS else None
+    return build_stream_name(match[1], namespace) if match and match[1] in STREAMS else None
 
 
 def _search_values(
@@ -56,7 +56,7 @@ def _search_values(
     order = {"_key" if control.by_name else "_count": "desc" if control.descending else "asc"}
     terms: dict[str, Any] = {"field": control.field, "size": MAX_VALUES, "order": order}
     if search:
-        terms["include"] = _pattern(search, control.search)
+        terms["include"] = _build_pattern(search, control.search)
     answer = client.search(
         index=index,
         size=0,
@@ -70,14 +70,14 @@ def _search_values(
     return {"values": values, "more": found["sum_other_doc_count"] > 0}
 
 
-def _pattern(search: str, technique: str) -> str:
+def _build_pattern(search: str, technique: str) -> str:
     """Return the Lucene regular expression of the values that match *search*."""
-    letters = "".join(map(_in_either_case, search))
+    letters = "".join(map(_match_either_case, search))
     before, after = {"prefix": ("", ".*"), "exact": ("", "")}.get(technique, (".*", ".*"))
     return f"{before}{letters}{after}"
 
 
-def _in_either_case(character: str) -> str:
+def _match_either_case(character: str) -> str:
     small, capital = character.lower(), character.upper()
     if small != capital and len(small) == len(capital) == 1:
         return f"[{small}{capital}]"

@@ -54,7 +54,7 @@ class Selection:
     value: str
 
 
-def controls(body: dict[str, Any]) -> Iterator[Control]:
+def list_controls(body: dict[str, Any]) -> Iterator[Control]:
     """Yield the controls of the dashboard *body* in order."""
     for index, item in enumerate(body.get("pinned_panels", [])):
         config = item.get("config", {})
@@ -86,13 +86,13 @@ def build_filter(selections: Iterable[Selection], offered: Sequence[Control]) ->
         by_field.setdefault(selection.field, []).append(selection.value)
     excluding = {control.field for control in offered if control.exclude}
     filters = [
-        {"bool": {"must_not": _any_of(field, values)}} if field in excluding else _any_of(field, values)
+        {"bool": {"must_not": _build_any_of(field, values)}} if field in excluding else _build_any_of(field, values)
         for field, values in by_field.items()
     ]
     return {"bool": {"filter": filters}} if filters else None
 
 
-def _any_of(field: str, values: list[str]) -> dict[str, Any]:
+def _build_any_of(field: str, values: list[str]) -> dict[str, Any]:
     has_value = {"terms": {field: values}}
     if NO_VALUE not in values:
         return has_value

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from inferlog_ops.preview import markdown
-from inferlog_ops.preview.controls import controls
+from inferlog_ops.preview.controls import list_controls
 from inferlog_ops.query.dashboards import files, slo
-from inferlog_ops.query.dashboards.panels import Panel, panels
+from inferlog_ops.query.dashboards.panels import Panel, list_panels
 from inferlog_ops.query.dashboards.render import fill_levels
 from inferlog_ops.query.library import Query, fill_namespace
 
@@ -33,7 +33,7 @@ def lay_out(dashboard_id: str, filled: dict[str, Any], queries: Mapping[str, Que
 
     ``items`` are its panels and sections in the file's order; a section has its own ``panels``.
     """
-    of_each = iter(panels(filled))
+    of_each = iter(list_panels(filled))
 
     def panel(item: dict[str, Any]) -> dict[str, Any]:
         return {"grid": item["grid"], **_describe_panel(next(of_each), queries, namespace)}
@@ -52,7 +52,7 @@ def lay_out(dashboard_id: str, filled: dict[str, Any], queries: Mapping[str, Que
     return {
         "id": dashboard_id,
         **{key: filled[key] for key in _OF_THE_DASHBOARD if key in filled},
-        "controls": [control.as_json() for control in controls(filled)],
+        "controls": [control.as_json() for control in list_controls(filled)],
         "items": items,
     }
 
@@ -69,5 +69,5 @@ def _describe_panel(panel: Panel, queries: Mapping[str, Query], namespace: str) 
         ],
     }
     if panel.type == "markdown":
-        description["nodes"] = markdown.tree(str(panel.config.get("content", "")))
+        description["nodes"] = markdown.parse_markdown(str(panel.config.get("content", "")))
     return description

@@ -43,7 +43,7 @@ _KIBANA_DASHBOARD: Final = re.compile(r"(?:/app/dashboards)?(#/view/[a-z0-9_-]{1
 _OUTSIDE: Final = ("https://", "http://")
 
 
-def tree(markdown: str) -> list[Node]:
+def parse_markdown(markdown: str) -> list[Node]:
     """
     Return *markdown* as nodes.
 
@@ -51,26 +51,26 @@ def tree(markdown: str) -> list[Node]:
     of `_ELEMENTS`, headings, ``code``, ``pre`` and ``a``. Only links to dashboards and to http(s) are kept;
     of any other link, only the text remains.
     """
-    return _children(SyntaxTreeNode(_PARSER.parse(markdown)))
+    return _convert_children(SyntaxTreeNode(_PARSER.parse(markdown)))
 
 
-def _children(parent: SyntaxTreeNode) -> list[Node]:
-    return [node for child in parent.children for node in _nodes(child)]
+def _convert_children(parent: SyntaxTreeNode) -> list[Node]:
+    return [node for child in parent.children for node in _convert_node(child)]
 
 
-def _nodes(node: SyntaxTreeNode) -> list[Node]:
+def _convert_node(node: SyntaxTreeNode) -> list[Node]:
     if node.type in _LEAVES:
         return [_LEAVES[node.type](node)]
-    children = _children(node)
+    children = _convert_children(node)
     if node.type == "link":
-        href = _target(str(node.attrs.get("href", "")))
+        href = _find_target(str(node.attrs.get("href", "")))
         return [{"element": "a", "href": href, "children": children}] if href else children
     element = node.tag if node.type == "heading" else _ELEMENTS.get(node.type)
     # A paragraph in a tight list is hidden.
     return [{"element": element, "children": children}] if element and not node.hidden else children
 
 
-def _target(address: str) -> str | None:
+def _find_target(address: str) -> str | None:
     """Return the target of an allowed link: a dashboard of this page, or an http(s) URL."""
     dashboard = _KIBANA_DASHBOARD.fullmatch(address)
     if dashboard:

@@ -34,7 +34,7 @@ class RangeParams(BaseModel):
         Field(max_length=100, description="`field:value`; the field is one of the dashboard's controls."),
     ] = []
 
-    def within(self, controls: list[Control], *, but: str | None = None) -> dict[str, Any] | None:
+    def build_filter(self, controls: list[Control], *, but: str | None = None) -> dict[str, Any] | None:
         """
         Return the query DSL filter of the selected values; None if there are none.
 

@@ -37,7 +37,7 @@ def serve(cluster: Cluster, *, port: int, ready_file: Path | None, on_ready: Cal
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
-    with _listener(port) as listener:
+    with _open_listener(port) as listener:
         url = f"http://{HOST}:{listener.getsockname()[1]}"
         config = uvicorn.Config(
             create_app(cluster),
@@ -52,7 +52,7 @@ def serve(cluster: Cluster, *, port: int, ready_file: Path | None, on_ready: Cal
             uvicorn.Server(config).run([listener])
 
 
-def _listener(port: int) -> socket.socket:
+def _open_listener(port: int) -> socket.socket:
     try:
         listener = socket.create_server((HOST, port), backlog=128)
     except OSError as error:

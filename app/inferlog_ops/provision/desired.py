@@ -59,7 +59,7 @@ class Stamp:
     sha256: str
 
     @classmethod
-    def of(cls, source: str, content: Any) -> Self:
+    def from_content(cls, source: str, content: Any) -> Self:
         """Return the stamp of the JSON value *content*, independent of key order."""
         return cls(source=source, sha256=hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest())
 
@@ -120,9 +120,9 @@ class Server(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desired:
+class DesiredObject:
     """
-    A desired object.
+    An object that a server is to have.
 
     Attributes:
         kind: Name of its kind in messages.
@@ -157,7 +157,7 @@ def decide(wanted: Stamp, *, exists: bool, found: Stamp | None) -> ProvisionOutc
     return ProvisionOutcome.UNCHANGED if wanted.matches(found) else ProvisionOutcome.UPDATED
 
 
-def ensure(server: Server, desired: Desired) -> ProvisionedObject:
+def ensure(server: Server, desired: DesiredObject) -> ProvisionedObject:
     """
     Create or update *desired*; a rejection is an outcome with its reason.
 
@@ -177,7 +177,7 @@ def ensure(server: Server, desired: Desired) -> ProvisionedObject:
     return ProvisionedObject(name=desired.name, kind=desired.kind, outcome=ProvisionOutcome.REFUSED, reason=reason)
 
 
-def require(server: Server, desired: Desired) -> ProvisionedObject:
+def require(server: Server, desired: DesiredObject) -> ProvisionedObject:
     """
     Create or update *desired*, without which nothing else works.
 
@@ -194,7 +194,7 @@ def explain_foreign(server: Server, kind: str, name: str, way_out: str) -> str:
     return f"{server.label} has a {kind} {name} that inferlog did not create; {way_out}, then provision again"
 
 
-def _compare(server: Server, desired: Desired) -> tuple[ProvisionOutcome, str | None]:
+def _compare(server: Server, desired: DesiredObject) -> tuple[ProvisionOutcome, str | None]:
     """Return the change that *desired* needs, with the reason if it is refused."""
     doing = f"reading the {desired.kind} {desired.name}"
     response = server.send(desired.read, doing)
@@ -212,7 +212,7 @@ def _compare(server: Server, desired: Desired) -> tuple[ProvisionOutcome, str | 
     return change, None
 
 
-def _apply(server: Server, desired: Desired, change: ProvisionOutcome) -> str | None:
+def _apply(server: Server, desired: DesiredObject, change: ProvisionOutcome) -> str | None:
     """Create or update *desired*; return the reason of a rejection."""
     requests = (desired.create,) if change is ProvisionOutcome.CREATED else desired.update()
     for request in requests:
@@ -225,7 +225,7 @@ def _apply(server: Server, desired: Desired, change: ProvisionOutcome) -> str | 
     return None
 
 
-def _advise(desired: Desired, response: Response) -> str:
+def _advise(desired: DesiredObject, response: Response) -> str:
     advice = desired.advice.get(response.status)
     return f"; {advice}" if advice else ""
 

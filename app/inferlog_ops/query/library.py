@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import OperatorError, lookup
 from inferlog_ops.core.streams import check_namespace
 
@@ -46,7 +46,7 @@ def load_all() -> dict[str, Query]:
     Raises:
         OperatorError: If a file does not start with its question, or if there are no files.
     """
-    files = sorted(asset_dir(FOLDER).glob("*.esql"))
+    files = sorted(find_asset_dir(FOLDER).glob("*.esql"))
     if not files:
         raise OperatorError(f"{FOLDER} contains no query; reinstall inferlog")
     return {path.stem: _read(path.stem, path.read_text(encoding="utf-8")) for path in files}

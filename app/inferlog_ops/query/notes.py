@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from inferlog_ops.query.esql import OTHER_VERSIONS
-from inferlog_ops.query.timerange import iso
+from inferlog_ops.query.timerange import format_iso
 
 
 class NoteKind(StrEnum):
@@ -43,7 +43,7 @@ class Note:
         return {"kind": self.kind.value, "count": self.count, "text": self.text}
 
 
-def missing_rows(shown: int, counted: int) -> Note:
+def note_missing_rows(shown: int, counted: int) -> Note:
     """Return the note on an answer with *shown* of *counted* rows."""
     missing = max(counted - shown, 1)
     return Note(
@@ -55,7 +55,7 @@ def missing_rows(shown: int, counted: int) -> Note:
     )
 
 
-def unread_rows(read: int, counted: int) -> Note:
+def note_unread_rows(read: int, counted: int) -> Note:
     """Return the note on an answer that was computed from *read* rows of *counted*."""
     return Note(
         kind=NoteKind.UNREAD_ROWS,
@@ -65,7 +65,7 @@ def unread_rows(read: int, counted: int) -> Note:
     )
 
 
-def other_versions(most: int, requests: int) -> Note:
+def note_other_versions(most: int, requests: int) -> Note:
     """Return the note on the row ``(other)``: all model versions except the *most* with rows of their own."""
     return Note(
         kind=NoteKind.OTHER_VERSIONS,
@@ -74,18 +74,18 @@ def other_versions(most: int, requests: int) -> Note:
     )
 
 
-def future_events(count: int, latest: datetime, end: datetime) -> Note:
+def note_future_events(count: int, latest: datetime, end: datetime) -> Note:
     """Return the note on *count* events after *end*, which was now."""
     return Note(
         kind=NoteKind.FUTURE_EVENTS,
         count=count,
         text=f"{count:,} {'event is' if count == 1 else 'events are'} later than the end of the range, which is now, "
         "and left out. The latest is of "
-        f"{iso(latest)}, {(latest - end).total_seconds():,.0f} s ahead: compare the clocks of the hosts.",
+        f"{format_iso(latest)}, {(latest - end).total_seconds():,.0f} s ahead: compare the clocks of the hosts.",
     )
 
 
-def unread_failure_stores(shown_url: str) -> Note:
+def note_unread_failure_stores(shown_url: str) -> Note:
     """Return the note on failure stores that the reader may not read."""
     return Note(
         kind=NoteKind.UNREAD_FAILURE_STORES,

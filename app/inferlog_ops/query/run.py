@@ -9,9 +9,9 @@ from typing import Any
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.core.cluster import Cluster, reason, translate_errors
+from inferlog_ops.core.cluster import Cluster, find_reason, translate_errors
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.query import notes
 from inferlog_ops.query.esql import (
     Limit,
@@ -23,7 +23,7 @@ from inferlog_ops.query.esql import (
 )
 from inferlog_ops.query.library import Query, fill_namespace
 from inferlog_ops.query.notes import Note
-from inferlog_ops.query.timerange import iso
+from inferlog_ops.query.timerange import format_iso
 
 NO_MODEL_VERSION = "(none)"
 """Value of the column ``model_version`` for events without one."""
@@ -121,14 +121,14 @@ def run_query(
         raise OperatorError(f"{query.name} has no rows per model version; run it without --top", exit_code=2)
     filter_ = _combine_filters(None if model_version is None else build_version_filter(model_version), within)
     with (
-        cluster.client(request_timeout_seconds=timeout_seconds) as client,
+        cluster.build_client(request_timeout_seconds=timeout_seconds) as client,
         translate_errors(cluster, f"running {query.name}"),
     ):
         execution = _Execution(client=client, cluster=cluster, query=query, start=start, end=end, filter=filter_)
         return execution.run(None if model_version is not None else top_versions)
 
 
-def future_events(
+def find_future_events(
     cluster: Cluster, streams: Sequence[str], end: datetime, model_version: str | None = None
 ) -> Note | None:
     """
@@ -137,8 +137,8 @@ def future_events(
     Raises:
         OperatorError: If the cluster does not answer.
     """
-    later = {"range": {"@timestamp": {"gte": iso(end + _CLOCKS_DIFFER_BY)}}}
-    with cluster.client() as client, translate_errors(cluster, "looking for events later than now"):
+    later = {"range": {"@timestamp": {"gte": format_iso(end + _CLOCKS_DIFFER_BY)}}}
+    with cluster.build_client() as client, translate_errors(cluster, "looking for events later than now"):
         answer = client.search(
             index=streams,
             query=_combine_filters(later, None if model_version is None else build_version_filter(model_version)),
@@ -151,7 +151,9 @@ def future_events(
     count = int(answer["hits"]["total"]["value"])
     if not count:
         return None
-    return notes.future_events(count, datetime.fromisoformat(answer["aggregations"]["latest"]["value_as_string"]), end)
+    return notes.note_future_events(
+        count, datetime.fromisoformat(answer["aggregations"]["latest"]["value_as_string"]), end
+    )
 
 
 def check_range(start: datetime, end: datetime) -> None:
@@ -165,12 +167,12 @@ def check_range(start: datetime, end: datetime) -> None:
         raise ValueError("start and end need a time zone")
     if start >= end:
         raise OperatorError(
-            f"the range from {iso(start)} to {iso(end)} is empty; its end must be after its start",
+            f"the range from {format_iso(start)} to {format_iso(end)} is empty; its end must be after its start",
             exit_code=2,
         )
     if start < _FIRST_TIME or end > _LAST_TIME:
         raise OperatorError(
-            f"the range from {iso(start)} to {iso(end)} is not within {_FIRST_TIME.year} and "
+            f"the range from {format_iso(start)} to {format_iso(end)} is not within {_FIRST_TIME.year} and "
             f"{_LAST_TIME.year}, the years that Elasticsearch can index",
             exit_code=2,
         )
@@ -202,15 +204,15 @@ class _Execution:
     def run(self, top_versions: int | None) -> QueryAnswer:
         text, parameters, about = fill_namespace(self.query, self.cluster.namespace), self._range, list[Note]()
         if top_versions is not None:
-            own, requests_of_others = self._top_versions(top_versions)
+            own, requests_of_others = self._find_top_versions(top_versions)
             if requests_of_others:
                 text, of_versions = group_other_versions(text, own)
                 parameters = [*parameters, *of_versions]
-                about.append(notes.other_versions(top_versions, requests_of_others))
+                about.append(notes.note_other_versions(top_versions, requests_of_others))
         stores = find_failure_stores(text)
         if stores and not self._may_read_failures(stores):
             text = drop_failure_stores(text)
-            about.append(notes.unread_failure_stores(self.cluster.shown_url))
+            about.append(notes.note_unread_failure_stores(self.cluster.shown_url))
         found = self._execute(text, parameters)
         columns = [Column(name=column["name"], type=column["type"]) for column in found["columns"]]
         names = [column.name for column in columns]
@@ -219,7 +221,7 @@ class _Execution:
 
     @property
     def _range(self) -> list[dict[str, str]]:
-        return [{"_tstart": iso(self.start)}, {"_tend": iso(self.end)}]
+        return [{"_tstart": format_iso(self.start)}, {"_tend": format_iso(self.end)}]
 
     def _check_limits(self, text: str, parameters: list[dict[str, str]], shown: int) -> list[Note]:
         """Return notes on limits that cut off rows; a limit named in the question itself is part of the query."""
@@ -227,23 +229,23 @@ class _Execution:
         for limit in find_read_limits(text) if shown else []:
             counted = self._count_rows(limit, parameters)
             if counted > limit.rows:
-                about.append(notes.unread_rows(limit.rows, counted))
+                about.append(notes.note_unread_rows(limit.rows, counted))
         last = find_answer_limit(text)
         if last and shown >= last.rows and not re.search(rf"\b{last.rows}\b", self.query.question):
             counted = self._count_rows(last, parameters)
             if counted > shown:
-                about.append(notes.missing_rows(shown, counted))
+                about.append(notes.note_missing_rows(shown, counted))
         return about
 
     def _count_rows(self, limit: Limit, parameters: list[dict[str, str]]) -> int:
         ((counted,),) = self._execute(limit.counting, parameters)["values"]
         return int(counted)
 
-    def _top_versions(self, most: int) -> tuple[list[str], int]:
+    def _find_top_versions(self, most: int) -> tuple[list[str], int]:
         """Return the *most* model versions with the most requests, and the number of requests of all others."""
-        in_range = {"range": {"@timestamp": {"gte": iso(self.start), "lt": iso(self.end)}}}
+        in_range = {"range": {"@timestamp": {"gte": format_iso(self.start), "lt": format_iso(self.end)}}}
         answer = self.client.search(
-            index=stream_name("events", self.cluster.namespace),
+            index=build_stream_name("events", self.cluster.namespace),
             query=_combine_filters(in_range, self.filter),
             size=0,
             track_total_hits=False,
@@ -274,16 +276,17 @@ class _Execution:
                 allow_partial_results=False,
             )
         except elasticsearch.BadRequestError as error:
-            if _UNPROVISIONED.search(reason(error)):
+            if _UNPROVISIONED.search(find_reason(error)):
                 raise OperatorError(
                     f"{self.cluster.shown_url} lacks the streams or fields of {self.query.name}; "
                     f"create them with: inferlog provision --namespace {self.cluster.namespace}"
                 ) from error
             raise
         except elasticsearch.ApiError as error:
-            if (why := reason(error)).startswith(_TOO_LARGE):
+            if (why := find_reason(error)).startswith(_TOO_LARGE):
                 raise OperatorError(
-                    f"{self.query.name} from {iso(self.start)} to {iso(self.end)} exceeds the memory limit of "
-                    f"{self.cluster.shown_url} ({why}); choose a shorter range, or increase the heap of Elasticsearch"
+                    f"{self.query.name} from {format_iso(self.start)} to {format_iso(self.end)} exceeds "
+                    f"the memory limit of {self.cluster.shown_url} ({why}); "
+                    "choose a shorter range, or increase the heap of Elasticsearch"
                 ) from error
             raise

@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from inferlog_ops.core.console import printable
+from inferlog_ops.core.console import escape_control
 from inferlog_ops.query.run import Column, QueryAnswer
 
 _DATES = {"date", "date_nanos"}
@@ -63,7 +63,7 @@ def format_value(column: Column, value: Any) -> str:
         return str(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return printable(str(value))
+    return escape_control(str(value))
 
 
 def _format_float(column: Column, value: float) -> str:

@@ -8,7 +8,9 @@ from inferlog_ops.core.errors import OperatorError
 DEFAULT_LAST = "15m"
 
 
-def time_range(*, last: str | None, from_: str | None, to: str | None, now: datetime) -> tuple[datetime, datetime]:
+def build_time_range(
+    *, last: str | None, from_: str | None, to: str | None, now: datetime
+) -> tuple[datetime, datetime]:
     """
     Return start and end, in UTC.
 
@@ -29,7 +31,7 @@ def time_range(*, last: str | None, from_: str | None, to: str | None, now: date
         raise OperatorError(f"--last {last} starts before the year 1; choose a shorter range", exit_code=2) from error
 
 
-def iso(moment: datetime) -> str:
+def format_iso(moment: datetime) -> str:
     """Return *moment*, which has a time zone, as ISO 8601 in UTC, to the microsecond."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 
 # Clocks of several machines differ, and a busy service records times late: a call may appear to start before its
 # caller, or to end after it.
@@ -100,11 +100,11 @@ class FoundDocuments:
 
 
 def find_events(client: Elasticsearch, namespace: str, correlation_id: str) -> FoundDocuments:
-    return _find_documents(client, stream_name("events", namespace), correlation_id)
+    return _find_documents(client, build_stream_name("events", namespace), correlation_id)
 
 
 def find_log_lines(client: Elasticsearch, namespace: str, correlation_id: str) -> FoundDocuments:
-    return _find_documents(client, stream_name("app", namespace), correlation_id)
+    return _find_documents(client, build_stream_name("app", namespace), correlation_id)
 
 
 def _find_documents(client: Elasticsearch, stream: str, correlation_id: str) -> FoundDocuments:

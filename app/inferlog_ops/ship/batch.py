@@ -88,7 +88,6 @@ def build_bulk_head(raw: bytes) -> tuple[str, bytes]:
 
 
 def build_bulk_body(lines: Iterable[Line], sent_at: datetime) -> bytes:
-    """Return the body of a bulk request with *lines*."""
     return join_bulk_heads([line.head for line in lines], sent_at)
 
 
@@ -192,8 +191,7 @@ class Batch:
         self.byte_ranges.append(byte_range)
         self.maybe_stored |= byte_range.start < byte_range.file.maybe_stored_to
 
-    def next_request(self) -> list[Line]:
-        """Return the lines of the next request."""
+    def get_next_request(self) -> list[Line]:
         return self.lines[: self.request_lines]
 
     def replace_first(self, count: int, kept: Sequence[Line]) -> None:

@@ -13,7 +13,7 @@ import urllib3
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.ship.bulk_response import RefusedRequestError, StoreResponse
 from inferlog_ops.ship.settings import ShipSettings
 
@@ -51,18 +51,18 @@ class BulkClient:
         self.shown_url = cluster.shown_url
         self._cluster = cluster
         self._namespace = cluster.namespace
-        self._address = cluster.address()
+        self._address = cluster.parse_address()
         self._pool = _build_pool(cluster, settings)
-        self._api_key = cluster.current_api_key()
+        self._api_key = cluster.read_api_key()
         self._shards_at_refresh: dict[str, int] = {}
         self._lock = threading.Lock()
-        stream_name("events", cluster.namespace)  # rejects an invalid namespace at the start
+        build_stream_name("events", cluster.namespace)  # rejects an invalid namespace at the start
 
     def close(self) -> None:
         """Close unused connections."""
         self._pool.close()
 
-    def cluster_uuid(self) -> str:
+    def read_cluster_uuid(self) -> str:
         """
         Return the cluster's uuid, which lasts as long as its data.
 
@@ -70,13 +70,13 @@ class BulkClient:
             NoAnswerError: If there was no response.
             RefusedRequestError: If the uuid is not available, or not yet.
         """
-        response = self._request("GET", _CLUSTER_UUID_PATH)
+        response = self._send_request("GET", _CLUSTER_UUID_PATH)
         uuid = _check_success(response).get("cluster_uuid")
         if not isinstance(uuid, str) or uuid == _NO_UUID_YET:
             raise RefusedRequestError(response.status, f"answered without a cluster_uuid: {response.text}")
         return uuid
 
-    def bulk(self, stream: str, body: bytes, *, refresh: bool = False) -> StoreResponse:
+    def send_bulk(self, stream: str, body: bytes, *, refresh: bool = False) -> StoreResponse:
         """
         Send a bulk request. With *refresh* its documents are searchable when this returns.
 
@@ -84,7 +84,7 @@ class BulkClient:
             NoAnswerError: If there was no response, or only a part of one.
         """
         query = f"{_BULK_QUERY}&refresh=true" if refresh else _BULK_QUERY
-        return self._request("POST", self._path(stream, f"_bulk?{query}"), body, "application/x-ndjson")
+        return self._send_request("POST", self._build_path(stream, f"_bulk?{query}"), body, "application/x-ndjson")
 
     def refresh(self, stream: str) -> None:
         """
@@ -95,7 +95,7 @@ class BulkClient:
             RefusedRequestError: If the refresh failed, on all shards or on some.
         """
         # Without ignore_unavailable, which would silently skip a stream that the key may not refresh.
-        response = self._request("POST", self._path(stream, "_refresh?filter_path=_shards"))
+        response = self._send_request("POST", self._build_path(stream, "_refresh?filter_path=_shards"))
         if response.status == 404:
             return
         if _check_success(response).get("_shards", {}).get("failed"):
@@ -141,7 +141,7 @@ class BulkClient:
 
     def _count_shards(self, stream: str) -> int:
         path = f"_search?size=0&track_total_hits=false&filter_path=_shards.total&{_SEARCH_QUERY}"
-        response = self._request("GET", self._path(stream, path))
+        response = self._send_request("GET", self._build_path(stream, path))
         if response.status == 404:
             return 0
         try:
@@ -154,31 +154,31 @@ class BulkClient:
     def _search_ids(self, stream: str, ids: Sequence[str]) -> set[str]:
         body = {"size": _HITS_A_SEARCH, "query": {"ids": {"values": ids}}, "_source": False}
         path = f"_search?track_total_hits=false&filter_path=timed_out,hits.hits._id&{_SEARCH_QUERY}"
-        response = self._request("POST", self._path(stream, path), orjson.dumps(body), "application/json")
+        response = self._send_request("POST", self._build_path(stream, path), orjson.dumps(body), "application/json")
         content = _check_success(response)
         if content.get("timed_out") is not False:
             raise RefusedRequestError(response.status, f"timed out in the search for ids: {response.text}")
         return {hit["_id"] for hit in content.get("hits", {}).get("hits", [])}
 
-    def _path(self, stream: str, action: str) -> str:
-        return f"/{stream_name(stream, self._namespace)}/{action}"
+    def _build_path(self, stream: str, action: str) -> str:
+        return f"/{build_stream_name(stream, self._namespace)}/{action}"
 
-    def _request(
+    def _send_request(
         self, method: str, path: str, body: bytes | None = None, content_type: str | None = None
     ) -> StoreResponse:
         api_key = self._api_key
-        response = self._send(method, path, body, self._headers(api_key, content_type))
+        response = self._send(method, path, body, self._build_headers(api_key, content_type))
         if response.status == 401 and (current := self._reread_api_key()) != api_key:
-            response = self._send(method, path, body, self._headers(current, content_type))
+            response = self._send(method, path, body, self._build_headers(current, content_type))
         return replace(response, advice=self._cluster.advice_after_401) if response.status == 401 else response
 
     def _reread_api_key(self) -> str | None:
         """Return the current API key of the file; the last one if the file is unreadable."""
         with suppress(OperatorError):
-            self._api_key = self._cluster.current_api_key()
+            self._api_key = self._cluster.read_api_key()
         return self._api_key
 
-    def _headers(self, api_key: str | None, content_type: str | None) -> dict[str, str]:
+    def _build_headers(self, api_key: str | None, content_type: str | None) -> dict[str, str]:
         headers = {"accept": "application/json", "user-agent": "inferlog-ship"}
         if api_key:
             headers["authorization"] = f"ApiKey {api_key}"
@@ -218,7 +218,7 @@ def _describe_error(error: urllib3.exceptions.HTTPError) -> str:
 
 
 def _build_pool(cluster: Cluster, settings: ShipSettings) -> urllib3.HTTPConnectionPool:
-    address = cluster.address()
+    address = cluster.parse_address()
     options: dict[str, Any] = {
         "maxsize": settings.senders,
         "timeout": urllib3.Timeout(connect=settings.connect_timeout_seconds, read=settings.answer_timeout_seconds),

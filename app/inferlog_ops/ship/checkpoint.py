@@ -134,17 +134,17 @@ class Checkpointer:
         if run_all or now >= self._next_show:
             self._next_show = now + self._display.pause_seconds
             self._measure_age()
-            self._display.show(self.status().as_line())
+            self._display.show(self.build_status().as_line())
 
     def record_health(self) -> None:
         """Write a health line if it is due."""
         if self._health.is_due():
             self._measure_age()
-            self._health.record(self.status())
+            self._health.record(self.build_status())
 
-    def status(self) -> ShipperStatus:
+    def build_status(self) -> ShipperStatus:
         """Return the current status. Its ``behind_seconds`` is as of the last status line or health line."""
-        files = self._tracker.files()
+        files = self._tracker.list_files()
         counts = self._counters.counts
         behind_bytes = sum(file.behind_bytes for file in files)
         trouble = [file.trouble for file in files if file.trouble]
@@ -157,11 +157,11 @@ class Checkpointer:
             retries=self._counters.retries,
             waiting=[
                 *([self._trouble] if self._trouble else []),
-                *self._schedule.reasons(),
+                *self._schedule.list_reasons(),
                 *self._discovery.listing.problems,
                 *trouble,
             ],
-            clock_skew_seconds=self._clock_skew.seconds(),
+            clock_skew_seconds=self._clock_skew.find_largest_seconds(),
             left_alone=self._discovery.listing.left_alone,
             no_health_lines=self._health.trouble,
         )
@@ -171,7 +171,7 @@ class Checkpointer:
         changes = self._tracker.changes
         if changes == self._saved_changes:
             return
-        files = self._tracker.files()
+        files = self._tracker.list_files()
         try:
             self._offset_file.save(files)
         except OSError as error:
@@ -182,12 +182,12 @@ class Checkpointer:
         self._ack_file.publish(files)
 
     def _measure_age(self) -> None:
-        self._behind_seconds = find_oldest_age_seconds(self._root, self._tracker.files(), datetime.now(UTC))
+        self._behind_seconds = find_oldest_age_seconds(self._root, self._tracker.list_files(), datetime.now(UTC))
 
     def _write_stats(self) -> None:
         if self._stats_file is None:
             return
-        stats = self.status()
+        stats = self.build_status()
         if stats == self._last_stats:
             return
         try:

@@ -30,7 +30,7 @@ class Moment:
     monotonic_seconds: float
 
     @classmethod
-    def now(cls) -> Self:
+    def read_clocks(cls) -> Self:
         return cls(time.time(), time.monotonic())
 
 
@@ -53,12 +53,12 @@ class ClockSkew:
         stamped = read_event_time(line)
         if stamped is None:
             return
-        now = Moment.now()
+        now = Moment.read_clocks()
         skew = compute_skew(stamped.timestamp(), written_after=written_after, now=now)
         with self._lock:
             self._noted[file_name] = (now.monotonic_seconds, skew)
 
-    def seconds(self) -> float | None:
+    def find_largest_seconds(self) -> float | None:
         """Return the largest recent skew, negative for events behind this clock; None without a recent comparison."""
         oldest = time.monotonic() - _KEPT_SECONDS
         with self._lock:

@@ -52,7 +52,7 @@ class ClusterIdentityCheck:
             if not self._is_enabled or time.monotonic() < self._trusted_until:
                 return
             try:
-                found = self._client.cluster_uuid()
+                found = self._client.read_cluster_uuid()
             except RefusedRequestError as error:
                 self._handle_refusal(error)
                 return

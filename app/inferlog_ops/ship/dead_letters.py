@@ -45,7 +45,9 @@ class DeadLetters:
         """
         with self._lock:
             letters = {
-                key: letter for letter in map(_build_letter, refused) if (key := _key(letter)) not in self._written
+                key: letter
+                for letter in map(_build_letter, refused)
+                if (key := _compute_key(letter)) not in self._written
             }
             if not letters:
                 return
@@ -79,7 +81,7 @@ class DeadLetters:
                     break
                 size += len(line)
                 try:
-                    self._written.add(_key(orjson.loads(line)))
+                    self._written.add(_compute_key(orjson.loads(line)))
                 except (ValueError, KeyError, TypeError):
                     continue  # written by another program
 
@@ -103,7 +105,7 @@ def _build_letter(refused: RefusedLine) -> dict[str, Any]:
     }
 
 
-def _key(letter: dict[str, Any]) -> bytes:
+def _compute_key(letter: dict[str, Any]) -> bytes:
     """Return the identity of a letter. It includes the line, since another file may reuse the name."""
     place = f"{letter['file']}\0{letter['offset']}\0{letter['line']}"
     return hashlib.blake2b(place.encode(), digest_size=16).digest()

@@ -67,7 +67,7 @@ class Delivery:
         self._write_dead_letters(batch)
         while batch.lines:
             self._check_cluster()
-            lines = batch.next_request()
+            lines = batch.get_next_request()
             if batch.maybe_stored:
                 lines = self._remove_existing(batch, lines)
             if lines:
@@ -116,7 +116,7 @@ class Delivery:
         refresh = self._searchable is not None and self._searchable.refreshes_with_bulk(batch.stream)
         began = time.monotonic()
         try:
-            response = self._client.bulk(batch.stream, build_bulk_body(lines, datetime.now(UTC)), refresh=refresh)
+            response = self._client.send_bulk(batch.stream, build_bulk_body(lines, datetime.now(UTC)), refresh=refresh)
         except NoAnswerError as error:
             if error.may_have_arrived:
                 batch.mark_maybe_stored()

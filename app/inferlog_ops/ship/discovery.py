@@ -52,21 +52,21 @@ class FileDiscovery:
 
     def poll(self) -> None:
         """Update the tracker with every file in its current state."""
-        polled_at = Moment.now()
+        polled_at = Moment.read_clocks()
         self.listing = list_folder(self._root)
         found_names = set()
         for found in self.listing.files:
             found_names.add(found.name)
             self._update(found, polled_at)
         if not self.listing.problems:
-            for file in self._tracker.files():
+            for file in self._tracker.list_files():
                 file.set_gone(file.name not in found_names)
             self._saved = {name: saved for name, saved in self._saved.items() if name in found_names}
         self.forget_gone()
 
     def forget_gone(self) -> None:
         """Stop tracking deleted files that have no lines in flight."""
-        for file in self._tracker.files():
+        for file in self._tracker.list_files():
             if file.is_gone and not file.byte_ranges:
                 self._tracker.forget(file)
                 if file.behind_bytes:

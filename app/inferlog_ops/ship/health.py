@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from inferlog import __version__
 from inferlog.event import to_redacted_text
-from inferlog.recorder import LineRecorder, new_id_maker, new_instance_id
+from inferlog.recorder import LineRecorder, make_id_maker, make_instance_id
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
 from inferlog_ops.ship.settings import MEBIBYTE
@@ -48,7 +48,7 @@ class Health:
         self._shipper_id = shipper_id
         self._every_seconds = every_seconds
         self._due_at = time.monotonic() + every_seconds
-        self._instance_id = new_instance_id()
+        self._instance_id = make_instance_id()
         sink = FileSink(
             logs,
             stream="health",
@@ -66,11 +66,10 @@ class Health:
             sink,
             dataset="inference.health",
             service={"name": _SERVICE, "version": __version__, "instance": {"id": self._instance_id}},
-            make_id=new_id_maker(),
+            make_id=make_id_maker(),
         )
 
     def is_due(self) -> bool:
-        """Whether a line is due."""
         return self.is_enabled and time.monotonic() >= self._due_at
 
     def owns(self, name: str) -> bool:

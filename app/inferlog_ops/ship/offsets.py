@@ -167,7 +167,7 @@ class OffsetTracker:
         """Counter that grows with every change worth a checkpoint."""
         return self._changes
 
-    def files(self) -> list[TrackedFile]:
+    def list_files(self) -> list[TrackedFile]:
         """Return all files in the order of their discovery."""
         with self._lock:
             return list(self._files.values())
@@ -197,7 +197,6 @@ class OffsetTracker:
         return file
 
     def forget(self, file: TrackedFile) -> None:
-        """Stop tracking *file*."""
         with self._lock:
             if self._files.get(file.name) is file:
                 del self._files[file.name]

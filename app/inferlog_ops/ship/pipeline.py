@@ -123,7 +123,9 @@ class Pipeline:
             time.sleep(_TICK_SECONDS)
         end_by = time.monotonic() + self._settings.stop_seconds
         self._drain(reader, senders, end_by)
-        outcome = ShipOutcome(status=self._checkpointer.status(), complete=self._is_complete(), timed_out=timed_out)
+        outcome = ShipOutcome(
+            status=self._checkpointer.build_status(), complete=self._is_complete(), timed_out=timed_out
+        )
         if self._health.is_enabled and not (once and _is_uneventful(outcome.status)):
             self._ship_last_health_line(outcome.status, reader, end_by)
         if self._searchable is None or timed_out or is_stop_requested():
@@ -163,7 +165,7 @@ class Pipeline:
             return
         self._discovery.poll()
         batch = Batch(stream="health")
-        for file in self._tracker.files():
+        for file in self._tracker.list_files():
             if self._health.owns(file.name):
                 with suppress(OSError, ReplacedFileError):
                     self._tail.read_into(batch, file)
@@ -176,7 +178,7 @@ class Pipeline:
         self, searchable: StreamRefresher, is_stop_requested: Callable[[], bool], deadline: float | None
     ) -> str | None:
         """Refresh the streams of all files; return the reason if it gave up, None on success."""
-        streams = {file.stream for file in self._tracker.files()}
+        streams = {file.stream for file in self._tracker.list_files()}
         while reason := searchable.refresh(streams):
             next_try = time.monotonic() + self._settings.first_backoff_seconds
             self._display.show(f"waits until all documents are searchable: {reason}")
@@ -191,7 +193,7 @@ class Pipeline:
             raise self._crash
 
     def _is_complete(self) -> bool:
-        files = self._tracker.files()
+        files = self._tracker.list_files()
         return self._schedule.is_empty() and not any(file.has_unread or file.trouble for file in files)
 
     def _start_thread(self, name: str, work: Callable[[], None]) -> threading.Thread:

@@ -107,7 +107,7 @@ class Schedule:
         with self._condition:
             return not self._in_flight
 
-    def reasons(self) -> list[str]:
+    def list_reasons(self) -> list[str]:
         """Return why batches wait, each reason once, the most frequent first."""
         with self._condition:
             counted = Counter(batch.reason for batch in self._in_flight if batch.reason)

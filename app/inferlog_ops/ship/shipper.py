@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from inferlog_ops.core.children import python_module
+from inferlog_ops.core.children import build_module_command
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.ship.bulk_client import BulkClient
 from inferlog_ops.ship.checkpoint import AckFile
@@ -172,7 +172,7 @@ def open_shipper(
 def build_ship_command(*, logs: Path, state: Path, namespace: str) -> list[str]:
     """Return the command line that ships *logs*. The cluster comes from the environment of the process."""
     return [
-        *python_module("inferlog_ops.cli.main", "ship"),
+        *build_module_command("inferlog_ops.cli.main", "ship"),
         *("--from", str(logs), "--state", str(state), "--namespace", namespace),
     ]
 

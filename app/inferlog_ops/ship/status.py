@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from inferlog.sinks.safe_open import open_file
-from inferlog_ops.core.console import printable
+from inferlog_ops.core.console import escape_control
 from inferlog_ops.ship.clock_skew import is_beyond_limit, read_event_time
 from inferlog_ops.ship.offsets import TrackedFile
 
@@ -163,7 +163,7 @@ class Display:
 
     def show(self, line: str) -> None:
         """Show the status *line*, unless it is unchanged."""
-        line = printable(line)
+        line = escape_control(line)
         with self._lock:
             if line == self._last:
                 return
@@ -177,7 +177,7 @@ class Display:
         """Print *text* on a separate line above the status line."""
         with self._lock:
             begin = "\r\x1b[2K" if self._is_terminal else ""
-            self._write(f"{begin}inferlog ship: {printable(text)}\n{self._last if self._is_terminal else ''}")
+            self._write(f"{begin}inferlog ship: {escape_control(text)}\n{self._last if self._is_terminal else ''}")
 
     def log_once(self, text: str) -> None:
         """Log *text* unless it was logged before."""

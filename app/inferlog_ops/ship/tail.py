@@ -76,7 +76,7 @@ class FileTailer:
         if (
             not is_same
             or not _is_line_start(handle, file.read_offset)
-            or _digest(handle, known.head_bytes) != known.head_digest
+            or _compute_digest(handle, known.head_bytes) != known.head_digest
         ):
             raise ReplacedFileError(found, status.st_size)
 
@@ -126,7 +126,7 @@ class FileTailer:
     def _record_head(self, handle: int, file: TrackedFile, first_line_bytes: int) -> None:
         if not file.fingerprint.head_bytes:
             length = min(_HEAD_BYTES, file.read_offset + first_line_bytes + 1)
-            file.record_head(length, _digest(handle, length))
+            file.record_head(length, _compute_digest(handle, length))
 
 
 class Reader:
@@ -168,7 +168,7 @@ class Reader:
                 self._schedule.wait_for_change(changes, max(0.0, self._next_poll - time.monotonic()))
         deadline = time.monotonic() + self._settings.stop_seconds / 2
         self._read_all(
-            lambda: time.monotonic() >= deadline or self._schedule.is_closed or bool(self._schedule.reasons())
+            lambda: time.monotonic() >= deadline or self._schedule.is_closed or bool(self._schedule.list_reasons())
         )
 
     def run_once(self, stopping: threading.Event) -> None:
@@ -177,7 +177,7 @@ class Reader:
 
     def _read_all(self, gives_up: Callable[[], bool]) -> None:
         self._poll()
-        while any(self._is_readable(file) for file in self._tracker.files()) and not gives_up():
+        while any(self._is_readable(file) for file in self._tracker.list_files()) and not gives_up():
             changes = self._schedule.changes
             if not self._submit_some():
                 self._schedule.wait_for_change(changes, self._settings.poll_seconds)
@@ -186,7 +186,7 @@ class Reader:
         began = time.monotonic()
         self._discovery.poll()
         self._unreadable.clear()
-        files = self._tracker.files()
+        files = self._tracker.list_files()
         for stream, turns in self._turns.items():
             current = {file: None for file in files if file.stream == stream}
             waiting_longest_first = {file: None for file in turns if file in current}
@@ -235,7 +235,7 @@ class Reader:
         return file
 
 
-def _digest(handle: int, length: int) -> str:
+def _compute_digest(handle: int, length: int) -> str:
     """Return a digest of the first *length* bytes; an empty string for none."""
     return hashlib.blake2b(os.pread(handle, length, 0), digest_size=8).hexdigest() if length else ""
 

@@ -70,7 +70,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class GenerationStart:
     """
     The request has left the queue, and the model starts.
 
@@ -100,7 +100,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class GenerationEnd:
     """
     The response is complete.
 
@@ -118,8 +118,8 @@ class Finished:
     version_name: str | None = None
 
 
-Item = Admitted | Piece | Finished
-"""Item of a generation: one `Admitted`, any number of `Piece`, one `Finished`."""
+Item = GenerationStart | Piece | GenerationEnd
+"""Item of a generation: one `GenerationStart`, any number of `Piece`, one `GenerationEnd`."""
 
 
 class Backend(Protocol):
@@ -127,7 +127,7 @@ class Backend(Protocol):
 
     def generate(self, request: GenerationRequest) -> AsyncGenerator[Item, None]:
         """
-        Run *request* and yield `Admitted`, then each `Piece`, then `Finished`.
+        Run *request* and yield `GenerationStart`, then each `Piece`, then `GenerationEnd`.
 
         Closing the generator early stops the generation.
 

@@ -17,7 +17,7 @@ import xllamacpp
 
 from inferlog_server.errors import StartError
 from inferlog_server.inference.errors import InferenceError, ModelFailedError
-from inferlog_server.inference.generation import Admitted, Finished, GenerationRequest, Item, Piece
+from inferlog_server.inference.generation import GenerationEnd, GenerationRequest, GenerationStart, Item, Piece
 from inferlog_server.inference.limits import Admission
 from inferlog_server.inference.llama_protocol import LlamaTranscript, build_request_body
 
@@ -173,8 +173,8 @@ class LlamaBackend:
         # The worker holds its slot until it ends: up to one prompt batch after its client has disconnected.
         worker.add_done_callback(release)
         try:
-            yield Admitted(queue_seconds=queue_seconds, batch_size=self._running[engine])
-            while (item := await generation.next_item()) is not None:
+            yield GenerationStart(queue_seconds=queue_seconds, batch_size=self._running[engine])
+            while (item := await generation.read_item()) is not None:
                 yield item
         finally:
             generation.stop()
@@ -195,7 +195,7 @@ class _Generation:
         self._loop = loop
         self._closing = closing
         self._stopped = threading.Event()
-        self._items: asyncio.Queue[Piece | Finished | InferenceError] = asyncio.Queue()
+        self._items: asyncio.Queue[Piece | GenerationEnd | InferenceError] = asyncio.Queue()
         self._transcript = LlamaTranscript()
         self._failure: Exception | None = None
         self._complete = False
@@ -204,26 +204,26 @@ class _Generation:
         """Stop the worker at its next chunk."""
         self._stopped.set()
 
-    async def next_item(self) -> Piece | Finished | None:
+    async def read_item(self) -> Piece | GenerationEnd | None:
         """Return the next item, or None after the last one; raise the error of the worker."""
         if self._complete:
             return None
         item = await self._items.get()
         if isinstance(item, InferenceError):
             raise item
-        self._complete = isinstance(item, Finished)
+        self._complete = isinstance(item, GenerationEnd)
         return item
 
     def run(self, engine: LlamaEngine) -> None:
-        """Run the generation in a worker thread; the last item is always `Finished` or an error."""
+        """Run the generation in a worker thread; the last item is always `GenerationEnd` or an error."""
         started = time.perf_counter()
         try:
-            engine.chat(build_request_body(self._request), self._on_chunk)
+            engine.chat(build_request_body(self._request), self._read_chunk)
         except Exception as error:  # noqa: BLE001 (the request must get every error)
             self._failure = self._failure or error
-        self._put(self._last_item(time.perf_counter() - started))
+        self._put(self._build_last_item(time.perf_counter() - started))
 
-    def _on_chunk(self, chunk: dict[str, Any]) -> bool:
+    def _read_chunk(self, chunk: dict[str, Any]) -> bool:
         """Read one chunk; True stops the generation."""
         if self._stopped.is_set() or self._closing.is_set():
             return True
@@ -236,18 +236,18 @@ class _Generation:
             self._put(piece)
         return False
 
-    def _last_item(self, model_seconds: float) -> Finished | InferenceError:
+    def _build_last_item(self, model_seconds: float) -> GenerationEnd | InferenceError:
         if isinstance(self._failure, InferenceError):
             return self._failure
         if self._failure is not None:
             return ModelFailedError(f"{type(self._failure).__name__}: {self._failure}")
         if self._transcript.usage is None:
             return ModelFailedError("the generation was stopped before its end")
-        return Finished(
+        return GenerationEnd(
             reason=self._transcript.finish_reason or "stop",
             usage=self._transcript.usage,
             model_seconds=model_seconds,
         )
 
-    def _put(self, item: Piece | Finished | InferenceError) -> None:
+    def _put(self, item: Piece | GenerationEnd | InferenceError) -> None:
         self._loop.call_soon_threadsafe(self._items.put_nowait, item)

@@ -59,16 +59,16 @@ class LlamaTranscript:
         if "error" in chunk:
             raise _to_error(chunk["error"])
         if "usage" in chunk:
-            self.usage = _final_usage(chunk["usage"])
+            self.usage = _read_final_usage(chunk["usage"])
         for choice in chunk["choices"]:
             self.finish_reason = choice["finish_reason"] or self.finish_reason
             text = choice["delta"].get("content")
             if text:
-                return Piece(text=text, usage=_usage_so_far(chunk["timings"]))
+                return Piece(text=text, usage=_read_usage_so_far(chunk["timings"]))
         return None
 
 
-def _final_usage(usage: dict[str, Any]) -> Usage:
+def _read_final_usage(usage: dict[str, Any]) -> Usage:
     return Usage(
         input_tokens=usage["prompt_tokens"],
         output_tokens=usage["completion_tokens"],
@@ -76,7 +76,7 @@ def _final_usage(usage: dict[str, Any]) -> Usage:
     )
 
 
-def _usage_so_far(timings: dict[str, Any]) -> Usage:
+def _read_usage_so_far(timings: dict[str, Any]) -> Usage:
     return Usage(
         input_tokens=timings["cache_n"] + timings["prompt_n"],
         output_tokens=timings["predicted_n"],

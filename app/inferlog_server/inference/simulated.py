@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from inferlog_server.inference.errors import ModelFailedError, PromptTooLongError
-from inferlog_server.inference.generation import Admitted, Finished, GenerationRequest, Item, Piece, Usage
+from inferlog_server.inference.generation import GenerationEnd, GenerationRequest, GenerationStart, Item, Piece, Usage
 from inferlog_server.inference.limits import Admission
 from inferlog_server.inference.versions import SimulatedFigures
 
@@ -104,10 +104,10 @@ class SimulatedBackend:
         queue_seconds = await self._admission.acquire()
         started = time.perf_counter()
         try:
-            yield Admitted(queue_seconds=queue_seconds, batch_size=self._admission.running_requests)
+            yield GenerationStart(queue_seconds=queue_seconds, batch_size=self._admission.running_requests)
             async for piece in _generate_pieces(course, input_tokens):
                 yield piece
-            yield Finished(
+            yield GenerationEnd(
                 reason="length" if course.is_cut else "stop",
                 usage=Usage(input_tokens=input_tokens, output_tokens=course.output_tokens),
                 model_seconds=time.perf_counter() - started,

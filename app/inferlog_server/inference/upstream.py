@@ -7,7 +7,7 @@ from contextlib import aclosing, contextmanager
 import httpx2 as httpx
 
 from inferlog_server.inference.errors import UpstreamFailedError, UpstreamTimeoutError
-from inferlog_server.inference.generation import Admitted, GenerationRequest, Item
+from inferlog_server.inference.generation import GenerationRequest, GenerationStart, Item
 from inferlog_server.inference.limits import Admission
 from inferlog_server.inference.upstream_protocol import (
     EventTooLongError,
@@ -59,7 +59,7 @@ class UpstreamBackend:
         transcript = UpstreamTranscript(self._model_name)
         started = time.perf_counter()
         try:
-            yield Admitted(queue_seconds=queue_seconds)
+            yield GenerationStart(queue_seconds=queue_seconds)
             with _translate_errors():
                 async with self._client.stream(
                     "POST",

@@ -12,7 +12,7 @@ from inferlog_server.inference.errors import (
     UpstreamRefusedError,
     UpstreamTimeoutError,
 )
-from inferlog_server.inference.generation import Finished, GenerationRequest, Piece, Usage
+from inferlog_server.inference.generation import GenerationEnd, GenerationRequest, Piece, Usage
 from inferlog_server.inference.versions import NAME_PATTERN, format_full_name
 
 _FORWARDED_IF_SET = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed")
@@ -103,7 +103,7 @@ class UpstreamTranscript:
             raise UpstreamFailedError("it ended its response with an error")
         return self._take(chunk)
 
-    def finish(self, *, model_seconds: float) -> Finished:
+    def finish(self, *, model_seconds: float) -> GenerationEnd:
         """
         Return the last item of a complete response.
 
@@ -112,7 +112,7 @@ class UpstreamTranscript:
         """
         if self._finish_reason is None:
             raise UpstreamFailedError("its response is incomplete")
-        return Finished(
+        return GenerationEnd(
             reason=self._finish_reason,
             usage=self._usage,
             model_seconds=model_seconds,

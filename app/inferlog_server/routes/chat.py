@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from inferlog_server.inference.errors import InferenceError
-from inferlog_server.inference.generation import Backend, Finished, Piece
+from inferlog_server.inference.generation import Backend, GenerationEnd, Piece
 from inferlog_server.inference.limits import enforce_deadline
 from inferlog_server.inference.versions import Catalog, format_full_name
 from inferlog_server.routes.chat_request import build_generation_request, parse_chat_request
@@ -21,8 +21,8 @@ from inferlog_server.routes.errors import to_openai_error
 from inferlog_server.routes.recording import Recorder
 from inferlog_server.routes.schemas import CHAT_BODY, CHAT_RESPONSES
 
-GenerationItems = AsyncGenerator[Piece | Finished, None]
-MakeResponse = Callable[[Piece | Finished], ChatResponse]
+GenerationItems = AsyncGenerator[Piece | GenerationEnd, None]
+MakeResponse = Callable[[Piece | GenerationEnd], ChatResponse]
 """Creates the response once the first item has arrived, because only then is the answering version known."""
 
 
@@ -53,7 +53,7 @@ def create_chat_router(backend: Backend, catalog: Catalog, limits: Limits, recor
         items = enforce_deadline(backend.generate(generation), deadline_seconds=limits.deadline_seconds)
         answer = recorder.wrap_generation(items, generation.messages, arrived)
 
-        def make_response(item: Piece | Finished) -> ChatResponse:
+        def make_response(item: Piece | GenerationEnd) -> ChatResponse:
             model = format_full_name(catalog.model_name, item.version_name or version.name)
             return ChatResponse(model=model, fingerprint=version.fingerprint)
 
@@ -71,8 +71,8 @@ async def _answer_whole(answer: GenerationItems, request: Request, make_response
             match item:
                 case Piece():
                     texts.append(item.text)
-                case Finished():
-                    completion = make_response(item).completion("".join(texts), item)
+                case GenerationEnd():
+                    completion = make_response(item).build_completion("".join(texts), item)
     return Response(completion, media_type="application/json")
 
 
@@ -109,24 +109,24 @@ class _EventStreamResponse(StreamingResponse):
 
 
 async def _encode_events(
-    first: Piece | Finished,
+    first: Piece | GenerationEnd,
     answer: GenerationItems,
     response: ChatResponse,
     recorder: Recorder,
     *,
     separate_usage: bool,
 ) -> AsyncGenerator[bytes, None]:
-    def chunk(item: Piece | Finished) -> bytes:
+    def chunk(item: Piece | GenerationEnd) -> bytes:
         if isinstance(item, Piece):
-            return response.text_chunk(item.text)
-        return response.last_chunks(item, separate_usage=separate_usage)
+            return response.build_text_chunk(item.text)
+        return response.build_last_chunks(item, separate_usage=separate_usage)
 
-    yield response.first_chunk() + chunk(first)
+    yield response.build_first_chunk() + chunk(first)
     try:
         async for item in answer:
             yield chunk(item)
     except InferenceError as error:
         failure = to_openai_error(error)
-        recorder.bind(**failure.event_fields())
-        yield encode_event(failure.body())
+        recorder.bind(**failure.to_event_fields())
+        yield encode_event(failure.to_body())
     yield DONE

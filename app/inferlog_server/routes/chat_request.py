@@ -150,7 +150,7 @@ def build_generation_request(chat: ChatRequest, version: Version, *, max_tokens_
     Raises:
         OpenAIError: 400, if ``max_tokens`` is above *max_tokens_limit*.
     """
-    max_tokens = _default(chat.max_tokens, version.max_tokens)
+    max_tokens = _apply_default(chat.max_tokens, version.max_tokens)
     if max_tokens > max_tokens_limit:
         raise OpenAIError(
             status=400,
@@ -162,12 +162,12 @@ def build_generation_request(chat: ChatRequest, version: Version, *, max_tokens_
         version=version,
         messages=tuple(_to_message(message) for message in chat.messages),
         max_tokens=max_tokens,
-        temperature=_default(chat.temperature, version.temperature),
-        top_p=_default(chat.top_p, version.top_p),
-        frequency_penalty=_default(chat.frequency_penalty, 0.0),
-        presence_penalty=_default(chat.presence_penalty, 0.0),
+        temperature=_apply_default(chat.temperature, version.temperature),
+        top_p=_apply_default(chat.top_p, version.top_p),
+        frequency_penalty=_apply_default(chat.frequency_penalty, 0.0),
+        presence_penalty=_apply_default(chat.presence_penalty, 0.0),
         stop=tuple(chat.stop or ()),
-        seed=_default(chat.seed, version.seed),
+        seed=_apply_default(chat.seed, version.seed),
         client_fields=frozenset(name for name in chat.model_fields_set if getattr(chat, name) is not None),
     )
 
@@ -176,7 +176,7 @@ def _to_message(message: ChatMessage) -> Message:
     return Message(role="system" if message.role == "developer" else message.role, text=message.content)
 
 
-def _default(value: _T | None, default: _T) -> _T:
+def _apply_default(value: _T | None, default: _T) -> _T:
     return default if value is None else value
 
 

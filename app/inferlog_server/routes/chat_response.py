@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from inferlog_server.inference.generation import Finished, Usage
+from inferlog_server.inference.generation import GenerationEnd, Usage
 
 DONE = b"data: [DONE]\n\n"
 
@@ -27,7 +27,7 @@ class ChatResponse:
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def completion(self, text: str, finished: Finished) -> bytes:
+    def build_completion(self, text: str, finished: GenerationEnd) -> bytes:
         """Return the whole response as one object."""
         choice = {
             "index": 0,
@@ -35,16 +35,18 @@ class ChatResponse:
             "logprobs": None,
             "finish_reason": finished.reason,
         }
-        return orjson.dumps(self._object("chat.completion", choices=[choice], **_usage_field(finished.usage)))
+        return orjson.dumps(
+            self._build_object("chat.completion", choices=[choice], **_build_usage_field(finished.usage))
+        )
 
-    def first_chunk(self) -> bytes:
+    def build_first_chunk(self) -> bytes:
         """Return the chunk with the role."""
-        return self._chunk([_build_choice({"role": "assistant", "content": ""})])
+        return self._build_chunk([_build_choice({"role": "assistant", "content": ""})])
 
-    def text_chunk(self, text: str) -> bytes:
-        return self._chunk([_build_choice({"content": text})])
+    def build_text_chunk(self, text: str) -> bytes:
+        return self._build_chunk([_build_choice({"content": text})])
 
-    def last_chunks(self, finished: Finished, *, separate_usage: bool) -> bytes:
+    def build_last_chunks(self, finished: GenerationEnd, *, separate_usage: bool) -> bytes:
         """
         Return the chunks at the end of the stream, the usage last.
 
@@ -52,15 +54,15 @@ class ChatResponse:
         get it in the chunk with the finish reason, because many of them read ``choices[0]`` of every chunk.
         """
         end = [_build_choice({}, finished.reason)]
-        usage = _usage_field(finished.usage)
+        usage = _build_usage_field(finished.usage)
         if usage and separate_usage:
-            return self._chunk(end) + self._chunk([], **usage)
-        return self._chunk(end, **usage)
+            return self._build_chunk(end) + self._build_chunk([], **usage)
+        return self._build_chunk(end, **usage)
 
-    def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
-        return encode_event(self._object("chat.completion.chunk", choices=choices, **more))
+    def _build_chunk(self, choices: list[dict[str, Any]], **more: Any) -> bytes:
+        return encode_event(self._build_object("chat.completion.chunk", choices=choices, **more))
 
-    def _object(self, kind: str, **more: Any) -> dict[str, Any]:
+    def _build_object(self, kind: str, **more: Any) -> dict[str, Any]:
         return {
             "id": self.id,
             "object": kind,
@@ -80,7 +82,7 @@ def _build_choice(delta: dict[str, str], finish_reason: str | None = None) -> di
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _usage_field(usage: Usage | None) -> dict[str, Any]:
+def _build_usage_field(usage: Usage | None) -> dict[str, Any]:
     """Return the field ``usage``, or no field if the usage is unknown."""
     if usage is None:
         return {}

@@ -58,11 +58,11 @@ class OpenAIError(Exception):
         self.headers = dict(headers or {})
         self.recorded_message = message if recorded_message is None else recorded_message
 
-    def body(self) -> dict[str, Any]:
+    def to_body(self) -> dict[str, Any]:
         """Return the JSON object of the response."""
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
-    def event_fields(self) -> dict[str, Any]:
+    def to_event_fields(self) -> dict[str, Any]:
         """Return the error's fields of the event."""
         return {"error_type": self.code, "error_message": self.recorded_message}
 
@@ -103,14 +103,14 @@ def to_openai_error(error: InferenceError) -> OpenAIError:
                 code="deadline_exceeded",
             )
         case UpstreamRefusedError() | UpstreamFailedError():
-            return _upstream_error(error)
+            return _convert_upstream_error(error)
         case _:
             return OpenAIError(
                 status=500, message=f"The model failed: {error}", kind="server_error", code="model_failed"
             )
 
 
-def _upstream_error(error: UpstreamRefusedError | UpstreamFailedError) -> OpenAIError:
+def _convert_upstream_error(error: UpstreamRefusedError | UpstreamFailedError) -> OpenAIError:
     if isinstance(error, UpstreamRefusedError):
         retry_after = error.retry_after_seconds
         return OpenAIError(
@@ -181,9 +181,9 @@ def install_error_handlers(app: FastAPI, recorder: Recorder) -> None:
     @app.exception_handler(Exception)
     async def answer_fault(_: Request, __: Exception) -> Response:
         # The framework raises the exception again after this response, for the event and the log.
-        return JSONResponse(make_internal_error().body(), status_code=500)
+        return JSONResponse(make_internal_error().to_body(), status_code=500)
 
 
 def _answer(error: OpenAIError, recorder: Recorder) -> Response:
-    recorder.bind(**error.event_fields())
-    return JSONResponse(error.body(), status_code=error.status, headers=error.headers)
+    recorder.bind(**error.to_event_fields())
+    return JSONResponse(error.to_body(), status_code=error.status, headers=error.headers)

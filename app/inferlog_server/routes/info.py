@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 from inferlog_server.inference.errors import UnknownModelError
 from inferlog_server.inference.generation import Backend
 from inferlog_server.inference.versions import Catalog
-from inferlog_server.routes.schemas import Model, ModelList, ServiceState, error_responses
+from inferlog_server.routes.schemas import Model, ModelList, ServiceState, describe_errors
 
 
 def create_health_router(backend: Backend) -> APIRouter:
@@ -43,7 +43,7 @@ def create_models_router(catalog: Catalog) -> APIRouter:
         """List the model and its versions."""
         return {"object": "list", "data": list(models.values())}
 
-    @router.get("/v1/models/{model}", response_model=Model, responses=error_responses(_404="No such model"))
+    @router.get("/v1/models/{model}", response_model=Model, responses=describe_errors(_404="No such model"))
     async def retrieve_model(model: str) -> dict[str, Any]:
         """Return one model, or one version of it."""
         try:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import orjson
 
 import inferlog
-from inferlog_server.inference.generation import Admitted, Finished, Item, Message, Piece
+from inferlog_server.inference.generation import GenerationEnd, GenerationStart, Item, Message, Piece
 
 
 class Recorder(Protocol):
@@ -20,7 +20,7 @@ class Recorder(Protocol):
 
     def wrap_generation(
         self, items: AsyncGenerator[Item, None], messages: Sequence[Message], arrived: float
-    ) -> AsyncGenerator[Piece | Finished, None]:
+    ) -> AsyncGenerator[Piece | GenerationEnd, None]:
         """
         Yield the pieces of a generation and bind its figures to the event, however the generation ends.
 
@@ -35,15 +35,13 @@ class Recorder(Protocol):
 
 
 class LoggingRecorder:
-    """Recorder of a service with logging."""
-
     def bind(self, **fields: Any) -> None:
         """See `Recorder.bind`."""
         inferlog.bind_inference(**fields)
 
     async def wrap_generation(
         self, items: AsyncGenerator[Item, None], messages: Sequence[Message], arrived: float
-    ) -> AsyncGenerator[Piece | Finished, None]:
+    ) -> AsyncGenerator[Piece | GenerationEnd, None]:
         """See `Recorder.wrap_generation`."""
         known: dict[str, Any] = {}
         texts: list[str] = []
@@ -52,16 +50,16 @@ class LoggingRecorder:
             async with aclosing(items):
                 async for item in items:
                     match item:
-                        case Admitted():
+                        case GenerationStart():
                             admitted_at = time.perf_counter()
                             known |= {"queue_seconds": item.queue_seconds, "batch_size": item.batch_size}
                             continue
                         case Piece():
                             known.setdefault("time_to_first_token_seconds", time.perf_counter() - arrived)
-                            known |= _event_fields(item)
+                            known |= _to_event_fields(item)
                             texts.append(item.text)
-                        case Finished():
-                            known |= _event_fields(item)
+                        case GenerationEnd():
+                            known |= _to_event_fields(item)
                             known["model_latency_seconds"] = item.model_seconds
                             known["finish_reasons"] = [item.reason]
                     yield item
@@ -84,15 +82,15 @@ class NullRecorder:
         items: AsyncGenerator[Item, None],
         messages: Sequence[Message],  # noqa: ARG002 (interface)
         arrived: float,  # noqa: ARG002 (interface)
-    ) -> AsyncGenerator[Piece | Finished, None]:
+    ) -> AsyncGenerator[Piece | GenerationEnd, None]:
         """Yield the pieces of a generation."""
         async with aclosing(items):
             async for item in items:
-                if not isinstance(item, Admitted):
+                if not isinstance(item, GenerationStart):
                     yield item
 
 
-def _event_fields(item: Piece | Finished) -> dict[str, Any]:
+def _to_event_fields(item: Piece | GenerationEnd) -> dict[str, Any]:
     """Return the event's fields that *item* contains."""
     if item.usage is None:
         return {"model_version": item.version_name}

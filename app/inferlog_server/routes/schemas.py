@@ -95,7 +95,7 @@ class ServiceState(BaseModel):
     status: str
 
 
-def error_responses(**reasons: str) -> dict[int | str, dict[str, Any]]:
+def describe_errors(**reasons: str) -> dict[int | str, dict[str, Any]]:
     """Return error responses by status, ``_404="reason"``, in FastAPI's format; each body is an `ErrorBody`."""
     return {int(status.removeprefix("_")): {"model": ErrorBody, "description": why} for status, why in reasons.items()}
 
@@ -106,7 +106,7 @@ CHAT_RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "The response, as one object or as a stream",
         "content": {"text/event-stream": {"schema": _STREAM}},
     },
-    **error_responses(
+    **describe_errors(
         _400="The request is not valid, or longer than the model's context",
         _404="No such model",
         _408="The body did not arrive in time",

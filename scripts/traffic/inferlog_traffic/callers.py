@@ -30,7 +30,7 @@ class Caller(User):
         super().__init__(environment)
         self.generator = generator.get_generator(environment)
         self.settings = self.generator.settings
-        self._name = self.generator.new_name(self.caller)
+        self._name = self.generator.make_name(self.caller)
         self._times = self.draw_times(Random(f"{self.settings.seed}/{self._name}/when"))  # noqa: S311 (no secret)
         self.draw = Random(f"{self.settings.seed}/{self._name}/what")  # noqa: S311 (as above)
         self._sent = 0

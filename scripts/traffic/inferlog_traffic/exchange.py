@@ -60,7 +60,7 @@ class ObservedResponse:
     Attributes:
         outcome: Outcome of the request; abandoned until it ends.
         status_code: Status code; None until the response begins.
-        first_token_at: Time of the first part with text, on the clock of `exchange`; streams only.
+        first_token_at: Time of the first part with text, on the clock of `send_request`; streams only.
         ended_at: Time of the last byte, or of the failure.
         body_bytes: Number of bytes of the body so far.
     """
@@ -114,7 +114,7 @@ def _has_text(chunk: Any) -> bool:
     return False
 
 
-def new_pool(*, answer_timeout_seconds: float, keep_alive: bool = True) -> urllib3.PoolManager:
+def open_pool(*, answer_timeout_seconds: float, keep_alive: bool = True) -> urllib3.PoolManager:
     """Return a connection pool without a limit on parallel requests and without retries."""
     return urllib3.PoolManager(
         headers=None if keep_alive else {"Connection": "close"},
@@ -126,7 +126,7 @@ def new_pool(*, answer_timeout_seconds: float, keep_alive: bool = True) -> urlli
     )
 
 
-def exchange(
+def send_request(
     pool: urllib3.PoolManager,
     url: str,
     request: TrafficRequest,
@@ -174,10 +174,10 @@ def _read(
         response.close()
         return RequestOutcome.BROKEN
     response.release_conn()
-    return _outcome(response.status, stream)
+    return _classify_outcome(response.status, stream)
 
 
-def _outcome(status: int, stream: EventStream | None) -> RequestOutcome:
+def _classify_outcome(status: int, stream: EventStream | None) -> RequestOutcome:
     if 400 <= status < 500:
         return RequestOutcome.REFUSED
     if not 200 <= status < 300 or (stream is not None and stream.failed):

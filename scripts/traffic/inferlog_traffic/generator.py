@@ -100,7 +100,7 @@ class Generator:
         assert options  # noqa: S101 (Locust's own command line has made the environment)
         self.prompts = read_prompts(Path(options.prompts))
         self._records = RecordFile(Path(options.records)) if options.records else None
-        self._pool = exchange.new_pool(
+        self._pool = exchange.open_pool(
             answer_timeout_seconds=options.answer_timeout, keep_alive=not options.new_connections
         )
         self._environment = environment
@@ -133,7 +133,7 @@ class Generator:
         self._under_way.kill()
         self.has_sent_all = False  # the shape reads this before the next run begins
 
-    def new_name(self, caller: str) -> str:
+    def make_name(self, caller: str) -> str:
         """Return a name for the next caller of this class; the n-th caller has the same name in every run."""
         self._callers[caller] += 1
         return f"{caller}-{self.worker}-{self._callers[caller]}"
@@ -156,7 +156,7 @@ class Generator:
         answer = ObservedResponse()
         sent_at = perf_counter()
         try:
-            exchange.exchange(self._pool, url, request, answer)
+            exchange.send_request(self._pool, url, request, answer)
         except gevent.GreenletExit:
             answer.ended_at = perf_counter()
         self._record(request, answer, expected, due_at=due_at, sent_at=sent_at)
@@ -216,5 +216,4 @@ def install(environment: Environment, generator: Generator) -> None:
 
 
 def get_generator(environment: Environment) -> Generator:
-    """Return the generator of *environment*."""
     return _generators[environment]

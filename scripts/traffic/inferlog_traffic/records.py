@@ -93,5 +93,4 @@ class RecordFile:
             raise OSError(f"only {written} of {len(line)} bytes of a record were written")
 
     def close(self) -> None:
-        """Close the file."""
         os.close(self._file)

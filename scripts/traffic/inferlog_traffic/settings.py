@@ -79,7 +79,8 @@ class TrafficSettings:
             highest_requests_per_second=options.rate,
             duration_seconds=options.duration,
             most_requests=options.requests,
-            user_requests_per_second=options.user_rate or _user_rate(curve, options.rate, options.sum_of_weights),
+            user_requests_per_second=options.user_rate
+            or _compute_user_rate(curve, options.rate, options.sum_of_weights),
             burst_requests=options.burst_size,
             seed=options.seed,
             run_id=options.run_id,
@@ -87,13 +88,13 @@ class TrafficSettings:
             pinned_version=options.pinned_version,
         )
 
-    def users_after(self, seconds: float) -> int:
+    def count_users_after(self, seconds: float) -> int:
         """Return the number of users for the rate after *seconds*; at least one, because Locust ends a run without."""
         share = self.curve(seconds / self.duration_seconds)
         return max(1, round(share * self.highest_requests_per_second / self.user_requests_per_second))
 
 
-def _user_rate(curve: Curve, highest_requests_per_second: float, sum_of_weights: float) -> float:
+def _compute_user_rate(curve: Curve, highest_requests_per_second: float, sum_of_weights: float) -> float:
     """
     Return the rate of one user at which all classes have callers, even at the lowest point of *curve*.
 

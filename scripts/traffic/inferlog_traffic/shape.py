@@ -28,7 +28,7 @@ class BusyProcesses:
         environment.events.report_to_master.add_listener(lambda data, **_: self._add_to_report(environment, data))
         environment.events.worker_report.add_listener(self._read_report)
 
-    def any(self, runner: Any) -> bool:
+    def is_any_busy(self, runner: Any) -> bool:
         """Return True if any process is busy."""
         if isinstance(runner, MasterRunner):
             # Connected workers only: one that died sends no more reports.
@@ -70,8 +70,8 @@ class Load(LoadTestShape):
             return None
         elapsed_seconds: float = self.get_run_time()  # type: ignore[no-untyped-call]
         if elapsed_seconds < settings.duration_seconds and not _has_sent_all(self.runner):
-            users = settings.users_after(elapsed_seconds)
+            users = settings.count_users_after(elapsed_seconds)
             return users, max(users, _AT_ONCE)
-        if busy.any(self.runner) and elapsed_seconds < settings.duration_seconds + options.answer_timeout:
+        if busy.is_any_busy(self.runner) and elapsed_seconds < settings.duration_seconds + options.answer_timeout:
             return 0, _AT_ONCE
         return None

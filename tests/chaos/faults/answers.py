@@ -4,7 +4,7 @@ import time
 from collections.abc import Generator
 
 from inferlog_ops.core.cluster import translate_errors
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from tests.chaos import misbehaviour
 from tests.chaos.faults.fault import Injection, MissedError
 from tests.chaos.misbehaviour import CountingBehaviour
@@ -32,11 +32,11 @@ def inject_behaviour(behaviour: Behaviour, *, shows: bytes) -> Injection:
 
 def roll_over(stack: Stack, seconds: float) -> Generator[float]:
     """Cut each response, and roll over to a new backing index before the stored documents are retried."""
-    stream = stream_name("events", stack.cluster.namespace)
+    stream = build_stream_name("events", stack.cluster.namespace)
     stack.proxy.behaviour = tries = CountingBehaviour(misbehaviour.cut, shows=misbehaviour.STORED, index=stream)
     before = 0
     try:
-        with stack.cluster.client() as client, translate_errors(stack.cluster, "rolling over"):
+        with stack.cluster.build_client() as client, translate_errors(stack.cluster, "rolling over"):
             for _ in range(max(1, int(seconds / _SECONDS_BETWEEN_ROLLOVERS))):
                 # Right after a request was stored. Later, the rollover could fall between the shipper's last check for
                 # existing ids and its retry: a gap of milliseconds that no client can close.

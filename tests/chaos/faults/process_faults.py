@@ -76,7 +76,6 @@ def stop_worker(stack: Stack, seconds: float) -> Generator[float]:
 
 
 def stop_shipper(stack: Stack, seconds: float) -> Generator[float]:
-    """Suspend the shipper."""
     stack.shipper.suspend()
     try:
         yield seconds

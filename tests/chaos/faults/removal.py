@@ -52,7 +52,6 @@ def remove_in_use(remove: Callable[[Stack], None]) -> Injection:
 
 
 def delete_files(stack: Stack) -> None:
-    """Delete all log files."""
     for path in stack.dirs.logs.glob("*.jsonl"):
         path.unlink(missing_ok=True)
 

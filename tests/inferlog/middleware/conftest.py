@@ -23,7 +23,7 @@ from starlette.websockets import WebSocket
 
 import inferlog
 from tests.support.logfiles import Logs
-from tests.support.serving import serving, serving_wsgi
+from tests.support.serving import serve_app, serve_wsgi
 
 _PATIENCE_SECONDS = 20.0
 
@@ -318,7 +318,7 @@ def _flask(service: Service) -> Any:  # noqa: C901 (one small route a way to end
 
 
 _FRAMEWORKS: dict[str, tuple[Callable[[Service], Any], Any]] = {
-    "fastapi": (_fastapi, serving),
-    "starlette": (_starlette, serving),
-    "flask": (_flask, serving_wsgi),
+    "fastapi": (_fastapi, serve_app),
+    "starlette": (_starlette, serve_app),
+    "flask": (_flask, serve_wsgi),
 }

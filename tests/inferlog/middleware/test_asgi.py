@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 import inferlog
 from tests.support.logfiles import Logs
-from tests.support.serving import serving
+from tests.support.serving import serve_app
 
 
 class Question(BaseModel):
@@ -103,7 +103,7 @@ def make_app() -> fastapi.FastAPI:  # noqa: C901 (one small route a way to end)
 
 @pytest.fixture
 def client(logs: Logs) -> Iterator[httpx.Client]:
-    with serving(make_app()) as url, httpx.Client(base_url=url) as client:
+    with serve_app(make_app()) as url, httpx.Client(base_url=url) as client:
         yield client
 
 
@@ -141,7 +141,7 @@ def test_handler_values_are_in_event_and_ids_in_log_lines(client: httpx.Client, 
     assert response.json() == {"answer": "x"}
     assert logs.event["model_version"] == "v1"
     assert logs.event["gen_ai"]["usage"] == {"input_tokens": 3, "output_tokens": 2}
-    (line,) = (line for line in logs.lines("app") if line["message"] == "in handler")
+    (line,) = (line for line in logs.read_lines("app") if line["message"] == "in handler")
     assert line["request_id"] == logs.event["request_id"] == response.headers["X-Request-ID"]
 
 
@@ -199,7 +199,7 @@ def test_background_task_is_not_part_of_request(logs: Logs) -> None:
     app = fastapi.FastAPI()
     app.add_middleware(inferlog.InferenceMiddleware)
     app.add_api_route("/ok", lambda: JSONResponse({}, background=BackgroundTask(after)))
-    with serving(app) as url:
+    with serve_app(app) as url:
         try:
             httpx.get(f"{url}/ok")
             event = logs.event  # though the task has not ended
@@ -244,7 +244,7 @@ def test_unknown_method_is_written_as_one_value(client: httpx.Client, logs: Logs
 def test_response_is_unchanged_when_log_directory_is_not_writable(logs: Logs, tmp_path: Path) -> None:
     inferlog.configure(service_name="scoring", log_dir=tmp_path / "file" / "logs")
     (tmp_path / "file").write_text("in the way")
-    with serving(make_app()) as url:
+    with serve_app(make_app()) as url:
         assert httpx.get(f"{url}/v1/threaded").status_code == 200
 
 
@@ -254,7 +254,7 @@ def test_middleware_created_before_configure_writes_to_same_directory(
     monkeypatch.setattr("inferlog.configuration._runtime", None)
     app = inferlog.InferenceMiddleware(make_app())
     inferlog.configure(service_name="scoring", log_dir=tmp_path)
-    with serving(app) as url:
+    with serve_app(app) as url:
         assert httpx.get(f"{url}/v1/threaded").status_code == 200
     assert Logs(tmp_path).event["http"]["route"] == "/v1/threaded"
     inferlog.shutdown()
@@ -273,7 +273,7 @@ def test_lifespan_passes_unchanged_and_its_end_writes_last_heartbeat(logs: Logs)
             await send(message)
 
     async def send(message: Any) -> None:
-        sent.append((message, [line["message"] for line in logs.lines("health")]))
+        sent.append((message, [line["message"] for line in logs.read_lines("health")]))
 
     asyncio.run(inferlog.InferenceMiddleware(app)({"type": "lifespan"}, "receive", send))  # type: ignore[arg-type]
     assert sent == [(messages[0], []), (messages[1], ["service_stopped"])]

@@ -337,7 +337,7 @@ def test_model_version_that_handler_states_wins(logs: Logs, model_version: Any) 
 
 def test_model_version_that_cannot_be_found_is_named_in_log(logs: Logs) -> None:
     Client().ask(answering(START, BODY), model_version=lambda *_: 1 // 0)
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["labels"]["reasons"] == "model_version: ZeroDivisionError: integer division or modulo by zero"
 
 
@@ -375,7 +375,7 @@ def test_failure_to_log_changes_neither_response_nor_exception(
     assert Client().ask(answering(START, BODY)).had[1] == BODY
     with pytest.raises(ValueError, match="the service's own"):
         Client().ask(broken)
-    (line, _) = logs.lines("app")
+    (line, _) = logs.read_lines("app")
     assert line["message"] == "inferlog.failed: the event of a request"
     assert line["error"]["message"] == str(error)
 

@@ -11,7 +11,7 @@ import pytest
 
 import inferlog
 from tests.support.logfiles import Logs
-from tests.support.serving import serving, serving_wsgi
+from tests.support.serving import serve_app, serve_wsgi
 
 UNUSABLE = ("order 17\r\nX-Forged: 1", "注文-17", "x" * 65, "")
 
@@ -20,14 +20,14 @@ def on_fastapi(handler: Callable[[], Any]) -> AbstractContextManager[str]:
     app = fastapi.FastAPI()
     app.add_middleware(inferlog.InferenceMiddleware)
     app.add_api_route("/bound", handler)
-    return serving(app)
+    return serve_app(app)
 
 
 def on_flask(handler: Callable[[], Any]) -> AbstractContextManager[str]:
     app = flask.Flask(__name__)
     app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     app.get("/bound")(handler)
-    return serving_wsgi(app)
+    return serve_wsgi(app)
 
 
 @pytest.mark.parametrize("serve", [on_fastapi, on_flask])
@@ -45,7 +45,7 @@ def test_id_invalid_in_header_is_rejected(logs: Logs, serve: Any, name: str, unu
     assert response.headers["X-Request-ID"] == event["request_id"]
     assert response.headers["X-Correlation-ID"] == event["correlation_id"]
     assert "X-Forged" not in response.headers
-    (line,) = [line for line in logs.lines("app") if line["message"] == "inferlog.value_refused"]
+    (line,) = [line for line in logs.read_lines("app") if line["message"] == "inferlog.value_refused"]
     assert line["labels"]["reasons"].startswith(f"{name}: ")
     assert line["labels"]["reasons"].endswith("expected 1 to 64 of A-Z a-z 0-9 . _ -")
 

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 import inferlog
 from tests.support.logfiles import Logs
-from tests.support.serving import serving, serving_wsgi
+from tests.support.serving import serve_app, serve_wsgi
 
 FRAMEWORKS = ("fastapi", "starlette", "flask")
 Serve = Callable[..., AbstractContextManager[str]]
@@ -39,7 +39,7 @@ def on_fastapi(**options: Any) -> AbstractContextManager[str]:
     app.add_middleware(inferlog.InferenceMiddleware, **options)
     app.add_api_route("/ok", lambda: "ok")
     app.add_api_route("/bound", bound)
-    return serving(app)
+    return serve_app(app)
 
 
 def on_starlette(**options: Any) -> AbstractContextManager[str]:
@@ -47,7 +47,7 @@ def on_starlette(**options: Any) -> AbstractContextManager[str]:
         return PlainTextResponse(bound() if request.url.path == "/bound" else "ok")
 
     routes = [Route("/ok", ok), Route("/bound", ok)]
-    return serving(Starlette(routes=routes, middleware=[Middleware(inferlog.InferenceMiddleware, **options)]))
+    return serve_app(Starlette(routes=routes, middleware=[Middleware(inferlog.InferenceMiddleware, **options)]))
 
 
 def on_flask(**options: Any) -> AbstractContextManager[str]:
@@ -55,7 +55,7 @@ def on_flask(**options: Any) -> AbstractContextManager[str]:
     app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app, **options)  # type: ignore[method-assign]
     app.get("/ok")(lambda: "ok")
     app.get("/bound")(bound)
-    return serving_wsgi(app)
+    return serve_wsgi(app)
 
 
 @pytest.fixture(params=FRAMEWORKS)
@@ -120,7 +120,7 @@ def test_user_set_by_inner_middleware_is_found(logs: Logs) -> None:
             Middleware(AuthenticationMiddleware, backend=Known()),
         ],
     )
-    with serving(app) as url:
+    with serve_app(app) as url:
         httpx.get(f"{url}/ok", headers={"X-Name": "kim"})
     assert logs.event["client"] == {"id": blake2b(b"kim")}
 
@@ -136,7 +136,7 @@ def test_client_id_is_absent_when_unset(serve: Serve, logs: Logs, nobody: Any) -
     with serve(client_id=nobody) as url:
         httpx.get(f"{url}/ok", headers={"X-Client-Id": ""})
     assert "client" not in logs.event
-    assert not [line for line in logs.lines("app") if line["message"] == "inferlog.value_refused"]
+    assert not [line for line in logs.read_lines("app") if line["message"] == "inferlog.value_refused"]
 
 
 def test_failing_client_id_callback_is_logged_without_its_message(serve: Serve, logs: Logs) -> None:
@@ -146,7 +146,7 @@ def test_failing_client_id_callback_is_logged_without_its_message(serve: Serve, 
     with serve(client_id=broken) as url:
         assert httpx.get(f"{url}/ok").text.strip('"') == "ok"
     assert "client" not in logs.event
-    (line,) = [line for line in logs.lines("app") if line["message"] == "inferlog.value_refused"]
+    (line,) = [line for line in logs.read_lines("app") if line["message"] == "inferlog.value_refused"]
     assert line["labels"] == {"reasons": "client_id: LookupError"}
     assert line["request_id"] == logs.event["request_id"]
 

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 import inferlog
 from tests.support.logfiles import Logs
-from tests.support.serving import serving_wsgi
+from tests.support.serving import serve_wsgi
 
 
 def make_flask() -> flask.Flask:
@@ -36,7 +36,7 @@ def seen(event: dict[str, Any]) -> tuple[str, int, str | None]:
 
 
 def ask_flask(app: Any, path: str, **headers: str) -> httpx.Response:
-    with serving_wsgi(app) as url:
+    with serve_wsgi(app) as url:
         return httpx.get(url + path, headers=headers)
 
 

@@ -8,10 +8,10 @@ import httpx2 as httpx
 import pytest
 
 import inferlog
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
-from tests.support.serving import serving
+from tests.support.serving import serve_app
 
 
 class Gate:
@@ -34,7 +34,7 @@ def gate(logs: Logs) -> Iterator[tuple[str, Gate]]:
         gate.open.wait(10)
         return "ok"
 
-    with serving(app) as url:
+    with serve_app(app) as url:
         yield url, gate
         gate.open.set()
 
@@ -45,7 +45,7 @@ def test_in_flight_counts_other_open_requests(logs: Logs, gate: tuple[str, Gate]
     for thread in threads:
         thread.start()
         assert held.waiting.acquire(timeout=10)
-    line = runtime().heartbeat.line()
+    line = get_runtime().heartbeat.build_line()
     assert line["active_requests"] == 3
     assert 0 <= line["event_loop"]["lag_seconds"] < 1
     held.open.set()
@@ -53,4 +53,4 @@ def test_in_flight_counts_other_open_requests(logs: Logs, gate: tuple[str, Gate]
         thread.join()
     events = wait_until(lambda: logs.events if len(logs.events) == 3 else None, what="three events")
     assert sorted(event["in_flight"] for event in events) == [0, 1, 2]
-    assert runtime().heartbeat.line()["active_requests"] == 0
+    assert get_runtime().heartbeat.build_line()["active_requests"] == 0

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 import inferlog
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
-from tests.support.serving import serving, serving_wsgi
+from tests.support.serving import serve_app, serve_wsgi
 
 
 def log_line(where: str) -> None:
@@ -118,12 +118,12 @@ FLASK_LINES = {
 
 
 def test_fastapi_lines_have_ids_of_request(logs: Logs) -> None:
-    with serving(on_fastapi()) as url:
+    with serve_app(on_fastapi()) as url:
         check(logs, url, FASTAPI_LINES)
 
 
 def test_flask_lines_have_ids_of_request(logs: Logs) -> None:
-    with serving_wsgi(on_flask()) as url:
+    with serve_wsgi(on_flask()) as url:
         check(logs, url, FLASK_LINES)
 
 
@@ -132,7 +132,7 @@ def check(logs: Logs, url: str, expected: dict[str, list[str]]) -> None:
         request_id = httpx.get(url + path).headers["X-Request-ID"]
 
         def lines(request_id: str = request_id) -> list[dict[str, Any]]:
-            return [line for line in logs.lines("app") if line.get("request_id") == request_id]
+            return [line for line in logs.read_lines("app") if line.get("request_id") == request_id]
 
         def are_there(expected_lines: int = 2 * len(places)) -> bool:
             return len(lines()) >= expected_lines
@@ -142,4 +142,4 @@ def check(logs: Logs, url: str, expected: dict[str, list[str]]) -> None:
             said = [line["message"] for line in lines() if line["log"]["logger"] == logger]
             assert sorted(said) == sorted(places)
     all_places = {place for places in expected.values() for place in places}
-    assert not [line for line in logs.lines("app") if line["message"] in all_places and "request_id" not in line]
+    assert not [line for line in logs.read_lines("app") if line["message"] in all_places and "request_id" not in line]

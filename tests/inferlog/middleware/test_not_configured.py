@@ -16,7 +16,7 @@ from starlette.routing import Route
 import inferlog
 from inferlog.testing import recording
 from tests.support.polling import wait_until
-from tests.support.serving import serving, serving_wsgi
+from tests.support.serving import serve_app, serve_wsgi
 
 
 def on_asgi() -> AbstractContextManager[str]:
@@ -24,7 +24,7 @@ def on_asgi() -> AbstractContextManager[str]:
         inferlog.bind_inference(model_version="v1")
         return PlainTextResponse("answer")
 
-    return serving(inferlog.InferenceMiddleware(Starlette(routes=[Route("/predict", answer)])))
+    return serve_app(inferlog.InferenceMiddleware(Starlette(routes=[Route("/predict", answer)])))
 
 
 def on_wsgi() -> AbstractContextManager[str]:
@@ -33,7 +33,7 @@ def on_wsgi() -> AbstractContextManager[str]:
         start_response("200 OK", [])
         return [b"answer"]
 
-    return serving_wsgi(inferlog.InferenceWSGIMiddleware(app))
+    return serve_wsgi(inferlog.InferenceWSGIMiddleware(app))
 
 
 @pytest.mark.parametrize("serve", [on_asgi, on_wsgi])

@@ -89,7 +89,7 @@ def raising(error: BaseException) -> Callable[..., str]:
 def test_exception_of_callback_loses_only_its_value(logs: Logs, ask: Ask, argument: str, error: BaseException) -> None:
     assert ask(**{argument: raising(error)}) == [b"answer"]
     assert logs.event["status"] == "success"
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["message"] == "inferlog.value_refused"
     assert line["labels"]["reasons"].startswith(f"{argument}: ")
     assert type(error).__name__ in line["labels"]["reasons"]
@@ -126,7 +126,7 @@ def test_opaque_exception_is_in_event_and_passes_unchanged(logs: Logs, ask: Ask)
         logging.getLogger("server").exception("failed")
     assert logs.event["status"] == "error"
     assert logs.event["error"]["type"].endswith("UnreadableError")
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["request_id"] == logs.event["request_id"]
 
 

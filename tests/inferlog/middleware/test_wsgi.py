@@ -362,7 +362,7 @@ def test_failure_to_log_changes_neither_response_nor_exception(
     assert ask(answering([b"a"])).written == [b"a"]
     with pytest.raises(ValueError, match="the service's own"):
         ask(answering(Parts(b"a", ValueError("the service's own"))))
-    (line, _) = logs.lines("app")
+    (line, _) = logs.read_lines("app")
     assert line["message"] == "inferlog.failed: the event of a request"
     assert line["error"]["message"] == str(error)
 

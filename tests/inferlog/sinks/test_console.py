@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import inferlog
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.sinks.console import ConsoleSink
 from inferlog.sinks.fan_out import FanOut
 from tests.support.logfiles import Logs
@@ -70,7 +70,7 @@ def test_event_and_line_are_shown_short(tmp_path: Path, terminal: Terminal) -> N
         f"[info     ] inference_completed version=v1 status=success latency_ms={milliseconds} first_token_ms=50.0 "
         f"tokens_in=12 tokens_out=40 tenant=acme request={request}"
     )
-    assert [line["message"] for line in logs.lines("app")] == ["loaded"]
+    assert [line["message"] for line in logs.read_lines("app")] == ["loaded"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_console_shows_nothing_and_adds_no_sink_when_off(
     write()
     assert terminal.getvalue() == ""
     if "sinks" not in settings:
-        assert not isinstance(runtime().events._sink, FanOut)
+        assert not isinstance(get_runtime().events._sink, FanOut)
 
 
 def test_console_shows_nothing_without_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import msgpack
 import pytest
 
 import inferlog
-from inferlog.configuration import runtime
+from inferlog.configuration import get_runtime
 from inferlog.sinks.forward import ForwardSink
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
@@ -90,7 +90,7 @@ def test_file_and_forward_carry_same_events(tmp_path: Path, receiver: Receiver) 
 def test_unreachable_fluentd_does_not_block_and_drops_are_counted(tmp_path: Path, unused_port: int) -> None:
     configure(tmp_path, unused_port, forward_queue_events=10)
     record(500)
-    events = runtime().events
+    events = get_runtime().events
     wait_until(lambda: events.copies_dropped > 0, what="a drop")
     assert (events.written, events.dropped) == (500, 0)
     inferlog.shutdown()

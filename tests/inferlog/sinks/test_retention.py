@@ -15,7 +15,7 @@ import pytest
 
 import inferlog
 from inferlog.sinks.retention import Housekeeping, Retention
-from inferlog.sinks.shipped import SILENT_SECONDS, is_tailed, shipped_bytes, shipped_to_all_bytes
+from inferlog.sinks.shipped import SILENT_SECONDS, is_tailed, read_bytes_shipped_to_all, read_shipped_bytes
 from tests.support.logfiles import Logs
 from tests.support.polling import wait_until
 
@@ -177,7 +177,7 @@ def test_lines_that_are_written_during_sweep_count(tmp_path: Path, monkeypatch: 
         assert not retention.is_full(60)
         return {}
 
-    monkeypatch.setattr("inferlog.sinks.retention.shipped_to_all_bytes", write_meanwhile)
+    monkeypatch.setattr("inferlog.sinks.retention.read_bytes_shipped_to_all", write_meanwhile)
     retention.sweep()
     assert retention.is_full(41)
 
@@ -185,7 +185,7 @@ def test_lines_that_are_written_during_sweep_count(tmp_path: Path, monkeypatch: 
 def test_shipped_bytes_are_maximum_of_all_shippers(tmp_path: Path) -> None:
     publish(tmp_path, {"a.jsonl": 5}, shipper="one")
     publish(tmp_path, {"a.jsonl": 7, "b.jsonl": 1}, shipper="two")
-    assert shipped_bytes(tmp_path) == {"a.jsonl": 7, "b.jsonl": 1}
+    assert read_shipped_bytes(tmp_path) == {"a.jsonl": 7, "b.jsonl": 1}
 
 
 def test_sweep_deletes_only_files_shipped_by_every_active_shipper(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_shippers_that_all_stopped_still_count(tmp_path: Path) -> None:
     publish(tmp_path, {"a.jsonl": 5, "b.jsonl": 5}, shipper="one", silent_seconds=100 * HOUR)
     publish(tmp_path, {"a.jsonl": 3}, shipper="two", silent_seconds=100 * HOUR + 60)
     publish(tmp_path, {}, shipper="never came back", silent_seconds=200 * HOUR)
-    assert shipped_to_all_bytes(tmp_path) == {"a.jsonl": 3, "b.jsonl": 0}
+    assert read_bytes_shipped_to_all(tmp_path) == {"a.jsonl": 3, "b.jsonl": 0}
 
 
 def test_invalid_publication_deletes_nothing(tmp_path: Path) -> None:
@@ -382,7 +382,7 @@ def test_failing_task_is_logged_once_and_others_run(logs: Logs) -> None:
     housekeeping.start()
     wait_until(lambda: len(turns) >= 2, what="two turns")
     housekeeping.stop()
-    (line,) = logs.lines("app")
+    (line,) = logs.read_lines("app")
     assert line["message"] == "inferlog.housekeeping.failed: RuntimeError('no such luck')"
 
 

@@ -42,11 +42,11 @@ def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_address_without_a_port_means_the_port_of_its_scheme_to_client_and_shipper(url: str, wanted: str) -> None:
     cluster = resolve_cluster(url, "default")
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         (node,) = client.transport.node_pool.all()
         assert node.base_url == wanted
     store = BulkClient(cluster, ShipSettings())
-    assert wanted.startswith(f"{store._pool.scheme}://{cluster.address().host}:{store._pool.port}")
+    assert wanted.startswith(f"{store._pool.scheme}://{cluster.parse_address().host}:{store._pool.port}")
     store.close()
 
 
@@ -64,20 +64,20 @@ def test_command_rejects_an_address_that_is_not_http(command: list[str], url: st
 @pytest.mark.parametrize("text", ["id:secret-key", "id:secret-key\n", f"{ENCODED}\r\n"])
 def test_api_key_file_holds_either_form_of_the_key(text: str, key_file: Path) -> None:
     key_file.write_text(text)
-    assert resolve_cluster("http://es.example", "default").current_api_key() == ENCODED
+    assert resolve_cluster("http://es.example", "default").read_api_key() == ENCODED
 
 
 def test_api_key_is_taken_in_either_form_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ("id:secret-key", ENCODED):
         monkeypatch.setenv("ELASTICSEARCH_API_KEY", text)
-        assert resolve_cluster("http://es.example", "default").current_api_key() == ENCODED
+        assert resolve_cluster("http://es.example", "default").read_api_key() == ENCODED
 
 
 def test_api_key_file_is_read_again_for_each_client(key_file: Path) -> None:
     cluster = resolve_cluster("http://es.example", "default")
     for key in (ENCODED, "bmV3OmtleQ=="):
         key_file.write_text(key)
-        with cluster.client() as client:
+        with cluster.build_client() as client:
             assert client._headers["authorization"] == f"ApiKey {key}"
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import check_namespace, stream_name
+from inferlog_ops.core.streams import build_stream_name, check_namespace
 from inferlog_ops.provision.elasticsearch import provision_cluster
 
 FORBIDDEN = set('-*?\\/<>|,:#" ')
@@ -14,7 +14,7 @@ FORBIDDEN = set('-*?\\/<>|,:#" ')
 
 @pytest.mark.parametrize("namespace", ["default", "a", "prod_eu", "team.a", "2026", "a" * 100])
 def test_valid_namespace_is_accepted(namespace: str) -> None:
-    assert stream_name("events", namespace) == f"logs-inference.events-{namespace}"
+    assert build_stream_name("events", namespace) == f"logs-inference.events-{namespace}"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.demo.traffic import Pace, measure_pace, send_traffic
-from tests.support.chat_server import MODEL, running_server
+from tests.support.chat_server import MODEL, run_server
 from tests.support.polling import wait_until
 
 NOBODY = "http://127.0.0.1:9"
@@ -25,7 +25,7 @@ def sent(url: str, output: Path, requests: int) -> list[dict[str, Any]]:
 
 
 def test_traffic_sends_the_given_number_with_a_few_of_each_kind(tmp_path: Path) -> None:
-    with running_server(tmp_path / "server", backend="simulated") as server:
+    with run_server(tmp_path / "server", backend="simulated") as server:
         records = sent(server.url, tmp_path, 200)
     assert len({record["correlation_id"] for record in records}) == 200
     assert all(record["correlation_id"].startswith("demo-1-") for record in records)
@@ -51,11 +51,11 @@ def test_traffic_stops_sending_when_the_demo_ends(tmp_path: Path) -> None:
 
 def test_measure_pace_returns_a_sustainable_pace(tmp_path: Path) -> None:
     slow = [{"name": "v1", "simulated": {"first_token_median_seconds": 1.2, "token_median_seconds": 0, "sigma": 0}}]
-    with running_server(tmp_path / "server", backend="simulated", versions=slow) as server:
+    with run_server(tmp_path / "server", backend="simulated", versions=slow) as server:
         slow_pace = measure_pace(server.url, MODEL)
     assert 0.25 <= slow_pace.requests_per_second < 0.5
     assert slow_pace.of_a_caller == 0, "as many callers as it takes for each kind of them"
-    with running_server(tmp_path / "server", backend="simulated") as server:
+    with run_server(tmp_path / "server", backend="simulated") as server:
         assert measure_pace(server.url, MODEL).requests_per_second == pytest.approx(1, abs=0.5)
 
 
@@ -63,7 +63,7 @@ def test_measure_pace_fails_when_the_service_does_not_answer(tmp_path: Path) -> 
     with pytest.raises(OperatorError, match=f"the server at {NOBODY} did not answer a first request"):
         measure_pace(NOBODY, MODEL)
     with (
-        running_server(tmp_path / "server", backend="simulated") as server,
+        run_server(tmp_path / "server", backend="simulated") as server,
         pytest.raises(OperatorError, match="answered a first request with 404"),
     ):
         measure_pace(server.url, "no-such-model")

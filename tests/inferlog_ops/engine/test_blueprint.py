@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.engine import blueprint
 from inferlog_ops.engine.blueprint import SERVER
@@ -49,7 +49,7 @@ def test_module_excludes_jars_it_already_sees(plan: blueprint.Blueprint) -> None
 
 
 def test_lock_file_round_trips(plan: blueprint.Blueprint) -> None:
-    assert blueprint.format_lock(plan) == (asset_dir("infra/engine") / "jars.lock").read_text()
+    assert blueprint.format_lock(plan) == (find_asset_dir("infra/engine") / "jars.lock").read_text()
 
 
 def test_the_name_changes_with_any_jar(plan: blueprint.Blueprint) -> None:
@@ -76,5 +76,5 @@ def test_lock_file_of_another_version_is_rejected(tmp_path: Path) -> None:
 
 def _copy_of_infra(tmp_path: Path) -> Path:
     for name in ("modules.toml", "jars.lock"):
-        (tmp_path / name).write_bytes((asset_dir("infra/engine") / name).read_bytes())
+        (tmp_path / name).write_bytes((find_asset_dir("infra/engine") / name).read_bytes())
     return tmp_path

@@ -72,7 +72,7 @@ def repository(monkeypatch: pytest.MonkeyPatch) -> Iterator[Repository]:
     gc.collect()
 
 
-def jar(name: str) -> Jar:
+def build_jar(name: str) -> Jar:
     content = CONTENTS[name]
     return Jar(
         part="server",
@@ -83,17 +83,17 @@ def jar(name: str) -> Jar:
     )
 
 
-ALL = [jar(name) for name in CONTENTS]
+ALL = [build_jar(name) for name in CONTENTS]
 
 
-def files_in(cache: Path) -> dict[str, bytes]:
+def read_files(cache: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in cache.iterdir() if path.name != ".lock"}
 
 
 def test_a_fresh_cache_holds_every_jar_and_nothing_else(repository: Repository, tmp_path: Path) -> None:
     said: list[str] = []
     fetch_missing(ALL, tmp_path / "cache", said.append)
-    assert files_in(tmp_path / "cache") == {f"{name}-1.0.jar": content for name, content in CONTENTS.items()}
+    assert read_files(tmp_path / "cache") == {f"{name}-1.0.jar": content for name, content in CONTENTS.items()}
     assert said[-1] == "downloading the engine: jars 12/12, 3 of 3 MB"
     assert repository.asked.total() == 12
 
@@ -122,14 +122,14 @@ def test_leftovers_of_a_killed_download_are_removed(repository: Repository, tmp_
     (tmp_path / ".fetch-abc").mkdir()
     (tmp_path / ".fetch-abc/part.jar").write_bytes(b"half")
     fetch_missing(ALL, tmp_path, ignore_progress)
-    assert len(files_in(tmp_path)) == len(ALL)
+    assert len(read_files(tmp_path)) == len(ALL)
 
 
 def test_parallel_downloads_fetch_each_jar_once(repository: Repository, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: fetch_missing(ALL, tmp_path, ignore_progress), range(2)))
     assert repository.asked == dict.fromkeys(CONTENTS, 1)
-    assert len(files_in(tmp_path)) == len(ALL)
+    assert len(read_files(tmp_path)) == len(ALL)
 
 
 def test_temporary_failure_is_retried(repository: Repository, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_jar_with_another_hash_is_rejected_and_deleted(repository: Repository, t
     repository.contents["part7"] = b"something else"
     with pytest.raises(OperatorError, match=r"the downloaded part7-1\.0\.jar differs from the lock file"):
         fetch_missing(ALL, tmp_path, ignore_progress)
-    assert "part7-1.0.jar" not in files_in(tmp_path)
+    assert "part7-1.0.jar" not in read_files(tmp_path)
 
 
 def test_missing_jar_is_reported(repository: Repository, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_no_network_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     ) as info:
         fetch_missing(ALL, tmp_path, ignore_progress)
     assert "\n" not in str(info.value)
-    assert files_in(tmp_path) == {}
+    assert read_files(tmp_path) == {}
 
 
 def test_unwritable_cache_is_reported(tmp_path: Path) -> None:

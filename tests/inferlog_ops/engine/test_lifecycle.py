@@ -58,7 +58,7 @@ def test_start_status_and_stop_print_their_results(own_home: Home) -> None:
     assert status["home_bytes"] >= status["engine_bytes"] > 50_000_000
     assert 0 <= status["uptime_seconds"] < 100
 
-    assert addresses_of(engine["pid"]) == {"127.0.0.1"}
+    assert find_addresses(engine["pid"]) == {"127.0.0.1"}
     assert psutil.Process(engine["pid"]).ppid() != os.getpid(), "the engine outlives the command that started it"
 
     stopped = run("engine", "stop", "--home", own_home.root, "--json")
@@ -75,25 +75,25 @@ def test_start_status_and_stop_print_their_results(own_home: Home) -> None:
 
 
 def test_java_options_of_the_environment_reach_the_virtual_machine(cluster: Cluster) -> None:
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         (engine,) = client.nodes.info(metric="jvm")["nodes"].values()
     assert set(os.environ["INFERLOG_ENGINE_JAVA_OPTIONS"].split()) <= set(engine["jvm"]["input_arguments"])
 
 
 def test_acknowledged_documents_survive_kill_9_and_sigterm(own_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     first = control.start(own_home.engine)
-    with Cluster(url=first.url).client() as client:
+    with Cluster(url=first.url).build_client() as client:
         for number in range(100):
             client.create(index="kept", id=str(number), document={"number": number})
     os.kill(first.pid, signal.SIGKILL)
     wait_until(lambda: not presence.is_held(own_home.engine), what="the killed engine to be gone")
     assert (own_home.engine / "engine.json").exists(), "kill -9 leaves the file behind"
-    assert control.running_url(own_home.engine) is None
+    assert control.find_running_url(own_home.engine) is None
     assert not control.stop(own_home.engine)
 
-    second = control.start(own_home.engine, port=port_of(first.url))
+    second = control.start(own_home.engine, port=parse_port(first.url))
     assert second.url == first.url
-    with Cluster(url=second.url).client() as client:
+    with Cluster(url=second.url).build_client() as client:
         assert client.count(index="kept")["count"] == 100
         client.create(index="kept", id="100", document={"number": 100})
     os.kill(second.pid, signal.SIGSTOP)
@@ -112,16 +112,16 @@ def test_two_starts_at_once_on_one_home_print_the_same_engine(own_home: Home) ->
     assert [code for _, _, code in ends] == [0, 0], ends
     first, second = (json.loads(printed) for printed, _, _ in ends)
     assert first == second
-    assert control.running_url(own_home.engine) == first["url"]
+    assert control.find_running_url(own_home.engine) == first["url"]
 
 
 def test_start_waits_for_an_engine_that_is_stopping(own_home: Home) -> None:
     first = control.start(own_home.engine)
     os.kill(first.pid, signal.SIGTERM)
-    wait_until(lambda: control.running_url(own_home.engine) is None, what="the engine to begin its end")
+    wait_until(lambda: control.find_running_url(own_home.engine) is None, what="the engine to begin its end")
     second = control.ensure_running(own_home.engine)
     assert second.pid != first.pid
-    assert control.running_url(own_home.engine) == second.url
+    assert control.find_running_url(own_home.engine) == second.url
 
 
 def test_address_left_by_a_killed_engine_is_not_published_while_another_starts(own_home: Home) -> None:
@@ -134,7 +134,7 @@ def test_address_left_by_a_killed_engine_is_not_published_while_another_starts(o
 
 def test_ctrl_c_during_start_leaves_no_process(own_home: Home) -> None:
     with begin("engine", "start", "--home", own_home.root) as command:
-        pid = wait_until(lambda: starting_pid(own_home), timeout_seconds=30, what="the engine's process")
+        pid = wait_until(lambda: find_starting_pid(own_home), timeout_seconds=30, what="the engine's process")
         command.send_signal(signal.SIGINT)
         assert command.wait(timeout=30) == 130
         assert not is_alive(pid)
@@ -159,11 +159,11 @@ def is_alive(pid: int) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-def starting_pid(home: Home) -> int | None:
+def find_starting_pid(home: Home) -> int | None:
     return presence.read_holder_pid(home.engine) if presence.is_held(home.engine) else None
 
 
-def addresses_of(pid: int) -> set[str]:
+def find_addresses(pid: int) -> set[str]:
     listening = [socket for socket in psutil.Process(pid).net_connections("inet") if socket.status == "LISTEN"]
     assert listening
     return {socket.laddr.ip.removeprefix("::ffff:") for socket in listening}
@@ -173,7 +173,7 @@ def log_of(home: Home) -> str:
     return (home.engine / "logs/engine.log").read_text()
 
 
-def port_of(url: str) -> int:
+def parse_port(url: str) -> int:
     return int(url.rpartition(":")[2])
 
 
@@ -188,7 +188,7 @@ def test_engine_stops_when_its_parent_is_killed(own_home: Home) -> None:
     with owner:
         assert owner.stdout
         pid = int(owner.stdout.readline())
-        assert control.running_url(own_home.engine)
+        assert control.find_running_url(own_home.engine)
         owner.kill()
     wait_until(lambda: not presence.is_held(own_home.engine), 60, "the engine to end")
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

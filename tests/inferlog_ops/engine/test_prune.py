@@ -19,7 +19,7 @@ WEEK_AGO = NOW - timedelta(days=7)
 
 @pytest.fixture
 def client(provisioned: Cluster) -> Iterator[Elasticsearch]:
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         yield client
 
 
@@ -39,85 +39,85 @@ def write(client: Elasticsearch, stream: str, timestamps: list[datetime]) -> Non
     assert not answer["errors"], answer
 
 
-def kept(client: Elasticsearch, stream: str) -> list[str]:
+def find_kept(client: Elasticsearch, stream: str) -> list[str]:
     client.indices.refresh(index=stream)
     hits = client.search(index=stream, size=10_000, sort="@timestamp")["hits"]["hits"]
     return [hit["_source"]["@timestamp"] for hit in hits]
 
 
-def indices_of(client: Elasticsearch, stream: str) -> list[str]:
+def find_indices(client: Elasticsearch, stream: str) -> list[str]:
     found = client.indices.resolve_index(name=stream, expand_wildcards="all")["data_streams"]
     return list(found[0]["backing_indices"])
 
 
-def pruned_from(pruned: list[PrunedStream], stream: str) -> PrunedStream | None:
+def find_pruned(pruned: list[PrunedStream], stream: str) -> PrunedStream | None:
     return next((one for one in pruned if one.stream == stream), None)
 
 
 def test_prune_removes_old_events_and_keeps_the_boundary(client: Elasticsearch, stream: str) -> None:
     times = [WEEK_AGO + timedelta(microseconds=offset) for offset in (-5_000_000, -1, 0, 1)]
     write(client, stream, [*times, NOW])
-    done = pruned_from(prune(client, WEEK_AGO, ignore_progress), stream)
+    done = find_pruned(prune(client, WEEK_AGO, ignore_progress), stream)
     assert done == PrunedStream(
-        stream=stream, documents=2, deleted_indices=(), thinned_indices=(indices_of(client, stream)[0],)
+        stream=stream, documents=2, deleted_indices=(), thinned_indices=(find_indices(client, stream)[0],)
     )
-    assert kept(client, stream) == [time.isoformat() for time in (*times[2:], NOW)]
+    assert find_kept(client, stream) == [time.isoformat() for time in (*times[2:], NOW)]
 
 
 def test_prune_removes_more_than_one_page(client: Elasticsearch, stream: str) -> None:
     write(client, stream, [WEEK_AGO - timedelta(seconds=second) for second in range(1, 12_002)])
     write(client, stream, [NOW])
-    done = pruned_from(prune(client, WEEK_AGO, ignore_progress), stream)
+    done = find_pruned(prune(client, WEEK_AGO, ignore_progress), stream)
     assert done
     assert done.documents == 12_001
-    assert kept(client, stream) == [NOW.isoformat()]
+    assert find_kept(client, stream) == [NOW.isoformat()]
 
 
 def test_an_index_of_old_events_only_is_deleted_whole(client: Elasticsearch, stream: str) -> None:
     write(client, stream, [WEEK_AGO - timedelta(days=day) for day in range(1, 9)])
-    (old,) = indices_of(client, stream)
+    (old,) = find_indices(client, stream)
     client.indices.rollover(alias=stream)
     write(client, stream, [NOW])
-    assert pruned_from(prune(client, WEEK_AGO, ignore_progress), stream) == PrunedStream(
+    assert find_pruned(prune(client, WEEK_AGO, ignore_progress), stream) == PrunedStream(
         stream=stream, documents=8, deleted_indices=(old,), thinned_indices=()
     )
-    assert kept(client, stream) == [NOW.isoformat()]
-    assert old not in indices_of(client, stream)
+    assert find_kept(client, stream) == [NOW.isoformat()]
+    assert old not in find_indices(client, stream)
 
 
 def test_a_write_index_of_old_events_only_is_rolled_over(client: Elasticsearch, stream: str) -> None:
     write(client, stream, [WEEK_AGO - timedelta(days=1)])
-    (old,) = indices_of(client, stream)
-    done = pruned_from(prune(client, WEEK_AGO, ignore_progress), stream)
+    (old,) = find_indices(client, stream)
+    done = find_pruned(prune(client, WEEK_AGO, ignore_progress), stream)
     assert done
     assert done.deleted_indices == (old,)
-    assert kept(client, stream) == []
+    assert find_kept(client, stream) == []
     write(client, stream, [NOW])
-    assert kept(client, stream) == [NOW.isoformat()]
+    assert find_kept(client, stream) == [NOW.isoformat()]
 
 
 def test_prune_keeps_a_stream_without_old_events(client: Elasticsearch, stream: str) -> None:
     write(client, stream, [WEEK_AGO, NOW])
-    before = indices_of(client, stream)
-    assert pruned_from(prune(client, WEEK_AGO, ignore_progress), stream) is None
-    assert indices_of(client, stream) == before
-    assert len(kept(client, stream)) == 2
+    before = find_indices(client, stream)
+    assert find_pruned(prune(client, WEEK_AGO, ignore_progress), stream) is None
+    assert find_indices(client, stream) == before
+    assert len(find_kept(client, stream)) == 2
 
 
 def test_prune_keeps_an_empty_stream(client: Elasticsearch, stream: str) -> None:
-    before = indices_of(client, stream)
-    assert pruned_from(prune(client, WEEK_AGO, ignore_progress), stream) is None
-    assert indices_of(client, stream) == before
+    before = find_indices(client, stream)
+    assert find_pruned(prune(client, WEEK_AGO, ignore_progress), stream) is None
+    assert find_indices(client, stream) == before
 
 
 def test_dry_run_prints_the_same_and_changes_nothing(client: Elasticsearch, stream: str) -> None:
     write(client, stream, [WEEK_AGO - timedelta(days=1)])
     client.indices.rollover(alias=stream)
     write(client, stream, [WEEK_AGO - timedelta(days=1), NOW])
-    before = indices_of(client, stream), kept(client, stream)
-    foretold = pruned_from(prune(client, WEEK_AGO, ignore_progress, dry_run=True), stream)
-    assert (indices_of(client, stream), kept(client, stream)) == before
-    assert pruned_from(prune(client, WEEK_AGO, ignore_progress), stream) == foretold
+    before = find_indices(client, stream), find_kept(client, stream)
+    foretold = find_pruned(prune(client, WEEK_AGO, ignore_progress, dry_run=True), stream)
+    assert (find_indices(client, stream), find_kept(client, stream)) == before
+    assert find_pruned(prune(client, WEEK_AGO, ignore_progress), stream) == foretold
 
 
 def test_stored_bytes_are_current(client: Elasticsearch, stream: str) -> None:
@@ -138,7 +138,7 @@ def test_prune_command_frees_disk_space(home: Home, client: Elasticsearch, strea
     assert facts["documents"] >= 20_000
     assert facts["reclaimed"] is True
     assert facts["freed_bytes"] > 100_000
-    assert len(kept(client, stream)) == 1
+    assert len(find_kept(client, stream)) == 1
 
 
 def test_stopped_engine_cannot_be_pruned(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.home import Home, cache_dir
+from inferlog_ops.core.home import Home, find_cache_dir
 from inferlog_ops.core.progress import ignore_progress
 from inferlog_ops.engine import blueprint, control, disk, layout
 from inferlog_ops.engine.layout import Layout
@@ -18,7 +18,7 @@ from tests.support.commands import run
 def laid_out(engine_url: str, tmp_path: Path) -> Layout:
     """A home with the engine's files, made from a cache that is full because the run's engine was started."""
     plan = blueprint.load()
-    return layout.prepare(plan, tmp_path / "engine", cache_dir() / "jars", ignore_progress)
+    return layout.prepare(plan, tmp_path / "engine", find_cache_dir() / "jars", ignore_progress)
 
 
 def test_second_engine_on_one_home_is_rejected(home: Home, engine_url: str) -> None:
@@ -64,7 +64,7 @@ def append_a_byte(laid_out: Layout) -> Path:
 
 
 def change_a_byte(laid_out: Layout) -> Path:
-    changed = next(laid_out.part("x-pack-esql").glob("x-pack-esql-8*.jar"))
+    changed = next(laid_out.find_part("x-pack-esql").glob("x-pack-esql-8*.jar"))
     content = bytearray(changed.read_bytes())
     content[len(content) // 2] ^= 1
     changed.unlink()
@@ -73,13 +73,13 @@ def change_a_byte(laid_out: Layout) -> Path:
 
 
 def change_the_plugin_class(laid_out: Layout) -> Path:
-    changed = laid_out.part("x-pack-core") / "plugin-descriptor.properties"
+    changed = laid_out.find_part("x-pack-core") / "plugin-descriptor.properties"
     changed.write_text(changed.read_text().replace("XPackPlugin", "Other"))
     return changed
 
 
 def remove_a_jar(laid_out: Layout) -> Path:
-    missing = next(laid_out.part("transport-netty4").glob("netty-common-*.jar"))
+    missing = next(laid_out.find_part("transport-netty4").glob("netty-common-*.jar"))
     missing.unlink()
     return missing
 
@@ -92,7 +92,7 @@ def add_a_jar(laid_out: Layout) -> Path:
 
 def add_a_folder_by_link(laid_out: Layout) -> Path:
     extra = laid_out.modules / "extra"
-    extra.symlink_to(laid_out.part("x-pack-core"))
+    extra.symlink_to(laid_out.find_part("x-pack-core"))
     return extra
 
 
@@ -131,14 +131,14 @@ def test_deleted_layout_is_created_again(laid_out: Layout, tmp_path: Path) -> No
     for path in sorted(laid_out.root.rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     laid_out.root.rmdir()
-    again = layout.prepare(blueprint.load(), tmp_path / "engine", cache_dir() / "jars", ignore_progress)
+    again = layout.prepare(blueprint.load(), tmp_path / "engine", find_cache_dir() / "jars", ignore_progress)
     assert again == laid_out
 
 
 def test_incomplete_layout_is_created_again(laid_out: Layout, tmp_path: Path) -> None:
     cut_short = laid_out.root.rename(laid_out.root.parent / ".draft-1")
     remove_a_jar(Layout(cut_short))
-    layout.prepare(blueprint.load(), tmp_path / "engine", cache_dir() / "jars", ignore_progress)
+    layout.prepare(blueprint.load(), tmp_path / "engine", find_cache_dir() / "jars", ignore_progress)
     assert list(laid_out.root.parent.iterdir()) == [laid_out.root]
 
 
@@ -164,7 +164,7 @@ def test_full_disk_is_rejected_with_sizes(tmp_path: Path) -> None:
 
 
 def test_full_disk_stops_a_first_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "free_bytes", lambda _: 1_400_000_000)
+    monkeypatch.setattr(disk, "measure_free_bytes", lambda _: 1_400_000_000)
     with pytest.raises(OperatorError, match=r"1\.4 GB are free on this disk and the engine needs 1\.5 GB"):
         control.start(tmp_path / "engine")
     assert not (tmp_path / "engine/lib").exists()
@@ -177,7 +177,7 @@ def test_full_disk_of_an_existing_home_is_a_warning(
     said: list[str] = []
     (tmp_path / "engine/data").mkdir()
     add_a_jar(laid_out)
-    monkeypatch.setattr(disk, "free_bytes", lambda _: 1_400_000_000)
+    monkeypatch.setattr(disk, "measure_free_bytes", lambda _: 1_400_000_000)
     with pytest.raises(OperatorError, match="extra"):
         control.start(tmp_path / "engine", report=said.append)
     assert "only 1.4 GB are free on this disk" in said[0]

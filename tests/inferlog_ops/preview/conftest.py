@@ -12,15 +12,15 @@ import pytest
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query.dashboards import files
 from tests.golden import END, START, Golden, Row, expected, golden
-from tests.support.browsing import Visit, address_of, running_browser, visiting
-from tests.support.indexing import fresh, index
+from tests.support.browsing import Visit, format_address, open_preview, run_browser
+from tests.support.indexing import create_fresh_cluster, index
 
 
 @pytest.fixture(scope="module")  # not longer: tests of other modules want a loop of their own
 def window() -> Iterator[Callable[..., AbstractContextManager[Visit]]]:
-    """Opens the page of a cluster: `browsing.visiting` with a browser."""
-    with running_browser() as browser:
-        yield partial(visiting, browser)
+    """Opens the page of a cluster: `browsing.open_preview` with a browser."""
+    with run_browser() as browser:
+        yield partial(open_preview, browser)
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,7 @@ def known() -> Golden:
 @pytest.fixture(scope="session")
 def filled(engine_url: str, known: Golden) -> Cluster:
     """An engine with the documents."""
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     index(cluster, "events", known.first)
     index(cluster, "health", known.heartbeats)
     index(cluster, "app", known.log_lines)
@@ -49,13 +49,13 @@ def answer(known: Golden) -> Callable[[str], list[Row]]:
 @pytest.fixture(scope="session")
 def empty(engine_url: str) -> Cluster:
     """An engine with streams and without events."""
-    return fresh(engine_url)
+    return create_fresh_cluster(engine_url)
 
 
 @pytest.fixture(scope="session")
 def all_of_them() -> dict[str, Any]:
     """URL parameters of the range of the documents, with refresh paused."""
-    return {"from": address_of(START), "to": address_of(END), "refresh": 0, "utc": ""}
+    return {"from": format_address(START), "to": format_address(END), "refresh": 0, "utc": ""}
 
 
 @pytest.fixture(scope="module")
@@ -68,5 +68,5 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
         return name
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "asset_dir", lambda _: folder)
+        patch.setattr(files, "find_asset_dir", lambda _: folder)
         yield write

@@ -15,7 +15,7 @@ from inferlog_ops.preview.app import create_app
 from tests.golden import END, START, Golden, expected
 from tests.golden.reading import of_stream
 from tests.support.polling import wait_until
-from tests.support.serving import serving
+from tests.support.serving import serve_app
 
 RANGE: dict[str, Any] = {"from": START.isoformat(), "to": END.isoformat()}
 P99 = "/api/dashboards/inferlog-overview/panels/p99"
@@ -38,7 +38,7 @@ class RangeParams:
 
 @pytest.fixture(scope="module")
 def ask(filled: Cluster) -> Iterator[RangeParams]:
-    with serving(create_app(filled)) as url:
+    with serve_app(create_app(filled)) as url:
         yield RangeParams(url)
 
 
@@ -53,17 +53,17 @@ def test_panel_answer_equals_the_answer_of_its_query(ask: RangeParams, known: Go
 
 
 def test_filter_combines_values_with_or_and_fields_with_and(ask: RangeParams, known: Golden) -> None:
-    def requests(*filters: str) -> int:
+    def count_requests(*filters: str) -> int:
         (answer,) = ask(P99, **RANGE, filter=filters).json()["answers"]
         return sum(row[1] for row in answer["rows"])
 
     events = of_stream(known.between(START, END), "events")
     of = {version: sum(each.get("model_version") == version for each in events) for version in ("v1", "v2", None)}
-    assert requests("model_version:v1", "model_version:v2") == of["v1"] + of["v2"]
-    assert requests("model_version:(none)") == of[None]
-    assert requests("model_version:v1", "service.name:nobody") == 0
-    assert requests("model_version:v1 OR *") == 0
-    assert requests('model_version:v1" OR "a"="a') == 0
+    assert count_requests("model_version:v1", "model_version:v2") == of["v1"] + of["v2"]
+    assert count_requests("model_version:(none)") == of[None]
+    assert count_requests("model_version:v1", "service.name:nobody") == 0
+    assert count_requests("model_version:v1 OR *") == 0
+    assert count_requests('model_version:v1" OR "a"="a') == 0
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_api_runs_four_queries_at_a_time_and_skips_closed_requests() -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as store, ThreadPoolExecutor(8) as people:
         threading.Thread(target=store.serve_forever, daemon=True).start()
         try:
-            with serving(create_app(Cluster(url=f"http://127.0.0.1:{store.server_port}"))) as url:
+            with serve_app(create_app(Cluster(url=f"http://127.0.0.1:{store.server_port}"))) as url:
                 staying = [people.submit(RangeParams(url), P99, **RANGE) for _ in range(4)]
                 wait_until(lambda: len(asked) == 4, what="four questions")
                 with pytest.raises(urllib3.exceptions.ReadTimeoutError):
@@ -215,7 +215,7 @@ def test_openapi_describes_the_routes(ask: RangeParams) -> None:
 
 def test_password_in_the_elasticsearch_url_is_not_shown(filled: Cluster) -> None:
     cluster = Cluster(url=filled.url.replace("//", "//elastic:hunter2@"), namespace="nobody")
-    with serving(create_app(cluster)) as url:
+    with serve_app(create_app(cluster)) as url:
         said = RangeParams(url)("/api/status").data.decode()
     assert "hunter2" not in said
     assert "inferlog provision" in said

@@ -9,8 +9,8 @@ import pytest
 
 from tests.golden import END, START, Golden, expected
 from tests.golden.reading import of_stream, when
-from tests.support.browsing import Visit, address_of
-from tests.support.panel_files import control, layer, text, tiles, vis
+from tests.support.browsing import Visit, format_address
+from tests.support.panel_files import build_control, build_layer, build_text, build_tiles, build_vis
 from tests.support.polling import wait_until
 
 VERSION, ROUTE = "model_version", "http.route"
@@ -22,23 +22,23 @@ tiles => tiles.map((tile) => [".tile-title", ".tile-value"].map((part) => tile.q
 @pytest.fixture(scope="module")
 def visit(window: Any, filled: Any, dashboard: Any) -> Iterator[Visit]:
     dashboard(
-        vis("rate", tiles("requests_per_second", "requests"), query="requests_per_second"),
-        vis("over-time", over_time(), y=10, h=12),
-        vis("lost", {**rows(), "ignore_global_filters": True}, query="lost_events", y=22),
+        build_vis("rate", build_tiles("requests_per_second", "requests"), query="requests_per_second"),
+        build_vis("over-time", build_chart_over_time(), y=10, h=12),
+        build_vis("lost", {**build_table(), "ignore_global_filters": True}, query="lost_events", y=22),
         pinned_panels=[
-            control(VERSION),
-            control(ROUTE, single_select=True),
+            build_control(VERSION),
+            build_control(ROUTE, single_select=True),
             {"type": "time_slider_control", "config": {}},
         ],
         time_range={"from": "now-6h", "to": "now"},
         refresh_interval={"pause": False, "value": 30_000},
     )
     dashboard(
-        text("[back](#/view/inferlog-test)"),
-        vis("rate", tiles("requests_per_second", "requests"), query="requests_per_second", y=4),
+        build_text("[back](#/view/inferlog-test)"),
+        build_vis("rate", build_tiles("requests_per_second", "requests"), query="requests_per_second", y=4),
         name="inferlog-z-other",
         title="Other",
-        pinned_panels=[control(VERSION)],
+        pinned_panels=[build_control(VERSION)],
     )
     with window(filled, height=1100) as visit:
         yield visit
@@ -50,12 +50,12 @@ def pause(visit: Visit) -> bool:
     return True
 
 
-def over_time() -> dict[str, Any]:
-    line = layer("line", "requests_per_second_over_time", x={"column": "bucket"}, y=[{"column": "requests"}])
+def build_chart_over_time() -> dict[str, Any]:
+    line = build_layer("line", "requests_per_second_over_time", x={"column": "bucket"}, y=[{"column": "requests"}])
     return {"type": "xy", "title": "Over time", "layers": [line], "legend": {"visibility": "visible"}}
 
 
-def rows() -> dict[str, Any]:
+def build_table() -> dict[str, Any]:
     return {
         "type": "data_table",
         "title": "Lost",
@@ -64,13 +64,13 @@ def rows() -> dict[str, Any]:
     }
 
 
-def tile_figures(visit: Visit) -> dict[str, int]:
+def read_tiles(visit: Visit) -> dict[str, int]:
     # In one call: the panel may be redrawn between two calls.
-    tiles = visit.panel("rate").locator(".tile").evaluate_all(TITLE_AND_VALUE_OF_EACH)
+    tiles = visit.find_panel("rate").locator(".tile").evaluate_all(TITLE_AND_VALUE_OF_EACH)
     return {name: int(value.replace(",", "")) for name, value in tiles}
 
 
-def counted(known: Golden, **wanted: Any) -> dict[str, int]:
+def count_by_version(known: Golden, **wanted: Any) -> dict[str, int]:
     documents = [
         each
         for each in of_stream(known.between(START, END), "events")
@@ -79,7 +79,7 @@ def counted(known: Golden, **wanted: Any) -> dict[str, int]:
     return {row[VERSION]: row["requests"] for row in expected("requests_per_second", documents, START, END)}
 
 
-def said(visit: Visit) -> dict[str, list[str]]:
+def read_parameters(visit: Visit) -> dict[str, list[str]]:
     """Return the parameters of the address."""
     return parse_qs(visit.page.url.partition("?")[2], keep_blank_values=True)
 
@@ -88,26 +88,26 @@ def test_selected_value_filters_every_panel_except_those_that_ignore_it(
     visit: Visit, known: Golden, all_of_them: Any
 ) -> None:
     visit.go("inferlog-test", **all_of_them)
-    assert tile_figures(visit) == counted(known)
-    unfiltered = visit.panel("lost").locator("tbody").inner_text()
+    assert read_tiles(visit) == count_by_version(known)
+    unfiltered = visit.find_panel("lost").locator("tbody").inner_text()
 
     visit.page.get_by_role("button", name=VERSION).click()
     visit.page.get_by_role("checkbox", name="v2").check()
-    wait_until(lambda: tile_figures(visit) == counted(known, model_version=["v2"]), what="the figures of v2")
+    wait_until(lambda: read_tiles(visit) == count_by_version(known, model_version=["v2"]), what="the figures of v2")
     visit.page.get_by_role("checkbox", name="v1").check()
-    wait_until(lambda: tile_figures(visit) == counted(known, model_version=["v1", "v2"]), what="those of both")
+    wait_until(lambda: read_tiles(visit) == count_by_version(known, model_version=["v1", "v2"]), what="those of both")
     visit.page.keyboard.press("Escape")
-    visit.settled()
-    assert visit.panel("lost").locator("tbody").inner_text() == unfiltered
-    assert sorted(said(visit)["f"]) == ["model_version:v1", "model_version:v2"]
+    visit.wait_until_settled()
+    assert visit.find_panel("lost").locator("tbody").inner_text() == unfiltered
+    assert sorted(read_parameters(visit)["f"]) == ["model_version:v1", "model_version:v2"]
 
     visit.page.get_by_role("button", name="Clear filters").click()
-    wait_until(lambda: tile_figures(visit) == counted(known), what="all figures")
+    wait_until(lambda: read_tiles(visit) == count_by_version(known), what="all figures")
 
 
 def test_events_without_a_version_can_be_selected(visit: Visit, known: Golden, all_of_them: Any) -> None:
     visit.go("inferlog-test", f="model_version:(none)", **all_of_them)
-    assert tile_figures(visit) == {"(none)": counted(known)["(none)"]}
+    assert read_tiles(visit) == {"(none)": count_by_version(known)["(none)"]}
 
 
 def test_control_lists_and_searches_the_values_of_the_range_with_counts(
@@ -118,7 +118,7 @@ def test_control_lists_and_searches_the_values_of_the_range_with_counts(
     options = visit.page.locator(".popover:popover-open .option")
     options.first.wait_for()
     offered = dict(text.split("\n") for text in options.all_inner_texts())
-    assert {name: int(count.replace(",", "")) for name, count in offered.items()} == counted(known)
+    assert {name: int(count.replace(",", "")) for name, count in offered.items()} == count_by_version(known)
     visit.page.get_by_label(f"Search {VERSION}").fill("V1")
     wait_until(lambda: [text.split("\n")[0] for text in options.all_inner_texts()] == ["v1"], what="v1 alone")
     visit.page.get_by_label(f"Search {VERSION}").fill("v.*")
@@ -131,7 +131,7 @@ def test_single_select_control_keeps_one_value(visit: Visit, all_of_them: Any) -
     for nth in (0, 1):
         visit.page.get_by_role("button", name=ROUTE).click()
         visit.page.locator(".popover:popover-open .option").nth(nth).click()
-        wait_until(lambda: len(said(visit).get("f", [])) == 1, what="one filter")
+        wait_until(lambda: len(read_parameters(visit).get("f", [])) == 1, what="one filter")
         visit.page.keyboard.press("Escape")
 
 
@@ -142,8 +142,8 @@ def test_unsupported_control_shows_a_note(visit: Visit, all_of_them: Any) -> Non
 
 def test_click_on_a_tile_name_filters_by_its_version(visit: Visit, known: Golden, all_of_them: Any) -> None:
     visit.go("inferlog-test", **all_of_them)
-    visit.panel("rate").get_by_role("button", name="v3").click()
-    wait_until(lambda: tile_figures(visit) == counted(known, model_version=["v3"]), what="the figures of v3")
+    visit.find_panel("rate").get_by_role("button", name="v3").click()
+    wait_until(lambda: read_tiles(visit) == count_by_version(known, model_version=["v3"]), what="the figures of v3")
 
 
 def test_page_starts_with_the_selection_of_the_file(visit: Visit) -> None:
@@ -155,16 +155,16 @@ def test_page_starts_with_the_selection_of_the_file(visit: Visit) -> None:
 
 def test_selection_without_a_dashboard_in_the_address_applies_to_the_first(visit: Visit) -> None:
     visit.page.goto(visit.url)
-    visit.settled()
+    visit.wait_until_settled()
     visit.page.locator("button.range").click()
     visit.page.get_by_role("button", name="Last 7 days").click()
     wait_until(lambda: "#/view/inferlog-test?from=now-7d" in visit.page.url, what="an address to share")
-    visit.settled()
+    visit.wait_until_settled()
     assert visit.page.locator(".heading h1").inner_text() == "Test"
 
 
 def test_range_that_ends_before_its_start_is_rejected(visit: Visit) -> None:
-    visit.go("inferlog-test", **{"from": address_of(END), "to": address_of(START)})
+    visit.go("inferlog-test", **{"from": format_address(END), "to": format_address(START)})
     assert "Last 6 hours" in visit.page.locator(".bar").inner_text()
 
 
@@ -172,7 +172,7 @@ def test_typed_range_is_applied_unless_invalid(visit: Visit, known: Golden, all_
     visit.go("inferlog-test", **all_of_them)
     visit.page.locator("button.range").click()
     begin, show = visit.page.get_by_label("From"), visit.page.get_by_role("button", name="Show")
-    for wrong, complaint in (("yesterday", "not a valid time"), (address_of(END), "end must be after")):
+    for wrong, complaint in (("yesterday", "not a valid time"), (format_address(END), "end must be after")):
         begin.fill(wrong)
         show.click()
         assert complaint in visit.page.get_by_role("alert").filter(has_text=complaint).inner_text()
@@ -182,33 +182,33 @@ def test_typed_range_is_applied_unless_invalid(visit: Visit, known: Golden, all_
     since = [
         each for each in of_stream(known.between(START, END), "events") if when(each) >= later.replace(microsecond=0)
     ]
-    wait_until(lambda: sum(tile_figures(visit).values()) == len(since), what="the figures since then")
+    wait_until(lambda: sum(read_tiles(visit).values()) == len(since), what="the figures since then")
 
 
 def test_range_drawn_with_the_mouse_applies_to_all_panels(visit: Visit, all_of_them: Any) -> None:
     visit.go("inferlog-test", **all_of_them)
-    before = tile_figures(visit)
-    visit.drawn("over-time")
-    area = visit.panel("over-time").locator(".canvas .nsewdrag").bounding_box()
+    before = read_tiles(visit)
+    visit.read_drawn("over-time")
+    area = visit.find_panel("over-time").locator(".canvas .nsewdrag").bounding_box()
     visit.page.mouse.move(area["x"] + area["width"] * 0.25, area["y"] + 40)
     visit.page.mouse.down()
     visit.page.mouse.move(area["x"] + area["width"] * 0.75, area["y"] + 44, steps=4)
     visit.page.mouse.up()
-    wait_until(lambda: sum(tile_figures(visit).values()) < sum(before.values()), what="fewer requests")
-    assert said(visit)["from"] > [all_of_them["from"]]
-    assert said(visit)["to"] < [all_of_them["to"]]
+    wait_until(lambda: sum(read_tiles(visit).values()) < sum(before.values()), what="fewer requests")
+    assert read_parameters(visit)["from"] > [all_of_them["from"]]
+    assert read_parameters(visit)["to"] < [all_of_them["to"]]
     visit.page.go_back()
-    wait_until(lambda: tile_figures(visit) == before, what="the range before")
+    wait_until(lambda: read_tiles(visit) == before, what="the range before")
 
 
 def test_link_to_another_dashboard_keeps_range_and_filters(visit: Visit, known: Golden, all_of_them: Any) -> None:
     visit.go("inferlog-test", f="model_version:v1", **all_of_them)
     visit.page.get_by_role("link", name="Other").click()
     visit.page.get_by_role("heading", level=1, name="Other").wait_for()
-    assert tile_figures(visit) == counted(known, model_version=["v1"])
+    assert read_tiles(visit) == count_by_version(known, model_version=["v1"])
     visit.page.get_by_role("link", name="back").click()
     visit.page.get_by_role("heading", level=1, name="Test").wait_for()
-    assert tile_figures(visit) == counted(known, model_version=["v1"])
+    assert read_tiles(visit) == count_by_version(known, model_version=["v1"])
 
 
 def test_link_keeps_focus_during_refresh_and_follows_the_current_selection(
@@ -219,12 +219,12 @@ def test_link_keeps_focus_during_refresh_and_follows_the_current_selection(
     link.focus()
     # As the browser's own way back does it: nothing on the page is touched.
     visit.page.evaluate("location.hash += '&f=model_version:v1'")
-    visit.settled()
-    assert tile_figures(visit) == counted(known, model_version=["v1"])
+    visit.wait_until_settled()
+    assert read_tiles(visit) == count_by_version(known, model_version=["v1"])
     assert link.evaluate("link => link === document.activeElement")
     visit.page.keyboard.press("Enter")
     visit.page.get_by_role("heading", level=1, name="Test").wait_for()
-    assert tile_figures(visit) == counted(known, model_version=["v1"])
+    assert read_tiles(visit) == count_by_version(known, model_version=["v1"])
 
 
 @pytest.mark.parametrize(
@@ -234,12 +234,12 @@ def test_button_keeps_focus_during_refresh(
     panel: str, button: str, visit: Visit, known: Golden, all_of_them: Any
 ) -> None:
     visit.go("inferlog-test", **all_of_them)
-    held = visit.panel(panel).locator(".panel-body").get_by_role("button", name=button)
+    held = visit.find_panel(panel).locator(".panel-body").get_by_role("button", name=button)
     held.focus()
     before = held.element_handle()
     visit.page.evaluate("location.hash += '&f=model_version:v1&f=model_version:v2'")
-    visit.settled()
-    assert tile_figures(visit) == counted(known, model_version=["v1", "v2"])
+    visit.wait_until_settled()
+    assert read_tiles(visit) == count_by_version(known, model_version=["v1", "v2"])
     assert not before.evaluate("before => before.isConnected"), "it is not the same button"
     assert held.evaluate("held => held === document.activeElement")
 
@@ -249,11 +249,11 @@ def test_shared_link_shows_the_same_view_and_ignores_fields_without_a_control(
 ) -> None:
     visit.go("inferlog-test", f=["model_version:v1", "status:error"], **all_of_them)
     link = visit.page.url
-    assert tile_figures(visit) == counted(known, model_version=["v1"])
+    assert read_tiles(visit) == count_by_version(known, model_version=["v1"])
     visit.page.goto("about:blank")
     visit.page.goto(link)
-    visit.settled()
-    assert tile_figures(visit) == counted(known, model_version=["v1"])
+    visit.wait_until_settled()
+    assert read_tiles(visit) == count_by_version(known, model_version=["v1"])
     assert "status:error" in unquote(link)
 
 
@@ -278,12 +278,12 @@ def test_refreshes_never_overlap_and_can_be_paused(visit: Visit, all_of_them: An
     wait_until(lambda: pause(visit) and len(visit.requests) >= asked + 8, timeout_seconds=30, what="looks")
     assert most == 1
     visit.page.get_by_role("button", name="Pause refreshing").click()
-    visit.settled()
+    visit.wait_until_settled()
     visit.page.wait_for_timeout(100)
     asked = len(visit.requests)
     visit.page.wait_for_timeout(1500)  # longer than the second after which it would have looked again
     assert len(visit.requests) == asked
-    assert said(visit)["refresh"] == ["0"]
+    assert read_parameters(visit)["refresh"] == ["0"]
     visit.page.get_by_role("button", name="Refresh", exact=True).click()
     wait_until(lambda: pause(visit) and len(visit.requests) > asked, what="a look by hand")
 
@@ -295,7 +295,7 @@ def test_request_for_an_earlier_range_is_aborted(visit: Visit, known: Golden, al
     visit.page.get_by_role("button", name="Refresh", exact=True).click()
     wait_until(lambda: pause(visit) and held, what="a question that is not answered")
     visit.page.evaluate("location.hash += '&f=model_version:v1'")
-    wait_until(lambda: tile_figures(visit) == counted(known, model_version=["v1"]), what="the newer answer")
+    wait_until(lambda: read_tiles(visit) == count_by_version(known, model_version=["v1"]), what="the newer answer")
     visit.page.unroute("**/panels/rate?*")
 
 
@@ -310,7 +310,7 @@ def test_theme_is_selected_and_persists(visit: Visit, all_of_them: Any) -> None:
     assert background() != light
     dark = background()
     visit.page.reload()
-    visit.settled()
+    visit.wait_until_settled()
     assert background() == dark
     visit.page.get_by_role("button", name="Light or dark").click()
     assert background() == light

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.browsing import Visit, address_of
-from tests.support.indexing import fresh, index
-from tests.support.panel_files import control, layer, text, tiles, vis
+from tests.support.browsing import Visit, format_address
+from tests.support.indexing import create_fresh_cluster, index
+from tests.support.panel_files import build_control, build_layer, build_text, build_tiles, build_vis
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SCRIPT = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
@@ -22,34 +22,35 @@ REQUESTS = {"y": [{"column": "requests"}]}
 @pytest.fixture(scope="module")
 def visit(engine_url: str, window: Any, dashboard: Any) -> Iterator[Visit]:
     """The page with odd names of versions and routes."""
-    cluster = fresh(engine_url)
-    index(cluster, "events", (event(name, minute) for name in NAMES for minute in range(5)))
+    cluster = create_fresh_cluster(engine_url)
+    index(cluster, "events", (build_event(name, minute) for name in NAMES for minute in range(5)))
     over_time = {"x": {"column": "bucket"}, **BY_VERSION, **REQUESTS}
-    by_version = layer("bar_horizontal", "requests_per_second", x={"column": "model_version"}, **REQUESTS)
+    by_version = build_layer("bar_horizontal", "requests_per_second", x={"column": "model_version"}, **REQUESTS)
     heat = {"x": {"column": "bucket"}, "y": {"column": "model_version"}, "metric": {"column": "requests"}}
     rows = [{"column": "model_version", "click_filter": True}, {"column": "http.route"}, {"column": "error.message"}]
     panels = [
-        text(f"# {SCRIPT}\n\n{PLOTLY_MARKUP} [here](javascript:alert(6)) ![picture](https://example.org/x.png)"),
-        vis("tiles", tiles("requests_per_second", "requests"), query="requests_per_second", y=4),
-        chart("line", layer("line", "requests_per_second_over_time", **over_time), y=14),
-        chart("bars", by_version, y=24),
-        vis("heat", {"type": "heatmap", "title": "Heat", **heat}, query="requests_per_second_over_time", y=34),
-        vis("rows", {"type": "data_table", "title": SCRIPT, "rows": rows}, query="recent_errors", y=44),
+        build_text(f"# {SCRIPT}\n\n{PLOTLY_MARKUP} [here](javascript:alert(6)) ![picture](https://example.org/x.png)"),
+        build_vis("tiles", build_tiles("requests_per_second", "requests"), query="requests_per_second", y=4),
+        build_chart("line", build_layer("line", "requests_per_second_over_time", **over_time), y=14),
+        build_chart("bars", by_version, y=24),
+        build_vis("heat", {"type": "heatmap", "title": "Heat", **heat}, query="requests_per_second_over_time", y=34),
+        build_vis("rows", {"type": "data_table", "title": SCRIPT, "rows": rows}, query="recent_errors", y=44),
     ]
-    dashboard(*panels, title=SCRIPT, description=SCRIPT, pinned_panels=[control("model_version", title=SCRIPT)])
+    dashboard(*panels, title=SCRIPT, description=SCRIPT, pinned_panels=[build_control("model_version", title=SCRIPT)])
     with window(cluster, height=1500) as visit:
         visit.go(
-            "inferlog-test", **{"from": address_of(NOW - timedelta(minutes=10)), "to": address_of(NOW), "refresh": 0}
+            "inferlog-test",
+            **{"from": format_address(NOW - timedelta(minutes=10)), "to": format_address(NOW), "refresh": 0},
         )
         yield visit
         assert visit.page.locator('img[src="x"], main script, main b, main i, svg a, [href^="javascript"]').count() == 0
 
 
-def chart(panel_id: str, *layers: dict[str, Any], y: int) -> dict[str, Any]:
-    return vis(panel_id, {"type": "xy", "title": PLOTLY_MARKUP, "layers": layers}, y=y)
+def build_chart(panel_id: str, *layers: dict[str, Any], y: int) -> dict[str, Any]:
+    return build_vis(panel_id, {"type": "xy", "title": PLOTLY_MARKUP, "layers": layers}, y=y)
 
 
-def event(name: str, minute: int) -> dict[str, Any]:
+def build_event(name: str, minute: int) -> dict[str, Any]:
     return {
         "@timestamp": (NOW - timedelta(minutes=minute + 1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "event": {"id": uuid4().hex, "dataset": "inference.events"},
@@ -63,17 +64,17 @@ def event(name: str, minute: int) -> dict[str, Any]:
 
 
 def test_tiles(visit: Visit) -> None:
-    assert sorted(visit.panel("tiles").locator(".tile-title").all_inner_texts()) == sorted(NAMES)
+    assert sorted(visit.find_panel("tiles").locator(".tile-title").all_inner_texts()) == sorted(NAMES)
 
 
 def test_legends(visit: Visit) -> None:
-    visit.drawn("line")
-    assert sorted(visit.panel("line").locator(".legend .series-name").all_text_contents()) == sorted(NAMES)
+    visit.read_drawn("line")
+    assert sorted(visit.find_panel("line").locator(".legend .series-name").all_text_contents()) == sorted(NAMES)
 
 
 def test_tooltips(visit: Visit) -> None:
-    visit.drawn("bars")
-    panel = visit.panel("bars")
+    visit.read_drawn("bars")
+    panel = visit.find_panel("bars")
     tooltips = set()
     for bar in panel.locator(".bars .point path").all():
         box = bar.bounding_box()
@@ -88,13 +89,13 @@ def test_tooltips(visit: Visit) -> None:
 
 @pytest.mark.parametrize("panel_id", ["bars", "heat"])
 def test_axes(panel_id: str, visit: Visit) -> None:
-    visit.drawn(panel_id)
-    shown = visit.panel(panel_id).locator(".ytick text").all_text_contents()
+    visit.read_drawn(panel_id)
+    shown = visit.find_panel(panel_id).locator(".ytick text").all_text_contents()
     assert sorted(shown) == sorted(name if panel_id == "heat" or len(name) <= 26 else f"{name[:25]}…" for name in NAMES)
 
 
 def test_tables(visit: Visit) -> None:
-    panel = visit.panel("rows")
+    panel = visit.find_panel("rows")
     assert panel.get_by_role("heading").text_content() == SCRIPT
     assert set(panel.locator("tbody td:first-child").all_text_contents()) == set(NAMES)
     assert set(panel.locator("tbody td:last-child").all_text_contents()) == set(NAMES)
@@ -123,15 +124,15 @@ def test_controls_and_the_filter_that_they_make(visit: Visit) -> None:
     visit.page.keyboard.press("Escape")
     visit.page.locator(".tile").nth(1).wait_for(state="detached")
     assert visit.page.locator(".control strong").text_content() == SCRIPT
-    assert visit.panel("tiles").locator(".tile-title").all_inner_texts() == [SCRIPT]
+    assert visit.find_panel("tiles").locator(".tile-title").all_inner_texts() == [SCRIPT]
     visit.page.goto(before)
-    visit.settled()
+    visit.wait_until_settled()
 
 
 def test_errors(visit: Visit) -> None:
     """Unknown fields in the address are ignored; an unknown dashboard shows an error."""
     before = visit.page.url
     visit.page.goto(f"{visit.url}/#/view/<img src=x onerror=alert(7)>")
-    visit.settled()
+    visit.wait_until_settled()
     visit.page.goto(before)
-    visit.settled()
+    visit.wait_until_settled()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.browsing import Visit
-from tests.support.panel_files import layer, tiles, vis
+from tests.support.panel_files import build_layer, build_tiles, build_vis
 
 DURATION = {"type": "duration", "from": "s", "to": "auto"}
 BY_VERSION = {"column": "model_version"}
@@ -16,30 +16,32 @@ REQUESTS = {**OVER_TIME, "y": [{"column": "requests"}]}
 RATE = "requests_per_second_over_time"
 
 
-def chart(panel_id: str, *layers: dict[str, Any], **config: Any) -> dict[str, Any]:
-    return vis(panel_id, {"type": "xy", "title": panel_id, "layers": layers, **config})
+def build_chart(panel_id: str, *layers: dict[str, Any], **config: Any) -> dict[str, Any]:
+    return build_vis(panel_id, {"type": "xy", "title": panel_id, "layers": layers, **config})
 
 
 PANELS = [
-    vis(
+    build_vis(
         "p99",
-        tiles("p99_latency", "p99_seconds", format=DURATION, background_chart={"type": "trend"}),
+        build_tiles("p99_latency", "p99_seconds", format=DURATION, background_chart={"type": "trend"}),
         query="p99_latency",
     ),
-    chart("line", layer("line", RATE, **REQUESTS)),
-    chart("area_stacked", layer("area_stacked", RATE, **REQUESTS)),
-    chart("bar_stacked", layer("bar_stacked", RATE, **REQUESTS)),
-    chart("share", layer("area_percentage", RATE, **REQUESTS)),
-    chart("routes", layer("bar_horizontal", "routes", x={"column": "http.route"}, y=[{"column": "requests"}])),
-    chart(
+    build_chart("line", build_layer("line", RATE, **REQUESTS)),
+    build_chart("area_stacked", build_layer("area_stacked", RATE, **REQUESTS)),
+    build_chart("bar_stacked", build_layer("bar_stacked", RATE, **REQUESTS)),
+    build_chart("share", build_layer("area_percentage", RATE, **REQUESTS)),
+    build_chart(
+        "routes", build_layer("bar_horizontal", "routes", x={"column": "http.route"}, y=[{"column": "requests"}])
+    ),
+    build_chart(
         "both",
-        layer("bar_stacked", RATE, **REQUESTS),
-        layer(
+        build_layer("bar_stacked", RATE, **REQUESTS),
+        build_layer(
             "line", "p99_latency_over_time", **OVER_TIME, y=[{"column": "p99_seconds", "label": "p99", "axis": "y2"}]
         ),
         axis={"y2": {"title": {"text": "s"}}},
     ),
-    vis(
+    build_vis(
         "versions",
         {
             "type": "data_table",
@@ -52,7 +54,7 @@ PANELS = [
         },
         query="overview",
     ),
-    vis(
+    build_vis(
         "lag",
         {
             "type": "gauge",
@@ -62,7 +64,7 @@ PANELS = [
         },
         query="ingest_lag",
     ),
-    vis(
+    build_vis(
         "heat",
         {
             "type": "heatmap",
@@ -87,7 +89,7 @@ def visit(window: Any, filled: Any, dashboard: Any, all_of_them: Any) -> Iterato
         yield visit
 
 
-def seconds(value: float | None) -> str:
+def format_seconds(value: float | None) -> str:
     """Format a duration as the page does: three digits, in a suitable unit."""
     if value is None:
         return "–"
@@ -98,10 +100,10 @@ def seconds(value: float | None) -> str:
 
 
 def test_tiles_show_the_figure_of_each_version_in_its_unit(visit: Visit, answer: Any) -> None:
-    panel = visit.panel("p99")
+    panel = visit.find_panel("p99")
     names, values = (panel.locator(part).all_inner_texts() for part in (".tile-title", ".tile-value"))
     assert dict(zip(names, values, strict=True)) == {
-        row["model_version"]: seconds(row["p99_seconds"]) for row in answer("p99_latency")
+        row["model_version"]: format_seconds(row["p99_seconds"]) for row in answer("p99_latency")
     }
 
 
@@ -110,7 +112,7 @@ def test_tile_background_is_its_figure_over_time(visit: Visit, answer: Any) -> N
     slices = {tile["model_version"]: 0 for tile in answer("p99_latency")}
     for row in known:
         slices[row["model_version"]] += 1
-    lines = visit.panel("p99").locator(".trend polyline")
+    lines = visit.find_panel("p99").locator(".trend polyline")
     points = [len((line.get_attribute("points") or "").split()) for line in lines.all()]
     assert points == [number for number in slices.values() if number > 1] != []
 
@@ -119,57 +121,60 @@ def test_tile_background_is_its_figure_over_time(visit: Visit, answer: Any) -> N
 def test_charts_over_time_draw_each_slice_of_each_version(kind: str, visit: Visit, answer: Any) -> None:
     points = {
         (trace["name"], datetime.fromisoformat(f"{moment}Z"), value)
-        for trace in visit.drawn(kind)
+        for trace in visit.read_drawn(kind)
         for moment, value in zip(trace["x"], trace["y"], strict=True)
         if value is not None
     }
     assert points == {
         (row["model_version"], datetime.fromisoformat(row["bucket"]), row["requests"]) for row in answer(RATE)
     }
-    legend = visit.panel(kind).locator(".legend .series-name").all_inner_texts()
+    legend = visit.find_panel(kind).locator(".legend .series-name").all_inner_texts()
     assert sorted(legend) == sorted({row["model_version"] for row in answer(RATE)})
 
 
 def test_time_axis_covers_the_selected_range(visit: Visit, all_of_them: Any) -> None:
-    visit.drawn("line")
-    drawn = visit.panel("line").locator(".canvas").evaluate("canvas => canvas.layout.xaxis.range")
+    visit.read_drawn("line")
+    drawn = visit.find_panel("line").locator(".canvas").evaluate("canvas => canvas.layout.xaxis.range")
     assert [datetime.fromisoformat(f"{end}Z").timestamp() for end in drawn] == pytest.approx(
         [datetime.fromisoformat(all_of_them[end]).timestamp() for end in ("from", "to")], abs=0.001
     )
 
 
 def test_categories_keep_their_order_and_their_names(visit: Visit, answer: Any) -> None:
-    (trace,) = visit.drawn("routes")
+    (trace,) = visit.read_drawn("routes")
     assert trace["x"] == [row["requests"] for row in answer("routes")]
-    names = visit.panel("routes").locator(".ytick text").all_text_contents()
+    names = visit.find_panel("routes").locator(".ytick text").all_text_contents()
     assert names == [row["http.route"] for row in answer("routes")]
 
 
 def test_layers_share_a_chart_with_separate_axes(visit: Visit) -> None:
-    traces = visit.drawn("both")
+    traces = visit.read_drawn("both")
     assert {(trace["type"], trace["yaxis"]) for trace in traces} == {("bar", "y"), ("scatter", "y2")}
-    panel = visit.panel("both")
+    panel = visit.find_panel("both")
     assert {"v1 · p99", "v1 · requests"} <= set(panel.locator(".legend .series-name").all_inner_texts())
     assert panel.locator(".y2title").text_content() == "s"
 
 
 def test_one_version_has_one_colour_in_all_charts(visit: Visit) -> None:
     line, bar = (
-        {trace["name"]: trace["marker"]["color"] for trace in visit.drawn(kind)} for kind in ("line", "bar_stacked")
+        {trace["name"]: trace["marker"]["color"] for trace in visit.read_drawn(kind)}
+        for kind in ("line", "bar_stacked")
     )
     assert line == bar
     assert len(set(line.values())) == len(line)
 
 
 def test_shares_of_all_are_drawn_up_to_100_percent(visit: Visit) -> None:
-    assert {trace["groupnorm"] for trace in visit.drawn("share")} == {"percent"}
-    assert "100%" in visit.panel("share").locator(".ytick text").all_text_contents()
+    assert {trace["groupnorm"] for trace in visit.read_drawn("share")} == {"percent"}
+    assert "100%" in visit.find_panel("share").locator(".ytick text").all_text_contents()
 
 
 def test_tables_show_every_row_and_sort_by_a_click(visit: Visit, answer: Any) -> None:
-    panel, wanted = visit.panel("versions"), answer("overview")
+    panel, wanted = visit.find_panel("versions"), answer("overview")
     rows = [row.locator("td").all_inner_texts() for row in panel.locator("tbody tr").all()]
-    assert rows == [[row["model_version"], f"{row['requests']:,}", seconds(row["p99_seconds"])] for row in wanted]
+    assert rows == [
+        [row["model_version"], f"{row['requests']:,}", format_seconds(row["p99_seconds"])] for row in wanted
+    ]
     assert panel.locator("tfoot td").nth(1).inner_text() == f"sum: {sum(row['requests'] for row in wanted):,}"
 
     least_first = [f"{each:,}" for each in sorted(row["requests"] for row in wanted)]
@@ -181,13 +186,13 @@ def test_tables_show_every_row_and_sort_by_a_click(visit: Visit, answer: Any) ->
 
 def test_gauge_shows_the_figure_between_its_ends(visit: Visit, answer: Any) -> None:
     (row,) = answer("ingest_lag")
-    said = visit.panel("lag").get_by_role("img").get_attribute("aria-label")
-    assert said == f"{seconds(row['p99_seconds'])}; from 0 s to {seconds(row['max_seconds'])}"
+    said = visit.find_panel("lag").get_by_role("img").get_attribute("aria-label")
+    assert said == f"{format_seconds(row['p99_seconds'])}; from 0 s to {format_seconds(row['max_seconds'])}"
 
 
 def test_heatmap_has_a_cell_for_each_row(visit: Visit, answer: Any) -> None:
-    (trace,) = visit.drawn("heat")
-    names = visit.panel("heat").locator(".ytick text").all_text_contents()
+    (trace,) = visit.read_drawn("heat")
+    names = visit.find_panel("heat").locator(".ytick text").all_text_contents()
     cells = {
         (name, datetime.fromisoformat(f"{moment}Z"), value)
         for name, row in zip(names, trace["z"], strict=True)
@@ -200,8 +205,8 @@ def test_heatmap_has_a_cell_for_each_row(visit: Visit, answer: Any) -> None:
 
 
 def test_tooltip_shows_all_figures_at_the_time_under_the_mouse(visit: Visit, answer: Any) -> None:
-    visit.drawn("bar_stacked")
-    panel = visit.panel("bar_stacked")
+    visit.read_drawn("bar_stacked")
+    panel = visit.find_panel("bar_stacked")
     last = answer(RATE)[-1]["bucket"]
     # plotly knows the position of the last slice.
     at = panel.locator(".canvas").evaluate(
@@ -220,17 +225,17 @@ def test_tooltip_shows_all_figures_at_the_time_under_the_mouse(visit: Visit, ans
 
 
 def test_click_on_the_legend_hides_a_version(visit: Visit) -> None:
-    names = {trace["name"] for trace in visit.drawn("line")}
-    button = visit.panel("line").get_by_role("button", name="v1")
+    names = {trace["name"] for trace in visit.read_drawn("line")}
+    button = visit.find_panel("line").get_by_role("button", name="v1")
     button.click()
     assert button.get_attribute("aria-pressed") == "false"
-    assert {trace["name"] for trace in visit.drawn("line")} == names - {"v1"}
+    assert {trace["name"] for trace in visit.read_drawn("line")} == names - {"v1"}
     button.click()
-    assert {trace["name"] for trace in visit.drawn("line")} == names
+    assert {trace["name"] for trace in visit.read_drawn("line")} == names
 
 
 def test_inspect_dialog_shows_rows_and_query(visit: Visit, filled: Any, answer: Any) -> None:
-    visit.panel("p99").get_by_role("button", name="Look inside").click()
+    visit.find_panel("p99").get_by_role("button", name="Look inside").click()
     inside = visit.page.get_by_role("dialog")
     assert inside.locator("tbody tr").count() == len(answer("p99_latency"))
     assert f"FROM logs-inference.events-{filled.namespace}" in inside.locator("pre").inner_text()

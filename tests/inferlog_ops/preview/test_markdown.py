@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inferlog_ops.preview.markdown import tree
+from inferlog_ops.preview.markdown import parse_markdown
 
 
-def element(name: str, *children: Any, **attributes: str) -> dict[str, Any]:
+def make(name: str, *children: Any, **attributes: str) -> dict[str, Any]:
     nodes = [child if isinstance(child, dict) else {"text": child} for child in children]
     return {"element": name, **attributes, "children": nodes}
 
@@ -17,27 +17,27 @@ def element(name: str, *children: Any, **attributes: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("markdown", "nodes"),
     [
-        ("# Head", [element("h1", "Head")]),
-        ("**a** *b* `c`", [element("p", element("strong", "a"), " ", element("em", "b"), " ", element("code", "c"))]),
-        ("a\nb", [element("p", "a", " ", "b")]),
-        ("- a\n- b", [element("ul", element("li", "a"), element("li", "b"))]),
-        ("```\n<b>\n```", [element("pre", "<b>\n")]),
+        ("# Head", [make("h1", "Head")]),
+        ("**a** *b* `c`", [make("p", make("strong", "a"), " ", make("em", "b"), " ", make("code", "c"))]),
+        ("a\nb", [make("p", "a", " ", "b")]),
+        ("- a\n- b", [make("ul", make("li", "a"), make("li", "b"))]),
+        ("```\n<b>\n```", [make("pre", "<b>\n")]),
         ("| a |\n|---|\n| b |", [
-            element("table",
-                    element("thead", element("tr", element("th", "a"))),
-                    element("tbody", element("tr", element("td", "b")))),
+            make("table",
+                    make("thead", make("tr", make("th", "a"))),
+                    make("tbody", make("tr", make("td", "b")))),
         ]),
-        ("[x](#/view/inferlog-canary)", [element("p", element("a", "x", href="#/view/inferlog-canary"))]),
-        ("[x](/app/dashboards#/view/some)", [element("p", element("a", "x", href="#/view/some"))]),
-        ("[x](https://example.org/a?b=c)", [element("p", element("a", "x", href="https://example.org/a?b=c"))]),
-        ("[x](/elsewhere)", [element("p", "x")]),
-        ("[x](#/view/../../x)", [element("p", "x")]),
-        ("![seen](https://example.org/x.png)", [element("p", "seen")]),
-        ("&lt;b&gt; \\*", [element("p", "<", "b", ">", " ", "*")]),
+        ("[x](#/view/inferlog-canary)", [make("p", make("a", "x", href="#/view/inferlog-canary"))]),
+        ("[x](/app/dashboards#/view/some)", [make("p", make("a", "x", href="#/view/some"))]),
+        ("[x](https://example.org/a?b=c)", [make("p", make("a", "x", href="https://example.org/a?b=c"))]),
+        ("[x](/elsewhere)", [make("p", "x")]),
+        ("[x](#/view/../../x)", [make("p", "x")]),
+        ("![seen](https://example.org/x.png)", [make("p", "seen")]),
+        ("&lt;b&gt; \\*", [make("p", "<", "b", ">", " ", "*")]),
     ],
 )  # fmt: skip
 def test_elements(markdown: str, nodes: list[dict[str, Any]]) -> None:
-    assert joined(tree(markdown)) == joined(nodes)
+    assert join_texts(parse_markdown(markdown)) == join_texts(nodes)
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,12 @@ def test_elements(markdown: str, nodes: list[dict[str, Any]]) -> None:
     ],
 )
 def test_markdown_never_yields_executable_elements(markdown: str) -> None:
-    assert_harmless(tree(markdown))
+    assert_harmless(parse_markdown(markdown))
 
 
 @given(st.text(alphabet=st.sampled_from(list("#*_`[]()<>!|-\\&;:/\n ax1javscript\"'")), max_size=60))
 def test_any_text_gives_harmless_elements(markdown: str) -> None:
-    assert_harmless(tree(markdown))
+    assert_harmless(parse_markdown(markdown))
 
 
 def assert_harmless(nodes: list[dict[str, Any]]) -> None:
@@ -73,7 +73,7 @@ def assert_harmless(nodes: list[dict[str, Any]]) -> None:
         assert_harmless(node["children"])
 
 
-def joined(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def join_texts(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Join adjacent texts: the way the parser splits them is irrelevant."""
     result: list[dict[str, Any]] = []
     for node in nodes:
@@ -82,5 +82,5 @@ def joined(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if "text" in node and result and "text" in result[-1]:
             result[-1] = {"text": result[-1]["text"] + node["text"]}
         else:
-            result.append({**node, "children": joined(node["children"])} if "children" in node else node)
+            result.append({**node, "children": join_texts(node["children"])} if "children" in node else node)
     return result

@@ -10,9 +10,9 @@ import urllib3
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.preview.app import create_app
-from tests.support.browsing import Visit, address_of
-from tests.support.indexing import fresh, index_many
-from tests.support.serving import serving
+from tests.support.browsing import Visit, format_address
+from tests.support.indexing import create_fresh_cluster, index_many
+from tests.support.serving import serve_app
 
 VERSIONS = [f"v{number:02d}" for number in range(60)]
 EVENTS = 1_200
@@ -22,7 +22,7 @@ AHEAD = [timedelta(minutes=40), timedelta(minutes=50)]
 RANGE = {"from": START.isoformat(), "to": END.isoformat()}
 
 
-def _event(at: datetime, version: str) -> dict[str, Any]:
+def _build_event(at: datetime, version: str) -> dict[str, Any]:
     return {
         "@timestamp": at.isoformat(),
         "model_version": version,
@@ -32,17 +32,17 @@ def _event(at: datetime, version: str) -> dict[str, Any]:
     }
 
 
-def _events() -> Iterator[dict[str, Any]]:
+def _build_events() -> Iterator[dict[str, Any]]:
     for number in range(EVENTS):
-        yield _event(START + number * timedelta(seconds=1), VERSIONS[number % len(VERSIONS)])
+        yield _build_event(START + number * timedelta(seconds=1), VERSIONS[number % len(VERSIONS)])
     for ahead in AHEAD:
-        yield _event(NOW + ahead, VERSIONS[0])
+        yield _build_event(NOW + ahead, VERSIONS[0])
 
 
 @pytest.fixture(scope="module")
 def many(engine_url: str) -> Cluster:
-    cluster: Cluster = fresh(engine_url)
-    index_many(cluster, "events", _events())
+    cluster: Cluster = create_fresh_cluster(engine_url)
+    index_many(cluster, "events", _build_events())
     return cluster
 
 
@@ -54,11 +54,11 @@ def visit(window: Any, many: Cluster) -> Iterator[Visit]:
 
 @pytest.fixture
 def shown_range() -> dict[str, Any]:
-    return {"from": address_of(START), "to": address_of(END), "refresh": 0, "utc": ""}
+    return {"from": format_address(START), "to": format_address(END), "refresh": 0, "utc": ""}
 
 
 def _get(cluster: Cluster, path: str, **parameters: str) -> Any:
-    with serving(create_app(cluster)) as url, urllib3.PoolManager(retries=False) as pool:
+    with serve_app(create_app(cluster)) as url, urllib3.PoolManager(retries=False) as pool:
         return pool.request("GET", f"{url}{path}?{urlencode(parameters)}").json()
 
 
@@ -91,15 +91,15 @@ def test_status_counts_the_events_of_the_future(many: Cluster, empty: Cluster) -
 
 def test_missing_rows_are_counted_next_to_the_title(visit: Visit, shown_range: dict[str, Any]) -> None:
     visit.go("inferlog-trace-and-audit", **shown_range)
-    missing = visit.panel("trace").locator(".panel-missing")
+    missing = visit.find_panel("trace").locator(".panel-missing")
     assert missing.inner_text() == "at least 200 rows missing"
     assert "1,000 of 1,200 are shown" in (missing.get_attribute("title") or "")
-    assert visit.panel("callers").locator(".panel-missing").is_hidden()
+    assert visit.find_panel("callers").locator(".panel-missing").is_hidden()
 
 
 def test_other_versions_cannot_be_selected_as_a_filter(visit: Visit, shown_range: dict[str, Any]) -> None:
     visit.go("inferlog-overview", **shown_range)
-    tiles = visit.panel("p99")
+    tiles = visit.find_panel("p99")
     assert tiles.locator("span.tile-title", has_text="(other)").count() == 1
     assert tiles.locator("button.tile-title").count() == 50
 
@@ -109,6 +109,6 @@ def test_events_of_the_future_are_counted_above_a_range_that_ends_now(
 ) -> None:
     visit.go("inferlog-overview", **{**shown_range, "from": "now-1h", "to": "now"})
     assert "2 events are later than the end of the range" in visit.page.locator(".notice").inner_text()
-    past = address_of(END - timedelta(minutes=10))
+    past = format_address(END - timedelta(minutes=10))
     visit.go("inferlog-overview", **{**shown_range, "to": past})
     assert visit.page.locator(".notice").count() == 0

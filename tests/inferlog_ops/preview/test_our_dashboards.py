@@ -4,21 +4,21 @@ from typing import Any
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query.dashboards import files
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from tests.support.browsing import PATIENCE_MS, Visit
-from tests.support.indexing import fresh
+from tests.support.indexing import create_fresh_cluster
 
 OURS = files.load_all()
 ALL_PANELS_PX = 16_000  # so high a window that every panel is in sight
 
 
-def opened(visit: Visit) -> None:
+def open_sections(visit: Visit) -> None:
     """Open every section and wait for its panels."""
     closed = visit.page.locator('.section-toggle[aria-expanded="false"]')
     while closed.count():
         closed.first.click()
     visit.page.locator(".panel-body:empty").first.wait_for(state="detached", timeout=2 * PATIENCE_MS)
-    visit.settled()
+    visit.wait_until_settled()
 
 
 def test_every_panel_of_our_dashboards_is_drawn_from_known_events(
@@ -27,9 +27,9 @@ def test_every_panel_of_our_dashboards_is_drawn_from_known_events(
     with window(filled, height=ALL_PANELS_PX) as visit:
         for dashboard in OURS.values():
             visit.go(dashboard.id, **all_of_them)
-            opened(visit)
+            open_sections(visit)
             ids = visit.page.locator(".panel").evaluate_all("panels => panels.map((panel) => panel.dataset.panel)")
-            assert sorted(ids) == sorted(panel.id for panel in panels(dashboard.body))
+            assert sorted(ids) == sorted(panel.id for panel in list_panels(dashboard.body))
             assert visit.page.locator(".panel-error").all_inner_texts() == []
             assert visit.page.get_by_text("does not support").count() == 0
 
@@ -38,11 +38,11 @@ def test_stack_without_events_shows_empty_panels_without_errors(window: Any, emp
     with window(empty, height=ALL_PANELS_PX) as visit:
         for dashboard in OURS.values():
             visit.go(dashboard.id, **all_of_them)
-            opened(visit)
+            open_sections(visit)
             assert visit.page.locator(".panel-error").all_inner_texts() == []
             assert "No events yet" in visit.page.locator(".notice").inner_text()
         visit.go("inferlog-overview", **all_of_them)
-        assert visit.panel("p99").inner_text().endswith("No events in this range")
+        assert visit.find_panel("p99").inner_text().endswith("No events in this range")
 
 
 def test_range_after_the_newest_event_links_to_it(window: Any, filled: Cluster) -> None:
@@ -84,7 +84,7 @@ def test_unknown_dashboard_shows_a_notice(window: Any, empty: Cluster) -> None:
 
 
 def test_stopped_server_shows_a_notice(window: Any, engine_url: str, all_of_them: Any) -> None:
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     with window(cluster, refusals=True) as visit:
         visit.go("inferlog-overview", **all_of_them)
         visit.page.route("**/api/**", lambda route: route.abort())

@@ -12,7 +12,7 @@ OURS = files.load_all()
 PHONE = {"width": 390, "height": 844}
 
 
-def focused(visit: Visit) -> str:
+def read_focus(visit: Visit) -> str:
     """Return the name or text of the focused element."""
     text: str = visit.page.evaluate(
         "(document.activeElement.getAttribute('aria-label') ?? document.activeElement.innerText).trim()"
@@ -26,7 +26,7 @@ def walk(visit: Visit, *, until: str, at_most: int = 60) -> list[str]:
     while not passed or not passed[-1].startswith(until):
         assert len(passed) < at_most, f"{until} was not reached: {passed}"
         visit.page.keyboard.press("Tab")
-        passed.append(focused(visit))
+        passed.append(read_focus(visit))
         outline = visit.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline != "none", f"{passed[-1]} does not show that it has the focus"
     return passed
@@ -42,20 +42,20 @@ def test_everything_can_be_reached_and_done_with_the_keyboard(window: Any, fille
 
         visit.page.keyboard.press("Enter")  # opens the control, at its search
         visit.page.locator(".popover:popover-open .option").first.wait_for()
-        assert focused(visit) == "Search Model version"
+        assert read_focus(visit) == "Search Model version"
         walk(visit, until="Clear", at_most=2)
         visit.page.keyboard.press("Tab")
         visit.page.keyboard.press("Space")
         visit.page.locator(".control.chosen").wait_for()
         visit.page.keyboard.press("Escape")
-        assert focused(visit).startswith("Model version")
-        visit.settled()  # no redraw during the walk
+        assert read_focus(visit).startswith("Model version")
+        visit.wait_until_settled()  # no redraw during the walk
 
         walk(visit, until="Look inside p99 latency")
         visit.page.keyboard.press("Enter")
         visit.page.get_by_role("dialog").wait_for()
         visit.page.keyboard.press("Escape")
-        assert focused(visit) == "Look inside p99 latency"
+        assert read_focus(visit) == "Look inside p99 latency"
 
 
 def test_skip_link_leads_past_the_top_bar(window: Any, filled: Cluster, all_of_them: Any) -> None:
@@ -65,7 +65,7 @@ def test_skip_link_leads_past_the_top_bar(window: Any, filled: Cluster, all_of_t
         visit.page.keyboard.press("Tab")
         visit.page.keyboard.press("Enter")
         visit.page.keyboard.press("Tab")
-        assert focused(visit).startswith("Model version")
+        assert read_focus(visit).startswith("Model version")
         assert visit.page.url == before
 
 
@@ -89,7 +89,7 @@ def test_text_has_enough_contrast(dark: bool, window: Any, filled: Cluster, all_
     """At least 4.5 to 1, as WCAG AA requires for normal text."""
     with window(filled, dark=dark) as visit:
         visit.go("inferlog-overview", **all_of_them)
-        visit.panel("p99").locator(".tile").first.wait_for()
+        visit.find_panel("p99").locator(".tile").first.wait_for()
         weak = visit.page.evaluate(CONTRASTS)
     assert weak == []
 

@@ -27,7 +27,7 @@ def test_preview_prints_its_address_and_stops_on_ctrl_c(tmp_path: Path, empty: C
         assert page.status == 200
         assert urllib3.request("GET", f"{announced['url']}/api/status").json()["problem"] is None
         with pytest.raises(OSError):  # noqa: PT011 (whichever: nobody else can reach it)
-            socket.create_connection((own_address(), int(port)), timeout=2).close()
+            socket.create_connection((find_own_address(), int(port)), timeout=2).close()
     finally:
         process.send_signal(signal.SIGINT)
         printed, said = process.communicate(timeout=30)
@@ -38,7 +38,7 @@ def test_preview_prints_its_address_and_stops_on_ctrl_c(tmp_path: Path, empty: C
     assert not ready.exists()
 
 
-def own_address() -> str:
+def find_own_address() -> str:
     """Return an external address of this machine, or an unused one."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

@@ -12,7 +12,7 @@ from inferlog_ops.query.library import Query
 from inferlog_ops.query.run import fetch_rows, run_query
 from tests.golden import END, START, Golden, expected
 from tests.golden.reading import of_stream
-from tests.support.indexing import fresh, index_golden
+from tests.support.indexing import create_fresh_cluster, index_golden
 from tests.support.panel_queries import check_head
 
 QUERIES = {name: query for name, query in library.load_all().items() if "FROM inferlog-alerts-*" not in query.text}
@@ -21,17 +21,17 @@ QUERIES = {name: query for name, query in library.load_all().items() if "FROM in
 @pytest.fixture(scope="module")
 def filled(engine_url: str) -> tuple[Cluster, Golden]:
     """An engine that holds the golden documents, some of the events twice."""
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     return cluster, index_golden(cluster)
 
 
 @pytest.fixture(scope="module")
 def empty(engine_url: str) -> Cluster:
     """A provisioned engine without events."""
-    return fresh(engine_url)
+    return create_fresh_cluster(engine_url)
 
 
-def _about(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _allow_for_rounding(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Allow for the last digits of a percentile or a quotient; everything else must be equal."""
     return [
         {
@@ -47,7 +47,7 @@ def test_answer_equals_plain_python_on_the_same_events(name: str, filled: tuple[
     cluster, documents = filled
     wanted = expected(name, documents.between(START, END), START, END)
     assert wanted, f"tests/golden/documents.py has no document that {name} answers with"
-    assert fetch_rows(cluster, QUERIES[name], START, END) == _about(wanted)
+    assert fetch_rows(cluster, QUERIES[name], START, END) == _allow_for_rounding(wanted)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_buckets_are_correct_at_any_range_including_cut_ones(
     start = START + timedelta(minutes=3, microseconds=1) if span < timedelta(minutes=5) else START
     inside = documents.between(start, start + span)
     rows = fetch_rows(cluster, QUERIES[name], start, start + span)
-    assert rows == _about(expected(name, inside, start, start + span))
+    assert rows == _allow_for_rounding(expected(name, inside, start, start + span))
     assert sum(row["requests"] for row in rows) == len(of_stream(inside, "events"))
 
 
@@ -85,7 +85,7 @@ def test_model_version_answer_equals_the_answer_on_its_events(
     cluster, documents = filled
     of_version = [each for each in documents.between(START, END) if each.get("model_version", "(none)") == version]
     rows = fetch_rows(cluster, QUERIES[name], START, END, version)
-    assert rows == _about(expected(name, of_version, START, END))
+    assert rows == _allow_for_rounding(expected(name, of_version, START, END))
 
 
 @pytest.mark.parametrize("version", ["v9", 'v1" | LIMIT 1 //', "v*", ""])

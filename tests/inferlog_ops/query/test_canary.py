@@ -39,7 +39,7 @@ CASES: dict[str, list[Version]] = {
 }  # fmt: skip
 
 
-def documents_of(versions: list[Version], start: datetime, random: Random) -> list[Document]:
+def build_documents(versions: list[Version], start: datetime, random: Random) -> list[Document]:
     """Return the events: ended in order, errors first and without a latency."""
     found: list[Document] = []
     for name, requests, errors, minute in versions:
@@ -65,11 +65,11 @@ def cases(engine_url: str) -> tuple[Cluster, dict[str, list[Document]]]:
     provision_cluster(cluster)
     random = Random(8)
     documents = {
-        case: documents_of(versions, START + index * HOUR, random)
+        case: build_documents(versions, START + index * HOUR, random)
         for index, (case, versions) in enumerate(CASES.items())
     }
     index = f"logs-inference.events-{cluster.namespace}"
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         actions = [
             {"_op_type": "create", "_index": index, "_id": event["event"]["id"], **event}
             for events in documents.values()
@@ -88,10 +88,10 @@ def test_answer_equals_scipy_on_the_same_events(
     start = START + list(CASES).index(case) * HOUR
     assert all(start <= when(event) < start + HOUR for event in documents[case])
     wanted = expected(name, documents[case], start, start + HOUR)
-    assert fetch_rows(cluster, library.find(name), start, start + HOUR) == [about(row) for row in wanted]
+    assert fetch_rows(cluster, library.find(name), start, start + HOUR) == [allow_for_rounding(row) for row in wanted]
 
 
-def about(row: Row) -> Row:
+def allow_for_rounding(row: Row) -> Row:
     return {
         name: pytest.approx(value, rel=1e-9, abs=1e-9) if isinstance(value, float) else value
         for name, value in row.items()

@@ -8,7 +8,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.run import fetch_rows
 from tests.golden.reading import iso
-from tests.support.indexing import fresh, index
+from tests.support.indexing import create_fresh_cluster, index
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 A_BILLION = 10**9
@@ -34,7 +34,7 @@ def put(cluster: Cluster, copies: Copies) -> None:
     )
 
 
-def answers(cluster: Cluster) -> tuple[dict[str, tuple[int, int]], tuple[int, int]]:
+def count_duplicates(cluster: Cluster) -> tuple[dict[str, tuple[int, int]], tuple[int, int]]:
     """Return how many different events each instance has and how many copies too many; and the same of all."""
     end = START + timedelta(days=1)
     by_instance = {
@@ -53,12 +53,12 @@ def test_up_to_nine_copies_of_each_event_are_counted_exactly(engine_url: str) ->
         )
         for first in (0, 1, 14, A_BILLION, *(random.randrange(A_BILLION) for _ in range(6)))
     }
-    put(cluster := fresh(engine_url), copies)
+    put(cluster := create_fresh_cluster(engine_url), copies)
     exact = {
         instance: (sum(map(bool, numbers.values())), numbers.total() - sum(map(bool, numbers.values())))
         for instance, numbers in copies.items()
     }
-    by_instance, of_all = answers(cluster)
+    by_instance, of_all = count_duplicates(cluster)
     assert by_instance == exact
     assert of_all == tuple(map(sum, zip(*exact.values(), strict=True)))
 
@@ -69,8 +69,8 @@ def test_more_copies_are_counted_to_a_few_and_never_hidden(engine_url: str) -> N
         for count in (10, 19, 99, 100, 1_234)
         for place in (0, 7, 14)
     }
-    put(cluster := fresh(engine_url), copies)
-    by_instance, _ = answers(cluster)
+    put(cluster := create_fresh_cluster(engine_url), copies)
+    by_instance, _ = count_duplicates(cluster)
     for instance, (found, duplicated) in by_instance.items():
         assert found + duplicated == copies[instance].total()
         assert abs(found - 15) <= 4

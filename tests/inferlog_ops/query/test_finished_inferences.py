@@ -19,14 +19,14 @@ from tests.support.shipping import ShipperDirs
 __all__ = ["logs"]
 
 
-def answer(cluster: Cluster, query: str, start: datetime) -> list[dict[str, Any]]:
+def run_named_query(cluster: Cluster, query: str, start: datetime) -> list[dict[str, Any]]:
     return fetch_rows(cluster, library.find(query), start, datetime.now(UTC) + timedelta(seconds=1))
 
 
-def shipped(cluster: Cluster, root: Path) -> None:
+def ship_all(cluster: Cluster, root: Path) -> None:
     inferlog.shutdown()
     ShipperDirs(root).ship_once(cluster)
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         client.indices.refresh(index=f"logs-inference.events-{cluster.namespace}")
 
 
@@ -38,8 +38,8 @@ def test_lines_and_records_count_in_the_four_figures(logs: Logs, provisioned: Cl
     log.info("inference_failed", model_version="v1", latency_seconds=2.5, status=503, output_tokens=7)
     for status in (200, 429, 500, "cancelled"):
         inferlog.record_inference(model_version="v2", latency_seconds=0.5, status=status, input_tokens=3)
-    shipped(provisioned, tmp_path)
-    v1, v2 = answer(provisioned, "overview", start)
+    ship_all(provisioned, tmp_path)
+    v1, v2 = run_named_query(provisioned, "overview", start)
     assert (v1["model_version"], v1["requests"], v1["errors"], v1["output_tokens"]) == ("v1", 11, 1, 7)
     assert (v2["model_version"], v2["requests"], v2["errors"], v2["input_tokens"]) == ("v2", 4, 1, 12)
     assert v1["requests_per_second"] > 0
@@ -53,9 +53,9 @@ def test_start_in_the_past_causes_no_false_loss_in_any_range(logs: Logs, provisi
         inferlog.record_inference(model_version="v1", latency_seconds=0.5, started_at=past)
     times = [datetime.fromisoformat(event["@timestamp"]) for event in logs.events]
     assert times == sorted(times)
-    shipped(provisioned, tmp_path)
+    ship_all(provisioned, tmp_path)
     for start in times:
-        (row,) = answer(provisioned, "lost_events", start)
+        (row,) = run_named_query(provisioned, "lost_events", start)
         assert (row["lost"], row["found"]) == (0, sum(time >= start for time in times))
     where = ("--url", provisioned.url, "--namespace", provisioned.namespace, "--from", times[5].isoformat())
     done = CliRunner().invoke(app, ["audit", "verify", "--json", *where])

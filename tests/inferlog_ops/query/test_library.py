@@ -92,13 +92,13 @@ def test_unknown_name_error_refers_to_the_list() -> None:
 @pytest.mark.parametrize("text", ["", "FROM x\n", "// not a question\nFROM x\n", "\n// late?\nFROM x\n"])
 def test_file_without_a_question_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     (tmp_path / "odd.esql").write_text(text)
-    monkeypatch.setattr(library, "asset_dir", lambda _: tmp_path)
+    monkeypatch.setattr(library, "find_asset_dir", lambda _: tmp_path)
     with pytest.raises(OperatorError, match=r"odd\.esql does not start with a comment that is its question"):
         library.load_all()
 
 
 def test_folder_without_a_query_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "asset_dir", lambda _: tmp_path)
+    monkeypatch.setattr(library, "find_asset_dir", lambda _: tmp_path)
     with pytest.raises(OperatorError, match="contains no query"):
         library.load_all()
 

@@ -18,7 +18,7 @@ from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.rules import rules
 from inferlog_ops.query.rules.evaluate import evaluate
 from inferlog_ops.query.run import QueryAnswer, fetch_rows, run_query
-from tests.support.indexing import fresh, index_many
+from tests.support.indexing import create_fresh_cluster, index_many
 
 QUERIES = library.load_all()
 START = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
@@ -44,16 +44,16 @@ app = typer.Typer(pretty_exceptions_enable=False)
 app.command("query")(query.query)
 
 
-def _events() -> Iterator[Document]:
+def _build_events() -> Iterator[Document]:
     for number in range(SLICES):
         for version in VERSIONS:
             for _ in range(2 if version in BUSY else 1):
-                yield _event(START + number * SLICE, version, "success", LATENCY_SECONDS[version])
+                yield _build_event(START + number * SLICE, version, "success", LATENCY_SECONDS[version])
     for number in range(SLOW_REQUESTS):
-        yield _event(START + number % SLICES * SLICE, SLOW, "error", SLOW_SECONDS)
+        yield _build_event(START + number % SLICES * SLICE, SLOW, "error", SLOW_SECONDS)
 
 
-def _event(at: datetime, version: str, status: str, latency_seconds: float) -> Document:
+def _build_event(at: datetime, version: str, status: str, latency_seconds: float) -> Document:
     return {
         "@timestamp": at.isoformat(),
         "model_version": version,
@@ -69,16 +69,16 @@ def _event(at: datetime, version: str, status: str, latency_seconds: float) -> D
 
 @pytest.fixture(scope="module")
 def filled(engine_url: str) -> Cluster:
-    cluster: Cluster = fresh(engine_url)
-    index_many(cluster, "events", _events())
+    cluster: Cluster = create_fresh_cluster(engine_url)
+    index_many(cluster, "events", _build_events())
     return cluster
 
 
-def _of_top(cluster: Cluster, name: str) -> QueryAnswer:
+def _query_top_versions(cluster: Cluster, name: str) -> QueryAnswer:
     return run_query(cluster, QUERIES[name], START, END, top_versions=QUERIES[name].top_versions)
 
 
-def _notes(answer: QueryAnswer) -> list[tuple[str, int]]:
+def _collect_notes(answer: QueryAnswer) -> list[tuple[str, int]]:
     return [(note.kind.value, note.count) for note in answer.notes]
 
 
@@ -90,17 +90,17 @@ OVER_TIME = [name for name in BY_VERSION if name.endswith("_over_time")]
 def test_answer_over_time_has_the_20_busiest_versions_and_the_others_up_to_the_newest_slice(
     name: str, filled: Cluster
 ) -> None:
-    answer = _of_top(filled, name)
+    answer = _query_top_versions(filled, name)
     assert {row["model_version"] for row in answer.rows} == TOP | {OTHER}
     assert {row["bucket"] for row in answer.rows if row["model_version"] == OTHER} == {
         (START + number * SLICE).strftime("%Y-%m-%dT%H:%M:%S.000Z") for number in range(SLICES)
     }
-    assert _notes(answer) == [("other_versions", SLICES * (len(VERSIONS) - len(BUSY)))]
+    assert _collect_notes(answer) == [("other_versions", SLICES * (len(VERSIONS) - len(BUSY)))]
 
 
 @pytest.mark.parametrize("name", ["overview", "status_codes", "time_spent", "callers"])
 def test_table_has_the_50_busiest_versions_and_the_others(name: str, filled: Cluster) -> None:
-    versions = {row["model_version"] for row in _of_top(filled, name).rows}
+    versions = {row["model_version"] for row in _query_top_versions(filled, name).rows}
     assert versions > TOP | {OTHER}
     assert len(versions) == 51
 
@@ -108,7 +108,7 @@ def test_table_has_the_50_busiest_versions_and_the_others(name: str, filled: Clu
 @pytest.mark.parametrize("name", BY_VERSION)
 def test_rows_with_the_others_add_up_to_those_of_every_version(name: str, filled: Cluster) -> None:
     columns = {"requests", "errors", "input_tokens", "output_tokens", "cost_usd"} & {
-        column.name for column in _of_top(filled, name).columns
+        column.name for column in _query_top_versions(filled, name).columns
     }
     wanted = {
         "requests": REQUESTS if "successes" not in name else REQUESTS - SLOW_REQUESTS,
@@ -117,7 +117,7 @@ def test_rows_with_the_others_add_up_to_those_of_every_version(name: str, filled
         "output_tokens": 7 * REQUESTS,
         "cost_usd": pytest.approx(REQUESTS * 0.001),
     }
-    rows = _of_top(filled, name).rows
+    rows = _query_top_versions(filled, name).rows
     assert {column: sum(row[column] for row in rows) for column in columns} == {
         column: wanted[column] for column in columns
     }
@@ -144,7 +144,7 @@ def test_rows_of_every_version_over_time_are_the_newest_and_the_missing_ones_are
     assert buckets == sorted(buckets)
     assert buckets[-1] == NEWEST
     assert buckets.count(NEWEST) >= len(VERSIONS)
-    assert _notes(answer) == [("missing_rows", ROWS_OVER_TIME - MOST_ROWS)]
+    assert _collect_notes(answer) == [("missing_rows", ROWS_OVER_TIME - MOST_ROWS)]
 
 
 def test_table_of_every_version_is_complete(filled: Cluster) -> None:
@@ -174,14 +174,14 @@ def test_few_versions_within_a_filter_are_not_grouped(filled: Cluster) -> None:
 
 
 def test_chains_count_the_requests_that_they_were_not_computed_from(filled: Cluster) -> None:
-    assert ("unread_rows", REQUESTS - MOST_ROWS) in _notes(run_query(filled, QUERIES["chains"], START, END))
+    assert ("unread_rows", REQUESTS - MOST_ROWS) in _collect_notes(run_query(filled, QUERIES["chains"], START, END))
 
 
 @pytest.mark.parametrize(("name", "rows"), [("audit_trail", 10_000), ("trace", 1_000)])
 def test_list_of_the_newest_counts_the_older_ones(name: str, rows: int, filled: Cluster) -> None:
     answer = run_query(filled, QUERIES[name], START, END)
     assert len(answer.rows) == rows
-    assert _notes(answer) == [("missing_rows", REQUESTS - rows)]
+    assert _collect_notes(answer) == [("missing_rows", REQUESTS - rows)]
 
 
 @pytest.mark.parametrize("name", ["slowest_requests", "recent_errors"])
@@ -199,20 +199,20 @@ def test_rule_fires_for_the_version_that_comes_last(rule: str, filled: Cluster) 
     assert evaluation.failures == {}
 
 
-def _inferlog(cluster: Cluster, *arguments: str) -> Result:
+def _run_inferlog(cluster: Cluster, *arguments: str) -> Result:
     of_range = ["--from", START.isoformat(), "--to", END.isoformat()]
     return CliRunner().invoke(app, [*arguments, *of_range, "--url", cluster.url, "--namespace", cluster.namespace])
 
 
 def test_command_prints_on_stderr_how_many_rows_are_missing_and_ends_with_3(filled: Cluster) -> None:
-    result = _inferlog(filled, "trace")
+    result = _run_inferlog(filled, "trace")
     assert result.exit_code == 3
     assert "at least 90,340 rows are missing: 1,000 of 91,340 are shown" in result.stderr
     assert "missing" not in result.stdout
 
 
 def test_json_stays_an_array_of_rows_and_its_notes_are_json_on_stderr(filled: Cluster) -> None:
-    result = _inferlog(filled, "audit_trail", "--json")
+    result = _run_inferlog(filled, "audit_trail", "--json")
     assert result.exit_code == 3
     assert len(orjson.loads(result.stdout)) == MOST_ROWS
     (line,) = result.stderr.splitlines()
@@ -222,7 +222,7 @@ def test_json_stays_an_array_of_rows_and_its_notes_are_json_on_stderr(filled: Cl
 
 
 def test_complete_grouped_answer_exits_with_0(filled: Cluster) -> None:
-    result = _inferlog(filled, "p99_latency", "--json", "--top", "3")
+    result = _run_inferlog(filled, "p99_latency", "--json", "--top", "3")
     assert result.exit_code == 0
     rows = orjson.loads(result.stdout)
     assert len(rows) == 4
@@ -231,7 +231,7 @@ def test_complete_grouped_answer_exits_with_0(filled: Cluster) -> None:
 
 
 def test_every_version_option_gives_each_version_a_row(filled: Cluster) -> None:
-    result = _inferlog(filled, "p99_latency", "--json", "--every-version")
+    result = _run_inferlog(filled, "p99_latency", "--json", "--every-version")
     assert result.exit_code == 0
     assert result.stderr == ""
     assert len(orjson.loads(result.stdout)) == len(VERSIONS) + 1
@@ -245,7 +245,7 @@ def test_every_version_option_gives_each_version_a_row(filled: Cluster) -> None:
     ],
 )
 def test_unsupported_option_is_rejected(arguments: list[str], complaint: str, filled: Cluster) -> None:
-    result = _inferlog(filled, *arguments)
+    result = _run_inferlog(filled, *arguments)
     assert isinstance(result.exception, OperatorError)
     assert complaint in str(result.exception)
     assert result.exception.exit_code == 2

@@ -17,7 +17,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library
-from tests.support.faulty_store import error_body
+from tests.support.faulty_store import build_error_body
 from tests.support.indexing import index
 from tests.support.serving import serve_handler
 
@@ -36,11 +36,11 @@ app.command("query")(query.query)
 app.command("provision")(provision.provision)
 
 
-def _inferlog(*arguments: str) -> Result:
+def _run_inferlog(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments)
 
 
-def _of(cluster: Cluster) -> list[str]:
+def _build_options(cluster: Cluster) -> list[str]:
     return ["--url", cluster.url, "--namespace", cluster.namespace]
 
 
@@ -48,7 +48,7 @@ def _of(cluster: Cluster) -> list[str]:
 def one_event(engine_url: str) -> Cluster:
     cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
     provision_cluster(cluster)
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         stream = f"logs-inference.events-{cluster.namespace}"
         client.create(index=stream, id="e1", document=EVENT, refresh=True)
     return cluster
@@ -66,14 +66,14 @@ def ahead(provisioned: Cluster) -> Cluster:
 
 @pytest.mark.parametrize("range_", [["--last", "15m"], ["--from", "2026-01-01"], []], ids=str)
 def test_events_after_a_range_that_ends_now_are_counted_on_stderr(range_: list[str], ahead: Cluster) -> None:
-    result = _inferlog("query", "requests_per_second", *range_, *_of(ahead))
+    result = _run_inferlog("query", "requests_per_second", *range_, *_build_options(ahead))
     assert result.exit_code == 0
     assert "2 events are later than the end of the range, which is now, and left out." in result.stderr
     assert "compare the clocks of the hosts" in result.stderr
 
 
 def test_json_has_the_number_of_later_events_on_stderr(ahead: Cluster) -> None:
-    result = _inferlog("query", "requests_per_second", "--json", *_of(ahead))
+    result = _run_inferlog("query", "requests_per_second", "--json", *_build_options(ahead))
     (row,) = orjson.loads(result.stdout)
     assert row["requests"] == 1
     note = orjson.loads(result.stderr)
@@ -81,20 +81,23 @@ def test_json_has_the_number_of_later_events_on_stderr(ahead: Cluster) -> None:
 
 
 def test_later_events_of_another_version_are_not_counted(ahead: Cluster) -> None:
-    assert "later than" not in _inferlog("query", "p99_latency", "--model-version", "v9", *_of(ahead)).stderr
+    assert (
+        "later than"
+        not in _run_inferlog("query", "p99_latency", "--model-version", "v9", *_build_options(ahead)).stderr
+    )
 
 
 def test_range_with_a_given_end_has_no_note_on_later_events(ahead: Cluster) -> None:
     end = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
-    assert _inferlog("query", "p99_latency", "--to", end, *_of(ahead)).stderr == ""
+    assert _run_inferlog("query", "p99_latency", "--to", end, *_build_options(ahead)).stderr == ""
 
 
 def test_range_that_ends_now_has_no_note_without_later_events(one_event: Cluster) -> None:
-    assert _inferlog("query", "p99_latency", "--from", "2026-11-23", *_of(one_event)).stderr == ""
+    assert _run_inferlog("query", "p99_latency", "--from", "2026-11-23", *_build_options(one_event)).stderr == ""
 
 
 def test_query_without_a_name_lists_names_and_questions() -> None:
-    result = _inferlog("query")
+    result = _run_inferlog("query")
     assert result.exit_code == 0
     for each in library.load_all().values():
         assert each.name in result.stdout
@@ -102,25 +105,27 @@ def test_query_without_a_name_lists_names_and_questions() -> None:
 
 
 def test_list_is_json_for_a_program() -> None:
-    listed = orjson.loads(_inferlog("query", "--json").stdout)
+    listed = orjson.loads(_run_inferlog("query", "--json").stdout)
     assert {"name": "p99_latency", "question": library.find("p99_latency").question} in listed
 
 
 def test_json_is_an_array_of_rows(one_event: Cluster) -> None:
-    result = _inferlog("query", "p99_latency", *RANGE, "--json", *_of(one_event))
+    result = _run_inferlog("query", "p99_latency", *RANGE, "--json", *_build_options(one_event))
     row = {"model_version": "v1", "requests": 1, "p50_seconds": 0.25, "p95_seconds": 0.25, "p99_seconds": 0.25}
     assert orjson.loads(result.stdout) == [row]
 
 
 def test_json_without_rows_is_an_empty_array(one_event: Cluster) -> None:
-    result = _inferlog("query", "p99_latency", *BEFORE, "--json", *_of(one_event))
+    result = _run_inferlog("query", "p99_latency", *BEFORE, "--json", *_build_options(one_event))
     assert orjson.loads(result.stdout) == []
 
 
 def test_query_selects_the_model_version(one_event: Cluster) -> None:
     rows = [
         orjson.loads(
-            _inferlog("query", "error_rate", *RANGE, "--model-version", version, "--json", *_of(one_event)).stdout
+            _run_inferlog(
+                "query", "error_rate", *RANGE, "--model-version", version, "--json", *_build_options(one_event)
+            ).stdout
         )
         for version in ("v1", "v2")
     ]
@@ -128,20 +133,20 @@ def test_query_selects_the_model_version(one_event: Cluster) -> None:
 
 
 def test_csv_has_a_header_and_raw_values(one_event: Cluster) -> None:
-    result = _inferlog("query", "requests_per_second", *RANGE, "--csv", *_of(one_event))
+    result = _run_inferlog("query", "requests_per_second", *RANGE, "--csv", *_build_options(one_event))
     (row,) = csv.DictReader(StringIO(result.stdout))
     assert row == {"model_version": "v1", "requests": "1", "requests_per_second": str(1 / 600)}
 
 
 def test_csv_without_rows_is_its_header(one_event: Cluster) -> None:
-    result = _inferlog("query", "token_counts", *BEFORE, "--csv", *_of(one_event))
+    result = _run_inferlog("query", "token_counts", *BEFORE, "--csv", *_build_options(one_event))
     assert (
         result.stdout == "model_version,input_tokens,output_tokens,input_tokens_per_second,output_tokens_per_second\n"
     )
 
 
 def test_table_in_a_pipe_is_not_folded(one_event: Cluster) -> None:
-    head, row = _inferlog("query", "overview", *RANGE, *_of(one_event)).stdout.splitlines()
+    head, row = _run_inferlog("query", "overview", *RANGE, *_build_options(one_event)).stdout.splitlines()
     assert head.split()[0] == "model_version"
     assert len(head) > 80
     assert row.split()[:2] == ["v1", "1"]
@@ -152,7 +157,7 @@ class _FullMemory(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         why = "[request] Data too large, data for [<reused_arrays>] would be [650366136/620.2mb]"
-        body = error_body("circuit_breaking_exception", why, 429)
+        body = build_error_body("circuit_breaking_exception", why, 429)
         self.rfile.read(int(self.headers["content-length"]))
         self.send_response(429)
         for name, value in (("x-elastic-product", "Elasticsearch"), ("content-type", "application/json")):
@@ -167,14 +172,14 @@ class _FullMemory(BaseHTTPRequestHandler):
 
 def test_query_that_exceeds_memory_advises_a_shorter_range() -> None:
     with serve_handler(_FullMemory) as url:
-        result = _inferlog("query", "duplicate_events", *RANGE, "--url", url)
+        result = _run_inferlog("query", "duplicate_events", *RANGE, "--url", url)
     assert isinstance(result.exception, OperatorError)
     assert "choose a shorter range" in str(result.exception)
     assert "[650366136/620.2mb]" in str(result.exception)
 
 
 def test_empty_result_prints_the_range(one_event: Cluster) -> None:
-    result = _inferlog("query", "p99_latency", *BEFORE, *_of(one_event))
+    result = _run_inferlog("query", "p99_latency", *BEFORE, *_build_options(one_event))
     assert result.exit_code == 0
     assert result.stdout == ""
     assert "p99_latency: no rows from 2026-11-22 06:00:00 UTC to 2026-11-22 06:10:00 UTC" in result.stderr
@@ -193,7 +198,7 @@ def test_empty_result_prints_the_range(one_event: Cluster) -> None:
     ],
 )
 def test_wrong_usage_is_reported_in_one_sentence(arguments: list[str], complaint: str) -> None:
-    result = _inferlog("query", *arguments, "--url", "http://127.0.0.1:1")
+    result = _run_inferlog("query", *arguments, "--url", "http://127.0.0.1:1")
     assert isinstance(result.exception, OperatorError)
     assert complaint in str(result.exception)
     assert result.exception.exit_code == 2
@@ -202,16 +207,16 @@ def test_wrong_usage_is_reported_in_one_sentence(arguments: list[str], complaint
 
 @pytest.mark.parametrize("command", [["query", "p99_latency"], ["provision"]])
 def test_missing_cluster_error_names_the_options(command: list[str], tmp_path: Path) -> None:
-    result = _inferlog(*command, "--home", str(tmp_path))
+    result = _run_inferlog(*command, "--home", str(tmp_path))
     assert isinstance(result.exception, OperatorError)
     assert "give --url or set ELASTICSEARCH_URL" in str(result.exception)
 
 
 def test_provision_prints_the_outcome_of_each_object(cluster: Cluster) -> None:
     stream = f"logs-inference.events-{cluster.namespace}"
-    first = orjson.loads(_inferlog("provision", "--json", *_of(cluster)).stdout)
+    first = orjson.loads(_run_inferlog("provision", "--json", *_build_options(cluster)).stdout)
     assert {"name": stream, "kind": "data stream", "outcome": "created"} in first
-    second = _inferlog("provision", *_of(cluster))
+    second = _run_inferlog("provision", *_build_options(cluster))
     assert second.exit_code == 0
     (line,) = [line for line in second.stdout.splitlines() if stream in line]
     assert line.split() == ["data", "stream", stream, "unchanged"]

@@ -7,32 +7,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.query.timerange import parse_moment, time_range
+from inferlog_ops.query.timerange import build_time_range, parse_moment
 
 NOW = datetime(2026, 11, 23, 6, 15, tzinfo=UTC)
 
 
 def test_default_range_is_the_last_fifteen_minutes() -> None:
-    assert time_range(last=None, from_=None, to=None, now=NOW) == (NOW - timedelta(minutes=15), NOW)
+    assert build_time_range(last=None, from_=None, to=None, now=NOW) == (NOW - timedelta(minutes=15), NOW)
 
 
 def test_last_reaches_back_from_now() -> None:
-    assert time_range(last="2h", from_=None, to=None, now=NOW) == (NOW - timedelta(hours=2), NOW)
+    assert build_time_range(last="2h", from_=None, to=None, now=NOW) == (NOW - timedelta(hours=2), NOW)
 
 
 def test_last_reaches_back_from_to() -> None:
     end = datetime(2026, 1, 1, tzinfo=UTC)
-    assert time_range(last="1d", from_=None, to="2026-01-01", now=NOW) == (end - timedelta(days=1), end)
+    assert build_time_range(last="1d", from_=None, to="2026-01-01", now=NOW) == (end - timedelta(days=1), end)
 
 
 def test_from_alone_reaches_until_now() -> None:
     begin = datetime(2026, 11, 23, 6, tzinfo=UTC)
-    assert time_range(last=None, from_="2026-11-23T06:00:00Z", to=None, now=NOW) == (begin, NOW)
+    assert build_time_range(last=None, from_="2026-11-23T06:00:00Z", to=None, now=NOW) == (begin, NOW)
 
 
 def test_from_and_last_are_mutually_exclusive() -> None:
     with pytest.raises(OperatorError, match="--last and --from"):
-        time_range(last="1h", from_="2026-11-23", to=None, now=NOW)
+        build_time_range(last="1h", from_="2026-11-23", to=None, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_invalid_time_is_rejected_with_its_option(text: str) -> None:
 
 def test_range_before_year_one_is_rejected() -> None:
     with pytest.raises(OperatorError, match="starts before the year 1"):
-        time_range(last="200000w", from_=None, to=None, now=NOW)
+        build_time_range(last="200000w", from_=None, to=None, now=NOW)
 
 
 @given(st.text())

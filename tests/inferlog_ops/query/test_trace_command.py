@@ -13,7 +13,7 @@ import pytest
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.elasticsearch import provision_cluster
-from tests.support.chat_server import MODEL, RunningServer, running_server
+from tests.support.chat_server import MODEL, RunningServer, run_server
 from tests.support.commands import run
 from tests.support.indexing import index_many
 from tests.support.polling import wait_until
@@ -43,10 +43,10 @@ def chain(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Chain:
     cluster = Cluster(url=engine_url, namespace=f"t{uuid4().hex[:15]}")
     provision_cluster(cluster)
     with (
-        running_server(
+        run_server(
             homes / "model", {"INFERLOG_SERVICE_NAME": "model"}, backend="simulated", versions=VERSIONS
         ) as model,
-        running_server(
+        run_server(
             homes / "gateway",
             {"INFERLOG_SERVICE_NAME": "gateway"},
             backend="upstream",
@@ -58,20 +58,20 @@ def chain(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Chain:
         gateway.ask()  # makes the connection, and is of another chain
         # A model server that loses the processor once its last byte is out notes its end after the gateway's.
         correlation_id, answer = wait_until(
-            lambda: asked_in_time(gateway, model), what="a trace with the model server's span inside the gateway's"
+            lambda: ask_in_time(gateway, model), what="a trace with the model server's span inside the gateway's"
         )
     for service in ("model", "gateway"):
         ship(homes / service / "logs", homes / service / "state", cluster)
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         client.indices.refresh(index=f"logs-inference.*-{cluster.namespace}")
     return Chain(correlation_id, answer, cluster)
 
 
-def asked_in_time(gateway: RunningServer, model: RunningServer) -> tuple[str, httpx.Response] | None:
+def ask_in_time(gateway: RunningServer, model: RunningServer) -> tuple[str, httpx.Response] | None:
     """Return a request's id and answer, or None if neither span covers the other."""
     correlation_id = f"order-{uuid4().hex[:8]}"
     answer = gateway.ask("Say hello.", headers={"X-Correlation-ID": correlation_id}, stream=True)
-    outer, inner = (begin_and_end(each.event_of_chain(correlation_id)) for each in (gateway, model))
+    outer, inner = (begin_and_end(each.wait_for_event_of_chain(correlation_id)) for each in (gateway, model))
     return (correlation_id, answer) if outer[0] < inner[0] and inner[1] <= outer[1] else None
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from inferlog_ops.core.cluster import Cluster
-from tests.support.faulty_store import FaultyStore, faulty_store
+from tests.support.faulty_store import FaultyStore, run_faulty_store
 from tests.support.shipping import ShipperDirs
 
 
@@ -16,7 +16,7 @@ def place(tmp_path: Path) -> ShipperDirs:
 @pytest.fixture
 def faulty() -> Iterator[FaultyStore]:
     """A stand-in for Elasticsearch that can inject faults."""
-    with faulty_store() as store:
+    with run_faulty_store() as store:
         yield store
 
 

@@ -8,9 +8,9 @@ import pytest
 from inferlog_ops.core.cluster import Cluster
 from tests.support.faulty_store import FaultyStore
 from tests.support.polling import wait_until
-from tests.support.shipping import ShipperDirs, event_ids, write_events
+from tests.support.shipping import ShipperDirs, make_event_ids, write_events
 
-IDS = event_ids(20)
+IDS = make_event_ids(20)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_new_key_in_the_file_is_used_after_a_401(
     cluster: Cluster, faulty: FaultyStore, key_file: Path, place: ShipperDirs
 ) -> None:
     write_events(place.events, IDS)
-    with place.tailing(cluster):
+    with place.run_shipper(cluster):
         wait_until(lambda: "answered 401" in place.said.getvalue(), what="the status line with the reason")
         assert f"write a valid API key into {key_file}" in place.said.getvalue()
         key_file.write_text("new:key\n")
@@ -43,7 +43,7 @@ def test_key_that_changed_between_two_requests_costs_no_retry(
     cluster: Cluster, faulty: FaultyStore, key_file: Path, place: ShipperDirs
 ) -> None:
     write_events(place.events, IDS)
-    with place.shipper(cluster) as shipper:
+    with place.open_shipper(cluster) as shipper:
         key_file.write_text("new:key")
         outcome = shipper.run(once=True, timeout_seconds=30.0)
     assert outcome.complete
@@ -57,7 +57,7 @@ def test_unusable_file_keeps_the_last_key_and_the_retries(
 ) -> None:
     """The file may be missing for a moment during its replacement."""
     write_events(place.events, IDS)
-    with place.tailing(cluster) as shipper:
+    with place.run_shipper(cluster) as shipper:
         key_file.unlink() if fault == "missing" else key_file.write_text("")
         wait_until(lambda: "answered 401" in place.said.getvalue(), what="the status line with the reason")
         key_file.write_text("new:key")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from inferlog.sinks.shipped import shipped_to_all_bytes
+from inferlog.sinks.shipped import read_bytes_shipped_to_all
 from inferlog_ops.ship.checkpoint import AckFile
 from inferlog_ops.ship.offsets import Fingerprint, FoundFile, OffsetTracker, TrackedFile
 
@@ -35,9 +35,9 @@ def track(position: int) -> TrackedFile:
 
 def test_ack_file_contains_the_acknowledged_offset_of_each_file(ack_file: AckFile, tmp_path: Path) -> None:
     ack_file.publish([track(50)])
-    assert shipped_to_all_bytes(tmp_path) == {NAME: 50}
+    assert read_bytes_shipped_to_all(tmp_path) == {NAME: 50}
     ack_file.publish([])
-    assert shipped_to_all_bytes(tmp_path) == {}
+    assert read_bytes_shipped_to_all(tmp_path) == {}
 
 
 def test_ack_file_is_renewed_when_nothing_changes(ack_file: AckFile, tmp_path: Path, clock: Clock) -> None:
@@ -50,7 +50,7 @@ def test_ack_file_is_renewed_when_nothing_changes(ack_file: AckFile, tmp_path: P
     clock.seconds = 60
     ack_file.renew()
     assert path.stat().st_mtime > 0
-    assert shipped_to_all_bytes(tmp_path) == {NAME: 50}
+    assert read_bytes_shipped_to_all(tmp_path) == {NAME: 50}
 
 
 def test_ack_file_is_written_again_when_it_was_deleted(ack_file: AckFile, tmp_path: Path, clock: Clock) -> None:
@@ -58,4 +58,4 @@ def test_ack_file_is_written_again_when_it_was_deleted(ack_file: AckFile, tmp_pa
     (tmp_path / ".shipped" / "one.json").unlink()
     clock.seconds = 60
     ack_file.renew()
-    assert shipped_to_all_bytes(tmp_path) == {NAME: 50}
+    assert read_bytes_shipped_to_all(tmp_path) == {NAME: 50}

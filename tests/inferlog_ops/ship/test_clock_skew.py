@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.library import find
 from inferlog_ops.query.library import load_all as load_queries
@@ -20,7 +20,7 @@ from inferlog_ops.query.run import fetch_rows
 from inferlog_ops.ship.clock_skew import LIMIT_SECONDS, ClockSkew, Moment, compute_skew, read_event_time
 from tests.support.faulty_store import FaultyStore
 from tests.support.polling import wait_until
-from tests.support.shipping import QUICK, ShipperDirs, event_line
+from tests.support.shipping import QUICK, ShipperDirs, build_event_line
 
 NOW = Moment(wall_seconds=1_000_000.0, monotonic_seconds=500.0)
 BEATING = replace(QUICK, heartbeat_seconds=0.2)
@@ -57,29 +57,30 @@ def test_suspended_machine_causes_no_skew() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b"{}", b'{"@timestamp":"yesterday at noon"}', b'{"@timestamp":17}', b"x" * 5_000 + event_line("a")]
+    "line",
+    [b"", b"{}", b'{"@timestamp":"yesterday at noon"}', b'{"@timestamp":17}', b"x" * 5_000 + build_event_line("a")],
 )
 def test_line_without_a_timestamp_near_its_beginning_is_not_compared(line: bytes) -> None:
     clock = ClockSkew()
     clock.note("a", line, written_after=None)
     assert read_event_time(line) is None
-    assert clock.seconds() is None
+    assert clock.find_largest_seconds() is None
 
 
 def test_largest_skew_of_all_files_is_reported_with_its_sign() -> None:
     clock = ClockSkew()
     for name, ahead_seconds in (("a", 100.0), ("b", -600.0), ("c", 5.0)):
-        clock.note(name, build_line(ahead_seconds), written_after=Moment.now())
-    assert clock.seconds() == pytest.approx(-600, abs=30)
-    clock.note("b", build_line(0.0), written_after=Moment.now())
-    assert clock.seconds() == pytest.approx(100, abs=30)
+        clock.note(name, build_line(ahead_seconds), written_after=Moment.read_clocks())
+    assert clock.find_largest_seconds() == pytest.approx(-600, abs=30)
+    clock.note("b", build_line(0.0), written_after=Moment.read_clocks())
+    assert clock.find_largest_seconds() == pytest.approx(100, abs=30)
 
 
 def test_skew_of_a_file_expires_without_new_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = ClockSkew()
     clock.note("a", build_line(600.0), written_after=None)
     monkeypatch.setattr("inferlog_ops.ship.clock_skew._KEPT_SECONDS", -1.0)
-    assert clock.seconds() is None
+    assert clock.find_largest_seconds() is None
 
 
 def test_shipper_and_rule_have_the_same_limit() -> None:
@@ -89,7 +90,7 @@ def test_shipper_and_rule_have_the_same_limit() -> None:
 def build_line(ahead_seconds: float) -> bytes:
     """Return a line of a service whose clock is ahead by this number of seconds."""
     stamped = datetime.now(UTC) + timedelta(seconds=ahead_seconds)
-    return event_line(f"{stamped.timestamp()}", **{"@timestamp": stamped.isoformat()})
+    return build_event_line(f"{stamped.timestamp()}", **{"@timestamp": stamped.isoformat()})
 
 
 def append(path: Path, line: bytes) -> None:
@@ -123,7 +124,7 @@ def find_reported_skew(place: ShipperDirs) -> Iterator[float]:
 
 def test_backlog_of_old_lines_causes_no_skew(faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs) -> None:
     append(place.events, build_line(-86_400.0))
-    with place.tailing(faulty_cluster, BEATING):
+    with place.run_shipper(faulty_cluster, BEATING):
         wait_until(lambda: len(read_health_lines(place)) >= 3 and faulty.stored, what="lines about it")
     assert all(abs(skew) < LIMIT_SECONDS for skew in find_reported_skew(place))
     assert "clock skew" not in place.said.getvalue()
@@ -134,7 +135,7 @@ def test_skew_of_a_growing_file_is_reported_by_status_line_health_line_query_and
 ) -> None:
     late = place.logs / "events-late-1-1.jsonl"
     append(late, build_line(0.0))
-    with place.tailing(provisioned, BEATING):
+    with place.run_shipper(provisioned, BEATING):
         wait_until(lambda: place.offsets.get(late.name) == late.stat().st_size, what="the first line's answer")
         append_until_status_contains(place, late, -3_600.0, "behind this clock")
         wait_until(
@@ -158,8 +159,8 @@ def test_skew_of_a_growing_file_is_reported_by_status_line_health_line_query_and
 
 def run_query(cluster: Cluster, *, above: float) -> list[dict[str, Any]]:
     now = datetime.now(UTC)
-    with cluster.client() as client:
-        client.indices.refresh(index=stream_name("health", cluster.namespace))
+    with cluster.build_client() as client:
+        client.indices.refresh(index=build_stream_name("health", cluster.namespace))
     found = fetch_rows(cluster, find("clock_skew"), now - timedelta(minutes=5), now)
     return [row for row in found if row["skew_seconds"] > above]
 

@@ -13,12 +13,12 @@ from inferlog_ops.core.home import Home
 from inferlog_ops.ship import cluster_identity
 from inferlog_ops.ship.cluster_identity import OtherClusterError
 from inferlog_ops.ship.status import Counts
-from tests.support.faulty_store import Fault, FaultyStore, error_body, faulty_store
+from tests.support.faulty_store import Fault, FaultyStore, build_error_body, run_faulty_store
 from tests.support.polling import wait_until
-from tests.support.shipping import ShipperDirs, event_ids, ship_command, stored_ids, write_events
+from tests.support.shipping import ShipperDirs, count_stored_ids, make_event_ids, ship_command, write_events
 
-IDS = event_ids(20)
-FORBIDDEN = (403, error_body("security_exception", "action [cluster:monitor/state] is unauthorized", 403))
+IDS = make_event_ids(20)
+FORBIDDEN = (403, build_error_body("security_exception", "action [cluster:monitor/state] is unauthorized", 403))
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def test_other_cluster_is_rejected_before_anything_is_sent(
     place.ship_once(faulty_cluster)
     write_events(place.events, ["later"])
     positions = place.offsets
-    with faulty_store() as other:
+    with run_faulty_store() as other:
         other.identity = "second-store"
         with pytest.raises(OtherClusterError) as refused:
             place.ship_once(Cluster(url=other.url, namespace="test"))
@@ -77,7 +77,7 @@ def test_replay_ships_everything_to_another_cluster_and_saves_its_uuid(
 ) -> None:
     write_events(place.events, IDS)
     place.ship_once(faulty_cluster)
-    with faulty_store() as other:
+    with run_faulty_store() as other:
         other.identity = "second-store"
         there = Cluster(url=other.url, namespace="test")
         assert place.ship_once(there, replay=True).status.counts == Counts(shipped=20)
@@ -102,12 +102,12 @@ def test_cluster_change_is_detected_during_a_run(
         write_events(place.events, ["later"])
 
     if replay:
-        with place.tailing(faulty_cluster, replay=True):
+        with place.run_shipper(faulty_cluster, replay=True):
             replace_cluster()
             wait_until(lambda: faulty.stored == Counter([*IDS, "later"]), what="all lines in the new store")
         return
     replacing = threading.Thread(target=replace_cluster)
-    with place.shipper(faulty_cluster) as shipper:
+    with place.open_shipper(faulty_cluster) as shipper:
         replacing.start()
         with pytest.raises(OtherClusterError):
             shipper.run(once=False, timeout_seconds=30)
@@ -118,7 +118,7 @@ def test_cluster_change_is_detected_during_a_run(
 def test_other_cluster_is_rejected_when_there_is_nothing_to_send(faulty_cluster: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, IDS)
     place.ship_once(faulty_cluster)
-    with faulty_store() as other:
+    with run_faulty_store() as other:
         other.identity = "second-store"
         with pytest.raises(OtherClusterError):
             place.ship_once(Cluster(url=other.url, namespace="test"))
@@ -128,9 +128,9 @@ def test_shipping_continues_and_is_logged_once_when_the_uuid_is_hidden(
     faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     faulty.identity_faults.extend([FORBIDDEN] * 100)
-    with place.tailing(faulty_cluster):
+    with place.run_shipper(faulty_cluster):
         for prefix in ("a", "b", "c"):
-            write_events(place.events, event_ids(3, prefix))
+            write_events(place.events, make_event_ids(3, prefix))
 
             def is_stored(prefix: str = prefix) -> bool:
                 return f"{prefix}000000" in faulty.stored
@@ -166,8 +166,8 @@ def test_saved_uuid_is_kept_while_the_uuid_is_hidden(
 @pytest.mark.parametrize(
     "answer",
     [
-        (503, error_body("master_not_discovered_exception", "starting", 503)),
-        (401, error_body("security_exception", "missing authentication credentials", 401)),
+        (503, build_error_body("master_not_discovered_exception", "starting", 503)),
+        (401, build_error_body("security_exception", "missing authentication credentials", 401)),
         (429, b""),
         (200, b'{"cluster_uuid":"_na_"}'),
         (200, b"<html>welcome</html>"),
@@ -189,7 +189,7 @@ def test_uuid_is_requested_less_often_than_batches_are_sent(
 ) -> None:
     monkeypatch.undo()
     for number in range(40):
-        write_events(place.logs / f"events-scoring-1-{number}.jsonl", event_ids(2_000, f"f{number}-"))
+        write_events(place.logs / f"events-scoring-1-{number}.jsonl", make_event_ids(2_000, f"f{number}-"))
     place.ship_once(faulty_cluster)
     assert faulty.count_requests("_cluster/state") < len(faulty.bulk_sizes) / 2
 
@@ -197,7 +197,7 @@ def test_uuid_is_requested_less_often_than_batches_are_sent(
 def test_real_cluster_is_recognized_after_a_restart(provisioned: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, IDS)
     place.ship_once(provisioned)
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         assert read_saved_uuid(place) == client.cluster.state(metric="version")["cluster_uuid"]
     path = place.state / "positions.json"
     path.write_bytes(path.read_bytes().replace(str(read_saved_uuid(place)).encode(), b"another-store"))
@@ -205,7 +205,7 @@ def test_real_cluster_is_recognized_after_a_restart(provisioned: Cluster, place:
     with pytest.raises(OtherClusterError):
         place.ship_once(provisioned)
     assert place.ship_once(provisioned, replay=True).status.counts == Counts(shipped=1, duplicates=20)
-    assert stored_ids(provisioned) == Counter([*IDS, "later"])
+    assert count_stored_ids(provisioned) == Counter([*IDS, "later"])
 
 
 def test_embedded_engine_with_a_new_uuid_receives_everything_without_replay(

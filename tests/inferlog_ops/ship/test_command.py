@@ -15,9 +15,9 @@ import pytest
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from tests.support.faulty_store import FaultyStore, error_body
+from tests.support.faulty_store import FaultyStore, build_error_body
 from tests.support.polling import wait_until
-from tests.support.shipping import ShipperDirs, event_ids, event_line, ship_command, write_events
+from tests.support.shipping import ShipperDirs, build_event_line, make_event_ids, ship_command, write_events
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -70,10 +70,10 @@ def silent_url() -> Iterator[str]:
 
 
 def test_once_prints_the_result_of_every_line(faulty: FaultyStore, place: ShipperDirs) -> None:
-    write_events(place.events, event_ids(10))
-    faulty.take("events", [(event_ids(1)[0], {})])
+    write_events(place.events, make_event_ids(10))
+    faulty.take("events", [(make_event_ids(1)[0], {})])
     with place.events.open("ab") as file:
-        file.write(b"{bad\n" + event_line("half")[:-1])
+        file.write(b"{bad\n" + build_event_line("half")[:-1])
     place.logs.joinpath("notes.txt").touch()
     done = run("--from", place.logs, "--to", faulty.url, "--state", place.state, "--once", "--json")
     assert done.returncode == 0, done.stderr
@@ -118,10 +118,10 @@ def test_drain_ships_lines_written_right_before_the_signal(faulty: FaultyStore, 
     write_events(place.events, ["first"])
     with start_ship(place, "--to", faulty.url, "--drain", "30") as process:
         wait_while_running(process, place, lambda: faulty.documents, "the first document")
-        write_events(place.logs / "events-scoring-2-1.jsonl", event_ids(50))
+        write_events(place.logs / "events-scoring-2-1.jsonl", make_event_ids(50))
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0, read_stderr(place)
-    assert set(faulty.documents) == {"first", *event_ids(50)}
+    assert set(faulty.documents) == {"first", *make_event_ids(50)}
 
 
 def test_drain_that_ends_too_early_exits_with_1_and_reports_it(unused_url: str, place: ShipperDirs) -> None:
@@ -144,7 +144,7 @@ def test_once_gives_up_after_the_timeout(unused_url: str, place: ShipperDirs) ->
 
 def test_once_fails_when_documents_are_not_searchable_in_time(faulty: FaultyStore, place: ShipperDirs) -> None:
     write_events(place.events, ["a"])
-    faulty.refresh_faults.extend([(503, error_body("unavailable_shards_exception", "for a test", 503))] * 1_000)
+    faulty.refresh_faults.extend([(503, build_error_body("unavailable_shards_exception", "for a test", 503))] * 1_000)
     done = run("--from", place.logs, "--to", faulty.url, "--state", place.state, "--once", "--timeout", "2.5")
     assert done.returncode == 1
     assert (
@@ -183,10 +183,10 @@ def test_ship_waits_for_a_missing_log_folder(faulty: FaultyStore, place: Shipper
 def test_signal_ships_and_saves_the_written_lines(
     signal_number: signal.Signals, faulty: FaultyStore, place: ShipperDirs
 ) -> None:
-    write_events(place.events, event_ids(100))
+    write_events(place.events, make_event_ids(100))
     with start_ship(place, "--to", faulty.url) as process:
         wait_while_running(process, place, lambda: place.offsets.get(place.events.name), "the first lines")
-        write_events(place.events, event_ids(50, "last"))
+        write_events(place.events, make_event_ids(50, "last"))
         process.send_signal(signal_number)
         assert process.wait(10) == 0
     assert faulty.stored.total() == 150
@@ -198,7 +198,7 @@ def test_signal_ships_and_saves_the_written_lines(
 def test_signal_ends_ship_in_time_when_the_store_is_down(
     store: str, place: ShipperDirs, request: pytest.FixtureRequest
 ) -> None:
-    write_events(place.events, event_ids(5_000))
+    write_events(place.events, make_event_ids(5_000))
     with start_ship(place, "--to", request.getfixturevalue(store)) as process:
         wait_while_running(process, place, lambda: place.offsets, "the shipper's start")
         process.terminate()
@@ -207,7 +207,7 @@ def test_signal_ends_ship_in_time_when_the_store_is_down(
 
 
 def test_once_fails_when_it_is_stopped_early(unused_url: str, place: ShipperDirs) -> None:
-    write_events(place.events, event_ids(10))
+    write_events(place.events, make_event_ids(10))
     with start_ship(place, "--to", unused_url, "--once") as process:
         wait_while_running(process, place, lambda: place.offsets, "the shipper's start")
         process.terminate()
@@ -223,7 +223,7 @@ def test_unreadable_offset_file_is_one_sentence(faulty_cluster: Cluster, place: 
 
 
 def test_second_shipper_with_the_same_state_directory_is_rejected(faulty_cluster: Cluster, place: ShipperDirs) -> None:
-    with place.shipper(faulty_cluster), pytest.raises(OperatorError, match=r"another shipper \(pid \d+\) uses"):
+    with place.open_shipper(faulty_cluster), pytest.raises(OperatorError, match=r"another shipper \(pid \d+\) uses"):
         place.ship_once(faulty_cluster)
     place.ship_once(faulty_cluster)
 
@@ -241,7 +241,7 @@ def test_state_directory_without_locks_is_rejected_with_advice(
 
 def test_shipper_id_survives_a_restart(faulty_cluster: Cluster, place: ShipperDirs) -> None:
     for prefix in ("a", "b"):
-        write_events(place.events, event_ids(1, prefix))
+        write_events(place.events, make_event_ids(1, prefix))
         place.ship_once(faulty_cluster)
     assert place.read_published() == {place.events.name: place.events.stat().st_size}
 
@@ -251,10 +251,10 @@ def test_shipping_continues_when_offsets_cannot_be_saved(
 ) -> None:
     in_the_way = place.state / ".positions.json.new"
     in_the_way.mkdir(parents=True)
-    write_events(place.events, event_ids(3))
-    with place.tailing(faulty_cluster):
+    write_events(place.events, make_event_ids(3))
+    with place.run_shipper(faulty_cluster):
         wait_until(lambda: "offsets cannot be saved" in place.said.getvalue(), what="the reason")
-        write_events(place.events, event_ids(3, "b"))
+        write_events(place.events, make_event_ids(3, "b"))
         wait_until(lambda: faulty.stored.total() == 6, what="all lines")
         in_the_way.rmdir()
         wait_until(lambda: place.offsets, what="the positions")

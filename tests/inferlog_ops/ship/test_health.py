@@ -15,13 +15,13 @@ import pytest
 from inferlog.sinks.file import FileSink
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.ship.status import Counts
-from tests.support.faulty_store import Fault, FaultyStore, refused_item
+from tests.support.faulty_store import Fault, FaultyStore, build_refused_item
 from tests.support.polling import wait_until
-from tests.support.shipping import QUICK, ShipperDirs, event_ids, ship_command, stored_ids, write_events
+from tests.support.shipping import QUICK, ShipperDirs, count_stored_ids, make_event_ids, ship_command, write_events
 
 BEATING = replace(QUICK, heartbeat_seconds=0.1)
 ONLY_THE_LAST = replace(QUICK, heartbeat_seconds=3600.0)
-IDS = event_ids(20)
+IDS = make_event_ids(20)
 
 
 def list_health_files(place: ShipperDirs) -> list[Path]:
@@ -40,7 +40,6 @@ def read_event_reasons(line: dict[str, Any]) -> list[str]:
 
 
 def read_stored_lines(faulty: FaultyStore) -> list[dict[str, Any]]:
-    """Return the stored health lines."""
     with faulty.lock:
         documents = [orjson.loads(line) for line in faulty.documents.values()]
     return [document for document in documents if document["event"]["dataset"] == "inference.health"]
@@ -60,7 +59,7 @@ def test_health_line_contains_the_status(faulty: FaultyStore, faulty_cluster: Cl
         ]
         return found[0] if found else None
 
-    with place.tailing(faulty_cluster, BEATING):
+    with place.run_shipper(faulty_cluster, BEATING):
         line = wait_until(find_complete_line, what="a line about it in the store")
     assert line is not None
     assert line["message"] == "shipper_heartbeat"
@@ -85,7 +84,7 @@ def test_health_line_contains_the_status(faulty: FaultyStore, faulty_cluster: Cl
 def test_own_health_lines_do_not_count_as_behind(
     faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
-    with place.tailing(faulty_cluster, replace(BEATING, heartbeat_seconds=0.5)):
+    with place.run_shipper(faulty_cluster, replace(BEATING, heartbeat_seconds=0.5)):
         wait_until(lambda: len(read_stored_lines(faulty)) >= 3, what="three lines in the store")
     later = read_written_lines(place)[1:]
     assert 0 in {line["shipper"]["behind_bytes"] for line in later}
@@ -95,9 +94,9 @@ def test_health_line_contains_the_reasons_for_waiting(
     faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     words = "no master: https://user:secret@10.0.0.1 " + "x" * 1_000
-    faulty.always = lambda _stream, _ids: Fault(item=lambda _: refused_item(503, "unavailable", words))
+    faulty.always = lambda _stream, _ids: Fault(item=lambda _: build_refused_item(503, "unavailable", words))
     write_events(place.events, IDS)
-    with place.tailing(faulty_cluster, BEATING):
+    with place.run_shipper(faulty_cluster, BEATING):
         lines = wait_until(
             lambda: [
                 line
@@ -123,7 +122,7 @@ def test_health_lines_of_an_outage_are_shipped_after_it(
     faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     faulty.always = lambda _stream, _ids: Fault(status=503)
-    with place.tailing(faulty_cluster, BEATING):
+    with place.run_shipper(faulty_cluster, BEATING):
         wait_until(lambda: len(read_written_lines(place)) >= 3, what="lines in the folder")
     assert read_stored_lines(faulty) == []
     faulty.always = lambda _stream, _ids: None
@@ -136,7 +135,7 @@ def test_health_lines_of_an_outage_are_shipped_after_it(
 def test_last_health_line_counts_everything_and_is_shipped(
     faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
-    with place.tailing(faulty_cluster, ONLY_THE_LAST):
+    with place.run_shipper(faulty_cluster, ONLY_THE_LAST):
         wait_until(lambda: place.state.joinpath("positions.json").exists(), what="the shipper's start")
         write_events(place.events, IDS)
     (line,) = read_stored_lines(faulty)
@@ -159,7 +158,7 @@ def test_once_run_ends_with_one_uncounted_health_line(
 def test_once_run_ends_when_the_store_is_down(faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs) -> None:
     faulty.always = lambda _stream, _ids: Fault(status=503)
     write_events(place.events, IDS)
-    with place.shipper(faulty_cluster, ONLY_THE_LAST) as shipper:
+    with place.open_shipper(faulty_cluster, ONLY_THE_LAST) as shipper:
         outcome = shipper.run(once=True, timeout_seconds=3.0)  # enough for a first answer
     assert outcome.timed_out
     (line,) = read_written_lines(place)
@@ -176,7 +175,7 @@ def test_zero_seconds_disable_health_lines(faulty_cluster: Cluster, place: Shipp
 def test_two_shippers_of_one_folder_ship_each_others_health_lines_once(faulty: FaultyStore, place: ShipperDirs) -> None:
     cluster = Cluster(url=faulty.url, namespace="test")
     other = OtherState(place.root)
-    with place.tailing(cluster, BEATING), other.tailing(cluster, BEATING):
+    with place.run_shipper(cluster, BEATING), other.run_shipper(cluster, BEATING):
         wait_until(lambda: len(read_stored_lines(faulty)) >= 6, what="lines of both")
     lines = read_written_lines(place)
     assert len({line["service"]["instance"]["id"] for line in lines}) == 2
@@ -193,7 +192,7 @@ class OtherState(ShipperDirs):
 
 
 def test_missing_log_folder_is_not_created(faulty_cluster: Cluster, place: ShipperDirs) -> None:
-    with place.shipper(faulty_cluster, BEATING) as shipper:
+    with place.open_shipper(faulty_cluster, BEATING) as shipper:
         place.logs.rmdir()
         shipper.run(once=False, timeout_seconds=0.5)
     assert not place.logs.exists()
@@ -208,7 +207,7 @@ def test_shipping_continues_when_health_lines_cannot_be_written(
 
     monkeypatch.setattr(FileSink, "_open_next", refused)
     write_events(place.events, IDS)
-    with place.tailing(faulty_cluster, BEATING):
+    with place.run_shipper(faulty_cluster, BEATING):
         found = f"no health lines: cannot write to {place.logs}"
         wait_until(lambda: found in place.said.getvalue(), what="the reason in the status line")
         write_events(place.events, ["later"])
@@ -222,7 +221,7 @@ def test_retention_deletes_only_files_of_shippers(faulty_cluster: Cluster, place
     """Only the service itself deletes its files."""
     files = [place.events, place.logs / "health-inferlog_shipper-0-1.jsonl"]
     for number, path in enumerate(files):
-        write_events(path, event_ids(3, f"f{number}-"))
+        write_events(path, make_event_ids(3, f"f{number}-"))
         os.utime(path, (0, 0))
     place.ship_once(faulty_cluster, ONLY_THE_LAST)
     assert [path.exists() for path in files] == [True, False]
@@ -242,9 +241,9 @@ def test_ship_writes_health_lines_until_it_is_stopped(provisioned: Cluster, plac
         finally:
             process.kill()
     lines = read_written_lines(place)
-    assert stored_ids(provisioned, "health") == Counter(line["event"]["id"] for line in lines)
+    assert count_stored_ids(provisioned, "health") == Counter(line["event"]["id"] for line in lines)
     assert lines[-1]["message"] == "shipper_stopped"
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         answer = client.esql.query(
             query=f"FROM logs-inference.health-{provisioned.namespace} | STATS shipped = MAX(shipper.shipped), "
             "refused = MAX(shipper.refused) BY shipper.id | LIMIT 10"

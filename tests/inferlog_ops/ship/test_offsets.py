@@ -30,5 +30,5 @@ def test_acknowledgements_of_a_replaced_file_do_not_move_the_new_one() -> None:
     byte_range = tracker.reserve(old, 100)
     new = track(tracker, size=50)
     tracker.acknowledge([byte_range])
-    assert tracker.files() == [new]
+    assert tracker.list_files() == [new]
     assert new.acknowledged_offset == 0

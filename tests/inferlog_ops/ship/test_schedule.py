@@ -63,7 +63,7 @@ def test_batches_dropped_at_close_remain_unacknowledged() -> None:
     schedule.postpone(failing, 0)
     assert schedule.take() is None
     assert not schedule.is_empty()
-    assert schedule.reasons() == ["503"]
+    assert schedule.list_reasons() == ["503"]
 
 
 def test_change_before_the_wait_is_not_missed() -> None:
@@ -82,4 +82,4 @@ def test_reasons_are_listed_once_the_most_frequent_first() -> None:
     for reason in ("503", "429", "503", None):
         batch = Batch(stream="events", reason=reason)
         schedule.submit(batch)
-    assert schedule.reasons() == ["503", "429"]
+    assert schedule.list_reasons() == ["503", "429"]

@@ -25,7 +25,7 @@ from inferlog_ops.ship.schedule import Schedule
 from inferlog_ops.ship.settings import MEBIBYTE, ShipSettings
 from inferlog_ops.ship.status import Counters
 from inferlog_ops.ship.tail import FileTailer, Reader
-from tests.support.shipping import QUICK, event_ids, event_line, write_events
+from tests.support.shipping import QUICK, build_event_line, make_event_ids, write_events
 
 NAME = "events-scoring-1-1.jsonl"
 SMALL = replace(QUICK, read_bytes=64, line_bytes=300, bulk_events=7, bulk_bytes=1_000)
@@ -72,7 +72,7 @@ def begin_reading(root: Path, settings: ShipSettings = SMALL) -> Reading:
 
 
 def save(reading: Reading) -> None:
-    OffsetFile(reading.root.parent / "positions.json", "test").save(reading.tracker.files())
+    OffsetFile(reading.root.parent / "positions.json", "test").save(reading.tracker.list_files())
 
 
 def collect_ids(batches: list[Batch]) -> list[str]:
@@ -85,9 +85,9 @@ def collect_refused(batches: list[Batch]) -> list[RefusedLine]:
 
 pieces_of_lines = st.lists(
     st.one_of(
-        st.integers(0, 999).map(lambda number: event_line(f"id{number}")),
+        st.integers(0, 999).map(lambda number: build_event_line(f"id{number}")),
         st.sampled_from([b"\n", b"{half\n", b"[]\n", b" \r\n"]),
-        st.integers(0, 700).map(lambda length: event_line("long", message="x" * length)),
+        st.integers(0, 700).map(lambda length: build_event_line("long", message="x" * length)),
     ),
     max_size=25,
 )
@@ -111,7 +111,7 @@ def test_lines_are_read_once_for_any_split_of_the_bytes(lines: list[bytes], cuts
         assert places == [(line.offset, line.head) for batch in expected for line in batch.lines]
         assert [line[1:] for line in collect_refused(batches)] == [line[1:] for line in collect_refused(expected)]
         piecewise.acknowledge(batches)
-        (file_at_end,) = piecewise.tracker.files()
+        (file_at_end,) = piecewise.tracker.list_files()
         assert file_at_end.acknowledged_offset == len(content)
 
 
@@ -122,24 +122,24 @@ def open_reading() -> Iterator[Reading]:
 
 
 def test_partial_line_is_read_when_it_is_complete(reading: Reading) -> None:
-    line = event_line("a", message="x" * 100)
+    line = build_event_line("a", message="x" * 100)
     path = reading.root / NAME
     path.write_bytes(line[:150])
     assert reading.read() == []
-    assert [file.has_partial_line for file in reading.tracker.files()] == [True]
+    assert [file.has_partial_line for file in reading.tracker.list_files()] == [True]
     path.write_bytes(line)
     assert collect_ids(reading.read()) == ["a"]
-    assert [file.has_partial_line for file in reading.tracker.files()] == [False]
+    assert [file.has_partial_line for file in reading.tracker.list_files()] == [False]
 
 
 def test_letter_keeps_only_the_beginning_of_a_too_long_line(tmp_path: Path) -> None:
     reading = begin_reading(tmp_path, replace(SMALL, read_bytes=5_000, line_bytes=20_000))
-    line = event_line("a", message="x" * 100_000)
-    (reading.root / NAME).write_bytes(event_line("b") + line + event_line("c"))
+    line = build_event_line("a", message="x" * 100_000)
+    (reading.root / NAME).write_bytes(build_event_line("b") + line + build_event_line("c"))
     batches = reading.read()
     assert collect_ids(batches) == ["b", "c"]
     (letter,) = collect_refused(batches)
-    assert (letter.offset, letter.length) == (len(event_line("b")), len(line) - 1)
+    assert (letter.offset, letter.length) == (len(build_event_line("b")), len(line) - 1)
     assert letter.text == line[:LONG_LINE_KEPT_BYTES]
     assert letter.reason == f"line too long: {len(line) - 1} bytes, the limit is 20000"
 
@@ -149,7 +149,7 @@ def test_huge_line_uses_little_memory(tmp_path: Path) -> None:
     with (reading.root / NAME).open("wb") as file:
         file.truncate(64 * MEBIBYTE)
         file.seek(0, os.SEEK_END)
-        file.write(b"\n" + event_line("after"))
+        file.write(b"\n" + build_event_line("after"))
     tracemalloc.start()
     batches = reading.read()
     _, most_bytes = tracemalloc.get_traced_memory()
@@ -160,47 +160,49 @@ def test_huge_line_uses_little_memory(tmp_path: Path) -> None:
 
 
 def test_line_of_the_maximum_length_is_sent(reading: Reading) -> None:
-    spare = SMALL.line_bytes - len(event_line("a", message="")) + 1
-    (reading.root / NAME).write_bytes(event_line("a", message="x" * spare) + event_line("b", message="x" * (spare + 1)))
+    spare = SMALL.line_bytes - len(build_event_line("a", message="")) + 1
+    (reading.root / NAME).write_bytes(
+        build_event_line("a", message="x" * spare) + build_event_line("b", message="x" * (spare + 1))
+    )
     batches = reading.read()
     assert collect_ids(batches) == ["a"]
     assert len(collect_refused(batches)) == 1
 
 
 def test_batch_ends_at_its_limit_of_lines_or_bytes(reading: Reading) -> None:
-    write_events(reading.root / NAME, event_ids(20))
+    write_events(reading.root / NAME, make_event_ids(20))
     assert [len(batch) for batch in reading.read()] == [7, 7, 6]
-    write_events(reading.root / NAME, event_ids(8), message="x" * 200)
+    write_events(reading.root / NAME, make_event_ids(8), message="x" * 200)
     assert all(batch.size_bytes < 1_000 + 300 for batch in reading.read())
 
 
 def test_reading_continues_at_the_acknowledged_offset_after_a_restart(reading: Reading) -> None:
-    write_events(reading.root / NAME, event_ids(14))
+    write_events(reading.root / NAME, make_event_ids(14))
     first, _ = reading.read()
     reading.acknowledge([first])
     save(reading)
-    assert collect_ids(begin_reading(reading.root.parent).read()) == event_ids(14)[7:]
+    assert collect_ids(begin_reading(reading.root.parent).read()) == make_event_ids(14)[7:]
 
 
-def replaced_by_a_shorter_file(path: Path) -> None:
-    path.write_bytes(event_line("new"))
+def replace_by_a_shorter_file(path: Path) -> None:
+    path.write_bytes(build_event_line("new"))
 
 
-def replaced_by_a_file_with_another_inode(path: Path) -> None:
-    content = event_line("new") + path.read_bytes()
+def replace_by_a_file_with_another_inode(path: Path) -> None:
+    content = build_event_line("new") + path.read_bytes()
     path.rename(path.with_name("kept.txt"))
     path.write_bytes(content)
 
 
-def replaced_within_the_same_inode(path: Path) -> None:
+def replace_within_the_same_inode(path: Path) -> None:
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.truncate(0)
         while file.tell() < size + 100:
-            file.write(event_line(f"new{file.tell()}", message="longer"))
+            file.write(build_event_line(f"new{file.tell()}", message="longer"))
 
 
-REPLACEMENTS = [replaced_by_a_shorter_file, replaced_by_a_file_with_another_inode, replaced_within_the_same_inode]
+REPLACEMENTS = [replace_by_a_shorter_file, replace_by_a_file_with_another_inode, replace_within_the_same_inode]
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -209,7 +211,7 @@ def test_replaced_file_is_read_from_its_beginning(
     replacement: Callable[[Path], None], restarted: bool, reading: Reading
 ) -> None:
     path = reading.root / NAME
-    write_events(path, event_ids(10))
+    write_events(path, make_event_ids(10))
     reading.acknowledge(reading.read())
     save(reading)
     replacement(path)
@@ -220,26 +222,26 @@ def test_replaced_file_is_read_from_its_beginning(
 
 
 def test_file_is_read_from_its_beginning_when_the_offset_is_inside_a_line(reading: Reading) -> None:
-    path = write_events(reading.root / NAME, event_ids(10))
+    path = write_events(reading.root / NAME, make_event_ids(10))
     reading.acknowledge(reading.read())
-    reading.tracker.files()[0].acknowledged_offset -= 5
+    reading.tracker.list_files()[0].acknowledged_offset -= 5
     save(reading)
     after = begin_reading(reading.root.parent)
-    assert collect_ids(after.read()) == event_ids(10)
+    assert collect_ids(after.read()) == make_event_ids(10)
     assert path.name in after.said[0]
 
 
 def test_lines_found_at_discovery_may_be_stored(reading: Reading) -> None:
-    path = write_events(reading.root / NAME, event_ids(3))
+    path = write_events(reading.root / NAME, make_event_ids(3))
     assert [batch.maybe_stored for batch in reading.read()] == [True]
-    write_events(path, event_ids(3))
+    write_events(path, make_event_ids(3))
     assert [batch.maybe_stored for batch in reading.read()] == [False]
 
 
 def test_backlog_of_a_file_does_not_delay_another(reading: Reading) -> None:
-    write_events(reading.root / "events-scoring-1-1.jsonl", event_ids(70, "long"))
-    write_events(reading.root / "events-scoring-1-2.jsonl", event_ids(2, "short"))
-    write_events(reading.root / "app-scoring-1-1.jsonl", event_ids(2, "app"))
+    write_events(reading.root / "events-scoring-1-1.jsonl", make_event_ids(70, "long"))
+    write_events(reading.root / "events-scoring-1-2.jsonl", make_event_ids(2, "short"))
+    write_events(reading.root / "app-scoring-1-1.jsonl", make_event_ids(2, "app"))
     batches = reading.read()
     assert {batch.stream for batch in batches[:2]} == {"events", "app"}
     assert "short000000" in collect_ids(batches[:4])
@@ -252,7 +254,7 @@ def test_small_files_of_one_stream_share_a_batch(reading: Reading) -> None:
 
 
 def test_file_that_disappears_unshipped_is_counted_as_lost(reading: Reading) -> None:
-    path = write_events(reading.root / NAME, event_ids(14))
+    path = write_events(reading.root / NAME, make_event_ids(14))
     size = path.stat().st_size
     first, second = reading.read()
     path.unlink()
@@ -261,10 +263,10 @@ def test_file_that_disappears_unshipped_is_counted_as_lost(reading: Reading) -> 
     assert reading.counters.counts.lost_files == 0, "the rest of it is still on its way"
     reading.acknowledge([second])
     reading.discovery.poll()
-    assert reading.tracker.files() == []
+    assert reading.tracker.list_files() == []
     assert reading.counters.counts.lost_files == 0
 
-    write_events(path, event_ids(7))
+    write_events(path, make_event_ids(7))
     reading.discovery.poll()
     path.unlink()
     assert reading.read() == []
@@ -272,20 +274,20 @@ def test_file_that_disappears_unshipped_is_counted_as_lost(reading: Reading) -> 
 
 
 def test_partial_line_is_neither_behind_nor_lost(reading: Reading) -> None:
-    path = write_events(reading.root / NAME, event_ids(3))
+    path = write_events(reading.root / NAME, make_event_ids(3))
     with path.open("ab") as file:
         file.write(b'{"its writer was killed')
     reading.acknowledge(reading.read())
-    (file_read,) = reading.tracker.files()
+    (file_read,) = reading.tracker.list_files()
     assert (file_read.behind_bytes, file_read.has_partial_line) == (0, True)
     path.unlink()
     reading.discovery.poll()
-    assert reading.tracker.files() == []
+    assert reading.tracker.list_files() == []
     assert reading.counters.counts.lost_files == 0
 
 
 def test_offsets_survive_a_temporarily_missing_folder(reading: Reading) -> None:
-    write_events(reading.root / NAME, event_ids(5))
+    write_events(reading.root / NAME, make_event_ids(5))
     reading.acknowledge(reading.read())
     away = reading.root.rename(reading.root.with_name("away"))
     assert reading.read() == []
@@ -308,14 +310,14 @@ def test_unreadable_file_does_not_block_others(reading: Reading, monkeypatch: py
 
 
 def test_corrupt_offset_file_is_moved_aside_and_logged(reading: Reading) -> None:
-    write_events(reading.root / NAME, event_ids(5))
+    write_events(reading.root / NAME, make_event_ids(5))
     reading.acknowledge(reading.read())
     save(reading)
     path = reading.root.parent / "positions.json"
     for content in (b"", b"{", b"[]", path.read_bytes().replace(b'"position":', b'"position":-'), b'{"version":1}'):
         path.write_bytes(content)
         after = begin_reading(reading.root.parent)
-        assert collect_ids(after.read()) == event_ids(5)
+        assert collect_ids(after.read()) == make_event_ids(5)
         assert "is corrupt" in after.said[0]
         assert not path.exists()
     assert len(list(reading.root.parent.glob("positions.json.corrupt-*"))) == 5
@@ -337,7 +339,7 @@ def test_offsets_of_another_namespace_or_version_are_rejected(
 
 
 def test_offsets_remain_valid_when_the_folder_is_moved(reading: Reading) -> None:
-    write_events(reading.root / NAME, event_ids(5))
+    write_events(reading.root / NAME, make_event_ids(5))
     reading.acknowledge(reading.read())
     save(reading)
     moved = reading.root.parent.rename(reading.root.parent.with_name("moved"))
@@ -349,7 +351,7 @@ def test_removed_partial_line_is_read_again(reading: Reading) -> None:
     with path.open("ab") as file:
         file.write(b"x" * 200)
     assert collect_ids(reading.read()) == ["a"]
-    path.write_bytes(event_line("a"))
+    path.write_bytes(build_event_line("a"))
     assert reading.read() == []
     write_events(path, ["b", "c", "d"])
     assert collect_ids(reading.read()) == ["b", "c", "d"]

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from inferlog_server.inference.errors import DeadlineExceededError, QueueFullError
-from inferlog_server.inference.generation import Admitted, Item
+from inferlog_server.inference.generation import GenerationStart, Item
 from inferlog_server.inference.limits import Admission, enforce_deadline
 
 
@@ -86,7 +86,7 @@ def test_admission_measures_the_wait() -> None:
     assert 0.04 < asyncio.run(scenario()) < 5
 
 
-ITEM = Admitted(queue_seconds=0)
+ITEM = GenerationStart(queue_seconds=0)
 
 
 class Source:
@@ -143,7 +143,7 @@ def test_deadline_includes_the_wait_for_a_slot() -> None:
         await admission.acquire()
 
         async def items() -> AsyncGenerator[Item, None]:
-            yield Admitted(queue_seconds=await admission.acquire())
+            yield GenerationStart(queue_seconds=await admission.acquire())
 
         with pytest.raises(DeadlineExceededError):
             await anext(enforce_deadline(items(), deadline_seconds=0.05))

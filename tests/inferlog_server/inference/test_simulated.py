@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferlog_server.inference.errors import ModelFailedError, PromptTooLongError, QueueFullError
-from inferlog_server.inference.generation import Admitted, Finished, GenerationRequest, Item, Message, Piece
+from inferlog_server.inference.generation import GenerationEnd, GenerationRequest, GenerationStart, Item, Message, Piece
 from inferlog_server.inference.simulated import SimulatedBackend, draw_course
 from inferlog_server.inference.versions import SimulatedFigures, Version
 
@@ -63,8 +63,8 @@ def test_pieces_add_up_to_the_response_and_end_with_its_counts(output_tokens: in
     generation = request(output_tokens_median=output_tokens, sigma=0)
     first, *pieces, last = asyncio.run(items(backend(), generation))
 
-    assert isinstance(first, Admitted)
-    assert isinstance(last, Finished)
+    assert isinstance(first, GenerationStart)
+    assert isinstance(last, GenerationEnd)
     assert last.reason == "stop"
     assert last.usage is not None
     assert (last.usage.input_tokens, last.usage.output_tokens) == (3, output_tokens)
@@ -85,7 +85,7 @@ def test_responses_repeat_with_the_same_seed() -> None:
 def test_response_reports_length_when_it_reaches_max_tokens() -> None:
     *_, last = asyncio.run(items(backend(), request(output_tokens_median=50, sigma=0, max_tokens=7)))
 
-    assert isinstance(last, Finished)
+    assert isinstance(last, GenerationEnd)
     assert last.usage is not None
     assert (last.reason, last.usage.output_tokens) == ("length", 7)
 

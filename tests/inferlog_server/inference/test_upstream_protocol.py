@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferlog_server.inference.errors import UpstreamFailedError, UpstreamRefusedError, UpstreamTimeoutError
-from inferlog_server.inference.generation import Finished, GenerationRequest, Message, Piece, Usage
+from inferlog_server.inference.generation import GenerationEnd, GenerationRequest, Message, Piece, Usage
 from inferlog_server.inference.upstream_protocol import (
     EventTooLongError,
     UpstreamTranscript,
@@ -33,7 +33,7 @@ def chunk(content: str | None = None, finish_reason: str | None = None, **more: 
     return json.dumps({"choices": [choice], **more}).encode()
 
 
-def read(*events: bytes) -> tuple[str, Finished]:
+def read(*events: bytes) -> tuple[str, GenerationEnd]:
     transcript = UpstreamTranscript("m")
     pieces = [transcript.read(event) for event in events]
     return "".join(piece.text for piece in pieces if piece), transcript.finish(model_seconds=1.5)
@@ -69,7 +69,7 @@ def test_transcript_collects_text_reason_and_counts() -> None:
     )
 
     assert text == "Hello"
-    assert finished == Finished(
+    assert finished == GenerationEnd(
         reason="stop", usage=Usage(input_tokens=10, output_tokens=2, cached_tokens=4), model_seconds=1.5
     )
 

@@ -24,17 +24,17 @@ from inferlog_traffic.exchange import (
     ObservedResponse,
     RequestOutcome,
     TrafficRequest,
-    exchange,
-    new_pool,
+    open_pool,
+    send_request,
 )
-from tests.support.serving import serving
+from tests.support.serving import serve_app
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 TOKEN = b'data: {"choices": [{"delta": {"content": "Once"}}]}\n\n'
 END = b"data: [DONE]\n\n"
 
 
-def send_request(
+def send(
     url: str, *, streamed: bool = False, leaves: bool = False, timeout_seconds: float = 5.0, keep_alive: bool = True
 ) -> ObservedResponse:
     request = TrafficRequest(
@@ -46,14 +46,14 @@ def send_request(
         leaves=leaves,
     )
     answer = ObservedResponse()
-    with new_pool(answer_timeout_seconds=timeout_seconds, keep_alive=keep_alive) as pool:
-        exchange(pool, url, request, answer)
+    with open_pool(answer_timeout_seconds=timeout_seconds, keep_alive=keep_alive) as pool:
+        send_request(pool, url, request, answer)
     return answer
 
 
 @contextmanager
 def serve(endpoint: Endpoint) -> Iterator[str]:
-    with serving(Starlette(routes=[Route(ROUTE, endpoint, methods=["POST"])])) as url:
+    with serve_app(Starlette(routes=[Route(ROUTE, endpoint, methods=["POST"])])) as url:
         yield url
 
 
@@ -76,7 +76,7 @@ def test_request_sends_id_caller_and_body() -> None:
         return JSONResponse({"choices": []})
 
     with serve(note) as url:
-        answer = send_request(url)
+        answer = send(url)
     assert answer.outcome is RequestOutcome.ANSWERED
     assert answer.body_bytes == len('{"choices":[]}')
     assert answer.first_token_at is None
@@ -94,7 +94,7 @@ def test_connection_is_closed_only_without_keep_alive(keep_alive: bool) -> None:
         return JSONResponse({"choices": []})
 
     with serve(note) as url:
-        assert send_request(url, keep_alive=keep_alive).outcome is RequestOutcome.ANSWERED
+        assert send(url, keep_alive=keep_alive).outcome is RequestOutcome.ANSWERED
     assert seen == [None if keep_alive else "close"]
 
 
@@ -115,13 +115,13 @@ def test_outcome_follows_the_status_code(status: int, outcome: RequestOutcome, s
         return Response(TOKEN + END, status_code=status, headers={"location": "/elsewhere", "retry-after": "0"})
 
     with serve(answer) as url:
-        answered = send_request(url, streamed=streamed)
+        answered = send(url, streamed=streamed)
     assert (answered.outcome, answered.status_code) == (outcome, status)
 
 
 def test_first_token_is_timed() -> None:
     with serve(make_streaming(b": hello\n\n", TOKEN, TOKEN, END)) as url:
-        answer = send_request(url, streamed=True)
+        answer = send(url, streamed=True)
     assert answer.outcome is RequestOutcome.ANSWERED
     assert answer.first_token_at is not None
     assert answer.ended_at is not None
@@ -139,12 +139,12 @@ def test_first_token_is_timed() -> None:
 )
 def test_outcome_follows_the_end_of_the_stream(parts: tuple[bytes, ...], outcome: RequestOutcome) -> None:
     with serve(make_streaming(*parts)) as url:
-        assert send_request(url, streamed=True).outcome is outcome
+        assert send(url, streamed=True).outcome is outcome
 
 
 def test_leaving_client_closes_the_connection_at_the_first_token() -> None:
     with serve_raw(encode_chunk(TOKEN), then_reads=True) as (url, received):
-        answer = send_request(url, streamed=True, leaves=True)
+        answer = send(url, streamed=True, leaves=True)
     assert answer.outcome is RequestOutcome.LEFT
     assert answer.first_token_at is not None
     assert received[-1] == b"", "the end of the connection"
@@ -153,7 +153,7 @@ def test_leaving_client_closes_the_connection_at_the_first_token() -> None:
 def test_request_is_unanswered_when_no_service_listens() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        answer = send_request(f"http://127.0.0.1:{unused.getsockname()[1]}")
+        answer = send(f"http://127.0.0.1:{unused.getsockname()[1]}")
     assert (answer.outcome, answer.status_code) == (RequestOutcome.UNANSWERED, None)
     assert answer.ended_at is not None
 
@@ -161,7 +161,7 @@ def test_request_is_unanswered_when_no_service_listens() -> None:
 def test_request_is_not_retried_when_the_connection_is_cut_before_a_response() -> None:
     """A request that is sent twice would have two events."""
     with serve_raw(b"") as (url, received):
-        answer = send_request(url)
+        answer = send(url)
     assert answer.outcome is RequestOutcome.UNANSWERED
     assert len(received) == 1
 
@@ -173,13 +173,13 @@ def test_request_is_not_retried_when_the_connection_is_cut_before_a_response() -
 )
 def test_response_is_broken_when_it_is_cut(answer: bytes | str, streamed: bool) -> None:
     with serve_raw(encode_chunk(TOKEN) if answer == "chunked" else bytes(answer)) as (url, _):  # type: ignore[arg-type]
-        answered = send_request(url, streamed=streamed)
+        answered = send(url, streamed=streamed)
     assert (answered.outcome, answered.status_code) == (RequestOutcome.BROKEN, 200)
 
 
 def test_request_is_unanswered_after_the_timeout() -> None:
     with serve_raw(b"", then_reads=True) as (url, _):
-        answer = send_request(url, timeout_seconds=0.2)
+        answer = send(url, timeout_seconds=0.2)
     assert (answer.outcome, answer.status_code) == (RequestOutcome.UNANSWERED, None)
 
 

@@ -18,7 +18,7 @@ import urllib3
 from inferlog_traffic import arrivals
 from inferlog_traffic.exchange import ROUTE
 from tests.support import locust_runs
-from tests.support.chat_server import MODEL, RunningServer, running_server
+from tests.support.chat_server import MODEL, RunningServer, run_server
 from tests.support.locust_runs import LocustRun, get_intended_at
 from tests.support.polling import wait_until
 
@@ -33,7 +33,7 @@ CALLERS = {"steady", "stream", "burst", "canary", "malformed", "leaving", "long"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """The example service with the simulated backend."""
-    with running_server(tmp_path_factory.mktemp("server"), backend="simulated") as server:
+    with run_server(tmp_path_factory.mktemp("server"), backend="simulated") as server:
         yield server
 
 
@@ -86,7 +86,7 @@ def get_start(event: dict[str, Any]) -> float:
 
 
 def test_every_class_of_callers_has_its_behaviour(run: LocustRun) -> None:
-    outcomes = {caller: {record["outcome"] for record in run.of(caller)} for caller in CALLERS}
+    outcomes = {caller: {record["outcome"] for record in run.find_records(caller)} for caller in CALLERS}
     assert outcomes == {
         "steady": {"answered"},
         "stream": {"answered"},
@@ -96,13 +96,13 @@ def test_every_class_of_callers_has_its_behaviour(run: LocustRun) -> None:
         "leaving": {"left"},
         "long": {"answered"},
     }
-    assert all(400 <= record["status_code"] < 500 for record in run.of("malformed"))
-    assert {record["model"] for record in run.of("canary")} == {f"{MODEL}:v2"}
-    assert all(record["first_token_after_seconds"] is None for record in run.of("steady"))
-    for record in run.of("stream"):
+    assert all(400 <= record["status_code"] < 500 for record in run.find_records("malformed"))
+    assert {record["model"] for record in run.find_records("canary")} == {f"{MODEL}:v2"}
+    assert all(record["first_token_after_seconds"] is None for record in run.find_records("steady"))
+    for record in run.find_records("stream"):
         assert record["sent_after_seconds"] < record["first_token_after_seconds"] <= record["ended_after_seconds"]
     bursts: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
-    for record in run.of("burst"):
+    for record in run.find_records("burst"):
         number = int(record["correlation_id"].rpartition("-")[2])
         bursts[get_caller_name(record), (number - 1) // BURST].append(get_intended_at(record))
     assert all(len(moments) == BURST and max(moments) - min(moments) < 0.05 for moments in bursts.values())
@@ -117,7 +117,9 @@ def get_caller_name(record: dict[str, Any]) -> str:
 def test_requests_are_due_at_the_times_of_the_seed(run: LocustRun) -> None:
     checked = 0
     by_name = lambda record: (get_caller_name(record), get_intended_at(record))  # noqa: E731 (a key of two sorts)
-    for name, group in itertools.groupby(sorted(run.of("steady") + run.of("stream"), key=by_name), key=get_caller_name):
+    for name, group in itertools.groupby(
+        sorted(run.find_records("steady") + run.find_records("stream"), key=by_name), key=get_caller_name
+    ):
         due_at = [get_intended_at(record) for record in group]
         planned = list(
             itertools.islice(arrivals.draw_independent(USER_RATE, Random(f"{SEED}/{name}/when")), len(due_at))

@@ -18,12 +18,12 @@ from inferlog_traffic.exchange import ROUTE
 from tests.support import locust_runs
 from tests.support.locust_runs import get_intended_at
 from tests.support.polling import wait_until
-from tests.support.serving import serving
+from tests.support.serving import serve_app
 
 
 @contextmanager
 def service(answer: Callable[[Request], Awaitable[Response]]) -> Iterator[str]:
-    with serving(Starlette(routes=[Route(ROUTE, answer, methods=["POST"])])) as url:
+    with serve_app(Starlette(routes=[Route(ROUTE, answer, methods=["POST"])])) as url:
         yield url
 
 
@@ -123,7 +123,7 @@ async def answer(request: Request) -> StreamingResponse:
 
 
 def test_endless_response_is_abandoned(tmp_path: Path) -> None:
-    with serving(Starlette(routes=[Route(ROUTE, answer, methods=["POST"])])) as url:
+    with serve_app(Starlette(routes=[Route(ROUTE, answer, methods=["POST"])])) as url:
         options = ("--rate", 5, "--duration", 2, "--answer-timeout", 1, "SteadyChat")
         run = locust_runs.run(tmp_path, "--host", url, *options)
     assert run.requests == len(run.records) > 0, run.output

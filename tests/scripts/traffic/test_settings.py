@@ -80,32 +80,32 @@ def test_users_follow_the_rate() -> None:
     run = TrafficSettings.from_options(
         options("--curve", "ramp", "--rate", "20", "--user-rate", "0.5", "--duration", "100")
     )
-    assert [run.users_after(at) for at in (0, 25, 50, 100)] == [1, 10, 20, 40]
+    assert [run.count_users_after(at) for at in (0, 25, 50, 100)] == [1, 10, 20, 40]
 
 
 @pytest.mark.parametrize("rate", [0.2, 1, 5, 10, 10.5])
 def test_all_classes_have_users_at_any_rate(rate: float) -> None:
     run = TrafficSettings.from_options(options("--rate", str(rate)))
-    assert run.users_after(30) == sum(WEIGHTS)
-    assert run.users_after(30) * run.user_requests_per_second == pytest.approx(rate)
+    assert run.count_users_after(30) == sum(WEIGHTS)
+    assert run.count_users_after(30) * run.user_requests_per_second == pytest.approx(rate)
 
 
 @pytest.mark.parametrize("curve", ["steps", "spike", "day"])
 def test_all_classes_have_users_at_the_lowest_point_of_a_curve(curve: str) -> None:
     run = TrafficSettings.from_options(options("--rate", "1", "--curve", curve, "--duration", "1000"))
-    users = [run.users_after(at) for at in range(1000)]
+    users = [run.count_users_after(at) for at in range(1000)]
     assert min(users) == sum(WEIGHTS)
     assert max(users) * run.user_requests_per_second == pytest.approx(1, rel=0.01)
 
 
 def test_user_sends_at_most_one_request_in_two_seconds() -> None:
-    assert TrafficSettings.from_options(options("--rate", "100")).users_after(30) == 200
+    assert TrafficSettings.from_options(options("--rate", "100")).count_users_after(30) == 200
 
 
 def test_fewer_classes_need_fewer_users() -> None:
     namespace = options("--rate", "1")
     store_weights(namespace, WEIGHTS[:2])
-    assert TrafficSettings.from_options(namespace).users_after(30) == 14
+    assert TrafficSettings.from_options(namespace).count_users_after(30) == 14
 
 
 def test_page_about_the_load_lists_every_option_with_its_default() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.desired import Desired, Request, Stamp
+from inferlog_ops.provision.desired import DesiredObject, Request, Stamp
 from inferlog_ops.provision.elasticsearch.retention import DEFAULT_RETENTION, set_retention
 from inferlog_ops.provision.elasticsearch.server import Deployment
 
@@ -67,11 +67,11 @@ class Definition:
     stamp: Stamp
     body: dict[str, Any]
 
-    def to_desired(self) -> Desired:
+    def to_desired(self) -> DesiredObject:
         """Return the definition as a desired object, with the requests that read, create and update it."""
         path = f"{self.kind.api}/{self.name}"
         put = Request(method="PUT", path=path, body=self.body)
-        return Desired(
+        return DesiredObject(
             kind=self.kind.label,
             name=self.name,
             stamp=self.stamp,
@@ -91,11 +91,11 @@ def load_definitions(deployment: Deployment, retention: str = DEFAULT_RETENTION)
     Raises:
         OperatorError: If a file is missing or is not a JSON object.
     """
-    root = asset_dir(FOLDER)
-    pipelines = [_definition(PIPELINE, path) for path in _files(root, PIPELINE, deployment)]
-    components = [_component(path, retention) for path in _files(root, COMPONENT_TEMPLATE, deployment)]
+    root = find_asset_dir(FOLDER)
+    pipelines = [_read_definition(PIPELINE, path) for path in _list_files(root, PIPELINE, deployment)]
+    components = [_read_component(path, retention) for path in _list_files(root, COMPONENT_TEMPLATE, deployment)]
     known = {component.name: component for component in components}
-    templates = [_index_template(path, known) for path in _files(root, INDEX_TEMPLATE, deployment)]
+    templates = [_read_index_template(path, known) for path in _list_files(root, INDEX_TEMPLATE, deployment)]
     return [*pipelines, *components, *templates]
 
 
@@ -105,7 +105,7 @@ def find_lifecycle(definitions: Iterable[Definition]) -> dict[str, Any] | None:
     return next((template for template in templates if "lifecycle" in template), None)
 
 
-def _files(root: Path, kind: Kind, deployment: Deployment) -> Iterable[Path]:
+def _list_files(root: Path, kind: Kind, deployment: Deployment) -> Iterable[Path]:
     files = sorted((root / kind.folder).glob("*.json"))
     if not files:
         raise OperatorError(f"{FOLDER}/{kind.folder} contains no file; install inferlog again")
@@ -113,7 +113,7 @@ def _files(root: Path, kind: Kind, deployment: Deployment) -> Iterable[Path]:
     return (path for path in files if not path.stem.endswith(others))
 
 
-def _component(path: Path, retention: str) -> Definition:
+def _read_component(path: Path, retention: str) -> Definition:
     content = path.read_bytes()
     body = _parse(path, content)
     kept = set_retention(body, retention)
@@ -122,12 +122,12 @@ def _component(path: Path, retention: str) -> Definition:
     return _stamp(COMPONENT_TEMPLATE, path, kept, hashlib.sha256(content).hexdigest())
 
 
-def _definition(kind: Kind, path: Path) -> Definition:
+def _read_definition(kind: Kind, path: Path) -> Definition:
     content = path.read_bytes()
     return _stamp(kind, path, _parse(path, content), hashlib.sha256(content).hexdigest())
 
 
-def _index_template(path: Path, components: dict[str, Definition]) -> Definition:
+def _read_index_template(path: Path, components: dict[str, Definition]) -> Definition:
     """
     Return the index template in *path*, with its stamp also in the mappings of its indices.
 
@@ -138,7 +138,7 @@ def _index_template(path: Path, components: dict[str, Definition]) -> Definition
     body = _parse(path, content)
     optional = body.get("ignore_missing_component_templates", [])
     if missing := [name for name in body["composed_of"] if name not in components and name not in optional]:
-        raise OperatorError(f"{_source(path)} is composed of {', '.join(missing)}, which has no file")
+        raise OperatorError(f"{_name_source(path)} is composed of {', '.join(missing)}, which has no file")
     sha256 = hashlib.sha256(content)
     for name in body["composed_of"]:
         if name in components:
@@ -149,7 +149,7 @@ def _index_template(path: Path, components: dict[str, Definition]) -> Definition
 
 
 def _stamp(kind: Kind, path: Path, body: dict[str, Any], sha256: str) -> Definition:
-    stamp = Stamp(source=_source(path), sha256=sha256)
+    stamp = Stamp(source=_name_source(path), sha256=sha256)
     return Definition(kind=kind, name=path.stem, stamp=stamp, body={**body, "_meta": stamp.to_json()})
 
 
@@ -157,11 +157,11 @@ def _parse(path: Path, content: bytes) -> dict[str, Any]:
     try:
         body = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise OperatorError(f"{_source(path)} is not valid JSON: {error}") from error
+        raise OperatorError(f"{_name_source(path)} is not valid JSON: {error}") from error
     if not isinstance(body, dict):
-        raise OperatorError(f"{_source(path)} is not a JSON object")
+        raise OperatorError(f"{_name_source(path)} is not a JSON object")
     return body
 
 
-def _source(path: Path) -> str:
+def _name_source(path: Path) -> str:
     return f"{FOLDER}/{path.parent.name}/{path.name}"

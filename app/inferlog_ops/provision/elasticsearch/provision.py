@@ -2,7 +2,7 @@
 
 from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
-from inferlog_ops.core.streams import ALERTS, STREAMS, alerts_stream_name, check_namespace, stream_name
+from inferlog_ops.core.streams import ALERTS, STREAMS, build_alerts_stream_name, build_stream_name, check_namespace
 from inferlog_ops.provision.desired import ProvisionedObject, require
 from inferlog_ops.provision.elasticsearch.definitions import INDEX_TEMPLATE, find_lifecycle, load_definitions
 from inferlog_ops.provision.elasticsearch.retention import DEFAULT_RETENTION, read_retention
@@ -32,15 +32,15 @@ def provision_cluster(
             did not create.
     """
     check_namespace(cluster.namespace)
-    with cluster.client() as client, translate_errors(cluster, "provisioning"):
+    with cluster.build_client() as client, translate_errors(cluster, "provisioning"):
         wait_until_ready(cluster, client, timeout_seconds=wait_seconds, on_progress=on_progress)
         deployment = detect_deployment(client)
         definitions = load_definitions(deployment, retention or read_retention(client) or DEFAULT_RETENTION)
         server = ElasticsearchServer(client)
         provisioned = [require(server, definition.to_desired()) for definition in definitions]
         templates = {each.name: each for each in definitions if each.kind is INDEX_TEMPLATE}
-        streams = {stream_name(stream, cluster.namespace): templates[f"inferlog-{stream}"] for stream in STREAMS}
-        streams[alerts_stream_name(cluster.namespace)] = templates[ALERTS]
+        streams = {build_stream_name(stream, cluster.namespace): templates[f"inferlog-{stream}"] for stream in STREAMS}
+        streams[build_alerts_stream_name(cluster.namespace)] = templates[ALERTS]
         lifecycle = find_lifecycle(definitions)
         provisioned += [
             ensure_stream(server, deployment, name, template, lifecycle) for name, template in streams.items()

@@ -7,7 +7,7 @@ from typing import Any
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.core.cluster import Cluster, reason
+from inferlog_ops.core.cluster import Cluster, find_reason
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.core.wait import wait_while
 from inferlog_ops.provision.desired import Request
@@ -50,7 +50,7 @@ def wait_until_ready(
         elasticsearch.SSLError: If its certificate is not trusted, which waiting does not fix.
     """
     wait_while(
-        lambda: _what_is_missing(client),
+        lambda: _find_missing(client),
         cluster.shown_url,
         timeout_seconds=timeout_seconds,
         on_progress=on_progress,
@@ -58,7 +58,7 @@ def wait_until_ready(
     )
 
 
-def _what_is_missing(client: Elasticsearch) -> str | None:
+def _find_missing(client: Elasticsearch) -> str | None:
     """Return why the cluster does not accept templates yet; None if it does."""
     try:
         health = client.cluster.health(filter_path="status")
@@ -99,5 +99,5 @@ class ElasticsearchServer:
         except (elasticsearch.AuthenticationException, elasticsearch.AuthorizationException):
             raise
         except elasticsearch.ApiError as error:
-            return ElasticsearchResponse(status=error.status_code, json=error.body, message=reason(error))
+            return ElasticsearchResponse(status=error.status_code, json=error.body, message=find_reason(error))
         return ElasticsearchResponse(status=answer.meta.status, json=answer.body)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.desired import Desired, ProvisionedObject, ProvisionOutcome, Request, Stamp, require
+from inferlog_ops.provision.desired import DesiredObject, ProvisionedObject, ProvisionOutcome, Request, Stamp, require
 from inferlog_ops.provision.elasticsearch.definitions import Definition
 from inferlog_ops.provision.elasticsearch.server import Deployment, ElasticsearchServer
 
@@ -39,15 +39,15 @@ def ensure_stream(
 
     done = require(
         server,
-        Desired(
+        DesiredObject(
             kind=_KIND,
             name=name,
             stamp=template.stamp,
             read=read,
             find_stamp=find_stamp,
-            create=_creation(deployment, name),
+            create=_build_creation(deployment, name),
             # The mapping last: it contains the stamp that makes the next run skip this stream.
-            update=lambda: (*_lifecycle_updates(name, lifecycle), _mapping_update(server, name)),
+            update=lambda: (*_build_lifecycle_updates(name, lifecycle), _build_mapping_update(server, name)),
             way_out="its fields have other types: delete it or give another --namespace",
             advice={400: "a field that exists keeps its type: rename the changed field, or use a new --namespace"},
         ),
@@ -60,7 +60,7 @@ def ensure_stream(
     return done
 
 
-def _creation(deployment: Deployment, name: str) -> Request:
+def _build_creation(deployment: Deployment, name: str) -> Request:
     if deployment is Deployment.CLUSTER:
         return Request(method="PUT", path=f"/_data_stream/{name}")
     # The embedded engine has no API that creates a stream, but the first write creates it,
@@ -68,7 +68,7 @@ def _creation(deployment: Deployment, name: str) -> Request:
     return Request(method="POST", path=f"/{name}/_bulk?require_data_stream=true", body=[{"create": {}}, {}])
 
 
-def _lifecycle_updates(name: str, lifecycle: Mapping[str, Any] | None) -> list[Request]:
+def _build_lifecycle_updates(name: str, lifecycle: Mapping[str, Any] | None) -> list[Request]:
     parts = {"_lifecycle": "lifecycle", "_options": "data_stream_options"} if lifecycle else {}
     return [
         Request(method="PUT", path=f"/_data_stream/{name}/{path}", body=(lifecycle or {})[part])
@@ -76,7 +76,7 @@ def _lifecycle_updates(name: str, lifecycle: Mapping[str, Any] | None) -> list[R
     ]
 
 
-def _mapping_update(server: ElasticsearchServer, name: str) -> Request:
+def _build_mapping_update(server: ElasticsearchServer, name: str) -> Request:
     simulated = server.send(Request(method="POST", path=f"/_index_template/_simulate_index/{name}")).json
     mappings = simulated["template"]["mappings"]
     # The cluster's own marker in the mapping of a data stream; it cannot be sent.

@@ -86,12 +86,14 @@ def write_bodies(folder: Path, plan: Plan, space: str = DEFAULT_SPACE) -> list[W
         (import_request(plan.saved_objects), "objects"),
         *((each.create, each.name) for each in plan.rules),
     ]
-    named = [(_file_name(number, request, name), request) for number, (request, name) in enumerate(requests, start=1)]
+    named = [
+        (_build_file_name(number, request, name), request) for number, (request, name) in enumerate(requests, start=1)
+    ]
     try:
         _clear(folder)
         for file_name, request in named:
             (folder / file_name).write_bytes(encode_body(request) or b"")
-        (folder / SCRIPT).write_text(_script(named, prefix), encoding="utf-8")
+        (folder / SCRIPT).write_text(_format_script(named, prefix), encoding="utf-8")
         (folder / SCRIPT).chmod(0o755)
     except OSError as error:
         raise OperatorError(f"{error.filename or folder} cannot be written: {error.strerror}", exit_code=2) from error
@@ -117,13 +119,13 @@ def _is_ours(path: Path) -> bool:
     return _OURS.fullmatch(path.name) is not None
 
 
-def _file_name(number: int, request: Request, name: str) -> str:
+def _build_file_name(number: int, request: Request, name: str) -> str:
     path = request.path.partition("?")[0].strip("/").replace("/", ".")
     ending = "json" if request.file_name is None else "ndjson"
     return f"{number:03}_{request.method}_{path}{'' if path.endswith(name) else f'.{name}'}.{ending}"
 
 
-def _script(named: Sequence[tuple[str, Request]], prefix: str) -> str:
+def _format_script(named: Sequence[tuple[str, Request]], prefix: str) -> str:
     lines = [
         f"body {request.method} '{prefix}{request.path}' '{file_name}'"
         if request.file_name is None

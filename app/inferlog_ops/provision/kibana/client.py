@@ -73,8 +73,8 @@ class KibanaClient:
             OperatorError: If its CA file is not readable, or its API key is not a valid header.
         """
         self.kibana = kibana
-        self._headers = {"kbn-xsrf": "true", "Elastic-Api-Version": _API_VERSION, **_authorization(kibana)}
-        self._pool = urllib3.PoolManager(retries=False, timeout=_TIMEOUT, ssl_context=_ssl_context(kibana))
+        self._headers = {"kbn-xsrf": "true", "Elastic-Api-Version": _API_VERSION, **_build_authorization(kibana)}
+        self._pool = urllib3.PoolManager(retries=False, timeout=_TIMEOUT, ssl_context=_create_ssl_context(kibana))
 
     def __enter__(self) -> Self:
         return self
@@ -103,14 +103,14 @@ class KibanaClient:
         return self._send(request, f"{self.kibana.base_url}{request.path}", doing, headers or {})
 
     def _send(self, request: Request, url: str, doing: str, more_headers: Mapping[str, str]) -> KibanaResponse:
-        content, content_type = _content(request)
+        content, content_type = _encode_content(request)
         headers = {**self._headers, **more_headers, **({"Content-Type": content_type} if content else {})}
         try:
             response = self._pool.request(request.method, url, body=content, headers=headers, redirect=False)
         except SSLError as error:
             raise OperatorError(f"{doing}: {self._explain_tls_error(error)}") from error
         except HTTPError as error:
-            reason = _reason(error)
+            reason = _describe_reason(error)
             raise UnreachableError(
                 f"{doing}: {self.kibana.base_url} does not answer ({reason}); "
                 "earlier steps are kept: provision again when it answers",
@@ -147,7 +147,7 @@ class KibanaClient:
         )
 
 
-def _authorization(kibana: Kibana) -> dict[str, str]:
+def _build_authorization(kibana: Kibana) -> dict[str, str]:
     if kibana.api_key:
         if not kibana.api_key.isascii() or not kibana.api_key.isprintable():
             raise OperatorError(
@@ -160,7 +160,7 @@ def _authorization(kibana: Kibana) -> dict[str, str]:
     return {}
 
 
-def _ssl_context(kibana: Kibana) -> ssl.SSLContext:
+def _create_ssl_context(kibana: Kibana) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=kibana.ca_file)
     except (OSError, ssl.SSLError) as error:
@@ -178,14 +178,14 @@ def encode_body(request: Request) -> bytes | None:
     return None if request.body is None else orjson.dumps(request.body, option=orjson.OPT_INDENT_2)
 
 
-def _content(request: Request) -> tuple[bytes | None, str]:
+def _encode_content(request: Request) -> tuple[bytes | None, str]:
     body = encode_body(request)
     if request.file_name is None or body is None:
         return body, "application/json"
     return encode_multipart_formdata({"file": (request.file_name, body, "application/ndjson")})
 
 
-def _reason(error: HTTPError) -> str:
+def _describe_reason(error: HTTPError) -> str:
     if isinstance(error, NewConnectionError):
         return str(error).rpartition(": ")[2]
     if isinstance(error, HTTPTimeoutError):

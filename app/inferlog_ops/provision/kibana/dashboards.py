@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.kibana.identity import object_id, qualify_title, replace_ids
+from inferlog_ops.provision.kibana.identity import build_object_id, qualify_title, replace_ids
 from inferlog_ops.provision.kibana.lens.panels import (
     PanelContext,
     SavedPanel,
@@ -17,7 +17,7 @@ from inferlog_ops.provision.kibana.lens.panels import (
 )
 from inferlog_ops.provision.kibana.saved_objects import SavedObject
 from inferlog_ops.query.dashboards.files import Dashboard
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.dashboards.render import fill_levels
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 from inferlog_ops.query.library import Query
@@ -58,10 +58,10 @@ def build_dashboard(
     context = PanelContext(
         queries=queries,
         namespace=namespace,
-        find_id=lambda base: object_id(base, namespace),
+        find_id=lambda base: build_object_id(base, namespace),
         has_time_parameters=has_time_parameters,
     )
-    dashboard_id = object_id(dashboard.id, namespace)
+    dashboard_id = build_object_id(dashboard.id, namespace)
     try:
         saved = _place_panels(dashboard_id, body, context)
     except OperatorError as error:
@@ -75,8 +75,8 @@ def build_dashboard(
         attributes={
             "title": qualify_title(dashboard.title, namespace),
             "description": body.get("description", ""),
-            **_time_settings(body),
-            "optionsJSON": _dump(_options(body.get("options", {}))),
+            **_convert_time_settings(body),
+            "optionsJSON": _dump(_convert_options(body.get("options", {}))),
             "panelsJSON": _dump([panel.content for panel in saved]),
             **({"controlGroupInput": controls} if control_references else {}),
             "kibanaSavedObjectMeta": {"searchSourceJSON": _dump({"query": _NO_QUERY, "filter": []})},
@@ -98,7 +98,7 @@ def build_panel_index(dashboard_id: str, panel_id: str) -> str:
 
 def _place_panels(dashboard_id: str, body: dict[str, Any], context: PanelContext) -> list[SavedPanel]:
     """Return all panels with their places; sections, which 8.x does not have, become headings in the same order."""
-    of_each = (replace(panel, id=build_panel_index(dashboard_id, panel.id)) for panel in panels(body))
+    of_each = (replace(panel, id=build_panel_index(dashboard_id, panel.id)) for panel in list_panels(body))
     placed: list[SavedPanel] = []
     bottom = 0
     for item in body["panels"]:
@@ -128,7 +128,7 @@ def _place(panel: SavedPanel, grid: Mapping[str, int]) -> SavedPanel:
     return SavedPanel(content={**panel.content, "gridData": place}, references=panel.references)
 
 
-def _time_settings(body: dict[str, Any]) -> dict[str, Any]:
+def _convert_time_settings(body: dict[str, Any]) -> dict[str, Any]:
     if "time_range" not in body:
         return {"timeRestore": False}
     refresh = body.get("refresh_interval", {"pause": True, "value": 60_000})
@@ -140,7 +140,7 @@ def _time_settings(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _options(options: Mapping[str, bool]) -> dict[str, bool]:
+def _convert_options(options: Mapping[str, bool]) -> dict[str, bool]:
     return {
         "useMargins": options.get("use_margins", True),
         "syncColors": options.get("sync_colors", False),

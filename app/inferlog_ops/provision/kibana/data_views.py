@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.desired import Desired, Request, Stamp
-from inferlog_ops.provision.kibana.identity import OTHER_SPACE, WAY_OUT, object_id, qualify_title
+from inferlog_ops.provision.desired import DesiredObject, Request, Stamp
+from inferlog_ops.provision.kibana.identity import OTHER_SPACE, WAY_OUT, build_object_id, qualify_title
 
 FOLDER = "kibana/data_views"
 
@@ -23,20 +23,20 @@ def load_all() -> dict[str, dict[str, Any]]:
     Raises:
         OperatorError: If a file is invalid or there is no file.
     """
-    files = sorted(asset_dir(FOLDER).glob("*.json"))
+    files = sorted(find_asset_dir(FOLDER).glob("*.json"))
     if not files:
         raise OperatorError(f"{FOLDER} contains no data view; install inferlog again")
     return {path.stem: _read(path) for path in files}
 
 
-def build_data_view(base: str, file: dict[str, Any], namespace: str) -> Desired:
+def build_data_view(base: str, file: dict[str, Any], namespace: str) -> DesiredObject:
     """
     Return the data view *base* with the content *file* for *namespace*.
 
     A data view has no text for a mark that every version keeps. So its content is compared, and it is ours if it is
     about indices of inferlog.
     """
-    view_id, source = object_id(base, namespace), f"{FOLDER}/{base}.json"
+    view_id, source = build_object_id(base, namespace), f"{FOLDER}/{base}.json"
     view = {
         **file,
         "title": file["title"].replace("*", namespace),
@@ -47,12 +47,12 @@ def build_data_view(base: str, file: dict[str, Any], namespace: str) -> Desired:
         found = answer["data_view"]
         if not found["title"].startswith(_OUR_INDICES):
             return None
-        return Stamp.of(source, {key: found.get(key) for key in _KEYS})
+        return Stamp.from_content(source, {key: found.get(key) for key in _KEYS})
 
-    return Desired(
+    return DesiredObject(
         kind="data view",
         name=view_id,
-        stamp=Stamp.of(source, view),
+        stamp=Stamp.from_content(source, view),
         read=Request(method="GET", path=f"{_API}/{view_id}"),
         find_stamp=find_stamp,
         # With override, Kibana would first delete any other data view of the same name.

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import Any
 
 from inferlog_ops.provision.desired import Stamp
-from inferlog_ops.query.dashboards.render import each_string
+from inferlog_ops.query.dashboards.render import replace_strings
 
 DEFAULT_NAMESPACE = "default"
 OTHER_SPACE = "is this id in another space? Ids are unique over all spaces: give another --namespace or delete it there"
@@ -26,12 +26,12 @@ _LINKED = re.compile(r"(?<=#/view/)[a-z0-9_-]+")
 _OBJECTS = uuid.UUID("6f1d6a6e-6a0b-5b52-9c3c-1f6f2d0e7a11")
 
 
-def object_id(base: str, namespace: str) -> str:
+def build_object_id(base: str, namespace: str) -> str:
     """Return the id of the object *base* for *namespace*; Kibana accepts a-z, 0-9, _ and - in it, but no dot."""
     return base if namespace == DEFAULT_NAMESPACE else f"{base}-{namespace.replace('.', '-')}"
 
 
-def object_uuid(kind: str, name: str) -> str:
+def build_object_uuid(kind: str, name: str) -> str:
     """Return a UUID made of the name, for kinds of which many versions of Kibana accept no other id."""
     return str(uuid.uuid5(_OBJECTS, f"{kind}/{name}"))
 
@@ -49,13 +49,12 @@ def replace_ids(namespace: str, body: Any, bases: Collection[str]) -> Any:
     """
 
     def replace(base: str) -> str:
-        return object_id(base, namespace) if base in bases else base
+        return build_object_id(base, namespace) if base in bases else base
 
-    return each_string(body, lambda text: _LINKED.sub(lambda link: replace(link[0]), replace(text)))
+    return replace_strings(body, lambda text: _LINKED.sub(lambda link: replace(link[0]), replace(text)))
 
 
 def format_mark(stamp: Stamp) -> str:
-    """Return *stamp* as a mark."""
     return f"[inferlog {stamp.source} {stamp.sha256[:_DIGITS]}]"
 
 

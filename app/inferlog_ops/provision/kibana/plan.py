@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from inferlog_ops.core.streams import check_namespace
-from inferlog_ops.provision.desired import Desired
+from inferlog_ops.provision.desired import DesiredObject
 from inferlog_ops.provision.kibana import dashboards, data_views, rules, sessions
 from inferlog_ops.provision.kibana.capabilities import OF_EVERY_VERSION, Capabilities
 from inferlog_ops.provision.kibana.saved_objects import MarkedObject, mark_object
@@ -25,9 +25,9 @@ class Plan:
         rules: The connector and the rules, which refer to it and to dashboards.
     """
 
-    data_views: tuple[Desired, ...]
+    data_views: tuple[DesiredObject, ...]
     saved_objects: tuple[MarkedObject, ...]
-    rules: tuple[Desired, ...]
+    rules: tuple[DesiredObject, ...]
 
 
 def build_plan(

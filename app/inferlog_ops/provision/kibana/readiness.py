@@ -21,7 +21,7 @@ def wait_until_ready(client: KibanaClient, *, timeout_seconds: float, on_progres
             the space.
     """
     wait_while(
-        lambda: _what_is_missing(client),
+        lambda: _find_missing(client),
         client.kibana.base_url,
         timeout_seconds=timeout_seconds,
         on_progress=on_progress,
@@ -30,13 +30,13 @@ def wait_until_ready(client: KibanaClient, *, timeout_seconds: float, on_progres
     _check_space(client)
 
 
-def _what_is_missing(client: KibanaClient) -> str | None:
+def _find_missing(client: KibanaClient) -> str | None:
     """Return why Kibana is not ready yet; None if it is."""
     try:
         answer = client.send_outside_space(_STATUS, "reading its status")
     except UnreachableError as error:
         return f"no connection ({error.reason})"
-    level = _overall_level(answer)
+    level = _read_overall_level(answer)
     if answer.status in _STILL_STARTING:
         return f"it answers {answer.status}" + (f", its status is {level}" if level else "")
     if not is_success(answer) or level is None:
@@ -47,7 +47,7 @@ def _what_is_missing(client: KibanaClient) -> str | None:
     return None if level in _USABLE else f"its status is {level}"
 
 
-def _overall_level(answer: KibanaResponse) -> str | None:
+def _read_overall_level(answer: KibanaResponse) -> str | None:
     try:
         return str(answer.json["status"]["overall"]["level"])
     except (KeyError, TypeError):

@@ -4,16 +4,16 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
-from inferlog_ops.core.streams import alerts_stream_name
-from inferlog_ops.provision.desired import Desired, Request, Stamp
+from inferlog_ops.core.streams import build_alerts_stream_name
+from inferlog_ops.provision.desired import DesiredObject, Request, Stamp
 from inferlog_ops.provision.kibana.capabilities import Capabilities
 from inferlog_ops.provision.kibana.client import KibanaClient
 from inferlog_ops.provision.kibana.identity import (
     OTHER_SPACE,
     WAY_OUT,
+    build_object_id,
+    build_object_uuid,
     format_mark,
-    object_id,
-    object_uuid,
     parse_mark,
     qualify_title,
     replace_ids,
@@ -48,37 +48,39 @@ def find_earlier_ids(client: KibanaClient, namespace: str) -> set[str]:
 
     It used their names as ids, which only new versions of Kibana accept. Such objects are updated in place.
     """
-    paths = [f"{CONNECTOR_API}/{object_id(CONNECTOR, namespace)}"]
-    paths += [f"{RULE_API}/{object_id(build_rule_name(rule), namespace)}" for rule in load_all().values()]
+    paths = [f"{CONNECTOR_API}/{build_object_id(CONNECTOR, namespace)}"]
+    paths += [f"{RULE_API}/{build_object_id(build_rule_name(rule), namespace)}" for rule in load_all().values()]
     requests = [Request(method="GET", path=path) for path in paths]
     found = [each.path for each in requests if client.send(each, "looking for earlier rules").status == 200]
     return {path.rpartition("/")[2] for path in found}
 
 
-def build_connector(namespace: str, earlier_ids: Collection[str] = ()) -> Desired:
+def build_connector(namespace: str, earlier_ids: Collection[str] = ()) -> DesiredObject:
     """
     Return the connector for *namespace*: the destination of all alerts.
 
     A connector has no text for a mark, but Kibana returns it unchanged. So its content is compared, and it is ours if
     it writes alerts to an index of inferlog.
     """
-    name, source = object_id(CONNECTOR, namespace), "the connector of all rules"
+    name, source = build_object_id(CONNECTOR, namespace), "the connector of all rules"
     path = f"{CONNECTOR_API}/{choose_connector_id(namespace, earlier_ids)}"
     content = {
         "name": qualify_title("inferlog alerts", namespace),
-        "config": {"index": alerts_stream_name(namespace), "refresh": False, "executionTimeField": "@timestamp"},
+        "config": {"index": build_alerts_stream_name(namespace), "refresh": False, "executionTimeField": "@timestamp"},
     }
 
     def find_stamp(answer: Any) -> Stamp | None:
         config = answer.get("config") or {}
         if answer["connector_type_id"] != ".index" or not str(config.get("index")).startswith(f"{CONNECTOR}-"):
             return None
-        return Stamp.of(source, {"name": answer["name"], "config": {key: config.get(key) for key in content["config"]}})
+        return Stamp.from_content(
+            source, {"name": answer["name"], "config": {key: config.get(key) for key in content["config"]}}
+        )
 
-    return Desired(
+    return DesiredObject(
         kind="connector",
         name=name,
-        stamp=Stamp.of(source, content),
+        stamp=Stamp.from_content(source, content),
         read=Request(method="GET", path=path),
         find_stamp=find_stamp,
         create=Request(method="POST", path=path, body={**content, "connector_type_id": ".index", "secrets": {}}),
@@ -89,9 +91,8 @@ def build_connector(namespace: str, earlier_ids: Collection[str] = ()) -> Desire
 
 
 def choose_connector_id(namespace: str, earlier_ids: Collection[str] = ()) -> str:
-    """Return the id of the connector for *namespace*."""
-    name = object_id(CONNECTOR, namespace)
-    return name if name in earlier_ids else object_uuid("connector", name)
+    name = build_object_id(CONNECTOR, namespace)
+    return name if name in earlier_ids else build_object_uuid("connector", name)
 
 
 def build_rule(
@@ -103,7 +104,7 @@ def build_rule(
     *,
     capabilities: Capabilities,
     earlier_ids: Collection[str] = (),
-) -> Desired:
+) -> DesiredObject:
     """
     Return *rule* for *namespace*; *bases* are the ids of all saved objects that it can refer to.
 
@@ -112,15 +113,15 @@ def build_rule(
     Raises:
         OperatorError: If the rule refers to a missing query or service level.
     """
-    name, source = object_id(build_rule_name(rule), namespace), f"{FOLDER}/{rule.name}.json"
-    path = f"{RULE_API}/{name if name in earlier_ids else object_uuid('rule', name)}"
+    name, source = build_object_id(build_rule_name(rule), namespace), f"{FOLDER}/{rule.name}.json"
+    path = f"{RULE_API}/{name if name in earlier_ids else build_object_uuid('rule', name)}"
     connector = choose_connector_id(namespace, earlier_ids)
     written = build_rule_body(rule, levels, queries, namespace, connector=connector, capabilities=capabilities)
     body: dict[str, Any] = replace_ids(namespace, written, bases)
     body["name"] = qualify_title(body["name"], namespace)
-    stamp = Stamp.of(source, body)
+    stamp = Stamp.from_content(source, body)
     body["tags"] = [*body["tags"], format_mark(stamp)]
-    return Desired(
+    return DesiredObject(
         kind="rule",
         name=name,
         stamp=stamp,
@@ -148,7 +149,7 @@ def build_rule_body(
     Raises:
         OperatorError: If the rule refers to a missing query or service level.
     """
-    size, unit = _size_and_unit(rule.window + rule.settle)
+    size, unit = _split_duration(rule.window + rule.settle)
     text = _set_time_range(build_rule_query(rule, levels, queries, namespace), rule)
     is_by_row = bool(rule.group) and capabilities.alerts_by_row
     if rule.group and not is_by_row:
@@ -163,7 +164,7 @@ def build_rule_body(
         "rule_type_id": ".es-query",
         "enabled": True,
         "tags": ["inferlog", rule.severity.value],
-        "schedule": {"interval": "{}{}".format(*_size_and_unit(rule.every))},
+        "schedule": {"interval": "{}{}".format(*_split_duration(rule.every))},
         "params": {
             "searchType": "esqlQuery",
             "esqlQuery": {"esql": text},
@@ -179,7 +180,7 @@ def build_rule_body(
             "size": 100,
             "excludeHitsFromPreviousRun": False,
         },
-        "actions": [_action(rule, connector, is_by_row=is_by_row)],
+        "actions": [_build_action(rule, connector, is_by_row=is_by_row)],
         **({"artifacts": artifacts} if capabilities.takes_artifacts else {}),
     }
 
@@ -207,8 +208,8 @@ def _fold_rows(rule: Rule) -> str:
     Where Kibana makes one alert of all rows, this row has the names of all groups and the figures of each. Its value
     is that of a single group; the values of several groups are among the figures.
     """
-    group = ', ",", '.join(_text(column) for column in rule.group)
-    figures = ', ", ", '.join(f'"{column} ", {_text(column)}' for column in rule.figures)
+    group = ', ",", '.join(_convert_to_text(column) for column in rule.group)
+    figures = ', ", ", '.join(f'"{column} ", {_convert_to_text(column)}' for column in rule.figures)
     joined = ["all_figures", _GROUP, *(column for column in rule.group if column == "model_version")]
     folded = [
         "groups = COUNT(*)",
@@ -227,49 +228,49 @@ def _fold_rows(rule: Rule) -> str:
     return "".join(f"| {command}\n" for command in commands)
 
 
-def _text(column: str) -> str:
+def _convert_to_text(column: str) -> str:
     return f'COALESCE(TO_STRING({column}), "-")'
 
 
-def _action(rule: Rule, connector: str, *, is_by_row: bool) -> dict[str, Any]:
+def _build_action(rule: Rule, connector: str, *, is_by_row: bool) -> dict[str, Any]:
     return {
         "group": "query matched",
         "id": connector,
         # At each run while it fires, like ``inferlog alerts check --record``: the newest document of an alert shows
         # whether it still fires.
         "frequency": {"summary": False, "notify_when": "onActiveAlert", "throttle": None},
-        "params": {"documents": [_document(rule, is_by_row=is_by_row)]},
+        "params": {"documents": [_build_document(rule, is_by_row=is_by_row)]},
     }
 
 
-def _document(rule: Rule, *, is_by_row: bool) -> dict[str, Any]:
+def _build_document(rule: Rule, *, is_by_row: bool) -> dict[str, Any]:
     """Return the document of an alert, with Mustache templates that Kibana fills in as text."""
     is_folded = bool(rule.group) and not is_by_row
     group = "{{alert.id}}" if is_by_row else ONE_GROUP
-    figures = ", ".join(f"{column} {_row_template(column)}" for column in rule.figures)
+    figures = ", ".join(f"{column} {_build_row_template(column)}" for column in rule.figures)
     document: dict[str, Any] = {
         "rule": {"id": rule.name, "name": rule.title},
         "severity": rule.severity.value,
-        "group": _row_template(_GROUP) if is_folded else group,
-        "value": _row_template(VALUE),
-        "threshold": _row_template(THRESHOLD),
-        "figures": _row_template(_FIGURES) if is_folded else figures,
+        "group": _build_row_template(_GROUP) if is_folded else group,
+        "value": _build_row_template(VALUE),
+        "threshold": _build_row_template(THRESHOLD),
+        "figures": _build_row_template(_FIGURES) if is_folded else figures,
         "every_seconds": int(rule.every.total_seconds()),
         "window_seconds": int(rule.window.total_seconds()),
         "dashboard": rule.dashboard,
         "written_by": "kibana",
     }
     if "model_version" in rule.group:
-        document["model_version"] = _row_template("model_version")
+        document["model_version"] = _build_row_template("model_version")
     return document
 
 
-def _row_template(column: str) -> str:
+def _build_row_template(column: str) -> str:
     """Return the Mustache template of *column* in the alert's only row."""
     return f"{{{{#context.hits}}}}{{{{_source.{column}}}}}{{{{/context.hits}}}}"
 
 
-def _size_and_unit(duration: timedelta) -> tuple[int, str]:
+def _split_duration(duration: timedelta) -> tuple[int, str]:
     """Return *duration* as a whole number in the largest possible unit."""
     unit = next(unit for unit, length in _UNITS.items() if not duration % length)
     return duration // _UNITS[unit], unit

@@ -74,7 +74,7 @@ class MarkedObject:
 
 def mark_object(kind: str, source: str, content: SavedObject) -> MarkedObject:
     """Return *content*, made from the file *source*, with its mark."""
-    stamp = Stamp.of(source, content.to_json())
+    stamp = Stamp.from_content(source, content.to_json())
     description = f"{content.attributes.get('description', '')} {format_mark(stamp)}".lstrip()
     return MarkedObject(
         kind=kind, stamp=stamp, content=replace(content, attributes={**content.attributes, "description": description})
@@ -118,7 +118,7 @@ def _describe(each: MarkedObject, outcome: ProvisionOutcome, reason: str | None)
 def _read_stamps(client: KibanaClient, objects: Sequence[MarkedObject]) -> tuple[dict[str, Stamp | None], str | None]:
     """Return the stamp of each existing object, and the reason if they cannot be read."""
     answer = _export(client, objects)
-    if missing := _missing(answer):
+    if missing := _find_missing(answer):
         left = [each for each in objects if each.content.id not in missing]
         if not left:
             return {}, None
@@ -138,7 +138,7 @@ def _export(client: KibanaClient, objects: Sequence[MarkedObject]) -> KibanaResp
     return client.send(Request(method="POST", path=_EXPORT, body=body), "reading the saved objects")
 
 
-def _missing(answer: KibanaResponse) -> set[str]:
+def _find_missing(answer: KibanaResponse) -> set[str]:
     """Return the ids that Kibana does not have; with one of them it exports nothing."""
     content = answer.json
     if answer.status != 400 or not isinstance(content, dict):

@@ -4,7 +4,7 @@ import re
 
 import orjson
 
-from inferlog_ops.provision.kibana.identity import object_id, qualify_title
+from inferlog_ops.provision.kibana.identity import build_object_id, qualify_title
 from inferlog_ops.provision.kibana.saved_objects import SavedObject
 from inferlog_ops.query.library import Query, fill_namespace
 
@@ -17,7 +17,6 @@ def build_base_id(query: Query) -> str:
 
 
 def build_session(query: Query, namespace: str) -> SavedObject:
-    """Return the session with *query* for *namespace*."""
     text = fill_namespace(query, namespace)
     pattern = _SOURCE_COMMAND.search(text)
     index = pattern[1] if pattern else ""
@@ -28,7 +27,7 @@ def build_session(query: Query, namespace: str) -> SavedObject:
     }
     return SavedObject(
         type="search",
-        id=object_id(build_base_id(query), namespace),
+        id=build_object_id(build_base_id(query), namespace),
         attributes={
             "title": qualify_title(query.question, namespace),
             "description": f"inferlog query {query.name}",

@@ -61,7 +61,7 @@ def ensure_key(
     """
     stamp = roles.stamp_rights(wanted.role)
     content: dict[str, Any] = {
-        "role_descriptors": {wanted.role: roles.rights(wanted.role)},
+        "role_descriptors": {wanted.role: roles.load_rights(wanted.role)},
         "metadata": {**stamp.to_json(), "namespace": cluster.namespace},
     }
     current = None if renew else _read_current(client, cluster, wanted)
@@ -114,12 +114,12 @@ def lend_key(superuser: Cluster, role: str) -> Iterator[Cluster]:
     Raises:
         OperatorError: If the cluster does not answer.
     """
-    with superuser.client() as client:
+    with superuser.build_client() as client:
         with translate_errors(superuser, f"creating a key with the privileges of {role}"):
             key = client.security.create_api_key(
                 name=role.replace("_", "-"),
                 expiration=_EXPIRATION,
-                role_descriptors={role: roles.rights(role)},
+                role_descriptors={role: roles.load_rights(role)},
                 metadata={**roles.stamp_rights(role).to_json(), "namespace": superuser.namespace},
             )
         try:

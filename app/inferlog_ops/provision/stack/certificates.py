@@ -34,15 +34,15 @@ def ensure_authority(folder: Path, now: datetime) -> tuple[Authority, Provisione
             f"{key_file} is not a key of an authority ({error}); delete it for a new one: all certificates are then "
             "renewed, and all containers must be restarted"
         ) from error
-    certificate = _certificate_in(certificate_file)
+    certificate = _read_certificate(certificate_file)
     if certificate is not None and not issuing.find_authority_fault(key, certificate, now):
-        return Authority(key=key, certificate=certificate), _result(
+        return Authority(key=key, certificate=certificate), _build_result(
             "authority", ProvisionOutcome.UNCHANGED, certificate
         )
     certificate = issuing.issue_authority_certificate(key, now)
     secret_files.replace(certificate_file, issuing.serialize_certificate(certificate), READABLE)
     outcome = ProvisionOutcome.CREATED if is_new else ProvisionOutcome.UPDATED
-    return Authority(key=key, certificate=certificate), _result("authority", outcome, certificate)
+    return Authority(key=key, certificate=certificate), _build_result("authority", outcome, certificate)
 
 
 def ensure_server(
@@ -55,34 +55,34 @@ def ensure_server(
         OperatorError: If the folder is not writable.
     """
     key_file, certificate_file = folder / f"{server.name}.key", folder / f"{server.name}.crt"
-    certificate = _certificate_in(certificate_file)
-    key = _key_in(key_file)
+    certificate = _read_certificate(certificate_file)
+    key = _read_key(key_file)
     if not renew and key and certificate and not issuing.find_server_fault(authority, server, key, certificate, now):
-        return _result(server.name, ProvisionOutcome.UNCHANGED, certificate)
+        return _build_result(server.name, ProvisionOutcome.UNCHANGED, certificate)
     outcome = ProvisionOutcome.UPDATED if certificate else ProvisionOutcome.CREATED
     key = issuing.create_key()
     certificate = issuing.issue_server_certificate(authority, server, key, now)
     # If the process is killed between the two, the next run finds a certificate of another key and renews it.
     secret_files.replace(key_file, issuing.serialize_key(key))
     secret_files.replace(certificate_file, issuing.serialize_certificate(certificate), READABLE)
-    return _result(server.name, outcome, certificate)
+    return _build_result(server.name, outcome, certificate)
 
 
-def _key_in(path: Path) -> issuing.Key | None:
+def _read_key(path: Path) -> issuing.Key | None:
     try:
         return issuing.parse_key(path.read_bytes())
     except (OSError, ValueError):
         return None
 
 
-def _certificate_in(path: Path) -> x509.Certificate | None:
+def _read_certificate(path: Path) -> x509.Certificate | None:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError):
         return None
 
 
-def _result(name: str, outcome: ProvisionOutcome, certificate: x509.Certificate) -> ProvisionedObject:
+def _build_result(name: str, outcome: ProvisionOutcome, certificate: x509.Certificate) -> ProvisionedObject:
     return ProvisionedObject(
         name=f"{name} (until {certificate.not_valid_after_utc:%Y-%m-%d})", kind=CERTIFICATE, outcome=outcome
     )

@@ -68,7 +68,6 @@ def create_key() -> Key:
 
 
 def serialize_key(key: Key) -> bytes:
-    """Return *key* in PEM."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -86,7 +85,6 @@ def parse_key(pem: bytes) -> Key:
 
 
 def serialize_certificate(certificate: x509.Certificate) -> bytes:
-    """Return *certificate* in PEM."""
     return certificate.public_bytes(Encoding.PEM)
 
 
@@ -96,7 +94,7 @@ def issue_authority_certificate(key: Key, now: datetime) -> x509.Certificate:
         _start_certificate(_AUTHORITY_NAME, key, now, AUTHORITY_LIFE)
         .issuer_name(_AUTHORITY_NAME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(_build_usage(signs_certificates=True), critical=True)
         .sign(key, hashes.SHA256())
     )
 
@@ -104,14 +102,13 @@ def issue_authority_certificate(key: Key, now: datetime) -> x509.Certificate:
 def issue_server_certificate(
     authority: Authority, server: CertifiedServer, key: Key, now: datetime
 ) -> x509.Certificate:
-    """Return a certificate of *server* with *key*, signed by *authority*."""
     purposes = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if server.is_client else [])]
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, server.name)])
     return (
         _start_certificate(subject, key, now, LEAF_LIFE)
         .issuer_name(authority.certificate.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(_build_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         .add_extension(server.names, critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False)
@@ -165,7 +162,7 @@ def _start_certificate(subject: x509.Name, key: Key, now: datetime, life: timede
     )
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _build_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not signs_certificates,
         key_cert_sign=signs_certificates,

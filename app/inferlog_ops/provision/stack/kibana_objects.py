@@ -35,7 +35,7 @@ def provision_objects(
         OperatorError: If one of them does not answer or rejects a request.
     """
     cluster = log_in(settings, on_progress).cluster
-    with cluster.client() as client, translate_errors(cluster, "setting up the user of the rules"):
+    with cluster.build_client() as client, translate_errors(cluster, "setting up the user of the rules"):
         done = roles.ensure_role(client, roles.RULES)
         with _enable_login(client, cluster) as password:
             kibana = Kibana(

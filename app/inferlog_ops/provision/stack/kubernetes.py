@@ -135,7 +135,7 @@ def provision_from_pod(
         cluster, retention=settings.retention, wait_seconds=settings.wait_seconds, on_progress=on_progress
     )
     secret = account.read_secret(SECRET)
-    with TemporaryDirectory() as folder, cluster.client() as client, translate_errors(cluster, "creating keys"):
+    with TemporaryDirectory() as folder, cluster.build_client() as client, translate_errors(cluster, "creating keys"):
         keys = {
             entry: ProgramKey(name=f"inferlog-{entry}-{secret.uid[:8]}", role=role, file=Path(folder, entry))
             for entry, role in _ROLES.items()

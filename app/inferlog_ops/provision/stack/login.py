@@ -49,7 +49,7 @@ def log_in(settings: StackSettings, report: ReportProgress) -> Login:
         OperatorError: If Elasticsearch does not answer, or rejects both passwords.
     """
     candidates = [settings.elastic_password, *filter(Path.exists, [locate_next_password(settings)])]
-    logins = [Login(cluster=_cluster(settings, path), password_file=path) for path in candidates]
+    logins = [Login(cluster=_build_cluster(settings, path), password_file=path) for path in candidates]
     timeout_seconds = min(_DOUBTED_SECONDS, settings.wait_seconds)
     for _ in poll(timeout_seconds=timeout_seconds, interval_seconds=_SECONDS_BETWEEN_POLLS):
         for login in logins:
@@ -80,7 +80,7 @@ def accepts_credentials(cluster: Cluster) -> bool:
     Raises:
         OperatorError: If the cluster does not answer.
     """
-    with cluster.client() as client, translate_errors(cluster, "checking a login"):
+    with cluster.build_client() as client, translate_errors(cluster, "checking a login"):
         try:
             client.security.authenticate()
         except (elasticsearch.AuthenticationException, elasticsearch.AuthorizationException):
@@ -88,7 +88,7 @@ def accepts_credentials(cluster: Cluster) -> bool:
     return True
 
 
-def _cluster(settings: StackSettings, password_file: Path) -> Cluster:
+def _build_cluster(settings: StackSettings, password_file: Path) -> Cluster:
     return Cluster(
         url=settings.elasticsearch_url,
         user_and_password=(SUPERUSER, secret_files.read(password_file)),
@@ -98,7 +98,7 @@ def _cluster(settings: StackSettings, password_file: Path) -> Cluster:
 
 
 def _try_login(cluster: Cluster, wait_seconds: float, report: ReportProgress) -> bool:
-    with cluster.client() as client, translate_errors(cluster, "logging in"):
+    with cluster.build_client() as client, translate_errors(cluster, "logging in"):
         try:
             wait_until_ready(cluster, client, timeout_seconds=wait_seconds, on_progress=report)
         except elasticsearch.AuthenticationException:

@@ -7,7 +7,7 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
 from inferlog_ops.core.streams import check_namespace
 from inferlog_ops.provision.desired import ProvisionedObject, ProvisionOutcome
-from inferlog_ops.provision.kibana.identity import object_id
+from inferlog_ops.provision.kibana.identity import build_object_id
 from inferlog_ops.provision.stack import certificates, issuing, secret_files
 from inferlog_ops.provision.stack.issuing import Authority, CertifiedServer
 from inferlog_ops.provision.stack.settings import StackSettings
@@ -55,7 +55,7 @@ def prepare(
     elastic = _ensure_secret(settings.elastic_password)
     others = [_ensure_secret(settings.secrets / "kibana" / name) for name in _KIBANA_SETTINGS.values()]
     others += [
-        _result(_KIBANA_FILE, "secret", write_kibana_settings(settings)),
+        _build_result(_KIBANA_FILE, "secret", write_kibana_settings(settings)),
         _ensure_secret(settings.operator_password),
     ]
     if elastic.outcome is ProvisionOutcome.CREATED and done.outcome is not ProvisionOutcome.CREATED:
@@ -75,7 +75,7 @@ def write_kibana_settings(settings: StackSettings) -> bool:
     """
     folder = settings.secrets / "kibana"
     values = {setting: secret_files.read(folder / name) for setting, name in _KIBANA_SETTINGS.items()}
-    values[_START_PAGE] = f"/app/dashboards#/view/{object_id(LANDING_PAGE, check_namespace(settings.namespace))}"
+    values[_START_PAGE] = f"/app/dashboards#/view/{build_object_id(LANDING_PAGE, check_namespace(settings.namespace))}"
     lines = [f'{setting}: "{value}"\n' for setting, value in values.items()]
     return secret_files.replace(folder / _KIBANA_FILE, "".join(lines).encode("ascii"))
 
@@ -119,14 +119,14 @@ def _make_folders(settings: StackSettings) -> list[ProvisionedObject]:
     modes |= {settings.secrets / name: _PRIVATE for name in ("elasticsearch", "kibana", "fluentd", "operator")}
     # Fluentd keeps its offsets there, so that the app can delete shipped files.
     modes |= {settings.logs: _GROUP_SHARED, settings.logs / ".shipped": _GROUP_SHARED}
-    return [_result(str(path), "folder", secret_files.make_folder(path, mode)) for path, mode in modes.items()]
+    return [_build_result(str(path), "folder", secret_files.make_folder(path, mode)) for path, mode in modes.items()]
 
 
 def _ensure_secret(path: Path) -> ProvisionedObject:
-    return _result(path.name, "secret", secret_files.create(path, f"{secret_files.create_secret()}\n".encode()))
+    return _build_result(path.name, "secret", secret_files.create(path, f"{secret_files.create_secret()}\n".encode()))
 
 
-def _result(name: str, kind: str, is_new: bool) -> ProvisionedObject:
+def _build_result(name: str, kind: str, is_new: bool) -> ProvisionedObject:
     return ProvisionedObject(
         name=name, kind=kind, outcome=ProvisionOutcome.CREATED if is_new else ProvisionOutcome.UNCHANGED
     )

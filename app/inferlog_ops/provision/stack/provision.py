@@ -24,7 +24,7 @@ def provision(settings: StackSettings, *, on_progress: ReportProgress = ignore_p
     done = provision_cluster(
         cluster, retention=settings.retention, wait_seconds=settings.wait_seconds, on_progress=on_progress
     )
-    with cluster.client() as client, translate_errors(cluster, "setting up roles, users and keys"):
+    with cluster.build_client() as client, translate_errors(cluster, "setting up roles, users and keys"):
         done += [
             roles.ensure_role(client, name) for name in (roles.FLUENTD, roles.DASHBOARDS, roles.RULES, roles.OPERATOR)
         ]

@@ -5,9 +5,9 @@ from typing import Any
 import orjson
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.provision.desired import Desired, ProvisionedObject, Request, Stamp, require
+from inferlog_ops.provision.desired import DesiredObject, ProvisionedObject, Request, Stamp, require
 from inferlog_ops.provision.elasticsearch.server import ElasticsearchServer
 
 FOLDER = "infra/elasticsearch/roles"
@@ -26,22 +26,22 @@ def load(name: str) -> dict[str, Any]:
         OperatorError: If the file is missing or is not a JSON object.
     """
     try:
-        role = orjson.loads((asset_dir(FOLDER) / f"{name}.json").read_bytes())
+        role = orjson.loads((find_asset_dir(FOLDER) / f"{name}.json").read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
-        raise OperatorError(f"{_source(name)} cannot be read: {error}") from error
+        raise OperatorError(f"{_name_source(name)} cannot be read: {error}") from error
     if not isinstance(role, dict):
-        raise OperatorError(f"{_source(name)} is not a JSON object")
+        raise OperatorError(f"{_name_source(name)} is not a JSON object")
     return role
 
 
-def rights(name: str) -> dict[str, Any]:
+def load_rights(name: str) -> dict[str, Any]:
     """Return the privileges of the role *name*, without its description: the role descriptor of an API key."""
     return {key: value for key, value in load(name).items() if key in {"cluster", "indices", "applications"}}
 
 
 def stamp_rights(name: str) -> Stamp:
     """Return the stamp of an API key with the privileges of the role *name*."""
-    return Stamp.of(_source(name), rights(name))
+    return Stamp.from_content(_name_source(name), load_rights(name))
 
 
 def ensure_role(client: Elasticsearch, name: str) -> ProvisionedObject:
@@ -52,12 +52,12 @@ def ensure_role(client: Elasticsearch, name: str) -> ProvisionedObject:
         OperatorError: If the cluster has a role of that name that inferlog did not create.
     """
     role = load(name)
-    stamp = Stamp.of(_source(name), role)
+    stamp = Stamp.from_content(_name_source(name), role)
     path = f"/_security/role/{name}"
     put = Request(method="PUT", path=path, body={**role, "metadata": stamp.to_json()})
     return require(
         ElasticsearchServer(client),
-        Desired(
+        DesiredObject(
             kind="role",
             name=name,
             stamp=stamp,
@@ -69,5 +69,5 @@ def ensure_role(client: Elasticsearch, name: str) -> ProvisionedObject:
     )
 
 
-def _source(name: str) -> str:
+def _name_source(name: str) -> str:
     return f"{FOLDER}/{name}.json"

@@ -76,40 +76,43 @@ def _rotate_superuser(settings: StackSettings, report: ReportProgress) -> Provis
     login = log_in(settings, report)
     coming = locate_next_password(settings)
     if login.password_file != coming:
-        secret_files.create(coming, _new_content())
-        with login.cluster.client() as client, translate_errors(login.cluster, f"changing the password of {SUPERUSER}"):
+        secret_files.create(coming, _create_content())
+        with (
+            login.cluster.build_client() as client,
+            translate_errors(login.cluster, f"changing the password of {SUPERUSER}"),
+        ):
             client.security.change_password(username=SUPERUSER, password=secret_files.read(coming))
     coming.replace(settings.elastic_password)
-    return _result(SUPERUSER)
+    return _build_result(SUPERUSER)
 
 
 def _rotate_kibana_system(settings: StackSettings, report: ReportProgress) -> ProvisionedObject:
     cluster = log_in(settings, report).cluster
     # If this is interrupted here, provision sets the password from the file in Elasticsearch.
-    secret_files.replace(settings.kibana_system_password, _new_content())
+    secret_files.replace(settings.kibana_system_password, _create_content())
     prepare.write_kibana_settings(settings)
-    with cluster.client() as client, translate_errors(cluster, f"changing the password of {users.KIBANA_SYSTEM}"):
+    with cluster.build_client() as client, translate_errors(cluster, f"changing the password of {users.KIBANA_SYSTEM}"):
         password = secret_files.read(settings.kibana_system_password)
         return users.ensure_password(client, cluster, users.KIBANA_SYSTEM, password)
 
 
 def _rotate_operator(settings: StackSettings, report: ReportProgress) -> ProvisionedObject:
     cluster = log_in(settings, report).cluster
-    secret_files.replace(settings.operator_password, _new_content())
-    with cluster.client() as client, translate_errors(cluster, f"changing the password of {users.OPERATOR}"):
+    secret_files.replace(settings.operator_password, _create_content())
+    with cluster.build_client() as client, translate_errors(cluster, f"changing the password of {users.OPERATOR}"):
         password = secret_files.read(settings.operator_password)
         return users.ensure_user(client, cluster, users.OPERATOR, password, roles.OPERATOR)
 
 
 def _rotate_key(settings: StackSettings, wanted: api_keys.ProgramKey, report: ReportProgress) -> ProvisionedObject:
     cluster = log_in(settings, report).cluster
-    with cluster.client() as client, translate_errors(cluster, f"creating a new key {wanted.name}"):
+    with cluster.build_client() as client, translate_errors(cluster, f"creating a new key {wanted.name}"):
         return api_keys.ensure_key(client, cluster, wanted, renew=True)
 
 
-def _new_content() -> bytes:
+def _create_content() -> bytes:
     return f"{secret_files.create_secret()}\n".encode()
 
 
-def _result(name: str) -> ProvisionedObject:
+def _build_result(name: str) -> ProvisionedObject:
     return ProvisionedObject(name=name, kind="user", outcome=ProvisionOutcome.UPDATED)

@@ -22,7 +22,6 @@ _LETTERS = 32
 
 
 def create_secret() -> str:
-    """Return a random secret."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(_LETTERS))
 
 
@@ -35,7 +34,7 @@ def create(path: Path, content: bytes, mode: int = PRIVATE) -> bool:
     Raises:
         OperatorError: If the folder is not writable.
     """
-    with _translate_os_errors(path), _locked_folder(path.parent) as folder:
+    with _translate_os_errors(path), _lock_folder(path.parent) as folder:
         if path.exists():
             if path.stat().st_mode & 0o7777 != mode:
                 path.chmod(mode)
@@ -52,7 +51,7 @@ def replace(path: Path, content: bytes, mode: int = PRIVATE) -> bool:
     Raises:
         OperatorError: If the folder is not writable.
     """
-    with _translate_os_errors(path), _locked_folder(path.parent) as folder:
+    with _translate_os_errors(path), _lock_folder(path.parent) as folder:
         if path.exists() and path.read_bytes() == content and path.stat().st_mode & 0o7777 == mode:
             return False
         replace_file(path, content, durable=True, mode=mode)
@@ -96,7 +95,7 @@ def make_folder(path: Path, mode: int) -> bool:
 
 
 @contextmanager
-def _locked_folder(folder: Path) -> Iterator[int]:
+def _lock_folder(folder: Path) -> Iterator[int]:
     """Hold the lock on *folder*, so that one set-up at a time writes to it; yield its descriptor."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -6,7 +6,7 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.provision.desired import Desired, ProvisionedObject, ProvisionOutcome, Request, Stamp, require
+from inferlog_ops.provision.desired import DesiredObject, ProvisionedObject, ProvisionOutcome, Request, Stamp, require
 from inferlog_ops.provision.elasticsearch.server import ElasticsearchServer
 from inferlog_ops.provision.stack.login import accepts_password
 
@@ -31,7 +31,7 @@ def ensure_user(client: Elasticsearch, cluster: Cluster, user: str, password: st
     Raises:
         OperatorError: If the cluster has a user of that name that inferlog did not create.
     """
-    stamp = Stamp.of("the set-up of the container stack", {"roles": [role]})
+    stamp = Stamp.from_content("the set-up of the container stack", {"roles": [role]})
     path = f"/_security/user/{user}"
 
     def find_stamp(answer: dict[str, Any]) -> Stamp | None:
@@ -47,7 +47,7 @@ def ensure_user(client: Elasticsearch, cluster: Cluster, user: str, password: st
     )
     return require(
         ElasticsearchServer(client),
-        Desired(
+        DesiredObject(
             kind=_KIND,
             name=user,
             stamp=stamp,

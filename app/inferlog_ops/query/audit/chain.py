@@ -122,7 +122,7 @@ def _verify_chain(
     begun = False
     for event in chain:
         report.events += 1
-        sequence, event_id = _sequence(event), _event_id(event)
+        sequence, event_id = _read_sequence(event), _read_event_id(event)
         try:
             previous, own, microseconds, body = split(event)
         except ValueError:
@@ -157,14 +157,14 @@ def get_instance_id(event: Event) -> str:
         return ""
 
 
-def _sequence(event: Event) -> int:
+def _read_sequence(event: Event) -> int:
     try:
         return int(event["event"]["sequence"])
     except (KeyError, TypeError, ValueError):
         return -1
 
 
-def _event_id(event: Event) -> str | None:
+def _read_event_id(event: Event) -> str | None:
     try:
         return str(event["event"]["id"])
     except (KeyError, TypeError):
@@ -173,4 +173,4 @@ def _event_id(event: Event) -> str | None:
 
 def sort_key(event: Event) -> tuple[str, int]:
     """Return the sort key that `verify` requires: instance, then sequence."""
-    return get_instance_id(event), _sequence(event)
+    return get_instance_id(event), _read_sequence(event)

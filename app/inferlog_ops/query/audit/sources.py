@@ -9,7 +9,7 @@ import orjson
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.query.audit.chain import Event, HeartbeatCount, get_instance_id, sort_key
 
 _PAGE = 2_000
@@ -29,7 +29,7 @@ def read_events_from_index(client: Elasticsearch, namespace: str, start: datetim
 
     Reads through a point in time: documents indexed in between do not shift the pages.
     """
-    point = client.open_point_in_time(index=stream_name("events", namespace), keep_alive=_KEEP_ALIVE)["id"]
+    point = client.open_point_in_time(index=build_stream_name("events", namespace), keep_alive=_KEEP_ALIVE)["id"]
     try:
         after: list[Any] | None = None
         while True:
@@ -58,7 +58,7 @@ def read_counts_from_index(
     Limited to 10 000 instances, Elasticsearch's limit on rows.
     """
     answer = client.esql.query(
-        query=_COUNTED.format(stream=stream_name("health", namespace)),
+        query=_COUNTED.format(stream=build_stream_name("health", namespace)),
         params=[{"start": start.isoformat()}, {"end": end.isoformat()}],
     )
     return {
@@ -73,7 +73,7 @@ def read_counts_from_files(directory: Path, start: datetime, end: datetime) -> d
     for path in sorted(directory.rglob("health-*.jsonl")):
         for line in _read_documents(path):
             written, dropped = line.get("events_written"), line.get("events_dropped", 0)
-            if isinstance(written, int) and isinstance(dropped, int) and start <= _event_time(line) < end:
+            if isinstance(written, int) and isinstance(dropped, int) and start <= _read_event_time(line) < end:
                 before = counted.get(get_instance_id(line), HeartbeatCount())
                 counted[get_instance_id(line)] = HeartbeatCount(
                     written=max(written, before.written), dropped=max(dropped, before.dropped)
@@ -92,7 +92,7 @@ def read_events_from_files(directory: Path, start: datetime, end: datetime) -> I
         raise OperatorError(f"{directory} is not a directory; expected the directory with the event files", exit_code=2)
     paths = sorted(directory.rglob("events-*.jsonl"))
     # Sorted in memory: the sink's max_total_bytes limits the files of one log directory.
-    events = (event for path in paths for event in _read_documents(path) if start <= _event_time(event) < end)
+    events = (event for path in paths for event in _read_documents(path) if start <= _read_event_time(event) < end)
     yield from sorted(events, key=sort_key)
 
 
@@ -107,7 +107,7 @@ def _read_documents(path: Path) -> Iterator[dict[str, Any]]:
                 yield document
 
 
-def _event_time(event: Event) -> datetime:
+def _read_event_time(event: Event) -> datetime:
     try:
         return datetime.fromisoformat(event["@timestamp"])
     except (KeyError, TypeError, ValueError):

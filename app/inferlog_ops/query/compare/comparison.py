@@ -113,10 +113,10 @@ def _judge_figure(figure: ComparedFigure, strict: float, margin: float) -> Judge
         return JudgedFigure(figure=figure, interval=None, verdict=None, sure=True)
     if figure.uncertainty is None:
         return JudgedFigure(figure=figure, interval=None, verdict=Verdict.TOO_FEW, sure=True)
-    interval = figure.uncertainty.interval(CONFIDENCE)
+    interval = figure.uncertainty.compute_interval(CONFIDENCE)
     verdict = _judge_interval(figure, interval, margin)
     differs = verdict in {Verdict.WORSE, Verdict.BETTER}
-    sure = not differs or verdict is _judge_interval(figure, figure.uncertainty.interval(strict), margin)
+    sure = not differs or verdict is _judge_interval(figure, figure.uncertainty.compute_interval(strict), margin)
     return JudgedFigure(figure=figure, interval=interval, verdict=verdict, sure=sure)
 
 

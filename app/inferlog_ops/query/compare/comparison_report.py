@@ -5,7 +5,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from inferlog_ops.core.console import printable
+from inferlog_ops.core.console import escape_control
 from inferlog_ops.query.compare.comparison import CONFIDENCE, NEEDED, JudgedFigure, Verdict, VersionComparison
 from inferlog_ops.query.compare.figures import FEWEST, FEWEST_OF_PERCENTILE, ComparedFigure
 from inferlog_ops.query.compare.samples import Sample
@@ -18,11 +18,11 @@ _NONE = "-"
 def as_json(comparison: VersionComparison, first: Sample, second: Sample) -> dict[str, Any]:
     """Return *comparison* as JSON values: shares from 0 to 1, null if unknown."""
     return {
-        "first": _sample_as_json(first),
-        "second": _sample_as_json(second),
+        "first": _describe_sample(first),
+        "second": _describe_sample(second),
         "confidence": CONFIDENCE,
         "margin": comparison.margin,
-        "figures": [_figure_as_json(each) for each in comparison.figures],
+        "figures": [_describe_figure(each) for each in comparison.figures],
         "verdict": comparison.verdict,
     }
 
@@ -31,12 +31,12 @@ def as_table(comparison: VersionComparison, first: Sample, second: Sample) -> Ta
     """Return *comparison* as a table with one figure per row and its unit in brackets."""
     table = Table("figure", box=None, pad_edge=False, header_style="bold")
     for sample in (first, second):
-        table.add_column(Text(printable(sample.model_version)), justify="right")
+        table.add_column(Text(escape_control(sample.model_version)), justify="right")
     for title in ("difference", "", f"{CONFIDENCE:.0%} interval"):
         table.add_column(title, justify="right")
     table.add_column("verdict")
     for judged in comparison.figures:
-        table.add_row(*_cells(judged))
+        table.add_row(*_format_cells(judged))
     return table
 
 
@@ -56,7 +56,7 @@ def list_findings(comparison: VersionComparison, first: Sample, second: Sample) 
         )
     sentences += [
         f"Random sample: {sample.drawn:,} of the {sample.counts.requests:,} requests of "
-        f"{printable(sample.model_version)}; counts and error rate cover all of them."
+        f"{escape_control(sample.model_version)}; counts and error rate cover all of them."
         for sample in (first, second)
         if sample.drawn < sample.counts.requests
     ]
@@ -64,7 +64,7 @@ def list_findings(comparison: VersionComparison, first: Sample, second: Sample) 
 
 
 def _describe_verdict(comparison: VersionComparison, first: Sample, second: Sample) -> str:
-    one, other = (printable(sample.model_version) for sample in (first, second))
+    one, other = (escape_control(sample.model_version) for sample in (first, second))
     if comparison.verdict is Verdict.SAME:
         beyond = f" beyond the margin of {comparison.margin:.3g}" if comparison.margin else ""
         return f"No difference{beyond} between {one} and {other}."
@@ -75,7 +75,7 @@ def _describe_verdict(comparison: VersionComparison, first: Sample, second: Samp
     return f"{other} is {comparison.verdict} than {one}: {', '.join(judged.figure.name for judged in shows)}."
 
 
-def _cells(judged: JudgedFigure) -> tuple[str | Text, ...]:
+def _format_cells(judged: JudgedFigure) -> tuple[str | Text, ...]:
     figure = judged.figure
     relative, interval = figure.relative_difference, judged.interval
     return (
@@ -110,11 +110,11 @@ def _format_value(figure: ComparedFigure, value: float | None, *, sign: str = ""
             return f"{value:{sign}.4f}"
 
 
-def _sample_as_json(sample: Sample) -> dict[str, Any]:
+def _describe_sample(sample: Sample) -> dict[str, Any]:
     return {"model_version": sample.model_version, "requests": sample.counts.requests, "drawn": sample.drawn}
 
 
-def _figure_as_json(judged: JudgedFigure) -> dict[str, Any]:
+def _describe_figure(judged: JudgedFigure) -> dict[str, Any]:
     figure, interval = judged.figure, judged.interval
     return {
         "name": figure.name,

@@ -128,17 +128,17 @@ def compute_figures(
     both = first, second
     for measure in _MEASURES:
         for fraction in measure.fractions:
-            yield _percentile_figure(measure, fraction, both, resampling)
-    yield _error_rate_figure(both)
-    yield _cost_figure(both)
-    yield _traffic_figure("requests", "count", [each.counts.requests for each in both])
-    yield _traffic_figure("requests/s", "1/s", [each.counts.requests / span_seconds for each in both])
-    yield _traffic_figure(
+            yield _compare_percentile(measure, fraction, both, resampling)
+    yield _compare_error_rate(both)
+    yield _compare_cost(both)
+    yield _compare_traffic("requests", "count", [each.counts.requests for each in both])
+    yield _compare_traffic("requests/s", "1/s", [each.counts.requests / span_seconds for each in both])
+    yield _compare_traffic(
         "output tokens/s of the range", "1/s", [each.counts.output_tokens / span_seconds for each in both]
     )
 
 
-def _percentile_figure(
+def _compare_percentile(
     measure: _Measure, fraction: float, both: tuple[Sample, Sample], resampling: Resampling
 ) -> ComparedFigure:
     name = f"{measure.name} p{100 * fraction:.0f}"
@@ -163,7 +163,7 @@ def _percentile_figure(
     )
 
 
-def _error_rate_figure(both: tuple[Sample, Sample]) -> ComparedFigure:
+def _compare_error_rate(both: tuple[Sample, Sample]) -> ComparedFigure:
     first, second = (each.counts for each in both)
     uncertainty = Newcombe(
         first_count=first.errors, first_of=first.requests, second_count=second.errors, second_of=second.requests
@@ -178,7 +178,7 @@ def _error_rate_figure(both: tuple[Sample, Sample]) -> ComparedFigure:
     )
 
 
-def _cost_figure(both: tuple[Sample, Sample]) -> ComparedFigure:
+def _compare_cost(both: tuple[Sample, Sample]) -> ComparedFigure:
     costs = [sort_known(each.cost_usd) * 1_000 for each in both]
     first, second = (float(np.mean(each)) if len(each) else None for each in costs)
     return ComparedFigure(
@@ -191,5 +191,5 @@ def _cost_figure(both: tuple[Sample, Sample]) -> ComparedFigure:
     )
 
 
-def _traffic_figure(name: str, unit: str, values: list[float]) -> ComparedFigure:
+def _compare_traffic(name: str, unit: str, values: list[float]) -> ComparedFigure:
     return ComparedFigure(name=name, unit=unit, better=None, first=values[0], second=values[1], uncertainty=None)

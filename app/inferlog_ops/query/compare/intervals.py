@@ -35,7 +35,7 @@ class Interval:
 class Uncertainty(Protocol):
     """Uncertainty of the difference between two values, second - first."""
 
-    def interval(self, confidence: float) -> Interval:
+    def compute_interval(self, confidence: float) -> Interval:
         """Return the interval of the difference with *confidence*, 0 to 1."""
         ...
 
@@ -46,7 +46,7 @@ class Bootstrap:
 
     differences: Numbers
 
-    def interval(self, confidence: float) -> Interval:
+    def compute_interval(self, confidence: float) -> Interval:
         """Return the bootstrap's percentile interval."""
         low, high = np.quantile(self.differences, [(1 - confidence) / 2, (1 + confidence) / 2])
         return Interval(float(low), float(high))
@@ -61,7 +61,7 @@ class Newcombe:
     second_count: int
     second_of: int
 
-    def interval(self, confidence: float) -> Interval:
+    def compute_interval(self, confidence: float) -> Interval:
         """Return Newcombe's hybrid score interval."""
         first, second = self.first_count / self.first_of, self.second_count / self.second_of
         first_wilson = compute_wilson_interval(self.first_count, self.first_of, confidence)
@@ -86,7 +86,7 @@ class Welch:
     standard_error: float
     degrees_of_freedom: float
 
-    def interval(self, confidence: float) -> Interval:
+    def compute_interval(self, confidence: float) -> Interval:
         """Return Welch's t interval."""
         reach = float(stats.t.ppf((1 + confidence) / 2, self.degrees_of_freedom)) * self.standard_error
         return Interval(self.difference - reach, self.difference + reach)

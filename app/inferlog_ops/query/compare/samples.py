@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from inferlog_ops.core.console import printable
+from inferlog_ops.core.console import escape_control
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.core.snapshot import Filter, Snapshot
@@ -133,7 +133,7 @@ def fetch_samples(snapshot: Snapshot, settings: CompareSettings, report: ReportP
     counts = _count_requests(snapshot, settings)
     for model_version in settings.model_versions:
         if not counts[model_version].requests:
-            raise _no_requests_error(snapshot, settings, model_version)
+            raise _make_no_requests_error(snapshot, settings, model_version)
     first, second = (_fetch_sample(snapshot, settings, each, counts[each], report) for each in settings.model_versions)
     return first, second
 
@@ -152,7 +152,7 @@ def _count_requests(snapshot: Snapshot, settings: CompareSettings) -> dict[str, 
             errors=bucket["errors"]["doc_count"],
             output_tokens=int(bucket["output_tokens"]["value"]),
         )
-        for model_version, bucket in snapshot.aggregated(settings.in_range, per_version).items()
+        for model_version, bucket in snapshot.aggregate(settings.in_range, per_version).items()
     }
 
 
@@ -163,8 +163,8 @@ def _fetch_sample(
     if counts.requests > settings.at_most:
         query = _draw_at_random(query, settings.at_most / counts.requests, settings.seed)
     pages: list[np.ndarray[Any, np.dtype[np.float64]]] = []
-    for page in snapshot.pages(query, _FIELDS):
-        pages.append(np.array([[_first_number(event, field) for field in _FIELDS] for event in page]))
+    for page in snapshot.read_pages(query, _FIELDS):
+        pages.append(np.array([[_read_first_number(event, field) for field in _FIELDS] for event in page]))
         read = sum(map(len, pages))
         report(f"reading {model_version}: {read:,} of {min(counts.requests, settings.at_most):,} requests")
     latency, first_token, output_tokens, cost = np.concatenate(pages).T
@@ -190,12 +190,12 @@ def _draw_at_random(query: Filter, share: float, seed: int) -> Filter:
     }
 
 
-def _first_number(event: dict[str, list[Any]], field: str) -> float:
+def _read_first_number(event: dict[str, list[Any]], field: str) -> float:
     values = event.get(field)
     return values[0] if values else np.nan
 
 
-def _no_requests_error(snapshot: Snapshot, settings: CompareSettings, model_version: str) -> OperatorError:
+def _make_no_requests_error(snapshot: Snapshot, settings: CompareSettings, model_version: str) -> OperatorError:
     """Return the error for a range without events, a version without events in it, or an unknown version."""
     there = _list_versions(snapshot, settings.in_range)
     if not there:
@@ -207,11 +207,11 @@ def _no_requests_error(snapshot: Snapshot, settings: CompareSettings, model_vers
             f"model version {model_version!r} has no events {settings.span}; choose a wider range with --last or --from"
         )
     nearest = difflib.get_close_matches(model_version, there, n=1)
-    advice = f"did you mean {printable(nearest[0])}? " if nearest else ""
+    advice = f"did you mean {escape_control(nearest[0])}? " if nearest else ""
     more = f" and {len(there) - _SHOWN_VERSIONS} more" if len(there) > _SHOWN_VERSIONS else ""
     return OperatorError(
         f"no event in {snapshot.where} has the model version {model_version!r}; "
-        f"{advice}Known versions: {', '.join(map(printable, there[:_SHOWN_VERSIONS]))}{more}",
+        f"{advice}Known versions: {', '.join(map(escape_control, there[:_SHOWN_VERSIONS]))}{more}",
         exit_code=2,
     )
 
@@ -219,4 +219,4 @@ def _no_requests_error(snapshot: Snapshot, settings: CompareSettings, model_vers
 def _list_versions(snapshot: Snapshot, query: Filter) -> list[str]:
     """Return the model versions of the events that match *query*, by descending count."""
     terms = {"field": "model_version", "missing": NO_MODEL_VERSION, "size": _MOST_VERSIONS}
-    return [bucket["key"] for bucket in snapshot.aggregated(query, {"terms": terms})]
+    return [bucket["key"] for bucket in snapshot.aggregate(query, {"terms": terms})]

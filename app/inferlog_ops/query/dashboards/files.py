@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import lookup
 from inferlog_ops.core.files import read_json
 from inferlog_ops.query import library
@@ -47,10 +47,10 @@ def load_all() -> dict[str, Dashboard]:
     Raises:
         OperatorError: If a file is not a valid dashboard, or a query file is not valid.
     """
-    files = sorted(asset_dir(FOLDER).glob(_FILES), key=lambda path: (path.stem != LANDING_PAGE, path.stem))
+    files = sorted(find_asset_dir(FOLDER).glob(_FILES), key=lambda path: (path.stem != LANDING_PAGE, path.stem))
     dashboards = {path.stem: read(path) for path in files}
     body = query_library.build_query_library(library.load_all(), {each.id: each.body for each in dashboards.values()})
-    made = Dashboard(id=query_library.ID, path=asset_dir(library.FOLDER), body=body)
+    made = Dashboard(id=query_library.ID, path=find_asset_dir(library.FOLDER), body=body)
     return dashboards | {made.id: made}
 
 

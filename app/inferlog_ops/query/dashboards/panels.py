@@ -37,15 +37,15 @@ class Panel:
         return [name for text in texts if (name := parse_query_name(text)) is not None]
 
 
-def panels(body: dict[str, Any]) -> Iterator[Panel]:
+def list_panels(body: dict[str, Any]) -> Iterator[Panel]:
     """Yield each panel of *body*, including those in sections; a panel without an id gets its position as id."""
     for index, item in enumerate(body.get("panels", [])):
         if "type" in item:
-            yield _panel(item, f"panel-{index}", None)
+            yield _build_panel(item, f"panel-{index}", None)
         else:
             for inner, panel in enumerate(item.get("panels", [])):
-                yield _panel(panel, f"panel-{index}-{inner}", str(item.get("title", "")))
+                yield _build_panel(panel, f"panel-{index}-{inner}", str(item.get("title", "")))
 
 
-def _panel(item: dict[str, Any], place: str, section: str | None) -> Panel:
+def _build_panel(item: dict[str, Any], place: str, section: str | None) -> Panel:
     return Panel(id=item.get("id", place), type=item["type"], config=item["config"], section=section)

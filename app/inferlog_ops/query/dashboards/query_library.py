@@ -32,7 +32,7 @@ def build_query_library(queries: Mapping[str, Query], dashboards: Mapping[str, d
     texts = {str(body["title"]): json.dumps(body) for body in dashboards.values()}
     sections: dict[str, list[Query]] = {title: [] for title in (*texts, _NO_DASHBOARD)}
     for query in queries.values():
-        users = (title for title, text in texts.items() if f'"{_file(query)}"' in text)
+        users = (title for title, text in texts.items() if f'"{_name_file(query)}"' in text)
         sections[next(users, _NO_DASHBOARD)].append(query)
     used_sections = [(title, members) for title, members in sections.items() if members]
     links = " · ".join(f"[{body['title']}](#/view/{dashboard_id})" for dashboard_id, body in dashboards.items())
@@ -42,38 +42,44 @@ def build_query_library(queries: Mapping[str, Query], dashboards: Mapping[str, d
         "description": "All queries, ready to open in Discover",
         "time_range": {"from": "now-15m", "to": "now"},
         "refresh_interval": {"pause": True, "value": 60_000},
-        "pinned_panels": [_control("Service", "service.name"), _control("Environment", "service.environment")],
+        "pinned_panels": [
+            _build_control("Service", "service.name"),
+            _build_control("Environment", "service.environment"),
+        ],
         "panels": [
-            {"type": "markdown", "id": "head", "grid": _grid(0, _HEAD_ROWS), "config": head},
-            *(_section(title, members, row) for row, (title, members) in enumerate(used_sections, start=_HEAD_ROWS)),
+            {"type": "markdown", "id": "head", "grid": _build_grid(0, _HEAD_ROWS), "config": head},
+            *(
+                _build_section(title, members, row)
+                for row, (title, members) in enumerate(used_sections, start=_HEAD_ROWS)
+            ),
         ],
     }
 
 
-def _section(title: str, queries: list[Query], row: int) -> dict[str, Any]:
+def _build_section(title: str, queries: list[Query], row: int) -> dict[str, Any]:
     return {
         "title": title,
         "id": f"section-{title.lower().replace(' ', '-')}",
         "collapsed": True,
         "grid": {"y": row},
-        "panels": [_panel(query, index * _PANEL_ROWS) for index, query in enumerate(queries)],
+        "panels": [_build_panel(query, index * _PANEL_ROWS) for index, query in enumerate(queries)],
     }
 
 
-def _panel(query: Query, row: int) -> dict[str, Any]:
+def _build_panel(query: Query, row: int) -> dict[str, Any]:
     return {
         "type": "discover_session",
         "id": query.name.replace("_", "-"),
-        "grid": _grid(row, _PANEL_ROWS),
+        "grid": _build_grid(row, _PANEL_ROWS),
         "config": {
             "title": query.name,
             "description": query.question,
-            "tabs": [{"data_source": {"type": "esql", "query": _file(query)}}],
+            "tabs": [{"data_source": {"type": "esql", "query": _name_file(query)}}],
         },
     }
 
 
-def _control(title: str, field: str) -> dict[str, Any]:
+def _build_control(title: str, field: str) -> dict[str, Any]:
     return {
         "type": "options_list_control",
         "id": title.lower(),
@@ -82,9 +88,9 @@ def _control(title: str, field: str) -> dict[str, Any]:
     }
 
 
-def _grid(row: int, rows: int) -> dict[str, int]:
+def _build_grid(row: int, rows: int) -> dict[str, int]:
     return {"x": 0, "y": row, "w": _COLUMNS, "h": rows}
 
 
-def _file(query: Query) -> str:
+def _name_file(query: Query) -> str:
     return f"queries/{query.name}.esql"

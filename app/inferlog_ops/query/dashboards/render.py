@@ -24,10 +24,10 @@ def fill_levels(dashboard: Dashboard, levels: ServiceLevels) -> dict[str, Any]:
     def put_in(text: str) -> str | float:
         whole = _LEVEL.fullmatch(text)
         if whole:
-            return _level(levels, whole[1], dashboard)
-        return _LEVEL.sub(lambda match: f"{_level(levels, match[1], dashboard):g}", text)
+            return _find_level(levels, whole[1], dashboard)
+        return _LEVEL.sub(lambda match: f"{_find_level(levels, match[1], dashboard):g}", text)
 
-    body: dict[str, Any] = each_string(dashboard.body, put_in)
+    body: dict[str, Any] = replace_strings(dashboard.body, put_in)
     # A number may have replaced a string.
     check_shape(body, dashboard.path.name)
     return body
@@ -39,18 +39,18 @@ def parse_query_name(text: str) -> str | None:
     return match[1] if match else None
 
 
-def each_string(value: Any, change: Callable[[str], Any]) -> Any:
+def replace_strings(value: Any, change: Callable[[str], Any]) -> Any:
     """Return *value* with *change* applied to every string in it, except keys."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, list):
-        return [each_string(each, change) for each in value]
+        return [replace_strings(each, change) for each in value]
     if isinstance(value, dict):
-        return {key: each_string(each, change) for key, each in value.items()}
+        return {key: replace_strings(each, change) for key, each in value.items()}
     return value
 
 
-def _level(levels: ServiceLevels, name: str, dashboard: Dashboard) -> float:
+def _find_level(levels: ServiceLevels, name: str, dashboard: Dashboard) -> float:
     if name not in levels.default:
         raise OperatorError(
             f"{dashboard.path.name} refers to the unknown service level {name!r}; "

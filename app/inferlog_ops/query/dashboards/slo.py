@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.files import read_json
 
@@ -40,7 +40,7 @@ def load() -> ServiceLevels:
     Raises:
         OperatorError: If the file cannot be read, is not valid JSON, or has an unknown name or an invalid value.
     """
-    ours = read(asset_dir("dashboards") / "slo.json")
+    ours = read(find_asset_dir("dashboards") / "slo.json")
     named = os.environ.get(SETTING)
     if not named:
         return ours
@@ -57,26 +57,28 @@ def read(path: Path, *, known: Mapping[str, float] | None = None) -> ServiceLeve
     """
     table = read_json(path, f"the file of service levels {path}", exit_code=2)
     if not isinstance(table, dict):
-        raise OperatorError(f"{path} is {_kind(table)}; expected an object as in dashboards/slo.json", exit_code=2)
+        raise OperatorError(f"{path} is {_name_kind(table)}; expected an object as in dashboards/slo.json", exit_code=2)
     by_version = table.pop(_OF_MODEL_VERSIONS, {})
     if not isinstance(by_version, dict):
         raise OperatorError(
-            f"{path}: {_OF_MODEL_VERSIONS} is {_kind(by_version)}; expected version names with their levels",
+            f"{path}: {_OF_MODEL_VERSIONS} is {_name_kind(by_version)}; expected version names with their levels",
             exit_code=2,
         )
-    default = _levels(path, table, known)
+    default = _read_levels(path, table, known)
     return ServiceLevels(
         default=default,
         by_model_version={
-            version: _levels(path, levels, known or default, of=f"{_OF_MODEL_VERSIONS}.{version}.")
+            version: _read_levels(path, levels, known or default, of=f"{_OF_MODEL_VERSIONS}.{version}.")
             for version, levels in by_version.items()
         },
     )
 
 
-def _levels(path: Path, table: Any, known: Mapping[str, float] | None, *, of: str = "") -> dict[str, float]:
+def _read_levels(path: Path, table: Any, known: Mapping[str, float] | None, *, of: str = "") -> dict[str, float]:
     if not isinstance(table, dict):
-        raise OperatorError(f"{path}: {of.rstrip('.')} is {_kind(table)}; expected names with figures", exit_code=2)
+        raise OperatorError(
+            f"{path}: {of.rstrip('.')} is {_name_kind(table)}; expected names with figures", exit_code=2
+        )
     for name, value in table.items():
         if known is not None and name not in known:
             raise OperatorError(
@@ -87,5 +89,5 @@ def _levels(path: Path, table: Any, known: Mapping[str, float] | None, *, of: st
     return table
 
 
-def _kind(value: Any) -> str:
+def _name_kind(value: Any) -> str:
     return {dict: "an object", list: "a list", str: "a string", type(None): "null"}.get(type(value), "a number")

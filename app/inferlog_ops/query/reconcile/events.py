@@ -88,7 +88,7 @@ def build_filter(records: ClientRecords, scope: EventScope) -> Filter:
 
 def read_pages(snapshot: Snapshot, query: Filter) -> Iterator[list[RequestEvent]]:
     """Yield the events that match *query*, page by page."""
-    for page in snapshot.pages(query, _FIELDS):
+    for page in snapshot.read_pages(query, _FIELDS):
         yield [_parse_event(values) for values in page]
 
 

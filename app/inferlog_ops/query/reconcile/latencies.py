@@ -71,7 +71,7 @@ class LatencyComparison:
     before_service: Percentiles
     tolerance: Tolerance
 
-    def difference_seconds(self, percent: int) -> float | None:
+    def compute_difference_seconds(self, percent: int) -> float | None:
         """Return *from_sent* minus *of_dashboard* at *percent*; None if either is missing."""
         if percent not in self.from_sent or percent not in self.of_dashboard:
             return None
@@ -81,7 +81,7 @@ class LatencyComparison:
         """Return whether both agree within the tolerance; None with too few requests."""
         if self.requests < FEWEST[percent]:
             return None
-        difference = self.difference_seconds(percent)
+        difference = self.compute_difference_seconds(percent)
         return difference is not None and self.tolerance.allows(difference, self.of_dashboard[percent])
 
 
@@ -100,11 +100,11 @@ def compare_latencies(
         _compare_group(matching, chosen, rows.get(name, {}), group=group, name=name, tolerance=tolerance)
         for group, answered in dashboard.items()
         for rows in [{row[group]: row for row in answered}]
-        for name, chosen in _groups(matching, group)
+        for name, chosen in _split_into_groups(matching, group)
     ]
 
 
-def _groups(matching: Matching, group: GroupColumn) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+def _split_into_groups(matching: Matching, group: GroupColumn) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Yield each name with a mask of its requests that have a latency in their event."""
     numbers = matching.versions if group == "model_version" else matching.routes
     timed = ~np.isnan(matching.latency_seconds)

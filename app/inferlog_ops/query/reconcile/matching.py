@@ -82,7 +82,7 @@ class Matching:
         self._strangers_beyond: list[tuple[datetime, str]] = []
 
     @classmethod
-    def of(cls, records: ClientRecords, pages: Iterable[Iterable[RequestEvent]]) -> Self:
+    def from_records(cls, records: ClientRecords, pages: Iterable[Iterable[RequestEvent]]) -> Self:
         """Return *records* matched with all events of *pages*."""
         matching = cls(records)
         for page in pages:
@@ -101,7 +101,10 @@ class Matching:
         if self.versions[place] >= 0:
             self._add_duplicate(event, place)
             return
-        self.versions[place], self.routes[place] = self._number_of(event.model_version), self._number_of(event.route)
+        self.versions[place], self.routes[place] = (
+            self._number_name(event.model_version),
+            self._number_name(event.route),
+        )
         self._event_hashes[place] = hash(event.event_id)
         if event.latency_seconds is not None:
             self.latency_seconds[place] = event.latency_seconds
@@ -176,7 +179,7 @@ class Matching:
             )
         )
 
-    def _number_of(self, name: str) -> int:
+    def _number_name(self, name: str) -> int:
         number = self._numbers.setdefault(name, len(self.names))
         if number == len(self.names):
             self.names.append(name)

@@ -6,11 +6,11 @@ from typing import Any, Final
 from rich.table import Table
 from rich.text import Text
 
-from inferlog_ops.core.console import printable
+from inferlog_ops.core.console import escape_control
 from inferlog_ops.query.reconcile.latencies import FEWEST, PERCENTS, LatencyComparison, Percentiles
 from inferlog_ops.query.reconcile.matching import Mismatch
 from inferlog_ops.query.reconcile.reconciliation import ReconcileResult
-from inferlog_ops.query.timerange import iso
+from inferlog_ops.query.timerange import format_iso
 
 _SHOWN: Final = 10
 _NONE: Final = "-"
@@ -25,8 +25,8 @@ def as_json(result: ReconcileResult) -> dict[str, Any]:
     """Return *result* as JSON values; null if unknown."""
     return {
         "matches": result.matches,
-        "from": iso(result.start),
-        "to": iso(result.end),
+        "from": format_iso(result.start),
+        "to": format_iso(result.end),
         "sent": result.sent,
         "outcomes": {str(outcome): count for outcome, count in result.outcomes.items()},
         "with_event": result.with_event,
@@ -41,9 +41,9 @@ def as_json(result: ReconcileResult) -> dict[str, Any]:
         "events_without_request_ids": result.some_strangers[:_SHOWN],
         "events_still_coming": result.still_coming,
         "different_ends": len(result.mismatches),
-        "different_ends_shown": [_mismatch_as_json(each) for each in result.mismatches[:_SHOWN]],
+        "different_ends_shown": [_describe_mismatch(each) for each in result.mismatches[:_SHOWN]],
         "tolerance": {"share": result.tolerance.share, "seconds": result.tolerance.seconds},
-        "latencies": [_comparison_as_json(each) for each in result.comparisons],
+        "latencies": [_describe_comparison(each) for each in result.comparisons],
     }
 
 
@@ -55,7 +55,7 @@ def as_table(result: ReconcileResult) -> Table:
     table.add_column("verdict")
     for comparison in result.comparisons:
         for percent in PERCENTS:
-            table.add_row(*_cells(comparison, percent))
+            table.add_row(*_format_cells(comparison, percent))
     return table
 
 
@@ -113,7 +113,7 @@ def _explain_difference(comparison: LatencyComparison) -> str:
         way = f"; per request {_format_ms(comparison.before_service[50])} (p50), "
         way += f"{_format_ms(comparison.before_service[99])} (p99)"
     return (
-        f"p99 of {printable(comparison.name)}: {_format_ms(sent - events)} between the client and the service's "
+        f"p99 of {escape_control(comparison.name)}: {_format_ms(sent - events)} between the client and the service's "
         f"measuring point (network, wait until the service accepts the request{way}), {_format_ms(events - dashboard)} "
         "between the exact percentile of the events and the query's. The load generator sent late by "
         f"{_format_ms(comparison.sent_late[50])} (p50), {_format_ms(comparison.sent_late[99])} (p99); "
@@ -157,12 +157,12 @@ def _describe_agreement(result: ReconcileResult) -> str:
     return f"Clients and dashboards agree on {same} within {result.tolerance}; too few requests to judge the rest."
 
 
-def _cells(comparison: LatencyComparison, percent: int) -> tuple[str | Text, ...]:
-    difference = comparison.difference_seconds(percent)
+def _format_cells(comparison: LatencyComparison, percent: int) -> tuple[str | Text, ...]:
+    difference = comparison.compute_difference_seconds(percent)
     of_dashboard = comparison.of_dashboard.get(percent)
     share = difference / of_dashboard if difference is not None and of_dashboard else None
     return (
-        Text(f"{printable(comparison.name)} p{percent}"),
+        Text(f"{escape_control(comparison.name)} p{percent}"),
         f"{comparison.requests:,}",
         _format_seconds(comparison.from_due, percent),
         _format_seconds(comparison.from_sent, percent),
@@ -174,7 +174,7 @@ def _cells(comparison: LatencyComparison, percent: int) -> tuple[str | Text, ...
     )
 
 
-def _comparison_as_json(comparison: LatencyComparison) -> dict[str, Any]:
+def _describe_comparison(comparison: LatencyComparison) -> dict[str, Any]:
     return {
         "group": comparison.group,
         "name": comparison.name,
@@ -186,7 +186,7 @@ def _comparison_as_json(comparison: LatencyComparison) -> dict[str, Any]:
                 "client_from_sent_seconds": comparison.from_sent.get(percent),
                 "events_seconds": comparison.of_events.get(percent),
                 "dashboard_seconds": comparison.of_dashboard.get(percent),
-                "difference_seconds": comparison.difference_seconds(percent),
+                "difference_seconds": comparison.compute_difference_seconds(percent),
                 "before_service_seconds": comparison.before_service.get(percent),
                 "agrees": comparison.agrees(percent),
             }
@@ -195,7 +195,7 @@ def _comparison_as_json(comparison: LatencyComparison) -> dict[str, Any]:
     }
 
 
-def _mismatch_as_json(mismatch: Mismatch) -> dict[str, Any]:
+def _describe_mismatch(mismatch: Mismatch) -> dict[str, Any]:
     return {
         "correlation_id": mismatch.correlation_id,
         "outcome": mismatch.outcome,
@@ -211,7 +211,7 @@ def _format_mismatch(mismatch: Mismatch) -> str:
 
 
 def _join_ids(examples: Sequence[str], count: int) -> str:
-    shown = ", ".join(printable(each) for each in examples[:_SHOWN])
+    shown = ", ".join(escape_control(each) for each in examples[:_SHOWN])
     return shown if count <= _SHOWN else f"{shown} …"
 
 

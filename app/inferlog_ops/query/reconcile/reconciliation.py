@@ -12,7 +12,7 @@ from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.core.snapshot import Filter, Snapshot, require_stream
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.core.wait import NotInTimeError, wait_while
 from inferlog_ops.query import library
 from inferlog_ops.query.reconcile import events
@@ -228,8 +228,8 @@ def _poll_count(
     Returns:
         Whether it returned None in time.
     """
-    stream = stream_name("events", cluster.namespace)
-    with cluster.client() as client, translate_errors(cluster, "counting the events"):
+    stream = build_stream_name("events", cluster.namespace)
+    with cluster.build_client() as client, translate_errors(cluster, "counting the events"):
 
         def poll() -> str | None:
             with require_stream(cluster, stream):
@@ -244,8 +244,10 @@ def _poll_count(
 
 
 def _read(cluster: Cluster, records: ClientRecords, query: Filter, report: ReportProgress) -> Matching:
-    with Snapshot.of_events(cluster) as snapshot:
-        return Matching.of(records, _report_progress(events.read_pages(snapshot, query), len(records), report))
+    with Snapshot.open_events(cluster) as snapshot:
+        return Matching.from_records(
+            records, _report_progress(events.read_pages(snapshot, query), len(records), report)
+        )
 
 
 def _report_progress(

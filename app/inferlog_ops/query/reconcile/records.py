@@ -135,8 +135,7 @@ class _RecordReader:
         self._first_due_at = min(self._first_due_at, due_at)
         self._last_ended_at = max(self._last_ended_at, ended_at)
 
-    def records(self) -> ClientRecords:
-        """Return the added records."""
+    def to_records(self) -> ClientRecords:
         return ClientRecords(
             places=self.places,
             sent_after_seconds=np.array(self._sent_after),
@@ -198,7 +197,7 @@ def read_records(paths: Sequence[Path], *, run_id: str | None, report: ReportPro
             + "; expected a file written by scripts/traffic --records",
             exit_code=2,
         )
-    return reader.records()
+    return reader.to_records()
 
 
 def _read_file(path: Path, reader: _RecordReader, run_id: str, report: ReportProgress) -> None:

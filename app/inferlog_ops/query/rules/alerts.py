@@ -11,9 +11,9 @@ import orjson
 
 from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import alerts_stream_name
+from inferlog_ops.core.streams import build_alerts_stream_name
 from inferlog_ops.query.rules.rules import Rule
-from inferlog_ops.query.timerange import iso
+from inferlog_ops.query.timerange import format_iso
 
 ONE_GROUP = "(all)"
 """Group of a rule without group columns."""
@@ -67,15 +67,15 @@ class Alert:
             "value": self.value,
             "threshold": self.threshold,
             "figures": dict(self.figures),
-            "from": iso(self.start),
-            "to": iso(self.end),
+            "from": format_iso(self.start),
+            "to": format_iso(self.end),
             "dashboard": self.rule.dashboard,
         }
 
-    def document(self) -> dict[str, Any]:
+    def to_document(self) -> dict[str, Any]:
         """Return the document for Elasticsearch, with the same fields as Kibana's connector writes."""
         document = {
-            "@timestamp": iso(self.at),
+            "@timestamp": format_iso(self.at),
             "rule": {"id": self.rule.name, "name": self.rule.title},
             "severity": self.rule.severity.value,
             "group": self.group_text,
@@ -91,7 +91,7 @@ class Alert:
             document[_MODEL_VERSION] = self.group[_MODEL_VERSION]
         return document
 
-    def document_id(self) -> str:
+    def build_document_id(self) -> str:
         """Return a document id from rule, group and interval: an evaluation within ``every`` gives the same id."""
         turn = int(self.at.timestamp() // self.rule.every.total_seconds())
         return hashlib.sha256(orjson.dumps([self.rule.name, self.group_text, turn])).hexdigest()[:32]
@@ -116,25 +116,25 @@ def record(cluster: Cluster, alerts: Sequence[Alert]) -> int:
     """
     if not alerts:
         return 0
-    stream = alerts_stream_name(cluster.namespace)
+    stream = build_alerts_stream_name(cluster.namespace)
     operations: list[dict[str, Any]] = []
     for alert in alerts:
-        operations += [{"create": {"_id": alert.document_id()}}, alert.document()]
-    with cluster.client() as client, translate_errors(cluster, f"writing alerts to {stream}"):
+        operations += [{"create": {"_id": alert.build_document_id()}}, alert.to_document()]
+    with cluster.build_client() as client, translate_errors(cluster, f"writing alerts to {stream}"):
         try:
             answer = client.bulk(index=stream, operations=operations, refresh=True, require_data_stream=True)
         except elasticsearch.NotFoundError as error:
-            raise _not_provisioned(cluster, stream) from error
+            raise _make_not_provisioned_error(cluster, stream) from error
     items = [item["create"] for item in answer["items"]]
     refused = [item for item in items if item["status"] >= 300 and item["status"] != _ALREADY_THERE]
     if any(item["error"]["type"] == "index_not_found_exception" for item in refused):
-        raise _not_provisioned(cluster, stream)
+        raise _make_not_provisioned_error(cluster, stream)
     if refused:
         raise OperatorError(f"writing alerts to {stream}: {len(refused)} rejected: {refused[0]['error']['reason']}")
     return sum(item["status"] < 300 for item in items)
 
 
-def _not_provisioned(cluster: Cluster, stream: str) -> OperatorError:
+def _make_not_provisioned_error(cluster: Cluster, stream: str) -> OperatorError:
     return OperatorError(
         f"{cluster.shown_url} has no data stream {stream}; "
         f"create it with: inferlog provision --namespace {cluster.namespace}"

@@ -52,7 +52,7 @@ def fill_levels(rule: Rule, text: str, levels: ServiceLevels) -> str:
     Raises:
         OperatorError: If a service level is unknown.
     """
-    return _LEVEL.sub(lambda match: _level_expression(rule, match[1], levels), text)
+    return _LEVEL.sub(lambda match: _build_level_expression(rule, match[1], levels), text)
 
 
 def _keep_one_row_per_group(rule: Rule) -> str:
@@ -65,7 +65,7 @@ def _keep_one_row_per_group(rule: Rule) -> str:
     return f"STATS {kept} BY {', '.join(rule.group)}"
 
 
-def _level_expression(rule: Rule, name: str, levels: ServiceLevels) -> str:
+def _build_level_expression(rule: Rule, name: str, levels: ServiceLevels) -> str:
     if name not in levels.default:
         raise OperatorError(
             f"{FOLDER}/{rule.name}.json refers to the unknown service level {name!r}; "

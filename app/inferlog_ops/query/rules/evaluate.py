@@ -16,7 +16,7 @@ from inferlog_ops.query.rules.alerts import Alert
 from inferlog_ops.query.rules.condition import THRESHOLD, VALUE, build_rule_query
 from inferlog_ops.query.rules.rules import Rule
 from inferlog_ops.query.run import run_query
-from inferlog_ops.query.timerange import iso
+from inferlog_ops.query.timerange import format_iso
 
 _TIMEOUT_SECONDS = 60.0
 _WRONG_USAGE = 2
@@ -64,7 +64,7 @@ class Evaluation:
     def as_json(self) -> dict[str, Any]:
         """Return the evaluation as JSON values, for stdout and webhooks."""
         return {
-            "at": iso(self.at),
+            "at": format_iso(self.at),
             "namespace": self.namespace,
             "rules": self.rules,
             "firing": [alert.as_json() for alert in self.alerts],
@@ -133,13 +133,13 @@ def evaluate_rule(
     )
     answer = run_query(cluster, query, start, end, timeout_seconds=_TIMEOUT_SECONDS)
     return RuleAlerts(
-        alerts=[_alert_of_row(rule, row, start, end, at) for row in answer.rows],
+        alerts=[_build_alert(rule, row, start, end, at) for row in answer.rows],
         not_listed=sum(note.count for note in answer.notes),
         not_counted=" ".join(note.text for note in answer.notes if note.kind is NoteKind.UNREAD_FAILURE_STORES),
     )
 
 
-def _alert_of_row(rule: Rule, row: Mapping[str, Any], start: datetime, end: datetime, at: datetime) -> Alert:
+def _build_alert(rule: Rule, row: Mapping[str, Any], start: datetime, end: datetime, at: datetime) -> Alert:
     return Alert(
         rule=rule,
         group={column: row[column] for column in rule.group},

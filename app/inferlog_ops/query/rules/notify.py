@@ -41,7 +41,7 @@ def redact_url(url: Url) -> str:
 
 def build_message(evaluation: Evaluation) -> dict[str, Any]:
     """Return the JSON body: ``text`` for a chat, the other keys for a program."""
-    return {"text": "\n".join(_message_lines(evaluation)), **evaluation.as_json()}
+    return {"text": "\n".join(_format_message_lines(evaluation)), **evaluation.as_json()}
 
 
 def post(url: Url, content: dict[str, Any]) -> None:
@@ -78,14 +78,16 @@ def post(url: Url, content: dict[str, Any]) -> None:
             status = answer.status
             answer.close()
     except HTTPError as error:
-        raise OperatorError(f"the webhook {redact_url(url)} was not notified: {_innermost_reason(error)}") from error
+        raise OperatorError(
+            f"the webhook {redact_url(url)} was not notified: {_find_innermost_reason(error)}"
+        ) from error
     if not 200 <= status < 300:
         raise OperatorError(
             f"the webhook {redact_url(url)} was not notified: it returned status {status}; check the URL in --notify"
         )
 
 
-def _message_lines(evaluation: Evaluation) -> list[str]:
+def _format_message_lines(evaluation: Evaluation) -> list[str]:
     count = len(evaluation.alerts) + sum(evaluation.not_listed.values())
     head = f"inferlog ({evaluation.namespace}): {count} {'alert fires' if count == 1 else 'alerts fire'}"
     alerts = (
@@ -97,9 +99,9 @@ def _message_lines(evaluation: Evaluation) -> list[str]:
     return [head, *alerts, *more, *failures]
 
 
-def _innermost_reason(error: HTTPError) -> str:
+def _find_innermost_reason(error: HTTPError) -> str:
     """Return the innermost reason: outer errors repeat the whole URL."""
     inner = getattr(error, "reason", None)
     if isinstance(inner, Exception):
-        return _innermost_reason(inner) if isinstance(inner, HTTPError) else str(inner)
+        return _find_innermost_reason(inner) if isinstance(inner, HTTPError) else str(inner)
     return str(error).rpartition(": ")[2]

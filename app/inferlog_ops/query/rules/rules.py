@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.durations import parse_duration
 from inferlog_ops.core.errors import OperatorError, lookup
 from inferlog_ops.core.files import read_json
@@ -76,7 +76,7 @@ def load_all() -> dict[str, Rule]:
     Raises:
         OperatorError: If a file is not a valid rule, or if there are no files.
     """
-    files = sorted(asset_dir(FOLDER).glob("*.json"))
+    files = sorted(find_asset_dir(FOLDER).glob("*.json"))
     if not files:
         raise OperatorError(f"{FOLDER} contains no rule; reinstall inferlog")
     return {path.stem: read(path) for path in files}

@@ -9,9 +9,9 @@ from typing import Any
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.core.cluster import Cluster, reason, translate_errors
+from inferlog_ops.core.cluster import Cluster, find_reason, translate_errors
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import stream_name
+from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.ship.redrive.letter import Letter, parse_failure
 
 _PAGE = 500
@@ -33,9 +33,9 @@ class FailureStore:
     @property
     def name(self) -> str:
         """Name in output."""
-        return f"{stream_name(self.stream, self.cluster.namespace)}::failures"
+        return f"{build_stream_name(self.stream, self.cluster.namespace)}::failures"
 
-    def letters(self) -> Iterator[Letter]:
+    def read_letters(self) -> Iterator[Letter]:
         """
         Yield each failed document once.
 
@@ -43,8 +43,8 @@ class FailureStore:
             OperatorError: If the cluster does not respond, or the stream has no failure store.
         """
         seen: set[str] = set()
-        with self.cluster.client() as client, translate_errors(self.cluster, f"reading {self.name}"):
-            for failure in self._failures(client):
+        with self.cluster.build_client() as client, translate_errors(self.cluster, f"reading {self.name}"):
+            for failure in self._read_failures(client):
                 letter = parse_failure(failure, self.stream)
                 if not letter.id or letter.id not in seen:
                     seen.add(letter.id)
@@ -58,7 +58,7 @@ class FailureStore:
     def put(self, letter: Letter, *, done: bool) -> None:
         """Keep the failure in the store."""
 
-    def _failures(self, client: Elasticsearch) -> Iterator[dict[str, Any]]:
+    def _read_failures(self, client: Elasticsearch) -> Iterator[dict[str, Any]]:
         began = datetime.now(UTC).isoformat()
         after: list[Any] | None = None
         while True:
@@ -73,7 +73,7 @@ class FailureStore:
                 )
             except (elasticsearch.NotFoundError, elasticsearch.BadRequestError) as error:
                 raise OperatorError(
-                    f"{self.cluster.shown_url} has no {self.name} ({reason(error)}); check --namespace, or create "
+                    f"{self.cluster.shown_url} has no {self.name} ({find_reason(error)}); check --namespace, or create "
                     "the stream with: inferlog provision"
                 ) from error
             hits = page["hits"]["hits"]

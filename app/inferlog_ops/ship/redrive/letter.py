@@ -59,7 +59,7 @@ def parse_shipper_letter(raw: bytes) -> Letter:
 
 def parse_fluentd_letter(raw: bytes, stream: str) -> Letter:
     """Parse a line of ``inferlog.<stream>.<date>.log``: a document, or ``unmatched_line`` with an invalid line."""
-    return _build_letter(raw, stream, _unmatched_line(raw) or raw, REFUSED_UNDER_FLUENTD)
+    return _build_letter(raw, stream, _find_unmatched_line(raw) or raw, REFUSED_UNDER_FLUENTD)
 
 
 def parse_failure(failure: Mapping[str, Any], stream: str) -> Letter:
@@ -80,7 +80,7 @@ def _build_letter(raw: bytes, stream: str, document: bytes, reason: str) -> Lett
     return Letter(raw=raw, stream=stream, reason=generalize(reason), id=event_id, head=head)
 
 
-def _unmatched_line(raw: bytes) -> bytes | None:
+def _find_unmatched_line(raw: bytes) -> bytes | None:
     try:
         record = orjson.loads(raw)
     except orjson.JSONDecodeError:

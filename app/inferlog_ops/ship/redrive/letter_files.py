@@ -43,7 +43,7 @@ class LetterFile:
         """Name in output."""
         return str(self.path)
 
-    def letters(self) -> Iterator[Letter]:
+    def read_letters(self) -> Iterator[Letter]:
         """Yield the letters without changing the file."""
         with self.path.open("rb") as file:
             yield from _read_letters(file, self.path)
@@ -87,7 +87,7 @@ class TakenFile:
     _kept: BinaryIO
     _done: BinaryIO
 
-    def letters(self) -> Iterator[Letter]:
+    def read_letters(self) -> Iterator[Letter]:
         yield from _read_letters(self._file, self.path)
 
     def put(self, letter: Letter, *, done: bool) -> None:

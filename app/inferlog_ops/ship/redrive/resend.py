@@ -27,19 +27,17 @@ _BATCH_BYTES = 4 * 1024 * 1024
 class TakenSource(Protocol):
     """A source of dead letters that this process has locked."""
 
-    def letters(self) -> Iterator[Letter]: ...
+    def read_letters(self) -> Iterator[Letter]: ...
 
     def put(self, letter: Letter, *, done: bool) -> None:
         """Put *letter* aside if it is *done*, or keep it."""
 
 
 class LetterSource(Protocol):
-    """A source of dead letters."""
-
     @property
     def name(self) -> str: ...
 
-    def letters(self) -> Iterator[Letter]:
+    def read_letters(self) -> Iterator[Letter]:
         """Yield the letters without changing the source."""
 
     def take(self) -> AbstractContextManager[TakenSource]:
@@ -164,7 +162,7 @@ class Resender:
     def _create(self, stream: str, letters: Sequence[Letter]) -> Iterator[ResentLetter]:
         body = join_bulk_heads([letter.head for letter in letters], datetime.now(UTC))
         try:
-            response = self._client.bulk(stream, body, refresh=True)
+            response = self._client.send_bulk(stream, body, refresh=True)
         except NoAnswerError as error:
             self.trouble = f"no answer {error}"
             yield from (ResentLetter(letter, RedriveOutcome.UNSENT, self.trouble) for letter in letters)
@@ -194,7 +192,7 @@ class Resender:
 def count_letters(sources: Iterable[LetterSource]) -> Iterator[LetterCount]:
     """Yield the number of letters per stream and reason, the most frequent first. Changes and sends nothing."""
     for source in sources:
-        kinds = Counter((letter.stream, letter.reason, letter.can_be_sent) for letter in source.letters())
+        kinds = Counter((letter.stream, letter.reason, letter.can_be_sent) for letter in source.read_letters())
         for (stream, reason, can_be_sent), count in kinds.most_common():
             yield LetterCount(source.name, stream, reason, count, can_be_sent)
 
@@ -203,7 +201,7 @@ def preview_letters(sources: Iterable[LetterSource], resender: Resender) -> Iter
     """Yield the counts of a dry run: *resender* sends nothing, and no source changes."""
     for source in sources:
         tally = RedriveTally(source=source.name, outcomes=Counter(), reasons=Counter())
-        for resent in resender.send(source.letters()):
+        for resent in resender.send(source.read_letters()):
             tally.add(resent)
         yield tally
 
@@ -219,7 +217,7 @@ def redrive_letters(sources: Iterable[LetterSource], resender: Resender) -> Iter
             return
         tally = RedriveTally(source=source.name, outcomes=Counter(), reasons=Counter())
         with source.take() as taken:
-            for resent in resender.send(taken.letters()):
+            for resent in resender.send(taken.read_letters()):
                 taken.put(resent.letter, done=resent.outcome.is_done)
                 tally.add(resent)
         yield tally

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.desired import Stamp, require
@@ -25,7 +25,7 @@ NEW_FIELD = "a_field_that_no_file_has"
 
 @pytest.fixture
 def client(cluster: Cluster) -> Iterator[Elasticsearch]:
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         yield client
 
 
@@ -36,9 +36,9 @@ def edited_files(
     """A copy of the files that provisioning reads from now on; afterwards the engine has the originals again."""
     assert request.node.get_closest_marker("alone"), "templates are the whole engine's: another test would get these"
     copy = tmp_path / "elasticsearch"
-    shutil.copytree(asset_dir("infra/elasticsearch"), copy)
+    shutil.copytree(find_asset_dir("infra/elasticsearch"), copy)
     with monkeypatch.context() as patch:
-        patch.setattr(definitions, "asset_dir", lambda _: copy)
+        patch.setattr(definitions, "find_asset_dir", lambda _: copy)
         yield copy
     provision_cluster(Cluster(url=cluster.url, namespace=f"{cluster.namespace}r"))
 
@@ -49,17 +49,17 @@ def _set_field(file: Path, name: str, mapping: dict[str, Any]) -> None:
     file.write_bytes(orjson.dumps(body))
 
 
-def _mappings_of(client: Elasticsearch, stream: str, name: str) -> list[dict[str, Any] | None]:
+def _read_mappings(client: Elasticsearch, stream: str, name: str) -> list[dict[str, Any] | None]:
     """Return what each backing index knows of a field."""
     indices = client.indices.get_mapping(index=stream).body.values()
     return [index["mappings"]["properties"].get(name) for index in indices]
 
 
-def _outcomes(provisioned: list[ProvisionedObject]) -> dict[str, ProvisionOutcome]:
+def _collect_outcomes(provisioned: list[ProvisionedObject]) -> dict[str, ProvisionOutcome]:
     return {each.name: each.outcome for each in provisioned}
 
 
-def _made_up(kind: Kind, body: dict[str, Any], *, sha256: str = "1") -> Definition:
+def _make_definition(kind: Kind, body: dict[str, Any], *, sha256: str = "1") -> Definition:
     stamp = Stamp(source="infra/elasticsearch/made_up.json", sha256=sha256)
     return Definition(kind=kind, name=f"made-up-{uuid4().hex}", stamp=stamp, body={**body, "_meta": stamp.to_json()})
 
@@ -82,7 +82,7 @@ def test_second_run_finds_everything_unchanged(cluster: Cluster) -> None:
 def test_two_namespaces_are_independent(cluster: Cluster) -> None:
     provision_cluster(cluster)
     other = Cluster(url=cluster.url, namespace=f"{cluster.namespace}.b_2")
-    outcomes = _outcomes(provision_cluster(other))
+    outcomes = _collect_outcomes(provision_cluster(other))
     assert outcomes[f"logs-inference.events-{other.namespace}"] is ProvisionOutcome.CREATED
     assert outcomes["inferlog-events"] is ProvisionOutcome.UNCHANGED
 
@@ -94,16 +94,16 @@ def test_new_field_reaches_every_index_of_an_existing_stream(
     provision_cluster(cluster)
     stream = f"logs-inference.events-{cluster.namespace}"
     client.indices.rollover(alias=stream)
-    assert _mappings_of(client, stream, NEW_FIELD) == [None, None]
+    assert _read_mappings(client, stream, NEW_FIELD) == [None, None]
     _set_field(edited_files / EVENTS_MAPPINGS, NEW_FIELD, {"type": "long"})
-    outcomes = _outcomes(provision_cluster(cluster))
-    assert _mappings_of(client, stream, NEW_FIELD) == [{"type": "long"}] * 2
+    outcomes = _collect_outcomes(provision_cluster(cluster))
+    assert _read_mappings(client, stream, NEW_FIELD) == [{"type": "long"}] * 2
     assert {name for name, outcome in outcomes.items() if outcome is ProvisionOutcome.UPDATED} == {
         "inferlog-events-mappings",
         "inferlog-events",
         stream,
     }
-    assert set(_outcomes(provision_cluster(cluster)).values()) == {ProvisionOutcome.UNCHANGED}
+    assert set(_collect_outcomes(provision_cluster(cluster)).values()) == {ProvisionOutcome.UNCHANGED}
 
 
 @pytest.mark.alone
@@ -145,7 +145,7 @@ def test_empty_folder_is_an_error(cluster: Cluster, edited_files: Path) -> None:
 
 
 def test_object_is_created_then_unchanged_then_updated_by_its_stamp(client: Elasticsearch) -> None:
-    first = _made_up(COMPONENT_TEMPLATE, {"template": {"settings": {"number_of_shards": 1}}})
+    first = _make_definition(COMPONENT_TEMPLATE, {"template": {"settings": {"number_of_shards": 1}}})
     stamp = replace(first.stamp, sha256="2")
     changed = replace(first, stamp=stamp, body={**first.body, "_meta": stamp.to_json()})
     outcomes = [_ensure(client, each) for each in (first, first, changed, changed)]
@@ -159,7 +159,7 @@ def test_object_is_created_then_unchanged_then_updated_by_its_stamp(client: Elas
 
 @pytest.mark.parametrize("meta", [None, {}, {"managed_by": "somebody"}])
 def test_foreign_object_is_not_overwritten(client: Elasticsearch, meta: dict[str, str] | None) -> None:
-    ours = _made_up(COMPONENT_TEMPLATE, {"template": {}})
+    ours = _make_definition(COMPONENT_TEMPLATE, {"template": {}})
     client.cluster.put_component_template(name=ours.name, template={"settings": {"number_of_shards": 2}}, meta=meta)
     with pytest.raises(OperatorError, match="that inferlog did not create"):
         _ensure(client, ours)
@@ -168,7 +168,7 @@ def test_foreign_object_is_not_overwritten(client: Elasticsearch, meta: dict[str
 
 
 def test_index_template_is_not_confused_with_a_longer_name(client: Elasticsearch) -> None:
-    ours = _made_up(INDEX_TEMPLATE, {"index_patterns": [f"nothing-{uuid4().hex}"]})
+    ours = _make_definition(INDEX_TEMPLATE, {"index_patterns": [f"nothing-{uuid4().hex}"]})
     assert _ensure(client, ours) is ProvisionOutcome.CREATED
     assert _ensure(client, ours) is ProvisionOutcome.UNCHANGED
 

@@ -23,7 +23,7 @@ def whole_cluster() -> Iterator[ElasticsearchStandIn]:
         yield cluster
 
 
-def kept(cluster: ElasticsearchStandIn) -> tuple[str, str]:
+def read_retention(cluster: ElasticsearchStandIn) -> tuple[str, str]:
     template = cluster.objects[TEMPLATE]["template"]
     failures = template["data_stream_options"]["failure_store"]
     assert failures["enabled"]
@@ -32,12 +32,12 @@ def kept(cluster: ElasticsearchStandIn) -> tuple[str, str]:
 
 def test_default_retention_is_in_the_template_file(whole_cluster: ElasticsearchStandIn) -> None:
     provision_cluster(Cluster(url=whole_cluster.url))
-    assert kept(whole_cluster) == (DEFAULT_RETENTION, DEFAULT_RETENTION)
+    assert read_retention(whole_cluster) == (DEFAULT_RETENTION, DEFAULT_RETENTION)
 
 
 def test_retention_setting_overrides_the_file(whole_cluster: ElasticsearchStandIn) -> None:
     provision_cluster(Cluster(url=whole_cluster.url), retention="7d")
-    assert kept(whole_cluster) == ("7d", "7d")
+    assert read_retention(whole_cluster) == ("7d", "7d")
 
 
 def test_existing_streams_get_a_new_retention_once(whole_cluster: ElasticsearchStandIn) -> None:
@@ -57,12 +57,12 @@ def test_retention_is_kept_unless_it_is_given(whole_cluster: ElasticsearchStandI
     provision_cluster(Cluster(url=whole_cluster.url), retention="90d")
     again = provision_cluster(Cluster(url=whole_cluster.url))
     assert {each.outcome for each in again} == {ProvisionOutcome.UNCHANGED}
-    assert kept(whole_cluster) == ("90d", "90d")
+    assert read_retention(whole_cluster) == ("90d", "90d")
 
 
 def test_command_accepts_a_retention(whole_cluster: ElasticsearchStandIn) -> None:
     assert run("provision", "--url", whole_cluster.url, "--retention", "7d").returncode == 0
-    assert kept(whole_cluster) == ("7d", "7d")
+    assert read_retention(whole_cluster) == ("7d", "7d")
     refused = run("provision", "--url", whole_cluster.url, "--retention", "a week")
     assert refused.returncode == 2
     assert "--retention is 'a week'; expected a whole number" in refused.stderr

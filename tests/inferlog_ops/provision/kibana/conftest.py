@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inferlog_ops.core.assets import asset_dir
+from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.provision.kibana import data_views
 from inferlog_ops.provision.kibana.address import Kibana
 from inferlog_ops.query import library as query_files
@@ -39,7 +39,7 @@ def kibana(server: KibanaStandIn) -> Kibana:
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of dashboards/ and kibana/, which is read from now on."""
     for folder in ("dashboards", "kibana"):
-        shutil.copytree(asset_dir(folder), tmp_path / "files" / folder)
+        shutil.copytree(find_asset_dir(folder), tmp_path / "files" / folder)
     for module in (rule_files, dashboard_files, slo, data_views, query_files):
-        monkeypatch.setattr(module, "asset_dir", lambda name: tmp_path / "files" / name)
+        monkeypatch.setattr(module, "find_asset_dir", lambda name: tmp_path / "files" / name)
     return tmp_path / "files"

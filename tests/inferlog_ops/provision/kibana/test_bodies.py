@@ -18,7 +18,7 @@ from tests.support.serving import CERTIFICATE
 PLAN = build_plan("default")
 
 
-def _contents(folder: Path) -> dict[str, bytes]:
+def _read_contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -40,15 +40,15 @@ def test_bodies_have_one_file_for_each_request(tmp_path: Path) -> None:
     assert calls["POST /api/saved_objects/_import?overwrite=true"].endswith(
         "_POST_api.saved_objects._import.objects.ndjson"
     )
-    assert _contents(tmp_path / "bodies").keys() == {each.file.name for each in written} | {SCRIPT}
+    assert _read_contents(tmp_path / "bodies").keys() == {each.file.name for each in written} | {SCRIPT}
 
 
 def test_writing_again_changes_nothing_and_leaves_nothing_behind(tmp_path: Path) -> None:
     write_bodies(tmp_path, PLAN)
-    first = _contents(tmp_path)
+    first = _read_contents(tmp_path)
     (tmp_path / "999_POST_api.data_views.data_view.inferlog-gone.json").write_text("{}")
     write_bodies(tmp_path, PLAN)
-    assert _contents(tmp_path) == first
+    assert _read_contents(tmp_path) == first
 
 
 @pytest.mark.parametrize("name", ["notes.txt", SCRIPT])
@@ -57,7 +57,7 @@ def test_folder_with_other_files_is_rejected(name: str, tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match=rf"contains {name}, which this command did not write") as refused:
         write_bodies(tmp_path, PLAN)
     assert refused.value.exit_code == 2
-    assert _contents(tmp_path) == {name: b"mine"}
+    assert _read_contents(tmp_path) == {name: b"mine"}
 
 
 def test_script_rejects_a_visible_password(tmp_path: Path) -> None:

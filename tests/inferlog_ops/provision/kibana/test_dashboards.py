@@ -17,7 +17,7 @@ from inferlog_ops.provision.kibana.saved_objects import SavedObject
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files, query_library
 from inferlog_ops.query.dashboards.files import Dashboard
-from inferlog_ops.query.dashboards.panels import Panel, panels
+from inferlog_ops.query.dashboards.panels import Panel, list_panels
 from inferlog_ops.query.dashboards.render import fill_levels
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 from inferlog_ops.query.dashboards.slo import load as load_levels
@@ -30,7 +30,7 @@ BASES = {*DASHBOARDS, *VIEWS, *(f"inferlog-query-{name}" for name in QUERIES)}
 ESQL_CHARTS = [
     pytest.param(panel, id=f"{dashboard.id}/{panel.id}")
     for dashboard in DASHBOARDS.values()
-    for panel in panels(fill_levels(dashboard, load_levels()))
+    for panel in list_panels(fill_levels(dashboard, load_levels()))
     if panel.type == "vis" and not is_form_based(panel)
 ]
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]+Z")
@@ -42,30 +42,30 @@ def build(dashboard: Dashboard, *, namespace: str = "default", has_time_paramete
     return build_dashboard(dashboard, load_levels(), QUERIES, namespace, BASES, has_time_parameters=has_time_parameters)
 
 
-def saved_panels(saved: SavedObject) -> dict[str, dict[str, Any]]:
+def read_saved_panels(saved: SavedObject) -> dict[str, dict[str, Any]]:
     """Return the panels by their ids in the file."""
     content = json.loads(saved.attributes["panelsJSON"])
     return {panel["panelIndex"].removeprefix(f"{saved.id}-"): panel for panel in content}
 
 
-def chart_of(saved: SavedObject, panel_id: str) -> dict[str, Any]:
-    attributes: dict[str, Any] = saved_panels(saved)[panel_id]["embeddableConfig"]["attributes"]
+def find_chart(saved: SavedObject, panel_id: str) -> dict[str, Any]:
+    attributes: dict[str, Any] = read_saved_panels(saved)[panel_id]["embeddableConfig"]["attributes"]
     return attributes
 
 
-def layers_of(saved: SavedObject, panel_id: str) -> dict[str, Any]:
-    layers: dict[str, Any] = chart_of(saved, panel_id)["state"]["datasourceStates"]["formBased"]["layers"]
+def find_layers(saved: SavedObject, panel_id: str) -> dict[str, Any]:
+    layers: dict[str, Any] = find_chart(saved, panel_id)["state"]["datasourceStates"]["formBased"]["layers"]
     return layers
 
 
-def of_one_panel(**config: Any) -> Dashboard:
+def wrap_panel(**config: Any) -> Dashboard:
     item = {"type": "vis", "id": "one", "grid": {"x": 0, "y": 0, "w": 12, "h": 8}, "config": config}
     body = {"title": "X", "time_range": {"from": "now-1h", "to": "now"}, "panels": [item]}
     return Dashboard(id="inferlog-x", path=Path("inferlog-x.json"), body=body)
 
 
-def metric_of(query: str, column: str) -> Dashboard:
-    return of_one_panel(
+def build_metric(query: str, column: str) -> Dashboard:
+    return wrap_panel(
         type="metric",
         data_source={"type": "esql", "query": f"queries/{query}.esql"},
         metrics=[{"type": "primary", "column": column}],
@@ -76,14 +76,14 @@ def test_column_that_is_not_mapped_is_an_error_with_the_place_to_add_it() -> Non
     with pytest.raises(
         OperatorError, match=r"inferlog-x\.json: panel inferlog-x-one shows the column p98_seconds .*/sources\.py"
     ):
-        build(metric_of("p99_latency", "p98_seconds"))
+        build(build_metric("p99_latency", "p98_seconds"))
 
 
 @OLD_AND_NEW
 def test_missing_query_of_a_panel_is_an_error(has_time_parameters: bool) -> None:
     wording = r"inferlog-x\.json: a panel refers to queries/p99\.esql, which does not exist"
     with pytest.raises(OperatorError, match=wording):
-        build(metric_of("p99", "p99_seconds"), has_time_parameters=has_time_parameters)
+        build(build_metric("p99", "p99_seconds"), has_time_parameters=has_time_parameters)
 
 
 @pytest.mark.parametrize("panel", ESQL_CHARTS)
@@ -95,20 +95,20 @@ def test_kind_of_each_esql_column_is_that_of_its_values(panel: Panel) -> None:
     for query, layer in zip(panel.queries, layers, strict=True):
         for column in layer["columns"]:
             name, kind = column["fieldName"], column["meta"]["type"]
-            values = [row[name] for row in rows_of(query) if row.get(name) is not None]
-            assert {kind_of(value) for value in values} <= {kind}, (
+            values = [row[name] for row in run_golden_query(query) if row.get(name) is not None]
+            assert {name_kind(value) for value in values} <= {kind}, (
                 f"{name} of {query} is a {kind} in the panel {panel.id}: a number needs a format in the dashboard's "
                 f"file, a date the unit UTC in the head of dashboards/queries/{query}.esql"
             )
 
 
-def rows_of(query: str) -> list[Row]:
+def run_golden_query(query: str) -> list[Row]:
     if "FROM inferlog-alerts-*" in QUERIES[query].text:
         return []  # no golden documents are alerts
     return expected(query, golden().between(START, END), START, END)
 
 
-def kind_of(value: Any) -> str:
+def name_kind(value: Any) -> str:
     if isinstance(value, int | float):
         return "number"
     return "date" if DATE.fullmatch(str(value)) else "string"
@@ -118,10 +118,12 @@ def kind_of(value: Any) -> str:
 @EACH_DASHBOARD
 def test_every_panel_of_the_file_is_in_the_saved_object(dashboard: Dashboard, has_time_parameters: bool) -> None:
     saved = build(dashboard, has_time_parameters=has_time_parameters)
-    found = saved_panels(saved)
-    listed = set() if has_time_parameters else {panel.id for panel in panels(dashboard.body) if panel.type != "vis"}
-    assert found.keys() | listed >= {panel.id for panel in panels(dashboard.body)}
-    for panel in panels(dashboard.body):
+    found = read_saved_panels(saved)
+    listed = (
+        set() if has_time_parameters else {panel.id for panel in list_panels(dashboard.body) if panel.type != "vis"}
+    )
+    assert found.keys() | listed >= {panel.id for panel in list_panels(dashboard.body)}
+    for panel in list_panels(dashboard.body):
         if found.get(panel.id, {}).get("type") == "lens":
             assert found[panel.id]["title"] == panel.title
 
@@ -130,7 +132,7 @@ def test_every_panel_of_the_file_is_in_the_saved_object(dashboard: Dashboard, ha
 @EACH_DASHBOARD
 def test_panels_do_not_overlap(dashboard: Dashboard, has_time_parameters: bool) -> None:
     taken: set[tuple[int, int]] = set()
-    for panel_id, panel in saved_panels(build(dashboard, has_time_parameters=has_time_parameters)).items():
+    for panel_id, panel in read_saved_panels(build(dashboard, has_time_parameters=has_time_parameters)).items():
         grid = panel["gridData"]
         assert grid["i"] == panel["panelIndex"] == build_panel_index(dashboard.id, panel_id)
         cells = {
@@ -149,12 +151,12 @@ def test_references_name_existing_objects_and_their_places(dashboard: Dashboard,
     assert {each["id"] for each in saved.references} <= BASES
     names = [each["name"] for each in saved.references]
     assert len(names) == len(set(names))
-    assert set(names) == set(expected_names(saved))
+    assert set(names) == set(list_expected_names(saved))
 
 
-def expected_names(saved: SavedObject) -> Iterator[str]:
+def list_expected_names(saved: SavedObject) -> Iterator[str]:
     """Yield the names of the references that the content of *saved* needs."""
-    for panel in saved_panels(saved).values():
+    for panel in read_saved_panels(saved).values():
         config, panel_id = panel["embeddableConfig"], panel["panelIndex"]
         if panel["type"] == "search":
             yield f"{panel_id}:{panel['panelRefName']}"
@@ -171,21 +173,21 @@ def expected_names(saved: SavedObject) -> Iterator[str]:
 @EACH_DASHBOARD
 def test_every_form_based_column_that_a_chart_draws_exists(dashboard: Dashboard) -> None:
     saved = build(dashboard)
-    for panel_id, panel in saved_panels(saved).items():
+    for panel_id, panel in read_saved_panels(saved).items():
         if panel["type"] != "lens":
             continue
-        layers = layers_of(saved, panel_id)
+        layers = find_layers(saved, panel_id)
         columns = {name for layer in layers.values() for name in layer["columns"]}
-        assert set(drawn_columns(chart_of(saved, panel_id)["state"]["visualization"])) <= columns
+        assert set(find_drawn_columns(find_chart(saved, panel_id)["state"]["visualization"])) <= columns
         for layer in layers.values():
             buckets = [layer["columns"][name]["isBucketed"] for name in layer["columnOrder"]]
             assert buckets == sorted(buckets, reverse=True)
 
 
-def drawn_columns(node: Any) -> Iterator[str]:
+def find_drawn_columns(node: Any) -> Iterator[str]:
     if isinstance(node, list):
         for each in node:
-            yield from drawn_columns(each)
+            yield from find_drawn_columns(each)
     elif isinstance(node, dict):
         for key, value in node.items():
             if key in {"columnId", "forAccessor"} or key.endswith("Accessor"):
@@ -193,7 +195,7 @@ def drawn_columns(node: Any) -> Iterator[str]:
             elif key == "accessors":
                 yield from value
             else:
-                yield from drawn_columns(value)
+                yield from find_drawn_columns(value)
 
 
 @EACH_DASHBOARD
@@ -230,26 +232,26 @@ def test_tile_turns_red_at_the_service_level() -> None:
     saved = build_dashboard(
         DASHBOARDS["inferlog-overview"], levels, QUERIES, "default", BASES, has_time_parameters=False
     )
-    palette = chart_of(saved, "p99")["state"]["visualization"]["palette"]["params"]
+    palette = find_chart(saved, "p99")["state"]["visualization"]["palette"]["params"]
     assert palette["colorStops"] == [{"color": "#24c292", "stop": 0}, {"color": "#f6726a", "stop": 2.5}]
 
 
 def test_events_without_a_model_version_are_shown() -> None:
     saved = build(DASHBOARDS["inferlog-overview"])
     for panel_id in ("p99", "p99-over-time", "versions", "errors-by-type"):
-        terms = layers_of(saved, panel_id)["layer1"]["columns"]["model_version"]["params"]
+        terms = find_layers(saved, panel_id)["layer1"]["columns"]["model_version"]["params"]
         assert (terms["missingBucket"], terms["otherBucket"]) == (True, True)
 
 
 def test_layer_that_ignores_the_controls_keeps_its_own_filter() -> None:
-    layer = layers_of(build(DASHBOARDS["inferlog-pipeline-health"]), "shippers")["layer1"]
+    layer = find_layers(build(DASHBOARDS["inferlog-pipeline-health"]), "shippers")["layer1"]
     assert layer["ignoreGlobalFilters"] is True
     filters = layer["columns"]["documents"]["params"]["filters"]
     assert [each["input"]["query"] for each in filters] == ["shipper.shipped: *"]
 
 
 def test_figure_over_all_instances_is_combined_by_lens() -> None:
-    chart = chart_of(build(DASHBOARDS["inferlog-pipeline-health"]), "lost")["state"]["visualization"]
+    chart = find_chart(build(DASHBOARDS["inferlog-pipeline-health"]), "lost")["state"]["visualization"]
     assert (chart["breakdownByAccessor"], chart["collapseFn"]) == ("service_instance_id", "sum")
 
 
@@ -258,11 +260,11 @@ def test_layer_with_figures_added_up_and_others_is_an_error() -> None:
     figures = [{"column": "refused"}, {"column": "behind_seconds"}]
     layer = {"type": "line", "data_source": source, "x": {"column": "bucket"}, "y": figures}
     with pytest.raises(OperatorError, match="panel inferlog-x-one: a layer has figures that are added up, and others"):
-        build(of_one_panel(type="xy", layers=[layer]))
+        build(wrap_panel(type="xy", layers=[layer]))
 
 
 def test_panel_that_lens_cannot_express_names_the_command_before_8_16() -> None:
-    panel = saved_panels(build(DASHBOARDS["inferlog-canary"]))["verdict"]
+    panel = read_saved_panels(build(DASHBOARDS["inferlog-canary"]))["verdict"]
     assert panel["type"] == "visualization"
     text = panel["embeddableConfig"]["savedVis"]["params"]["markdown"]
     assert "Kibana 8.16" in text
@@ -271,7 +273,7 @@ def test_panel_that_lens_cannot_express_names_the_command_before_8_16() -> None:
 
 def test_panel_that_lens_cannot_express_is_esql_since_8_16() -> None:
     saved = build(DASHBOARDS["inferlog-canary"], namespace="prod", has_time_parameters=True)
-    state = chart_of(saved, "verdict")["state"]
+    state = find_chart(saved, "verdict")["state"]
     layer = state["datasourceStates"]["textBased"]["layers"]["layer1"]
     assert layer["query"]["esql"] == library.fill_namespace(QUERIES["canary_comparison"], "prod")
     assert layer["index"] in state["adHocDataViews"]
@@ -281,7 +283,9 @@ def test_panel_that_lens_cannot_express_is_esql_since_8_16() -> None:
 
 
 def test_table_leaves_out_the_columns_that_lens_cannot_compute() -> None:
-    columns = chart_of(build(DASHBOARDS["inferlog-pipeline-health"]), "instances")["state"]["visualization"]["columns"]
+    columns = find_chart(build(DASHBOARDS["inferlog-pipeline-health"]), "instances")["state"]["visualization"][
+        "columns"
+    ]
     shown = {column["columnId"] for column in columns}
     assert "lost" in shown
     assert "silent_seconds" not in shown

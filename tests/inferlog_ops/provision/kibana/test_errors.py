@@ -16,7 +16,7 @@ from tests.support.kibana_stand_in import API_KEY, PASSWORD, USER, KibanaStandIn
 from tests.support.serving import CERTIFICATE
 
 
-def _refused(kibana: Kibana, wording: str, **arguments: Any) -> None:
+def _expect_refusal(kibana: Kibana, wording: str, **arguments: Any) -> None:
     with pytest.raises(OperatorError, match=wording):
         provision_kibana(kibana, "default", **arguments)
 
@@ -32,7 +32,7 @@ def test_kibana_that_starts_is_waited_for_with_progress(kibana: Kibana, server: 
 
 def test_unavailable_kibana_is_reported_after_the_timeout(kibana: Kibana, server: KibanaStandIn) -> None:
     server.unavailable = 10_000
-    _refused(kibana, r"was not ready after 1 s: it answers 503, its status is unavailable", wait_seconds=1)
+    _expect_refusal(kibana, r"was not ready after 1 s: it answers 503, its status is unavailable", wait_seconds=1)
     assert server.writes == []
 
 
@@ -40,7 +40,7 @@ def test_unreachable_kibana_is_reported_after_the_timeout() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        _refused(Kibana(base_url=url), r"was not ready after 1 s: no connection \(.*refused\)", wait_seconds=1)
+        _expect_refusal(Kibana(base_url=url), r"was not ready after 1 s: no connection \(.*refused\)", wait_seconds=1)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_unreachable_kibana_is_reported_after_the_timeout() -> None:
     ],
 )
 def test_rejected_credentials_fail_at_once(server: KibanaStandIn, api_key: str | None, wording: str) -> None:
-    _refused(Kibana(base_url=server.url, api_key=api_key), wording, wait_seconds=3_600)
+    _expect_refusal(Kibana(base_url=server.url, api_key=api_key), wording, wait_seconds=3_600)
 
 
 def test_missing_privilege_affects_only_its_objects(kibana: Kibana, server: KibanaStandIn) -> None:
@@ -64,7 +64,9 @@ def test_missing_privilege_affects_only_its_objects(kibana: Kibana, server: Kiba
 
 
 def test_elasticsearch_instead_of_kibana_is_detected(engine_url: str) -> None:
-    _refused(Kibana(base_url=engine_url), "is an Elasticsearch, not a Kibana; the default port of Kibana is 5601")
+    _expect_refusal(
+        Kibana(base_url=engine_url), "is an Elasticsearch, not a Kibana; the default port of Kibana is 5601"
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def test_elasticsearch_instead_of_kibana_is_detected(engine_url: str) -> None:
 )
 def test_unsupported_server_is_rejected(kibana: Kibana, server: KibanaStandIn, reply: Reply, wording: str) -> None:
     server.answers["/api/status"] = reply
-    _refused(kibana, wording, wait_seconds=1)
+    _expect_refusal(kibana, wording, wait_seconds=1)
 
 
 def test_version_in_the_status_counts_where_kibana_does_not_answer_with_it(
@@ -91,7 +93,7 @@ def test_version_in_the_status_counts_where_kibana_does_not_answer_with_it(
     server.version = ""
     status = {"version": {"number": "8.11.4"}, "status": {"overall": {"level": "available"}}}
     server.answers["/api/status"] = Reply(200, status)
-    _refused(kibana, r"is Kibana 8\.11\.4; expected 8\.12 or newer")
+    _expect_refusal(kibana, r"is Kibana 8\.11\.4; expected 8\.12 or newer")
 
 
 def test_degraded_kibana_without_a_version_is_accepted(kibana: Kibana, server: KibanaStandIn) -> None:
@@ -105,24 +107,26 @@ def test_kibana_that_is_too_old_is_rejected_before_any_write(
     kibana: Kibana, server: KibanaStandIn, version: str
 ) -> None:
     server.version = version
-    _refused(kibana, rf"is Kibana {version}; expected 8\.12 or newer; nothing was changed")
+    _expect_refusal(kibana, rf"is Kibana {version}; expected 8\.12 or newer; nothing was changed")
     assert server.writes == []
 
 
 def test_missing_space_is_rejected(kibana: Kibana, server: KibanaStandIn) -> None:
-    _refused(replace(kibana, space="opps"), "has no space 'opps'; create it")
+    _expect_refusal(replace(kibana, space="opps"), "has no space 'opps'; create it")
     assert server.objects.stored == {}
 
 
 def test_untrusted_certificate_is_rejected() -> None:
     with stand_in(certificate=CERTIFICATE) as server:
         kibana = Kibana(base_url=server.url, api_key=API_KEY)
-        _refused(kibana, "certificate of .* is not trusted .*; set KIBANA_CA_FILE to the certificate")
+        _expect_refusal(kibana, "certificate of .* is not trusted .*; set KIBANA_CA_FILE to the certificate")
         assert provision_kibana(replace(kibana, ca_file=str(CERTIFICATE)), "default")
 
 
 def test_https_address_of_a_plain_kibana_is_reported(server: KibanaStandIn) -> None:
-    _refused(Kibana(base_url=server.url.replace("http:", "https:")), "does not use TLS; should the address begin")
+    _expect_refusal(
+        Kibana(base_url=server.url.replace("http:", "https:")), "does not use TLS; should the address begin"
+    )
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
@@ -130,7 +134,9 @@ def test_unreadable_ca_file_is_reported(tmp_path: Path, content: str | None) -> 
     file = tmp_path / "ca.pem"
     if content:
         file.write_text(content)
-    _refused(Kibana(base_url="https://127.0.0.1:1", ca_file=str(file)), r"KIBANA_CA_FILE is '.*ca\.pem', which cannot")
+    _expect_refusal(
+        Kibana(base_url="https://127.0.0.1:1", ca_file=str(file)), r"KIBANA_CA_FILE is '.*ca\.pem', which cannot"
+    )
 
 
 def test_api_key_with_a_newline_is_rejected_without_printing_it() -> None:
@@ -186,7 +192,7 @@ def test_kibana_that_stops_during_provisioning_is_one_sentence(kibana: Kibana, s
             raise ConnectionAbortedError
 
     server.before_write = die
-    _refused(kibana, r"writing the rule inferlog-\S+: http\S+ does not answer \(.*\); earlier steps are kept")
+    _expect_refusal(kibana, r"writing the rule inferlog-\S+: http\S+ does not answer \(.*\); earlier steps are kept")
     server.before_write = lambda _call: None
     again = provision_kibana(kibana, "default")
     assert {each.kind for each in again if each.outcome is ProvisionOutcome.CREATED} == {"rule"}
@@ -194,10 +200,10 @@ def test_kibana_that_stops_during_provisioning_is_one_sentence(kibana: Kibana, s
 
 def test_unexpected_response_is_one_sentence(kibana: Kibana, server: KibanaStandIn) -> None:
     server.answers["/api/data_views/data_view/inferlog-app"] = Reply(200, b"<html>portal</html>")
-    _refused(kibana, "reading the data view inferlog-app: unexpected response of Kibana: <html>portal")
+    _expect_refusal(kibana, "reading the data view inferlog-app: unexpected response of Kibana: <html>portal")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"title": "x"}', '{"title": "x-*", "nam": "y"}'])
 def test_invalid_data_view_file_is_reported_before_any_request(files: Path, content: str) -> None:
     (files / "kibana/data_views/inferlog-events.json").write_text(content)
-    _refused(Kibana(base_url="http://127.0.0.1:1"), r"kibana/data_views/inferlog-events\.json is no")
+    _expect_refusal(Kibana(base_url="http://127.0.0.1:1"), r"kibana/data_views/inferlog-events\.json is no")

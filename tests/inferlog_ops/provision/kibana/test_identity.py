@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferlog_ops.provision.desired import Stamp
-from inferlog_ops.provision.kibana.identity import format_mark, object_id, object_uuid, parse_mark, replace_ids
+from inferlog_ops.provision.kibana.identity import (
+    build_object_id,
+    build_object_uuid,
+    format_mark,
+    parse_mark,
+    replace_ids,
+)
 
 documents = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -18,7 +24,7 @@ BASES = {"inferlog-overview", "inferlog-canary"}
 
 @given(st.text(), documents)
 def test_mark_is_found_in_any_text(text: str, document: Any) -> None:
-    stamp = Stamp.of("dashboards/inferlog-canary.json", document)
+    stamp = Stamp.from_content("dashboards/inferlog-canary.json", document)
     before = "" if parse_mark(text) else text
     found = parse_mark(f"{before} {format_mark(stamp)} and what somebody wrote behind it")
     assert found is not None
@@ -30,25 +36,25 @@ def test_text_without_a_mark_has_no_stamp() -> None:
 
 
 def test_mark_of_another_content_or_file_does_not_match() -> None:
-    stamp = Stamp.of("a.json", 1)
-    others = [Stamp.of("a.json", 2), Stamp.of("b.json", 1), Stamp(source="a.json", sha256="")]
+    stamp = Stamp.from_content("a.json", 1)
+    others = [Stamp.from_content("a.json", 2), Stamp.from_content("b.json", 1), Stamp(source="a.json", sha256="")]
     assert [stamp.matches(other) for other in others] == [False] * 3
 
 
 @given(st.dictionaries(st.text(), st.integers(0, 9), min_size=2))
 def test_stamp_ignores_key_order(document: dict[str, int]) -> None:
-    assert Stamp.of("", document) == Stamp.of("", dict(reversed(document.items())))
+    assert Stamp.from_content("", document) == Stamp.from_content("", dict(reversed(document.items())))
 
 
 def test_uuid_is_the_same_at_every_call_and_differs_by_kind_and_name() -> None:
-    made = [object_uuid(kind, name) for kind in ("rule", "connector") for name in ("a", "b")]
-    assert made == [object_uuid(kind, name) for kind in ("rule", "connector") for name in ("a", "b")]
+    made = [build_object_uuid(kind, name) for kind in ("rule", "connector") for name in ("a", "b")]
+    assert made == [build_object_uuid(kind, name) for kind in ("rule", "connector") for name in ("a", "b")]
     assert len(set(made)) == len(made)
 
 
 @given(st.lists(st.from_regex(r"[a-z0-9][a-z0-9_.]{0,30}", fullmatch=True), min_size=2, max_size=2, unique=True))
 def test_two_namespaces_never_share_an_id(namespaces: list[str]) -> None:
-    first, second = (object_id("inferlog-overview", each) for each in namespaces)
+    first, second = (build_object_id("inferlog-overview", each) for each in namespaces)
     assert first != second
 
 

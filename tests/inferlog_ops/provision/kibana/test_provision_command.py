@@ -9,7 +9,7 @@ import pytest
 
 from inferlog_ops.core.home import Home
 from tests.support.commands import begin, run
-from tests.support.kibana_objects import refusal
+from tests.support.kibana_objects import refuse
 from tests.support.kibana_stand_in import API_KEY, KibanaStandIn
 from tests.support.polling import wait_until
 
@@ -19,7 +19,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KIBANA_API_KEY", API_KEY)
 
 
-def _outcomes(stdout: str) -> set[str]:
+def _collect_outcomes(stdout: str) -> set[str]:
     return {each["outcome"] for each in json.loads(stdout)}
 
 
@@ -34,7 +34,7 @@ def test_kibana_alone_is_provisioned_where_no_elasticsearch_is_named(server: Kib
         "rule",
         "saved query",
     }
-    assert (_outcomes(first.stdout), _outcomes(second.stdout)) == ({"created"}, {"unchanged"})
+    assert (_collect_outcomes(first.stdout), _collect_outcomes(second.stdout)) == ({"created"}, {"unchanged"})
 
 
 def test_both_are_provisioned_where_both_are_named(
@@ -57,7 +57,7 @@ def test_elasticsearch_alone_is_provisioned_where_no_kibana_is_named(
 
 
 def test_rejected_objects_are_reported_and_the_rest_is_created(server: KibanaStandIn) -> None:
-    server.answers["/api/saved_objects/_import"] = refusal(403, "no [such] privilege")
+    server.answers["/api/saved_objects/_import"] = refuse(403, "no [such] privilege")
     done = run("provision", "--kibana", server.url, "--json")
     assert done.returncode == 1
     refused = [each for each in json.loads(done.stdout) if each["outcome"] == "refused"]
@@ -91,10 +91,10 @@ def test_killed_provisioning_can_be_repeated(server: KibanaStandIn) -> None:
         process.wait(timeout=20)
     killed.set()
     # A request in flight when the process was killed may still be executed.
-    wait_until(lambda: "inferlog-pipeline-health" in server.objects.of("dashboard"), what="the last write")
+    wait_until(lambda: "inferlog-pipeline-health" in server.objects.find_contents("dashboard"), what="the last write")
     again = run("provision", "--kibana", server.url, "--json")
-    assert _outcomes(again.stdout) == {"created", "unchanged"}
-    assert _outcomes(run("provision", "--kibana", server.url, "--json").stdout) == {"unchanged"}
+    assert _collect_outcomes(again.stdout) == {"created", "unchanged"}
+    assert _collect_outcomes(run("provision", "--kibana", server.url, "--json").stdout) == {"unchanged"}
 
 
 def test_bodies_are_written_without_any_server(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from elasticsearch import Elasticsearch
 from inferlog_ops.provision.stack.prepare import prepare
 from inferlog_ops.provision.stack.provision import provision
 from inferlog_ops.provision.stack.settings import StackSettings
-from tests.support.installation import NOW, Stack, settings_in
-from tests.support.secured_engine import secured_engine
+from tests.support.installation import NOW, Stack, build_settings
+from tests.support.secured_engine import run_secured_engine
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> StackSettings:
-    return settings_in(tmp_path)
+    return build_settings(tmp_path)
 
 
 @pytest.fixture
@@ -31,9 +31,9 @@ def prepared(settings: StackSettings) -> StackSettings:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A real Elasticsearch with security, started from the files of `prepare` and brought up by `provision`."""
     root = tmp_path_factory.mktemp("stack")
-    settings = settings_in(root)
+    settings = build_settings(root)
     prepare(settings, datetime.now(UTC))
-    with secured_engine(root / "engine", settings.secrets / "elasticsearch") as engine:
+    with run_secured_engine(root / "engine", settings.secrets / "elasticsearch") as engine:
         settings = replace(settings, elasticsearch_url=engine.url)
         provision(settings)
         yield Stack(settings=settings)
@@ -42,5 +42,5 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture
 def admin(stack: Stack) -> Iterator[Elasticsearch]:
     """The superuser's client."""
-    with stack.superuser.client() as client:
+    with stack.superuser.build_client() as client:
         yield client

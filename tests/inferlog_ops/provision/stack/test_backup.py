@@ -8,14 +8,14 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from tests.support.installation import Stack
-from tests.support.store_calls import Call, create, status_of
+from tests.support.store_calls import Call, create, send_call
 
 PAGE = Path(__file__).parents[4] / "docs/containers.md"
 EVENTS = "logs-inference.events-default"
 RESTORED = "logs-inference.events-restored"
 
 
-def requests() -> list[Call]:
+def read_requests() -> list[Call]:
     """Return the requests on the page, in their order."""
     found = []
     for block in re.findall(r"^```console\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL):
@@ -35,9 +35,9 @@ def repository(stack: Stack, tmp_path: Path) -> str:
 def test_events_are_restored_by_the_requests_of_the_page(
     stack: Stack, admin: Elasticsearch, repository: str, tmp_path: Path
 ) -> None:
-    assert status_of(admin, create("writes", EVENTS, tmp_path.name)) == 201
-    register, snapshot, restore = requests()
+    assert send_call(admin, create("writes", EVENTS, tmp_path.name)) == 201
+    register, snapshot, restore = read_requests()
     register.body["settings"]["location"] = repository
-    assert [status_of(admin, call) for call in (register, snapshot, restore)] == [200] * 3
+    assert [send_call(admin, call) for call in (register, snapshot, restore)] == [200] * 3
     found = admin.search(index=RESTORED, query={"ids": {"values": [tmp_path.name]}})
     assert found["hits"]["total"]["value"] == 1

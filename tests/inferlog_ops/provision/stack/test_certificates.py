@@ -21,16 +21,16 @@ SERVERS = ["elasticsearch", "kibana"]
 DAY = timedelta(days=1)
 
 
-def certificate(settings: StackSettings, server: str) -> x509.Certificate:
+def read_certificate(settings: StackSettings, server: str) -> x509.Certificate:
     return x509.load_pem_x509_certificate((settings.secrets / server / f"{server}.crt").read_bytes())
 
 
-def authority(settings: StackSettings) -> x509.Certificate:
+def read_authority(settings: StackSettings) -> x509.Certificate:
     return x509.load_pem_x509_certificate(settings.ca_file.read_bytes())
 
 
 @contextmanager
-def serving(settings: StackSettings, server: str) -> Iterator[int]:
+def serve_certificate(settings: StackSettings, server: str) -> Iterator[int]:
     """Answer one TLS handshake with the server's certificate; yield the port."""
     folder = settings.secrets / server
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -75,13 +75,13 @@ def prepared_now(settings: StackSettings) -> StackSettings:
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("by", ["service", "localhost", "127.0.0.1"])
 def test_server_is_trusted_by_clients_with_the_authority(prepared_now: StackSettings, server: str, by: str) -> None:
-    with serving(prepared_now, server) as port:
+    with serve_certificate(prepared_now, server) as port:
         assert shake_hands(port, prepared_now.ca_file, server if by == "service" else by) == "TLSv1.3"
 
 
 def test_server_is_not_taken_for_another(prepared_now: StackSettings) -> None:
     with (
-        serving(prepared_now, "kibana") as port,
+        serve_certificate(prepared_now, "kibana") as port,
         pytest.raises(ssl.SSLCertVerificationError, match="elasticsearch"),
     ):
         shake_hands(port, prepared_now.ca_file, "elasticsearch")
@@ -92,12 +92,12 @@ def test_server_of_another_installation_is_not_trusted(prepared_now: StackSettin
         authority=tmp_path / "b/a", certificates=tmp_path / "b/c", secrets=tmp_path / "b/s", logs=tmp_path / "b/l"
     )
     prepare(other, datetime.now(UTC))
-    with serving(prepared_now, "kibana") as port, pytest.raises(ssl.SSLCertVerificationError):
+    with serve_certificate(prepared_now, "kibana") as port, pytest.raises(ssl.SSLCertVerificationError):
         shake_hands(port, other.ca_file, "kibana")
 
 
 def test_authority_holds_for_ten_years_and_signs_servers_only(prepared: StackSettings) -> None:
-    ca = authority(prepared)
+    ca = read_authority(prepared)
     assert 3649 * DAY <= ca.not_valid_after_utc - NOW <= 3650 * DAY
     constraints = ca.extensions.get_extension_for_class(x509.BasicConstraints)
     assert constraints.critical
@@ -106,7 +106,7 @@ def test_authority_holds_for_ten_years_and_signs_servers_only(prepared: StackSet
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_servers_are_no_authorities_and_hold_no_longer_than_clients_allow(prepared: StackSettings, server: str) -> None:
-    leaf = certificate(prepared, server)
+    leaf = read_certificate(prepared, server)
     assert 824 * DAY <= leaf.not_valid_after_utc - NOW <= 825 * DAY
     assert leaf.not_valid_after_utc - leaf.not_valid_before_utc <= 825 * DAY
     assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -121,10 +121,10 @@ def test_everybody_has_the_same_certificate_of_the_authority(prepared: StackSett
 def test_servers_get_a_new_certificate_when_less_than_thirty_days_are_left(
     prepared: StackSettings, days_left: int, renewed: bool
 ) -> None:
-    ca, before = prepared.ca_file.read_bytes(), certificate(prepared, "kibana")
+    ca, before = prepared.ca_file.read_bytes(), read_certificate(prepared, "kibana")
     later = before.not_valid_after_utc - days_left * DAY
     prepare(prepared, later)
-    after = certificate(prepared, "kibana")
+    after = read_certificate(prepared, "kibana")
     assert (after != before) == renewed
     assert after.not_valid_after_utc > later
     assert prepared.ca_file.read_bytes() == ca
@@ -133,12 +133,12 @@ def test_servers_get_a_new_certificate_when_less_than_thirty_days_are_left(
 def test_authority_is_renewed_before_its_servers_expire_and_their_certificates_stay_valid(
     prepared: StackSettings,
 ) -> None:
-    before = authority(prepared)
-    leaf_before = certificate(prepared, "kibana")
+    before = read_authority(prepared)
+    leaf_before = read_certificate(prepared, "kibana")
     prepare(prepared, before.not_valid_after_utc - 800 * DAY)
-    after = authority(prepared)
+    after = read_authority(prepared)
     assert after.not_valid_after_utc > before.not_valid_after_utc
-    leaf = certificate(prepared, "kibana")
+    leaf = read_certificate(prepared, "kibana")
     assert leaf != leaf_before
     for known in (before, after):
         leaf.verify_directly_issued_by(known)
@@ -150,7 +150,7 @@ def test_no_server_outlives_the_authority(settings: StackSettings, year: int) ->
     for each in range(0, year + 1, 2):
         prepare(settings, NOW + each * 365 * DAY)
     for server in SERVERS:
-        assert certificate(settings, server).not_valid_after_utc <= authority(settings).not_valid_after_utc
+        assert read_certificate(settings, server).not_valid_after_utc <= read_authority(settings).not_valid_after_utc
 
 
 def test_certificate_without_its_key_is_renewed(prepared: StackSettings) -> None:
@@ -165,12 +165,12 @@ def test_certificate_without_its_key_is_renewed(prepared: StackSettings) -> None
 def test_new_authority_renews_all_certificates(prepared: StackSettings) -> None:
     for path in prepared.authority.iterdir():
         path.unlink()
-    before = {server: certificate(prepared, server) for server in SERVERS}
+    before = {server: read_certificate(prepared, server) for server in SERVERS}
     prepare(prepared, NOW)
     for server in SERVERS:
-        leaf = certificate(prepared, server)
+        leaf = read_certificate(prepared, server)
         assert leaf != before[server]
-        leaf.verify_directly_issued_by(authority(prepared))
+        leaf.verify_directly_issued_by(read_authority(prepared))
 
 
 def test_invalid_authority_key_is_reported_and_kept(prepared: StackSettings) -> None:
@@ -187,12 +187,12 @@ def test_renewal_gives_new_keys_from_the_same_authority(prepared: StackSettings)
     assert prepared.ca_file.read_bytes() == ca
     for server in SERVERS:
         assert (prepared.secrets / server / f"{server}.key").read_bytes() != keys[server]
-        certificate(prepared, server).verify_directly_issued_by(authority(prepared))
+        read_certificate(prepared, server).verify_directly_issued_by(read_authority(prepared))
 
 
 def test_renewal_without_an_authority_prints_the_command(prepared: StackSettings) -> None:
-    before = certificate(prepared, "kibana")
+    before = read_certificate(prepared, "kibana")
     (prepared.authority / "ca.key").unlink()
     with pytest.raises(OperatorError, match="docker compose run --rm prepare rotate certificates"):
         renew_certificates(prepared, NOW)
-    assert certificate(prepared, "kibana") == before
+    assert read_certificate(prepared, "kibana") == before

@@ -12,10 +12,10 @@ import inferlog_ops.provision.stack.settings
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.stack.prepare import prepare
 from inferlog_ops.provision.stack.settings import StackSettings
-from tests.support.installation import Stack, environment_of, run, settings_in
+from tests.support.installation import Stack, build_environment, build_settings, run
 
 
-def secrets_in(*settings: StackSettings) -> set[str]:
+def read_secrets(*settings: StackSettings) -> set[str]:
     """Return every secret in the volumes, the two halves of an API key each for itself."""
     files = [path for each in settings for path in each.secrets.rglob("*") if path.is_file()]
     texts = {path.read_text().strip() for path in files if not path.name.endswith((".crt", ".key", ".yml"))}
@@ -26,7 +26,7 @@ def test_prepare_creates_everything_without_printing_a_secret(settings: StackSet
     done = run(settings, "prepare")
     assert (done.returncode, done.stderr) == (0, "")
     assert "created secret elastic_password\n" in done.stdout
-    assert not [secret for secret in secrets_in(settings) if secret in done.stdout]
+    assert not [secret for secret in read_secrets(settings) if secret in done.stdout]
     assert "PRIVATE KEY" not in done.stdout
     again = run(settings, "prepare")
     assert (again.returncode, again.stdout) == (0, "18 unchanged\n")
@@ -54,19 +54,19 @@ def test_login_names_address_user_and_the_command_for_the_password(settings: Sta
 
 
 def test_no_command_that_talks_to_elasticsearch_prints_a_secret(stack: Stack) -> None:
-    before = secrets_in(stack.settings)
+    before = read_secrets(stack.settings)
     said = [run(stack.settings, "provision")]
     said += [run(stack.settings, "rotate", name) for name in ("elastic", "kibana_system", "operator", "fluentd")]
     assert [each.returncode for each in said] == [0] * 5
-    for secret in before | secrets_in(stack.settings):
+    for secret in before | read_secrets(stack.settings):
         assert not [each for each in said if secret in each.stdout + each.stderr]
     assert "No container has to be restarted" in said[-1].stderr
 
 
-def failing(stack: Stack, root: Path) -> Mapping[str, tuple[StackSettings, tuple[str, ...], int]]:
+def prepare_failing_runs(stack: Stack, root: Path) -> Mapping[str, tuple[StackSettings, tuple[str, ...], int]]:
     """Return runs that fail, and the exit code of each."""
     wrong = root / "wrong"
-    nothing = settings_in(root / "nothing")
+    nothing = build_settings(root / "nothing")
     for path in stack.settings.secrets.rglob("*_password"):
         target = wrong / path.relative_to(stack.settings.secrets)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -82,8 +82,8 @@ def failing(stack: Stack, root: Path) -> Mapping[str, tuple[StackSettings, tuple
 
 
 def test_each_failure_is_one_sentence_without_a_secret(stack: Stack, tmp_path: Path) -> None:
-    secrets = secrets_in(stack.settings) | {"wrongPasswordOfAnotherVolume"}
-    for sentence, (settings, arguments, code) in failing(stack, tmp_path).items():
+    secrets = read_secrets(stack.settings) | {"wrongPasswordOfAnotherVolume"}
+    for sentence, (settings, arguments, code) in prepare_failing_runs(stack, tmp_path).items():
         done = run(settings, *arguments)
         assert done.returncode == code, done
         *_, last = done.stderr.splitlines()
@@ -117,7 +117,7 @@ def test_settings_default_to_the_mounted_paths() -> None:
 def test_settings_are_read_from_the_environment(settings: StackSettings) -> None:
     settings = replace(settings, elasticsearch_url="https://a", kibana_url="https://b", retention="7d", namespace="x")
     more = {"INFERLOG_RETENTION": "7d", "INFERLOG_NAMESPACE": "x"}
-    assert StackSettings.read({**environment_of(settings), **more}) == settings
+    assert StackSettings.read({**build_environment(settings), **more}) == settings
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

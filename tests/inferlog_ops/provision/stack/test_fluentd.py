@@ -11,7 +11,7 @@ from elasticsearch import Elasticsearch
 from inferlog_ops.provision.stack.prepare import prepare
 from inferlog_ops.provision.stack.rotate import RotatableSecret, rotate
 from tests.fluentd.process import Fluentd, is_installed
-from tests.support.installation import Stack, settings_in
+from tests.support.installation import Stack, build_settings
 from tests.support.polling import wait_until
 from tests.support.shipping import write_events
 
@@ -65,7 +65,7 @@ def test_fluentd_ships_over_tls_with_its_key_and_with_a_new_one(
 
 
 def test_fluentd_sends_nothing_to_an_untrusted_server(fluentd: Fluentd, admin: Elasticsearch, tmp_path: Path) -> None:
-    others = settings_in(tmp_path / "others")
+    others = build_settings(tmp_path / "others")
     prepare(others, datetime.now(UTC))
     misled = replace(fluentd, settings={**fluentd.settings, "ELASTICSEARCH_CA_FILE": str(others.ca_file)})
     event_id = write(misled, "kept")

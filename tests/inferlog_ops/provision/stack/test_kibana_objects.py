@@ -19,7 +19,7 @@ from inferlog_ops.provision.stack.kibana_objects import USER, provision_objects
 from inferlog_ops.provision.stack.settings import StackSettings
 from tests.support.installation import Stack
 from tests.support.kibana_stand_in import KibanaStandIn, stand_in
-from tests.support.store_calls import Call, create, status_of
+from tests.support.store_calls import Call, create, send_call
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Callers:
         return self.known[authorization]
 
     def _asked(self, authorization: str) -> bool:
-        with replace(self.stack.superuser, user_and_password=None).client() as client:
+        with replace(self.stack.superuser, user_and_password=None).build_client() as client:
             answer = client.options(headers={"authorization": authorization}, ignore_status=401).security.authenticate()
         if "username" not in answer.body:
             return False
@@ -58,7 +58,7 @@ class Callers:
         """Do as Kibana does for a rule: ask for a key in the name of the caller."""
         password = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")[2]
         kibana = self.stack.as_user("kibana_system", secret_files.read(self.stack.settings.kibana_system_password))
-        with kibana.client() as client:
+        with kibana.build_client() as client:
             key = client.security.grant_api_key(
                 grant_type="password", username=name, password=password, api_key={"name": "Alerting: a rule"}
             )
@@ -103,11 +103,11 @@ def test_rules_keep_running_with_the_privileges_of_their_role(
     settings, _, callers = kibana
     provision_objects(settings)
     query = {"query": "FROM logs-inference.events-* | LIMIT 1"}
-    with stack.as_key(callers.keys[0]).client() as rule:
-        assert status_of(rule, Call(what="asks", method="POST", path="/_query", body=query)) == 200
-        assert status_of(rule, create("writes an event", "logs-inference.events-default", "by-a-rule")) == 403
-        assert status_of(rule, create("writes an alert", "inferlog-alerts-default", "by-a-rule")) == 201
-        assert status_of(rule, Call(what="lists users", method="GET", path="/_security/user")) == 403
+    with stack.as_key(callers.keys[0]).build_client() as rule:
+        assert send_call(rule, Call(what="asks", method="POST", path="/_query", body=query)) == 200
+        assert send_call(rule, create("writes an event", "logs-inference.events-default", "by-a-rule")) == 403
+        assert send_call(rule, create("writes an alert", "inferlog-alerts-default", "by-a-rule")) == 201
+        assert send_call(rule, Call(what="lists users", method="GET", path="/_security/user")) == 403
 
 
 def test_user_is_disabled_after_an_error_of_kibana(

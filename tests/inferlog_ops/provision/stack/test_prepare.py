@@ -14,7 +14,7 @@ from inferlog_ops.provision.desired import ProvisionOutcome
 from inferlog_ops.provision.stack import secret_files
 from inferlog_ops.provision.stack.prepare import prepare
 from inferlog_ops.provision.stack.settings import StackSettings
-from tests.support.installation import NOW, settings_in
+from tests.support.installation import NOW, build_settings
 
 START_PAGE = "uiSettings.overrides.defaultRoute"
 SECRETS = [
@@ -27,11 +27,11 @@ SECRETS = [
 ]
 
 
-def mode(path: Path) -> int:
+def read_mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def contents(settings: StackSettings) -> dict[str, bytes]:
+def read_contents(settings: StackSettings) -> dict[str, bytes]:
     """Return the content of all files in the volumes by path, without drafts."""
     root = settings.authority.parent
     files = (path for path in root.rglob("*") if path.is_file() and not path.name.endswith(".new"))
@@ -45,7 +45,7 @@ def test_secrets_are_random_letters_and_digits_of_more_than_128_bits(prepared: S
 
 
 def test_no_two_secrets_are_the_same_nor_those_of_two_installations(prepared: StackSettings, tmp_path: Path) -> None:
-    other = settings_in(tmp_path / "other")
+    other = build_settings(tmp_path / "other")
     prepare(other, NOW)
     found = [(each.secrets / name).read_text() for each in (prepared, other) for name in SECRETS]
     assert len(set(found)) == 2 * len(SECRETS)
@@ -56,11 +56,13 @@ def test_secrets_use_the_whole_alphabet() -> None:
 
 
 def test_files_are_private_folders_too_and_only_certificates_can_be_read(prepared: StackSettings) -> None:
-    assert {mode(prepared.secrets / each) for each in ("elasticsearch", "kibana", "fluentd", "operator")} == {0o700}
-    assert mode(prepared.authority) == 0o700
-    assert mode(prepared.certificates) == 0o755
-    for name in contents(prepared):
-        assert mode(prepared.authority.parent / name) == (0o644 if name.endswith(".crt") else 0o600), name
+    assert {read_mode(prepared.secrets / each) for each in ("elasticsearch", "kibana", "fluentd", "operator")} == {
+        0o700
+    }
+    assert read_mode(prepared.authority) == 0o700
+    assert read_mode(prepared.certificates) == 0o755
+    for name in read_contents(prepared):
+        assert read_mode(prepared.authority.parent / name) == (0o644 if name.endswith(".crt") else 0o600), name
 
 
 def test_each_service_gets_only_its_own_secrets(prepared: StackSettings) -> None:
@@ -75,17 +77,17 @@ def test_each_service_gets_only_its_own_secrets(prepared: StackSettings) -> None
 
 
 def test_log_folder_is_shared_by_the_group(prepared: StackSettings) -> None:
-    assert (mode(prepared.logs), mode(prepared.logs / ".shipped")) == (0o2775, 0o2775)
+    assert (read_mode(prepared.logs), read_mode(prepared.logs / ".shipped")) == (0o2775, 0o2775)
 
 
-def kibana_settings(settings: StackSettings) -> dict[str, str]:
+def read_kibana_settings(settings: StackSettings) -> dict[str, str]:
     """Return what Kibana reads from the file of the set-up."""
     return dict(yaml.safe_load((settings.secrets / "kibana/kibana.secrets.yml").read_text()))
 
 
 def test_kibana_reads_its_secrets_as_settings(prepared: StackSettings) -> None:
     folder = prepared.secrets / "kibana"
-    found = kibana_settings(prepared)
+    found = read_kibana_settings(prepared)
     del found[START_PAGE]
     assert found == {
         "elasticsearch.password": (folder / "kibana_system_password").read_text().strip(),
@@ -101,28 +103,28 @@ def test_kibana_reads_its_secrets_as_settings(prepared: StackSettings) -> None:
 )
 def test_kibana_opens_on_the_overview_of_the_namespace(settings: StackSettings, namespace: str, dashboard: str) -> None:
     prepare(replace(settings, namespace=namespace), NOW)
-    assert kibana_settings(settings)[START_PAGE] == f"/app/dashboards#/view/{dashboard}"
+    assert read_kibana_settings(settings)[START_PAGE] == f"/app/dashboards#/view/{dashboard}"
 
 
 def test_start_page_follows_another_namespace_and_no_secret_changes(prepared: StackSettings) -> None:
-    before = kibana_settings(prepared)
+    before = read_kibana_settings(prepared)
     prepare(replace(prepared, namespace="other"), NOW)
-    after = kibana_settings(prepared)
+    after = read_kibana_settings(prepared)
     assert after.pop(START_PAGE) != before.pop(START_PAGE)
     assert after == before
 
 
 def test_second_run_changes_nothing(prepared: StackSettings) -> None:
-    before = contents(prepared)
+    before = read_contents(prepared)
     assert {each.outcome for each in prepare(prepared, NOW)} == {ProvisionOutcome.UNCHANGED}
-    assert contents(prepared) == before
+    assert read_contents(prepared) == before
 
 
 def test_file_that_others_could_read_is_closed_and_keeps_its_secret(prepared: StackSettings) -> None:
     prepared.operator_password.chmod(0o644)
     before = prepared.operator_password.read_text()
     prepare(prepared, NOW)
-    assert (mode(prepared.operator_password), prepared.operator_password.read_text()) == (0o600, before)
+    assert (read_mode(prepared.operator_password), prepared.operator_password.read_text()) == (0o600, before)
 
 
 def test_new_superuser_password_with_an_old_authority_is_a_warning(prepared: StackSettings) -> None:
@@ -162,17 +164,19 @@ def prepare_killed_at(settings: StackSettings, step: int, call: str) -> bool:
 
 @pytest.mark.parametrize("call", ["open", "fsync", "fchmod", "replace", "rename", "mkdir", "chmod"])
 def test_prepare_completes_a_killed_run_and_keeps_its_files(tmp_path: Path, call: str) -> None:
-    whole = settings_in(tmp_path / "whole")
+    whole = build_settings(tmp_path / "whole")
     prepare(whole, NOW)
     step = 1
     while True:
-        settings = settings_in(tmp_path / f"{call}-{step}")
+        settings = build_settings(tmp_path / f"{call}-{step}")
         if not prepare_killed_at(settings, step, call):
             break
-        kept = {name: content for name, content in contents(settings).items() if not name.endswith((".crt", ".key"))}
+        kept = {
+            name: content for name, content in read_contents(settings).items() if not name.endswith((".crt", ".key"))
+        }
         prepare(settings, NOW)
-        after = contents(settings)
-        assert after.keys() == contents(whole).keys()
+        after = read_contents(settings)
+        assert after.keys() == read_contents(whole).keys()
         assert kept.items() <= after.items()
         assert {each.outcome for each in prepare(settings, NOW)} == {ProvisionOutcome.UNCHANGED}
         step += 1

@@ -18,7 +18,7 @@ from inferlog_ops.provision.stack.users import ensure_user
 from tests.support.installation import Stack
 
 
-def key_in(stack: Stack, file: Path) -> Cluster:
+def read_key(stack: Stack, file: Path) -> Cluster:
     return stack.as_key(encode_key(secret_files.read(file)))
 
 
@@ -48,7 +48,7 @@ def test_fluentd_key_has_the_format_of_its_plugin(stack: Stack) -> None:
     file = stack.settings.secrets / "fluentd/elasticsearch_api_key"
     assert re.fullmatch(r"[\w-]+:[\w-]+\n", file.read_text())
     assert file.stat().st_mode & 0o777 == 0o600
-    assert accepts_credentials(key_in(stack, file))
+    assert accepts_credentials(read_key(stack, file))
 
 
 def test_keys_have_the_privileges_of_their_roles_and_a_stamp(stack: Stack, admin: Elasticsearch) -> None:
@@ -56,7 +56,7 @@ def test_keys_have_the_privileges_of_their_roles_and_a_stamp(stack: Stack, admin
         (key,) = admin.security.get_api_key(name=wanted.name, active_only=True)["api_keys"]
         (descriptor,) = key["role_descriptors"].values()
         allowed = {(tuple(each["names"]), tuple(each["privileges"])) for each in descriptor["indices"]}
-        meant = roles.rights(wanted.role)["indices"]
+        meant = roles.load_rights(wanted.role)["indices"]
         assert allowed == {(tuple(each["names"]), tuple(each["privileges"])) for each in meant}
         assert descriptor["cluster"] == descriptor["applications"] == []
         assert key["metadata"]["managed_by"] == "inferlog"
@@ -66,10 +66,10 @@ def test_lost_key_file_gives_a_new_key_and_invalidates_the_old_one(
     stack: Stack, admin: Elasticsearch, wanted: ProgramKey
 ) -> None:
     assert ensure_key(admin, stack.superuser, wanted).outcome is ProvisionOutcome.CREATED
-    before = key_in(stack, wanted.file)
+    before = read_key(stack, wanted.file)
     wanted.file.unlink()
     assert ensure_key(admin, stack.superuser, wanted).outcome is ProvisionOutcome.CREATED
-    assert accepts_credentials(key_in(stack, wanted.file))
+    assert accepts_credentials(read_key(stack, wanted.file))
     assert not accepts_credentials(before)
 
 
@@ -77,7 +77,7 @@ def test_lost_key_file_gives_a_new_key_and_invalidates_the_old_one(
 def test_unknown_key_is_replaced(stack: Stack, admin: Elasticsearch, wanted: ProgramKey, content: str) -> None:
     wanted.file.write_text(content)
     assert ensure_key(admin, stack.superuser, wanted).outcome is ProvisionOutcome.CREATED
-    assert accepts_credentials(key_in(stack, wanted.file))
+    assert accepts_credentials(read_key(stack, wanted.file))
 
 
 def test_key_of_a_changed_role_gets_the_new_privileges(stack: Stack, admin: Elasticsearch, wanted: ProgramKey) -> None:
@@ -86,7 +86,7 @@ def test_key_of_a_changed_role_gets_the_new_privileges(stack: Stack, admin: Elas
     wider = replace(wanted, role=roles.DASHBOARDS)
     assert ensure_key(admin, stack.superuser, wider).outcome is ProvisionOutcome.UPDATED
     assert wanted.file.read_text() == secret
-    with key_in(stack, wanted.file).client() as client:
+    with read_key(stack, wanted.file).build_client() as client:
         client.search(index="logs-inference.events-default")
 
 
@@ -94,7 +94,7 @@ def test_foreign_keys_with_the_same_name_are_kept(stack: Stack, admin: Elasticse
     other_hand = admin.security.create_api_key(name=wanted.name)
     other_namespace = replace(stack.superuser, namespace="other")
     ensure_key(admin, other_namespace, wanted)
-    theirs = key_in(stack, wanted.file)
+    theirs = read_key(stack, wanted.file)
     ensure_key(admin, stack.superuser, replace(wanted, file=wanted.file.with_name("mine")))
     assert accepts_credentials(stack.as_key(other_hand["encoded"]))
     assert accepts_credentials(theirs)

@@ -13,7 +13,7 @@ from inferlog_ops.provision.stack import roles
 from inferlog_ops.provision.stack.api_keys import lend_key
 from inferlog_ops.provision.stack.login import accepts_credentials
 from tests.support.installation import Stack, run
-from tests.support.store_calls import document
+from tests.support.store_calls import build_document
 
 EVENTS = "logs-inference.events-default"
 
@@ -23,17 +23,17 @@ def letters(stack: Stack, tmp_path: Path) -> Stack:
     """The installation, with one line that Fluentd could not bring to the store."""
     folder = tmp_path / "dead_letters"
     folder.mkdir()
-    line = orjson.dumps(document(tmp_path.name), option=orjson.OPT_APPEND_NEWLINE)
+    line = orjson.dumps(build_document(tmp_path.name), option=orjson.OPT_APPEND_NEWLINE)
     (folder / "inferlog.events.20261123.log").write_bytes(line)
     return Stack(settings=replace(stack.settings, dead_letters=folder))
 
 
-def found(admin: Elasticsearch, event_id: str) -> int:
+def count_found(admin: Elasticsearch, event_id: str) -> int:
     admin.indices.refresh(index=EVENTS)
     return int(admin.count(index=EVENTS, query={"ids": {"values": [event_id]}})["count"])
 
 
-def keys_that_work(admin: Elasticsearch) -> int:
+def count_active_keys(admin: Elasticsearch) -> int:
     return len(admin.security.get_api_key(name="inferlog-redrive", active_only=True)["api_keys"])
 
 
@@ -42,12 +42,12 @@ def test_dead_letter_of_fluentd_is_listed_sent_and_put_aside(
 ) -> None:
     listed = run(letters.settings, "redrive", "--list", "--json")
     assert [(row["stream"], row["letters"]) for row in orjson.loads(listed.stdout)] == [("events", 1)]
-    assert found(admin, tmp_path.name) == 0
+    assert count_found(admin, tmp_path.name) == 0
     sent = run(letters.settings, "redrive", "--json")
     assert (sent.returncode, orjson.loads(sent.stdout)[0]["created"]) == (0, 1), sent
-    assert found(admin, tmp_path.name) == 1
+    assert count_found(admin, tmp_path.name) == 1
     assert run(letters.settings, "redrive").stdout == "no dead letters\n"
-    assert keys_that_work(admin) == 0
+    assert count_active_keys(admin) == 0
 
 
 def test_nothing_was_ever_refused(stack: Stack) -> None:
@@ -67,7 +67,7 @@ def test_temporary_key_is_invalidated_after_success_and_failure(stack: Stack, ad
     with pytest.raises(OperatorError, match="fix it"):
         work()
     assert not accepts_credentials(lent[0])
-    assert keys_that_work(admin) == 0
+    assert count_active_keys(admin) == 0
 
 
 def test_temporary_key_expires_after_a_kill(stack: Stack, admin: Elasticsearch) -> None:

@@ -26,7 +26,7 @@ from inferlog_ops.query.notes import NoteKind
 from inferlog_ops.query.rules.evaluate import evaluate
 from inferlog_ops.query.rules.rules import load_all as load_rules
 from inferlog_ops.query.run import run_query
-from tests.support.store_calls import Call, create, document, status_of
+from tests.support.store_calls import Call, build_document, create, send_call
 
 NAMED = "TEST_ELASTICSEARCH_URL" in os.environ
 READERS = [roles.DASHBOARDS, roles.RULES, roles.OPERATOR]
@@ -62,7 +62,7 @@ class Deployment:
         return f"inferlog-alerts-{self.superuser.namespace}"
 
     def status(self, role: str, call: Call) -> int:
-        return status_of(self.clients[role], call)
+        return send_call(self.clients[role], call)
 
 
 def named_cluster() -> Cluster:
@@ -85,21 +85,21 @@ def store(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     provision_cluster(superuser)
     name, private = f"inferlog-test-keys-{superuser.namespace}", f"private-{superuser.namespace}"
     with ExitStack() as opened:
-        admin = opened.enter_context(superuser.client())
+        admin = opened.enter_context(superuser.build_client())
         made = {
-            role: admin.security.create_api_key(name=name, role_descriptors={role: roles.rights(role)})
+            role: admin.security.create_api_key(name=name, role_descriptors={role: roles.load_rights(role)})
             for role in EVERYBODY
         }
         opened.callback(admin.security.invalidate_api_key, name=name)
         keys = {role: replace(superuser, user_and_password=None, api_key=key["encoded"]) for role, key in made.items()}
         admin.indices.create(index=private)
         events = f"logs-inference.events-{superuser.namespace}"
-        admin.bulk(index=events, operations=[{"create": {"_id": "known"}}, document("known")], refresh=True)
+        admin.bulk(index=events, operations=[{"create": {"_id": "known"}}, build_document("known")], refresh=True)
         (index,) = admin.indices.get_mapping(index=events).body
         if request.param == "cluster":
             opened.callback(admin.indices.delete, index=private)
             opened.callback(admin.indices.delete_data_stream, name=f"*-{superuser.namespace}*")
-        clients = {role: opened.enter_context(key.client()) for role, key in keys.items()}
+        clients = {role: opened.enter_context(key.build_client()) for role, key in keys.items()}
         yield Deployment(superuser=superuser, admin=admin, keys=keys, clients=clients, index=index)
 
 
@@ -113,7 +113,7 @@ def nobody_s(store: Deployment, elsewhere: str = "elsewhere") -> list[Call]:
             what="overwrites an event",
             method="PUT",
             path=f"/{store.index}/_doc/known?if_seq_no=0&if_primary_term=1",
-            body=document("known"),
+            body=build_document("known"),
         ),
         Call(
             what="changes an event", method="POST", path=f"/{store.index}/_update/known", body={"doc": {"status": "x"}}
@@ -166,7 +166,7 @@ def test_superuser_is_not_refused_any_of_these_calls(store: Deployment) -> None:
     try:
         for call in [*nobody_s(store, "superuser"), *reading(store)]:
             # Other errors are allowed: an object does not exist, or a data stream rejects the request of every user.
-            assert status_of(store.admin, call) not in {400, 401, 403, 405}, call
+            assert send_call(store.admin, call) not in {400, 401, 403, 405}, call
     finally:
         store.admin.security.invalidate_api_key(name=name)
         cleaning = store.admin.options(ignore_status=404)
@@ -189,7 +189,9 @@ def test_fluentd_can_read_no_document_not_even_its_own(store: Deployment) -> Non
 
 
 def test_fluentd_has_one_right_on_one_pattern() -> None:
-    assert roles.rights(roles.FLUENTD) == {"indices": [{"names": ["logs-inference.*"], "privileges": ["create_doc"]}]}
+    assert roles.load_rights(roles.FLUENTD) == {
+        "indices": [{"names": ["logs-inference.*"], "privileges": ["create_doc"]}]
+    }
 
 
 def test_redrive_role_reads_and_creates_documents(store: Deployment) -> None:
@@ -255,6 +257,6 @@ def test_only_rules_and_operator_roles_write_alerts(store: Deployment, role: str
 
 def test_no_role_has_cluster_wide_or_all_space_privileges() -> None:
     for role in EVERYBODY:
-        rights = roles.rights(role)
+        rights = roles.load_rights(role)
         assert "cluster" not in rights
         assert {space for each in rights.get("applications", []) for space in each["resources"]} <= {"space:default"}

@@ -24,12 +24,12 @@ class Interrupted(Exception):  # noqa: N818 (simulates the end of the process)
     pass
 
 
-def rotated(stack: Stack, what: RotatableSecret) -> None:
+def rotate_secret(stack: Stack, what: RotatableSecret) -> None:
     rotate(stack.settings, what, datetime.now(UTC), print)
 
 
 @contextmanager
-def interrupted_at(where: object, name: str) -> Iterator[None]:
+def interrupt_at(where: object, name: str) -> Iterator[None]:
     """Have the block end where *name* is called."""
 
     def end(*_arguments: object, **_options: object) -> None:
@@ -49,7 +49,7 @@ def test_only_the_new_password_is_valid_after_rotation(stack: Stack, user: Rotat
         RotatableSecret.OPERATOR: stack.settings.operator_password,
     }[user]
     before = secret_files.read(file)
-    rotated(stack, user)
+    rotate_secret(stack, user)
     after = secret_files.read(file)
     assert after != before
     assert accepts_password(stack.superuser, user, after)
@@ -60,7 +60,7 @@ def test_only_the_new_password_is_valid_after_rotation(stack: Stack, user: Rotat
 def test_kibana_s_settings_follow_its_password_and_keep_its_keys(stack: Stack) -> None:
     settings_file = stack.settings.secrets / "kibana/kibana.secrets.yml"
     before = settings_file.read_text().splitlines()
-    rotated(stack, RotatableSecret.KIBANA_SYSTEM)
+    rotate_secret(stack, RotatableSecret.KIBANA_SYSTEM)
     after = settings_file.read_text().splitlines()
     assert after[0] == f'elasticsearch.password: "{secret_files.read(stack.settings.kibana_system_password)}"'
     assert after[0] != before[0]
@@ -77,7 +77,7 @@ def test_kibana_s_settings_follow_its_password_and_keep_its_keys(stack: Stack) -
 def test_only_the_new_key_is_valid_after_rotation(stack: Stack, what: RotatableSecret, file: str) -> None:
     path = stack.settings.secrets / file
     before = stack.as_key(encode_key(secret_files.read(path)))
-    rotated(stack, what)
+    rotate_secret(stack, what)
     assert accepts_credentials(stack.as_key(encode_key(secret_files.read(path))))
     assert not accepts_credentials(before)
 
@@ -94,30 +94,30 @@ def test_elasticsearch_reloads_its_new_certificate(stack: Stack) -> None:
             return secured.getpeercert(binary_form=True)
 
     before = shown()
-    rotated(stack, RotatableSecret.CERTIFICATES)
+    rotate_secret(stack, RotatableSecret.CERTIFICATES)
     wait_until(lambda: shown() != before, timeout_seconds=60, what="Elasticsearch to read its new certificate")
 
 
 def test_old_password_is_valid_after_an_early_interruption(stack: Stack) -> None:
     before = secret_files.read(stack.settings.elastic_password)
-    with interrupted_at(SecurityClient, "change_password"):
-        rotated(stack, RotatableSecret.ELASTIC)
+    with interrupt_at(SecurityClient, "change_password"):
+        rotate_secret(stack, RotatableSecret.ELASTIC)
     coming = secret_files.read(locate_next_password(stack.settings))
     assert log_in(stack.settings, print).password_file == stack.settings.elastic_password
-    rotated(stack, RotatableSecret.ELASTIC)
+    rotate_secret(stack, RotatableSecret.ELASTIC)
     assert secret_files.read(stack.settings.elastic_password) == coming != before
     assert not locate_next_password(stack.settings).exists()
 
 
 def test_superuser_can_log_in_after_a_late_interruption(stack: Stack, admin: Elasticsearch) -> None:
     before = stack.settings.elastic_password.read_bytes()
-    rotated(stack, RotatableSecret.ELASTIC)
+    rotate_secret(stack, RotatableSecret.ELASTIC)
     # As it would be if the process had ended between the two.
     stack.settings.elastic_password.rename(locate_next_password(stack.settings))
     secret_files.create(stack.settings.elastic_password, before)
     assert log_in(stack.settings, print).password_file == locate_next_password(stack.settings)
     provision(stack.settings)
-    rotated(stack, RotatableSecret.ELASTIC)
+    rotate_secret(stack, RotatableSecret.ELASTIC)
     assert not locate_next_password(stack.settings).exists()
     assert log_in(stack.settings, print).password_file == stack.settings.elastic_password
 
@@ -125,8 +125,8 @@ def test_superuser_can_log_in_after_a_late_interruption(stack: Stack, admin: Ela
 @pytest.mark.parametrize("user", [RotatableSecret.KIBANA_SYSTEM, RotatableSecret.OPERATOR])
 def test_interrupted_change_of_a_user_is_finished_by_provision(stack: Stack, user: RotatableSecret) -> None:
     is_built_in = user is RotatableSecret.KIBANA_SYSTEM
-    with interrupted_at(*((SecurityClient, "change_password") if is_built_in else (ElasticsearchServer, "send"))):
-        rotated(stack, user)
+    with interrupt_at(*((SecurityClient, "change_password") if is_built_in else (ElasticsearchServer, "send"))):
+        rotate_secret(stack, user)
     provision(stack.settings)
     file = (
         stack.settings.kibana_system_password
@@ -137,8 +137,8 @@ def test_interrupted_change_of_a_user_is_finished_by_provision(stack: Stack, use
 
 
 def test_interrupted_key_rotation_leaves_no_orphan_key(stack: Stack, admin: Elasticsearch) -> None:
-    with interrupted_at(secret_files, "replace"):
-        rotated(stack, RotatableSecret.FLUENTD)
+    with interrupt_at(secret_files, "replace"):
+        rotate_secret(stack, RotatableSecret.FLUENTD)
     assert len(admin.security.get_api_key(name="inferlog-fluentd", active_only=True)["api_keys"]) == 2
     provision(stack.settings)
     (left,) = admin.security.get_api_key(name="inferlog-fluentd", active_only=True)["api_keys"]

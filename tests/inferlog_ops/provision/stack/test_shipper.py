@@ -13,11 +13,11 @@ from inferlog_ops.provision.stack import roles
 from inferlog_ops.ship.status import Counts
 from tests.support.installation import Stack
 from tests.support.polling import wait_until
-from tests.support.shipping import ShipperDirs, event_ids, write_events
+from tests.support.shipping import ShipperDirs, make_event_ids, write_events
 
-IDS = event_ids(50)
+IDS = make_event_ids(50)
 SHIPPING = {"indices": [{"names": ["logs-inference.*"], "privileges": ["create_doc", "read", "maintenance"]}]}
-KEYS = {"create_doc alone": roles.rights(roles.FLUENTD), "read and maintenance too": SHIPPING}
+KEYS = {"create_doc alone": roles.load_rights(roles.FLUENTD), "read and maintenance too": SHIPPING}
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_once_returns_when_all_is_searchable_with_either_key(
     assert place.ship_once(cluster).status.counts == Counts(shipped=len(IDS))
     assert admin.count(index=stream)["count"] == len(IDS)
     (place.state / "positions.json").unlink()
-    more = event_ids(10, "more")
+    more = make_event_ids(10, "more")
     write_events(place.events, more)
     place.ship_once(cluster)
     assert admin.count(index=stream)["count"] == len(IDS) + len(more)
@@ -66,7 +66,7 @@ def test_documents_that_the_store_had_already_are_searchable_with_the_least_priv
     )
     cluster = replace(superuser, user_and_password=None, api_key=key["encoded"])
     write_events(place.events, IDS)
-    with place.tailing(cluster):
+    with place.run_shipper(cluster):
         wait_until(lambda: place.offsets.get(place.events.name) == place.events.stat().st_size, what="the answer")
     assert admin.count(index=stream)["count"] == 0
     (place.state / "positions.json").unlink()
@@ -83,11 +83,11 @@ def test_replaced_key_is_read_from_its_file_after_the_store_rejects_the_old_one(
     )
     key_file = place.root / "api_key"
     key_file.write_text(f"{old['id']}:{old['api_key']}\n")
-    with place.tailing(replace(superuser, user_and_password=None, api_key_file=key_file)):
+    with place.run_shipper(replace(superuser, user_and_password=None, api_key_file=key_file)):
         write_events(place.events, IDS)
         wait_until(lambda: place.offsets.get(place.events.name) == place.events.stat().st_size, what="the answer")
         admin.security.invalidate_api_key(ids=[old["id"]])
-        write_events(place.events, event_ids(50, "later"))
+        write_events(place.events, make_event_ids(50, "later"))
         wait_until(lambda: f"write a valid API key into {key_file}" in place.said.getvalue(), what="the advice")
         key_file.write_text(new["encoded"])
         wait_until(lambda: place.offsets.get(place.events.name) == place.events.stat().st_size, what="all answers")

@@ -22,7 +22,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def verified(*arguments: str) -> tuple[int, dict[str, Any]]:
+def run_verify(*arguments: str) -> tuple[int, dict[str, Any]]:
     done = run("audit", "verify", "--json", *arguments)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
@@ -47,8 +47,8 @@ def test_chain_is_intact_in_files_and_index_and_tampering_is_found(shipped: Clus
     stream = f"logs-inference.events-{shipped.namespace}"
     with Elasticsearch(shipped.url) as client:
         client.indices.refresh(index=stream)
-        assert verified(*where) == (0, whole)
-        assert verified("--files", str(logs.directory)) == (0, whole)
+        assert run_verify(*where) == (0, whole)
+        assert run_verify("--files", str(logs.directory)) == (0, whole)
 
         search = client.search(index=stream, size=EVENTS, sort="event.sequence", seq_no_primary_term=True)
         hits = search["hits"]["hits"]
@@ -67,7 +67,7 @@ def test_chain_is_intact_in_files_and_index_and_tampering_is_found(shipped: Clus
         client.create(index=stream, id="forged", document=forged)
         client.indices.refresh(index=stream)
 
-    code, report = verified(*where)
+    code, report = run_verify(*where)
     assert code == 1
     findings = [(finding["fault"], finding["sequence"]) for finding in report["findings"]]
     assert findings == [("changed", 10), ("removed", 20), ("put in", 25)]
@@ -79,7 +79,7 @@ def test_events_cut_off_at_the_end_are_named_by_the_last_heartbeat(shipped: Clus
     (path,) = logs.directory.glob("events-*.jsonl")
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-3]))
-    in_files = verified("--files", str(logs.directory))
+    in_files = run_verify("--files", str(logs.directory))
 
     later = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()  # by then the last heartbeat has settled
     where = ("--url", shipped.url, "--namespace", shipped.namespace, "--last", "1h", "--to", later)
@@ -90,7 +90,7 @@ def test_events_cut_off_at_the_end_are_named_by_the_last_heartbeat(shipped: Clus
             client.delete(index=hit["_index"], id=hit["_id"])
         client.indices.refresh(index=stream)
 
-    for code, report in (in_files, verified(*where)):
+    for code, report in (in_files, run_verify(*where)):
         assert code == 1
         (finding,) = report["findings"]
         assert (finding["fault"], finding["sequence"], finding["until"]) == ("cut off", EVENTS - 3, EVENTS - 1)

@@ -17,7 +17,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from tests.golden import END, START, Document, Row, expected, golden
 from tests.golden.reading import of_stream
-from tests.support.indexing import fresh, index, index_parts
+from tests.support.indexing import create_fresh_cluster, index, index_parts
 
 MANY = {"v1": 12_345, "v2": 11_000, "v3": 40, "v4": 10_001}
 """Number of requests by version, mostly above the page size of 10 000. v4 equals v1, v2 is slower."""
@@ -62,7 +62,7 @@ def of_golden(engine_url: str) -> Filled:
     """The golden events, some of them twice."""
     documents = golden()
     return Filled(
-        cluster=_in_indices(engine_url, [documents.first, documents.again, documents.again_later]),
+        cluster=_index_separately(engine_url, [documents.first, documents.again, documents.again_later]),
         documents=of_stream(documents.between(START, END), "events"),
         start=START,
         end=END,
@@ -73,19 +73,19 @@ def of_golden(engine_url: str) -> Filled:
 def of_many(engine_url: str) -> Filled:
     """Two versions with many pages of requests in several indices, and one with few."""
     end = START + timedelta(minutes=5)
-    documents = _many(end)
+    documents = _make_many(end)
     parts = [documents[begin : begin + 9_000] for begin in range(0, len(documents), 9_000)]
-    return Filled(cluster=_in_indices(engine_url, parts), documents=documents, start=START, end=end)
+    return Filled(cluster=_index_separately(engine_url, parts), documents=documents, start=START, end=end)
 
 
-def _in_indices(engine_url: str, parts: list[list[Document]]) -> Cluster:
+def _index_separately(engine_url: str, parts: list[list[Document]]) -> Cluster:
     """Put each part into an index of its own."""
-    cluster = fresh(engine_url)
+    cluster = create_fresh_cluster(engine_url)
     index_parts(cluster, "events", *parts)
     return cluster
 
 
-def _many(end: datetime) -> list[Document]:
+def _make_many(end: datetime) -> list[Document]:
     dice = np.random.default_rng(3)
     documents = []
     for number, version in enumerate(dice.permutation([each for each, count in MANY.items() for _ in range(count)])):
@@ -107,7 +107,7 @@ def test_figures_equal_plain_python_on_the_golden_events(of_golden: Filled) -> N
     figures = of_golden.figures("v1", "v2")
     for version, place in (("v1", "first"), ("v2", "second")):
         answer = {
-            name: _row(expected(name, of_golden.documents, START, END), version)
+            name: _find_row(expected(name, of_golden.documents, START, END), version)
             for name in ("p99_latency", "time_to_first_token", "error_rate", "requests_per_second", "overview")
         }
         for percent in (50, 95, 99):
@@ -121,16 +121,18 @@ def test_figures_equal_plain_python_on_the_golden_events(of_golden: Filled) -> N
         assert figures["requests/s"][place] == pytest.approx(answer["requests_per_second"]["requests_per_second"])
         tokens = figures["output tokens/s of the range"][place]
         assert tokens == pytest.approx(answer["overview"]["output_tokens_per_second"])
-        assert figures["output tokens/s of a request p50"][place] == pytest.approx(_median_speed(of_golden, version))
+        assert figures["output tokens/s of a request p50"][place] == pytest.approx(
+            _compute_median_speed(of_golden, version)
+        )
         cost = figures["cost of 1 000 requests"][place]
         assert cost == pytest.approx(1_000 * np.mean(of_golden.numbers(version, "cost_usd")))
 
 
-def _row(rows: list[Row], version: str) -> Row:
+def _find_row(rows: list[Row], version: str) -> Row:
     return next(row for row in rows if row["model_version"] == version)
 
 
-def _median_speed(filled: Filled, version: str) -> float:
+def _compute_median_speed(filled: Filled, version: str) -> float:
     answered = [
         (each["gen_ai"]["usage"]["output_tokens"], each["latency_seconds"])
         for each in filled.documents
@@ -289,15 +291,15 @@ def test_silent_cluster_is_named() -> None:
 def test_later_documents_are_not_in_any_page(provisioned: Cluster) -> None:
     event: Document = {"@timestamp": START.isoformat(), "model_version": "v1", "latency_seconds": 1.0}
     index(provisioned, "events", [{**event, "event": {"id": "early"}}])
-    with snapshot.Snapshot.of_events(provisioned) as taken:
+    with snapshot.Snapshot.open_events(provisioned) as taken:
         index(provisioned, "events", [{**event, "event": {"id": "late"}}])
-        pages = list(taken.pages({"match_all": {}}, ["event.id"]))
+        pages = list(taken.read_pages({"match_all": {}}, ["event.id"]))
     assert pages == [[{"event.id": ["early"]}]]
 
 
 def test_snapshot_is_closed(provisioned: Cluster) -> None:
-    with provisioned.client() as client:
-        with snapshot.Snapshot.of_events(provisioned) as taken:
+    with provisioned.build_client() as client:
+        with snapshot.Snapshot.open_events(provisioned) as taken:
             client.search(pit={"id": taken._point_id})
         with pytest.raises(NotFoundError):
             client.search(pit={"id": taken._point_id})

@@ -21,11 +21,11 @@ from tests.golden.reading import percentile as golden_percentile
 RESAMPLES = 20_000
 
 
-def _latencies(size: int, seed: int, *, median: float = 0.3) -> Numbers:
+def _make_latencies(size: int, seed: int, *, median: float = 0.3) -> Numbers:
     return np.sort(median * np.random.default_rng(seed).lognormal(0, 0.8, size))
 
 
-def _bootstrap(first: Numbers, second: Numbers, fraction: float, *, resamples: int, seed: int) -> Bootstrap:
+def _build_bootstrap(first: Numbers, second: Numbers, fraction: float, *, resamples: int, seed: int) -> Bootstrap:
     dice = np.random.default_rng(seed)
     one, other = (resample_percentiles(each, fraction, resamples, dice) for each in (first, second))
     return Bootstrap(other - one)
@@ -35,10 +35,10 @@ def _bootstrap(first: Numbers, second: Numbers, fraction: float, *, resamples: i
 @pytest.mark.parametrize(
     "ordered",
     [
-        pytest.param(_latencies(2, 1), id="two"),
-        pytest.param(_latencies(31, 2), id="few"),
-        pytest.param(_latencies(600, 3), id="many"),
-        pytest.param(np.round(_latencies(200, 4), 1), id="many alike"),
+        pytest.param(_make_latencies(2, 1), id="two"),
+        pytest.param(_make_latencies(31, 2), id="few"),
+        pytest.param(_make_latencies(600, 3), id="many"),
+        pytest.param(np.round(_make_latencies(200, 4), 1), id="many alike"),
     ],
 )
 def test_two_draws_equal_resampling_all_numbers(ordered: Numbers, fraction: float) -> None:
@@ -50,7 +50,7 @@ def test_two_draws_equal_resampling_all_numbers(ordered: Numbers, fraction: floa
 
 
 def test_wrong_rank_would_be_noticed() -> None:
-    ordered = _latencies(600, 3)
+    ordered = _make_latencies(600, 3)
     dice = np.random.default_rng(6)
     theirs = np.quantile(dice.choice(ordered, (RESAMPLES, len(ordered))), 0.99, axis=1)
     one_off = resample_percentiles(ordered, 0.99 - 1 / len(ordered), RESAMPLES, np.random.default_rng(5))
@@ -59,8 +59,8 @@ def test_wrong_rank_would_be_noticed() -> None:
 
 @pytest.mark.parametrize("fraction", [0.5, 0.95, 0.99])
 def test_interval_of_a_percentile_is_the_one_of_scipy(fraction: float) -> None:
-    first, second = _latencies(700, 7), _latencies(500, 8, median=0.4)
-    ours = _bootstrap(first, second, fraction, resamples=RESAMPLES, seed=9).interval(0.95)
+    first, second = _make_latencies(700, 7), _make_latencies(500, 8, median=0.4)
+    ours = _build_bootstrap(first, second, fraction, resamples=RESAMPLES, seed=9).compute_interval(0.95)
     theirs = stats.bootstrap(
         (first, second),
         lambda one, other, axis: np.quantile(other, fraction, axis=axis) - np.quantile(one, fraction, axis=axis),
@@ -85,7 +85,7 @@ def test_interval_covers_the_true_difference_at_its_confidence(fraction: float, 
         first, second = (
             np.sort(dice.lognormal(np.log(median), 0.8, count)) for median, count in ((0.3, size), (0.4, more * size))
         )
-        interval = _bootstrap(first, second, fraction, resamples=1_000, seed=pair).interval(0.95)
+        interval = _build_bootstrap(first, second, fraction, resamples=1_000, seed=pair).compute_interval(0.95)
         holding += interval.low <= truth <= interval.high
     assert 0.92 < holding / 800 < 0.985
 
@@ -113,20 +113,20 @@ def test_interval_of_a_share_is_the_published_one(
 ) -> None:
     """Newcombe 1998, table II, method 10."""
     newcombe = Newcombe(first_count=first[0], first_of=first[1], second_count=second[0], second_of=second[1])
-    interval = newcombe.interval(0.95)
+    interval = newcombe.compute_interval(0.95)
     assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.00005)
 
 
 @pytest.mark.parametrize("confidence", [0.95, 0.99])
 def test_interval_of_a_mean_is_the_one_of_scipy(confidence: float) -> None:
-    first, second = _latencies(40, 12), _latencies(300, 13, median=0.5)
-    ours = compare_means(first, second).interval(confidence)
+    first, second = _make_latencies(40, 12), _make_latencies(300, 13, median=0.5)
+    ours = compare_means(first, second).compute_interval(confidence)
     theirs = stats.ttest_ind(second, first, equal_var=False).confidence_interval(confidence)
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), rel=1e-9)
 
 
 def test_means_without_variation_differ_for_certain() -> None:
-    interval = compare_means(np.full(30, 2.0), np.full(40, 2.5)).interval(0.95)
+    interval = compare_means(np.full(30, 2.0), np.full(40, 2.5)).compute_interval(0.95)
     assert interval == Interval(0.5, 0.5)
 
 
@@ -143,5 +143,5 @@ def test_means_without_variation_differ_for_certain() -> None:
 def test_more_confidence_takes_a_wider_interval(
     uncertainty: Bootstrap | Newcombe | Welch, one: float, other: float
 ) -> None:
-    narrow, wide = (uncertainty.interval(confidence) for confidence in sorted((one, other)))
+    narrow, wide = (uncertainty.compute_interval(confidence) for confidence in sorted((one, other)))
     assert wide.low <= narrow.low <= narrow.high <= wide.high

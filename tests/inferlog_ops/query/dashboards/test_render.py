@@ -5,34 +5,34 @@ import pytest
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.dashboards.files import Dashboard
-from inferlog_ops.query.dashboards.panels import panels
+from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.dashboards.render import fill_levels, parse_query_name
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 
 LEVELS = ServiceLevels(default={"p99_latency_seconds": 2.5, "error_rate": 0.01})
 
 
-def dashboard(**body: Any) -> Dashboard:
+def build_dashboard(**body: Any) -> Dashboard:
     return Dashboard(id="inferlog-x", path=Path("inferlog-x.json"), body={"title": "X", **body})
 
 
 def test_level_that_fills_a_string_becomes_a_number() -> None:
-    body = fill_levels(dashboard(steps=[{"lt": "{slo.p99_latency_seconds}"}]), LEVELS)
+    body = fill_levels(build_dashboard(steps=[{"lt": "{slo.p99_latency_seconds}"}]), LEVELS)
     assert body["steps"] == [{"lt": 2.5}]
 
 
 def test_level_within_a_text_becomes_its_digits() -> None:
-    body = fill_levels(dashboard(content="above {slo.p99_latency_seconds} s or {slo.error_rate}"), LEVELS)
+    body = fill_levels(build_dashboard(content="above {slo.p99_latency_seconds} s or {slo.error_rate}"), LEVELS)
     assert body["content"] == "above 2.5 s or 0.01"
 
 
 def test_unknown_level_error_names_the_file() -> None:
     with pytest.raises(OperatorError, match=r"inferlog-x\.json refers to the unknown service level 'p98'"):
-        fill_levels(dashboard(content="{slo.p98}"), LEVELS)
+        fill_levels(build_dashboard(content="{slo.p98}"), LEVELS)
 
 
 def test_rendering_does_not_change_the_dashboard() -> None:
-    source = dashboard(query="queries/latency.esql", content="{slo.error_rate}")
+    source = build_dashboard(query="queries/latency.esql", content="{slo.error_rate}")
     fill_levels(source, LEVELS)
     assert source.body == {"title": "X", "query": "queries/latency.esql", "content": "{slo.error_rate}"}
 
@@ -59,7 +59,7 @@ def test_panels_of_sections_are_found_with_the_queries_of_their_layers_and_tabs(
             },
         ]
     }
-    found = list(panels(body))
+    found = list(list_panels(body))
     assert [(each.id, each.section, each.title, each.queries) for each in found] == [
         ("panel-0", None, "", []),
         ("both", None, "T", ["a", "b"]),

@@ -13,11 +13,11 @@ from inferlog_ops.query.reconcile.latencies import LatencyComparison, Tolerance,
 from inferlog_ops.query.reconcile.matching import Matching
 from inferlog_ops.query.reconcile.records import read_records
 from tests.golden.reading import percentile
-from tests.support.reconciling import ROUTE, event, record, write_records
+from tests.support.reconciling import ROUTE, make_event, make_record, write_records
 
 PERCENTS = (50, 95, 99)
 SENT = [
-    record(
+    make_record(
         f"request {number}",
         sent_after_seconds=number % 7 / 1000,
         ended_after_seconds=number % 7 / 1000 + Random(number).random(),
@@ -27,12 +27,12 @@ SENT = [
 ]
 
 
-def latency(sent: dict[str, Any]) -> float:
+def compute_latency(sent: dict[str, Any]) -> float:
     """Return the client's latency from sending."""
     return float(sent["ended_after_seconds"] - sent["sent_after_seconds"])
 
 
-def percentiles(seconds: list[float]) -> Any:
+def compute_percentiles(seconds: list[float]) -> Any:
     return pytest.approx({percent: percentile(seconds, percent) for percent in PERCENTS})
 
 
@@ -41,14 +41,14 @@ def matching(tmp_path: Path) -> Matching:
     """A thousand requests whose events are shorter by 3 ms; every fourth of v2, every tenth without a latency."""
     records = read_records([write_records(tmp_path / "client.jsonl", SENT)], run_id=None, report=ignore_progress)
     events = [
-        event(
+        make_event(
             sent["correlation_id"],
             model_version="v2" if number % 4 == 0 else "v1",
-            latency_seconds=None if number % 10 == 5 else latency(sent) - 0.003,
+            latency_seconds=None if number % 10 == 5 else compute_latency(sent) - 0.003,
         )
         for number, sent in enumerate(SENT)
     ]
-    return Matching.of(records, [events])
+    return Matching.from_records(records, [events])
 
 
 def test_each_version_and_route_has_separate_figures(matching: Matching) -> None:
@@ -70,20 +70,20 @@ def test_each_version_and_route_has_separate_figures(matching: Matching) -> None
         (whole, [sent for _, sent in timed]),
     ):
         assert comparison.requests == len(chosen)
-        assert comparison.sent_late == percentiles([sent["sent_after_seconds"] for sent in chosen])
-        assert comparison.from_due == percentiles([sent["ended_after_seconds"] for sent in chosen])
-        assert comparison.from_sent == percentiles([latency(sent) for sent in chosen])
-        assert comparison.of_events == percentiles([latency(sent) - 0.003 for sent in chosen])
+        assert comparison.sent_late == compute_percentiles([sent["sent_after_seconds"] for sent in chosen])
+        assert comparison.from_due == compute_percentiles([sent["ended_after_seconds"] for sent in chosen])
+        assert comparison.from_sent == compute_percentiles([compute_latency(sent) for sent in chosen])
+        assert comparison.of_events == compute_percentiles([compute_latency(sent) - 0.003 for sent in chosen])
         assert comparison.before_service == pytest.approx({50: 0.003, 95: 0.003, 99: 0.003})
 
 
 def test_without_a_figure_of_the_dashboards_nothing_agrees(matching: Matching) -> None:
     (whole,) = compare_latencies(matching, {"http.route": []}, Tolerance())
     assert [whole.agrees(percent) for percent in PERCENTS] == [False, False, False]
-    assert whole.difference_seconds(50) is None
+    assert whole.compute_difference_seconds(50) is None
 
 
-def comparison(requests: int, client: float, dashboard: float, tolerance: Tolerance) -> LatencyComparison:
+def build_comparison(requests: int, client: float, dashboard: float, tolerance: Tolerance) -> LatencyComparison:
     nothing: dict[int, float] = {}
     return LatencyComparison(
         group="http.route",
@@ -111,17 +111,21 @@ def comparison(requests: int, client: float, dashboard: float, tolerance: Tolera
     ],
 )
 def test_within_two_percent_or_two_milliseconds_is_the_same(client: float, dashboard: float, agrees: bool) -> None:
-    assert comparison(1_000, client, dashboard, Tolerance()).agrees(99) is agrees
+    assert build_comparison(1_000, client, dashboard, Tolerance()).agrees(99) is agrees
 
 
 @given(st.floats(0, 100), st.floats(0, 100), st.floats(0, 1), st.floats(0, 1))
 def test_wider_tolerance_never_removes_agreement(client: float, dashboard: float, share: float, more: float) -> None:
     narrow, wide = Tolerance(share=share, seconds=share), Tolerance(share=share + more, seconds=share + more)
-    assert comparison(500, client, dashboard, wide).agrees(99) or not comparison(500, client, dashboard, narrow).agrees(
-        99
-    )
+    assert build_comparison(500, client, dashboard, wide).agrees(99) or not build_comparison(
+        500, client, dashboard, narrow
+    ).agrees(99)
 
 
 def test_too_few_requests_are_not_judged() -> None:
-    assert [comparison(100, 9.0, 1.0, Tolerance()).agrees(percent) for percent in PERCENTS] == [False, False, None]
-    assert comparison(29, 9.0, 1.0, Tolerance()).agrees(50) is None
+    assert [build_comparison(100, 9.0, 1.0, Tolerance()).agrees(percent) for percent in PERCENTS] == [
+        False,
+        False,
+        None,
+    ]
+    assert build_comparison(29, 9.0, 1.0, Tolerance()).agrees(50) is None

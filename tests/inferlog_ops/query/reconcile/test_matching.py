@@ -15,7 +15,7 @@ from inferlog_ops.core.progress import ignore_progress
 from inferlog_ops.query.reconcile.events import RequestEvent
 from inferlog_ops.query.reconcile.matching import Matching
 from inferlog_ops.query.reconcile.records import ClientRecords, read_records
-from tests.support.reconciling import DUE, event, record, write_records
+from tests.support.reconciling import DUE, make_event, make_record, write_records
 
 
 def read(*sent: dict[str, Any]) -> ClientRecords:
@@ -26,7 +26,7 @@ def read(*sent: dict[str, Any]) -> ClientRecords:
 
 
 def test_matching_is_complete_with_one_event_per_request() -> None:
-    matching = Matching.of(read(record("a"), record("b")), [[event("b")], [event("a")]])
+    matching = Matching.from_records(read(make_record("a"), make_record("b")), [[make_event("b")], [make_event("a")]])
     assert matching.has_event.all()
     assert [*matching.lost, *matching.without_event, *matching.duplicated, *matching.mismatches] == []
     assert (matching.surplus, matching.copies, matching.strangers) == (0, 0, 0)
@@ -34,28 +34,38 @@ def test_matching_is_complete_with_one_event_per_request() -> None:
 
 def test_answered_request_without_event_is_lost_unanswered_is_not() -> None:
     silent = {"status_code": None, "outcome": "unanswered"}
-    matching = Matching.of(read(record("a"), record("b", **silent), record("c", outcome="broken")), [])
+    matching = Matching.from_records(
+        read(make_record("a"), make_record("b", **silent), make_record("c", outcome="broken")), []
+    )
     assert matching.lost == ["a", "c"]
     assert matching.without_event == ["b"]
 
 
 def test_second_event_is_a_duplicate_and_same_event_id_a_copy() -> None:
-    events = [event("a"), event("a"), event("b"), event("b", event_id="another"), event("b", event_id="a third")]
-    matching = Matching.of(read(record("a"), record("b")), [events])
+    events = [
+        make_event("a"),
+        make_event("a"),
+        make_event("b"),
+        make_event("b", event_id="another"),
+        make_event("b", event_id="a third"),
+    ]
+    matching = Matching.from_records(read(make_record("a"), make_record("b")), [events])
     assert matching.duplicated == ["a", "b"]
     assert (matching.surplus, matching.copies) == (3, 1)
 
 
 @pytest.mark.parametrize("order", sorted(set(itertools.permutations(["one", "other", "other"]))))
 def test_copies_are_counted_in_any_order(order: tuple[str, ...]) -> None:
-    matching = Matching.of(read(record("a")), [[event("a", event_id=event_id) for event_id in order]])
+    matching = Matching.from_records(
+        read(make_record("a")), [[make_event("a", event_id=event_id) for event_id in order]]
+    )
     assert (matching.surplus, matching.copies) == (2, 1)
 
 
 def test_event_without_request_is_a_stranger_within_the_run() -> None:
     before, after = DUE - timedelta(seconds=1), DUE + timedelta(seconds=1)
-    strangers = [event("x"), event(None), event("y", ended_at=before), event("z", ended_at=after)]
-    matching = Matching.of(read(record("a")), [[*strangers, event("a")]])
+    strangers = [make_event("x"), make_event(None), make_event("y", ended_at=before), make_event("z", ended_at=after)]
+    matching = Matching.from_records(read(make_record("a")), [[*strangers, make_event("a")]])
     assert matching.strangers == 2
     assert matching.some_strangers == ["x", "(none)"]
 
@@ -64,9 +74,11 @@ def test_event_without_request_is_a_stranger_within_the_run() -> None:
 @pytest.mark.parametrize("first", ["of requests", "of strangers"])
 def test_strangers_are_counted_in_the_range_of_the_queries(ahead: timedelta, first: str) -> None:
     """The service's clock is a minute and a half ahead of the client's, or behind."""
-    own = [event("a", ended_at=DUE + ahead), event("b", ended_at=DUE + ahead * 1.1)]
-    others = [event(f"at {share}", ended_at=DUE + share * ahead) for share in (0.5, 1.05, 1.1, 1.2)]
-    matching = Matching.of(read(record("a"), record("b")), [own, others] if first == "of requests" else [others, own])
+    own = [make_event("a", ended_at=DUE + ahead), make_event("b", ended_at=DUE + ahead * 1.1)]
+    others = [make_event(f"at {share}", ended_at=DUE + share * ahead) for share in (0.5, 1.05, 1.1, 1.2)]
+    matching = Matching.from_records(
+        read(make_record("a"), make_record("b")), [own, others] if first == "of requests" else [others, own]
+    )
     assert (matching.strangers, matching.some_strangers) == (3, ["at 0.5", "at 1.05", "at 1.1"])
     assert (matching.start, matching.end) == (
         min(DUE, DUE + ahead * 1.1),
@@ -88,7 +100,7 @@ def test_strangers_are_counted_in_the_range_of_the_queries(ahead: timedelta, fir
     ],
 )
 def test_different_ends_are_reported(client: dict[str, Any], service: dict[str, Any]) -> None:
-    matching = Matching.of(read(record("a", **client)), [[event("a", **service)]])
+    matching = Matching.from_records(read(make_record("a", **client)), [[make_event("a", **service)]])
     (mismatch,) = matching.mismatches
     assert mismatch.correlation_id == "a"
     assert mismatch.outcome == client.get("outcome", "answered")
@@ -109,7 +121,7 @@ def test_different_ends_are_reported(client: dict[str, Any], service: dict[str, 
     ],
 )
 def test_compatible_ends_are_not_mismatches(client: dict[str, Any], service: dict[str, Any]) -> None:
-    assert not Matching.of(read(record("a", **client)), [[event("a", **service)]]).mismatches
+    assert not Matching.from_records(read(make_record("a", **client)), [[make_event("a", **service)]]).mismatches
 
 
 IDS = st.sampled_from([f"request {number}" for number in range(12)])
@@ -126,9 +138,9 @@ def records_and_events(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[Requ
     sent = []
     for correlation_id in draw(st.lists(IDS, unique=True, min_size=1)):
         outcome = draw(st.sampled_from(sorted(ENDS)))
-        sent.append(record(correlation_id, outcome=outcome, status_code=ENDS[outcome][1]))
+        sent.append(make_record(correlation_id, outcome=outcome, status_code=ENDS[outcome][1]))
     written = [
-        event(
+        make_event(
             draw(IDS),
             event_id=draw(st.sampled_from(["e1", "e2", "e3"])),
             status=draw(st.sampled_from(["success", "rejected", "error"])),
@@ -143,7 +155,9 @@ def records_and_events(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[Requ
 @given(records_and_events(), st.integers(1, 5))
 def test_matching_equals_plain_python(both: tuple[list[dict[str, Any]], list[RequestEvent]], page: int) -> None:
     sent, written = both
-    matching = Matching.of(read(*sent), [written[begin : begin + page] for begin in range(0, len(written), page)])
+    matching = Matching.from_records(
+        read(*sent), [written[begin : begin + page] for begin in range(0, len(written), page)]
+    )
     by_id = defaultdict(list)
     for each in written:
         by_id[each.correlation_id].append(each)

@@ -20,8 +20,8 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.reconcile.events import RequestEvent
 from tests.golden.reading import percentile
 from tests.support.commands import begin
-from tests.support.indexing import fresh, index, index_parts
-from tests.support.reconciling import DUE, ROUTE, document, event, record, write_records
+from tests.support.indexing import create_fresh_cluster, index, index_parts
+from tests.support.reconciling import DUE, ROUTE, build_document, make_event, make_record, write_records
 
 SENT, PER_SECOND = 11_000, 100
 """More than the page size of an index."""
@@ -30,31 +30,31 @@ app = typer.Typer(pretty_exceptions_enable=False)
 app.command()(reconcile.reconcile)
 
 
-def latency(number: int) -> float:
+def make_latency(number: int) -> float:
     return round(0.05 + Random(number).expovariate(5), 6)
 
 
-def sent(number: int) -> dict[str, Any]:
+def make_sent_record(number: int) -> dict[str, Any]:
     """Return the record of a request that took its client a millisecond longer than the service; some are refused."""
     ends: dict[str, Any] = {"outcome": "refused", "status_code": 400} if number % 50 == 0 else {}
-    return record(
+    return make_record(
         f"run-{number}",
         intended_at=(DUE + timedelta(seconds=number / PER_SECOND)).isoformat(),
-        ended_after_seconds=0.001 + latency(number) + 0.001,
+        ended_after_seconds=0.001 + make_latency(number) + 0.001,
         **ends,
     )
 
 
-def written(number: int, **changes: Any) -> RequestEvent:
+def make_written_event(number: int, **changes: Any) -> RequestEvent:
     """Return the event of that request."""
     refused = {"status": "rejected", "status_code": 400} if number % 50 == 0 else {}
     values: dict[str, Any] = {
-        "ended_at": DUE + timedelta(seconds=number / PER_SECOND + latency(number) + 0.002),
-        "latency_seconds": latency(number),
+        "ended_at": DUE + timedelta(seconds=number / PER_SECOND + make_latency(number) + 0.002),
+        "latency_seconds": make_latency(number),
         "model_version": "v2" if number % 5 == 0 else "v1",
         **refused,
     }
-    return event(**({"correlation_id": f"run-{number}"} | values | changes))
+    return make_event(**({"correlation_id": f"run-{number}"} | values | changes))
 
 
 def invoke(cluster: Cluster, *arguments: object) -> Result:
@@ -62,7 +62,7 @@ def invoke(cluster: Cluster, *arguments: object) -> Result:
     return CliRunner().invoke(app, [*map(str, arguments), *where])
 
 
-def asked(cluster: Cluster, *arguments: object) -> dict[str, Any]:
+def run_reconcile(cluster: Cluster, *arguments: object) -> dict[str, Any]:
     """Return the JSON output, after a check that the exit code agrees with it."""
     result = invoke(cluster, *arguments, "--json")
     assert isinstance(result.exception, SystemExit | None), result.exception
@@ -73,30 +73,32 @@ def asked(cluster: Cluster, *arguments: object) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def client_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_records(tmp_path_factory.mktemp("client") / "client.jsonl", map(sent, range(SENT)))
+    return write_records(tmp_path_factory.mktemp("client") / "client.jsonl", map(make_sent_record, range(SENT)))
 
 
 @pytest.fixture(scope="module")
 def even(engine_url: str) -> Cluster:
     """Every request has its event."""
-    cluster = fresh(engine_url)
-    index(cluster, "events", (document(written(number)) for number in range(SENT)))
+    cluster = create_fresh_cluster(engine_url)
+    index(cluster, "events", (build_document(make_written_event(number)) for number in range(SENT)))
     return cluster
 
 
 @pytest.fixture(scope="module")
 def uneven(engine_url: str) -> Cluster:
     """Two requests have none, one has two, one is in the index twice, one was another's, and one ended differently."""
-    cluster = fresh(engine_url)
-    wrong = [written(7, status="error", status_code=500), written(8, event_id="another")]
-    right = [written(number) for number in range(SENT) if number not in {3, 4, 7}]
-    alien = written(0, correlation_id="alien", event_id="of alien")
-    index_parts(cluster, "events", map(document, [*right, *wrong, alien]), [document(written(9))])
+    cluster = create_fresh_cluster(engine_url)
+    wrong = [make_written_event(7, status="error", status_code=500), make_written_event(8, event_id="another")]
+    right = [make_written_event(number) for number in range(SENT) if number not in {3, 4, 7}]
+    alien = make_written_event(0, correlation_id="alien", event_id="of alien")
+    index_parts(
+        cluster, "events", map(build_document, [*right, *wrong, alien]), [build_document(make_written_event(9))]
+    )
     return cluster
 
 
 def test_reconcile_matches_when_records_and_events_agree(even: Cluster, client_file: Path) -> None:
-    said = asked(even, client_file)
+    said = run_reconcile(even, client_file)
     assert said["matches"]
     assert (said["sent"], said["with_event"]) == (SENT, SENT)
     assert said["outcomes"]["refused"] == SENT // 50
@@ -110,7 +112,7 @@ def test_reconcile_matches_when_records_and_events_agree(even: Cluster, client_f
     }
     assert [each["name"] for each in said["latencies"]] == list(groups)
     for each in said["latencies"]:
-        seconds = [latency(number) for number in groups[each["name"]]]
+        seconds = [make_latency(number) for number in groups[each["name"]]]
         assert each["requests"] == len(seconds)
         for percent in (50, 95, 99):
             exact = percentile(seconds, percent)
@@ -133,7 +135,7 @@ def test_table_output_shows_agreement(even: Cluster, client_file: Path) -> None:
 
 
 def test_lost_duplicated_and_alien_events_are_found_and_named(uneven: Cluster, client_file: Path) -> None:
-    said = asked(uneven, client_file, "--wait-seconds", "0")
+    said = run_reconcile(uneven, client_file, "--wait-seconds", "0")
     assert not said["matches"]
     assert (said["lost"], said["lost_ids"]) == (2, ["run-3", "run-4"])
     assert (said["duplicated"], said["duplicated_ids"]) == (2, ["run-8", "run-9"])
@@ -162,14 +164,14 @@ def test_table_output_names_lost_and_duplicated_requests(uneven: Cluster, client
 
 
 def test_run_id_excludes_other_clients(uneven: Cluster, client_file: Path) -> None:
-    assert asked(uneven, client_file, "--run-id", "run-", "--wait-seconds", "0")["events_without_request"] == 0
+    assert run_reconcile(uneven, client_file, "--run-id", "run-", "--wait-seconds", "0")["events_without_request"] == 0
 
 
 @pytest.mark.parametrize("tolerance", [("--tolerance", "0%"), ("--tolerance", "0"), ("--tolerance", " 0.00% ")])
 def test_difference_beyond_the_tolerance_is_reported(
     even: Cluster, client_file: Path, tolerance: tuple[str, str]
 ) -> None:
-    said = asked(even, client_file, *tolerance, "--tolerance-seconds", "0.0001")
+    said = run_reconcile(even, client_file, *tolerance, "--tolerance-seconds", "0.0001")
     assert not said["matches"]
     assert said["lost"] == 0
     assert not any(each["p50"]["agrees"] for each in said["latencies"])
@@ -185,35 +187,35 @@ def test_invalid_tolerance_is_rejected(even: Cluster, client_file: Path, toleran
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-1"])
 @pytest.mark.parametrize("option", ["--wait-seconds", "--settle-seconds", "--tolerance-seconds"])
 def test_infinite_seconds_are_rejected(option: str, seconds: str, tmp_path: Path) -> None:
-    file = write_records(tmp_path / "client.jsonl", [record("a")])
+    file = write_records(tmp_path / "client.jsonl", [make_record("a")])
     result = CliRunner().invoke(app, [str(file), "--url", "http://127.0.0.1:9", option, seconds])
     assert result.exit_code == 2
     assert f"Invalid value for '{option}'" in result.output
 
 
 def test_events_of_two_services_require_the_service_option(engine_url: str, tmp_path: Path) -> None:
-    cluster = fresh(engine_url)
-    gateway = event("a", service_name="gateway", event_id="of gateway")
-    index(cluster, "events", map(document, [event("a"), gateway]))
-    file = write_records(tmp_path / "client.jsonl", [record("a")])
+    cluster = create_fresh_cluster(engine_url)
+    gateway = make_event("a", service_name="gateway", event_id="of gateway")
+    index(cluster, "events", map(build_document, [make_event("a"), gateway]))
+    file = write_records(tmp_path / "client.jsonl", [make_record("a")])
     result = invoke(cluster, file)
     assert isinstance(result.exception, OperatorError)
     assert "(gateway, scoring); select the service that the clients called with --service" in str(result.exception)
-    assert asked(cluster, file, "--service", "gateway")["with_event"] == 1
+    assert run_reconcile(cluster, file, "--service", "gateway")["with_event"] == 1
 
 
 def test_event_inside_a_request_is_not_a_duplicate(engine_url: str, tmp_path: Path) -> None:
     """Such as a call with an event of its own: it has the request's correlation id, and no HTTP method."""
-    cluster = fresh(engine_url)
-    inside = document(event("a", event_id="of a call")) | {"http": {}}
-    index(cluster, "events", [document(event("a")), inside])
-    said = asked(cluster, write_records(tmp_path / "client.jsonl", [record("a")]))
+    cluster = create_fresh_cluster(engine_url)
+    inside = build_document(make_event("a", event_id="of a call")) | {"http": {}}
+    index(cluster, "events", [build_document(make_event("a")), inside])
+    said = run_reconcile(cluster, write_records(tmp_path / "client.jsonl", [make_record("a")]))
     assert said["matches"]
     assert said["latencies"][0]["requests"] == 1
 
 
 @contextmanager
-def reconciling(cluster: Cluster, file: Path, *, until: str, settle_seconds: float) -> Iterator[Any]:
+def run_in_background(cluster: Cluster, file: Path, *, until: str, settle_seconds: float) -> Iterator[Any]:
     """Run the command on *file* and return as soon as it prints *until*."""
     where = ("--url", cluster.url, "--namespace", cluster.namespace)
     patience = ("--wait-seconds", "100", "--settle-seconds", settle_seconds)
@@ -230,40 +232,40 @@ def reconciling(cluster: Cluster, file: Path, *, until: str, settle_seconds: flo
 @pytest.fixture
 def waiting(provisioned: Cluster, tmp_path: Path) -> Iterator[Any]:
     """Start the command while one of two events is missing and another client's event completes the count."""
-    index(provisioned, "events", map(document, [event("a"), event("alien")]))
-    file = write_records(tmp_path / "client.jsonl", [record("a"), record("b")])
+    index(provisioned, "events", map(build_document, [make_event("a"), make_event("alien")]))
+    file = write_records(tmp_path / "client.jsonl", [make_record("a"), make_record("b")])
     until = "waiting for the events: 0 of 1 are searchable"
-    with reconciling(provisioned, file, until=until, settle_seconds=0) as process:
+    with run_in_background(provisioned, file, until=until, settle_seconds=0) as process:
         yield process
 
 
 def test_reconcile_waits_for_events_not_yet_searchable(waiting: Any, provisioned: Cluster) -> None:
-    index(provisioned, "events", [document(event("b"))])
+    index(provisioned, "events", [build_document(make_event("b"))])
     printed, _ = waiting.communicate(timeout=60)
     assert orjson.loads(printed)["lost"] == 0
 
 
 def test_copy_that_arrives_after_all_events_is_counted(provisioned: Cluster, tmp_path: Path) -> None:
-    index(provisioned, "events", [document(event("a"))])
-    file = write_records(tmp_path / "client.jsonl", [record("a")])
+    index(provisioned, "events", [build_document(make_event("a"))])
+    file = write_records(tmp_path / "client.jsonl", [make_record("a")])
     until = "waiting for the events: 1 found; waiting for duplicates"
-    with reconciling(provisioned, file, until=until, settle_seconds=8) as process:
-        index(provisioned, "events", [document(event("a", event_id="another"))])
+    with run_in_background(provisioned, file, until=until, settle_seconds=8) as process:
+        index(provisioned, "events", [build_document(make_event("a", event_id="another"))])
         printed, _ = process.communicate(timeout=60)
     assert orjson.loads(printed)["duplicated_ids"] == ["a"]
 
 
 def test_wait_ends_and_is_reported_when_events_keep_arriving(provisioned: Cluster, tmp_path: Path) -> None:
     """Other clients use the service, also after the run; no --run-id is given."""
-    index(provisioned, "events", [document(event("a"))])
-    file = write_records(tmp_path / "client.jsonl", [record("a")])
+    index(provisioned, "events", [build_document(make_event("a"))])
+    file = write_records(tmp_path / "client.jsonl", [make_record("a")])
     where = ("--url", provisioned.url, "--namespace", provisioned.namespace)
     later = DUE + timedelta(seconds=10)
     with begin("reconcile", file, *where, "--wait-seconds", 6, "--settle-seconds", 5.5, "--json") as process:
         for number in itertools.count():
             if process.poll() is not None:
                 break
-            index(provisioned, "events", [document(event(f"other {number}", ended_at=later))])
+            index(provisioned, "events", [build_document(make_event(f"other {number}", ended_at=later))])
         printed, _ = process.communicate(timeout=60)
     said = orjson.loads(printed)
     assert said["matches"]
@@ -278,6 +280,6 @@ def test_ctrl_c_ends_the_wait(waiting: Any) -> None:
 
 
 def test_cluster_without_streams_is_reported_in_one_sentence(cluster: Cluster, tmp_path: Path) -> None:
-    result = invoke(cluster, write_records(tmp_path / "client.jsonl", [record("a")]))
+    result = invoke(cluster, write_records(tmp_path / "client.jsonl", [make_record("a")]))
     assert isinstance(result.exception, OperatorError)
     assert f"create it with: inferlog provision --namespace {cluster.namespace}" in str(result.exception)

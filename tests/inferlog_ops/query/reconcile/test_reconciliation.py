@@ -10,7 +10,7 @@ from inferlog_ops.query.reconcile.records import ClientOutcome
 from tests.support.reconciling import EVEN, ROUTE
 
 
-def comparison(
+def build_comparison(
     name: str, requests: int, *, group: GroupColumn = "model_version", dashboard: float = 1.0
 ) -> LatencyComparison:
     """Return the latencies of *requests* requests with a client latency of one second."""
@@ -29,7 +29,7 @@ def comparison(
     )
 
 
-def verdict(*comparisons: LatencyComparison) -> str:
+def find_verdict(*comparisons: LatencyComparison) -> str:
     """Return the last sentence for a result without losses."""
     result = replace(EVEN, comparisons=list(comparisons))
     assert result.matches
@@ -37,29 +37,33 @@ def verdict(*comparisons: LatencyComparison) -> str:
 
 
 def test_one_event_per_request_matches() -> None:
-    assert verdict(comparison("v1", 500), comparison("v2", 500)) == ("Clients and dashboards agree within 2 % or 2 ms.")
+    assert find_verdict(build_comparison("v1", 500), build_comparison("v2", 500)) == (
+        "Clients and dashboards agree within 2 % or 2 ms."
+    )
 
 
 def test_unjudged_latencies_are_not_called_in_agreement() -> None:
     said = "Every request has its event; too few requests to judge latencies."
-    assert verdict() == said
-    assert verdict(comparison("v1", 29), comparison(ROUTE, 29, group="http.route")) == said
+    assert find_verdict() == said
+    assert find_verdict(build_comparison("v1", 29), build_comparison(ROUTE, 29, group="http.route")) == said
     some_without = replace(EVEN, sent=4, without_event=1)
     assert reconcile_report.list_findings(some_without) == [said.replace("request has", "answered request has")]
 
 
 def test_judged_percentiles_are_named_with_their_groups() -> None:
-    assert verdict(comparison("v1", 99)) == (
+    assert find_verdict(build_comparison("v1", 99)) == (
         "Clients and dashboards agree on p50 within 2 % or 2 ms; too few requests to judge the rest."
     )
-    assert verdict(comparison("v1", 100), comparison("v2", 20), comparison(ROUTE, 600, group="http.route")) == (
+    assert find_verdict(
+        build_comparison("v1", 100), build_comparison("v2", 20), build_comparison(ROUTE, 600, group="http.route")
+    ) == (
         f"Clients and dashboards agree on p50 (v1, {ROUTE}), p95 (v1, {ROUTE}), p99 ({ROUTE}) "
         "within 2 % or 2 ms; too few requests to judge the rest."
     )
 
 
 def test_latency_difference_is_reported_despite_too_few_requests() -> None:
-    apart = replace(EVEN, comparisons=[comparison("v1", 30, dashboard=2.0), comparison("v2", 20)])
+    apart = replace(EVEN, comparisons=[build_comparison("v1", 30, dashboard=2.0), build_comparison("v2", 20)])
     assert not apart.matches
     assert reconcile_report.list_findings(apart)[-1] == (
         "Clients and dashboards do not agree: latencies differ by more than 2 % or 2 ms."

@@ -10,7 +10,7 @@ from inferlog_ops.core.progress import ignore_progress
 from inferlog_ops.query.reconcile.records import ClientOutcome, ClientRecords, read_records
 from inferlog_traffic import exchange
 from inferlog_traffic.records import RecordFile, RequestRecord
-from tests.support.reconciling import DUE, record, write_records
+from tests.support.reconciling import DUE, make_record, write_records
 
 
 def read(*paths: Path, run_id: str | None = None) -> ClientRecords:
@@ -52,15 +52,15 @@ def test_outcomes_are_those_of_the_load_generator() -> None:
 
 def test_files_and_directories_of_them_are_read_each_file_once(tmp_path: Path) -> None:
     (tmp_path / "records").mkdir()
-    first = write_records(tmp_path / "records/a.jsonl", [record("a")])
-    write_records(tmp_path / "records/b.jsonl", [record("b")])
+    first = write_records(tmp_path / "records/a.jsonl", [make_record("a")])
+    write_records(tmp_path / "records/b.jsonl", [make_record("b")])
     (tmp_path / "records/notes.txt").write_text("not a record")
-    other = write_records(tmp_path / "c.records", [record("c")])
+    other = write_records(tmp_path / "c.records", [make_record("c")])
     assert read(tmp_path / "records", other, first).places.keys() == {"a", "b", "c"}
 
 
 def test_of_several_runs_one_can_be_chosen(tmp_path: Path) -> None:
-    file = write_records(tmp_path / "client.jsonl", [record("one-1"), record("two-1"), record("one-2")])
+    file = write_records(tmp_path / "client.jsonl", [make_record("one-1"), make_record("two-1"), make_record("one-2")])
     assert list(read(file, run_id="one-").places) == ["one-1", "one-2"]
 
 
@@ -69,30 +69,33 @@ def test_of_several_runs_one_can_be_chosen(tmp_path: Path) -> None:
     [
         ("client: done\n", "line 2: 'client: done' is not valid JSON: "),
         ("\n", "line 2: '' is not valid JSON: "),
-        (json.dumps(record("b")), "has no line end; is the run still in progress?"),
+        (json.dumps(make_record("b")), "has no line end; is the run still in progress?"),
         ("[1, 2]\n", "line 2: a JSON list; expected an object"),
         ('{"message": "started"}\n', "line 2: no correlation_id; expected a record of a request (docs/traffic.md)"),
-        (record("b", outcome="lovely"), "line 2: outcome is 'lovely'; expected one of answered, refused, "),
-        (record("b", status_code="200"), "line 2: status_code is '200'; expected a status code, or null"),
-        (record("b", status_code=70000), "line 2: status_code is 70000; expected 100 to 999, or null"),
-        (record("b", status_code=-1), "line 2: status_code is -1; "),
-        (record("b", ended_after_seconds=None), "line 2: ended_after_seconds is None; expected a number"),
-        (record("b", ended_after_seconds=0.0), "line 2: ended after 0.0 s, and sent after that"),
-        (record("b", ended_after_seconds=1e300), "line 2: "),
+        (make_record("b", outcome="lovely"), "line 2: outcome is 'lovely'; expected one of answered, refused, "),
+        (make_record("b", status_code="200"), "line 2: status_code is '200'; expected a status code, or null"),
+        (make_record("b", status_code=70000), "line 2: status_code is 70000; expected 100 to 999, or null"),
+        (make_record("b", status_code=-1), "line 2: status_code is -1; "),
+        (make_record("b", ended_after_seconds=None), "line 2: ended_after_seconds is None; expected a number"),
+        (make_record("b", ended_after_seconds=0.0), "line 2: ended after 0.0 s, and sent after that"),
+        (make_record("b", ended_after_seconds=1e300), "line 2: "),
         (
-            record("b", ended_after_seconds=2e11),
+            make_record("b", ended_after_seconds=2e11),
             "line 2: intended_at is '2026-11-23T06:15:00+00:00', ended_after_seconds 2",
         ),
-        (record("b", intended_at="0001-01-01T00:01:00Z"), "line 2: intended_at is '0001-01-01T00:01:00Z', ended"),
-        (record("b", intended_at="9999-12-31T23:59:00Z"), "expected moments of the years 1971 to 2260"),
-        (record("b", intended_at="0001-01-01T00:01:00+23:00"), "expected moments of the years 1971 to 2260"),
-        (record("b", intended_at="yesterday"), "line 2: Invalid isoformat string: 'yesterday'"),
-        (record("b", intended_at="2026-11-23T06:15:00"), "line 2: intended_at is '2026-11-23T06:15:00', without a UTC"),
-        (record("a"), "line 2: a second record of 'a'; correlation ids must be unique"),
+        (make_record("b", intended_at="0001-01-01T00:01:00Z"), "line 2: intended_at is '0001-01-01T00:01:00Z', ended"),
+        (make_record("b", intended_at="9999-12-31T23:59:00Z"), "expected moments of the years 1971 to 2260"),
+        (make_record("b", intended_at="0001-01-01T00:01:00+23:00"), "expected moments of the years 1971 to 2260"),
+        (make_record("b", intended_at="yesterday"), "line 2: Invalid isoformat string: 'yesterday'"),
+        (
+            make_record("b", intended_at="2026-11-23T06:15:00"),
+            "line 2: intended_at is '2026-11-23T06:15:00', without a UTC",
+        ),
+        (make_record("a"), "line 2: a second record of 'a'; correlation ids must be unique"),
     ],
 )
 def test_broken_line_is_reported_with_its_number(tmp_path: Path, line: str | dict[str, Any], said: str) -> None:
-    file = write_records(tmp_path / "client.jsonl", [record("a")])
+    file = write_records(tmp_path / "client.jsonl", [make_record("a")])
     with file.open("a") as lines:
         lines.write(line if isinstance(line, str) else json.dumps(line) + "\n")
     with pytest.raises(OperatorError) as error:
@@ -136,11 +139,11 @@ def test_missing_records_are_reported_in_one_sentence(tmp_path: Path, make: Any,
 
 
 def test_run_that_is_not_in_the_records_is_named(tmp_path: Path) -> None:
-    file = write_records(tmp_path / "client.jsonl", [record("one-1")])
+    file = write_records(tmp_path / "client.jsonl", [make_record("one-1")])
     with pytest.raises(OperatorError, match="starts with 'two-'"):
         read(file, run_id="two-")
 
 
 def test_times_with_any_offset_are_accepted(tmp_path: Path) -> None:
-    file = write_records(tmp_path / "client.jsonl", [record("a", intended_at="2026-11-23T08:15:00+02:00")])
+    file = write_records(tmp_path / "client.jsonl", [make_record("a", intended_at="2026-11-23T08:15:00+02:00")])
     assert read(file).first_due_at == DUE

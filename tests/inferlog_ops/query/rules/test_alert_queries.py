@@ -20,7 +20,7 @@ QUERIES = {name: query for name, query in library.load_all().items() if "FROM in
 LATENCY, LOST = "p99 latency is over its service level", "Events were lost"
 
 
-def _alert(rule: str, group: dict[str, Any], minutes_ago: int, value: float) -> Alert:
+def _build_alert(rule: str, group: dict[str, Any], minutes_ago: int, value: float) -> Alert:
     at = NOW - timedelta(minutes=minutes_ago, seconds=5)
     return Alert(
         rule=find(rule), group=group, value=value, threshold=5.0, figures={"x": value}, start=at, end=at, at=at
@@ -28,11 +28,11 @@ def _alert(rule: str, group: dict[str, Any], minutes_ago: int, value: float) -> 
 
 
 ALERTS = [
-    *(_alert("p99_latency", {"model_version": "v1"}, ago, 6.0 + ago) for ago in (0, 1, 2)),
-    *(_alert("p99_latency", {"model_version": "v2"}, ago, 7.0) for ago in (9, 10)),
-    _alert("lost_events", {"service.name": "scoring", "service.instance.id": "i1"}, 12, 3.0),
-    _alert("lost_events", {"service.name": "scoring", "service.instance.id": "i2"}, 12, 4.0),
-    _alert("error_rate", {"model_version": "v1"}, 20, 0.5),
+    *(_build_alert("p99_latency", {"model_version": "v1"}, ago, 6.0 + ago) for ago in (0, 1, 2)),
+    *(_build_alert("p99_latency", {"model_version": "v2"}, ago, 7.0) for ago in (9, 10)),
+    _build_alert("lost_events", {"service.name": "scoring", "service.instance.id": "i1"}, 12, 3.0),
+    _build_alert("lost_events", {"service.name": "scoring", "service.instance.id": "i2"}, 12, 4.0),
+    _build_alert("error_rate", {"model_version": "v1"}, 20, 0.5),
 ]
 
 

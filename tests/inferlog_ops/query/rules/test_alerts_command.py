@@ -19,10 +19,10 @@ from inferlog_ops.query import library
 from inferlog_ops.query.rules import rules
 from inferlog_ops.query.run import fetch_rows
 from tests.support import commands
-from tests.support.alert_cases import Case, cases
-from tests.support.webhook import Webhook, webhook
+from tests.support.alert_cases import Case, build_cases
+from tests.support.webhook import Webhook, run_webhook
 
-CASES = {(case.rule, case.what): case for case in cases()}
+CASES = {(case.rule, case.what): case for case in build_cases()}
 FIRING = CASES["p99_latency", "two of 101 are slow"]
 BEFORE = FIRING.at - timedelta(days=9)
 
@@ -38,29 +38,29 @@ def filled(engine_url: str) -> Cluster:
 
 @pytest.fixture
 def receiver() -> Iterator[Webhook]:
-    with webhook() as receiver:
+    with run_webhook() as receiver:
         yield receiver
 
 
 def _index(cluster: Cluster, case: Case) -> None:
     operations: list[dict[str, Any]] = []
-    for stream, document in case.lines(case.at):
+    for stream, document in case.build_lines(case.at):
         name = f"logs-inference.{stream}-{cluster.namespace}"
         operations += [{"create": {"_index": name, "_id": document["event"]["id"]}}, document]
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         assert not client.bulk(operations=operations, refresh=True, require_data_stream=True)["errors"]
 
 
-def _arguments(cluster: Cluster, at: datetime) -> list[str]:
+def _build_arguments(cluster: Cluster, at: datetime) -> list[str]:
     return ["check", "--url", cluster.url, "--namespace", cluster.namespace, "--at", at.isoformat()]
 
 
 def _check(cluster: Cluster, at: datetime, *arguments: str) -> Result:
-    return CliRunner().invoke(alerts.app, [*_arguments(cluster, at), *arguments])
+    return CliRunner().invoke(alerts.app, [*_build_arguments(cluster, at), *arguments])
 
 
 def _check_in_a_process(cluster: Cluster, at: datetime, *arguments: str) -> CompletedProcess[str]:
-    return commands.run("alerts", *_arguments(cluster, at), *arguments)
+    return commands.run("alerts", *_build_arguments(cluster, at), *arguments)
 
 
 def test_firing_rule_is_printed_with_its_figures_and_ends_with_1(filled: Cluster) -> None:
@@ -130,7 +130,7 @@ def test_wrong_option_ends_with_2() -> None:
 
 def test_broken_rule_file_ends_with_3_and_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
-    monkeypatch.setattr(rules, "asset_dir", lambda _: tmp_path)
+    monkeypatch.setattr(rules, "find_asset_dir", lambda _: tmp_path)
     result = CliRunner().invoke(alerts.app, ["check", "--url", "http://127.0.0.1:1"])
     assert isinstance(result.exception, OperatorError)
     assert "dashboards/rules/broken.json is not valid JSON" in str(result.exception)
@@ -194,7 +194,7 @@ def test_alerts_are_recorded_once_per_interval(filled: Cluster) -> None:
 
 def test_unrecorded_alerts_are_reported_without_hiding_alerts(filled: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "inferlog_ops.query.rules.alerts.alerts_stream_name", lambda namespace: f"inferlog-alarms-{namespace}"
+        "inferlog_ops.query.rules.alerts.build_alerts_stream_name", lambda namespace: f"inferlog-alarms-{namespace}"
     )
     result = _check(filled, FIRING.at, "--record")
     assert result.exit_code == 1

@@ -13,9 +13,9 @@ from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.rules import rules
 from inferlog_ops.query.rules.evaluate import evaluate, evaluate_rule
-from tests.support.alert_cases import LEVELS, Case, cases
+from tests.support.alert_cases import LEVELS, Case, build_cases
 
-CASES = cases()
+CASES = build_cases()
 RULES = rules.load_all()
 QUERIES = library.load_all()
 
@@ -27,10 +27,10 @@ def filled(engine_url: str) -> Cluster:
     provision_cluster(cluster)
     operations: list[dict[str, Any]] = []
     for case in CASES:
-        for stream, document in case.lines(case.at):
+        for stream, document in case.build_lines(case.at):
             name = f"logs-inference.{stream}-{cluster.namespace}"
             operations += [{"create": {"_index": name, "_id": document["event"]["id"]}}, document]
-    with cluster.client() as client:
+    with cluster.build_client() as client:
         answer = client.bulk(operations=operations, refresh=True, require_data_stream=True)
     assert not answer["errors"], [item for item in answer["items"] if item["create"]["status"] >= 300][:3]
     return cluster

@@ -17,7 +17,7 @@ from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.rules import notify, rules
 from inferlog_ops.query.rules.evaluate import Evaluation, evaluate
 from inferlog_ops.query.run import run_query
-from tests.support.indexing import fresh, index_many
+from tests.support.indexing import create_fresh_cluster, index_many
 
 QUERIES = library.load_all()
 LEVELS = slo.load()
@@ -32,16 +32,16 @@ MOST_ALERTS = 1_000
 Document = dict[str, Any]
 
 
-def _heartbeats() -> Iterator[Document]:
+def _build_heartbeats() -> Iterator[Document]:
     for number in range(INSTANCES - 1):
         if number < RUNNING:
-            yield _heartbeat("batch", number, NOW - timedelta(seconds=1), "service_heartbeat")
+            yield _build_heartbeat("batch", number, NOW - timedelta(seconds=1), "service_heartbeat")
         else:
-            yield _heartbeat("batch", number, NOW - timedelta(minutes=10), "service_stopped")
-    yield _heartbeat("zz", 0, NOW - timedelta(minutes=2), "service_heartbeat")
+            yield _build_heartbeat("batch", number, NOW - timedelta(minutes=10), "service_stopped")
+    yield _build_heartbeat("zz", 0, NOW - timedelta(minutes=2), "service_heartbeat")
 
 
-def _heartbeat(service: str, number: int, at: datetime, message: str) -> Document:
+def _build_heartbeat(service: str, number: int, at: datetime, message: str) -> Document:
     return {
         "@timestamp": at.isoformat(),
         "service": {"name": service, "instance": {"id": f"{service}-{number:04d}"}},
@@ -53,12 +53,12 @@ def _heartbeat(service: str, number: int, at: datetime, message: str) -> Documen
 
 @pytest.fixture(scope="module")
 def filled(engine_url: str) -> Cluster:
-    cluster: Cluster = fresh(engine_url)
-    index_many(cluster, "health", _heartbeats())
+    cluster: Cluster = create_fresh_cluster(engine_url)
+    index_many(cluster, "health", _build_heartbeats())
     return cluster
 
 
-def _evaluated(cluster: Cluster, at: datetime) -> Evaluation:
+def _evaluate_rule(cluster: Cluster, at: datetime) -> Evaluation:
     evaluation = evaluate(cluster, [RULE], LEVELS, QUERIES, at)
     assert evaluation.failures == {}
     return evaluation
@@ -71,7 +71,7 @@ def test_every_instance_has_its_row(filled: Cluster) -> None:
 
 
 def test_rule_fires_for_the_one_instance_that_is_silent(filled: Cluster) -> None:
-    evaluation = _evaluated(filled, NOW)
+    evaluation = _evaluate_rule(filled, NOW)
     assert [alert.group_text for alert in evaluation.alerts] == ["zz,zz-0000"]
     assert evaluation.not_listed == {}
 
@@ -88,7 +88,7 @@ def test_kibana_rule_text_has_no_limit_before_its_condition() -> None:
 
 
 def test_alerts_beyond_the_most_are_counted_and_the_worst_is_listed(filled: Cluster) -> None:
-    evaluation = _evaluated(filled, LATER)
+    evaluation = _evaluate_rule(filled, LATER)
     assert len(evaluation.alerts) == MOST_ALERTS
     assert evaluation.alerts[0].group["service.name"] == "zz"
     assert evaluation.not_listed == {RULE.name: RUNNING + 1 - MOST_ALERTS}
@@ -96,7 +96,7 @@ def test_alerts_beyond_the_most_are_counted_and_the_worst_is_listed(filled: Clus
 
 
 def test_webhook_gets_the_number_of_all_alerts(filled: Cluster) -> None:
-    head, *lines = notify.build_message(_evaluated(filled, LATER))["text"].splitlines()
+    head, *lines = notify.build_message(_evaluate_rule(filled, LATER))["text"].splitlines()
     assert head.endswith(f": {RUNNING + 1} alerts fire")
     assert lines[-1] == "[not listed] silent_instance: at least 501 more"
 

@@ -13,7 +13,7 @@ from inferlog_ops.query.rules.alerts import Alert
 from inferlog_ops.query.rules.evaluate import Evaluation
 from inferlog_ops.query.rules.notify import build_message, parse_webhook_url, post
 from inferlog_ops.query.rules.rules import find
-from tests.support.webhook import Webhook, webhook
+from tests.support.webhook import Webhook, run_webhook
 
 AT = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 ALERT = Alert(
@@ -31,7 +31,7 @@ EVALUATION = Evaluation(at=AT, namespace="default", rules=3, alerts=[ALERT], fai
 
 @pytest.fixture
 def receiver() -> Iterator[Webhook]:
-    with webhook() as receiver:
+    with run_webhook() as receiver:
         yield receiver
 
 

@@ -30,14 +30,14 @@ GOOD = {
 }
 
 
-def _file(folder: Path, content: Any) -> Path:
+def _write_rule(folder: Path, content: Any) -> Path:
     path = folder / "my_rule.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return path
 
 
 def test_rule_file_is_read(tmp_path: Path) -> None:
-    rule = rules.read(_file(tmp_path, {**GOOD, "settle": "2m"}))
+    rule = rules.read(_write_rule(tmp_path, {**GOOD, "settle": "2m"}))
     assert (rule.name, rule.query, rule.eval) == ("my_rule", "error_rate", "")
     assert (rule.window, rule.settle, rule.every) == (
         timedelta(minutes=90),
@@ -72,7 +72,7 @@ def test_rule_file_is_read(tmp_path: Path) -> None:
 def test_invalid_rule_file_is_rejected_in_one_sentence(tmp_path: Path, change: Any, complaint: str) -> None:
     content = {**GOOD, **change} if isinstance(change, dict) else change
     with pytest.raises(OperatorError) as refusal:
-        rules.read(_file(tmp_path, content))
+        rules.read(_write_rule(tmp_path, content))
     assert complaint in str(refusal.value)
     assert "dashboards/rules/my_rule.json" in str(refusal.value)
     assert "\n" not in str(refusal.value)
@@ -81,7 +81,7 @@ def test_invalid_rule_file_is_rejected_in_one_sentence(tmp_path: Path, change: A
 @pytest.mark.parametrize("key", GOOD)
 def test_every_key_is_required(tmp_path: Path, key: str) -> None:
     with pytest.raises(OperatorError, match=f"{key} is null; expected"):
-        rules.read(_file(tmp_path, {name: value for name, value in GOOD.items() if name != key}))
+        rules.read(_write_rule(tmp_path, {name: value for name, value in GOOD.items() if name != key}))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_every_key_is_required(tmp_path: Path, key: str) -> None:
     ],
 )
 def test_unknown_reference_in_a_rule_is_reported(tmp_path: Path, change: dict[str, Any], complaint: str) -> None:
-    rule = rules.read(_file(tmp_path, {**GOOD, **change}))
+    rule = rules.read(_write_rule(tmp_path, {**GOOD, **change}))
     with pytest.raises(OperatorError, match=complaint):
         build_rule_query(rule, LEVELS, library.load_all(), "default")
 

@@ -18,11 +18,11 @@ def folder(tmp_path: Path) -> Path:
 
 def process(file: LetterFile, done: set[bytes]) -> None:
     with file.take() as taken:
-        for letter in taken.letters():
+        for letter in taken.read_letters():
             taken.put(letter, done=letter.raw in done)
 
 
-def contents(folder: Path, pattern: str) -> list[bytes]:
+def read_contents(folder: Path, pattern: str) -> list[bytes]:
     return [line for path in sorted(folder.glob(pattern)) for line in path.read_bytes().splitlines()]
 
 
@@ -44,12 +44,12 @@ def test_dead_letter_files_are_found_by_name(folder: Path) -> None:
 def test_done_letters_are_put_aside_and_the_rest_is_found_again(folder: Path) -> None:
     (file,) = find_letter_files([folder])
     process(file, {LINES[0]})
-    assert contents(folder, "redriven/*") == [LINES[0]]
+    assert read_contents(folder, "redriven/*") == [LINES[0]]
     assert not (folder / DAY).exists()
     (file,) = find_letter_files([folder])
-    assert contents(folder, "*.log") == LINES[1:]
+    assert read_contents(folder, "*.log") == LINES[1:]
     process(file, {LINES[2]})
-    assert contents(folder, "redriven/*") == [LINES[0], LINES[2]]
+    assert read_contents(folder, "redriven/*") == [LINES[0], LINES[2]]
     (file,) = find_letter_files([folder])
     process(file, {LINES[1]})
     assert find_letter_files([folder]) == []
@@ -60,9 +60,9 @@ def test_letters_written_during_a_run_are_found_by_the_next_run(folder: Path) ->
     (file,) = find_letter_files([folder])
     with file.take() as taken:
         (folder / DAY).write_bytes(b"later\n")
-        for letter in taken.letters():
+        for letter in taken.read_letters():
             taken.put(letter, done=False)
-    assert contents(folder, "*.log") == [b"later", *LINES]
+    assert read_contents(folder, "*.log") == [b"later", *LINES]
     assert len(find_letter_files([folder])) == 2
 
 
@@ -70,12 +70,12 @@ def test_all_letters_stay_when_the_block_fails(folder: Path) -> None:
     def fail() -> None:
         (file,) = find_letter_files([folder])
         with file.take() as taken:
-            taken.put(next(taken.letters()), done=True)
+            taken.put(next(taken.read_letters()), done=True)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
-    assert contents(folder, "*.log") == LINES
+    assert read_contents(folder, "*.log") == LINES
     assert list(folder.glob("*.part")) == []
 
 
@@ -90,7 +90,7 @@ def test_take_waits_for_writers(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("inferlog_ops.core.wait.time.sleep", close_writer)
     process(file, set())
     assert writer.closed
-    assert contents(folder, "*.log") == [*LINES, b"late"]
+    assert read_contents(folder, "*.log") == [*LINES, b"late"]
 
 
 def test_take_fails_when_a_writer_keeps_the_file_open(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_take_fails_when_a_writer_keeps_the_file_open(folder: Path, monkeypatch:
     (file,) = find_letter_files([folder])
     with (folder / DAY).open("ab"), pytest.raises(OperatorError, match="still open for writing in another process"):
         process(file, set())
-    assert contents(folder, "*.log") == LINES
+    assert read_contents(folder, "*.log") == LINES
 
 
 def test_second_redrive_of_a_file_is_rejected(folder: Path) -> None:
@@ -114,7 +114,7 @@ def test_truncated_last_line_stays(folder: Path) -> None:
     (folder / DAY).write_bytes(LINES[0] + b"\n" + LINES[2][:-3])
     (file,) = find_letter_files([folder])
     process(file, {LINES[0]})
-    assert contents(folder, "*.log") == [LINES[2][:-3]]
+    assert read_contents(folder, "*.log") == [LINES[2][:-3]]
 
 
 @pytest.mark.parametrize(

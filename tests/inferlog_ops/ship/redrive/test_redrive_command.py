@@ -12,7 +12,7 @@ from inferlog_ops.cli.command_list import app
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from tests.support.commands import run
-from tests.support.shipping import ShipperDirs, event_line, stored_ids, write_events
+from tests.support.shipping import ShipperDirs, build_event_line, count_stored_ids, write_events
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def write_fluentd_letters(folder: Path, *lines: bytes, stream: str = "events") -
 
 def test_fixed_lines_are_sent_once_when_redrive_runs_twice(provisioned: Cluster, place: ShipperDirs) -> None:
     place.logs.mkdir()
-    refused = event_line("slow", latency_seconds="0.5 s") + event_line("late", latency_seconds="0.7 s")
-    place.events.write_bytes(b"{half\n" + refused + event_line("good"))
+    refused = build_event_line("slow", latency_seconds="0.5 s") + build_event_line("late", latency_seconds="0.7 s")
+    place.events.write_bytes(b"{half\n" + refused + build_event_line("good"))
     place.ship_once(provisioned)
     letters = place.state / "dead_letters.jsonl"
     code, rows = redrive(provisioned, "--from", place.state, "--list")
@@ -53,14 +53,14 @@ def test_fixed_lines_are_sent_once_when_redrive_runs_twice(provisioned: Cluster,
     letters.write_text(letters.read_text().replace('\\"0.5 s\\"', "0.5"))
     code, (tally,) = redrive(provisioned, "--from", place.state)
     assert (code, tally["created"], tally["refused_again"], tally["cannot_be_sent"]) == (1, 1, 1, 1)
-    assert stored_ids(provisioned) == {"good": 1, "slow": 1}
+    assert count_stored_ids(provisioned) == {"good": 1, "slow": 1}
 
     (rest,) = place.state.glob("dead_letters.redrive-*.jsonl")
-    whole = json.dumps(event_line("whole").decode())
+    whole = json.dumps(build_event_line("whole").decode())
     rest.write_text(rest.read_text().replace('\\"0.7 s\\"', "0.7").replace('"{half"', whole))
     code, (tally,) = redrive(provisioned, "--from", place.state)
     assert (code, tally["created"]) == (0, 2)
-    assert stored_ids(provisioned) == {"good": 1, "slow": 1, "late": 1, "whole": 1}
+    assert count_stored_ids(provisioned) == {"good": 1, "slow": 1, "late": 1, "whole": 1}
 
     assert redrive(provisioned, "--from", place.state) == (0, [])
     assert len((place.state / "redriven" / "dead_letters.jsonl").read_bytes().splitlines()) == 3
@@ -68,7 +68,7 @@ def test_fixed_lines_are_sent_once_when_redrive_runs_twice(provisioned: Cluster,
 
 def test_redrive_runs_beside_a_running_shipper(provisioned: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, ["a"], latency_seconds="slow")
-    with place.tailing(provisioned):
+    with place.run_shipper(provisioned):
         place.wait_for_letters(1)
         code, _ = redrive(provisioned, "--from", place.state)
         assert code == 1
@@ -86,14 +86,14 @@ def test_fluentd_letters_are_stored_with_their_ids_when_the_mapping_is_fixed(
     place.ship_once(provisioned)
     write_fluentd_letters(
         place.root / "dead_letters",
-        event_line("a", latency_seconds="slow", cost_usd=0.000001),
-        event_line("a", latency_seconds="slow", cost_usd=0.000001),
-        event_line("there"),
+        build_event_line("a", latency_seconds="slow", cost_usd=0.000001),
+        build_event_line("a", latency_seconds="slow", cost_usd=0.000001),
+        build_event_line("there"),
         b'{"unmatched_line":"{half"}',
     )
     code, (tally,) = redrive(provisioned, "--from", place.root / "dead_letters")
     assert (code, tally["refused_again"], tally["already_there"], tally["cannot_be_sent"]) == (1, 2, 1, 1)
-    with provisioned.client() as client:
+    with provisioned.build_client() as client:
         client.indices.put_index_template(
             name=f"fixed-{provisioned.namespace}",
             index_patterns=[index],
@@ -105,8 +105,8 @@ def test_fluentd_letters_are_stored_with_their_ids_when_the_mapping_is_fixed(
         client.indices.rollover(alias=index)
     code, (tally,) = redrive(provisioned, "--from", place.root / "dead_letters")
     assert (code, tally["created"], tally["already_there"], tally["cannot_be_sent"]) == (1, 1, 1, 1)
-    assert stored_ids(provisioned) == {"there": 1, "a": 1}
-    with provisioned.client() as client:
+    assert count_stored_ids(provisioned) == {"there": 1, "a": 1}
+    with provisioned.build_client() as client:
         (hit,) = client.search(index=index, query={"ids": {"values": ["a"]}})["hits"]["hits"]
     assert (hit["_source"]["latency_seconds"], hit["_source"]["cost_usd"]) == ("slow", 0.000001)
 
@@ -114,40 +114,40 @@ def test_fluentd_letters_are_stored_with_their_ids_when_the_mapping_is_fixed(
 def test_document_in_an_older_backing_index_is_not_created_again(provisioned: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, ["old"])
     place.ship_once(provisioned)
-    assert stored_ids(provisioned) == {"old": 1}
-    with provisioned.client() as client:
+    assert count_stored_ids(provisioned) == {"old": 1}
+    with provisioned.build_client() as client:
         client.indices.rollover(alias=f"logs-inference.events-{provisioned.namespace}")
-    path = write_fluentd_letters(place.root, event_line("old"), event_line("new"))
+    path = write_fluentd_letters(place.root, build_event_line("old"), build_event_line("new"))
     code, (tally,) = redrive(provisioned, "--from", path)
     assert (code, tally["already_there"], tally["created"]) == (0, 1, 1)
-    assert stored_ids(provisioned) == {"old": 1, "new": 1}
+    assert count_stored_ids(provisioned) == {"old": 1, "new": 1}
 
 
 def test_dry_run_counts_the_letters_and_changes_nothing(provisioned: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, ["there"])
     place.ship_once(provisioned)
-    assert stored_ids(provisioned) == {"there": 1}
-    path = write_fluentd_letters(place.root, event_line("there"), event_line("new"), b"no JSON")
+    assert count_stored_ids(provisioned) == {"there": 1}
+    path = write_fluentd_letters(place.root, build_event_line("there"), build_event_line("new"), b"no JSON")
     before = path.read_bytes()
     code, (tally,) = redrive(provisioned, "--from", path, "--dry-run")
     assert (code, tally["already_there"], tally["would_be_sent"], tally["cannot_be_sent"]) == (0, 1, 1, 1)
     assert path.read_bytes() == before
     assert [each.name for each in place.root.iterdir() if each.name == "redriven"] == []
-    assert stored_ids(provisioned) == {"there": 1}
+    assert count_stored_ids(provisioned) == {"there": 1}
 
 
 def test_letters_of_every_stream_reach_their_stream(provisioned: Cluster, place: ShipperDirs) -> None:
     for stream in ("events", "app", "health", "content"):
-        write_fluentd_letters(place.root / "letters", event_line(f"of-{stream}"), stream=stream)
+        write_fluentd_letters(place.root / "letters", build_event_line(f"of-{stream}"), stream=stream)
     code, tallies = redrive(provisioned, "--from", place.root / "letters")
     assert (code, [tally["created"] for tally in tallies]) == (0, [1, 1, 1, 1])
-    assert {stream: set(stored_ids(provisioned, stream)) for stream in ("events", "app", "health", "content")} == {
-        stream: {f"of-{stream}"} for stream in ("events", "app", "health", "content")
-    }
+    assert {
+        stream: set(count_stored_ids(provisioned, stream)) for stream in ("events", "app", "health", "content")
+    } == {stream: {f"of-{stream}"} for stream in ("events", "app", "health", "content")}
 
 
 def test_redrive_prints_a_table_of_outcomes(provisioned: Cluster, place: ShipperDirs) -> None:
-    path = write_fluentd_letters(place.root, event_line("new"), event_line("bad", latency_seconds="slow"))
+    path = write_fluentd_letters(place.root, build_event_line("new"), build_event_line("bad", latency_seconds="slow"))
     listed = run("redrive", "--from", path, "--list")
     assert "refused by Elasticsearch: see Fluentd's own log for the reason" in " ".join(listed.stdout.split())
     done = run("redrive", "--url", provisioned.url, "--namespace", provisioned.namespace, "--from", path)

@@ -12,13 +12,13 @@ from typer.testing import CliRunner
 
 from inferlog_ops.cli.command_list import app
 from inferlog_ops.core.errors import OperatorError
-from tests.support.faulty_store import Fault, FaultyStore, faulty_store, refused_item
-from tests.support.shipping import event_ids, event_line
+from tests.support.faulty_store import Fault, FaultyStore, build_refused_item, run_faulty_store
+from tests.support.shipping import build_event_line, make_event_ids
 
 
 @pytest.fixture
 def store() -> Iterator[FaultyStore]:
-    with faulty_store() as store:
+    with run_faulty_store() as store:
         yield store
 
 
@@ -32,7 +32,7 @@ def redrive(store: FaultyStore, *arguments: object) -> tuple[list[dict[str, Any]
 
 def write_letters(folder: Path, *ids: str, stream: str = "events") -> Path:
     path = folder / f"inferlog.{stream}.20261123.log"
-    path.write_bytes(b"".join(map(event_line, ids)))
+    path.write_bytes(b"".join(map(build_event_line, ids)))
     return path
 
 
@@ -47,7 +47,7 @@ def read_left(folder: Path) -> list[str]:
         (Fault(status=503, body=b"{}"), "answered 503"),
         (Fault(cut="after", stores=True), "no answer"),
         (Fault(status=404, body=b'{"error":{"type":"index_not_found_exception","reason":"x"}}'), "inferlog provision"),
-        (Fault(item=lambda _: refused_item(429, "es_rejected_execution_exception")), "answered 429"),
+        (Fault(item=lambda _: build_refused_item(429, "es_rejected_execution_exception")), "answered 429"),
     ],
     ids=["503", "cut off", "no stream", "429"],
 )
@@ -69,14 +69,14 @@ def test_redrive_stops_and_keeps_all_letters_when_the_store_fails(
 
 def test_stored_letters_are_put_aside_when_others_are_postponed(store: FaultyStore, tmp_path: Path) -> None:
     write_letters(tmp_path, "a", "b", "c")
-    store.faults.append(Fault(item=lambda each: refused_item(503, "unavailable") if each == "b" else None))
+    store.faults.append(Fault(item=lambda each: build_refused_item(503, "unavailable") if each == "b" else None))
     (tally,), _ = redrive(store, "--from", tmp_path)
     assert (tally["created"], tally["not_sent"]) == (2, 1)
     assert read_left(tmp_path) == ["b"]
 
 
 def test_redrive_halves_a_too_large_request(store: FaultyStore, tmp_path: Path) -> None:
-    write_letters(tmp_path, *event_ids(20))
+    write_letters(tmp_path, *make_event_ids(20))
     store.largest_bytes = 700
     (tally,), ended = redrive(store, "--from", tmp_path)
     assert (tally["created"], ended) == (20, "")
@@ -122,7 +122,7 @@ class Failures:
 
 
 def build_failure(event_id: str, stream: str = "events", **source: Any) -> dict[str, Any]:
-    document = orjson.loads(event_line(event_id)) | source
+    document = orjson.loads(build_event_line(event_id)) | source
     return {
         "@timestamp": "2026-11-23T06:15:01.000Z",
         "document": {"id": event_id, "index": f"logs-inference.{stream}-test", "source": document},

@@ -53,7 +53,7 @@ def compile_bucket(bucket: Bucket, label: str, number_format: Any = None) -> dic
     """Return the Lens column of *bucket*."""
     match bucket:
         case Terms():
-            return _terms_column(bucket, label)
+            return _build_terms_column(bucket, label)
         case TimeSlices():
             return {
                 "label": label,
@@ -66,7 +66,7 @@ def compile_bucket(bucket: Bucket, label: str, number_format: Any = None) -> dic
                 "params": {"interval": "auto", "includeEmptyRows": True, "dropPartials": False},
             }
         case Bands():
-            return _bands_column(bucket, label, number_format)
+            return _build_bands_column(bucket, label, number_format)
         case MatchingDocuments(kql=kql):
             return {
                 "label": label,
@@ -79,7 +79,7 @@ def compile_bucket(bucket: Bucket, label: str, number_format: Any = None) -> dic
             }
 
 
-def _terms_column(terms: Terms, label: str) -> dict[str, Any]:
+def _build_terms_column(terms: Terms, label: str) -> dict[str, Any]:
     rank = next(iter(compile_columns("rank", terms.order or count(), "rank").values()))
     params: dict[str, Any] = {
         "size": terms.size,
@@ -106,7 +106,7 @@ def _terms_column(terms: Terms, label: str) -> dict[str, Any]:
     }
 
 
-def _bands_column(bands: Bands, label: str, number_format: Any) -> dict[str, Any]:
+def _build_bands_column(bands: Bands, label: str, number_format: Any) -> dict[str, Any]:
     ends: Sequence[float | None] = (*bands.starts[1:], None)
     ranges = [{"from": start, "to": end, "label": ""} for start, end in zip(bands.starts, ends, strict=True)]
     return {

@@ -105,7 +105,7 @@ def _build_xy(config: dict[str, Any], begin: BeginLayer) -> Chart:
         layers[layer_id] = builder.build()
     styling, legend, axis = config.get("styling", {}), config.get("legend", {}), config.get("axis", {})
     visualization: dict[str, Any] = {
-        "legend": {"isVisible": legend.get("visibility") == "visible", "position": _legend_position(config)},
+        "legend": {"isVisible": legend.get("visibility") == "visible", "position": _choose_legend_position(config)},
         "valueLabels": "hide",
         "preferredSeriesType": drawn[0]["seriesType"],
         "fittingFunction": _FITTING.get(styling.get("fitting", {}).get("type"), "None"),
@@ -128,7 +128,7 @@ def _draw_xy_layer(layer_id: str, holder: Mapping[str, Any], builder: LayerBuild
     drawn: dict[str, Any] = {
         "layerId": layer_id,
         "layerType": "data",
-        "seriesType": _series_type(holder["type"]),
+        "seriesType": _convert_series_type(holder["type"]),
         "xAccessor": builder.add(holder["x"]),
         "position": "top",
         "showGridlines": False,
@@ -181,9 +181,11 @@ def _build_heatmap(config: dict[str, Any], begin: BeginLayer) -> Chart:
 
 def _build_table(config: dict[str, Any], begin: BeginLayer) -> Chart:
     builder = begin(config)
-    shown = [_table_column(item, builder) for item in config.get("rows", []) if builder.has(item)]
+    shown = [_build_table_column(item, builder) for item in config.get("rows", []) if builder.has(item)]
     shown += [
-        _table_column(item, builder) | {"isMetric": True} for item in config.get("metrics", []) if builder.has(item)
+        _build_table_column(item, builder) | {"isMetric": True}
+        for item in config.get("metrics", [])
+        if builder.has(item)
     ]
     hidden = [{"columnId": each, "hidden": True} for each in builder.list_hidden()]
     styling = config.get("styling", {})
@@ -201,7 +203,7 @@ def _build_table(config: dict[str, Any], begin: BeginLayer) -> Chart:
     return Chart(kind="lnsDatatable", visualization=visualization, layers={"layer1": builder.build()})
 
 
-def _table_column(item: Mapping[str, Any], builder: LayerBuilder) -> dict[str, Any]:
+def _build_table_column(item: Mapping[str, Any], builder: LayerBuilder) -> dict[str, Any]:
     column: dict[str, Any] = {"columnId": builder.add(item), "isTransposed": False}
     if "alignment" in item:
         column["alignment"] = item["alignment"]
@@ -214,14 +216,14 @@ def _table_column(item: Mapping[str, Any], builder: LayerBuilder) -> dict[str, A
     return column
 
 
-def _legend_position(config: Mapping[str, Any]) -> str:
+def _choose_legend_position(config: Mapping[str, Any]) -> str:
     """Return the file's position, but "right" for many series: below a chart of Lens there is room for three."""
     position: str = config.get("legend", {}).get("position", "right")
     has_many = any("breakdown_by" in holder for holder in config["layers"])
     return "right" if position == "bottom" and has_many else position
 
 
-def _series_type(kind: str) -> str:
+def _convert_series_type(kind: str) -> str:
     return {"area_percentage": "area_percentage_stacked"}.get(kind, kind)
 
 

@@ -75,7 +75,7 @@ class Aggregate(Expression):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overall(Expression):
+class OverallFigure(Expression):
     """A figure over all rows of the chart: function "overall_sum" or "overall_min"."""
 
     function: str
@@ -138,14 +138,14 @@ def latest_text(field: str) -> Aggregate:
     return Aggregate(operation="last_value", field=field, kind="string")
 
 
-def overall_sum(of: Expression) -> Overall:
+def overall_sum(of: Expression) -> OverallFigure:
     """Return the sum of *of* over all rows of the chart."""
-    return Overall(function="overall_sum", of=of)
+    return OverallFigure(function="overall_sum", of=of)
 
 
-def overall_min(of: Expression) -> Overall:
+def overall_min(of: Expression) -> OverallFigure:
     """Return the lowest *of* over all rows of the chart."""
-    return Overall(function="overall_min", of=of)
+    return OverallFigure(function="overall_min", of=of)
 
 
 def list_aggregates(expression: Expression) -> Iterator[Aggregate]:
@@ -153,7 +153,7 @@ def list_aggregates(expression: Expression) -> Iterator[Aggregate]:
     match expression:
         case Aggregate():
             yield expression
-        case Overall(of=of):
+        case OverallFigure(of=of):
             yield from list_aggregates(of)
         case FunctionCall(arguments=arguments):
             for each in arguments:
@@ -167,7 +167,7 @@ def format_formula(expression: Expression) -> str:
             return f"{value:.17g}"
         case Aggregate():
             return _format_aggregate(expression)
-        case Overall(function=function, of=of):
+        case OverallFigure(function=function, of=of):
             return f"{function}({format_formula(of)})"
         case FunctionCall(function=function, arguments=arguments) if function in _OPERATORS:
             operator, _ = _OPERATORS[function]
@@ -224,32 +224,32 @@ class _FormulaCompiler:
     def add_column(self, expression: Expression) -> str:
         """Add the columns of *expression* and return the id of the last one; equal expressions share a column."""
         if expression not in self._ids:
-            column = self._column(expression)
+            column = self._compile_column(expression)
             self._ids[expression] = f"{self._column_id}X{len(self.columns)}"
             self.columns[self._ids[expression]] = column
         return self._ids[expression]
 
-    def _column(self, expression: Expression) -> dict[str, Any]:
+    def _compile_column(self, expression: Expression) -> dict[str, Any]:
         if isinstance(expression, Aggregate):
             return _aggregate_column(expression, self._label)
-        if isinstance(expression, Overall):
-            return self._column_of("overall", expression.function, [self.add_column(expression.of)])
-        tree = self._tree(expression)
+        if isinstance(expression, OverallFigure):
+            return self._build_column("overall", expression.function, [self.add_column(expression.of)])
+        tree = self._build_tree(expression)
         text = format_formula(expression)
         if isinstance(tree, dict):
             tree |= {"location": {"min": 0, "max": len(text)}, "text": text}
         references = list(dict.fromkeys(_list_references(tree)))
-        return self._column_of("math", "math", references) | {"params": {"tinymathAst": tree}}
+        return self._build_column("math", "math", references) | {"params": {"tinymathAst": tree}}
 
-    def _tree(self, expression: Expression) -> Any:
+    def _build_tree(self, expression: Expression) -> Any:
         match expression:
             case Number(value=value):
                 return value
             case FunctionCall(function=function, arguments=arguments):
-                return {"type": "function", "name": function, "args": [self._tree(each) for each in arguments]}
+                return {"type": "function", "name": function, "args": [self._build_tree(each) for each in arguments]}
         return self.add_column(expression)
 
-    def _column_of(self, kind: str, operation: str, references: list[str]) -> dict[str, Any]:
+    def _build_column(self, kind: str, operation: str, references: list[str]) -> dict[str, Any]:
         column = {
             "label": self._label,
             "customLabel": True,

@@ -9,7 +9,7 @@ from inferlog_ops.provision.kibana.lens.appearance import convert_format, drop_u
 from inferlog_ops.provision.kibana.lens.buckets import MatchingDocuments, Terms, compile_bucket
 from inferlog_ops.provision.kibana.lens.charts import build_column_id
 from inferlog_ops.provision.kibana.lens.expressions import Aggregate, compile_columns
-from inferlog_ops.provision.kibana.lens.sources import SOURCES, Absent, Figure, Group, LensColumn
+from inferlog_ops.provision.kibana.lens.sources import SOURCES, AbsentColumn, Figure, Group, LensColumn
 from inferlog_ops.query.dashboards.panels import Panel
 from inferlog_ops.query.dashboards.render import parse_query_name
 
@@ -67,7 +67,7 @@ class FormBasedLayerBuilder:
 
     def has(self, item: Mapping[str, Any]) -> bool:
         """Return whether Lens can compute the column of *item*."""
-        return not isinstance(self._find(item), Absent)
+        return not isinstance(self._find(item), AbsentColumn)
 
     def add(self, item: Mapping[str, Any], *, most_groups: int | None = None) -> str:
         """
@@ -85,12 +85,12 @@ class FormBasedLayerBuilder:
                     bucket = replace(bucket, size=most_groups)
                 self._groups[name] = compile_bucket(bucket, column.label or label, number_format)
             case Figure():
-                self._sum_over(column.over)
+                self._set_summed(column.over)
                 expression = column.expression
                 if isinstance(expression, Aggregate) and expression.per:
                     number_format = drop_unit(number_format, f"/{expression.per}")
                 self._figures |= compile_columns(name, expression, column.label or label, number_format)
-            case Absent():
+            case AbsentColumn():
                 raise OperatorError(f"panel {self._panel.id}: Lens cannot compute {item['column']}: {column.reason}")
         return name
 
@@ -119,7 +119,7 @@ class FormBasedLayerBuilder:
             groups[_ROWS] = compile_bucket(self._source.rows, _ROWS)
         return groups
 
-    def _sum_over(self, field: str) -> None:
+    def _set_summed(self, field: str) -> None:
         summed = build_column_id(field)
         if self._figures and summed != self.summed:
             raise OperatorError(
@@ -155,7 +155,7 @@ def is_form_based(panel: Panel) -> bool:
     if any(query not in SOURCES for query, _ in shown):
         return False
     columns = [_find_column(panel, query, name) for query, names in shown for name in names]
-    return panel.config["type"] == "data_table" or not any(isinstance(column, Absent) for column in columns)
+    return panel.config["type"] == "data_table" or not any(isinstance(column, AbsentColumn) for column in columns)
 
 
 def _find_column(panel: Panel, query: str, column: str) -> LensColumn:
@@ -171,13 +171,13 @@ def _find_column(panel: Panel, query: str, column: str) -> LensColumn:
 def _list_columns(panel: Panel) -> list[tuple[str, list[str]]]:
     """Return the queries of *panel* in the order of its layers, each with the columns that it shows."""
     holders = panel.config.get("layers") or [panel.config]
-    return [(parse_query_name(holder["data_source"]["query"]) or "", _columns_in(holder)) for holder in holders]
+    return [(parse_query_name(holder["data_source"]["query"]) or "", _collect_columns(holder)) for holder in holders]
 
 
-def _columns_in(part: Any) -> list[str]:
+def _collect_columns(part: Any) -> list[str]:
     if isinstance(part, list):
-        return [column for each in part for column in _columns_in(each)]
+        return [column for each in part for column in _collect_columns(each)]
     if not isinstance(part, dict):
         return []
     own = [part["column"]] if "column" in part else []
-    return own + [column for each in part.values() for column in _columns_in(each)]
+    return own + [column for each in part.values() for column in _collect_columns(each)]

@@ -66,7 +66,6 @@ def build_panel(panel: Panel, context: PanelContext) -> SavedPanel:
 
 
 def build_text(panel_id: str, content: str) -> SavedPanel:
-    """Return a panel with the Markdown *content*."""
     source = {"query": {"query": "", "language": "kuery"}, "filter": []}
     saved = {
         "id": "",
@@ -116,7 +115,10 @@ def _build_form_based(panel: Panel, context: PanelContext) -> SavedPanel:
         for layer_id, layer in chart.layers.items()
     )
     kql = find_filter(panel, chart.layers.values())
-    state = _chart_state(chart, "formBased") | {"query": {"query": kql, "language": "kuery"}, "adHocDataViews": {}}
+    state = _build_chart_state(chart, "formBased") | {
+        "query": {"query": kql, "language": "kuery"},
+        "adHocDataViews": {},
+    }
     return _build_lens(panel, chart, state, references)
 
 
@@ -124,11 +126,11 @@ def _build_esql(panel: Panel, context: PanelContext) -> SavedPanel:
     chart = build_chart(panel, EsqlLayers(context.queries, context.namespace).begin)
     views = {layer.view_id: layer.describe_view() for layer in chart.layers.values()}
     text = next(iter(chart.layers.values())).text
-    state = _chart_state(chart, "textBased") | {"query": {"esql": text}, "adHocDataViews": views}
+    state = _build_chart_state(chart, "textBased") | {"query": {"esql": text}, "adHocDataViews": views}
     return _build_lens(panel, chart, state, ())
 
 
-def _chart_state(chart: Chart, datasource: str) -> dict[str, Any]:
+def _build_chart_state(chart: Chart, datasource: str) -> dict[str, Any]:
     layers = {layer_id: layer.to_json() for layer_id, layer in chart.layers.items()}
     return {
         "visualization": chart.visualization,

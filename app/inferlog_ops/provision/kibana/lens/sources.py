@@ -2,9 +2,9 @@
 Columns of the queries as Lens operations: the only place that connects the query files with form-based Lens.
 
 An entry of `SOURCES` makes the panels of its query form-based: its data view, the filter of its first ``WHERE``, and
-for each column that a panel shows a `Figure`, a `Group`, or `Absent` with the reason. A query without an entry needs
-nothing here: its panels are ES|QL since Kibana 8.16, and a text with the terminal's command before. docs/kibana.md
-lists the queries that Lens cannot express, with the reasons.
+for each column that a panel shows a `Figure`, a `Group`, or `AbsentColumn` with the reason. A query without an entry
+needs nothing here: its panels are ES|QL since Kibana 8.16, and a text with the terminal's command before.
+docs/kibana.md lists the queries that Lens cannot express, with the reasons.
 """
 
 from collections.abc import Mapping
@@ -54,13 +54,13 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Absent:
+class AbsentColumn:
     """A column that Lens cannot compute: tables leave it out, other charts need ES|QL."""
 
     reason: str
 
 
-LensColumn = Figure | Group | Absent
+LensColumn = Figure | Group | AbsentColumn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,57 +90,57 @@ DELIVERY = "inferlog-delivery"
 _MODEL_VERSION, _INSTANCE, _TIME = "model_version", "service.instance.id", "@timestamp"
 
 
-def _figure(expression: Expression, label: str = "") -> Figure:
+def _build_figure(expression: Expression, label: str = "") -> Figure:
     return Figure(expression=expression, label=label)
 
 
-def _group(name: str, *, size: int = 100, label: str = "", complete: bool = True) -> Group:
+def _build_group(name: str, *, size: int = 100, label: str = "", complete: bool = True) -> Group:
     return Group(bucket=Terms(field=name, size=size, complete=complete), label=label)
 
 
-def _summed(expression: Expression) -> Figure:
+def _sum_instances(expression: Expression) -> Figure:
     return Figure(expression=expression, over=_INSTANCE)
 
 
 _requests = count()
 _errors = count(kql='status: "error"')
-_error_rate = _figure(_errors / _requests)
-_first_seen = _figure(lowest(_TIME, kind="date"))
-_last_seen = _figure(highest(_TIME, kind="date"))
+_error_rate = _build_figure(_errors / _requests)
+_first_seen = _build_figure(lowest(_TIME, kind="date"))
+_last_seen = _build_figure(highest(_TIME, kind="date"))
 
-_VERSION: dict[str, LensColumn] = {_MODEL_VERSION: _group(_MODEL_VERSION, size=50)}
+_VERSION: dict[str, LensColumn] = {_MODEL_VERSION: _build_group(_MODEL_VERSION, size=50)}
 _VERSION_OVER_TIME: dict[str, LensColumn] = {
     "bucket": Group(bucket=TimeSlices()),
-    _MODEL_VERSION: _group(_MODEL_VERSION, size=20),
+    _MODEL_VERSION: _build_group(_MODEL_VERSION, size=20),
 }
 _TRAFFIC: dict[str, LensColumn] = {
-    "requests": _figure(_requests),
-    "requests_per_second": _figure(count(per="s")),
-    "errors": _figure(_errors),
+    "requests": _build_figure(_requests),
+    "requests_per_second": _build_figure(count(per="s")),
+    "errors": _build_figure(_errors),
     "error_rate": _error_rate,
 }
 _TOKENS: dict[str, LensColumn] = {
-    "input_tokens": _figure(total("gen_ai.usage.input_tokens")),
-    "output_tokens": _figure(total("gen_ai.usage.output_tokens")),
-    "input_tokens_per_second": _figure(total("gen_ai.usage.input_tokens", per="s")),
-    "output_tokens_per_second": _figure(total("gen_ai.usage.output_tokens", per="s")),
+    "input_tokens": _build_figure(total("gen_ai.usage.input_tokens")),
+    "output_tokens": _build_figure(total("gen_ai.usage.output_tokens")),
+    "input_tokens_per_second": _build_figure(total("gen_ai.usage.input_tokens", per="s")),
+    "output_tokens_per_second": _build_figure(total("gen_ai.usage.output_tokens", per="s")),
 }
 _COSTS: dict[str, LensColumn] = {
-    "requests": _figure(_requests),
-    "cost_usd": _figure(total("cost_usd")),
-    "cost_usd_per_hour": _figure(total("cost_usd", per="h")),
-    "cost_usd_per_1000_requests": _figure(total("cost_usd") / _requests * 1000),
+    "requests": _build_figure(_requests),
+    "cost_usd": _build_figure(total("cost_usd")),
+    "cost_usd_per_hour": _build_figure(total("cost_usd", per="h")),
+    "cost_usd_per_1000_requests": _build_figure(total("cost_usd") / _requests * 1000),
 }
 
 
-def _percentiles(name: str) -> dict[str, LensColumn]:
-    return {f"p{percent}_seconds": _figure(percentile(name, percent)) for percent in (50, 95, 99)}
+def _build_percentiles(name: str) -> dict[str, LensColumn]:
+    return {f"p{percent}_seconds": _build_figure(percentile(name, percent)) for percent in (50, 95, 99)}
 
 
-_LATENCY = _percentiles("latency_seconds")
+_LATENCY = _build_percentiles("latency_seconds")
 
 
-def _wilson(sign: int) -> FunctionCall:
+def _build_wilson_bound(sign: int) -> FunctionCall:
     """Return one end of Wilson's 95 % interval of the error rate."""
     z = 1.959963984540054
     rate = _errors / _requests
@@ -173,14 +173,20 @@ _known_drops = _dropped - (_dropped_before + _unseen) * _began_before
 _lost = call("clamp", _known_drops, _holes, _written - _found)
 _not_found_yet = _written - _found - _lost
 
-_NO_RANGE_END = Absent(reason="Lens does not know the end of the range; the time of the last heartbeat is a column")
-_ALL_VALUES = Absent(reason="Lens does not list all values of a field; a click on the correlation id shows its chain")
-_STOPPED = _figure(highest(_TIME, kql='message: ("service_stopped" or "shipper_stopped")', kind="date"), "stopped at")
+_NO_RANGE_END = AbsentColumn(
+    reason="Lens does not know the end of the range; the time of the last heartbeat is a column"
+)
+_ALL_VALUES = AbsentColumn(
+    reason="Lens does not list all values of a field; a click on the correlation id shows its chain"
+)
+_STOPPED = _build_figure(
+    highest(_TIME, kql='message: ("service_stopped" or "shipper_stopped")', kind="date"), "stopped at"
+)
 
 
-def _process(name: str) -> Figure:
+def _build_process_figure(name: str) -> Figure:
     """Return the mean of a heartbeat's figure: a sum over processes is the height of their stack."""
-    return _figure(average(name))
+    return _build_figure(average(name))
 
 
 SOURCES: dict[str, Source] = {
@@ -189,12 +195,12 @@ SOURCES: dict[str, Source] = {
         view=EVENTS,
         columns={
             **_VERSION, **_TRAFFIC, **_LATENCY, **_TOKENS,
-            "time_to_first_token_p50_seconds": _figure(percentile("time_to_first_token_seconds", 50)),
+            "time_to_first_token_p50_seconds": _build_figure(percentile("time_to_first_token_seconds", 50)),
         },
     ),
-    "p99_latency": Source(view=EVENTS, columns={**_VERSION, **_LATENCY, "requests": _figure(_requests)}),
+    "p99_latency": Source(view=EVENTS, columns={**_VERSION, **_LATENCY, "requests": _build_figure(_requests)}),
     "p99_latency_of_successes": Source(
-        view=EVENTS, kql='status: "success"', columns={**_VERSION, **_LATENCY, "requests": _figure(_requests)}
+        view=EVENTS, kql='status: "success"', columns={**_VERSION, **_LATENCY, "requests": _build_figure(_requests)}
     ),
     "p99_latency_over_time": Source(view=EVENTS, columns={**_VERSION_OVER_TIME, **_LATENCY}),
     "p99_alone_over_time": Source(view=EVENTS, columns={**_VERSION_OVER_TIME, **_LATENCY}),
@@ -203,19 +209,19 @@ SOURCES: dict[str, Source] = {
     "requests_per_second": Source(view=EVENTS, columns={**_VERSION, **_TRAFFIC}),
     "requests_per_second_over_time": Source(view=EVENTS, columns={**_VERSION_OVER_TIME, **_TRAFFIC}),
     "requests_by_status_over_time": Source(
-        view=EVENTS, columns={"bucket": Group(bucket=TimeSlices()), "status": _group("status"), **_TRAFFIC}
+        view=EVENTS, columns={"bucket": Group(bucket=TimeSlices()), "status": _build_group("status"), **_TRAFFIC}
     ),
     "token_counts": Source(view=EVENTS, columns={**_VERSION, **_TOKENS}),
     "token_counts_over_time": Source(view=EVENTS, columns={**_VERSION_OVER_TIME, **_TOKENS}),
     "time_to_first_token": Source(
         view=EVENTS,
         kql="time_to_first_token_seconds: *",
-        columns={**_VERSION, **_percentiles("time_to_first_token_seconds"), "requests": _figure(_requests)},
+        columns={**_VERSION, **_build_percentiles("time_to_first_token_seconds"), "requests": _build_figure(_requests)},
     ),
     "time_to_first_token_over_time": Source(
         view=EVENTS,
         kql="time_to_first_token_seconds: *",
-        columns={**_VERSION_OVER_TIME, **_percentiles("time_to_first_token_seconds")},
+        columns={**_VERSION_OVER_TIME, **_build_percentiles("time_to_first_token_seconds")},
     ),
     "costs": Source(view=EVENTS, kql="cost_usd: *", columns={**_VERSION, **_COSTS}),
     "costs_over_time": Source(view=EVENTS, kql="cost_usd: *", columns={**_VERSION_OVER_TIME, **_COSTS}),
@@ -227,23 +233,26 @@ SOURCES: dict[str, Source] = {
             "from_seconds": Group(
                 bucket=Bands(field="latency_seconds", starts=(0, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30))
             ),
-            "requests": _figure(_requests),
+            "requests": _build_figure(_requests),
         },
     ),
     # Who, where, and which errors
-    "routes": Source(view=EVENTS, columns={"http.route": _group("http.route"), **_TRAFFIC, **_LATENCY}),
+    "routes": Source(view=EVENTS, columns={"http.route": _build_group("http.route"), **_TRAFFIC, **_LATENCY}),
     "callers": Source(
         view=EVENTS,
         columns={
-            "client.id": _group("client.id"), **_VERSION, **_TRAFFIC, **_TOKENS,
-            "rejected": _figure(count(kql='status: "rejected"')),
+            "client.id": _build_group("client.id"), **_VERSION, **_TRAFFIC, **_TOKENS,
+            "rejected": _build_figure(count(kql='status: "rejected"')),
             "last_seen": _last_seen,
         },
     ),
     "errors_by_type": Source(
         view=EVENTS,
         kql='status: "error"',
-        columns={**_VERSION, "error.type": _group("error.type"), "errors": _figure(_requests), "last_seen": _last_seen},
+        columns={
+            **_VERSION, "error.type": _build_group("error.type"),
+            "errors": _build_figure(_requests), "last_seen": _last_seen,
+        },
     ),
     "slowest_requests": Source(
         view=EVENTS,
@@ -252,15 +261,15 @@ SOURCES: dict[str, Source] = {
         sort="latency_seconds",
         columns={
             "@timestamp": _last_seen,
-            "model_version": _figure(latest_text("model_version")),
-            "http.route": _figure(latest_text("http.route")),
-            "status": _figure(latest_text("status")),
-            "correlation_id": _group("correlation_id", size=1),
-            "request_id": _figure(latest_text("request_id")),
-            "latency_seconds": _figure(highest("latency_seconds")),
-            "queue_seconds": _figure(highest("queue_seconds")),
-            "time_to_first_token_seconds": _figure(highest("time_to_first_token_seconds")),
-            "gen_ai.usage.output_tokens": _figure(highest("gen_ai.usage.output_tokens")),
+            "model_version": _build_figure(latest_text("model_version")),
+            "http.route": _build_figure(latest_text("http.route")),
+            "status": _build_figure(latest_text("status")),
+            "correlation_id": _build_group("correlation_id", size=1),
+            "request_id": _build_figure(latest_text("request_id")),
+            "latency_seconds": _build_figure(highest("latency_seconds")),
+            "queue_seconds": _build_figure(highest("queue_seconds")),
+            "time_to_first_token_seconds": _build_figure(highest("time_to_first_token_seconds")),
+            "gen_ai.usage.output_tokens": _build_figure(highest("gen_ai.usage.output_tokens")),
         },
     ),
     "recent_errors": Source(
@@ -270,13 +279,13 @@ SOURCES: dict[str, Source] = {
         sort="@timestamp",
         columns={
             "@timestamp": _last_seen,
-            "model_version": _figure(latest_text("model_version")),
-            "http.route": _figure(latest_text("http.route")),
-            "http.response.status_code": _figure(highest("http.response.status_code")),
-            "error.type": _figure(latest_text("error.type")),
-            "error.message": _figure(latest_text("error.message")),
-            "correlation_id": _group("correlation_id", size=1),
-            "latency_seconds": _figure(highest("latency_seconds")),
+            "model_version": _build_figure(latest_text("model_version")),
+            "http.route": _build_figure(latest_text("http.route")),
+            "http.response.status_code": _build_figure(highest("http.response.status_code")),
+            "error.type": _build_figure(latest_text("error.type")),
+            "error.message": _build_figure(latest_text("error.message")),
+            "correlation_id": _build_group("correlation_id", size=1),
+            "latency_seconds": _build_figure(highest("latency_seconds")),
         },
     ),
     "chains": Source(
@@ -290,10 +299,10 @@ SOURCES: dict[str, Source] = {
             "last_seen": _last_seen,
             "services": _ALL_VALUES,
             "model_versions": _ALL_VALUES,
-            "requests": _figure(_requests),
-            "errors": _figure(_errors),
-            "latency_seconds": _figure(highest("latency_seconds")),
-            "output_tokens": _figure(total("gen_ai.usage.output_tokens")),
+            "requests": _build_figure(_requests),
+            "errors": _build_figure(_errors),
+            "latency_seconds": _build_figure(highest("latency_seconds")),
+            "output_tokens": _build_figure(total("gen_ai.usage.output_tokens")),
         },
     ),
     "canary_versions": Source(
@@ -301,12 +310,12 @@ SOURCES: dict[str, Source] = {
         kql="model_version: *",
         columns={
             **_VERSION, **_TRAFFIC,
-            "role": Absent(reason="a comparison of all versions, shown as text; the verdict names both versions"),
-            "request_share": _figure(_requests / overall_sum(_requests)),
+            "role": AbsentColumn(reason="a comparison of all versions, shown as text; the verdict names both versions"),
+            "request_share": _build_figure(_requests / overall_sum(_requests)),
             "first_seen": _first_seen,
             "last_seen": _last_seen,
-            "error_rate_low": _figure(_wilson(-1)),
-            "error_rate_high": _figure(_wilson(1)),
+            "error_rate_low": _build_figure(_build_wilson_bound(-1)),
+            "error_rate_high": _build_figure(_build_wilson_bound(1)),
         },
     ),
     # Pipeline
@@ -314,14 +323,14 @@ SOURCES: dict[str, Source] = {
         view=DELIVERY,
         kql="event.sequence: * or events_written: *",
         columns={
-            "instances": _summed(distinct(_INSTANCE)),
-            "written": _summed(_written),
-            "found": _summed(_found),
-            "found_share": _summed(_found / overall_sum(_written)),
-            "whole": _summed(call("divide", distinct(_INSTANCE), overall_sum(distinct(_INSTANCE)))),
-            "lost": _summed(_lost),
-            "not_found_yet": _summed(_not_found_yet),
-            "dropped": _summed(_dropped),
+            "instances": _sum_instances(distinct(_INSTANCE)),
+            "written": _sum_instances(_written),
+            "found": _sum_instances(_found),
+            "found_share": _sum_instances(_found / overall_sum(_written)),
+            "whole": _sum_instances(call("divide", distinct(_INSTANCE), overall_sum(distinct(_INSTANCE)))),
+            "lost": _sum_instances(_lost),
+            "not_found_yet": _sum_instances(_not_found_yet),
+            "dropped": _sum_instances(_dropped),
             "longest_silence_seconds": _NO_RANGE_END,
         },
     ),
@@ -330,16 +339,16 @@ SOURCES: dict[str, Source] = {
         kql="event.sequence: * or events_written: *",
         sort="lost",
         columns={
-            "service.name": _group("service.name"),
-            _INSTANCE: _group(_INSTANCE, size=1000),
+            "service.name": _build_group("service.name"),
+            _INSTANCE: _build_group(_INSTANCE, size=1000),
             "state": _STOPPED,
-            "last_heartbeat": _figure(highest(_TIME, kql="events_written: *", kind="date")),
+            "last_heartbeat": _build_figure(highest(_TIME, kql="events_written: *", kind="date")),
             "silent_seconds": _NO_RANGE_END,
-            "written": _figure(_written),
-            "found": _figure(_found),
-            "lost": _figure(_lost),
-            "not_found_yet": _figure(_not_found_yet),
-            "dropped": _figure(highest("events_dropped")),
+            "written": _build_figure(_written),
+            "found": _build_figure(_found),
+            "lost": _build_figure(_lost),
+            "not_found_yet": _build_figure(_not_found_yet),
+            "dropped": _build_figure(highest("events_dropped")),
         },
     ),
     "lost_events": Source(
@@ -347,22 +356,22 @@ SOURCES: dict[str, Source] = {
         kql="event.sequence: * or events_written: *",
         sort="lost",
         columns={
-            _INSTANCE: _group(_INSTANCE, size=1000),
-            "expected": _figure(_found + _lost),
-            "found": _figure(_found),
-            "lost": _figure(_lost),
-            "not_found_yet": _figure(_not_found_yet),
+            _INSTANCE: _build_group(_INSTANCE, size=1000),
+            "expected": _build_figure(_found + _lost),
+            "found": _build_figure(_found),
+            "lost": _build_figure(_lost),
+            "not_found_yet": _build_figure(_not_found_yet),
         },
     ),
     "backlog_over_time": Source(
         view=HEALTH,
         columns={
             "bucket": Group(bucket=TimeSlices()),
-            "unshipped_bytes": _summed(highest("events_unshipped_bytes")),
-            "dropped": _summed(highest("events_dropped")),
-            "behind_events": _summed(highest("shipper.behind_events")),
-            "behind_seconds": _figure(highest("shipper.behind_seconds")),
-            "refused": _summed(
+            "unshipped_bytes": _sum_instances(highest("events_unshipped_bytes")),
+            "dropped": _sum_instances(highest("events_dropped")),
+            "behind_events": _sum_instances(highest("shipper.behind_events")),
+            "behind_seconds": _build_figure(highest("shipper.behind_seconds")),
+            "refused": _sum_instances(
                 call("defaults", highest("shipper.refused"), 0) + call("defaults", highest("fluentd.dead_letters"), 0)
             ),
         },
@@ -372,17 +381,17 @@ SOURCES: dict[str, Source] = {
         kql="shipper.shipped: *",
         sort="refused",
         columns={
-            _INSTANCE: _group(_INSTANCE, size=1000),
+            _INSTANCE: _build_group(_INSTANCE, size=1000),
             "state": _STOPPED,
             "last_heartbeat": _last_seen,
-            "waiting": _figure(latest_text("shipper.waiting")),
+            "waiting": _build_figure(latest_text("shipper.waiting")),
             "silent_seconds": _NO_RANGE_END,
-            "shipped": _figure(highest("shipper.shipped")),
-            "refused": _figure(highest("shipper.refused")),
-            "lost_bytes": _figure(highest("shipper.lost_bytes")),
-            "retries": _figure(highest("shipper.retries")),
-            "behind_events": _figure(latest("shipper.behind_events")),
-            "behind_seconds": _figure(latest("shipper.behind_seconds")),
+            "shipped": _build_figure(highest("shipper.shipped")),
+            "refused": _build_figure(highest("shipper.refused")),
+            "lost_bytes": _build_figure(highest("shipper.lost_bytes")),
+            "retries": _build_figure(highest("shipper.retries")),
+            "behind_events": _build_figure(latest("shipper.behind_events")),
+            "behind_seconds": _build_figure(latest("shipper.behind_seconds")),
         },
     ),
     "clock_skew": Source(
@@ -390,12 +399,12 @@ SOURCES: dict[str, Source] = {
         kql="shipper.clock_skew_seconds: *",
         sort="skew_seconds",
         columns={
-            _INSTANCE: _group(_INSTANCE, size=1000),
+            _INSTANCE: _build_group(_INSTANCE, size=1000),
             "state": _STOPPED,
             "last_comparison": _last_seen,
-            "skew_seconds": _figure(call("abs", latest("shipper.clock_skew_seconds"))),
-            "most_ahead_seconds": _figure(call("pick_max", highest("shipper.clock_skew_seconds"), 0)),
-            "most_behind_seconds": _figure(
+            "skew_seconds": _build_figure(call("abs", latest("shipper.clock_skew_seconds"))),
+            "most_ahead_seconds": _build_figure(call("pick_max", highest("shipper.clock_skew_seconds"), 0)),
+            "most_behind_seconds": _build_figure(
                 call("pick_max", call("subtract", 0, lowest("shipper.clock_skew_seconds")), 0)
             ),
         },
@@ -405,15 +414,15 @@ SOURCES: dict[str, Source] = {
         kql="fluentd.retry_count: * or fluentd.dead_letters: *",
         sort="last_heartbeat",
         columns={
-            _INSTANCE: _group(_INSTANCE, size=1000),
+            _INSTANCE: _build_group(_INSTANCE, size=1000),
             "last_heartbeat": _last_seen,
             "silent_seconds": _NO_RANGE_END,
-            "retry_count": _figure(highest("fluentd.retry_count")),
-            "dead_letters": _figure(highest("fluentd.dead_letters")),
-            "queue_chunks": _figure(highest("fluentd.queue_chunks")),
-            "queue_bytes": _figure(highest("fluentd.queue_bytes")),
-            "oldest_seconds": _figure(highest("fluentd.oldest_seconds")),
-            "buffer_free_ratio": _figure(lowest("fluentd.buffer_free_ratio")),
+            "retry_count": _build_figure(highest("fluentd.retry_count")),
+            "dead_letters": _build_figure(highest("fluentd.dead_letters")),
+            "queue_chunks": _build_figure(highest("fluentd.queue_chunks")),
+            "queue_bytes": _build_figure(highest("fluentd.queue_bytes")),
+            "oldest_seconds": _build_figure(highest("fluentd.oldest_seconds")),
+            "buffer_free_ratio": _build_figure(lowest("fluentd.buffer_free_ratio")),
         },
     ),
     "saturation_over_time": Source(
@@ -421,14 +430,14 @@ SOURCES: dict[str, Source] = {
         kql="events_written: *",
         columns={
             "bucket": Group(bucket=TimeSlices()),
-            "service.name": _group(_INSTANCE, label="process", complete=False),
-            "active_requests": _process("active_requests"),
-            "queue_requests": _process("gauges.queue_requests"),
-            "cpu_utilization": _process("process.cpu.utilization"),
-            "memory_usage_bytes": _process("process.memory.usage_bytes"),
-            "event_loop_lag_seconds": _process("event_loop.lag_seconds"),
-            "gpu_utilization": _process("gpu.utilization"),
-            "gpu_memory_usage_bytes": _process("gpu.memory_usage_bytes"),
+            "service.name": _build_group(_INSTANCE, label="process", complete=False),
+            "active_requests": _build_process_figure("active_requests"),
+            "queue_requests": _build_process_figure("gauges.queue_requests"),
+            "cpu_utilization": _build_process_figure("process.cpu.utilization"),
+            "memory_usage_bytes": _build_process_figure("process.memory.usage_bytes"),
+            "event_loop_lag_seconds": _build_process_figure("event_loop.lag_seconds"),
+            "gpu_utilization": _build_process_figure("gpu.utilization"),
+            "gpu_memory_usage_bytes": _build_process_figure("gpu.memory_usage_bytes"),
         },
     ),
     # Alerts
@@ -436,21 +445,23 @@ SOURCES: dict[str, Source] = {
         view=ALERTS,
         sort="last_fired",
         columns={
-            "state": Absent(reason="Lens does not know the end of the range; the time of the last firing is a column"),
-            "severity": _group("severity"),
-            "rule.name": _group("rule.name"),
-            "group": _group("group"),
-            "figures": _figure(latest_text("figures")),
+            "state": AbsentColumn(
+                reason="Lens does not know the end of the range; the time of the last firing is a column"
+            ),
+            "severity": _build_group("severity"),
+            "rule.name": _build_group("rule.name"),
+            "group": _build_group("group"),
+            "figures": _build_figure(latest_text("figures")),
             "last_fired": _last_seen,
-            "threshold": _figure(latest("threshold")),
+            "threshold": _build_figure(latest("threshold")),
         },
     ),
     "alerts_over_time": Source(
         view=ALERTS,
         columns={
             "bucket": Group(bucket=TimeSlices()),
-            "rule.name": _group("rule.name"),
-            "alerts": _figure(distinct("group")),
+            "rule.name": _build_group("rule.name"),
+            "alerts": _build_figure(distinct("group")),
         },
     ),
 }  # fmt: skip

@@ -12,7 +12,7 @@ from inferlog_ops.query import library
 from tests import ROOT
 from tests.golden import END, START, expected, golden
 from tests.support.lens_execution import execute
-from tests.support.panel_queries import mapped_fields
+from tests.support.panel_queries import read_mapped_fields
 
 QUERIES = library.load_all()
 DOCUMENTS = golden().between(START, END)
@@ -35,11 +35,11 @@ COMPARED = sorted(
 def test_lens_figures_equal_those_of_the_query(query: str) -> None:
     source = SOURCES[query]
     groups = {name: column for name, column in source.columns.items() if isinstance(column, Group)}
-    rows = {tuple(_key(row[name]) for name in groups if name in row): row for row in _lens_rows(query)}
+    rows = {tuple(_convert_key(row[name]) for name in groups if name in row): row for row in _compute_lens_rows(query)}
     answer = expected(query, DOCUMENTS, START, END)
     assert answer
     for row in answer:
-        found = rows.pop(tuple(_key(row[name]) for name in groups if name in row))
+        found = rows.pop(tuple(_convert_key(row[name]) for name in groups if name in row))
         compared = [name for name in row if name in found and name not in groups]
         assert compared, "no figure to compare"
         for name in compared:
@@ -54,7 +54,7 @@ def test_every_source_is_a_query() -> None:
 @pytest.mark.parametrize("query", [name for name, source in SOURCES.items() if source.view in STREAMS])
 def test_fields_of_a_query_are_mapped(query: str) -> None:
     source = SOURCES[query]
-    mapped = {field for stream in STREAMS[source.view] for field in mapped_fields(stream)}
+    mapped = {field for stream in STREAMS[source.view] for field in read_mapped_fields(stream)}
     figures = [column.expression for column in source.columns.values() if isinstance(column, Figure)]
     used = {each.field for expression in figures for each in list_aggregates(expression) if each.field}
     used |= {
@@ -79,7 +79,7 @@ def test_documents_include_the_hard_cases_of_delivery() -> None:
     assert any(row["dropped"] for row in rows.values())
 
 
-def _lens_rows(query: str) -> list[dict[str, Any]]:
+def _compute_lens_rows(query: str) -> list[dict[str, Any]]:
     """Return the rows of the query's Lens columns, with the column names of the query."""
     source = SOURCES[query]
     columns: dict[str, Any] = {}
@@ -101,5 +101,5 @@ def _is_number(figure: Figure) -> bool:
     return not isinstance(figure.expression, Aggregate) or figure.expression.kind in NUMBERS_ONLY
 
 
-def _key(value: Any) -> Any:
+def _convert_key(value: Any) -> Any:
     return None if value == "(none)" else value

@@ -1,0 +1,109 @@
+"""Set-up, alert check and claims in a cluster, as in docs/kubernetes.md."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kubernetes.cluster import (
+    Installation,
+    assert_each_response_has_one_event,
+    read_pods,
+    run_kubectl,
+    send_load,
+    stop_elasticsearch,
+)
+from tests.support.polling import wait_until
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(1800)]
+
+SERVICE = "app.kubernetes.io/name=scoring"
+
+
+def test_job_completes_the_set_up_of_elasticsearch_and_kibana(installation: Installation) -> None:
+    run_kubectl("wait", "job/inferlog-setup", "--for=condition=complete", "--timeout=400s")
+    assert "inferlog-overview" in run_kubectl("logs", "job/inferlog-setup", "--container=kibana")
+    keys = json.loads(run_kubectl("get", "secret", "inferlog-keys", "--output=json"))["data"]
+    assert {"fluentd", "dashboards"} <= set(keys)
+
+
+def test_alert_check_evaluates_every_rule_with_its_own_key(installation: Installation) -> None:
+    run_kubectl("create", "job", "alerts-once", "--from=cronjob/inferlog-alerts")
+    phase = ("get", "pods", "--selector=job-name=alerts-once", "--output=jsonpath={.items[*].status.phase}")
+    wait_until(lambda: run_kubectl(*phase) in {"Succeeded", "Failed"}, 200, "the end of the check")
+    said = run_kubectl("logs", "job/alerts-once")
+    assert "13 rules" in said, said
+
+
+@pytest.fixture
+def volumes(installation: Installation) -> Iterator[None]:
+    """Two volumes of each size that the overlay claims, in a folder of this machine, which is the only node."""
+    (node,) = json.loads(run_kubectl("get", "nodes", "--output=json"))["items"]
+    name = node["metadata"]["labels"]["kubernetes.io/hostname"]
+    with tempfile.TemporaryDirectory(prefix="inferlog-volumes-") as folder:
+        items = [
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "metadata": {"name": f"inferlog-trial-{size.lower()}-{number}"},
+                "spec": {
+                    "capacity": {"storage": size},
+                    "accessModes": ["ReadWriteOnce"],
+                    "persistentVolumeReclaimPolicy": "Retain",
+                    "local": {"path": make_folder(Path(folder) / f"{size}-{number}")},
+                    "nodeAffinity": {
+                        "required": {
+                            "nodeSelectorTerms": [
+                                {
+                                    "matchExpressions": [
+                                        {"key": "kubernetes.io/hostname", "operator": "In", "values": [name]}
+                                    ]
+                                }
+                            ]
+                        }
+                    },
+                },
+            }
+            for size in ("3Gi", "1Gi")
+            for number in range(2)
+        ]
+        volumes = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        run_kubectl("apply", "-f", "-", stdin=volumes)
+        try:
+            yield
+        finally:
+            run_kubectl("delete", "persistentvolumeclaims", "--all")
+            run_kubectl("delete", "-f", "-", stdin=volumes)
+
+
+def make_folder(path: Path) -> str:
+    path.mkdir(parents=True)
+    path.parent.chmod(0o755)
+    return str(path)
+
+
+def test_claims_keep_what_elasticsearch_had_not_accepted_when_the_pod_ended(
+    installation: Installation, volumes: None
+) -> None:
+    run_kubectl("delete", "deployment", "scoring")
+    wait_until(lambda: not read_pods(SERVICE), 300, "the end of the pods with empty directories")
+    run_kubectl("apply", "-k", str(installation.folder / "persistent"))
+    try:
+        run_kubectl("rollout", "status", "statefulset/scoring", "--timeout=300s")
+        load = send_load(installation, rate=10, seconds=60)
+        (before,) = [pod for pod in read_pods(SERVICE) if pod["metadata"]["name"] == "scoring-0"]
+        with stop_elasticsearch():
+            run_kubectl("delete", "pod", "scoring-0", "--timeout=200s")
+        wait_until(lambda: is_replaced(before["metadata"]["uid"]), 200, "the next pod with the same claims")
+        run_kubectl("rollout", "status", "statefulset/scoring", "--timeout=300s")
+        assert_each_response_has_one_event(load, unanswered=True)
+    finally:
+        run_kubectl("delete", "statefulset", "scoring", "--ignore-not-found")
+        wait_until(lambda: not read_pods(SERVICE), 300, "the end of the pods with claims")
+        run_kubectl("apply", "-k", str(installation.folder / "trial"))
+
+
+def is_replaced(uid: str) -> bool:
+    return any(pod["metadata"]["name"] == "scoring-0" and pod["metadata"]["uid"] != uid for pod in read_pods(SERVICE))
