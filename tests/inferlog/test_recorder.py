@@ -13,6 +13,7 @@ import inferlog
 from inferlog.audit import FIRST, split
 from inferlog.configuration import get_runtime
 from inferlog.context import Inference
+from inferlog.event import ACTION_AND_OUTCOME
 from inferlog.recorder import IdMaker, make_id_maker, make_instance_id
 from tests.support.logfiles import Logs
 
@@ -48,6 +49,15 @@ def test_event_has_no_value_of_another_with_the_same_fields(logs: Logs) -> None:
         ("v2", {"shard": 7}),
         ("v3", None),
     ]
+
+
+def test_event_has_action_and_outcome_of_its_own_status(logs: Logs) -> None:
+    for status in (*ACTION_AND_OUTCOME, *ACTION_AND_OUTCOME):
+        inference = finished()
+        inference.bind({"status": status})
+        get_runtime().record(inference)
+    found = [(event["status"], (event["event"]["action"], event["event"]["outcome"])) for event in logs.events]
+    assert found == [*ACTION_AND_OUTCOME.items()] * 2
 
 
 def test_line_is_the_same_in_whatever_order_the_values_are_bound(logs: Logs) -> None:
