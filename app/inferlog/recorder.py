@@ -51,9 +51,10 @@ def make_id_maker() -> IdMaker:
     """
     Return a generator of ids of 32 hexadecimal digits: 13 of its start time in microseconds, 9 random, 10 of a counter.
 
-    Ids of one process are ordered, which Elasticsearch looks up faster (6 to 15 % less CPU in a trial), and cost a
-    twentieth of ``uuid4``. A forked child needs a new generator.
+    Ids of one process are ordered, which Elasticsearch looks up faster (6 to 15 % less CPU in a trial), and cost less
+    than a twentieth of ``uuid4``. A forked child needs a new generator.
     """
+    # Counts in C: a Python function with a counter costs twice as much.
     prefix = f"{time.time_ns() // 1000:013x}{os.urandom(5).hex()[:9]}"
     return map("".join, itertools.product((prefix,), *[_HEX_PAIRS] * 5)).__next__
 
