@@ -10,7 +10,11 @@ module Fluent
 
       Fluent::Plugin.register_output("inferlog_dead_letters", self)
 
-      # Fluentd looks only among the methods of this class for the one that takes a chunk.
+      # Fluentd looks only among the methods of this class for the ones that format a record and take a chunk.
+      def format(tag, time, record)
+        super
+      end
+
       def write(chunk)
         super
       end
