@@ -13,7 +13,8 @@ import inferlog
 from inferlog.audit import FIRST, split
 from inferlog.configuration import get_runtime
 from inferlog.context import Inference
-from inferlog.recorder import IdMaker, make_instance_id
+from inferlog.event import ACTION_AND_OUTCOME
+from inferlog.recorder import IdMaker, make_id_maker, make_instance_id
 from tests.support.logfiles import Logs
 
 
@@ -48,6 +49,15 @@ def test_event_has_no_value_of_another_with_the_same_fields(logs: Logs) -> None:
         ("v2", {"shard": 7}),
         ("v3", None),
     ]
+
+
+def test_event_has_action_and_outcome_of_its_own_status(logs: Logs) -> None:
+    for status in (*ACTION_AND_OUTCOME, *ACTION_AND_OUTCOME):
+        inference = finished()
+        inference.bind({"status": status})
+        get_runtime().record(inference)
+    found = [(event["status"], (event["event"]["action"], event["event"]["outcome"])) for event in logs.events]
+    assert found == [*ACTION_AND_OUTCOME.items()] * 2
 
 
 def test_line_is_the_same_in_whatever_order_the_values_are_bound(logs: Logs) -> None:
@@ -144,18 +154,18 @@ def test_signal_handler_may_log_at_any_moment(logs: Logs) -> None:
 
 
 def test_ids_are_32_hexadecimal_digits_in_order() -> None:
-    make_id = IdMaker()
+    make_id = make_id_maker()
     ids = [make_id() for _ in range(1000)]
     assert all(re.fullmatch("[0-9a-f]{32}", made) for made in ids)
     assert ids == sorted(ids)
 
 
 def test_later_maker_ids_come_later() -> None:
-    assert IdMaker()()[:13] <= IdMaker()()[:13]
+    assert make_id_maker()()[:13] <= make_id_maker()()[:13]
 
 
 def test_threads_share_maker_without_sharing_id() -> None:
-    make_id = IdMaker()
+    make_id = make_id_maker()
     with ThreadPoolExecutor(8) as threads:
         made = [future.result() for future in [threads.submit(_make_many, make_id) for _ in range(8)]]
     ids = [one for some in made for one in some]
@@ -164,7 +174,7 @@ def test_threads_share_maker_without_sharing_id() -> None:
 
 def test_id_makers_of_same_moment_make_different_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: 1_780_000_000_000_000_000)
-    assert len({IdMaker()() for _ in range(1000)}) == 1000
+    assert len({make_id_maker()() for _ in range(1000)}) == 1000
 
 
 def test_instance_id_is_16_hexadecimal_digits() -> None:
