@@ -3,7 +3,7 @@
 import math
 from datetime import datetime
 
-from tests.golden.reading import Document, Row, compute_by_version, select_stream, total, values, with_status
+from tests.golden.reading import Document, Row, compute_by_version, list_values, select_status, select_stream, sum_known
 
 
 def find_nearest_rank(numbers: list[float], percent: int) -> float:

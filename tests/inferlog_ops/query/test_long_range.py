@@ -90,7 +90,9 @@ def test_hours_and_minutes_add_up_in_any_range_of_whole_minutes(
 ) -> None:
     cluster, documents = months
     inside = [each for each in documents if start <= datetime.fromisoformat(each["@timestamp"]) < end]
-    assert fetch_rows(cluster, QUERIES[name], start, end) == approximate(compute_expected_rows(name, inside, start, end))
+    assert fetch_rows(cluster, QUERIES[name], start, end) == approximate(
+        compute_expected_rows(name, inside, start, end)
+    )
 
 
 @pytest.mark.parametrize("version", ["v2", "(none)"])
