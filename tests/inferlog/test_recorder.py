@@ -53,7 +53,7 @@ def test_event_has_no_value_of_another_with_the_same_fields(logs: Logs) -> None:
 
 def test_event_has_action_and_outcome_of_its_own_status(logs: Logs) -> None:
     for status in (*ACTION_AND_OUTCOME, *ACTION_AND_OUTCOME):
-        inference = finished()
+        inference = build_finished()
         inference.bind({"status": status})
         get_runtime().record(inference)
     found = [(event["status"], (event["event"]["action"], event["event"]["outcome"])) for event in logs.events]

@@ -59,7 +59,7 @@ def test_cluster_gets_a_pipeline_that_exists_retention_and_a_failure_store() -> 
 
 def test_summaries_have_a_retention_of_their_own_and_reject_wrong_documents_openly() -> None:
     """A failure store would accept them, and a pipeline would make stored summaries differ from computed ones."""
-    assert _components()["inferlog-summaries-cluster"] == {"lifecycle": {"data_retention": "400d"}}
+    assert _load_components()["inferlog-summaries-cluster"] == {"lifecycle": {"data_retention": "400d"}}
 
 
 def test_cluster_knows_the_dataset_of_each_stream_as_a_constant() -> None:

@@ -66,7 +66,7 @@ def approximate(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", [name for name in QUERIES if not name.endswith("_over_time")])
 def test_answer_agrees_with_plain_python_on_the_golden_events(name: str, filled: tuple[Cluster, Golden]) -> None:
     cluster, documents = filled
-    wanted = compute_expected_rows(name, documents.between(FIRST_MINUTE, LAST_MINUTE), FIRST_MINUTE, LAST_MINUTE)
+    wanted = compute_expected_rows(name, documents.select_between(FIRST_MINUTE, LAST_MINUTE), FIRST_MINUTE, LAST_MINUTE)
     assert len(wanted) == 4
     assert fetch_rows(cluster, QUERIES[name], FIRST_MINUTE, LAST_MINUTE) == approximate(wanted)
 

@@ -271,7 +271,7 @@ def test_summarize_role_runs_the_job_and_writes_no_events(store: Deployment) -> 
     changed = run(cluster, end, start=start, end=end)
     assert (changed.replaced, changed.deleted) == (2, 1)
     assert check(cluster, SummarizeSettings(start=start, end=end), end) == (1, [])
-    assert store.status(roles.SUMMARIZE, create("writes an event", store.events, uuid4().hex)) == 403
+    assert store.send(roles.SUMMARIZE, create("writes an event", store.events, uuid4().hex)) == 403
 
 
 @pytest.mark.parametrize("role", EVERYBODY)
@@ -279,7 +279,7 @@ def test_only_the_summarize_role_writes_summaries(store: Deployment, role: str) 
     summaries = f"inferlog-summaries-{store.superuser.namespace}"
     line = {"@timestamp": "2026-11-23T09:00:00Z", "interval_seconds": 60, "requests": 1}
     call = Call(what="writes", method="POST", path="/_bulk", body=[{"create": {"_index": summaries}}, line])
-    assert store.status(role, call) == (201 if role == roles.SUMMARIZE else 403)
+    assert store.send(role, call) == (201 if role == roles.SUMMARIZE else 403)
 
 
 def test_no_role_has_cluster_wide_or_all_space_privileges() -> None:
