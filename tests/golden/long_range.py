@@ -11,19 +11,19 @@ def find_nearest_rank(numbers: list[float], percent: int) -> float:
     return sorted(numbers)[math.ceil(percent * len(numbers) / 100) - 1]
 
 
-def _latency(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+def _compute_latency(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
     timed = [each for each in select_stream(documents, "events") if "latency_seconds" in each]
 
-    def figures(each: list[Document]) -> Row:
+    def compute_figures(each: list[Document]) -> Row:
         numbers = list_values(each, "latency_seconds")
         percentiles = {f"p{percent}_seconds": find_nearest_rank(numbers, percent) for percent in (50, 95, 99)}
         return {"requests_with_latency": len(numbers), **percentiles}
 
-    return compute_by_version(timed, figures)
+    return compute_by_version(timed, compute_figures)
 
 
-def _traffic(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
-    def figures(each: list[Document]) -> Row:
+def _compute_traffic(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+    def compute_figures(each: list[Document]) -> Row:
         errors = len(select_status(each, "error"))
         return {
             "requests": len(each),
@@ -35,7 +35,7 @@ def _traffic(documents: list[Document], start: datetime, end: datetime) -> list[
             "cost_usd": sum_known(list_values(each, "cost_usd")),
         }
 
-    return compute_by_version(select_stream(documents, "events"), figures)
+    return compute_by_version(select_stream(documents, "events"), compute_figures)
 
 
-ANSWERS = {"long_range_latency": _latency, "long_range_traffic": _traffic}
+ANSWERS = {"long_range_latency": _compute_latency, "long_range_traffic": _compute_traffic}
