@@ -64,6 +64,7 @@ BENCHMARKS = (
             *("--calls", "2", "--calls-before", "1"),
         ),
     ),
+    Benchmark(name="long_range", module="long_range", question="How long do queries over months take?"),
     Benchmark(
         name="lag",
         module="lag",

@@ -4,7 +4,7 @@ from elasticsearch import Elasticsearch
 
 from benchmarks.command_line import log_progress
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.streams import build_stream_name
+from inferlog_ops.core.streams import build_stream_name, build_summaries_stream_name
 
 
 def copy_day(source: Cluster, copies: int) -> Cluster:
@@ -12,7 +12,7 @@ def copy_day(source: Cluster, copies: int) -> Cluster:
     Give the events of *source* *copies* times to the streams of another namespace of the same cluster, and return it.
 
     Each copy is an index with the files of the original, as after that many rollovers. Ids and sequence numbers repeat,
-    so queries for duplicates have fewer groups than in a real day. There are as many heartbeats as in *source*.
+    so queries for duplicates have fewer groups than in a real day. Heartbeats and summaries are those of *source*.
     """
     target = Cluster(url=source.url, namespace=f"{source.namespace}x{copies}")
     events = build_stream_name("events", target.namespace)
@@ -23,10 +23,12 @@ def copy_day(source: Cluster, copies: int) -> Cluster:
             names = [f"benchmark-copy-{target.namespace}-{number}" for number in range(copies)]
             for name in names:
                 client.indices.clone(index=original, target=name, settings={"index.number_of_replicas": 0})
-            health = build_stream_name("health", source.namespace)
-            add = [{"add": {"index": name, "alias": events}} for name in names]
-            add.append({"add": {"index": health, "alias": build_stream_name("health", target.namespace)}})
-            client.indices.update_aliases(actions=add)
+            whole = {
+                build_stream_name("health", source.namespace): build_stream_name("health", target.namespace),
+                build_summaries_stream_name(source.namespace): build_summaries_stream_name(target.namespace),
+            }
+            aliases = [(name, events) for name in names] + list(whole.items())
+            client.indices.update_aliases(actions=[{"add": {"index": one, "alias": alias}} for one, alias in aliases])
     return target
 
 

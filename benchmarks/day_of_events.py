@@ -14,7 +14,7 @@ import orjson
 from elasticsearch import Elasticsearch
 
 from benchmarks.command_line import log_progress
-from inferlog.recorder import IdMaker
+from inferlog.recorder import make_id_maker
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import build_stream_name
@@ -97,7 +97,7 @@ class Process:
 
     def __init__(self, instance: int) -> None:
         self.instance = instance
-        self.make_id = IdMaker()
+        self.make_id = make_id_maker()
         self.sequence = itertools.count()
 
 
@@ -156,7 +156,7 @@ def add_model_fields(dice: random.Random, status: str) -> Document:
 
 def generate_heartbeats(events: int, every_seconds: int) -> Iterator[tuple[str, bytes]]:
     """Yield id and line of each process's heartbeat for every *every_seconds* of the day."""
-    dice, make_id = random.Random(events), IdMaker()
+    dice, make_id = random.Random(events), make_id_maker()
     beats = int(DAY.total_seconds()) // every_seconds
     for beat in range(1, beats + 1):
         for instance in range(INSTANCES):

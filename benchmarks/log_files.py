@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from inferlog.recorder import IdMaker, make_instance_id
+from inferlog.recorder import IdMaker, make_id_maker, make_instance_id
 
 
 def write_logs(directory: Path, events: int, files: int) -> Path:
@@ -14,7 +14,7 @@ def write_logs(directory: Path, events: int, files: int) -> Path:
     directory.mkdir()
     began = datetime.now(UTC) - timedelta(microseconds=events)
     for number in range(files):
-        instance, make_id = make_instance_id(), IdMaker()
+        instance, make_id = make_instance_id(), make_id_maker()
         with (directory / f"events-scoring-{instance}-{number:04d}.jsonl").open("wb") as file:
             file.writelines(build_line(n, instance, began, make_id) for n in range(number, events, files))
     return directory

@@ -41,6 +41,7 @@ from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.provision.kibana.lens.layers import is_form_based
 from inferlog_ops.query.library import Query
 from inferlog_ops.query.run import run_query
+from inferlog_ops.summarize.job import SummarizeSettings, summarize
 
 MOST_SECONDS = 1.0
 MOST_SECONDS_OF_DUPLICATES = 3.0
@@ -153,6 +154,7 @@ def index_events(started: Engine, events: int, options: argparse.Namespace) -> C
     cluster = Cluster(url=started.url, namespace=f"benchmark{events}")
     provision_cluster(cluster)
     index_a_day(cluster, events, options.heartbeat_seconds)
+    summarize(cluster, SummarizeSettings(start=END - DAY, end=END), END)
     with cluster.build_client() as client:
         wait_for_merges(client)
     return cluster

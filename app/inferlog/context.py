@@ -37,7 +37,7 @@ class Inference:
     State of one inference in progress.
 
     Args:
-        known: Fields, labels and rejected values to begin with; copied.
+        fields: Checked values to begin with; owned by this object from now on.
 
     Attributes:
         fields: Checked values by the event's Python names.
@@ -51,10 +51,10 @@ class Inference:
 
     __slots__ = ("closed", "ended", "fields", "labels", "rejected", "traceparent")
 
-    def __init__(self, known: "Inference | None" = None) -> None:
-        self.fields: dict[str, Any] = known.fields.copy() if known else {}
-        self.labels: dict[str, Any] | None = known.labels.copy() if known and known.labels else None
-        self.rejected: list[str] = known.rejected.copy() if known else []
+    def __init__(self, fields: dict[str, Any] | None = None) -> None:
+        self.fields: dict[str, Any] = {} if fields is None else fields
+        self.labels: dict[str, Any] | None = None
+        self.rejected: list[str] = []
         self.traceparent: str | None = None
         self.ended = False
         self.closed = False

@@ -315,31 +315,32 @@ def _nest(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
 
 class EventLayout:
     """
-    Document of all events that have the same fields. Its keys are sorted, so that its JSON is canonical.
+    Document of all events that have the same status and fields. Its keys are sorted, so that its JSON is canonical.
 
     It is filled again for each event: assigning the values costs a third of building the nested objects, and of an
     event's cost that was the largest part. Its owner serialises it before the next event.
 
     Args:
+        status: Status of the events.
         names: Names of the fields; ``labels`` is one of them, if the events have any.
         constants: Parts that are the same in each event, by their path.
     """
 
-    def __init__(self, names: Iterable[str], constants: Mapping[tuple[str, ...], Any]) -> None:
-        paths = {name: FIELDS[name].path if name in FIELDS else (name,) for name in names}
-        stamps = {name: ("event", name) for name in ("action", "id", "outcome", "sequence")}
+    def __init__(self, status: Status, names: Iterable[str], constants: Mapping[tuple[str, ...], Any]) -> None:
+        action, outcome = ACTION_AND_OUTCOME[status]
+        constants = {**constants, ("status",): status, ("event", "action"): action, ("event", "outcome"): outcome}
+        paths = {name: FIELDS[name].path if name in FIELDS else (name,) for name in names if name != "status"}
         self._document: dict[str, Any] = {}
-        for path in sorted([*constants, *paths.values(), *stamps.values()]):
+        for path in sorted([*constants, *paths.values(), ("event", "id"), ("event", "sequence")]):
             _nest(self._document, path, constants.get(path))
         self._event = self._document["event"]
         self._slots = [(self._find_group(path), path[-1], name) for name, path in paths.items()]
 
     def fill(self, fields: Mapping[str, Any], event_id: str, sequence: int) -> dict[str, Any]:
-        """Return the document of *fields*, ``status`` among them. It is valid until the next call."""
+        """Return the document of *fields*. It is valid until the next call."""
         for group, key, name in self._slots:
             group[key] = fields[name]
         event = self._event
-        event["action"], event["outcome"] = ACTION_AND_OUTCOME[fields["status"]]
         event["id"], event["sequence"] = event_id, sequence
         return self._document
 

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, Final
 
 from inferlog.losses import Stats
-from inferlog.recorder import LineRecorder, Timestamps, read_clock
+from inferlog.recorder import Clock, LineRecorder
 from inferlog.sinks.shipped import read_shipped_bytes
 from inferlog.vitals import Activity, Vitals
 
@@ -72,7 +72,7 @@ class Heartbeat:
         self.recorder = recorder
         self.activity = Activity()
         self._stats = stats
-        self._started = Timestamps()(read_clock())
+        self._started = Clock().read()[1]
         self._log_dir = log_dir
         self._instance_id = instance_id
         self._every_seconds = every_seconds

@@ -6,15 +6,16 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import orjson
 
 from inferlog.audit import FIRST, Hasher, serialize_canonically
-from inferlog.event import EventLayout
+from inferlog.event import EventLayout, Status
 
 _LAYOUTS_LIMIT: Final = 256
+_LayoutKey = tuple[Status, tuple[str, ...]]
 Content = TypeVar("Content")
 """A record before its time, sequence and hash."""
 
@@ -40,22 +41,22 @@ class Sink(Protocol):
         """Release the parent's resources in a forked child."""
 
 
-class IdMaker:
+IdMaker = Callable[[], str]
+"""Generates ids. Thread-safe: no Python code runs during a call."""
+
+_HEX_PAIRS: Final = [f"{number:02x}" for number in range(256)]
+
+
+def make_id_maker() -> IdMaker:
     """
-    Generates ids of 32 hexadecimal digits: 13 of its start time in microseconds, 9 random, 10 of a counter.
+    Return a generator of ids of 32 hexadecimal digits: 13 of its start time in microseconds, 9 random, 10 of a counter.
 
-    Ids of one process are ordered, which Elasticsearch looks up faster (6 to 15 % less CPU in a trial), and cost a
-    tenth of ``uuid4``. Thread-safe: the counter's step is atomic. A forked child needs a new instance.
+    Ids of one process are ordered, which Elasticsearch looks up faster (6 to 15 % less CPU in a trial), and cost less
+    than a twentieth of ``uuid4``. A forked child needs a new generator.
     """
-
-    def __init__(self) -> None:
-        self._prefix = f"{time.time_ns() // 1000:013x}{os.urandom(5).hex()[:9]}"
-        # Decimal, which costs half of hexadecimal; starts at the first number with ten digits.
-        self._counter = itertools.count(1_000_000_000)
-
-    def __call__(self) -> str:
-        """Return the next id."""
-        return f"{self._prefix}{next(self._counter)}"
+    # Counts in C: a Python function with a counter costs twice as much.
+    prefix = f"{time.time_ns() // 1000:013x}{os.urandom(5).hex()[:9]}"
+    return map("".join, itertools.product((prefix,), *[_HEX_PAIRS] * 5)).__next__
 
 
 def make_instance_id() -> str:
@@ -63,25 +64,25 @@ def make_instance_id() -> str:
     return os.urandom(8).hex()
 
 
-class Timestamps:
-    """Formats time as ``2026-11-23T06:15:00.123456Z``; the part down to the second is cached."""
+class Clock:
+    """Reads the time in both forms of a line."""
 
     def __init__(self) -> None:
         self._second = "not read yet"
         self._prefix = ""
 
-    def __call__(self, unix_microseconds: str) -> str:
-        """Format *unix_microseconds* since 1970, a number in decimal digits: its last six are the fraction."""
+    def read(self) -> tuple[str, str]:
+        """
+        Return the time twice: in microseconds since 1970, and as ``2026-11-23T06:15:00.123456Z``.
+
+        The timestamp's part down to the second is cached.
+        """
+        unix_microseconds = str(time.time_ns() // 1000)
         second = unix_microseconds[:-6]
         if second != self._second:
             self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(int(second or 0)))
             self._second = second
-        return f"{self._prefix}{unix_microseconds[-6:]}Z"
-
-
-def read_clock() -> str:
-    """Return the time in microseconds since 1970, in decimal digits."""
-    return str(time.time_ns() // 1000)
+        return unix_microseconds, f"{self._prefix}{unix_microseconds[-6:]}Z"
 
 
 class _Recorder(ABC, Generic[Content]):
@@ -95,7 +96,7 @@ class _Recorder(ABC, Generic[Content]):
     def __init__(self, sink: Sink, make_id: IdMaker) -> None:
         self._sink = sink
         self._make_id = make_id
-        self._timestamp = Timestamps()
+        self._clock = Clock()
         self._lock = threading.RLock()
         self._in_a_line = False
         self._waiting: deque[Content] = deque()
@@ -168,7 +169,7 @@ class LineRecorder(_Recorder[dict[str, Any]]):
         )
 
     def _write(self, content: dict[str, Any]) -> bool:
-        content["@timestamp"] = self._timestamp(read_clock())
+        content["@timestamp"] = self._clock.read()[1]
         # default=str: for an unknown type, its text is better than an exception in the service's log call.
         line = orjson.dumps(content, default=str, option=orjson.OPT_APPEND_NEWLINE)
         try:
@@ -204,8 +205,8 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
             ("event", "dataset"): "inference.events",
             ("service",): orjson.Fragment(serialize_canonically(service)),
         }
-        self._layouts: dict[tuple[str, ...], EventLayout] = {}
-        self._hasher = hasher
+        self._layouts: dict[_LayoutKey, EventLayout] = {}
+        self._hash = hasher.__call__  # Python calls a method in less time than an object
         self._sequence = 0
         self._previous_hash = FIRST
         self.written = 0
@@ -233,13 +234,12 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
         sequence, previous = self._sequence, self._previous_hash
         self._sequence = sequence + 1
         try:
-            names = tuple(fields)
-            layout = self._layouts.get(names) or self._add_layout(names)
+            key = fields["status"], tuple(fields)
+            layout = self._layouts.get(key) or self._add_layout(key)
             # Every value has passed a check or became a label, so that all can be serialised as JSON.
             body = orjson.dumps(layout.fill(fields, event_id, sequence))
-            unix_microseconds = read_clock()
-            own = self._hasher(previous, unix_microseconds, body)
-            timestamp = self._timestamp(unix_microseconds)
+            unix_microseconds, timestamp = self._clock.read()
+            own = self._hash(previous, unix_microseconds, body)
             head = f'{{"@timestamp":"{timestamp}","audit":{{"prev":"{previous}","hash":"{own}"}},'
             whole = self._sink.write(b"".join((head.encode(), body[1:], b"\n")))
         except Exception:
@@ -252,8 +252,8 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
             self.dropped += 1
         return whole
 
-    def _add_layout(self, names: tuple[str, ...]) -> EventLayout:
+    def _add_layout(self, key: _LayoutKey) -> EventLayout:
         if len(self._layouts) >= _LAYOUTS_LIMIT:
             self._layouts.clear()  # a service that binds its values in many orders
-        layout = self._layouts[names] = EventLayout(names, self._constants)
+        layout = self._layouts[key] = EventLayout(*key, self._constants)
         return layout

@@ -11,7 +11,7 @@ from typing import Any, Final
 from inferlog.client_id import ClientId, bind_client_id
 from inferlog.configuration import get_runtime
 from inferlog.context import Inference, attach, check_synchronous, log_failure, name_error_type
-from inferlog.event import Status, check_value, classify_status_code, is_valid_id, to_microunits
+from inferlog.event import CHECKS, Status, check_value, classify_status_code, is_valid_id, to_microunits
 from inferlog.line import describe_error
 from inferlog.settings import Settings
 from inferlog.streams import DoneMark
@@ -41,6 +41,7 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 _TRACEPARENT = re.compile(
     r"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-[!-~]{0,200})?", re.ASCII
 )
+_check_route: Final = CHECKS["http_route"]
 _CANCELLATIONS: Final = (asyncio.CancelledError, GeneratorExit)
 _FAILED: Final = frozenset({"rejected", "error"})
 _WHOLE_REQUEST: Final = "the middleware measures the whole request; state the model's own time as model_latency_seconds"
@@ -71,10 +72,12 @@ def begin_request(method: str, request_id: str, received: Mapping[str, str], ver
         received: The headers ``x-request-id``, ``x-correlation-id`` and ``traceparent``, as far as present.
         version: The model version, used here if it is a constant.
     """
-    inference = Inference()
-    fields = inference.fields
-    fields["request_id"] = fields["correlation_id"] = request_id
-    fields["http_request_method"] = method if method in _METHODS else "_OTHER"
+    fields: dict[str, Any] = {
+        "request_id": request_id,
+        "correlation_id": request_id,
+        "http_request_method": method if method in _METHODS else "_OTHER",
+    }
+    inference = Inference(fields)
     if isinstance(version, str):
         fields["model_version"] = version
     if received:
@@ -199,7 +202,7 @@ class Exchange(ABC):
             return
         inference.ended = True
         self._activity.end()
-        latency_seconds = time.perf_counter() - self._started
+        latency_seconds = to_microunits(time.perf_counter() - self._started)
         try:
             running = get_runtime()
             try:
@@ -218,27 +221,28 @@ class Exchange(ABC):
         if client_id is not None and "client_id" not in inference.fields:
             bind_client_id(inference, client_id, self.get_request(), self.read_request_header, settings)
         if version is not None and "model_version" not in inference.fields:
-            inference.bind_result(
-                "model_version",
-                lambda: (
-                    version if isinstance(version, str) else version(self.get_request(), self.read_response_headers())
-                ),
-            )
+            self._find_version(version)
+
+    def _find_version(self, version: ModelVersion) -> None:
+        self.inference.bind_result(
+            "model_version",
+            lambda: version if isinstance(version, str) else version(self.get_request(), self.read_response_headers()),
+        )
 
     def _set_outcome(self, error: BaseException | None, latency_seconds: float, complete: bool) -> None:
         """Set latency, route, status code and ``status``, and ``error.type`` on every failure."""
         inference = self.inference
         fields = inference.fields
         if "latency_seconds" in fields:
-            inference.overrule("latency_seconds", to_microunits(latency_seconds), _WHOLE_REQUEST)
+            inference.overrule("latency_seconds", latency_seconds, _WHOLE_REQUEST)
         else:
-            fields["latency_seconds"] = to_microunits(latency_seconds)
+            fields["latency_seconds"] = latency_seconds
         cancelled = False
         if error is not None or self.client_gone or self._done_mark is not None:
             error, complete, cancelled = self._judge_end(error, complete)
         status_code = self.status_code
         if "http_route" not in fields and (route := self.find_route_template()) is not None:
-            fields["http_route"] = check_value("http_route", route)
+            fields["http_route"] = _check_route(route)
         stated_code = fields.get("http_response_status_code")
         if stated_code is not None:
             _replace_status_code(inference, status_code)

@@ -14,7 +14,7 @@ from inferlog.heartbeat import Heartbeat, close_at_worker_exit
 from inferlog.line import build_line, describe_error
 from inferlog.losses import Losses, Stats
 from inferlog.pricing import PriceTable, PriceTableError, read_price_table
-from inferlog.recorder import EventRecorder, IdMaker, LineRecorder, Sink, make_instance_id
+from inferlog.recorder import EventRecorder, IdMaker, LineRecorder, Sink, make_id_maker, make_instance_id
 from inferlog.settings import NO_SINKS, Settings, SettingsError
 from inferlog.sinks.console import STREAMS, ConsoleSink, is_terminal
 from inferlog.sinks.fan_out import FanOut
@@ -106,7 +106,7 @@ class Runtime:
             SettingsError: If a file named by the settings cannot be read or is invalid.
         """
         startup_files = startup_files or StartupFiles.read(settings)
-        instance_id, make_id = make_instance_id(), IdMaker()
+        instance_id, make_id = make_instance_id(), make_id_maker()
         service = {
             "name": settings.service_name,
             "version": settings.service_version,

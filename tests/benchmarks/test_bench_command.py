@@ -43,7 +43,7 @@ def _lock_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
-def measuring(pid: int) -> psutil.Process | None:
+def find_measuring_process(pid: int) -> psutil.Process | None:
     """Wait for and return the benchmark process of the command with this *pid*."""
     for child in psutil.Process(pid).children():
         with suppress(psutil.Error):  # it ends just now, as git does, which is asked for the commit
@@ -54,7 +54,9 @@ def measuring(pid: int) -> psutil.Process | None:
 
 def test_signal_ends_benchmark_and_names_the_rest() -> None:
     with commands.begin_module("benchmarks", "logging", "panels", "--json") as process:
-        benchmark = wait_until(lambda: measuring(process.pid), START_SECONDS, what="the benchmark's process")
+        benchmark = wait_until(
+            lambda: find_measuring_process(process.pid), START_SECONDS, what="the benchmark's process"
+        )
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -66,7 +68,9 @@ def test_signal_ends_benchmark_and_names_the_rest() -> None:
 
 def test_benchmark_ends_when_command_is_killed() -> None:
     with commands.begin_module("benchmarks", "logging") as process:
-        benchmark = wait_until(lambda: measuring(process.pid), START_SECONDS, what="the benchmark's process")
+        benchmark = wait_until(
+            lambda: find_measuring_process(process.pid), START_SECONDS, what="the benchmark's process"
+        )
         process.kill()
         process.communicate()
     assert benchmark

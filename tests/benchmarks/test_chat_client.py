@@ -28,7 +28,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.url
 
 
-def answers(url: str, request: bytes, *, requests: int, connections: int) -> list[ResponseTimes]:
+def measure_answers(url: str, request: bytes, *, requests: int, connections: int) -> list[ResponseTimes]:
     async def asked() -> list[ResponseTimes]:
         opened = [await Connection.open(url) for _ in range(connections)]
         try:
@@ -41,21 +41,21 @@ def answers(url: str, request: bytes, *, requests: int, connections: int) -> lis
 
 
 def test_first_token_of_stream_is_timed_separately(url: str) -> None:
-    for answer in answers(url, build_chat_request(MODEL, stream=True), requests=3, connections=1):
+    for answer in measure_answers(url, build_chat_request(MODEL, stream=True), requests=3, connections=1):
         assert answer.first_seconds >= FIRST_SECONDS
         assert answer.first_seconds + REST_SECONDS * 0.8 <= answer.whole_seconds
 
 
 def test_first_and_last_byte_of_whole_response_arrive_together(url: str) -> None:
-    (answer,) = answers(url, build_chat_request(MODEL, stream=False), requests=1, connections=1)
+    (answer,) = measure_answers(url, build_chat_request(MODEL, stream=False), requests=1, connections=1)
     assert answer.whole_seconds >= FIRST_SECONDS + REST_SECONDS
     assert answer.whole_seconds - answer.first_seconds < REST_SECONDS / 2
 
 
 def test_send_requests_sends_requested_number(url: str) -> None:
-    assert len(answers(url, build_chat_request(MODEL, stream=True), requests=7, connections=3)) == 7
+    assert len(measure_answers(url, build_chat_request(MODEL, stream=True), requests=7, connections=3)) == 7
 
 
 def test_error_response_raises(url: str) -> None:
     with pytest.raises(RuntimeError, match="model_not_found"):
-        answers(url, build_chat_request("unknown", stream=False), requests=1, connections=1)
+        measure_answers(url, build_chat_request("unknown", stream=False), requests=1, connections=1)

@@ -17,7 +17,7 @@ from inferlog_ops.core.errors import OperatorError
 """
 
 
-def toy(directory: Path, code: str) -> list[str]:
+def write_toy(directory: Path, code: str) -> list[str]:
     script = directory / "toy.py"
     script.write_text(TOY + code)
     return [sys.executable, str(script)]
@@ -25,7 +25,7 @@ def toy(directory: Path, code: str) -> list[str]:
 
 def test_user_error_is_one_sentence_with_its_exit_code(tmp_path: Path) -> None:
     code = "def main(): raise OperatorError('no room for this', exit_code=2)\ncommand_line.run_main(main)"
-    ran = subprocess.run(toy(tmp_path, code), capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(write_toy(tmp_path, code), capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", "toy: no room for this\n")
 
 
@@ -41,7 +41,9 @@ def main():
         print("ended in order", flush=True)
 command_line.run_main(main)
 """
-    with subprocess.Popen(toy(tmp_path, code), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        write_toy(tmp_path, code), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         process.send_signal(number)

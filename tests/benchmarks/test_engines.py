@@ -36,7 +36,7 @@ def own_home(tmp_path: Path) -> Home:
 
 
 @contextmanager
-def holding(home: Home, process: "subprocess.Popen[bytes]") -> Iterator[None]:
+def hold_engine(home: Home, process: "subprocess.Popen[bytes]") -> Iterator[None]:
     with presence.hold(home.engine) as lock:
         assert lock is not None
         presence.note_holder(lock, process.pid)
@@ -44,7 +44,7 @@ def holding(home: Home, process: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 
 def test_running_engine_in_home_is_used_and_left_running(own_home: Home, somebody_s: "subprocess.Popen[bytes]") -> None:
-    with holding(own_home, somebody_s):
+    with hold_engine(own_home, somebody_s):
         there = RunningEngine(
             url="http://127.0.0.1:9", pid=somebody_s.pid, version="8.19.21", started=datetime.now(UTC)
         )
@@ -58,7 +58,7 @@ def test_starting_engine_is_not_stopped_when_its_home_is_rejected(
     own_home: Home, somebody_s: "subprocess.Popen[bytes]"
 ) -> None:
     with (
-        holding(own_home, somebody_s),
+        hold_engine(own_home, somebody_s),
         pytest.raises(OperatorError, match="in use by an engine that is starting or stopping"),
         open_engine(home=own_home.root),
     ):

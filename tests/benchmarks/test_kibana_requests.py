@@ -11,7 +11,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana.lens.layers import is_form_based
 from inferlog_ops.query.dashboards.panels import Panel
-from tests.golden import END, START, expected, golden
+from tests.golden import END, START, build_golden, compute_expected_rows
 from tests.support.indexing import create_fresh_cluster, index_golden
 
 FORM_BASED = [
@@ -19,7 +19,7 @@ FORM_BASED = [
 ]
 LAST = END - timedelta(microseconds=1)
 """Kibana includes the end of a range, the queries do not."""
-DOCUMENTS = golden().between(START, END)
+DOCUMENTS = build_golden().select_between(START, END)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_percentiles_of_a_field_are_one_aggregation() -> None:
 def test_figures_are_those_of_the_query(filled: Cluster) -> None:
     (found,) = ask(filled, find_panel("inferlog-overview/successes"))
     buckets = {bucket["key"]: bucket for bucket in found["model_version"]["buckets"]}
-    for row in expected("p99_latency_of_successes", DOCUMENTS, START, END):
+    for row in compute_expected_rows("p99_latency_of_successes", DOCUMENTS, START, END):
         bucket = buckets[row["model_version"].replace("(none)", "__missing__")]
         assert bucket["doc_count"] == row["requests"]
         figures = bucket["percentiles of latency_seconds"]["values"]

@@ -43,7 +43,7 @@ def test_missing_ranges_contain_exactly_the_numbers_not_found(found: list[int]) 
     assert asked_for == sorted(set(range(100)) - set(found))
 
 
-def event(number: int, *, ended: datetime, service: str = "probed") -> dict[str, Any]:
+def build_event(number: int, *, ended: datetime, service: str = "probed") -> dict[str, Any]:
     return {
         "@timestamp": ended.isoformat().replace("+00:00", "Z"),
         "event": {"id": f"id{number}", "sequence": number, "dataset": "inference.events"},
@@ -60,11 +60,11 @@ def store(cluster: Cluster, *events: dict[str, Any]) -> None:
 def test_lag_of_event_counts_once_from_its_end(provisioned: Cluster) -> None:
     old = datetime.now(UTC) - timedelta(seconds=OLD_SECONDS)
     with LagProbe(provisioned, service="probed", seconds_between_polls=0.02) as probe:
-        store(provisioned, event(1, ended=old), event(9, ended=old, service="another"))
+        store(provisioned, build_event(1, ended=old), build_event(9, ended=old, service="another"))
         wait_until(lambda: probe.found == 1, what="the first event")
         before = time.monotonic()
         # An earlier number that comes later is not missed.
-        store(provisioned, event(2, ended=datetime.now(UTC)), event(0, ended=datetime.now(UTC)))
+        store(provisioned, build_event(2, ended=datetime.now(UTC)), build_event(0, ended=datetime.now(UTC)))
         wait_until(lambda: probe.found == 3, what="the other two")
         looks = probe.polls
         wait_until(lambda: probe.polls > looks + 3, what="more looks")
@@ -76,7 +76,7 @@ def test_lag_of_event_counts_once_from_its_end(provisioned: Cluster) -> None:
     assert (probe.failures, probe.describe_failures()) == (0, "")
 
 
-def answering(status: str, body: bytes) -> Any:
+def build_store(status: str, body: bytes) -> Any:
     """Store that gives every query the same response."""
 
     def app(_: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -86,12 +86,12 @@ def answering(status: str, body: bytes) -> Any:
     return app
 
 
-def probing(url: str) -> LagProbe:
+def build_probe(url: str) -> LagProbe:
     return LagProbe(Cluster(url=url, namespace="probed"), service="probed", seconds_between_polls=0.01)
 
 
 def test_failed_probe_poll_is_counted_with_its_reason() -> None:
-    with serve_wsgi(answering("503 Busy", b"too much to do")) as url, probing(url) as probe:
+    with serve_wsgi(build_store("503 Busy", b"too much to do")) as url, build_probe(url) as probe:
         wait_until(lambda: probe.failures > 2, what="more looks")
         probe.check()
     assert probe.failures == probe.polls
@@ -101,8 +101,8 @@ def test_failed_probe_poll_is_counted_with_its_reason() -> None:
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"half a", b'{"values": [["i1"], [7], [null]]}'])
 def test_check_raises_when_probe_has_ended(body: bytes) -> None:
     with (
-        serve_wsgi(answering("200 OK", body)) as url,
-        probing(url) as probe,
+        serve_wsgi(build_store("200 OK", body)) as url,
+        build_probe(url) as probe,
         pytest.raises(OperatorError, match="the lag probe failed after 0 polls"),
     ):
         wait_until(probe.check, what="the end of its looks")

@@ -32,7 +32,7 @@ RUN = "run1234"
 Event = tuple[str, str, int, str]
 
 
-def sample(number: int) -> dict[str, Any]:
+def build_sample(number: int) -> dict[str, Any]:
     process = {
         "resident_bytes": 60e6 + number % 3 * 1e5,
         "private_bytes": 240e6,
@@ -63,7 +63,7 @@ def sample(number: int) -> dict[str, Any]:
     }
 
 
-def good_result() -> dict[str, Any]:
+def build_good_result() -> dict[str, Any]:
     return {
         "began": "2026-11-23T12:00:00+00:00",
         "machine": "2 cores",
@@ -73,17 +73,17 @@ def good_result() -> dict[str, Any]:
         "sent": {"sent": 500_000, "answered": 500_000, "failed": 0, "why": None},
         "findings": {"lost": 0, "duplicated": 0, "unexpected": 0},
         "lag": {"events": 500_000, "p50_seconds": 1.0, "p99_seconds": 2.0},
-        "samples": [sample(number) for number in range(100)],
+        "samples": [build_sample(number) for number in range(100)],
         "failed_looks": [],
     }
 
 
-def broken_promises(result: dict[str, Any]) -> list[str]:
+def list_broken_promises(result: dict[str, Any]) -> list[str]:
     return [goal.what for goal in judge(result) if not goal.met]
 
 
 def test_good_run_meets_every_goal() -> None:
-    assert broken_promises(good_result()) == []
+    assert list_broken_promises(build_good_result()) == []
 
 
 def leak(samples: list[dict[str, Any]], *path: str) -> None:
@@ -118,34 +118,34 @@ FAULTS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 @pytest.mark.parametrize("promise", FAULTS)
 def test_each_fault_misses_its_goal_and_no_other(promise: str) -> None:
-    result = good_result()
+    result = build_good_result()
     FAULTS[promise](result)
-    (broken,) = broken_promises(result)
+    (broken,) = list_broken_promises(result)
     assert promise in broken
 
 
 def test_file_cache_does_not_count_as_growth() -> None:
-    result = good_result()
+    result = build_good_result()
     for each in result["samples"][60:]:
         each["processes"]["worker 1"]["resident_bytes"] *= 0.8
-    assert broken_promises(result) == []
+    assert list_broken_promises(result) == []
 
 
 def test_lag_goal_is_missed_when_no_event_is_found() -> None:
-    result = good_result()
+    result = build_good_result()
     result["lag"] = {"events": 0, "p50_seconds": None, "p99_seconds": None}
-    assert any("searchable" in promise for promise in broken_promises(result))
+    assert any("searchable" in promise for promise in list_broken_promises(result))
 
 
 def test_growth_is_not_judged_when_run_is_too_short() -> None:
-    result = good_result()
+    result = build_good_result()
     leak(result["samples"], "processes", "shipper", "private_bytes")
     result["seconds"], result["rate"] = 60.0, 500_000 / 60
-    assert broken_promises(result) == []
+    assert list_broken_promises(result) == []
 
 
 def test_page_shows_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    result = good_result()
+    result = build_good_result()
     result["findings"]["lost"] = 7
     report = build_report(result)
     show_report(report, argparse.Namespace(json=False, markdown=True))
@@ -160,14 +160,14 @@ def test_page_shows_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert "events lost: 7, wanted 0" in capsys.readouterr().err
 
 
-def no_late_collection(result: dict[str, Any]) -> None:
+def remove_late_collections(result: dict[str, Any]) -> None:
     for each in result["samples"][50:]:
         each["heap"]["live_bytes"] = None
 
 
 def test_heap_without_late_collection_is_not_flat() -> None:
-    result = good_result()
-    no_late_collection(result)
+    result = build_good_result()
+    remove_late_collections(result)
     (missed,) = (goal for goal in judge(result) if not goal.met)
     assert (missed.what, missed.found) == ("engine: live heap", "collected 2 times early and 0 times late")
 
@@ -188,9 +188,9 @@ def test_failed_poll_is_reported_and_counted(failure: Exception, capsys: pytest.
     def poll(after_seconds: float) -> dict[str, Any]:
         if after_seconds == 20.0:
             raise failure
-        return sample(round(after_seconds / 10))
+        return build_sample(round(after_seconds / 10))
 
-    result = good_result()
+    result = build_good_result()
     result["samples"] = []
     for after_seconds in (10.0, 20.0, 30.0):
         add_sample(result, poll, after_seconds)
@@ -204,11 +204,11 @@ def test_ended_process_ends_the_run() -> None:
         raise OperatorError("the shipper ended")
 
     with pytest.raises(OperatorError, match="the shipper ended"):
-        add_sample(good_result(), poll, 10.0)
+        add_sample(build_good_result(), poll, 10.0)
 
 
 def test_run_is_reported_when_every_poll_failed() -> None:
-    result = good_result()
+    result = build_good_result()
     result["failed_looks"] = [{"after_seconds": 10.0, "why": "the statistics took too long"}]
     result["samples"] = []
     assert "polls that succeeded" in [goal.what for goal in build_report(result).goals if not goal.met]
@@ -219,7 +219,7 @@ def test_run_that_ends_early_shows_its_samples(
     reason: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run_load(_options: object, _home: object, figures: dict[str, Any]) -> dict[str, Any]:
-        figures["samples"] += [sample(number) for number in range(1, 4)]
+        figures["samples"] += [build_sample(number) for number in range(1, 4)]
         raise reason
 
     monkeypatch.setattr(long_run, "run_load", run_load)
@@ -235,17 +235,17 @@ def test_run_that_ends_early_shows_its_samples(
 
 
 def test_run_that_meets_every_goal_exits_with_0() -> None:
-    exit_if_missed(build_report(good_result()))
+    exit_if_missed(build_report(build_good_result()))
 
 
-def events(requests: int) -> list[Event]:
+def build_events(requests: int) -> list[Event]:
     """Events of two instances that share the requests."""
     return [(f"id{number}", f"i{number % 2}", number // 2, f"{RUN}-{number}") for number in range(requests)]
 
 
 @given(st.randoms(use_true_random=False), st.integers(min_value=1, max_value=60))
 def test_events_in_any_order_are_neither_lost_nor_doubled(order: Any, requests: int) -> None:
-    shuffled = events(requests)
+    shuffled = build_events(requests)
     order.shuffle(shuffled)
     found = count_findings(iter(shuffled), RUN, requests)
     assert (found.events, found.lost, found.duplicated, found.unexpected) == (requests, 0, 0, 0)
@@ -253,7 +253,7 @@ def test_events_in_any_order_are_neither_lost_nor_doubled(order: Any, requests: 
 
 @given(st.sets(st.integers(min_value=0, max_value=49), max_size=20), st.lists(st.integers(50, 99), max_size=20))
 def test_each_missing_and_each_repeated_event_counts(missing: set[int], repeated: list[int]) -> None:
-    all_events = events(100)
+    all_events = build_events(100)
     there = [event for number, event in enumerate(all_events) if number not in missing]
     found = count_findings(iter([*there, *(all_events[number] for number in repeated)]), RUN, 100)
     assert found.lost == found.without_event == found.missing_numbers == len(missing)
@@ -261,13 +261,13 @@ def test_each_missing_and_each_repeated_event_counts(missing: set[int], repeated
 
 
 def test_a_request_whose_event_has_another_s_number_is_lost_all_the_same() -> None:
-    first, second = events(4), events(4)[:3]
+    first, second = build_events(4), build_events(4)[:3]
     assert count_findings(iter([*first, ("id9", "i9", 0, "other-1")]), RUN, 4).unexpected == 1
     assert count_findings(iter(second), RUN, 4).lost == 1
 
 
 def test_the_first_number_of_an_instance_counts_as_missing() -> None:
-    assert count_findings(iter(events(4)[2:]), RUN, 4).missing_numbers == 2
+    assert count_findings(iter(build_events(4)[2:]), RUN, 4).missing_numbers == 2
 
 
 def test_long_run_finds_all_sent_events(home: Home, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class Refuses(Answers):
     _ANSWER = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 2\r\n\r\n{}"
 
 
-def last_line(service: type[Answers], capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
+def read_last_line(service: type[Answers], capsys: pytest.CaptureFixture[str]) -> dict[str, float]:
     async def run() -> None:
         server = await asyncio.get_running_loop().create_server(service, "127.0.0.1", 0)
         async with server:
@@ -62,15 +62,15 @@ def last_line(service: type[Answers], capsys: pytest.CaptureFixture[str]) -> dic
     return last
 
 
-def enough(requests: float) -> bool:
+def is_enough(requests: float) -> bool:
     """Requests still due when the time is over are not sent, so a slow machine may skip the last ones."""
     return 0.8 * RATE * SECONDS <= requests <= RATE * SECONDS
 
 
 def test_send_paced_keeps_rate_and_counts_latency_from_due_time(capsys: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
-    line = last_line(Stalls, capsys)
-    assert enough(line["sent"])
+    line = read_last_line(Stalls, capsys)
+    assert is_enough(line["sent"])
     assert line["answered"] == line["sent"]
     assert time.monotonic() - began >= SECONDS * 0.99
     assert line["p99_seconds"] > STALL_SECONDS * 0.7
@@ -79,7 +79,7 @@ def test_send_paced_keeps_rate_and_counts_latency_from_due_time(capsys: pytest.C
 
 
 def test_error_response_does_not_count_as_answered(capsys: pytest.CaptureFixture[str]) -> None:
-    line = last_line(Refuses, capsys)
-    assert enough(line["failed"])
+    line = read_last_line(Refuses, capsys)
+    assert is_enough(line["failed"])
     assert (line["answered"], line["failed"]) == (0, line["sent"])
     assert "429" in str(line["why"])

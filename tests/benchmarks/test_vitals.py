@@ -32,18 +32,18 @@ def process() -> Iterator["subprocess.Popen[bytes]"]:
         started.kill()
 
 
-def said(process: "subprocess.Popen[bytes]", word: bytes) -> bool:
+def has_printed(process: "subprocess.Popen[bytes]", word: bytes) -> bool:
     assert process.stdout is not None
     return process.stdout.readline().strip() == word
 
 
 def test_growth_of_a_process_is_measured(process: "subprocess.Popen[bytes]") -> None:
     assert process.stdin is not None
-    assert said(process, b"ready")
+    assert has_printed(process, b"ready")
     before = measure_vitals(process.pid)
     process.stdin.write(b"\n")
     process.stdin.flush()
-    assert said(process, b"taken")
+    assert has_printed(process, b"taken")
     after = measure_vitals(process.pid)
     for figure in ("resident_bytes", "proportional_bytes", "private_bytes"):
         assert 29e6 < getattr(after, figure) - getattr(before, figure) < 40e6, figure

@@ -82,7 +82,7 @@ def chaos(
 def _carry_out(trials: list[Trial], done: list[TrialResult], *, before_seconds: float, rate: float) -> None:
     """Run *trials* and append each result to *done*, until a signal ends the run."""
 
-    with interrupt_on_signal(), matrix.working_directory() as root, show_progress() as show:
+    with interrupt_on_signal(), matrix.make_working_directory() as root, show_progress() as show:
         try:
             for result in matrix.run_trials(
                 trials, root=root, pace=Pace(rate=rate, before_seconds=before_seconds), report=show

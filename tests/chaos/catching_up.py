@@ -43,12 +43,12 @@ def wait_for_catch_up(dirs: TrialDirs, *, timeout_seconds: float, check: Callabl
 
 def is_acknowledged(wanted: Mapping[str, int], dirs: TrialDirs) -> bool:
     """Return whether the saved offsets have reached the *wanted* size of each file."""
-    positions = _positions(dirs.positions)
+    positions = _read_positions(dirs.positions)
     # A deleted file was shipped before, or is lost: the account of lines covers both.
     return all(positions.get(name, 0) >= size or not (dirs.logs / name).exists() for name, size in wanted.items())
 
 
-def _positions(file: Path) -> dict[str, int]:
+def _read_positions(file: Path) -> dict[str, int]:
     try:
         return {name: row["position"] for name, row in orjson.loads(file.read_bytes())["files"].items()}
     except (FileNotFoundError, ValueError):

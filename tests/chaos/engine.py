@@ -34,7 +34,7 @@ class Engine:
 
     def kill(self) -> None:
         """Send SIGKILL and reap the process."""
-        pid = self._running_pid()
+        pid = self._get_running_pid()
         os.kill(pid, signal.SIGKILL)
         with suppress(ChildProcessError):
             os.waitpid(pid, 0)
@@ -47,11 +47,11 @@ class Engine:
 
     def suspend(self) -> None:
         """Send SIGSTOP."""
-        os.kill(self._running_pid(), signal.SIGSTOP)
+        os.kill(self._get_running_pid(), signal.SIGSTOP)
 
     def resume(self) -> None:
         """Send SIGCONT."""
-        os.kill(self._running_pid(), signal.SIGCONT)
+        os.kill(self._get_running_pid(), signal.SIGCONT)
 
     def stop(self) -> None:
         """Stop the engine in an orderly way, even if it is suspended."""
@@ -61,7 +61,7 @@ class Engine:
             control.stop(self._home)
             self._pid = None
 
-    def _running_pid(self) -> int:
+    def _get_running_pid(self) -> int:
         """
         Return the engine's process id.
 

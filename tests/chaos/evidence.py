@@ -181,7 +181,7 @@ def gather_evidence(
 
 def read_lines(folder: Path) -> list[Line]:
     """Return the complete lines of all log files in *folder*, in order of file and offset."""
-    return [line for path in sorted(folder.glob("*.jsonl")) for line in _lines_of(path)]
+    return [line for path in sorted(folder.glob("*.jsonl")) for line in _read_file(path)]
 
 
 def count_whole_bytes(path: Path) -> int:
@@ -222,7 +222,7 @@ def read_requests(records: Path) -> list[SentRequest]:
     ]
 
 
-def p99_seconds(requests: list[SentRequest], began: float, ended: float) -> float | None:
+def compute_p99_seconds(requests: list[SentRequest], began: float, ended: float) -> float | None:
     """Return the p99 of the answered *requests* due from *began* until before *ended*; None without one."""
     latencies = [each.latency_seconds for each in requests if each.is_answered and began <= each.intended_at < ended]
     return round(float(np.percentile(latencies, 99)), 4) if latencies else None
@@ -244,7 +244,7 @@ def query_lost_events(cluster: Cluster) -> dict[str, int]:
     return {row["service.instance.id"]: row["lost"] for row in rows if row["lost"]}
 
 
-def _lines_of(path: Path) -> Iterator[Line]:
+def _read_file(path: Path) -> Iterator[Line]:
     stream = find_stream(path.name)
     if stream is None:
         return
@@ -288,6 +288,6 @@ def _summarize_traffic(dirs: TrialDirs, lines: list[Line], before: Window, durin
         answered=answered,
         failed=len(with_response) - answered,
         without_event=sum(request.correlation_id not in with_event for request in with_response),
-        p99_before_seconds=p99_seconds(requests, *before),
-        p99_during_seconds=p99_seconds(requests, *during),
+        p99_before_seconds=compute_p99_seconds(requests, *before),
+        p99_during_seconds=compute_p99_seconds(requests, *during),
     )

@@ -7,7 +7,7 @@ from typing import Final
 from inferlog_ops.core.errors import OperatorError, lookup
 from tests.chaos import misbehaviour
 from tests.chaos.faults import answers, clock, disk_faults, lines, process_faults, removal
-from tests.chaos.faults.clock import fake_clock_environment
+from tests.chaos.faults.clock import build_fake_clock_environment
 from tests.chaos.faults.fault import Fault, FaultTarget
 
 _AT_ONCE: Final = 2
@@ -65,7 +65,7 @@ _SINGLE: Final = (
     Fault(
         name="engine-away",
         what="Elasticsearch is stopped for two minutes",
-        inject=process_faults.engine_away,
+        inject=process_faults.shut_engine_down,
         breaks=frozenset({FaultTarget.ENGINE}),
         seconds=120,
     ),
@@ -124,53 +124,53 @@ _SINGLE: Final = (
     Fault(
         name="disk-full-service",
         what="no file of the service may grow (RLIMIT_FSIZE): writes are cut short, then fail",
-        inject=disk_faults.disk_full_for_service,
+        inject=disk_faults.fill_disk_of_service,
         breaks=frozenset({FaultTarget.LOG_FILES}),
         fills_disk=True,
     ),
     Fault(
         name="disk-full-shipper",
         what="the shipper cannot write files (RLIMIT_FSIZE)",
-        inject=disk_faults.disk_full_for_shipper,
+        inject=disk_faults.fill_disk_of_shipper,
         breaks=frozenset({FaultTarget.SHIPPER}),
     ),
     Fault(
         name="read-only-logs",
         what="no file can be created in the log directory (mode 0555), and the open file is soon full",
-        inject=disk_faults.read_only_logs,
+        inject=disk_faults.make_logs_read_only,
         breaks=frozenset({FaultTarget.LOG_FILES}),
-        environment=disk_faults.small_files,
+        environment=disk_faults.limit_files,
         fills_disk=True,
     ),
     Fault(
         name="directory-full",
         what="nothing is shipped, and the log directory reaches max_total_bytes",
-        inject=disk_faults.directory_full,
+        inject=disk_faults.fill_directory,
         breaks=frozenset({FaultTarget.LOG_FILES, FaultTarget.SHIPPER}),
-        environment=disk_faults.small_directory,
+        environment=disk_faults.limit_directory,
         fills_disk=True,
     ),
     Fault(
         name="no-locks",
         what="the file system of the log directory has no locks (ENOLCK)",
-        inject=disk_faults.without_locks,
+        inject=disk_faults.run_without_locks,
         breaks=frozenset({FaultTarget.LOG_FILES, FaultTarget.CLOCK}),
-        environment=disk_faults.no_locks,
+        environment=disk_faults.disable_locks,
     ),
     Fault(
         name="rotations",
         what="200 rotations a minute, each file deleted as soon as it is shipped",
-        inject=disk_faults.rotations,
+        inject=disk_faults.rotate_files,
         breaks=frozenset({FaultTarget.LOG_FILES}),
         seconds=60,
-        environment=disk_faults.small_files_soon_deleted,
+        environment=disk_faults.limit_and_delete_files,
     ),
     Fault(
         name="deleted-file",
         what="a file is deleted before it is shipped",
         inject=removal.delete_unshipped,
         breaks=frozenset({FaultTarget.LOG_FILES, FaultTarget.SHIPPER}),
-        environment=disk_faults.small_files,
+        environment=disk_faults.limit_files,
         removes_files=True,
     ),
     Fault(
@@ -208,7 +208,7 @@ _SINGLE: Final = (
         what="the service's clock is set back by an hour, then restored",
         inject=clock.set_clock_back,
         breaks=frozenset({FaultTarget.CLOCK}),
-        environment=lambda dirs: fake_clock_environment(dirs.clock),
+        environment=lambda dirs: build_fake_clock_environment(dirs.clock),
     ),
 )
 FAULTS: Final = {fault.name: fault for fault in _SINGLE}
@@ -305,9 +305,9 @@ def find_trial(name: str, seconds: float | None = None) -> Trial:
                 exit_code=2,
             )
     if seconds is None:
-        return Trial(faults=faults if len(faults) == 1 else tuple(map(_paired, faults)))
+        return Trial(faults=faults if len(faults) == 1 else tuple(map(_set_paired_seconds, faults)))
     return Trial(faults=tuple(replace(fault, seconds=seconds) for fault in faults))
 
 
-def _paired(fault: Fault) -> Fault:
+def _set_paired_seconds(fault: Fault) -> Fault:
     return replace(fault, seconds=fault.paired_seconds)

@@ -13,7 +13,7 @@ def check_invariants(seen: Evidence, faults: Sequence[Fault]) -> list[str]:
     return [sentence for check in _CHECKS for sentence in check(seen, faults)]
 
 
-def _every_line_once(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
+def _check_every_line_once(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
     account = seen.account
     if lost := account.lost - account.lost_by_removal:
         yield f"{lost} lines on the disk are neither in the store nor among the dead letters"
@@ -28,7 +28,7 @@ def _every_line_once(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
         )
 
 
-def _dead_letters(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
+def _check_dead_letters(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
     if seen.wrong_letters:
         yield f"{seen.wrong_letters} valid lines are dead letters"
     if seen.account.dead_lettered - seen.wrong_letters != seen.dead_lines:
@@ -37,20 +37,20 @@ def _dead_letters(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
         yield f"{seen.account.twice_a_letter} lines are dead letters twice, or dead letters and in the store"
 
 
-def _catches_up(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
+def _check_catch_up(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
     if seen.caught_up_seconds is None:
         yield "the shipper did not catch up"
 
 
-def _losses_are_reported(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
+def _check_losses_are_reported(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
     instances = seen.dropped.keys() | seen.removed.keys() | seen.reported.keys() | seen.heartbeats.keys()
     for instance in sorted(instances):
-        expected, reported = _missing(seen, instance), seen.reported.get(instance, 0)
+        expected, reported = _count_missing(seen, instance), seen.reported.get(instance, 0)
         if reported != expected:
             yield f"inferlog query lost_events reports {reported} lost events of {instance}; {expected} are missing"
 
 
-def _missing(seen: Evidence, instance: str) -> int:
+def _count_missing(seen: Evidence, instance: str) -> int:
     """Return how many lost events of *instance* the index can prove."""
     missing = seen.dropped.get(instance, 0) + seen.removed.get(instance, 0)
     heartbeat = seen.heartbeats.get(instance)
@@ -61,7 +61,7 @@ def _missing(seen: Evidence, instance: str) -> int:
     return missing + max(0, min(at_the_end, heartbeat.events_dropped - missing))
 
 
-def _losses_are_logged(seen: Evidence, faults: Sequence[Fault]) -> Iterator[str]:
+def _check_losses_are_logged(seen: Evidence, faults: Sequence[Fault]) -> Iterator[str]:
     lost = sum(seen.dropped.values()) or any(fault.removes_files_in_use for fault in faults)
     if lost and not seen.complaints:
         yield "events were lost, and the service wrote nothing about it to standard error"
@@ -70,7 +70,7 @@ def _losses_are_logged(seen: Evidence, faults: Sequence[Fault]) -> Iterator[str]
         yield f"the service wrote {seen.complaints} lines about lost events to standard error; none was lost"
 
 
-def _heartbeats_agree(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
+def _check_heartbeats_agree(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
     for instance, on_disk in seen.on_disk.items():
         heartbeat = seen.heartbeats.get(instance)
         if heartbeat is None:
@@ -83,7 +83,7 @@ def _heartbeats_agree(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
             yield f"{instance} reports {dropped} dropped events; {seen.dropped.get(instance, 0)} are missing"
 
 
-def _only_a_full_disk_drops(seen: Evidence, faults: Sequence[Fault]) -> Iterator[str]:
+def _check_only_a_full_disk_drops(seen: Evidence, faults: Sequence[Fault]) -> Iterator[str]:
     dropped = sum(seen.dropped.values())
     if dropped and not any(fault.fills_disk for fault in faults):
         yield f"the service has dropped {dropped} events although the disk took all"
@@ -93,7 +93,7 @@ def _only_a_full_disk_drops(seen: Evidence, faults: Sequence[Fault]) -> Iterator
         yield "the fault did not happen: nothing is lost by the file that was deleted"
 
 
-def _every_request_is_answered(seen: Evidence, faults: Sequence[Fault]) -> Iterator[str]:
+def _check_every_request_is_answered(seen: Evidence, faults: Sequence[Fault]) -> Iterator[str]:
     traffic = seen.traffic
     if traffic.failed:
         yield f"of {traffic.sent} requests, {traffic.failed} were answered with an error"
@@ -108,7 +108,7 @@ def _causes_timeouts(fault: Fault) -> bool:
     return fault.stills_workers and fault.seconds > PATIENCE_SECONDS / 2
 
 
-def _every_answer_has_its_event(seen: Evidence, faults: Sequence[Fault]) -> Iterator[str]:
+def _check_every_answer_has_its_event(seen: Evidence, faults: Sequence[Fault]) -> Iterator[str]:
     without, dropped = seen.traffic.without_event, sum(seen.dropped.values())
     if not any(fault.kills_workers for fault in faults):
         if without > dropped:
@@ -125,7 +125,7 @@ def _every_answer_has_its_event(seen: Evidence, faults: Sequence[Fault]) -> Iter
         )
 
 
-def _there_was_load(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
+def _check_there_was_load(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
     traffic = seen.traffic
     for when, p99_seconds in (("before", traffic.p99_before_seconds), ("during", traffic.p99_during_seconds)):
         if p99_seconds is None:
@@ -134,14 +134,14 @@ def _there_was_load(seen: Evidence, _: Sequence[Fault]) -> Iterator[str]:
 
 _Check = Callable[[Evidence, Sequence[Fault]], Iterator[str]]
 _CHECKS: Final[tuple[_Check, ...]] = (
-    _every_line_once,
-    _dead_letters,
-    _catches_up,
-    _losses_are_reported,
-    _losses_are_logged,
-    _heartbeats_agree,
-    _only_a_full_disk_drops,
-    _every_request_is_answered,
-    _every_answer_has_its_event,
-    _there_was_load,
+    _check_every_line_once,
+    _check_dead_letters,
+    _check_catch_up,
+    _check_losses_are_reported,
+    _check_losses_are_logged,
+    _check_heartbeats_agree,
+    _check_only_a_full_disk_drops,
+    _check_every_request_is_answered,
+    _check_every_answer_has_its_event,
+    _check_there_was_load,
 )

@@ -65,14 +65,14 @@ class Load:
                 await asyncio.wait_for(self._ended.wait(), max(0.0, due - time.monotonic()))
             if self._ended.is_set():
                 return
-            requests.create_task(self._request(f"chaos-{self._run_id}-{number:07d}", due))
+            requests.create_task(self._send_request(f"chaos-{self._run_id}-{number:07d}", due))
 
-    async def _request(self, correlation_id: str, due: float) -> None:
+    async def _send_request(self, correlation_id: str, due: float) -> None:
         intended_at = time.time() - (time.monotonic() - due)
         status_code = None
         try:
             with suppress(OSError, asyncio.IncompleteReadError, TimeoutError, ValueError):
-                status_code = await asyncio.wait_for(self._answer(correlation_id), PATIENCE_SECONDS)
+                status_code = await asyncio.wait_for(self._read_status(correlation_id), PATIENCE_SECONDS)
         finally:
             self._record(correlation_id, intended_at, due, status_code)
 
@@ -85,7 +85,7 @@ class Load:
         }
         self._records.write(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
 
-    async def _answer(self, correlation_id: str) -> int:
+    async def _read_status(self, correlation_id: str) -> int:
         """
         Return the status of a complete response.
 

@@ -68,7 +68,7 @@ def _revive(engine: Engine) -> list[str]:
 
 
 @contextmanager
-def working_directory() -> Iterator[Path]:
+def make_working_directory() -> Iterator[Path]:
     """Create a temporary directory, and remove it at the end unless files of trials remain."""
     root = Path(tempfile.mkdtemp(prefix="inferlog-chaos-"))
     try:

@@ -46,7 +46,7 @@ class CountingBehaviour:
 
 def refuse(status: int) -> Behaviour:
     """Respond with *status*, as an overloaded or headless cluster does, and store nothing."""
-    answer = _json_answer(status, {"error": {"type": _TYPES[status], "reason": "chaos"}, "status": status})
+    answer = _build_json_answer(status, {"error": {"type": _TYPES[status], "reason": "chaos"}, "status": status})
 
     async def behave(_request: ProxyRequest, _forward: Forward) -> bytes:
         return answer
@@ -76,21 +76,21 @@ async def refuse_every_other(request: ProxyRequest, forward: Forward) -> bytes:
     lines = request.body.splitlines(keepends=True)
     pairs = [lines[number : number + 2] for number in range(0, len(lines), 2)]
     taken = b"".join(line for pair in pairs[::_EVERY_OTHER] for line in pair)
-    head = b"\r\n".join(_with_length(line, len(taken)) for line in request.head.split(b"\r\n"))
+    head = b"\r\n".join(_replace_length(line, len(taken)) for line in request.head.split(b"\r\n"))
     answer = await forward(ProxyRequest(head=head, body=taken))
     if STORED not in answer.partition(b"\r\n")[0]:
         return answer  # another fault has broken the engine: the response has no items
-    items = iter(orjson.loads(_body_of(answer))["items"])
+    items = iter(orjson.loads(_decode_body(answer))["items"])
     refused = {"create": {"status": 429, "error": {"type": _TYPES[429], "reason": "chaos"}}}
     mixed = [refused if number % _EVERY_OTHER else next(items) for number in range(len(pairs))]
-    return _json_answer(200, {"errors": True, "items": mixed})
+    return _build_json_answer(200, {"errors": True, "items": mixed})
 
 
-def _with_length(line: bytes, length: int) -> bytes:
+def _replace_length(line: bytes, length: int) -> bytes:
     return b"content-length: %d" % length if line.lower().startswith(b"content-length:") else line
 
 
-def _body_of(answer: bytes) -> bytes:
+def _decode_body(answer: bytes) -> bytes:
     """Return the body of a complete response, chunked or not."""
     head, _, body = answer.partition(b"\r\n\r\n")
     if b"transfer-encoding: chunked" not in head.lower():
@@ -103,7 +103,7 @@ def _body_of(answer: bytes) -> bytes:
     return whole
 
 
-def _json_answer(status: int, content: object) -> bytes:
+def _build_json_answer(status: int, content: object) -> bytes:
     body = orjson.dumps(content)
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"

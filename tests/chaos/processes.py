@@ -36,7 +36,7 @@ class ChaosProcess(Child):
         """Send SIGCONT."""
         self._process.send_signal(signal.SIGCONT)
 
-    def workers(self) -> list[psutil.Process]:
+    def list_workers(self) -> list[psutil.Process]:
         """Return its worker processes, oldest first."""
         found = []
         for process in psutil.Process(self._process.pid).children():
@@ -48,7 +48,7 @@ class ChaosProcess(Child):
     @property
     def pids(self) -> list[int]:
         """Process ids of the process and its workers."""
-        return [self._process.pid, *(worker.pid for worker in self.workers())]
+        return [self._process.pid, *(worker.pid for worker in self.list_workers())]
 
 
 def limit_file_size(pids: Iterable[int], size_bytes: int | None) -> None:

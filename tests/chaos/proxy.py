@@ -41,7 +41,7 @@ class ProxyRequest:
 
     def to_forward(self) -> bytes:
         """Return the bytes for the engine, which closes the connection at the end of its response."""
-        return _closing(self.head) + _END_OF_HEAD + self.body
+        return _add_connection_close(self.head) + _END_OF_HEAD + self.body
 
 
 Forward = Callable[[ProxyRequest], Awaitable[bytes]]
@@ -96,12 +96,12 @@ class Proxy:
             writer.write(request.to_forward())
             head, end, body = (await reader.read()).partition(_END_OF_HEAD)
             # Otherwise the shipper would reuse this connection and see its end as a cut.
-            return _closing(head) + end + body if end else b""
+            return _add_connection_close(head) + end + body if end else b""
         finally:
             writer.close()
 
 
-def _closing(head: bytes) -> bytes:
+def _add_connection_close(head: bytes) -> bytes:
     """Return *head* of a request or response with the header ``connection: close``."""
     lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
     return b"\r\n".join([*lines, b"connection: close"])

@@ -34,7 +34,7 @@ def build_table(results: Sequence[TrialResult]) -> Table:
         column.justify = "right"
         column.overflow = "fold"  # show narrow columns completely
     for result in results:
-        name, *figures = _cells(result)
+        name, *figures = _build_cells(result)
         # The second of a pair below the first: there are many columns.
         table.add_row(*map(Text, (name.replace("+", "+\n"), *figures)), style="red" if result.broken else None)
     return table
@@ -42,7 +42,7 @@ def build_table(results: Sequence[TrialResult]) -> Table:
 
 def render_markdown(results: Sequence[TrialResult]) -> str:
     """Return the table in Markdown, followed by the violated invariants."""
-    rows = [_COLUMNS, ("---",) + ("--:",) * (len(_COLUMNS) - 1), *map(_cells, results)]
+    rows = [_COLUMNS, ("---",) + ("--:",) * (len(_COLUMNS) - 1), *map(_build_cells, results)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     broken = "\n".join(f"- {sentence}" for sentence in list_violations(results))
     return f"{table}\n\n{broken}".rstrip()
@@ -84,7 +84,7 @@ def build_json(result: TrialResult) -> dict[str, Any]:
     }
 
 
-def _cells(result: TrialResult) -> tuple[str, ...]:
+def _build_cells(result: TrialResult) -> tuple[str, ...]:
     seen = result.seen
     if seen is None:
         return (result.trial.name, *("-",) * (len(_COLUMNS) - 2), "it did not come to its end")
@@ -100,12 +100,12 @@ def _cells(result: TrialResult) -> tuple[str, ...]:
         str(account.dead_lettered),
         str(sum(seen.dropped.values())),
         str(sum(seen.reported.values())),
-        _milliseconds(traffic.p99_before_seconds),
-        _milliseconds(traffic.p99_during_seconds),
+        _format_milliseconds(traffic.p99_before_seconds),
+        _format_milliseconds(traffic.p99_during_seconds),
         "never" if seen.caught_up_seconds is None else f"{seen.caught_up_seconds:.1f}",
         f"{len(result.broken)} broken" if result.broken else "kept",
     )
 
 
-def _milliseconds(seconds: float | None) -> str:
+def _format_milliseconds(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds * 1000:,.0f}"

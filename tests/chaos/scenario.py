@@ -75,19 +75,19 @@ def run_trial(
         proxy=proxy,
         through_proxy=any(fault.proxied for fault in trial.faults),
         cluster=cluster,
-        settings=_settings(trial, dirs),
+        settings=_collect_settings(trial, dirs),
         rate=pace.rate,
         report=report,
     ) as stack:
         report(f"{trial.name}: load")
-        before = _calm(stack, pace.before_seconds)
+        before = _wait_calmly(stack, pace.before_seconds)
         report(f"{trial.name}: the fault")
         during, missed = _inject_faults(stack, trial)
         report(f"{trial.name}: catching up")
         repaired_at = time.monotonic()
         caught_up_seconds = wait_for_catch_up(dirs, timeout_seconds=_CATCH_UP_SECONDS, check=stack.check)
         # Events that the disk rejected appear in the next event and the next heartbeat.
-        _calm(stack, _AFTERWARDS_SECONDS - (time.monotonic() - repaired_at))
+        _wait_calmly(stack, _AFTERWARDS_SECONDS - (time.monotonic() - repaired_at))
         _end(stack)
     report(f"{trial.name}: counting")
     seen = gather_evidence(
@@ -101,11 +101,11 @@ def run_trial(
     return TrialResult(trial=trial, seen=seen, broken=[*missed, *check_invariants(seen, trial.faults)])
 
 
-def _settings(trial: Trial, dirs: TrialDirs) -> Mapping[str, str]:
+def _collect_settings(trial: Trial, dirs: TrialDirs) -> Mapping[str, str]:
     return {name: value for fault in trial.faults for name, value in fault.environment(dirs).items()}
 
 
-def _calm(stack: Stack, seconds: float) -> Window:
+def _wait_calmly(stack: Stack, seconds: float) -> Window:
     began = time.time()
     take_turns([process_faults.wait(stack, seconds)], stack.check)
     return began, time.time()

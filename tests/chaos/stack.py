@@ -165,5 +165,5 @@ def _start_server(dirs: TrialDirs, settings: Mapping[str, str]) -> ChaosProcess:
 def _wait_for_url(server: ChaosProcess, dirs: TrialDirs) -> str:
     """Return the address of *server*, once all of its workers run."""
     url = server.wait_for_url(dirs.ready_file, timeout_seconds=_READY_SECONDS)
-    server.wait_until(lambda: len(server.workers()) == WORKERS, timeout_seconds=_READY_SECONDS)
+    server.wait_until(lambda: len(server.list_workers()) == WORKERS, timeout_seconds=_READY_SECONDS)
     return url

@@ -18,12 +18,12 @@ TAKEN = b'HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n{"errors":false,"items":[
 UNAVAILABLE = b'HTTP/1.1 503 Service Unavailable\r\ncontent-length: 12\r\n\r\n{"error":"?"}'
 
 
-def _bulk(documents: int, index: str = EVENTS) -> ProxyRequest:
+def _build_bulk_request(documents: int, index: str = EVENTS) -> ProxyRequest:
     body = b'{"create":{}}\n{}\n' * documents
     return ProxyRequest(head=b"POST /%s/_bulk HTTP/1.1\r\ncontent-length: %d" % (index.encode(), len(body)), body=body)
 
 
-def _answering(answer: bytes) -> Callable[[ProxyRequest], Awaitable[bytes]]:
+def _make_forward(answer: bytes) -> Callable[[ProxyRequest], Awaitable[bytes]]:
     async def forward(_: ProxyRequest) -> bytes:
         return answer
 
@@ -40,7 +40,7 @@ def stack(rolled_over: list[str]) -> Any:
     client = SimpleNamespace(indices=SimpleNamespace(rollover=lambda *, alias: rolled_over.append(alias)))
     return SimpleNamespace(
         proxy=SimpleNamespace(behaviour=forward_unchanged),
-        cluster=SimpleNamespace(namespace="chaos", client=lambda: nullcontext(client)),
+        cluster=SimpleNamespace(namespace="chaos", build_client=lambda: nullcontext(client)),
     )
 
 
@@ -48,7 +48,7 @@ def _send(stack: Any, request: ProxyRequest, answer: bytes) -> bytes:
     """Return the shipper's response to *request* when the engine answers with *answer*."""
 
     async def send() -> bytes:
-        sent: bytes = await stack.proxy.behaviour(request, _answering(answer))
+        sent: bytes = await stack.proxy.behaviour(request, _make_forward(answer))
         return sent
 
     return asyncio.run(send())
@@ -65,7 +65,7 @@ def test_rollover_happens_after_documents_were_stored(stack: Any, rolled_over: l
             await stored.wait()
             return TAKEN
 
-        a_try = asyncio.create_task(stack.proxy.behaviour(_bulk(1), forward))
+        a_try = asyncio.create_task(stack.proxy.behaviour(_build_bulk_request(1), forward))
         await asyncio.sleep(0)
         next(inject)
         assert rolled_over == [], "the documents are on their way"
@@ -79,7 +79,11 @@ def test_rollover_happens_after_documents_were_stored(stack: Any, rolled_over: l
 
 @pytest.mark.parametrize(
     ("request_", "answer"),
-    [(_bulk(1, "logs-inference.health-chaos"), TAKEN), (_bulk(1), UNAVAILABLE), (_bulk(1), b"")],
+    [
+        (_build_bulk_request(1, "logs-inference.health-chaos"), TAKEN),
+        (_build_bulk_request(1), UNAVAILABLE),
+        (_build_bulk_request(1), b""),
+    ],
     ids=["another stream", "refused", "no answer"],
 )
 def test_rollover_does_not_happen_without_stored_event(
@@ -109,7 +113,7 @@ def test_items_are_rejected_only_when_request_has_a_second_one(
     monkeypatch.setattr(answers, "_PATIENCE_SECONDS", 0.0)
     inject = FAULTS["items-429"].inject(stack, 1.0)
     next(inject)
-    assert (b'"status":429' in _send(stack, _bulk(documents), TAKEN)) == happened
+    assert (b'"status":429' in _send(stack, _build_bulk_request(documents), TAKEN)) == happened
     with nullcontext() if happened else pytest.raises(MissedError):
         list(inject)
 
@@ -118,4 +122,4 @@ def test_items_are_rejected_only_when_request_has_a_second_one(
 def test_response_without_items_is_forwarded_unchanged(answer: bytes, stack: Any) -> None:
     inject = FAULTS["items-429"].inject(stack, 1.0)
     next(inject)
-    assert _send(stack, _bulk(2), answer) == answer
+    assert _send(stack, _build_bulk_request(2), answer) == answer

@@ -49,17 +49,17 @@ def test_signal_ends_all_started_processes(open_folder: Path, monkeypatch: pytes
         for line in process.stderr:
             if "no-fault: the fault" in line:
                 break
-        assert len(_processes_of(open_folder)) >= 4, "engine, service, shipper and load"
+        assert len(_find_processes(open_folder)) >= 4, "engine, service, shipper and load"
         process.send_signal(signal.SIGTERM)
         said = process.stderr.read()
         giving_up.cancel()
     assert process.returncode == 130
     assert "not done: no-fault" in said
-    assert _processes_of(open_folder) == []
+    assert _find_processes(open_folder) == []
     assert list(open_folder.iterdir()) == []
 
 
-def _processes_of(folder: Path) -> list[psutil.Process]:
+def _find_processes(folder: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter(["cmdline"]) if str(folder) in str(process.info["cmdline"])]
 
 

@@ -20,7 +20,7 @@ EVENTS = 50
 STREAM = "logs-inference.events-"
 
 
-def _line(dataset: str, event_id: str, **fields: object) -> bytes:
+def _build_line(dataset: str, event_id: str, **fields: object) -> bytes:
     content = {
         "@timestamp": "2026-11-23T06:15:00.123456Z",
         "event": {
@@ -47,10 +47,10 @@ def shipped(tmp_path: Path, provisioned: Cluster) -> TrialDirs:
     dirs.make()
     (dirs.output / "server.log").touch()
     events = [
-        _line("inference.events", f"e{number}", sequence=number, correlation_id=f"r{number}")
+        _build_line("inference.events", f"e{number}", sequence=number, correlation_id=f"r{number}")
         for number in range(EVENTS)
     ]
-    goodbye = _line("inference.health", "h0", message="service_stopped", events_written=EVENTS, events_dropped=0)
+    goodbye = _build_line("inference.health", "h0", message="service_stopped", events_written=EVENTS, events_dropped=0)
     (dirs.logs / "events-chaos-a-1.jsonl").write_bytes(b"".join(events))
     (dirs.logs / "health-chaos-a-1.jsonl").write_bytes(goodbye)
     (dirs.logs / "events-chaos_bad-1.jsonl").write_bytes(
@@ -62,15 +62,15 @@ def shipped(tmp_path: Path, provisioned: Cluster) -> TrialDirs:
     return dirs
 
 
-def _seen(dirs: TrialDirs, cluster: Cluster) -> Evidence:
+def _gather_evidence(dirs: TrialDirs, cluster: Cluster) -> Evidence:
     return gather_evidence(dirs, cluster, removed_files=(), before=(0, 1), during=(1, 2), caught_up_seconds=0.0)
 
 
-def _broken(dirs: TrialDirs, cluster: Cluster) -> list[str]:
-    return check_invariants(_seen(dirs, cluster), [FAULTS["no-fault"]])
+def _list_broken(dirs: TrialDirs, cluster: Cluster) -> list[str]:
+    return check_invariants(_gather_evidence(dirs, cluster), [FAULTS["no-fault"]])
 
 
-def _event(client: Elasticsearch, cluster: Cluster, event_id: str) -> dict[str, Any]:
+def _find_event(client: Elasticsearch, cluster: Cluster, event_id: str) -> dict[str, Any]:
     stream = STREAM + cluster.namespace
     client.indices.refresh(index=stream)
     hit: dict[str, Any]
@@ -79,16 +79,16 @@ def _event(client: Elasticsearch, cluster: Cluster, event_id: str) -> dict[str, 
 
 
 def test_checker_accounts_for_all_shipped_lines(shipped: TrialDirs, provisioned: Cluster) -> None:
-    seen = _seen(shipped, provisioned)
+    seen = _gather_evidence(shipped, provisioned)
     assert check_invariants(seen, [FAULTS["no-fault"]]) == []
     assert (seen.account.written, seen.account.found, seen.account.dead_lettered) == (EVENTS + 13, EVENTS + 1, 12)
 
 
 def test_checker_finds_loss_when_document_is_deleted(shipped: TrialDirs, provisioned: Cluster) -> None:
     with provisioned.build_client() as client:
-        hit = _event(client, provisioned, "e7")
+        hit = _find_event(client, provisioned, "e7")
         client.delete(index=hit["_index"], id="e7", refresh=True)
-    lost, reported = _broken(shipped, provisioned)
+    lost, reported = _list_broken(shipped, provisioned)
     assert lost == "1 lines on the disk are neither in the store nor among the dead letters"
     assert "lost_events reports 1 lost events of a; 0 are missing" in reported
 
@@ -96,20 +96,20 @@ def test_checker_finds_loss_when_document_is_deleted(shipped: TrialDirs, provisi
 def test_checker_finds_duplicate_when_document_is_added(shipped: TrialDirs, provisioned: Cluster) -> None:
     stream = STREAM + provisioned.namespace
     with provisioned.build_client() as client:
-        copy = _event(client, provisioned, "e7")["_source"]
+        copy = _find_event(client, provisioned, "e7")["_source"]
         client.indices.rollover(alias=stream)
         client.create(index=stream, id="e7", document=copy)
-    said = _broken(shipped, provisioned)
+    said = _list_broken(shipped, provisioned)
     assert "1 documents are in the store a second time" in said
 
 
 def test_checker_finds_loss_when_dead_letter_is_removed(shipped: TrialDirs, provisioned: Cluster) -> None:
     letters = shipped.state / "dead_letters.jsonl"
     letters.write_bytes(b"".join(letters.read_bytes().splitlines(keepends=True)[1:]))
-    assert _seen(shipped, provisioned).account.lost == 1
+    assert _gather_evidence(shipped, provisioned).account.lost == 1
 
 
 def test_checker_counts_deleted_file(shipped: TrialDirs, provisioned: Cluster) -> None:
     for path in shipped.logs.glob("*.jsonl"):
         path.unlink()
-    assert _broken(shipped, provisioned) == []
+    assert _list_broken(shipped, provisioned) == []

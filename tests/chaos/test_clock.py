@@ -19,7 +19,7 @@ def test_process_clock_is_an_hour_behind_and_monotonic_clock_is_right(
     if not installed:
         monkeypatch.setattr(clock, "_FOLDERS", ())
         assert "not installed" in clock.describe_method()
-    environment = clock.fake_clock_environment(tmp_path / "clock")
+    environment = clock.build_fake_clock_environment(tmp_path / "clock")
     clock.set_clock_offset(tmp_path / "clock", -3600)
     shown = subprocess.run([sys.executable, "-P", "-c", _SHOW], env=environment, capture_output=True, check=True)
     seconds, nanoseconds, monotonic = map(float, shown.stdout.split())
@@ -32,5 +32,5 @@ def test_users_python_path_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "users_own.py").touch()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(clock, "_FOLDERS", ())
-    environment = clock.fake_clock_environment(tmp_path / "clock")
+    environment = clock.build_fake_clock_environment(tmp_path / "clock")
     subprocess.run([sys.executable, "-P", "-c", "import users_own"], env=environment, check=True)

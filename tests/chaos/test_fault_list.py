@@ -14,7 +14,7 @@ OVERHEAD_SECONDS = 30.0
 """Overhead of a trial: time before the fault, catching up, start and end of processes."""
 
 
-def _seconds(trials: list[fault_list.Trial]) -> float:
+def _sum_seconds(trials: list[fault_list.Trial]) -> float:
     return sum(max(fault.seconds for fault in trial.faults) for trial in trials)
 
 
@@ -28,8 +28,8 @@ def test_full_matrix_has_each_fault_alone_and_each_pair_once() -> None:
 
 def test_matrices_fit_into_their_times() -> None:
     full = fault_list.build_full_matrix()
-    assert _seconds(full) + len(full) * OVERHEAD_SECONDS < HOUR
-    assert _seconds(fault_list.build_short_matrix()) <= 60
+    assert _sum_seconds(full) + len(full) * OVERHEAD_SECONDS < HOUR
+    assert _sum_seconds(fault_list.build_short_matrix()) <= 60
 
 
 @pytest.mark.parametrize("name", ["kill-shipper+kill-shipper", "kill-shipper+kill-worker+kill-engine"])

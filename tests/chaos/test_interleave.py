@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.interleave import take_turns
 
 
-def _steps(name: str, *pauses: float, done: list[str]) -> Generator[float]:
+def _record_steps(name: str, *pauses: float, done: list[str]) -> Generator[float]:
     try:
         for number, pause in enumerate(pauses):
             done.append(f"{name}{number}")
@@ -16,13 +16,13 @@ def _steps(name: str, *pauses: float, done: list[str]) -> Generator[float]:
         done.append(f"{name} repaired")
 
 
-def _fine() -> None:
+def _pass_check() -> None:
     """Pass every check."""
 
 
 def test_steps_run_when_due() -> None:
     done: list[str] = []
-    take_turns([_steps("a", 0.1, 0.1, done=done), _steps("b", 0.05, 0.3, done=done)], _fine)
+    take_turns([_record_steps("a", 0.1, 0.1, done=done), _record_steps("b", 0.05, 0.3, done=done)], _pass_check)
     assert done == ["a0", "b0", "b1", "a1", "a repaired", "b repaired"]
 
 
@@ -33,11 +33,11 @@ def test_error_in_check_repairs_all_faults() -> None:
         raise RuntimeError("the service has died")
 
     with pytest.raises(RuntimeError, match="has died"):
-        take_turns([_steps("a", 5.0, done=done), _steps("b", 5.0, done=done)], check)
+        take_turns([_record_steps("a", 5.0, done=done), _record_steps("b", 5.0, done=done)], check)
     assert done == ["a0", "b0", "a repaired", "b repaired"]
 
 
-def _not_to_be_repaired() -> Generator[float]:
+def _fail_to_repair() -> Generator[float]:
     try:
         yield 5.0
     finally:
@@ -52,5 +52,5 @@ def test_failed_repair_hides_no_error_and_blocks_no_other_repair() -> None:
         raise RuntimeError("the reason")
 
     with pytest.raises(RuntimeError, match="the reason"):
-        take_turns([_not_to_be_repaired(), _steps("a", 5.0, done=done), miss()], _fine)
+        take_turns([_fail_to_repair(), _record_steps("a", 5.0, done=done), miss()], _pass_check)
     assert done == ["a0", "a repaired"]

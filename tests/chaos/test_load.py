@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import load
-from tests.chaos.evidence import SentRequest, p99_seconds, read_requests
+from tests.chaos.evidence import SentRequest, compute_p99_seconds, read_requests
 from tests.support.serving import serve_handler
 
 SENT_FOR_SECONDS = 0.05
@@ -48,7 +48,7 @@ class StandingStill(Answering):
         self.over.wait(20)
 
 
-def _requests(handler: type[Answering], file: Path) -> list[SentRequest]:
+def _send_requests(handler: type[Answering], file: Path) -> list[SentRequest]:
     """Return the load's records of some requests to a service with this *handler*."""
 
     async def run(url: str) -> None:
@@ -71,21 +71,21 @@ def over() -> Iterator[None]:
 
 @pytest.mark.parametrize("status", [200, 500, 429])
 def test_only_status_200_counts_as_answered(status: int, tmp_path: Path) -> None:
-    requests = _requests(type("Handler", (Answering,), {"status": status}), tmp_path / "requests.jsonl")
+    requests = _send_requests(type("Handler", (Answering,), {"status": status}), tmp_path / "requests.jsonl")
     assert {request.status_code for request in requests} == {status}
     assert {request.is_answered for request in requests} == {status == 200}
-    assert (p99_seconds(requests, *ALL_TIME) is None) == (status != 200)
+    assert (compute_p99_seconds(requests, *ALL_TIME) is None) == (status != 200)
 
 
 def test_broken_connection_does_not_count_as_answered(tmp_path: Path) -> None:
-    requests = _requests(HangingUp, tmp_path / "requests.jsonl")
+    requests = _send_requests(HangingUp, tmp_path / "requests.jsonl")
     assert {request.status_code for request in requests} == {None}
 
 
 @pytest.mark.usefixtures("over")
 def test_open_request_is_abandoned_and_recorded_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "_LAST_ANSWERS_SECONDS", 0.1)
-    requests = _requests(StandingStill, tmp_path / "requests.jsonl")
+    requests = _send_requests(StandingStill, tmp_path / "requests.jsonl")
     assert len(requests) >= 2
     assert {request.status_code for request in requests} == {None}
     assert max(request.latency_seconds for request in requests) < 10

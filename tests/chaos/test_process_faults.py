@@ -14,7 +14,7 @@ from tests.chaos.interleave import take_turns
 
 def test_kill_worker_raises_when_worker_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_faults, "_REPLACED_WITHIN_SECONDS", 0.0)
-    stack: Any = SimpleNamespace(server=SimpleNamespace(workers=lambda: ["the only one"]))
+    stack: Any = SimpleNamespace(server=SimpleNamespace(list_workers=lambda: ["the only one"]))
     with pytest.raises(OperatorError, match="the service has 1 of its 2 workers, 0 s after one ended"):
         list(process_faults.kill_worker(stack, 5.0))
 
@@ -48,7 +48,7 @@ def stack(done: list[str]) -> Any:
     ("inject", "steps"),
     [
         (process_faults.kill_engine, ["kill engine", "start engine"]),
-        (process_faults.engine_away, ["stop engine", "start engine"]),
+        (process_faults.shut_engine_down, ["stop engine", "start engine"]),
         (process_faults.kill_shipper, ["kill shipper", "start shipper"]),
     ],
 )
@@ -61,7 +61,7 @@ def test_fault_repairs_process_when_wait_is_interrupted(
     assert done == steps
 
 
-@pytest.mark.parametrize("inject", [process_faults.kill_engine, process_faults.engine_away])
+@pytest.mark.parametrize("inject", [process_faults.kill_engine, process_faults.shut_engine_down])
 def test_engine_stays_stopped_for_requested_time(inject: Injection, stack: Any) -> None:
     assert list(inject(stack, 7.0)) == [7.0]
 

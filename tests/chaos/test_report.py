@@ -45,7 +45,7 @@ RESULT = TrialResult(
 )
 
 
-def _table(width: int) -> str:
+def _render_table(width: int) -> str:
     console = Console(width=width)
     with console.capture() as captured:
         console.print(report.build_table([RESULT]))
@@ -54,11 +54,11 @@ def _table(width: int) -> str:
 
 @pytest.mark.parametrize("width", [100, 160])
 def test_narrow_table_keeps_all_cells(width: int) -> None:
-    assert "…" not in _table(width)
+    assert "…" not in _render_table(width)
 
 
 def test_table_in_a_file_has_all_figures() -> None:
-    table = _table(160)
+    table = _render_table(160)
     for figure in ("1,501", "1,497", "1,234", "1,230", "4", "330", "59", "4,356", "0.4", "kept"):
         assert figure in table
 

@@ -15,7 +15,7 @@ SAYS_WHAT_IT_IS_TOLD = (
 )
 
 
-def _standing_in() -> Any:
+def _build_stand_in() -> Any:
     return SimpleNamespace(stop=lambda: None)
 
 
@@ -29,15 +29,15 @@ def test_remaining_lines_are_shipped_without_the_users_settings(
     (dirs.logs / "events-chaos-1-0001.jsonl").write_text("{}\n")
     whole: Any = stack.Stack(
         dirs=dirs,
-        engine=_standing_in(),
-        proxy=_standing_in(),
+        engine=_build_stand_in(),
+        proxy=_build_stand_in(),
         through_proxy=False,
         cluster=SimpleNamespace(namespace="chaos", url="http://127.0.0.1:9"),  # type: ignore[arg-type]
-        server=_standing_in(),
-        load=_standing_in(),
+        server=_build_stand_in(),
+        load=_build_stand_in(),
         report=lambda _: None,
     )
-    whole.shipper = _standing_in()
+    whole.shipper = _build_stand_in()
     scenario._end(whole)
     said = (dirs.output / "shipper-1.log").read_text()
     assert "'--once'" in said

@@ -25,7 +25,7 @@ CHECK = ROOT / ".ci" / "stack_check.py"
 OVERRIDE = ROOT / ".ci" / "stack.yml"
 
 
-def settings_of_ci() -> dict[str, str]:
+def read_settings_of_ci() -> dict[str, str]:
     """Return the service settings of CI, with the price file of this checkout."""
     settings: dict[str, str] = yaml.safe_load(OVERRIDE.read_text())["services"]["app"]["environment"]
     return settings | {"INFERLOG_PRICE_FILE": str(ROOT / ".ci" / "prices.json")}
@@ -48,7 +48,7 @@ def stack(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     quick_heartbeat = {"INFERLOG_HEARTBEAT_SECONDS": "0.2"}
     with (
         ShipperDirs(home).run_shipper(cluster, replace(QUICK, heartbeat_seconds=0.2)),
-        run_server(home, settings_of_ci() | quick_heartbeat) as server,
+        run_server(home, read_settings_of_ci() | quick_heartbeat) as server,
     ):
         run = locust_runs.run(
             home, "--host", server.url, "--rate", 25, "--user-rate", 0.6, "--duration", 6, "--exit-code-on-error", 0

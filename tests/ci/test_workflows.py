@@ -22,24 +22,24 @@ MAY_WRITE = {"bump": {"contents": "write", "pull-requests": "write"}}
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
-def workflow(path: Path) -> dict[Any, Any]:
+def read_workflow(path: Path) -> dict[Any, Any]:
     loaded: dict[Any, Any] = yaml.safe_load(path.read_text())
     return loaded
 
 
-def triggers(path: Path) -> dict[str, Any]:
+def read_triggers(path: Path) -> dict[str, Any]:
     """Return what starts it; YAML 1.1 reads the key ``on`` as true."""
-    found: dict[str, Any] = workflow(path)[True]
+    found: dict[str, Any] = read_workflow(path)[True]
     return found
 
 
-def jobs(path: Path) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = workflow(path)["jobs"]
+def read_jobs(path: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = read_workflow(path)["jobs"]
     return found
 
 
-def steps(path: Path) -> list[dict[str, Any]]:
-    return [step for job in jobs(path).values() for step in job["steps"]]
+def read_steps(path: Path) -> list[dict[str, Any]]:
+    return [step for job in read_jobs(path).values() for step in job["steps"]]
 
 
 def test_all_five_workflows_exist() -> None:
@@ -53,14 +53,14 @@ def test_github_knows_every_key() -> None:
 
 @each_file
 def test_workflow_has_read_only_permissions_by_default(path: Path) -> None:
-    assert workflow(path)["permissions"] == {"contents": "read"}
-    for job in jobs(path).values():
+    assert read_workflow(path)["permissions"] == {"contents": "read"}
+    for job in read_jobs(path).values():
         assert job.get("permissions", {}) == MAY_WRITE.get(path.stem, {})
 
 
 @each_file
 def test_workflow_of_a_fork_has_no_permissions(path: Path) -> None:
-    started_by = set(triggers(path))
+    started_by = set(read_triggers(path))
     assert started_by <= {"push", "pull_request", "schedule", "workflow_dispatch"}
     if path.stem in MAY_WRITE:
         assert "pull_request" not in started_by
@@ -68,15 +68,15 @@ def test_workflow_of_a_fork_has_no_permissions(path: Path) -> None:
 
 @each_file
 def test_no_job_can_hang_or_run_on_another_system_tomorrow(path: Path) -> None:
-    for job in jobs(path).values():
+    for job in read_jobs(path).values():
         assert 0 < job["timeout-minutes"] <= 90
         assert re.fullmatch(r"ubuntu-\d\d\.\d\d", job["runs-on"])
-    assert "concurrency" in workflow(path)
+    assert "concurrency" in read_workflow(path)
 
 
 @each_file
 def test_actions_are_from_github_and_pinned(path: Path) -> None:
-    used = [step["uses"] for step in steps(path) if "uses" in step]
+    used = [step["uses"] for step in read_steps(path) if "uses" in step]
     assert all(FULL_HASH.fullmatch(action) for action in used)
     assert len(HASH_WITH_VERSION.findall(path.read_text())) == len(used), "the version is next to the hash"
 
@@ -91,8 +91,8 @@ def test_one_action_has_one_version() -> None:
 
 @each_file
 def test_the_token_is_not_left_in_the_checkout(path: Path) -> None:
-    checkouts = [step for step in steps(path) if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == len(jobs(path))
+    checkouts = [step for step in read_steps(path) if step.get("uses", "").startswith("actions/checkout@")]
+    assert len(checkouts) == len(read_jobs(path))
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
@@ -100,7 +100,7 @@ def test_the_token_is_not_left_in_the_checkout(path: Path) -> None:
 def test_commands_take_nothing_from_outside_and_are_clean(path: Path) -> None:
     shellcheck = shutil.which("shellcheck", path=str(ROOT / ".venv" / "bin"))
     assert shellcheck
-    for step in steps(path):
+    for step in read_steps(path):
         if "run" not in step:
             continue
         assert "${{" not in step["run"], "what GitHub puts in there is run as it is"
@@ -114,7 +114,7 @@ def test_commands_take_nothing_from_outside_and_are_clean(path: Path) -> None:
 def test_workflow_calls_only_existing_executable_scripts(path: Path) -> None:
     called = {
         name
-        for step in steps(path)
+        for step in read_steps(path)
         for name in re.findall(r"(?<![\w/.])(?:\.ci|scripts)/[a-z_]+(?:/[a-z_]+)?(?:\.py)?\b", step.get("run", ""))
     }
     assert called
@@ -124,12 +124,12 @@ def test_workflow_calls_only_existing_executable_scripts(path: Path) -> None:
 
 
 def test_a_failed_stack_leaves_its_logs_and_no_containers() -> None:
-    by_what = {step.get("if"): step for step in jobs(FOLDER / "stack.yml")["stack"]["steps"]}
+    by_what = {step.get("if"): step for step in read_jobs(FOLDER / "stack.yml")["stack"]["steps"]}
     assert by_what["failure()"]["uses"].startswith("actions/upload-artifact@")
     assert by_what["always()"]["run"] == "scripts/down --delete-data"
 
 
 def test_scans_and_bumps_come_once_a_week() -> None:
     for name in ("scans", "bump"):
-        (schedule,) = triggers(FOLDER / f"{name}.yml")["schedule"]
+        (schedule,) = read_triggers(FOLDER / f"{name}.yml")["schedule"]
         assert re.fullmatch(r"\d+ \d+ \* \* [0-6]", schedule["cron"])

@@ -9,9 +9,9 @@ import pytest
 from inferlog_ops.query.dashboards import files
 from inferlog_ops.query.dashboards.panels import Panel, list_panels
 from inferlog_ops.query.dashboards.render import parse_query_name
-from tests.golden import END, START, expected, golden
+from tests.golden import END, START, build_golden, compute_expected_rows
 
-DOCUMENTS = golden().between(START, END)
+DOCUMENTS = build_golden().select_between(START, END)
 
 
 def list_points() -> Iterator[Any]:
@@ -35,7 +35,7 @@ def list_keys(panel: Panel) -> Iterator[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize(("query", "columns"), list(list_points()))
 def test_each_point_of_a_chart_is_one_row(query: str, columns: list[str]) -> None:
-    rows = expected(query, DOCUMENTS, START, END)
+    rows = compute_expected_rows(query, DOCUMENTS, START, END)
     assert rows
     counted = Counter(tuple(row[column] for column in columns) for row in rows)
     assert {point: count for point, count in counted.items() if count > 1} == {}

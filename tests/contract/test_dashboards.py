@@ -9,7 +9,7 @@ from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files, slo
 from inferlog_ops.query.dashboards.panels import Panel, list_panels
 from inferlog_ops.query.dashboards.render import fill_levels
-from tests.kibana.faults import faults, read
+from tests.kibana.faults import find_faults, read
 from tests.kibana.json_paths import walk
 from tests.support.panel_queries import list_columns_by_query, read_mapped_fields
 
@@ -48,7 +48,7 @@ def test_file_follows_the_schema(dashboard: files.Dashboard) -> None:
     """The schema of the files is that of Kibana 9.5's dashboards API, with names of query files as queries."""
     if dashboard.path.is_file():  # the query library is made from the query files
         read(dashboard.path.read_text(encoding="utf-8"))
-    assert [str(fault) for fault in faults(fill_levels(dashboard, slo.load()))] == []
+    assert [str(fault) for fault in find_faults(fill_levels(dashboard, slo.load()))] == []
 
 
 @pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=lambda dashboard: dashboard.id)

@@ -20,12 +20,16 @@ FORBIDDEN = {
     ],
     "inferlog_server/routes": ["inferlog_server.app", "inferlog_server.settings", "os"],
     "inferlog_ops/core": [
-        f"inferlog_ops.{package}" for package in ("cli", "demo", "engine", "preview", "provision", "query", "ship")
+        f"inferlog_ops.{package}"
+        for package in ("cli", "demo", "engine", "preview", "provision", "query", "ship", "summarize")
     ],
-    "inferlog_ops/engine": [f"inferlog_ops.{package}" for package in ("cli", "demo", "preview", "provision", "ship")],
+    "inferlog_ops/engine": [
+        f"inferlog_ops.{package}" for package in ("cli", "demo", "preview", "provision", "ship", "summarize")
+    ],
     "inferlog_ops/provision": ["inferlog_ops.cli", "inferlog_ops.demo", "inferlog_ops.preview"],
     "inferlog_ops/query": ["inferlog_ops.cli", "inferlog_ops.demo", "inferlog_ops.preview"],
     "inferlog_ops/ship": ["inferlog_ops.cli", "inferlog_ops.demo", "inferlog_ops.preview"],
+    "inferlog_ops/summarize": ["inferlog_ops.cli", "inferlog_ops.demo", "inferlog_ops.preview"],
     "inferlog_ops/preview": ["inferlog_ops.cli", "inferlog_ops.demo"],
     "inferlog_ops/demo": ["inferlog_ops.cli"],
     ".": ["tests", "benchmarks"],

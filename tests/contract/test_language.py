@@ -35,22 +35,26 @@ FORBIDDEN = re.compile("|".join(rf"\b(?:{phrase})(?!\w)" for phrase in PHRASES.v
 SHOWN_KEYS = {"title", "sub_title", "description", "content", "label", "text", "name"}
 # First words of a name that are not verbs. Words that are also verbs, such as record and stream, are not listed.
 NOT_A_VERB = re.compile(
-    "about|after|all|any|at|before|by|current|each|every|first|for|in|last|latest|lowest|new|newest|next|not|now|of|old|on"
-    "|one|other|own|with|without|body|cell|chunk|class|client|cluster|column|command|config|content|control|cost"
-    "|dashboard|data|definition|dict|dir|directory|engine|entry|error|event|field|figure|folder|header|id|instance|int"
-    "|interval|item|json|key|kind|layer|letter|level|line|message|method|metric|object|option|output|page|panel|part|path"
-    "|percentile|price|reason|recorder|response|result|row|rule|runtime|script|section|server|service|setting|shipper"
-    "|sink|size|source|span|string|table|template|text|time|token|tree|type|url|usage|user|value|version|word"
+    "about|after|all|any|around|at|before|between|by|current|each|every|everything|first|for|in|inside|last|latest|lowest"
+    "|many|new|newest|next|no|not|nothing|now|of|old|on|once|one|only|other|over|own|small|through|until|what|when|with"
+    "|without|backend|body|box|canary|catalog|cell|chunk|class|client|clock|cluster|column|command|config|container"
+    "|content|control|corpus|cost|dashboard|data|definition|dict|dir|directory|disk|duration|endpoint|engine|entry|environ"
+    "|error|event|fault|field|figure|folder|header|health|id|instance|int|interval|item|json|key|kind|latency|layer|letter"
+    "|level|library|line|message|method|metric|moment|namespace|object|option|output|page|panel|part|path|percentage"
+    "|percentile|phase|plain|port|price|program|reason|recorder|response|result|retention|row|rule|runtime|schema|script"
+    "|secret|section|server|service|setting|shipper|sidecar|sink|size|socket|source|span|stderr|stdout|strategy|string"
+    "|table|template|text|time|token|tree|type|url|usage|user|validator|value|verdict|version|volume|word|worker|workflow"
+    "|writer"
     r"|(?!(?:feed|need|exceed|seed|bring|ping|mention|implement|increment|document)$)\w+(?:ed|ing|tion|ment|ness)"
 )
 PREFIXES_OF_PREDICATES = {"is", "has", "as"}
-# Names that users import, that a base class of another package has, or that are functions of Lens formulas.
+# Names that users import, that a base class of another package has, functions of Lens formulas, and values of --curve.
 GIVEN_NAMES = {
     *inferlog.__all__, *inferlog.testing.__all__, "sink", "exception", "aexception",
     "connection_made", "connection_lost", "data_received", "on_response_complete",
-    "latest", "latest_text", "lowest", "percentile",
+    "latest", "latest_text", "lowest", "percentile", "on_start", "steps",
 }  # fmt: skip
-DECORATORS_OF_NOUNS = ("property", "fixture", "command", "callback", "get", "post", "setter")
+DECORATORS_OF_NOUNS = ("property", "fixture", "composite", "command", "callback", "get", "post", "setter")
 COMMENT = re.compile(r"(?:^|\s)#+ (.*)")
 CODE = re.compile(r"^```.*?^```$|`[^`\n]+`|\]\([^)]*\)", re.MULTILINE | re.DOTALL)
 
@@ -235,7 +239,7 @@ def find_functions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctio
 def test_name_of_a_function_starts_with_a_verb() -> None:
     nouns = [
         f"{path.relative_to(ROOT)}:{function.lineno} {function.name}"
-        for folder in ("app", "benchmarks", "tests/support")
+        for folder in ("app", "benchmarks", "scripts", ".ci", "tests")
         for path in sorted((ROOT / folder).rglob("*.py"))
         for function in find_functions(ast.parse(path.read_text(encoding="utf-8")))
         if not function.name.startswith("__")

@@ -19,7 +19,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     stack = Stack.copy(tmp_path_factory.mktemp("checkout"), **PORTS, INFERLOG_SERVER_BACKEND="simulated")
     stack.remove()
     try:
-        stack.up()
+        stack.bring_up()
         yield stack
     finally:
         stack.remove()

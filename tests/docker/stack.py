@@ -91,37 +91,37 @@ class Stack:
         """Run ``docker compose`` and return its output."""
         return self.run("docker", "compose", *arguments, settings=settings).stdout.strip()
 
-    def up(self, *arguments: str, **settings: str) -> str:
+    def bring_up(self, *arguments: str, **settings: str) -> str:
         """Start the missing containers, and return when the last service has started."""
         return self.compose("up", "--detach", *arguments, **settings)
 
-    def container(self, service: str) -> str:
+    def find_container(self, service: str) -> str:
         """Return the id of the container of *service*."""
         return self.compose("ps", "--all", "--quiet", service).splitlines()[0]
 
     def inspect(self, service: str) -> dict[str, Any]:
         """Return what the engine knows about the container of *service*."""
-        (known,) = json.loads(self.run("docker", "inspect", self.container(service)).stdout)
+        (known,) = json.loads(self.run("docker", "inspect", self.find_container(service)).stdout)
         return dict(known)
 
     def kill(self, *services: str) -> None:
         """Send SIGKILL to the first process of each of *services*, all at once."""
-        self.run("docker", "kill", *map(self.container, services))
+        self.run("docker", "kill", *map(self.find_container, services))
 
     def start(self, *services: str) -> None:
         """Start the containers of *services* again; a killed container does not start by itself."""
-        self.run("docker", "start", *map(self.container, services))
+        self.run("docker", "start", *map(self.find_container, services))
 
-    def secret(self, path: str) -> str:
+    def read_secret(self, path: str) -> str:
         """Return the content of *path* in a volume of the set-up."""
         return self.compose("run", "--rm", "--no-deps", "-T", "--entrypoint", "cat", "provision", path)
 
-    def exit_code(self, service: str) -> int:
+    def wait_for_exit(self, service: str) -> int:
         """Wait for the end of a one-shot *service* and return its exit code."""
-        return int(self.run("docker", "wait", self.container(service)).stdout)
+        return int(self.run("docker", "wait", self.find_container(service)).stdout)
 
     @contextmanager
-    def traffic(self, *, rate: float, seconds: int) -> Iterator["Traffic"]:
+    def send_traffic(self, *, rate: float, seconds: int) -> Iterator["Traffic"]:
         """Send requests during the block, and end when the last one is answered."""
         name = f"{PROJECT}-{uuid4().hex[:8]}"
         traffic = Traffic(self, name, seconds)
@@ -141,7 +141,7 @@ class Stack:
         self.compose("exec", "-T", "app", "python", "-c", _RECORD, service, str(count))
 
     @contextmanager
-    def small_volume(self, volume: str, path: str, *, mebibytes: int, **settings: str) -> Iterator["Stack"]:
+    def mount_small_volume(self, volume: str, path: str, *, mebibytes: int, **settings: str) -> Iterator["Stack"]:
         """Yield the stack with the directory *path* on a *volume* of this size, and with *settings* changed."""
         name = f"{PROJECT}-small-{volume}"
         options = ("type=tmpfs", "device=tmpfs", f"o=size={mebibytes}m,uid=1000,gid=0,mode=2775")
@@ -151,26 +151,26 @@ class Stack:
         # A volume in memory is empty again once no container has it mounted.
         holder = ("--detach", "--name", name, "--volume", f"{name}:{path}", "--entrypoint", "sleep")
         self.run("docker", "run", *holder, "inferlog-setup:trial", "infinity")
-        small = self.changed(COMPOSE_FILE=f"docker-compose.yml:{override.name}", **settings)
+        small = self.change(COMPOSE_FILE=f"docker-compose.yml:{override.name}", **settings)
         try:
-            small.up()
+            small.bring_up()
             small.wait_until_complete()
             yield small
         finally:
-            self.up()
+            self.bring_up()
             self.run("docker", "rm", "--force", name)
             self.run("docker", "volume", "rm", name)
             self.wait_until_complete()
 
-    def changed(self, **settings: str) -> "Stack":
+    def change(self, **settings: str) -> "Stack":
         """Return the same checkout with *settings* changed."""
         return replace(self, settings={**self.settings, **settings})
 
-    def project(self, name: str, **settings: str) -> "Stack":
+    def derive_project(self, name: str, **settings: str) -> "Stack":
         """Return the same checkout as the project *name* beside this one."""
-        return self.changed(COMPOSE_PROJECT_NAME=f"{PROJECT}-{name}", **settings)
+        return self.change(COMPOSE_PROJECT_NAME=f"{PROJECT}-{name}", **settings)
 
-    def owned(self, kind: str) -> set[str]:
+    def list_owned(self, kind: str) -> set[str]:
         """Return the ids of the project's objects of *kind*: ``container``, ``network`` or ``volume``."""
         every = ("--all",) if kind == "container" else ()
         project = self.settings.get("COMPOSE_PROJECT_NAME", PROJECT)
@@ -182,10 +182,10 @@ class Stack:
     def ca_file(self) -> Path:
         """Copy of the authority's certificate."""
         copy = self.root / "ca.crt"
-        copy.write_text(self.secret("/certificates/ca.crt"))
+        copy.write_text(self.read_secret("/certificates/ca.crt"))
         return copy
 
-    def served_until(self, port: int) -> datetime:
+    def read_certificate_end(self, port: int) -> datetime:
         """Return when the certificate of the server on *port* ends; it must be from the authority of this stack."""
         pem = ssl.get_server_certificate(("localhost", port), ca_certs=str(self.ca_file))
         return x509.load_pem_x509_certificate(pem.encode()).not_valid_after_utc
@@ -193,25 +193,25 @@ class Stack:
     @property
     def superuser(self) -> Cluster:
         """Elasticsearch with the password of its superuser."""
-        password = self.secret("/secrets/elasticsearch/elastic_password")
+        password = self.read_secret("/secrets/elasticsearch/elastic_password")
         return Cluster(url=self._url, user_and_password=("elastic", password), ca_file=str(self.ca_file))
 
     @property
     def _url(self) -> str:
         return f"https://localhost:{self.compose('port', 'elasticsearch', '9200').rpartition(':')[2]}"
 
-    def inferlog(self, *arguments: str, key: str = "") -> "subprocess.CompletedProcess[str]":
+    def run_inferlog(self, *arguments: str, key: str = "") -> "subprocess.CompletedProcess[str]":
         """Run the operator's command with *key*, ``id:key``; by default with the key that set-up made for it."""
         settings = {
             "ELASTICSEARCH_URL": self._url,
-            "ELASTICSEARCH_API_KEY": key or self.secret("/secrets/operator/elasticsearch_api_key"),
+            "ELASTICSEARCH_API_KEY": key or self.read_secret("/secrets/operator/elasticsearch_api_key"),
             "ELASTICSEARCH_CA_FILE": str(self.ca_file),
         }
         return self.run(sys.executable, "-m", "inferlog_ops.cli.main", *arguments, check=False, settings=settings)
 
     def query(self, name: str) -> list[dict[str, Any]]:
         """Return the rows of the saved query *name* about the last hour."""
-        done = self.inferlog("query", name, "--last", "1h", "--json")
+        done = self.run_inferlog("query", name, "--last", "1h", "--json")
         assert done.returncode == 0, done.stderr
         return list(json.loads(done.stdout))
 
@@ -237,13 +237,13 @@ class Stack:
     def reconcile(self, records: Path, *options: str, wait_seconds: int = 300) -> dict[str, Any]:
         """Compare *records* with the events, by the command that operators use."""
         limits = ("--run-id", records.stem, "--wait-seconds", str(wait_seconds))
-        done = self.inferlog("reconcile", str(records), "--json", *limits, *options)
+        done = self.run_inferlog("reconcile", str(records), "--json", *limits, *options)
         return read_result(done)
 
     def assert_nothing_lost(self, traffic: "Traffic", *options: str) -> dict[str, Any]:
         """Check that each answered request has exactly one event; one that a killed app has cut off has none."""
         found = self.reconcile(traffic.records, *options)
-        cut_off = traffic.cut_off()
+        cut_off = traffic.find_cut_off()
         unexplained = set(found["lost_ids"]) - cut_off
         faults = {name: found[name] for name in ("duplicated", "events_without_request")}
         assert (unexplained, faults) == (set(), dict.fromkeys(faults, 0)), found
@@ -251,7 +251,7 @@ class Stack:
         sys.stderr.write(f"{found['sent']} requests, {found['with_event']} with an event, {found['outcomes']}\n")
         return found
 
-    def logs(self, service: str, *options: str) -> str:
+    def read_logs(self, service: str, *options: str) -> str:
         """Return the output of *service*."""
         return self.compose("logs", "--no-color", "--no-log-prefix", *options, service)
 
@@ -292,7 +292,7 @@ class Traffic:
         """Copy of the file of records, after the end."""
         return self.stack.root / f"{self.name}.jsonl"
 
-    def cut_off(self) -> set[str]:
+    def find_cut_off(self) -> set[str]:
         """Return the ids of the requests whose response began and did not end."""
         records = map(json.loads, self.records.read_text().splitlines())
         return {record["correlation_id"] for record in records if record["outcome"] == "broken"}

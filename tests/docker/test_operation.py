@@ -26,10 +26,10 @@ renew_certificates(StackSettings(), datetime.now(UTC) - timedelta(days=800))
 """Certificates as they are 800 days later: 25 days before their end."""
 
 
-@pytest.mark.parametrize("name", ["elastic", "kibana_system", "operator", "fluentd", "dashboards"])
+@pytest.mark.parametrize("name", ["elastic", "kibana_system", "operator", "fluentd", "dashboards", "summarize"])
 def test_nothing_is_lost_when_a_secret_is_rotated(stack: Stack, name: str) -> None:
     fluentd = stack.inspect("fluentd")["State"]["StartedAt"]
-    with stack.traffic(rate=10, seconds=20) as traffic:
+    with stack.send_traffic(rate=10, seconds=20) as traffic:
         traffic.wait_for(20)
         stack.compose("run", "--rm", "-T", "rotate", name)
         if name == "kibana_system":
@@ -40,14 +40,14 @@ def test_nothing_is_lost_when_a_secret_is_rotated(stack: Stack, name: str) -> No
 
 
 def test_new_certificates_are_taken_up(stack: Stack) -> None:
-    before = stack.served_until(ELASTICSEARCH_PORT)
+    before = stack.read_certificate_end(ELASTICSEARCH_PORT)
     stack.compose("run", "--rm", "-T", "prepare", "rotate", "certificates")
     stack.compose("restart", "kibana")
-    with stack.traffic(rate=10, seconds=10) as traffic:
+    with stack.send_traffic(rate=10, seconds=10) as traffic:
         traffic.wait_for(20)
     stack.wait_until_complete()
     stack.assert_nothing_lost(traffic)
-    assert stack.served_until(ELASTICSEARCH_PORT) > before
+    assert stack.read_certificate_end(ELASTICSEARCH_PORT) > before
 
 
 def test_certificates_in_their_last_30_days_are_renewed_by_the_next_start(stack: Stack) -> None:
@@ -56,50 +56,52 @@ def test_certificates_in_their_last_30_days_are_renewed_by_the_next_start(stack:
     stack.wait_until_complete()
     soon = datetime.now(UTC) + timedelta(days=30)
     ports = (ELASTICSEARCH_PORT, KIBANA_PORT)
-    wait_until(lambda: all(stack.served_until(port) < soon for port in ports), 60, "the certificates that end soon")
-    with stack.traffic(rate=10, seconds=20) as traffic:  # starts prepare, too
+    wait_until(
+        lambda: all(stack.read_certificate_end(port) < soon for port in ports), 60, "the certificates that end soon"
+    )
+    with stack.send_traffic(rate=10, seconds=20) as traffic:  # starts prepare, too
         traffic.wait_for(20)
         stack.run("scripts/up")
     stack.wait_until_complete()
-    wait_until(lambda: all(stack.served_until(port) > soon for port in ports), 60, "the renewed certificates")
+    wait_until(lambda: all(stack.read_certificate_end(port) > soon for port in ports), 60, "the renewed certificates")
     stack.assert_nothing_lost(traffic)
 
 
 def test_upgraded_images_keep_the_volumes_and_lose_nothing(stack: Stack) -> None:
     before = {name: stack.inspect(name)["Image"] for name in ("app", "fluentd")}
-    volumes = stack.owned("volume")
+    volumes = stack.list_owned("volume")
     for changed in ("app/inferlog_server/__init__.py", "fluentd/healthcheck.rb"):
         with (stack.root / changed).open("a") as file:
             file.write("# The next version.\n")
     stack.compose("build", INFERLOG_VERSION="trial-next")
     try:
-        with stack.traffic(rate=10, seconds=60) as traffic:
+        with stack.send_traffic(rate=10, seconds=60) as traffic:
             traffic.wait_for(50)
-            stack.up(INFERLOG_VERSION="trial-next")
+            stack.bring_up(INFERLOG_VERSION="trial-next")
             after = {name: stack.inspect(name)["Image"] for name in before}
         stack.wait_until_complete()
         assert all(after[name] != before[name] for name in before)
-        assert stack.owned("volume") == volumes
+        assert stack.list_owned("volume") == volumes
         stack.assert_nothing_lost(traffic)
     finally:
-        stack.up()
+        stack.bring_up()
         images = [f"inferlog-{name}:trial-next" for name in ("app", "setup", "fluentd", "traffic")]
         stack.run("docker", "image", "rm", *images)
     stack.wait_until_complete()
 
 
 def test_full_log_volume_stops_no_request_and_every_loss_is_counted(stack: Stack) -> None:
-    assert stack.exit_code("sample-traffic") == 0, "no other requests may be lost"
+    assert stack.wait_for_exit("sample-traffic") == 0, "no other requests may be lost"
     before = {row["service.instance.id"] for row in stack.query("lost_events")}
-    with stack.small_volume("logs", LOGS, mebibytes=8) as small:
-        with small.traffic(rate=10, seconds=45) as traffic:
+    with stack.mount_small_volume("logs", LOGS, mebibytes=8) as small:
+        with small.send_traffic(rate=10, seconds=45) as traffic:
             traffic.wait_for(50)
             small.compose("exec", "-T", "app", "sh", "-c", f"cat /dev/zero >{LOGS}/filler; true")
             traffic.wait_for(100)
             small.compose("exec", "-T", "app", "rm", f"{LOGS}/filler")
             traffic.wait_for(50)
         found = small.reconcile(traffic.records, wait_seconds=20)
-        said = small.logs("app")
+        said = small.read_logs("app")
     unanswered = {name: found["outcomes"].get(name, 0) for name in ("unanswered", "broken", "abandoned")}
     assert unanswered == dict.fromkeys(unanswered, 0), found
     assert (found["duplicated"], found["events_without_request"]) == (0, 0), found
@@ -119,14 +121,14 @@ def write_line(stack: Stack, line: str) -> None:
     stack.compose("exec", "-T", "app", "python", "-c", program)
 
 
-def event(**fields: Any) -> tuple[str, str]:
+def build_event(**fields: Any) -> tuple[str, str]:
     """Return the id and the line of an event with *fields*."""
     event_id = uuid4().hex
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return event_id, json.dumps({"@timestamp": now, "event": {"id": event_id}, **fields})
 
 
-def letters(stack: Stack) -> int:
+def count_letters(stack: Stack) -> int:
     """Return the number of dead letters that `redrive --list` finds."""
     return sum(row["letters"] for row in json.loads(stack.compose("run", "--rm", "-T", "redrive", "--list", "--json")))
 
@@ -138,7 +140,9 @@ def is_fluentd(stack: Stack, health: str) -> bool:
 
 def test_lines_wait_while_the_buffer_of_fluentd_is_full(stack: Stack) -> None:
     service = f"batch{uuid4().hex[:8]}"
-    with stack.small_volume("fluentd-state", STATE, mebibytes=32, INFERLOG_FLUENTD_TOTAL_LIMIT_SIZE="16m") as small:
+    with stack.mount_small_volume(
+        "fluentd-state", STATE, mebibytes=32, INFERLOG_FLUENTD_TOTAL_LIMIT_SIZE="16m"
+    ) as small:
         small.kill("elasticsearch")
         small.record_events(service, 100_000)
         wait_until(lambda: is_fluentd(small, "unhealthy"), 180, "a full buffer")
@@ -146,39 +150,41 @@ def test_lines_wait_while_the_buffer_of_fluentd_is_full(stack: Stack) -> None:
         small.start("elasticsearch")
         small.wait_until_complete()
         small.assert_each_stored_once(service, 100_000, 600)
-        assert letters(small) == 0, "a stop with a full buffer makes no dead letters"
+        assert count_letters(small) == 0, "a stop with a full buffer makes no dead letters"
 
 
 def test_lines_wait_while_the_volume_of_fluentd_is_full(stack: Stack) -> None:
     filler = f"{STATE}/filler"
-    with stack.small_volume("fluentd-state", STATE, mebibytes=32, INFERLOG_FLUENTD_TOTAL_LIMIT_SIZE="16m") as small:
-        with small.traffic(rate=20, seconds=60) as traffic:
+    with stack.mount_small_volume(
+        "fluentd-state", STATE, mebibytes=32, INFERLOG_FLUENTD_TOTAL_LIMIT_SIZE="16m"
+    ) as small:
+        with small.send_traffic(rate=20, seconds=60) as traffic:
             traffic.wait_for(50)
             small.compose("exec", "-T", "fluentd", "sh", "-c", f"cat /dev/zero >{filler}; true")
-            write_line(small, event(latency_seconds="slow")[1])
+            write_line(small, build_event(latency_seconds="slow")[1])
             wait_until(lambda: is_fluentd(small, "unhealthy"), 120, "Fluentd without room")
             small.compose("restart", "fluentd")
             traffic.wait_for(50)
             small.compose("run", "--rm", "-T", "--entrypoint", "rm", "redrive", filler)
         small.wait_until_complete()
         small.assert_nothing_lost(traffic)
-        wait_until(lambda: letters(small) > 0, 60, "the dead letter")
-        assert letters(small) == 1, "only the rejected line"
+        wait_until(lambda: count_letters(small) > 0, 60, "the dead letter")
+        assert count_letters(small) == 1, "only the rejected line"
 
 
 def test_rejected_lines_are_counted_and_listed(stack: Stack) -> None:
     def count() -> int:
         return sum(row["refused"] + row["refused_before"] for row in stack.query("refused_of_late"))
 
-    listed, counted = letters(stack), count()
-    write_line(stack, event(latency_seconds="slow")[1])
+    listed, counted = count_letters(stack), count()
+    write_line(stack, build_event(latency_seconds="slow")[1])
     write_line(stack, "{cut")
-    wait_until(lambda: letters(stack) >= listed + 2, 60, "the dead letters")
+    wait_until(lambda: count_letters(stack) >= listed + 2, 60, "the dead letters")
     wait_until(lambda: count() >= counted + 2, 60, "the heartbeat that counts them")
 
 
 def test_redrive_indexes_dead_letters_once_their_cause_is_fixed(stack: Stack) -> None:
-    event_id, line = event(trial="a text")
+    event_id, line = build_event(trial="a text")
     with stack.superuser.build_client() as client:
 
         def is_found() -> bool:
@@ -186,9 +192,9 @@ def test_redrive_indexes_dead_letters_once_their_cause_is_fixed(stack: Stack) ->
             return bool(client.count(index=EVENTS, query={"ids": {"values": [event_id]}})["count"])
 
         client.indices.put_mapping(index=EVENTS, write_index_only=True, properties={"trial": {"type": "long"}})
-        listed = letters(stack)
+        listed = count_letters(stack)
         write_line(stack, line)
-        wait_until(lambda: letters(stack) > listed, 60, "the dead letter")
+        wait_until(lambda: count_letters(stack) > listed, 60, "the dead letter")
         assert not is_found()
         client.indices.rollover(alias=EVENTS)  # the next index has the mapping of the template
         done = stack.run("docker", "compose", "run", "--rm", "-T", "redrive", "--json", check=False)
@@ -207,13 +213,13 @@ def test_app_and_fluentd_ship_to_an_existing_cluster(stack: Stack, tmp_path: Pat
         manager = client.security.create_api_key(name="manager")
         shipper = client.security.create_api_key(**json.loads(body))
     key = f"{manager['id']}:{manager['api_key']}"
-    done = stack.inferlog("provision", "--namespace", "own", key=key)
+    done = stack.run_inferlog("provision", "--namespace", "own", key=key)
     assert done.returncode == 0, done.stderr
     secrets = tmp_path / "secrets"
     secrets.mkdir(mode=0o750)
     (secrets / "elasticsearch_api_key").write_text(f"{shipper['id']}:{shipper['api_key']}\n")
     (secrets / "ca.crt").write_bytes(stack.ca_file.read_bytes())
-    own = stack.project(
+    own = stack.derive_project(
         "own",
         COMPOSE_FILE="docker-compose.yml:infra/compose/existing-cluster.yml",
         APP_PORTS="28100",
@@ -222,28 +228,34 @@ def test_app_and_fluentd_ship_to_an_existing_cluster(stack: Stack, tmp_path: Pat
         INFERLOG_CLUSTER_CA_FILE="/secrets/ca.crt",
         INFERLOG_NAMESPACE="own",
     )
-    elasticsearch = stack.container("elasticsearch")
+    elasticsearch = stack.find_container("elasticsearch")
     try:
         own.run(*command.split())
-        with own.traffic(rate=10, seconds=15) as traffic:
+        with own.send_traffic(rate=10, seconds=15) as traffic:
             traffic.wait_for(20)
-            stack.run("docker", "network", "connect", "--alias", "elasticsearch", *own.owned("network"), elasticsearch)
+            stack.run(
+                "docker", "network", "connect", "--alias", "elasticsearch", *own.list_owned("network"), elasticsearch
+            )
         assert stack.assert_nothing_lost(traffic, "--namespace", "own")["with_event"] > 100
     finally:
-        for network in own.owned("network"):
+        for network in own.list_owned("network"):
             stack.run("docker", "network", "disconnect", "--force", network, elasticsearch, check=False)
         own.compose("--profile", "*", "down", "--volumes", "--timeout", "5")
 
 
 def test_down_deletes_the_data_only_with_delete_data(stack: Stack) -> None:
-    other = stack.project("deleted")
+    other = stack.derive_project("deleted")
     other.compose("--profile", "*", "create")
-    other.up("prepare")
-    assert other.exit_code("prepare") == 0
-    volumes = other.owned("volume")
-    assert len(volumes) == len(stack.owned("volume"))
+    other.bring_up("prepare")
+    assert other.wait_for_exit("prepare") == 0
+    volumes = other.list_owned("volume")
+    assert len(volumes) == len(stack.list_owned("volume"))
     other.run("scripts/down")
-    assert (other.owned("container"), other.owned("network"), other.owned("volume")) == (set(), set(), volumes)
+    assert (other.list_owned("container"), other.list_owned("network"), other.list_owned("volume")) == (
+        set(),
+        set(),
+        volumes,
+    )
     other.run("scripts/down", "--delete-data")
-    assert other.owned("volume") == set()
+    assert other.list_owned("volume") == set()
     assert stack.is_complete(), "the data of another project stays"

@@ -129,7 +129,7 @@ def test_litellm_calls_are_events_however_they_end(python: Path, environment: di
 
 
 @contextmanager
-def worker(python: Path, environment: dict[str, str], folder: Path) -> Iterator[None]:
+def run_worker(python: Path, environment: dict[str, str], folder: Path) -> Iterator[None]:
     """Run a Celery worker with a pool of two processes, and files in place of a broker."""
     (folder / "data_in").mkdir()
     (folder / "data_out").symlink_to("data_in")
@@ -156,7 +156,7 @@ def test_celery_tasks_and_collected_results_are_events(
     python: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     logs = Logs(tmp_path / "logs")
-    with worker(python, environment, tmp_path):
+    with run_worker(python, environment, tmp_path):
         sent = subprocess.run(
             [python, "-c", SEND_TASKS], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
         )

@@ -128,7 +128,7 @@ def test_two_services(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_page_on_tests_shows_a_passing_test(tmp_path: Path) -> None:
-    first, second = python_of(DOCS / "frameworks" / "testing.md")
+    first, second = find_python_blocks(DOCS / "frameworks" / "testing.md")
     (tmp_path / "test_reviews.py").write_text(first)
     (tmp_path / "test_batch.py").write_text(f"from batch_script import judge\n{second}")
     tests = subprocess.run(
@@ -153,14 +153,14 @@ PAGES_WITH_EXAMPLES = (
 def test_page_quotes_its_example(name: str) -> None:
     page = DOCS / "frameworks" / f"{name}.md"
     examples = [(page.parent / target).read_text() for target in re.findall(r"\]\((\S+\.py)\)", page.read_text())]
-    shown = python_of(page)
+    shown = find_python_blocks(page)
     assert examples
     assert shown
     for block in shown:
         assert any(block in example for example in examples), block
 
 
-def python_of(page: Path) -> list[str]:
+def find_python_blocks(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
@@ -170,7 +170,7 @@ def test_every_example_and_page_is_linked_and_every_link_leads_somewhere() -> No
         for target, heading in re.findall(r"\]\(([^)#:\s]*)(?:#([^)\s]+))?\)", page.read_text()):
             path = (page.parent / target).resolve() if target else page
             assert path.exists(), f"{page.name} links to {target}"
-            assert not heading or heading in headings(path), f"{page.name} links to {target}#{heading}"
+            assert not heading or heading in find_headings(path), f"{page.name} links to {target}#{heading}"
             linked.add(path)
     assert linked >= {path.resolve() for path in (DOCS / "examples").glob("*.py")}
     assert linked >= {path.resolve() for path in (DOCS / "frameworks").glob("*.md")}
@@ -192,7 +192,7 @@ def test_page_names_paths_that_exist(page: str) -> None:
     assert [path for path in named if not (any(ROOT.glob(path)) if "*" in path else (ROOT / path).exists())] == []
 
 
-def headings(page: Path) -> set[str]:
+def find_headings(page: Path) -> set[str]:
     """Return the headings of *page* as a link names them."""
     found = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in found}

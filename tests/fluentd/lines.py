@@ -50,22 +50,22 @@ class Expected:
         (self.good if line.kind is Kind.GOOD else self.dead)[line.stream].add(line.mark)
 
 
-def lines(count: int, *, malformed_share: float, refused_share: float, chance: random.Random) -> Iterator[Line]:
+def make_lines(count: int, *, malformed_share: float, refused_share: float, chance: random.Random) -> Iterator[Line]:
     """Yield *count* lines, with about these shares of malformed and refused ones."""
     for number in range(count):
         stream = chance.choices(STREAMS, _SHARES)[0]
         dice = chance.random()
         if dice < malformed_share:
             mark = f"m{number:07d}"
-            yield Line(mark, stream, Kind.MALFORMED, _malformed(mark, number))
+            yield Line(mark, stream, Kind.MALFORMED, _make_malformed(mark, number))
         elif dice < malformed_share + refused_share:
             mark = f"r{number:07d}"
             # Every stream has a @timestamp, and only the events have a latency.
             wrong = {"latency_seconds": "slow"} if stream == "events" else {"@timestamp": "yesterday"}
-            yield Line(mark, stream, Kind.REFUSED, _document(mark, stream, chance, **wrong))
+            yield Line(mark, stream, Kind.REFUSED, _make_document(mark, stream, chance, **wrong))
         else:
             mark = f"g{number:07d}"
-            yield Line(mark, stream, Kind.GOOD, _document(mark, stream, chance))
+            yield Line(mark, stream, Kind.GOOD, _make_document(mark, stream, chance))
 
 
 def mark_in(letter: bytes) -> str:
@@ -74,7 +74,7 @@ def mark_in(letter: bytes) -> str:
     return letter[begin + 5 : begin + 13].decode() if begin >= 0 else ""
 
 
-def _malformed(mark: str, number: int) -> bytes:
+def _make_malformed(mark: str, number: int) -> bytes:
     text = f"mark-{mark}"
     kinds = (
         b'{"event":{"id":"%b"},"message":"cut o\n',
@@ -86,7 +86,7 @@ def _malformed(mark: str, number: int) -> bytes:
     return kinds[number % len(kinds)] % text.encode()
 
 
-def _document(mark: str, stream: str, chance: random.Random, **wrong: object) -> bytes:
+def _make_document(mark: str, stream: str, chance: random.Random, **wrong: object) -> bytes:
     document = {
         "@timestamp": "2026-11-23T06:15:00.123456Z",
         "event": {"id": mark, "dataset": f"inference.{stream}", "action": "inference_completed", "outcome": "success"},

@@ -74,7 +74,7 @@ class Fluentd:
         with self.log.open("ab") as log:
             # Without its supervisor, which would restart it.
             command = ["fluentd", "--no-supervisor", "-c", str(_FOLDER / "fluent.conf"), "-p", str(_FOLDER / "plugins")]
-            self._process = subprocess.Popen(command, env=self._environment(), stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, env=self._build_environment(), stdout=log, stderr=log)
 
     def wait_until_starting(self) -> None:
         """Return when its plugins start. With a full buffer, the first plugin blocks here."""
@@ -97,26 +97,26 @@ class Fluentd:
         """Send SIGTERM, as Docker does."""
         self._end(signal.SIGTERM)
 
-    def dead_letters(self, stream: str) -> list[bytes]:
+    def read_dead_letters(self, stream: str) -> list[bytes]:
         """Return each line in the dead letter files of *stream*."""
         paths = sorted((self.state / "dead_letters").glob(f"inferlog.{stream}.*.log"))
         return [line for path in paths for line in path.read_bytes().splitlines()]
 
     def _wait_until_said(self, words: bytes) -> None:
-        wait_until(lambda: words in self._said() or not self.is_alive, 120.0, f"{words.decode()} from Fluentd")
-        assert self.is_alive, self._said().decode()
+        wait_until(lambda: words in self._read_output() or not self.is_alive, 120.0, f"{words.decode()} from Fluentd")
+        assert self.is_alive, self._read_output().decode()
 
     def _end(self, how: signal.Signals) -> None:
         assert self._process is not None
-        assert self._process.poll() is None, f"Fluentd has ended unexpectedly: {self._said().decode()}"
+        assert self._process.poll() is None, f"Fluentd has ended unexpectedly: {self._read_output().decode()}"
         self._process.send_signal(how)
         self._process.wait(timeout=90)
         self._process = None
 
-    def _said(self) -> bytes:
+    def _read_output(self) -> bytes:
         return self.log.read_bytes()[self._said_before :]
 
-    def _environment(self) -> dict[str, str]:
+    def _build_environment(self) -> dict[str, str]:
         return os.environ | {
             "ELASTICSEARCH_URL": self.url,
             "ELASTICSEARCH_MAJOR_VERSION": str(self.major),

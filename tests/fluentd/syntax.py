@@ -50,7 +50,7 @@ class Section:
         """Return the value of the setting *name*."""
         return self.settings[name].text
 
-    def inner(self, name: str) -> "Section":
+    def get_inner(self, name: str) -> "Section":
         """Return the one section called *name* directly in this one."""
         (found,) = (each for each in self.sections if each.name == name)
         return found
@@ -93,12 +93,12 @@ def _read_into(open_sections: list[Section], path: Path) -> None:
             name, _, text = line.partition(" ")
             if name in open_sections[-1].settings:
                 raise ValueError(f"{place}: {name} is repeated")
-            open_sections[-1].settings[name] = _value(text.strip(), place)
+            open_sections[-1].settings[name] = _parse_value(text.strip(), place)
     if len(open_sections) != depth:
         raise ValueError(f"{path.name}: <{open_sections[-1].name}> is not closed")
 
 
-def _value(text: str, place: str) -> Value:
+def _parse_value(text: str, place: str) -> Value:
     if not (text.startswith('"') and text.endswith('"')):
         return Value(text=text, variables=(), place=place)
     text = text[1:-1]

@@ -99,25 +99,25 @@ RULES = [
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.plugins[0]}-{rule.section}-{rule.setting}")
 def test_setting_has_the_required_value(rule: Rule) -> None:
     for plugin in rule.plugins:
-        section = PLUGINS[plugin].inner(rule.section) if rule.section else PLUGINS[plugin]
+        section = PLUGINS[plugin].get_inner(rule.section) if rule.section else PLUGINS[plugin]
         found = section.settings.get(rule.setting)
         assert (found and found.text) == rule.wanted, f"{plugin}: {rule.why}"
 
 
-def plugins_called(*names: str) -> list[Section]:
+def find_plugins(*names: str) -> list[Section]:
     return [each for each in CONFIGURATION.walk() if each.name in names]
 
 
 def test_every_plugin_has_a_name_of_its_own() -> None:
     """The id names a plugin in the log, in the metrics, and in the folder of broken chunks."""
-    ids = [each.id for each in plugins_called("source", "filter", "match")]
+    ids = [each.id for each in find_plugins("source", "filter", "match")]
     assert all(ids)
     assert len(ids) == len(set(ids))
 
 
 def test_persistent_state_is_on_volumes() -> None:
-    assert CONFIGURATION.inner("system")["root_dir"] == "/fluentd/state/root"
-    buffers = [each["path"] for each in plugins_called("buffer") if each["@type"] == "file"]
+    assert CONFIGURATION.get_inner("system")["root_dir"] == "/fluentd/state/root"
+    buffers = [each["path"] for each in find_plugins("buffer") if each["@type"] == "file"]
     assert len(set(buffers)) == len(buffers) == 2
     assert all(path and path.startswith("/fluentd/state/buffer/") for path in buffers)
     positions = [PLUGINS[each]["pos_file"] for each in TAILS]
@@ -129,17 +129,17 @@ def test_stream_is_derived_from_file_name() -> None:
         tail = PLUGINS[f"tail_{stream}"]
         assert (tail["path"], tail["tag"]) == (f"/var/log/inferlog/{stream}-*.jsonl", f"inferlog.{stream}")
     assert PLUGINS["store"].argument == "inferlog.**"
-    assert PLUGINS["store"].inner("buffer").argument == "tag", "the index's name takes a part of it"
+    assert PLUGINS["store"].get_inner("buffer").argument == "tag", "the index's name takes a part of it"
 
 
 def test_monitor_starts_before_plugins_that_may_block() -> None:
     """Plugins start from the last to the first; with a full buffer, the start of the first tail blocks."""
-    assert [each.id for each in plugins_called("source")] == [*TAILS, "monitor"]
+    assert [each.id for each in find_plugins("source")] == [*TAILS, "monitor"]
 
 
 def test_events_are_not_parsed_on_the_way() -> None:
-    assert {each.argument for each in plugins_called("filter")} == {"fluentd.health"}
-    assert all(set(PLUGINS[each].inner("parse").settings) == {"@type", "time_key"} for each in TAILS)
+    assert {each.argument for each in find_plugins("filter")} == {"fluentd.health"}
+    assert all(set(PLUGINS[each].get_inner("parse").settings) == {"@type", "time_key"} for each in TAILS)
 
 
 def test_temporary_rejection_is_retried_with_backoff() -> None:
@@ -157,11 +157,11 @@ def test_temporary_rejection_is_retried_with_backoff() -> None:
 
 
 def test_only_dead_letters_go_to_the_dead_letter_files() -> None:
-    (label,) = plugins_called("label")
+    (label,) = find_plugins("label")
     assert label.argument == "@ERROR"
     assert [(each.id, each.argument) for each in label.sections] == [("dead_letters", "**")]
     assert PLUGINS["dead_letters"]["path"] == "/fluentd/state/dead_letters/${tag}.%Y%m%d"
-    assert PLUGINS["dead_letters"].inner("buffer")["timekey"] == "1d"
+    assert PLUGINS["dead_letters"].get_inner("buffer")["timekey"] == "1d"
 
 
 def test_every_number_is_an_environment_variable() -> None:
@@ -174,7 +174,7 @@ def test_every_number_is_an_environment_variable() -> None:
     assert not fixed
 
 
-def variables() -> dict[str, str | None]:
+def find_variables() -> dict[str, str | None]:
     """Return the default of each environment variable; None without one."""
     programs = "".join((FOLDER / name).read_text() for name in ("healthcheck.rb", "drain.rb"))
     found: dict[str, str | None] = dict(re.findall(r'ENV\["(\w+)"\] \|\| "([^"]*)"', programs))
@@ -188,8 +188,8 @@ def variables() -> dict[str, str | None]:
 def test_every_environment_variable_is_documented() -> None:
     part = PAGE.read_text().partition("\n## Fluentd\n")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (\S+) \|", part, re.MULTILINE))
-    assert rows.keys() == variables().keys()
-    numbers = {name: text for name, text in variables().items() if text and NUMBER.fullmatch(text)}
+    assert rows.keys() == find_variables().keys()
+    numbers = {name: text for name, text in find_variables().items() if text and NUMBER.fullmatch(text)}
     assert {name: rows[name] for name in numbers} == {name: f"`{text}`" for name, text in numbers.items()}
 
 

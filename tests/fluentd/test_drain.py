@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.fluentd.image_programs import FOLDER, ruby_command
+from tests.fluentd.image_programs import FOLDER, build_ruby_command
 from tests.support.polling import wait_until
 
 LINES = b'{"event":{"id":"1"}}\n{"event":{"id":"2"}}\n'
@@ -54,7 +54,7 @@ def start(volumes: Volumes, fluentd: int, seconds: float) -> "subprocess.Popen[s
         "INFERLOG_FLUENTD_STATE": str(volumes.state),
         "INFERLOG_FLUENTD_DRAIN_SECONDS": str(seconds),
     }
-    command = [*ruby_command("drain.rb"), str(fluentd)]
+    command = [*build_ruby_command("drain.rb"), str(fluentd)]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 

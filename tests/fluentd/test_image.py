@@ -11,21 +11,21 @@ from typing import Any
 
 import pytest
 
-from tests.fluentd.image_programs import FOLDER, health_check
+from tests.fluentd.image_programs import FOLDER, run_health_check
 
 DOCKERFILE = (FOLDER / "Dockerfile").read_text()
 INSTRUCTIONS = re.sub(r"\\\n", " ", re.sub(r"^ *#.*\n", "", DOCKERFILE, flags=re.MULTILINE)).splitlines()
 GEM = re.compile(r"gem install (?:--\S+ )*(\S+)")
 
 
-def after(instruction: str) -> list[str]:
+def find_arguments(instruction: str) -> list[str]:
     """Return the arguments of each *instruction*."""
     return [line.split(maxsplit=1)[1] for line in INSTRUCTIONS if line.split(maxsplit=1)[:1] == [instruction]]
 
 
 def test_base_image_matches_the_settings() -> None:
-    assert after("ARG") == ["FLUENTD_VERSION"], "without a default: no second place that names a version"
-    assert after("FROM") == ["fluent/fluentd:${FLUENTD_VERSION}"]
+    assert find_arguments("ARG") == ["FLUENTD_VERSION"], "without a default: no second place that names a version"
+    assert find_arguments("FROM") == ["fluent/fluentd:${FLUENTD_VERSION}"]
 
 
 def test_every_gem_has_an_exact_version_and_the_client_comes_before_the_plugin() -> None:
@@ -47,8 +47,8 @@ def test_the_build_fails_if_a_gem_is_there_in_a_second_version() -> None:
 
 
 def test_it_runs_as_the_user_that_owns_the_log_files() -> None:
-    assert after("USER") == ["root", "1000:0"], "root only to install"
-    (folders,) = [line for line in after("RUN") if line.startswith("install -d")]
+    assert find_arguments("USER") == ["root", "1000:0"], "root only to install"
+    (folders,) = [line for line in find_arguments("RUN") if line.startswith("install -d")]
     made = re.findall(r"install -d -o 1000 -g 0 -m (\d+) ((?:/\S+ ?)+)", folders)
     assert {path: int(mode, 8) for mode, paths in made for path in paths.split()} == {
         "/fluentd/state": 0o770,
@@ -58,19 +58,19 @@ def test_it_runs_as_the_user_that_owns_the_log_files() -> None:
 
 
 def test_tini_and_the_supervisor_stay_and_nothing_secret_is_in_it() -> None:
-    assert after("ENTRYPOINT") == ['["tini", "--", "/fluentd/start.sh"]']
-    assert after("CMD") == ['["fluentd"]']
+    assert find_arguments("ENTRYPOINT") == ['["tini", "--", "/fluentd/start.sh"]']
+    assert find_arguments("CMD") == ['["fluentd"]']
     assert "/bin/entrypoint.sh" in (FOLDER / "start.sh").read_text(), "the image's own, which starts the supervisor"
-    assert not after("ADD")
-    assert not after("ENV")
+    assert not find_arguments("ADD")
+    assert not find_arguments("ENV")
     sent = (FOLDER / ".dockerignore").read_text().split("\n", 1)[1].split()
     assert sent == ["*", "!fluent.conf", "!conf.d", "!plugins", "!start.sh", "!healthcheck.rb", "!drain.rb"]
-    copied = {name.rstrip("/") for line in after("COPY") for name in line.split()[:-1]}
+    copied = {name.rstrip("/") for line in find_arguments("COPY") for name in line.split()[:-1]}
     assert copied == {line.lstrip("!") for line in sent[1:]}
 
 
 def test_the_health_check_is_the_one_tested_here() -> None:
-    (check,) = after("HEALTHCHECK")
+    (check,) = find_arguments("HEALTHCHECK")
     assert json.loads(check.partition("CMD ")[2]) == ["ruby", "--disable-gems", "/fluentd/healthcheck.rb"]
     assert {"--interval=10s", "--timeout=5s", "--start-period=30s", "--retries=3"} <= set(check.split())
 
@@ -100,20 +100,20 @@ def monitor(answer: bytes, status: int = 200) -> Iterator[int]:
         server.server_close()
 
 
-def plugins(**store: Any) -> bytes:
+def build_plugins(**store: Any) -> bytes:
     return json.dumps({"plugins": [{"plugin_id": "store", "retry_count": 7, **store}]}).encode()
 
 
 def test_fluentd_with_free_buffer_is_healthy() -> None:
-    with monitor(plugins(buffer_available_buffer_space_ratios=99.8)) as port:
-        done = health_check(port)
+    with monitor(build_plugins(buffer_available_buffer_space_ratios=99.8)) as port:
+        done = run_health_check(port)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
     ("answer", "status", "words"),
     [
-        (plugins(buffer_available_buffer_space_ratios=1.9), 200, "the buffer is full (1.9 % free, 7 retries)"),
+        (build_plugins(buffer_available_buffer_space_ratios=1.9), 200, "the buffer is full (1.9 % free, 7 retries)"),
         (b'{"plugins": []}', 200, "knows no plugin store"),
         (b"<html>", 200, "does not answer"),
         (b"", 503, "answers 503"),
@@ -122,7 +122,7 @@ def test_fluentd_with_free_buffer_is_healthy() -> None:
 )
 def test_unhealthy_fluentd_is_reported_in_one_line(answer: bytes, status: int, words: str) -> None:
     with monitor(answer, status) as port:
-        done = health_check(port)
+        done = run_health_check(port)
     assert done.returncode == 1
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
@@ -131,6 +131,6 @@ def test_unhealthy_fluentd_is_reported_in_one_line(answer: bytes, status: int, w
 def test_missing_fluentd_is_unhealthy() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        done = health_check(unused.getsockname()[1])
+        done = run_health_check(unused.getsockname()[1])
     assert done.returncode == 1
     assert "does not answer" in done.stderr

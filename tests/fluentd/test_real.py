@@ -12,7 +12,7 @@ import pytest
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
 from inferlog_ops.core.cluster import Cluster
-from tests.fluentd.image_programs import health_check
+from tests.fluentd.image_programs import run_health_check
 from tests.fluentd.process import Fluentd, is_installed
 from tests.fluentd.trial import TrialPlan, run_trial
 from tests.support.own_engine import OwnEngine
@@ -52,20 +52,20 @@ def running(fluentd: Fluentd) -> Iterator[Fluentd]:
     fluentd.start()
     fluentd.wait_until_running()
     write_events(fluentd.logs / "events-first-1-1.jsonl", ["first"])
-    wait_until(lambda: found(fluentd) or NO_COMMON_LANGUAGE in fluentd.log.read_bytes(), 60, "the first event")
-    if not found(fluentd):
+    wait_until(lambda: find_ids(fluentd) or NO_COMMON_LANGUAGE in fluentd.log.read_bytes(), 60, "the first event")
+    if not find_ids(fluentd):
         fluentd.kill()
         pytest.skip("the fluentd on PATH has the gem elasticsearch 9; the engine here takes one of 8.19")
     yield fluentd
     fluentd.kill_if_alive()
 
 
-def cluster_of(fluentd: Fluentd) -> Cluster:
+def build_cluster(fluentd: Fluentd) -> Cluster:
     return Cluster(url=fluentd.url, namespace=fluentd.namespace)
 
 
-def found(fluentd: Fluentd, stream: str = "events") -> set[str]:
-    ids = count_stored_ids(cluster_of(fluentd), stream)
+def find_ids(fluentd: Fluentd, stream: str = "events") -> set[str]:
+    ids = count_stored_ids(build_cluster(fluentd), stream)
     assert all(times == 1 for times in ids.values())
     return set(ids)
 
@@ -94,24 +94,24 @@ def test_no_line_is_lost_duplicated_or_astray_when_everything_is_killed(running:
 
 
 def test_full_buffer_is_reported_and_loses_nothing(running: Fluentd) -> None:
-    assert health_check(running.monitor_port).returncode == 0
+    assert run_health_check(running.monitor_port).returncode == 0
     running.kill()
     ids = make_event_ids(6_000)
     write_events(running.logs / "events-many-1-1.jsonl", ids, message="x" * 300)
     away = replace(running, url="http://127.0.0.1:1", settings=running.settings | SMALL_BUFFER)
     away.start()
     try:
-        wait_until(lambda: "the buffer is full" in health_check(away.monitor_port).stderr, 60, "a full buffer")
+        wait_until(lambda: "the buffer is full" in run_health_check(away.monitor_port).stderr, 60, "a full buffer")
     finally:
         away.kill_if_alive()
     running.start()
-    wait_until(lambda: found(running) == {"first", *ids}, 60, "the events")
-    assert health_check(running.monitor_port).returncode == 0
+    wait_until(lambda: find_ids(running) == {"first", *ids}, 60, "the events")
+    assert run_health_check(running.monitor_port).returncode == 0
 
 
 def test_shipped_file_is_deleted_and_unshipped_file_stays(running: Fluentd) -> None:
     write_events(running.logs / "events-shipped-1-1.jsonl", make_event_ids(500))
-    wait_until(lambda: found(running) == {"first", *make_event_ids(500)}, 60, "the events")
+    wait_until(lambda: find_ids(running) == {"first", *make_event_ids(500)}, 60, "the events")
     wait_until(lambda: not sweep(running), 10, "the deletion of shipped files")
     running.kill()
     write_events(running.logs / "events-late-1-1.jsonl", ["late"])
@@ -119,13 +119,13 @@ def test_shipped_file_is_deleted_and_unshipped_file_stays(running: Fluentd) -> N
     assert sweep(running) == {"events-late-1-1.jsonl", "app-late-1-1.jsonl"}
     running.start()
     wait_until(lambda: not sweep(running), 60, "the deletion of shipped files")
-    wait_until(lambda: "late" in found(running) & found(running, "app"), 60, "the late events")
+    wait_until(lambda: "late" in find_ids(running) & find_ids(running, "app"), 60, "the late events")
 
 
 def test_file_created_after_a_deletion_is_read_from_its_first_line(running: Fluentd) -> None:
     """File systems reuse the inode of a deleted file, and Fluentd identifies files by inode only."""
     write_events(running.logs / "events-long-1-1.jsonl", make_event_ids(300, "long"))
-    wait_until(lambda: len(found(running)) == 301, 60, "the events")
+    wait_until(lambda: len(find_ids(running)) == 301, 60, "the events")
     running.kill()
     sweep(running)
     sink = FileSink(
@@ -141,25 +141,25 @@ def test_file_created_after_a_deletion_is_read_from_its_first_line(running: Flue
     sink.close()
     running.start()
     wanted = {"first", *make_event_ids(300, "long"), *make_event_ids(400, "next")}
-    wait_until(lambda: found(running) == wanted, 60, "all of the next file")
+    wait_until(lambda: find_ids(running) == wanted, 60, "all of the next file")
 
 
 def test_dead_letter_contains_the_original_line(running: Fluentd) -> None:
     refused = build_event_line("refused", latency_seconds="slow", cost_usd=0.000001, message="größer")
     (running.logs / "events-bad-1-1.jsonl").write_bytes(b'{"cut": "\xe2\x82\n' + refused)
-    letters = wait_until(lambda: letters_of(running, 2), 60, "the dead letters")
+    letters = wait_until(lambda: read_letters(running, 2), 60, "the dead letters")
     assert letters[0] == b'{"unmatched_line":"{\\"cut\\": \\"\xe2\x82"}'
     assert orjson.loads(letters[1]) == orjson.loads(refused)
 
 
-def letters_of(fluentd: Fluentd, count: int) -> list[bytes]:
-    letters = fluentd.dead_letters("events")
+def read_letters(fluentd: Fluentd, count: int) -> list[bytes]:
+    letters = fluentd.read_dead_letters("events")
     return sorted(letters, reverse=True) if len(letters) == count else []
 
 
 def test_fluentd_reports_its_state_in_the_health_stream(running: Fluentd) -> None:
-    wait_until(lambda: len(found(running, "health")) >= 2, 60, "two lines about Fluentd")
-    with cluster_of(running).build_client() as client:
+    wait_until(lambda: len(find_ids(running, "health")) >= 2, 60, "two lines about Fluentd")
+    with build_cluster(running).build_client() as client:
         hits = client.search(index=f"logs-inference.health-{running.namespace}")["hits"]["hits"]
     store = [hit for hit in hits if "retry_count" in hit["_source"]["fluentd"]]
     letters = [hit for hit in hits if "dead_letters" in hit["_source"]["fluentd"]]

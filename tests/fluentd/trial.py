@@ -17,7 +17,7 @@ import elasticsearch
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
 from inferlog_ops.core.cluster import Cluster
-from tests.fluentd.lines import STREAMS, Expected, Line, lines, mark_in
+from tests.fluentd.lines import STREAMS, Expected, Line, make_lines, mark_in
 from tests.fluentd.process import Fluentd
 from tests.support.own_engine import OwnEngine
 from tests.support.polling import wait_until
@@ -98,7 +98,7 @@ class Writer:
         return Retention(self.fluentd.logs, keep_shipped_seconds=0.0, max_total_bytes=10**12)
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
+    def write_in_background(self) -> Iterator[None]:
         """Write in the background; wait for the last line at the end of the block."""
         thread = threading.Thread(target=self._write)
         thread.start()
@@ -123,7 +123,7 @@ class Writer:
                     retention=self.retention,
                 )
                 open_sinks.callback(sinks[stream].close)
-            wanted = lines(
+            wanted = make_lines(
                 plan.count, malformed_share=plan.malformed_share, refused_share=plan.refused_share, chance=chance
             )
             for line in pace_lines(wanted, plan.count / plan.seconds):
@@ -150,7 +150,7 @@ def run_trial(
     began = time.monotonic()
     fluentd.start()
     try:
-        with writer.at_work():
+        with writer.write_in_background():
             for due_seconds, act in sorted(_schedule_actions(plan, engine, fluentd, say), key=lambda each: each[0]):
                 time.sleep(max(0.0, began + due_seconds - time.monotonic()))
                 act()
@@ -158,7 +158,7 @@ def run_trial(
         say("all is written; waiting for the rest")
         _wait_for_all(cluster, fluentd, writer.expected, say)
         seconds = time.monotonic() - began
-        files_left = _files_left(writer)
+        files_left = _wait_for_deletion(writer)
         fluentd.stop()
     finally:
         fluentd.kill_if_alive()
@@ -215,10 +215,12 @@ def _count_arrived(cluster: Cluster, fluentd: Fluentd) -> int:
             )["count"]
         except elasticsearch.ApiError:
             found = 0
-    return int(found) + sum(len({mark_in(letter) for letter in fluentd.dead_letters(stream)}) for stream in STREAMS)
+    return int(found) + sum(
+        len({mark_in(letter) for letter in fluentd.read_dead_letters(stream)}) for stream in STREAMS
+    )
 
 
-def _files_left(writer: Writer) -> list[str]:
+def _wait_for_deletion(writer: Writer) -> list[str]:
     def left() -> list[str]:
         writer.retention.sweep()
         return sorted(path.name for path in writer.fluentd.logs.glob("*.jsonl"))
@@ -242,9 +244,9 @@ def _build_result(
         if stream == "health":
             own = Counter({each: times for each, times in found.items() if each not in expected.good[stream]})
             health_lines = len(own)
-            assert _are_fluentds(cluster, set(own))
+            assert _is_each_a_fluentd(cluster, set(own))
             found -= own
-        letters = Counter(mark_in(letter) for letter in fluentd.dead_letters(stream))
+        letters = Counter(mark_in(letter) for letter in fluentd.read_dead_letters(stream))
         good, dead = expected.good[stream], expected.dead[stream]
         lost += [*(good - found.keys()), *(dead - letters.keys())]
         astray += [*(found.keys() - good), *(letters.keys() - dead)]
@@ -266,7 +268,7 @@ def _build_result(
     )
 
 
-def _are_fluentds(cluster: Cluster, ids: set[str]) -> bool:
+def _is_each_a_fluentd(cluster: Cluster, ids: set[str]) -> bool:
     index = f"logs-inference.health-{cluster.namespace}"
     with cluster.build_client() as client:
         found = client.count(index=index, query={"term": {"service.name": "inferlog-fluentd"}})["count"]

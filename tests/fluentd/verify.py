@@ -41,7 +41,7 @@ _HEADINGS = (
 
 
 def main() -> int:
-    options = _options()
+    options = _parse_options()
     if not is_installed():
         sys.exit("fluentd is not installed")
     plan = TrialPlan(
@@ -61,7 +61,7 @@ def main() -> int:
         engine.provision("verify")
         settings = {}
         if options.buffer_volume:
-            resources.enter_context(_volume(root / "state", options.buffer_volume))
+            resources.enter_context(_mount_volume(root / "state", options.buffer_volume))
             settings["INFERLOG_FLUENTD_TOTAL_LIMIT_SIZE"] = f"{options.buffer_volume // 2}m"
         fluentd = Fluentd(root, url=engine.url, major=options.major, namespace="verify", settings=settings)
         result = run_trial(plan, engine=engine, fluentd=fluentd, say=_say)
@@ -71,7 +71,7 @@ def main() -> int:
     return 1 if result.lost or result.astray or result.duplicates or result.files_left else 0
 
 
-def _options() -> argparse.Namespace:
+def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=100_000, help="lines to write; default: %(default)s")
     parser.add_argument("--seconds", type=float, default=200.0, help="duration of writing; default: %(default)s")
@@ -95,7 +95,7 @@ def _options() -> argparse.Namespace:
 
 
 @contextmanager
-def _volume(path: Path, size_mib: int) -> Iterator[None]:
+def _mount_volume(path: Path, size_mib: int) -> Iterator[None]:
     path.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "tmpfs", str(path)], check=True)
     try:

@@ -14,7 +14,7 @@ _BYTES_OF_AN_EDIT = 3
 _MOST_EDITS = 12
 
 
-def bent(document: Any, data: bytes) -> bytes:
+def bend(document: Any, data: bytes) -> bytes:
     """
     Return *document* as JSON after the edits in *data*: three bytes each select a value and its replacement.
 
@@ -23,11 +23,11 @@ def bent(document: Any, data: bytes) -> bytes:
     if data[:1] == b"\x00":
         return data[1:]
     whole = {"": copy.deepcopy(document)}
-    known = [holder[key] for holder, key in _places({"": document})]
+    known = [holder[key] for holder, key in _find_places({"": document})]
     for at in range(1, len(data) - _BYTES_OF_AN_EDIT + 1, _BYTES_OF_AN_EDIT)[:_MOST_EDITS]:
-        places = list(_places(whole))
+        places = list(_find_places(whole))
         holder, key = places[int.from_bytes(data[at : at + 2], "big") % len(places)]
-        value = _value(data[at + 2], known)
+        value = _choose_value(data[at + 2], known)
         if value is not _REMOVED:
             holder[key] = value
         elif holder is not whole:
@@ -35,15 +35,15 @@ def bent(document: Any, data: bytes) -> bytes:
     return json.dumps(whole[""]).encode()
 
 
-def _places(holder: Any) -> Any:
+def _find_places(holder: Any) -> Any:
     """Yield the container and the key of each value."""
     keys = list(holder) if isinstance(holder, dict) else range(len(holder)) if isinstance(holder, list) else ()
     for key in keys:
         yield holder, key
-        yield from _places(holder[key])
+        yield from _find_places(holder[key])
 
 
-def _value(kind: int, known: list[Any]) -> Any:
+def _choose_value(kind: int, known: list[Any]) -> Any:
     if kind < len(ODD):
         return copy.deepcopy(ODD[kind])
     if kind == 255:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.reconcile.records import OUTCOMES, read_records
-from tests.fuzz.bent import bent
+from tests.fuzz.bent import bend
 
 LONGEST_BYTES = 200
 _DOCUMENT = {
@@ -44,9 +44,9 @@ _good = json.dumps(_DOCUMENT | {"correlation_id": "run-good"}).encode()
 def check(data: bytes) -> None:
     """Read a valid and a mutated record; a first byte above 127 removes the last newline."""
     last = b"" if data[:1] > b"\x7f" else b"\n"
-    _path.write_bytes(_good + b"\n" + bent(_DOCUMENT, data) + last)
+    _path.write_bytes(_good + b"\n" + bend(_DOCUMENT, data) + last)
     try:
-        records = read_records([_path], run_id=None, report=_quiet)
+        records = read_records([_path], run_id=None, report=_ignore)
     except OperatorError:
         return
     assert len(records) == len(records.sent_after_seconds) == len(records.outcomes) >= 1
@@ -56,4 +56,4 @@ def check(data: bytes) -> None:
     assert len(records.answer_began) == len(records)
 
 
-def _quiet(_text: str) -> None: ...
+def _ignore(_text: str) -> None: ...

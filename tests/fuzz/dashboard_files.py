@@ -12,7 +12,7 @@ from inferlog_ops.query.dashboards import files, slo
 from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.dashboards.render import fill_levels
 from inferlog_ops.query.library import load_all
-from tests.fuzz.bent import bent
+from tests.fuzz.bent import bend
 
 LONGEST_BYTES = 400
 SEEDS = (
@@ -72,7 +72,7 @@ _levels = slo.load()
 
 def check(data: bytes) -> None:
     """Load a mutated dashboard."""
-    _path.write_bytes(bent(_DOCUMENT, data))
+    _path.write_bytes(bend(_DOCUMENT, data))
     try:
         dashboard = files.read(_path)
         filled = fill_levels(dashboard, _levels)

@@ -13,7 +13,7 @@ from typing import Any
 
 import inferlog
 from inferlog.testing import recording
-from tests.fuzz.written import document
+from tests.fuzz.written import parse_line
 
 LONGEST_BYTES = 512
 _NAMES = ("x-request-id", "x-correlation-id", "traceparent", "x-client-id", "bound")
@@ -47,22 +47,22 @@ def check(data: bytes) -> None:
     given = [(_NAMES[line[0] % len(_NAMES)], line[1:]) for line in data.split(b"\r\n") if line]
     headers = [(name, value) for name, value in given if name != "bound"]
     _bound[:] = [value.decode("latin-1") for name, value in given if name == "bound"]
-    by_asgi = _event(*_through_asgi(headers))
-    by_wsgi = _event(*_through_wsgi(headers))
+    by_asgi = _take_event(*_send_through_asgi(headers))
+    by_wsgi = _take_event(*_send_through_wsgi(headers))
     received = {name: b",".join(value for other, value in headers if other == name) for name, _ in headers}
     _check(by_wsgi, received)
     if len(received) == len(headers):  # a repeated header is one value in WSGI and two in ASGI
         _check(by_asgi, received)
 
 
-def _event(answered: Iterable[tuple[str, str]], outgoing: dict[str, str]) -> dict[str, Any]:
+def _take_event(answered: Iterable[tuple[str, str]], outgoing: dict[str, str]) -> dict[str, Any]:
     """Return the event of a request and check that response and outgoing headers have its ids."""
     (line,) = recorded.sink("events").lines
-    refusals = [document(refusal)["message"] for refusal in recorded.sink("app").lines]
+    refusals = [parse_line(refusal)["message"] for refusal in recorded.sink("app").lines]
     assert refusals == ([] if all(map(_is_usable, _bound)) else ["inferlog.value_refused"])
     recorded.sink("events").lines.clear()
     recorded.sink("app").lines.clear()
-    event = document(line)
+    event = parse_line(line)
     ids = {name.lower(): value for name, value in answered}
     assert ids == {"x-request-id": event["request_id"], "x-correlation-id": event["correlation_id"]}
     assert _is_usable(event["request_id"])
@@ -79,7 +79,7 @@ def _check(event: dict[str, Any], received: dict[str, bytes]) -> None:
     usable = [name for name in ("x-correlation-id", "x-request-id") if _is_usable(texts.get(name, ""))]
     bound = list(filter(_is_usable, _bound))[-1:]
     assert event["correlation_id"] == (*bound, *(texts[name] for name in usable), event["request_id"])[0]
-    trace = _trace(texts.get("traceparent", ""))
+    trace = _parse_trace(texts.get("traceparent", ""))
     assert (event.get("trace"), event.get("span")) == (trace or (None, None))
     refused = [name for name in _NAMES[:2] if name in received and name not in usable]
     refused += ["traceparent"] if "traceparent" in received and not trace else []
@@ -93,7 +93,7 @@ def _is_usable(text: str) -> bool:
     return 1 <= len(text) <= 64 and set(text) <= _USABLE
 
 
-def _trace(text: str) -> tuple[dict[str, str], dict[str, str]] | None:
+def _parse_trace(text: str) -> tuple[dict[str, str], dict[str, str]] | None:
     version, *rest = text.split("-")
     if len(version) != 2 or len(rest) < 3 or version == "ff" or (version == "00" and len(rest) > 3):
         return None
@@ -111,23 +111,23 @@ def _handle() -> None:
     _outgoing.update(inferlog.outgoing_headers())
 
 
-async def _asgi(scope: Any, receive: Any, send: Any) -> None:
+async def _answer_asgi(scope: Any, receive: Any, send: Any) -> None:
     _handle()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-def _wsgi(environ: Any, start_response: Any) -> list[bytes]:
+def _answer_wsgi(environ: Any, start_response: Any) -> list[bytes]:
     _handle()
     start_response("200 OK", [])
     return [b"{}"]
 
 
-_asgi_service = inferlog.InferenceMiddleware(_asgi, client_id="X-Client-Id")
-_wsgi_service = inferlog.InferenceWSGIMiddleware(_wsgi, client_id="X-Client-Id")
+_asgi_service = inferlog.InferenceMiddleware(_answer_asgi, client_id="X-Client-Id")
+_wsgi_service = inferlog.InferenceWSGIMiddleware(_answer_wsgi, client_id="X-Client-Id")
 
 
-def _through_asgi(headers: list[tuple[str, bytes]]) -> tuple[list[tuple[str, str]], dict[str, str]]:
+def _send_through_asgi(headers: list[tuple[str, bytes]]) -> tuple[list[tuple[str, str]], dict[str, str]]:
     answered: list[tuple[str, str]] = []
     _outgoing.clear()
 
@@ -147,7 +147,7 @@ def _through_asgi(headers: list[tuple[str, bytes]]) -> tuple[list[tuple[str, str
     raise AssertionError("the application waits for something")
 
 
-def _through_wsgi(headers: list[tuple[str, bytes]]) -> tuple[list[tuple[str, str]], dict[str, str]]:
+def _send_through_wsgi(headers: list[tuple[str, bytes]]) -> tuple[list[tuple[str, str]], dict[str, str]]:
     answered: list[tuple[str, str]] = []
     _outgoing.clear()
     environ = {"REQUEST_METHOD": "POST", "PATH_INFO": "/predict"}

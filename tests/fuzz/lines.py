@@ -8,7 +8,7 @@ from typing import Any
 import inferlog
 from inferlog.event import CHECKS
 from inferlog.testing import recording
-from tests.fuzz.written import document
+from tests.fuzz.written import parse_line
 
 LONGEST_BYTES = 1_000
 _FIELDS = tuple(CHECKS)
@@ -53,7 +53,7 @@ def check(data: bytes) -> None:
     except _FuzzError:
         pass
     written = {stream: recorded.sink(stream).lines for stream in ("events", "app", "content")}
-    documents = {stream: [document(line) for line in lines] for stream, lines in written.items()}
+    documents = {stream: [parse_line(line) for line in lines] for stream, lines in written.items()}
     for lines in written.values():
         lines.clear()
     (event,) = documents["events"]
@@ -64,10 +64,10 @@ def check(data: bytes) -> None:
 
 def _do(action: int, field: str, kind: int, raw: bytes) -> None:
     first, _, rest = raw.partition(b"\x00")
-    name, value = _text(first), _value(kind, rest)
+    name, value = _decode_text(first), _build_value(kind, rest)
     match action:
         case 0:
-            inferlog.bind_inference(**{field: _value(kind, raw)})
+            inferlog.bind_inference(**{field: _build_value(kind, raw)})
         case 1:
             inferlog.bind_inference(**{name: value})
         case 2:
@@ -83,8 +83,8 @@ def _do(action: int, field: str, kind: int, raw: bytes) -> None:
             raise _FuzzError(value)
 
 
-def _value(kind: int, raw: bytes) -> Any:
-    text = _text(raw)
+def _build_value(kind: int, raw: bytes) -> Any:
+    text = _decode_text(raw)
     values = (
         text,
         int.from_bytes(raw[:16], "big", signed=True),
@@ -97,7 +97,7 @@ def _value(kind: int, raw: bytes) -> Any:
     return values[kind % len(values)]
 
 
-def _text(raw: bytes) -> str:
+def _decode_text(raw: bytes) -> str:
     """Decode UTF-8, including lone surrogates, and other bytes as lone surrogates."""
     try:
         return raw.decode("utf-8", "surrogatepass")

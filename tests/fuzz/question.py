@@ -70,22 +70,22 @@ def check(data: bytes) -> None:
         _ASKED[kind % len(_ASKED)](text)
 
 
-def _name(text: str) -> None:
+def _check_name(text: str) -> None:
     for kind, things in _named.items():
         with suppress(OperatorError):
             assert lookup(text, things, kind=kind, otherwise="look") is things[text]
 
 
-def _duration(text: str) -> None:
+def _check_duration(text: str) -> None:
     assert timedelta() < parse_duration(text) <= timedelta.max
 
 
-def _moment(text: str) -> None:
+def _check_moment(text: str) -> None:
     moment = parse_moment(text, "--from")
     assert parse_moment(format_iso(moment).rjust(27, "0"), "--from") == moment
 
 
-def _range(text: str) -> None:
+def _check_range(text: str) -> None:
     last, from_, to = (part or None for part in [*text.split("\x00"), "", "", ""][:3])
     start, end = build_time_range(last=last, from_=from_, to=to, now=_NOW)
     check_range(start, end)
@@ -93,27 +93,27 @@ def _range(text: str) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", format_iso(start))
 
 
-def _namespace(text: str) -> None:
+def _check_namespace(text: str) -> None:
     assert _STREAM.fullmatch(build_stream_name("events", text))
     assert Cluster(url="http://127.0.0.1:1", namespace=text).namespace == text
 
 
-def _version(text: str) -> None:
+def _check_version(text: str) -> None:
     found = build_version_filter(text)
     assert found == {"term": {"model_version": text}} or text == "(none)"
 
 
-def _webhook(text: str) -> None:
+def _check_webhook(text: str) -> None:
     url = notify.parse_webhook_url(text)
     assert url.scheme in {"http", "https"}
     assert notify.redact_url(url).isprintable()
 
 
-def _retention(text: str) -> None:
+def _check_retention(text: str) -> None:
     assert re.fullmatch(r"[1-9]\d{0,6}[dhms]", check_retention(text, where="--retention"), re.ASCII)
 
 
-def _asking(text: str) -> None:
+def _check_parameters(text: str) -> None:
     parameters: dict[str, Any] = {
         name: values if name == "filter" else values[-1]
         for name, values in parse_qs(text, keep_blank_values=True, errors="replace").items()
@@ -128,38 +128,40 @@ def _asking(text: str) -> None:
     fields = {control.field for control in _controls}
     values = {value for each in asking.filter for value in each.split(":", 1)}
     for clause in within["bool"]["filter"] if within else []:
-        assert set(_terms(clause)) <= fields
-        assert set(_texts(clause)) <= values | {*fields, "field", *(str(field) for field in fields)}
+        assert set(_list_fields(clause)) <= fields
+        assert set(_list_texts(clause)) <= values | {*fields, "field", *(str(field) for field in fields)}
     json.dumps(within)
 
 
-def _terms(clause: Any) -> list[str]:
+def _list_fields(clause: Any) -> list[str]:
     if isinstance(clause, list):
-        return [field for each in clause for field in _terms(each)]
+        return [field for each in clause for field in _list_fields(each)]
     if not isinstance(clause, dict):
         return []
     return [
         field
         for key, value in clause.items()
-        for field in (list(value) if key == "terms" else list(value.values()) if key == "exists" else _terms(value))
+        for field in (
+            list(value) if key == "terms" else list(value.values()) if key == "exists" else _list_fields(value)
+        )
     ]
 
 
-def _texts(clause: Any) -> list[str]:
+def _list_texts(clause: Any) -> list[str]:
     if isinstance(clause, str):
         return [clause]
     if isinstance(clause, list):
-        return [text for each in clause for text in _texts(each)]
-    return [text for value in clause.values() for text in _texts(value)] if isinstance(clause, dict) else []
+        return [text for each in clause for text in _list_texts(each)]
+    return [text for value in clause.values() for text in _list_texts(value)] if isinstance(clause, dict) else []
 
 
-def _kibana(text: str) -> None:
+def _check_kibana(text: str) -> None:
     kibana = resolve_kibana(text, "default")
     assert kibana.base_url.startswith(("http://", "https://"))
     assert "@" not in kibana.base_url.split("/")[2]
 
 
-def _search(text: str) -> None:
+def _check_search(text: str) -> None:
     pattern = _build_pattern(text, "exact")
     plain = re.sub(r"\\(.)|\[(.).\]", lambda match: match[1] or match[2], pattern, flags=re.DOTALL)
     assert plain == "".join(
@@ -169,5 +171,15 @@ def _search(text: str) -> None:
 
 
 _ASKED = (
-    _name, _duration, _moment, _range, _namespace, _version, _webhook, _retention, _asking, _kibana, _search,
-)  # fmt: skip
+    _check_name,
+    _check_duration,
+    _check_moment,
+    _check_range,
+    _check_namespace,
+    _check_version,
+    _check_webhook,
+    _check_retention,
+    _check_parameters,
+    _check_kibana,
+    _check_search,
+)

@@ -13,7 +13,7 @@ from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.library import load_all
 from inferlog_ops.query.rules import rules
 from inferlog_ops.query.rules.condition import build_rule_query
-from tests.fuzz.bent import bent
+from tests.fuzz.bent import bend
 
 LONGEST_BYTES = 300
 SEEDS = (
@@ -37,7 +37,7 @@ _levels = slo.load()
 
 def check(data: bytes) -> None:
     """Load a mutated rule."""
-    _path.write_bytes(bent(_DOCUMENT, data))
+    _path.write_bytes(bend(_DOCUMENT, data))
     try:
         rule = rules.read(_path)
         text = build_rule_query(rule, _levels, _queries, "default")

@@ -44,13 +44,13 @@ def check(data: bytes) -> None:
     content = data[1:]
     first = len(content) * min(data[0], 128) // 128 if data else 0
     tracker = OffsetTracker()
-    discovery = FileDiscovery(_root, tracker, {}, Counters(), _never)
+    discovery = FileDiscovery(_root, tracker, {}, Counters(), _fail)
     read: list[Line | RefusedLine] = []
     for known in (content[:first], content) if first < len(content) else (content,):
         _path.write_bytes(known)
-        for batch in _batches(discovery, tracker):
+        for batch in _read_batches(discovery, tracker):
             if batch.lines:
-                assert b"".join(_sent(batch)) == build_bulk_body(batch.lines, _SENT_AT)
+                assert b"".join(_build_bulk_lines(batch)) == build_bulk_body(batch.lines, _SENT_AT)
             read += sorted([*batch.lines, *batch.refused], key=lambda line: line.offset)
             tracker.acknowledge(batch.byte_ranges)
     _check(content, read)
@@ -58,7 +58,7 @@ def check(data: bytes) -> None:
     assert file.acknowledged_offset == content.rfind(b"\n") + 1
 
 
-def _batches(discovery: FileDiscovery, tracker: OffsetTracker) -> Iterator[Batch]:
+def _read_batches(discovery: FileDiscovery, tracker: OffsetTracker) -> Iterator[Batch]:
     schedule = Schedule(stream_batches=10_000, shortened_seconds=0)
     tail = FileTailer(_root, tracker, ClockSkew(), _SMALL)
     Reader(discovery=discovery, tail=tail, tracker=tracker, schedule=schedule, settings=_SMALL).run_once(
@@ -77,11 +77,11 @@ def _check(content: bytes, read: list[Line | RefusedLine]) -> None:
             line = next(left)
             assert line.offset == offset
             if isinstance(line, Line):
-                assert line.id == _id(raw)
+                assert line.id == _parse_id(raw)
                 assert line.text == raw.strip(_WHITE_SPACE)
             else:
                 is_long = len(raw) > _SMALL.line_bytes
-                assert is_long or _id(raw) is None
+                assert is_long or _parse_id(raw) is None
                 assert line.length == len(raw)
                 assert line.text == (raw[: len(line.text)] if is_long and line.text else raw)
                 assert orjson.loads(orjson.dumps(_build_letter(line)))["offset"] == offset
@@ -89,7 +89,7 @@ def _check(content: bytes, read: list[Line | RefusedLine]) -> None:
     assert next(left, None) is None
 
 
-def _sent(batch: Batch) -> Iterator[bytes]:
+def _build_bulk_lines(batch: Batch) -> Iterator[bytes]:
     """Yield the two lines of each document in a bulk request, and check that the store parses them as intended."""
     for line in batch.lines:
         action = b'{"create":{"_id":%b}}\n' % orjson.dumps(line.id)
@@ -98,17 +98,17 @@ def _sent(batch: Batch) -> Iterator[bytes]:
         assert document.count(b"\n") == 1
         sent = json.loads(document)
         assert sent.pop("event.ingested") == _INGESTED
-        assert str(sent) == str(_without_time(line.text))
+        assert str(sent) == str(_remove_time(line.text))
         yield action + document
 
 
-def _without_time(text: bytes) -> dict[str, object]:
+def _remove_time(text: bytes) -> dict[str, object]:
     found: dict[str, object] = json.loads(text)
     found.pop("event.ingested", None)
     return found
 
 
-def _id(raw: bytes) -> str | None:
+def _parse_id(raw: bytes) -> str | None:
     """Return the id of a line that is a valid document."""
     try:
         found = json.loads(raw.strip(_WHITE_SPACE).decode())
@@ -119,5 +119,5 @@ def _id(raw: bytes) -> str | None:
     return event_id if usable else None
 
 
-def _never(text: str) -> None:
+def _fail(text: str) -> None:
     raise AssertionError(text)

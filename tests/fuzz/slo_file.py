@@ -12,7 +12,7 @@ from inferlog_ops.query.dashboards.files import Dashboard
 from inferlog_ops.query.dashboards.render import fill_levels
 from inferlog_ops.query.rules import rules
 from inferlog_ops.query.rules.condition import fill_levels as levels_in
-from tests.fuzz.bent import bent
+from tests.fuzz.bent import bend
 
 LONGEST_BYTES = 300
 SEEDS = (
@@ -44,7 +44,7 @@ _rules = [each for each in rules.load_all().values() if "{slo." in each.where]
 
 def check(data: bytes) -> None:
     """Load a mutated file of service levels."""
-    _path.write_bytes(bent(_DOCUMENT, data))
+    _path.write_bytes(bend(_DOCUMENT, data))
     try:
         theirs = slo.read(_path, known=_ours.default)
     except OperatorError:

@@ -39,7 +39,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[ModuleType]:
         sys.modules.pop(f"tests.fuzz.{name}", None)
 
 
-def inputs(target: ModuleType, count: int) -> Iterator[bytes]:
+def generate_inputs(target: ModuleType, count: int) -> Iterator[bytes]:
     """Yield the target's seeds, then deterministic mutations of them."""
     chance = random.Random(1)
     seeds: list[bytes] = list(target.SEEDS)
@@ -59,7 +59,7 @@ def test_target_accepts_any_input(target: ModuleType) -> None:
 
 
 def take_all(target: ModuleType, count: int) -> None:
-    for data in inputs(target, count):
+    for data in generate_inputs(target, count):
         target.check(data)
 
 

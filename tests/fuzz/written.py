@@ -16,11 +16,11 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _SCALARS = (str, int, float, bool)
 
 
-def document(line: bytes) -> dict[str, Any]:
+def parse_line(line: bytes) -> dict[str, Any]:
     """Parse *line* and check that it is one complete line with one JSON object, unique keys, and no forged field."""
     assert line.endswith(b"\n")
     assert b"\n" not in line[:-1]
-    found: dict[str, Any] = json.loads(line.decode(), object_pairs_hook=_once_each, parse_constant=_refuse)
+    found: dict[str, Any] = json.loads(line.decode(), object_pairs_hook=_require_unique_keys, parse_constant=_refuse)
     is_event = found["event"]["dataset"] == "inference.events"
     assert found.keys() <= (_OF_EVENTS if is_event else _OF_LINES), found.keys()
     assert _TIME.fullmatch(found["@timestamp"])
@@ -45,7 +45,7 @@ def _check_event(event: dict[str, Any]) -> None:
     assert Hasher()(previous, microseconds, body) == own
     assert previous != own != FIRST
     for name, field in FIELDS.items():
-        value = _at(event, field.path)
+        value = _get_at(event, field.path)
         if value is None:
             continue
         if name.endswith(("_seconds", "_usd")):
@@ -58,13 +58,13 @@ def _check_event(event: dict[str, Any]) -> None:
             assert all(0 < len(text) < 300 for text in (value if isinstance(value, list) else [value]))
 
 
-def _at(found: Any, place: tuple[str, ...]) -> Any:
+def _get_at(found: Any, place: tuple[str, ...]) -> Any:
     for step in place:
         found = found.get(step, {})
     return found if found != {} else None
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _require_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     assert len(found) == len(pairs), f"duplicate key: {[key for key, _ in pairs]}"
     return found

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from tests.golden import canary, cost, delivery, health, latency, listings, traffic
-from tests.golden.reading import Document, Row, when
+from tests.golden import canary, cost, delivery, health, latency, listings, long_range, traffic
+from tests.golden.reading import Document, Row, get_time
 
 Answer = Callable[[list[Document], datetime, datetime], list[Row]]
 
@@ -18,6 +18,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ANSWERS: dict[str, Answer] = {
     **traffic.ANSWERS,
     **latency.ANSWERS,
+    **long_range.ANSWERS,
     **cost.ANSWERS,
     **listings.ANSWERS,
     **canary.ANSWERS,
@@ -26,7 +27,7 @@ _ANSWERS: dict[str, Answer] = {
 }
 
 
-def expected(
+def compute_expected_rows(
     name: str, documents: list[Document], start: datetime, end: datetime, *, width: timedelta | None = None
 ) -> list[Row]:
     """
@@ -40,7 +41,7 @@ def expected(
     )
     if base == name:
         return _ANSWERS[base](documents, start, end)
-    return _over_time(_ANSWERS[base], documents, start, end, width or _choose_width(end - start))
+    return _answer_over_time(_ANSWERS[base], documents, start, end, width or _choose_width(end - start))
 
 
 def _choose_width(span: timedelta) -> timedelta:
@@ -50,12 +51,12 @@ def _choose_width(span: timedelta) -> timedelta:
     )
 
 
-def _over_time(
+def _answer_over_time(
     answer: Answer, documents: list[Document], start: datetime, end: datetime, width: timedelta
 ) -> list[Row]:
     slices: defaultdict[datetime, list[Document]] = defaultdict(list)
     for document in documents:
-        moment = when(document)
+        moment = get_time(document)
         slices[moment - (moment - _EPOCH) % width].append(document)
     return [
         {"bucket": begin.strftime("%Y-%m-%dT%H:%M:%S.000Z"), **row}

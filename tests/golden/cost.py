@@ -2,15 +2,15 @@
 
 from datetime import datetime
 
-from tests.golden.reading import Document, Row, by_version, of_stream, values
+from tests.golden.reading import Document, Row, compute_by_version, list_values, select_stream
 
 
-def _costs(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+def _answer_costs(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
     hours = (end - start).total_seconds() / 3600
-    priced = [each for each in of_stream(documents, "events") if "cost_usd" in each]
+    priced = [each for each in select_stream(documents, "events") if "cost_usd" in each]
 
     def figures(each: list[Document]) -> Row:
-        cost = sum(values(each, "cost_usd"))
+        cost = sum(list_values(each, "cost_usd"))
         return {
             "requests": len(each),
             "cost_usd": cost,
@@ -18,7 +18,7 @@ def _costs(documents: list[Document], start: datetime, end: datetime) -> list[Ro
             "cost_usd_per_1000_requests": 1000 * cost / len(each),
         }
 
-    return by_version(priced, figures)
+    return compute_by_version(priced, figures)
 
 
-ANSWERS = {"costs": _costs}
+ANSWERS = {"costs": _answer_costs}

@@ -4,14 +4,25 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from tests.golden.reading import Document, Row, get, grouped, of_stream, percentiles, shortest, total, values, when
+from tests.golden.reading import (
+    Document,
+    Row,
+    compute_percentiles,
+    format_shortest,
+    get,
+    get_time,
+    group_by,
+    list_values,
+    select_stream,
+    sum_known,
+)
 
 
-def _lost_events(documents: list[Document], start: datetime, _end: datetime) -> list[Row]:
+def _answer_lost_events(documents: list[Document], start: datetime, _end: datetime) -> list[Row]:
     heartbeats = [each for each in documents if "status" in each or "events_written" in each]
     rows: list[Row] = []
-    for (instance,), inside in grouped(heartbeats, "service.instance.id").items():
-        found, lost, not_found_yet = _numbers(inside, start)
+    for (instance,), inside in group_by(heartbeats, "service.instance.id").items():
+        found, lost, not_found_yet = _count_events(inside, start)
         rows.append(
             {
                 "service.instance.id": instance,
@@ -24,12 +35,12 @@ def _lost_events(documents: list[Document], start: datetime, _end: datetime) -> 
     return sorted(rows, key=lambda row: (-row["lost"], -row["not_found_yet"], row["service.instance.id"]))
 
 
-def _numbers(of_instance: list[Document], start: datetime) -> tuple[int, int, int]:
+def _count_events(of_instance: list[Document], start: datetime) -> tuple[int, int, int]:
     """Return the number of an instance's events that are found, lost, and pending."""
-    numbers = values(of_instance, "event.sequence")
-    beats = sorted((each for each in of_instance if "events_written" in each), key=when)
+    numbers = list_values(of_instance, "event.sequence")
+    beats = sorted((each for each in of_instance if "events_written" in each), key=get_time)
     counts = [(each["events_written"], each["events_dropped"]) for each in beats]
-    began_inside = any(datetime.fromisoformat(each) >= start for each in values(beats, "instance_started"))
+    began_inside = any(datetime.fromisoformat(each) >= start for each in list_values(beats, "instance_started"))
     before, after = ((0, 0), (0, 0)) if not counts else ((0, 0) if began_inside else counts[0], counts[-1])
     first = 0 if began_inside else min(numbers, default=sum(before))
     last = max(numbers, default=first - 1)
@@ -41,15 +52,15 @@ def _numbers(of_instance: list[Document], start: datetime) -> tuple[int, int, in
     return len(numbers), holes + dropped_at_the_end, at_the_end - dropped_at_the_end
 
 
-def _duplicate_events(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    counted = Counter(each["event"]["id"] for each in of_stream(documents, "events"))
+def _answer_duplicate_events(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    counted = Counter(each["event"]["id"] for each in select_stream(documents, "events"))
     ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     return [{"event.id": name, "copies": copies} for name, copies in ranked if copies > 1]
 
 
-def _duplicates_by_instance(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+def _answer_duplicates_by_instance(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
     rows = []
-    for (instance,), inside in grouped(of_stream(documents, "events"), "service.instance.id").items():
+    for (instance,), inside in group_by(select_stream(documents, "events"), "service.instance.id").items():
         different = len({each["event"]["id"] for each in inside})
         rows.append(
             {"service.instance.id": instance, "found": different, "duplicated": len(inside) - different},
@@ -57,19 +68,19 @@ def _duplicates_by_instance(documents: list[Document], _start: datetime, _end: d
     return sorted(rows, key=lambda row: (-row["duplicated"], row["service.instance.id"]))
 
 
-def _duplicates(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
-    rows = _duplicates_by_instance(documents, start, end)
+def _answer_duplicates(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+    rows = _answer_duplicates_by_instance(documents, start, end)
     if not rows:
         return []
     return [{"events": sum(row["found"] for row in rows), "duplicated": sum(row["duplicated"] for row in rows)}]
 
 
-def _ingest_lag(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    events = of_stream(documents, "events")
+def _answer_ingest_lag(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    events = select_stream(documents, "events")
     if not events:
         return []
     lags = [
-        {"lag": (datetime.fromisoformat(ingested) - when(each)).total_seconds()}
+        {"lag": (datetime.fromisoformat(ingested) - get_time(each)).total_seconds()}
         for each in events
         if (ingested := get(each, "event.ingested")) is not None
     ]
@@ -77,20 +88,20 @@ def _ingest_lag(documents: list[Document], _start: datetime, _end: datetime) -> 
         {
             "events": len(events),
             "measured": len(lags),
-            **percentiles(lags, "lag"),
-            "max_seconds": max(values(lags, "lag"), default=None),
+            **compute_percentiles(lags, "lag"),
+            "max_seconds": max(list_values(lags, "lag"), default=None),
         }
     ]
 
 
-def _instances(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
-    rows = list(_each_instance(documents, start, end))
+def _answer_instances(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+    rows = list(_describe_instances(documents, start, end))
     rows.sort(key=lambda row: (-row["lost"], -row["not_found_yet"], row["service.name"], row["service.instance.id"]))
     return rows
 
 
-def _delivery(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
-    rows = list(_each_instance(documents, start, end))
+def _answer_delivery(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+    rows = list(_describe_instances(documents, start, end))
     if not rows:
         return []
     written, found = (sum(row[name] for row in rows) for name in ("written", "found"))
@@ -106,43 +117,43 @@ def _delivery(documents: list[Document], start: datetime, end: datetime) -> list
             "whole": 1.0,
             "lost": sum(row["lost"] for row in rows),
             "not_found_yet": sum(row["not_found_yet"] for row in rows),
-            "dropped": total(row["dropped"] for row in rows),
+            "dropped": sum_known(row["dropped"] for row in rows),
             "longest_silence_seconds": max(silences, default=None),
         }
     ]
 
 
-def _each_instance(documents: list[Document], start: datetime, end: datetime) -> Iterator[Row]:
+def _describe_instances(documents: list[Document], start: datetime, end: datetime) -> Iterator[Row]:
     heartbeats = [each for each in documents if "status" in each or "events_written" in each]
-    for (service, instance), inside in grouped(heartbeats, "service.name", "service.instance.id").items():
-        beats = sorted((each for each in inside if "events_written" in each), key=when)
-        found, lost, not_found_yet = _numbers(inside, start)
+    for (service, instance), inside in group_by(heartbeats, "service.name", "service.instance.id").items():
+        beats = sorted((each for each in inside if "events_written" in each), key=get_time)
+        found, lost, not_found_yet = _count_events(inside, start)
         yield {
             "service.name": service,
             "service.instance.id": instance,
-            "last_heartbeat": shortest(when(beats[-1])) if beats else None,
-            "silent_seconds": (end - when(beats[-1])).total_seconds() if beats else None,
-            "state": _state(beats),
+            "last_heartbeat": format_shortest(get_time(beats[-1])) if beats else None,
+            "silent_seconds": (end - get_time(beats[-1])).total_seconds() if beats else None,
+            "state": _find_state(beats),
             "written": found + lost + not_found_yet,
             "found": found,
             "lost": lost,
             "not_found_yet": not_found_yet,
-            "dropped": max(values(beats, "events_dropped")) if beats else None,
+            "dropped": max(list_values(beats, "events_dropped")) if beats else None,
         }
 
 
-def _state(beats: list[Document]) -> str | None:
+def _find_state(beats: list[Document]) -> str | None:
     if not beats:
         return None
     return "stopped" if any(beat["message"] == "service_stopped" for beat in beats) else "running"
 
 
 ANSWERS = {
-    "lost_events": _lost_events,
-    "duplicate_events": _duplicate_events,
-    "duplicates_by_instance": _duplicates_by_instance,
-    "duplicates": _duplicates,
-    "ingest_lag": _ingest_lag,
-    "instances": _instances,
-    "delivery": _delivery,
+    "lost_events": _answer_lost_events,
+    "duplicate_events": _answer_duplicate_events,
+    "duplicates_by_instance": _answer_duplicates_by_instance,
+    "duplicates": _answer_duplicates,
+    "ingest_lag": _answer_ingest_lag,
+    "instances": _answer_instances,
+    "delivery": _answer_delivery,
 }

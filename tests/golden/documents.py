@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
 
-from tests.golden.reading import Document, iso, when
+from tests.golden.reading import Document, format_iso, get_time
 
 START = datetime(2026, 11, 23, 6, 0, 7, 500_000, tzinfo=UTC)
 END = datetime(2026, 11, 23, 6, 9, 52, 250_000, tzinfo=UTC)
@@ -38,44 +38,48 @@ class Golden:
     heartbeats: list[Document]
     log_lines: list[Document]
 
-    def between(self, start: datetime, end: datetime) -> list[Document]:
+    def select_between(self, start: datetime, end: datetime) -> list[Document]:
         """Return the indexed documents with *start* <= ``@timestamp`` < *end*."""
         documents = [*self.first, *self.again, *self.again_later, *self.heartbeats, *self.log_lines]
-        return [document for document in documents if start <= when(document) < end]
+        return [document for document in documents if start <= get_time(document) < end]
 
 
-def golden() -> Golden:
+def build_golden() -> Golden:
     """Return the documents, the same at each call."""
     random = Random(20261123)
-    events = list(_events(random))
+    events = list(_build_events(random))
     holes = {("c", 9), ("c", 12), ("c", 13)}
     kept = [each for each in events if (each["service"]["instance"]["id"], each["event"]["sequence"]) not in holes]
-    in_range = [each for each in kept if START <= when(each) < END]
+    in_range = [each for each in kept if START <= get_time(each) < END]
     again = random.sample(in_range, 3)
     return Golden(
         first=kept,
         again=again,
         again_later=again[:1],
-        heartbeats=[*_service_heartbeats(random), *_shipper_heartbeats(random), *_fluentd_heartbeats()],
-        log_lines=list(_log_lines(random, in_range)),
+        heartbeats=[
+            *_build_service_heartbeats(random),
+            *_build_shipper_heartbeats(random),
+            *_build_fluentd_heartbeats(),
+        ],
+        log_lines=list(_build_log_lines(random, in_range)),
     )
 
 
-def _events(random: Random) -> Iterator[Document]:
+def _build_events(random: Random) -> Iterator[Document]:
     sequences: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(5))
     on_the_edge = [START - MICROSECOND, START, END - MICROSECOND, END]
     within = sorted(START + (END - START) * random.random() for _ in range(400))
     for number, moment in enumerate([START - timedelta(days=2), *on_the_edge[:2], *within, *on_the_edge[2:]]):
         status = random.choices(list(_STATUS_CODES), [80, 5, 10, 5])[0]
-        yield _event(random, number, moment, status, sequences)
+        yield _build_event(random, number, moment, status, sequences)
 
 
-def _event(
+def _build_event(
     random: Random, number: int, moment: datetime, status: str, sequences: defaultdict[str, Iterator[int]]
 ) -> Document:
     instance = random.choice("abc")
     document: Document = {
-        "@timestamp": iso(moment),
+        "@timestamp": format_iso(moment),
         "event": {"id": f"{number:032x}", "sequence": next(sequences[instance]), "dataset": "inference.events"},
         "service": {"name": "scoring" if instance == "a" else "gateway", "instance": {"id": instance}},
         "request_id": f"r{number}",
@@ -87,11 +91,11 @@ def _event(
     if random.random() < 0.7:
         document["client"] = {"id": random.choice(["ann", "ben", "cleo"])}
     if status != "rejected" and random.random() < 0.95:
-        document["model_version"] = _version(random, moment)
+        document["model_version"] = _choose_version(random, moment)
     if status != "error" or random.random() < 0.5:
-        document |= _durations(random, queued=instance == "a")
+        document |= _build_durations(random, queued=instance == "a")
     document |= _RESULTS[status](random, number)
-    ingested = iso(moment + timedelta(microseconds=random.randrange(5_000_000)))
+    ingested = format_iso(moment + timedelta(microseconds=random.randrange(5_000_000)))
     if number % 3 == 0:
         document["event"]["ingested"] = ingested
     elif number % 3 == 1:
@@ -99,7 +103,7 @@ def _event(
     return document
 
 
-def _durations(random: Random, *, queued: bool) -> Document:
+def _build_durations(random: Random, *, queued: bool) -> Document:
     latency_seconds = round(random.lognormvariate(-1, 1.5), 6)
     if not queued:
         return {"latency_seconds": latency_seconds}
@@ -110,7 +114,7 @@ def _durations(random: Random, *, queued: bool) -> Document:
     }
 
 
-def _success(random: Random, _number: int) -> Document:
+def _build_success(random: Random, _number: int) -> Document:
     fields: Document = {
         "gen_ai": {"usage": {"input_tokens": random.randrange(90), "output_tokens": random.randrange(90)}}
     }
@@ -121,25 +125,30 @@ def _success(random: Random, _number: int) -> Document:
     return fields
 
 
-def _error(random: Random, number: int) -> Document:
+def _build_error(random: Random, number: int) -> Document:
     fields: Document = {"http": {"route": "/v1/chat/completions"}}
     if random.random() < 0.8:
         fields["error"] = {"type": random.choice(["TimeoutError", "ValueError"]), "message": f"no {number}"}
     return fields
 
 
-def _rejected(random: Random, _number: int) -> Document:
+def _build_rejected(random: Random, _number: int) -> Document:
     return {"http": {}} if random.random() < 0.5 else {}
 
 
-def _cancelled(_random: Random, _number: int) -> Document:
+def _build_cancelled(_random: Random, _number: int) -> Document:
     return {}
 
 
-_RESULTS = {"success": _success, "rejected": _rejected, "error": _error, "cancelled": _cancelled}
+_RESULTS = {
+    "success": _build_success,
+    "rejected": _build_rejected,
+    "error": _build_error,
+    "cancelled": _build_cancelled,
+}
 
 
-def _version(random: Random, moment: datetime) -> str:
+def _choose_version(random: Random, moment: datetime) -> str:
     """Return v1, from some time on also v2, and later still v3: the newest one, and the rarest."""
     versions = ["v1", "v1", "v1", "v1", "v1"]
     if moment >= _V2_SINCE:
@@ -149,7 +158,7 @@ def _version(random: Random, moment: datetime) -> str:
     return random.choice(versions)
 
 
-def _service_heartbeats(random: Random) -> Iterator[Document]:
+def _build_service_heartbeats(random: Random) -> Iterator[Document]:
     """
     Yield those of five processes: b stops, c counts more than was found, d has no event in the index.
 
@@ -162,7 +171,7 @@ def _service_heartbeats(random: Random) -> Iterator[Document]:
             if instance == "b" and beat > 40:
                 continue
             written[instance] += random.randrange(3)
-            yield _service_heartbeat(
+            yield _build_service_heartbeat(
                 random,
                 instance,
                 moment,
@@ -172,10 +181,10 @@ def _service_heartbeats(random: Random) -> Iterator[Document]:
                 stopped=(instance, beat) == ("b", 40),
             )
         if moment >= _E_SINCE:
-            yield _service_heartbeat(random, "e", moment, 0, dropped=beat, started=_E_SINCE)
+            yield _build_service_heartbeat(random, "e", moment, 0, dropped=beat, started=_E_SINCE)
 
 
-def _service_heartbeat(
+def _build_service_heartbeat(
     random: Random,
     instance: str,
     moment: datetime,
@@ -186,8 +195,8 @@ def _service_heartbeat(
     stopped: bool = False,
 ) -> Document:
     document: Document = {
-        "@timestamp": iso(moment),
-        "event": {"id": f"h-{instance}-{iso(moment)}", "dataset": "inference.health"},
+        "@timestamp": format_iso(moment),
+        "event": {"id": f"h-{instance}-{format_iso(moment)}", "dataset": "inference.health"},
         "service": {"name": "scoring" if instance in "ad" else "gateway", "instance": {"id": instance}},
         "message": "service_stopped" if stopped else "service_heartbeat",
         "events_written": written,
@@ -200,7 +209,7 @@ def _service_heartbeat(
         },
     }
     if started is not None:
-        document["instance_started"] = iso(started)
+        document["instance_started"] = format_iso(started)
     if instance != "b":
         document["event_loop"] = {"lag_seconds": round(random.random() / 10, 6)}
     if instance in "ad":
@@ -209,7 +218,7 @@ def _service_heartbeat(
     return document
 
 
-def _shipper_heartbeats(random: Random) -> Iterator[Document]:
+def _build_shipper_heartbeats(random: Random) -> Iterator[Document]:
     """Yield the heartbeats of two shippers: s1 waits at its end; s2 starts with an unknown lag, and stops."""
     for shipper in ("s1", "s2"):
         shipped = refused = 0
@@ -230,7 +239,7 @@ def _shipper_heartbeats(random: Random) -> Iterator[Document]:
             if beat % 4 == 1:
                 figures["waiting"] = ["the store is full", "half a line"]
             yield {
-                "@timestamp": iso(START + timedelta(seconds=10 * beat, microseconds=7)),
+                "@timestamp": format_iso(START + timedelta(seconds=10 * beat, microseconds=7)),
                 "event": {"id": f"{shipper}-{beat}", "dataset": "inference.health"},
                 "service": {"name": "inferlog-shipper", "instance": {"id": shipper}},
                 "message": "shipper_stopped" if (shipper, beat) == ("s2", 57) else "shipper_heartbeat",
@@ -238,13 +247,13 @@ def _shipper_heartbeats(random: Random) -> Iterator[Document]:
             }
 
 
-def _fluentd_heartbeats() -> Iterator[Document]:
+def _build_fluentd_heartbeats() -> Iterator[Document]:
     """Yield the heartbeats of two Fluentds: f1 fills and empties its buffer, f2 ends early."""
     for fluentd, beats in (("f1", 58), ("f2", 9)):
         for beat in range(beats):
             waiting = (29 - abs(29 - beat)) * 30_000_000 if fluentd == "f1" else 0
             yield {
-                "@timestamp": iso(START + timedelta(seconds=10 * beat, microseconds=11)),
+                "@timestamp": format_iso(START + timedelta(seconds=10 * beat, microseconds=11)),
                 "event": {"id": f"{fluentd}-{beat}", "dataset": "inference.health"},
                 "service": {"name": "inferlog-fluentd", "instance": {"id": fluentd}},
                 "message": "fluentd_heartbeat",
@@ -257,7 +266,7 @@ def _fluentd_heartbeats() -> Iterator[Document]:
                 },
             }
             yield {
-                "@timestamp": iso(START + timedelta(seconds=10 * beat, microseconds=12)),
+                "@timestamp": format_iso(START + timedelta(seconds=10 * beat, microseconds=12)),
                 "event": {"id": f"{fluentd}-letters-{beat}", "dataset": "inference.health"},
                 "service": {"name": "inferlog-fluentd", "instance": {"id": fluentd}},
                 "message": "fluentd_heartbeat",
@@ -265,10 +274,10 @@ def _fluentd_heartbeats() -> Iterator[Document]:
             }
 
 
-def _log_lines(random: Random, events: list[Document]) -> Iterator[Document]:
+def _build_log_lines(random: Random, events: list[Document]) -> Iterator[Document]:
     for number, event in enumerate(random.sample(events, 40)):
         line = {
-            "@timestamp": iso(when(event) - timedelta(milliseconds=number)),
+            "@timestamp": format_iso(get_time(event) - timedelta(milliseconds=number)),
             "event": {"id": f"l-{number}", "dataset": "inference.app"},
             "service": event["service"],
             "message": f"took {number} of 40",

@@ -3,68 +3,80 @@
 from datetime import datetime
 from typing import Any
 
-from tests.golden.reading import Document, Row, get, grouped, highest, mean, of_stream, shortest, total, values, when
+from tests.golden.reading import (
+    Document,
+    Row,
+    compute_mean,
+    find_highest,
+    format_shortest,
+    get,
+    get_time,
+    group_by,
+    list_values,
+    select_stream,
+    sum_known,
+)
 
 
-def _saturation(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    beats = [each for each in of_stream(documents, "health") if "events_written" in each]
+def _answer_saturation(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    beats = [each for each in select_stream(documents, "health") if "events_written" in each]
     rows = []
-    for (service,), of_service in sorted(grouped(beats, "service.name").items()):
-        instances = grouped(of_service, "service.instance.id").values()
+    for (service,), of_service in sorted(group_by(beats, "service.name").items()):
+        instances = group_by(of_service, "service.instance.id").values()
 
         def means(field: str, instances: Any = instances) -> list[float | None]:
-            return [mean(values(inside, field)) for inside in instances]
+            return [compute_mean(list_values(inside, field)) for inside in instances]
 
         rows.append(
             {
                 "service.name": service,
                 "instances": len(instances),
-                "active_requests": total(means("active_requests")),
-                "queue_requests": total(means("gauges.queue_requests")),
-                "cpu_utilization": total(means("process.cpu.utilization")),
-                "memory_usage_bytes": total(means("process.memory.usage_bytes")),
-                "event_loop_lag_seconds": highest(means("event_loop.lag_seconds")),
-                "gpu_utilization": highest(means("gpu.utilization")),
-                "gpu_memory_usage_bytes": highest(means("gpu.memory_usage_bytes")),
+                "active_requests": sum_known(means("active_requests")),
+                "queue_requests": sum_known(means("gauges.queue_requests")),
+                "cpu_utilization": sum_known(means("process.cpu.utilization")),
+                "memory_usage_bytes": sum_known(means("process.memory.usage_bytes")),
+                "event_loop_lag_seconds": find_highest(means("event_loop.lag_seconds")),
+                "gpu_utilization": find_highest(means("gpu.utilization")),
+                "gpu_memory_usage_bytes": find_highest(means("gpu.memory_usage_bytes")),
             }
         )
     return rows
 
 
-def _backlog(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    beats = of_stream(documents, "health")
+def _answer_backlog(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    beats = select_stream(documents, "health")
     if not beats:
         return []
-    processes = grouped(beats, "service.instance.id").values()
+    processes = group_by(beats, "service.instance.id").values()
 
     def highest_of_each(field: str) -> list[float | None]:
-        return [highest(values(inside, field)) for inside in processes]
+        return [find_highest(list_values(inside, field)) for inside in processes]
 
     return [
         {
-            "unshipped_bytes": total(highest_of_each("events_unshipped_bytes")),
-            "dropped": total(highest_of_each("events_dropped")),
-            "behind_events": total(highest_of_each("shipper.behind_events")),
-            "behind_seconds": highest(highest_of_each("shipper.behind_seconds")),
-            "refused": total([*highest_of_each("shipper.refused"), *highest_of_each("fluentd.dead_letters")]),
+            "unshipped_bytes": sum_known(highest_of_each("events_unshipped_bytes")),
+            "dropped": sum_known(highest_of_each("events_dropped")),
+            "behind_events": sum_known(highest_of_each("shipper.behind_events")),
+            "behind_seconds": find_highest(highest_of_each("shipper.behind_seconds")),
+            "refused": sum_known([*highest_of_each("shipper.refused"), *highest_of_each("fluentd.dead_letters")]),
         }
     ]
 
 
-def _shippers(documents: list[Document], _start: datetime, end: datetime) -> list[Row]:
+def _answer_shippers(documents: list[Document], _start: datetime, end: datetime) -> list[Row]:
     rows = []
-    for name, beats in _by_shipper(documents).items():
+    for name, beats in _group_by_shipper(documents).items():
         known = [beat for beat in beats if get(beat, "shipper.behind_events") is not None]
         rows.append(
             {
                 "service.instance.id": name,
                 "state": "stopped" if any(beat["message"] == "shipper_stopped" for beat in beats) else "running",
-                "last_heartbeat": shortest(when(beats[-1])),
-                "silent_seconds": (end - when(beats[-1])).total_seconds(),
-                "shipped": max(values(beats, "shipper.shipped")),
-                "refused": max(values(beats, "shipper.refused")),
-                "lost_bytes": max(values(beats, "shipper.lost_bytes")),
-                "retries": max(values(beats, "shipper.retries")),
+                "last_heartbeat": format_shortest(get_time(beats[-1])),
+                "silent_seconds": (end - get_time(beats[-1])).total_seconds(),
+                "shipped": max(list_values(beats, "shipper.shipped")),
+                "refused": max(list_values(beats, "shipper.refused")),
+                "lost_bytes": max(list_values(beats, "shipper.lost_bytes")),
+                "retries": max(list_values(beats, "shipper.retries")),
                 "behind_events": get(known[-1], "shipper.behind_events") if known else None,
                 "behind_seconds": get(beats[-1], "shipper.behind_seconds"),
                 "waiting": "; ".join(sorted(get(beats[-1], "shipper.waiting") or [])) or None,
@@ -73,18 +85,18 @@ def _shippers(documents: list[Document], _start: datetime, end: datetime) -> lis
     return sorted(rows, key=lambda row: (-row["refused"], row["service.instance.id"]))
 
 
-def _clock_skew(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+def _answer_clock_skew(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
     rows = []
-    for name, beats in _by_shipper(documents).items():
+    for name, beats in _group_by_shipper(documents).items():
         compared = [beat for beat in beats if get(beat, "shipper.clock_skew_seconds") is not None]
-        skews = values(compared, "shipper.clock_skew_seconds")
+        skews = list_values(compared, "shipper.clock_skew_seconds")
         if not skews:
             continue
         rows.append(
             {
                 "service.instance.id": name,
                 "state": "stopped" if any(beat["message"] == "shipper_stopped" for beat in compared) else "running",
-                "last_comparison": shortest(when(compared[-1])),
+                "last_comparison": format_shortest(get_time(compared[-1])),
                 "skew_seconds": abs(skews[-1]),
                 "clock_skew_seconds": skews[-1],
                 "most_ahead_seconds": max(*skews, 0.0),
@@ -94,57 +106,59 @@ def _clock_skew(documents: list[Document], _start: datetime, _end: datetime) -> 
     return sorted(rows, key=lambda row: (-row["skew_seconds"], row["service.instance.id"]))
 
 
-def _refused_of_late(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+def _answer_refused_of_late(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
     middle = end - (end - start) / 2
-    letters = [each for each in of_stream(documents, "health") if get(each, "fluentd.dead_letters") is not None]
-    fluentds = {name: sorted(inside, key=when) for (name,), inside in grouped(letters, "service.instance.id").items()}
+    letters = [each for each in select_stream(documents, "health") if get(each, "fluentd.dead_letters") is not None]
+    fluentds = {
+        name: sorted(inside, key=get_time) for (name,), inside in group_by(letters, "service.instance.id").items()
+    }
     rows = []
-    for name, beats in (_by_shipper(documents) | fluentds).items():
+    for name, beats in (_group_by_shipper(documents) | fluentds).items():
         field = "fluentd.dead_letters" if name in fluentds else "shipper.refused"
-        before = max(values([beat for beat in beats if when(beat) < middle], field), default=0)
+        before = max(list_values([beat for beat in beats if get_time(beat) < middle], field), default=0)
         rows.append(
             {
                 "service.instance.id": name,
-                "last_heartbeat": shortest(when(beats[-1])),
-                "refused": max(values(beats, field)) - before,
+                "last_heartbeat": format_shortest(get_time(beats[-1])),
+                "refused": max(list_values(beats, field)) - before,
                 "refused_before": before,
-                "shipped": max(values(beats, "shipper.shipped"), default=None),
+                "shipped": max(list_values(beats, "shipper.shipped"), default=None),
             }
         )
     return sorted(rows, key=lambda row: (-row["refused"], row["service.instance.id"]))
 
 
-def _fluentds(documents: list[Document], _start: datetime, end: datetime) -> list[Row]:
-    beats = [each for each in of_stream(documents, "health") if "fluentd" in each]
+def _answer_fluentd(documents: list[Document], _start: datetime, end: datetime) -> list[Row]:
+    beats = [each for each in select_stream(documents, "health") if "fluentd" in each]
     rows = []
-    for (name,), inside in grouped(beats, "service.instance.id").items():
-        last = max(map(when, inside))
+    for (name,), inside in group_by(beats, "service.instance.id").items():
+        last = max(map(get_time, inside))
         rows.append(
             {
                 "service.instance.id": name,
-                "last_heartbeat": shortest(last),
+                "last_heartbeat": format_shortest(last),
                 "silent_seconds": (end - last).total_seconds(),
-                "retry_count": max(values(inside, "fluentd.retry_count")),
-                "dead_letters": max(values(inside, "fluentd.dead_letters")),
-                "queue_chunks": max(values(inside, "fluentd.queue_chunks")),
-                "queue_bytes": max(values(inside, "fluentd.queue_bytes")),
-                "oldest_seconds": max(values(inside, "fluentd.oldest_seconds")),
-                "buffer_free_ratio": min(values(inside, "fluentd.buffer_free_ratio")),
+                "retry_count": max(list_values(inside, "fluentd.retry_count")),
+                "dead_letters": max(list_values(inside, "fluentd.dead_letters")),
+                "queue_chunks": max(list_values(inside, "fluentd.queue_chunks")),
+                "queue_bytes": max(list_values(inside, "fluentd.queue_bytes")),
+                "oldest_seconds": max(list_values(inside, "fluentd.oldest_seconds")),
+                "buffer_free_ratio": min(list_values(inside, "fluentd.buffer_free_ratio")),
             }
         )
     return sorted(rows, key=lambda row: (row["buffer_free_ratio"], row["service.instance.id"]))
 
 
-def _by_shipper(documents: list[Document]) -> dict[str, list[Document]]:
-    beats = [each for each in of_stream(documents, "health") if "shipper" in each]
-    return {name: sorted(inside, key=when) for (name,), inside in grouped(beats, "service.instance.id").items()}
+def _group_by_shipper(documents: list[Document]) -> dict[str, list[Document]]:
+    beats = [each for each in select_stream(documents, "health") if "shipper" in each]
+    return {name: sorted(inside, key=get_time) for (name,), inside in group_by(beats, "service.instance.id").items()}
 
 
 ANSWERS = {
-    "saturation": _saturation,
-    "backlog": _backlog,
-    "shippers": _shippers,
-    "clock_skew": _clock_skew,
-    "refused_of_late": _refused_of_late,
-    "fluentd": _fluentds,
+    "saturation": _answer_saturation,
+    "backlog": _answer_backlog,
+    "shippers": _answer_shippers,
+    "clock_skew": _answer_clock_skew,
+    "refused_of_late": _answer_refused_of_late,
+    "fluentd": _answer_fluentd,
 }

@@ -3,48 +3,59 @@
 from collections import Counter
 from datetime import datetime
 
-from tests.golden.reading import Document, Row, by_version, grouped, of_stream, percentiles, values, with_status
+from tests.golden.reading import (
+    Document,
+    Row,
+    compute_by_version,
+    compute_percentiles,
+    group_by,
+    list_values,
+    select_status,
+    select_stream,
+)
 
 _BANDS_SECONDS = (0.0, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
-def _p99_latency(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    return by_version(of_stream(documents, "events"), _count_and_percentiles)
+def _answer_p99_latency(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    return compute_by_version(select_stream(documents, "events"), _compute_count_and_percentiles)
 
 
-def _p99_alone(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    return by_version(
-        of_stream(documents, "events"),
-        lambda each: {"p99_seconds": percentiles(each, "latency_seconds")["p99_seconds"]},
+def _answer_p99_alone(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    return compute_by_version(
+        select_stream(documents, "events"),
+        lambda each: {"p99_seconds": compute_percentiles(each, "latency_seconds")["p99_seconds"]},
     )
 
 
-def _p99_latency_of_successes(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    return by_version(with_status(of_stream(documents, "events"), "success"), _count_and_percentiles)
+def _answer_p99_latency_of_successes(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    return compute_by_version(
+        select_status(select_stream(documents, "events"), "success"), _compute_count_and_percentiles
+    )
 
 
-def _count_and_percentiles(documents: list[Document]) -> Row:
-    return {"requests": len(documents), **percentiles(documents, "latency_seconds")}
+def _compute_count_and_percentiles(documents: list[Document]) -> Row:
+    return {"requests": len(documents), **compute_percentiles(documents, "latency_seconds")}
 
 
-def _time_to_first_token(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+def _answer_time_to_first_token(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
     field = "time_to_first_token_seconds"
-    streams = [each for each in of_stream(documents, "events") if field in each]
-    return by_version(streams, lambda each: {"requests": len(each), **percentiles(each, field)})
+    streams = [each for each in select_stream(documents, "events") if field in each]
+    return compute_by_version(streams, lambda each: {"requests": len(each), **compute_percentiles(each, field)})
 
 
-def _latency_bands(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    latencies = values(of_stream(documents, "events"), "latency_seconds")
+def _answer_latency_bands(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    latencies = list_values(select_stream(documents, "events"), "latency_seconds")
     counted = Counter(max(band for band in _BANDS_SECONDS if band <= latency) for latency in latencies)
     return [{"from_seconds": band, "requests": requests} for band, requests in sorted(counted.items())]
 
 
-def _time_spent(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    timed = [each for each in of_stream(documents, "events") if "latency_seconds" in each]
+def _answer_time_spent(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    timed = [each for each in select_stream(documents, "events") if "latency_seconds" in each]
     rows = []
-    for (service, version), inside in grouped(timed, "service.name", "model_version").items():
+    for (service, version), inside in group_by(timed, "service.name", "model_version").items():
         whole, queue, model = (
-            sum(values(inside, field)) / len(inside)
+            sum(list_values(inside, field)) / len(inside)
             for field in ("latency_seconds", "queue_seconds", "model_latency_seconds")
         )
         rows.append(
@@ -63,10 +74,10 @@ def _time_spent(documents: list[Document], _start: datetime, _end: datetime) -> 
 
 
 ANSWERS = {
-    "p99_latency": _p99_latency,
-    "p99_alone": _p99_alone,
-    "p99_latency_of_successes": _p99_latency_of_successes,
-    "time_to_first_token": _time_to_first_token,
-    "latency_bands": _latency_bands,
-    "time_spent": _time_spent,
+    "p99_latency": _answer_p99_latency,
+    "p99_alone": _answer_p99_alone,
+    "p99_latency_of_successes": _answer_p99_latency_of_successes,
+    "time_to_first_token": _answer_time_to_first_token,
+    "latency_bands": _answer_latency_bands,
+    "time_spent": _answer_time_spent,
 }

@@ -3,52 +3,67 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from tests.golden.reading import Document, Row, get, grouped, highest, of_stream, shortest, values, when, with_status
+from tests.golden.reading import (
+    Document,
+    Row,
+    find_highest,
+    format_shortest,
+    get,
+    get_time,
+    group_by,
+    list_values,
+    select_status,
+    select_stream,
+)
 
 
-def _slowest_requests(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    timed = [each for each in of_stream(documents, "events") if "latency_seconds" in each]
+def _answer_slowest_requests(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    timed = [each for each in select_stream(documents, "events") if "latency_seconds" in each]
     timed.sort(key=lambda each: (each["latency_seconds"], each["@timestamp"]), reverse=True)
     fields = (
         "@timestamp", "model_version", "http.route", "status", "latency_seconds", "queue_seconds",
         "time_to_first_token_seconds", "gen_ai.usage.output_tokens", "request_id", "correlation_id",
     )  # fmt: skip
-    return [_listed(each, fields) for each in timed[:20]]
+    return [_build_row(each, fields) for each in timed[:20]]
 
 
-def _recent_errors(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    errors = with_status(of_stream(documents, "events"), "error")
+def _answer_recent_errors(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    errors = select_status(select_stream(documents, "events"), "error")
     errors.sort(key=lambda each: str(each["@timestamp"]), reverse=True)
     fields = (
         "@timestamp", "model_version", "http.route", "http.response.status_code", "error.type", "error.message",
         "latency_seconds", "request_id", "correlation_id",
     )  # fmt: skip
-    return [_listed(each, fields) for each in errors[:20]]
+    return [_build_row(each, fields) for each in errors[:20]]
 
 
-def _audit_trail(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    trail = sorted(of_stream(documents, "events"), key=lambda each: str(each["request_id"]))
+def _answer_audit_trail(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    trail = sorted(select_stream(documents, "events"), key=lambda each: str(each["request_id"]))
     trail.sort(key=lambda each: str(each["@timestamp"]), reverse=True)
     fields = (
         "@timestamp", "client.id", "service.name", "model_name", "model_version", "status", "request_id",
         "correlation_id",
     )  # fmt: skip
-    return [_listed(each, fields) for each in trail]
+    return [_build_row(each, fields) for each in trail]
 
 
-def _listed(document: Document, fields: Iterable[str]) -> Row:
+def _build_row(document: Document, fields: Iterable[str]) -> Row:
     row = {field: get(document, field) for field in fields}
-    return {**row, "@timestamp": shortest(when(document)), "model_version": row["model_version"] or "(none)"}
+    return {**row, "@timestamp": format_shortest(get_time(document)), "model_version": row["model_version"] or "(none)"}
 
 
-def _trace(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    found = [each for each in of_stream(documents, "events") + of_stream(documents, "app") if "correlation_id" in each]
+def _answer_trace(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    found = [
+        each
+        for each in select_stream(documents, "events") + select_stream(documents, "app")
+        if "correlation_id" in each
+    ]
     rows = [
         {
-            "began": shortest(when(each) - timedelta(seconds=each.get("latency_seconds", 0))),
+            "began": format_shortest(get_time(each) - timedelta(seconds=each.get("latency_seconds", 0))),
             "correlation_id": each["correlation_id"],
             "service.name": get(each, "service.name"),
-            "what": _what(each),
+            "what": _describe(each),
             "model_version": each.get("model_version"),
             "status": each.get("status"),
             "latency_seconds": each.get("latency_seconds"),
@@ -60,35 +75,35 @@ def _trace(documents: list[Document], _start: datetime, _end: datetime) -> list[
     return sorted(rows, key=lambda row: (datetime.fromisoformat(str(row["began"])), row["request_id"], row["what"]))
 
 
-def _what(document: Document) -> str:
+def _describe(document: Document) -> str:
     if "status" in document:
         return f"{get(document, 'http.route') or 'request'}: {document['status']}"
     return f"{document['log']['level']}: {document['message']}"
 
 
-def _chains(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    found = [each for each in of_stream(documents, "events") if "correlation_id" in each]
+def _answer_chains(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    found = [each for each in select_stream(documents, "events") if "correlation_id" in each]
     rows = [
         {
             "correlation_id": name,
-            "last_seen": shortest(max(when(each) for each in inside)),
-            "services": ", ".join(sorted(set(values(inside, "service.name")))),
-            "model_versions": ", ".join(sorted(set(values(inside, "model_version")))) or None,
+            "last_seen": format_shortest(max(get_time(each) for each in inside)),
+            "services": ", ".join(sorted(set(list_values(inside, "service.name")))),
+            "model_versions": ", ".join(sorted(set(list_values(inside, "model_version")))) or None,
             "requests": len(inside),
-            "errors": len(with_status(inside, "error")),
-            "latency_seconds": highest(values(inside, "latency_seconds")),
-            "output_tokens": sum(values(inside, "gen_ai.usage.output_tokens")),
+            "errors": len(select_status(inside, "error")),
+            "latency_seconds": find_highest(list_values(inside, "latency_seconds")),
+            "output_tokens": sum(list_values(inside, "gen_ai.usage.output_tokens")),
         }
-        for (name,), inside in grouped(found, "correlation_id").items()
+        for (name,), inside in group_by(found, "correlation_id").items()
     ]
     rows.sort(key=lambda row: str(row["correlation_id"]))
     return sorted(rows, key=lambda row: datetime.fromisoformat(str(row["last_seen"])), reverse=True)
 
 
 ANSWERS = {
-    "slowest_requests": _slowest_requests,
-    "recent_errors": _recent_errors,
-    "audit_trail": _audit_trail,
-    "trace": _trace,
-    "chains": _chains,
+    "slowest_requests": _answer_slowest_requests,
+    "recent_errors": _answer_recent_errors,
+    "audit_trail": _answer_audit_trail,
+    "trace": _answer_trace,
+    "chains": _answer_chains,
 }

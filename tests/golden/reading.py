@@ -19,16 +19,16 @@ def get(document: Document, field: str) -> Any:
     return value
 
 
-def values(documents: Iterable[Document], field: str) -> list[Any]:
+def list_values(documents: Iterable[Document], field: str) -> list[Any]:
     """Return the values of *field* in the documents that have it."""
     return [value for document in documents if (value := get(document, field)) is not None]
 
 
-def of_stream(documents: Iterable[Document], stream: str) -> list[Document]:
+def select_stream(documents: Iterable[Document], stream: str) -> list[Document]:
     return [document for document in documents if document["event"]["dataset"] == f"inference.{stream}"]
 
 
-def grouped(documents: Iterable[Document], *fields: str) -> dict[tuple[Any, ...], list[Document]]:
+def group_by(documents: Iterable[Document], *fields: str) -> dict[tuple[Any, ...], list[Document]]:
     """Return the documents by their values of *fields*; None if missing."""
     groups: defaultdict[tuple[Any, ...], list[Document]] = defaultdict(list)
     for document in documents:
@@ -36,7 +36,7 @@ def grouped(documents: Iterable[Document], *fields: str) -> dict[tuple[Any, ...]
     return groups
 
 
-def by_version(documents: list[Document], figures: Callable[[list[Document]], Row]) -> list[Row]:
+def compute_by_version(documents: list[Document], figures: Callable[[list[Document]], Row]) -> list[Row]:
     """Return *figures* of the documents of each model version."""
     groups: defaultdict[str, list[Document]] = defaultdict(list)
     for document in documents:
@@ -44,12 +44,12 @@ def by_version(documents: list[Document], figures: Callable[[list[Document]], Ro
     return [{"model_version": version, **figures(inside)} for version, inside in sorted(groups.items())]
 
 
-def with_status(documents: Iterable[Document], status: str) -> list[Document]:
+def select_status(documents: Iterable[Document], status: str) -> list[Document]:
     """Return those documents that ended with *status*."""
     return [document for document in documents if document["status"] == status]
 
 
-def percentile(numbers: list[float], percent: int) -> float | None:
+def compute_percentile(numbers: list[float], percent: int) -> float | None:
     """Return the linear interpolation between the two closest ranks, or None without numbers."""
     if not numbers:
         return None
@@ -60,39 +60,39 @@ def percentile(numbers: list[float], percent: int) -> float | None:
     return ordered[below] + (ordered[above] - ordered[below]) * (rank - below)
 
 
-def percentiles(documents: list[Document], field: str, *percents: int) -> Row:
+def compute_percentiles(documents: list[Document], field: str, *percents: int) -> Row:
     """Return p50, p95 and p99 of *field*, or the given *percents*."""
-    numbers = values(documents, field)
-    return {f"p{percent}_seconds": percentile(numbers, percent) for percent in percents or (50, 95, 99)}
+    numbers = list_values(documents, field)
+    return {f"p{percent}_seconds": compute_percentile(numbers, percent) for percent in percents or (50, 95, 99)}
 
 
-def mean(numbers: list[float]) -> float | None:
+def compute_mean(numbers: list[float]) -> float | None:
     """Return the arithmetic mean, or None without numbers."""
     return sum(numbers) / len(numbers) if numbers else None
 
 
-def total(numbers: Iterable[float | None]) -> float | None:
+def sum_known(numbers: Iterable[float | None]) -> float | None:
     """Return the sum of the known values, or None."""
     known = [number for number in numbers if number is not None]
     return sum(known) if known else None
 
 
-def highest(numbers: Iterable[float | None]) -> float | None:
+def find_highest(numbers: Iterable[float | None]) -> float | None:
     """Return the highest of the known values, or None."""
     return max((number for number in numbers if number is not None), default=None)
 
 
-def when(document: Document) -> datetime:
+def get_time(document: Document) -> datetime:
     """Return the document's ``@timestamp``."""
     return datetime.fromisoformat(document["@timestamp"])
 
 
-def iso(moment: datetime) -> str:
+def format_iso(moment: datetime) -> str:
     """Format *moment* as the library does."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def shortest(moment: datetime) -> str:
+def format_shortest(moment: datetime) -> str:
     """Format *moment* as ES|QL does: milliseconds, then further digits unless zero."""
     fraction = f"{moment.microsecond:06d}"
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction[:3]}{fraction[3:].rstrip('0')}Z"

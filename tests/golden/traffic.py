@@ -6,38 +6,38 @@ from datetime import datetime
 from tests.golden.reading import (
     Document,
     Row,
-    by_version,
+    compute_by_version,
+    compute_percentile,
+    compute_percentiles,
+    format_shortest,
     get,
-    of_stream,
-    percentile,
-    percentiles,
-    shortest,
-    values,
-    when,
-    with_status,
+    get_time,
+    list_values,
+    select_status,
+    select_stream,
 )
 
 
-def error_figures(documents: list[Document]) -> Row:
+def compute_error_figures(documents: list[Document]) -> Row:
     """Return count, errors and their share."""
-    errors = len(with_status(documents, "error"))
+    errors = len(select_status(documents, "error"))
     return {"requests": len(documents), "errors": errors, "error_rate": errors / len(documents)}
 
 
-def _error_rate(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
-    return by_version(of_stream(documents, "events"), error_figures)
+def _answer_error_rate(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+    return compute_by_version(select_stream(documents, "events"), compute_error_figures)
 
 
-def _requests_per_second(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+def _answer_requests_per_second(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
     span_seconds = (end - start).total_seconds()
-    return by_version(
-        of_stream(documents, "events"),
+    return compute_by_version(
+        select_stream(documents, "events"),
         lambda each: {"requests": len(each), "requests_per_second": len(each) / span_seconds},
     )
 
 
-def _requests_by_status(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
-    counted = Counter(each["status"] for each in of_stream(documents, "events"))
+def _answer_requests_by_status(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+    counted = Counter(each["status"] for each in select_stream(documents, "events"))
     span_seconds = (end - start).total_seconds()
     return [
         {"status": status, "requests": requests, "requests_per_second": requests / span_seconds}
@@ -45,58 +45,65 @@ def _requests_by_status(documents: list[Document], start: datetime, end: datetim
     ]
 
 
-def _token_counts(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+def _answer_token_counts(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
     span_seconds = (end - start).total_seconds()
-    return by_version(of_stream(documents, "events"), lambda each: _tokens_and_rates(each, span_seconds))
+    return compute_by_version(
+        select_stream(documents, "events"), lambda each: _compute_tokens_and_rates(each, span_seconds)
+    )
 
 
-def tokens(documents: list[Document]) -> Row:
+def count_tokens(documents: list[Document]) -> Row:
     """Return the sums of tokens in and out."""
     names = ("input_tokens", "output_tokens")
-    return {name: sum(values(documents, f"gen_ai.usage.{name}")) for name in names}
+    return {name: sum(list_values(documents, f"gen_ai.usage.{name}")) for name in names}
 
 
-def _tokens_and_rates(documents: list[Document], span_seconds: float) -> Row:
-    sums = tokens(documents)
+def _compute_tokens_and_rates(documents: list[Document], span_seconds: float) -> Row:
+    sums = count_tokens(documents)
     return {**sums, **{f"{name}_per_second": count / span_seconds for name, count in sums.items()}}
 
 
-def _overview(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+def _answer_overview(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
     span_seconds = (end - start).total_seconds()
 
     def figures(each: list[Document]) -> Row:
-        first_tokens = values(each, "time_to_first_token_seconds")
-        errors, sums = error_figures(each), tokens(each)
+        first_tokens = list_values(each, "time_to_first_token_seconds")
+        errors, sums = compute_error_figures(each), count_tokens(each)
         return {
             "requests": len(each),
             "requests_per_second": len(each) / span_seconds,
             "errors": errors["errors"],
             "error_rate": errors["error_rate"],
-            **percentiles(each, "latency_seconds"),
-            "time_to_first_token_p50_seconds": percentile(first_tokens, 50),
+            **compute_percentiles(each, "latency_seconds"),
+            "time_to_first_token_p50_seconds": compute_percentile(first_tokens, 50),
             **sums,
             "output_tokens_per_second": sums["output_tokens"] / span_seconds,
         }
 
-    return by_version(of_stream(documents, "events"), figures)
+    return compute_by_version(select_stream(documents, "events"), figures)
 
 
-def _errors_by_type(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+def _answer_errors_by_type(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
     groups: defaultdict[tuple[str, str], list[datetime]] = defaultdict(list)
-    for each in with_status(of_stream(documents, "events"), "error"):
-        groups[each.get("model_version", "(none)"), get(each, "error.type") or "(none)"].append(when(each))
+    for each in select_status(select_stream(documents, "events"), "error"):
+        groups[each.get("model_version", "(none)"), get(each, "error.type") or "(none)"].append(get_time(each))
     ranked = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     return [
-        {"model_version": version, "error.type": kind, "errors": len(moments), "last_seen": shortest(max(moments))}
+        {
+            "model_version": version,
+            "error.type": kind,
+            "errors": len(moments),
+            "last_seen": format_shortest(max(moments)),
+        }
         for (version, kind), moments in ranked
     ]
 
 
-def _status_codes(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+def _answer_status_codes(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
     code = "http.response.status_code"
     counted = Counter(
         (each.get("model_version", "(none)"), each["status"], get(each, code))
-        for each in of_stream(documents, "events")
+        for each in select_stream(documents, "events")
     )
     ranked = sorted(counted.items(), key=lambda item: (item[0][0], -item[1], item[0][1], item[0][2] or 10**9))
     return [
@@ -105,19 +112,19 @@ def _status_codes(documents: list[Document], _start: datetime, _end: datetime) -
     ]
 
 
-def _routes(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+def _answer_routes(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
     groups: defaultdict[str, list[Document]] = defaultdict(list)
-    for each in of_stream(documents, "events"):
+    for each in select_stream(documents, "events"):
         groups[get(each, "http.route") or "(none)"].append(each)
     return [
-        {"http.route": route, **error_figures(inside), **percentiles(inside, "latency_seconds")}
+        {"http.route": route, **compute_error_figures(inside), **compute_percentiles(inside, "latency_seconds")}
         for route, inside in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
 
 
-def _callers(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
+def _answer_callers(documents: list[Document], _start: datetime, _end: datetime) -> list[Row]:
     groups: defaultdict[tuple[str, str], list[Document]] = defaultdict(list)
-    for each in of_stream(documents, "events"):
+    for each in select_stream(documents, "events"):
         groups[get(each, "client.id") or "(none)", each.get("model_version", "(none)")].append(each)
     ranked = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     return [
@@ -125,35 +132,35 @@ def _callers(documents: list[Document], _start: datetime, _end: datetime) -> lis
             "client.id": client,
             "model_version": version,
             "requests": len(inside),
-            "errors": len(with_status(inside, "error")),
-            "rejected": len(with_status(inside, "rejected")),
-            **tokens(inside),
-            "last_seen": shortest(max(when(each) for each in inside)),
+            "errors": len(select_status(inside, "error")),
+            "rejected": len(select_status(inside, "rejected")),
+            **count_tokens(inside),
+            "last_seen": format_shortest(max(get_time(each) for each in inside)),
         }
         for (client, version), inside in ranked
     ]
 
 
-def _error_budget_burn(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
+def _answer_error_budget_burn(documents: list[Document], start: datetime, end: datetime) -> list[Row]:
     recent_from = end - (end - start) / 12
 
     def figures(each: list[Document]) -> Row:
-        recent = [event for event in each if when(event) >= recent_from]
-        of_recent = error_figures(recent) if recent else {"requests": 0, "errors": 0, "error_rate": None}
-        return {**error_figures(each), **{f"recent_{name}": figure for name, figure in of_recent.items()}}
+        recent = [event for event in each if get_time(event) >= recent_from]
+        of_recent = compute_error_figures(recent) if recent else {"requests": 0, "errors": 0, "error_rate": None}
+        return {**compute_error_figures(each), **{f"recent_{name}": figure for name, figure in of_recent.items()}}
 
-    return by_version(of_stream(documents, "events"), figures)
+    return compute_by_version(select_stream(documents, "events"), figures)
 
 
-def _quiet_services(documents: list[Document], _start: datetime, end: datetime) -> list[Row]:
+def _answer_quiet_services(documents: list[Document], _start: datetime, end: datetime) -> list[Row]:
     groups: defaultdict[str, list[datetime]] = defaultdict(list)
-    for each in of_stream(documents, "events"):
-        groups[get(each, "service.name") or "(none)"].append(when(each))
+    for each in select_stream(documents, "events"):
+        groups[get(each, "service.name") or "(none)"].append(get_time(each))
     rows = [
         {
             "service.name": service,
             "requests": len(moments),
-            "last_seen": shortest(max(moments)),
+            "last_seen": format_shortest(max(moments)),
             "quiet_seconds": (end - max(moments)).total_seconds(),
             "mean_gap_seconds": (max(moments) - min(moments)).total_seconds() / (len(moments) - 1)
             if len(moments) > 1
@@ -165,15 +172,15 @@ def _quiet_services(documents: list[Document], _start: datetime, end: datetime) 
 
 
 ANSWERS = {
-    "error_rate": _error_rate,
-    "requests_per_second": _requests_per_second,
-    "requests_by_status": _requests_by_status,
-    "token_counts": _token_counts,
-    "overview": _overview,
-    "errors_by_type": _errors_by_type,
-    "status_codes": _status_codes,
-    "routes": _routes,
-    "callers": _callers,
-    "error_budget_burn": _error_budget_burn,
-    "quiet_services": _quiet_services,
+    "error_rate": _answer_error_rate,
+    "requests_per_second": _answer_requests_per_second,
+    "requests_by_status": _answer_requests_by_status,
+    "token_counts": _answer_token_counts,
+    "overview": _answer_overview,
+    "errors_by_type": _answer_errors_by_type,
+    "status_codes": _answer_status_codes,
+    "routes": _answer_routes,
+    "callers": _answer_callers,
+    "error_budget_burn": _answer_error_budget_burn,
+    "quiet_services": _answer_quiet_services,
 }

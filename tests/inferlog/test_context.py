@@ -19,7 +19,7 @@ def recorded() -> Iterator[Recorded]:
         yield recorded
 
 
-def reported(recorded: Recorded) -> list[str]:
+def list_reported(recorded: Recorded) -> list[str]:
     """Return the fields of the warnings about late values."""
     return [line["labels"]["about"] for line in recorded.log_lines if "bound too late" in line["message"]]
 
@@ -54,7 +54,7 @@ def client(recorded: Recorded) -> TestClient:
 def test_value_bound_in_background_task_is_reported(client: TestClient, recorded: Recorded) -> None:
     client.get("/background")
     assert "gen_ai" not in recorded.event
-    assert reported(recorded) == ["output_tokens", "labels", "error"]
+    assert list_reported(recorded) == ["output_tokens", "labels", "error"]
     line = next(line for line in recorded.log_lines if line["log"]["logger"] == "inferlog")
     assert line["log"]["level"] == "warning"
     assert "record_inference()" in line["message"]
@@ -64,12 +64,12 @@ def test_value_bound_in_background_task_is_reported(client: TestClient, recorded
 def test_late_value_is_reported_once(client: TestClient, recorded: Recorded) -> None:
     client.get("/background")
     client.get("/background")
-    assert reported(recorded) == ["output_tokens", "labels", "error"]
+    assert list_reported(recorded) == ["output_tokens", "labels", "error"]
 
 
 def test_value_bound_at_dependency_exit_is_in_event_or_reported(client: TestClient, recorded: Recorded) -> None:
     client.get("/dependency")
-    assert ("gen_ai" in recorded.event) != (reported(recorded) == ["output_tokens"])
+    assert ("gen_ai" in recorded.event) != (list_reported(recorded) == ["output_tokens"])
 
 
 def test_tracked_call_in_background_task_has_its_values(client: TestClient, recorded: Recorded) -> None:
@@ -78,7 +78,7 @@ def test_tracked_call_in_background_task_has_its_values(client: TestClient, reco
         None,
         {"input_tokens": 2, "output_tokens": 3},
     ]
-    assert reported(recorded) == []
+    assert list_reported(recorded) == []
 
 
 def test_value_bound_when_flask_closes_response_is_reported(recorded: Recorded) -> None:
@@ -94,14 +94,14 @@ def test_value_bound_when_flask_closes_response_is_reported(recorded: Recorded) 
     with app.test_client().get("/") as response:
         response.get_data()
     assert "gen_ai" not in recorded.event
-    assert reported(recorded) == ["output_tokens"]
+    assert list_reported(recorded) == ["output_tokens"]
 
 
 def test_value_set_after_block_is_reported(recorded: Recorded) -> None:
     with inferlog.track_performance("ask") as call:
         pass
     call.output_tokens = 3
-    assert reported(recorded) == ["output_tokens"]
+    assert list_reported(recorded) == ["output_tokens"]
 
 
 def test_value_set_after_nested_block_is_reported(recorded: Recorded) -> None:
@@ -109,7 +109,7 @@ def test_value_set_after_nested_block_is_reported(recorded: Recorded) -> None:
         with inferlog.track_performance("inner") as call:
             pass
         call.output_tokens = 3
-    assert reported(recorded) == ["output_tokens"]
+    assert list_reported(recorded) == ["output_tokens"]
 
 
 def test_value_that_middleware_callable_binds_is_in_event(recorded: Recorded) -> None:
@@ -121,10 +121,10 @@ def test_value_that_middleware_callable_binds_is_in_event(recorded: Recorded) ->
     app.add_middleware(inferlog.InferenceMiddleware, model_version=version)
     TestClient(app).get("/")
     assert recorded.event["labels"] == {"tenant": "acme"}
-    assert reported(recorded) == []
+    assert list_reported(recorded) == []
 
 
-def messages(lines: list[dict[str, object]]) -> list[object]:
+def list_messages(lines: list[dict[str, object]]) -> list[object]:
     return [line["message"] for line in lines]
 
 
@@ -133,7 +133,7 @@ def test_warning_is_logged_once_per_subject() -> None:
         for _ in range(3):
             warn_once("a value came too late", "output_tokens")
             warn_once("a value came too late", "input_tokens")
-    assert messages(recorded.log_lines) == ["a value came too late"] * 2
+    assert list_messages(recorded.log_lines) == ["a value came too late"] * 2
     assert [line["labels"] for line in recorded.log_lines] == [{"about": "output_tokens"}, {"about": "input_tokens"}]
 
 
@@ -141,4 +141,4 @@ def test_warning_is_logged_again_after_new_configuration() -> None:
     for _ in range(2):
         with recording() as recorded:
             warn_once("a value came too late")
-        assert messages(recorded.log_lines) == ["a value came too late"]
+        assert list_messages(recorded.log_lines) == ["a value came too late"]

@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import inferlog
+from inferlog.audit import serialize_canonically
 from inferlog.event import (
     ACTION_AND_OUTCOME,
     FIELDS,
     MESSAGE_LIMIT_CHARACTERS,
     NAMES_LIMIT,
+    EventLayout,
     InvalidFieldError,
+    Status,
     build_document,
     check_value,
     to_label,
@@ -126,6 +129,24 @@ def test_dots_are_nested_objects() -> None:
         "http": {"route": "/x"},
         "labels": {"a": 1},
     }
+
+
+@given(
+    names=st.lists(st.sampled_from([*FIELDS, "labels"]), unique=True),
+    status=st.sampled_from([*ACTION_AND_OUTCOME]),
+    values=st.tuples(st.integers(0, 2**63 - 1), st.text(st.characters(codec="utf-8"))),
+)
+def test_layout_is_canonical_document_of_its_fields(names: list[str], status: Status, values: tuple[int, str]) -> None:
+    names = [*dict.fromkeys([*names, "status"])]
+    layout = EventLayout(status, names, {("event", "dataset"): "inference.events", ("service",): {"name": "a"}})
+    for sequence, value in enumerate(values):
+        fields = dict.fromkeys(names, value) | {"status": status}
+        labels = {"labels": fields.pop("labels")} if "labels" in fields else {}
+        document = {**build_document(fields), **labels, "service": {"name": "a"}}
+        action, outcome = ACTION_AND_OUTCOME[status]
+        stamps = {"dataset": "inference.events", "id": "i", "sequence": sequence, "action": action, "outcome": outcome}
+        document["event"] = {**document.get("event", {}), **stamps}
+        assert orjson.dumps(layout.fill(fields | labels, "i", sequence)) == serialize_canonically(document)
 
 
 def test_every_status_has_action_and_outcome() -> None:

@@ -288,10 +288,10 @@ def test_loop_that_serves_after_a_stopped_one_is_measured() -> None:
 
 
 def test_cpu_use_is_relative_to_last_reading() -> None:
-    (wall_0, processor_0), vitals, (wall_1, processor_1) = clocks(), Vitals(), clocks()
+    (wall_0, processor_0), vitals, (wall_1, processor_1) = read_clocks(), Vitals(), read_clocks()
     total = sum(number * number for number in range(500_000))
     assert total
-    (wall_2, processor_2), figures, (wall_3, processor_3) = clocks(), vitals.read_process(), clocks()
+    (wall_2, processor_2), figures, (wall_3, processor_3) = read_clocks(), vitals.read_process(), read_clocks()
     least = (processor_2 - processor_1) / (wall_3 - wall_0)
     most = (processor_3 - processor_0) / (wall_2 - wall_1)
     assert least > 0
@@ -300,7 +300,7 @@ def test_cpu_use_is_relative_to_last_reading() -> None:
     assert gpu is None or gpu["utilization"] <= 1
 
 
-def clocks() -> tuple[float, float]:
+def read_clocks() -> tuple[float, float]:
     """Return elapsed wall time and CPU time of this process, in seconds."""
     return time.monotonic(), time.process_time()
 
@@ -308,7 +308,7 @@ def clocks() -> tuple[float, float]:
 WORKERS = Path(__file__).parent / "served" / "workers.py"
 
 
-def goodbyes(logs: Logs) -> dict[str, list[str]]:
+def read_messages(logs: Logs) -> dict[str, list[str]]:
     """Return the messages of each instance that has an event or a health line."""
     said: dict[str, list[str]] = {event["service"]["instance"]["id"]: [] for event in logs.events}
     for line in logs.read_lines("health"):
@@ -320,17 +320,17 @@ def goodbyes(logs: Logs) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("kind", "instances"),
     [
-        ("in_a_process", 2),
-        ("in_an_executor", 2),
-        ("in_a_pool", 2),
-        ("in_a_terminated_process", 2),
-        ("in_a_worker_of_a_worker", 3),
-        ("nowhere", 1),
+        ("judge_in_a_process", 2),
+        ("judge_in_an_executor", 2),
+        ("judge_in_a_pool", 2),
+        ("judge_in_a_terminated_process", 2),
+        ("judge_in_a_worker_of_a_worker", 3),
+        ("judge_nowhere", 1),
     ],
 )
 def test_worker_writes_last_heartbeat_at_exit(tmp_path: Path, kind: str, instances: int, method: str) -> None:
     subprocess.run([sys.executable, WORKERS, tmp_path, kind, method], check=True, timeout=60)
-    assert list(goodbyes(Logs(tmp_path)).values()) == [["service_stopped"]] * instances
+    assert list(read_messages(Logs(tmp_path)).values()) == [["service_stopped"]] * instances
 
 
 def test_main_process_keeps_its_signal_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,4 +378,4 @@ def test_celery_worker_writes_last_heartbeat_at_its_signal(monkeypatch: pytest.M
     assert os.waitpid(child, 0)[1] == 0
     assert [line["message"] for line in Logs(tmp_path).read_lines("health")] == ["service_stopped"]
     inferlog.shutdown()
-    assert list(goodbyes(Logs(tmp_path)).values()) == [["service_stopped"]] * 2
+    assert list(read_messages(Logs(tmp_path)).values()) == [["service_stopped"]] * 2

@@ -53,7 +53,7 @@ def record() -> None:
 
 
 @contextmanager
-def stderr_to(descriptor: int) -> Iterator[None]:
+def redirect_stderr(descriptor: int) -> Iterator[None]:
     before = os.dup(2)
     os.dup2(descriptor, 2)
     try:
@@ -108,11 +108,11 @@ def test_report_that_cannot_be_written_is_tried_again_second_later(clock: Clock,
 
 def test_full_pipe_does_not_block_or_raise(capfd: pytest.CaptureFixture[str]) -> None:
     read_end, write_end = os.pipe()
-    with stderr_to(write_end):
+    with redirect_stderr(write_end):
         while write_to_stderr("x" * 4000):
             pass
     os.close(read_end)
-    with stderr_to(write_end):
+    with redirect_stderr(write_end):
         assert write_to_stderr("nobody reads"), "there is nothing to wait for"
     os.close(write_end)
     assert write_to_stderr("a path with half a letter: \udc80")

@@ -30,12 +30,12 @@ def callee(logs: Logs) -> Iterator[str]:
         yield url
 
 
-def with_httpx(url: str) -> None:
+def call_with_httpx(url: str) -> None:
     with inferlog.propagate(httpx.Client()) as client:
         client.get(url)
 
 
-def with_async_httpx(url: str) -> None:
+def call_with_async_httpx(url: str) -> None:
     async def call() -> None:
         async with inferlog.propagate(httpx.AsyncClient()) as client:
             await client.get(url)
@@ -43,17 +43,17 @@ def with_async_httpx(url: str) -> None:
     asyncio.run(call())
 
 
-def with_requests(url: str) -> None:
+def call_with_requests(url: str) -> None:
     with inferlog.propagate(requests.Session()) as session:
         session.get(url, timeout=10)
 
 
-def with_openai(url: str) -> None:
+def call_with_openai(url: str) -> None:
     with inferlog.propagate(httpx.Client()) as client:
         openai.OpenAI(base_url=url, api_key="x", http_client=client).models.list()
 
 
-CLIENTS = [with_httpx, with_async_httpx, with_requests, with_openai]
+CLIENTS = [call_with_httpx, call_with_async_httpx, call_with_requests, call_with_openai]
 
 
 @pytest.mark.parametrize("call", CLIENTS, ids=lambda call: call.__name__)

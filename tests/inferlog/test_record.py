@@ -26,7 +26,7 @@ NAMES = {
 EARLIEST, LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-def reasons(recorded: Recorded) -> str:
+def read_reasons(recorded: Recorded) -> str:
     (line,) = (line for line in recorded.log_lines if line["message"] == "inferlog.value_refused")
     return str(line["labels"]["reasons"])
 
@@ -95,7 +95,9 @@ def test_invalid_status_is_omitted_and_logged(stated: Any) -> None:
     with recording() as recorded:
         inferlog.record_inference(status=stated, latency_seconds=0.5)
     assert (recorded.event["status"], recorded.event["latency_seconds"]) == ("success", 0.5)
-    assert "is not a status; expected one of success, rejected, error, cancelled, or 100 to 599" in reasons(recorded)
+    assert "is not a status; expected one of success, rejected, error, cancelled, or 100 to 599" in read_reasons(
+        recorded
+    )
 
 
 def test_word_and_code_are_both_kept(inferlog_recorded: Recorded) -> None:
@@ -140,7 +142,7 @@ def test_invalid_start_is_omitted_and_logged(started_at: Any) -> None:
     with recording() as recorded:
         inferlog.record_inference(started_at=started_at)
     assert "start" not in recorded.event["event"]
-    assert "is not a moment; expected a datetime or Unix seconds, 1970 to 2261" in reasons(recorded)
+    assert "is not a moment; expected a datetime or Unix seconds, 1970 to 2261" in read_reasons(recorded)
 
 
 def test_raising_values_are_the_only_ones_omitted() -> None:
@@ -242,7 +244,7 @@ def test_status_wins_over_line_name_and_contradiction_is_logged_once(inferlog_re
 def test_invalid_latency_is_omitted_and_logged(inferlog_recorded: Recorded) -> None:
     inferlog.get_logger().info("inference_completed", model_version="v1", latency_seconds="fast")
     assert "latency_seconds" not in inferlog_recorded.event
-    assert "latency_seconds: 'fast' is not a valid measurement" in reasons(inferlog_recorded)
+    assert "latency_seconds: 'fast' is not a valid measurement" in read_reasons(inferlog_recorded)
 
 
 def test_line_inside_call_adds_to_its_event(inferlog_recorded: Recorded) -> None:
@@ -270,7 +272,7 @@ def infer() -> None:
         inferlog.capture_content(input=PROMPT, output=f"{ANSWER} Bearer abcdef123456")
 
 
-def everything_in(directory: Path) -> str:
+def read_everything(directory: Path) -> str:
     return "".join(path.read_text() for path in directory.rglob("*") if path.is_file())
 
 
@@ -278,8 +280,8 @@ def test_content_is_not_written_without_setting(tmp_path: Path) -> None:
     inferlog.configure(service_name="scoring", log_dir=tmp_path, log_level="debug")
     infer()
     inferlog.shutdown()
-    assert PROMPT not in everything_in(tmp_path)
-    assert ANSWER not in everything_in(tmp_path)
+    assert PROMPT not in read_everything(tmp_path)
+    assert ANSWER not in read_everything(tmp_path)
 
 
 @pytest.mark.parametrize("by", ["argument", "environment"])

@@ -13,11 +13,12 @@ import inferlog
 from inferlog.audit import FIRST, split
 from inferlog.configuration import get_runtime
 from inferlog.context import Inference
-from inferlog.recorder import IdMaker, make_instance_id
+from inferlog.event import ACTION_AND_OUTCOME
+from inferlog.recorder import IdMaker, make_id_maker, make_instance_id
 from tests.support.logfiles import Logs
 
 
-def finished() -> Inference:
+def build_finished() -> Inference:
     inference = Inference()
     inference.bind({"status": "success", "latency_seconds": 0.1, "request_id": "r", "correlation_id": "c"})
     return inference
@@ -32,15 +33,15 @@ def test_event_that_sink_raises_for_is_counted_as_dropped(logs: Logs) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(events._sink, "write", broken)
         with pytest.raises(RuntimeError):
-            get_runtime().record(finished())
-    get_runtime().record(finished())
+            get_runtime().record(build_finished())
+    get_runtime().record(build_finished())
     assert (events.written, events.dropped) == (1, 1)
     assert logs.event["event"]["sequence"] == 1
 
 
 def test_event_has_no_value_of_another_with_the_same_fields(logs: Logs) -> None:
     for version, labels in (("v1", {"tenant": "acme"}), ("v2", {"shard": 7}), ("v3", None)):
-        inference = finished()
+        inference = build_finished()
         inference.bind({"model_version": version, "input_tokens": 5, **(labels or {})})
         get_runtime().record(inference)
     assert [(event["model_version"], event.get("labels")) for event in logs.events] == [
@@ -50,10 +51,19 @@ def test_event_has_no_value_of_another_with_the_same_fields(logs: Logs) -> None:
     ]
 
 
+def test_event_has_action_and_outcome_of_its_own_status(logs: Logs) -> None:
+    for status in (*ACTION_AND_OUTCOME, *ACTION_AND_OUTCOME):
+        inference = build_finished()
+        inference.bind({"status": status})
+        get_runtime().record(inference)
+    found = [(event["status"], (event["event"]["action"], event["event"]["outcome"])) for event in logs.events]
+    assert found == [*ACTION_AND_OUTCOME.items()] * 2
+
+
 def test_line_is_the_same_in_whatever_order_the_values_are_bound(logs: Logs) -> None:
     values = {"started_at": 1.5, "http_route": "/b", "input_tokens": 5, "model_name": "a", "z": "é", "y": 1, "é": 2}
     for names in (sorted(values), sorted(values, reverse=True)):
-        inference = finished()
+        inference = build_finished()
         inference.bind({name: values[name] for name in names})
         get_runtime().record(inference)
     bodies = [split(event)[3] for event in logs.events]
@@ -74,7 +84,7 @@ def test_recorder_remembers_a_bounded_number_of_field_orders(logs: Logs) -> None
 
 
 def test_thread_binding_after_request_loses_no_event(logs: Logs) -> None:
-    inference = finished()
+    inference = build_finished()
     stop = threading.Event()
 
     def bind_always() -> None:
@@ -102,12 +112,12 @@ def test_line_within_line_of_same_thread_is_written_after_it(logs: Logs) -> None
 
     def logging_write(line: bytes) -> bool:
         for _ in within:
-            get_runtime().record(finished())
+            get_runtime().record(build_finished())
         return write(line)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(events._sink, "write", logging_write)
-        get_runtime().record(finished())
+        get_runtime().record(build_finished())
     first, second = logs.events
     assert [first["event"]["sequence"], second["event"]["sequence"]] == [0, 1]
     assert first["audit"]["prev"] == FIRST
@@ -122,7 +132,7 @@ def test_signal_handler_may_log_at_any_moment(logs: Logs) -> None:
         nonlocal logged
         logged += 1
         log.info("logged")
-        get_runtime().record(finished())
+        get_runtime().record(build_finished())
 
     before = signal.signal(signal.SIGALRM, log_in_handler)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
@@ -132,7 +142,7 @@ def test_signal_handler_may_log_at_any_moment(logs: Logs) -> None:
         while logged < 200:
             assert time.monotonic() < deadline
             log.info("working")
-            get_runtime().record(finished())
+            get_runtime().record(build_finished())
             recorded += 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -144,27 +154,27 @@ def test_signal_handler_may_log_at_any_moment(logs: Logs) -> None:
 
 
 def test_ids_are_32_hexadecimal_digits_in_order() -> None:
-    make_id = IdMaker()
+    make_id = make_id_maker()
     ids = [make_id() for _ in range(1000)]
     assert all(re.fullmatch("[0-9a-f]{32}", made) for made in ids)
     assert ids == sorted(ids)
 
 
 def test_later_maker_ids_come_later() -> None:
-    assert IdMaker()()[:13] <= IdMaker()()[:13]
+    assert make_id_maker()()[:13] <= make_id_maker()()[:13]
 
 
 def test_threads_share_maker_without_sharing_id() -> None:
-    make_id = IdMaker()
+    make_id = make_id_maker()
     with ThreadPoolExecutor(8) as threads:
-        made = [future.result() for future in [threads.submit(_many, make_id) for _ in range(8)]]
+        made = [future.result() for future in [threads.submit(_make_many, make_id) for _ in range(8)]]
     ids = [one for some in made for one in some]
     assert len(set(ids)) == len(ids) == 8 * 2000
 
 
 def test_id_makers_of_same_moment_make_different_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: 1_780_000_000_000_000_000)
-    assert len({IdMaker()() for _ in range(1000)}) == 1000
+    assert len({make_id_maker()() for _ in range(1000)}) == 1000
 
 
 def test_instance_id_is_16_hexadecimal_digits() -> None:
@@ -172,5 +182,5 @@ def test_instance_id_is_16_hexadecimal_digits() -> None:
     assert make_instance_id() != make_instance_id()
 
 
-def _many(make_id: IdMaker) -> list[str]:
+def _make_many(make_id: IdMaker) -> list[str]:
     return [make_id() for _ in range(2000)]

@@ -12,18 +12,18 @@ from inferlog.redaction import REDACTED, Secrets, build_secrets, is_secret_name,
 CORPUS: Final = Path(__file__).parent / "redaction"
 
 
-def corpus(name: str) -> list[dict[str, str]]:
+def read_corpus(name: str) -> list[dict[str, str]]:
     """The rows of a corpus file. A ``¦`` splits each made-up token, so that scanners do not report it."""
     lines = (CORPUS / name).read_text(encoding="utf-8").replace("¦", "").splitlines()
     return [json.loads(line) for line in lines]
 
 
-def listed(words: str) -> list[str]:
+def split_words(words: str) -> list[str]:
     return words.split()
 
 
-MUST_GO: Final = corpus("must_go.jsonl")
-MUST_STAY: Final = corpus("must_stay.jsonl")
+MUST_GO: Final = read_corpus("must_go.jsonl")
+MUST_STAY: Final = read_corpus("must_stay.jsonl")
 
 
 @pytest.mark.parametrize("row", MUST_GO, ids=lambda row: row["why"])
@@ -42,14 +42,14 @@ def test_corpus_is_large_and_without_repetition() -> None:
     assert all(REDACTED in row["redacted"] for row in MUST_GO)
 
 
-SECRET_NAMES: Final = listed("""
+SECRET_NAMES: Final = split_words("""
     password db.password DB_PASSWORD userPassword password2 password_hash passphrase passcode smtp_pass pass pwd
     secret secrets client_secret token session_token refreshToken X-Auth-Token jwt csrf_token xsrf otp cvv cvc2
     api_key apiKey API-KEY OPENAI_API_KEY X-Api-Key api_keys private_key ssh_key aws_secret_access_key credentials
     Authorization http.request.header.authorization Proxy-Authorization auth basic_auth
     cookie Set-Cookie cookies PHPSESSID sessionid
 """)
-OTHER_NAMES: Final = listed("""
+OTHER_NAMES: Final = split_words("""
     tokens output_tokens max_tokens token_count tokens_per_second tokenizer token_type token_id eos_token pad_token
     next_token time_to_first_token seconds_per_token key keys keyboard primary_key cache_key public_key idempotency_key
     secretary secret_name password_length password_required passport bypass compass forward_pass author authority
@@ -99,7 +99,7 @@ PLACES: Final = (
 )
 made_up = st.from_regex(r"[a-z]{3}[A-Za-z0-9]{4,20}[0-9]{2}", fullmatch=True)
 word = st.sampled_from(
-    listed("""
+    split_words("""
         the model could not answer within 30 seconds because its queue was full; caller asked to come back later, see
         HTTP/1.1 503 on 10.0.0.7:8080 (3 tries) tokens=17 latency 12.5 ms version 2.9.0 660eb8e509e2d4ba325469a200000000
     """)
@@ -131,8 +131,12 @@ def test_text_without_secrets_is_unchanged(text: str) -> None:
 pieces = st.sampled_from(
     [
         *(row["text"] for row in (*MUST_GO, *MUST_STAY)),
-        *listed("password token eos_ secret api_key key authorization Cookie auth pass hunter2 123456 4111 none this"),
-        *listed("= : ' \" \\ , ; & ( ) [ ] { } < > / @ %40 %3d :// \\n İ ſ REDACTED [REDACTED] eyJhbGciOiJIUzI1NiJ9"),
+        *split_words(
+            "password token eos_ secret api_key key authorization Cookie auth pass hunter2 123456 4111 none this"
+        ),
+        *split_words(
+            "= : ' \" \\ , ; & ( ) [ ] { } < > / @ %40 %3d :// \\n İ ſ REDACTED [REDACTED] eyJhbGciOiJIUzI1NiJ9"
+        ),
         *(
             " ",
             "\n",

@@ -37,7 +37,7 @@ def strict_logs(logs: Logs) -> Logs:
     return logs
 
 
-def written(logs: Logs) -> str:
+def read_written(logs: Logs) -> str:
     return "".join(path.read_text() for path in logs.directory.iterdir() if path.is_file())
 
 
@@ -55,7 +55,7 @@ def test_they_are_taken_out_of_every_text_of_every_stream(strict_logs: Logs) -> 
     inferlog.shutdown()
 
     for secret in ("EMP-123456", "4711x", "4712x", "FALCON", "heron"):
-        assert secret not in written(strict_logs)
+        assert secret not in read_written(strict_logs)
     event = strict_logs.event
     assert event["labels"] == {"badge_number": REDACTED, "note": f"of {REDACTED}", "tenant": "acme"}
     assert event["error"]["message"] == f"{REDACTED} has no model"

@@ -21,7 +21,7 @@ KEY = b"0123456789abcdef"
 API_KEY = "sk-" + "proj-0123456789abcdefABCDEF"
 
 
-def blake2b(text: str, key: bytes = b"") -> str:
+def hash_id(text: str, key: bytes = b"") -> str:
     """Hash an id as documented in docs/audit.md."""
     return hashlib.blake2b(text.encode(), key=key, digest_size=16).hexdigest()
 
@@ -29,7 +29,7 @@ def blake2b(text: str, key: bytes = b"") -> str:
 def test_bound_id_is_hashed() -> None:
     with recording() as recorded, inferlog.track_performance("predict") as call:
         call.client_id = "acme"
-    assert recorded.event["client"] == {"id": blake2b("acme")}
+    assert recorded.event["client"] == {"id": hash_id("acme")}
 
 
 def test_key_changes_hash(tmp_path: Path) -> None:
@@ -37,8 +37,8 @@ def test_key_changes_hash(tmp_path: Path) -> None:
     key_file.write_bytes(KEY + b"\n")
     with recording(client_id_key_file=key_file) as recorded, inferlog.track_performance("predict"):
         inferlog.bind_inference(client_id="acme")
-    assert recorded.event["client"] == {"id": blake2b("acme", KEY)}
-    assert recorded.event["client"] != {"id": blake2b("acme")}
+    assert recorded.event["client"] == {"id": hash_id("acme", KEY)}
+    assert recorded.event["client"] != {"id": hash_id("acme")}
 
 
 def test_plain_ids_are_written_as_they_are_and_cut() -> None:
@@ -54,14 +54,14 @@ def test_plain_ids_are_written_as_they_are_and_cut() -> None:
 def test_id_with_shape_of_credential_is_hashed_in_plain_mode(credential: str) -> None:
     with recording(client_id_plain=True) as recorded, inferlog.track_performance(client_id=credential):
         pass
-    assert recorded.event["client"] == {"id": blake2b(credential)}
+    assert recorded.event["client"] == {"id": hash_id(credential)}
 
 
 @pytest.mark.parametrize(("bound", "as_text"), [(17, "17"), (UUID(int=5), str(UUID(int=5)))])
 def test_number_or_uuid_is_id_too(bound: object, as_text: str) -> None:
     with recording() as recorded, inferlog.track_performance(client_id=bound):
         pass
-    assert recorded.event["client"] == {"id": blake2b(as_text)}
+    assert recorded.event["client"] == {"id": hash_id(as_text)}
 
 
 @pytest.mark.parametrize("nonsense", [b"hunter22", ["hunter22"], {"id": "hunter22"}, True, 1.5, ""])

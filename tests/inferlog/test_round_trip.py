@@ -30,7 +30,7 @@ OF_A_KIND: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-def strategy(name: str) -> st.SearchStrategy[Any]:
+def choose_strategy(name: str) -> st.SearchStrategy[Any]:
     if name in OF_A_KIND:
         return OF_A_KIND[name]
     if name.endswith(("_seconds", "_usd")):
@@ -38,7 +38,9 @@ def strategy(name: str) -> st.SearchStrategy[Any]:
     return counts if name.endswith(("_tokens", "_flight", "_size")) else names
 
 
-stated = st.fixed_dictionaries({}, optional={name: strategy(name) for name in FIELDS if name != "latency_seconds"})
+stated = st.fixed_dictionaries(
+    {}, optional={name: choose_strategy(name) for name in FIELDS if name != "latency_seconds"}
+)
 label_names = words.map(lambda word: f"x_{word}_y")  # no field's, and no secret's
 labels = st.dictionaries(label_names, words | st.integers(-(2**63) + 1, 2**63 - 1) | st.booleans(), max_size=5)
 
@@ -55,7 +57,7 @@ def test_event_is_read_with_written_values(events: list[tuple[dict[str, Any], di
     before = FIRST
     for sequence, (line, (values, more)) in enumerate(zip(lines, events, strict=True)):
         event = json.loads(line)
-        read = {name: at(event, FIELDS[name].path) for name in values}
+        read = {name: get_at(event, FIELDS[name].path) for name in values}
         if "started_at" in read:
             read["started_at"] = datetime.fromisoformat(read["started_at"])
         assert read == values
@@ -69,7 +71,7 @@ def test_event_is_read_with_written_values(events: list[tuple[dict[str, Any], di
         before = own
 
 
-def at(event: Any, place: tuple[str, ...]) -> Any:
+def get_at(event: Any, place: tuple[str, ...]) -> Any:
     for step in place:
         event = event[step]
     return event

@@ -48,12 +48,12 @@ class Served:
     answer: httpx.Response
     console: str
 
-    def lines(self, logger: str) -> list[dict[str, Any]]:
+    def read_lines(self, logger: str) -> list[dict[str, Any]]:
         return [line for line in self.logs.read_lines("app") if line["log"]["logger"] == logger]
 
 
 @contextmanager
-def listening() -> Iterator[socket.socket]:
+def listen() -> Iterator[socket.socket]:
     """Hold a listening socket for a server process, so that no free port is guessed."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.set_inheritable(True)
@@ -64,7 +64,7 @@ def run(home: Path, *server: str, **environment: str) -> Served:
     """Start *server*, send two requests, and stop it."""
     console = home / "console.txt"
     outside = {name: value for name, value in os.environ.items() if not name.startswith("INFERLOG_")}
-    with listening() as listener, console.open("w") as out:
+    with listen() as listener, console.open("w") as out:
         number = listener.fileno()
         where = f"--bind=fd://{number}" if server[0] == "gunicorn" else f"--fd={number}"
         process = subprocess.Popen(
@@ -91,12 +91,12 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return run(tmp_path_factory.mktemp("served"), *request.param)
 
 
-def access_lines(served: Served) -> list[dict[str, Any]]:
-    return served.lines("uvicorn.access") + served.lines("gunicorn.access")
+def read_access_lines(served: Served) -> list[dict[str, Any]]:
+    return served.read_lines("uvicorn.access") + served.read_lines("gunicorn.access")
 
 
 def test_access_line_has_ids_of_its_request(served: Served) -> None:
-    lines = access_lines(served)
+    lines = read_access_lines(served)
     events = served.logs.events
 
     assert [line["message"] for line in lines] == ["GET /predict 200", "GET /fail 500"]
@@ -118,7 +118,7 @@ def test_line_with_traceback_has_ids_of_its_request(served: Served) -> None:
 
 def test_handler_for_all_exceptions_logs_with_ids_of_request(served: Served) -> None:
     (failed,) = [event for event in served.logs.events if event["status"] == "error"]
-    predicting, *apologising = served.lines("scoring")
+    predicting, *apologising = served.read_lines("scoring")
 
     assert predicting["request_id"] == served.answer.headers["x-request-id"]
     assert [line["request_id"] for line in apologising] in ([], [failed["request_id"]])
@@ -130,7 +130,7 @@ def test_query_strings_and_headers_are_in_no_file(served: Served) -> None:
 
 
 def test_lines_outside_requests_have_no_ids(served: Served) -> None:
-    lines = served.lines("uvicorn.error") + served.lines("gunicorn.error")
+    lines = served.read_lines("uvicorn.error") + served.read_lines("gunicorn.error")
 
     assert [line for line in lines if "request_id" not in line]
 
@@ -144,7 +144,7 @@ SILENT = [(*UVICORN, "--no-access-log"), ("gunicorn", "--chdir", str(SERVICES), 
 
 @pytest.mark.parametrize("server", SILENT, ids=["uvicorn", "gunicorn"])
 def test_access_lines_that_server_does_not_write_are_not_written_here(tmp_path: Path, server: tuple[str, ...]) -> None:
-    assert access_lines(run(tmp_path, *server)) == []
+    assert read_access_lines(run(tmp_path, *server)) == []
 
 
 def test_log_level_holds_for_servers_too(tmp_path: Path) -> None:
@@ -153,13 +153,13 @@ def test_log_level_holds_for_servers_too(tmp_path: Path) -> None:
     assert {line["log"]["level"] for line in lines} == {"error", "warning"}
 
 
-def answering_ok(_: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+def answer_ok(_: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
     start_response("200 OK", [])
     return [b"ok"]
 
 
 def test_line_of_development_server_loses_its_query_string(logs: Logs) -> None:
-    with serve_wsgi(answering_ok) as url:
+    with serve_wsgi(answer_ok) as url:
         httpx.get(f"{url}/predict?prompt={SECRET}")
     (line,) = [line for line in logs.read_lines("app") if line["log"]["logger"] == "werkzeug"]
     assert '"GET /predict HTTP/1.1" 200' in line["message"]
@@ -174,7 +174,7 @@ def _clients_at_their_own_level(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_line_of_http_client_loses_its_query_string(logs: Logs) -> None:
-    with serve_wsgi(answering_ok) as url:
+    with serve_wsgi(answer_ok) as url:
         httpx.post(f"{url}/predict?prompt={SECRET}&key=1")
     (line,) = [line for line in logs.read_lines("app") if line["log"]["logger"] == "httpx2"]
     assert line["message"] == f'HTTP Request: POST {url}/predict "HTTP/1.1 200 OK"'

@@ -30,7 +30,7 @@ def answer(handler: Callable[[], Any], *, status_code: int = 200, complete: bool
     asyncio.run(inferlog.InferenceMiddleware(app)(scope, receive, send))
 
 
-def overruled(recorded: Recorded) -> dict[str, Any]:
+def read_overruled(recorded: Recorded) -> dict[str, Any]:
     """Return the bound values of the warnings, by field."""
     lines = [line for line in recorded.log_lines if line["message"].startswith("a stated ")]
     assert all(line["log"] == {"level": "warning", "logger": "inferlog"} for line in lines)
@@ -58,7 +58,7 @@ def test_latency_bound_inside_request_is_logged_once(inferlog_recorded: Recorded
     for _ in range(2):
         answer(lambda: inferlog.bind_inference(latency_seconds=2.5))
     assert all(event["latency_seconds"] < 2.5 for event in inferlog_recorded.events)
-    assert overruled(inferlog_recorded) == {"latency_seconds": 2.5}
+    assert read_overruled(inferlog_recorded) == {"latency_seconds": 2.5}
     (line,) = inferlog_recorded.log_lines
     assert line["message"].endswith("state the model's own time as model_latency_seconds")
 
@@ -84,7 +84,7 @@ def test_line_named_as_event_adds_to_its_request(inferlog_recorded: Recorded) ->
     event = inferlog_recorded.event
     assert (event["request_id"], event["model_version"], event["status"]) == ("r-1", "v1", "success")
     assert event["http"]["response"]["status_code"] == 200
-    assert overruled(inferlog_recorded) == {"latency_seconds": 2.5}
+    assert read_overruled(inferlog_recorded) == {"latency_seconds": 2.5}
 
 
 def test_line_inference_completed_does_not_replace_request_status(inferlog_recorded: Recorded) -> None:
@@ -94,7 +94,7 @@ def test_line_inference_completed_does_not_replace_request_status(inferlog_recor
     answer(handler, status_code=429)
     answer(lambda: handler(status=200), status_code=500)
     assert [event["status"] for event in inferlog_recorded.events] == ["rejected", "error"]
-    assert overruled(inferlog_recorded).keys() == {"latency_seconds", "http_response_status_code", "status"}
+    assert read_overruled(inferlog_recorded).keys() == {"latency_seconds", "http_response_status_code", "status"}
 
 
 def test_line_that_outlives_its_request_is_event_in_same_chain(inferlog_recorded: Recorded) -> None:
@@ -125,7 +125,7 @@ def test_exception_wins_over_bound_status(inferlog_recorded: Recorded) -> None:
     with pytest.raises(ValueError, match="boom"), inferlog.track_performance("predict"):
         fail()
     assert [event["status"] for event in inferlog_recorded.events] == ["error", "error"]
-    assert overruled(inferlog_recorded) == {"status": "success"}
+    assert read_overruled(inferlog_recorded) == {"status": "success"}
 
 
 def test_bound_error_is_kept_with_exception_stack_trace(inferlog_recorded: Recorded) -> None:
@@ -150,14 +150,14 @@ def test_response_status_code_wins(inferlog_recorded: Recorded) -> None:
         {"type": "503"},
         {"status_code": 200},
     )
-    assert overruled(inferlog_recorded) == {"http_response_status_code": 503}
+    assert read_overruled(inferlog_recorded) == {"http_response_status_code": 503}
 
 
 def test_success_bound_for_incomplete_response_is_logged(inferlog_recorded: Recorded) -> None:
     answer(lambda: inferlog.bind_inference(status="success"), complete=False)
     event = inferlog_recorded.event
     assert (event["status"], event["error"]["type"]) == ("error", "incomplete_response")
-    assert overruled(inferlog_recorded) == {"status": "success"}
+    assert read_overruled(inferlog_recorded) == {"status": "success"}
 
 
 def test_value_bound_during_call_wins_over_earlier_one(inferlog_recorded: Recorded) -> None:

@@ -14,7 +14,7 @@ from inferlog.streams import has_content, is_done
 from inferlog.testing import recording
 
 
-def chunk(delta: dict[str, Any], **rest: Any) -> dict[str, Any]:
+def build_chunk(delta: dict[str, Any], **rest: Any) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": None}], **rest}
 
 
@@ -24,10 +24,10 @@ WITHOUT_CONTENT: list[Any] = [
     b"",
     {},
     [],
-    chunk({"role": "assistant", "content": ""}),
-    chunk({"role": "assistant", "content": None}),
-    chunk({"role": "assistant"}),
-    chunk({}),
+    build_chunk({"role": "assistant", "content": ""}),
+    build_chunk({"role": "assistant", "content": None}),
+    build_chunk({"role": "assistant"}),
+    build_chunk({}),
     {"choices": [{"delta": None, "finish_reason": "stop"}]},
     {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 3}},
     {"choices": [{"index": 0, "text": ""}]},
@@ -46,12 +46,12 @@ WITH_CONTENT: list[Any] = [
     ":",
     b"a",
     0,
-    chunk({"content": "a"}),
-    chunk({"role": "assistant", "content": "a"}),
-    chunk({"reasoning_content": "hm"}),
-    chunk({"refusal": "no"}),
-    chunk({"tool_calls": [{"index": 0, "function": {"name": "search", "arguments": ""}}]}),
-    chunk({"function_call": {"name": "search"}}),
+    build_chunk({"content": "a"}),
+    build_chunk({"role": "assistant", "content": "a"}),
+    build_chunk({"reasoning_content": "hm"}),
+    build_chunk({"refusal": "no"}),
+    build_chunk({"tool_calls": [{"index": 0, "function": {"name": "search", "arguments": ""}}]}),
+    build_chunk({"function_call": {"name": "search"}}),
     {"choices": [{"index": 0, "text": "a"}]},
     {"choices": [{"message": {"role": "assistant", "content": "whole"}}]},
     {"choices": [{"delta": {}}, {"delta": {"content": "a"}}]},
@@ -103,9 +103,11 @@ def test_server_sent_event_with_data_is_token(item: str) -> None:
 
 def test_chunks_of_openai_client_are_read() -> None:
     whole = {"id": "1", "created": 1, "model": "m", "object": "chat.completion.chunk"}
-    assert not has_content(ChatCompletionChunk.model_validate(chunk({"role": "assistant", "content": ""}, **whole)))
-    assert has_content(ChatCompletionChunk.model_validate(chunk({"content": "a"}, **whole)))
-    assert has_content(ChatCompletionChunk.model_validate(chunk({"reasoning_content": "hm"}, **whole)))
+    assert not has_content(
+        ChatCompletionChunk.model_validate(build_chunk({"role": "assistant", "content": ""}, **whole))
+    )
+    assert has_content(ChatCompletionChunk.model_validate(build_chunk({"content": "a"}, **whole)))
+    assert has_content(ChatCompletionChunk.model_validate(build_chunk({"reasoning_content": "hm"}, **whole)))
 
 
 class Clock:
@@ -115,7 +117,7 @@ class Clock:
         self.now_seconds = 0.0
         monkeypatch.setattr("inferlog.tracking.time.perf_counter", lambda: self.now_seconds)
 
-    def items(self, *items: Any) -> Iterator[Any]:
+    def iterate(self, *items: Any) -> Iterator[Any]:
         for item in items:
             self.now_seconds += 1
             yield item
@@ -126,15 +128,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-ITEMS = ("", chunk({"role": "assistant"}), chunk({"content": "a"}), chunk({"content": "b"}))
+ITEMS = ("", build_chunk({"role": "assistant"}), build_chunk({"content": "a"}), build_chunk({"content": "b"}))
 
 
-def first_token_seconds(clock: Clock, **options: Any) -> tuple[float | None, list[dict[str, Any]]]:
+def measure_first_token(clock: Clock, **options: Any) -> tuple[float | None, list[dict[str, Any]]]:
     """Return when the first token of :data:`ITEMS` came, and the log lines."""
 
     @inferlog.track_performance(**options)
     def stream() -> Iterator[Any]:
-        yield from clock.items(*ITEMS)
+        yield from clock.iterate(*ITEMS)
 
     with recording() as recorded:
         assert list(stream()) == list(ITEMS)
@@ -142,13 +144,13 @@ def first_token_seconds(clock: Clock, **options: Any) -> tuple[float | None, lis
 
 
 def test_generator_is_timed_to_its_first_item_with_content(clock: Clock) -> None:
-    assert first_token_seconds(clock) == (3.0, [])
+    assert measure_first_token(clock) == (3.0, [])
 
 
 def test_async_generator_is_timed_to_its_first_item_with_content(clock: Clock) -> None:
     @inferlog.track_performance
     async def stream() -> AsyncIterator[Any]:
-        for item in clock.items(*ITEMS):
+        for item in clock.iterate(*ITEMS):
             yield item
 
     async def read() -> None:
@@ -163,7 +165,7 @@ def test_async_generator_is_timed_to_its_first_item_with_content(clock: Clock) -
 def test_stream_without_content_has_no_first_token(clock: Clock) -> None:
     @inferlog.track_performance
     def stream() -> Iterator[Any]:
-        yield from clock.items(*WITHOUT_CONTENT)
+        yield from clock.iterate(*WITHOUT_CONTENT)
 
     with recording() as recorded:
         list(stream())
@@ -172,7 +174,7 @@ def test_stream_without_content_has_no_first_token(clock: Clock) -> None:
 
 @pytest.mark.parametrize(("rule", "seconds"), [(lambda _: True, 1.0), (lambda item: item == ITEMS[3], 4.0)])
 def test_first_token_is_found_by_user_rule(clock: Clock, rule: Callable[[Any], bool], seconds: float) -> None:
-    assert first_token_seconds(clock, first_token=rule) == (seconds, [])
+    assert measure_first_token(clock, first_token=rule) == (seconds, [])
 
 
 def test_rule_is_called_until_first_token_only(clock: Clock) -> None:
@@ -182,7 +184,7 @@ def test_rule_is_called_until_first_token_only(clock: Clock) -> None:
         asked.append(item)
         return bool(item)
 
-    assert first_token_seconds(clock, first_token=rule)[0] == 2.0
+    assert measure_first_token(clock, first_token=rule)[0] == 2.0
     assert asked == list(ITEMS[:2])
 
 
@@ -191,7 +193,7 @@ def test_raising_rule_is_logged_once_and_replaced_by_default(clock: Clock, error
     def rule(_: Any) -> bool:
         raise error
 
-    seconds, (line,) = first_token_seconds(clock, first_token=rule)
+    seconds, (line,) = measure_first_token(clock, first_token=rule)
     assert seconds == 3.0
     assert line["message"] == "inferlog.value_refused"
     assert line["labels"]["reasons"].startswith("first_token: ")
@@ -206,7 +208,7 @@ def test_item_with_raising_attributes_is_token(clock: Clock) -> None:
 
     @inferlog.track_performance
     def stream() -> Iterator[Any]:
-        yield from clock.items(Item())
+        yield from clock.iterate(Item())
 
     with recording() as recorded:
         list(stream())
@@ -237,7 +239,7 @@ def test_done_ends_stream(item: Any) -> None:
     assert is_done(item)
 
 
-@pytest.mark.parametrize("item", [None, "[DONE]", "data: a [DONE]", chunk({"content": "data: [DONE]"})])
+@pytest.mark.parametrize("item", [None, "[DONE]", "data: a [DONE]", build_chunk({"content": "data: [DONE]"})])
 def test_other_items_do_not_end_stream(item: Any) -> None:
     assert not is_done(item)
 

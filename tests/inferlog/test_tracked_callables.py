@@ -18,23 +18,23 @@ class Model:
     version = "v3"
 
     @inferlog.track_performance
-    def method(self, value: int) -> str:
+    def judge(self, value: int) -> str:
         inferlog.bind_inference(model_version=self.version)
         return f"{self.version} {value}"
 
     @classmethod
     @inferlog.track_performance
-    def inside_classmethod(cls, value: int) -> str:
+    def judge_inside_classmethod(cls, value: int) -> str:
         return f"{cls.version} {value}"
 
     @inferlog.track_performance
     @classmethod
-    def around_classmethod(cls, value: int) -> str:
+    def judge_around_classmethod(cls, value: int) -> str:
         return f"{cls.version} {value}"
 
     @inferlog.track_performance("named", model_version="v3")
     @staticmethod
-    def around_staticmethod(value: int) -> str:
+    def judge_around_staticmethod(value: int) -> str:
         return f"v3 {value}"
 
 
@@ -43,21 +43,21 @@ class CallableObject:
         return f"v3 {value}"
 
 
-def _plain(prefix: str, value: int) -> str:
+def _join(prefix: str, value: int) -> str:
     return f"{prefix} {value}"
 
 
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        (Model().method, "method"),
-        (Model.inside_classmethod, "inside_classmethod"),
-        (Model().around_classmethod, "around_classmethod"),
-        (Model.around_classmethod, "around_classmethod"),
-        (Model().around_staticmethod, "named"),
-        (Model.around_staticmethod, "named"),
+        (Model().judge, "judge"),
+        (Model.judge_inside_classmethod, "judge_inside_classmethod"),
+        (Model().judge_around_classmethod, "judge_around_classmethod"),
+        (Model.judge_around_classmethod, "judge_around_classmethod"),
+        (Model().judge_around_staticmethod, "named"),
+        (Model.judge_around_staticmethod, "named"),
         (inferlog.track_performance(CallableObject()), "CallableObject"),
-        (inferlog.track_performance(functools.partial(_plain, "v3")), "_plain"),
+        (inferlog.track_performance(functools.partial(_join, "v3")), "_join"),
         (inferlog.track_performance(lambda value: f"v3 {value}"), "<lambda>"),
     ],
 )
@@ -77,25 +77,25 @@ class AsyncCallable:
         return "v3"
 
 
-async def _coroutine() -> str:
+async def _wait() -> str:
     await asyncio.sleep(0.01)
     return "v3"
 
 
-def _returning_coroutine() -> Any:
-    return _coroutine()
+def _return_coroutine() -> Any:
+    return _wait()
 
 
-@pytest.mark.parametrize("function", [_coroutine, AsyncCallable(), functools.partial(_coroutine), _returning_coroutine])
+@pytest.mark.parametrize("function", [_wait, AsyncCallable(), functools.partial(_wait), _return_coroutine])
 def test_coroutine_is_timed_to_its_end(logs: Logs, function: Any) -> None:
     timed = inferlog.track_performance(function)
-    is_async = function is not _returning_coroutine
+    is_async = function is not _return_coroutine
     assert inspect.iscoroutinefunction(timed) == is_async
     assert asyncio.run(timed()) == "v3"
     assert logs.event["latency_seconds"] >= 0.01
 
 
-def counting(stop: int) -> Generator[int, int | None, str]:
+def count_to(stop: int) -> Generator[int, int | None, str]:
     """Count, restart at a sent number, yield 0 for a thrown ValueError."""
     number = 0
     while number < stop:
@@ -109,11 +109,11 @@ def counting(stop: int) -> Generator[int, int | None, str]:
     return "done"
 
 
-def _returning_generator(stop: int) -> Generator[int, int | None, str]:
-    return counting(stop)
+def _return_generator(stop: int) -> Generator[int, int | None, str]:
+    return count_to(stop)
 
 
-@pytest.mark.parametrize("function", [counting, functools.partial(counting), _returning_generator])
+@pytest.mark.parametrize("function", [count_to, functools.partial(count_to), _return_generator])
 def test_generator_receives_sent_and_thrown_values_and_returns_its_value(logs: Logs, function: Any) -> None:
     made = inferlog.track_performance(function)(5)
     assert inspect.isgenerator(made)
@@ -130,7 +130,7 @@ def test_generator_receives_sent_and_thrown_values_and_returns_its_value(logs: L
 
 
 def test_exception_unhandled_by_generator_propagates_and_is_its_error(logs: Logs) -> None:
-    items = inferlog.track_performance(counting)(5)
+    items = inferlog.track_performance(count_to)(5)
     next(items)
     boom = LookupError("thrown in")
     with pytest.raises(LookupError) as caught:
@@ -139,21 +139,21 @@ def test_exception_unhandled_by_generator_propagates_and_is_its_error(logs: Logs
     assert logs.event["error"]["type"] == "LookupError"
 
 
-def closing_badly() -> Iterator[int]:
+def close_badly() -> Iterator[int]:
     try:
         yield 1
     finally:
         raise OSError("cannot be closed")
 
 
-def staying_open() -> Iterator[int]:
+def stay_open() -> Iterator[int]:
     try:
         yield 1
     except GeneratorExit:
         yield 2
 
 
-@pytest.mark.parametrize(("function", "error"), [(closing_badly, OSError), (staying_open, RuntimeError)])
+@pytest.mark.parametrize(("function", "error"), [(close_badly, OSError), (stay_open, RuntimeError)])
 def test_exception_at_generator_close_is_its_error(
     logs: Logs, function: Callable[[], Iterator[int]], error: type[Exception]
 ) -> None:
@@ -180,17 +180,17 @@ def test_value_bound_at_close_of_generator_is_written(logs: Logs) -> None:
 
 
 def test_unreferenced_generator_is_cancelled(logs: Logs) -> None:
-    next(inferlog.track_performance(counting)(5))
+    next(inferlog.track_performance(count_to)(5))
     assert logs.event["status"] == "cancelled"
 
 
 def test_generator_never_iterated_writes_no_event(logs: Logs) -> None:
-    inferlog.track_performance(counting)(5).close()
+    inferlog.track_performance(count_to)(5).close()
     assert logs.events == []
 
 
-async def counting_async(stop: int) -> AsyncGenerator[int, int | None]:
-    """Count like `counting`, waiting before each number."""
+async def count_async(stop: int) -> AsyncGenerator[int, int | None]:
+    """Count like `count_to`, waiting before each number."""
     number = 0
     while number < stop:
         number += 1
@@ -203,11 +203,11 @@ async def counting_async(stop: int) -> AsyncGenerator[int, int | None]:
             number = number if sent is None else sent
 
 
-def _returning_async_generator(stop: int) -> AsyncGenerator[int, int | None]:
-    return counting_async(stop)
+def _return_async_generator(stop: int) -> AsyncGenerator[int, int | None]:
+    return count_async(stop)
 
 
-@pytest.mark.parametrize("function", [counting_async, functools.partial(counting_async), _returning_async_generator])
+@pytest.mark.parametrize("function", [count_async, functools.partial(count_async), _return_async_generator])
 def test_async_generator_receives_sent_and_thrown_values(logs: Logs, function: Any) -> None:
     async def drive() -> None:
         made = inferlog.track_performance(function)(5)
@@ -246,7 +246,7 @@ def test_async_generator_that_is_closed_is_cancelled_and_cleans_up(logs: Logs) -
 
 def test_unreferenced_async_generator_is_cancelled_by_loop(logs: Logs) -> None:
     async def drive() -> None:
-        await anext(inferlog.track_performance(counting_async)(5))
+        await anext(inferlog.track_performance(count_async)(5))
 
     asyncio.run(drive())
     assert logs.event["status"] == "cancelled"
@@ -317,10 +317,10 @@ def test_recursive_function_writes_one_event_with_sum_of_calls(logs: Logs) -> No
 
 
 def test_context_is_restored_after_every_call(logs: Logs) -> None:
-    items = inferlog.track_performance(counting)(3)
+    items = inferlog.track_performance(count_to)(3)
     for _ in items:
         assert current_inference.get() is None
-    tracked: Any = inferlog.track_performance(_plain)
+    tracked: Any = inferlog.track_performance(_join)
     tracked("a", 1)
     with pytest.raises(TypeError):
         tracked()
@@ -331,7 +331,7 @@ def test_context_is_restored_after_every_call(logs: Logs) -> None:
     "function",
     [
         lambda: {"version": "v4", "tokens": 7},
-        lambda: iter_of({"version": "v3", "tokens": 1}, {"version": "v4", "tokens": 7}),
+        lambda: iterate({"version": "v3", "tokens": 1}, {"version": "v4", "tokens": 7}),
     ],
 )
 def test_value_is_found_in_result_or_last_item(logs: Logs, function: Any) -> None:
@@ -344,7 +344,7 @@ def test_value_is_found_in_result_or_last_item(logs: Logs, function: Any) -> Non
     assert logs.event["gen_ai"]["usage"] == {"output_tokens": 7}
 
 
-def iter_of(*items: Any) -> Iterator[Any]:
+def iterate(*items: Any) -> Iterator[Any]:
     yield from items
 
 
@@ -368,7 +368,7 @@ def test_failing_callback_is_logged_and_result_returned(logs: Logs) -> None:
     assert line["labels"]["reasons"].startswith("model_version: AttributeError")
 
 
-@pytest.mark.parametrize("function", [counting, counting_async])
+@pytest.mark.parametrize("function", [count_to, count_async])
 def test_abandoned_stream_writes_no_second_event(logs: Logs, function: Any) -> None:
     request = Inference()
     request.bind({"request_id": "request", "correlation_id": "chain"})

@@ -251,7 +251,7 @@ def test_block_rejects_callbacks_of_result(logs: Logs) -> None:
 
 
 def test_call_ending_after_its_request_has_own_event(logs: Logs) -> None:
-    request = _request()
+    request = _build_request()
     token = current_inference.set(request)
     with inferlog.track_performance("began in time") as call:
         call.output_tokens = 40
@@ -266,7 +266,7 @@ def test_call_ending_after_its_request_has_own_event(logs: Logs) -> None:
 
 
 def test_calls_of_many_threads_in_one_request_add_up(logs: Logs, eager_threads: None) -> None:
-    request = _request()
+    request = _build_request()
 
     together = threading.Barrier(4)
 
@@ -296,7 +296,7 @@ def eager_threads() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
-def _request() -> Inference:
+def _build_request() -> Inference:
     request = Inference()
     request.bind(
         {

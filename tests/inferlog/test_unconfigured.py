@@ -86,7 +86,7 @@ def run(script: Path, *arguments: str, **environment: str) -> subprocess.Complet
     )
 
 
-def documents(stderr: str) -> list[dict[str, Any]]:
+def parse_documents(stderr: str) -> list[dict[str, Any]]:
     """Return the lines, each parsed as JSON."""
     return [json.loads(line) for line in stderr.splitlines()]
 
@@ -96,7 +96,7 @@ def test_lesson_code_runs_and_writes_events_to_stderr(tmp_path: Path) -> None:
     script.write_text(LESSON)
     ended = run(script)
     assert ended.stdout == "result: 42\n"
-    warning, stated, tracked = documents(ended.stderr)
+    warning, stated, tracked = parse_documents(ended.stderr)
     assert (warning["message"], warning["log"]["level"]) == (WARNING, "warning")
     assert (stated["event"]["action"], stated["request_id"], stated["latency_seconds"]) == (
         "inference_completed",
@@ -120,7 +120,7 @@ def test_invalid_settings_of_environment_are_logged_once(tmp_path: Path) -> None
     script.write_text(LESSON)
     ended = run(script, INFERLOG_LOG_LEVEL="loud")
     assert ended.stdout == "result: 42\n"
-    warning, *events = documents(ended.stderr)
+    warning, *events = parse_documents(ended.stderr)
     assert "log_level is 'loud'; expected one of debug" in warning["message"]
     assert len(events) == 2
 
@@ -131,7 +131,7 @@ def test_children_of_every_start_method_return_their_results(tmp_path: Path, met
     script.write_text(POOL)
     ended = run(script, method, str(tmp_path / "logs"))
     assert ended.stdout == "good bad good\n"
-    written = Logs(tmp_path / "logs").events if method == "fork" else documents(ended.stderr)[1:]
+    written = Logs(tmp_path / "logs").events if method == "fork" else parse_documents(ended.stderr)[1:]
     assert len([line for line in written if line["event"]["dataset"] == "inference.events"]) == 3
 
 
@@ -163,7 +163,7 @@ def test_nothing_raises_before_configure(unconfigured: None, capsys: pytest.Capt
     assert inferlog.outgoing_headers() == {}
     inferlog.shutdown()
     inferlog.get_logger().info("after the shutdown")
-    lines = documents(capsys.readouterr().err)
+    lines = parse_documents(capsys.readouterr().err)
     messages = [line["message"] for line in lines if "message" in line]
     assert messages[0] == WARNING
     assert messages[-1] == "after the shutdown"
@@ -173,7 +173,7 @@ def test_nothing_raises_before_configure(unconfigured: None, capsys: pytest.Capt
 def test_exception_propagates_before_configure(unconfigured: None, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyError, match="gone"), inferlog.track_performance("predict"):
         raise KeyError("gone")
-    warning, event = documents(capsys.readouterr().err)
+    warning, event = parse_documents(capsys.readouterr().err)
     assert warning["message"] == WARNING
     assert event["error"]["type"] == "KeyError"
 
@@ -190,7 +190,7 @@ def test_many_threads_log_one_warning(unconfigured: None, capsys: pytest.Capture
         thread.start()
     for thread in threads:
         thread.join()
-    messages = [line["message"] for line in documents(capsys.readouterr().err)]
+    messages = [line["message"] for line in parse_documents(capsys.readouterr().err)]
     assert sorted(messages) == ["first"] * 8 + [WARNING]
 
 
@@ -209,7 +209,7 @@ def test_configure_after_first_line_replaces_default(
     inferlog.configure(service_name="scoring", log_dir=tmp_path)
     log.info("late")
     inferlog.shutdown()
-    assert [line["message"] for line in documents(capsys.readouterr().err)] == [WARNING, "early"]
+    assert [line["message"] for line in parse_documents(capsys.readouterr().err)] == [WARNING, "early"]
     assert [line["message"] for line in Logs(tmp_path).read_lines("app")] == ["late"]
 
 
@@ -223,7 +223,7 @@ def test_fork_before_configure_works(tmp_path: Path) -> None:
         "if child == 0: os._exit(0)\n"
         "assert os.waitpid(child, 0)[1] == 0\n"
     )
-    lines = documents(run(script).stderr)
+    lines = parse_documents(run(script).stderr)
     assert sorted(line["message"] for line in lines if line["message"] != WARNING) == [
         "in the child",
         *["in the parent"] * 2,

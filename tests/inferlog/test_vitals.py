@@ -12,7 +12,7 @@ class NVMLError(Exception):
     """Error class of the fake library."""
 
 
-def library(*, gpus: int = 1, breaks: bool = False) -> ModuleType:
+def build_library(*, gpus: int = 1, breaks: bool = False) -> ModuleType:
     """Return a fake of nvidia-ml-py for a machine with a number of GPUs."""
     pynvml = ModuleType("pynvml")
 
@@ -37,12 +37,12 @@ def library(*, gpus: int = 1, breaks: bool = False) -> ModuleType:
 
 
 def test_first_gpu_use_and_memory_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", library())
+    monkeypatch.setitem(sys.modules, "pynvml", build_library())
     assert Vitals().read_gpu() == {"utilization": 0.37, "memory_usage_bytes": 3 * 2**30}
 
 
 @pytest.mark.parametrize(
-    "pynvml", [None, library(gpus=0), library(breaks=True)], ids=["no library", "no GPU", "broken"]
+    "pynvml", [None, build_library(gpus=0), build_library(breaks=True)], ids=["no library", "no GPU", "broken"]
 )
 def test_gpu_is_absent_without_device(pynvml: ModuleType | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", pynvml)

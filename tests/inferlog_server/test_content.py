@@ -18,7 +18,7 @@ def send_all_kinds(server: RunningServer) -> None:
     assert server.terminate() == 0
 
 
-def files_with(text: str, home: Path) -> set[str]:
+def find_streams(text: str, home: Path) -> set[str]:
     """Return the streams of the files that contain *text*."""
     return {path.name.split("-")[0] for path in home.rglob("*") if path.is_file() and text in path.read_text()}
 
@@ -29,7 +29,7 @@ def test_prompts_and_responses_are_in_no_file_by_default(tmp_path: Path) -> None
         send_all_kinds(server)
 
     assert len(server.logs.events) == 6
-    assert files_with(PROMPT, server.home) == files_with(ANSWER, server.home) == set()
+    assert find_streams(PROMPT, server.home) == find_streams(ANSWER, server.home) == set()
 
 
 def test_prompts_and_responses_are_in_the_content_stream_only_when_enabled(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_prompts_and_responses_are_in_the_content_stream_only_when_enabled(tmp_p
     with run_server(tmp_path / "server", switch, backend="simulated", versions=VERSIONS) as server:
         send_all_kinds(server)
 
-    assert files_with(PROMPT, server.home) == files_with(ANSWER, server.home) == {"content"}
+    assert find_streams(PROMPT, server.home) == find_streams(ANSWER, server.home) == {"content"}
     lines = server.logs.read_lines("content")
     answered = [event for event in server.logs.events if event["status"] == "success"]
     assert [line["request_id"] for line in lines] == [event["request_id"] for event in answered]

@@ -114,21 +114,21 @@ def test_client_that_leaves_while_sending_leaves_one_event(
     simulated_server: RunningServer, correlation_id: str
 ) -> None:
     with dial(simulated_server.url) as connection:
-        connection.sendall(unfinished_request(correlation_id))
+        connection.sendall(build_unfinished_request(correlation_id))
 
     assert simulated_server.wait_for_event_of_chain(correlation_id)["status"] == "cancelled"
 
 
 def test_body_that_does_not_arrive_is_answered_with_408(simulated_server: RunningServer, correlation_id: str) -> None:
     with dial(simulated_server.url) as connection:
-        connection.sendall(unfinished_request(correlation_id))
+        connection.sendall(build_unfinished_request(correlation_id))
         head = connection.recv(1000)
 
     assert head.startswith(b"HTTP/1.1 408 ")
     assert simulated_server.wait_for_event_of_chain(correlation_id)["error"]["type"] == "request_timeout"
 
 
-def unfinished_request(correlation_id: str) -> bytes:
+def build_unfinished_request(correlation_id: str) -> bytes:
     head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: test\r\nx-correlation-id: %b\r\ncontent-length: 100\r\n\r\n{"
     return head % correlation_id.encode()
 

@@ -48,7 +48,7 @@ class ScriptedUpstream:
         assert self.answer
         await self.answer(receive, send)
 
-    async def until_the_client_leaves(self, receive: Receive) -> None:
+    async def wait_until_the_client_leaves(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         self.left = True
@@ -99,7 +99,7 @@ def gateway(upstream: ScriptedUpstream, tmp_path: Path, monkeypatch: pytest.Monk
     inferlog.shutdown()
 
 
-def chunk(content: str | None = None, *, finish_reason: str | None = None, **more: Any) -> bytes:
+def build_chunk(content: str | None = None, *, finish_reason: str | None = None, **more: Any) -> bytes:
     choice = {"index": 0, "delta": {"content": content}, "finish_reason": finish_reason}
     return b"data: " + json.dumps({"model": f"{MODEL}:v7", "choices": [choice], **more}, ensure_ascii=False).encode()
 
@@ -117,7 +117,7 @@ def stream(*events: bytes, broken: bool = False) -> SendResponse:
     return answer
 
 
-def status(code: int, body: Any = None, **headers: str) -> SendResponse:
+def make_status(code: int, body: Any = None, **headers: str) -> SendResponse:
     async def answer(_: Receive, send: Send) -> None:
         fields = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": code, "headers": fields})
@@ -127,9 +127,9 @@ def status(code: int, body: Any = None, **headers: str) -> SendResponse:
 
 
 HELLO_STREAM = (
-    chunk("Hel"),
-    chunk("lo\u2028!"),
-    chunk(finish_reason="length"),
+    build_chunk("Hel"),
+    build_chunk("lo\u2028!"),
+    build_chunk(finish_reason="length"),
     b'data: {"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3}}',
     b"data: [DONE]",
 )
@@ -190,7 +190,7 @@ def test_upstream_gets_ids_and_its_key_but_no_other_header_of_the_client(
 def test_response_with_another_model_name_counts_as_the_requested_version(
     gateway: StartGateway, upstream: ScriptedUpstream
 ) -> None:
-    upstream.answer = stream(chunk("Hi", finish_reason="stop", model="gpt-4o-2026-08-06"), b"data: [DONE]")
+    upstream.answer = stream(build_chunk("Hi", finish_reason="stop", model="gpt-4o-2026-08-06"), b"data: [DONE]")
     gateway_server = gateway(versions=[{"name": "hosted", "upstream_model": "gpt-4o"}])
     answer = gateway_server.ask().json()
 
@@ -209,7 +209,7 @@ REFUSAL = {"message": "No such thing as tell-nobody-4711", "type": "not_found", 
 def test_rejection_is_forwarded_without_its_message_in_the_event(
     gateway: StartGateway, upstream: ScriptedUpstream, streamed: bool
 ) -> None:
-    upstream.answer = status(429, {"error": REFUSAL}, retry_after="7")
+    upstream.answer = make_status(429, {"error": REFUSAL}, retry_after="7")
     gateway_server = gateway()
     answer = gateway_server.ask(stream=streamed)
 
@@ -221,17 +221,17 @@ def test_rejection_is_forwarded_without_its_message_in_the_event(
 
 
 FAILURES = {
-    "500": status(500, {"error": REFUSAL}),
-    "503": status(503),
-    "our key refused": status(401, {"error": REFUSAL}),
-    "a redirect": status(307, location="http://elsewhere.invalid/"),
-    "no stream": status(200, {"choices": []}, content_type="application/json"),
+    "500": make_status(500, {"error": REFUSAL}),
+    "503": make_status(503),
+    "our key refused": make_status(401, {"error": REFUSAL}),
+    "a redirect": make_status(307, location="http://elsewhere.invalid/"),
+    "no stream": make_status(200, {"choices": []}, content_type="application/json"),
     "nonsense": stream(b"data: nonsense"),
     "nothing but the end": stream(b"data: [DONE]"),
     "nothing": stream(),
     "a broken connection": stream(broken=True),
     "an error in the stream": stream(b'data: {"error": {"message": "tell-nobody-4711"}}'),
-    "an event above the limit": stream(chunk("x" * 1_100_000)),
+    "an event above the limit": stream(build_chunk("x" * 1_100_000)),
 }
 
 
@@ -249,7 +249,7 @@ def test_upstream_failure_is_a_bad_gateway(gateway: StartGateway, upstream: Scri
 
 
 def test_upstream_timeout_status_is_a_gateway_timeout(gateway: StartGateway, upstream: ScriptedUpstream) -> None:
-    upstream.answer = status(504)
+    upstream.answer = make_status(504)
     gateway_server = gateway()
     answer = gateway_server.ask()
 
@@ -286,7 +286,9 @@ def test_connection_timeout_is_a_gateway_timeout(gateway: StartGateway) -> None:
     assert gateway_server.logs.event["error"]["type"] == "upstream_timeout"
 
 
-@pytest.mark.parametrize("ending", [stream(chunk("Hel"), broken=True), stream(chunk("Hel"), b'data: {"error": "x"}')])
+@pytest.mark.parametrize(
+    "ending", [stream(build_chunk("Hel"), broken=True), stream(build_chunk("Hel"), b'data: {"error": "x"}')]
+)
 def test_stream_ends_with_an_error_when_the_upstream_breaks_off(
     gateway: StartGateway, upstream: ScriptedUpstream, ending: SendResponse
 ) -> None:
@@ -310,8 +312,8 @@ def test_slow_upstream_is_disconnected_at_the_deadline(
         if begun:
             headers = [(b"content-type", b"text/event-stream")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": chunk("Hel") + b"\n\n", "more_body": True})
-        await upstream.until_the_client_leaves(receive)
+            await send({"type": "http.response.body", "body": build_chunk("Hel") + b"\n\n", "more_body": True})
+        await upstream.wait_until_the_client_leaves(receive)
 
     upstream.answer = endless
     gateway_server = gateway(deadline_seconds=1)
@@ -326,10 +328,10 @@ def test_slow_upstream_is_disconnected_at_the_deadline(
 
 def test_slot_is_released_after_every_ending(gateway: StartGateway, upstream: ScriptedUpstream) -> None:
     gateway_server = gateway(upstream_parallel_requests=1, queue_limit_requests=0)
-    for answer in (status(500), stream(broken=True), stream(chunk("Hel"), broken=True), status(400)):
+    for answer in (make_status(500), stream(broken=True), stream(build_chunk("Hel"), broken=True), make_status(400)):
         upstream.answer = answer
         assert gateway_server.ask().status_code in (400, 502)
-    upstream.answer = lambda receive, _: upstream.until_the_client_leaves(receive)
+    upstream.answer = lambda receive, _: upstream.wait_until_the_client_leaves(receive)
     with connect(gateway_server.url):
         wait_until(lambda: len(upstream.requests) == 5, what="an open request")
     upstream.answer = stream(*HELLO_STREAM)
@@ -339,19 +341,19 @@ def test_slot_is_released_after_every_ending(gateway: StartGateway, upstream: Sc
 def test_requests_beyond_the_slots_wait_and_beyond_the_queue_are_rejected(
     gateway: StartGateway, upstream: ScriptedUpstream
 ) -> None:
-    upstream.answer = lambda receive, _: upstream.until_the_client_leaves(receive)
+    upstream.answer = lambda receive, _: upstream.wait_until_the_client_leaves(receive)
     gateway_server = gateway(upstream_parallel_requests=1, queue_limit_requests=1)
     with connect(gateway_server.url):
         wait_until(lambda: upstream.requests, what="an open request")
         with connect(gateway_server.url):
-            wait_until(lambda: _waiting_requests() == 1, what="a request in the queue")
+            wait_until(lambda: _count_waiting_requests() == 1, what="a request in the queue")
             refused = gateway_server.ask()
-            assert _waiting_requests() == len(upstream.requests) == 1
+            assert _count_waiting_requests() == len(upstream.requests) == 1
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "queue_full")
 
 
-def _waiting_requests() -> int:
+def _count_waiting_requests() -> int:
     gauges: dict[str, int] = inferlog.configuration.get_runtime().heartbeat.build_line()["gauges"]
     return gauges["queue_requests"]
 

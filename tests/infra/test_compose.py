@@ -21,29 +21,29 @@ ONE_SHOTS = {"prepare", "provision", "provision-kibana", "rotate", "redrive", "r
 
 
 @cache
-def stack() -> dict[str, Any]:
+def read_stack() -> dict[str, Any]:
     """docker-compose.yml with its defaults put in."""
     text = (ROOT / "docker-compose.yml").read_text()
     loaded: dict[str, Any] = yaml.safe_load(_VARIABLE.sub(lambda match: match[3], text))
     return loaded
 
 
-def services() -> dict[str, Service]:
-    found: dict[str, Service] = stack()["services"]
+def read_services() -> dict[str, Service]:
+    found: dict[str, Service] = read_stack()["services"]
     return found
 
 
-def mounts(service: Service) -> dict[str, str]:
+def read_mounts(service: Service) -> dict[str, str]:
     """Volume or path to what follows it."""
     return dict(volume.split(":", 1) for volume in service.get("volumes", []))
 
 
-each_service = pytest.mark.parametrize("name", services())
+each_service = pytest.mark.parametrize("name", read_services())
 
 
 @each_service
 def test_image_is_pinned_in_the_settings_and_names_no_registry(name: str) -> None:
-    image = services()[name]["image"]
+    image = read_services()[name]["image"]
     repository, _, tag = image.rpartition(":")
     assert "." not in repository, "a registry's host"
     assert repository.startswith("inferlog-") or re.fullmatch(r"\d+\.\d+\.\d+", tag)
@@ -52,7 +52,7 @@ def test_image_is_pinned_in_the_settings_and_names_no_registry(name: str) -> Non
 def test_own_image_is_built_by_one_service_and_never_pulled() -> None:
     """Compose builds in parallel; of two builds of one name, the second fails with "already exists"."""
     ours: dict[str, list[Service]] = {}
-    for service in services().values():
+    for service in read_services().values():
         if service["image"].startswith("inferlog-"):
             ours.setdefault(service["image"], []).append(service)
     for users in ours.values():
@@ -63,7 +63,7 @@ def test_own_image_is_built_by_one_service_and_never_pulled() -> None:
 @each_service
 def test_temporary_folders_have_an_explicit_mode(name: str) -> None:
     """Docker 24 drops the sticky bit of a /tmp that has no mode, and Ruby refuses that: Fluentd would not start."""
-    for folder in services()[name]["tmpfs"]:
+    for folder in read_services()[name]["tmpfs"]:
         assert re.fullmatch(r"/[a-z/]+:(exec,)?mode=1777", folder)
 
 
@@ -82,13 +82,13 @@ def test_every_setting_has_a_default_and_the_example_shows_it() -> None:
 def test_every_number_of_fluentd_can_be_set_like_the_other_settings() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text()
     documented = set(re.findall(r"^\| `(INFERLOG_FLUENTD_[A-Z_]+)` \|", page, re.MULTILINE))
-    passed = {name for name, value in services()["fluentd"]["environment"].items() if value is None}
+    passed = {name for name, value in read_services()["fluentd"]["environment"].items() if value is None}
     assert passed == documented - {"INFERLOG_FLUENTD_STATE"}, "its state is on a volume"
 
 
 @each_service
 def test_container_is_neither_root_nor_able_to_become_it(name: str) -> None:
-    service = services()[name]
+    service = read_services()[name]
     assert service["user"] == "1000:0"
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -99,7 +99,7 @@ def test_container_is_neither_root_nor_able_to_become_it(name: str) -> None:
 
 @each_service
 def test_container_is_bounded(name: str) -> None:
-    service = services()[name]
+    service = read_services()[name]
     assert re.fullmatch(r"\d+[mg]", str(service["mem_limit"]))
     assert float(service["cpus"]) > 0
     assert service["pids_limit"] > 0
@@ -108,10 +108,13 @@ def test_container_is_bounded(name: str) -> None:
 
 @each_service
 def test_long_running_container_has_a_health_check(name: str) -> None:
-    service = services()[name]
+    service = read_services()[name]
     if name in ONE_SHOTS:
         assert "healthcheck" not in service, "Compose before 5.0.2 ends --wait with an error if it is disabled"
         assert service["restart"] == "no"
+    elif name == "summarize":
+        assert "healthcheck" not in service, "nothing waits for it"
+        assert service["restart"] == "unless-stopped"
     elif name == "fluentd":
         assert "HEALTHCHECK" in (ROOT / "fluentd" / "Dockerfile").read_text()
     else:
@@ -121,7 +124,7 @@ def test_long_running_container_has_a_health_check(name: str) -> None:
 
 @each_service
 def test_no_secret_is_in_environment_command_or_health_check(name: str) -> None:
-    service = services()[name]
+    service = read_services()[name]
     for variable, value in service.get("environment", {}).items():
         if _SECRET_NAME.search(variable):
             assert variable.endswith("_FILE"), f"{variable} would be listed by docker inspect"
@@ -134,23 +137,23 @@ def test_no_secret_is_in_environment_command_or_health_check(name: str) -> None:
 
 @each_service
 def test_port_is_open_to_this_machine_only(name: str) -> None:
-    for port in services()[name].get("ports", []):
+    for port in read_services()[name].get("ports", []):
         assert re.fullmatch(r"127\.0\.0\.1:\d+(-\d+)?:\d+", port)
 
 
 def test_app_keeps_its_port() -> None:
     """Docker goes round in a range: each start, also after a crash, would use the next port."""
-    assert services()["app"]["ports"] == ["127.0.0.1:8000:8000"]
+    assert read_services()["app"]["ports"] == ["127.0.0.1:8000:8000"]
 
 
 def test_one_setting_disables_the_traffic_of_the_first_start() -> None:
     assert 'deploy: {replicas: "${SAMPLE_TRAFFIC:-1}"}' in (ROOT / "docker-compose.yml").read_text()
-    command = services()["sample-traffic"]["command"]
+    command = read_services()["sample-traffic"]["command"]
     assert {"--skip-if-recorded", "--records=/records/sample.jsonl", "--rate=1", "--duration=3m"} <= set(command)
 
 
 def test_services_start_after_their_dependencies() -> None:
-    needed = {name: service.get("depends_on", {}) for name, service in services().items()}
+    needed = {name: service.get("depends_on", {}) for name, service in read_services().items()}
     done, well = {"condition": "service_completed_successfully"}, {"condition": "service_healthy"}
     assert needed == {
         "prepare": {},
@@ -160,6 +163,7 @@ def test_services_start_after_their_dependencies() -> None:
         "provision-kibana": {"kibana": well},
         "rotate": {"elasticsearch": well},
         "redrive": {"elasticsearch": well},
+        "summarize": {"provision": done},
         "fluentd": {"provision": done},
         "app": {"prepare": done},
         "app-canary": {"prepare": done},
@@ -170,9 +174,9 @@ def test_services_start_after_their_dependencies() -> None:
 
 
 def test_app_and_fluentd_share_the_logs_and_nothing_else() -> None:
-    shared = set(mounts(services()["app"])) & set(mounts(services()["fluentd"]))
+    shared = set(read_mounts(read_services()["app"])) & set(read_mounts(read_services()["fluentd"]))
     assert shared == {"logs"}
-    assert set(mounts(services()["app"])) == {"logs"}
+    assert set(read_mounts(read_services()["app"])) == {"logs"}
 
 
 @pytest.mark.parametrize(
@@ -183,10 +187,15 @@ def test_app_and_fluentd_share_the_logs_and_nothing_else() -> None:
         ("kibana-secrets", {"prepare", "kibana", "provision", "rotate"}),
         ("fluentd-secrets", {"prepare", "fluentd", "provision", "rotate"}),
         ("operator-secrets", {"prepare", "provision", "rotate"}),
+        ("summarize-secrets", {"prepare", "provision", "rotate", "summarize"}),
     ],
 )
 def test_secret_is_mounted_where_it_is_needed_and_nowhere_else(volume: str, readers: set[str]) -> None:
-    mounted = {name: mounts(service)[volume] for name, service in services().items() if volume in mounts(service)}
+    mounted = {
+        name: read_mounts(service)[volume]
+        for name, service in read_services().items()
+        if volume in read_mounts(service)
+    }
     assert set(mounted) == readers
     for name, where in mounted.items():
         if name not in ONE_SHOTS:
@@ -201,18 +210,20 @@ def test_links_in_alerts_lead_to_the_port_that_was_chosen() -> None:
 
 @each_service
 def test_only_the_configuration_comes_from_the_checkout_and_cannot_be_written(name: str) -> None:
-    paths = {path: where for path, where in mounts(services()[name]).items() if path.startswith((".", "/"))}
+    paths = {path: where for path, where in read_mounts(read_services()[name]).items() if path.startswith((".", "/"))}
     assert all(where.endswith(":ro,z") for where in paths.values()), "z: SELinux would not let it be read"
     assert set(paths) <= {"./kibana/kibana.yml"}
 
 
 def test_every_named_volume_is_declared_and_used() -> None:
-    used = {volume for service in services().values() for volume in mounts(service) if not volume.startswith(".")}
-    assert used == set(stack()["volumes"])
+    used = {
+        volume for service in read_services().values() for volume in read_mounts(service) if not volume.startswith(".")
+    }
+    assert used == set(read_stack()["volumes"])
 
 
 def test_fluentd_has_a_minute_to_stop() -> None:
-    assert services()["fluentd"]["stop_grace_period"] == "60s"
+    assert read_services()["fluentd"]["stop_grace_period"] == "60s"
 
 
 def test_one_setting_disables_read_only_roots() -> None:
@@ -247,10 +258,10 @@ def loaded_by_compose() -> dict[str, Any]:
 
 
 def test_docker_compose_reads_the_same_services_as_these_tests(loaded_by_compose: dict[str, Any]) -> None:
-    assert set(loaded_by_compose["services"]) == set(services())
+    assert set(loaded_by_compose["services"]) == set(read_services())
     for name, service in loaded_by_compose["services"].items():
-        assert service["image"] == services()[name]["image"]
-        environment = services()[name].get("environment", {})
+        assert service["image"] == read_services()[name]["image"]
+        environment = read_services()[name].get("environment", {})
         assert (service.get("environment") or {}) == {
             variable: value if value is None else str(value) for variable, value in environment.items()
         }

@@ -24,7 +24,7 @@ NEVER_SENT = [".env", ".git/config", ".venv/bin/python", "logs/events-scoring-1.
 each_file = pytest.mark.parametrize("file", FILES.values(), ids=FILES)
 
 
-def commands(file: Dockerfile) -> list[str]:
+def list_commands(file: Dockerfile) -> list[str]:
     """Return each command of each RUN."""
     return [part.strip() for run in file.list_instructions("RUN") for part in re.split(r"&&|;", run.text)]
 
@@ -64,7 +64,7 @@ def test_user_is_numeric_not_root_and_owns_no_program(file: Dockerfile) -> None:
 @each_file
 def test_downloads_use_only_package_managers(file: Dockerfile) -> None:
     assert not file.list_instructions("ADD"), "ADD fetches addresses and unpacks archives"
-    for command in commands(file):
+    for command in list_commands(file):
         assert not re.search(r"\b(curl|wget|git|apt|npm)\b", re.sub(r"apt-get|/var/lib/apt/", "", command))
         if "apt-get" in command:  # Debian's own packages, signed by Debian
             assert command == "apt-get update" or re.fullmatch(
@@ -74,13 +74,13 @@ def test_downloads_use_only_package_managers(file: Dockerfile) -> None:
 
 
 def test_the_app_s_image_has_what_llama_cpp_needs_and_a_slim_image_lacks() -> None:
-    installed = [command for command in commands(FILES["app"]) if command.startswith("apt-get install")]
+    installed = [command for command in list_commands(FILES["app"]) if command.startswith("apt-get install")]
     assert [command.split()[-1] for command in installed] == ["libgomp1"]
 
 
 @each_file
 def test_packages_of_python_are_wheels_checked_by_their_hashes(file: Dockerfile) -> None:
-    for command in commands(file):
+    for command in list_commands(file):
         if not re.search(r"/pip (--python \S+ )?(install|wheel) ", command):
             continue
         words = set(command.split())
@@ -99,7 +99,7 @@ def test_packages_of_python_are_wheels_checked_by_their_hashes(file: Dockerfile)
 
 @each_file
 def test_gems_are_exact(file: Dockerfile) -> None:
-    for command in commands(file):
+    for command in list_commands(file):
         if command.startswith("gem install"):
             assert re.fullmatch(r"gem install (--[a-z-]+ )*[a-z-]+:\d+\.\d+\.\d+", command)
 

@@ -24,13 +24,13 @@ _UNITS = {"m": 1 << 20, "g": 1 << 30, "Mi": 1 << 20, "Gi": 1 << 30}
 
 
 @cache
-def objects_of(folder: str) -> list[dict[str, Any]]:
+def build_objects(folder: str) -> list[dict[str, Any]]:
     return build(KUBERNETES / folder)
 
 
-def pods_of(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def find_pods(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield name and specification of each pod."""
-    for each in objects_of(folder):
+    for each in build_objects(folder):
         spec = each.get("spec", {})
         template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
         if template:
@@ -38,11 +38,11 @@ def pods_of(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def find(folder: str, kind: str, name: str) -> dict[str, Any]:
-    (found,) = [each for each in objects_of(folder) if (each["kind"], each["metadata"]["name"]) == (kind, name)]
+    (found,) = [each for each in build_objects(folder) if (each["kind"], each["metadata"]["name"]) == (kind, name)]
     return found
 
 
-def sidecar(spec: dict[str, Any]) -> dict[str, Any]:
+def find_sidecar(spec: dict[str, Any]) -> dict[str, Any]:
     (found,) = [each for each in spec.get("initContainers", []) if each.get("restartPolicy") == "Always"]
     return dict(found)
 
@@ -52,15 +52,15 @@ def parse_bytes(text: str) -> int:
     return int(number) * _UNITS[unit]
 
 
-def settings_of_fluentd(folder: str = "example") -> dict[str, str]:
-    (found,) = [each for each in objects_of(folder) if each["metadata"]["name"].startswith("inferlog-fluentd-")]
+def read_settings_of_fluentd(folder: str = "example") -> dict[str, str]:
+    (found,) = [each for each in build_objects(folder) if each["metadata"]["name"].startswith("inferlog-fluentd-")]
     return dict(found["data"])
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_every_object_matches_the_schema_of_the_api(folder: str, version: str) -> None:
-    known = [each for each in objects_of(folder) if "elastic.co" not in each["apiVersion"]]
+    known = [each for each in build_objects(folder) if "elastic.co" not in each["apiVersion"]]
     assert len(known) >= 14
     for each in known:
         kubernetes_validate.validate(each, version, strict=True)
@@ -73,7 +73,7 @@ def test_every_pod_meets_the_restricted_standard_and_more(folder: str) -> None:
         find(folder, "Namespace", "inferlog")["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
         == "restricted"
     )
-    for name, spec in pods_of(folder):
+    for name, spec in find_pods(folder):
         assert spec["securityContext"]["runAsNonRoot"], name
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert spec["automountServiceAccountToken"] is (name == "inferlog-setup"), name
@@ -92,19 +92,19 @@ def test_every_pod_meets_the_restricted_standard_and_more(folder: str) -> None:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_sidecar_can_neither_delay_the_service_nor_take_it_out_of_rotation(folder: str) -> None:
-    (spec,) = [spec for name, spec in pods_of(folder) if name == "scoring"]
-    assert not {key for key in sidecar(spec) if key.endswith("Probe")}
+    (spec,) = [spec for name, spec in find_pods(folder) if name == "scoring"]
+    assert not {key for key in find_sidecar(spec) if key.endswith("Probe")}
 
 
 @pytest.mark.parametrize("folder", ["example", "overlays/ship"])
 def test_grace_period_contains_the_steps_of_a_pods_end(folder: str) -> None:
-    (spec,) = [spec for name, spec in pods_of(folder) if name == "scoring"]
+    (spec,) = [spec for name, spec in find_pods(folder) if name == "scoring"]
     (app,) = spec["containers"]
     pre_stop = app["lifecycle"]["preStop"]["sleep"]["seconds"]
     drain = (
-        int(settings_of_fluentd()["INFERLOG_FLUENTD_DRAIN_SECONDS"])
+        int(read_settings_of_fluentd()["INFERLOG_FLUENTD_DRAIN_SECONDS"])
         if folder == "example"
-        else int(sidecar(spec)["command"][-1])
+        else int(find_sidecar(spec)["command"][-1])
     )
     shutdown = 10
     assert pre_stop > 0, "without it a rollout refuses requests"
@@ -114,10 +114,10 @@ def test_grace_period_contains_the_steps_of_a_pods_end(folder: str) -> None:
 
 def test_volumes_are_larger_than_the_limits_of_their_writers() -> None:
     """Kubernetes evicts a pod whose volume exceeds its limit, and deletes its lines."""
-    (spec,) = [spec for name, spec in pods_of("example") if name == "scoring"]
+    (spec,) = [spec for name, spec in find_pods("example") if name == "scoring"]
     limits = {each["name"]: each.get("emptyDir", {}).get("sizeLimit") for each in spec["volumes"]}
     assert parse_bytes(limits["inferlog-logs"]) >= 1.2 * Settings().max_total_bytes
-    buffer = parse_bytes(settings_of_fluentd()["INFERLOG_FLUENTD_TOTAL_LIMIT_SIZE"])
+    buffer = parse_bytes(read_settings_of_fluentd()["INFERLOG_FLUENTD_TOTAL_LIMIT_SIZE"])
     assert parse_bytes(limits["inferlog-state"]) >= 2 * buffer
 
 
@@ -130,14 +130,14 @@ def test_set_up_may_only_read_and_change_one_secret() -> None:
 def test_user_sets_two_addresses_and_a_password_that_is_in_no_file() -> None:
     values = (KUBERNETES / "example/values.env").read_text()
     assert re.findall(r"^(\w+)=https://\w+\.example", values, re.MULTILINE) == ["ELASTICSEARCH_URL", "KIBANA_URL"]
-    given = {each["metadata"]["name"] for each in objects_of("example") if each["kind"] == "Secret"}
+    given = {each["metadata"]["name"] for each in build_objects("example") if each["kind"] == "Secret"}
     assert given == {SECRET}
-    assert not [each for each in objects_of("example") if each["kind"] == "Secret" and "data" in each]
+    assert not [each for each in build_objects("example") if each["kind"] == "Secret" and "data" in each]
 
 
 def test_settings_of_fluentd_are_documented() -> None:
     documented = set(re.findall(r"^\| `(\w+)`", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE))
-    given = {name for name in settings_of_fluentd() if name.startswith("INFERLOG_")}
+    given = {name for name in read_settings_of_fluentd() if name.startswith("INFERLOG_")}
     assert given <= documented
 
 
@@ -147,7 +147,7 @@ def test_images_are_those_that_docker_compose_builds() -> None:
     }
     used = {
         container["image"]
-        for _, spec in pods_of("example")
+        for _, spec in find_pods("example")
         for container in [*spec["containers"], *spec.get("initContainers", [])]
     }
     assert used == built - {"inferlog-traffic:local"}
@@ -179,7 +179,7 @@ spec:
     kubernetes_validate.validate(deployment, VERSIONS[-1], strict=True)
     spec = deployment["spec"]["template"]["spec"]
     (server,) = spec["containers"]
-    assert sidecar(spec)["name"] == "fluentd"
+    assert find_sidecar(spec)["name"] == "fluentd"
     assert {"name": "MINE", "value": "kept"} in server["env"]
     assert {each["name"] for each in server["env"]} >= {"INFERLOG_SERVICE_NAME", "INFERLOG_LOG_DIR"}
     assert [each["mountPath"] for each in server["volumeMounts"]] == ["/var/log/inferlog"]

@@ -242,10 +242,10 @@ def _create(client: Elasticsearch, index: str, document: Any) -> None:
     client.create(index=index, id=document["event"]["id"], document=document, refresh=True)
 
 
-def _mapped(properties: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _list_mapped(properties: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, mapping in properties.items():
         if "properties" in mapping:
-            yield from _mapped(mapping["properties"], f"{prefix}{name}.")
+            yield from _list_mapped(mapping["properties"], f"{prefix}{name}.")
         elif mapping.get("enabled") is False:
             yield f"{prefix}{name}", NOT_PARSED
         elif mapping.get("index") is False and mapping.get("doc_values") is False:
@@ -254,18 +254,18 @@ def _mapped(properties: dict[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{name}", mapping["type"]
 
 
-def _leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _list_leaves(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _leaves(inner, f"{prefix}.{key}" if prefix else key)
+            yield from _list_leaves(inner, f"{prefix}.{key}" if prefix else key)
     elif isinstance(value, list):
         for inner in value:
-            yield from _leaves(inner, prefix)
+            yield from _list_leaves(inner, prefix)
     else:
         yield prefix, value
 
 
-def _with(document: dict[str, Any], field: str, value: Any) -> dict[str, Any]:
+def _replace_value(document: dict[str, Any], field: str, value: Any) -> dict[str, Any]:
     changed = deepcopy(document)
     *parents, last = field.split(".")
     inner = changed
@@ -278,7 +278,7 @@ def _with(document: dict[str, Any], field: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("stream", FIELDS)
 def test_stream_maps_exactly_the_documented_fields(client: Elasticsearch, shared: Cluster, stream: str) -> None:
     (answer,) = client.indices.get_mapping(index=_stream(stream, shared)).values()
-    assert dict(_mapped(answer["mappings"]["properties"])) == FIELDS[stream]
+    assert dict(_list_mapped(answer["mappings"]["properties"])) == FIELDS[stream]
     assert answer["mappings"]["dynamic"] == "false"
 
 
@@ -287,11 +287,11 @@ def test_every_value_of_a_full_line_is_found_by_searching_its_field(
     client: Elasticsearch, provisioned: Cluster, stream: str
 ) -> None:
     index = _stream(stream, provisioned)
-    line = _with(LINES[stream], "event.ingested", "2026-11-23T06:15:01.000001Z")
+    line = _replace_value(LINES[stream], "event.ingested", "2026-11-23T06:15:01.000001Z")
     _create(client, index, line)
     searchable = {
         (field, value)
-        for field, value in _leaves(line)
+        for field, value in _list_leaves(line)
         if FIELDS[stream].get(field) != NOT_INDEXED and not field.startswith(("gen_ai.input", "gen_ai.output"))
     }
     found = {
@@ -304,7 +304,7 @@ def test_every_value_of_a_full_line_is_found_by_searching_its_field(
 
 
 def test_golden_event_line_has_a_value_for_every_documented_field() -> None:
-    described = {"labels" if name.startswith("labels.") else name for name, _ in _leaves(LINES["events"])}
+    described = {"labels" if name.startswith("labels.") else name for name, _ in _list_leaves(LINES["events"])}
     assert described | {"event.ingested"} == set(FIELDS["events"])
 
 
@@ -320,20 +320,20 @@ def test_invalid_number_is_rejected(
     client: Elasticsearch, shared: Cluster, stream: str, field: str, wrong: Any
 ) -> None:
     with pytest.raises(BadRequestError, match="document_parsing_exception"):
-        _create(client, _stream(stream, shared), _with(LINES[stream], field, wrong))
+        _create(client, _stream(stream, shared), _replace_value(LINES[stream], field, wrong))
 
 
 @pytest.mark.parametrize(("stream", "field"), WHOLE_NUMBERS)
 def test_fraction_in_a_count_is_rejected(client: Elasticsearch, shared: Cluster, stream: str, field: str) -> None:
     with pytest.raises(BadRequestError, match="document_parsing_exception"):
-        _create(client, _stream(stream, shared), _with(LINES[stream], field, 3.7))
+        _create(client, _stream(stream, shared), _replace_value(LINES[stream], field, 3.7))
 
 
 @pytest.mark.parametrize("field", ["@timestamp", "event.ingested"])
 @pytest.mark.parametrize("wrong", ["yesterday", "23.11.2026", 17, 1795414202813, ""])
 def test_invalid_date_is_rejected(client: Elasticsearch, shared: Cluster, field: str, wrong: Any) -> None:
     with pytest.raises(BadRequestError, match="document_parsing_exception"):
-        _create(client, _stream("events", shared), _with(LINES["events"], field, wrong))
+        _create(client, _stream("events", shared), _replace_value(LINES["events"], field, wrong))
 
 
 @pytest.mark.parametrize(
@@ -385,8 +385,8 @@ def test_unknown_field_is_kept_and_adds_nothing_to_the_mapping(client: Elasticse
 
 @pytest.mark.parametrize("content", ["text", ["a", "b"], [{"role": "user", "content": [1, None]}], {"deep": {"er": 1}}])
 def test_content_is_accepted_in_any_shape(client: Elasticsearch, shared: Cluster, content: Any) -> None:
-    line = _with(LINES["content"], "gen_ai", {"input": content, "output": content})
-    line = _with(line, "event.id", uuid4().hex)
+    line = _replace_value(LINES["content"], "gen_ai", {"input": content, "output": content})
+    line = _replace_value(line, "event.id", uuid4().hex)
     _create(client, _stream("content", shared), line)
 
 
@@ -405,6 +405,6 @@ def test_index_is_logsdb_with_stored_source_and_refreshes_each_second(
 
 
 def test_wide_lines_are_accepted(client: Elasticsearch, shared: Cluster) -> None:
-    line = _with(LINES["events"], "labels", {"note": "é" * 100_000})
-    line = _with(_with(line, "error.stack_trace", "é" * 100_000), "correlation_id", "é" * 10_000)
+    line = _replace_value(LINES["events"], "labels", {"note": "é" * 100_000})
+    line = _replace_value(_replace_value(line, "error.stack_trace", "é" * 100_000), "correlation_id", "é" * 10_000)
     _create(client, _stream("events", shared), line)

@@ -15,13 +15,13 @@ from tests.kibana.json_paths import DashboardFault, format_path
 _SCHEMA = Path(__file__).with_name("dashboard.schema.json")
 
 
-def faults(body: Any) -> list[DashboardFault]:
+def find_faults(body: Any) -> list[DashboardFault]:
     """Return every fault of *body* once; layout faults only if it has no others."""
-    found = list(_schema_faults(body))
+    found = list(_find_schema_faults(body))
     if not found:
-        found = list(server_rules.faults(body))
+        found = list(server_rules.find_faults(body))
     if not found:
-        found = list(layout.faults(body))
+        found = list(layout.find_faults(body))
     return list(dict.fromkeys(found))
 
 
@@ -32,10 +32,10 @@ def read(text: str) -> Any:
     Raises:
         ValueError: If it is not valid JSON, or if a key is repeated in one object: the first value would be lost.
     """
-    return json.loads(text, object_pairs_hook=_each_key_once)
+    return json.loads(text, object_pairs_hook=_require_unique_keys)
 
 
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _require_unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen: dict[str, Any] = {}
     for key, value in pairs:
         if key in seen:
@@ -44,15 +44,15 @@ def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return seen
 
 
-def _schema_faults(body: Any) -> Iterator[DashboardFault]:
-    for error in _validator().iter_errors(body):
+def _find_schema_faults(body: Any) -> Iterator[DashboardFault]:
+    for error in _build_validator().iter_errors(body):
         # For a choice of several schemas, report the closest one.
         deepest = best_match([error]) if error.context else error
         yield DashboardFault(path=format_path(tuple(deepest.absolute_path)), message=deepest.message)
 
 
 @cache
-def _validator() -> Draft202012Validator:
+def _build_validator() -> Draft202012Validator:
     schema = json.loads(_SCHEMA.read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     return Draft202012Validator(schema)

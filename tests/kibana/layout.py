@@ -30,15 +30,15 @@ class _Box:
         )
 
 
-def faults(body: dict[str, Any]) -> Iterator[DashboardFault]:
+def find_faults(body: dict[str, Any]) -> Iterator[DashboardFault]:
     """Yield panels that Kibana would move, and repeated ids."""
-    yield from _repeated_ids(body)
-    yield from _misplaced(body.get("panels", []), ("panels",))
+    yield from _find_repeated_ids(body)
+    yield from _find_misplaced(body.get("panels", []), ("panels",))
 
 
-def _repeated_ids(body: dict[str, Any]) -> Iterator[DashboardFault]:
+def _find_repeated_ids(body: dict[str, Any]) -> Iterator[DashboardFault]:
     seen: dict[str, JsonPath] = {}
-    for place, item in _items(body):
+    for place, item in _list_items(body):
         name = item.get("id")
         if name is None:
             continue
@@ -49,7 +49,7 @@ def _repeated_ids(body: dict[str, Any]) -> Iterator[DashboardFault]:
         seen.setdefault(name, place)
 
 
-def _items(body: dict[str, Any]) -> Iterator[tuple[JsonPath, dict[str, Any]]]:
+def _list_items(body: dict[str, Any]) -> Iterator[tuple[JsonPath, dict[str, Any]]]:
     for index, item in enumerate(body.get("panels", [])):
         yield ("panels", index), item
         for inner, panel in enumerate(item.get("panels", [])):
@@ -58,8 +58,8 @@ def _items(body: dict[str, Any]) -> Iterator[tuple[JsonPath, dict[str, Any]]]:
         yield ("pinned_panels", index), control
 
 
-def _misplaced(items: list[dict[str, Any]], place: JsonPath) -> Iterator[DashboardFault]:
-    boxes = [_box(item, (*place, index)) for index, item in enumerate(items)]
+def _find_misplaced(items: list[dict[str, Any]], place: JsonPath) -> Iterator[DashboardFault]:
+    boxes = [_build_box(item, (*place, index)) for index, item in enumerate(items)]
     for index, box in enumerate(boxes):
         if box.right > _COLUMNS:
             yield DashboardFault(
@@ -75,10 +75,10 @@ def _misplaced(items: list[dict[str, Any]], place: JsonPath) -> Iterator[Dashboa
                 path=format_path((*box.place, "grid")), message="has nothing right above it: it would float up"
             )
     for index, item in enumerate(items):
-        yield from _misplaced(item.get("panels", []), (*place, index, "panels"))
+        yield from _find_misplaced(item.get("panels", []), (*place, index, "panels"))
 
 
-def _box(item: dict[str, Any], place: JsonPath) -> _Box:
+def _build_box(item: dict[str, Any], place: JsonPath) -> _Box:
     grid = item["grid"]
     if "type" not in item:
         return _Box(place=place, left=0, top=grid["y"], right=_COLUMNS, bottom=grid["y"] + 1)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.kibana.faults import faults, read
+from tests.kibana.faults import find_faults, read
 
 GOOD: dict[str, Any] = {
     "title": "Four of a kind",
@@ -40,12 +40,12 @@ def change(place: tuple[str | int, ...], value: Any) -> dict[str, Any]:
     return body
 
 
-def messages(body: dict[str, Any]) -> str:
-    return "\n".join(str(fault) for fault in faults(body))
+def join_messages(body: dict[str, Any]) -> str:
+    return "\n".join(str(fault) for fault in find_faults(body))
 
 
 def test_good_body_has_no_fault() -> None:
-    assert faults(GOOD) == []
+    assert find_faults(GOOD) == []
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_good_body_has_no_fault() -> None:
     ],
 )
 def test_unknown_property_is_a_fault(place: tuple[str | int, ...], value: Any, message: str) -> None:
-    assert message in messages(change(place, value))
+    assert message in join_messages(change(place, value))
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,17 @@ def test_unknown_property_is_a_fault(place: tuple[str | int, ...], value: Any, m
     ],
 )
 def test_colour_steps_that_do_not_join_are_a_fault(steps: list[dict[str, Any]], message: str) -> None:
-    assert message in messages(change((*VIS, "config", "metrics", 0, "color", "steps"), steps))
+    assert message in join_messages(change((*VIS, "config", "metrics", 0, "color", "steps"), steps))
 
 
 def test_colours_by_percentage_need_a_scale() -> None:
-    assert "need 'breakdown_by'" in messages(change((*VIS, "config", "metrics", 0, "color", "range"), "percentage"))
+    assert "need 'breakdown_by'" in join_messages(
+        change((*VIS, "config", "metrics", 0, "color", "range"), "percentage")
+    )
 
 
 def test_sorting_by_missing_column_is_a_fault() -> None:
-    assert "sorts by column 1 of 1" in messages(change((*TABLE, "config", "styling", "sort_by", "index"), 1))
+    assert "sorts by column 1 of 1" in join_messages(change((*TABLE, "config", "styling", "sort_by", "index"), 1))
 
 
 def test_field_of_a_newer_kibana_is_a_fault() -> None:
@@ -91,13 +93,13 @@ def test_field_of_a_newer_kibana_is_a_fault() -> None:
         "styling": {"areas": {"fill": "gradient"}},
         "layers": [{"type": "area", "data_source": {"type": "esql", "query": "FROM x"}, "y": [{"column": "b"}]}],
     }
-    assert "from Kibana 9.6 on" in messages(change((*VIS, "config"), chart))
+    assert "from Kibana 9.6 on" in join_messages(change((*VIS, "config"), chart))
 
 
 def test_too_many_panels_are_a_fault() -> None:
     panel = GOOD["panels"][0]
     many = [{**panel, "id": f"m{row}", "grid": {"x": 0, "y": 4 * row, "w": 48, "h": 4}} for row in range(1000)]
-    assert "1001 panels" in messages(change(("panels",), many))
+    assert "1001 panels" in join_messages(change(("panels",), many))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_too_many_panels_are_a_fault() -> None:
     ],
 )
 def test_panel_that_kibana_would_move_is_a_fault(place: tuple[str | int, ...], value: Any, message: str) -> None:
-    assert message in messages(change(place, value))
+    assert message in join_messages(change(place, value))
 
 
 def test_repeated_key_is_rejected() -> None:

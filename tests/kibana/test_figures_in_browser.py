@@ -18,8 +18,8 @@ from inferlog_ops.query.dashboards import files
 from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.dashboards.render import parse_query_name
 from inferlog_ops.query.run import fetch_rows
-from tests.golden import END, START, Golden, Row, expected
-from tests.golden.reading import highest, total
+from tests.golden import END, START, Golden, Row, compute_expected_rows
+from tests.golden.reading import find_highest, sum_known
 from tests.support.kibana_browsing import KibanaVisit, Table, open_kibana, parse_number
 from tests.support.real_kibana import ProvisionedKibana
 
@@ -97,8 +97,8 @@ def find_differences(
         layers = panel.config.get("layers") or [panel.config]
         assert len(tables) == len(layers), panel.id
         for number, (table, layer) in enumerate(zip(tables, layers, strict=True)):
-            wanted = _expected_rows(layer, table, kibana.cluster, kibana.documents, span, model_version)
-            shown = _shown_rows(layer, table, wanted)
+            wanted = _read_expected_rows(layer, table, kibana.cluster, kibana.documents, span, model_version)
+            shown = _read_shown_rows(layer, table, wanted)
             compared += sum(len(row) for row in shown)
             if shown != [_approximate(row) for row in wanted]:
                 differences[f"{panel.id}, layer {number}"] = {"Kibana": shown[:5], "query": wanted[:5]}
@@ -106,7 +106,7 @@ def find_differences(
     return differences
 
 
-def _expected_rows(
+def _read_expected_rows(
     layer: dict[str, Any],
     table: Table,
     cluster: Cluster,
@@ -117,27 +117,27 @@ def _expected_rows(
     """Return the rows of the layer's query, with the columns that the layer shows, sorted by the text columns."""
     name = parse_query_name(layer["data_source"]["query"])
     assert name is not None
-    columns = _labels(layer)
+    columns = _list_labels(layer)
     if not QUERIES[name].takes_model_version:
         model_version = None
     if OVER_TIME in columns:
         within = [
             each
-            for each in documents.between(*span)
+            for each in documents.select_between(*span)
             if model_version is None or each.get("model_version") == model_version
         ]
-        rows = expected(name, within, *span, width=_bucket_width(table))
+        rows = compute_expected_rows(name, within, *span, width=_parse_bucket_width(table))
     else:
         rows = fetch_rows(cluster, QUERIES[name], *span, model_version)
     return _sort([{column: _simplify(row[column]) for column in columns} for row in rows])
 
 
-def _shown_rows(layer: dict[str, Any], table: Table, wanted: list[Row]) -> list[Row]:
+def _read_shown_rows(layer: dict[str, Any], table: Table, wanted: list[Row]) -> list[Row]:
     """Return the rows of *table*, by the query's columns, with each value of the type in the query's answer."""
-    columns = _labels(layer)
+    columns = _list_labels(layer)
     rows = []
     for line in table:
-        cells = {_label_of(header): text for header, text in line.items()}
+        cells = {_find_label(header): text for header, text in line.items()}
         rows.append({column: _convert(cells.get(label, ""), column, wanted) for column, label in columns.items()})
     if parse_query_name(layer["data_source"]["query"]) == "saturation_over_time":
         rows = _combine_processes(rows)
@@ -159,14 +159,14 @@ def _combine_processes(rows: list[Row]) -> list[Row]:
     return [
         {
             column: {OVER_TIME: bucket, "service.name": service}.get(column)
-            or (highest if column in HIGHEST_OF_PROCESSES else total)(row[column] for row in inside)
+            or (find_highest if column in HIGHEST_OF_PROCESSES else sum_known)(row[column] for row in inside)
             for column in inside[0]
         }
         for (bucket, service), inside in groups.items()
     ]
 
 
-def _labels(layer: dict[str, Any]) -> dict[str, str]:
+def _list_labels(layer: dict[str, Any]) -> dict[str, str]:
     """Return the labels of the columns that *layer* shows."""
     holders = (layer.get(key, []) for key in ("x", "breakdown_by", "metric", "y", "rows", "metrics"))
     parts = [part for holder in holders for part in (holder if isinstance(holder, list) else [holder])]
@@ -180,12 +180,12 @@ def _labels(layer: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _label_of(header: str) -> str:
+def _find_label(header: str) -> str:
     return OVER_TIME if BUCKET_WIDTH.search(header) else header
 
 
-def _bucket_width(table: Table) -> timedelta:
-    (header,) = (each for each in table[0] if _label_of(each) == OVER_TIME)
+def _parse_bucket_width(table: Table) -> timedelta:
+    (header,) = (each for each in table[0] if _find_label(each) == OVER_TIME)
     found = BUCKET_WIDTH.search(header)
     assert found, header
     return int(found[1] or 1) * timedelta(**{f"{found[2]}s": 1})
@@ -196,18 +196,18 @@ def _convert(text: str, column: str, wanted: list[Row]) -> Any:
     if column == "state":
         return "stopped" if text else "running"  # Kibana shows when it stopped
     if column == OVER_TIME:
-        return _milliseconds(int(float(text)))
+        return _format_milliseconds(int(float(text)))
     known = [row[column] for row in wanted if row[column] is not None]
     if known and not isinstance(known[0], str):
         return parse_number(text)
     if text.isdigit() and len(text) == MILLISECOND_DIGITS:
-        return _milliseconds(int(text))
+        return _format_milliseconds(int(text))
     if column == "waiting" and text:
         return "; ".join(sorted(text.split(",")))
     return None if text in MISSING else text
 
 
-def _milliseconds(value: int) -> str:
+def _format_milliseconds(value: int) -> str:
     return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 

@@ -46,16 +46,16 @@ class Provisioned:
         with KibanaClient(self.kibana) as client:
             return client.send(Request(method=method, path=path, body=body), "testing")
 
-    def data_view(self, base: str) -> Any:
+    def read_data_view(self, base: str) -> Any:
         return self.call("GET", f"/api/data_views/data_view/{build_object_id(base, self.namespace)}").json["data_view"]
 
-    def dashboard(self, base: str) -> dict[str, Any]:
+    def read_dashboard(self, base: str) -> dict[str, Any]:
         body = {"objects": [{"type": "dashboard", "id": build_object_id(base, self.namespace)}]}
         first_line = self.call("POST", "/api/saved_objects/_export", body).body.splitlines()[0]
         exported: dict[str, Any] = json.loads(first_line)
         return exported
 
-    def rule_path(self, name: str) -> str:
+    def build_rule_path(self, name: str) -> str:
         return f"/api/alerting/rule/{build_object_uuid('rule', build_object_id(name, self.namespace))}"
 
 
@@ -68,13 +68,13 @@ def provisioned() -> Iterator[Provisioned]:
         yield Provisioned(KIBANA, namespace, plan, runs)
 
 
-def _reasons(done: list[ProvisionedObject]) -> list[str]:
+def _list_reasons(done: list[ProvisionedObject]) -> list[str]:
     return [each.reason for each in done if each.reason]
 
 
 def test_two_runs_at_the_same_time_both_succeed(provisioned: Provisioned) -> None:
     for run in provisioned.runs:
-        assert _reasons(run) == []
+        assert _list_reasons(run) == []
     assert {each.kind for each in provisioned.runs[0]} == {
         "data view",
         "dashboard",
@@ -95,7 +95,7 @@ def test_changes_of_users_survive_an_upgrade(provisioned: Provisioned, monkeypat
     assert provisioned.call("POST", f"{view_path}/runtime_field", runtime_field).status == 200
     labels = {"fields": {"http.route": {"customLabel": "Route of mine"}}}
     assert provisioned.call("POST", f"{view_path}/fields", labels).status == 200
-    rule = provisioned.rule_path("inferlog-error-rate")
+    rule = provisioned.build_rule_path("inferlog-error-rate")
     assert provisioned.call("POST", f"{rule}/_disable").status == 204
     assert {each.outcome for each in provision_kibana(provisioned.kibana, provisioned.namespace)} == UNCHANGED
 
@@ -110,7 +110,7 @@ def test_changes_of_users_survive_an_upgrade(provisioned: Provisioned, monkeypat
     updated = {each.name for each in done if each.outcome is ProvisionOutcome.UPDATED}
     bases = ("inferlog-events", "inferlog-error-rate")
     assert updated == {build_object_id(base, provisioned.namespace) for base in bases}
-    found = provisioned.data_view("inferlog-events")
+    found = provisioned.read_data_view("inferlog-events")
     assert found["name"].startswith("renamed")
     assert "mine" in found["runtimeFieldMap"]
     assert found["fieldAttrs"]["http.route"]["customLabel"] == "Route of mine"
@@ -121,7 +121,7 @@ def test_changes_of_users_survive_an_upgrade(provisioned: Provisioned, monkeypat
 
 
 def test_edited_dashboard_stays(provisioned: Provisioned) -> None:
-    edited = provisioned.dashboard("inferlog-canary")
+    edited = provisioned.read_dashboard("inferlog-canary")
     edited["attributes"]["title"] = "Edited by somebody"
     lines = Request(
         method="POST", path="/api/saved_objects/_import?overwrite=true", body=[edited], file_name="x.ndjson"
@@ -129,7 +129,7 @@ def test_edited_dashboard_stays(provisioned: Provisioned) -> None:
     with KibanaClient(provisioned.kibana) as client:
         assert client.send(lines, "editing").json["success"]
     assert {each.outcome for each in provision_kibana(provisioned.kibana, provisioned.namespace)} == UNCHANGED
-    assert provisioned.dashboard("inferlog-canary")["attributes"]["title"] == "Edited by somebody"
+    assert provisioned.read_dashboard("inferlog-canary")["attributes"]["title"] == "Edited by somebody"
 
 
 def test_object_of_a_newer_kibana_is_refused_alone() -> None:
@@ -143,7 +143,7 @@ def test_object_of_a_newer_kibana_is_refused_alone() -> None:
     with delete_afterwards(KIBANA, Plan(data_views=(), saved_objects=tuple(objects), rules=())):
         with KibanaClient(KIBANA) as client:
             done = ensure_objects(client, objects)
-        assert [each.outcome.value for each in done] == ["created", "refused", "created"], _reasons(done)
+        assert [each.outcome.value for each in done] == ["created", "refused", "created"], _list_reasons(done)
         assert "more recent version of Kibana" in str(done[1].reason)
 
 
@@ -192,7 +192,7 @@ def test_objects_are_created_in_a_space() -> None:
         assert made.status == 200, made.message
         try:
             with delete_afterwards(in_space, plan):
-                assert _reasons(provision_kibana(in_space, namespace)) == []
+                assert _list_reasons(provision_kibana(in_space, namespace)) == []
                 assert client.send(plan.data_views[0].read, "reading").status == 404
         finally:
             client.send(Request(method="DELETE", path=f"/api/spaces/space/{space}"), "cleaning up")

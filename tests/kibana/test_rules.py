@@ -56,12 +56,12 @@ class RunningRule:
         headers = {"x-elastic-internal-origin": "kibana"}
         self.client.send_outside_space(Request(method="POST", path=path), "running a rule", headers=headers)
 
-    def last_run(self) -> dict[str, Any]:
+    def read_last_run(self) -> dict[str, Any]:
         answer = self.client.send(self.desired.read, "reading a rule").json
         assert answer.get("execution_status", {}).get("error") is None, answer
         return answer.get("last_run") or {}
 
-    def alerts(self, *, later: timedelta = timedelta(seconds=1)) -> list[dict[str, Any]]:
+    def fetch_alerts(self, *, later: timedelta = timedelta(seconds=1)) -> list[dict[str, Any]]:
         end = datetime.now(UTC) + later
         return fetch_rows(self.cluster, QUERIES["alerts"], end - timedelta(hours=2), end)
 
@@ -110,7 +110,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[RunningRule]:
 def test_rule_fires_and_recovers(running: RunningRule) -> None:
     case = FIRING[running.rule.name]
     ((group, figure),) = case.fires.items()
-    (found,) = wait_until(running.alerts, NO_PATIENCE_SECONDS, "an alert in the index")
+    (found,) = wait_until(running.fetch_alerts, NO_PATIENCE_SECONDS, "an alert in the index")
     (checked,) = evaluate_rule(running.cluster, running.rule, LEVELS, QUERIES, datetime.now(UTC)).alerts
     assert (found["rule.name"], found["severity"]) == (running.rule.title, running.rule.severity.value)
     assert (found["group"], found["state"]) == (group, "firing")
@@ -120,17 +120,19 @@ def test_rule_fires_and_recovers(running: RunningRule) -> None:
     assert [text.partition(" ")[0] for text in found["figures"].split(", ")] == list(checked.figures)
     running.delete_documents()
     running.run_soon()
-    wait_until(lambda: running.last_run().get("alerts_count", {}).get("active") == 0, NO_PATIENCE_SECONDS, "recovery")
-    assert running.last_run()["outcome"] == "succeeded"
-    assert [alert["state"] for alert in running.alerts(later=3 * running.rule.every)] == ["over"]
+    wait_until(
+        lambda: running.read_last_run().get("alerts_count", {}).get("active") == 0, NO_PATIENCE_SECONDS, "recovery"
+    )
+    assert running.read_last_run()["outcome"] == "succeeded"
+    assert [alert["state"] for alert in running.fetch_alerts(later=3 * running.rule.every)] == ["over"]
 
 
 @pytest.mark.parametrize("running", [SEVERAL], indirect=True)
 def test_several_groups_are_all_in_the_index(running: RunningRule) -> None:
-    found = wait_until(running.alerts, NO_PATIENCE_SECONDS, "the alerts in the index")
+    found = wait_until(running.fetch_alerts, NO_PATIENCE_SECONDS, "the alerts in the index")
     if running.capabilities.alerts_by_row:
         found = wait_until(
-            lambda: rows if len(rows := running.alerts()) == len(SEVERAL.fires) else None,
+            lambda: rows if len(rows := running.fetch_alerts()) == len(SEVERAL.fires) else None,
             NO_PATIENCE_SECONDS,
             "an alert of each group",
         )

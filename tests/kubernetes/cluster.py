@@ -69,7 +69,7 @@ class Installation:
     @property
     def url(self) -> str:
         """Address of Elasticsearch on this machine."""
-        return f"https://localhost:{self.forward.port()}"
+        return f"https://localhost:{self.forward.find_port()}"
 
     def search(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Send a request to Elasticsearch as its superuser."""
@@ -84,16 +84,16 @@ class Installation:
         """Password of the superuser."""
         return StackSettings(secrets=self.folder / "secrets").elastic_password.read_text().strip()
 
-    def stored_ids(self) -> list[str]:
+    def read_stored_ids(self) -> list[str]:
         """Return the id of every document in the data streams, duplicates included."""
         return self._read_all(_STREAMS, {"match_all": {}}, "event.id")
 
-    def written_ids(self) -> set[str]:
+    def read_written_ids(self) -> set[str]:
         """Return the id of every line in the log files of the pods that have ended."""
         query = {"bool": {"must_not": {"term": {"stream.keyword": "end"}}}}
         return set(self._read_all("written-lines", query, "id"))
 
-    def recorded_pods(self) -> set[str]:
+    def read_recorded_pods(self) -> set[str]:
         """Return the pods whose lines are recorded."""
         return set(self._read_all("written-lines", {"term": {"stream.keyword": "end"}}, "pod"))
 
@@ -175,7 +175,7 @@ class Forward:
         self._process: subprocess.Popen[str] | None = None
         self._port = 0
 
-    def port(self) -> int:
+    def find_port(self) -> int:
         """Return a local port that leads to the target."""
         if self._process is None or self._process.poll() is not None:
             wait_until(self._start, 60, "kubectl port-forward")
@@ -213,7 +213,7 @@ class Load:
 
     def reconcile(self) -> dict[str, Any]:
         """Wait for the last response, and compare the records with the events by the command that operators use."""
-        wait_until(lambda: self._phase() in {"Succeeded", "Failed"}, 600, "the end of the load")
+        wait_until(lambda: self._read_phase() in {"Succeeded", "Failed"}, 600, "the end of the load")
         log = run_kubectl("logs", self.name)
         records = self.installation.folder / f"{self.name}.jsonl"
         records.write_text("".join(f"{line}\n" for line in log.splitlines() if line.startswith("{")))
@@ -233,7 +233,7 @@ class Load:
         )
         return read_result(done)
 
-    def _phase(self) -> str:
+    def _read_phase(self) -> str:
         return run_kubectl("get", "pod", self.name, "--output=jsonpath={.status.phase}")
 
 
@@ -285,7 +285,7 @@ def assert_each_response_has_one_event(load: Load, *, unanswered: bool = False) 
 @contextmanager
 def stop_elasticsearch() -> Iterator[None]:
     """Stop every process of Elasticsearch during the block, so that it accepts connections and answers none."""
-    (store,) = names_of(read_pods("app=elasticsearch"))
+    (store,) = list_names(read_pods("app=elasticsearch"))
     signal_all = (
         "for p in /proc/[0-9]*; do p=${p#/proc/}; [ $p = 1 ] || [ $p = $$ ] || kill -%s $p; done 2>/dev/null; true"
     )
@@ -304,5 +304,5 @@ def read_pods(selector: str) -> list[dict[str, Any]]:
     return pods
 
 
-def names_of(pods: Sequence[dict[str, Any]]) -> list[str]:
+def list_names(pods: Sequence[dict[str, Any]]) -> list[str]:
     return [pod["metadata"]["name"] for pod in pods]

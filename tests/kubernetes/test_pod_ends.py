@@ -16,7 +16,7 @@ import pytest
 from tests.kubernetes.cluster import (
     Installation,
     assert_each_response_has_one_event,
-    names_of,
+    list_names,
     read_pods,
     run_kubectl,
     send_load,
@@ -51,7 +51,7 @@ def restart() -> None:
 
 def find_pods() -> set[str]:
     """Return the names of the pods of the service, also of those that are ending."""
-    return set(names_of(read_pods(SERVICE)))
+    return set(list_names(read_pods(SERVICE)))
 
 
 def wait_for_end(pods: set[str], timeout_seconds: float = 400) -> None:
@@ -62,9 +62,9 @@ def wait_for_end(pods: set[str], timeout_seconds: float = 400) -> None:
 
 def assert_all_lines_are_stored(installation: Installation, ended: set[str]) -> None:
     """Check that every line that was found in the volumes of the *ended* pods is stored once."""
-    recorded = installation.recorded_pods()
+    recorded = installation.read_recorded_pods()
     assert ended <= recorded, f"not recorded: {ended - recorded}"
-    written, stored = installation.written_ids(), Counter(installation.stored_ids())
+    written, stored = installation.read_written_ids(), Counter(installation.read_stored_ids())
     assert not written - set(stored), f"{len(written - set(stored))} of {len(written)} lines lost"
     assert not [each for each, count in stored.items() if count > 1]
     sys.stderr.write(f"{len(ended)} pods ended, {len(recorded)} in all with {len(written)} lines\n")
@@ -229,7 +229,7 @@ def test_elasticsearch_down_for_two_minutes_during_a_rollout_loses_no_line(servi
 def test_job_that_ends_at_once_loses_no_line(service: Installation) -> None:
     run_kubectl("apply", "-k", str(service.folder / "job"))
     run_kubectl("wait", "job/short", "--for=condition=complete", "--timeout=600s")
-    pods = set(names_of(read_pods("job-name=short")))
+    pods = set(list_names(read_pods("job-name=short")))
     assert len(pods) == 40
     assert_all_lines_are_stored(service, pods)
     run_kubectl("delete", "job", "short")

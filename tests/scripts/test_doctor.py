@@ -41,7 +41,7 @@ sys.exit("unknown question: " + question)
 Doctor = Callable[..., tuple[int, dict[str, Any]]]
 
 
-def configuration(**ports: int) -> dict[str, Any]:
+def build_configuration(**ports: int) -> dict[str, Any]:
     """Return what `docker compose config` prints about the stack, with these ports."""
     published = dict.fromkeys(("elasticsearch", "kibana", "app"), 0) | ports
     services: dict[str, Any] = {
@@ -70,7 +70,7 @@ def doctor(checkout: Path) -> Doctor:
         folder = checkout / "bin"
         folder.mkdir(exist_ok=True)
         replies = folder / "answers.json"
-        read = {"compose --project-directory . config": json.dumps(stack or configuration())}
+        read = {"compose --project-directory . config": json.dumps(stack or build_configuration())}
         known = {**(answers or {}), **{k: v for k, v in (HEALTHY | read).items() if k not in (answers or {})}}
         replies.write_text(json.dumps(known))
         (folder / "docker").write_text(
@@ -97,13 +97,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def in_the_way(findings: dict[str, Any]) -> list[str]:
+def list_failed(findings: dict[str, Any]) -> list[str]:
     return [about for about, finding in findings.items() if not finding["ok"]]
 
 
 def test_healthy_machine_has_no_problem(doctor: Doctor) -> None:
     code, findings = doctor()
-    mine = in_the_way(findings)
+    mine = list_failed(findings)
     assert set(mine) <= {"vm.max_map_count"}, "which is this machine's own"
     assert code == bool(mine)
 
@@ -149,10 +149,10 @@ def test_port_in_use_is_reported_with_its_setting(doctor: Doctor) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        code, findings = doctor(stack=configuration(kibana=port))
+        code, findings = doctor(stack=build_configuration(kibana=port))
         assert (code, findings[f"port {port}"]["ok"]) == (1, False)
         assert "KIBANA_PORT" in findings[f"port {port}"]["says"]
-        _, findings = doctor({"compose --project-directory . ps": "kibana"}, configuration(kibana=port))
+        _, findings = doctor({"compose --project-directory . ps": "kibana"}, build_configuration(kibana=port))
         assert findings[f"port {port}"]["ok"], "kibana itself has it"
 
 
@@ -161,20 +161,20 @@ def test_port_of_a_profile_is_checked_if_compose_starts_it(doctor: Doctor) -> No
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        code, findings = doctor(stack=configuration(traffic=port))
+        code, findings = doctor(stack=build_configuration(traffic=port))
         assert (code, findings[f"port {port}"]["ok"]) == (1, False)
         assert "TRAFFIC_PORT" in findings[f"port {port}"]["says"]
 
 
 def test_first_port_of_a_range_is_checked(doctor: Doctor) -> None:
-    stack, port = configuration(), free_port()
+    stack, port = build_configuration(), free_port()
     stack["services"]["app"]["ports"] = [{"published": f"{port}-{port + 2}"}]
     _, findings = doctor(stack=stack)
     assert findings[f"port {port}"]["ok"]
 
 
 def test_mismatched_versions_are_a_problem(doctor: Doctor) -> None:
-    stack = configuration()
+    stack = build_configuration()
     stack["services"]["fluentd"]["environment"]["ELASTICSEARCH_MAJOR_VERSION"] = "8"
     _, findings = doctor(stack=stack)
     assert "make them 9.x and 9 in .env" in findings["versions"]["says"]
@@ -182,7 +182,7 @@ def test_mismatched_versions_are_a_problem(doctor: Doctor) -> None:
 
 
 def test_available_processors_are_accepted(doctor: Doctor) -> None:
-    stack = configuration()
+    stack = build_configuration()
     for service in stack["services"].values():
         service["cpus"] = 0.5
     _, findings = doctor({"info --format {{.NCPU}}": "1"}, stack)
@@ -210,7 +210,7 @@ def test_limit_of_open_files_is_compared_with_that_of_the_engine(
     (tmp_path / "status").write_text(f"CapEff:\t{capabilities}\n")
     (tmp_path / "pid").write_text(str(tmp_path))
     monkeypatch.setattr(module, "ENGINE_PID_FILE", tmp_path / "pid")
-    read = configuration()
+    read = build_configuration()
     found = module.find_open_files(module.Stack(name=read["name"], services=read["services"]))
     assert found.ok is ok
     assert ok or found.detail.startswith(

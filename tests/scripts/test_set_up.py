@@ -38,36 +38,36 @@ def set_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def wanted(set_up: ModuleType, name: str = "requirements.lock") -> Path:
+def get_lock(set_up: ModuleType, name: str = "requirements.lock") -> Path:
     lock: Path = set_up.LOCKS / name
     return lock
 
 
 def test_second_set_up_does_nothing(set_up: ModuleType) -> None:
     for _ in range(2):
-        set_up.set_up(wanted(set_up))
+        set_up.set_up(get_lock(set_up))
     assert set_up.done == ["made", "requirements.lock"]
 
 
 def test_demo_set_up_installs_the_demo_and_its_load_generator(set_up: ModuleType) -> None:
     for _ in range(2):
         for lock in set_up.DEMO_LOCKS:
-            set_up.set_up(wanted(set_up, lock))
+            set_up.set_up(get_lock(set_up, lock))
     assert set_up.done == ["made", "requirements.lock", "requirements-traffic.lock"]
 
 
 def test_development_set_up_runs_again_after_a_changed_demo_set_up(set_up: ModuleType) -> None:
-    set_up.set_up(wanted(set_up, "requirements-dev.lock"))
+    set_up.set_up(get_lock(set_up, "requirements-dev.lock"))
     stamp = json.loads(set_up.STAMP.read_text())
     set_up.STAMP.write_text(json.dumps(stamp | {"requirements-traffic.lock": "an earlier one"}))
     for lock in (*set_up.DEMO_LOCKS, "requirements-dev.lock"):
-        set_up.set_up(wanted(set_up, lock))
+        set_up.set_up(get_lock(set_up, lock))
     assert set_up.done == ["made", "requirements-dev.lock", "requirements-traffic.lock", "requirements-dev.lock"]
 
 
 def test_locks_installed_together_have_the_same_versions(set_up: ModuleType) -> None:
     pinned = [
-        dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", wanted(set_up, lock).read_text(), re.MULTILINE))
+        dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", get_lock(set_up, lock).read_text(), re.MULTILINE))
         for lock in set_up.DEMO_LOCKS
     ]
     both = pinned[0].keys() & pinned[1].keys()
@@ -77,15 +77,15 @@ def test_locks_installed_together_have_the_same_versions(set_up: ModuleType) -> 
 
 def test_development_set_up_includes_the_demo(set_up: ModuleType) -> None:
     for lock in ("requirements-dev.lock", *set_up.DEMO_LOCKS):
-        set_up.set_up(wanted(set_up, lock))
+        set_up.set_up(get_lock(set_up, lock))
     assert set_up.done == ["made", "requirements-dev.lock"]
 
 
 def test_moved_checkout_or_other_python_is_set_up_again(set_up: ModuleType) -> None:
-    set_up.set_up(wanted(set_up))
+    set_up.set_up(get_lock(set_up))
     stamp = json.loads(set_up.STAMP.read_text())
     set_up.STAMP.write_text(json.dumps(stamp | {"python": "3.12 in another place"}))
-    set_up.set_up(wanted(set_up))
+    set_up.set_up(get_lock(set_up))
     assert set_up.done == ["made", "requirements.lock"] * 2
 
 
@@ -96,8 +96,8 @@ def test_interrupted_installation_starts_again(set_up: ModuleType, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(set_up, "install", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            set_up.set_up(wanted(set_up))
-    set_up.set_up(wanted(set_up))
+            set_up.set_up(get_lock(set_up))
+    set_up.set_up(get_lock(set_up))
     assert set_up.done == ["made", "made", "requirements.lock"]
 
 

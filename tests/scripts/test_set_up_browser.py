@@ -19,7 +19,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return folder
 
 
-def program(path: Path, script: str) -> str:
+def write_program(path: Path, script: str) -> str:
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
     return str(path)
@@ -31,8 +31,8 @@ SAYS_IT_IS_ONE = 'echo "Chromium 140.0"'
 def test_configured_browser_is_used_first(
     nothing_installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program(nothing_installed / "chromium", SAYS_IT_IS_ONE)
-    named = program(tmp_path / "mine", SAYS_IT_IS_ONE)
+    write_program(nothing_installed / "chromium", SAYS_IT_IS_ONE)
+    named = write_program(tmp_path / "mine", SAYS_IT_IS_ONE)
     monkeypatch.setenv("INFERLOG_CHROMIUM", named)
     assert find() == named
 
@@ -40,15 +40,15 @@ def test_configured_browser_is_used_first(
 def test_browser_on_path_is_used_before_playwright(
     nothing_installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = program(tmp_path / "own", SAYS_IT_IS_ONE)
+    own = write_program(tmp_path / "own", SAYS_IT_IS_ONE)
     monkeypatch.setattr(set_up_browser, "find_playwright_path", lambda: own)
     assert find() == own
-    on_path = program(nothing_installed / "google-chrome", "echo Google Chrome 140.0")
+    on_path = write_program(nothing_installed / "google-chrome", "echo Google Chrome 140.0")
     assert find() == on_path
 
 
 def test_stub_is_not_a_browser(nothing_installed: Path) -> None:
-    program(nothing_installed / "chromium-browser", "echo 'install the chromium snap' >&2; exit 1")
+    write_program(nothing_installed / "chromium-browser", "echo 'install the chromium snap' >&2; exit 1")
     with pytest.raises(
         NoBrowserError, match=r"^there is no Chromium on this machine: install .* INFERLOG_CHROMIUM=/path"
     ):
@@ -59,7 +59,7 @@ def test_stub_is_not_a_browser(nothing_installed: Path) -> None:
 def test_invalid_configured_browser_is_an_error(
     named: str, nothing_installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program(nothing_installed / "chromium", SAYS_IT_IS_ONE)
+    write_program(nothing_installed / "chromium", SAYS_IT_IS_ONE)
     monkeypatch.setenv("INFERLOG_CHROMIUM", named)
     with pytest.raises(NoBrowserError, match=f"INFERLOG_CHROMIUM is '{named}', which does not run as a Chromium"):
         find()
@@ -67,12 +67,12 @@ def test_invalid_configured_browser_is_an_error(
 
 def test_apt_is_used_first_where_it_is_allowed(nothing_installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [what for what, _ in set_up_browser.list_methods()] == ["Playwright's Chromium"]
-    program(nothing_installed / "apt-get", "")
+    write_program(nothing_installed / "apt-get", "")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert [what for what, _ in set_up_browser.list_methods()] == ["Debian's chromium", "Playwright's Chromium"]
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert [what for what, _ in set_up_browser.list_methods()] == ["Playwright's Chromium"]  # no sudo
-    program(nothing_installed / "sudo", "[ $1 = -n ]")
+    write_program(nothing_installed / "sudo", "[ $1 = -n ]")
     (_, (update, install)), _ = set_up_browser.list_methods()
     assert update[:3] == install[:3] == ["sudo", "-n", "apt-get"]
 

@@ -16,7 +16,7 @@ BEGINS = (b"#!/bin/sh", b"#!/bin/bash", b"#!/usr/bin/env bash", b"# shellcheck s
 DOCKERFILES = ("app", "fluentd", "infra/setup", "scripts/traffic")
 
 
-def shell_scripts() -> list[Path]:
+def find_shell_scripts() -> list[Path]:
     """Return every file that begins as a shell script does."""
     found = []
     for folder, folders, files in os.walk(ROOT):
@@ -30,7 +30,7 @@ def begins_as_script(path: Path) -> bool:
         return file.read(40).startswith(BEGINS)
 
 
-def checked(*arguments: str, text: str | None = None) -> str:
+def run_shellcheck(*arguments: str, text: str | None = None) -> str:
     """Return the output of shellcheck from this environment, not from the machine."""
     program = shutil.which("shellcheck", path=str(ROOT / ".venv" / "bin"))
     assert program, "it comes with what scripts/test installs"
@@ -40,13 +40,13 @@ def checked(*arguments: str, text: str | None = None) -> str:
 
 
 def test_scripts_are_found() -> None:
-    names = {path.relative_to(ROOT).as_posix() for path in shell_scripts()}
+    names = {path.relative_to(ROOT).as_posix() for path in find_shell_scripts()}
     assert {"scripts/demo", "scripts/test", "scripts/up", "scripts/environment.sh", ".ci/run"} <= names
 
 
-@pytest.mark.parametrize("path", shell_scripts(), ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize("path", find_shell_scripts(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_script_is_clean_and_can_be_run(path: Path) -> None:
-    assert checked(str(path)) == ""
+    assert run_shellcheck(str(path)) == ""
     is_sourced = path.read_text().startswith("# shellcheck shell=")
     assert bool(path.stat().st_mode & 0o111) is not is_sourced
 
@@ -56,13 +56,13 @@ def test_dockerfile_commands_are_clean(folder: str) -> None:
     runs = Dockerfile(ROOT / folder / "Dockerfile", ROOT).list_instructions("RUN")
     assert runs
     for run in runs:
-        assert checked("--shell=sh", "-", text=run.text) == ""
+        assert run_shellcheck("--shell=sh", "-", text=run.text) == ""
 
 
 def test_the_script_that_sends_bodies_to_a_kibana_is_clean(tmp_path: Path) -> None:
     write_bodies(tmp_path, build_plan("default"), "default")
-    assert checked(str(tmp_path / SCRIPT)) == ""
+    assert run_shellcheck(str(tmp_path / SCRIPT)) == ""
 
 
 def test_shellcheck_finds_a_fault() -> None:
-    assert "SC2086" in checked("-", text="#!/bin/sh\nfile=$1\nrm -- $file\n")
+    assert "SC2086" in run_shellcheck("-", text="#!/bin/sh\nfile=$1\nrm -- $file\n")

@@ -43,7 +43,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def environment(checkout: Path, **variables: str) -> dict[str, str]:
+def build_environment(checkout: Path, **variables: str) -> dict[str, str]:
     return {
         **os.environ,
         "CALLS": str(checkout / "calls"),
@@ -60,7 +60,7 @@ def up(checkout: Path) -> Up:
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [checkout / "scripts" / "up", *arguments],
-            env=environment(checkout, **variables),
+            env=build_environment(checkout, **variables),
             capture_output=True,
             text=True,
             timeout=30,
@@ -70,7 +70,7 @@ def up(checkout: Path) -> Up:
     return run
 
 
-def calls(checkout: Path) -> list[str]:
+def read_calls(checkout: Path) -> list[str]:
     return (checkout / "calls").read_text().splitlines()
 
 
@@ -83,7 +83,7 @@ def test_up_ends_with_address_user_and_password(up: Up, checkout: Path) -> None:
         "user:     operator",
         "password: see",
     ]
-    assert calls(checkout)[0] == "compose up --build --detach --scale app=3"
+    assert read_calls(checkout)[0] == "compose up --build --detach --scale app=3"
 
 
 @pytest.mark.parametrize(("exit_code", "restarts"), [("1", []), ("0", ["compose restart kibana"])])
@@ -91,13 +91,13 @@ def test_kibana_restarts_only_for_a_certificate_newer_than_its_start(
     up: Up, checkout: Path, exit_code: str, restarts: list[str]
 ) -> None:
     assert up(TEST_OF_CERTIFICATE_ENDS_WITH=exit_code).returncode == 0
-    assert [call for call in calls(checkout) if call.startswith("compose restart")] == restarts
+    assert [call for call in read_calls(checkout) if call.startswith("compose restart")] == restarts
 
 
 def test_up_does_not_use_wait(up: Up, checkout: Path) -> None:
     """Compose before 5.0.2 ends --wait with an error when a set-up container has exited with 0."""
     up()
-    assert not [call for call in calls(checkout) if "--wait" in call]
+    assert not [call for call in read_calls(checkout) if "--wait" in call]
 
 
 def test_reason_of_a_failed_set_up_is_shown(up: Up) -> None:
@@ -136,7 +136,7 @@ def test_second_up_waits_for_the_first(checkout: Path) -> None:
         fcntl.flock(first, fcntl.LOCK_EX)
         with subprocess.Popen(
             [checkout / "scripts" / "up"],
-            env=environment(checkout),
+            env=build_environment(checkout),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -146,4 +146,4 @@ def test_second_up_waits_for_the_first(checkout: Path) -> None:
             assert not (checkout / "calls").exists()
             fcntl.flock(first, fcntl.LOCK_UN)
             second.communicate(timeout=30)
-    assert calls(checkout), "then it goes on"
+    assert read_calls(checkout), "then it goes on"

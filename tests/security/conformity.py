@@ -25,7 +25,7 @@ _DOCUMENT = "/openapi.json"
 _TIMEOUT_SECONDS = 30.0
 
 
-def operations(
+def find_operations(
     url: str, known: Mapping[str, Sequence[object]] | None = None
 ) -> Iterator[schemathesis.APIOperation[Any, Any, Any, Any]]:
     """
@@ -109,6 +109,6 @@ if __name__ == "__main__":
     known: dict[str, list[object]] = {}
     for name, _, value in (each.partition("=") for each in options.known):
         known.setdefault(name, []).append(value)
-    for each in operations(options.url, known):
+    for each in find_operations(options.url, known):
         asked = check(each, examples=options.examples, sense_is_taken=not options.sense_may_be_refused)
         sys.stdout.write(f"{each.label}: {asked} requests, nothing was found\n")

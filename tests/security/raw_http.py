@@ -13,7 +13,9 @@ def dial(url: str) -> socket.socket:
     return socket.create_connection((address.hostname, address.port), timeout=PATIENCE_SECONDS)
 
 
-def request(body: bytes, *headers: bytes, path: bytes = b"/v1/chat/completions", length: int | None = None) -> bytes:
+def build_request(
+    body: bytes, *headers: bytes, path: bytes = b"/v1/chat/completions", length: int | None = None
+) -> bytes:
     """Return a POST request with *body*; its length is taken from *headers*, *length*, or the body."""
     if not any(header.lower().startswith((b"transfer-encoding", b"content-length")) for header in headers):
         headers = (*headers, b"content-length: %d" % (len(body) if length is None else length))
@@ -26,10 +28,10 @@ def exchange(url: str, raw: bytes) -> bytes:
     with dial(url) as connection:
         with suppress(OSError):  # closed by the service: its response can still be read
             connection.sendall(raw)
-        return _received(connection)
+        return _receive(connection)
 
 
-def _received(connection: socket.socket) -> bytes:
+def _receive(connection: socket.socket) -> bytes:
     received = b""
     with suppress(ConnectionError):
         while piece := connection.recv(65_536):

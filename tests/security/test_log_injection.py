@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.security.raw_http import exchange, request
+from tests.security.raw_http import build_request, exchange
 from tests.support.chat_server import MODEL, RunningServer, run_server
 
 _AT_ONCE = {"first_token_median_seconds": 0, "token_median_seconds": 0}
@@ -46,13 +46,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield server
 
 
-def body(**more: object) -> bytes:
+def build_body(**more: object) -> bytes:
     return json.dumps(
         {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1} | more
     ).encode()
 
 
-def lines(server: RunningServer) -> list[bytes]:
+def read_lines(server: RunningServer) -> list[bytes]:
     return [
         line for path in sorted((server.home / "logs").glob("*.jsonl")) for line in path.read_bytes().split(b"\n")[:-1]
     ]
@@ -72,7 +72,7 @@ def check(written: list[bytes]) -> None:
 def test_header_text_stays_a_value_of_one_line(server: RunningServer, text: str) -> None:
     before = len(server.logs.events)
     for header in HEADERS:
-        answer = exchange(server.url, request(body(), header + b": " + TEXTS[text], CLOSE))
+        answer = exchange(server.url, build_request(build_body(), header + b": " + TEXTS[text], CLOSE))
         status = int(answer.split(b" ", 2)[1])
         assert status in {200, 400}
         # The response has a valid id of the client, or one of ours: a client cannot end a response header.
@@ -82,7 +82,7 @@ def test_header_text_stays_a_value_of_one_line(server: RunningServer, text: str)
     last = server.ask(max_tokens=1)
     server.wait_for_event(last.headers["x-request-id"])
     assert len(server.logs.events) <= before + len(HEADERS) + 1
-    check(lines(server))
+    check(read_lines(server))
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -93,10 +93,10 @@ def test_names_and_paths_stay_values_of_one_line(server: RunningServer, text: st
     chain = uuid4().hex.encode()
     ours = (b"x-correlation-id: " + chain, CLOSE)
     for sent in (
-        request(body(model=written), *ours),
-        request(body(user=written, **{written: written}), *ours),
-        request(body(), *ours, path=b"/v1/" + quoted),
-        request(body(), *ours, path=b"/v1/chat/completions?" + quoted),
+        build_request(build_body(model=written), *ours),
+        build_request(build_body(user=written, **{written: written}), *ours),
+        build_request(build_body(), *ours, path=b"/v1/" + quoted),
+        build_request(build_body(), *ours, path=b"/v1/chat/completions?" + quoted),
     ):
         assert exchange(server.url, sent).split(b" ", 2)[1] in {b"200", b"404"}
     server.wait_for_event(server.ask(max_tokens=1).headers["x-request-id"])
@@ -104,4 +104,4 @@ def test_names_and_paths_stay_values_of_one_line(server: RunningServer, text: st
     assert [event["status"] for event in events].count("success") == 2
     assert len(events) == 4
     assert {event["http"].get("route", "/v1/chat/completions") for event in events} == {"/v1/chat/completions"}
-    check(lines(server))
+    check(read_lines(server))

@@ -19,7 +19,7 @@ LINK = "javascript:alert(6)"
 TALL = 3_000
 
 
-def document(stream: str, minute: int, **more: Any) -> dict[str, Any]:
+def build_document(stream: str, minute: int, **more: Any) -> dict[str, Any]:
     return {
         "@timestamp": (NOW - timedelta(minutes=minute, seconds=1)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "event": {"id": uuid4().hex, "dataset": f"inference.{stream}", "sequence": minute, "action": SCRIPT},
@@ -36,7 +36,7 @@ def document(stream: str, minute: int, **more: Any) -> dict[str, Any]:
 def hostile(engine_url: str) -> Cluster:
     cluster = create_fresh_cluster(engine_url)
     events = (
-        document(
+        build_document(
             "events",
             minute,
             model_version=version,
@@ -50,8 +50,8 @@ def hostile(engine_url: str) -> Cluster:
         for version in (SCRIPT, LINK)
     )
     index(cluster, "events", events)
-    index(cluster, "app", [document("app", 1, message=SCRIPT, log={"level": SCRIPT, "logger": SCRIPT})])
-    index(cluster, "health", [document("health", 1, events_written=5, events_dropped=1)])
+    index(cluster, "app", [build_document("app", 1, message=SCRIPT, log={"level": SCRIPT, "logger": SCRIPT})])
+    index(cluster, "health", [build_document("health", 1, events_written=5, events_dropped=1)])
     return cluster
 
 

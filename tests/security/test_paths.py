@@ -18,14 +18,14 @@ from inferlog_traffic.records import RecordFile
 pytestmark = pytest.mark.timeout(20)  # reading from a pipe would block forever
 
 ODD: dict[str, Callable[[Path], str]] = {
-    "a pipe": lambda root: _made(os.mkfifo, root / "pipe"),
-    "a directory": lambda root: _made(os.mkdir, root / "directory"),
-    "a file": lambda root: _made(Path.touch, root / "file"),
+    "a pipe": lambda root: _make(os.mkfifo, root / "pipe"),
+    "a directory": lambda root: _make(os.mkdir, root / "directory"),
+    "a file": lambda root: _make(Path.touch, root / "file"),
     "a device": lambda _: "/dev/zero",
     "the root": lambda _: "/",
-    "beneath a file": lambda root: f"{_made(Path.touch, root / 'file')}/x",
-    "a loop of links": lambda root: _made(lambda path: path.symlink_to(path), root / "loop"),
-    "a link to nothing": lambda root: _made(lambda path: path.symlink_to(root / "gone"), root / "dangling"),
+    "beneath a file": lambda root: f"{_make(Path.touch, root / 'file')}/x",
+    "a loop of links": lambda root: _make(lambda path: path.symlink_to(path), root / "loop"),
+    "a link to nothing": lambda root: _make(lambda path: path.symlink_to(root / "gone"), root / "dangling"),
     "a name of 5 000 characters": lambda _: "x" * 5_000,
     "control characters": lambda root: f"{root}/\x1b[31m\n\u2028",
     "no UTF-8": lambda root: f"{root}/\udcff",
@@ -33,7 +33,7 @@ ODD: dict[str, Callable[[Path], str]] = {
 }
 
 
-def _made(make: Callable[[Path], object], path: Path) -> str:
+def _make(make: Callable[[Path], object], path: Path) -> str:
     if not os.path.lexists(path):
         make(path)
     return str(path)

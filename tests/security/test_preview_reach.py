@@ -24,7 +24,7 @@ from tests.support.serving import serve_app, serve_handler
 NAMESPACE = "ours"
 RANGE: dict[str, Any] = {"from": "2026-11-23T06:00:00Z", "to": "2026-11-23T07:00:00Z"}
 OUR_STREAM = re.compile(
-    r"logs-inference\.(events|app|health|content)-ours|logs-inference\.\*-ours::failures|inferlog-alerts-ours"
+    r"logs-inference\.(events|app|health|content)-ours|logs-inference\.\*-ours::failures|inferlog-(alerts|summaries)-ours"
 )
 OUR_QUESTIONS = {fill_namespace(query, NAMESPACE) for query in load_all().values()}
 

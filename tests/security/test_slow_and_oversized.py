@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.security.raw_http import PATIENCE_SECONDS, dial, exchange, request
+from tests.security.raw_http import PATIENCE_SECONDS, build_request, dial, exchange
 from tests.support.chat_server import MODEL, RunningServer, run_server
 from tests.support.polling import wait_until
 
@@ -43,13 +43,13 @@ def chain() -> str:
     return f"attack-{uuid4().hex}"
 
 
-def chat(**more: Any) -> bytes:
+def build_chat(**more: Any) -> bytes:
     return json.dumps(
         {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1} | more
     ).encode()
 
 
-def events(server: RunningServer, chain: str) -> list[dict[str, Any]]:
+def read_events(server: RunningServer, chain: str) -> list[dict[str, Any]]:
     """Return the events of *chain*, after a later request's event has been written."""
     later = server.ask(max_tokens=1)
     server.wait_for_event(later.headers["x-request-id"])
@@ -138,29 +138,35 @@ def test_response_may_take_longer_than_the_head_timeout(tmp_path_factory: pytest
 
 
 ONE_EVENT = {
-    "a body larger than allowed": (request(b" " * 4 * LARGEST_BYTES, CLOSE), 413),
+    "a body larger than allowed": (build_request(b" " * 4 * LARGEST_BYTES, CLOSE), 413),
     "a chunked body larger than allowed": (
-        request(
+        build_request(
             b"%x\r\n%b\r\n0\r\n\r\n" % (4 * LARGEST_BYTES, b" " * 4 * LARGEST_BYTES),
             b"transfer-encoding: chunked",
             CLOSE,
         ),
         413,
     ),
-    "a length that never comes": (request(b"{", CLOSE, length=10**15), 408),
-    "a chunk that never ends": (request(b"ffffff\r\n{", b"transfer-encoding: chunked", CLOSE), 408),
-    "deep nesting": (request(b"[" * 10_000, CLOSE), 400),
-    "a number of 10 000 digits": (request(chat(max_tokens=0).replace(b": 0", b": " + b"9" * 10_000), CLOSE), 400),
-    "a number beyond all": (request(chat(temperature=0).replace(b'ture": 0', b'ture": 1e999999'), CLOSE), 400),
-    "UTF-16": (request(chat().decode().encode("utf-16"), CLOSE), 400),
-    "Latin-1": (request(chat(user="é").replace(b"\\u00e9", b"\xe9"), CLOSE), 400),
-    "compressed": (request(gzip.compress(chat()), b"content-encoding: gzip", CLOSE), 400),
-    "null bytes": (request(b"\x00" * 1_000, CLOSE), 400),
-    "a header value with non-ASCII bytes": (request(chat(), b"x-request-id: \xff\xfe\x80", CLOSE), 200),
-    "a thousand headers": (request(chat(), *(b"x-%d: y" % number for number in range(1_000)), CLOSE), 200),
-    "a path with a null byte and an escape": (request(chat(), CLOSE, path=b"/v1/%00%1b%0a%e2%80%a8"), 404),
-    "a path with a slash too many": (request(chat(), CLOSE, path=b"/v1/chat/completions/"), 404),
-    "a path of 10 000 bytes": (request(chat(), CLOSE, path=b"/" + b"a" * 10_000), 404),
+    "a length that never comes": (build_request(b"{", CLOSE, length=10**15), 408),
+    "a chunk that never ends": (build_request(b"ffffff\r\n{", b"transfer-encoding: chunked", CLOSE), 408),
+    "deep nesting": (build_request(b"[" * 10_000, CLOSE), 400),
+    "a number of 10 000 digits": (
+        build_request(build_chat(max_tokens=0).replace(b": 0", b": " + b"9" * 10_000), CLOSE),
+        400,
+    ),
+    "a number beyond all": (
+        build_request(build_chat(temperature=0).replace(b'ture": 0', b'ture": 1e999999'), CLOSE),
+        400,
+    ),
+    "UTF-16": (build_request(build_chat().decode().encode("utf-16"), CLOSE), 400),
+    "Latin-1": (build_request(build_chat(user="é").replace(b"\\u00e9", b"\xe9"), CLOSE), 400),
+    "compressed": (build_request(gzip.compress(build_chat()), b"content-encoding: gzip", CLOSE), 400),
+    "null bytes": (build_request(b"\x00" * 1_000, CLOSE), 400),
+    "a header value with non-ASCII bytes": (build_request(build_chat(), b"x-request-id: \xff\xfe\x80", CLOSE), 200),
+    "a thousand headers": (build_request(build_chat(), *(b"x-%d: y" % number for number in range(1_000)), CLOSE), 200),
+    "a path with a null byte and an escape": (build_request(build_chat(), CLOSE, path=b"/v1/%00%1b%0a%e2%80%a8"), 404),
+    "a path with a slash too many": (build_request(build_chat(), CLOSE, path=b"/v1/chat/completions/"), 404),
+    "a path of 10 000 bytes": (build_request(build_chat(), CLOSE, path=b"/" + b"a" * 10_000), 404),
 }
 
 
@@ -169,21 +175,21 @@ def test_valid_request_is_answered_and_writes_one_event(server: RunningServer, c
     raw, status = ONE_EVENT[case]
     answer = exchange(server.url, raw.replace(b"host: test", b"host: test\r\nx-correlation-id: " + chain.encode(), 1))
     assert answer.startswith(b"HTTP/1.1 %d " % status), answer[:200]
-    (event,) = events(server, chain)
+    (event,) = read_events(server, chain)
     assert event["http"]["response"]["status_code"] == status
     assert len(json.dumps(event)) < 3_000
 
 
 NO_EVENT = {
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20,
-    "a head of 1 MB": request(chat(), b"x-long: " + b"a" * 1_000_000),
-    "a path of 1 MB": request(chat(), path=b"/" + b"a" * 1_000_000),
-    "20 000 headers": request(chat(), *(b"x-%d: y" % number for number in range(20_000))),
-    "two lengths": request(chat(), b"content-length: 5", b"content-length: 50"),
-    "a negative length": request(chat(), b"content-length: -1"),
-    "an unknown coding": request(chat(), b"transfer-encoding: gzip, chunked"),
-    "a header with a null byte": request(chat(), b"x-request-id: a\x00b"),
-    "a space before the colon": request(chat(), b"x-request-id : a"),
+    "a head of 1 MB": build_request(build_chat(), b"x-long: " + b"a" * 1_000_000),
+    "a path of 1 MB": build_request(build_chat(), path=b"/" + b"a" * 1_000_000),
+    "20 000 headers": build_request(build_chat(), *(b"x-%d: y" % number for number in range(20_000))),
+    "two lengths": build_request(build_chat(), b"content-length: 5", b"content-length: 50"),
+    "a negative length": build_request(build_chat(), b"content-length: -1"),
+    "an unknown coding": build_request(build_chat(), b"transfer-encoding: gzip, chunked"),
+    "a header with a null byte": build_request(build_chat(), b"x-request-id: a\x00b"),
+    "a space before the colon": build_request(build_chat(), b"x-request-id : a"),
 }
 
 
@@ -192,15 +198,15 @@ def test_invalid_request_is_rejected_and_writes_no_event(server: RunningServer, 
     raw = NO_EVENT[case].replace(b"host: test", b"host: test\r\nx-correlation-id: " + chain.encode(), 1)
     answer = exchange(server.url, raw)
     assert answer == b"" or answer.startswith(b"HTTP/1.1 400 "), answer[:200]
-    assert events(server, chain) == []
+    assert read_events(server, chain) == []
 
 
 @pytest.mark.parametrize(
     "raw",
     [
-        request(chat()[:-10], length=len(chat())),
-        request(b'5\r\n{"mod\r\n', b"transfer-encoding: chunked"),
-        request(b"zz\r\n{}\r\n0\r\n\r\n", b"transfer-encoding: chunked"),
+        build_request(build_chat()[:-10], length=len(build_chat())),
+        build_request(b'5\r\n{"mod\r\n', b"transfer-encoding: chunked"),
+        build_request(b"zz\r\n{}\r\n0\r\n\r\n", b"transfer-encoding: chunked"),
     ],
     ids=["a body shorter than its length", "chunks without an end", "a chunk length that is not a number"],
 )
@@ -210,14 +216,19 @@ def test_incomplete_body_counts_as_disconnected_client(server: RunningServer, ch
         connection.sendall(raw)
     event = server.wait_for_event_of_chain(chain)
     assert event["status"] in {"cancelled", "rejected"}
-    assert events(server, chain) == [event]
+    assert read_events(server, chain) == [event]
 
 
 def test_bytes_after_a_body_are_a_separate_request(server: RunningServer, chain: str) -> None:
     """A length that is too small cannot hide a request from the log."""
     head = b"x-correlation-id: " + chain.encode()
-    assert exchange(server.url, request(chat() + b"forged\r\n\r\n", head, length=len(chat()))).count(b"HTTP/1.1 ") == 2
-    assert [event["status"] for event in events(server, chain)] == ["success"]
-    both = exchange(server.url, request(chat(), head) + request(chat(), head, CLOSE))
+    assert (
+        exchange(server.url, build_request(build_chat() + b"forged\r\n\r\n", head, length=len(build_chat()))).count(
+            b"HTTP/1.1 "
+        )
+        == 2
+    )
+    assert [event["status"] for event in read_events(server, chain)] == ["success"]
+    both = exchange(server.url, build_request(build_chat(), head) + build_request(build_chat(), head, CLOSE))
     assert both.count(b"HTTP/1.1 200 ") == 2
-    assert [event["status"] for event in events(server, chain)] == ["success"] * 3
+    assert [event["status"] for event in read_events(server, chain)] == ["success"] * 3

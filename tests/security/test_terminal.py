@@ -31,12 +31,12 @@ _MEANT = re.compile(r"[^\n -~\u00a0-\u200a\u2010-\u2027\u2030-\u205f\u2070-\ufff
 @pytest.fixture(scope="module")
 def cluster(engine_url: str) -> Cluster:
     cluster = create_fresh_cluster(engine_url)
-    index(cluster, "events", [document("events") | {"latency_seconds": 1.0}])
-    index(cluster, "app", [document("app") | {"message": HOSTILE, "log": {"level": HOSTILE}}])
+    index(cluster, "events", [build_document("events") | {"latency_seconds": 1.0}])
+    index(cluster, "app", [build_document("app") | {"message": HOSTILE, "log": {"level": HOSTILE}}])
     return cluster
 
 
-def document(stream: str) -> dict[str, Any]:
+def build_document(stream: str) -> dict[str, Any]:
     moment = datetime.now(UTC) - timedelta(seconds=30)
     return {
         "@timestamp": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
@@ -55,7 +55,7 @@ def document(stream: str) -> dict[str, Any]:
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     (tmp_path / "logs").mkdir()
-    event = document("events") | {"audit": {"prev": "0" * 32, "hash": "1" * 32}}
+    event = build_document("events") | {"audit": {"prev": "0" * 32, "hash": "1" * 32}}
     (tmp_path / "logs" / "events-a-1-1.jsonl").write_text(json.dumps(event) + "\n")
     (tmp_path / "logs" / HOSTILE.replace("/", "").replace("\x00", "")).write_text("")
     letters = {"time": "", "stream": HOSTILE, "file": HOSTILE, "offset": 0, "reason": HOSTILE, "line": HOSTILE}
@@ -64,7 +64,7 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def on_a_terminal(*arguments: object) -> tuple[int, bytes]:
+def run_on_a_terminal(*arguments: object) -> tuple[int, bytes]:
     """Run ``inferlog`` with *arguments* on a pseudo-terminal; return its exit code and output."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "inferlog_ops.cli.main", *map(str, arguments)]
@@ -97,20 +97,20 @@ QUESTIONS = [
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=" ".join)
 def test_answer_shows_document_text_as_plain_text(cluster: Cluster, question: tuple[str, ...]) -> None:
-    code, shown = on_a_terminal(*question, "--url", cluster.url, "--namespace", cluster.namespace)
+    code, shown = run_on_a_terminal(*question, "--url", cluster.url, "--namespace", cluster.namespace)
     plain = check(shown)
     assert code == 0, plain
     assert "owned" in plain
     if "--json" in question:
-        assert HOSTILE in _texts(json.loads(plain))
+        assert HOSTILE in _find_texts(json.loads(plain))
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _find_texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
         for each in value.values() if isinstance(value, dict) else value:
-            yield from _texts(each)
+            yield from _find_texts(each)
 
 
 COMMANDS = {
@@ -125,7 +125,7 @@ COMMANDS = {
 @pytest.mark.parametrize("command", COMMANDS)
 def test_file_names_are_shown_as_plain_text(files: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(files)
-    code, shown = on_a_terminal(*COMMANDS[command])
+    code, shown = run_on_a_terminal(*COMMANDS[command])
     plain = check(shown)
     assert "owned" in plain
     assert "Traceback" not in plain
@@ -135,7 +135,7 @@ def test_file_names_are_shown_as_plain_text(files: Path, command: str, monkeypat
 def test_status_line_shows_file_names_as_plain_text(files: Path, cluster: Cluster) -> None:
     write_events(files / "logs" / "events-a-2-1.jsonl", ["a"])
     place = ("--from", files / "logs", "--state", files / "new", "--heartbeat", 0)
-    _, shown = on_a_terminal("ship", "--once", *place, "--to", cluster.url, "--namespace", cluster.namespace)
+    _, shown = run_on_a_terminal("ship", "--once", *place, "--to", cluster.url, "--namespace", cluster.namespace)
     plain = check(shown.replace(b"\r\x1b[2K", b"\n"))  # redraws the line
     assert "left alone" in plain
 

@@ -9,7 +9,7 @@ import orjson
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.elasticsearch import provision_cluster
-from tests.golden import Golden, golden
+from tests.golden import Golden, build_golden
 
 
 def create_fresh_cluster(engine_url: str) -> Cluster:
@@ -41,7 +41,7 @@ def index_parts(cluster: Cluster, stream: str, *parts: Iterable[dict[str, Any]])
 
 def index_golden(cluster: Cluster) -> Golden:
     """Index the golden documents, some of the events twice or three times, and return them."""
-    documents = golden()
+    documents = build_golden()
     index(cluster, "health", documents.heartbeats)
     index(cluster, "app", documents.log_lines)
     index_parts(cluster, "events", documents.first, documents.again, documents.again_later)

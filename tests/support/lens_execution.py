@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.golden.reading import Document, get, grouped, percentile, values
+from tests.golden.reading import Document, compute_percentile, get, group_by, list_values
 
 Columns = Mapping[str, Mapping[str, Any]]
 LensRow = dict[str, Any]
@@ -50,7 +50,7 @@ MATH: dict[str, Callable[..., Any]] = {
 def execute(columns: Columns, documents: list[Document], *, kql: str = "", range_seconds: float = 1.0) -> list[LensRow]:
     """Return a row for each group of the terms in *columns*: the group's values and the figures by column id."""
     terms = {key: column["sourceField"] for key, column in columns.items() if column["operationType"] == "terms"}
-    groups = grouped([each for each in documents if matches(each, kql)], *terms.values())
+    groups = group_by([each for each in documents if matches(each, kql)], *terms.values())
     rows = [dict(zip(terms, key, strict=True)) for key in groups]
     for key in _sort_columns(columns):
         column = columns[key]
@@ -87,7 +87,7 @@ def aggregate(column: Mapping[str, Any], documents: list[Document], range_second
     """Return the figure that Elasticsearch computes for *column*."""
     inside = [each for each in documents if matches(each, column.get("filter", {}).get("query", ""))]
     field = column["sourceField"]
-    found = list(map(_convert_to_number, inside if field == "___records___" else values(inside, field)))
+    found = list(map(_convert_to_number, inside if field == "___records___" else list_values(inside, field)))
     match column["operationType"]:
         case "count":
             result: Any = len(found)
@@ -98,7 +98,7 @@ def aggregate(column: Mapping[str, Any], documents: list[Document], range_second
         case "min" | "max" as name:
             result = {"min": min, "max": max}[name](found, default=None)
         case "percentile":
-            result = percentile(found, column["params"]["percentile"])
+            result = compute_percentile(found, column["params"]["percentile"])
         case "last_value":
             newest = max(inside, key=lambda each: _convert_to_number(each["@timestamp"]), default=None)
             result = None if newest is None else get(newest, field)

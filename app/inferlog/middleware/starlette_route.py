@@ -22,7 +22,7 @@ class RouteTemplates:
     def __init__(self) -> None:
         self._plain_mounts: set[str] = set()
 
-    def __call__(self, scope: Scope, mounted_at: int) -> str | None:
+    def find(self, scope: Scope, mounted_at: int) -> str | None:
         """
         Return the template of the matched route, or None without a match.
 

@@ -16,6 +16,7 @@ from inferlog_ops.cli import (
     reconcile,
     redrive,
     ship,
+    summarize,
     trace,
 )
 from inferlog_ops.core.exits import run_command
@@ -39,6 +40,7 @@ app.command("reconcile")(reconcile.reconcile)
 app.command("redrive")(redrive.redrive)
 app.add_typer(audit.app, name="audit")
 app.add_typer(alerts.app, name="alerts")
+app.command("summarize")(summarize.summarize)
 
 
 def _print_version(wanted: bool) -> None:

@@ -12,6 +12,7 @@ from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
 from inferlog_ops.core.console import err, out, print_json
 
 if TYPE_CHECKING:
+    from inferlog_ops.core.cluster import Cluster
     from inferlog_ops.provision.desired import ProvisionedObject
 
 
@@ -44,6 +45,14 @@ def provision(
             help="How long the cluster keeps events, such as 90d. Default: unchanged, at first 30d.",
         ),
     ] = None,
+    summaries_retention: Annotated[
+        str | None,
+        typer.Option(
+            envvar="INFERLOG_SUMMARIES_RETENTION",
+            metavar="TIME",
+            help="How long the cluster keeps summaries, such as 800d. Default: unchanged, at first 400d.",
+        ),
+    ] = None,
     namespace: Namespace = "default",
     home: HomeDir = None,
     json: Json = False,
@@ -58,7 +67,7 @@ def provision(
         return
     provisioned: list[ProvisionedObject] = []
     if url or os.environ.get("ELASTICSEARCH_URL") or not kibana:
-        provisioned += _provision_elasticsearch(url, namespace, retention, home)
+        provisioned += _provision_elasticsearch(open_cluster(url, namespace, home), retention, summaries_retention)
     if kibana:
         provisioned += _provision_kibana(kibana, space, namespace)
     if json:
@@ -70,14 +79,15 @@ def provision(
 
 
 def _provision_elasticsearch(
-    url: str | None, namespace: str, retention: str | None, home: Path | None
+    cluster: "Cluster", retention: str | None, summaries_retention: str | None
 ) -> "list[ProvisionedObject]":
     from inferlog_ops.provision.elasticsearch import provision_cluster
     from inferlog_ops.provision.elasticsearch.retention import check_retention
 
-    kept = None if retention is None else check_retention(retention, where="--retention")
-    cluster = open_cluster(url, namespace, home)
-    return provision_cluster(cluster, retention=kept, on_progress=_log)
+    for option, value in (("--retention", retention), ("--summaries-retention", summaries_retention)):
+        if value is not None:
+            check_retention(value, where=option)
+    return provision_cluster(cluster, retention=retention, summaries_retention=summaries_retention, on_progress=_log)
 
 
 def _provision_kibana(url: str, space: str, namespace: str) -> "list[ProvisionedObject]":

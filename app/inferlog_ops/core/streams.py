@@ -6,6 +6,7 @@ from inferlog_ops.core.errors import OperatorError
 
 STREAMS = ("events", "app", "health", "content")
 ALERTS = "inferlog-alerts"
+SUMMARIES = "inferlog-summaries"
 
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_.]{0,99}")
 
@@ -28,6 +29,16 @@ def build_alerts_stream_name(namespace: str) -> str:
         OperatorError: If *namespace* is invalid.
     """
     return f"{ALERTS}-{check_namespace(namespace)}"
+
+
+def build_summaries_stream_name(namespace: str) -> str:
+    """
+    Return the name of the data stream for the summaries of ``inferlog summarize``.
+
+    Raises:
+        OperatorError: If *namespace* is invalid.
+    """
+    return f"{SUMMARIES}-{check_namespace(namespace)}"
 
 
 def check_namespace(namespace: str) -> str:

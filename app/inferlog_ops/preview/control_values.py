@@ -7,7 +7,14 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import ALERTS, STREAMS, build_alerts_stream_name, build_stream_name
+from inferlog_ops.core.streams import (
+    ALERTS,
+    STREAMS,
+    SUMMARIES,
+    build_alerts_stream_name,
+    build_stream_name,
+    build_summaries_stream_name,
+)
 from inferlog_ops.preview.answers import TIMEOUT_SECONDS
 from inferlog_ops.preview.controls import NO_VALUE, Control
 
@@ -46,6 +53,8 @@ def _name_index(control: Control, namespace: str) -> str | None:
     """Return the stream of the control's data view; None if it is not one of inferlog's."""
     if control.data_view == ALERTS:
         return build_alerts_stream_name(namespace)
+    if control.data_view == SUMMARIES:
+        return build_summaries_stream_name(namespace)
     match = _OF_A_STREAM.fullmatch(control.data_view)
     return build_stream_name(match[1], namespace) if match and match[1] in STREAMS else None
 

@@ -15,7 +15,7 @@ _NO_MODEL_VERSION = "Takes no model version:"
 _TOP_VERSIONS = re.compile(r"Many model versions: inferlog shows the (\d+) with the most requests")
 _COLUMN = re.compile(r"^//   (\S+) ", re.MULTILINE)
 _DATE_COLUMN = re.compile(r"^//   (\S+) .*\bUTC\b", re.MULTILINE)
-_STREAM_PATTERN = re.compile(r"\b(logs-inference\.(?:[a-z]+|\*)|inferlog-alerts)-\*")
+_STREAM_PATTERN = re.compile(r"\b(logs-inference\.(?:[a-z]+|\*)|inferlog-alerts|inferlog-summaries)-\*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

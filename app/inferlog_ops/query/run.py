@@ -11,7 +11,7 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster, find_reason, translate_errors
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.core.streams import build_stream_name
+from inferlog_ops.core.streams import build_stream_name, build_summaries_stream_name
 from inferlog_ops.query import notes
 from inferlog_ops.query.esql import (
     Limit,
@@ -21,7 +21,7 @@ from inferlog_ops.query.esql import (
     find_read_limits,
     group_other_versions,
 )
-from inferlog_ops.query.library import Query, fill_namespace
+from inferlog_ops.query.library import Query, fill_namespace, list_streams
 from inferlog_ops.query.notes import Note
 from inferlog_ops.query.timerange import format_iso
 
@@ -243,19 +243,42 @@ class _Execution:
 
     def _find_top_versions(self, most: int) -> tuple[list[str], int]:
         """Return the *most* model versions with the most requests, and the number of requests of all others."""
+        summaries = build_summaries_stream_name(self.cluster.namespace)
+        if summaries in list_streams(self.query, self.cluster.namespace):
+            return self._find_top_summarized_versions(summaries, most)
+        values = self._aggregate(
+            build_stream_name("events", self.cluster.namespace),
+            {"values": {"terms": {"field": "model_version", "size": most}}},
+        )["values"]
+        return [bucket["key"] for bucket in values["buckets"]], int(values["sum_other_doc_count"])
+
+    def _find_top_summarized_versions(self, stream: str, most: int) -> tuple[list[str], int]:
+        """Return the same from the summaries of minutes in *stream*: a document counts many requests."""
+        requests = {"requests": {"sum": {"field": "requests"}}}
+        terms = {"field": "model_version", "size": most, "order": {"requests": "desc"}}
+        of_minutes = {
+            "filter": {
+                "bool": {"filter": [{"term": {"interval_seconds": 60}}, {"exists": {"field": "model_version"}}]}
+            },
+            "aggs": {"values": {"terms": terms, "aggs": requests}, **requests},
+        }
+        found = self._aggregate(stream, {"of_minutes": of_minutes})["of_minutes"]
+        own = found["values"]["buckets"]
+        others = found["requests"]["value"] - sum(bucket["requests"]["value"] for bucket in own)
+        return [bucket["key"] for bucket in own], int(others)
+
+    def _aggregate(self, index: str, aggregations: dict[str, Any]) -> Any:
         in_range = {"range": {"@timestamp": {"gte": format_iso(self.start), "lt": format_iso(self.end)}}}
-        answer = self.client.search(
-            index=build_stream_name("events", self.cluster.namespace),
+        return self.client.search(
+            index=index,
             query=_combine_filters(in_range, self.filter),
             size=0,
             track_total_hits=False,
-            aggs={"values": {"terms": {"field": "model_version", "size": most}}},
+            aggs=aggregations,
             # The query itself reports a missing stream.
             ignore_unavailable=True,
             allow_partial_search_results=False,
-        )
-        values = answer["aggregations"]["values"]
-        return [bucket["key"] for bucket in values["buckets"]], int(values["sum_other_doc_count"])
+        )["aggregations"]
 
     def _may_read_failures(self, streams: list[str]) -> bool:
         """Return whether the reader has the privilege that the failure stores of *streams* need, as far as is known."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from inferlog import __version__
 from inferlog.event import to_redacted_text
-from inferlog.recorder import IdMaker, LineRecorder, make_instance_id
+from inferlog.recorder import LineRecorder, make_id_maker, make_instance_id
 from inferlog.sinks.file import FileLimits, FileSink
 from inferlog.sinks.retention import Retention
 from inferlog_ops.ship.settings import MEBIBYTE
@@ -66,7 +66,7 @@ class Health:
             sink,
             dataset="inference.health",
             service={"name": _SERVICE, "version": __version__, "instance": {"id": self._instance_id}},
-            make_id=IdMaker(),
+            make_id=make_id_maker(),
         )
 
     def is_due(self) -> bool:

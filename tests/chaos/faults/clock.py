@@ -26,13 +26,13 @@ _BACK_SECONDS = -3600
 
 def describe_method() -> str:
     """Return the method of faking the clock, for the report."""
-    return "libfaketime" if _libfaketime() else "time.time() replaced, since libfaketime is not installed"
+    return "libfaketime" if _find_libfaketime() else "time.time() replaced, since libfaketime is not installed"
 
 
-def fake_clock_environment(file: Path) -> dict[str, str]:
+def build_fake_clock_environment(file: Path) -> dict[str, str]:
     """Return the environment of a process whose clock is offset by the seconds in *file*."""
     set_clock_offset(file, 0)
-    if library := _libfaketime():
+    if library := _find_libfaketime():
         return {
             "LD_PRELOAD": str(library),
             "FAKETIME_TIMESTAMP_FILE": str(file),
@@ -51,7 +51,7 @@ def set_clock_offset(file: Path, seconds: int) -> None:
     draft.replace(file)
 
 
-def _libfaketime() -> Path | None:
+def _find_libfaketime() -> Path | None:
     candidates = [Path(folder, *below, _LIBRARY) for folder in _FOLDERS for below in ((), ("faketime",))]
     return next((path for path in candidates if os.access(path, os.R_OK)), None)
 

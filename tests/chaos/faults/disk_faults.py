@@ -25,35 +25,35 @@ _SECONDS_BETWEEN_POLLS = 0.1
 _WRITABLE, _READ_ONLY = 0o755, 0o555
 
 
-def small_files(_: TrialDirs) -> Mapping[str, str]:
+def limit_files(_: TrialDirs) -> Mapping[str, str]:
     """Make the service rotate every few lines."""
     return {"INFERLOG_MAX_FILE_BYTES": str(_SMALL_FILE_BYTES)}
 
 
-def small_files_soon_deleted(dirs: TrialDirs) -> Mapping[str, str]:
+def limit_and_delete_files(dirs: TrialDirs) -> Mapping[str, str]:
     """Rotate every few lines, and delete each file as soon as it is shipped."""
-    return {**small_files(dirs), "INFERLOG_KEEP_SHIPPED_SECONDS": "0"}
+    return {**limit_files(dirs), "INFERLOG_KEEP_SHIPPED_SECONDS": "0"}
 
 
-def small_directory(dirs: TrialDirs) -> Mapping[str, str]:
+def limit_directory(dirs: TrialDirs) -> Mapping[str, str]:
     """Limit the log directory to a few seconds of load."""
-    return {**small_files(dirs), "INFERLOG_MAX_TOTAL_BYTES": str(_SMALL_DIRECTORY_BYTES)}
+    return {**limit_files(dirs), "INFERLOG_MAX_TOTAL_BYTES": str(_SMALL_DIRECTORY_BYTES)}
 
 
-def no_locks(dirs: TrialDirs) -> Mapping[str, str]:
+def disable_locks(dirs: TrialDirs) -> Mapping[str, str]:
     """Make ``flock()`` fail in the service, as on a network mount without locks; delete shipped files at once."""
     python_path = os.pathsep.join([str(_WITHOUT_LOCKS), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**small_files_soon_deleted(dirs), "PYTHONPATH": python_path}
+    return {**limit_and_delete_files(dirs), "PYTHONPATH": python_path}
 
 
-def disk_full_for_service(stack: Stack, seconds: float) -> Generator[float]:
+def fill_disk_of_service(stack: Stack, seconds: float) -> Generator[float]:
     """Limit the files of the service to half a line more, also in workers that start later."""
     limited: set[int] = set()
     ends_at = time.monotonic() + seconds
     try:
         while time.monotonic() < ends_at:
-            for worker in stack.server.workers():
-                if worker.pid not in limited and (size_bytes := _largest_open_file(worker)):
+            for worker in stack.server.list_workers():
+                if worker.pid not in limited and (size_bytes := _measure_largest_open_file(worker)):
                     limit_file_size([worker.pid], size_bytes + _HALF_A_LINE_BYTES)
                     limited.add(worker.pid)
             yield _SECONDS_BETWEEN_POLLS
@@ -61,7 +61,7 @@ def disk_full_for_service(stack: Stack, seconds: float) -> Generator[float]:
         limit_file_size(limited, None)
 
 
-def disk_full_for_shipper(stack: Stack, seconds: float) -> Generator[float]:
+def fill_disk_of_shipper(stack: Stack, seconds: float) -> Generator[float]:
     """Limit the shipper's files to a few bytes: no offsets, no dead letters, no log lines."""
     pids = stack.shipper.pids
     limit_file_size(pids, _LITTLE_BYTES)
@@ -75,27 +75,27 @@ def disk_full_for_shipper(stack: Stack, seconds: float) -> Generator[float]:
         limit_file_size(pids, None)
 
 
-def read_only_logs(stack: Stack, seconds: float) -> Generator[float]:
+def make_logs_read_only(stack: Stack, seconds: float) -> Generator[float]:
     """Let no file be made in the log directory."""
     logs = stack.dirs.logs
     logs.chmod(_READ_ONLY)
     try:
-        if _can_be_written(logs):
+        if _is_writable(logs):
             raise MissedError(f"this user can write into {logs} despite its mode")
         yield seconds
     finally:
         logs.chmod(_WRITABLE)
 
 
-def rotations(stack: Stack, seconds: float) -> Generator[float]:
+def rotate_files(stack: Stack, seconds: float) -> Generator[float]:
     """Rotate files 200 times a minute, and delete each as soon as it is shipped."""
-    before = _files_so_far(stack)
+    before = _count_files(stack)
     yield seconds
-    if (count := _files_so_far(stack) - before) < seconds * _ROTATIONS_A_SECOND:
+    if (count := _count_files(stack) - before) < seconds * _ROTATIONS_A_SECOND:
         raise MissedError(f"only {count} rotations in {seconds:.0f} s")
 
 
-def directory_full(stack: Stack, seconds: float) -> Generator[float]:
+def fill_directory(stack: Stack, seconds: float) -> Generator[float]:
     """Suspend the shipper until the log directory reaches its limit; then wait until each process writes again."""
     stack.shipper.suspend()
     try:
@@ -103,25 +103,25 @@ def directory_full(stack: Stack, seconds: float) -> Generator[float]:
     finally:
         stack.shipper.resume()
     resumed, began = time.time(), time.monotonic()
-    while not all(written > resumed for written in _last_written(stack).values()):
+    while not all(written > resumed for written in _read_last_writes(stack).values()):
         if time.monotonic() > began + _PATIENCE_SECONDS:
             raise MissedError(f"a process has not written within {_PATIENCE_SECONDS:.0f} s after space was freed")
         yield _SECONDS_BETWEEN_POLLS
 
 
-def without_locks(stack: Stack, seconds: float) -> Generator[float]:
+def run_without_locks(stack: Stack, seconds: float) -> Generator[float]:
     """Let the service write, rotate and delete without locks, as it has since its start."""
-    before = _files_so_far(stack)
+    before = _count_files(stack)
     yield seconds
-    if _files_so_far(stack) == before:
+    if _count_files(stack) == before:
         raise MissedError("no file was rotated")
     if locked := [path.name for path in stack.dirs.logs.glob("events-*.jsonl") if _is_locked(path)]:
         raise MissedError(f"the service still holds locks: {locked[0]}")
-    if all(path.exists() for path in _log_files_of(stack)):
+    if all(path.exists() for path in _list_log_files(stack)):
         raise MissedError("no file was deleted after it was shipped")
 
 
-def _largest_open_file(worker: psutil.Process) -> int:
+def _measure_largest_open_file(worker: psutil.Process) -> int:
     """Return the size of the largest open log file, in bytes; 0 without one or if the worker has ended."""
     try:
         sizes = [Path(file.path).stat().st_size for file in worker.open_files() if file.path.endswith(".jsonl")]
@@ -130,12 +130,12 @@ def _largest_open_file(worker: psutil.Process) -> int:
     return max(sizes, default=0)
 
 
-def _files_so_far(stack: Stack) -> int:
+def _count_files(stack: Stack) -> int:
     stack.keep_files()
     return sum(1 for _ in stack.dirs.kept.glob("events-*.jsonl"))
 
 
-def _last_written(stack: Stack) -> dict[str, float]:
+def _read_last_writes(stack: Stack) -> dict[str, float]:
     """Return each process's last write of an event; Unix time."""
     last: dict[str, float] = {}
     for path in stack.dirs.kept.glob("events-*.jsonl"):
@@ -144,7 +144,7 @@ def _last_written(stack: Stack) -> dict[str, float]:
     return last
 
 
-def _log_files_of(stack: Stack) -> list[Path]:
+def _list_log_files(stack: Stack) -> list[Path]:
     return [stack.dirs.logs / path.name for path in stack.dirs.kept.glob("events-*.jsonl")]
 
 
@@ -157,7 +157,7 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _can_be_written(folder: Path) -> bool:
+def _is_writable(folder: Path) -> bool:
     try:
         (folder / ".chaos").touch()
     except PermissionError:

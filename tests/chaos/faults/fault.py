@@ -31,7 +31,7 @@ class FaultTarget(StrEnum):
     ENGINE = "Elasticsearch"
 
 
-def _nothing(_: TrialDirs) -> Mapping[str, str]:
+def _change_nothing(_: TrialDirs) -> Mapping[str, str]:
     return {}
 
 
@@ -64,7 +64,7 @@ class Fault:
     seconds: float = 20.0
     short_seconds: float = 4.0
     paired_seconds: float = 20.0
-    environment: Callable[[TrialDirs], Mapping[str, str]] = field(default=_nothing)
+    environment: Callable[[TrialDirs], Mapping[str, str]] = field(default=_change_nothing)
     proxied: bool = False
     kills_workers: bool = False
     stills_workers: bool = False

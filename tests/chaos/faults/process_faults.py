@@ -29,15 +29,15 @@ def wait(_stack: Stack, seconds: float) -> Generator[float]:
 
 def kill_worker(stack: Stack, seconds: float) -> Generator[float]:
     """Kill the service's oldest worker every 5 s; its supervisor starts another."""
-    for _ in range(_times(seconds)):
+    for _ in range(_count_kills(seconds)):
         yield from _wait_for_workers(stack.server)
-        stack.server.workers()[0].kill()
+        stack.server.list_workers()[0].kill()
         yield _SECONDS_BETWEEN_KILLS
 
 
 def kill_shipper(stack: Stack, seconds: float) -> Generator[float]:
     """Kill the shipper every 5 s, and restart it a second later."""
-    for _ in range(_times(seconds)):
+    for _ in range(_count_kills(seconds)):
         stack.shipper.kill()
         try:
             yield _RESTARTED_AFTER_SECONDS
@@ -55,7 +55,7 @@ def kill_engine(stack: Stack, seconds: float) -> Generator[float]:
         stack.engine.start()
 
 
-def engine_away(stack: Stack, seconds: float) -> Generator[float]:
+def shut_engine_down(stack: Stack, seconds: float) -> Generator[float]:
     """Stop Elasticsearch in an orderly way, and restart it when the time is over."""
     stack.engine.stop()
     try:
@@ -67,7 +67,7 @@ def engine_away(stack: Stack, seconds: float) -> Generator[float]:
 def stop_worker(stack: Stack, seconds: float) -> Generator[float]:
     """Suspend one of the service's workers."""
     yield from _wait_for_workers(stack.server)
-    worker = stack.server.workers()[0]
+    worker = stack.server.list_workers()[0]
     worker.suspend()
     try:
         yield seconds
@@ -110,7 +110,7 @@ def _wait_for_workers(server: ChaosProcess) -> Generator[float]:
         OperatorError: If a worker is still missing after a minute.
     """
     deadline = time.monotonic() + _REPLACED_WITHIN_SECONDS
-    while (count := len(server.workers())) < WORKERS:
+    while (count := len(server.list_workers())) < WORKERS:
         if time.monotonic() > deadline:
             raise OperatorError(
                 f"the service has {count} of its {WORKERS} workers, {_REPLACED_WITHIN_SECONDS:.0f} s after one ended"
@@ -118,5 +118,5 @@ def _wait_for_workers(server: ChaosProcess) -> Generator[float]:
         yield _SECONDS_BETWEEN_POLLS
 
 
-def _times(seconds: float) -> int:
+def _count_kills(seconds: float) -> int:
     return max(1, int(seconds / _SECONDS_BETWEEN_KILLS))

@@ -22,7 +22,7 @@ def delete_unshipped(stack: Stack, seconds: float) -> Generator[float]:
     try:
         known = {path.name for path in stack.dirs.logs.iterdir()}
         began = time.monotonic()
-        while not (finished := _finished_since(known, stack.dirs.logs)):
+        while not (finished := _find_finished_since(known, stack.dirs.logs)):
             if time.monotonic() > began + _PATIENCE_SECONDS:
                 raise MissedError("no file was created and finished")
             yield _SECONDS_BETWEEN_POLLS
@@ -71,11 +71,11 @@ def remove_directory(stack: Stack) -> None:
     shutil.rmtree(removed)
 
 
-def _finished_since(known: set[str], logs: Path) -> list[Path]:
+def _find_finished_since(known: set[str], logs: Path) -> list[Path]:
     """Return the event files not in *known* that have a successor, oldest first."""
     new = sorted(path for path in logs.glob("events-*.jsonl") if path.name not in known)
-    return [path for path, later in itertools.pairwise(new) if _writer(path) == _writer(later)]
+    return [path for path, later in itertools.pairwise(new) if _parse_writer(path) == _parse_writer(later)]
 
 
-def _writer(path: Path) -> str:
+def _parse_writer(path: Path) -> str:
     return "-".join(path.name.split("-")[:3])

@@ -13,16 +13,16 @@ class _Clock:
     _offset_ns = 0
     _read_at = 0
 
-    def time_ns(self) -> int:
+    def read_ns(self) -> int:
         now = _true_time_ns()
         if abs(now - self._read_at) > _READ_EVERY_NS:
             self._read_at = now
             self._offset_ns = int(_file.read_text()) * 1_000_000_000
         return now + self._offset_ns
 
-    def time(self) -> float:
-        return self.time_ns() / 1e9
+    def read_seconds(self) -> float:
+        return self.read_ns() / 1e9
 
 
 _clock = _Clock()
-time.time_ns, time.time = _clock.time_ns, _clock.time
+time.time_ns, time.time = _clock.read_ns, _clock.read_seconds

@@ -5,8 +5,8 @@ import fcntl
 import os
 
 
-def _flock(_file: object, _operation: int) -> None:
+def _refuse_lock(_file: object, _operation: int) -> None:
     raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
 
-fcntl.flock = _flock
+fcntl.flock = _refuse_lock

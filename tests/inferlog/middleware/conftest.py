@@ -51,7 +51,7 @@ def service(request: pytest.FixtureRequest, logs: Logs) -> Iterator[Service]:
         service.written.set()
 
 
-def _asgi_endpoints(service: Service) -> dict[str, Callable[[Request], Awaitable[Response]]]:  # noqa: C901 (as for Flask)
+def _build_asgi_endpoints(service: Service) -> dict[str, Callable[[Request], Awaitable[Response]]]:  # noqa: C901 (as for Flask)
     """Return the handlers shared by FastAPI and Starlette, by path."""
 
     async def crash(request: Request) -> Response:
@@ -133,21 +133,21 @@ def _asgi_endpoints(service: Service) -> dict[str, Callable[[Request], Awaitable
     return routes | {"/upload": upload}
 
 
-async def _unavailable(request: Request, error: Exception) -> Response:
+async def _answer_unavailable(request: Request, error: Exception) -> Response:
     return PlainTextResponse("later", status_code=503)
 
 
-async def _item(request: Request) -> Response:
+async def _answer_item(request: Request) -> Response:
     inferlog.bind_inference(model_version="v1")
     return PlainTextResponse(request.path_params["item"])
 
 
-def _in_thread(request: Request) -> Response:
+def _answer_in_thread(request: Request) -> Response:
     inferlog.bind_inference(model_version="v1")
     return PlainTextResponse(threading.current_thread().name)
 
 
-async def _socket(socket: WebSocket) -> None:
+async def _accept_socket(socket: WebSocket) -> None:
     await socket.accept()
     await socket.close()
 
@@ -170,10 +170,10 @@ class Question(BaseModel):
     text: str
 
 
-def _fastapi(service: Service) -> Any:
-    app = fastapi.FastAPI(exception_handlers={LookupError: _unavailable})
+def _build_fastapi(service: Service) -> Any:
+    app = fastapi.FastAPI(exception_handlers={LookupError: _answer_unavailable})
     app.add_middleware(inferlog.InferenceMiddleware)
-    for path, endpoint in _asgi_endpoints(service).items():
+    for path, endpoint in _build_asgi_endpoints(service).items():
         app.add_api_route(path, endpoint, methods=["GET", "POST"], response_model=None)
 
     async def model() -> AsyncIterator[str]:
@@ -199,30 +199,30 @@ def _fastapi(service: Service) -> Any:
         return model
 
     tenant = fastapi.FastAPI()
-    tenant.add_api_route("/items/{item}", _item, response_model=None)
+    tenant.add_api_route("/items/{item}", _answer_item, response_model=None)
     app.mount("/tenant/{tenant}", tenant)
-    app.add_api_websocket_route("/socket", _socket)
+    app.add_api_websocket_route("/socket", _accept_socket)
     return _cut_off(app)
 
 
-def _starlette(service: Service) -> Any:
+def _build_starlette(service: Service) -> Any:
     async def validated(request: Request) -> Response:
         raise HTTPException(422, "no text")
 
     routes = [
-        *(Route(path, endpoint, methods=["GET", "POST"]) for path, endpoint in _asgi_endpoints(service).items()),
-        Route("/answer/{item}", _item),
+        *(Route(path, endpoint, methods=["GET", "POST"]) for path, endpoint in _build_asgi_endpoints(service).items()),
+        Route("/answer/{item}", _answer_item),
         Route("/validated", validated, methods=["POST"]),
-        Route("/in_thread", _in_thread),
-        Mount("/tenant/{tenant}", routes=[Route("/items/{item}", _item)]),
-        WebSocketRoute("/socket", _socket),
+        Route("/in_thread", _answer_in_thread),
+        Mount("/tenant/{tenant}", routes=[Route("/items/{item}", _answer_item)]),
+        WebSocketRoute("/socket", _accept_socket),
     ]
-    app = Starlette(routes=routes, exception_handlers={LookupError: _unavailable})
+    app = Starlette(routes=routes, exception_handlers={LookupError: _answer_unavailable})
     app.add_middleware(inferlog.InferenceMiddleware)
     return _cut_off(app)
 
 
-def _flask(service: Service) -> Any:  # noqa: C901 (one small route a way to end)
+def _build_flask(service: Service) -> Any:  # noqa: C901 (one small route a way to end)
     app = flask.Flask(__name__)
     app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app)  # type: ignore[method-assign]
 
@@ -318,7 +318,7 @@ def _flask(service: Service) -> Any:  # noqa: C901 (one small route a way to end
 
 
 _FRAMEWORKS: dict[str, tuple[Callable[[Service], Any], Any]] = {
-    "fastapi": (_fastapi, serve_app),
-    "starlette": (_starlette, serve_app),
-    "flask": (_flask, serve_wsgi),
+    "fastapi": (_build_fastapi, serve_app),
+    "starlette": (_build_starlette, serve_app),
+    "flask": (_build_flask, serve_wsgi),
 }

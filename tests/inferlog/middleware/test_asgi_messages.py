@@ -59,7 +59,7 @@ class Client:
         return list(self.had[0]["headers"])
 
 
-def answering(*messages: Message) -> App:
+def build_app(*messages: Message) -> App:
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
         for message in messages:
             await send(message)
@@ -67,7 +67,7 @@ def answering(*messages: Message) -> App:
     return app
 
 
-def seen(logs: Logs) -> tuple[str, int | None, str | None]:
+def read_outcome(logs: Logs) -> tuple[str, int | None, str | None]:
     """Return status, code and error type of the only event."""
     (event,) = logs.events
     return (
@@ -92,34 +92,34 @@ def test_response_is_complete_with_its_last_message(logs: Logs, ends: list[Messa
     events_before_the_end = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await answering(START, *ends)(scope, receive, send)
+        await build_app(START, *ends)(scope, receive, send)
         events_before_the_end.append(len(logs.events))
 
     assert Client().ask(app).had[1:] == ends
     assert events_before_the_end == [1]
-    assert seen(logs) == ("success", 200, None)
+    assert read_outcome(logs) == ("success", 200, None)
 
 
 def test_application_that_never_answers_is_error(logs: Logs) -> None:
-    Client().ask(answering())
-    assert seen(logs) == ("error", None, "no_response")
+    Client().ask(build_app())
+    assert read_outcome(logs) == ("error", None, "no_response")
 
 
 def test_application_that_stops_in_mid_stream_is_error(logs: Logs) -> None:
-    Client().ask(answering(START, PART))
-    assert seen(logs) == ("error", 200, "incomplete_response")
+    Client().ask(build_app(START, PART))
+    assert read_outcome(logs) == ("error", 200, "incomplete_response")
 
 
 @pytest.mark.parametrize("status", [999, "200", None])
 def test_invalid_status_is_passed_to_server(logs: Logs, status: Any) -> None:
-    assert Client().ask(answering({**START, "status": status}, BODY)).had[0]["status"] == status
-    assert seen(logs)[:2] == ("error", None)
+    assert Client().ask(build_app({**START, "status": status}, BODY)).had[0]["status"] == status
+    assert read_outcome(logs)[:2] == ("error", None)
 
 
 def test_ids_replace_those_of_application_without_changing_its_message(logs: Logs) -> None:
     start = {**START, "headers": [(b"x-request-id", b"its own"), (b"X-Correlation-ID", b"too"), (b"x-other", b"stays")]}
     headers = list(start["headers"])
-    client = Client(headers=[(b"x-correlation-id", b"order-17")]).ask(answering(start, BODY))
+    client = Client(headers=[(b"x-correlation-id", b"order-17")]).ask(build_app(start, BODY))
     assert client.headers == [
         (b"x-other", b"stays"),
         (b"x-request-id", logs.event["request_id"].encode()),
@@ -131,10 +131,10 @@ def test_ids_replace_those_of_application_without_changing_its_message(logs: Log
 def test_request_is_cancelled_when_client_disconnects_before_response(logs: Logs) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert await receive() == DISCONNECT
-        await answering(START, BODY)(scope, receive, send)
+        await build_app(START, BODY)(scope, receive, send)
 
     Client(DISCONNECT).ask(app)
-    assert seen(logs) == ("cancelled", 200, None)
+    assert read_outcome(logs) == ("cancelled", 200, None)
 
 
 def test_disconnect_after_response_is_ignored(logs: Logs) -> None:
@@ -155,20 +155,20 @@ def test_disconnect_after_response_is_ignored(logs: Logs) -> None:
             await super().send(message)
 
     Slow(DISCONNECT).ask(app)
-    assert seen(logs) == ("success", 200, None)
+    assert read_outcome(logs) == ("success", 200, None)
 
 
 @pytest.mark.parametrize("message", [BODY, PART])
 def test_failed_send_is_client_disconnect(logs: Logs, message: Message) -> None:
     with pytest.raises(BrokenPipeError):
-        Client(send_error=BrokenPipeError()).ask(answering(START, message))
-    assert seen(logs) == ("cancelled", 200, None)
+        Client(send_error=BrokenPipeError()).ask(build_app(START, message))
+    assert read_outcome(logs) == ("cancelled", 200, None)
 
 
 def test_unexpected_server_exception_is_error(logs: Logs) -> None:
     with pytest.raises(RuntimeError):
-        Client(send_error=RuntimeError("response is complete already")).ask(answering(START, BODY))
-    assert seen(logs) == ("error", 200, "RuntimeError")
+        Client(send_error=RuntimeError("response is complete already")).ask(build_app(START, BODY))
+    assert read_outcome(logs) == ("error", 200, "RuntimeError")
 
 
 def test_deadline_of_middleware_in_between_that_answers_names_its_cause(logs: Logs) -> None:
@@ -177,10 +177,10 @@ def test_deadline_of_middleware_in_between_that_answers_names_its_cause(logs: Lo
             async with asyncio.timeout(0.01):
                 await asyncio.Future()
         except TimeoutError:
-            await answering({**START, "status": 504}, BODY)(scope, receive, send)
+            await build_app({**START, "status": 504}, BODY)(scope, receive, send)
 
     Client().ask(app)
-    assert seen(logs) == ("error", 504, "TimeoutError")
+    assert read_outcome(logs) == ("error", 504, "TimeoutError")
 
 
 def test_inner_cancel_scope_without_response_is_error(logs: Logs) -> None:
@@ -189,7 +189,7 @@ def test_inner_cancel_scope_without_response_is_error(logs: Logs) -> None:
             await asyncio.Future()
 
     Client().ask(app)
-    assert seen(logs) == ("error", None, "no_response")
+    assert read_outcome(logs) == ("error", None, "no_response")
 
 
 def test_deadline_while_client_is_slow_is_service_s(logs: Logs) -> None:
@@ -200,11 +200,11 @@ def test_deadline_while_client_is_slow_is_service_s(logs: Logs) -> None:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         async with asyncio.timeout(0.01):
-            await answering(START, PART)(scope, receive, send)
+            await build_app(START, PART)(scope, receive, send)
 
     with pytest.raises(TimeoutError):
         Stuck().ask(app)
-    assert seen(logs) == ("error", 200, "TimeoutError")
+    assert read_outcome(logs) == ("error", 200, "TimeoutError")
 
 
 @pytest.mark.parametrize("backend", ["asyncio.timeout", "anyio.fail_after", "task.cancel"])
@@ -231,7 +231,7 @@ def test_deadline_around_application_is_cancellation(logs: Logs, backend: str) -
 
     with pytest.raises((TimeoutError, asyncio.CancelledError)):
         asyncio.run(ask())
-    assert seen(logs) == ("cancelled", None, None)
+    assert read_outcome(logs) == ("cancelled", None, None)
 
 
 def test_outermost_middleware_records_response_of_catch_all_handler(logs: Logs) -> None:
@@ -244,7 +244,7 @@ def test_outermost_middleware_records_response_of_catch_all_handler(logs: Logs) 
     client = Client()
     with pytest.raises(RuntimeError, match="boom"):  # Starlette raises it again, for the server to log
         client.ask(Starlette(routes=[Route("/predict", crash)], exception_handlers={Exception: sorry}))
-    assert seen(logs) == ("error", 503, "RuntimeError")
+    assert read_outcome(logs) == ("error", 503, "RuntimeError")
     assert logs.event["error"]["message"] == "boom"
     assert (b"x-request-id", logs.event["request_id"].encode()) in client.headers
 
@@ -259,7 +259,7 @@ def test_exception_group_of_one_task_is_reported_as_its_exception(logs: Logs) ->
 
     with pytest.raises(ExceptionGroup):
         Client().ask(app)
-    assert seen(logs) == ("error", 500, "LookupError")
+    assert read_outcome(logs) == ("error", 500, "LookupError")
     assert logs.event["error"]["message"] == "no such model"
     assert "ExceptionGroup" in logs.event["error"]["stack_trace"]
 
@@ -269,7 +269,7 @@ def test_http_exception_is_reported_by_its_code(logs: Logs) -> None:
         raise HTTPException(503, "later")
 
     Client().ask(Starlette(routes=[Route("/predict", unavailable)]))
-    assert seen(logs) == ("error", 503, "503")
+    assert read_outcome(logs) == ("error", 503, "503")
 
 
 def test_inner_middleware_of_service_changes_nothing(logs: Logs) -> None:
@@ -289,7 +289,7 @@ def test_inner_middleware_of_service_changes_nothing(logs: Logs) -> None:
         {"type": "http.request", "body": b"abc"}, method="POST", headers=[(b"accept-encoding", b"gzip")]
     ).ask(app)
     assert (b"content-encoding", b"gzip") in client.headers
-    assert seen(logs) == ("success", 200, None)
+    assert read_outcome(logs) == ("success", 200, None)
     assert logs.event["model_version"] == "v1"
     assert logs.event["gen_ai"]["usage"] == {"input_tokens": 3}
 
@@ -299,7 +299,7 @@ def test_file_is_one_event(logs: Logs) -> None:
         return FileResponse(__file__)
 
     Client().ask(Starlette(routes=[Route("/predict", download)]))
-    assert seen(logs) == ("success", 200, None)
+    assert read_outcome(logs) == ("success", 200, None)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_model_version_is_constant_or_found_in_request_and_response(
 
     app = Starlette(routes=[Route("/{version}/predict", predict)])
     Client(path="/v5/predict").ask(app, model_version=model_version)
-    assert seen(logs) == ("success", 200, None)
+    assert read_outcome(logs) == ("success", 200, None)
     assert logs.event.get("model_version") == expected
 
 
@@ -329,14 +329,14 @@ def test_model_version_is_constant_or_found_in_request_and_response(
 def test_model_version_that_handler_states_wins(logs: Logs, model_version: Any) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         inferlog.bind_inference(model_version="v4")
-        await answering(START, BODY)(scope, receive, send)
+        await build_app(START, BODY)(scope, receive, send)
 
     Client().ask(app, model_version=model_version)
     assert logs.event["model_version"] == "v4"
 
 
 def test_model_version_that_cannot_be_found_is_named_in_log(logs: Logs) -> None:
-    Client().ask(answering(START, BODY), model_version=lambda *_: 1 // 0)
+    Client().ask(build_app(START, BODY), model_version=lambda *_: 1 // 0)
     (line,) = logs.read_lines("app")
     assert line["labels"]["reasons"] == "model_version: ZeroDivisionError: integer division or modulo by zero"
 
@@ -344,20 +344,20 @@ def test_model_version_that_cannot_be_found_is_named_in_log(logs: Logs) -> None:
 @pytest.mark.parametrize("model_version", ["", 7])
 def test_invalid_model_version_is_rejected_at_start(logs: Logs, model_version: Any) -> None:
     with pytest.raises(inferlog.InvalidFieldError, match="model_version"):
-        inferlog.InferenceMiddleware(answering(), model_version=model_version)
+        inferlog.InferenceMiddleware(build_app(), model_version=model_version)
 
 
 @pytest.mark.parametrize("scope", [{"path": "/healthz"}, {"path": "/deployed/healthz", "root_path": "/deployed"}])
 def test_excluded_path_is_relative_to_application(logs: Logs, scope: dict[str, Any]) -> None:
-    assert Client(**scope).ask(answering(START, BODY)).headers == START["headers"]
+    assert Client(**scope).ask(build_app(START, BODY)).headers == START["headers"]
     assert logs.events == []
 
 
 def test_outermost_of_nested_middlewares_owns_event(logs: Logs) -> None:
-    inner = Starlette(routes=[Mount("/", app=inferlog.InferenceMiddleware(answering(START, BODY)))])
+    inner = Starlette(routes=[Mount("/", app=inferlog.InferenceMiddleware(build_app(START, BODY)))])
     client = Client().ask(inner)
     assert [name for name, _ in client.headers].count(b"x-request-id") == 1
-    assert seen(logs) == ("success", 200, None)
+    assert read_outcome(logs) == ("success", 200, None)
 
 
 @pytest.mark.parametrize("error", [OSError("disk is gone"), RuntimeError("odd")])
@@ -365,14 +365,14 @@ def test_failure_to_log_changes_neither_response_nor_exception(
     logs: Logs, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     async def broken(scope: Any, receive: Any, send: Any) -> None:
-        await answering(START, PART)(scope, receive, send)
+        await build_app(START, PART)(scope, receive, send)
         raise ValueError("the service's own")
 
     def record(*_: object) -> None:
         raise error
 
     monkeypatch.setattr("inferlog.runtime.Runtime.record", record)
-    assert Client().ask(answering(START, BODY)).had[1] == BODY
+    assert Client().ask(build_app(START, BODY)).had[1] == BODY
     with pytest.raises(ValueError, match="the service's own"):
         Client().ask(broken)
     (line, _) = logs.read_lines("app")
@@ -380,7 +380,7 @@ def test_failure_to_log_changes_neither_response_nor_exception(
     assert line["error"]["message"] == str(error)
 
 
-def broken_stream(_: Request) -> Response:
+def answer_broken_stream(_: Request) -> Response:
     async def parts() -> AsyncIterator[bytes]:
         yield b"a"
         raise ValueError("broke in the middle")
@@ -404,7 +404,7 @@ async def pass_on(request: Request, call_next: Any) -> Response:
 def test_middleware_inside_base_http_middleware_detects_broken_stream(
     logs: Logs, outermost_last: list[Any], status: str
 ) -> None:
-    app = Starlette(routes=[Route("/predict", broken_stream)])
+    app = Starlette(routes=[Route("/predict", answer_broken_stream)])
     for middleware in outermost_last:
         app.add_middleware(middleware, **({"dispatch": pass_on} if middleware is BaseHTTPMiddleware else {}))
     client = Client()
@@ -416,15 +416,15 @@ def test_middleware_inside_base_http_middleware_detects_broken_stream(
 EVENT_STREAM: Message = {**START, "headers": [(b"Content-Type", b"text/event-stream; charset=utf-8")]}
 
 
-def event_stream(*parts: bytes) -> list[Message]:
+def build_event_stream(*parts: bytes) -> list[Message]:
     return [EVENT_STREAM, *({"type": "http.response.body", "body": part, "more_body": True} for part in parts)]
 
 
-def cancelled_after(*messages: Message, **stated: Any) -> App:
+def build_cancelled_app(*messages: Message, **stated: Any) -> App:
     """Return an application that the server cancels after *messages*, because its client has disconnected."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await answering(*messages)(scope, receive, send)
+        await build_app(*messages)(scope, receive, send)
         inferlog.bind_inference(**stated)
         assert await receive() == DISCONNECT
         raise asyncio.CancelledError
@@ -450,89 +450,89 @@ def ask_and_leave(app: App) -> None:
     ],
 )
 def test_stream_is_success_when_client_disconnects_after_done(logs: Logs, parts: list[bytes]) -> None:
-    ask_and_leave(cancelled_after(*event_stream(*parts), output_tokens=5))
-    assert seen(logs) == ("success", 200, None)
+    ask_and_leave(build_cancelled_app(*build_event_stream(*parts), output_tokens=5))
+    assert read_outcome(logs) == ("success", 200, None)
     assert logs.event["gen_ai"]["usage"] == {"output_tokens": 5}
 
 
 @pytest.mark.parametrize(
     "messages",
     [
-        event_stream(b"data: 1\n\n"),
-        event_stream(b'data: {"text": "data: [DONE]"}\n\n'),
-        event_stream(b"data: read data: [DONE]\n\n"),
-        event_stream(b"data: [DONE]\n\ndata: 1\n\n"),
-        event_stream(),
+        build_event_stream(b"data: 1\n\n"),
+        build_event_stream(b'data: {"text": "data: [DONE]"}\n\n'),
+        build_event_stream(b"data: read data: [DONE]\n\n"),
+        build_event_stream(b"data: [DONE]\n\ndata: 1\n\n"),
+        build_event_stream(),
         [START, {**PART, "body": b"data: [DONE]\n\n"}],
     ],
 )
 def test_stream_is_cancelled_when_client_disconnects_before_done(logs: Logs, messages: list[Message]) -> None:
-    ask_and_leave(cancelled_after(*messages))
-    assert seen(logs) == ("cancelled", 200, None)
+    ask_and_leave(build_cancelled_app(*messages))
+    assert read_outcome(logs) == ("cancelled", 200, None)
 
 
 def test_unsent_done_is_cancelled(logs: Logs) -> None:
     with pytest.raises(BrokenPipeError):
-        Client(send_error=BrokenPipeError()).ask(answering(*event_stream(b"data: [DONE]\n\n")))
-    assert seen(logs) == ("cancelled", 200, None)
+        Client(send_error=BrokenPipeError()).ask(build_app(*build_event_stream(b"data: [DONE]\n\n")))
+    assert read_outcome(logs) == ("cancelled", 200, None)
 
 
 def test_stream_stopping_after_done_is_success(logs: Logs) -> None:
-    Client().ask(answering(*event_stream(b"data: [DONE]\n\n")))
-    assert seen(logs) == ("success", 200, None)
+    Client().ask(build_app(*build_event_stream(b"data: [DONE]\n\n")))
+    assert read_outcome(logs) == ("success", 200, None)
 
 
 @pytest.mark.parametrize("messages", [[], [DISCONNECT]])
 def test_exception_of_handler_after_its_done_is_error(logs: Logs, messages: list[Message]) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await answering(*event_stream(b"data: [DONE]\n\n"))(scope, receive, send)
+        await build_app(*build_event_stream(b"data: [DONE]\n\n"))(scope, receive, send)
         if messages:
             await receive()
         raise ValueError("the usage is not stored")
 
     with pytest.raises(ValueError, match="not stored"):
         Client(*messages).ask(app)
-    assert seen(logs) == ("error", 200, "ValueError")
+    assert read_outcome(logs) == ("error", 200, "ValueError")
 
 
 def test_error_reported_by_stream_before_done_is_error_for_every_client(logs: Logs) -> None:
-    ask_and_leave(cancelled_after(*event_stream(b"data: [DONE]\n\n"), error_type="model_failed"))
-    assert seen(logs) == ("error", 200, "model_failed")
+    ask_and_leave(build_cancelled_app(*build_event_stream(b"data: [DONE]\n\n"), error_type="model_failed"))
+    assert read_outcome(logs) == ("error", 200, "model_failed")
 
 
 @pytest.mark.parametrize("status", ["success", "rejected", "error", "cancelled"])
 def test_bound_status_wins_when_client_disconnects(logs: Logs, status: str) -> None:
-    ask_and_leave(cancelled_after(START, PART, status=status))
-    assert seen(logs)[:2] == (status, 200)
+    ask_and_leave(build_cancelled_app(START, PART, status=status))
+    assert read_outcome(logs)[:2] == (status, 200)
 
 
 def test_status_that_handler_states_before_it_raises_is_error(logs: Logs) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await answering(START, PART)(scope, receive, send)
+        await build_app(START, PART)(scope, receive, send)
         inferlog.bind_inference(status="success")
         raise ValueError
 
     with pytest.raises(ValueError):  # noqa: PT011 (any)
         Client().ask(app)
-    assert seen(logs) == ("error", 200, "ValueError")
+    assert read_outcome(logs) == ("error", 200, "ValueError")
 
 
 def test_request_is_cancelled_when_client_disconnects_before_response_with_bound_status(logs: Logs) -> None:
-    ask_and_leave(cancelled_after(status="success"))
-    assert seen(logs) == ("cancelled", None, None)
+    ask_and_leave(build_cancelled_app(status="success"))
+    assert read_outcome(logs) == ("cancelled", None, None)
 
 
 def test_invalid_part_of_event_stream_is_passed_to_server(logs: Logs) -> None:
     message = {"type": "http.response.body", "body": "text", "more_body": True}
-    assert Client().ask(answering(EVENT_STREAM, message, BODY)).had[1] == message
-    assert seen(logs) == ("success", 200, None)
+    assert Client().ask(build_app(EVENT_STREAM, message, BODY)).had[1] == message
+    assert read_outcome(logs) == ("success", 200, None)
 
 
 def test_connection_of_handler_that_breaks_after_its_done_is_error(logs: Logs) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await answering(*event_stream(b"data: [DONE]\n\n"))(scope, receive, send)
+        await build_app(*build_event_stream(b"data: [DONE]\n\n"))(scope, receive, send)
         raise ConnectionResetError("to the database")
 
     with pytest.raises(ConnectionResetError):
         Client().ask(app)
-    assert seen(logs) == ("error", 200, "ConnectionResetError")
+    assert read_outcome(logs) == ("error", 200, "ConnectionResetError")

@@ -16,21 +16,21 @@ from tests.support.serving import serve_app, serve_wsgi
 UNUSABLE = ("order 17\r\nX-Forged: 1", "注文-17", "x" * 65, "")
 
 
-def on_fastapi(handler: Callable[[], Any]) -> AbstractContextManager[str]:
+def serve_on_fastapi(handler: Callable[[], Any]) -> AbstractContextManager[str]:
     app = fastapi.FastAPI()
     app.add_middleware(inferlog.InferenceMiddleware)
     app.add_api_route("/bound", handler)
     return serve_app(app)
 
 
-def on_flask(handler: Callable[[], Any]) -> AbstractContextManager[str]:
+def serve_on_flask(handler: Callable[[], Any]) -> AbstractContextManager[str]:
     app = flask.Flask(__name__)
     app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     app.get("/bound")(handler)
     return serve_wsgi(app)
 
 
-@pytest.mark.parametrize("serve", [on_fastapi, on_flask])
+@pytest.mark.parametrize("serve", [serve_on_fastapi, serve_on_flask])
 @pytest.mark.parametrize("name", ["request_id", "correlation_id"])
 @pytest.mark.parametrize("unusable", UNUSABLE)
 def test_id_invalid_in_header_is_rejected(logs: Logs, serve: Any, name: str, unusable: str) -> None:
@@ -50,7 +50,7 @@ def test_id_invalid_in_header_is_rejected(logs: Logs, serve: Any, name: str, unu
     assert line["labels"]["reasons"].endswith("expected 1 to 64 of A-Z a-z 0-9 . _ -")
 
 
-@pytest.mark.parametrize("serve", [on_fastapi, on_flask])
+@pytest.mark.parametrize("serve", [serve_on_fastapi, serve_on_flask])
 def test_valid_id_is_accepted(logs: Logs, serve: Any) -> None:
     def handler() -> dict[str, str]:
         inferlog.bind_inference(correlation_id="order-17")

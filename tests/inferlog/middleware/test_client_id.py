@@ -25,43 +25,43 @@ FRAMEWORKS = ("fastapi", "starlette", "flask")
 Serve = Callable[..., AbstractContextManager[str]]
 
 
-def blake2b(raw: bytes) -> str:
+def hash_id(raw: bytes) -> str:
     return hashlib.blake2b(raw, digest_size=16).hexdigest()
 
 
-def bound() -> str:
+def bind_client() -> str:
     inferlog.bind_inference(client_id="bound by the handler")
     return "ok"
 
 
-def on_fastapi(**options: Any) -> AbstractContextManager[str]:
+def serve_on_fastapi(**options: Any) -> AbstractContextManager[str]:
     app = fastapi.FastAPI()
     app.add_middleware(inferlog.InferenceMiddleware, **options)
     app.add_api_route("/ok", lambda: "ok")
-    app.add_api_route("/bound", bound)
+    app.add_api_route("/bound", bind_client)
     return serve_app(app)
 
 
-def on_starlette(**options: Any) -> AbstractContextManager[str]:
+def serve_on_starlette(**options: Any) -> AbstractContextManager[str]:
     def ok(request: Request) -> Response:
-        return PlainTextResponse(bound() if request.url.path == "/bound" else "ok")
+        return PlainTextResponse(bind_client() if request.url.path == "/bound" else "ok")
 
     routes = [Route("/ok", ok), Route("/bound", ok)]
     return serve_app(Starlette(routes=routes, middleware=[Middleware(inferlog.InferenceMiddleware, **options)]))
 
 
-def on_flask(**options: Any) -> AbstractContextManager[str]:
+def serve_on_flask(**options: Any) -> AbstractContextManager[str]:
     app = flask.Flask(__name__)
     app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app, **options)  # type: ignore[method-assign]
     app.get("/ok")(lambda: "ok")
-    app.get("/bound")(bound)
+    app.get("/bound")(bind_client)
     return serve_wsgi(app)
 
 
 @pytest.fixture(params=FRAMEWORKS)
 def serve(request: pytest.FixtureRequest, logs: Logs) -> Serve:
     """Return a function that serves an application of each framework, with the arguments for its middleware."""
-    return {"fastapi": on_fastapi, "starlette": on_starlette, "flask": on_flask}[request.param]
+    return {"fastapi": serve_on_fastapi, "starlette": serve_on_starlette, "flask": serve_on_flask}[request.param]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def serve(request: pytest.FixtureRequest, logs: Logs) -> Serve:
 def test_configured_header_sets_client_id(serve: Serve, logs: Logs, value: bytes) -> None:
     with serve(client_id="Authorization") as url:
         assert httpx.get(f"{url}/ok", headers=[(b"authorization", value)]).status_code == 200
-    assert logs.event["client"] == {"id": blake2b(value)}
+    assert logs.event["client"] == {"id": hash_id(value)}
     assert all(value not in path.read_bytes() for path in logs.directory.iterdir() if path.is_file())
 
 
@@ -80,13 +80,13 @@ def test_header_is_read_from_settings(serve: Serve, logs: Logs) -> None:
     inferlog.configure(service_name="scoring", log_dir=logs.directory, client_id_header="X-Client-Id")
     with serve() as url:
         httpx.get(f"{url}/ok", headers={"X-Client-Id": "acme"})
-    assert logs.event["client"] == {"id": blake2b(b"acme")}
+    assert logs.event["client"] == {"id": hash_id(b"acme")}
 
 
 def test_repeated_header_is_joined(serve: Serve, logs: Logs) -> None:
     with serve(client_id="x-client-id") as url:
         httpx.get(f"{url}/ok", headers=[("X-Client-Id", "acme"), ("X-Client-Id", "other")])
-    assert logs.event["client"] == {"id": blake2b(b"acme,other")}
+    assert logs.event["client"] == {"id": hash_id(b"acme,other")}
 
 
 def test_undecodable_bytes_are_valid_client_id(serve: Serve, logs: Logs) -> None:
@@ -103,7 +103,7 @@ def test_callable_finds_it_in_request(serve: Serve, logs: Logs) -> None:
 
     with serve(client_id=who) as url:
         httpx.get(f"{url}/ok")
-    assert logs.event["client"] == {"id": blake2b(b"127.0.0.1")}
+    assert logs.event["client"] == {"id": hash_id(b"127.0.0.1")}
 
 
 def test_user_set_by_inner_middleware_is_found(logs: Logs) -> None:
@@ -122,13 +122,13 @@ def test_user_set_by_inner_middleware_is_found(logs: Logs) -> None:
     )
     with serve_app(app) as url:
         httpx.get(f"{url}/ok", headers={"X-Name": "kim"})
-    assert logs.event["client"] == {"id": blake2b(b"kim")}
+    assert logs.event["client"] == {"id": hash_id(b"kim")}
 
 
 def test_client_id_bound_by_handler_wins_and_is_hashed(serve: Serve, logs: Logs) -> None:
     with serve(client_id="x-client-id") as url:
         httpx.get(f"{url}/bound", headers={"X-Client-Id": "acme"})
-    assert logs.event["client"] == {"id": blake2b(b"bound by the handler")}
+    assert logs.event["client"] == {"id": hash_id(b"bound by the handler")}
 
 
 @pytest.mark.parametrize("nobody", ["x-client-id", lambda _: None, lambda _: ""], ids=["header", "none", "empty"])

@@ -26,7 +26,7 @@ def post(path: str, body: Any) -> Ask:
     return lambda service: httpx.post(service.url + path, json=body, timeout=20)
 
 
-def _connected(service: Any) -> socket.socket:
+def _connect(service: Any) -> socket.socket:
     address = urlsplit(service.url)
     return socket.create_connection((address.hostname or "", address.port or 0))
 
@@ -37,14 +37,14 @@ def cut_short(service: Any) -> None:
 
 
 def leave_while_sending(service: Any) -> None:
-    with closing(_connected(service)) as connection:
+    with closing(_connect(service)) as connection:
         connection.sendall(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf of it")
         assert service.reached.wait(20)
 
 
 def leave_before_the_answer(path: str) -> Ask:
     def ask(service: Any) -> None:
-        with closing(_connected(service)) as connection:
+        with closing(_connect(service)) as connection:
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert service.reached.wait(20)
         service.left.set()
@@ -53,7 +53,7 @@ def leave_before_the_answer(path: str) -> Ask:
 
 
 def leave_a_stream(service: Any) -> None:
-    with closing(_connected(service)) as connection:
+    with closing(_connect(service)) as connection:
         connection.sendall(b"GET /endless_stream HTTP/1.1\r\nHost: x\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 200")
         # Closed immediately with unread data: the server's next write fails.
@@ -61,7 +61,7 @@ def leave_a_stream(service: Any) -> None:
 
 
 def open_websocket(service: Any) -> None:
-    with closing(_connected(service)) as connection:
+    with closing(_connect(service)) as connection:
         connection.sendall(
             b"GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"

@@ -30,7 +30,7 @@ def make_flask() -> flask.Flask:
     return app
 
 
-def seen(event: dict[str, Any]) -> tuple[str, int, str | None]:
+def read_outcome(event: dict[str, Any]) -> tuple[str, int, str | None]:
     """Return status, code and error type of the event."""
     return event["status"], event["http"]["response"]["status_code"], event.get("error", {}).get("type")
 
@@ -68,7 +68,7 @@ def test_flask_exception_is_found_below_other_middleware(logs: Logs) -> None:
     app = make_flask()
     app.wsgi_app = inferlog.InferenceWSGIMiddleware(ProxyFix(app.wsgi_app))  # type: ignore[method-assign]
     assert ask_flask(app, "/crash").status_code == 500
-    assert seen(logs.event) == ("error", 500, "RuntimeError")
+    assert read_outcome(logs.event) == ("error", 500, "RuntimeError")
     assert "boom" in logs.event["error"]["stack_trace"]
 
 
@@ -78,7 +78,7 @@ def test_flask_exception_that_is_passed_on_still_has_its_route(logs: Logs) -> No
     app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="boom"):
         app.test_client().get("/crash")
-    assert seen(logs.event) == ("error", 500, "RuntimeError")
+    assert read_outcome(logs.event) == ("error", 500, "RuntimeError")
     assert logs.event["http"]["route"] == "/crash"
 
 
@@ -93,4 +93,4 @@ def test_flask_response_that_is_not_modified_is_success(logs: Logs) -> None:
     app = make_flask()
     app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     assert ask_flask(app, "/items/5", **{"If-None-Match": '"same"'}).status_code == 304
-    assert seen(logs.event) == ("success", 304, None)
+    assert read_outcome(logs.event) == ("success", 304, None)

@@ -23,7 +23,7 @@ def log_line(where: str) -> None:
     logging.getLogger("a.library").warning(where)
 
 
-def on_fastapi() -> fastapi.FastAPI:
+def build_fastapi() -> fastapi.FastAPI:
     app = fastapi.FastAPI()
     app.add_middleware(inferlog.InferenceMiddleware)
 
@@ -74,7 +74,7 @@ FASTAPI_LINES = {
 }
 
 
-def on_flask() -> flask.Flask:
+def build_flask() -> flask.Flask:
     app = flask.Flask(__name__)
     app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app)  # type: ignore[method-assign]
     app.before_request(lambda: log_line("before request"))
@@ -118,12 +118,12 @@ FLASK_LINES = {
 
 
 def test_fastapi_lines_have_ids_of_request(logs: Logs) -> None:
-    with serve_app(on_fastapi()) as url:
+    with serve_app(build_fastapi()) as url:
         check(logs, url, FASTAPI_LINES)
 
 
 def test_flask_lines_have_ids_of_request(logs: Logs) -> None:
-    with serve_wsgi(on_flask()) as url:
+    with serve_wsgi(build_flask()) as url:
         check(logs, url, FLASK_LINES)
 
 

@@ -19,7 +19,7 @@ from tests.support.polling import wait_until
 from tests.support.serving import serve_app, serve_wsgi
 
 
-def on_asgi() -> AbstractContextManager[str]:
+def serve_on_asgi() -> AbstractContextManager[str]:
     def answer(_: Request) -> Response:
         inferlog.bind_inference(model_version="v1")
         return PlainTextResponse("answer")
@@ -27,7 +27,7 @@ def on_asgi() -> AbstractContextManager[str]:
     return serve_app(inferlog.InferenceMiddleware(Starlette(routes=[Route("/predict", answer)])))
 
 
-def on_wsgi() -> AbstractContextManager[str]:
+def serve_on_wsgi() -> AbstractContextManager[str]:
     def app(_: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         inferlog.bind_inference(model_version="v1")
         start_response("200 OK", [])
@@ -36,7 +36,7 @@ def on_wsgi() -> AbstractContextManager[str]:
     return serve_wsgi(inferlog.InferenceWSGIMiddleware(app))
 
 
-@pytest.mark.parametrize("serve", [on_asgi, on_wsgi])
+@pytest.mark.parametrize("serve", [serve_on_asgi, serve_on_wsgi])
 def test_requests_are_answered_with_events_on_stderr(
     serve: Callable[[], AbstractContextManager[str]],
     monkeypatch: pytest.MonkeyPatch,

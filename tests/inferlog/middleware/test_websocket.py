@@ -48,7 +48,7 @@ def client(recorded: Recorded) -> TestClient:
     return TestClient(app)
 
 
-def line_of(recorded: Recorded) -> dict[str, Any]:
+def find_line(recorded: Recorded) -> dict[str, Any]:
     return next(line for line in recorded.log_lines if line["log"]["logger"] == "socket")
 
 
@@ -65,7 +65,7 @@ def test_line_of_connection_has_its_ids_and_so_has_answer_to_its_handshake(
     with client.websocket_connect("/chat", headers=headers) as socket:
         answered: dict[bytes, bytes] = dict(socket.extra_headers or ())
         socket.send_text("end")
-    line = line_of(recorded)
+    line = find_line(recorded)
     assert (line["correlation_id"], line["trace"]["id"]) == ("order-17", TRACEPARENT[3:35])
     assert answered == {
         b"x-other": b"stays",
@@ -77,7 +77,7 @@ def test_line_of_connection_has_its_ids_and_so_has_answer_to_its_handshake(
 def test_connection_gets_new_ids_when_caller_sends_none(client: TestClient, recorded: Recorded) -> None:
     with client.websocket_connect("/chat") as socket:
         socket.send_text("end")
-    line = line_of(recorded)
+    line = find_line(recorded)
     assert line["request_id"] == line["correlation_id"]
 
 
@@ -91,7 +91,7 @@ def test_each_call_of_connection_is_event_in_its_chain(client: TestClient, recor
     assert [event["correlation_id"] for event in events] == ["order-17"] * 2
     assert [event["gen_ai"]["usage"]["output_tokens"] for event in events] == [1, 2]
     assert [event["model_version"] for event in events] == ["v2"] * 2
-    assert len({event["request_id"] for event in events} | {line_of(recorded)["request_id"]}) == 3
+    assert len({event["request_id"] for event in events} | {find_line(recorded)["request_id"]}) == 3
     assert not [line for line in recorded.log_lines if line["log"]["logger"] == "inferlog"]
 
 

@@ -77,7 +77,7 @@ def ask(request: pytest.FixtureRequest) -> Ask:
     return asked
 
 
-def raising(error: BaseException) -> Callable[..., str]:
+def make_raising(error: BaseException) -> Callable[..., str]:
     def find(*_: Any) -> str:
         raise error
 
@@ -87,7 +87,7 @@ def raising(error: BaseException) -> Callable[..., str]:
 @pytest.mark.parametrize("argument", ["client_id", "model_version"])
 @pytest.mark.parametrize("error", [*OWN_ENDINGS, UnreadableError()], ids=lambda error: type(error).__name__)
 def test_exception_of_callback_loses_only_its_value(logs: Logs, ask: Ask, argument: str, error: BaseException) -> None:
-    assert ask(**{argument: raising(error)}) == [b"answer"]
+    assert ask(**{argument: make_raising(error)}) == [b"answer"]
     assert logs.event["status"] == "success"
     (line,) = logs.read_lines("app")
     assert line["message"] == "inferlog.value_refused"
@@ -98,13 +98,13 @@ def test_exception_of_callback_loses_only_its_value(logs: Logs, ask: Ask, argume
 @pytest.mark.parametrize("argument", ["client_id", "model_version"])
 def test_keyboard_interrupt_propagates_after_event_is_written(logs: Logs, ask: Ask, argument: str) -> None:
     with pytest.raises(KeyboardInterrupt):
-        ask(**{argument: raising(KeyboardInterrupt())})
+        ask(**{argument: make_raising(KeyboardInterrupt())})
     assert logs.event["status"] == "success"
 
 
 def test_cancellation_propagates_after_event_is_written(logs: Logs, ask: Ask) -> None:
     with pytest.raises(asyncio.CancelledError):
-        ask(asyncio.CancelledError(), client_id=raising(SystemExit(3)))
+        ask(asyncio.CancelledError(), client_id=make_raising(SystemExit(3)))
     assert logs.event["status"] == "cancelled"
 
 

@@ -38,7 +38,7 @@ class Answer:
         return self.written.append
 
 
-def environ(path: str = "/predict", **more: str) -> dict[str, Any]:
+def build_environ(path: str = "/predict", **more: str) -> dict[str, Any]:
     variables: dict[str, Any] = {"PATH_INFO": path, "SCRIPT_NAME": "", "QUERY_STRING": "", **more}
     setup_testing_defaults(variables)
     return variables
@@ -47,7 +47,7 @@ def environ(path: str = "/predict", **more: str) -> dict[str, Any]:
 def ask(app: App, given: dict[str, Any] | None = None, *, parts: int | None = None) -> Answer:
     """Act like a server; with *parts*, like one whose client disconnects after that number of parts."""
     answer = Answer()
-    body = app(environ() if given is None else given, answer.start_response)
+    body = app(build_environ() if given is None else given, answer.start_response)
     try:
         for number, part in enumerate(body):
             if number == parts:
@@ -83,7 +83,7 @@ class Parts:
         self._on_close()
 
 
-def answering(body: Iterable[bytes], status: str = "200 OK", headers: list[tuple[str, str]] | None = None) -> App:
+def build_app(body: Iterable[bytes], status: str = "200 OK", headers: list[tuple[str, str]] | None = None) -> App:
     def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         start_response(status, headers or [])
         return body
@@ -91,7 +91,7 @@ def answering(body: Iterable[bytes], status: str = "200 OK", headers: list[tuple
     return inferlog.InferenceWSGIMiddleware(app)
 
 
-def seen(logs: Logs) -> tuple[str, int | None, str | None]:
+def read_outcome(logs: Logs) -> tuple[str, int | None, str | None]:
     """Return status, code and error type of the only event."""
     (event,) = logs.events
     return (
@@ -102,13 +102,13 @@ def seen(logs: Logs) -> tuple[str, int | None, str | None]:
 
 
 def test_list_is_one_event_and_keeps_its_length(logs: Logs) -> None:
-    app = answering([b"a", b"b"])
+    app = build_app([b"a", b"b"])
     answer = ask(app)
     assert answer.written == [b"a", b"b"]
     assert answer.headers["X-Request-ID"] == logs.event["request_id"]
-    assert seen(logs) == ("success", 200, None)
-    assert len(app(environ(), Answer().start_response)) == 2  # type: ignore[arg-type]  # a list has one
-    assert not hasattr(answering(iter([b"a"]))(environ(), Answer().start_response), "__len__")
+    assert read_outcome(logs) == ("success", 200, None)
+    assert len(app(build_environ(), Answer().start_response)) == 2  # type: ignore[arg-type]  # a list has one
+    assert not hasattr(build_app(iter([b"a"]))(build_environ(), Answer().start_response), "__len__")
 
 
 @pytest.mark.parametrize("body", [[b"one part"], (b"two", b"parts"), iter([b"iterated"]), [], Parts(b"closed")])
@@ -121,7 +121,7 @@ def test_valid_application_passes_wsgi_validator(logs: Logs, body: Iterable[byte
     expected = list(body) if isinstance(body, (list, tuple)) else None
     answer = ask(checked)
     assert expected is None or answer.written == expected
-    assert seen(logs) == ("success", 200, None)
+    assert read_outcome(logs) == ("success", 200, None)
 
 
 def test_exception_before_answer_is_server_s_500(logs: Logs) -> None:
@@ -132,37 +132,37 @@ def test_exception_before_answer_is_server_s_500(logs: Logs) -> None:
     with pytest.raises(RuntimeError) as caught:
         ask(inferlog.InferenceWSGIMiddleware(app))
     assert caught.value is boom
-    assert seen(logs) == ("error", 500, "RuntimeError")
+    assert read_outcome(logs) == ("error", 500, "RuntimeError")
 
 
 def test_exception_before_first_part_is_server_s_500_too(logs: Logs) -> None:
     parts = Parts(ValueError("broke at once"))
     with pytest.raises(ValueError, match="broke at once"):
-        ask(answering(parts))
-    assert seen(logs) == ("error", 500, "ValueError")
+        ask(build_app(parts))
+    assert read_outcome(logs) == ("error", 500, "ValueError")
     assert parts.closed == 1
 
 
 def test_exception_in_mid_stream_is_error_with_code_that_was_sent(logs: Logs) -> None:
     parts = Parts(b"a", ValueError("broke in the middle"))
     with pytest.raises(ValueError, match="broke in the middle"):
-        ask(answering(parts))
-    assert seen(logs) == ("error", 200, "ValueError")
+        ask(build_app(parts))
+    assert read_outcome(logs) == ("error", 200, "ValueError")
     assert parts.closed == 1
 
 
 def test_stream_is_one_event_when_it_is_exhausted(logs: Logs) -> None:
     parts = Parts(b"a", b"b", on_close=lambda: seen_at_close.append(len(logs.events)))
     seen_at_close: list[int] = []
-    assert ask(answering(parts)).written == [b"a", b"b"]
+    assert ask(build_app(parts)).written == [b"a", b"b"]
     assert seen_at_close == [1]
-    assert seen(logs) == ("success", 200, None)
+    assert read_outcome(logs) == ("success", 200, None)
 
 
 def test_stream_is_cancelled_when_client_disconnects_with_values_bound_at_close(logs: Logs) -> None:
     parts = Parts(b"a", b"b", b"c", on_close=lambda: inferlog.bind_inference(output_tokens=2))
-    ask(answering(parts), parts=2)
-    assert seen(logs) == ("cancelled", 200, None)
+    ask(build_app(parts), parts=2)
+    assert read_outcome(logs) == ("cancelled", 200, None)
     assert logs.event["gen_ai"]["usage"] == {"output_tokens": 2}
     assert parts.closed == 1
 
@@ -172,22 +172,22 @@ def test_exception_at_close_is_raised_and_in_event(logs: Logs) -> None:
         raise OSError("cannot be closed")
 
     with pytest.raises(OSError, match="cannot be closed"):
-        ask(answering(Parts(b"a", b"b", on_close=fail)), parts=1)
-    assert seen(logs) == ("error", 200, "OSError")
+        ask(build_app(Parts(b"a", b"b", on_close=fail)), parts=1)
+    assert read_outcome(logs) == ("error", 200, "OSError")
 
 
 def test_body_rejected_by_server_is_error(logs: Logs) -> None:
-    body = answering(["text"])(environ(), Answer().start_response)  # type: ignore[list-item]  # deliberately invalid
+    body = build_app(["text"])(build_environ(), Answer().start_response)  # type: ignore[list-item]  # deliberately invalid
     with pytest.raises(TypeError), closing(body):  # type: ignore[type-var]
         [bytes(part) for part in body]
-    assert seen(logs) == ("error", 200, "TypeError")
+    assert read_outcome(logs) == ("error", 200, "TypeError")
 
 
 @pytest.mark.parametrize(("method", "status"), [("HEAD", "200 OK"), ("GET", "304 Not Modified"), ("GET", "204 No")])
 def test_response_without_body_is_complete_when_server_skips_it(logs: Logs, method: str, status: str) -> None:
-    body = answering(Parts(b"not wanted"), status)(environ(REQUEST_METHOD=method), Answer().start_response)
+    body = build_app(Parts(b"not wanted"), status)(build_environ(REQUEST_METHOD=method), Answer().start_response)
     body.close()  # type: ignore[attr-defined]
-    assert seen(logs) == ("success", int(status[:3]), None)
+    assert read_outcome(logs) == ("success", int(status[:3]), None)
 
 
 def test_application_that_writes_is_one_event(logs: Logs) -> None:
@@ -197,7 +197,7 @@ def test_application_that_writes_is_one_event(logs: Logs) -> None:
         return []
 
     assert ask(inferlog.InferenceWSGIMiddleware(app)).written == [b"written"]
-    assert seen(logs) == ("success", 200, None)
+    assert read_outcome(logs) == ("success", 200, None)
 
 
 def test_write_is_cancelled_when_client_has_disconnected(logs: Logs) -> None:
@@ -209,8 +209,8 @@ def test_write_is_cancelled_when_client_has_disconnected(logs: Logs) -> None:
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        inferlog.InferenceWSGIMiddleware(app)(environ(), lambda *_: write)
-    assert seen(logs) == ("cancelled", 200, None)
+        inferlog.InferenceWSGIMiddleware(app)(build_environ(), lambda *_: write)
+    assert read_outcome(logs) == ("cancelled", 200, None)
 
 
 def test_error_that_application_answers_names_its_cause(logs: Logs) -> None:
@@ -223,7 +223,7 @@ def test_error_that_application_answers_names_its_cause(logs: Logs) -> None:
         return [b"later"]
 
     assert ask(inferlog.InferenceWSGIMiddleware(app)).status == "503 Service Unavailable"
-    assert seen(logs) == ("error", 503, "LookupError")
+    assert read_outcome(logs) == ("error", 503, "LookupError")
     assert logs.event["error"]["message"] == "no such model"
     assert "stack_trace" not in logs.event["error"]
 
@@ -236,20 +236,20 @@ def test_application_that_answers_while_it_is_iterated_is_one_event(logs: Logs) 
         inferlog.bind_inference(output_tokens=1)
 
     ask(inferlog.InferenceWSGIMiddleware(app))
-    assert seen(logs) == ("success", 200, None)
+    assert read_outcome(logs) == ("success", 200, None)
     assert logs.event["model_version"] == "v1"
     assert logs.event["gen_ai"]["usage"] == {"output_tokens": 1}
 
 
 def test_application_that_never_answers_is_error(logs: Logs) -> None:
     ask(inferlog.InferenceWSGIMiddleware(lambda *_: []))
-    assert seen(logs) == ("error", None, "no_response")
+    assert read_outcome(logs) == ("error", None, "no_response")
 
 
 @pytest.mark.parametrize("status", ["999 Odd", "nonsense", ""])
 def test_invalid_status_is_passed_to_server(logs: Logs, status: str) -> None:
-    ask(answering([b"a"], status))
-    assert seen(logs)[:2] == ("error", None)
+    ask(build_app([b"a"], status))
+    assert read_outcome(logs)[:2] == ("error", None)
 
 
 def test_request_is_current_in_every_step_only(logs: Logs) -> None:
@@ -270,7 +270,7 @@ def test_request_is_current_in_every_step_only(logs: Logs) -> None:
         return Parts(*parts(), on_close=note)
 
     answer = Answer()
-    body = inferlog.InferenceWSGIMiddleware(app)(environ(), answer.start_response)
+    body = inferlog.InferenceWSGIMiddleware(app)(build_environ(), answer.start_response)
     outside = [current_inference.get(), *(current_inference.get() for _ in body)]
     body.close()  # type: ignore[attr-defined]
     outside.append(current_inference.get())
@@ -279,25 +279,25 @@ def test_request_is_current_in_every_step_only(logs: Logs) -> None:
 
 
 def test_outermost_of_nested_middlewares_owns_event(logs: Logs) -> None:
-    answer = ask(inferlog.InferenceWSGIMiddleware(answering([b"a"])))
+    answer = ask(inferlog.InferenceWSGIMiddleware(build_app([b"a"])))
     assert answer.headers["X-Request-ID"] == logs.event["request_id"]
     assert len(logs.events) == 1
 
 
 def test_application_called_in_tracked_block_has_own_event(logs: Logs) -> None:
     with inferlog.track_performance("outer"):
-        ask(answering([b"a"]))
+        ask(build_app([b"a"]))
     assert [event["http"]["request"] if "http" in event else None for event in logs.events] == [{"method": "GET"}, None]
 
 
 def test_health_check_writes_no_event(logs: Logs) -> None:
-    assert "X-Request-ID" not in ask(answering([b"a"]), environ("/healthz")).headers
+    assert "X-Request-ID" not in ask(build_app([b"a"]), build_environ("/healthz")).headers
     assert logs.events == []
 
 
 def test_ids_go_in_and_out_and_take_place_of_application_s(logs: Logs) -> None:
-    app = answering([b"a"], headers=[("x-request-id", "its own"), ("X-Other", "stays")])
-    answer = ask(app, environ(HTTP_X_CORRELATION_ID="order-17", HTTP_TRACEPARENT="00-nonsense"))
+    app = build_app([b"a"], headers=[("x-request-id", "its own"), ("X-Other", "stays")])
+    answer = ask(app, build_environ(HTTP_X_CORRELATION_ID="order-17", HTTP_TRACEPARENT="00-nonsense"))
     assert answer.headers == {
         "X-Other": "stays",
         "X-Request-ID": logs.event["request_id"],
@@ -346,7 +346,7 @@ def test_many_threads_keep_their_requests_apart(logs: Logs) -> None:
 
     application = inferlog.InferenceWSGIMiddleware(app)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda number: ask(application, environ(f"/{number}")), range(40)))
+        list(pool.map(lambda number: ask(application, build_environ(f"/{number}")), range(40)))
     assert all(event["model_name"] == event["model_version"] for event in logs.events)
     assert sorted(event["model_name"] for event in logs.events) == sorted(f"/{number}" for number in range(40))
 
@@ -359,9 +359,9 @@ def test_failure_to_log_changes_neither_response_nor_exception(
         raise error
 
     monkeypatch.setattr("inferlog.runtime.Runtime.record", record)
-    assert ask(answering([b"a"])).written == [b"a"]
+    assert ask(build_app([b"a"])).written == [b"a"]
     with pytest.raises(ValueError, match="the service's own"):
-        ask(answering(Parts(b"a", ValueError("the service's own"))))
+        ask(build_app(Parts(b"a", ValueError("the service's own"))))
     (line, _) = logs.read_lines("app")
     assert line["message"] == "inferlog.failed: the event of a request"
     assert line["error"]["message"] == str(error)
@@ -377,7 +377,7 @@ class _QuietHandler(WSGIRequestHandler):
 
 
 def test_standard_library_server_sets_content_length_for_list(logs: Logs) -> None:
-    server = make_server("127.0.0.1", 0, answering([b"12345"]), _ThreadingServer, _QuietHandler)
+    server = make_server("127.0.0.1", 0, build_app([b"12345"]), _ThreadingServer, _QuietHandler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -388,7 +388,7 @@ def test_standard_library_server_sets_content_length_for_list(logs: Logs) -> Non
         server.server_close()
     assert response.headers["Content-Length"] == "5"
     assert response.headers["X-Request-ID"] == logs.event["request_id"]
-    assert seen(logs) == ("success", 200, None)
+    assert read_outcome(logs) == ("success", 200, None)
 
 
 class ClientDisconnected(Exception):  # noqa: N818 (its name is what counts)
@@ -404,15 +404,15 @@ def test_body_closed_by_server_is_cancelled_when_client_has_disconnected(logs: L
         def log_exception(self, exc_info: Any) -> None:
             pass
 
-    handler = Gone(None, None, None, environ())  # type: ignore[arg-type]  # nothing is read or written
-    handler.run(answering(Parts(b"a", b"b")))
-    assert seen(logs) == ("cancelled", 200, None)
+    handler = Gone(None, None, None, build_environ())  # type: ignore[arg-type]  # nothing is read or written
+    handler.run(build_app(Parts(b"a", b"b")))
+    assert read_outcome(logs) == ("cancelled", 200, None)
 
 
 EVENT_STREAM = [("Content-Type", "text/event-stream")]
 
 
-def streaming(*parts: bytes | BaseException, **stated: Any) -> Any:
+def build_streaming_app(*parts: bytes | BaseException, **stated: Any) -> Any:
     """Return an application whose body the server closes before its end."""
 
     def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -425,15 +425,15 @@ def streaming(*parts: bytes | BaseException, **stated: Any) -> Any:
 
 @pytest.mark.parametrize("parts", [[b"data: 1\n\ndata: [DONE]\n\n"], [b"data: 1\n\n", b"data: [DO", b"NE]\n\n"]])
 def test_stream_is_success_when_client_disconnects_after_done(logs: Logs, parts: list[bytes]) -> None:
-    ask(streaming(*parts, b": the usage is being stored\n\n"), parts=len(parts))
-    assert seen(logs) == ("success", 200, None)
+    ask(build_streaming_app(*parts, b": the usage is being stored\n\n"), parts=len(parts))
+    assert read_outcome(logs) == ("success", 200, None)
 
 
 class FailingServer(SimpleHandler):
     """Sends a number of parts, then detects that the client has disconnected."""
 
     def __init__(self, app: Any, *, sends: int) -> None:
-        super().__init__(None, None, None, environ())  # type: ignore[arg-type]  # nothing is read or written
+        super().__init__(None, None, None, build_environ())  # type: ignore[arg-type]  # nothing is read or written
         self._sends = sends
         self.run(app)
 
@@ -448,8 +448,8 @@ class FailingServer(SimpleHandler):
 
 @pytest.mark.parametrize(("sends", "status"), [(2, "success"), (1, "cancelled"), (0, "cancelled")])
 def test_stream_is_success_after_server_has_sent_done(logs: Logs, sends: int, status: str) -> None:
-    FailingServer(streaming(b"data: 1\n\n", b"data: [DONE]\n\n", b": bye\n\n"), sends=sends)
-    assert seen(logs) == (status, 200, None)
+    FailingServer(build_streaming_app(b"data: 1\n\n", b"data: [DONE]\n\n", b": bye\n\n"), sends=sends)
+    assert read_outcome(logs) == (status, 200, None)
 
 
 def test_written_done_is_success_when_client_disconnects(logs: Logs) -> None:
@@ -458,20 +458,20 @@ def test_written_done_is_success_when_client_disconnects(logs: Logs) -> None:
         return Parts(b"a", b"b")
 
     ask(inferlog.InferenceWSGIMiddleware(app), parts=1)
-    assert seen(logs) == ("success", 200, None)
+    assert read_outcome(logs) == ("success", 200, None)
 
 
 def test_stream_is_cancelled_when_client_disconnects_before_done(logs: Logs) -> None:
-    ask(streaming(b"data: 1\n\n", b"data: [DONE]\n\n"), parts=1)
-    assert seen(logs) == ("cancelled", 200, None)
+    ask(build_streaming_app(b"data: 1\n\n", b"data: [DONE]\n\n"), parts=1)
+    assert read_outcome(logs) == ("cancelled", 200, None)
 
 
 def test_exception_of_handler_after_its_done_is_error(logs: Logs) -> None:
     with pytest.raises(ValueError, match="not stored"):
-        ask(streaming(b"data: [DONE]\n\n", ValueError("the usage is not stored")))
-    assert seen(logs) == ("error", 200, "ValueError")
+        ask(build_streaming_app(b"data: [DONE]\n\n", ValueError("the usage is not stored")))
+    assert read_outcome(logs) == ("error", 200, "ValueError")
 
 
 def test_bound_status_wins_when_client_disconnects(logs: Logs) -> None:
-    ask(streaming(b"a", b"b", status="success"), parts=1)
-    assert seen(logs) == ("success", 200, None)
+    ask(build_streaming_app(b"a", b"b", status="success"), parts=1)
+    assert read_outcome(logs) == ("success", 200, None)

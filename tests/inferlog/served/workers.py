@@ -25,30 +25,30 @@ def judge_and_wait(reached: Any) -> None:
 
 def judge_in_a_worker_of_its_own(method: str) -> None:
     judge(1)
-    in_a_process(multiprocessing.get_context(method))
+    judge_in_a_process(multiprocessing.get_context(method))
 
 
 def do_nothing(_: int) -> None:
     pass
 
 
-def in_a_process(context: Any) -> None:
+def judge_in_a_process(context: Any) -> None:
     child = context.Process(target=judge, args=(1,))
     child.start()
     child.join()
 
 
-def in_an_executor(context: Any) -> None:
+def judge_in_an_executor(context: Any) -> None:
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         list(pool.map(judge, [1]))
 
 
-def in_a_pool(context: Any) -> None:
+def judge_in_a_pool(context: Any) -> None:
     with context.Pool(1) as pool:  # which terminates its workers at the end
         pool.map(judge, [1])
 
 
-def in_a_terminated_process(context: Any) -> None:
+def judge_in_a_terminated_process(context: Any) -> None:
     reached = context.Event()
     child = context.Process(target=judge_and_wait, args=(reached,))
     child.start()
@@ -58,20 +58,27 @@ def in_a_terminated_process(context: Any) -> None:
     assert child.exitcode == -15
 
 
-def in_a_worker_of_a_worker(context: Any) -> None:
+def judge_in_a_worker_of_a_worker(context: Any) -> None:
     child = context.Process(target=judge_in_a_worker_of_its_own, args=(context.get_start_method(),))
     child.start()
     child.join()
 
 
-def nowhere(context: Any) -> None:
+def judge_nowhere(context: Any) -> None:
     with context.Pool(2) as pool:
         pool.map(do_nothing, [1, 2])
 
 
 KINDS: dict[str, Callable[[Any], None]] = {
     kind.__name__: kind
-    for kind in (in_a_process, in_an_executor, in_a_pool, in_a_terminated_process, in_a_worker_of_a_worker, nowhere)
+    for kind in (
+        judge_in_a_process,
+        judge_in_an_executor,
+        judge_in_a_pool,
+        judge_in_a_terminated_process,
+        judge_in_a_worker_of_a_worker,
+        judge_nowhere,
+    )
 }
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def write() -> None:
         pass
 
 
-def without_time(text: str) -> list[str]:
+def remove_times(text: str) -> list[str]:
     return [line.partition(" ")[2] for line in text.splitlines()]
 
 
@@ -64,7 +64,7 @@ def test_event_and_line_are_shown_short(tmp_path: Path, terminal: Terminal) -> N
     write()
     request = logs.event["request_id"][-8:]
     milliseconds = round(logs.event["latency_seconds"] * 1000, 1)
-    line, event = without_time(terminal.getvalue())
+    line, event = remove_times(terminal.getvalue())
     assert line == "[info     ] loaded [app] seconds=1.2 path='a b'"
     assert event == (
         f"[info     ] inference_completed version=v1 status=success latency_ms={milliseconds} first_token_ms=50.0 "
@@ -147,7 +147,7 @@ def test_label_named_like_part_of_line_does_not_replace_it(tmp_path: Path, termi
     with inferlog.track_performance("ask", model_version="v1", **labels):
         pass
     inferlog.get_logger("app").error("failed", error="no model")
-    event, line = without_time(terminal.getvalue())
+    event, line = remove_times(terminal.getvalue())
     assert event.startswith("[info     ] inference_completed version=v1 ")
     for name, value in labels.items():
         assert f" {name}_={value} " in event

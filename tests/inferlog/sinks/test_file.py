@@ -49,7 +49,7 @@ def make_sink(
     )
 
 
-def contents(directory: Path) -> list[bytes]:
+def read_contents(directory: Path) -> list[bytes]:
     return [path.read_bytes() for path in sorted(directory.glob("*.jsonl"))]
 
 
@@ -69,7 +69,7 @@ def test_file_is_closed_before_it_grows_beyond_its_limit(tmp_path: Path, clock: 
     sink = make_sink(tmp_path, clock, max_file_bytes=10)
     for line in (b"1234\n", b"5678\n", b"9\n"):
         assert sink.write(line)
-    assert contents(tmp_path) == [b"1234\n5678\n", b"9\n"]
+    assert read_contents(tmp_path) == [b"1234\n5678\n", b"9\n"]
 
 
 def test_file_is_closed_when_it_is_too_old(tmp_path: Path, clock: Clock) -> None:
@@ -79,7 +79,7 @@ def test_file_is_closed_when_it_is_too_old(tmp_path: Path, clock: Clock) -> None
     sink.write(b"2\n")
     clock.seconds = 61
     sink.write(b"3\n")
-    assert contents(tmp_path) == [b"1\n2\n", b"3\n"]
+    assert read_contents(tmp_path) == [b"1\n2\n", b"3\n"]
 
 
 def test_each_line_is_one_write(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_disk_full_during_line_breaks_only_that_line(tmp_path: Path, clock: Cloc
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
-    assert contents(tmp_path) == [b"first\nsec\nfourth\n"]
+    assert read_contents(tmp_path) == [b"first\nsec\nfourth\n"]
 
 
 def test_lines_are_dropped_until_directory_can_be_created(tmp_path: Path, clock: Clock) -> None:
@@ -123,13 +123,13 @@ def test_lines_are_dropped_until_directory_can_be_created(tmp_path: Path, clock:
     assert not sink.write(b"2\n")  # no look at the disk for every line
     clock.seconds = 2
     assert sink.write(b"3\n")
-    assert contents(tmp_path / "logs") == [b"3\n"]
+    assert read_contents(tmp_path / "logs") == [b"3\n"]
 
 
 def test_new_lines_are_dropped_at_size_limit(tmp_path: Path, clock: Clock) -> None:
     sink = make_sink(tmp_path, clock, max_total_bytes=10)
     assert [sink.write(b"1234\n") for _ in range(3)] == [True, True, False]
-    assert contents(tmp_path) == [b"1234\n1234\n"]
+    assert read_contents(tmp_path) == [b"1234\n1234\n"]
 
 
 def test_new_file_avoids_inode_known_to_fluentd(tmp_path: Path, clock: Clock) -> None:
@@ -158,7 +158,7 @@ def test_file_sink_writes_every_line_without_locks(
     sink = make_sink(tmp_path, clock)
     for line in (b"1\n", b"2\n", b"3\n"):
         assert sink.write(line)
-    assert contents(tmp_path) == [b"1\n2\n3\n"]
+    assert read_contents(tmp_path) == [b"1\n2\n3\n"]
 
 
 def delete(path: Path) -> None:
@@ -199,7 +199,7 @@ def test_removed_file_is_replaced_within_a_second(tmp_path: Path, clock: Clock, 
     assert sink.write(b"between two looks\n")
     clock.seconds = 2
     assert sink.write(b"3\n")
-    assert contents(tmp_path / "logs")[-1] == b"3\n"
+    assert read_contents(tmp_path / "logs")[-1] == b"3\n"
     assert losses.events_removed == 2, "those since the last look"
     sink.close()
     assert losses.events_removed == 2
@@ -218,7 +218,7 @@ def test_check_between_two_lines_detects_removal(tmp_path: Path, clock: Clock) -
     assert losses.events_removed == 0
     assert losses.last_loss is not None
     assert sink.write(b"2\n")
-    assert contents(tmp_path) == [b"2\n"]
+    assert read_contents(tmp_path) == [b"2\n"]
 
 
 def test_file_is_kept_when_its_check_fails(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +231,7 @@ def test_file_is_kept_when_its_check_fails(tmp_path: Path, clock: Clock, monkeyp
         patch.setattr(Path, "lstat", refuse)
         clock.seconds = 1
         assert sink.write(b"2\n")
-    assert contents(tmp_path) == [b"1\n2\n"]
+    assert read_contents(tmp_path) == [b"1\n2\n"]
 
 
 def test_directory_check_leaves_no_file(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def note(
     os.utime(path, (time.time() - silent_seconds,) * 2)
 
 
-def names(directory: Path) -> set[str]:
+def list_names(directory: Path) -> set[str]:
     return {path.name for path in directory.glob("*.jsonl")}
 
 
@@ -69,7 +69,7 @@ def test_sweep_deletes_only_old_completely_shipped_files(tmp_path: Path) -> None
     write(tmp_path, "events-new-shipped.jsonl", 10)
     publish(tmp_path, {"events-old-shipped.jsonl": 10, "events-old-half.jsonl": 9, "events-new-shipped.jsonl": 10})
     sweep(tmp_path)
-    assert names(tmp_path) == {"events-old-half.jsonl", "events-old-never.jsonl", "events-new-shipped.jsonl"}
+    assert list_names(tmp_path) == {"events-old-half.jsonl", "events-old-never.jsonl", "events-new-shipped.jsonl"}
 
 
 def test_abandoned_half_line_does_not_keep_file(tmp_path: Path) -> None:
@@ -77,10 +77,10 @@ def test_abandoned_half_line_does_not_keep_file(tmp_path: Path) -> None:
     path.write_bytes(b'{"whole": 1}\n{"ha')
     os.utime(path, (time.time() - 2 * HOUR,) * 2)
     sweep(tmp_path)
-    assert names(tmp_path) == {"events-killed.jsonl"}
+    assert list_names(tmp_path) == {"events-killed.jsonl"}
     publish(tmp_path, {"events-killed.jsonl": 13})
     sweep(tmp_path)
-    assert names(tmp_path) == set()
+    assert list_names(tmp_path) == set()
 
 
 def test_files_outside_name_pattern_are_kept(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_files_outside_name_pattern_are_kept(tmp_path: Path) -> None:
     publish(tmp_path, {"health-mine.jsonl": 10, "events-theirs.jsonl": 10})
     retention = Retention(tmp_path, keep_shipped_seconds=HOUR, max_total_bytes=5, names="health-mine*.jsonl")
     retention.sweep()
-    assert names(tmp_path) == {"events-theirs.jsonl"}
+    assert list_names(tmp_path) == {"events-theirs.jsonl"}
     assert not retention.is_full(5), "the others' files do not count"
 
 
@@ -98,7 +98,7 @@ def test_above_total_oldest_shipped_files_go_first(tmp_path: Path) -> None:
         write(tmp_path, f"events-{number}.jsonl", 10, age_seconds=100 - number)
     publish(tmp_path, {f"events-{number}.jsonl": 10 for number in range(4)})
     sweep(tmp_path, max_total_bytes=25)
-    assert names(tmp_path) == {"events-2.jsonl", "events-3.jsonl"}
+    assert list_names(tmp_path) == {"events-2.jsonl", "events-3.jsonl"}
 
 
 def test_file_open_in_its_writer_is_kept(tmp_path: Path) -> None:
@@ -107,9 +107,9 @@ def test_file_open_in_its_writer_is_kept(tmp_path: Path) -> None:
     with path.open("ab") as writer:
         fcntl.flock(writer, fcntl.LOCK_SH)
         sweep(tmp_path)
-        assert names(tmp_path) == {"events-a.jsonl"}
+        assert list_names(tmp_path) == {"events-a.jsonl"}
     sweep(tmp_path)
-    assert names(tmp_path) == set()
+    assert list_names(tmp_path) == set()
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_finished_file_is_deleted_without_locks_by_age_or_successor(tmp_path: Pa
         write(tmp_path, name, 10, age_seconds=age_seconds)
     publish(tmp_path, {path.name: 10 for path in tmp_path.glob("*.jsonl")})
     Retention(tmp_path, keep_shipped_seconds=0, max_total_bytes=10**9, max_file_age_seconds=HOUR).sweep()
-    assert names(tmp_path) == {
+    assert list_names(tmp_path) == {
         "events-b-0-20260101T000000Z-0001.jsonl",
         "events-c-0-20260101T000100Z-0010.jsonl",
         "events-without-number.jsonl",
@@ -151,7 +151,7 @@ def test_sweep_frees_space_before_directory_is_full(tmp_path: Path, monkeypatch:
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 10)
     assert not retention.is_full(10)
-    assert "events-0.jsonl" not in names(tmp_path)
+    assert "events-0.jsonl" not in list_names(tmp_path)
     assert not retention.is_full(1)
 
 
@@ -194,7 +194,7 @@ def test_sweep_deletes_only_files_shipped_by_every_active_shipper(tmp_path: Path
     publish(tmp_path, {"events-a.jsonl": 10, "events-b.jsonl": 10, "events-c.jsonl": 10}, shipper="quick")
     publish(tmp_path, {"events-a.jsonl": 10, "events-b.jsonl": 9}, shipper="slow", silent_seconds=60)
     sweep(tmp_path)
-    assert names(tmp_path) == {"events-b.jsonl", "events-c.jsonl"}
+    assert list_names(tmp_path) == {"events-b.jsonl", "events-c.jsonl"}
 
 
 def test_shipper_that_fell_silent_long_before_others_is_not_waited_for(tmp_path: Path) -> None:
@@ -202,10 +202,10 @@ def test_shipper_that_fell_silent_long_before_others_is_not_waited_for(tmp_path:
     publish(tmp_path, {"events-a.jsonl": 10}, shipper="at work")
     publish(tmp_path, {"events-a.jsonl": 0}, shipper="gone", silent_seconds=SILENT_SECONDS - 30)
     sweep(tmp_path)
-    assert names(tmp_path) == {"events-a.jsonl"}
+    assert list_names(tmp_path) == {"events-a.jsonl"}
     publish(tmp_path, {"events-a.jsonl": 0}, shipper="gone", silent_seconds=SILENT_SECONDS + 30)
     sweep(tmp_path)
-    assert names(tmp_path) == set()
+    assert list_names(tmp_path) == set()
 
 
 def test_shippers_that_all_stopped_still_count(tmp_path: Path) -> None:
@@ -223,10 +223,10 @@ def test_invalid_publication_deletes_nothing(tmp_path: Path) -> None:
     ):
         (tmp_path / ".shipped" / f"{number}.json").write_text(text, "latin-1")
     sweep(tmp_path)
-    assert names(tmp_path) == {"events-a.jsonl"}
+    assert list_names(tmp_path) == {"events-a.jsonl"}
     publish(tmp_path, {"events-a.jsonl": 10}, shipper="whole")
     sweep(tmp_path)
-    assert names(tmp_path) == {"events-a.jsonl"}, "the others may have meant to keep it"
+    assert list_names(tmp_path) == {"events-a.jsonl"}, "the others may have meant to keep it"
 
 
 def test_space_is_freed_after_shipper_has_caught_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,14 +240,14 @@ def test_space_is_freed_after_shipper_has_caught_up(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(time, "monotonic", lambda: now + 2)
     (tmp_path / "events-b.jsonl").write_bytes(b"x" * 20)
     assert not retention.is_full(10)
-    assert names(tmp_path) == {"events-b.jsonl"}
+    assert list_names(tmp_path) == {"events-b.jsonl"}
 
 
 def test_file_read_completely_by_fluentd_is_deleted(tmp_path: Path) -> None:
     done, half, never = (write(tmp_path, f"events-{name}.jsonl", 10, age_seconds=2 * HOUR) for name in "abc")
     note(tmp_path, {done: 10, half: 9})
     sweep(tmp_path)
-    assert names(tmp_path) == {half.name, never.name}
+    assert list_names(tmp_path) == {half.name, never.name}
 
 
 def test_position_files_of_one_fluentd_count_together(tmp_path: Path) -> None:
@@ -256,7 +256,7 @@ def test_position_files_of_one_fluentd_count_together(tmp_path: Path) -> None:
     note(tmp_path, {event: 10})
     note(tmp_path, {other: 10}, "fluentd-app.pos", silent_seconds=SILENT_SECONDS + 60)
     sweep(tmp_path)
-    assert names(tmp_path) == set()
+    assert list_names(tmp_path) == set()
 
 
 def test_fluentd_file_is_kept_until_other_shippers_have_read_it(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_fluentd_file_is_kept_until_other_shippers_have_read_it(tmp_path: Path) 
     note(tmp_path, {files[0]: 10, files[1]: 9, files[2]: 10}, "second-events.pos")
     publish(tmp_path, {files[0].name: 10, files[1].name: 10})
     sweep(tmp_path)
-    assert names(tmp_path) == {files[1].name, files[2].name}
+    assert list_names(tmp_path) == {files[1].name, files[2].name}
 
 
 def test_position_of_reused_inode_is_ignored(tmp_path: Path) -> None:
@@ -273,10 +273,10 @@ def test_position_of_reused_inode_is_ignored(tmp_path: Path) -> None:
     note(tmp_path, {old: 10})
     renamed = old.rename(tmp_path / "events-b.jsonl")
     sweep(tmp_path)
-    assert names(tmp_path) == {renamed.name}, "the same inode under another name"
+    assert list_names(tmp_path) == {renamed.name}, "the same inode under another name"
     write(tmp_path, "events-a.jsonl", 10, age_seconds=2 * HOUR)
     sweep(tmp_path)
-    assert names(tmp_path) == {"events-a.jsonl", "events-b.jsonl"}, "the same name with another inode"
+    assert list_names(tmp_path) == {"events-a.jsonl", "events-b.jsonl"}, "the same name with another inode"
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_invalid_position_deletes_nothing(tmp_path: Path, text: str) -> None:
     position_file = tmp_path / ".shipped" / "fluentd-events.pos"
     position_file.write_text(text.format(path=path, inode=f"{path.stat().st_ino:016x}"), "latin-1")
     sweep(tmp_path)
-    assert names(tmp_path) == {"events-a.jsonl"}
+    assert list_names(tmp_path) == {"events-a.jsonl"}
     assert not is_tailed(tmp_path, path.stat().st_ino)
 
 

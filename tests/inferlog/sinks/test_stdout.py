@@ -16,7 +16,7 @@ LONG = b'{"message":"' + b"x" * 2 * PIPE_BYTES + b'"}\n'
 
 
 @contextmanager
-def piped_stdout() -> Iterator[int]:
+def pipe_stdout() -> Iterator[int]:
     """Replace standard output by a non-blocking pipe; yield its read end."""
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
@@ -33,7 +33,7 @@ def piped_stdout() -> Iterator[int]:
 
 def test_line_after_torn_one_is_complete() -> None:
     sink = StdoutSink()
-    with piped_stdout() as pipe:
+    with pipe_stdout() as pipe:
         assert not sink.write(LONG)
         assert LONG.startswith(os.read(pipe, 2 * PIPE_BYTES))
         assert sink.write(SHORT)
@@ -42,7 +42,7 @@ def test_line_after_torn_one_is_complete() -> None:
 
 
 def test_torn_line_does_not_break_line_of_other_stream() -> None:
-    with piped_stdout() as pipe:
+    with pipe_stdout() as pipe:
         assert not StdoutSink().write(LONG)
         os.read(pipe, 2 * PIPE_BYTES)
         assert StdoutSink().write(SHORT)
@@ -51,7 +51,7 @@ def test_torn_line_does_not_break_line_of_other_stream() -> None:
 
 def test_line_rejected_by_full_pipe_keeps_torn_state() -> None:
     sink = StdoutSink()
-    with piped_stdout() as pipe:
+    with pipe_stdout() as pipe:
         assert not sink.write(LONG)
         assert not sink.write(SHORT)
         os.read(pipe, 2 * PIPE_BYTES)

@@ -98,7 +98,7 @@ def test_once_with_json_prints_the_contract_and_counts_everything_once(tmp_path:
     assert (reconciled["sent"], reconciled["with_event"], reconciled["lost"]) == (400, 400, 0)
     assert [each["name"] for each in reconciled["latencies"]] == ["(none)", "v1", "v2", "/v1/chat/completions"]
     assert all(event["cost_usd"] > 0 for event in events if event["status"] == "success")
-    assert processes_on(tmp_path) == []
+    assert find_processes(tmp_path) == []
 
 
 def test_demo_ships_earlier_events_again_after_the_engine_data_were_deleted(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_second_demo_on_a_home_is_rejected_and_ctrl_c_stops_the_first(
             home, "--requests", "40", "--port", "0", "--namespace", namespace, cluster_url=engine_url, stdout=stdout
         )
     try:
-        wait_until(lambda: len(processes_on(home)) >= 3, timeout_seconds=60, what="server and shipper")
+        wait_until(lambda: len(find_processes(home)) >= 3, timeout_seconds=60, what="server and shipper")
         second = start(home, "--once", "--namespace", namespace, cluster_url=engine_url)
         _, refusal = second.communicate(timeout=30)
         assert second.returncode == 1
@@ -137,7 +137,7 @@ def test_second_demo_on_a_home_is_rejected_and_ctrl_c_stops_the_first(
     _, said = first.communicate(timeout=60)
     assert first.returncode == 0, said
     assert "40 requests sent = 40 events written = 40 shipped = 40 found" in printed.read_text()
-    assert processes_on(tmp_path) == []
+    assert find_processes(tmp_path) == []
 
 
 def test_dashboards_are_available_while_the_demo_runs(tmp_path: Path, engine_url: str, namespace: str) -> None:
@@ -158,7 +158,7 @@ def test_dashboards_are_available_while_the_demo_runs(tmp_path: Path, engine_url
         demo.send_signal(signal.SIGINT)
         demo.wait(60)
     assert demo.returncode == 0, said.read_text()
-    assert processes_on(tmp_path) == []
+    assert find_processes(tmp_path) == []
 
 
 def test_demo_continues_without_dashboards(tmp_path: Path, engine_url: str, namespace: str) -> None:
@@ -184,10 +184,10 @@ def test_demo_continues_without_dashboards(tmp_path: Path, engine_url: str, name
 
 def test_killed_demo_leaves_no_process(tmp_path: Path, engine_url: str, namespace: str) -> None:
     demo = start(tmp_path / "home", "--port", "0", "--namespace", namespace, cluster_url=engine_url)
-    wait_until(lambda: len(processes_on(tmp_path)) >= 3, timeout_seconds=60, what="server and shipper")
+    wait_until(lambda: len(find_processes(tmp_path)) >= 3, timeout_seconds=60, what="server and shipper")
     demo.kill()
     demo.communicate()
-    wait_until(lambda: not processes_on(tmp_path), timeout_seconds=60, what="the end of server and shipper")
+    wait_until(lambda: not find_processes(tmp_path), timeout_seconds=60, what="the end of server and shipper")
 
 
 def test_port_in_use_is_reported_in_one_sentence(tmp_path: Path, engine_url: str, namespace: str) -> None:
@@ -208,7 +208,7 @@ def test_demo_rejects_a_wrong_option_before_it_starts_anything(tmp_path: Path, a
     assert not (tmp_path / "home").exists()
 
 
-def processes_on(directory: Path) -> list[psutil.Process]:
+def find_processes(directory: Path) -> list[psutil.Process]:
     """Return the processes whose command line names *directory*."""
     return [
         process

@@ -38,24 +38,24 @@ EVEN = DemoResult(
 )
 
 
-def text_of(result: DemoResult) -> str:
+def render_text(result: DemoResult) -> str:
     return describe_balance(result).plain
 
 
 def test_equal_counts_are_complete() -> None:
     assert EVEN.complete
-    assert "3 requests sent = 3 events written = 3 shipped = 3 found" in text_of(EVEN)
+    assert "3 requests sent = 3 events written = 3 shipped = 3 found" in render_text(EVEN)
 
 
 def test_balance_line_has_no_equals_sign_when_counts_differ() -> None:
     for change in ({"written": 2}, {"shipped": 2}, {"found": 2}, {"found": 4}, {"duplicates": 1}, {"missing": ["x"]}):
         result = replace(EVEN, **change)
         assert not result.complete
-        assert "=" not in text_of(result)
+        assert "=" not in render_text(result)
 
 
 def test_balance_line_lists_missing_ids() -> None:
-    assert "without an event: demo-1-000002" in text_of(replace(EVEN, found=2, missing=["demo-1-000002"]))
+    assert "without an event: demo-1-000002" in render_text(replace(EVEN, found=2, missing=["demo-1-000002"]))
 
 
 def test_missing_and_unexpected_are_counted_not_only_listed() -> None:

@@ -16,7 +16,7 @@ NOBODY = "http://127.0.0.1:9"
 QUICK = Pace(requests_per_second=80, of_a_caller=2)
 
 
-def sent(url: str, output: Path, requests: int) -> list[dict[str, Any]]:
+def send(url: str, output: Path, requests: int) -> list[dict[str, Any]]:
     """Send requests, wait for their ends, and return their records."""
     with send_traffic(url, output, run_id="demo-1", model=MODEL, requests=requests, pace=QUICK) as running:
         wait_until(running.process.has_finished, 60, "the end of the requests")
@@ -26,7 +26,7 @@ def sent(url: str, output: Path, requests: int) -> list[dict[str, Any]]:
 
 def test_traffic_sends_the_given_number_with_a_few_of_each_kind(tmp_path: Path) -> None:
     with run_server(tmp_path / "server", backend="simulated") as server:
-        records = sent(server.url, tmp_path, 200)
+        records = send(server.url, tmp_path, 200)
     assert len({record["correlation_id"] for record in records}) == 200
     assert all(record["correlation_id"].startswith("demo-1-") for record in records)
     callers = Counter(record["caller"] for record in records)
@@ -36,7 +36,7 @@ def test_traffic_sends_the_given_number_with_a_few_of_each_kind(tmp_path: Path) 
 
 
 def test_traffic_records_unanswered_requests_without_a_service(tmp_path: Path) -> None:
-    records = sent(NOBODY, tmp_path, 5)
+    records = send(NOBODY, tmp_path, 5)
     assert [record["outcome"] for record in records] == ["unanswered"] * 5
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query.dashboards import files
-from tests.golden import END, START, Golden, Row, expected, golden
+from tests.golden import END, START, Golden, Row, build_golden, compute_expected_rows
 from tests.support.browsing import Visit, format_address, open_preview, run_browser
 from tests.support.indexing import create_fresh_cluster, index
 
@@ -26,7 +26,7 @@ def window() -> Iterator[Callable[..., AbstractContextManager[Visit]]]:
 @pytest.fixture(scope="session")
 def known() -> Golden:
     """Golden documents, each once."""
-    return replace(golden(), again=[], again_later=[])
+    return replace(build_golden(), again=[], again_later=[])
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +42,8 @@ def filled(engine_url: str, known: Golden) -> Cluster:
 @pytest.fixture(scope="session")
 def answer(known: Golden) -> Callable[[str], list[Row]]:
     """Expected rows of a query."""
-    documents = known.between(START, END)
-    return lambda query: expected(query, documents, START, END)
+    documents = known.select_between(START, END)
+    return lambda query: compute_expected_rows(query, documents, START, END)
 
 
 @pytest.fixture(scope="session")

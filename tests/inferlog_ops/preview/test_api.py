@@ -12,8 +12,8 @@ import urllib3
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.preview.app import create_app
-from tests.golden import END, START, Golden, expected
-from tests.golden.reading import of_stream
+from tests.golden import END, START, Golden, compute_expected_rows
+from tests.golden.reading import select_stream
 from tests.support.polling import wait_until
 from tests.support.serving import serve_app
 
@@ -50,7 +50,7 @@ def read_rows(answer: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_panel_answer_equals_the_answer_of_its_query(ask: RangeParams, known: Golden) -> None:
     (answer,) = ask(f"{PANELS}/error-rate", **RANGE).json()["answers"]
-    wanted = expected("error_rate", known.between(START, END), START, END)
+    wanted = compute_expected_rows("error_rate", known.select_between(START, END), START, END)
     assert [(row["model_version"], row["errors"]) for row in read_rows(answer)] == [
         (row["model_version"], row["errors"]) for row in wanted
     ]
@@ -72,7 +72,7 @@ def test_filter_combines_values_with_or_and_fields_with_and(ask: RangeParams, kn
         (answer,) = ask(f"{PANELS}/versions", **RANGE, filter=filters).json()["answers"]
         return sum(row["requests"] for row in read_rows(answer))
 
-    events = of_stream(known.between(START, END), "events")
+    events = select_stream(known.select_between(START, END), "events")
     of = {version: sum(each.get("model_version") == version for each in events) for version in ("v1", "v2", None)}
     assert count_requests("model_version:v1", "model_version:v2") == of["v1"] + of["v2"]
     assert count_requests("model_version:(none)") == of[None]

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, unquote
 
 import pytest
 
-from tests.golden import END, START, Golden, expected
-from tests.golden.reading import of_stream, when
+from tests.golden import END, START, Golden, compute_expected_rows
+from tests.golden.reading import get_time, select_stream
 from tests.support.browsing import Visit, format_address
 from tests.support.panel_files import build_control, build_layer, build_text, build_tiles, build_vis
 from tests.support.polling import wait_until
@@ -73,10 +73,12 @@ def read_tiles(visit: Visit) -> dict[str, int]:
 def count_by_version(known: Golden, **wanted: Any) -> dict[str, int]:
     documents = [
         each
-        for each in of_stream(known.between(START, END), "events")
+        for each in select_stream(known.select_between(START, END), "events")
         if all(each.get(field) in values for field, values in wanted.items())
     ]
-    return {row[VERSION]: row["requests"] for row in expected("requests_per_second", documents, START, END)}
+    return {
+        row[VERSION]: row["requests"] for row in compute_expected_rows("requests_per_second", documents, START, END)
+    }
 
 
 def read_parameters(visit: Visit) -> dict[str, list[str]]:
@@ -180,7 +182,9 @@ def test_typed_range_is_applied_unless_invalid(visit: Visit, known: Golden, all_
     begin.fill(f"{later:%Y-%m-%d %H:%M:%S}")
     show.click()
     since = [
-        each for each in of_stream(known.between(START, END), "events") if when(each) >= later.replace(microsecond=0)
+        each
+        for each in select_stream(known.select_between(START, END), "events")
+        if get_time(each) >= later.replace(microsecond=0)
     ]
     wait_until(lambda: sum(read_tiles(visit).values()) == len(since), what="the figures since then")
 

@@ -12,12 +12,12 @@ from inferlog_ops.query.dashboards import files
 from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.library import Query, restrict_columns
 from inferlog_ops.query.run import fetch_rows, run_query
-from tests.golden import END, START, Golden, expected
-from tests.golden.reading import of_stream
+from tests.golden import END, START, Golden, compute_expected_rows
+from tests.golden.reading import select_stream
 from tests.support.indexing import create_fresh_cluster, index_golden
 from tests.support.panel_queries import check_head
 
-QUERIES = {name: query for name, query in library.load_all().items() if "FROM inferlog-alerts-*" not in query.text}
+QUERIES = {name: query for name, query in library.load_all().items() if "FROM logs-inference." in query.text}
 
 SHOWN_BY_PANELS = sorted(
     {
@@ -57,7 +57,7 @@ def _allow_for_rounding(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", QUERIES)
 def test_answer_equals_plain_python_on_the_same_events(name: str, filled: tuple[Cluster, Golden]) -> None:
     cluster, documents = filled
-    wanted = expected(name, documents.between(START, END), START, END)
+    wanted = compute_expected_rows(name, documents.select_between(START, END), START, END)
     assert wanted, f"tests/golden/documents.py has no document that {name} answers with"
     assert fetch_rows(cluster, QUERIES[name], START, END) == _allow_for_rounding(wanted)
 
@@ -93,10 +93,10 @@ def test_buckets_are_correct_at_any_range_including_cut_ones(
 ) -> None:
     cluster, documents = filled
     start = START + timedelta(minutes=3, microseconds=1) if span < timedelta(minutes=5) else START
-    inside = documents.between(start, start + span)
+    inside = documents.select_between(start, start + span)
     rows = fetch_rows(cluster, QUERIES[name], start, start + span)
-    assert rows == _allow_for_rounding(expected(name, inside, start, start + span))
-    assert sum(row["requests"] for row in rows) == len(of_stream(inside, "events"))
+    assert rows == _allow_for_rounding(compute_expected_rows(name, inside, start, start + span))
+    assert sum(row["requests"] for row in rows) == len(select_stream(inside, "events"))
 
 
 @pytest.mark.parametrize("version", ["v1", "v2", "(none)"])
@@ -105,9 +105,11 @@ def test_model_version_answer_equals_the_answer_on_its_events(
     name: str, version: str, filled: tuple[Cluster, Golden]
 ) -> None:
     cluster, documents = filled
-    of_version = [each for each in documents.between(START, END) if each.get("model_version", "(none)") == version]
+    of_version = [
+        each for each in documents.select_between(START, END) if each.get("model_version", "(none)") == version
+    ]
     rows = fetch_rows(cluster, QUERIES[name], START, END, version)
-    assert rows == _allow_for_rounding(expected(name, of_version, START, END))
+    assert rows == _allow_for_rounding(compute_expected_rows(name, of_version, START, END))
 
 
 @pytest.mark.parametrize("version", ["v9", 'v1" | LIMIT 1 //', "v*", ""])

@@ -12,9 +12,9 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.run import fetch_rows
-from tests.golden import Document, Row, expected
-from tests.golden.canary import newcombe, wilson
-from tests.golden.reading import iso, when
+from tests.golden import Document, Row, compute_expected_rows
+from tests.golden.canary import compute_newcombe_interval, compute_wilson_interval
+from tests.golden.reading import format_iso, get_time
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -46,7 +46,7 @@ def build_documents(versions: list[Version], start: datetime, random: Random) ->
         for number in range(requests):
             moment = start + timedelta(minutes=minute, milliseconds=1000 * number + len(found) / 1000)
             event: Document = {
-                "@timestamp": iso(moment),
+                "@timestamp": format_iso(moment),
                 "event": {"id": uuid4().hex, "dataset": "inference.events"},
                 "model_version": name,
                 "status": "error" if number < errors else "success",
@@ -86,8 +86,8 @@ def test_answer_equals_scipy_on_the_same_events(
 ) -> None:
     cluster, documents = cases
     start = START + list(CASES).index(case) * HOUR
-    assert all(start <= when(event) < start + HOUR for event in documents[case])
-    wanted = expected(name, documents[case], start, start + HOUR)
+    assert all(start <= get_time(event) < start + HOUR for event in documents[case])
+    wanted = compute_expected_rows(name, documents[case], start, start + HOUR)
     assert fetch_rows(cluster, library.find(name), start, start + HOUR) == [allow_for_rounding(row) for row in wanted]
 
 
@@ -123,6 +123,6 @@ def test_verdict_is_as_expected(case: str, figure: str, verdict: str, cases: tup
 
 def test_intervals_equal_published_ones() -> None:
     """Newcombe 1998, 'Interval estimation for the difference', table II, case (a), method 10; Wilson as in part I."""
-    assert newcombe((56, 70), (48, 80)) == pytest.approx((0.0524, 0.3339), abs=5e-5)
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+    assert compute_newcombe_interval((56, 70), (48, 80)) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert compute_wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert compute_wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)

@@ -7,7 +7,7 @@ from random import Random
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.run import fetch_rows
-from tests.golden.reading import iso
+from tests.golden.reading import format_iso
 from tests.support.indexing import create_fresh_cluster, index
 
 START = datetime(2026, 11, 23, tzinfo=UTC)
@@ -24,7 +24,7 @@ def put(cluster: Cluster, copies: Copies) -> None:
         "events",
         (
             {
-                "@timestamp": iso(START + timedelta(seconds=place)),
+                "@timestamp": format_iso(START + timedelta(seconds=place)),
                 "event": {"id": f"{instance}-{place}", "sequence": sequence, "dataset": "inference.events"},
                 "service": {"instance": {"id": instance}},
             }

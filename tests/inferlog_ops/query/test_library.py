@@ -9,7 +9,7 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query import library
 
 QUERIES = library.load_all()
-_STREAM = r"(logs-inference\.(events|app|health)|inferlog-alerts)-\*"
+_STREAM = r"(logs-inference\.(events|app|health)|inferlog-alerts|inferlog-summaries)-\*"
 _FAILURE_STORES = r"logs-inference\.\*-\*::failures METADATA _index"
 _RANGE = "| WHERE @timestamp >= ?_tstart AND @timestamp < ?_tend"
 _RANGE_OF_FAILURES = "| WHERE at >= TO_DATE_NANOS(?_tstart) AND at < TO_DATE_NANOS(?_tend)"

@@ -17,7 +17,7 @@ from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.run import fetch_rows
-from tests.golden import END, START, Document, golden
+from tests.golden import END, START, Document, build_golden
 from tests.support.indexing import create_fresh_cluster, index, index_many, index_parts
 
 ENDING = ".dsl.json"
@@ -34,7 +34,7 @@ Row = dict[str, Any]
 def of_golden(engine_url: str) -> Cluster:
     """The golden events, some of them twice."""
     cluster = create_fresh_cluster(engine_url)
-    documents = golden()
+    documents = build_golden()
     index_parts(cluster, "events", documents.first, documents.again, documents.again_later)
     return cluster
 

@@ -96,7 +96,7 @@ class Source:
         self.pauses_seconds = pauses_seconds
         self.closed = False
 
-    async def items(self) -> AsyncGenerator[Item, None]:
+    async def generate(self) -> AsyncGenerator[Item, None]:
         try:
             for pause_seconds in self.pauses_seconds:
                 if pause_seconds:
@@ -108,7 +108,7 @@ class Source:
 
 async def collect(source: Source, deadline_seconds: float, *, reader_seconds: float = 0) -> list[Item]:
     got = []
-    async for item in enforce_deadline(source.items(), deadline_seconds=deadline_seconds):
+    async for item in enforce_deadline(source.generate(), deadline_seconds=deadline_seconds):
         got.append(item)
         await asyncio.sleep(reader_seconds)
     return got

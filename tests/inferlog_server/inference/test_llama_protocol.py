@@ -8,12 +8,12 @@ from inferlog_server.inference.llama_protocol import LlamaTranscript, build_requ
 from inferlog_server.inference.versions import Version
 
 
-def request(**more: Any) -> GenerationRequest:
+def build_request(**more: Any) -> GenerationRequest:
     given: dict[str, Any] = {"max_tokens": 5, "temperature": 0.5, "top_p": 0.9} | more
     return GenerationRequest(version=Version(name="v1"), messages=(Message(role="user", text="Hi"),), **given)
 
 
-def chunk(content: str | None = None, *, finish_reason: str | None = None, predicted: int = 0) -> dict[str, Any]:
+def build_chunk(content: str | None = None, *, finish_reason: str | None = None, predicted: int = 0) -> dict[str, Any]:
     return {
         "choices": [{"index": 0, "delta": {"content": content}, "finish_reason": finish_reason}],
         "timings": {"cache_n": 4, "prompt_n": 6, "predicted_n": predicted},
@@ -21,7 +21,7 @@ def chunk(content: str | None = None, *, finish_reason: str | None = None, predi
 
 
 def test_request_body_contains_the_request() -> None:
-    body = build_request_body(request(stop=("a", "b"), seed=7))
+    body = build_request_body(build_request(stop=("a", "b"), seed=7))
 
     assert body["messages"] == [{"role": "user", "content": "Hi"}]
     assert (body["max_tokens"], body["temperature"], body["top_p"], body["seed"]) == (5, 0.5, 0.9, 7)
@@ -31,17 +31,17 @@ def test_request_body_contains_the_request() -> None:
 
 @pytest.mark.parametrize("seed", [-1, 2**32 - 1, 2**32, -(2**70), 2**70])
 def test_request_body_maps_any_seed_to_one_that_llama_cpp_accepts(seed: int) -> None:
-    assert 0 <= build_request_body(request(seed=seed))["seed"] < 2**32 - 1
+    assert 0 <= build_request_body(build_request(seed=seed))["seed"] < 2**32 - 1
 
 
 def test_request_body_has_no_seed_when_the_request_has_none() -> None:
-    assert "seed" not in build_request_body(request())
+    assert "seed" not in build_request_body(build_request())
 
 
 def test_transcript_returns_text_with_the_counts_so_far() -> None:
     transcript = LlamaTranscript()
 
-    assert transcript.read(chunk("Hel", predicted=1)) == Piece(
+    assert transcript.read(build_chunk("Hel", predicted=1)) == Piece(
         text="Hel", usage=Usage(input_tokens=10, output_tokens=1, cached_tokens=4)
     )
     assert transcript.usage is None
@@ -50,14 +50,14 @@ def test_transcript_returns_text_with_the_counts_so_far() -> None:
 def test_transcript_returns_no_piece_when_a_chunk_has_no_text() -> None:
     transcript = LlamaTranscript()
 
-    assert transcript.read(chunk(None)) is None
-    assert transcript.read(chunk("")) is None
+    assert transcript.read(build_chunk(None)) is None
+    assert transcript.read(build_chunk("")) is None
     assert transcript.read({"choices": [{"index": 0, "delta": {}, "finish_reason": None}]}) is None
 
 
 def test_transcript_takes_reason_and_final_counts_from_the_last_chunks() -> None:
     transcript = LlamaTranscript()
-    transcript.read(chunk(finish_reason="length"))
+    transcript.read(build_chunk(finish_reason="length"))
     transcript.read(
         {
             "choices": [],

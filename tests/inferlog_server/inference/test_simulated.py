@@ -14,7 +14,7 @@ from inferlog_server.inference.versions import SimulatedFigures, Version
 INSTANT = {"first_token_median_seconds": 0, "token_median_seconds": 0}
 
 
-def request(*, text: str = "one two three", max_tokens: int = 1000, **figures: Any) -> GenerationRequest:
+def build_request(*, text: str = "one two three", max_tokens: int = 1000, **figures: Any) -> GenerationRequest:
     return GenerationRequest(
         version=Version(name="v1", simulated=SimulatedFigures(**INSTANT | figures)),
         messages=(Message(role="user", text=text),),
@@ -24,11 +24,11 @@ def request(*, text: str = "one two three", max_tokens: int = 1000, **figures: A
     )
 
 
-def backend(*, seed: int = 1, slots: int = 10, waiting_limit: int = 10) -> SimulatedBackend:
+def build_backend(*, seed: int = 1, slots: int = 10, waiting_limit: int = 10) -> SimulatedBackend:
     return SimulatedBackend(seed=seed, context_tokens=100, slots=slots, waiting_limit=waiting_limit)
 
 
-async def items(model: SimulatedBackend, generation: GenerationRequest) -> list[Item]:
+async def collect_items(model: SimulatedBackend, generation: GenerationRequest) -> list[Item]:
     return [item async for item in model.generate(generation)]
 
 
@@ -60,8 +60,8 @@ def test_plans_have_the_configured_median() -> None:
 
 @given(st.integers(1, 200))
 def test_pieces_add_up_to_the_response_and_end_with_its_counts(output_tokens: int) -> None:
-    generation = request(output_tokens_median=output_tokens, sigma=0)
-    first, *pieces, last = asyncio.run(items(backend(), generation))
+    generation = build_request(output_tokens_median=output_tokens, sigma=0)
+    first, *pieces, last = asyncio.run(collect_items(build_backend(), generation))
 
     assert isinstance(first, GenerationStart)
     assert isinstance(last, GenerationEnd)
@@ -75,15 +75,17 @@ def test_pieces_add_up_to_the_response_and_end_with_its_counts(output_tokens: in
 
 def test_responses_repeat_with_the_same_seed() -> None:
     async def answers(seed: int) -> list[str]:
-        model = backend(seed=seed)
-        return [str((await items(model, request()))[1:-1]) for _ in range(5)]
+        model = build_backend(seed=seed)
+        return [str((await collect_items(model, build_request()))[1:-1]) for _ in range(5)]
 
     assert asyncio.run(answers(5)) == asyncio.run(answers(5)) != asyncio.run(answers(6))
     assert len(set(asyncio.run(answers(5)))) > 1
 
 
 def test_response_reports_length_when_it_reaches_max_tokens() -> None:
-    *_, last = asyncio.run(items(backend(), request(output_tokens_median=50, sigma=0, max_tokens=7)))
+    *_, last = asyncio.run(
+        collect_items(build_backend(), build_request(output_tokens_median=50, sigma=0, max_tokens=7))
+    )
 
     assert isinstance(last, GenerationEnd)
     assert last.usage is not None
@@ -92,8 +94,8 @@ def test_response_reports_length_when_it_reaches_max_tokens() -> None:
 
 def test_simulated_failures_have_their_share() -> None:
     async def failures() -> int:
-        model = backend()
-        results = [await asyncio.gather(items(model, request(failure_share=0.25)), return_exceptions=True)
+        model = build_backend()
+        results = [await asyncio.gather(collect_items(model, build_request(failure_share=0.25)), return_exceptions=True)
                    for _ in range(400)]  # fmt: skip
         return sum(isinstance(result, ModelFailedError) for (result,) in results)
 
@@ -102,25 +104,25 @@ def test_simulated_failures_have_their_share() -> None:
 
 def test_prompt_beyond_the_context_is_rejected() -> None:
     with pytest.raises(PromptTooLongError) as error:
-        asyncio.run(items(backend(), request(text="word " * 101)))
+        asyncio.run(collect_items(build_backend(), build_request(text="word " * 101)))
     assert (error.value.prompt_tokens, error.value.context_tokens) == (101, 100)
 
 
 def test_closed_generation_releases_its_slot() -> None:
     async def scenario() -> None:
-        model = backend(slots=1, waiting_limit=0)
-        generation = model.generate(request(token_median_seconds=60))
+        model = build_backend(slots=1, waiting_limit=0)
+        generation = model.generate(build_request(token_median_seconds=60))
         await anext(generation)
         with pytest.raises(QueueFullError):
-            await items(model, request())
+            await collect_items(model, build_request())
         await generation.aclose()
-        await items(model, request())
+        await collect_items(model, build_request())
 
     asyncio.run(scenario())
 
 
 def test_backend_is_not_ready_when_closed() -> None:
-    model = backend()
+    model = build_backend()
     asyncio.run(model.close())
 
     assert not model.ready

@@ -21,14 +21,14 @@ from inferlog_server.inference.upstream_protocol import (
 from inferlog_server.inference.versions import Version
 
 
-def request(version: Version | None = None, **more: Any) -> GenerationRequest:
+def build_request(version: Version | None = None, **more: Any) -> GenerationRequest:
     values: dict[str, Any] = {"max_tokens": 5, "temperature": 0.5, "top_p": 0.9} | more
     return GenerationRequest(
         version=version or Version(name="v1"), messages=(Message(role="user", text="Hi"),), **values
     )
 
 
-def chunk(content: str | None = None, finish_reason: str | None = None, **more: Any) -> bytes:
+def build_chunk(content: str | None = None, finish_reason: str | None = None, **more: Any) -> bytes:
     choice = {"index": 0, "delta": {"content": content}, "finish_reason": finish_reason}
     return json.dumps({"choices": [choice], **more}).encode()
 
@@ -40,12 +40,14 @@ def read(*events: bytes) -> tuple[str, GenerationEnd]:
 
 
 def test_request_body_names_the_upstream_model_or_the_full_name() -> None:
-    assert build_request_body(request(), "m")["model"] == "m:v1"
-    assert build_request_body(request(Version(name="v1", upstream_model="gpt-4o")), "m")["model"] == "gpt-4o"
+    assert build_request_body(build_request(), "m")["model"] == "m:v1"
+    assert build_request_body(build_request(Version(name="v1", upstream_model="gpt-4o")), "m")["model"] == "gpt-4o"
 
 
 def test_request_body_omits_unset_fields_except_max_tokens() -> None:
-    body = build_request_body(request(seed=7, stop=("a",), client_fields=frozenset({"temperature", "messages"})), "m")
+    body = build_request_body(
+        build_request(seed=7, stop=("a",), client_fields=frozenset({"temperature", "messages"})), "m"
+    )
 
     assert body == {
         "model": "m:v1",
@@ -62,8 +64,8 @@ def test_transcript_collects_text_reason_and_counts() -> None:
     usage = {"prompt_tokens": 10, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
     text, finished = read(
         b'{"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}',
-        chunk("Hel"),
-        chunk("lo", "stop"),
+        build_chunk("Hel"),
+        build_chunk("lo", "stop"),
         json.dumps({"choices": [], "usage": usage}).encode(),
         b"[DONE]",
     )
@@ -75,8 +77,8 @@ def test_transcript_collects_text_reason_and_counts() -> None:
 
 
 def test_transcript_has_no_counts_when_none_are_reported() -> None:
-    assert UpstreamTranscript("m").read(chunk("a")) == Piece(text="a", usage=None)
-    assert read(chunk("a", "stop", usage=None))[1].usage is None
+    assert UpstreamTranscript("m").read(build_chunk("a")) == Piece(text="a", usage=None)
+    assert read(build_chunk("a", "stop", usage=None))[1].usage is None
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_transcript_has_no_counts_when_none_are_reported() -> None:
     ],
 )
 def test_transcript_reads_the_version_when_the_model_name_matches(model: str | None, version_name: str | None) -> None:
-    assert read(chunk("a", model=model), chunk(None, "stop"))[1].version_name == version_name
+    assert read(build_chunk("a", model=model), build_chunk(None, "stop"))[1].version_name == version_name
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_transcript_raises_nothing_else_for_any_data(data: bytes | str) -> None:
 
 def test_transcript_raises_when_the_response_is_incomplete() -> None:
     with pytest.raises(UpstreamFailedError, match="its response is incomplete"):
-        read(chunk("a"), b"[DONE]")
+        read(build_chunk("a"), b"[DONE]")
 
 
 @pytest.mark.parametrize("status", [400, 404, 413, 422, 429])

@@ -11,13 +11,13 @@ from inferlog_server.inference.errors import UnknownModelError
 from inferlog_server.inference.versions import Catalog, SimulatedFigures, Version
 
 
-def catalog(*shares: int) -> Catalog:
+def build_catalog(*shares: int) -> Catalog:
     return Catalog("m", [Version(name=f"v{number}", share=share) for number, share in enumerate(shares)])
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=5).filter(any), st.integers(1, 300))
 def test_shares_are_never_off_by_a_whole_round(shares: list[int], requests: int) -> None:
-    versions = catalog(*shares)
+    versions = build_catalog(*shares)
     chosen = Counter(versions.choose("m").name for _ in range(requests))
 
     for number, share in enumerate(shares):
@@ -26,20 +26,20 @@ def test_shares_are_never_off_by_a_whole_round(shares: list[int], requests: int)
 
 
 def test_shares_are_exact_over_each_round() -> None:
-    versions = catalog(4, 1)
+    versions = build_catalog(4, 1)
 
     assert [versions.choose("m").name for _ in range(10)].count("v1") == 2
 
 
 def test_version_without_share_answers_only_when_named() -> None:
-    versions = catalog(1, 0)
+    versions = build_catalog(1, 0)
 
     assert {versions.choose("m").name for _ in range(20)} == {"v0"}
     assert versions.choose("m:v1").name == "v1"
 
 
 def test_named_version_does_not_change_the_shares_of_the_others() -> None:
-    versions = catalog(1, 1)
+    versions = build_catalog(1, 1)
     alternating = [(versions.choose("m").name, versions.choose("m:v1").name)[0] for _ in range(6)]
 
     assert alternating == ["v0", "v1"] * 3
@@ -50,7 +50,7 @@ def test_unknown_name_raises_with_the_known_names(name: str) -> None:
     if name in ("m", "m:v0"):
         return
     with pytest.raises(UnknownModelError) as error:
-        catalog(1).choose(name)
+        build_catalog(1).choose(name)
     assert error.value.available == ("m", "m:v0")
 
 

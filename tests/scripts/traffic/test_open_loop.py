@@ -22,7 +22,7 @@ from tests.support.serving import serve_app
 
 
 @contextmanager
-def service(answer: Callable[[Request], Awaitable[Response]]) -> Iterator[str]:
+def serve(answer: Callable[[Request], Awaitable[Response]]) -> Iterator[str]:
     with serve_app(Starlette(routes=[Route(ROUTE, answer, methods=["POST"])])) as url:
         yield url
 
@@ -48,7 +48,7 @@ def test_stalling_service_cannot_hide_its_queue(tmp_path: Path) -> None:
     """Callers that wait for responses would send only two requests during the stall. All due requests must be sent."""
     stalls = Stalls(seconds=2.0)
     options = ("--rate", 20, "--user-rate", 10, "--duration", 4, "--seed", 3, "SteadyChat")
-    with service(stalls.answer) as url:
+    with serve(stalls.answer) as url:
         run = locust_runs.run(tmp_path, "--host", url, *options)
     assert run.returncode == 0, run.output
     assert stalls.waiting_at_once > 20
@@ -63,7 +63,7 @@ def test_stalling_service_cannot_hide_its_queue(tmp_path: Path) -> None:
 def test_latency_includes_a_delay_of_the_load_generator(tmp_path: Path) -> None:
     options = ("--rate", 20, "--user-rate", 2, "--duration", 6, "--seed", 3, "SteadyChat")
     with (
-        service(Stalls(seconds=0.0).answer) as url,
+        serve(Stalls(seconds=0.0).answer) as url,
         locust_runs.begin(tmp_path, "--headless", "--host", url, *options) as process,
     ):
         wait_until(lambda: len(locust_runs.read_records(tmp_path)) > 10, 60, "the first records")
@@ -98,7 +98,7 @@ class Silent:
 def test_signal_ends_a_run_and_records_abandoned_requests(number: signal.Signals, status: int, tmp_path: Path) -> None:
     silent = Silent()
     with (
-        service(silent.answer) as url,
+        serve(silent.answer) as url,
         locust_runs.begin(tmp_path, "--headless", "--host", url, "--rate", 20, "--answer-timeout", 60) as process,
     ):
         wait_until(lambda: silent.asked > 5, 60, "requests under way")

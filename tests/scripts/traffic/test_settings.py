@@ -24,14 +24,14 @@ def parse(*arguments: str) -> Namespace:
     return parser.parse_args(arguments)
 
 
-def options(*arguments: str) -> Namespace:
+def parse_options(*arguments: str) -> Namespace:
     namespace = parse(*arguments)
     store_weights(namespace, WEIGHTS)
     return namespace
 
 
 def test_default_run_lasts_a_minute_with_a_unique_id() -> None:
-    first, second = TrafficSettings.from_options(options()), TrafficSettings.from_options(options())
+    first, second = TrafficSettings.from_options(parse_options()), TrafficSettings.from_options(parse_options())
     assert (first.duration_seconds, first.highest_requests_per_second) == (60, 10.0)
     assert first.run_id != second.run_id
 
@@ -69,7 +69,7 @@ def test_invalid_duration_is_rejected(text: str) -> None:
 )
 def test_invalid_setting_is_rejected_whatever_its_source(name: str, value: object, words: str) -> None:
     """The web page sets values without the checks of the command line."""
-    namespace = options()
+    namespace = parse_options()
     setattr(namespace, name, value)
     with pytest.raises(ValueError, match="--") as refusal:
         TrafficSettings.from_options(namespace)
@@ -78,32 +78,32 @@ def test_invalid_setting_is_rejected_whatever_its_source(name: str, value: objec
 
 def test_users_follow_the_rate() -> None:
     run = TrafficSettings.from_options(
-        options("--curve", "ramp", "--rate", "20", "--user-rate", "0.5", "--duration", "100")
+        parse_options("--curve", "ramp", "--rate", "20", "--user-rate", "0.5", "--duration", "100")
     )
     assert [run.count_users_after(at) for at in (0, 25, 50, 100)] == [1, 10, 20, 40]
 
 
 @pytest.mark.parametrize("rate", [0.2, 1, 5, 10, 10.5])
 def test_all_classes_have_users_at_any_rate(rate: float) -> None:
-    run = TrafficSettings.from_options(options("--rate", str(rate)))
+    run = TrafficSettings.from_options(parse_options("--rate", str(rate)))
     assert run.count_users_after(30) == sum(WEIGHTS)
     assert run.count_users_after(30) * run.user_requests_per_second == pytest.approx(rate)
 
 
 @pytest.mark.parametrize("curve", ["steps", "spike", "day"])
 def test_all_classes_have_users_at_the_lowest_point_of_a_curve(curve: str) -> None:
-    run = TrafficSettings.from_options(options("--rate", "1", "--curve", curve, "--duration", "1000"))
+    run = TrafficSettings.from_options(parse_options("--rate", "1", "--curve", curve, "--duration", "1000"))
     users = [run.count_users_after(at) for at in range(1000)]
     assert min(users) == sum(WEIGHTS)
     assert max(users) * run.user_requests_per_second == pytest.approx(1, rel=0.01)
 
 
 def test_user_sends_at_most_one_request_in_two_seconds() -> None:
-    assert TrafficSettings.from_options(options("--rate", "100")).count_users_after(30) == 200
+    assert TrafficSettings.from_options(parse_options("--rate", "100")).count_users_after(30) == 200
 
 
 def test_fewer_classes_need_fewer_users() -> None:
-    namespace = options("--rate", "1")
+    namespace = parse_options("--rate", "1")
     store_weights(namespace, WEIGHTS[:2])
     assert TrafficSettings.from_options(namespace).count_users_after(30) == 14
 

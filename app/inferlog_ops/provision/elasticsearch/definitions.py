@@ -11,7 +11,13 @@ import orjson
 from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.desired import DesiredObject, Request, Stamp
-from inferlog_ops.provision.elasticsearch.retention import DEFAULT_RETENTION, set_retention
+from inferlog_ops.provision.elasticsearch.retention import (
+    DEFAULT_RETENTION,
+    DEFAULT_SUMMARIES_RETENTION,
+    EVENTS_TEMPLATE,
+    SUMMARIES_TEMPLATE,
+    set_retention,
+)
 from inferlog_ops.provision.elasticsearch.server import Deployment
 
 FOLDER = "infra/elasticsearch"
@@ -82,9 +88,13 @@ class Definition:
         )
 
 
-def load_definitions(deployment: Deployment, retention: str = DEFAULT_RETENTION) -> list[Definition]:
+def load_definitions(
+    deployment: Deployment,
+    retention: str = DEFAULT_RETENTION,
+    summaries_retention: str = DEFAULT_SUMMARIES_RETENTION,
+) -> list[Definition]:
     """
-    Return all objects for *deployment*, in order of creation, with *retention* as the lifetime of data.
+    Return all objects for *deployment*, in order of creation, with the lifetime of events and of summaries.
 
     A file whose name ends in the name of a deployment is only for that deployment.
 
@@ -93,16 +103,20 @@ def load_definitions(deployment: Deployment, retention: str = DEFAULT_RETENTION)
     """
     root = find_asset_dir(FOLDER)
     pipelines = [_read_definition(PIPELINE, path) for path in _list_files(root, PIPELINE, deployment)]
-    components = [_read_component(path, retention) for path in _list_files(root, COMPONENT_TEMPLATE, deployment)]
+    retentions = {EVENTS_TEMPLATE: retention, SUMMARIES_TEMPLATE: summaries_retention}
+    components = [
+        _read_component(path, retentions.get(path.stem)) for path in _list_files(root, COMPONENT_TEMPLATE, deployment)
+    ]
     known = {component.name: component for component in components}
     templates = [_read_index_template(path, known) for path in _list_files(root, INDEX_TEMPLATE, deployment)]
     return [*pipelines, *components, *templates]
 
 
-def find_lifecycle(definitions: Iterable[Definition]) -> dict[str, Any] | None:
-    """Return the template with the lifecycle of all streams; None for a deployment that keeps data forever."""
-    templates = (each.body["template"] for each in definitions if each.kind is COMPONENT_TEMPLATE)
-    return next((template for template in templates if "lifecycle" in template), None)
+def find_lifecycle(definitions: Iterable[Definition], template: Definition) -> dict[str, Any] | None:
+    """Return the component of *template* that has the lifecycle; None for a deployment that keeps data forever."""
+    names = template.body["composed_of"]
+    components = (each.body["template"] for each in definitions if each.name in names)
+    return next((component for component in components if "lifecycle" in component), None)
 
 
 def _list_files(root: Path, kind: Kind, deployment: Deployment) -> Iterable[Path]:
@@ -113,10 +127,10 @@ def _list_files(root: Path, kind: Kind, deployment: Deployment) -> Iterable[Path
     return (path for path in files if not path.stem.endswith(others))
 
 
-def _read_component(path: Path, retention: str) -> Definition:
+def _read_component(path: Path, retention: str | None) -> Definition:
     content = path.read_bytes()
     body = _parse(path, content)
-    kept = set_retention(body, retention)
+    kept = set_retention(body, retention) if retention else body
     if kept != body:
         content = orjson.dumps(kept)
     return _stamp(COMPONENT_TEMPLATE, path, kept, hashlib.sha256(content).hexdigest())

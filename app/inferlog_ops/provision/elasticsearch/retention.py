@@ -1,4 +1,4 @@
-"""Retention of the data streams and of their failure stores."""
+"""Retention of the data streams: of events with their failure stores, and of summaries."""
 
 import re
 from typing import Any
@@ -8,9 +8,12 @@ from elasticsearch import Elasticsearch
 from inferlog_ops.core.errors import OperatorError
 
 DEFAULT_RETENTION = "30d"
-"""As in the files in infra/elasticsearch."""
+"""Of events, as in the files in infra/elasticsearch."""
+DEFAULT_SUMMARIES_RETENTION = "400d"
+"""As in the files in infra/elasticsearch: a year and the month before it."""
 
-_TEMPLATE = "inferlog-cluster"
+EVENTS_TEMPLATE = "inferlog-cluster"
+SUMMARIES_TEMPLATE = "inferlog-summaries-cluster"
 _RETENTION = re.compile(r"[1-9][0-9]{0,6}[dhms]")
 
 
@@ -28,9 +31,9 @@ def check_retention(retention: str, *, where: str) -> str:
     return retention
 
 
-def read_retention(client: Elasticsearch) -> str | None:
-    """Return the retention in the cluster's template; None if the template does not exist."""
-    path = f"/_component_template/{_TEMPLATE}"
+def read_retention(client: Elasticsearch, template: str) -> str | None:
+    """Return the retention in the component template *template* of the cluster; None if it does not exist."""
+    path = f"/_component_template/{template}"
     answer = client.options(ignore_status=404).perform_request("GET", path, headers={"accept": "application/json"})
     found = answer.body.get("component_templates")
     if not found:
@@ -45,13 +48,8 @@ def set_retention(component: dict[str, Any], retention: str) -> dict[str, Any]:
     template = component.get("template", {})
     if "lifecycle" not in template:
         return component
-    options = template["data_stream_options"]
-    failures = {**options["failure_store"], "lifecycle": {"data_retention": retention}}
-    return {
-        **component,
-        "template": {
-            **template,
-            "lifecycle": {**template["lifecycle"], "data_retention": retention},
-            "data_stream_options": {**options, "failure_store": failures},
-        },
-    }
+    kept = {"lifecycle": {**template["lifecycle"], "data_retention": retention}}
+    if options := template.get("data_stream_options"):
+        failures = {**options["failure_store"], "lifecycle": {"data_retention": retention}}
+        kept["data_stream_options"] = {**options, "failure_store": failures}
+    return {**component, "template": {**template, **kept}}

@@ -23,7 +23,7 @@ def ensure_stream(
 
     Settings that an index reads only at its creation, such as the sort order, apply after the next rollover. A stream
     reads the retention from its template only at its creation, so *lifecycle*, the template's ``lifecycle`` and
-    ``data_stream_options``, is also set on an existing stream.
+    ``data_stream_options`` if any, is also set on an existing stream.
 
     Raises:
         OperatorError: If the cluster rejects it, or if *name* was created without inferlog's templates.
@@ -69,10 +69,11 @@ def _build_creation(deployment: Deployment, name: str) -> Request:
 
 
 def _build_lifecycle_updates(name: str, lifecycle: Mapping[str, Any] | None) -> list[Request]:
-    parts = {"_lifecycle": "lifecycle", "_options": "data_stream_options"} if lifecycle else {}
+    parts = {"_lifecycle": "lifecycle", "_options": "data_stream_options"}
     return [
-        Request(method="PUT", path=f"/_data_stream/{name}/{path}", body=(lifecycle or {})[part])
+        Request(method="PUT", path=f"/_data_stream/{name}/{path}", body=lifecycle[part])
         for path, part in parts.items()
+        if lifecycle and part in lifecycle
     ]
 
 

@@ -48,6 +48,12 @@ def define_dashboards_key(settings: StackSettings) -> ProgramKey:
     return ProgramKey(name="inferlog-dashboards", role=roles.DASHBOARDS, file=file)
 
 
+def define_summarize_key(settings: StackSettings) -> ProgramKey:
+    """Return the key with which ``inferlog summarize`` reads events and writes summaries."""
+    file = settings.secrets / "summarize/elasticsearch_api_key"
+    return ProgramKey(name="inferlog-summarize", role=roles.SUMMARIZE, file=file)
+
+
 def ensure_key(
     client: Elasticsearch, cluster: Cluster, wanted: ProgramKey, *, renew: bool = False
 ) -> ProvisionedObject:

@@ -22,7 +22,7 @@ from inferlog_ops.provision.stack.login import log_in
 from inferlog_ops.provision.stack.settings import StackSettings
 
 SECRET = "inferlog-keys"  # noqa: S105 (the name of a Secret)
-_ROLES = {"fluentd": roles.FLUENTD, "dashboards": roles.DASHBOARDS}
+_ROLES = {"fluentd": roles.FLUENTD, "dashboards": roles.DASHBOARDS, "summarize": roles.SUMMARIZE}
 """Role of the key in each entry of the Secret."""
 _CREDENTIALS = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TIMEOUT_SECONDS = 15.0
@@ -132,7 +132,11 @@ def provision_from_pod(
     """
     cluster = log_in(settings, on_progress).cluster
     done = provision_cluster(
-        cluster, retention=settings.retention, wait_seconds=settings.wait_seconds, on_progress=on_progress
+        cluster,
+        retention=settings.retention,
+        summaries_retention=settings.summaries_retention,
+        wait_seconds=settings.wait_seconds,
+        on_progress=on_progress,
     )
     secret = account.read_secret(SECRET)
     with TemporaryDirectory() as folder, cluster.build_client() as client, translate_errors(cluster, "creating keys"):

@@ -116,7 +116,8 @@ def _ensure_server_certificates(
 
 def _make_folders(settings: StackSettings) -> list[ProvisionedObject]:
     modes = {settings.authority: _PRIVATE, settings.certificates: _READABLE}
-    modes |= {settings.secrets / name: _PRIVATE for name in ("elasticsearch", "kibana", "fluentd", "operator")}
+    holders = ("elasticsearch", "kibana", "fluentd", "operator", "summarize")
+    modes |= {settings.secrets / name: _PRIVATE for name in holders}
     # Fluentd keeps its offsets there, so that the app can delete shipped files.
     modes |= {settings.logs: _GROUP_SHARED, settings.logs / ".shipped": _GROUP_SHARED}
     return [_build_result(str(path), "folder", secret_files.make_folder(path, mode)) for path, mode in modes.items()]

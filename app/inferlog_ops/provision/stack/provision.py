@@ -22,7 +22,11 @@ def provision(settings: StackSettings, *, on_progress: ReportProgress = ignore_p
     """
     cluster = log_in(settings, on_progress).cluster
     done = provision_cluster(
-        cluster, retention=settings.retention, wait_seconds=settings.wait_seconds, on_progress=on_progress
+        cluster,
+        retention=settings.retention,
+        summaries_retention=settings.summaries_retention,
+        wait_seconds=settings.wait_seconds,
+        on_progress=on_progress,
     )
     with cluster.build_client() as client, translate_errors(cluster, "setting up roles, users and keys"):
         done += [
@@ -35,6 +39,10 @@ def provision(settings: StackSettings, *, on_progress: ReportProgress = ignore_p
         # Last, so that a program with a key finds all its streams.
         done += [
             api_keys.ensure_key(client, cluster, wanted)
-            for wanted in (api_keys.define_fluentd_key(settings), api_keys.define_dashboards_key(settings))
+            for wanted in (
+                api_keys.define_fluentd_key(settings),
+                api_keys.define_dashboards_key(settings),
+                api_keys.define_summarize_key(settings),
+            )
         ]
     return done

@@ -16,6 +16,7 @@ RULES = "inferlog_rules"
 FLUENTD = "inferlog_fluentd"
 DASHBOARDS = "inferlog_dashboards"
 REDRIVE = "inferlog_redrive"
+SUMMARIZE = "inferlog_summarize"
 
 
 def load(name: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ class RotatableSecret(StrEnum):
     OPERATOR = "operator"
     FLUENTD = "fluentd"
     DASHBOARDS = "dashboards"
+    SUMMARIZE = "summarize"
     CERTIFICATES = "certificates"
 
 
@@ -29,6 +30,7 @@ TO_DO = {
     RotatableSecret.OPERATOR: "Users who are logged in to Kibana with the old password have to log in again.",
     RotatableSecret.FLUENTD: "No container has to be restarted: Fluentd reads its key for each request.",
     RotatableSecret.DASHBOARDS: "Give the new key to the programs that query with it.",
+    RotatableSecret.SUMMARIZE: "No container has to be restarted: inferlog summarize reads its key at each run.",
     RotatableSecret.CERTIFICATES: "Elasticsearch reloads them within seconds, Kibana at a restart: "
     "docker compose restart kibana",
 }
@@ -62,6 +64,9 @@ def rotate(
         ),
         RotatableSecret.DASHBOARDS: lambda settings, report: _rotate_key(
             settings, api_keys.define_dashboards_key(settings), report
+        ),
+        RotatableSecret.SUMMARIZE: lambda settings, report: _rotate_key(
+            settings, api_keys.define_summarize_key(settings), report
         ),
     }
     return [rotations[what](settings, report)]

@@ -22,7 +22,7 @@ _TEXTS = {
     "kibana_url": "KIBANA_URL",
     "public_kibana_url": "INFERLOG_SETUP_PUBLIC_KIBANA_URL",
 }
-_RETENTION = "INFERLOG_RETENTION"
+_RETENTIONS = {"retention": "INFERLOG_RETENTION", "summaries_retention": "INFERLOG_SUMMARIES_RETENTION"}
 _WAIT = "INFERLOG_SETUP_WAIT_SECONDS"
 
 
@@ -39,6 +39,7 @@ class StackSettings:
         dead_letters: Folder of Fluentd's dead letters.
         namespace: Last part of the data stream names.
         retention: Lifetime of events in the notation of Elasticsearch: ``30d``. None: unchanged, at first 30d.
+        summaries_retention: Lifetime of summaries. None: unchanged, at first 400d.
         elasticsearch_url: Address of Elasticsearch.
         kibana_url: Address of Kibana for the set-up.
         public_kibana_url: Address of Kibana for users.
@@ -52,6 +53,7 @@ class StackSettings:
     dead_letters: Path = Path("/fluentd/state/dead_letters")
     namespace: str = "default"
     retention: str | None = None
+    summaries_retention: str | None = None
     elasticsearch_url: str = "https://elasticsearch:9200"
     kibana_url: str = "https://kibana:5601"
     public_kibana_url: str = "https://localhost:5601"
@@ -93,8 +95,9 @@ class StackSettings:
         given = {name: value for name, value in environ.items() if value}
         values: dict[str, Any] = {field: Path(given[name]) for field, name in _FOLDERS.items() if name in given}
         values |= {field: given[name] for field, name in _TEXTS.items() if name in given}
-        if _RETENTION in given:
-            values["retention"] = check_retention(given[_RETENTION], where=_RETENTION)
+        values |= {
+            field: check_retention(given[name], where=name) for field, name in _RETENTIONS.items() if name in given
+        }
         if _WAIT in given:
             values["wait_seconds"] = _parse_seconds(given[_WAIT])
         return cls(**values)

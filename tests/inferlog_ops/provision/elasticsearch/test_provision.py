@@ -72,7 +72,7 @@ def test_second_run_finds_everything_unchanged(cluster: Cluster) -> None:
     first = provision_cluster(cluster)
     second = provision_cluster(cluster)
     streams = {f"logs-inference.{stream}-{cluster.namespace}" for stream in ("events", "app", "health", "content")}
-    streams.add(f"inferlog-alerts-{cluster.namespace}")
+    streams |= {f"inferlog-alerts-{cluster.namespace}", f"inferlog-summaries-{cluster.namespace}"}
     assert {each.name for each in first if each.kind == "data stream"} == streams
     assert {each.outcome for each in first if each.kind == "data stream"} == {ProvisionOutcome.CREATED}
     assert {each.outcome for each in second} == {ProvisionOutcome.UNCHANGED}

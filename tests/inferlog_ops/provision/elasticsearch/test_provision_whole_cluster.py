@@ -24,7 +24,7 @@ def test_whole_cluster_gets_pipeline_then_components_then_templates_then_streams
     kinds = list(dict.fromkeys(each.kind for each in provisioned))
     assert kinds == ["pipeline", "component template", "index template", "data stream"]
     assert whole_cluster.puts[0] == "/_ingest/pipeline/inferlog-ingested-cluster"
-    assert whole_cluster.puts[-1] == "/_data_stream/inferlog-alerts-default"
+    assert whole_cluster.puts[-1] == "/_data_stream/inferlog-summaries-default"
     assert "/_component_template/inferlog-cluster" in whole_cluster.puts
     assert "/_component_template/inferlog-embedded" not in whole_cluster.puts
 

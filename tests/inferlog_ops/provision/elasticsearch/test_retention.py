@@ -8,7 +8,11 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.elasticsearch import ProvisionOutcome, provision_cluster
 from inferlog_ops.provision.elasticsearch.definitions import COMPONENT_TEMPLATE, load_definitions
-from inferlog_ops.provision.elasticsearch.retention import DEFAULT_RETENTION, check_retention
+from inferlog_ops.provision.elasticsearch.retention import (
+    DEFAULT_RETENTION,
+    DEFAULT_SUMMARIES_RETENTION,
+    check_retention,
+)
 from inferlog_ops.provision.elasticsearch.server import Deployment
 from tests.support.commands import run
 from tests.support.whole_cluster import ElasticsearchStandIn, stand_in
@@ -68,8 +72,23 @@ def test_command_accepts_a_retention(whole_cluster: ElasticsearchStandIn) -> Non
     assert "--retention is 'a week'; expected a whole number" in refused.stderr
 
 
+def test_summaries_have_a_retention_of_their_own(whole_cluster: ElasticsearchStandIn) -> None:
+    template, stream = "/_component_template/inferlog-summaries-cluster", "/_data_stream/inferlog-summaries-default"
+    provision_cluster(Cluster(url=whole_cluster.url), retention="7d")
+    assert whole_cluster.objects[template]["template"] == {"lifecycle": {"data_retention": DEFAULT_SUMMARIES_RETENTION}}
+    assert run("provision", "--url", whole_cluster.url, "--summaries-retention", "800d").returncode == 0
+    assert whole_cluster.objects[f"{stream}/_lifecycle"] == {"data_retention": "800d"}
+    assert f"{stream}/_options" not in whole_cluster.puts
+    assert read_retention(whole_cluster) == ("7d", "7d")
+    again = provision_cluster(Cluster(url=whole_cluster.url))
+    assert {each.outcome for each in again} == {ProvisionOutcome.UNCHANGED}
+    assert whole_cluster.objects[template]["template"]["lifecycle"]["data_retention"] == "800d"
+    refused = run("provision", "--url", whole_cluster.url, "--summaries-retention", "a year")
+    assert "--summaries-retention is 'a year'; expected a whole number" in refused.stderr
+
+
 def test_embedded_engine_keeps_everything() -> None:
-    assert load_definitions(Deployment.EMBEDDED, "7d") == load_definitions(Deployment.EMBEDDED)
+    assert load_definitions(Deployment.EMBEDDED, "7d", "8d") == load_definitions(Deployment.EMBEDDED)
 
 
 def test_only_the_retention_changes() -> None:

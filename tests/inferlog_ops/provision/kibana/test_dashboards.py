@@ -21,7 +21,7 @@ from inferlog_ops.query.dashboards.panels import Panel, list_panels
 from inferlog_ops.query.dashboards.render import fill_levels
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 from inferlog_ops.query.dashboards.slo import load as load_levels
-from tests.golden import END, START, Row, expected, golden
+from tests.golden import END, START, Row, build_golden, compute_expected_rows
 
 DASHBOARDS = files.load_all()
 QUERIES = library.load_all()
@@ -105,7 +105,7 @@ def test_kind_of_each_esql_column_is_that_of_its_values(panel: Panel) -> None:
 def run_golden_query(query: str) -> list[Row]:
     if "FROM inferlog-alerts-*" in QUERIES[query].text:
         return []  # no golden documents are alerts
-    return expected(query, golden().between(START, END), START, END)
+    return compute_expected_rows(query, build_golden().select_between(START, END), START, END)
 
 
 def name_kind(value: Any) -> str:

@@ -61,7 +61,7 @@ def test_fluentd_ships_over_tls_with_its_key_and_with_a_new_one(
     rotate(stack.settings, RotatableSecret.FLUENTD, datetime.now(UTC), print)
     second = write(fluentd, "second")
     wait_until(lambda: is_there(admin, second), 90, "the event that was sent with the new key")
-    assert fluentd.dead_letters("events") == []
+    assert fluentd.read_dead_letters("events") == []
 
 
 def test_fluentd_sends_nothing_to_an_untrusted_server(fluentd: Fluentd, admin: Elasticsearch, tmp_path: Path) -> None:

@@ -39,22 +39,22 @@ class Callers:
     names: set[str] = field(default_factory=set)
     keys: list[str] = field(default_factory=list)
 
-    def are_let_in(self, headers: dict[str, str]) -> bool:
+    def lets_callers_in(self, headers: dict[str, str]) -> bool:
         authorization = headers.get("authorization", "")
         if authorization not in self.known:
-            self.known[authorization] = self._asked(authorization)
+            self.known[authorization] = self._authenticate(authorization)
         return self.known[authorization]
 
-    def _asked(self, authorization: str) -> bool:
+    def _authenticate(self, authorization: str) -> bool:
         with replace(self.stack.superuser, user_and_password=None).build_client() as client:
             answer = client.options(headers={"authorization": authorization}, ignore_status=401).security.authenticate()
         if "username" not in answer.body:
             return False
         self.names.add(answer["username"])
-        self.keys.append(self._granted(answer["username"], authorization))
+        self.keys.append(self._grant_key(answer["username"], authorization))
         return True
 
-    def _granted(self, name: str, authorization: str) -> str:
+    def _grant_key(self, name: str, authorization: str) -> str:
         """Do as Kibana does for a rule: ask for a key in the name of the caller."""
         password = base64.b64decode(authorization.removeprefix("Basic ")).decode().partition(":")[2]
         kibana = self.stack.as_user("kibana_system", secret_files.read(self.stack.settings.kibana_system_password))
@@ -73,7 +73,7 @@ def kibana(stack: Stack, tmp_path: Path) -> Iterator[tuple[StackSettings, Kibana
     pair.write_bytes((folder / "kibana.key").read_bytes() + (folder / "kibana.crt").read_bytes())
     callers = Callers(stack)
     with stand_in(certificate=pair) as server:
-        server.lets_in = callers.are_let_in
+        server.lets_in = callers.lets_callers_in
         yield replace(stack.settings, kibana_url=server.url), server, callers
 
 

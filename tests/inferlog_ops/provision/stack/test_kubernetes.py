@@ -38,7 +38,7 @@ class SecretStore:
     status: int = 200
     account: ServiceAccount = field(init=False)
 
-    def key(self, entry: str) -> str:
+    def read_key(self, entry: str) -> str:
         return encode_key(base64.b64decode(self.data[entry]).decode().strip())
 
 
@@ -85,7 +85,7 @@ def test_keys_are_created_once_and_have_least_privileges(
 ) -> None:
     first = provision_from_pod(stack.settings, secrets.account)
     assert (first[-1].name, first[-1].outcome) == (SECRET, ProvisionOutcome.UPDATED)
-    assert secrets.data.keys() == {"fluentd", "dashboards"}
+    assert secrets.data.keys() == {"fluentd", "dashboards", "summarize"}
     assert {each.outcome for each in provision_from_pod(stack.settings, secrets.account)} == {
         ProvisionOutcome.UNCHANGED
     }
@@ -97,10 +97,10 @@ def test_keys_are_created_once_and_have_least_privileges(
 
 def test_deleted_entry_gives_a_new_key_and_invalidates_the_old_one(stack: Stack, secrets: SecretStore) -> None:
     provision_from_pod(stack.settings, secrets.account)
-    before = secrets.key("fluentd")
+    before = secrets.read_key("fluentd")
     del secrets.data["fluentd"]
     provision_from_pod(stack.settings, secrets.account)
-    assert accepts_credentials(stack.as_key(secrets.key("fluentd")))
+    assert accepts_credentials(stack.as_key(secrets.read_key("fluentd")))
     assert not accepts_credentials(stack.as_key(before))
 
 

@@ -72,6 +72,7 @@ def test_each_service_gets_only_its_own_secrets(prepared: StackSettings) -> None
         "kibana": {*(Path(name).name for name in SECRETS[1:5]), "kibana.key", "kibana.crt", "kibana.secrets.yml"},
         "fluentd": set(),
         "operator": {"operator_password"},
+        "summarize": set(),
     }
     assert {path.name for path in prepared.certificates.iterdir()} == {"ca.crt"}
 

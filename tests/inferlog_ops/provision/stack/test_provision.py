@@ -52,7 +52,11 @@ def test_fluentd_key_has_the_format_of_its_plugin(stack: Stack) -> None:
 
 
 def test_keys_have_the_privileges_of_their_roles_and_a_stamp(stack: Stack, admin: Elasticsearch) -> None:
-    for wanted in (api_keys.define_fluentd_key(stack.settings), api_keys.define_dashboards_key(stack.settings)):
+    for wanted in (
+        api_keys.define_fluentd_key(stack.settings),
+        api_keys.define_dashboards_key(stack.settings),
+        api_keys.define_summarize_key(stack.settings),
+    ):
         (key,) = admin.security.get_api_key(name=wanted.name, active_only=True)["api_keys"]
         (descriptor,) = key["role_descriptors"].values()
         allowed = {(tuple(each["names"]), tuple(each["privileges"])) for each in descriptor["indices"]}

@@ -26,12 +26,15 @@ from inferlog_ops.query.notes import NoteKind
 from inferlog_ops.query.rules.evaluate import evaluate
 from inferlog_ops.query.rules.rules import load_all as load_rules
 from inferlog_ops.query.run import run_query
+from inferlog_ops.summarize.job import SummarizeSettings, check
+from tests.support.indexing import index
 from tests.support.store_calls import Call, build_document, create, send_call
+from tests.support.summarizing import NOON, build_event, list_documents, run
 
 NAMED = "TEST_ELASTICSEARCH_URL" in os.environ
 READERS = [roles.DASHBOARDS, roles.RULES, roles.OPERATOR]
 WRITERS_OF_ALERTS = [roles.RULES, roles.OPERATOR]
-EVERYBODY = [roles.FLUENTD, roles.REDRIVE, *READERS]
+EVERYBODY = [roles.FLUENTD, roles.REDRIVE, roles.SUMMARIZE, *READERS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +64,11 @@ class Deployment:
     def alerts(self) -> str:
         return f"inferlog-alerts-{self.superuser.namespace}"
 
-    def status(self, role: str, call: Call) -> int:
+    def send(self, role: str, call: Call) -> int:
         return send_call(self.clients[role], call)
 
 
-def named_cluster() -> Cluster:
+def get_named_cluster() -> Cluster:
     return Cluster(
         url=os.environ["TEST_ELASTICSEARCH_URL"],
         user_and_password=("elastic", Path(os.environ["TEST_ELASTICSEARCH_PASSWORD_FILE"]).read_text().strip()),
@@ -80,7 +83,7 @@ def test_same_was_asked_of_a_named_cluster() -> None:
 
 @pytest.fixture(scope="module", params=["engine", "cluster"] if NAMED else ["engine"])
 def store(request: pytest.FixtureRequest) -> Iterator[Deployment]:
-    found = request.getfixturevalue("stack").superuser if request.param == "engine" else named_cluster()
+    found = request.getfixturevalue("stack").superuser if request.param == "engine" else get_named_cluster()
     superuser = replace(found, namespace=f"t{uuid4().hex[:15]}")
     provision_cluster(superuser)
     name, private = f"inferlog-test-keys-{superuser.namespace}", f"private-{superuser.namespace}"
@@ -103,7 +106,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[Deployment]:
         yield Deployment(superuser=superuser, admin=admin, keys=keys, clients=clients, index=index)
 
 
-def nobody_s(store: Deployment, elsewhere: str = "elsewhere") -> list[Call]:
+def list_forbidden(store: Deployment, elsewhere: str = "elsewhere") -> list[Call]:
     """Return what none of them may do."""
     name = f"inferlog-test-{store.superuser.namespace}"
     user = {"password": "a password", "roles": [], "enabled": False}
@@ -140,7 +143,7 @@ def nobody_s(store: Deployment, elsewhere: str = "elsewhere") -> list[Call]:
     ]
 
 
-def reading(store: Deployment) -> list[Call]:
+def list_reads(store: Deployment) -> list[Call]:
     query = {"query": f"FROM {store.events} | STATS COUNT(*) | LIMIT 1"}
     return [
         Call(what="searches events", method="GET", path=f"/{store.events}/_search"),
@@ -155,8 +158,8 @@ def reading(store: Deployment) -> list[Call]:
 
 @pytest.mark.parametrize("role", EVERYBODY)
 def test_no_role_changes_documents_or_reads_foreign_indices(store: Deployment, role: str) -> None:
-    assert {call.what: store.status(role, call) for call in nobody_s(store)} == dict.fromkeys(
-        (call.what for call in nobody_s(store)), 403
+    assert {call.what: store.send(role, call) for call in list_forbidden(store)} == dict.fromkeys(
+        (call.what for call in list_forbidden(store)), 403
     )
 
 
@@ -164,7 +167,7 @@ def test_superuser_is_not_refused_any_of_these_calls(store: Deployment) -> None:
     """So missing rights are the only reason why the roles above are refused."""
     name = f"inferlog-test-{store.superuser.namespace}"
     try:
-        for call in [*nobody_s(store, "superuser"), *reading(store)]:
+        for call in [*list_forbidden(store, "superuser"), *list_reads(store)]:
             # Other errors are allowed: an object does not exist, or a data stream rejects the request of every user.
             assert send_call(store.admin, call) not in {400, 401, 403, 405}, call
     finally:
@@ -179,12 +182,12 @@ def test_superuser_is_not_refused_any_of_these_calls(store: Deployment) -> None:
 def test_fluentd_creates_each_document_once_in_every_stream(store: Deployment, stream: str) -> None:
     event_id = uuid4().hex
     call = create("writes", f"logs-inference.{stream}-{store.superuser.namespace}", event_id)
-    assert [store.status(roles.FLUENTD, call) for _ in range(2)] == [201, 409]
+    assert [store.send(roles.FLUENTD, call) for _ in range(2)] == [201, 409]
 
 
 def test_fluentd_can_read_no_document_not_even_its_own(store: Deployment) -> None:
-    assert {call.what: store.status(roles.FLUENTD, call) for call in reading(store)} == dict.fromkeys(
-        (call.what for call in reading(store)), 403
+    assert {call.what: store.send(roles.FLUENTD, call) for call in list_reads(store)} == dict.fromkeys(
+        (call.what for call in list_reads(store)), 403
     )
 
 
@@ -197,21 +200,21 @@ def test_fluentd_has_one_right_on_one_pattern() -> None:
 def test_redrive_role_reads_and_creates_documents(store: Deployment) -> None:
     known = {"query": {"ids": {"values": ["known"]}}}
     search = Call(what="finds ids", method="POST", path=f"/{store.events}/_search", body=known)
-    assert store.status(roles.REDRIVE, search) == 200
+    assert store.send(roles.REDRIVE, search) == 200
     call = create("writes", store.events, uuid4().hex)
-    assert [store.status(roles.REDRIVE, call) for _ in range(2)] == [201, 409]
+    assert [store.send(roles.REDRIVE, call) for _ in range(2)] == [201, 409]
 
 
 @pytest.mark.parametrize("role", READERS)
 def test_readers_read(store: Deployment, role: str) -> None:
-    assert {call.what: store.status(role, call) for call in reading(store)} == dict.fromkeys(
-        (call.what for call in reading(store)), 200
+    assert {call.what: store.send(role, call) for call in list_reads(store)} == dict.fromkeys(
+        (call.what for call in list_reads(store)), 200
     )
 
 
 @pytest.mark.parametrize("role", READERS)
 def test_readers_write_no_events(store: Deployment, role: str) -> None:
-    assert store.status(role, create("writes", store.events, uuid4().hex)) == 403
+    assert store.send(role, create("writes", store.events, uuid4().hex)) == 403
 
 
 def test_dashboards_role_can_run_every_saved_query(store: Deployment) -> None:
@@ -252,7 +255,31 @@ def test_only_rules_and_operator_roles_write_alerts(store: Deployment, role: str
     # As Kibana's index connector does it.
     lines = [{"index": {"op_type": "create", "_index": store.alerts}}, {"@timestamp": "2026-11-23T09:00:00Z"}]
     call = Call(what="writes an alert", method="POST", path="/_bulk", body=lines)
-    assert store.status(role, call) == (201 if role in WRITERS_OF_ALERTS else 403)
+    assert store.send(role, call) == (201 if role in WRITERS_OF_ALERTS else 403)
+
+
+def test_summarize_role_runs_the_job_and_writes_no_events(store: Deployment) -> None:
+    """It creates summaries, replaces one, and deletes a surplus copy, in a stream with two backing indices."""
+    cluster, summaries = store.keys[roles.SUMMARIZE], f"inferlog-summaries-{store.superuser.namespace}"
+    start, end = NOON - timedelta(days=1), NOON + timedelta(days=1)
+    index(store.superuser, "events", [build_event(NOON)])
+    assert run(cluster, end, start=start, end=end).created == 2
+    (hit, _) = list_documents(store.superuser)
+    store.admin.indices.rollover(alias=summaries)
+    store.admin.create(index=summaries, id=hit["_id"], document=hit["_source"], refresh=True)
+    index(store.superuser, "events", [build_event(NOON)])
+    changed = run(cluster, end, start=start, end=end)
+    assert (changed.replaced, changed.deleted) == (2, 1)
+    assert check(cluster, SummarizeSettings(start=start, end=end), end) == (1, [])
+    assert store.send(roles.SUMMARIZE, create("writes an event", store.events, uuid4().hex)) == 403
+
+
+@pytest.mark.parametrize("role", EVERYBODY)
+def test_only_the_summarize_role_writes_summaries(store: Deployment, role: str) -> None:
+    summaries = f"inferlog-summaries-{store.superuser.namespace}"
+    line = {"@timestamp": "2026-11-23T09:00:00Z", "interval_seconds": 60, "requests": 1}
+    call = Call(what="writes", method="POST", path="/_bulk", body=[{"create": {"_index": summaries}}, line])
+    assert store.send(role, call) == (201 if role == roles.SUMMARIZE else 403)
 
 
 def test_no_role_has_cluster_wide_or_all_space_privileges() -> None:

@@ -15,8 +15,8 @@ from inferlog_ops.cli import compare
 from inferlog_ops.core import progress, snapshot
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from tests.golden import END, START, Document, Row, expected, golden
-from tests.golden.reading import of_stream
+from tests.golden import END, START, Document, Row, build_golden, compute_expected_rows
+from tests.golden.reading import select_stream
 from tests.support.indexing import create_fresh_cluster, index, index_parts
 
 MANY = {"v1": 12_345, "v2": 11_000, "v3": 40, "v4": 10_001}
@@ -41,18 +41,18 @@ class Filled:
         where = ("--url", self.cluster.url, "--namespace", self.cluster.namespace)
         return CliRunner().invoke(app, [*arguments, *span, *where])
 
-    def figures(self, *arguments: str) -> dict[str, dict[str, Any]]:
+    def read_figures(self, *arguments: str) -> dict[str, dict[str, Any]]:
         """Return the figures of the JSON output by name."""
-        return {each["name"]: each for each in self.json(*arguments)["figures"]}
+        return {each["name"]: each for each in self.read_json(*arguments)["figures"]}
 
-    def json(self, *arguments: str) -> dict[str, Any]:
+    def read_json(self, *arguments: str) -> dict[str, Any]:
         """Return the JSON output."""
         result = self.compare(*arguments, "--json")
         assert result.exit_code == 0, result
         said: dict[str, Any] = orjson.loads(result.stdout)
         return said
 
-    def numbers(self, model_version: str, field: str) -> list[float]:
+    def list_numbers(self, model_version: str, field: str) -> list[float]:
         """Return the field's value in each request of the version."""
         return [each[field] for each in self.documents if each.get("model_version") == model_version and field in each]
 
@@ -60,10 +60,10 @@ class Filled:
 @pytest.fixture(scope="module")
 def of_golden(engine_url: str) -> Filled:
     """The golden events, some of them twice."""
-    documents = golden()
+    documents = build_golden()
     return Filled(
         cluster=_index_separately(engine_url, [documents.first, documents.again, documents.again_later]),
-        documents=of_stream(documents.between(START, END), "events"),
+        documents=select_stream(documents.select_between(START, END), "events"),
         start=START,
         end=END,
     )
@@ -104,10 +104,10 @@ def _make_many(end: datetime) -> list[Document]:
 
 
 def test_figures_equal_plain_python_on_the_golden_events(of_golden: Filled) -> None:
-    figures = of_golden.figures("v1", "v2")
+    figures = of_golden.read_figures("v1", "v2")
     for version, place in (("v1", "first"), ("v2", "second")):
         answer = {
-            name: _find_row(expected(name, of_golden.documents, START, END), version)
+            name: _find_row(compute_expected_rows(name, of_golden.documents, START, END), version)
             for name in ("p99_latency", "time_to_first_token", "error_rate", "requests_per_second", "overview")
         }
         for percent in (50, 95, 99):
@@ -125,7 +125,7 @@ def test_figures_equal_plain_python_on_the_golden_events(of_golden: Filled) -> N
             _compute_median_speed(of_golden, version)
         )
         cost = figures["cost of 1 000 requests"][place]
-        assert cost == pytest.approx(1_000 * np.mean(of_golden.numbers(version, "cost_usd")))
+        assert cost == pytest.approx(1_000 * np.mean(of_golden.list_numbers(version, "cost_usd")))
 
 
 def _find_row(rows: list[Row], version: str) -> Row:
@@ -142,24 +142,24 @@ def _compute_median_speed(filled: Filled, version: str) -> float:
 
 
 def test_requests_without_a_model_can_be_compared(of_golden: Filled) -> None:
-    said = of_golden.json("v1", "(none)")
+    said = of_golden.read_json("v1", "(none)")
     without = [each for each in of_golden.documents if "model_version" not in each]
     assert said["second"] == {"model_version": "(none)", "requests": len(without), "drawn": len(without)}
 
 
 def test_every_page_of_every_index_is_read(of_many: Filled) -> None:
-    said = of_many.json("v1", "v2")
+    said = of_many.read_json("v1", "v2")
     assert [said[place]["drawn"] for place in ("first", "second")] == [MANY["v1"], MANY["v2"]]
     figures = {each["name"]: each for each in said["figures"]}
     for field, name in (("latency_seconds", "latency"), ("time_to_first_token_seconds", "time to first token")):
         for percent in (50, 95, 99):
             for version, place in (("v1", "first"), ("v2", "second")):
-                wanted = np.percentile(of_many.numbers(version, field), percent)
+                wanted = np.percentile(of_many.list_numbers(version, field), percent)
                 assert figures[f"{name} p{percent}"][place] == pytest.approx(float(wanted), rel=1e-12)
 
 
 def test_slower_version_with_more_errors_is_worse(of_many: Filled) -> None:
-    said = of_many.json("v1", "v2")
+    said = of_many.read_json("v1", "v2")
     verdicts = {each["name"]: each["verdict"] for each in said["figures"]}
     assert said["verdict"] == "worse"
     assert verdicts["latency p99"] == verdicts["error rate"] == "worse"
@@ -167,7 +167,7 @@ def test_slower_version_with_more_errors_is_worse(of_many: Filled) -> None:
 
 
 def test_swapping_the_versions_mirrors_the_intervals(of_many: Filled) -> None:
-    there, back = of_many.figures("v1", "v2"), of_many.figures("v2", "v1")
+    there, back = of_many.read_figures("v1", "v2"), of_many.read_figures("v2", "v1")
     for name, figure in there.items():
         assert back[name]["difference"] == -figure["difference"]
         if figure["low"] is not None:
@@ -177,7 +177,7 @@ def test_swapping_the_versions_mirrors_the_intervals(of_many: Filled) -> None:
 def test_large_version_is_sampled_and_the_output_names_the_sample(of_many: Filled) -> None:
     result = of_many.compare("v1", "v2", "--at-most", "4000")
     assert "of the 12,345 requests of v1; counts and error rate cover all of them." in result.stdout
-    said, whole = of_many.json("v1", "v2", "--at-most", "4000"), of_many.json("v1", "v2")
+    said, whole = of_many.read_json("v1", "v2", "--at-most", "4000"), of_many.read_json("v1", "v2")
     for place in ("first", "second"):
         assert 3_700 < said[place]["drawn"] < 4_300
     figures, all_of_them = ({each["name"]: each for each in each_said["figures"]} for each_said in (said, whole))
@@ -190,7 +190,7 @@ def test_large_version_is_sampled_and_the_output_names_the_sample(of_many: Fille
 
 def test_seed_draws_the_same_requests_again_and_another_seed_others(of_many: Filled) -> None:
     drawn = [
-        of_many.figures("v1", "v2", "--at-most", "4000", "--seed", seed)["latency p50"] for seed in ("7", "7", "8")
+        of_many.read_figures("v1", "v2", "--at-most", "4000", "--seed", seed)["latency p50"] for seed in ("7", "7", "8")
     ]
     assert drawn[0] == drawn[1]
     assert drawn[0]["first"] != drawn[2]["first"]
@@ -209,7 +209,9 @@ def test_equal_version_is_same(of_many: Filled) -> None:
 
 
 def test_difference_within_the_margin_is_same(of_many: Filled) -> None:
-    verdicts = [of_many.figures("v1", "v2", "--margin", margin)["latency p50"]["verdict"] for margin in ("0.1", "2")]
+    verdicts = [
+        of_many.read_figures("v1", "v2", "--margin", margin)["latency p50"]["verdict"] for margin in ("0.1", "2")
+    ]
     assert verdicts == ["worse", "same"]
 
 
@@ -227,7 +229,7 @@ def test_table_shows_both_versions_units_and_the_verdict_below(of_many: Filled) 
     assert [row.rsplit(maxsplit=1)[1] for row in rows] == [
         "worse", "worse", "worse", "same", "same", "same", "worse", "-", "-", "-",
     ]  # fmt: skip
-    p50 = of_many.figures("v1", "v2")["latency p50"]
+    p50 = of_many.read_figures("v1", "v2")["latency p50"]
     assert rows[0].split() == [
         "latency", "p50", "(s)", f"{p50['first']:.4f}", f"{p50['second']:.4f}", f"{p50['difference']:+.4f}",
         f"{p50['relative_difference']:+.1%}", f"{p50['low']:+.4f}", "…", f"{p50['high']:+.4f}", "worse",

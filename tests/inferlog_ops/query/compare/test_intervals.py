@@ -16,7 +16,7 @@ from inferlog_ops.query.compare.intervals import (
     resample_percentiles,
 )
 from inferlog_ops.query.compare.samples import Numbers
-from tests.golden.reading import percentile as golden_percentile
+from tests.golden.reading import compute_percentile as golden_percentile
 
 RESAMPLES = 20_000
 

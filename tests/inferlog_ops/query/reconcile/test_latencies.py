@@ -12,7 +12,7 @@ from inferlog_ops.core.progress import ignore_progress
 from inferlog_ops.query.reconcile.latencies import LatencyComparison, Tolerance, compare_latencies
 from inferlog_ops.query.reconcile.matching import Matching
 from inferlog_ops.query.reconcile.records import read_records
-from tests.golden.reading import percentile
+from tests.golden.reading import compute_percentile
 from tests.support.reconciling import ROUTE, make_event, make_record, write_records
 
 PERCENTS = (50, 95, 99)
@@ -33,7 +33,7 @@ def compute_latency(sent: dict[str, Any]) -> float:
 
 
 def compute_percentiles(seconds: list[float]) -> Any:
-    return pytest.approx({percent: percentile(seconds, percent) for percent in PERCENTS})
+    return pytest.approx({percent: compute_percentile(seconds, percent) for percent in PERCENTS})
 
 
 @pytest.fixture

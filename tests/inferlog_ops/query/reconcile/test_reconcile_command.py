@@ -18,7 +18,7 @@ from inferlog_ops.cli import reconcile
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.reconcile.events import RequestEvent
-from tests.golden.reading import percentile
+from tests.golden.reading import compute_percentile
 from tests.support.commands import begin
 from tests.support.indexing import create_fresh_cluster, index, index_parts
 from tests.support.reconciling import DUE, ROUTE, build_document, make_event, make_record, write_records
@@ -115,7 +115,7 @@ def test_reconcile_matches_when_records_and_events_agree(even: Cluster, client_f
         seconds = [make_latency(number) for number in groups[each["name"]]]
         assert each["requests"] == len(seconds)
         for percent in (50, 95, 99):
-            exact = percentile(seconds, percent)
+            exact = compute_percentile(seconds, percent)
             assert exact
             figures = each[f"p{percent}"]
             assert figures["agrees"]

@@ -10,12 +10,12 @@ from inferlog_ops.provision.kibana.lens.expressions import Aggregate, compile_co
 from inferlog_ops.provision.kibana.lens.sources import DELIVERY, EVENTS, HEALTH, SOURCES, Figure, Group
 from inferlog_ops.query import library
 from tests import ROOT
-from tests.golden import END, START, expected, golden
+from tests.golden import END, START, build_golden, compute_expected_rows
 from tests.support.lens_execution import execute
 from tests.support.panel_queries import read_mapped_fields
 
 QUERIES = library.load_all()
-DOCUMENTS = golden().between(START, END)
+DOCUMENTS = build_golden().select_between(START, END)
 DATASETS = {
     EVENTS: {"inference.events"},
     HEALTH: {"inference.health"},
@@ -36,7 +36,7 @@ def test_lens_figures_equal_those_of_the_query(query: str) -> None:
     source = SOURCES[query]
     groups = {name: column for name, column in source.columns.items() if isinstance(column, Group)}
     rows = {tuple(_convert_key(row[name]) for name in groups if name in row): row for row in _compute_lens_rows(query)}
-    answer = expected(query, DOCUMENTS, START, END)
+    answer = compute_expected_rows(query, DOCUMENTS, START, END)
     assert answer
     for row in answer:
         found = rows.pop(tuple(_convert_key(row[name]) for name in groups if name in row))
@@ -73,7 +73,7 @@ def test_docs_give_the_reason_of_queries_without_a_source_only() -> None:
 
 
 def test_documents_include_the_hard_cases_of_delivery() -> None:
-    rows = {row["service.instance.id"]: row for row in expected("instances", DOCUMENTS, START, END)}
+    rows = {row["service.instance.id"]: row for row in compute_expected_rows("instances", DOCUMENTS, START, END)}
     assert rows["e"]["found"] == 0 < rows["e"]["lost"]
     assert rows["d"]["found"] == 0 < rows["d"]["not_found_yet"]
     assert any(row["dropped"] for row in rows.values())

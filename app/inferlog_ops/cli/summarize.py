@@ -1,0 +1,150 @@
+"""``inferlog summarize``: summaries of events per minute and hour, for ranges longer than their retention."""
+
+import time
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
+from inferlog_ops.core.console import err, out, print_json
+from inferlog_ops.core.errors import OperatorError
+
+if TYPE_CHECKING:
+    from inferlog_ops.core.cluster import Cluster
+    from inferlog_ops.summarize.job import Difference, SummarizeResult, SummarizeSettings
+
+_DIFFERENCES_SHOWN = 20
+
+
+class SummarizeExit(IntEnum):
+    """Exit codes, for cron and CI. 1 is also any failure, 2 is wrong usage, as in every command."""
+
+    DONE = 0
+    DIFFERENT = 1
+    PREVENTED = 3
+
+
+def summarize(
+    *,
+    every: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Repeat at this interval, such as 5m. Default: run once.")
+    ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Start of the range, ISO 8601, UTC if no offset. Default: --lookback before the newest summary.",
+        ),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="End of the range, exclusive. Default: two minutes ago.")
+    ] = None,
+    lookback: Annotated[
+        str, typer.Option(metavar="TIME", help="How far back to look for events that arrived late.")
+    ] = "2d",
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing: compare the summaries with the events.")
+    ] = False,
+    json: Json = False,
+    url: Url = None,
+    namespace: Namespace = "default",
+    home: HomeDir = None,
+) -> None:
+    """
+    Summarize events per minute and hour, for the dashboard Long range.
+
+    The first run begins with the oldest event. A repeated run changes only minutes that have more events than before.
+    Runs can be interrupted, and two can run at once.
+
+    Exit code 1: a failure, or a difference with --check; 2: wrong usage; 3: another run prevented some changes.
+    """
+    from inferlog_ops.core.durations import parse_duration
+    from inferlog_ops.query.timerange import parse_moment
+    from inferlog_ops.summarize.job import SummarizeSettings
+
+    if check and every is not None:
+        raise OperatorError("--check and --every are mutually exclusive; give one of them", exit_code=2)
+    pause_seconds = None if every is None else parse_duration(every).total_seconds()
+    settings = SummarizeSettings(
+        start=parse_moment(from_, "--from") if from_ is not None else None,
+        end=parse_moment(to, "--to") if to is not None else None,
+        lookback=parse_duration(lookback),
+    )
+    if settings.start and settings.end and settings.start >= settings.end:
+        raise OperatorError(f"the range from {from_} to {to} is empty; its end must be after its start", exit_code=2)
+    cluster = open_cluster(url, namespace, home)
+    if check:
+        _check(cluster, settings, json=json)
+    elif pause_seconds is None:
+        if _run_once(cluster, settings, json=json).prevented:
+            raise typer.Exit(SummarizeExit.PREVENTED)
+    else:
+        _repeat(cluster, settings, pause_seconds, json=json)
+
+
+def _run_once(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) -> "SummarizeResult":
+    from inferlog_ops.core.progress import delay_progress, show_progress
+    from inferlog_ops.summarize.job import summarize as run
+
+    with show_progress() as show:
+        result = run(cluster, settings, datetime.now(UTC), delay_progress(show))
+    if json:
+        print_json(result.as_json())
+    else:
+        out.print(
+            f"{result.minutes:,} minutes summarized, {result.late_minutes:,} of them with late events. Documents: "
+            f"{result.created:,} created, {result.replaced:,} replaced, {result.deleted:,} deleted, "
+            f"{result.unchanged:,} unchanged.",
+            highlight=False,
+        )
+    if result.left_out_events:
+        _warn(
+            f"{result.left_out_events:,} events are in no summary: retention had deleted others of their minutes before"
+        )
+    if result.prevented:
+        _warn(f"another run prevented {result.prevented:,} changes; run inferlog summarize again")
+    return result
+
+
+def _repeat(cluster: "Cluster", settings: "SummarizeSettings", pause_seconds: float, *, json: bool) -> None:
+    """Run until the process is stopped. A failed run is reported, and the next one makes up for it."""
+    from inferlog_ops.core.exits import interrupt_on_signal
+
+    with interrupt_on_signal():
+        while True:
+            began = time.monotonic()
+            try:
+                _run_once(cluster, settings, json=json)
+            except OperatorError as error:
+                if error.exit_code == 2:
+                    raise
+                _warn(str(error))
+            time.sleep(max(0.0, began + pause_seconds - time.monotonic()))
+
+
+def _check(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) -> None:
+    from inferlog_ops.summarize.job import check as compare
+
+    minutes, differences = compare(cluster, settings, datetime.now(UTC))
+    if json:
+        print_json({"minutes": minutes, "differences": [each.as_json() for each in differences]})
+    elif differences:
+        out.print(f"{len(differences):,} of {minutes:,} minutes and their hours differ:", highlight=False)
+        for each in differences[:_DIFFERENCES_SHOWN]:
+            out.print(_describe_difference(each), highlight=False)
+    else:
+        out.print(f"The summaries of {minutes:,} minutes agree with the events.", highlight=False)
+    if differences:
+        raise typer.Exit(SummarizeExit.DIFFERENT)
+
+
+def _describe_difference(each: "Difference") -> str:
+    found = f"{each.events:,} events, {each.summarized:,} summarized"
+    return f"{each.start:%Y-%m-%d %H:%M} UTC, {each.interval.value} s: {found}"
+
+
+def _warn(text: str) -> None:
+    err.print(Text(text, style="yellow"))

@@ -1,0 +1,1 @@
+"""Summaries of events per minute and hour, for ranges longer than the retention of events."""

@@ -1,0 +1,304 @@
+"""The job on a real engine: exact sums, late events, gaps, retention, rollovers, conflicts and interruptions."""
+
+import threading
+from collections import Counter
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from inferlog_ops.core.cluster import Cluster
+from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.summarize import reading
+from inferlog_ops.summarize.job import SummarizeSettings, check, group_starts
+from inferlog_ops.summarize.store import SummaryStore
+from inferlog_ops.summarize.summary import SummaryInterval
+from tests.golden import END, START
+from tests.support.indexing import index, index_golden
+from tests.support.summarizing import (
+    MINUTE,
+    NOON,
+    arrive,
+    build_event,
+    count_requests,
+    list_differences,
+    list_documents,
+    run,
+)
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+STEP = timedelta(seconds=97)
+
+
+def spread(events: int, end: datetime = NOON, step: timedelta = STEP) -> list[dict[str, Any]]:
+    """Return events of two versions before *end*."""
+    return [build_event(end - step * (number + 1), 0.1 + number % 7, f"v{1 + number % 2}") for number in range(events)]
+
+
+def list_backing_indices(client: Elasticsearch, stream: str) -> list[str]:
+    found: list[str] = client.indices.resolve_index(name=stream)["data_streams"][0]["backing_indices"]
+    return found
+
+
+def test_golden_events_and_summaries_agree_and_a_second_run_changes_nothing(provisioned: Cluster) -> None:
+    """The golden events have duplicates after rollovers, which count as in every query."""
+    documents = index_golden(provisioned)
+    first = run(provisioned, END + HOUR)
+    events = [*documents.first, *documents.again, *documents.again_later]
+    minutes = {each["@timestamp"][:16] for each in events}
+    assert (first.minutes, first.replaced, first.deleted, first.unchanged) == (len(minutes), 0, 0, 0)
+    assert count_requests(provisioned, START - 3 * DAY, END + DAY) == len(events)
+    before = list_documents(provisioned)
+    assert first.created == len(before)
+    again = run(provisioned, END + HOUR)
+    assert (again.minutes, again.created, again.replaced, again.deleted) == (0, 0, 0, 0)
+    assert list_documents(provisioned) == before
+    assert list_differences(provisioned, START - 3 * DAY, END + DAY) == []
+
+
+def test_hours_hold_the_requests_of_their_minutes(provisioned: Cluster) -> None:
+    index(provisioned, "events", spread(200))
+    run(provisioned, NOON + HOUR)
+    requests: Counter[int] = Counter()
+    for hit in list_documents(provisioned):
+        requests[hit["_source"]["interval_seconds"]] += hit["_source"]["requests"]
+    assert requests == {SummaryInterval.MINUTE: 200, SummaryInterval.HOUR: 200}
+
+
+def test_late_event_replaces_the_summary_of_its_minute_and_hour(provisioned: Cluster) -> None:
+    arrive(provisioned, spread(40), at=NOON)
+    run(provisioned, NOON + HOUR)
+    arrive(provisioned, [build_event(NOON - STEP, 9.0), build_event(NOON - 5 * HOUR, 9.0)], at=NOON + HOUR)
+    result = run(provisioned, NOON + HOUR)
+    assert (result.replaced, result.created, result.late_minutes) == (2, 2, 0)
+    assert count_requests(provisioned, NOON - DAY, NOON + DAY) == 42
+    assert list_differences(provisioned, NOON - DAY, NOON + DAY) == []
+
+
+def test_event_that_arrives_after_the_lookback_is_found_by_its_arrival(provisioned: Cluster) -> None:
+    arrive(provisioned, [build_event(NOON - 9 * DAY), *spread(10)], at=NOON)
+    run(provisioned, NOON + HOUR)
+    late = [build_event(NOON - 9 * DAY), build_event(NOON - 8 * DAY), build_event(NOON - 5 * DAY)]
+    arrive(provisioned, late, at=NOON + HOUR)
+    result = run(provisioned, NOON + 2 * HOUR)
+    assert (result.late_minutes, result.minutes) == (3, 3)
+    assert count_requests(provisioned, NOON - 10 * DAY, NOON + DAY) == 14
+    assert list_differences(provisioned, NOON - 10 * DAY, NOON + DAY) == []
+
+
+def test_run_after_a_long_pause_finds_everything_that_arrived_meanwhile(provisioned: Cluster) -> None:
+    arrive(provisioned, spread(10), at=NOON)
+    run(provisioned, NOON + HOUR)
+    later = NOON + 12 * DAY
+    arrive(provisioned, [*spread(10, later), build_event(NOON - 5 * DAY)], at=NOON + 6 * DAY)
+    assert run(provisioned, later + HOUR).late_minutes == 1
+    assert count_requests(provisioned, NOON - 10 * DAY, later + HOUR) == 21
+
+
+def test_range_of_the_user_leaves_no_gap_after_the_newest_summary(provisioned: Cluster) -> None:
+    index(provisioned, "events", [*spread(5), *spread(5, NOON + 3 * DAY), *spread(5, NOON + 9 * DAY)])
+    run(provisioned, NOON + HOUR)
+    run(provisioned, NOON + 10 * DAY, start=NOON + 8 * DAY)
+    assert count_requests(provisioned, NOON - DAY, NOON + 10 * DAY) == 15
+
+
+def test_range_of_the_user_is_summarized_alone(provisioned: Cluster) -> None:
+    index(provisioned, "events", spread(100))
+    run(provisioned, NOON + HOUR, start=NOON - HOUR, end=NOON - 30 * MINUTE)
+    starts = {hit["_source"]["@timestamp"] for hit in list_documents(provisioned)}
+    assert (min(starts), max(starts)) == ("2026-11-23T11:00:00Z", "2026-11-23T11:29:00Z")
+
+
+def test_minute_is_summarized_two_minutes_after_its_end(provisioned: Cluster) -> None:
+    index(provisioned, "events", [build_event(NOON - MINUTE), build_event(NOON)])
+    run(provisioned, NOON + 2 * MINUTE)
+    assert count_requests(provisioned, NOON - HOUR, NOON + HOUR) == 1
+    run(provisioned, NOON + 3 * MINUTE)
+    assert count_requests(provisioned, NOON - HOUR, NOON + HOUR) == 2
+
+
+def test_gap_of_months_and_an_event_of_long_ago_are_passed_quickly(provisioned: Cluster) -> None:
+    index(provisioned, "events", [build_event(datetime.fromisoformat("1971-02-03T04:05:06Z")), *spread(3)])
+    assert run(provisioned, NOON + HOUR).minutes == 4
+
+
+def test_stream_without_events_has_no_summaries(provisioned: Cluster) -> None:
+    result = run(provisioned, NOON)
+    assert (result.minutes, result.created, list_documents(provisioned)) == (0, 0, [])
+
+
+def test_summaries_outlive_events_that_retention_deletes(provisioned: Cluster) -> None:
+    """A late event of such a minute is reported, because its minute cannot be computed as a whole any more."""
+    stream = f"logs-inference.events-{provisioned.namespace}"
+    index(provisioned, "events", spread(30))
+    run(provisioned, NOON + HOUR)
+    before = list_documents(provisioned)
+    with provisioned.build_client() as client:
+        client.indices.rollover(alias=stream)
+        client.indices.delete(index=list_backing_indices(client, stream)[0])
+    arrive(
+        provisioned,
+        [build_event(NOON - STEP), build_event(NOON - 9 * DAY), build_event(NOON - 9 * DAY)],
+        at=NOON + HOUR,
+    )
+    result = run(provisioned, NOON + HOUR)
+    assert (result.minutes, result.left_out_events) == (0, 2)
+    assert list_documents(provisioned) == before
+    assert list_differences(provisioned, NOON - DAY, NOON + HOUR) == []
+
+
+def test_summaries_outlive_events_that_are_deleted_one_by_one(provisioned: Cluster) -> None:
+    """As by inferlog engine prune, which keeps the first backing index."""
+    index(provisioned, "events", spread(30))
+    run(provisioned, NOON + HOUR)
+    with provisioned.build_client() as client:
+        (name,) = list_backing_indices(client, f"logs-inference.events-{provisioned.namespace}")
+        ids = [hit["_id"] for hit in client.search(index=name, size=20)["hits"]["hits"]]
+        client.bulk(index=name, operations=[{"delete": {"_id": each}} for each in ids], refresh=True)
+    assert run(provisioned, NOON + HOUR).minutes == 0
+    assert count_requests(provisioned, NOON - DAY, NOON + DAY) == 30
+
+
+def test_copy_in_another_backing_index_is_removed(provisioned: Cluster) -> None:
+    """A rollover between two runs lets both create the same document."""
+    summaries = f"inferlog-summaries-{provisioned.namespace}"
+    index(provisioned, "events", spread(30))
+    run(provisioned, NOON + HOUR)
+    first, *_ = [hit for hit in list_documents(provisioned) if hit["_source"]["interval_seconds"] == 60]
+    hour, *_ = [hit for hit in list_documents(provisioned) if hit["_source"]["interval_seconds"] == 3600]
+    with provisioned.build_client() as client:
+        client.indices.rollover(alias=summaries)
+        for hit in (first, hour):
+            client.create(index=summaries, id=hit["_id"], document=hit["_source"], refresh=True)
+    assert count_requests(provisioned, NOON - DAY, NOON + DAY) > 30
+    assert len(list_differences(provisioned, NOON - DAY, NOON + DAY)) == 2
+    assert run(provisioned, NOON + HOUR).deleted == 2
+    assert count_requests(provisioned, NOON - DAY, NOON + DAY) == 30
+    assert list_differences(provisioned, NOON - DAY, NOON + DAY) == []
+
+
+def test_summary_in_an_older_backing_index_is_replaced_there(provisioned: Cluster) -> None:
+    summaries = f"inferlog-summaries-{provisioned.namespace}"
+    index(provisioned, "events", spread(30))
+    run(provisioned, NOON + HOUR)
+    with provisioned.build_client() as client:
+        client.indices.rollover(alias=summaries)
+    index(provisioned, "events", [build_event(NOON - STEP, 0.5)])
+    assert run(provisioned, NOON + HOUR).replaced == 2
+    assert count_requests(provisioned, NOON - DAY, NOON + DAY) == 31
+    assert len({hit["_id"] for hit in list_documents(provisioned)}) == len(list_documents(provisioned))
+
+
+def test_two_runs_at_once_count_every_event_once(provisioned: Cluster) -> None:
+    """Events arrive while they run."""
+    index(provisioned, "events", spread(100))
+    failures: list[BaseException] = []
+
+    def repeat() -> None:
+        try:
+            for _ in range(4):
+                assert run(provisioned, NOON + HOUR).prevented == 0
+        except BaseException as error:  # noqa: BLE001 (the thread's error is the test's)
+            failures.append(error)
+
+    threads = [threading.Thread(target=repeat) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        index(provisioned, "events", spread(40))
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    run(provisioned, NOON + HOUR)
+    assert count_requests(provisioned, NOON - DAY, NOON + DAY) == 220
+    assert list_differences(provisioned, NOON - DAY, NOON + DAY) == []
+
+
+def test_change_by_a_faster_run_is_not_overwritten(provisioned: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The faster run finishes between the reads and the write of the slower one, and sees one event more."""
+    index(provisioned, "events", spread(30))
+    run(provisioned, NOON + HOUR)
+    index(provisioned, "events", [build_event(NOON - MINUTE)])
+    write, faster_runs = SummaryStore.write, list[bool]()
+
+    def write_late(store: SummaryStore, changes: Any) -> Any:
+        if not faster_runs:
+            faster_runs.append(True)
+            index(provisioned, "events", [build_event(NOON - MINUTE)])
+            run(provisioned, NOON + HOUR)
+        return write(store, changes)
+
+    monkeypatch.setattr(SummaryStore, "write", write_late)
+    assert run(provisioned, NOON + HOUR).prevented == 0
+    assert count_requests(provisioned, NOON - DAY, NOON + DAY) == 32
+    assert list_differences(provisioned, NOON - DAY, NOON + DAY) == []
+
+
+@pytest.mark.parametrize("requests_before_the_end", [0, 1, 2, 3])
+def test_run_that_ends_between_two_bulk_requests_is_completed_by_the_next(
+    provisioned: Cluster, monkeypatch: pytest.MonkeyPatch, requests_before_the_end: int
+) -> None:
+    documents = spread(120, step=timedelta(minutes=7))
+    index(provisioned, "events", documents[60:])
+    run(provisioned, NOON + HOUR)
+    index(provisioned, "events", [*documents[:60], *spread(60, step=timedelta(minutes=7))])
+    send, sent = SummaryStore._send, list[bool]()
+
+    def send_some(store: SummaryStore, operations: Any) -> Any:
+        if len(sent) == requests_before_the_end:
+            raise ConnectionAbortedError
+        sent.append(True)
+        return send(store, operations)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("inferlog_ops.summarize.store._BULK_OPERATIONS", 40)
+        patch.setattr(SummaryStore, "_send", send_some)
+        with pytest.raises(ConnectionAbortedError):
+            run(provisioned, NOON + HOUR)
+    run(provisioned, NOON + HOUR)
+    assert count_requests(provisioned, NOON - 2 * DAY, NOON + DAY) == 180
+    assert list_differences(provisioned, NOON - 2 * DAY, NOON + DAY) == []
+
+
+def test_answer_of_too_many_rows_is_read_in_halves(provisioned: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_ROWS", 7)
+    index(provisioned, "events", spread(60))
+    run(provisioned, NOON + HOUR)
+    assert count_requests(provisioned, NOON - DAY, NOON + DAY) == 60
+    assert list_differences(provisioned, NOON - DAY, NOON + DAY) == []
+
+
+def test_minute_with_too_many_combinations_is_an_error(provisioned: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_ROWS", 3)
+    index(provisioned, "events", [build_event(NOON, version=f"v{number}") for number in range(3)])
+    with pytest.raises(
+        OperatorError, match=r"12:00:00.*3 or more combinations .* in 60 s; are raw paths or ids logged"
+    ):
+        run(provisioned, NOON + HOUR)
+
+
+def test_check_reports_minutes_that_differ(provisioned: Cluster) -> None:
+    index(provisioned, "events", spread(10))
+    run(provisioned, NOON + HOUR)
+    index(provisioned, "events", [build_event(NOON - MINUTE)])
+    minutes, (difference,) = check(provisioned, SummarizeSettings(), NOON + HOUR)
+    assert minutes == 11
+    assert (difference.start, difference.events, difference.summarized) == (NOON - MINUTE, 1, 0)
+
+
+def test_missing_stream_names_the_command(cluster: Cluster) -> None:
+    with pytest.raises(OperatorError, match=f"inferlog provision --namespace {cluster.namespace}"):
+        run(cluster, NOON)
+
+
+def test_ranges_join_near_starts_and_are_at_most_six_hours() -> None:
+    starts = [NOON, NOON + MINUTE, NOON + 3 * HOUR, NOON + 6 * HOUR]
+    assert group_starts(starts, SummaryInterval.MINUTE) == [
+        (NOON, NOON + 3 * HOUR + MINUTE),
+        (NOON + 6 * HOUR, NOON + 6 * HOUR + MINUTE),
+    ]
+    ranges = group_starts([NOON + HOUR * number for number in range(20)], SummaryInterval.HOUR)
+    assert all(end - start <= 6 * HOUR for start, end in ranges)
+    assert all(end == start for (_, end), (start, _) in pairwise(ranges))
