@@ -26,6 +26,9 @@ def bench(
         list[str] | None, typer.Argument(metavar="[NAME]…", help="Benchmarks to run. Default: all except long_run.")
     ] = None,
     *,
+    for_page: Annotated[
+        bool, typer.Option("--page", help="Measure the figures of docs/performance.md: about 15 minutes.")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Use small sizes: about three minutes for all.")] = False,
     only_list: Annotated[bool, typer.Option("--list", help="List the benchmarks, then exit.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the page in Markdown.")] = False,
@@ -47,15 +50,17 @@ def bench(
     if only_list:
         _show_list(json=json)
         return
-    wanted = benchmark_list.find_benchmarks(names or [])
+    if for_page and (names or quick):
+        raise OperatorError("--page is given with names or --quick; expected one of them", exit_code=2)
+    wanted = benchmark_list.list_page_benchmarks() if for_page else benchmark_list.find_benchmarks(names or [])
     options = [option for option, given in (("--quick", quick), ("--json", json), ("--markdown", markdown)) if given]
     page = RunPage(machine=Machine.describe_this(), began=datetime.now(UTC))
     with interrupt_on_signal(), hold_lock(find_cache_dir() / "bench.lock"), show_progress() as report:
         try:
             for benchmark in wanted:
-                page.findings.append(
-                    run_benchmark(benchmark.name, benchmark_list.build_command(benchmark, *options), report)
-                )
+                of_page = benchmark.page_options if for_page and benchmark.page_options else ()
+                command = benchmark_list.build_command(benchmark, *of_page, *options)
+                page.findings.append(run_benchmark(benchmark.name, command, report))
         except KeyboardInterrupt:
             page.left_out = [benchmark.name for benchmark in wanted[len(page.findings) :]]
     _show(page, json=json, markdown=markdown)

@@ -35,6 +35,7 @@ from inferlog_ops.core.streams import build_summaries_stream_name
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query import library
 from inferlog_ops.query.library import Query
+from inferlog_ops.query.run import run_query
 from inferlog_ops.summarize.buckets import encode_counts, find_bucket
 from inferlog_ops.summarize.summary import Summary, SummaryInterval, merge_to_hours
 
@@ -85,7 +86,9 @@ def main() -> None:
 
         def measure(query: Query, name: str, days: int, cluster: Cluster = cluster) -> RangeTime:
             log_progress(f"asking {name} over {days} days")
-            seconds, cpu_seconds = measure_calls(cluster, query, END - days * DAY, started, calls)
+            seconds, cpu_seconds = measure_calls(
+                lambda: run_query(cluster, query, END - days * DAY, END), started, calls
+            )
             return RangeTime(query=name, days=days, seconds=seconds, cpu_seconds=cpu_seconds)
 
         lengths = sorted({min(days, options.days) for days in (GOAL_DAYS, 30, 7)} | {options.days}, reverse=True)

@@ -28,6 +28,11 @@ def test_bench_rejects_two_output_formats() -> None:
     assert commands.run_module("benchmarks", "--json", "--markdown").returncode == 2
 
 
+@pytest.mark.parametrize("other", ["disk", "--quick"])
+def test_bench_rejects_page_with_names_or_small_sizes(other: str) -> None:
+    assert commands.run_module("benchmarks", "--page", other).returncode == 2
+
+
 START_SECONDS = 60.0
 """Timeout for the start of a benchmark on a shared machine."""
 

@@ -1,11 +1,13 @@
 """List of benchmarks and their modules."""
 
+import importlib
 import importlib.util
 import re
+import sys
 
 import pytest
 
-from benchmarks.benchmark_list import BENCHMARKS, Benchmark, build_command, find_benchmarks
+from benchmarks.benchmark_list import BENCHMARKS, Benchmark, build_command, find_benchmarks, list_page_benchmarks
 from inferlog_ops.core.errors import OperatorError
 from tests import ROOT
 
@@ -32,9 +34,27 @@ def test_find_benchmarks_rejects_unknown_name_with_the_known_ones() -> None:
     assert refused.value.exit_code == 2
 
 
-@pytest.mark.parametrize("name", [benchmark.name for benchmark in BENCHMARKS])
-def test_every_benchmark_has_its_command_in_the_docs(name: str) -> None:
-    text = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-    (module,) = (benchmark.module for benchmark in BENCHMARKS if benchmark.name == name)
-    commands = rf"scripts/bench {name}\b|-m benchmarks\.{module}\b"
-    assert re.search(commands, text), f"add a section with `scripts/bench {name}` to docs/performance.md"
+def find_commands(text: str, benchmark: Benchmark) -> list[str]:
+    return re.findall(rf"scripts/bench {benchmark.name}\b|-m benchmarks\.{benchmark.module}\b.*", text)
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda each: each.name)
+def test_every_benchmark_has_its_command_in_the_docs(benchmark: Benchmark) -> None:
+    pages = [ROOT / "docs/performance.md", *(ROOT / "docs/evidence").glob("*.md")]
+    assert any(find_commands(page.read_text(encoding="utf-8"), benchmark) for page in pages), (
+        f"add a section with `scripts/bench {benchmark.name}` to docs/performance.md or a page of docs/evidence"
+    )
+
+
+def test_performance_page_is_measured_by_one_command() -> None:
+    text = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    assert "scripts/bench --page" in text
+    for benchmark in list_page_benchmarks():
+        assert f"scripts/bench {benchmark.name}" in text, f"docs/performance.md lacks the figures of {benchmark.name}"
+
+
+@pytest.mark.parametrize("benchmark", list_page_benchmarks(), ids=lambda each: each.name)
+def test_options_of_the_page_are_accepted(benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module(f"benchmarks.{benchmark.module}")
+    monkeypatch.setattr(sys, "argv", [benchmark.name, *(benchmark.page_options or ()), "--json"])
+    assert module.parse_options().json

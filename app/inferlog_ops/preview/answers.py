@@ -7,9 +7,8 @@ from typing import Any
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.query.dashboards.panels import Panel
-from inferlog_ops.query.dashboards.render import parse_query_name
-from inferlog_ops.query.library import Query
+from inferlog_ops.query.dashboards.panels import Panel, find_query
+from inferlog_ops.query.library import Query, restrict_columns
 from inferlog_ops.query.run import QueryAnswer, run_query
 
 TIMEOUT_SECONDS = 30.0
@@ -43,7 +42,7 @@ def fetch_answers(cluster: Cluster, panel: Panel, queries: Mapping[str, Query], 
     Raises:
         OperatorError: If the cluster rejects a query, or a query does not exist.
     """
-    answers = [_as_json(_fetch_answer(cluster, holder, queries, scope)) for holder in _list_sources(panel.config)]
+    answers = [_as_json(_fetch_answer(cluster, part, queries, scope)) for part in panel.list_parts()]
     trend = _find_trend_query(panel, queries)
     return {
         "answers": answers,
@@ -51,28 +50,22 @@ def fetch_answers(cluster: Cluster, panel: Panel, queries: Mapping[str, Query], 
     }
 
 
-def _list_sources(config: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the parts with a query: the layers, the tabs, or the chart itself."""
-    holders = config.get("layers") or config.get("tabs") or [config]
-    return [holder for holder in holders if "data_source" in holder]
-
-
 def _fetch_answer(
-    cluster: Cluster, holder: dict[str, Any], queries: Mapping[str, Query], scope: PanelScope
+    cluster: Cluster, part: dict[str, Any], queries: Mapping[str, Query], scope: PanelScope
 ) -> QueryAnswer:
-    source = holder["data_source"]
-    name = parse_query_name(str(source.get("query", "")))
-    if name is None:
+    asked = find_query(part)
+    if asked is None:
         raise OperatorError(
-            f"data sources of type {source.get('type')} are not supported; expected a query in dashboards/queries"
+            f"data sources of type {part['data_source'].get('type')} are not supported; "
+            "expected a query in dashboards/queries"
         )
-    if name not in queries:
-        raise OperatorError(f"dashboards/queries/{name}.esql does not exist")
-    return _run_query(cluster, queries[name], holder, scope)
+    if asked.name not in queries:
+        raise OperatorError(f"dashboards/queries/{asked.name}.esql does not exist")
+    return _run_query(cluster, restrict_columns(queries[asked.name], asked.columns), part, scope)
 
 
-def _run_query(cluster: Cluster, query: Query, holder: dict[str, Any], scope: PanelScope) -> QueryAnswer:
-    within = None if holder.get("ignore_global_filters") else scope.within
+def _run_query(cluster: Cluster, query: Query, part: dict[str, Any], scope: PanelScope) -> QueryAnswer:
+    within = None if part.get("ignore_global_filters") else scope.within
     return run_query(
         cluster,
         query,

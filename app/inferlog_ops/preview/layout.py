@@ -8,7 +8,7 @@ from inferlog_ops.preview.controls import list_controls
 from inferlog_ops.query.dashboards import files, slo
 from inferlog_ops.query.dashboards.panels import Panel, list_panels
 from inferlog_ops.query.dashboards.render import fill_levels
-from inferlog_ops.query.library import Query, fill_namespace
+from inferlog_ops.query.library import Query, fill_namespace, restrict_columns
 
 _OF_THE_DASHBOARD = ("title", "description", "time_range", "refresh_interval", "options")
 
@@ -63,11 +63,15 @@ def _describe_panel(panel: Panel, queries: Mapping[str, Query], namespace: str) 
         "type": panel.type,
         "config": panel.config,
         "queries": [
-            {"name": name, "question": queries[name].question, "text": fill_namespace(queries[name], namespace)}
-            for name in panel.queries
-            if name in queries
+            _describe_query(restrict_columns(queries[asked.name], asked.columns), namespace)
+            for asked in panel.list_queries()
+            if asked.name in queries
         ],
     }
     if panel.type == "markdown":
         description["nodes"] = markdown.parse_markdown(str(panel.config.get("content", "")))
     return description
+
+
+def _describe_query(query: Query, namespace: str) -> dict[str, str]:
+    return {"name": query.name, "question": query.question, "text": fill_namespace(query, namespace)}

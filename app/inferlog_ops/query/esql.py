@@ -1,4 +1,4 @@
-"""Edits of ES|QL text: drop limits and failure stores, group model versions, count rows before a limit."""
+"""Edits of ES|QL text: drop limits, columns and failure stores, group model versions, count rows before a limit."""
 
 import re
 from collections.abc import Sequence
@@ -41,6 +41,11 @@ def find_read_limits(text: str) -> list[Limit]:
 def drop_limits(text: str) -> str:
     """Return *text* without its ``LIMIT`` commands, and without the ``SORT`` commands before them."""
     return "".join(each for each in _split_commands(text) if not each.startswith(("| LIMIT ", "| SORT "))).rstrip()
+
+
+def keep_columns(text: str, columns: Sequence[str]) -> str:
+    """Return *text* with only *columns* in its rows; Elasticsearch then computes no figure that only others need."""
+    return f"{text.rstrip()}\n| KEEP {', '.join(columns)}\n"
 
 
 def find_failure_stores(text: str) -> list[str]:

@@ -18,7 +18,8 @@ from tests.support.polling import wait_until
 from tests.support.serving import serve_app
 
 RANGE: dict[str, Any] = {"from": START.isoformat(), "to": END.isoformat()}
-P99 = "/api/dashboards/inferlog-overview/panels/p99"
+PANELS = "/api/dashboards/inferlog-overview/panels"
+P99 = f"{PANELS}/p99"
 VERSIONS = "/api/dashboards/inferlog-overview/controls/model-version/values"
 
 
@@ -42,20 +43,34 @@ def ask(filled: Cluster) -> Iterator[RangeParams]:
         yield RangeParams(url)
 
 
-def test_panel_answer_equals_the_answer_of_its_query(ask: RangeParams, known: Golden) -> None:
-    (answer,) = ask(P99, **RANGE).json()["answers"]
+def read_rows(answer: dict[str, Any]) -> list[dict[str, Any]]:
     names = [column["name"] for column in answer["columns"]]
-    rows = [dict(zip(names, row, strict=True)) for row in answer["rows"]]
-    wanted = compute_expected_rows("p99_latency", known.select_between(START, END), START, END)
-    assert [(row["model_version"], row["requests"]) for row in rows] == [
-        (row["model_version"], row["requests"]) for row in wanted
+    return [dict(zip(names, row, strict=True)) for row in answer["rows"]]
+
+
+def test_panel_answer_equals_the_answer_of_its_query(ask: RangeParams, known: Golden) -> None:
+    (answer,) = ask(f"{PANELS}/error-rate", **RANGE).json()["answers"]
+    wanted = compute_expected_rows("error_rate", known.select_between(START, END), START, END)
+    assert [(row["model_version"], row["errors"]) for row in read_rows(answer)] == [
+        (row["model_version"], row["errors"]) for row in wanted
     ]
+
+
+def test_panel_answer_has_only_the_columns_that_it_shows(ask: RangeParams) -> None:
+    (answer,) = ask(P99, **RANGE).json()["answers"]
+    assert [column["name"] for column in answer["columns"]] == ["model_version", "p50_seconds", "p99_seconds"]
+
+
+def test_panel_is_described_with_the_query_that_it_runs(ask: RangeParams) -> None:
+    items = ask("/api/dashboards/inferlog-overview").json()["items"]
+    (query,) = next(item["queries"] for item in items if item.get("id") == "p99")
+    assert query["text"].endswith("\n| KEEP model_version, p50_seconds, p99_seconds\n")
 
 
 def test_filter_combines_values_with_or_and_fields_with_and(ask: RangeParams, known: Golden) -> None:
     def count_requests(*filters: str) -> int:
-        (answer,) = ask(P99, **RANGE, filter=filters).json()["answers"]
-        return sum(row[1] for row in answer["rows"])
+        (answer,) = ask(f"{PANELS}/versions", **RANGE, filter=filters).json()["answers"]
+        return sum(row["requests"] for row in read_rows(answer))
 
     events = select_stream(known.select_between(START, END), "events")
     of = {version: sum(each.get("model_version") == version for each in events) for version in ("v1", "v2", None)}

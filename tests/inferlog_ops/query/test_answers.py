@@ -8,7 +8,9 @@ import pytest
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query import library
-from inferlog_ops.query.library import Query
+from inferlog_ops.query.dashboards import files
+from inferlog_ops.query.dashboards.panels import list_panels
+from inferlog_ops.query.library import Query, restrict_columns
 from inferlog_ops.query.run import fetch_rows, run_query
 from tests.golden import END, START, Golden, compute_expected_rows
 from tests.golden.reading import select_stream
@@ -16,6 +18,16 @@ from tests.support.indexing import create_fresh_cluster, index_golden
 from tests.support.panel_queries import check_head
 
 QUERIES = {name: query for name, query in library.load_all().items() if "FROM logs-inference." in query.text}
+
+SHOWN_BY_PANELS = sorted(
+    {
+        (query.name, restrict_columns(QUERIES[query.name], query.columns).columns)
+        for dashboard in files.load_all().values()
+        for panel in list_panels(dashboard.body)
+        for query in panel.list_queries()
+        if query.columns and query.name in QUERIES
+    }
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +60,16 @@ def test_answer_equals_plain_python_on_the_same_events(name: str, filled: tuple[
     wanted = compute_expected_rows(name, documents.select_between(START, END), START, END)
     assert wanted, f"tests/golden/documents.py has no document that {name} answers with"
     assert fetch_rows(cluster, QUERIES[name], START, END) == _allow_for_rounding(wanted)
+
+
+@pytest.mark.parametrize(("name", "columns"), SHOWN_BY_PANELS, ids=str)
+def test_figures_of_a_panel_do_not_depend_on_the_columns_that_it_leaves_out(
+    name: str, columns: tuple[str, ...], filled: tuple[Cluster, Golden]
+) -> None:
+    cluster, _ = filled
+    whole = fetch_rows(cluster, QUERIES[name], START, END)
+    shown = fetch_rows(cluster, restrict_columns(QUERIES[name], columns), START, END)
+    assert shown == _allow_for_rounding([{column: row[column] for column in columns} for row in whole])
 
 
 @pytest.mark.parametrize(

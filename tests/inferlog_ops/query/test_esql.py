@@ -10,6 +10,7 @@ from inferlog_ops.query.esql import (
     find_failure_stores,
     find_read_limits,
     group_other_versions,
+    keep_columns,
 )
 from inferlog_ops.query.rules import rules
 
@@ -34,6 +35,12 @@ def test_limit_before_the_last_one_is_a_read_limit() -> None:
 def test_text_without_a_limit_has_none() -> None:
     assert find_answer_limit(HEAD) is None
     assert find_read_limits(HEAD) == []
+
+
+def test_limit_stays_the_limit_of_the_answer_when_columns_are_dropped() -> None:
+    limit = find_answer_limit(keep_columns(f"{HEAD}| LIMIT 7\n", ["a"]))
+    assert limit is not None
+    assert limit.rows == 7
 
 
 @pytest.mark.parametrize("name", {rule.query for rule in rules.load_all().values()})

@@ -126,3 +126,16 @@ def test_query_over_time_keeps_the_newest_slices_and_answers_in_their_order(name
     assert choosing.startswith("| SORT bucket DESC"), where
     assert limit == "| LIMIT 10000", where
     assert order == choosing.replace(" DESC", ""), where
+
+
+def test_restricted_query_keeps_the_order_of_the_file() -> None:
+    restricted = library.restrict_columns(QUERIES["p99_latency"], ["p99_seconds", "model_version"])
+    assert restricted.columns == ("model_version", "p99_seconds")
+    assert restricted.text == QUERIES["p99_latency"].text + "| KEEP model_version, p99_seconds\n"
+
+
+@pytest.mark.parametrize(
+    "columns", [[], ["p99_seconds", "no_such_column"], [*reversed(QUERIES["p99_latency"].columns)]]
+)
+def test_query_stays_whole_without_columns_with_an_unknown_one_and_with_all(columns: list[str]) -> None:
+    assert library.restrict_columns(QUERIES["p99_latency"], columns) == QUERIES["p99_latency"]

@@ -66,3 +66,28 @@ def test_panels_of_sections_are_found_with_the_queries_of_their_layers_and_tabs(
         ("panel-2-0", "More", "", ["c"]),
         ("panel-2-1", "More", "", ["d"]),
     ]
+
+
+def test_query_of_a_panel_has_the_columns_that_its_part_shows() -> None:
+    source = {"type": "esql", "query": "queries/a.esql"}
+    layers = [
+        {
+            "data_source": source,
+            "x": {"column": "bucket"},
+            "y": [{"column": "p99_seconds", "label": "p99"}, {"column": "p50_seconds"}],
+            "breakdown_by": {"column": "model_version"},
+        },
+        {"data_source": source, "x": {"column": "bucket"}, "y": [{"column": "requests"}, {"column": "requests"}]},
+    ]
+    body = {
+        "panels": [
+            {"type": "vis", "config": {"type": "xy", "layers": layers}},
+            {"type": "discover_session", "config": {"tabs": [{"data_source": source}]}},
+        ]
+    }
+    chart, listing = list_panels(body)
+    assert [query.columns for query in chart.list_queries()] == [
+        ("bucket", "p99_seconds", "p50_seconds", "model_version"),
+        ("bucket", "requests"),
+    ]
+    assert [query.columns for query in listing.list_queries()] == [()]

@@ -8,8 +8,8 @@ from typing import Any
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana.lens.appearance import convert_format
 from inferlog_ops.provision.kibana.lens.charts import build_column_id
-from inferlog_ops.query.dashboards.render import parse_query_name
-from inferlog_ops.query.library import Query, fill_namespace, list_streams
+from inferlog_ops.query.dashboards.panels import find_query
+from inferlog_ops.query.library import Query, fill_namespace, list_streams, restrict_columns
 
 _TIME_FIELD = "@timestamp"
 _NUMBERS_WITHOUT_FORMAT = {"http.response.status_code"}
@@ -71,10 +71,11 @@ class EsqlLayers:
 
     def begin(self, holder: Mapping[str, Any]) -> "EsqlLayerBuilder":
         """Return the builder of the layer in *holder*."""
-        reference = holder["data_source"]["query"]
-        query = self._queries.get(parse_query_name(reference) or "")
-        if query is None:
+        asked = find_query(holder)
+        if asked is None or asked.name not in self._queries:
+            reference = holder["data_source"]["query"]
             raise OperatorError(f"a panel refers to {reference}, which does not exist; expected queries/NAME.esql")
+        query = restrict_columns(self._queries[asked.name], asked.columns)
         return EsqlLayerBuilder(
             fill_namespace(query, self._namespace), ",".join(list_streams(query, self._namespace)), query.date_columns
         )
