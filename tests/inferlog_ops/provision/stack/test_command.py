@@ -29,7 +29,7 @@ def test_prepare_creates_everything_without_printing_a_secret(settings: StackSet
     assert not [secret for secret in read_secrets(settings) if secret in done.stdout]
     assert "PRIVATE KEY" not in done.stdout
     again = run(settings, "prepare")
-    assert (again.returncode, again.stdout) == (0, "18 unchanged\n")
+    assert (again.returncode, again.stdout) == (0, "19 unchanged\n")
 
 
 def test_prepare_names_the_restart_that_a_renewed_certificate_needs(settings: StackSettings) -> None:
