@@ -171,7 +171,10 @@ def find_empty_panels(cluster: Cluster, sent: SentRequests, excused: set[str]) -
     return [
         place
         for name, place in places.items()
-        if name not in excused and not run_query(cluster, known[name], start, end).rows
+        # Those of summaries, minutes later, have their own tests.
+        if name not in excused
+        and not name.startswith("long_range_")
+        and not run_query(cluster, known[name], start, end).rows
     ]
 
 

