@@ -28,6 +28,7 @@ def _build_event(at: datetime, version: str) -> dict[str, Any]:
         "model_version": version,
         "status": "success",
         "latency_seconds": 0.5,
+        "gen_ai": {"usage": {"input_tokens": 1}},
         "correlation_id": "c1",
     }
 
@@ -63,18 +64,20 @@ def _get(cluster: Cluster, path: str, **parameters: str) -> Any:
 
 
 def test_panel_groups_other_versions_and_has_a_note(many: Cluster) -> None:
-    answered = _get(many, "/api/dashboards/inferlog-overview/panels/p99", **RANGE)
+    answered = _get(many, "/api/dashboards/inferlog-overview/panels/requests-per-second", **RANGE)
     (answer,) = answered["answers"]
+    requests = [column["name"] for column in answer["columns"]].index("requests")
     assert len(answer["rows"]) == 51
+    assert sum(row[requests] for row in answer["rows"]) == EVENTS
     assert [(note["kind"], note["count"]) for note in answer["notes"]] == [("other_versions", 10 * EVENTS / 60)]
 
 
 def test_chart_has_the_20_busiest_versions_and_the_others(many: Cluster) -> None:
-    (answer,) = _get(many, "/api/dashboards/inferlog-overview/panels/requests-over-time", **RANGE)["answers"]
+    (answer,) = _get(many, "/api/dashboards/inferlog-overview/panels/tokens-in-out", **RANGE)["answers"]
     names = [column["name"] for column in answer["columns"]]
-    version, rate = names.index("model_version"), names.index("requests_per_second")
+    version, tokens = names.index("model_version"), names.index("input_tokens")
     assert {row[version] for row in answer["rows"]} == {*VERSIONS[:20], "(other)"}
-    assert all(row[rate] > 0 for row in answer["rows"])
+    assert sum(row[tokens] for row in answer["rows"]) == EVENTS, "one of each event"
 
 
 def test_panel_counts_the_rows_that_it_lacks(many: Cluster) -> None:
