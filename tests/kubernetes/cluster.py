@@ -26,6 +26,8 @@ from tests.support.reconciling import read_result
 KUBECTL = os.environ.get("INFERLOG_TEST_KUBECTL", "kubectl").split()
 """Command of kubectl."""
 NAMESPACE = "inferlog"
+SERVICE = "app.kubernetes.io/name=scoring"
+"""Label of the pods of the service."""
 _TAG = os.environ.get("INFERLOG_VERSION", "local")
 _FOLDER = Path(__file__).parent
 _STREAMS = "logs-inference.*"

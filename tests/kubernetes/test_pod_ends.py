@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.kubernetes.cluster import (
+    SERVICE,
     Installation,
     assert_each_response_has_one_event,
     list_names,
@@ -26,7 +27,6 @@ from tests.support.polling import wait_until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(1800)]
 
-SERVICE = "app.kubernetes.io/name=scoring"
 RESTART_KUBELET = os.environ.get("INFERLOG_TEST_RESTART_KUBELET")
 """Shell command that restarts the kubelet of the only node."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.kubernetes.cluster import (
+    SERVICE,
     Installation,
     assert_each_response_has_one_event,
     read_pods,
@@ -18,8 +19,6 @@ from tests.kubernetes.cluster import (
 from tests.support.polling import wait_until
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(1800)]
-
-SERVICE = "app.kubernetes.io/name=scoring"
 
 
 def test_job_completes_the_set_up_of_elasticsearch_and_kibana(installation: Installation) -> None:

@@ -62,6 +62,7 @@ def summarize(
     Exit code 1: a failure, or a difference with --check; 2: wrong usage; 3: another run prevented some changes.
     """
     from inferlog_ops.core.durations import parse_duration
+    from inferlog_ops.query.run import check_range
     from inferlog_ops.query.timerange import parse_moment
     from inferlog_ops.summarize.job import SummarizeSettings
 
@@ -73,8 +74,8 @@ def summarize(
         end=parse_moment(to, "--to") if to is not None else None,
         lookback=parse_duration(lookback),
     )
-    if settings.start and settings.end and settings.start >= settings.end:
-        raise OperatorError(f"the range from {from_} to {to} is empty; its end must be after its start", exit_code=2)
+    if settings.start and settings.end:
+        check_range(settings.start, settings.end)
     cluster = open_cluster(url, namespace, home)
     if check:
         _check(cluster, settings, json=json)
