@@ -20,7 +20,7 @@ HIGHEST_BUCKET: Final = 1023
 """It begins at 152 days. Ten bits: a query finds a percentile in ten steps."""
 
 COUNT_UNIT: Final = 1 << 40
-"""Value of the lowest bit of the bucket. The sum of a number for every bucket still fits in 63 bits."""
+"""Value of the lowest bit of the bucket. The sum of one number for each bucket fits in 63 bits."""
 
 ESQL_BUCKET: Final = (
     f"CASE(latency_seconds < {LOWEST_SECONDS:.6f}, 0::long, latency_seconds >= {LOWEST_SECONDS:.6f}, "

@@ -73,7 +73,7 @@ class Summary:
 
     @property
     def id(self) -> str:
-        """Id of its document: the same for every run."""
+        """Id of its document: the same in each run."""
         return hashlib.sha256(orjson.dumps([self.interval, self.start, self.key])).hexdigest()[:32]
 
     def to_document(self) -> dict[str, Any]:
