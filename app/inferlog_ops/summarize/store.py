@@ -181,8 +181,12 @@ def _locate(stored: StoredSummary) -> dict[str, Any]:
 
 
 def _parse_hit(hit: dict[str, Any]) -> StoredSummary:
+    try:
+        summary = Summary.from_document(hit["_source"])
+    except KeyError as field:
+        raise OperatorError(f"{hit['_index']}: document {hit['_id']} has no field {field}; delete it") from field
     return StoredSummary(
-        summary=Summary.from_document(hit["_source"]),
+        summary=summary,
         document_id=hit["_id"],
         index=hit["_index"],
         seq_no=hit["_seq_no"],

@@ -16,6 +16,7 @@ from inferlog_ops.summarize.job import SummarizeSettings, check, group_starts
 from inferlog_ops.summarize.store import SummaryStore
 from inferlog_ops.summarize.summary import SummaryInterval
 from tests.golden import END, START
+from tests.golden.reading import format_iso
 from tests.support.indexing import index, index_golden
 from tests.support.summarizing import (
     MINUTE,
@@ -286,6 +287,14 @@ def test_check_reports_minutes_that_differ(provisioned: Cluster) -> None:
     minutes, (difference,) = check(provisioned, SummarizeSettings(), NOON + HOUR)
     assert minutes == 11
     assert (difference.start, difference.events, difference.summarized) == (NOON - MINUTE, 1, 0)
+
+
+def test_document_that_is_no_summary_is_named(provisioned: Cluster) -> None:
+    line = {"@timestamp": format_iso(NOON), "interval_seconds": SummaryInterval.MINUTE.value, "requests": 1}
+    with provisioned.build_client() as client:
+        client.index(index=f"inferlog-summaries-{provisioned.namespace}", op_type="create", document=line, refresh=True)
+    with pytest.raises(OperatorError, match=r"document .* has no field 'requests_with_latency'; delete it"):
+        check(provisioned, SummarizeSettings(start=NOON - DAY, end=NOON + DAY), NOON + DAY)
 
 
 def test_missing_stream_names_the_command(cluster: Cluster) -> None:
