@@ -289,7 +289,7 @@ def test_check_reports_minutes_that_differ(provisioned: Cluster) -> None:
     assert (difference.start, difference.events, difference.summarized) == (NOON - MINUTE, 1, 0)
 
 
-def test_document_that_is_no_summary_is_named(provisioned: Cluster) -> None:
+def test_document_without_the_fields_of_a_summary_is_an_error(provisioned: Cluster) -> None:
     line = {"@timestamp": format_iso(NOON), "interval_seconds": SummaryInterval.MINUTE.value, "requests": 1}
     with provisioned.build_client() as client:
         client.index(index=f"inferlog-summaries-{provisioned.namespace}", op_type="create", document=line, refresh=True)
