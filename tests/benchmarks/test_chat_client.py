@@ -49,7 +49,7 @@ def test_first_token_of_stream_is_timed_separately(url: str) -> None:
 def test_first_and_last_byte_of_whole_response_arrive_together(url: str) -> None:
     (answer,) = measure_answers(url, build_chat_request(MODEL, stream=False), requests=1, connections=1)
     assert answer.whole_seconds >= FIRST_SECONDS + REST_SECONDS
-    assert answer.whole_seconds - answer.first_seconds < REST_SECONDS / 2
+    assert answer.first_seconds == answer.whole_seconds  # one write of the service, one reading of the clock
 
 
 def test_send_requests_sends_requested_number(url: str) -> None:
