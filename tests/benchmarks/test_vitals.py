@@ -1,8 +1,10 @@
 """Resource usage of a process: memory, open files, threads and processor time."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -20,7 +22,7 @@ for _ in range(3):
 began = time.process_time()
 while time.process_time() - began < 0.2:
     pass
-print("taken", flush=True)
+print("taken", time.process_time(), flush=True)
 sys.stdin.readline()
 """
 
@@ -32,22 +34,30 @@ def process() -> Iterator["subprocess.Popen[bytes]"]:
         started.kill()
 
 
-def has_printed(process: "subprocess.Popen[bytes]", word: bytes) -> bool:
+def read_words(process: "subprocess.Popen[bytes]") -> list[str]:
     assert process.stdout is not None
-    return process.stdout.readline().strip() == word
+    return process.stdout.readline().decode().split()
 
 
 def test_growth_of_a_process_is_measured(process: "subprocess.Popen[bytes]") -> None:
     assert process.stdin is not None
-    assert has_printed(process, b"ready")
+    assert read_words(process) == ["ready"]
     before = measure_vitals(process.pid)
     process.stdin.write(b"\n")
     process.stdin.flush()
-    assert has_printed(process, b"taken")
+    _, own_cpu_seconds = read_words(process)
     after = measure_vitals(process.pid)
     for figure in ("resident_bytes", "proportional_bytes", "private_bytes"):
         assert 29e6 < getattr(after, figure) - getattr(before, figure) < 40e6, figure
     assert after.open_files - before.open_files == 7
     assert after.threads - before.threads == 3
-    assert 0.15 < after.cpu_seconds - before.cpu_seconds < 1.0
-    assert 0 < after.compute_cores_since(before) <= 1.1
+    # The kernel counts in ticks of 0.01 s, apart for user and system.
+    assert after.cpu_seconds == pytest.approx(float(own_cpu_seconds), abs=0.05)
+    assert before.cpu_seconds < after.cpu_seconds
+    assert before.at_seconds < after.at_seconds
+
+
+def test_busy_cores_are_processor_time_divided_by_the_time_between() -> None:
+    before = measure_vitals(os.getpid())
+    later = replace(before, cpu_seconds=before.cpu_seconds + 3.0, at_seconds=before.at_seconds + 2.0)
+    assert later.compute_cores_since(before) == pytest.approx(1.5)

@@ -145,7 +145,7 @@ def _describe_instances(documents: list[Document], start: datetime, end: datetim
 def _find_state(beats: list[Document]) -> str | None:
     if not beats:
         return None
-    return "stopped" if any(beat["message"] == "service_stopped" for beat in beats) else "running"
+    return "stopped" if beats[-1]["message"] == "service_stopped" else "running"
 
 
 ANSWERS = {

@@ -160,7 +160,7 @@ def _choose_version(random: Random, moment: datetime) -> str:
 
 def _build_service_heartbeats(random: Random) -> Iterator[Document]:
     """
-    Yield those of five processes: b stops, c counts more than was found, d has no event in the index.
+    Yield those of five processes: a pauses, b stops, c counts more than was found, d has no event in the index.
 
     b has lost its first events and has a start time; e has dropped all of them.
     """
@@ -178,7 +178,7 @@ def _build_service_heartbeats(random: Random) -> Iterator[Document]:
                 written[instance],
                 dropped=2 if instance == "c" else 0,
                 started=START if instance == "b" else None,
-                stopped=(instance, beat) == ("b", 40),
+                stopped=(instance, beat) in {("a", 20), ("b", 40)},
             )
         if moment >= _E_SINCE:
             yield _build_service_heartbeat(random, "e", moment, 0, dropped=beat, started=_E_SINCE)
@@ -219,7 +219,7 @@ def _build_service_heartbeat(
 
 
 def _build_shipper_heartbeats(random: Random) -> Iterator[Document]:
-    """Yield the heartbeats of two shippers: s1 waits at its end; s2 starts with an unknown lag, and stops."""
+    """Yield those of two shippers: s1 pauses, and waits at its end; s2 starts with an unknown lag, and stops."""
     for shipper in ("s1", "s2"):
         shipped = refused = 0
         for beat in range(58):
@@ -242,7 +242,7 @@ def _build_shipper_heartbeats(random: Random) -> Iterator[Document]:
                 "@timestamp": format_iso(START + timedelta(seconds=10 * beat, microseconds=7)),
                 "event": {"id": f"{shipper}-{beat}", "dataset": "inference.health"},
                 "service": {"name": "inferlog-shipper", "instance": {"id": shipper}},
-                "message": "shipper_stopped" if (shipper, beat) == ("s2", 57) else "shipper_heartbeat",
+                "message": f"shipper_{'stopped' if (shipper, beat) in {('s1', 31), ('s2', 57)} else 'heartbeat'}",
                 "shipper": figures,
             }
 

@@ -70,7 +70,7 @@ def _answer_shippers(documents: list[Document], _start: datetime, end: datetime)
         rows.append(
             {
                 "service.instance.id": name,
-                "state": "stopped" if any(beat["message"] == "shipper_stopped" for beat in beats) else "running",
+                "state": "stopped" if beats[-1]["message"] == "shipper_stopped" else "running",
                 "last_heartbeat": format_shortest(get_time(beats[-1])),
                 "silent_seconds": (end - get_time(beats[-1])).total_seconds(),
                 "shipped": max(list_values(beats, "shipper.shipped")),
@@ -95,7 +95,7 @@ def _answer_clock_skew(documents: list[Document], _start: datetime, _end: dateti
         rows.append(
             {
                 "service.instance.id": name,
-                "state": "stopped" if any(beat["message"] == "shipper_stopped" for beat in compared) else "running",
+                "state": "stopped" if compared[-1]["message"] == "shipper_stopped" else "running",
                 "last_comparison": format_shortest(get_time(compared[-1])),
                 "skew_seconds": abs(skews[-1]),
                 "clock_skew_seconds": skews[-1],

@@ -194,7 +194,7 @@ def _parse_bucket_width(table: Table) -> timedelta:
 def _convert(text: str, column: str, wanted: list[Row]) -> Any:
     """Return the figure in a cell, as the query answers it."""
     if column == "state":
-        return "stopped" if text else "running"  # Kibana shows when it stopped
+        return "stopped" if text.endswith("_stopped") else "running"  # Kibana shows the message of the last heartbeat
     if column == OVER_TIME:
         return _format_milliseconds(int(float(text)))
     known = [row[column] for row in wanted if row[column] is not None]

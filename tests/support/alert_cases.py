@@ -287,6 +287,11 @@ def _build_silent_instance() -> Iterator[Case]:
         rule=rule, what="since it was stopped",
         documents=[_beat(110), _beat(100, message="service_stopped")],
     )  # fmt: skip
+    yield Case(
+        rule=rule, what="after it had paused and gone on",
+        documents=[_beat(110, message="service_stopped"), _beat(100)],
+        fires={"scoring,i1": 100.0},
+    )  # fmt: skip
     yield Case(rule=rule, what="for a long time", documents=[_beat(1801)])
 
 

@@ -1,6 +1,7 @@
 """``inferlog alerts``: lists the alert rules and evaluates them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated
@@ -96,16 +97,22 @@ def check(
 
 
 def _evaluate(cluster: "Cluster", names: list[str], at: str | None) -> "Evaluation":
+    from inferlog_ops.core.streams import build_stream_name
     from inferlog_ops.query import library
     from inferlog_ops.query.dashboards import slo
     from inferlog_ops.query.rules import rules
     from inferlog_ops.query.rules.evaluate import evaluate
+    from inferlog_ops.query.run import find_future_events
     from inferlog_ops.query.timerange import parse_moment
 
     moment = parse_moment(at, "--at") if at else datetime.now(UTC)
     try:
         wanted = [rules.find(name) for name in names] or list(rules.load_all().values())
-        return evaluate(cluster, wanted, slo.load(), library.load_all(), moment)
+        evaluation = evaluate(cluster, wanted, slo.load(), library.load_all(), moment)
+        if at is not None or evaluation.failures:
+            return evaluation
+        stream = build_stream_name("events", cluster.namespace)
+        return replace(evaluation, future=find_future_events(cluster, [stream], moment))
     except OperatorError as error:
         if error.exit_code == Exit.FIRING:  # the exit code of any other failure
             raise OperatorError(str(error), exit_code=Exit.NOT_EVALUATED) from error
@@ -129,6 +136,8 @@ def _print_failure_of(act: Callable[[], object]) -> None:
 def _print(evaluation: "Evaluation", *, quiet: bool) -> None:
     for name, missing in evaluation.not_counted.items() if evaluation.alerts or not quiet else ():
         err.print(Text(f"{name}: {missing}", style="yellow"))
+    if evaluation.future and (evaluation.alerts or not quiet):
+        err.print(Text(evaluation.future.text, style="yellow"))
     for reason, names in evaluation.failures.items():
         err.print(Text(f"not evaluated: {', '.join(names)}: {reason}", style="red"))
     if evaluation.alerts:

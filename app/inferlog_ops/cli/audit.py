@@ -1,7 +1,7 @@
 """``inferlog audit``: verifies the hash chain of the events."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Verify the hash chain of the events.", no_args_is_help=True)
 
 _SHOWN = 20
-# A heartbeat can be indexed before the events that it counts.
-_ON_THE_WAY_SECONDS = 60
 
 
 @app.callback()
@@ -33,7 +31,10 @@ def verify(
         str | None, typer.Option(help="Length of the range: 90s, 15m, 12h, 7d. Default: all events.")
     ] = None,
     from_: Annotated[str | None, typer.Option("--from", help="Start of the range, ISO 8601.")] = None,
-    to: Annotated[str | None, typer.Option("--to", help="End of the range, exclusive. Default: now.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", help="End of the range, exclusive. Default: none; events of a fast clock are included."),
+    ] = None,
     files: Annotated[
         Path | None, typer.Option(help="Verify the event files below this directory instead of the index.")
     ] = None,
@@ -51,12 +52,16 @@ def verify(
     from inferlog.settings import Settings, SettingsError
     from inferlog_ops.core.cluster import translate_errors
     from inferlog_ops.query.audit import chain, sources
+    from inferlog_ops.query.run import LAST_TIME, check_range
     from inferlog_ops.query.timerange import build_time_range
 
     everything = last is None and from_ is None
-    start, end = build_time_range(
+    start, now = build_time_range(
         last=last, from_="1970-01-01T00:00:00Z" if everything else from_, to=to, now=datetime.now(UTC)
     )
+    # A clock that is ahead gives events a future time: without them, a chain would be cut or have holes.
+    end = LAST_TIME if to is None else now
+    check_range(start, end)
     try:
         hasher = Hasher(Settings(audit_key_file=key_file).read_key("audit_key_file"))
     except SettingsError as error:
@@ -68,8 +73,7 @@ def verify(
     else:
         cluster = open_cluster(url, namespace, home)
         with cluster.build_client() as client, translate_errors(cluster, "reading the events"):
-            settled = end - timedelta(seconds=_ON_THE_WAY_SECONDS)
-            counted = sources.read_counts_from_index(client, cluster.namespace, start, settled)
+            counted = sources.read_counts_from_index(client, cluster.namespace, start, end, now)
             report = chain.verify(
                 sources.read_events_from_index(client, cluster.namespace, start, end), hasher, counted
             )
@@ -92,6 +96,12 @@ def _print(report: "AuditReport") -> None:
         out.print(
             f"{report.not_there} instances have heartbeats that count events, but no events: because of the range, "
             "retention or deletion",
+            highlight=False,
+        )
+    if report.ahead:
+        out.print(
+            f"{report.ahead} instances have heartbeats with a future time: whether their ends were cut off is not "
+            "known before that time; compare the clocks of the hosts",
             highlight=False,
         )
     if report.dropped:

@@ -63,9 +63,9 @@ def compare(
     start, end = build_time_range(last=last, from_=from_, to=to, now=datetime.now(UTC))
     settings = CompareSettings(model_versions=(first, second), start=start, end=end, at_most=at_most, seed=seed)
     cluster = open_cluster(url, namespace, home)
-    with show_progress() as report, Snapshot.open_events(cluster) as snapshot:
-        both = fetch_samples(snapshot, settings, delay_progress(report))
     future = find_future_events(cluster, [build_stream_name("events", namespace)], end) if to is None else None
+    with show_progress() as report, Snapshot.open_events(cluster) as snapshot:
+        both = fetch_samples(snapshot, settings, delay_progress(report), future)
     comparison = compare_samples(*both, (end - start).total_seconds(), Resampling(seed=seed), margin)
     if json:
         notes = [future.as_json()] if future else []

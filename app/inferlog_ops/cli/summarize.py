@@ -136,6 +136,9 @@ def _check(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) -> 
         out.print(f"{len(differences):,} of {minutes:,} minutes and their hours differ:", highlight=False)
         for each in differences[:_DIFFERENCES_SHOWN]:
             out.print(_describe_difference(each), highlight=False)
+        if len(differences) > _DIFFERENCES_SHOWN:
+            more = len(differences) - _DIFFERENCES_SHOWN
+            err.print(f"… and {more:,} more; --json lists all of them", highlight=False)
     else:
         out.print(f"The summaries of {minutes:,} minutes agree with the events.", highlight=False)
     if differences:

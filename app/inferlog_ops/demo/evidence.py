@@ -77,6 +77,7 @@ def find_ids(client: Elasticsearch, namespace: str, run_id: str) -> list[str]:
             sort=[{"correlation_id": "asc"}, {"event.id": "asc"}],
             size=_PAGE,
             search_after=after,
+            allow_partial_search_results=False,
         )["hits"]["hits"]
         if not page:
             return ids

@@ -114,6 +114,8 @@ def _find_documents(client: Elasticsearch, stream: str, correlation_id: str) -> 
         sort=[{"@timestamp": "asc"}],
         size=_MAX_DOCUMENTS,
         track_total_hits=True,
+        # The documents of a shard that does not answer are not in the total either.
+        allow_partial_search_results=False,
     )
     documents = [hit["_source"] for hit in answer["hits"]["hits"]]
     return FoundDocuments(documents=documents, missing=int(answer["hits"]["total"]["value"]) - len(documents))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.demo import traffic
 from inferlog_ops.demo.traffic import Pace, measure_pace, send_traffic
 from tests.support.chat_server import MODEL, run_server
 from tests.support.polling import wait_until
@@ -49,14 +50,15 @@ def test_traffic_stops_sending_when_the_demo_ends(tmp_path: Path) -> None:
         running.process.has_finished()
 
 
-def test_measure_pace_returns_a_sustainable_pace(tmp_path: Path) -> None:
-    slow = [{"name": "v1", "simulated": {"first_token_median_seconds": 1.2, "token_median_seconds": 0, "sigma": 0}}]
-    with run_server(tmp_path / "server", backend="simulated", versions=slow) as server:
-        slow_pace = measure_pace(server.url, MODEL)
-    assert 0.25 <= slow_pace.requests_per_second < 0.5
-    assert slow_pace.of_a_caller == 0, "as many callers as it takes for each kind of them"
+@pytest.mark.parametrize(("answer_seconds", "requests_per_second"), [(0.1, 1.0), (1.2, 0.5), (60.0, 0.25)])
+def test_measure_pace_returns_a_sustainable_pace(
+    answer_seconds: float, requests_per_second: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traffic, "perf_counter", iter([0.0, answer_seconds]).__next__)
     with run_server(tmp_path / "server", backend="simulated") as server:
-        assert measure_pace(server.url, MODEL).requests_per_second == pytest.approx(1, abs=0.5)
+        pace = measure_pace(server.url, MODEL)
+    assert pace.requests_per_second == pytest.approx(requests_per_second)
+    assert pace.of_a_caller == 0, "as many callers as it takes for each kind of them"
 
 
 def test_measure_pace_fails_when_the_service_does_not_answer(tmp_path: Path) -> None:

@@ -117,6 +117,8 @@ def test_query_with_rows_per_version_declares_their_default_number(name: str) ->
             f"the head of dashboards/queries/{name}.esql must have the sentence 'Many model versions: inferlog shows "
             f"the {wanted} with the most requests, all others together as (other).'"
         )
+        command = f"// inferlog query {name} --every-version counts "
+        assert command in query.text, f"the head must name the command that counts rows beyond the limit: {command}…"
 
 
 @pytest.mark.parametrize("name", [name for name in QUERIES if name.endswith("_over_time")])

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from inferlog_ops.core import progress
 from inferlog_ops.core.cluster import Cluster
 from tests.support import commands
 from tests.support.indexing import index
@@ -19,7 +20,10 @@ def build_options(cluster: Cluster) -> list[str]:
     return ["summarize", "--url", cluster.url, "--namespace", cluster.namespace]
 
 
-def test_result_is_one_line_and_check_agrees_until_an_event_arrives(provisioned: Cluster) -> None:
+def test_result_is_one_line_and_check_agrees_until_an_event_arrives(
+    provisioned: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_QUIET_SECONDS", 3600.0)  # a slow run prints its progress
     index(provisioned, "events", [build_event(NOON), build_event(NOON, 0.5), build_event(NOON, 0.5, "v2")])
     first = commands.run_here(*build_options(provisioned))
     assert first.returncode == 0, first.stderr
@@ -49,6 +53,13 @@ def test_result_is_one_line_and_check_agrees_until_an_event_arrives(provisioned:
     }
     checked = json.loads(commands.run(*build_options(provisioned), "--check", "--json").stdout)
     assert checked == {"minutes": 1, "differences": []}
+
+
+def test_check_counts_the_differences_that_it_does_not_show(provisioned: Cluster) -> None:
+    index(provisioned, "events", [build_event(NOON - MINUTE * number) for number in range(22)])
+    differs = commands.run_here(*build_options(provisioned), "--check")
+    assert len(differs.stdout.splitlines()) == 1 + 20
+    assert differs.stderr == "… and 2 more; --json lists all of them\n"
 
 
 def test_killed_run_is_completed_by_the_next(provisioned: Cluster) -> None:

@@ -34,10 +34,12 @@ class HeartbeatCount:
     Attributes:
         written: Number of events that the sink accepted.
         dropped: Number of events that the sink dropped; each of them also used a sequence number.
+        is_ahead: Whether the instance also has heartbeats with a future time, which are not used yet.
     """
 
     written: int = 0
     dropped: int = 0
+    is_ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,7 @@ class AuditReport:
         dropped: Number of events that the sink dropped: gaps in ``event.sequence`` across an intact chain.
         cut_heads: Number of chains that start after their first event: because of the range, retention or deletion.
         not_there: Number of instances with heartbeats that count events, but no events, for the same reasons.
+        ahead: Number of instances with heartbeats of a future time: until then, their ends are not verified.
         findings: In sort_key of instance and sequence.
     """
 
@@ -79,6 +82,7 @@ class AuditReport:
     dropped: int = 0
     cut_heads: int = 0
     not_there: int = 0
+    ahead: int = 0
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -95,8 +99,9 @@ def verify(events: Iterable[Event], hasher: Hasher, counted: Mapping[str, Heartb
         counted: Counts of each instance's last heartbeat in the range: the chain itself does not show events
             that are missing at its end.
     """
-    report = AuditReport()
-    expected = {instance: count for instance, count in (counted or {}).items() if count.written}
+    counted = counted or {}
+    report = AuditReport(ahead=sum(count.is_ahead for count in counted.values()))
+    expected = {instance: count for instance, count in counted.items() if count.written}
     for name, chain in groupby(events, key=get_instance_id):
         report.instances += 1
         _verify_chain(name, chain, hasher, report, expected.pop(name, HeartbeatCount()))

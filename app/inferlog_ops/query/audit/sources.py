@@ -1,7 +1,7 @@
 """Sources of the events to verify and of their expected counts: an index, or the event files."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,20 @@ from inferlog_ops.query.audit.chain import Event, HeartbeatCount, get_instance_i
 
 _PAGE = 2_000
 _KEEP_ALIVE = "2m"
-_COUNTED = """
-FROM {stream}
-| WHERE @timestamp >= ?start AND @timestamp < ?end AND events_written IS NOT NULL
-| STATS written = MAX(events_written), dropped = MAX(events_dropped) BY service.instance.id
-| KEEP service.instance.id, written, dropped
-| LIMIT 10000
+# A heartbeat can be indexed before the events that it counts. One that is later than now by as much has a clock ahead.
+_SETTLE = timedelta(minutes=1)
+_MAX_ROWS = 10_000  # Elasticsearch's own limit
+_COUNTED = f"""
+FROM {{stream}}
+| WHERE @timestamp >= ?start AND @timestamp < ?end AND events_written IS NOT NULL AND service.instance.id > ?after
+| STATS
+    written = MAX(events_written) WHERE @timestamp < ?settled,
+    dropped = MAX(events_dropped) WHERE @timestamp < ?settled,
+    ahead = COUNT(*) WHERE @timestamp >= ?ahead
+  BY service.instance.id
+| SORT service.instance.id
+| KEEP service.instance.id, written, dropped, ahead
+| LIMIT {_MAX_ROWS}
 """
 
 
@@ -40,6 +48,8 @@ def read_events_from_index(client: Elasticsearch, namespace: str, start: datetim
                 size=_PAGE,
                 search_after=after,
                 track_total_hits=False,
+                # Events of a shard that does not answer would be reported as removed.
+                allow_partial_search_results=False,
             )["hits"]["hits"]
             if not page:
                 return
@@ -50,21 +60,27 @@ def read_events_from_index(client: Elasticsearch, namespace: str, start: datetim
 
 
 def read_counts_from_index(
-    client: Elasticsearch, namespace: str, start: datetime, end: datetime
+    client: Elasticsearch, namespace: str, start: datetime, end: datetime, now: datetime
 ) -> dict[str, HeartbeatCount]:
-    """
-    Return the counts of each instance's last heartbeat with *start* <= ``@timestamp`` < *end*.
-
-    Limited to 10 000 instances, Elasticsearch's limit on rows.
-    """
-    answer = client.esql.query(
-        query=_COUNTED.format(stream=build_stream_name("health", namespace)),
-        params=[{"start": start.isoformat()}, {"end": end.isoformat()}],
-    )
-    return {
-        instance: HeartbeatCount(written=written, dropped=dropped or 0)
-        for instance, written, dropped in answer["values"]
-    }
+    """Return the counts of each instance's last heartbeat in the range that is a minute older than *now*."""
+    query = _COUNTED.format(stream=build_stream_name("health", namespace))
+    moments = {"start": start, "end": end, "settled": now - _SETTLE, "ahead": now + _SETTLE}
+    counted: dict[str, HeartbeatCount] = {}
+    after = ""
+    while True:
+        rows = client.esql.query(
+            query=query,
+            params=[*({name: moment.isoformat()} for name, moment in moments.items()), {"after": after}],
+            # Without the count of a shard that does not answer, a missing end would not be found.
+            allow_partial_results=False,
+        )["values"]
+        counted |= {
+            instance: HeartbeatCount(written=written or 0, dropped=dropped or 0, is_ahead=ahead > 0)
+            for instance, written, dropped, ahead in rows
+        }
+        if len(rows) < _MAX_ROWS:
+            return counted
+        after = rows[-1][0]
 
 
 def read_counts_from_files(directory: Path, start: datetime, end: datetime) -> dict[str, HeartbeatCount]:

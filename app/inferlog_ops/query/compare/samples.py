@@ -12,6 +12,7 @@ from inferlog_ops.core.console import escape_control
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.core.snapshot import Filter, Snapshot
+from inferlog_ops.query.notes import Note
 from inferlog_ops.query.run import NO_MODEL_VERSION, build_version_filter, check_range
 
 Numbers = NDArray[np.float64]
@@ -123,9 +124,17 @@ class CompareSettings:
         return f"from {self.start:{_MOMENT}} to {self.end:{_MOMENT}}"
 
 
-def fetch_samples(snapshot: Snapshot, settings: CompareSettings, report: ReportProgress) -> tuple[Sample, Sample]:
+def fetch_samples(
+    snapshot: Snapshot, settings: CompareSettings, report: ReportProgress, future: Note | None = None
+) -> tuple[Sample, Sample]:
     """
     Return the requests of both versions.
+
+    Args:
+        snapshot: Events to read.
+        settings: Versions, range and sample size.
+        report: Receives progress lines.
+        future: Note on events that are later than the range: a possible reason for an error.
 
     Raises:
         OperatorError: If a version has no requests, with the reason.
@@ -133,7 +142,7 @@ def fetch_samples(snapshot: Snapshot, settings: CompareSettings, report: ReportP
     counts = _count_requests(snapshot, settings)
     for model_version in settings.model_versions:
         if not counts[model_version].requests:
-            raise _make_no_requests_error(snapshot, settings, model_version)
+            raise _make_no_requests_error(snapshot, settings, model_version, future)
     first, second = (_fetch_sample(snapshot, settings, each, counts[each], report) for each in settings.model_versions)
     return first, second
 
@@ -195,23 +204,22 @@ def _read_first_number(event: dict[str, list[Any]], field: str) -> float:
     return values[0] if values else np.nan
 
 
-def _make_no_requests_error(snapshot: Snapshot, settings: CompareSettings, model_version: str) -> OperatorError:
+def _make_no_requests_error(
+    snapshot: Snapshot, settings: CompareSettings, model_version: str, future: Note | None
+) -> OperatorError:
     """Return the error for a range without events, a version without events in it, or an unknown version."""
+    advice = f"choose a wider range with --last or --from{f'. {future.text}' if future else ''}"
     there = _list_versions(snapshot, settings.in_range)
     if not there:
-        return OperatorError(
-            f"{snapshot.where} holds no events {settings.span}; choose a wider range with --last or --from"
-        )
+        return OperatorError(f"{snapshot.where} holds no events {settings.span}; {advice}")
     if _list_versions(snapshot, build_version_filter(model_version)):
-        return OperatorError(
-            f"model version {model_version!r} has no events {settings.span}; choose a wider range with --last or --from"
-        )
+        return OperatorError(f"model version {model_version!r} has no events {settings.span}; {advice}")
     nearest = difflib.get_close_matches(model_version, there, n=1)
-    advice = f"did you mean {escape_control(nearest[0])}? " if nearest else ""
-    more = f" and {len(there) - _SHOWN_VERSIONS} more" if len(there) > _SHOWN_VERSIONS else ""
+    guess = f"did you mean {escape_control(nearest[0])}? " if nearest else ""
+    more = f" and at least {len(there) - _SHOWN_VERSIONS} more" if len(there) > _SHOWN_VERSIONS else ""
     return OperatorError(
         f"no event in {snapshot.where} has the model version {model_version!r}; "
-        f"{advice}Known versions: {', '.join(map(escape_control, there[:_SHOWN_VERSIONS]))}{more}",
+        f"{guess}Known versions: {', '.join(map(escape_control, there[:_SHOWN_VERSIONS]))}{more}",
         exit_code=2,
     )
 

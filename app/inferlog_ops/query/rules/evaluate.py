@@ -11,7 +11,7 @@ from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.dashboards.slo import ServiceLevels
 from inferlog_ops.query.library import Query
-from inferlog_ops.query.notes import NoteKind
+from inferlog_ops.query.notes import Note, NoteKind
 from inferlog_ops.query.rules.alerts import Alert
 from inferlog_ops.query.rules.condition import THRESHOLD, VALUE, build_rule_query
 from inferlog_ops.query.rules.rules import Rule
@@ -51,6 +51,7 @@ class Evaluation:
         failures: Rules that could not be evaluated: names by reason.
         not_listed: Minimum number of further alerts by rule, for rules with too many.
         not_counted: Documents that the reader may not read, as a sentence by rule.
+        future: Note on events that are later than *at*, which no rule evaluates yet; None if there are none.
     """
 
     at: datetime
@@ -60,6 +61,7 @@ class Evaluation:
     failures: Mapping[str, list[str]]
     not_listed: Mapping[str, int] = field(default_factory=dict)
     not_counted: Mapping[str, str] = field(default_factory=dict)
+    future: Note | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the evaluation as JSON values, for stdout and webhooks."""
@@ -71,6 +73,7 @@ class Evaluation:
             "not_listed": dict(self.not_listed),
             "not_counted": dict(self.not_counted),
             "not_evaluated": [{"reason": reason, "rules": names} for reason, names in self.failures.items()],
+            "notes": [self.future.as_json()] if self.future else [],
         }
 
 

@@ -70,6 +70,8 @@ class FailureStore:
                     source_includes=["@timestamp", "document", "error.type", "error.message"],
                     size=_PAGE,
                     search_after=after,
+                    # Failures of a shard that does not answer would be left out of a run that reports success.
+                    allow_partial_search_results=False,
                 )
             except (elasticsearch.NotFoundError, elasticsearch.BadRequestError) as error:
                 raise OperatorError(

@@ -12,6 +12,8 @@ from elasticsearch import Elasticsearch
 
 import inferlog
 from inferlog_ops.core.cluster import Cluster
+from tests.support.chains import build_chain
+from tests.support.indexing import index
 from tests.support.logfiles import Logs
 
 EVENTS = 30
@@ -43,7 +45,7 @@ def shipped(logs: Logs, provisioned: Cluster, tmp_path: Path) -> Cluster:
 
 def test_chain_is_intact_in_files_and_index_and_tampering_is_found(shipped: Cluster, logs: Logs) -> None:
     where = ("--url", shipped.url, "--namespace", shipped.namespace)
-    whole = {"events": EVENTS, "instances": 1, "dropped": 0, "cut_heads": 0, "not_there": 0, "findings": []}
+    whole = {"events": EVENTS, "instances": 1, "dropped": 0, "cut_heads": 0, "not_there": 0, "ahead": 0, "findings": []}
     stream = f"logs-inference.events-{shipped.namespace}"
     with Elasticsearch(shipped.url) as client:
         client.indices.refresh(index=stream)
@@ -94,6 +96,34 @@ def test_events_cut_off_at_the_end_are_named_by_the_last_heartbeat(shipped: Clus
         assert code == 1
         (finding,) = report["findings"]
         assert (finding["fault"], finding["sequence"], finding["until"]) == ("cut off", EVENTS - 3, EVENTS - 1)
+
+
+def test_events_of_a_clock_ahead_are_verified(provisioned: Cluster, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    # The clock was ahead for a while: without the events of that time, the chain would have a hole.
+    moments = [now - timedelta(seconds=9), now + timedelta(hours=1), now + timedelta(hours=2), now]
+    events = build_chain(moments)
+    beat = {"service": {"instance": {"id": "a"}}, "event": {"id": "beat"}, "events_written": 9, "events_dropped": 0}
+    index(provisioned, "events", events)
+    index(provisioned, "health", [{"@timestamp": (now + timedelta(hours=2)).isoformat(), **beat}])
+    (tmp_path / "events-a.jsonl").write_text("".join(f"{json.dumps(event)}\n" for event in events))
+    where = ("--url", provisioned.url, "--namespace", provisioned.namespace)
+
+    for source, ahead in (where, 1), (("--files", str(tmp_path)), 0):
+        for span in (), ("--last", "1h"):
+            code, report = run_verify(*source, *span)
+            assert (code, report["events"], report["ahead"], report["findings"]) == (0, 4, ahead, []), source
+    said = run("audit", "verify", *where).stdout
+    assert "1 instances have heartbeats with a future time: whether their ends were cut off is not known" in said
+    # A range that someone ends explicitly ends there.
+    code, report = run_verify(*where, "--to", now.isoformat())
+    assert (code, report["events"], report["ahead"]) == (0, 1, 0)
+
+
+def test_empty_range_is_rejected(tmp_path: Path) -> None:
+    done = run("audit", "verify", "--files", str(tmp_path), "--from", "2026-11-24", "--to", "2026-11-23")
+    assert done.returncode == 2
+    assert "its end must be after its start" in done.stderr
 
 
 def test_audit_reports_a_missing_directory_in_one_sentence(tmp_path: Path) -> None:

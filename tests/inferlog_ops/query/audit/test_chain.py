@@ -1,36 +1,24 @@
 """Every kind of tampering is found; other gaps are not reported."""
 
 import copy
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inferlog.audit import FIRST, Hasher, serialize_canonically
+from inferlog.audit import Hasher, serialize_canonically
 from inferlog_ops.query.audit.chain import Fault, HeartbeatCount, sort_key, verify
+from tests.support import chains
+from tests.support.chains import EPOCH
 
 Event = dict[str, Any]
 
 
-def build_chain(
-    count: int, *, instance: str = "a", dropped: frozenset[int] = frozenset(), key: bytes = b""
-) -> list[Event]:
-    """Return an instance's events as the library chains them; *dropped* ones are missing."""
-    events, previous, hasher = [], FIRST, Hasher(key)
-    for sequence in range(count):
-        if sequence in dropped:
-            continue
-        content = {
-            "event": {"id": f"{instance}{sequence}", "sequence": sequence},
-            "service": {"instance": {"id": instance}},
-            "model_version": "v1",
-        }
-        own = hasher(previous, 1_000_000 * sequence, serialize_canonically(content))
-        timestamp = f"1970-01-01T00:00:{sequence:02d}.000000Z"
-        events.append({"@timestamp": timestamp, "audit": {"prev": previous, "hash": own}, **content})
-        previous = own
-    return events
+def build_chain(count: int, **options: Any) -> list[Event]:
+    """Return *count* events of an instance, one a second."""
+    return chains.build_chain((EPOCH + timedelta(seconds=number) for number in range(count)), **options)
 
 
 def find_in_chain(events: list[Event]) -> list[tuple[str, int, int]]:
@@ -123,6 +111,11 @@ def test_instance_without_any_event_is_counted() -> None:
         {"a": HeartbeatCount(written=3), "gone": HeartbeatCount(written=9), "idle": HeartbeatCount()},
     )
     assert (report.findings, report.not_there) == ([], 1)
+
+
+def test_instance_with_heartbeats_of_a_future_time_is_counted() -> None:
+    report = verify(build_chain(3), Hasher(), {"a": HeartbeatCount(written=3, is_ahead=True), "b": HeartbeatCount()})
+    assert (report.findings, report.ahead) == ([], 1)
 
 
 def test_range_from_the_middle_can_be_verified_alone() -> None:

@@ -322,3 +322,25 @@ def test_events_later_than_a_range_that_ends_now_are_counted(provisioned: Cluste
     assert "1 event is later than the end of the range" in CliRunner().invoke(app, arguments).stderr
     (note,) = orjson.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)["notes"]
     assert (note["kind"], note["count"]) == ("future_events", 1)
+
+
+@pytest.mark.parametrize(
+    ("there", "complaint"),
+    [(["v1"], "model version 'v2' has no events"), ([], "holds no events")],
+)
+def test_error_names_events_later_than_a_range_that_ends_now(
+    provisioned: Cluster, there: list[str], complaint: str
+) -> None:
+    now = datetime.now(UTC)
+    moments = [*((version, now) for version in there), ("v2", now + timedelta(minutes=10))]
+    index(
+        provisioned,
+        "events",
+        [
+            {"@timestamp": moment.isoformat(), "event": {"id": version}, "model_version": version}
+            for version, moment in moments
+        ],
+    )
+    arguments = ["v1", "v2", "--url", provisioned.url, "--namespace", provisioned.namespace]
+    with pytest.raises(OperatorError, match=f"{complaint} .* 1 event is later than the end of the range"):
+        raise CliRunner().invoke(app, arguments).exception  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """``inferlog alerts`` as a person, cron and CI call it; each exit code by a process of its own."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -20,6 +20,7 @@ from inferlog_ops.query.rules import rules
 from inferlog_ops.query.run import fetch_rows
 from tests.support import commands
 from tests.support.alert_cases import Case, build_cases
+from tests.support.indexing import index
 from tests.support.webhook import Webhook, run_webhook
 
 CASES = {(case.rule, case.what): case for case in build_cases()}
@@ -89,6 +90,18 @@ def test_no_alert_exits_with_0_and_prints_it_unless_quiet(filled: Cluster) -> No
     assert f"No alert fires ({len(rules.load_all())} rules, 2025-12-27 12:00:00 UTC)." in result.stderr
     quiet = _check(filled, BEFORE, "--quiet")
     assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
+def test_events_later_than_now_are_counted_because_no_rule_evaluates_them(provisioned: Cluster) -> None:
+    ahead = datetime.now(UTC) + timedelta(minutes=10)
+    index(provisioned, "events", [{"@timestamp": ahead.isoformat(), "event": {"id": "e"}, "status": "error"}])
+    arguments = ["check", "--url", provisioned.url, "--namespace", provisioned.namespace, "--rule", "error_rate"]
+    result = CliRunner().invoke(alerts.app, arguments)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "1 event is later than the end of the range" in result.stderr
+    assert CliRunner().invoke(alerts.app, [*arguments, "--quiet"]).stderr == ""
+    (note,) = orjson.loads(CliRunner().invoke(alerts.app, [*arguments, "--json"]).stdout)["notes"]
+    assert (note["kind"], note["count"]) == ("future_events", 1)
 
 
 def test_check_evaluates_one_selected_rule(filled: Cluster) -> None:

@@ -133,9 +133,9 @@ def latest(field: str, *, kind: str = "number") -> Aggregate:
     return Aggregate(operation="last_value", field=field, kql=f"{field}: *", kind=kind)
 
 
-def latest_text(field: str) -> Aggregate:
+def latest_text(field: str, *, kql: str = "") -> Aggregate:
     """Return all values of *field* of the newest document, also of one without values, and of text fields."""
-    return Aggregate(operation="last_value", field=field, kind="string")
+    return Aggregate(operation="last_value", field=field, kql=kql, kind="string")
 
 
 def overall_sum(of: Expression) -> OverallFigure:

@@ -179,9 +179,11 @@ _NO_RANGE_END = AbsentColumn(
 _ALL_VALUES = AbsentColumn(
     reason="Lens does not list all values of a field; a click on the correlation id shows its chain"
 )
-_STOPPED = _build_figure(
-    highest(_TIME, kql='message: ("service_stopped" or "shipper_stopped")', kind="date"), "stopped at"
-)
+
+
+def _build_state(*, heartbeats: str = "") -> Figure:
+    """Return the message of the last heartbeat, which reports a stop: a formula is a number, not a word."""
+    return _build_figure(latest_text("message", kql=heartbeats), "last message")
 
 
 def _build_process_figure(name: str) -> Figure:
@@ -341,7 +343,7 @@ SOURCES: dict[str, Source] = {
         columns={
             "service.name": _build_group("service.name"),
             _INSTANCE: _build_group(_INSTANCE, size=1000),
-            "state": _STOPPED,
+            "state": _build_state(heartbeats="events_written: *"),
             "last_heartbeat": _build_figure(highest(_TIME, kql="events_written: *", kind="date")),
             "silent_seconds": _NO_RANGE_END,
             "written": _build_figure(_written),
@@ -382,7 +384,7 @@ SOURCES: dict[str, Source] = {
         sort="refused",
         columns={
             _INSTANCE: _build_group(_INSTANCE, size=1000),
-            "state": _STOPPED,
+            "state": _build_state(),
             "last_heartbeat": _last_seen,
             "waiting": _build_figure(latest_text("shipper.waiting")),
             "silent_seconds": _NO_RANGE_END,
@@ -400,7 +402,7 @@ SOURCES: dict[str, Source] = {
         sort="skew_seconds",
         columns={
             _INSTANCE: _build_group(_INSTANCE, size=1000),
-            "state": _STOPPED,
+            "state": _build_state(),
             "last_comparison": _last_seen,
             "skew_seconds": _build_figure(call("abs", latest("shipper.clock_skew_seconds"))),
             "most_ahead_seconds": _build_figure(call("pick_max", highest("shipper.clock_skew_seconds"), 0)),

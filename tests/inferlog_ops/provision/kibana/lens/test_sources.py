@@ -10,7 +10,7 @@ from inferlog_ops.provision.kibana.lens.expressions import Aggregate, compile_co
 from inferlog_ops.provision.kibana.lens.sources import DELIVERY, EVENTS, HEALTH, SOURCES, Figure, Group
 from inferlog_ops.query import library
 from tests import ROOT
-from tests.golden import END, START, build_golden, compute_expected_rows
+from tests.golden import END, START, Document, build_golden, compute_expected_rows
 from tests.support.lens_execution import execute
 from tests.support.panel_queries import read_mapped_fields
 
@@ -45,6 +45,19 @@ def test_lens_figures_equal_those_of_the_query(query: str) -> None:
         for name in compared:
             assert found[name] == pytest.approx(row[name], rel=1e-9, abs=1e-9), (query, name)
     assert not rows
+
+
+@pytest.mark.parametrize("query", ["instances", "shippers", "clock_skew"])
+def test_last_message_of_lens_reports_a_stop_if_the_query_does(query: str) -> None:
+    source, instance = SOURCES[query], "service.instance.id"
+    state = source.columns["state"]
+    assert isinstance(state, Figure)
+    columns = compile_columns("state", state.expression, "state")
+    columns |= {instance: compile_bucket(Terms(field=instance), instance)}
+    rows = execute(columns, _select_documents(source.view), kql=source.kql)
+    stopped = {row[instance] for row in rows if row["state"].endswith("_stopped")}
+    answer = compute_expected_rows(query, DOCUMENTS, START, END)
+    assert stopped == {row[instance] for row in answer if row["state"] == "stopped"} != set()
 
 
 def test_every_source_is_a_query() -> None:
@@ -92,9 +105,12 @@ def _compute_lens_rows(query: str) -> list[dict[str, Any]]:
             if column.over:
                 summed.append(name)
                 columns |= {"over": compile_bucket(Terms(field=column.over), "over")}
-    documents = [each for each in DOCUMENTS if each["event"]["dataset"] in DATASETS[source.view]]
-    rows = execute(columns, documents, kql=source.kql, range_seconds=(END - START).total_seconds())
+    rows = execute(columns, _select_documents(source.view), kql=source.kql, range_seconds=(END - START).total_seconds())
     return [{name: sum(row[name] for row in rows) for name in summed}] if summed else rows
+
+
+def _select_documents(view: str) -> list[Document]:
+    return [each for each in DOCUMENTS if each["event"]["dataset"] in DATASETS[view]]
 
 
 def _is_number(figure: Figure) -> bool:
