@@ -1,5 +1,5 @@
 """
-Search requests that Kibana makes of a form-based chart, derived from its Lens columns.
+Search requests that Kibana makes of a form-based chart, derived from its Lens columns, or of a list of documents.
 
 A benchmark of a dashboard needs the cost of these requests, not of the ES|QL files: Kibana since 8.4 asks for all
 percentiles of a field in one aggregation. Covers the operations that our charts use, and raises for any other.
@@ -14,8 +14,14 @@ from typing import Any
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import build_alerts_stream_name, build_stream_name
 from inferlog_ops.provision.kibana.lens.charts import build_chart
-from inferlog_ops.provision.kibana.lens.layers import FormBasedLayer, FormBasedLayerBuilder, find_filter
-from inferlog_ops.provision.kibana.lens.sources import ALERTS, DELIVERY, EVENTS, HEALTH
+from inferlog_ops.provision.kibana.lens.layers import (
+    FormBasedLayer,
+    FormBasedLayerBuilder,
+    find_filter,
+    is_form_based,
+)
+from inferlog_ops.provision.kibana.lens.panels import find_document_list
+from inferlog_ops.provision.kibana.lens.sources import ALERTS, DELIVERY, EVENTS, HEALTH, DocumentList
 from inferlog_ops.query.dashboards.panels import Panel
 from inferlog_ops.query.timerange import format_iso
 
@@ -55,11 +61,13 @@ class KibanaRequest:
 
 def build_requests(panel: Panel, start: datetime, end: datetime) -> list[KibanaRequest]:
     """
-    Return the request of each layer of *panel*, a form-based chart.
+    Return the request of each layer of *panel*, a form-based chart, or the one of a list of documents.
 
     Raises:
         OperatorError: If a column has an operation or a filter that this module does not know.
     """
+    if (listed := find_document_list(panel)) is not None:
+        return [KibanaRequest(view=listed.view, body=_build_list_body(listed, start, end))]
     layers = build_chart(panel, lambda holder: FormBasedLayerBuilder(panel, holder)).layers
     kql = find_filter(panel, layers.values())
     return [
@@ -68,16 +76,36 @@ def build_requests(panel: Panel, start: datetime, end: datetime) -> list[KibanaR
     ]
 
 
-def _build_body(layer: FormBasedLayer, kql: str, start: datetime, end: datetime) -> Body:
+def is_asked_by_kibana(panel: Panel) -> bool:
+    """Return whether Kibana asks for *panel* by requests of its own, and not by the query."""
+    return panel.type == "vis" and (find_document_list(panel) is not None or is_form_based(panel))
+
+
+def _build_list_body(listed: DocumentList, start: datetime, end: datetime) -> Body:
+    order = [{listed.sort: {"order": "desc"}}, *([{"@timestamp": "desc"}] if listed.sort != "@timestamp" else [])]
+    return {
+        "size": listed.most_documents,
+        "track_total_hits": True,
+        "query": _build_query(listed.kql, start, end),
+        "sort": [*order, {"_doc": "desc"}],
+        "fields": [{"field": "*", "include_unmapped": True}],
+        "_source": False,
+    }
+
+
+def _build_query(kql: str, start: datetime, end: datetime) -> Body:
     times = {"gte": format_iso(start), "lte": format_iso(end), "format": "strict_date_optional_time"}
     in_range = {"range": {"@timestamp": times}}
+    return {"bool": {"filter": [in_range, *([build_filter(kql)] if kql else [])]}}
+
+
+def _build_body(layer: FormBasedLayer, kql: str, start: datetime, end: datetime) -> Body:
     groups = {name: column for name, column in layer.columns.items() if column["isBucketed"]}
     metrics = dict(_build_metrics(layer.columns))
     for name, column in reversed(groups.items()):
         group = _build_group(column, end - start)
         metrics = {name: {**group, "aggs": {**group.get("aggs", {}), **metrics}}}
-    filters = [in_range, *([build_filter(kql)] if kql else [])]
-    return {"size": 0, "track_total_hits": False, "query": {"bool": {"filter": filters}}, "aggs": metrics}
+    return {"size": 0, "track_total_hits": False, "query": _build_query(kql, start, end), "aggs": metrics}
 
 
 def _build_group(column: Mapping[str, Any], span: timedelta) -> Body:
@@ -107,6 +135,7 @@ def _build_terms(field: str, params: Mapping[str, Any]) -> Body:
 
 def _build_metrics(columns: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Body]]:
     percents: dict[str, set[int]] = {}
+    asked = set()
     for name, column in columns.items():
         operation = column["operationType"]
         if column["isBucketed"] or operation in _OF_THE_BROWSER:
@@ -114,8 +143,13 @@ def _build_metrics(columns: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[s
         if operation == "percentile":
             percents.setdefault(column["sourceField"], set()).add(column["params"]["percentile"])
             continue
-        metric = _build_metric(column)
-        if kql := column.get("filter", {}).get("query", ""):
+        metric, kql = _build_metric(column), column.get("filter", {}).get("query", "")
+        # Kibana asks once for what several columns or parts of formulas need (dedupe_aggs.ts of 8.12.2).
+        key = operation, column["sourceField"], kql, bool(column["params"].get("emptyAsNull"))
+        if key in asked:
+            continue
+        asked.add(key)
+        if kql:
             yield name, {"filter": build_filter(kql), "aggs": {name: metric} if metric else {}}
         elif metric:
             yield name, metric

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.provision.kibana.dashboards import build_panel_index
 from inferlog_ops.provision.kibana.lens.layers import is_form_based
+from inferlog_ops.provision.kibana.lens.panels import find_document_list
 from inferlog_ops.provision.kibana.lens.sources import SOURCES, AbsentColumn
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files
@@ -63,6 +64,17 @@ def test_a_control_filters_every_panel(visit: KibanaVisit, golden_kibana: Provis
     assert differences == {}
 
 
+def test_filter_for_a_value_of_a_list_offers_the_trace(visit: KibanaVisit, golden_kibana: ProvisionedKibana) -> None:
+    overview, trace = map(golden_kibana.build_object_id, ("inferlog-overview", "inferlog-trace-and-audit"))
+    visit.open(overview, *FULL_RANGE)
+    panel_id = build_panel_index(overview, "slowest")
+    correlation_id = visit.filter_for(panel_id, "correlation_id", "Trace this chain of calls")
+    visit.page.wait_for_url(re.compile(f"#/view/{trace}"))
+    visit.wait_until_drawn()
+    chains = visit.read_tables(build_panel_index(trace, "chains"))[0]
+    assert [row["correlation id"] for row in chains] == [correlation_id]
+
+
 @pytest.mark.parametrize("dashboard", [name for name in files.load_all() if name not in COMPARED])
 def test_every_other_dashboard_is_drawn_without_an_error(
     dashboard: str, visit: KibanaVisit, golden_kibana: ProvisionedKibana
@@ -91,7 +103,14 @@ def find_differences(
     differences = {}
     compared = 0
     for panel in list_panels(files.load_all()[dashboard].body):
-        if panel.type != "vis" or not is_form_based(panel):
+        if panel.type != "vis":
+            continue
+        if find_document_list(panel) is not None:
+            shown = visit.read_documents(build_panel_index(kibana.build_object_id(dashboard), panel.id))
+            wanted = fetch_rows(kibana.cluster, QUERIES[panel.queries[0]], *span, model_version)
+            compared += _count_equal_documents(shown, wanted)
+            continue
+        if not is_form_based(panel):
             continue
         tables = visit.read_tables(build_panel_index(kibana.build_object_id(dashboard), panel.id))
         layers = panel.config.get("layers") or [panel.config]
@@ -104,6 +123,20 @@ def find_differences(
                 differences[f"{panel.id}, layer {number}"] = {"Kibana": shown[:5], "query": wanted[:5]}
     assert compared > 0
     return differences
+
+
+def _count_equal_documents(shown: Table, wanted: list[Row]) -> int:
+    """Return the number of figures in *shown*, the first rows of a list, all equal to those of the query's answer."""
+    assert bool(shown) == bool(wanted)
+    for line, row in zip(shown, wanted, strict=False):  # the grid draws the visible rows and columns only
+        assert {"correlation_id", "latency_seconds"} <= line.keys()
+        for column in row.keys() & line.keys() - {"@timestamp"}:
+            value = _simplify(row[column])
+            if isinstance(value, int | float):
+                assert parse_number(line[column]) == pytest.approx(value, abs=5e-4), column
+            else:
+                assert line[column] == (value or "-"), column
+    return sum(map(len, shown))
 
 
 def _read_expected_rows(

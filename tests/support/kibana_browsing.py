@@ -105,6 +105,35 @@ class KibanaVisit:
         """Return the text of the time picker."""
         return self.page.locator('[data-test-subj="superDatePickerShowDatesButton"]').inner_text()
 
+    def read_documents(self, panel_id: str) -> Table:
+        """Return the visible rows of the list of documents in the panel, by field."""
+        panel = self.find_panel(panel_id)
+        panel.scroll_into_view_if_needed()
+        cells: Table = panel.locator('[data-test-subj="dataGridRowCell"]').evaluate_all(
+            """cells => cells.map(cell => ({
+                row: cell.dataset.gridcellRowIndex, field: cell.dataset.gridcellColumnId, text: cell.innerText.trim()
+            }))"""
+        )
+        rows: dict[int, dict[str, str]] = {}
+        for cell in cells:
+            rows.setdefault(int(cell["row"]), {})[cell["field"]] = cell["text"]
+        return [rows[number] for number in sorted(rows)]
+
+    def filter_for(self, panel_id: str, field: str, action: str) -> str:
+        """Filter for the first value of *field* in the list of the panel, choose *action*, and return the value."""
+        cell = self.find_panel(panel_id).locator(f'[data-gridcell-column-id="{field}"][data-gridcell-row-index="0"]')
+        item = self.page.get_by_text(action)
+        deadline = monotonic() + PATIENCE_MS / 1000
+        while item.count() == 0:
+            assert monotonic() < deadline, f"{panel_id}: no {action!r} for {field}"
+            with suppress(PlaywrightTimeoutError):  # the button moves in, and the list may be drawn again meanwhile
+                cell.hover(timeout=_CLICK_MS)
+                cell.locator('[data-test-subj="filterForButton"]').click(timeout=_CLICK_MS)
+                item.wait_for(timeout=_CLICK_MS)
+        text = cell.inner_text().strip()
+        item.click()
+        return text
+
     def read_tables(self, panel_id: str) -> list[Table]:
         """Return the rows of each layer of the panel, as downloaded from its inspector."""
         inspector = self._open_inspector(self.find_panel(panel_id))

@@ -12,7 +12,7 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.kibana import data_views
 from inferlog_ops.provision.kibana.dashboards import build_dashboard, build_panel_index
 from inferlog_ops.provision.kibana.lens.layers import is_form_based
-from inferlog_ops.provision.kibana.lens.panels import PanelContext, build_panel
+from inferlog_ops.provision.kibana.lens.panels import PanelContext, build_panel, find_document_list
 from inferlog_ops.provision.kibana.saved_objects import SavedObject
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files, query_library
@@ -31,7 +31,7 @@ ESQL_CHARTS = [
     pytest.param(panel, id=f"{dashboard.id}/{panel.id}")
     for dashboard in DASHBOARDS.values()
     for panel in list_panels(fill_levels(dashboard, load_levels()))
-    if panel.type == "vis" and not is_form_based(panel)
+    if panel.type == "vis" and not is_form_based(panel) and find_document_list(panel) is None
 ]
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[\d.]+Z")
 OLD_AND_NEW = pytest.mark.parametrize("has_time_parameters", [False, True], ids=["8.12", "8.16"])
@@ -158,12 +158,15 @@ def list_expected_names(saved: SavedObject) -> Iterator[str]:
     """Yield the names of the references that the content of *saved* needs."""
     for panel in read_saved_panels(saved).values():
         config, panel_id = panel["embeddableConfig"], panel["panelIndex"]
-        if panel["type"] == "search":
+        if "panelRefName" in panel:
             yield f"{panel_id}:{panel['panelRefName']}"
-        if panel["type"] != "lens":
-            continue
-        for layer in config["attributes"]["state"]["datasourceStates"].get("formBased", {}).get("layers", {}):
-            yield f"{panel_id}:indexpattern-datasource-layer-{layer}"
+        yield from (f"{panel_id}:{each['name']}" for each in config.get("attributes", {}).get("references", []))
+        if panel["type"] == "lens":
+            for layer in config["attributes"]["state"]["datasourceStates"].get("formBased", {}).get("layers", {}):
+                yield f"{panel_id}:indexpattern-datasource-layer-{layer}"
+        elif panel["type"] == "search" and "attributes" in config:
+            source = json.loads(config["attributes"]["kibanaSavedObjectMeta"]["searchSourceJSON"])
+            yield f"{panel_id}:{source['indexRefName']}"
         for event in config["enhancements"].get("dynamicActions", {}).get("events", []):
             yield f"{panel_id}:drilldown:{event['action']['factoryId']}:{event['eventId']}:dashboardId"
     for control in json.loads(saved.attributes["controlGroupInput"]["panelsJSON"]):
@@ -261,6 +264,19 @@ def test_layer_with_figures_added_up_and_others_is_an_error() -> None:
     layer = {"type": "line", "data_source": source, "x": {"column": "bucket"}, "y": figures}
     with pytest.raises(OperatorError, match="panel inferlog-x-one: a layer has figures that are added up, and others"):
         build(wrap_panel(type="xy", layers=[layer]))
+
+
+@OLD_AND_NEW
+def test_list_of_documents_is_a_discover_session_with_the_drilldown_of_the_file(has_time_parameters: bool) -> None:
+    saved = build(DASHBOARDS["inferlog-overview"], has_time_parameters=has_time_parameters)
+    panel = read_saved_panels(saved)["slowest"]
+    session = panel["embeddableConfig"]["attributes"]
+    assert (panel["type"], session["sort"], session["sampleSize"]) == ("search", [["latency_seconds", "desc"]], 20)
+    assert session["columns"][:3] == ["model_version", "http.route", "status"]
+    source = json.loads(session["kibanaSavedObjectMeta"]["searchSourceJSON"])
+    assert source["query"] == {"query": "latency_seconds: *", "language": "kuery"}
+    (event,) = panel["embeddableConfig"]["enhancements"]["dynamicActions"]["events"]
+    assert event["action"]["name"] == "Trace this chain of calls"
 
 
 def test_panel_that_lens_cannot_express_names_the_command_before_8_16() -> None:

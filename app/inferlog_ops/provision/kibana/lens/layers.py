@@ -13,7 +13,6 @@ from inferlog_ops.provision.kibana.lens.sources import SOURCES, AbsentColumn, Fi
 from inferlog_ops.query.dashboards.panels import Panel
 from inferlog_ops.query.dashboards.render import parse_query_name
 
-_ROWS = "rows"
 _DOCUMENTS = "documents"
 _MOST_GROUPS = 1000
 
@@ -96,7 +95,7 @@ class FormBasedLayerBuilder:
 
     def list_hidden(self) -> list[str]:
         """Return the ids of columns that a table does not show."""
-        return [each for each in (_DOCUMENTS, _ROWS) if each in self._groups]
+        return [_DOCUMENTS] if _DOCUMENTS in self._groups else []
 
     def build(self) -> FormBasedLayer:
         """Return the layer with the columns so far."""
@@ -115,8 +114,6 @@ class FormBasedLayerBuilder:
         if self._ignores_filters and self._source.kql:
             # Such a layer ignores the filter of its own panel as well.
             groups[_DOCUMENTS] = compile_bucket(MatchingDocuments(kql=self._source.kql), _DOCUMENTS)
-        if self._source.rows:
-            groups[_ROWS] = compile_bucket(self._source.rows, _ROWS)
         return groups
 
     def _set_summed(self, field: str) -> None:

@@ -5,14 +5,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from inferlog_ops.provision.kibana.lens.charts import Chart, build_chart
 from inferlog_ops.provision.kibana.lens.esql import EsqlLayers
 from inferlog_ops.provision.kibana.lens.layers import FormBasedLayerBuilder, find_filter, is_form_based
+from inferlog_ops.provision.kibana.lens.sources import LISTS, DocumentList
 from inferlog_ops.query.dashboards.panels import Panel
 from inferlog_ops.query.library import Query
 
 _LAYER_REFERENCE = "indexpattern-datasource-layer-"
+_SEARCH_REFERENCE = "kibanaSavedObjectMeta.searchSourceJSON.index"
 _DRILLDOWN = "DASHBOARD_TO_DASHBOARD_DRILLDOWN"
+_ROWS_OF_A_PAGE = 25  # the smallest of Discover's choices that takes a whole list
+_ONE_LINE = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +64,18 @@ def build_panel(panel: Panel, context: PanelContext) -> SavedPanel:
         return build_text(panel.id, panel.config["content"])
     if panel.type == "discover_session":
         return _build_session(panel, context)
+    if (listed := find_document_list(panel)) is not None:
+        return _build_document_list(panel, listed, context)
     if is_form_based(panel):
         return _build_form_based(panel, context)
     # Also built for a Kibana that gets the text: a wrong reference is an error in every version.
     chart = _build_esql(panel, context)
     return chart if context.has_time_parameters else build_text(panel.id, _describe_missing_chart(panel))
+
+
+def find_document_list(panel: Panel) -> DocumentList | None:
+    """Return the list of documents that *panel* shows, if it is a table of one."""
+    return LISTS.get(panel.queries[0]) if panel.config["type"] == "data_table" else None
 
 
 def build_text(panel_id: str, content: str) -> SavedPanel:
@@ -108,6 +121,31 @@ def _build_session(panel: Panel, context: PanelContext) -> SavedPanel:
     return SavedPanel(content=content, references=(reference,))
 
 
+def _build_document_list(panel: Panel, listed: DocumentList, context: PanelContext) -> SavedPanel:
+    shown = [item["column"] for item in (*panel.config["rows"], *panel.config["metrics"])]
+    source = {
+        "query": {"query": listed.kql, "language": "kuery"},
+        "filter": [],
+        "indexRefName": _SEARCH_REFERENCE,
+    }
+    attributes = {
+        "title": panel.title,
+        "description": panel.config.get("description", ""),
+        "columns": [column for column in shown if column != "@timestamp"],  # Discover shows it first, unasked
+        "sort": [[listed.sort, "desc"]],
+        "grid": {},
+        "hideChart": True,
+        "isTextBasedQuery": False,
+        "timeRestore": False,
+        "sampleSize": listed.most_documents,
+        "rowHeight": _ONE_LINE,
+        "rowsPerPage": _ROWS_OF_A_PAGE,
+        "kibanaSavedObjectMeta": {"searchSourceJSON": orjson.dumps(source).decode()},
+    }
+    reference = {"name": _SEARCH_REFERENCE, "type": "index-pattern", "id": context.find_id(listed.view)}
+    return _build_by_value(panel, "search", attributes, (reference,))
+
+
 def _build_form_based(panel: Panel, context: PanelContext) -> SavedPanel:
     chart = build_chart(panel, lambda holder: FormBasedLayerBuilder(panel, holder))
     references = tuple(
@@ -146,26 +184,31 @@ def _build_lens(
     state: dict[str, Any],
     references: tuple[dict[str, str], ...],
 ) -> SavedPanel:
-    description = panel.config.get("description", "")
-    drilldowns = [_Drilldown(panel, item) for item in panel.config.get("drilldowns", [])]
-    events = {"dynamicActions": {"events": [each.event for each in drilldowns]}} if drilldowns else {}
     attributes = {
         "title": panel.title,
-        "description": description,
+        "description": panel.config.get("description", ""),
         "type": "lens",
         "visualizationType": chart.kind,
-        "references": list(references),
         "state": state,
     }
+    return _build_by_value(panel, "lens", attributes, references)
+
+
+def _build_by_value(
+    panel: Panel, kind: str, attributes: Mapping[str, Any], references: tuple[dict[str, str], ...]
+) -> SavedPanel:
+    """Return a panel that holds its saved object of *kind* itself, with the drilldowns of the file."""
+    drilldowns = [_Drilldown(panel, item) for item in panel.config.get("drilldowns", [])]
+    events = {"dynamicActions": {"events": [each.event for each in drilldowns]}} if drilldowns else {}
     content = {
-        "type": "lens",
+        "type": kind,
         "panelIndex": panel.id,
         "title": panel.title,
         "embeddableConfig": {
-            "description": description,
+            "description": attributes["description"],
             "hidePanelTitles": False,
             "enhancements": events,
-            "attributes": attributes,
+            "attributes": {**attributes, "references": list(references)},
         },
     }
     targets = tuple({"type": "dashboard", "id": each.target, "name": each.reference} for each in drilldowns)

@@ -2,8 +2,9 @@
 Columns of the queries as Lens operations: the only place that connects the query files with form-based Lens.
 
 An entry of `SOURCES` makes the panels of its query form-based: its data view, the filter of its first ``WHERE``, and
-for each column that a panel shows a `Figure`, a `Group`, or `AbsentColumn` with the reason. A query without an entry
-needs nothing here: its panels are ES|QL since Kibana 8.16, and a text with the terminal's command before.
+for each column that a panel shows a `Figure`, a `Group`, or `AbsentColumn` with the reason. An entry of `LISTS` makes
+its tables lists of documents, as in Discover. A query without an entry needs nothing here: its panels are ES|QL since
+Kibana 8.16, and a text with the terminal's command before.
 docs/kibana.md lists the queries that Lens cannot express, with the reasons.
 """
 
@@ -72,15 +73,34 @@ class Source:
         view: Id of the data view.
         kql: Filter of the documents.
         columns: Columns by their name in the query.
-        rows: Hidden groups of a listing: a row for each document.
         sort: Column that sorts a table, the highest first; empty for the order of the groups.
     """
 
     view: str
     kql: str = ""
     columns: Mapping[str, LensColumn]
-    rows: Terms | None = None
     sort: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentList:
+    """
+    A query that lists documents, with the names of their fields as columns.
+
+    Lens could only group them by their id. Elasticsearch then numbers all ids of an index again after each refresh,
+    also those outside the range.
+
+    Attributes:
+        view: Id of the data view.
+        kql: Filter of the documents.
+        sort: Field that sorts them, the highest first.
+        most_documents: Number of documents in the list.
+    """
+
+    view: str
+    kql: str
+    sort: str
+    most_documents: int
 
 
 EVENTS, HEALTH, ALERTS = "inferlog-events", "inferlog-health", "inferlog-alerts"
@@ -254,40 +274,6 @@ SOURCES: dict[str, Source] = {
         columns={
             **_VERSION, "error.type": _build_group("error.type"),
             "errors": _build_figure(_requests), "last_seen": _last_seen,
-        },
-    ),
-    "slowest_requests": Source(
-        view=EVENTS,
-        kql="latency_seconds: *",
-        rows=Terms(field="event.id", size=20, order=highest("latency_seconds"), complete=False),
-        sort="latency_seconds",
-        columns={
-            "@timestamp": _last_seen,
-            "model_version": _build_figure(latest_text("model_version")),
-            "http.route": _build_figure(latest_text("http.route")),
-            "status": _build_figure(latest_text("status")),
-            "correlation_id": _build_group("correlation_id", size=1),
-            "request_id": _build_figure(latest_text("request_id")),
-            "latency_seconds": _build_figure(highest("latency_seconds")),
-            "queue_seconds": _build_figure(highest("queue_seconds")),
-            "time_to_first_token_seconds": _build_figure(highest("time_to_first_token_seconds")),
-            "gen_ai.usage.output_tokens": _build_figure(highest("gen_ai.usage.output_tokens")),
-        },
-    ),
-    "recent_errors": Source(
-        view=EVENTS,
-        kql='status: "error"',
-        rows=Terms(field="event.id", size=20, order=highest(_TIME, kind="date"), complete=False),
-        sort="@timestamp",
-        columns={
-            "@timestamp": _last_seen,
-            "model_version": _build_figure(latest_text("model_version")),
-            "http.route": _build_figure(latest_text("http.route")),
-            "http.response.status_code": _build_figure(highest("http.response.status_code")),
-            "error.type": _build_figure(latest_text("error.type")),
-            "error.message": _build_figure(latest_text("error.message")),
-            "correlation_id": _build_group("correlation_id", size=1),
-            "latency_seconds": _build_figure(highest("latency_seconds")),
         },
     ),
     "chains": Source(
@@ -467,3 +453,8 @@ SOURCES: dict[str, Source] = {
         },
     ),
 }  # fmt: skip
+
+LISTS: Mapping[str, DocumentList] = {
+    "slowest_requests": DocumentList(view=EVENTS, kql="latency_seconds: *", sort="latency_seconds", most_documents=20),
+    "recent_errors": DocumentList(view=EVENTS, kql='status: "error"', sort=_TIME, most_documents=20),
+}

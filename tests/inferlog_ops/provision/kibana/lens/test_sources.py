@@ -7,11 +7,12 @@ import pytest
 
 from inferlog_ops.provision.kibana.lens.buckets import Terms, compile_bucket
 from inferlog_ops.provision.kibana.lens.expressions import Aggregate, compile_columns, list_aggregates
-from inferlog_ops.provision.kibana.lens.sources import DELIVERY, EVENTS, HEALTH, SOURCES, Figure, Group
+from inferlog_ops.provision.kibana.lens.sources import DELIVERY, EVENTS, HEALTH, LISTS, SOURCES, Figure, Group
 from inferlog_ops.query import library
 from tests import ROOT
 from tests.golden import END, START, Document, build_golden, compute_expected_rows
-from tests.support.lens_execution import execute
+from tests.golden.reading import get
+from tests.support.lens_execution import execute, matches
 from tests.support.panel_queries import read_mapped_fields
 
 QUERIES = library.load_all()
@@ -25,9 +26,7 @@ STREAMS = {EVENTS: {"events"}, HEALTH: {"health"}, DELIVERY: {"events", "health"
 GROUPED_BY_TIME = "_over_time"
 NUMBERS_ONLY = {"number"}
 COMPARED = sorted(
-    name
-    for name, source in SOURCES.items()
-    if source.view in DATASETS and source.rows is None and not name.endswith(GROUPED_BY_TIME)
+    name for name, source in SOURCES.items() if source.view in DATASETS and not name.endswith(GROUPED_BY_TIME)
 )
 
 
@@ -47,6 +46,25 @@ def test_lens_figures_equal_those_of_the_query(query: str) -> None:
     assert not rows
 
 
+@pytest.mark.parametrize("query", LISTS)
+def test_list_has_the_documents_of_the_query(query: str) -> None:
+    listed = LISTS[query]
+    answer = compute_expected_rows(query, DOCUMENTS, START, END)
+    found = [each for each in _select_documents(listed.view) if matches(each, listed.kql)]
+    found.sort(key=lambda each: (get(each, listed.sort), each["@timestamp"]), reverse=True)
+    assert len(found) > listed.most_documents
+    columns = answer[0].keys() - {"@timestamp"}  # the query writes it without zeros at its end
+    shown = [{name: get(each, name) for name in columns} for each in found[: listed.most_documents]]
+    assert shown == [{name: _convert_key(row[name]) for name in columns} for row in answer]
+
+
+@pytest.mark.parametrize("query", LISTS)
+def test_columns_of_a_list_are_fields(query: str) -> None:
+    (row, *_) = compute_expected_rows(query, DOCUMENTS, START, END)
+    assert row.keys() <= {"@timestamp", *read_mapped_fields("events")}
+    assert f"LIMIT {LISTS[query].most_documents}\n" in QUERIES[query].text
+
+
 @pytest.mark.parametrize("query", ["instances", "shippers", "clock_skew"])
 def test_last_message_of_lens_reports_a_stop_if_the_query_does(query: str) -> None:
     source, instance = SOURCES[query], "service.instance.id"
@@ -61,7 +79,8 @@ def test_last_message_of_lens_reports_a_stop_if_the_query_does(query: str) -> No
 
 
 def test_every_source_is_a_query() -> None:
-    assert SOURCES.keys() <= QUERIES.keys()
+    assert SOURCES.keys() | LISTS.keys() <= QUERIES.keys()
+    assert not SOURCES.keys() & LISTS.keys()
 
 
 @pytest.mark.parametrize("query", [name for name, source in SOURCES.items() if source.view in STREAMS])
@@ -82,7 +101,7 @@ def test_docs_give_the_reason_of_queries_without_a_source_only() -> None:
     (table,) = re.findall(r"\n\| query \| reason \|\n(.*?)\n\n", (ROOT / "docs/kibana.md").read_text(), re.DOTALL)
     documented = set(re.findall(r"`(\w+)`(?!:)", table))  # a colon follows the name of a query if it is about a column
     assert documented
-    assert documented <= QUERIES.keys() - SOURCES.keys(), "correct the table of docs/kibana.md"
+    assert documented <= QUERIES.keys() - SOURCES.keys() - LISTS.keys(), "correct the table of docs/kibana.md"
 
 
 def test_documents_include_the_hard_cases_of_delivery() -> None:
