@@ -8,7 +8,7 @@ from typing import Any
 
 from inferlog.audit import Hasher
 from inferlog.client_id import ClientIds
-from inferlog.context import Inference, current_inference, find_inference, warn_once
+from inferlog.context import Inference, find_inference, get_innermost, warn_once
 from inferlog.event import STATUS_OF_ACTION
 from inferlog.heartbeat import Heartbeat, close_at_worker_exit
 from inferlog.line import build_line, describe_error
@@ -164,9 +164,10 @@ class Runtime:
             logged.fields["status"] = named
         elif status != named:
             warn_once("the status of a log line contradicts its name; the status is used", action, status=status)
-        surrounding = current_inference.get()
-        if surrounding is None or surrounding.ended:
-            self.record_finished(logged, surrounding)
+        surrounding = get_innermost()
+        owner = surrounding and (surrounding.owner or surrounding)
+        if surrounding is None or owner is None or owner.ended:
+            self.record_finished(logged, owner)
             return
         if status is None and named == "success":
             del logged.fields["status"]  # the surrounding request has not ended yet
