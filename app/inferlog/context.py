@@ -47,9 +47,11 @@ class Inference:
         ended: Whether no more calls can be added: its event is being written, or it has no event, as the connection of
             a WebSocket. A task that outlives its request still reads the request's ids here.
         closed: Whether a value bound now is lost, because the event is written or another event includes it.
+        owner: The inference whose event includes this call; None if this one has its own event.
+        parent: The owner, or the call between it and this one; None if no event takes this one's values any more.
     """
 
-    __slots__ = ("closed", "ended", "fields", "labels", "rejected", "traceparent")
+    __slots__ = ("closed", "ended", "fields", "labels", "owner", "parent", "rejected", "traceparent")
 
     def __init__(self, fields: dict[str, Any] | None = None) -> None:
         self.fields: dict[str, Any] = {} if fields is None else fields
@@ -58,6 +60,8 @@ class Inference:
         self.traceparent: str | None = None
         self.ended = False
         self.closed = False
+        self.owner: Inference | None = None
+        self.parent: Inference | None = None
 
     def state(self, values: Mapping[str, Any]) -> None:
         """Bind *values* from the service; warn about values too late for the event, once per field."""
@@ -142,30 +146,33 @@ class Inference:
         if "http_response_status_code" in fields and fields["status"] in _FAILED:
             fields.setdefault("error_type", str(fields["http_response_status_code"]))
 
-    def merge(self, part: "Inference", taken: Mapping[str, Any]) -> None:
-        """
-        Add the values of one model call: tokens, seconds and cost are summed, other values replaced.
-
-        Args:
-            part: The call.
-            taken: Fields copied when the call began; a value bound since then wins.
-        """
-        known = {name: value for name, value in part.fields.items() if taken.get(name) is not value}
-        for name in SUMMED:
-            if name in known and name in self.fields:
-                self.bind({name: self.fields[name] + known.pop(name)})
-        self.fields.update(known)
-        self._merge_rest(part)
-
     def include(self, later: "Inference") -> None:
         """Add the values of *later*, replacing earlier ones."""
         self.fields.update(later.fields)
-        self._merge_rest(later)
+        self._include_labels(later)
+        self.rejected += later.rejected
 
-    def _merge_rest(self, other: "Inference") -> None:
-        if other.labels:
-            self.labels = {**(self.labels or {}), **other.labels}
-        self.rejected += other.rejected
+    def take_over(self, values: "Inference", before: Mapping[str, float]) -> None:
+        """
+        Add *values* of a call inside this inference.
+
+        Args:
+            values: Values of the call; its rejected ones are already in the list of the owner.
+            before: The summed fields among them, each with the call's previous value; its increase is added.
+        """
+        for name, value in values.fields.items():
+            if name in before:
+                # A value bound here since then has replaced the sum; the call's own part remains the minimum.
+                value = max(value, self.fields.get(name, 0) + value - before[name])  # noqa: PLW2901
+                self.bind({name: value})
+            else:
+                self.fields[name] = value
+        self._include_labels(values)
+
+    def _include_labels(self, other: "Inference") -> None:
+        for name, label in (other.labels or {}).items():
+            if (labels := self._make_room(name)) is not None:
+                labels[name] = label
 
     def _bind_status(self, value: Any) -> None:
         try:
@@ -177,12 +184,17 @@ class Inference:
             self.fields["http_response_status_code"] = code
 
     def _bind_label(self, name: str, value: Any) -> None:
+        if (labels := self._make_room(name)) is not None:
+            labels[to_label_name(name)] = to_label(name, value)
+
+    def _make_room(self, name: str) -> dict[str, Any] | None:
+        """Return the labels if label *name* can be set, else None."""
         if self.labels is None:
             self.labels = {}
         if len(self.labels) < LABELS_LIMIT or name in self.labels:
-            self.labels[to_label_name(name)] = to_label(name, value)
-        else:
-            self.rejected.append(f"{name}: the event already has {LABELS_LIMIT} labels")
+            return self.labels
+        self.rejected.append(f"{name}: the event already has {LABELS_LIMIT} labels")
+        return None
 
 
 def report_late(names: Iterable[str]) -> None:
@@ -197,7 +209,17 @@ _LATE: Final = (
 )
 
 current_inference: Final[ContextVar[Inference | None]] = ContextVar("inferlog_current_inference", default=None)
-"""Inference of the running code; None outside requests and tracked calls."""
+"""Owner of the running code's event; None outside requests and tracked calls."""
+
+current_call: Final[ContextVar[Inference | None]] = ContextVar("inferlog_current_call", default=None)
+"""Innermost call of the running code that is part of another event; void inside a different current inference."""
+
+
+def get_innermost() -> Inference | None:
+    """Return the inference to which the running code states values: its innermost open call, else the current one."""
+    owner, call = current_inference.get(), current_call.get()
+    return call if call is not None and not call.closed and owner in (None, call.owner) else owner
+
 
 _ENDED_BY_IT: Final = "inferlog_inference"
 
@@ -249,7 +271,7 @@ def name_error_type(error: BaseException) -> str:
 
 def bind_inference(**values: Any) -> None:
     """
-    Bind values to the current inference.
+    Bind values to the current inference, inside a tracked call to this call.
 
     Takes the fields of the event by their Python names (see docs/events.md), such as ``model_version="v3"``,
     ``input_tokens=12``, ``time_to_first_token_seconds=0.04``; also ``error=exception``. Any other name becomes a label.
@@ -259,7 +281,7 @@ def bind_inference(**values: Any) -> None:
     field. Outside a request and outside ``track_performance`` the call has no effect; this is logged once. Record a
     finished inference with :func:`inferlog.record_inference`.
     """
-    inference = current_inference.get()
+    inference = get_innermost()
     if inference is not None:
         inference.state(values)
     else:

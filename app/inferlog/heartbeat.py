@@ -85,7 +85,7 @@ class Heartbeat:
 
     def start(self) -> None:
         """Start the thread, unless started or disabled with 0 seconds. If that fails, the next event retries."""
-        if self.is_started:
+        if self.is_started or sys.is_finalizing():  # no thread runs then, and its start() would wait forever
             return
         self.is_started = True
         # A daemon: a service that exits without shutdown() must not wait for it.

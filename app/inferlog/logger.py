@@ -4,9 +4,10 @@ import asyncio
 import contextvars
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, Self, cast
 
 import structlog
 from structlog.typing import Context, EventDict, FilteringBoundLogger, Processor, WrappedLogger
@@ -84,7 +85,13 @@ class BoundLogger(structlog.BoundLoggerBase):
     """
 
     def __init__(self, logger: WrappedLogger, processors: Any, context: Context) -> None:
-        super().__init__(logger, processors, _set_event_aside(dict(context)))
+        own_context = dict(context)
+        _set_aside(own_context)
+        super().__init__(logger, processors, own_context)
+
+    def bind(self, /, **new_values: Any) -> Self:
+        """Return a new logger with *new_values* added to the existing ones."""
+        return self.__class__(self._logger, self._processors, {**self._context, **new_values})
 
     def log(self, level: int, event: Any = "", /, *args: Any, **values: Any) -> None:
         """Write a line at the numeric level *level*, such as ``logging.INFO``."""
@@ -116,8 +123,7 @@ class BoundLogger(structlog.BoundLoggerBase):
     def _write(self, number: int, level: str, event: Any, args: tuple[Any, ...], values: dict[str, Any]) -> None:
         if number < _writer().lowest_level and not (isinstance(event, str) and event in STATUS_OF_ACTION):
             return
-        if "event" in values:
-            _set_event_aside(values)
+        _set_aside(values)
         try:
             arguments, line = self._process_event(level, _interpolate(event, args), values)
             self._logger.msg(*arguments, **line)
@@ -163,20 +169,26 @@ def _interpolate(event: Any, args: tuple[Any, ...]) -> Any:
         return f"{event} {args}"
 
 
-# Keys that structlog's processors use for message and level. The caller's values of these names are stored aside.
-_CALLERS: Final = {"event": "inferlog.callers_event", "level": "inferlog.callers_level"}
+# Keys that structlog uses for message, its arguments and level. The caller's values of these names are stored aside.
+_CALLERS: Final = {name: f"inferlog.callers_{name}" for name in ("event", "positional_args", "level")}
 
 
-def _set_event_aside(values: dict[str, Any]) -> dict[str, Any]:
-    """Rename a value ``event`` in *values*, in place."""
-    if "event" in values:
-        values[_CALLERS["event"]] = values.pop("event")
-    return values
+def _set_aside(values: EventDict, names: Collection[str] = ("event", "positional_args")) -> None:
+    """Rename the values of *names* in *values*, in place."""
+    for name in names:
+        if name in values:
+            values[_CALLERS[name]] = values.pop(name)
 
 
 def _set_level_aside(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
-    if "level" in event_dict:
-        event_dict[_CALLERS["level"]] = event_dict.pop("level")
+    _set_aside(event_dict, ["level"])
+    return event_dict
+
+
+def _interpolate_positional_args(_: WrappedLogger, __: str, event_dict: EventDict) -> EventDict:
+    """Fill in the arguments of ``structlog.stdlib.BoundLogger``, which a service may configure as wrapper class."""
+    if isinstance(event_dict.get("positional_args"), tuple):
+        event_dict["event"] = _interpolate(event_dict.get("event", ""), event_dict.pop("positional_args"))
     return event_dict
 
 
@@ -184,19 +196,21 @@ def _to_line(logger: WrappedLogger, _: str, event_dict: EventDict) -> tuple[tupl
     """Convert structlog's event dictionary to the arguments of :meth:`Writer.log`."""
     message, level = event_dict.pop("event", ""), event_dict.pop("level")
     error = _find_exception(event_dict.pop("exc_info", None))
-    name = logger.name or str(event_dict.pop("logger_name", "") or "app")
+    name = logger.name
+    if not name and isinstance(event_dict.get("logger_name"), str):
+        name = event_dict.pop("logger_name")
     for callers, aside in _CALLERS.items():
         if aside in event_dict:
             event_dict[callers] = event_dict.pop(aside)
-    return (), {"message": message, "level": level, "logger": name, "values": event_dict, "error": error}
+    return (), {"message": message, "level": level, "logger": name or "app", "values": event_dict, "error": error}
 
 
 # One list for all loggers: structlog.testing.capture_logs() replaces its content.
 _PROCESSORS: Final[list[Processor]] = [
+    _interpolate_positional_args,  # first: a value of this name in the context variables is the caller's
     structlog.contextvars.merge_contextvars,
     _set_level_aside,
     structlog.processors.add_log_level,
-    structlog.stdlib.PositionalArgumentsFormatter(),
     cast("Processor", _to_line),
 ]
 
@@ -270,11 +284,13 @@ def _is_of_others(record: logging.LogRecord) -> bool:
 
 def _find_exception(exc_info: Any) -> BaseException | None:
     """Return the exception for ``exc_info`` in any of the forms that logging calls accept."""
+    if isinstance(exc_info, tuple) and len(exc_info) == 3:
+        exc_info = exc_info[1]
     if isinstance(exc_info, BaseException):
         return exc_info
-    if isinstance(exc_info, tuple):
-        return exc_info[1] if len(exc_info) == 3 else None
-    return sys.exc_info()[1] if exc_info else None
+    with suppress(Exception):  # any value of the caller, such as a tensor, which has no truth value
+        return sys.exc_info()[1] if exc_info else None
+    return None
 
 
 class StdlibHandler(logging.Handler):
@@ -298,4 +314,4 @@ _RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "a
 
 
 def _get_extras(record: logging.LogRecord) -> Mapping[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _RECORD_ATTRIBUTES}
+    return {str(name): value for name, value in vars(record).items() if name not in _RECORD_ATTRIBUTES}

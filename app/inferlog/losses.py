@@ -68,13 +68,20 @@ class Losses:
     Reports the first loss at once and later ones together, at most once a minute. Thread-safe; never raises.
 
     Args:
+        start_reports: Starts the thread that runs :meth:`report` from time to time, unless started. Called at each
+            loss, without a lock of this object. Never raises.
         clock: Monotonic clock in seconds.
         write: Writes one line; returns False if the line must be retried.
     """
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.monotonic, write: Callable[[str], bool] = write_to_stderr
+        self,
+        *,
+        start_reports: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+        write: Callable[[str], bool] = write_to_stderr,
     ) -> None:
+        self._start_reports = start_reports
         self._clock = clock
         self._write = write
         self._lock = threading.RLock()  # a signal handler may log, and lose a line, during a report
@@ -115,6 +122,7 @@ class Losses:
             self._unreported.setdefault((cause, quantity), Counter())[stream] += lines
             self.last_loss, self.last_loss_unix_seconds = cause, time.time()
         self.report()
+        self._start_reports()  # the next report is due without another loss, and also if no log file is ever opened
 
 
 def _format_loss(cause: str, quantity: str, lost: Mapping[str, int]) -> str:

@@ -147,6 +147,7 @@ class Exchange(ABC):
     __slots__ = (
         "_activity",
         "_done_mark",
+        "_failed_sends",
         "_handled_error",
         "_sources",
         "_started",
@@ -165,6 +166,7 @@ class Exchange(ABC):
         self.status_code: int | None = None
         self._handled_error: BaseException | None = None
         self.client_gone = False
+        self._failed_sends: tuple[BaseException, ...] = ()
         self._done_mark: DoneMark | None = None
 
     def begin_response(self, status_code: Any, handled_error: BaseException | None) -> None:
@@ -186,6 +188,12 @@ class Exchange(ABC):
             if self._done_mark is None:
                 self._done_mark = DoneMark()
             self._done_mark.take(part)
+
+    def note_failed_send(self, error: BaseException) -> None:
+        """Record that the server has raised *error* for a part of the response."""
+        if is_disconnect(error):
+            self.client_gone = True
+            self._failed_sends += (error,)
 
     def finish(self, error: BaseException | None = None, *, complete: bool = True) -> None:
         """
@@ -212,7 +220,8 @@ class Exchange(ABC):
                 running.record(inference)
         except Exception as failure:  # noqa: BLE001 (a failure to log must not change a response, nor hide its error)
             log_failure("the event of a request", failure)
-        self._handled_error = None  # its traceback refers to this object
+        # The tracebacks of exceptions refer to this object.
+        self._handled_error, self._failed_sends = None, ()
 
     def _find_missing_values(self, settings: Settings) -> None:
         """Run the callbacks for client id and model version, unless the handler has bound them."""
@@ -259,6 +268,7 @@ class Exchange(ABC):
 
     def _judge_end(self, error: BaseException | None, complete: bool) -> tuple[BaseException | None, bool, bool]:
         """Return the error of the service, whether the response is complete, and whether its caller has left."""
+        error = _unwrap(error)
         cancelled = self.client_gone or isinstance(error, _CANCELLATIONS)
         raised = error is not None and self._is_application_error(error)
         is_stated = cancelled and not raised and self.status_code is not None and "status" in self.inference.fields
@@ -285,9 +295,12 @@ class Exchange(ABC):
         """Return whether *error* is not a cancellation, nor comes from a send to a disconnected caller."""
         if isinstance(error, _CANCELLATIONS):
             return False
-        # Starlette's ClientDisconnect and waitress's ClientDisconnected are not ConnectionErrors.
-        is_disconnect = isinstance(error, ConnectionError) or type(error).__name__.startswith("ClientDisconnect")
-        return not (self.client_gone and is_disconnect)
+        if isinstance(error, BaseExceptionGroup):
+            return any(map(self._is_application_error, error.exceptions))
+        # By identity: an OSError can also be the application's own, such as that of a file.
+        if any(failed is error or failed is error.__cause__ for failed in self._failed_sends):
+            return False
+        return not (self.client_gone and _is_named_disconnect(error))
 
     def _is_done(self) -> bool:
         """Return whether a stream of server-sent events was passed to the server up to ``data: [DONE]``."""
@@ -323,6 +336,23 @@ class Exchange(ABC):
     @abstractmethod
     def find_route_template(self) -> str | None:
         """Return the template of the matched route, never the raw path; None without a match."""
+
+
+def is_disconnect(error: BaseException) -> bool:
+    """Return whether a server that raises *error* for a part of the response has lost its client."""
+    return isinstance(error, OSError) or _is_named_disconnect(error)
+
+
+def _is_named_disconnect(error: BaseException) -> bool:
+    """Return whether *error* is Starlette's ClientDisconnect, or waitress's ClientDisconnected."""
+    return type(error).__name__.startswith("ClientDisconnect")
+
+
+def _unwrap(error: BaseException | None) -> BaseException | None:
+    """Return *error*, or the OSError, also of the application, that Starlette has replaced by ClientDisconnect."""
+    if error is not None and _is_named_disconnect(error) and isinstance(error.__context__, OSError):
+        return error.__context__
+    return error
 
 
 def _replace_status_code(inference: Inference, status_code: int | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from inferlog.audit import Hasher
 from inferlog.client_id import ClientIds
-from inferlog.context import Inference, current_inference, find_inference, warn_once
+from inferlog.context import Inference, find_inference, get_innermost, warn_once
 from inferlog.event import STATUS_OF_ACTION
 from inferlog.heartbeat import Heartbeat, close_at_worker_exit
 from inferlog.line import build_line, describe_error
@@ -72,7 +72,7 @@ class Runtime:
         heartbeat: Writes the health lines.
         make_sink: Factory of sinks; None for the sinks named by the settings.
         losses: Reports lost lines on standard error.
-        housekeeping: Background thread of the log directory.
+        housekeeping: Background thread of the log directory and of the reports of losses.
         stats: Returns the counts of written and lost lines.
         lowest_level: Lowest level that is written, a number of ``logging``.
     """
@@ -113,8 +113,9 @@ class Runtime:
             "environment": settings.environment,
             "instance": {"id": instance_id},
         }
-        losses = Losses()
         housekeeping = Housekeeping()
+        losses = Losses(start_reports=housekeeping.start)
+        housekeeping.tasks.append(losses.report)
         sink = make_sink or _SinkFactory(settings, instance_id, losses, housekeeping).make_stream_sink
 
         def recorder(stream: str) -> LineRecorder:
@@ -164,9 +165,10 @@ class Runtime:
             logged.fields["status"] = named
         elif status != named:
             warn_once("the status of a log line contradicts its name; the status is used", action, status=status)
-        surrounding = current_inference.get()
-        if surrounding is None or surrounding.ended:
-            self.record_finished(logged, surrounding)
+        surrounding = get_innermost()
+        owner = surrounding and (surrounding.owner or surrounding)
+        if surrounding is None or owner is None or owner.ended:
+            self.record_finished(logged, owner)
             return
         if status is None and named == "success":
             del logged.fields["status"]  # the surrounding request has not ended yet
@@ -273,7 +275,7 @@ class _SinkFactory:
             max_file_age_seconds=settings.max_file_age_seconds,
             start_housekeeping=housekeeping.start,
         )
-        housekeeping.tasks += [self._retention.sweep_if_requested, losses.report]
+        housekeeping.tasks.append(self._retention.sweep_if_requested)
 
     def make_stream_sink(self, stream: str) -> Sink:
         """Return the sink of *stream*. The first configured sink reports its losses; the copies only count theirs."""

@@ -16,21 +16,25 @@ from inferlog.context import (
     SUMMED,
     Inference,
     check_synchronous,
+    current_call,
     current_inference,
     describe_callback_error,
+    get_innermost,
     log_failure,
     report_late,
 )
-from inferlog.event import CHECKS, InvalidFieldError, to_microunits
+from inferlog.event import CHECKS, InvalidFieldError, to_label_name, to_microunits
 from inferlog.line import describe_error
 from inferlog.streams import FirstToken, has_content, is_done
 
 # Python 3.11 calls a method of a module's own name in a third of the time of an imported name's.
 _current: Final = current_inference
+_current_call: Final = current_call
 _NOTHING: Final = object()
 _NOTHING_KNOWN: Final = Inference()
-_OF_THE_CALL: Final = frozenset({*SUMMED, "latency_seconds"})
-"""Fields that are added to a surrounding event at the end of the call, because they are summed over calls."""
+_AT_THE_END: Final = frozenset({*SUMMED, "latency_seconds"})
+"""Fields of the decorator that a surrounding event gets at the end of the call, because they are summed over calls."""
+_NO_NAMES: Final[frozenset[str]] = frozenset()
 
 FromResult = Mapping[str, Callable[[Any], Any]]
 """Callbacks by field name that extract values from the result."""
@@ -40,10 +44,14 @@ _Function = TypeVar("_Function", bound="Callable[..., Any] | classmethod[Any, An
 
 class Call(Inference):
     """
-    One timed call: an inference that owns its values, or adds them to a surrounding one.
+    One timed call: an inference that has its own event, or adds its values to a surrounding one.
 
     ``with call:`` encloses the code of the call: its bound values and log lines belong to the call, and an exception
     that leaves the block ends the call. Otherwise the call ends with :meth:`finish`.
+
+    A value that the code states replaces the call's own one and is added to the surrounding event immediately, because
+    that event may be written before the call ends. Values of the decorator, its callbacks and the clock count for the
+    fields that the code has not stated.
 
     Args:
         known: Values known beforehand.
@@ -57,14 +65,15 @@ class Call(Inference):
     """
 
     __slots__ = (
+        "_at_end",
         "_first_token",
+        "_from_inside",
         "_from_result",
+        "_late",
         "_name",
-        "_owner",
         "_result",
         "_separate",
         "_started",
-        "_taken",
         "_token",
         "left",
     )
@@ -88,7 +97,7 @@ class Call(Inference):
         self._first_token = first_token
         self._result: Any = _NOTHING
         self._token: Token[Inference | None] | None = None
-        self._owner: Inference | None = None
+        self._from_inside = _NO_NAMES
         self.left = False
 
     def begin(self) -> Self:
@@ -98,22 +107,14 @@ class Call(Inference):
         if surrounding is None or self._separate or surrounding.ended:
             self._assign_ids(surrounding)
         else:
-            self._owner = surrounding
-            # Copied now: if the client disconnects, this call may end after the request's event.
-            self._taken = {name: value for name, value in self.fields.items() if name not in _OF_THE_CALL}
-            surrounding.fields.update(self._taken)
+            self.owner = surrounding
+            self._join(surrounding)
         self._started = time.perf_counter()
         return self
 
-    @property
-    def context(self) -> Inference:
-        """Current inference while the code of this call runs."""
-        return self._owner or self
-
     def resume(self) -> Self:
         """Make this call current for the code that runs next: its ``bind_inference`` and log lines."""
-        if self._owner is None:
-            self._token = _current.set(self)
+        self._token = _current.set(self) if self.owner is None else _current_call.set(self)
         return self
 
     __enter__ = resume
@@ -130,7 +131,7 @@ class Call(Inference):
         token, self._token = self._token, None
         if token is not None:
             try:  # noqa: SIM105 (hot path, where suppress costs more than the rest)
-                _current.reset(token)
+                token.var.reset(token)
             except ValueError:
                 pass  # the block was entered in another thread, as in a yielding dependency: nothing to undo
 
@@ -142,8 +143,37 @@ class Call(Inference):
             elapsed_seconds = time.perf_counter() - self._started
             if self._is_first_token(item):
                 seconds = fields["time_to_first_token_seconds"] = to_microunits(elapsed_seconds)
-                if self._owner is not None:
-                    self._owner.fields["time_to_first_token_seconds"] = seconds
+                around = self.parent
+                while around is not None:
+                    around.fields.setdefault("time_to_first_token_seconds", seconds)  # a stated one counts
+                    around = around.parent
+
+    def state(self, values: Mapping[str, Any]) -> None:
+        """Bind *values* from the service to this call and to all that includes it."""
+        if self.closed or self._is_alone():
+            Inference.state(self, values)
+        else:
+            stated = Inference()
+            stated.bind(values)
+            self.include(stated)
+
+    def include(self, later: Inference) -> None:
+        """Add the values of *later* to this call, replacing earlier ones, and to all that includes it."""
+        fields = later.fields
+        with _adding:
+            self._leave_written_event()
+            before: dict[str, float] = {name: self.fields.get(name, 0) for name in SUMMED if name in fields}
+            Inference.include(self, later)
+            self._from_inside = self._from_inside.difference(fields)
+            if self.parent is None and self.owner is not None:
+                self._late += [*fields, *(later.labels or ())]
+            fields.pop("latency_seconds", None)  # that of the call: the surrounding event has its own
+            self._pass_on(later, before)
+
+    def take_over(self, values: Inference, before: Mapping[str, float]) -> None:
+        """Add *values* of a call inside this one; note which sums consist only of these."""
+        self._from_inside = self._from_inside.union(before.keys() - self.fields.keys())
+        Inference.take_over(self, values, before)
 
     def finish(self, error: BaseException | None = None, result: Any = _NOTHING) -> None:
         """
@@ -157,26 +187,82 @@ class Call(Inference):
         try:
             if self._from_result:
                 self._extract_from_result(self._result if result is _NOTHING else result)
-            if self._owner is None or self._leave(self._owner, elapsed_seconds):
+            if self.owner is None:
                 self._write(error, elapsed_seconds)
+            else:
+                self._leave(self.owner, error, elapsed_seconds)
         except Exception as failure:  # noqa: BLE001 (a failure to log must not change a result, nor hide its error)
             log_failure("the event of a call", failure)
         self._result = _NOTHING
 
-    def _leave(self, owner: Inference, elapsed_seconds: float) -> bool:
-        """Add the values to the event of *owner*; return whether the call needs its own, because that is written."""
-        fields = self.fields
-        if not owner.ended:
-            fields.setdefault("model_latency_seconds", fields.pop("latency_seconds", elapsed_seconds))
-            with _adding:
-                owner.merge(self, self._taken)
+    def _join(self, owner: Inference) -> None:
+        """Become a part of the event of *owner*, which gets the known values now: it may end before this call."""
+        self.parent = get_innermost()
+        self._at_end = {name: self.fields.pop(name) for name in _AT_THE_END if name in self.fields}
+        owner.rejected += self.rejected
+        self.rejected = owner.rejected
+        with _adding:
+            self._pass_on(self, {})
+
+    def _pass_on(self, values: Inference, before: Mapping[str, float]) -> None:
+        around = self.parent
+        while around is not None:
+            around.take_over(values, before)
+            around = around.parent
+
+    def _leave(self, owner: Inference, error: BaseException | None, elapsed_seconds: float) -> None:
+        """Add the sums to the event of *owner*; if that is written, write the call's own."""
+        self._leave_written_event()
+        at_end = self._at_end
+        if self.parent is not None:
+            seconds = self.fields.pop("latency_seconds", at_end.pop("latency_seconds", elapsed_seconds))
+            self._add({"model_latency_seconds": seconds, **at_end})
             self.closed = True
-            return False
-        if self.left:
-            report_late(name for name in SUMMED if name in fields)
-            return False  # the request has abandoned its stream, and its event records that
-        self._assign_ids(owner)
-        return True
+        elif self.left:
+            # The request has abandoned its stream, and its event records that.
+            report_late([*at_end, *self._late])
+            self.closed = True
+        else:
+            self._add(at_end)
+            self._assign_ids(owner)
+            self._write(error, elapsed_seconds)
+
+    def _leave_written_event(self) -> None:
+        """Separate the call from a surrounding event that is already written; the values in it are not repeated."""
+        if self.parent is not None and self.owner is not None and self.owner.ended:
+            self.parent = None
+            self._late: list[str] = []
+            self.rejected = []
+            for name in (*SUMMED, "request_id"):
+                self.fields.pop(name, None)
+
+    def _reject(self, reason: str) -> None:
+        self._leave_written_event()
+        self.rejected.append(reason)
+
+    def _is_alone(self) -> bool:
+        """Return whether no other inference has values of this one, and it has no sum of calls inside it."""
+        return self.owner is None and not self._from_inside
+
+    def _is_stated(self, name: str) -> bool:
+        """Return whether the code of this call has stated *name*, or a constant of the decorator does."""
+        if name in self.fields:
+            return name not in self._from_inside
+        if name == "error":
+            return "error_message" in self.fields
+        return self.labels is not None and to_label_name(name) in self.labels
+
+    def _add(self, values: Mapping[str, Any]) -> None:
+        """Add *values* of the decorator, its callbacks and the clock that are not stated, to those of calls inside."""
+        values = {name: value for name, value in values.items() if not self._is_stated(name)}
+        if self._is_alone():
+            self.bind(values)
+            return
+        own = Inference()
+        own.bind(values)
+        with _adding:
+            own.bind({name: own.fields[name] + self.fields.get(name, 0) for name in SUMMED if name in own.fields})
+            self.include(own)
 
     def _write(self, error: BaseException | None, elapsed_seconds: float) -> None:
         if "latency_seconds" not in self.fields:
@@ -199,7 +285,7 @@ class Call(Inference):
         except BaseException as error:  # noqa: BLE001 (a user callback or item must not break the stream)
             if self._first_token is has_content:
                 return True
-            self.rejected.append(describe_callback_error("first_token", error))
+            self._reject(describe_callback_error("first_token", error))
             self._first_token = has_content
             return self._is_first_token(item)
 
@@ -225,24 +311,25 @@ class Call(Inference):
     def _extract_from_result(self, result: Any) -> None:
         if result is _NOTHING:
             return
+        found = {}
         for name, find in self._from_result.items():
-            if name in self.fields:
-                continue  # bound by the call itself
+            if self._is_stated(name):
+                continue
             try:
-                value = find(result)
+                found[name] = find(result)
             except Exception as error:  # noqa: BLE001 (a user callback must not break the call)
-                self.rejected.append(describe_callback_error(name, error))
-            else:
-                self.bind({name: value})
+                self._reject(describe_callback_error(name, error))
+        self._add(found)
 
 
 def _renew_lock() -> None:
     global _adding  # noqa: PLW0603 (a thread that does not exist in the child may hold it)
-    _adding = threading.Lock()
+    _adding = threading.RLock()
 
 
-# Two threads of one request may add their tokens at the same time; a sum is a read and a write.
-_adding = threading.Lock()
+# Two threads of one request may add their tokens at the same time; a sum is a read and a write. Reentrant, because a
+# signal handler or the finaliser of a stream may add values during that.
+_adding = threading.RLock()
 os.register_at_fork(after_in_child=_renew_lock)
 
 
@@ -476,10 +563,10 @@ class Tracker:
 
     def _pop_innermost(self) -> Call:
         """Remove and return the call of the ending block: that of this thread and task, if several are open."""
-        current = _current.get()
+        innermost = get_innermost()
         calls = self._open[::-1]
         # A block that ends in another context than it started in, as in a yielding dependency, has lost its context.
-        call = next((call for call in calls if call.context is current), calls[0])
+        call = next((call for call in calls if call is innermost), calls[0])
         self._open.remove(call)
         return call
 

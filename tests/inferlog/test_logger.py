@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.typing import FilteringBoundLogger
 
 import inferlog
@@ -123,6 +125,90 @@ def test_names_that_caller_chose_are_kept(logs: Logs, log: FilteringBoundLogger)
     assert lines[0]["labels"] == {**names, "self": 3}
     assert all(line["labels"]["event"] == 1 for line in lines)
     assert [line["labels"].get("level") for line in lines] == [2, 2, 2, None, 2]
+
+
+class Tensor:
+    """Value that has neither a truth value nor a text."""
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("ambiguous")
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+SPECIAL_NAMES = [
+    *("event", "level", "logger", "logger_name", "message", "timestamp", "name", "method_name", "self", "labels"),
+    *("exc_info", "stack_info", "extra", "positional_args", "args", "_record", "_from_structlog", "error", "status"),
+    *("status_code", "request_id", "latency_seconds", "inferlog.callers_event", "inferlog.callers_level", ""),
+    *("color_message", "about", "log", "service", "@timestamp"),
+]
+ANY_VALUE = st.sampled_from(
+    [1, 0, "text", (1, 2, 3), (ValueError, ValueError("boom"), None), True, Tensor(), [Tensor()]]
+)
+
+
+def write_value(log: FilteringBoundLogger, message: str, values: dict[str, Any]) -> None:
+    log.info(message, **values)
+
+
+def write_exception(log: FilteringBoundLogger, message: str, values: dict[str, Any]) -> None:
+    log.exception(message, **values)  # noqa: LOG004 (there is none)
+
+
+def write_awaited(log: FilteringBoundLogger, message: str, values: dict[str, Any]) -> None:
+    asyncio.run(log.aexception(message, **values))
+
+
+def write_bound(log: FilteringBoundLogger, message: str, values: dict[str, Any]) -> None:
+    log.bind(**values).info(message)
+
+
+def write_with_context(log: FilteringBoundLogger, message: str, values: dict[str, Any]) -> None:
+    with structlog.contextvars.bound_contextvars(**values):
+        log.info(message)
+
+
+def write_extra(_: FilteringBoundLogger, message: str, values: dict[str, Any]) -> None:
+    try:
+        logging.getLogger("service").info(message, extra=values)
+    except KeyError:  # by logging itself, for an attribute of its records
+        logging.getLogger("service").info(message)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [write_value, write_exception, write_awaited, write_bound, write_with_context, write_extra],
+)
+@pytest.mark.parametrize("message", ["a text", "inference_completed"])
+@given(name=st.sampled_from(SPECIAL_NAMES) | st.text(), value=ANY_VALUE)
+def test_no_name_of_caller_loses_line(write: Any, message: str, name: str, value: Any) -> None:
+    with recording() as recorded:
+        write(inferlog.get_logger(), message, {name: value})
+        if message in {line["message"] for line in recorded.log_lines}:
+            assert len(recorded.log_lines) == 1
+        else:
+            assert recorded.event["event"]["action"] == message
+
+
+def test_value_with_name_of_positional_arguments_is_label(logs: Logs) -> None:
+    inferlog.get_logger().info("took %d s", 3, positional_args=1)
+    (line,) = logs.read_lines("app")
+    assert (line["message"], line["labels"]) == ("took 3 s", {"positional_args": 1})
+
+
+def test_arguments_of_other_wrapper_class_are_filled_in(logs: Logs) -> None:
+    structlog.configure(wrapper_class=structlog.stdlib.BoundLogger)
+    structlog.get_logger().warning("took %d s", 3, positional="args")
+    (line,) = logs.read_lines("app")
+    assert (line["message"], line["labels"]) == ("took 3 s", {"positional": "args"})
+
+
+def test_number_as_name_in_extra_is_label(logs: Logs) -> None:
+    logging.getLogger("service").warning("a text", extra={1: 2})  # type: ignore[dict-item]
+    logging.getLogger("service").warning("inference_completed", extra={1: 2, "latency_seconds": 1})  # type: ignore[dict-item]
+    (line,) = logs.read_lines("app")
+    assert line["labels"] == logs.event["labels"] == {"1": 2}
 
 
 def test_line_without_text_or_with_wrong_arguments_is_written(logs: Logs) -> None:

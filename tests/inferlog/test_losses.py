@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,6 +141,84 @@ def test_unwritable_directory_is_reported_while_process_runs_and_counted(
     assert (stats.events_written, stats.events_dropped, stats.lines_written, stats.lines_dropped) == (0, 2, 0, 1)
     assert stats.last_loss == f"{tmp_path / 'logs'}: File exists"
     assert stats.last_loss_unix_seconds is not None
+
+
+@contextmanager
+def break_directory(directory: Path) -> Iterator[None]:
+    inferlog.configure(service_name="scoring", log_dir=directory, heartbeat_seconds=0)
+    directory.write_text("in the way")
+    yield
+
+
+@contextmanager
+def break_standard_output(_: Path) -> Iterator[None]:
+    inferlog.configure(service_name="scoring", sinks="stdout", heartbeat_seconds=0)
+    before = os.dup(1)
+    read_only = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(read_only, 1)
+    try:
+        yield
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
+        os.close(read_only)
+
+
+@pytest.mark.parametrize(
+    "break_sink", [break_directory, break_standard_output], ids=["unwritable directory", "broken standard output"]
+)
+def test_later_losses_are_reported_while_process_is_idle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], break_sink: Any
+) -> None:
+    monkeypatch.setattr("inferlog.losses._REPORT_EVERY_SECONDS", 0.1)
+    monkeypatch.setattr("inferlog.sinks.retention.CHECK_EVERY_SECONDS", 0.05)
+    with break_sink(tmp_path / "logs"):
+        assert "inferlog-housekeeping" not in {thread.name for thread in threading.enumerate()}
+        log = inferlog.get_logger("scoring")
+        for _ in range(30):
+            log.info("working")
+        reports: list[str] = []
+
+        def count_reported() -> int:
+            reports.extend(capfd.readouterr().err.splitlines())
+            return sum(int(line.split()[1]) for line in reports)
+
+        wait_until(lambda: count_reported() == 30, 10, what="a report of all 30 lines")
+        inferlog.shutdown()
+    assert all("log line" in line for line in reports)
+    assert capfd.readouterr().err == ""
+
+
+def test_each_loss_starts_thread_of_reports_after_its_own(clock: Clock, paper: Paper) -> None:
+    started: list[int] = []
+    losses = Losses(clock=clock, write=paper, start_reports=lambda: started.append(len(paper.lines)))
+    losses.add("events", "/logs", FULL)
+    losses.add("events", "/logs", FULL)
+    assert started == [1, 1], "the thread may not have started at the first one"
+
+
+LOST_IN_FINALISATION = """
+import inferlog, sys
+inferlog.configure(service_name="scoring", log_dir=sys.argv[1], sinks=sys.argv[2], heartbeat_seconds=float(sys.argv[3]))
+class Late:
+    record = staticmethod(inferlog.record_inference)
+    def __del__(self):
+        self.record(latency_seconds=1)
+holder = sys.modules["holder"] = type(sys)("holder")
+holder.late = Late()  # a module is cleared when no thread can start any more
+"""
+
+
+@pytest.mark.parametrize(("sink", "heartbeat_seconds"), [("file", 0), ("file", 5), ("stdout", 0)])
+def test_event_in_finalisation_does_not_hang_process(tmp_path: Path, sink: str, heartbeat_seconds: int) -> None:
+    command = [sys.executable, "-c", LOST_IN_FINALISATION, str(tmp_path), sink, str(heartbeat_seconds)]
+    with Path(os.devnull).open("rb") as unwritable:
+        output = unwritable if sink == "stdout" else subprocess.DEVNULL
+        done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, timeout=60, check=True)
+    if sink == "stdout":
+        assert done.stderr.startswith("inferlog: 1 event lost: standard output: ")
+    else:
+        assert len(Logs(tmp_path).events) == 1
 
 
 def test_full_directory_is_reported_with_setting_that_bounds_it(

@@ -2,9 +2,12 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+import re
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import flask
 import pytest
 
 import inferlog
@@ -19,6 +22,12 @@ def answer(handler: Callable[[], Any], *, status_code: int = 200, complete: bool
         await send({"type": "http.response.start", "status": status_code, "headers": []})
         if complete:
             await send({"type": "http.response.body", "body": b"ok"})
+
+    serve(app)
+
+
+def serve(app: Callable[..., Any]) -> None:
+    """Send one request to *app* through the ASGI middleware."""
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -177,3 +186,337 @@ def test_binding_outside_request_is_logged_once(inferlog_recorded: Recorded) -> 
     assert inferlog_recorded.events == []
     (line,) = inferlog_recorded.log_lines
     assert line["message"].endswith("record a finished inference with inferlog.record_inference(…)")
+
+
+def run_outside(handler: Callable[[], Any]) -> None:
+    handler()
+
+
+def run_in_call(handler: Callable[[], Any]) -> None:
+    with inferlog.track_performance("outer"):
+        handler()
+
+
+def run_in_call_of_request(handler: Callable[[], Any]) -> None:
+    answer(lambda: run_in_call(handler))
+
+
+def run_in_flask(handler: Callable[[], Any]) -> None:
+    app = flask.Flask("stated")
+    app.wsgi_app = inferlog.InferenceWSGIMiddleware(app.wsgi_app)  # type: ignore[method-assign]
+
+    @app.get("/")
+    def stream() -> flask.Response:
+        return flask.Response(handler() or b"ok")
+
+    app.test_client().get("/").get_data()
+
+
+PLACES = [run_outside, answer, run_in_call, run_in_call_of_request, run_in_flask]
+in_every_place = pytest.mark.parametrize("run", PLACES)
+
+
+def track(known: dict[str, Any], state: Callable[[], None]) -> Callable[[], None]:
+    """Return a tracked function whose code runs *state*."""
+
+    @inferlog.track_performance("ask", **known)
+    def ask() -> None:
+        state()
+
+    return ask
+
+
+def bind(**values: Any) -> Callable[[], None]:
+    return lambda: inferlog.bind_inference(**values)
+
+
+def write_line(**values: Any) -> Callable[[], None]:
+    return lambda: inferlog.get_logger().info("inference_completed", latency_seconds=2.5, **values)
+
+
+@in_every_place
+@pytest.mark.parametrize("state", [bind, write_line])
+@pytest.mark.parametrize("known", [lambda value: value, lambda value: lambda _: value], ids=["constant", "callback"])
+@pytest.mark.parametrize(
+    ("name", "path", "values"),
+    [
+        ("output_tokens", "gen_ai.usage.output_tokens", (40, 5)),
+        ("output_tokens", "gen_ai.usage.output_tokens", (40, 40)),
+        ("cost_usd", "cost_usd", (0.5, 0.25)),
+        ("model_version", "model_version", ("stated", "decorator's")),
+        ("finish_reasons", "gen_ai.response.finish_reasons", (["stop"], ["length"])),
+        ("time_to_first_token_seconds", "time_to_first_token_seconds", (0.3, 0.2)),
+        ("tenant", "labels.tenant", ("stated", "decorator's")),
+    ],
+)
+def test_value_stated_during_call_counts_instead_of_decorators(
+    inferlog_recorded: Recorded, run: Any, state: Any, known: Any, name: str, path: str, values: tuple[Any, Any]
+) -> None:
+    stated, decorators = values
+    run(track({name: known(decorators)}, state(**{name: stated})))
+    assert read_path(inferlog_recorded.event, path) == stated
+
+
+def read_path(event: Any, path: str) -> Any:
+    for key in path.split("."):
+        event = event[key]
+    return event
+
+
+@in_every_place
+def test_error_stated_during_call_counts_instead_of_callbacks(inferlog_recorded: Recorded, run: Any) -> None:
+    run(track({"error": lambda _: "from the result"}, bind(error="stated")))
+    assert inferlog_recorded.event["error"]["message"] == "stated"
+
+
+# Not in a call of a request: this call adds the seconds of its own clock.
+@pytest.mark.parametrize("run", [run_outside, answer, run_in_call, run_in_flask])
+@pytest.mark.parametrize("state", [bind, write_line])
+@pytest.mark.parametrize("known", [{}, {"model_latency_seconds": 1.0}, {"model_latency_seconds": lambda _: 1.0}])
+def test_model_seconds_stated_during_call_count_instead_of_clock(
+    inferlog_recorded: Recorded, run: Any, state: Any, known: dict[str, Any]
+) -> None:
+    run(track(known, state(model_latency_seconds=2.0)))
+    assert inferlog_recorded.event["model_latency_seconds"] == 2.0
+
+
+@pytest.mark.parametrize("run", [answer, run_in_call, run_in_flask])
+@pytest.mark.parametrize("state", [bind(latency_seconds=2.5), write_line()], ids=["bind", "line"])
+@pytest.mark.parametrize("known", [{}, {"latency_seconds": 1.5}, {"latency_seconds": lambda _: 1.5}])
+def test_latency_stated_during_call_inside_other_becomes_model_latency(
+    inferlog_recorded: Recorded, run: Any, state: Any, known: dict[str, Any]
+) -> None:
+    run(track(known, state))
+    event = inferlog_recorded.event
+    assert (event["model_latency_seconds"], event["latency_seconds"] < 1.5) == (2.5, True)
+    assert inferlog_recorded.log_lines == []
+
+
+@in_every_place
+def test_last_statement_of_call_counts_once(inferlog_recorded: Recorded, run: Any) -> None:
+    def state() -> None:
+        for number in (10, 50, 40):
+            inferlog.bind_inference(output_tokens=number, model_version=f"v{number}")
+
+    run(track({"output_tokens": 3}, state))
+    event = inferlog_recorded.event
+    assert (event["gen_ai"]["usage"]["output_tokens"], event["model_version"]) == (40, "v40")
+
+
+@in_every_place
+@pytest.mark.parametrize("items", [("stated", "a", "b"), ("", "stated", "a"), ("a", "stated", "b")])
+def test_first_token_stated_in_stream_counts_instead_of_clock(
+    inferlog_recorded: Recorded, run: Any, items: tuple[str, ...]
+) -> None:
+    @inferlog.track_performance
+    def stream() -> Iterator[str]:
+        for item in items:
+            if item == "stated":
+                inferlog.bind_inference(time_to_first_token_seconds=0.3)
+            else:
+                yield item
+
+    run(stream if run is run_in_flask else lambda: list(stream()))
+    assert inferlog_recorded.event["time_to_first_token_seconds"] == 0.3
+
+
+@pytest.mark.parametrize("run", PLACES[1:4])
+def test_first_token_stated_before_stream_counts_instead_of_clock(inferlog_recorded: Recorded, run: Any) -> None:
+    def handler() -> None:
+        inferlog.bind_inference(time_to_first_token_seconds=0.3)
+        list(inferlog.track_performance("ask")(lambda: iter(["a"]))())
+        list(inferlog.track_performance("ask")(give_items)("a", "b"))
+
+    run(handler)
+    assert inferlog_recorded.event["time_to_first_token_seconds"] == 0.3
+
+
+def give_items(*items: str) -> Generator[str, None, None]:
+    yield from items
+
+
+@pytest.mark.parametrize("run", PLACES[1:4])
+def test_value_stated_between_items_is_not_of_stream(inferlog_recorded: Recorded, run: Any) -> None:
+    stream = inferlog.track_performance("ask", output_tokens=lambda _: 5)(give_items)
+
+    def handler() -> None:
+        for _ in stream("a", "b"):
+            inferlog.bind_inference(output_tokens=40)
+
+    run(handler)
+    assert inferlog_recorded.event["gen_ai"]["usage"]["output_tokens"] == 45
+
+
+@pytest.mark.parametrize("run", PLACES[1:4])
+def test_tokens_of_calls_and_tokens_stated_before_are_summed(inferlog_recorded: Recorded, run: Any) -> None:
+    def handler() -> None:
+        inferlog.bind_inference(output_tokens=1)
+        track({"output_tokens": 10}, bind())()
+        track({"output_tokens": lambda _: 100}, bind())()
+        track({"output_tokens": 7}, bind(output_tokens=1000))()
+        track({"output_tokens": lambda _: 7}, bind(output_tokens=10000))()
+
+    run(handler)
+    assert inferlog_recorded.event["gen_ai"]["usage"]["output_tokens"] == 11111
+
+
+@in_every_place
+@pytest.mark.parametrize(
+    ("outer", "inner", "tokens"),
+    [
+        (lambda _: 40, bind(output_tokens=1), 41),
+        (lambda _: 40, track({"output_tokens": 1}, bind()), 41),
+        (40, bind(output_tokens=1), 41),
+        (40, track({"output_tokens": lambda _: 1}, bind()), 41),
+    ],
+)
+def test_tokens_of_call_and_of_calls_inside_it_are_summed(
+    inferlog_recorded: Recorded, run: Any, outer: Any, inner: Callable[[], None], tokens: int
+) -> None:
+    run(track({"output_tokens": outer}, track({}, inner)))
+    assert inferlog_recorded.event["gen_ai"]["usage"]["output_tokens"] == tokens
+
+
+@in_every_place
+def test_total_stated_after_calls_inside_replaces_their_tokens(inferlog_recorded: Recorded, run: Any) -> None:
+    def state() -> None:
+        track({"output_tokens": 30}, bind())()
+        inferlog.bind_inference(output_tokens=40)
+
+    run(track({"output_tokens": lambda _: 50}, state))
+    assert inferlog_recorded.event["gen_ai"]["usage"]["output_tokens"] == 40
+
+
+def test_calls_of_concurrent_tasks_keep_their_own_values(inferlog_recorded: Recorded) -> None:
+    tracker = inferlog.track_performance("block", output_tokens=1)
+
+    async def state_odd(number: int) -> None:
+        await asyncio.sleep(0)
+        if number % 2:
+            inferlog.bind_inference(output_tokens=number)
+        await asyncio.sleep(0)
+
+    @inferlog.track_performance(output_tokens=lambda _: 100)
+    async def ask(number: int) -> None:
+        await state_odd(number)
+
+    async def ask_in_block(number: int) -> None:
+        async with tracker:
+            await state_odd(number)
+
+    @inferlog.track_performance(output_tokens=lambda _: 100)
+    async def stream(number: int) -> AsyncIterator[int]:
+        for item in range(3):
+            await state_odd(number)
+            yield item
+
+    async def read(number: int) -> list[int]:
+        return [item async for item in stream(number)]
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await asyncio.gather(*(run(number) for number in range(10) for run in (ask, ask_in_block, read)))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    serve(app)
+    stated = sum(range(1, 10, 2))
+    assert inferlog_recorded.event["gen_ai"]["usage"]["output_tokens"] == 3 * stated + 5 * 100 + 5 * 1 + 5 * 100
+
+
+def test_calls_of_concurrent_threads_keep_their_own_values(inferlog_recorded: Recorded) -> None:
+    def ask(number: int) -> None:
+        state = bind(output_tokens=number) if number % 2 else bind()
+        track({"output_tokens": lambda _: 1000}, state)()
+
+    def handler() -> None:
+        with ThreadPoolExecutor(4) as pool:
+            futures = [pool.submit(contextvars.copy_context().run, ask, number) for number in range(200)]
+            for future in futures:
+                future.result()
+
+    answer(handler)
+    assert inferlog_recorded.event["gen_ai"]["usage"]["output_tokens"] == sum(range(1, 200, 2)) + 100 * 1000
+
+
+def test_value_stated_in_separate_call_is_not_of_outer_one(inferlog_recorded: Recorded) -> None:
+    def state() -> None:
+        with inferlog.track_performance("apart", separate=True):
+            inferlog.bind_inference(output_tokens=40)
+
+    answer(track({"output_tokens": lambda _: 5}, state))
+    assert [event["gen_ai"]["usage"]["output_tokens"] for event in inferlog_recorded.events] == [40, 5]
+
+
+def test_value_stated_by_task_that_outlives_call_is_of_request(inferlog_recorded: Recorded) -> None:
+    contexts: list[contextvars.Context] = []
+
+    def handler() -> None:
+        track({"output_tokens": 5}, lambda: contexts.append(contextvars.copy_context()))()
+        contexts[0].run(inferlog.bind_inference, output_tokens=40)
+
+    answer(handler)
+    assert inferlog_recorded.event["gen_ai"]["usage"]["output_tokens"] == 40
+    assert inferlog_recorded.log_lines == []
+
+
+def test_call_that_outlives_request_writes_values_that_are_not_in_its_event(inferlog_recorded: Recorded) -> None:
+    contexts: list[contextvars.Context] = []
+
+    def ask() -> Iterator[None]:
+        with inferlog.track_performance("ask", input_tokens=3, model_version="v1"):
+            inferlog.bind_inference(output_tokens=40, tenant="acme", request_id="r-1")
+            yield
+            inferlog.bind_inference(cost_usd=0.5)
+
+    def handler() -> None:
+        contexts.append(contextvars.copy_context())
+        contexts[0].run(next, steps)
+
+    steps = ask()
+    answer(handler)
+    contexts[0].run(next, steps, None)
+    request, late = inferlog_recorded.events
+    assert (request["gen_ai"], request["labels"]) == ({"usage": {"output_tokens": 40}}, {"tenant": "acme"})
+    assert (late["gen_ai"]["usage"], late["cost_usd"], late["model_version"]) == ({"input_tokens": 3}, 0.5, "v1")
+    assert request["request_id"] == "r-1" != late["request_id"]
+    assert inferlog_recorded.log_lines == []
+
+
+def test_value_stated_by_abandoned_stream_is_reported(inferlog_recorded: Recorded) -> None:
+    @inferlog.track_performance(input_tokens=3)
+    def ask() -> Iterator[str]:
+        try:
+            inferlog.bind_inference(output_tokens=1)
+            yield "a"
+        finally:
+            inferlog.bind_inference(output_tokens=40, model_version="v1", tenant="acme")
+
+    items = ask()
+    answer(lambda: next(items))
+    items.close()  # type: ignore[attr-defined]
+    assert inferlog_recorded.event["gen_ai"]["usage"] == {"output_tokens": 1}
+    late = [line["labels"]["about"] for line in inferlog_recorded.log_lines]
+    assert late == ["input_tokens", "output_tokens", "model_version", "labels"]
+
+
+def test_value_rejected_in_call_is_logged_once(inferlog_recorded: Recorded) -> None:
+    answer(track({"input_tokens": -3, "cost_usd": lambda _: "much"}, bind(output_tokens=-1)))
+    (line,) = inferlog_recorded.log_lines
+    names = re.findall(r"(\w+): [^:]* is not a valid", line["labels"]["reasons"])
+    assert names == ["input_tokens", "output_tokens", "cost_usd"]
+
+
+@pytest.mark.parametrize("run", PLACES[:4])
+def test_labels_of_call_have_limit_of_event(inferlog_recorded: Recorded, run: Any) -> None:
+    run(track({}, lambda: [inferlog.bind_inference(**{f"label_{number}": 1}) for number in range(100)]))  # type: ignore[arg-type, func-returns-value]
+    assert len(inferlog_recorded.event["labels"]) == 64
+    assert "label_64: the event already has 64 labels" in inferlog_recorded.log_lines[0]["labels"]["reasons"]
+
+
+def test_route_bound_before_exception_in_flask_is_kept(inferlog_recorded: Recorded) -> None:
+    def fail() -> None:
+        inferlog.bind_inference(http_route="/stated")
+        raise ValueError("boom")
+
+    run_in_flask(fail)
+    assert inferlog_recorded.event["http"]["route"] == "/stated"

@@ -210,8 +210,8 @@ class _AsgiExchange(Exchange):
             self._answered = True
         try:
             await self._send(message)
-        except OSError:
-            self.client_gone = True
+        except Exception as error:
+            self.note_failed_send(error)
             raise
         if last:
             self.finish()

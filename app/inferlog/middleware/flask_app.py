@@ -26,7 +26,8 @@ def _note_exception(_application: Any, exception: BaseException, **_: Any) -> No
     try:
         inference.bind_exception(describe_error(exception))
         # In debug mode the exception propagates, and no response starts that would give the route.
-        inference.bind({"http_route": _get_rule(sys.modules["flask"].request)})
+        if "http_route" not in inference.fields:
+            inference.bind({"http_route": _get_rule(sys.modules["flask"].request)})
     except Exception as failure:  # noqa: BLE001 (raised in a signal handler, it would replace the service's own error)
         log_failure("the error of a request", failure)
 

@@ -9,7 +9,14 @@ from inferlog.client_id import ClientId, check_client_id, decode_header
 from inferlog.configuration import get_settings
 from inferlog.context import current_inference
 from inferlog.middleware import flask_app
-from inferlog.request import NOT_AN_INFERENCE, Exchange, ModelVersion, ValueSources, check_model_version
+from inferlog.request import (
+    NOT_AN_INFERENCE,
+    Exchange,
+    ModelVersion,
+    ValueSources,
+    check_model_version,
+    is_disconnect,
+)
 
 Environ = dict[str, Any]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
@@ -126,8 +133,8 @@ class _WsgiExchange(Exchange):
         self.answered = True
         try:
             self._write(data)
-        except OSError:
-            self.client_gone = True
+        except Exception as error:
+            self.note_failed_send(error)
             raise
         self.note_sent(data)
 
@@ -197,8 +204,7 @@ class _Body:
     def close(self) -> None:
         """Close the application's response; the server calls this at the end of every response."""
         exchange = self._exchange
-        # The server closes early because of the exception being handled: its own error, or the client's disconnect, for
-        # which waitress has its own exception class.
+        # The server closes early because of the exception being handled: its own error, or the client's disconnect.
         error = sys.exc_info()[1]
         token = current_inference.set(exchange.inference)
         try:
@@ -209,7 +215,7 @@ class _Body:
             raise
         finally:
             current_inference.reset(token)
-        if error is None or isinstance(error, OSError) or type(error).__name__ == "ClientDisconnected":
+        if error is None or is_disconnect(error):
             exchange.client_gone = not exchange.has_no_body()
             exchange.finish()
         else:

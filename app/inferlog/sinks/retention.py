@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -192,20 +193,29 @@ def _read_log_file(entry: os.DirEntry[str]) -> _LogFile | None:
 
 class Housekeeping:
     """
-    Runs *tasks* twice a second in a daemon thread, from the first file on. No request waits for a large directory.
+    Runs *tasks* twice a second in a daemon thread, from the first file or loss on.
 
-    If the thread cannot start, the next file or full directory retries.
+    No request waits for a large directory. If the thread cannot start, the next file, full directory or loss retries.
     """
 
     def __init__(self) -> None:
         self.tasks: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
+        self._starting = threading.Lock()
 
     def start(self) -> None:
-        """Start the thread, unless already started."""
-        if self._thread is not None:
+        """Start the thread, unless already started. Never raises or waits for another thread that starts it."""
+        # During finalisation a thread does not run, and start() would wait for it forever.
+        if self._thread is not None or sys.is_finalizing() or not self._starting.acquire(blocking=False):
             return
+        try:
+            if self._thread is None:
+                self._start()
+        finally:
+            self._starting.release()
+
+    def _start(self) -> None:
         self._stopped = threading.Event()
         self._thread = thread = threading.Thread(target=self._run, args=[self._stopped], name="inferlog-housekeeping")
         thread.daemon = True  # a service that exits without shutdown() must not wait for it

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 
@@ -29,7 +29,9 @@ DISCONNECT: Message = {"type": "http.disconnect"}
 class Client:
     """One client: the messages it sends, and those it has received."""
 
-    def __init__(self, *messages: Message, send_error: BaseException | None = None, **scope: Any) -> None:
+    def __init__(
+        self, *messages: Message, send_error: BaseException | None = None, accepted_parts: int = 0, **scope: Any
+    ) -> None:
         self.scope: dict[str, Any] = {
             "type": "http",
             "method": "GET",
@@ -40,6 +42,7 @@ class Client:
         }
         self._messages = list(messages)
         self._send_error = send_error
+        self._accepted_parts = accepted_parts
         self.had: list[Message] = []
 
     async def receive(self) -> Message:
@@ -48,7 +51,9 @@ class Client:
     async def send(self, message: Message) -> None:
         self.had.append(message)
         if self._send_error is not None and message["type"] == "http.response.body":
-            raise self._send_error
+            if not self._accepted_parts:
+                raise self._send_error
+            self._accepted_parts -= 1
 
     def ask(self, app: App, **options: Any) -> "Client":
         asyncio.run(inferlog.InferenceMiddleware(app, **options)(self.scope, self.receive, self.send))
@@ -536,3 +541,114 @@ def test_connection_of_handler_that_breaks_after_its_done_is_error(logs: Logs) -
     with pytest.raises(ConnectionResetError):
         Client().ask(app)
     assert read_outcome(logs) == ("error", 200, "ConnectionResetError")
+
+
+class TransportError(OSError):
+    """A server's own subclass, which the ASGI specification permits for a failed send."""
+
+
+failing_send = pytest.mark.parametrize(
+    "send_error", [OSError("gone"), TransportError("gone"), ConnectionResetError(), TimeoutError()], ids=repr
+)
+
+
+def build_ending_app(*parts: bytes, send_last: Callable[[Any], Awaitable[None]], **stated: Any) -> App:
+    """Return an application that sends *parts* of an event stream, states values, and sends more with *send_last*."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await build_app(*build_event_stream(*parts))(scope, receive, send)
+        inferlog.bind_inference(**stated)
+        await send_last(send)
+
+    return app
+
+
+async def send_plainly(send: Any) -> None:
+    await send(PART)
+
+
+async def send_in_task_group(send: Any) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(send(PART))
+
+
+async def send_and_raise_own_error(send: Any) -> None:
+    try:
+        await send(PART)
+    except OSError as error:
+        raise RuntimeError("the stream was aborted") from error
+
+
+async def send_and_clean_up(send: Any) -> None:
+    try:
+        await send(PART)
+    finally:
+        await send(PART)
+
+
+@failing_send
+@pytest.mark.parametrize("send_last", [send_plainly, send_in_task_group, send_and_raise_own_error, send_and_clean_up])
+@pytest.mark.parametrize(
+    ("part", "stated", "status"),
+    [
+        (b"data: [DONE]\n\n", {}, "success"),
+        (b"data: 1\n\n", {"status": "success"}, "success"),
+        (b"data: 1\n\n", {"status": "rejected"}, "rejected"),
+        (b"data: 1\n\n", {}, "cancelled"),
+    ],
+)
+def test_failed_send_after_complete_answer_changes_nothing(
+    logs: Logs, send_error: OSError, send_last: Any, part: bytes, stated: dict[str, Any], status: str
+) -> None:
+    client = Client(send_error=send_error, accepted_parts=1)
+    with pytest.raises((OSError, ExceptionGroup, RuntimeError)):
+        client.ask(build_ending_app(part, send_last=send_last, **stated))
+    assert read_outcome(logs)[:2] == (status, 200)
+
+
+async def fail_to_store(_: Any) -> None:
+    raise PermissionError("the usage is not stored")
+
+
+async def send_and_fail_to_store(send: Any) -> None:
+    try:
+        await send(PART)
+    except OSError:
+        await fail_to_store(send)
+
+
+@pytest.mark.parametrize("send_last", [fail_to_store, send_and_fail_to_store])
+def test_operating_system_error_of_handler_after_its_done_is_error(logs: Logs, send_last: Any) -> None:
+    client = Client(send_error=OSError("gone"), accepted_parts=1)
+    with pytest.raises(PermissionError):
+        client.ask(build_ending_app(b"data: [DONE]\n\n", send_last=send_last))
+    assert read_outcome(logs) == ("error", 200, "PermissionError")
+
+
+# With this version of the specification, Starlette raises ClientDisconnect for every OSError in a stream.
+NEWER: Any = {"asgi": {"spec_version": "2.4"}}
+
+
+@failing_send
+@pytest.mark.parametrize(("part", "status"), [(b"data: [DONE]\n\n", "success"), (b"data: 1\n\n", "cancelled")])
+def test_failed_send_of_starlette_stream_is_disconnect(
+    logs: Logs, send_error: OSError, part: bytes, status: str
+) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield part
+        yield b": bye\n\n"
+
+    client = Client(send_error=send_error, accepted_parts=1, **NEWER)
+    with pytest.raises(ClientDisconnect):
+        client.ask(StreamingResponse(parts(), media_type="text/event-stream"))
+    assert read_outcome(logs) == (status, 200, None)
+
+
+def test_operating_system_error_of_starlette_stream_is_error(logs: Logs) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"data: [DONE]\n\n"
+        raise FileNotFoundError("the usage is not stored")
+
+    with pytest.raises(ClientDisconnect):
+        Client(**NEWER).ask(StreamingResponse(parts(), media_type="text/event-stream"))
+    assert read_outcome(logs) == ("error", 200, "FileNotFoundError")

@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 from wsgiref.handlers import SimpleHandler
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -200,17 +200,48 @@ def test_application_that_writes_is_one_event(logs: Logs) -> None:
     assert read_outcome(logs) == ("success", 200, None)
 
 
-def test_write_is_cancelled_when_client_has_disconnected(logs: Logs) -> None:
+class ClientDisconnected(Exception):  # noqa: N818 (its name is what counts)
+    """Exception class of waitress."""
+
+
+disconnected = pytest.mark.parametrize("error", [OSError, BrokenPipeError, ConnectionResetError, ClientDisconnected])
+
+
+@disconnected
+@pytest.mark.parametrize(("stated", "status"), [({}, "cancelled"), ({"status": "success"}, "success")])
+def test_write_is_cancelled_when_client_has_disconnected(
+    logs: Logs, error: type[Exception], stated: dict[str, Any], status: str
+) -> None:
     def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        inferlog.bind_inference(**stated)
         start_response("200 OK", [])(b"written")
         return []
 
     def write(data: bytes) -> None:
-        raise BrokenPipeError
+        raise error
 
-    with pytest.raises(BrokenPipeError):
+    with pytest.raises(error):
         inferlog.InferenceWSGIMiddleware(app)(build_environ(), lambda *_: write)
-    assert read_outcome(logs) == ("cancelled", 200, None)
+    assert read_outcome(logs) == (status, 200, None)
+
+
+def test_operating_system_error_of_application_after_failed_write_is_error(logs: Logs) -> None:
+    def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        inferlog.bind_inference(status="success")
+        with suppress(OSError):
+            start_response("200 OK", EVENT_STREAM)(b"data: [DONE]\n\n")
+        raise PermissionError("the usage is not stored")
+
+    written: list[bytes] = []
+
+    def write(data: bytes) -> None:
+        if written:
+            raise OSError
+        written.append(data)
+
+    with pytest.raises(PermissionError):
+        inferlog.InferenceWSGIMiddleware(app)(build_environ(), lambda *_: write)
+    assert read_outcome(logs) == ("error", 200, "PermissionError")
 
 
 def test_error_that_application_answers_names_its_cause(logs: Logs) -> None:
@@ -391,11 +422,7 @@ def test_standard_library_server_sets_content_length_for_list(logs: Logs) -> Non
     assert read_outcome(logs) == ("success", 200, None)
 
 
-class ClientDisconnected(Exception):  # noqa: N818 (its name is what counts)
-    """Exception class of waitress."""
-
-
-@pytest.mark.parametrize("error", [BrokenPipeError, ConnectionResetError, TimeoutError, ClientDisconnected])
+@disconnected
 def test_body_closed_by_server_is_cancelled_when_client_has_disconnected(logs: Logs, error: type[Exception]) -> None:
     class Gone(SimpleHandler):
         def _write(self, _: bytes) -> None:
