@@ -76,8 +76,8 @@ def build_requests(panel: Panel, start: datetime, end: datetime) -> list[KibanaR
     ]
 
 
-def is_asked_by_kibana(panel: Panel) -> bool:
-    """Return whether Kibana asks for *panel* by requests of its own, and not by the query."""
+def has_own_requests(panel: Panel) -> bool:
+    """Return whether Kibana gets *panel* by requests of its own, and not by the query."""
     return panel.type == "vis" and (find_document_list(panel) is not None or is_form_based(panel))
 
 
@@ -135,7 +135,7 @@ def _build_terms(field: str, params: Mapping[str, Any]) -> Body:
 
 def _build_metrics(columns: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, Body]]:
     percents: dict[str, set[int]] = {}
-    asked = set()
+    requested = set()
     for name, column in columns.items():
         operation = column["operationType"]
         if column["isBucketed"] or operation in _OF_THE_BROWSER:
@@ -144,11 +144,11 @@ def _build_metrics(columns: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[s
             percents.setdefault(column["sourceField"], set()).add(column["params"]["percentile"])
             continue
         metric, kql = _build_metric(column), column.get("filter", {}).get("query", "")
-        # Kibana asks once for what several columns or parts of formulas need (dedupe_aggs.ts of 8.12.2).
+        # Kibana requests once what several columns or parts of formulas need (dedupe_aggs.ts of 8.12.2).
         key = operation, column["sourceField"], kql, bool(column["params"].get("emptyAsNull"))
-        if key in asked:
+        if key in requested:
             continue
-        asked.add(key)
+        requested.add(key)
         if kql:
             yield name, {"filter": build_filter(kql), "aggs": {name: metric} if metric else {}}
         elif metric:

@@ -33,7 +33,7 @@ from benchmarks.copied_days import copy_day
 from benchmarks.day_of_events import DAY, END, index_a_day
 from benchmarks.engines import Engine, open_engine, wait_for_merges
 from benchmarks.growth_plot import draw_growth
-from benchmarks.kibana_requests import build_requests, is_asked_by_kibana
+from benchmarks.kibana_requests import build_requests, has_own_requests
 from benchmarks.panel_questions import Question, name_query, select_panels
 from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.errors import OperatorError
@@ -215,7 +215,7 @@ def measure_query(cluster: Cluster, query: Query, engine: Engine, calls: CallCou
 
 def measure_in_kibana(cluster: Cluster, question: Question, engine: Engine, calls: CallCounts) -> Times | None:
     panel = question.panel
-    if not is_asked_by_kibana(panel):
+    if not has_own_requests(panel):
         return None
     log_progress(f"asking {cluster.namespace} as Kibana does: {question.place}")
     with cluster.build_client(request_timeout_seconds=600) as client:

@@ -218,6 +218,8 @@ current_call: Final[ContextVar[Inference | None]] = ContextVar("inferlog_current
 def get_innermost() -> Inference | None:
     """Return the inference to which the running code states values: its innermost open call, else the current one."""
     owner, call = current_inference.get(), current_call.get()
+    while call is not None and call.closed and call.owner is not None:
+        call = call.parent  # a task that outlives a call belongs to the one around it
     return call if call is not None and not call.closed and owner in (None, call.owner) else owner
 
 

@@ -75,6 +75,7 @@ class Call(Inference):
         "_separate",
         "_started",
         "_token",
+        "_written",
         "left",
     )
 
@@ -97,7 +98,7 @@ class Call(Inference):
         self._first_token = first_token
         self._result: Any = _NOTHING
         self._token: Token[Inference | None] | None = None
-        self._from_inside = _NO_NAMES
+        self._from_inside = self._written = _NO_NAMES
         self.left = False
 
     def begin(self) -> Self:
@@ -164,15 +165,16 @@ class Call(Inference):
             self._leave_written_event()
             before: dict[str, float] = {name: self.fields.get(name, 0) for name in SUMMED if name in fields}
             Inference.include(self, later)
-            self._from_inside = self._from_inside.difference(fields)
+            self._from_inside = self._from_inside.difference(fields, later.labels or ())
             if self.parent is None and self.owner is not None:
                 self._late += [*fields, *(later.labels or ())]
             fields.pop("latency_seconds", None)  # that of the call: the surrounding event has its own
             self._pass_on(later, before)
 
     def take_over(self, values: Inference, before: Mapping[str, float]) -> None:
-        """Add *values* of a call inside this one; note which sums consist only of these."""
-        self._from_inside = self._from_inside.union(before.keys() - self.fields.keys())
+        """Add *values* of a call inside this one; note which fields and labels have only such values."""
+        inside = {*values.fields, *(values.labels or ())} - self.fields.keys()
+        self._from_inside = self._from_inside.union(inside.difference(self.labels or ()))
         Inference.take_over(self, values, before)
 
     def finish(self, error: BaseException | None = None, result: Any = _NOTHING) -> None:
@@ -217,6 +219,7 @@ class Call(Inference):
         if self.parent is not None:
             seconds = self.fields.pop("latency_seconds", at_end.pop("latency_seconds", elapsed_seconds))
             self._add({"model_latency_seconds": seconds, **at_end})
+        if self.parent is not None:  # not written meanwhile
             self.closed = True
         elif self.left:
             # The request has abandoned its stream, and its event records that.
@@ -233,6 +236,7 @@ class Call(Inference):
             self.parent = None
             self._late: list[str] = []
             self.rejected = []
+            self._written = frozenset(name for name in SUMMED if self._is_stated(name))
             for name in (*SUMMED, "request_id"):
                 self.fields.pop(name, None)
 
@@ -241,16 +245,17 @@ class Call(Inference):
         self.rejected.append(reason)
 
     def _is_alone(self) -> bool:
-        """Return whether no other inference has values of this one, and it has no sum of calls inside it."""
+        """Return whether no other inference has values of this one, and it has none of calls inside it."""
         return self.owner is None and not self._from_inside
 
     def _is_stated(self, name: str) -> bool:
         """Return whether the code of this call has stated *name*, or a constant of the decorator does."""
+        if name == "error":
+            name = "error_message"
         if name in self.fields:
             return name not in self._from_inside
-        if name == "error":
-            return "error_message" in self.fields
-        return self.labels is not None and to_label_name(name) in self.labels
+        label = to_label_name(name)
+        return name in self._written or (label in (self.labels or ()) and label not in self._from_inside)
 
     def _add(self, values: Mapping[str, Any]) -> None:
         """Add *values* of the decorator, its callbacks and the clock that are not stated, to those of calls inside."""
@@ -563,10 +568,12 @@ class Tracker:
 
     def _pop_innermost(self) -> Call:
         """Remove and return the call of the ending block: that of this thread and task, if several are open."""
-        innermost = get_innermost()
+        innermost, current = get_innermost(), _current.get()
         calls = self._open[::-1]
-        # A block that ends in another context than it started in, as in a yielding dependency, has lost its context.
-        call = next((call for call in calls if call is innermost), calls[0])
+        # A block that ends in another context than it started in, as in a yielding dependency, has lost its context,
+        # but not its request.
+        of_request = next((call for call in calls if (call.owner or call) is current), calls[0])
+        call = next((call for call in calls if call is innermost), of_request)
         self._open.remove(call)
         return call
 

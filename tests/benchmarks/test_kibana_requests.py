@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.kibana_requests import build_filter, build_requests, is_asked_by_kibana
+from benchmarks.kibana_requests import build_filter, build_requests, has_own_requests
 from benchmarks.panel_questions import Question, select_panels
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
@@ -13,7 +13,7 @@ from inferlog_ops.query.dashboards.panels import Panel
 from tests.golden import END, START, build_golden, compute_expected_rows
 from tests.support.indexing import create_fresh_cluster, index_golden
 
-OF_KIBANA = [question for question in select_panels() if is_asked_by_kibana(question.panel)]
+OF_KIBANA = [question for question in select_panels() if has_own_requests(question.panel)]
 LAST = END - timedelta(microseconds=1)
 """Kibana includes the end of a range, the queries do not."""
 DOCUMENTS = build_golden().select_between(START, END)

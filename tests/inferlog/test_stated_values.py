@@ -11,6 +11,7 @@ import flask
 import pytest
 
 import inferlog
+from inferlog.context import Inference, current_inference
 from inferlog.testing import Recorded
 
 
@@ -436,6 +437,52 @@ def test_calls_of_concurrent_threads_keep_their_own_values(inferlog_recorded: Re
 
     answer(handler)
     assert inferlog_recorded.event["gen_ai"]["usage"]["output_tokens"] == sum(range(1, 200, 2)) + 100 * 1000
+
+
+@pytest.mark.parametrize("name", ["model_version", "team"], ids=["field", "label"])
+@pytest.mark.parametrize("inner", ["small", lambda _: "small"], ids=["constant", "callback"])
+def test_callback_counts_instead_of_the_values_of_a_call_inside(
+    inferlog_recorded: Recorded, name: str, inner: Any
+) -> None:
+    inner_values: dict[str, Any] = {name: inner}
+    outer_values: dict[str, Any] = {name: lambda _: "big"}
+
+    @inferlog.track_performance(**inner_values)
+    def ask() -> None:
+        pass
+
+    outer = inferlog.track_performance(**outer_values)(ask)
+    outer()
+    answer(outer)
+    found = [event[name] if name in event else event["labels"][name] for event in inferlog_recorded.events]
+    assert found == ["big", "big"]
+
+
+def test_tokens_stated_before_the_end_of_a_request_are_not_replaced_in_the_call_s_own_event(
+    inferlog_recorded: Recorded,
+) -> None:
+    request = Inference({"request_id": "request", "correlation_id": "chain"})
+    token = current_inference.set(request)
+    with inferlog.track_performance("generate", input_tokens=10):
+        inferlog.bind_inference(input_tokens=3)
+        request.ended = True
+    current_inference.reset(token)
+    assert request.fields["input_tokens"] == 3
+    (event,) = inferlog_recorded.events
+    assert "usage" not in event["gen_ai"]
+
+
+def test_value_stated_by_task_of_an_ended_call_is_of_the_call_around_it(inferlog_recorded: Recorded) -> None:
+    def handle() -> None:
+        with inferlog.track_performance("outer"):
+            with inferlog.track_performance("inner"):
+                inside = contextvars.copy_context()
+            inside.run(inferlog.bind_inference, input_tokens=5)
+            inferlog.bind_inference(input_tokens=100)
+
+    answer(handle)
+    (event,) = inferlog_recorded.events
+    assert event["gen_ai"]["usage"]["input_tokens"] == 100
 
 
 def test_value_stated_in_separate_call_is_not_of_outer_one(inferlog_recorded: Recorded) -> None:

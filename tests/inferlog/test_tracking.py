@@ -242,6 +242,28 @@ def test_block_can_end_in_other_context(logs: Logs) -> None:
     assert current_inference.get() is None
 
 
+def test_block_that_ends_in_other_context_is_that_of_its_request(logs: Logs) -> None:
+    tracker = inferlog.track_performance("classify")
+
+    def dependency() -> Iterator[Any]:
+        with tracker as call:
+            yield call
+
+    requests = [_build_request(), _build_request()]
+    halves = []
+    for request in requests:
+        token = current_inference.set(request)
+        halves.append(dependency())
+        contextvars.copy_context().run(next, halves[-1]).output_tokens = 40
+        current_inference.reset(token)
+    for request, half in zip(requests, halves, strict=True):
+        token = current_inference.set(request)
+        contextvars.copy_context().run(next, half, None)
+        current_inference.reset(token)
+        assert "model_latency_seconds" in request.fields
+    assert [request.fields["output_tokens"] for request in requests] == [40, 40]
+
+
 def test_block_rejects_callbacks_of_result(logs: Logs) -> None:
     with (
         pytest.raises(TypeError, match="model_version takes a result"),

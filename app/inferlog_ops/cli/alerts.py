@@ -109,14 +109,18 @@ def _evaluate(cluster: "Cluster", names: list[str], at: str | None) -> "Evaluati
     try:
         wanted = [rules.find(name) for name in names] or list(rules.load_all().values())
         evaluation = evaluate(cluster, wanted, slo.load(), library.load_all(), moment)
-        if at is not None or evaluation.failures:
-            return evaluation
-        stream = build_stream_name("events", cluster.namespace)
-        return replace(evaluation, future=find_future_events(cluster, [stream], moment))
     except OperatorError as error:
         if error.exit_code == Exit.FIRING:  # the exit code of any other failure
             raise OperatorError(str(error), exit_code=Exit.NOT_EVALUATED) from error
         raise
+    if at is not None or evaluation.failures:
+        return evaluation
+    try:
+        future = find_future_events(cluster, [build_stream_name("events", cluster.namespace)], moment)
+    except OperatorError as error:  # the alerts that fire are more important
+        err.print(Text(f"inferlog: {error}", style="red"))
+        return evaluation
+    return replace(evaluation, future=future)
 
 
 def _exit_code(evaluation: "Evaluation") -> Exit:

@@ -15,7 +15,7 @@ from inferlog_ops.cli import alerts
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.elasticsearch import provision_cluster
-from inferlog_ops.query import library
+from inferlog_ops.query import library, run
 from inferlog_ops.query.rules import rules
 from inferlog_ops.query.run import fetch_rows
 from tests.support import commands
@@ -102,6 +102,18 @@ def test_events_later_than_now_are_counted_because_no_rule_evaluates_them(provis
     assert CliRunner().invoke(alerts.app, [*arguments, "--quiet"]).stderr == ""
     (note,) = orjson.loads(CliRunner().invoke(alerts.app, [*arguments, "--json"]).stdout)["notes"]
     assert (note["kind"], note["count"]) == ("future_events", 1)
+
+
+def test_alerts_are_reported_if_later_events_cannot_be_counted(
+    filled: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OperatorError("the cluster is gone")
+
+    monkeypatch.setattr(run, "find_future_events", fail)
+    result = CliRunner().invoke(alerts.app, ["check", "--url", filled.url, "--namespace", filled.namespace])
+    assert "inferlog: the cluster is gone" in result.stderr
+    assert result.exit_code == 0
 
 
 def test_check_evaluates_one_selected_rule(filled: Cluster) -> None:

@@ -131,7 +131,7 @@ def _build_document_list(panel: Panel, listed: DocumentList, context: PanelConte
     attributes = {
         "title": panel.title,
         "description": panel.config.get("description", ""),
-        "columns": [column for column in shown if column != "@timestamp"],  # Discover shows it first, unasked
+        "columns": [column for column in shown if column != "@timestamp"],  # Discover shows it first by default
         "sort": [[listed.sort, "desc"]],
         "grid": {},
         "hideChart": True,
