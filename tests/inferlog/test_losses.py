@@ -54,13 +54,13 @@ def record() -> None:
 
 
 @contextmanager
-def redirect_stderr(descriptor: int) -> Iterator[None]:
-    before = os.dup(2)
-    os.dup2(descriptor, 2)
+def redirect(number: int, descriptor: int) -> Iterator[None]:
+    before = os.dup(number)
+    os.dup2(descriptor, number)
     try:
         yield
     finally:
-        os.dup2(before, 2)
+        os.dup2(before, number)
         os.close(before)
 
 
@@ -109,11 +109,11 @@ def test_report_that_cannot_be_written_is_tried_again_second_later(clock: Clock,
 
 def test_full_pipe_does_not_block_or_raise(capfd: pytest.CaptureFixture[str]) -> None:
     read_end, write_end = os.pipe()
-    with redirect_stderr(write_end):
+    with redirect(2, write_end):
         while write_to_stderr("x" * 4000):
             pass
     os.close(read_end)
-    with redirect_stderr(write_end):
+    with redirect(2, write_end):
         assert write_to_stderr("nobody reads"), "there is nothing to wait for"
     os.close(write_end)
     assert write_to_stderr("a path with half a letter: \udc80")
@@ -153,15 +153,8 @@ def break_directory(directory: Path) -> Iterator[None]:
 @contextmanager
 def break_standard_output(_: Path) -> Iterator[None]:
     inferlog.configure(service_name="scoring", sinks="stdout", heartbeat_seconds=0)
-    before = os.dup(1)
-    read_only = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(read_only, 1)
-    try:
+    with Path(os.devnull).open("rb") as read_only, redirect(1, read_only.fileno()):
         yield
-    finally:
-        os.dup2(before, 1)
-        os.close(before)
-        os.close(read_only)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.table import Table
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from inferlog_ops.core.cluster import Cluster
     from inferlog_ops.query.rules.evaluate import Evaluation
     from inferlog_ops.query.rules.rules import Rule
+
+Result = TypeVar("Result")
 
 app = typer.Typer(help="The alert rules: list them, or check which fire now.", no_args_is_help=True)
 
@@ -115,12 +117,8 @@ def _evaluate(cluster: "Cluster", names: list[str], at: str | None) -> "Evaluati
         raise
     if at is not None or evaluation.failures:
         return evaluation
-    try:
-        future = find_future_events(cluster, [build_stream_name("events", cluster.namespace)], moment)
-    except OperatorError as error:  # the alerts that fire are more important
-        err.print(Text(f"inferlog: {error}", style="red"))
-        return evaluation
-    return replace(evaluation, future=future)
+    stream = build_stream_name("events", cluster.namespace)
+    return replace(evaluation, future=_print_failure_of(lambda: find_future_events(cluster, [stream], moment)))
 
 
 def _exit_code(evaluation: "Evaluation") -> Exit:
@@ -129,12 +127,13 @@ def _exit_code(evaluation: "Evaluation") -> Exit:
     return Exit.NOT_EVALUATED if evaluation.failures else Exit.QUIET
 
 
-def _print_failure_of(act: Callable[[], object]) -> None:
-    """Run *act* and print its error: the exit code is reserved for the alerts."""
+def _print_failure_of(act: Callable[[], Result]) -> Result | None:
+    """Return the result of *act*, or print its error: the exit code is reserved for the alerts."""
     try:
-        act()
+        return act()
     except OperatorError as error:
         err.print(Text(f"inferlog: {error}", style="red"))
+        return None
 
 
 def _print(evaluation: "Evaluation", *, quiet: bool) -> None:

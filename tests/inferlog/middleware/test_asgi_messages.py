@@ -625,7 +625,7 @@ def test_operating_system_error_of_handler_after_its_done_is_error(logs: Logs, s
     assert read_outcome(logs) == ("error", 200, "PermissionError")
 
 
-# With this version of the specification, Starlette raises ClientDisconnect for every OSError in a stream.
+# From version 2.4 of ASGI on, Starlette raises ClientDisconnect for every OSError in a stream.
 NEWER: Any = {"asgi": {"spec_version": "2.4"}}
 
 
