@@ -7,7 +7,9 @@ a copy of the context share one object, so that all bound values are in one even
 
 import inspect
 import logging
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -30,6 +32,20 @@ _LOGGER: Final = logging.getLogger("inferlog")
 _CHECKS: Final = {name: check for name, check in CHECKS.items() if name != "status"}
 _CHAIN: Final = ("correlation_id", "trace_id", "span_id")
 _FAILED: Final = frozenset({"rejected", "error"})
+
+adding = threading.RLock()
+"""
+Held while a call adds its values to the inferences around it. Two threads of one request may do so at the same time,
+and a sum is a read and a write. Reentrant: a signal handler or the finaliser of a stream may add values meanwhile.
+"""
+
+
+def _renew_lock() -> None:
+    global adding  # noqa: PLW0603 (a thread that does not exist in the child may hold it)
+    adding = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 class Inference:
@@ -62,6 +78,11 @@ class Inference:
         self.closed = False
         self.owner: Inference | None = None
         self.parent: Inference | None = None
+
+    def end(self) -> None:
+        """Set :attr:`ended`, after a call that is adding its values at this moment."""
+        with adding:
+            self.ended = True
 
     def state(self, values: Mapping[str, Any]) -> None:
         """Bind *values* from the service; warn about values too late for the event, once per field."""
@@ -193,7 +214,9 @@ class Inference:
             self.labels = {}
         if len(self.labels) < LABELS_LIMIT or name in self.labels:
             return self.labels
-        self.rejected.append(f"{name}: the event already has {LABELS_LIMIT} labels")
+        reason = f"{name}: the event already has {LABELS_LIMIT} labels"
+        if reason not in self.rejected:  # the calls around this one share the list
+            self.rejected.append(reason)
         return None
 
 

@@ -208,7 +208,7 @@ class Exchange(ABC):
             attach(error, inference)
         if inference.ended:
             return
-        inference.ended = True
+        inference.end()
         self._activity.end()
         latency_seconds = to_microunits(time.perf_counter() - self._started)
         try:

@@ -3,14 +3,13 @@
 import asyncio
 import functools
 import inspect
-import os
-import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextvars import Token
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, overload
 
+from inferlog import context
 from inferlog.configuration import get_runtime
 from inferlog.context import (
     SUMMED,
@@ -161,7 +160,7 @@ class Call(Inference):
     def include(self, later: Inference) -> None:
         """Add the values of *later* to this call, replacing earlier ones, and to all that includes it."""
         fields = later.fields
-        with _adding:
+        with context.adding:
             self._leave_written_event()
             before: dict[str, float] = {name: self.fields.get(name, 0) for name in SUMMED if name in fields}
             Inference.include(self, later)
@@ -203,7 +202,7 @@ class Call(Inference):
         self._at_end = {name: self.fields.pop(name) for name in _AT_THE_END if name in self.fields}
         owner.rejected += self.rejected
         self.rejected = owner.rejected
-        with _adding:
+        with context.adding:
             self._pass_on(self, {})
 
     def _pass_on(self, values: Inference, before: Mapping[str, float]) -> None:
@@ -214,14 +213,18 @@ class Call(Inference):
 
     def _leave(self, owner: Inference, error: BaseException | None, elapsed_seconds: float) -> None:
         """Add the sums to the event of *owner*; if that is written, write the call's own."""
-        self._leave_written_event()
         at_end = self._at_end
-        if self.parent is not None:
-            seconds = self.fields.pop("latency_seconds", at_end.pop("latency_seconds", elapsed_seconds))
-            self._add({"model_latency_seconds": seconds, **at_end})
-        if self.parent is not None:  # not written meanwhile
-            self.closed = True
-        elif self.left:
+        with context.adding:
+            self._leave_written_event()
+            if self.parent is not None:
+                stated = self.fields.pop("latency_seconds", None)
+                if stated is not None and not self._is_stated("model_latency_seconds"):
+                    self.include(Inference({"model_latency_seconds": stated}))
+                self._add({"model_latency_seconds": at_end.pop("latency_seconds", elapsed_seconds), **at_end})
+                self.closed = True
+        if self.closed:
+            return
+        if self.left:
             # The request has abandoned its stream, and its event records that.
             report_late([*at_end, *self._late])
             self.closed = True
@@ -265,8 +268,12 @@ class Call(Inference):
             return
         own = Inference()
         own.bind(values)
-        with _adding:
-            own.bind({name: own.fields[name] + self.fields.get(name, 0) for name in SUMMED if name in own.fields})
+        with context.adding:
+            for name in SUMMED:
+                if name in own.fields and name in self.fields:
+                    mine, inside = own.fields[name], self.fields[name]
+                    # Tokens and cost of a call inside are its own; its seconds are a part of this call's.
+                    own.bind({name: max(mine, inside) if name == "model_latency_seconds" else mine + inside})
             self.include(own)
 
     def _write(self, error: BaseException | None, elapsed_seconds: float) -> None:
@@ -279,7 +286,7 @@ class Call(Inference):
         else:
             self.overrule("status", "error", "the call has raised an exception")
             self.bind_exception(describe_error(error))
-        self.ended = True
+        self.end()
         get_runtime().record(self)
 
     def _is_first_token(self, item: Any) -> bool:
@@ -325,17 +332,6 @@ class Call(Inference):
             except Exception as error:  # noqa: BLE001 (a user callback must not break the call)
                 self._reject(describe_callback_error(name, error))
         self._add(found)
-
-
-def _renew_lock() -> None:
-    global _adding  # noqa: PLW0603 (a thread that does not exist in the child may hold it)
-    _adding = threading.RLock()
-
-
-# Two threads of one request may add their tokens at the same time; a sum is a read and a write. Reentrant, because a
-# signal handler or the finaliser of a stream may add values during that.
-_adding = threading.RLock()
-os.register_at_fork(after_in_child=_renew_lock)
 
 
 Begin = Callable[[], Call]
@@ -596,7 +592,8 @@ def track_performance(
 
     Outside a request each call writes its own event, with ``latency_seconds``, ``status`` and, on failure,
     ``error.*``. Inside a request the middleware owns the event: the call adds its seconds as
-    ``model_latency_seconds``, its tokens and its model version to it; several calls are summed. A call that ends after
+    ``model_latency_seconds``, its tokens and its model version to it; several calls are summed, and the seconds of a
+    call include those of calls inside it. A call that ends after
     its request's event is written has its own event.
 
     Supports functions, methods, coroutines, generators and async generators, and functions that return one of these. A
