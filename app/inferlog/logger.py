@@ -93,6 +93,23 @@ class BoundLogger(structlog.BoundLoggerBase):
         """Return a new logger with *new_values* added to the existing ones."""
         return self.__class__(self._logger, self._processors, {**self._context, **new_values})
 
+    def new(self, /, **new_values: Any) -> Self:
+        """Return a new logger with *new_values* alone."""
+        return self.__class__(self._logger, self._processors, new_values)
+
+    def unbind(self, *keys: str) -> Self:
+        """
+        Return a new logger without the values of *keys*.
+
+        Raises:
+            KeyError: If one of them has no value.
+        """
+        return super().unbind(*map(self._find_key, keys))
+
+    def try_unbind(self, *keys: str) -> Self:
+        """Return a new logger without the values of *keys*, as far as they have one."""
+        return super().try_unbind(*map(self._find_key, keys))
+
     def log(self, level: int, event: Any = "", /, *args: Any, **values: Any) -> None:
         """Write a line at the numeric level *level*, such as ``logging.INFO``."""
         self._write(level, _get_level_name(level), event, args, values)
@@ -119,6 +136,10 @@ class BoundLogger(structlog.BoundLoggerBase):
     def get_effective_level(self) -> int:
         """Return the lowest level that is written."""
         return _writer().lowest_level
+
+    def _find_key(self, key: str) -> str:
+        aside = _CALLERS.get(key)
+        return aside if aside is not None and aside in self._context else key
 
     def _write(self, number: int, level: str, event: Any, args: tuple[Any, ...], values: dict[str, Any]) -> None:
         if number < _writer().lowest_level and not (isinstance(event, str) and event in STATUS_OF_ACTION):

@@ -2,6 +2,7 @@ import asyncio
 import logging
 import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,21 @@ def test_awaited_line_has_ids_and_exception_of_its_call(logs: Logs) -> None:
     asyncio.run(predict())
     (line,) = logs.read_lines("app")
     assert (line["request_id"], line["error"]["type"]) == (logs.event["request_id"], "ValueError")
+
+
+@pytest.mark.parametrize("get_logger", [inferlog.get_logger, structlog.get_logger])
+@pytest.mark.parametrize("name", ["event", "level", "positional_args", "self", "size"])
+def test_every_name_can_be_bound_and_unbound(
+    logs: Logs, get_logger: Callable[[], FilteringBoundLogger], name: str
+) -> None:
+    log = get_logger().bind()
+    bound = log.new(**{name: 1})
+    bound.info("bound")
+    bound.unbind(name).info("without")
+    bound.try_unbind(name, "missing").info("without")
+    with pytest.raises(KeyError, match=name):
+        log.unbind(name)
+    assert [line.get("labels") for line in logs.read_lines("app")] == [{name: 1}, None, None]
 
 
 def test_logger_can_be_pickled(logs: Logs) -> None:
