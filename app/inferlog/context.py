@@ -62,27 +62,30 @@ class Inference:
         traceparent: The caller's W3C header if valid, else None.
         ended: Whether no more calls can be added: its event is being written, or it has no event, as the connection of
             a WebSocket. A task that outlives its request still reads the request's ids here.
+        has_calls: Whether tracked calls add their values to this one.
         closed: Whether a value bound now is lost, because the event is written or another event includes it.
         owner: The inference whose event includes this call; None if this one has its own event.
         parent: The owner, or the call between it and this one; None if no event takes this one's values any more.
     """
 
-    __slots__ = ("closed", "ended", "fields", "labels", "owner", "parent", "rejected", "traceparent")
+    __slots__ = ("closed", "ended", "fields", "has_calls", "labels", "owner", "parent", "rejected", "traceparent")
 
     def __init__(self, fields: dict[str, Any] | None = None) -> None:
         self.fields: dict[str, Any] = {} if fields is None else fields
         self.labels: dict[str, Any] | None = None
         self.rejected: list[str] = []
         self.traceparent: str | None = None
-        self.ended = False
-        self.closed = False
+        self.ended = self.has_calls = self.closed = False
         self.owner: Inference | None = None
         self.parent: Inference | None = None
 
     def end(self) -> None:
-        """Set :attr:`ended`, after a call that is adding its values at this moment."""
-        with adding:
-            self.ended = True
+        """Set :attr:`ended`, and wait for a call that is adding its values at this moment."""
+        self.ended = True
+        # A call sets has_calls before it reads `ended`: so it sees `ended`, or is seen here.
+        if self.has_calls:
+            with adding:
+                pass
 
     def state(self, values: Mapping[str, Any]) -> None:
         """Bind *values* from the service; warn about values too late for the event, once per field."""

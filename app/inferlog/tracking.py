@@ -198,6 +198,7 @@ class Call(Inference):
 
     def _join(self, owner: Inference) -> None:
         """Become a part of the event of *owner*, which gets the known values now: it may end before this call."""
+        owner.has_calls = True
         self.parent = get_innermost()
         self._at_end = {name: self.fields.pop(name) for name in _AT_THE_END if name in self.fields}
         owner.rejected += self.rejected
