@@ -115,7 +115,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_seconds = 0.0
-        monkeypatch.setattr("inferlog.tracking.time.perf_counter", lambda: self.now_seconds)
+        monkeypatch.setattr("inferlog.call.time.perf_counter", lambda: self.now_seconds)
 
     def iterate(self, *items: Any) -> Iterator[Any]:
         for item in items:
