@@ -23,7 +23,7 @@ def report(engine_url: str) -> dict[str, Any]:
     return run_benchmark(
         "panels",
         *("--url", engine_url, "--events", EVENTS, "--only", *ASKED, "--heartbeat-seconds", 3600),
-        *("--calls", 1, "--calls-before", 0, "--seconds-before", 0),
+        *("--calls", 1, "--calls-before", 0, "--seconds-before", 0, "--warm-up-seconds", 0.01),
     )
 
 
