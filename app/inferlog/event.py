@@ -37,8 +37,13 @@ STATUS_OF_ACTION: Final[Mapping[str, Status]] = {action: status for status, (act
 NAME_LIMIT_CHARACTERS: Final = 256
 MESSAGE_LIMIT_CHARACTERS: Final = 2_000
 STACK_TRACE_LIMIT_CHARACTERS: Final = 16_000
+COUNT_LIMIT: Final = 10**12
+"""Highest count. A sentinel such as ``sys.maxsize`` would make the sum of all versions' tokens overflow."""
+MEASURE_LIMIT: Final = 1e9
+"""Measures are below it, in seconds 31 years."""
 LABELS_LIMIT: Final = 64
 NAMES_LIMIT: Final = 64
+_QUOTE_LIMIT_CHARACTERS: Final = 80
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _CLIENT_CLOSED_REQUEST: Final = 499  # nginx's code for a client that disconnected
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,12 +66,21 @@ def to_utf8(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
+def _quote(value: Any) -> str:
+    """Return *value* for an error message; redacted before it is cut, because half a credential is not recognised."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 (a value whose __repr__ raises)
+        return f"<{type(value).__name__}>"
+    return to_redacted_text(text, _QUOTE_LIMIT_CHARACTERS)
+
+
 def _check_name(value: Any) -> str:
     if type(value) is str and 0 < len(value) <= NAME_LIMIT_CHARACTERS and value.isascii():
         return value  # fast path of nearly every value
     value = to_scalar(value)
     if not isinstance(value, str):
-        raise InvalidFieldError(f"{value!r:.80} is of type {type(value).__name__}; expected text")
+        raise InvalidFieldError(f"{_quote(value)} is of type {type(value).__name__}; expected text")
     if not value:
         raise InvalidFieldError("the text is empty; omit the field when the value is unknown")
     return cut(to_utf8(str.__str__(value)), NAME_LIMIT_CHARACTERS)
@@ -81,7 +95,7 @@ def _check_id(value: Any) -> str:
     # Ids are also sent in headers, of the response and of calls to other services.
     value = to_scalar(value)
     if not isinstance(value, str) or not is_valid_id(value):
-        raise InvalidFieldError(f"{value!r:.80} is not a valid id; expected 1 to 64 of A-Z a-z 0-9 . _ -")
+        raise InvalidFieldError(f"{_quote(value)} is not a valid id; expected 1 to 64 of A-Z a-z 0-9 . _ -")
     return value
 
 
@@ -129,15 +143,17 @@ def _check_stack_trace(value: Any) -> str:
 
 
 def _check_count(value: Any) -> int:
-    if type(value) is int and 0 <= value <= LONG_MAX:
+    if type(value) is int and 0 <= value <= COUNT_LIMIT:
         return value
     value = to_scalar(value)
     try:
         number = operator.index(value)
     except TypeError:
         number = -1
-    if isinstance(value, bool) or not 0 <= number <= LONG_MAX:
-        raise InvalidFieldError(f"{value!r:.80} is not a valid count; expected a whole number from 0")
+    if isinstance(value, bool) or not 0 <= number <= COUNT_LIMIT:
+        raise InvalidFieldError(
+            f"{_quote(value)} is not a valid count; expected a whole number from 0 to {COUNT_LIMIT:,}"
+        )
     return number
 
 
@@ -147,16 +163,23 @@ def to_microunits(value: float) -> float:
 
 
 def _check_measure(value: Any) -> float:
-    if type(value) is float and 0.0 <= value < 1e9:
+    if type(value) is float and 0.0 <= value < MEASURE_LIMIT:
         return (value * 1e6 + 0.5) // 1.0 / 1e6  # to_microunits, without the call
+    number = _to_number(value)
+    if not 0.0 <= number < MEASURE_LIMIT:
+        raise InvalidFieldError(
+            f"{_quote(value)} is not a valid measurement; expected a number from 0, below {MEASURE_LIMIT:,.0f}"
+        )
+    return round(number, 6)
+
+
+def _to_number(value: Any) -> float:
+    """Return *value* as a number; NaN if it is none."""
     value = to_scalar(value)
     try:
-        number = -1.0 if isinstance(value, (bool, str)) else float(value)
+        return math.nan if isinstance(value, (bool, str)) else float(value)
     except (TypeError, ValueError, OverflowError):
-        number = -1.0
-    if not 0.0 <= number < math.inf:
-        raise InvalidFieldError(f"{value!r:.80} is not a valid measurement; expected a finite number from 0")
-    return round(number, 6)
+        return math.nan
 
 
 def _check_status(value: Any) -> Status:
@@ -180,7 +203,7 @@ def parse_status(value: Any) -> tuple[Status, int | None]:
         code = _check_status_code(int(value) if isinstance(value, str) and value.isdecimal() else value)
     except (InvalidFieldError, TypeError):
         words = ", ".join(get_args(Status))
-        raise InvalidFieldError(f"{value!r:.80} is not a status; expected one of {words}, or 100 to 599") from None
+        raise InvalidFieldError(f"{_quote(value)} is not a status; expected one of {words}, or 100 to 599") from None
     return classify_status_code(code), code
 
 
@@ -203,12 +226,12 @@ def _check_status_code(value: Any) -> int:
 def _check_moment(value: Any) -> str:
     """Return a datetime, in local time if it has no zone, or Unix seconds, as ISO 8601 in UTC with microseconds."""
     try:
-        moment = value if isinstance(value, datetime) else datetime.fromtimestamp(_check_measure(value), UTC)
+        moment = value if isinstance(value, datetime) else datetime.fromtimestamp(round(_to_number(value), 6), UTC)
         utc = moment.astimezone(UTC)
     except (InvalidFieldError, ValueError, OverflowError, OSError):
         utc = _NEVER
     if not _EPOCH <= utc < _NEVER:
-        raise InvalidFieldError(f"{value!r:.80} is not a moment; expected a datetime or Unix seconds, 1970 to 2261")
+        raise InvalidFieldError(f"{_quote(value)} is not a moment; expected a datetime or Unix seconds, 1970 to 2261")
     return f"{utc:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
@@ -281,7 +304,9 @@ def to_label(name: str, value: Any) -> str | int | float | bool:
         return value  # type: ignore[no-any-return]  # fast path of nearly every number
     if kind is not str:
         value = to_scalar(value)
-        if isinstance(value, (int, float)) and math.isfinite(value) and abs(value) <= LONG_MAX:
+        if isinstance(value, int) and -LONG_MAX <= value <= LONG_MAX:
+            return value
+        if isinstance(value, float) and math.isfinite(value):
             return value
     return to_redacted_text(value, MESSAGE_LIMIT_CHARACTERS)
 
