@@ -149,6 +149,7 @@ class Exchange(ABC):
         "_done_mark",
         "_failed_sends",
         "_handled_error",
+        "_sent_ids",
         "_sources",
         "_started",
         "client_gone",
@@ -166,6 +167,7 @@ class Exchange(ABC):
         self.status_code: int | None = None
         self._handled_error: BaseException | None = None
         self.client_gone = False
+        self._sent_ids: tuple[str, str] | None = None
         self._failed_sends: tuple[BaseException, ...] = ()
         self._done_mark: DoneMark | None = None
 
@@ -181,6 +183,12 @@ class Exchange(ABC):
         self.status_code = int(status_code) if isinstance(status_code, int) and 100 <= status_code <= 599 else None
         if handled_error is not None and type(handled_error).__name__ != "HTTPException":
             self._handled_error = handled_error
+
+    def give_ids(self) -> tuple[str, str]:
+        """Return request id and correlation id for the response's headers; from now on they are those of the event."""
+        fields = self.inference.fields
+        self._sent_ids = ids = fields["request_id"], fields["correlation_id"]
+        return ids
 
     def note_sent(self, part: Any) -> None:
         """Record that the server has accepted *part* of a stream; ignore a part that is not bytes, which is invalid."""
@@ -216,6 +224,7 @@ class Exchange(ABC):
             try:
                 self._find_missing_values(running.settings)
             finally:
+                self._keep_sent_ids()
                 self._set_outcome(error, latency_seconds, complete)
                 running.record(inference)
         except Exception as failure:  # noqa: BLE001 (a failure to log must not change a response, nor hide its error)
@@ -237,6 +246,13 @@ class Exchange(ABC):
             "model_version",
             lambda: version if isinstance(version, str) else version(self.get_request(), self.read_response_headers()),
         )
+
+    def _keep_sent_ids(self) -> None:
+        """Replace ids that were bound after the response's headers had named others."""
+        if self._sent_ids is not None:
+            request_id, correlation_id = self._sent_ids
+            self.inference.overrule("request_id", request_id, "the response already names another")
+            self.inference.overrule("correlation_id", correlation_id, "the response already names another")
 
     def _set_outcome(self, error: BaseException | None, latency_seconds: float, complete: bool) -> None:
         """Set latency, route, status code and ``status``, and ``error.type`` on every failure."""

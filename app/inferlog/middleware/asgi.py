@@ -112,11 +112,12 @@ class InferenceMiddleware:
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run a WebSocket handler under the ids of its handshake, which is not an inference."""
         connection = _begin_connection(scope)
+        ids = connection.fields["request_id"], connection.fields["correlation_id"]
 
         async def send_with_ids(message: Message) -> None:
             if message["type"] in _HANDSHAKE_ANSWERS:
                 headers = [header for header in message.get("headers", ()) if header[0].lower() not in _OUR_HEADERS]
-                message = {**message, "headers": [*headers, *_build_id_headers(connection)]}
+                message = {**message, "headers": [*headers, *_build_id_headers(*ids)]}
             await send(message)
 
         scope[_OWNED] = connection
@@ -163,13 +164,8 @@ def _read_received_ids(scope: Scope) -> dict[str, str]:
     return received
 
 
-def _build_id_headers(inference: Inference) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
-    """Return the ids of *inference* as response headers."""
-    fields = inference.fields
-    return (
-        (b"x-request-id", fields["request_id"].encode()),
-        (b"x-correlation-id", fields["correlation_id"].encode()),
-    )
+def _build_id_headers(request_id: str, correlation_id: str) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    return (b"x-request-id", request_id.encode()), (b"x-correlation-id", correlation_id.encode())
 
 
 def _get_path(scope: Scope) -> str:
@@ -225,7 +221,7 @@ class _AsgiExchange(Exchange):
         for header in message.get("headers", ()):
             if header[0].lower() not in _OUR_HEADERS:
                 headers.append(header)  # noqa: PERF401 (in Python 3.11 a comprehension is one more call)
-        headers += _build_id_headers(self.inference)
+        headers += _build_id_headers(*self.give_ids())
         message = dict(message)
         message["headers"] = headers
         return message

@@ -1,6 +1,6 @@
 """Ids bound by a handler are sent in headers: an invalid one changes no response and no call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -60,3 +60,29 @@ def test_valid_id_is_accepted(logs: Logs, serve: Any) -> None:
         response = httpx.get(f"{url}/bound")
     assert response.json() == {"X-Correlation-ID": "order-17"}
     assert response.headers["X-Correlation-ID"] == logs.event["correlation_id"] == "order-17"
+
+
+def stream_on_fastapi(parts: Callable[[], Iterator[bytes]]) -> AbstractContextManager[str]:
+    return serve_on_fastapi(lambda: fastapi.responses.StreamingResponse(parts()))
+
+
+def stream_on_flask(parts: Callable[[], Iterator[bytes]]) -> AbstractContextManager[str]:
+    return serve_on_flask(lambda: flask.Response(parts()))
+
+
+@pytest.mark.parametrize("serve", [stream_on_fastapi, stream_on_flask])
+@pytest.mark.parametrize("name", ["request_id", "correlation_id"])
+def test_id_bound_after_the_response_began_is_reported_and_leaves_its_headers_right(
+    logs: Logs, serve: Any, name: str
+) -> None:
+    def give_parts() -> Iterator[bytes]:
+        yield b"a"
+        inferlog.bind_inference(**{name: "late-1"})
+        yield b"b"
+
+    with serve(give_parts) as url:
+        response = httpx.get(f"{url}/bound")
+    assert response.headers["X-Request-ID"] == logs.event["request_id"]
+    assert response.headers["X-Correlation-ID"] == logs.event["correlation_id"]
+    (line,) = [line for line in logs.read_lines("app") if line["message"].startswith("a stated ")]
+    assert (line["labels"]["about"], line["labels"]["stated"]) == (name, "late-1")
