@@ -293,7 +293,7 @@ class _SinkFactory:
         if name == "none":
             return NullSink()
         if name == "stdout":
-            return StdoutSink(stream, losses)
+            return StdoutSink(stream, losses, is_copy=losses is None)
         if name == "forward":
             return _make_forward_sink(settings, stream, losses)
         sink = FileSink(
