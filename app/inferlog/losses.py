@@ -5,7 +5,7 @@ import select
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -72,6 +72,9 @@ class Losses:
             loss, without a lock of this object. Never raises.
         clock: Monotonic clock in seconds.
         write: Writes one line; returns False if the line must be retried.
+
+    Attributes:
+        failures: By stream, names of exceptions that have each lost a line since the last report.
     """
 
     def __init__(
@@ -88,13 +91,19 @@ class Losses:
         self._unreported: dict[tuple[str, str], Counter[str]] = {}
         self._due_at = 0.0
         self._removed: Counter[str] = Counter()
-        self.last_loss: str | None = None
-        self.last_loss_unix_seconds: float | None = None
+        self._last_loss: tuple[str, float] | None = None
+        self.failures: dict[str, deque[str]] = {}
 
     @property
     def events_removed(self) -> int:
         """Maximum number of events written to a log file after it was deleted, renamed or truncated."""
         return self._removed["events"]
+
+    def read_last_loss(self) -> tuple[str, float] | None:
+        """Return place and reason of the latest loss, and its Unix time in seconds; None if there was none."""
+        with self._lock:
+            self._collect_failures()
+            return self._last_loss
 
     def add(self, stream: str, place: str, reason: str, lines: int = 1) -> None:
         """Count *lines* of *stream* that *place* (a path or an address) rejected; report them if a report is due."""
@@ -108,6 +117,7 @@ class Losses:
     def report(self, *, even_early: bool = False) -> None:
         """Report all unreported losses if the last report is a minute ago, or now if *even_early*."""
         with self._lock:
+            self._collect_failures()
             now = self._clock()
             if not self._unreported or (now < self._due_at and not even_early):
                 return
@@ -119,10 +129,18 @@ class Losses:
 
     def _add(self, stream: str, cause: str, lines: int, quantity: str = "") -> None:
         with self._lock:
-            self._unreported.setdefault((cause, quantity), Counter())[stream] += lines
-            self.last_loss, self.last_loss_unix_seconds = cause, time.time()
+            self._count(stream, cause, lines, quantity)
         self.report()
         self._start_reports()  # the next report is due without another loss, and also if no log file is ever opened
+
+    def _collect_failures(self) -> None:
+        for stream, failures in self.failures.items():
+            while failures:
+                self._count(stream, f"{failures.popleft()} while the line was written", 1)
+
+    def _count(self, stream: str, cause: str, lines: int, quantity: str = "") -> None:
+        self._unreported.setdefault((cause, quantity), Counter())[stream] += lines
+        self._last_loss = cause, time.time()
 
 
 def _format_loss(cause: str, quantity: str, lost: Mapping[str, int]) -> str:

@@ -91,6 +91,10 @@ class _Recorder(ABC, Generic[Content]):
 
     A signal handler or a finaliser that logs may run while its own thread writes a line. Its line is queued until that
     line is written; a plain lock would deadlock, and a nested write would tear both lines.
+
+    Attributes:
+        failures: Names of exceptions that have each lost a line, until they are reported. At the limit of the recursion
+            no function can be called any more, but a name can be added.
     """
 
     def __init__(self, sink: Sink, make_id: IdMaker) -> None:
@@ -100,6 +104,7 @@ class _Recorder(ABC, Generic[Content]):
         self._lock = threading.RLock()
         self._in_a_line = False
         self._waiting: deque[Content] = deque()
+        self.failures: deque[str] = deque()
 
     def close(self) -> None:
         """Close the sink. A later line reopens it."""
@@ -169,13 +174,14 @@ class LineRecorder(_Recorder[dict[str, Any]]):
         )
 
     def _write(self, content: dict[str, Any]) -> bool:
-        content["@timestamp"] = self._clock.read()[1]
-        # default=str: for an unknown type, its text is better than an exception in the service's log call.
-        line = orjson.dumps(content, default=str, option=orjson.OPT_APPEND_NEWLINE)
         try:
+            content["@timestamp"] = self._clock.read()[1]
+            # default=str: for an unknown type, its text is better than an exception in the service's log call.
+            line = orjson.dumps(content, default=str, option=orjson.OPT_APPEND_NEWLINE)
             whole = self._sink.write(line)
-        except Exception:
+        except Exception as error:
             self.dropped += 1
+            self.failures.append(type(error).__name__)
             raise
         if whole:
             self.written += 1
@@ -242,8 +248,9 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
             own = self._hash(previous, unix_microseconds, body)
             head = f'{{"@timestamp":"{timestamp}","audit":{{"prev":"{previous}","hash":"{own}"}},'
             whole = self._sink.write(b"".join((head.encode(), body[1:], b"\n")))
-        except Exception:
+        except Exception as error:
             self.dropped += 1
+            self.failures.append(type(error).__name__)
             raise
         if whole:
             self.written += 1

@@ -124,6 +124,9 @@ class Runtime:
         events = EventRecorder(sink("events"), service=service, make_id=make_id, hasher=Hasher(startup_files.audit_key))
         app, health = recorder("app"), recorder("health")
         content = recorder("content") if settings.capture_content else None
+        losses.failures = {"events": events.failures, "app": app.failures, "health": health.failures}
+        if content is not None:
+            losses.failures["content"] = content.failures
         stats = partial(_collect_stats, events, [each for each in (app, health, content) if each is not None], losses)
         return cls(
             settings=settings,
@@ -248,6 +251,7 @@ def build_inference(values: Mapping[str, Any], error: BaseException | None = Non
 
 
 def _collect_stats(events: EventRecorder, lines: Sequence[LineRecorder], losses: Losses) -> Stats:
+    last_loss, lost_at = losses.read_last_loss() or (None, None)
     return Stats(
         events_written=events.written,
         events_dropped=events.dropped,
@@ -255,8 +259,8 @@ def _collect_stats(events: EventRecorder, lines: Sequence[LineRecorder], losses:
         lines_written=sum(recorder.written for recorder in lines),
         lines_dropped=sum(recorder.dropped for recorder in lines),
         copies_dropped=events.copies_dropped,
-        last_loss=losses.last_loss,
-        last_loss_unix_seconds=losses.last_loss_unix_seconds,
+        last_loss=last_loss,
+        last_loss_unix_seconds=lost_at,
     )
 
 

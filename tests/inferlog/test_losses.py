@@ -301,3 +301,21 @@ def test_losses_of_many_threads_are_all_counted(paper: Paper) -> None:
         thread.join()
     losses.report(even_early=True)
     assert sum(int(line.split()[1]) for line in paper.lines) == 2000
+
+
+@pytest.mark.parametrize("error", [RecursionError, MemoryError])
+def test_line_lost_by_an_exception_is_reported(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    inferlog.configure(service_name="deep", log_dir=tmp_path, heartbeat_seconds=0)
+    with monkeypatch.context() as at_the_limit:
+        at_the_limit.setattr("inferlog.recorder.Clock.read", fail)
+        record()
+    stats = inferlog.stats()
+    reason = f"{error.__name__} while the line was written"
+    assert (stats.events_dropped, stats.last_loss) == (1, reason)
+    inferlog.shutdown()
+    assert f"1 event and 1 log line lost: {reason}" in capfd.readouterr().err
