@@ -36,7 +36,7 @@ from benchmarks.copied_days import copy_day
 from benchmarks.day_of_events import DAY, END, index_a_day
 from benchmarks.engines import Engine, open_engine, wait_for_merges
 from benchmarks.growth_plot import draw_growth
-from benchmarks.kibana_requests import build_requests, has_own_requests
+from benchmarks.kibana_requests import has_own_requests, run_requests
 from benchmarks.panel_questions import Question, name_query, select_panels
 from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.errors import OperatorError
@@ -245,9 +245,7 @@ def measure_in_kibana(cluster: Cluster, question: Question, engine: Engine, call
 
 def ask_as_kibana(client: Elasticsearch, cluster: Cluster, question: Question, start: datetime) -> None:
     with translate_errors(cluster, f"asking for {question.place}"):
-        for request in build_requests(question.panel, start, END):
-            # Kibana's answers are cached for a time; a benchmark measures the first one.
-            client.search(index=request.list_streams(cluster.namespace), **request.body, request_cache=False)
+        run_requests(client, cluster.namespace, question.panel, start, END)
 
 
 def measure(ask: Callable[[datetime], object], engine: Engine, calls: CallCounts) -> Times:

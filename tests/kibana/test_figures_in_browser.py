@@ -22,7 +22,7 @@ from inferlog_ops.query.run import fetch_rows
 from tests.golden import END, START, Golden, Row, compute_expected_rows
 from tests.golden.reading import find_highest, sum_known
 from tests.support.kibana_browsing import KibanaVisit, Table, open_kibana, parse_number
-from tests.support.real_kibana import ProvisionedKibana
+from tests.support.real_kibana import GoldenKibana
 
 pytestmark = pytest.mark.kibana
 
@@ -40,7 +40,7 @@ MILLISECOND_DIGITS = 13
 
 
 @pytest.fixture(scope="module")
-def visit(kibana_browser: Browser, golden_kibana: ProvisionedKibana) -> Iterator[KibanaVisit]:
+def visit(kibana_browser: Browser, golden_kibana: GoldenKibana) -> Iterator[KibanaVisit]:
     with open_kibana(kibana_browser, golden_kibana.url) as visit:
         yield visit
 
@@ -49,7 +49,7 @@ def visit(kibana_browser: Browser, golden_kibana: ProvisionedKibana) -> Iterator
 @pytest.mark.parametrize("span", [FULL_RANGE, SHORT_RANGE], ids=["full range", "two minutes"])
 @pytest.mark.parametrize("dashboard", COMPARED)
 def test_every_figure_equals_the_answer_of_its_query(
-    dashboard: str, span: tuple[datetime, datetime], visit: KibanaVisit, golden_kibana: ProvisionedKibana
+    dashboard: str, span: tuple[datetime, datetime], visit: KibanaVisit, golden_kibana: GoldenKibana
 ) -> None:
     visit.open(golden_kibana.build_object_id(dashboard), *span)
     assert visit.list_panel_errors() == []
@@ -57,14 +57,14 @@ def test_every_figure_equals_the_answer_of_its_query(
 
 
 @pytest.mark.timeout(1800)
-def test_a_control_filters_every_panel(visit: KibanaVisit, golden_kibana: ProvisionedKibana) -> None:
+def test_a_control_filters_every_panel(visit: KibanaVisit, golden_kibana: GoldenKibana) -> None:
     visit.open(golden_kibana.build_object_id("inferlog-overview"), *FULL_RANGE)
     visit.choose("Model version", "v2")
     differences = find_differences(visit, "inferlog-overview", golden_kibana, FULL_RANGE, model_version="v2")
     assert differences == {}
 
 
-def test_filter_for_a_value_of_a_list_offers_the_trace(visit: KibanaVisit, golden_kibana: ProvisionedKibana) -> None:
+def test_filter_for_a_value_of_a_list_offers_the_trace(visit: KibanaVisit, golden_kibana: GoldenKibana) -> None:
     overview, trace = map(golden_kibana.build_object_id, ("inferlog-overview", "inferlog-trace-and-audit"))
     visit.open(overview, *FULL_RANGE)
     panel_id = build_panel_index(overview, "slowest")
@@ -77,7 +77,7 @@ def test_filter_for_a_value_of_a_list_offers_the_trace(visit: KibanaVisit, golde
 
 @pytest.mark.parametrize("dashboard", [name for name in files.load_all() if name not in COMPARED])
 def test_every_other_dashboard_is_drawn_without_an_error(
-    dashboard: str, visit: KibanaVisit, golden_kibana: ProvisionedKibana
+    dashboard: str, visit: KibanaVisit, golden_kibana: GoldenKibana
 ) -> None:
     visit.open(golden_kibana.build_object_id(dashboard), *FULL_RANGE)
     assert visit.list_panel_errors() == []
@@ -86,7 +86,7 @@ def test_every_other_dashboard_is_drawn_without_an_error(
 
 @pytest.mark.parametrize("dashboard", ["inferlog-overview", "inferlog-pipeline-health"])
 def test_dashboard_opens_with_its_stored_time_range(
-    dashboard: str, visit: KibanaVisit, golden_kibana: ProvisionedKibana
+    dashboard: str, visit: KibanaVisit, golden_kibana: GoldenKibana
 ) -> None:
     visit.open_stored(golden_kibana.build_object_id(dashboard))
     assert visit.read_time_range() == "Last 15 minutes"
@@ -95,7 +95,7 @@ def test_dashboard_opens_with_its_stored_time_range(
 def find_differences(
     visit: KibanaVisit,
     dashboard: str,
-    kibana: ProvisionedKibana,
+    kibana: GoldenKibana,
     span: tuple[datetime, datetime],
     model_version: str | None = None,
 ) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Download, Locator, Page, Response, ViewportSize
+from playwright.sync_api import Browser, Download, Locator, Page, Request, Response, ViewportSize
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.support.polling import wait_until
@@ -39,11 +39,14 @@ class KibanaVisit:
         page: Page of Playwright.
         url: Address of the space, without a slash at the end.
         errors: Errors in the browser's console, uncaught exceptions and responses with 400 or more.
+        searches: Every search of panels since the last `open`, with its index and body; a search that Kibana still has
+            the answer of is not sent again.
     """
 
     page: Page
     url: str
     errors: list[str] = field(default_factory=list)
+    searches: list[dict[str, Any]] = field(default_factory=list)
 
     def open(self, dashboard: str, start: datetime, end: datetime) -> None:
         """Open *dashboard* with a time range, and wait until each of its panels is drawn."""
@@ -58,6 +61,7 @@ class KibanaVisit:
 
     def _go(self, view: str) -> None:
         self.page.goto("about:blank")  # another dashboard in the same page would keep its state
+        self.searches.clear()
         self.page.goto(f"{self.url}/app/dashboards#/view/{view}", timeout=PATIENCE_MS)
         self.wait_until_drawn()
 
@@ -222,6 +226,7 @@ def open_kibana(browser: Browser, url: str, **options: Any) -> Iterator[KibanaVi
     visit.page.on("console", lambda message: _note(visit, message.text) if message.type == "error" else None)
     visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
     visit.page.on("response", lambda response: _note_response(visit, response))
+    visit.page.on("request", lambda request: _note_searches(visit, request))
     yield visit
     context.close()
     assert not visit.errors, visit.errors
@@ -253,6 +258,16 @@ def _note(visit: KibanaVisit, text: str) -> None:
 def _note_response(visit: KibanaVisit, response: Response) -> None:
     if response.status >= 400 and _DATA.search(urlsplit(response.url).path):
         visit.errors.append(f"{response.status} {response.request.method} {response.url}")
+
+
+def _note_searches(visit: KibanaVisit, request: Request) -> None:
+    path = urlsplit(request.url).path
+    if not path.endswith(("/internal/bsearch", "/internal/search/ese")):
+        return
+    body: Any = request.post_data_json
+    # Each of /internal/search/ese is alone: Kibana uses it where the setting bfetch:disable is on.
+    sent = [each["request"] for each in body["batch"]] if "batch" in body else [body]
+    visit.searches += [each["params"] for each in sent if "body" in each.get("params", {})]
 
 
 def _format_moment(moment: datetime) -> str:

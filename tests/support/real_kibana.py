@@ -27,16 +27,21 @@ class ProvisionedKibana:
     Attributes:
         url: Its address.
         cluster: Its Elasticsearch, with the namespace.
-        documents: Documents in the streams of the namespace.
     """
 
     url: str
     cluster: Cluster
-    documents: Golden
 
     def build_object_id(self, base: str) -> str:
         """Return the id of the object *base* in the namespace."""
         return f"{base}-{self.cluster.namespace}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenKibana(ProvisionedKibana):
+    """A provisioned Kibana with the golden *documents* in the streams of its namespace."""
+
+    documents: Golden
 
 
 def require_kibana() -> tuple[Kibana, Cluster]:
@@ -49,12 +54,17 @@ def require_kibana() -> tuple[Kibana, Cluster]:
     return resolve_kibana(url, "default"), resolve_cluster(cluster_url, "default")
 
 
-def provision_golden(kibana: Kibana, cluster: Cluster) -> ProvisionedKibana:
-    """Create all objects in both, with the golden documents in the streams of the cluster's namespace."""
+def provision(kibana: Kibana, cluster: Cluster) -> ProvisionedKibana:
+    """Create all objects in both, for the namespace of *cluster*."""
     provision_cluster(cluster)
-    documents = index_golden(cluster)
     assert all(each.reason is None for each in provision_kibana(kibana, cluster.namespace))
-    return ProvisionedKibana(url=kibana.base_url, cluster=cluster, documents=documents)
+    return ProvisionedKibana(url=kibana.base_url, cluster=cluster)
+
+
+def provision_golden(kibana: Kibana, cluster: Cluster) -> GoldenKibana:
+    """Create all objects in both, and index the golden documents."""
+    provisioned = provision(kibana, cluster)
+    return GoldenKibana(url=provisioned.url, cluster=cluster, documents=index_golden(cluster))
 
 
 @contextmanager
