@@ -249,10 +249,11 @@ class Exchange(ABC):
 
     def _keep_sent_ids(self) -> None:
         """Replace ids that were bound after the response's headers had named others."""
-        if self._sent_ids is not None:
-            request_id, correlation_id = self._sent_ids
-            self.inference.overrule("request_id", request_id, "the response already names another")
-            self.inference.overrule("correlation_id", correlation_id, "the response already names another")
+        fields, sent = self.inference.fields, self._sent_ids
+        if sent is None or sent == (fields["request_id"], fields["correlation_id"]):
+            return
+        for name, sent_id in zip(("request_id", "correlation_id"), sent, strict=True):
+            self.inference.overrule(name, sent_id, "the response already names another")
 
     def _set_outcome(self, error: BaseException | None, latency_seconds: float, complete: bool) -> None:
         """Set latency, route, status code and ``status``, and ``error.type`` on every failure."""

@@ -221,7 +221,8 @@ class _AsgiExchange(Exchange):
         for header in message.get("headers", ()):
             if header[0].lower() not in _OUR_HEADERS:
                 headers.append(header)  # noqa: PERF401 (in Python 3.11 a comprehension is one more call)
-        headers += _build_id_headers(*self.give_ids())
+        request_id, correlation_id = self.give_ids()
+        headers += _build_id_headers(request_id, correlation_id)
         message = dict(message)
         message["headers"] = headers
         return message
