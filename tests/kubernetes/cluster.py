@@ -78,7 +78,7 @@ class Installation:
         with urllib3.PoolManager(ca_certs=str(self.folder / "certificates/ca.crt")) as http:
             headers = urllib3.make_headers(basic_auth=f"elastic:{self.password}")
             response = http.request(method, self.url + path, json=body, headers=headers)
-        assert response.status in {200, 404}, response.data[:1000]
+        assert response.status in {200, 201, 404}, response.data[:1000]
         return dict(response.json())
 
     @property

@@ -3,10 +3,13 @@
 import json
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from inferlog_ops.core.streams import build_stream_name, build_summaries_stream_name
+from tests.golden.reading import format_iso
 from tests.kubernetes.cluster import (
     SERVICE,
     Installation,
@@ -17,6 +20,7 @@ from tests.kubernetes.cluster import (
     stop_elasticsearch,
 )
 from tests.support.polling import wait_until
+from tests.support.summarizing import build_event
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(1800)]
 
@@ -37,11 +41,20 @@ def test_alert_check_evaluates_every_rule_with_its_own_key(installation: Install
 
 
 def test_summaries_are_written_with_a_key_of_their_own(installation: Installation) -> None:
+    minute = (datetime.now(UTC) - timedelta(hours=1)).replace(second=0, microsecond=0)
+    for second in (10, 20, 30):
+        event = build_event(minute + timedelta(seconds=second))
+        path = f"/{build_stream_name('events', 'default')}/_create/{event['event']['id']}?refresh=true"
+        installation.search("PUT", path, event)
     run_kubectl("create", "job", "summarize-once", "--from=cronjob/inferlog-summarize")
     phase = ("get", "pods", "--selector=job-name=summarize-once", "--output=jsonpath={.items[*].status.phase}")
     wait_until(lambda: run_kubectl(*phase) in {"Succeeded", "Failed"}, 200, "the end of the run")
-    said = run_kubectl("logs", "job/summarize-once")
-    assert "minutes summarized" in said, said
+    assert run_kubectl(*phase) == "Succeeded", run_kubectl("logs", "job/summarize-once")
+    summaries = build_summaries_stream_name("default")
+    installation.search("POST", f"/{summaries}/_refresh")
+    of_minute = {"bool": {"filter": [{"term": {"@timestamp": format_iso(minute)}}, {"term": {"interval_seconds": 60}}]}}
+    hits = installation.search("POST", f"/{summaries}/_search", {"query": of_minute})["hits"]["hits"]
+    assert [hit["_source"]["requests"] for hit in hits] == [3]
 
 
 def test_network_policies_permit_only_the_listed_connections(installation: Installation) -> None:
