@@ -78,7 +78,7 @@ class Installation:
         with urllib3.PoolManager(ca_certs=str(self.folder / "certificates/ca.crt")) as http:
             headers = urllib3.make_headers(basic_auth=f"elastic:{self.password}")
             response = http.request(method, self.url + path, json=body, headers=headers)
-        assert response.status in {200, 404}, response.data[:1000]
+        assert response.status in {200, 201, 404}, response.data[:1000]
         return dict(response.json())
 
     @property
@@ -133,7 +133,7 @@ def build_folder(folder: Path) -> None:
     text = re.sub("(?m)^ELASTICSEARCH_URL=.*", "ELASTICSEARCH_URL=https://elasticsearch:9200", text)
     text = re.sub("(?m)^KIBANA_URL=.*", "KIBANA_URL=https://kibana:5601", text)
     values.write_text(text + "ELASTICSEARCH_CA_FILE=/certificates/ca.crt\n")
-    for name in ("trial", "job", "persistent"):
+    for name in ("trial", "job", "persistent", "autoscaling"):
         shutil.copytree(_FOLDER / name, folder / name)
         for file in (_FOLDER / "witness.py", _FOLDER / "witness.yaml", settings.ca_file, values):
             shutil.copy(file, folder / name)

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,37 @@ def test_scaling_up_and_down_under_load_loses_no_line(service: Installation) -> 
     wait_until(lambda: len(find_pods()) == 1, 300, "one pod")
     assert_each_response_has_one_event(load)
     assert_all_lines_are_stored(service, five - find_pods())
+
+
+@pytest.fixture
+def autoscaled(service: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
+    """The overlay `autoscaling`, applied to a running service as docs/kubernetes.md describes."""
+    if not run_kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes", check=False):
+        pytest.skip("this cluster has no metrics server: the autoscaler is not tested")
+    monkeypatch.setenv("KUBE_EDITOR", "sed -i /replicas:/d")
+    run_kubectl("apply", "edit-last-applied", "deployment/scoring")
+    run_kubectl("apply", "-k", str(service.folder / "autoscaling"))
+    try:
+        assert run_kubectl("get", "deployment/scoring", "--output=jsonpath={.spec.replicas}") == "2"
+        run_kubectl("rollout", "status", "deployment/scoring", "--timeout=300s")
+        run_kubectl("wait", "hpa/scoring", "--for=condition=ScalingActive", "--timeout=300s")
+        wait_until(lambda: len(find_pods()) == 2, 300, "two pods without load")
+        yield service
+    finally:
+        run_kubectl("delete", "hpa", "scoring")
+        run_kubectl("apply", "-k", str(service.folder / "trial"))
+
+
+def test_autoscaler_follows_the_load_and_loses_no_line(autoscaled: Installation) -> None:
+    heavy = send_load(autoscaled, rate=30, seconds=60)
+    wait_until(lambda: len(find_pods()) == 4, 240, "more pods")
+    run_kubectl("rollout", "status", "deployment/scoring", "--timeout=300s")
+    many = find_pods()
+    light = send_load(autoscaled, rate=2, seconds=120)
+    assert_each_response_has_one_event(heavy)
+    wait_until(lambda: len(find_pods()) == 2, 300, "two pods")
+    assert_each_response_has_one_event(light)
+    assert_all_lines_are_stored(autoscaled, many - find_pods())
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,14 @@
 import json
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from inferlog_ops.core.streams import build_stream_name, build_summaries_stream_name
+from tests.golden.reading import format_iso
 from tests.kubernetes.cluster import (
     SERVICE,
     Installation,
@@ -17,6 +21,7 @@ from tests.kubernetes.cluster import (
     stop_elasticsearch,
 )
 from tests.support.polling import wait_until
+from tests.support.summarizing import build_event
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(1800)]
 
@@ -37,26 +42,73 @@ def test_alert_check_evaluates_every_rule_with_its_own_key(installation: Install
 
 
 def test_summaries_are_written_with_a_key_of_their_own(installation: Installation) -> None:
+    minute = (datetime.now(UTC) - timedelta(hours=1)).replace(second=0, microsecond=0)
+    for second in (10, 20, 30):
+        event = build_event(minute + timedelta(seconds=second))
+        path = f"/{build_stream_name('events', 'default')}/_create/{event['event']['id']}?refresh=true"
+        installation.search("PUT", path, event)
     run_kubectl("create", "job", "summarize-once", "--from=cronjob/inferlog-summarize")
     phase = ("get", "pods", "--selector=job-name=summarize-once", "--output=jsonpath={.items[*].status.phase}")
     wait_until(lambda: run_kubectl(*phase) in {"Succeeded", "Failed"}, 200, "the end of the run")
-    said = run_kubectl("logs", "job/summarize-once")
-    assert "minutes summarized" in said, said
+    assert run_kubectl(*phase) == "Succeeded", run_kubectl("logs", "job/summarize-once")
+    summaries = build_summaries_stream_name("default")
+    installation.search("POST", f"/{summaries}/_refresh")
+    of_minute = {"bool": {"filter": [{"term": {"@timestamp": format_iso(minute)}}, {"term": {"interval_seconds": 60}}]}}
+    hits = installation.search("POST", f"/{summaries}/_search", {"query": of_minute})["hits"]["hits"]
+    assert [hit["_source"]["requests"] for hit in hits] == [3]
 
 
-def test_network_policies_permit_only_the_listed_connections(installation: Installation) -> None:
-    pod = read_pods(SERVICE)[0]["metadata"]["name"]
-
-    def connects(host: str, port: int) -> bool:
-        program = f"import socket; socket.create_connection(({host!r}, {port}), 5); print('connected')"
-        command = ("exec", pod, "--container", "app", "--", "python", "-c", program)
-        return run_kubectl(*command, check=False) == "connected"
-
-    if connects("scoring", 80):
+@pytest.fixture
+def client(installation: Installation) -> Iterator[str]:
+    """A pod to which no policy of the example applies, in a cluster that enforces policies."""
+    name = send_load(installation, rate=1, seconds=120).name
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "trial"},
+        "spec": {"podSelector": {"matchLabels": {"app": "load"}}, "policyTypes": ["Egress"]},
+    }
+    address = find_two_pods()[0]["status"]["podIP"]
+    run_kubectl("apply", "-f", "-", stdin=json.dumps(policy))
+    try:
+        wait_until(lambda: not connects(name, address, 8000), 20, "a policy that forbids every connection")
+    except AssertionError:
         pytest.skip("the network of this cluster ignores policies: they are not tested")
-    assert connects("elasticsearch", 9200)
-    assert connects("kibana", 5601)
-    send_load(installation, rate=1, seconds=1)
+    finally:
+        run_kubectl("delete", "networkpolicy", "trial")
+    wait_until(lambda: connects(name, address, 8000), 60, "the end of the policy")
+    yield name
+    run_kubectl("delete", "pod", name, "--wait=false")
+
+
+def test_network_policies_permit_only_the_listed_connections(client: str) -> None:
+    # By address: the Service may lead back to the pod itself, which no policy prevents.
+    service, other = find_two_pods()
+    pod, other_pod, other_address = service["metadata"]["name"], other["metadata"]["name"], other["status"]["podIP"]
+    assert connects(pod, "elasticsearch", 9200)
+    assert connects(pod, "kibana", 5601)
+    assert not connects(pod, other_address, 8000)
+    api = json.loads(run_kubectl("get", "endpointslice", "kubernetes", "--namespace=default", "--output=json"))
+    permitted = api["ports"][0]["port"] == 443
+    assert connects(pod, "kubernetes.default", 443) is permitted, "only the set-up may use other ports of the API"
+
+    listen = "timeout 120 python -m http.server 9200 > /dev/null 2>&1 &"
+    run_kubectl("exec", other_pod, "--container=app", "--", "sh", "-c", listen)
+    wait_until(lambda: connects(other_pod, "127.0.0.1", 9200), 30, "a server on a port that is not listed")
+    assert connects(client, other_address, 8000)
+    assert not connects(client, other_address, 9200)
+
+
+def find_two_pods() -> list[dict[str, Any]]:
+    """Return the two pods of the service, after a rollout that replaces them."""
+    run_kubectl("rollout", "status", "deployment/scoring", "--timeout=300s")
+    return wait_until(lambda: len(pods := read_pods(SERVICE)) == 2 and pods, 300, "two pods of the service")
+
+
+def connects(pod: str, host: str, port: int) -> bool:
+    """Return whether a process of *pod* can connect to *port* of *host*."""
+    program = f"import socket; socket.create_connection(({host!r}, {port}), 5); print('connected')"
+    return run_kubectl("exec", pod, "--", "python", "-c", program, check=False) == "connected"
 
 
 @pytest.fixture
