@@ -18,12 +18,22 @@ from inferlog.redaction.spans import REDACTED, Span, lower, replace_spans
 from inferlog.redaction.tokens import find_http_credentials, find_issued_tokens, find_jwts, find_private_keys
 from inferlog.redaction.urls import find_url_secrets
 
-__all__ = ["REDACTED", "Secrets", "activate", "build_secrets", "is_credential", "is_secret_name", "redact"]
+__all__ = [
+    "REDACTED",
+    "Secrets",
+    "activate",
+    "build_secrets",
+    "is_credential",
+    "is_secret_name",
+    "redact",
+    "redact_name",
+]
 
 # Most labels are a short word. Every shape of a secret has 13 or more characters, except "name=value" and "a@b.org".
 _SHORT_WORD: Final = re.compile(r"[\w.-]{0,12}")
 _PASSES_LIMIT: Final = 8
 _NAME_SUFFIX_CHARACTERS: Final = 64
+_CACHED_NAME_CHARACTERS: Final = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +89,16 @@ def redact(text: str, secrets: Secrets | None = None) -> str:
             return text
         text = redacted
     return text
+
+
+def redact_name(name: str) -> str:
+    """Return *name*, of a label or a logger, as :func:`redact` does; fast for the few names that a service repeats."""
+    return _redact_name(name, _active) if len(name) <= _CACHED_NAME_CHARACTERS else redact(name)
+
+
+@lru_cache(maxsize=1_024)
+def _redact_name(name: str, secrets: Secrets) -> str:
+    return redact(name, secrets)
 
 
 def _find_spans(text: str, secrets: Secrets) -> list[Span]:
