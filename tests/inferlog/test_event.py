@@ -83,6 +83,7 @@ def test_any_label_can_be_serialised(name: str, value: object) -> None:
     ("name", "written"),
     [
         ("Bearer s3cr3t.S3CR3T9", "Bearer [REDACTED]"),
+        ("Bearer\ts3cr3t.S3CR3T9", "Bearer_[REDACTED]"),
         ("conn.postgres://app:s3cr3t@db/x", "conn.postgres://app:[REDACTED]@db/x"),
         ("AKIA" + "EXAMPLE000000000", "[REDACTED]"),
         ("x-api-key: s3cr3t", "x-api-key: [REDACTED]"),

@@ -34,6 +34,7 @@ _SHORT_WORD: Final = re.compile(r"[\w.-]{0,12}")
 _PASSES_LIMIT: Final = 8
 _NAME_SUFFIX_CHARACTERS: Final = 64
 _CACHED_NAME_CHARACTERS: Final = 256
+_CLOSING_MARKS: Final = "\"'`)]}>:= \t\r\n"  # user[password], ('db', 'password')
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +112,7 @@ def _find_spans(text: str, secrets: Secrets) -> list[Span]:
     spans += find_account_numbers(text)
     has_at_sign = "@" in text
     if has_at_sign or "://" in text or "?" in text:
-        spans += find_url_secrets(text)
+        spans += find_url_secrets(text, lowered)
     if has_at_sign or "%40" in text:
         spans += find_email_addresses(text, lowered)
     for pattern in secrets.patterns:
@@ -138,4 +139,5 @@ def is_secret_name(name: str, secrets: Secrets | None = None) -> bool:
 
 @lru_cache(maxsize=1_024)  # a service binds the same few names repeatedly
 def _is_secret_name(name: str, secrets: Secrets) -> bool:
-    return any(found.end == len(name) for found in find_secret_names(lower(name), secrets.words))
+    lowered = lower(name).rstrip(_CLOSING_MARKS)
+    return any(found.end == len(lowered) for found in find_secret_names(lowered, secrets.words))
