@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
 from inferlog.plain import LONG_MAX, to_scalar, to_text
-from inferlog.redaction import REDACTED, is_secret_name, redact
+from inferlog.redaction import REDACTED, is_secret_name, redact, redact_name
 
 Status = Literal["success", "rejected", "error", "cancelled"]
 """Outcome of an inference: answered; caller error or rate limit; service error; caller disconnected."""
@@ -312,8 +312,10 @@ def to_label(name: str, value: Any) -> str | int | float | bool:
 
 
 def to_label_name(name: str) -> str:
-    """Return *name* as a valid key of a flattened field in Elasticsearch: printable and not empty."""
-    printable = "".join(character if character.isprintable() else "_" for character in to_utf8(name))
+    """Return *name*, redacted, as a valid key of a flattened field in Elasticsearch: printable and not empty."""
+    printable = redact_name(to_utf8(name))
+    if not printable.isprintable():
+        printable = "".join(character if character.isprintable() else "_" for character in printable)
     return cut(printable, NAME_LIMIT_CHARACTERS) or "_"
 
 

@@ -1,7 +1,8 @@
 """
 JSON form of a logged value, the same in a label, a field and a captured prompt. Pure.
 
-Enums become their value, NumPy scalars Python's, and dicts, lists and dataclasses redacted JSON text.
+Enums become their value, NumPy scalars Python's, bytes the text that they encode, and dicts, lists, dataclasses and
+named tuples redacted JSON text.
 """
 
 import sys
@@ -25,6 +26,9 @@ _PLAIN_TYPES: Final = frozenset(
 _DEPTH_LIMIT: Final = 16
 _NUMBER_CHARACTERS: Final = 4
 _CUT: Final = "…"
+_PRIVATE_KEY: Final = "PRIVATE KEY"  # in its first and last line
+_ENTRY_NAMES: Final = ("name", "Name", "key", "Key")
+_ENTRY_VALUES: Final = ("value", "Value")
 
 
 def to_scalar(value: Any) -> Any:
@@ -53,7 +57,9 @@ def to_scalar(value: Any) -> Any:
 
 def to_text(value: Any, limit_characters: int) -> str:
     """
-    Return *value* as text: JSON for a container, ISO 8601 for a time, ``str()`` otherwise.
+    Return *value* as redacted text: JSON for a container, ISO 8601 for a time, ``str()`` otherwise.
+
+    A private key is unchanged, because its lines may be several items: it is redacted in the whole text.
 
     Args:
         value: Any; a container is read only up to the limit, so that a cycle or a million items terminate.
@@ -84,6 +90,8 @@ class _Reader:
             return self._convert_text(value.isoformat())
         if is_dataclass(value) and not isinstance(value, type):
             value = {field.name: getattr(value, field.name) for field in fields(value)}
+        elif isinstance(value, tuple) and hasattr(value, "_asdict"):
+            value = value._asdict()  # a named tuple; its names can be those of secrets
         elif _is_array(value) and value.size <= self._left_characters:
             value = value.tolist()
         if depth < _DEPTH_LIMIT and isinstance(value, Mapping):
@@ -93,12 +101,12 @@ class _Reader:
         return _CUT if isinstance(value, (Mapping, list, tuple, set, frozenset)) else self._convert_text(value)
 
     def _convert_text(self, value: Any) -> str:
-        text = (str.__str__(value) if isinstance(value, str) else str(value)).encode("utf-8", "replace").decode()
+        text = _write_text(value).encode("utf-8", "replace").decode()
         if len(text) > self._left_characters:
             # The last word may be half a credential, which redaction does not recognise.
             text = text[: max(self._left_characters, 0)].rpartition(" ")[0] + _CUT
         self._left_characters -= len(text) + 1
-        return redact(text)
+        return text if _PRIVATE_KEY in text else redact(text)
 
     def _convert_mapping(self, values: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         plain: dict[str, Any] = {}
@@ -106,8 +114,9 @@ class _Reader:
             if self._left_characters <= 0:
                 plain[_CUT] = _CUT
                 break
-            name = str(to_scalar(key))
-            plain[self._convert_text(name)] = REDACTED if is_secret_name(name) else self.read(value, depth)
+            name = _write_text(to_scalar(key))
+            is_secret = is_secret_name(name) or (name in _ENTRY_VALUES and _is_secret_entry(values))
+            plain[self._convert_text(name)] = REDACTED if is_secret else self.read(value, depth)
         return plain
 
     def _convert_items(self, values: Iterable[Any], depth: int) -> list[Any]:
@@ -118,6 +127,19 @@ class _Reader:
                 break
             plain.append(self.read(value, depth))
         return plain
+
+
+def _write_text(value: Any) -> str:
+    """Return the text of *value*. Bytes are decoded: in a JSON string, redaction does not see the name in ``b'…'``."""
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode("utf-8", "backslashreplace")
+    return str.__str__(value) if isinstance(value, str) else str(value)
+
+
+def _is_secret_entry(values: Mapping[Any, Any]) -> bool:
+    """Return whether *values* has a secret name and its value: ``{"name": "DB_PASSWORD", "value": …}``."""
+    names = map(values.get, _ENTRY_NAMES)
+    return any(is_secret_name(_write_text(name)) for name in names if isinstance(name, (str, bytes)))
 
 
 def _is_array(value: Any) -> bool:

@@ -25,6 +25,7 @@ from inferlog.event import (
     to_label,
     to_label_name,
 )
+from inferlog.testing import recording
 from tests.support.logfiles import Logs
 
 MEASURES = [name for name in FIELDS if name.endswith("_seconds") or name == "cost_usd"]
@@ -84,6 +85,33 @@ def test_any_label_can_be_serialised(name: str, value: object) -> None:
     line = orjson.dumps({to_label_name(name): to_label(name, value)})
     assert line.count(b"\n") == 0
     assert None not in json.loads(line).values()
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("Bearer s3cr3t.S3CR3T9", "Bearer [REDACTED]"),
+        ("Bearer\ts3cr3t.S3CR3T9", "Bearer_[REDACTED]"),
+        ("conn.postgres://app:s3cr3t@db/x", "conn.postgres://app:[REDACTED]@db/x"),
+        ("AKIA" + "EXAMPLE000000000", "[REDACTED]"),
+        ("x-api-key: s3cr3t", "x-api-key: [REDACTED]"),
+        ("alice@example.org", "[REDACTED]"),
+        ("a" * 300 + " postgres://app:s3cr3t@db/x", "a" * 256 + "… [75 characters cut]"),
+        ("password", "password"),
+        ("time_to_first_token_seconds", "time_to_first_token_seconds"),
+        ("uvicorn.error", "uvicorn.error"),
+        ("größe\n", "größe_"),
+        ("", "_"),
+    ],
+)
+def test_name_of_label_is_redacted_and_printable(name: str, written: str) -> None:
+    assert to_label_name(name) == to_label_name(name) == written
+
+
+def test_name_of_label_is_redacted_by_secrets_of_moment() -> None:
+    with recording(redact_patterns="EMP[0-9]+"):
+        assert to_label_name("EMP17_of_department") == "[REDACTED]_of_department"
+    assert to_label_name("EMP17_of_department") == "EMP17_of_department"
 
 
 def test_value_without_text_form_does_not_raise() -> None:

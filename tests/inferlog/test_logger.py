@@ -205,6 +205,14 @@ def test_arguments_of_other_wrapper_class_are_filled_in(logs: Logs) -> None:
     assert (line["message"], line["labels"]) == ("took 3 s", {"positional": "args"})
 
 
+def test_names_of_label_and_logger_are_redacted(logs: Logs) -> None:
+    inferlog.get_logger().bind(**{"Bearer s3cr3t.S3CR3T9": 1}).info("bound")
+    logging.getLogger("conn.postgres://app:s3cr3t@db/x").warning("slow")
+    bound, slow = logs.read_lines("app")
+    assert bound["labels"] == {"Bearer [REDACTED]": 1}
+    assert slow["log"]["logger"] == "conn.postgres://app:[REDACTED]@db/x"
+
+
 def test_number_as_name_in_extra_is_label(logs: Logs) -> None:
     logging.getLogger("service").warning("a text", extra={1: 2})  # type: ignore[dict-item]
     logging.getLogger("service").warning("inference_completed", extra={1: 2, "latency_seconds": 1})  # type: ignore[dict-item]

@@ -1,12 +1,16 @@
 import enum
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import inferlog
 from inferlog.event import FIELDS, InvalidFieldError, check_value, to_label
@@ -37,6 +41,11 @@ class Nested(enum.Enum):
 class Usage:
     prompt: int
     api_key: str
+
+
+class Login(NamedTuple):
+    user: str
+    password: str
 
 
 @pytest.mark.parametrize("mode", [Mode.FAST, TextMode.FAST, Nested.MODE])
@@ -70,6 +79,13 @@ def test_error_of_field_names_value_of_enum() -> None:
         ({"prompt": 3, "modes": [Mode.FAST, None, True, 0.5]}, '{"prompt":3,"modes":["fast",null,true,0.5]}'),
         ([np.float32(0.5), np.True_, np.int8(1)], "[0.5,true,1]"),
         (("a", "b"), '["a","b"]'),
+        (b"fast", "fast"),
+        (b"caf\xc3\xa9 \xff", "café \\xff"),
+        ([bytearray(b"fast"), {b"x": b"y"}], '["fast",{"x":"y"}]'),
+        (Login("app", ""), '{"user":"app","password":"[REDACTED]"}'),
+        ({("a", 1): 2}, """{"('a', 1)":2}"""),
+        ({"name": "threshold", "value": 0.5}, '{"name":"threshold","value":0.5}'),
+        ([["token", 17], ["the", 40]], '[["token",17],["the",40]]'),
         ({Mode.FAST: 1, 2: "x"}, '{"fast":1,"2":"x"}'),
         (np.array([[1, 2], [3, 4]]), "[[1,2],[3,4]]"),
         (Usage(3, "k-17"), '{"prompt":3,"api_key":"[REDACTED]"}'),
@@ -88,6 +104,40 @@ def test_label_has_value_that_json_has(value: Any, written: Any) -> None:
 def test_secret_within_label_is_removed() -> None:
     text = to_label("settings", {"user": "anna", "password": "hunter22", "deep": [{"token": ["t-1"]}]})
     assert text == '{"user":"anna","password":"[REDACTED]","deep":[{"token":"[REDACTED]"}]}'
+
+
+CONTAINERS: Final[tuple[Callable[[str], Any], ...]] = (
+    lambda secret: [(b"host", b"x"), (b"authorization", secret.encode()), (b"x-api-key", secret.encode())],
+    lambda secret: {b"x-api-key": secret.encode(), b"host": b"x"},
+    lambda secret: {"headers": {"X-API-KEY": [secret]}},
+    lambda secret: [("x-api-key", [secret]), ["x-api-key", (secret,)]],
+    lambda secret: bytearray(b"x-api-key: ") + secret.encode(),
+    lambda secret: [{"name": "DB_PASSWORD", "value": secret}],
+    lambda secret: [{"value": [secret], "name": b"DB_PASSWORD"}],
+    lambda secret: [{"Key": "db.password", "Kind": "text", "Value": {"text": secret}}],
+    lambda secret: Login("app", secret),
+    lambda secret: {"login": [Login(user="app", password=secret)]},
+    lambda secret: urlsplit(f"https://app:{secret}@db/x"),
+    lambda secret: [urlsplit(f"HTTPS://{secret}@db/x"), urlsplit(f"https://app:{secret}@db/x".encode())],
+    lambda secret: urlsplit(f"https://app:{secret}@db/x")._asdict(),
+    lambda secret: {("db", "password"): secret, ("db", "host"): "x"},
+    lambda secret: {"user[password]": secret, "password: ": secret},
+    lambda secret: ["-----BEGIN RSA PRIVATE KEY-----", secret, "-----END RSA PRIVATE KEY-----"],
+    lambda secret: {"key": {"lines": ["-----BEGIN PRIVATE KEY-----", secret, "", "-----END PRIVATE KEY-----"]}},
+)
+
+
+@pytest.mark.parametrize("build", CONTAINERS)
+@given(secret=st.from_regex(r"[a-z]{3}[A-Za-z0-9]{4,20}[0-9]{2}", fullmatch=True))
+def test_secret_in_any_container_is_removed(build: Callable[[str], Any], secret: str) -> None:
+    text = str(to_label("x", build(secret)))
+    assert secret not in text
+    assert "[REDACTED]" in text
+
+
+def test_neighbours_of_private_key_in_list_are_kept() -> None:
+    lines = ["before", "-----BEGIN PRIVATE KEY-----", "MIIExample", "-----END PRIVATE KEY-----", "after"]
+    assert to_label("x", lines) == '["before","[REDACTED]","after"]'
 
 
 def test_credential_as_key_of_label_is_removed() -> None:

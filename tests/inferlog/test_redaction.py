@@ -43,7 +43,8 @@ def test_corpus_is_large_and_without_repetition() -> None:
 
 
 SECRET_NAMES: Final = split_words("""
-    password db.password DB_PASSWORD userPassword password2 password_hash passphrase passcode smtp_pass pass pwd
+    password db.password DB_PASSWORD userPassword password2 password_hash user[password] password_confirmation
+    passwordAgain password-old pwd_new secret_key_base api_key_previous passphrase passcode smtp_pass pass pwd
     secret secrets client_secret token session_token refreshToken X-Auth-Token jwt csrf_token xsrf otp cvv cvc2
     api_key apiKey API-KEY OPENAI_API_KEY X-Api-Key api_keys private_key ssh_key aws_secret_access_key credentials
     Authorization http.request.header.authorization Proxy-Authorization auth basic_auth
@@ -52,7 +53,8 @@ SECRET_NAMES: Final = split_words("""
 OTHER_NAMES: Final = split_words("""
     tokens output_tokens max_tokens token_count tokens_per_second tokenizer token_type token_id eos_token pad_token
     next_token time_to_first_token seconds_per_token key keys keyboard primary_key cache_key public_key idempotency_key
-    secretary secret_name password_length password_required passport bypass compass forward_pass author authority
+    secretary secret_name password_length password_required password_policy
+    password_oldest keys[0] token_old passport bypass compass forward_pass author authority
     oauth_provider session_id laptop adopt cv resume model_version tenant
 """)
 
@@ -81,6 +83,12 @@ PLACES: Final = (
     '{{"client_secret":"{}","n":1}}',
     "{{'access_token': '{}', 'n': 1}}",
     "[(b'x-api-key', b'{}')]",
+    '[["x-api-key","{}"]]',
+    '[{{"name":"DB_PASSWORD","value":"{}"}}]',
+    "password_confirmation={}",
+    "password\u00a0=\u00a0{}",
+    "password:\n  {}\n",
+    "curl -u app:{} http://x/",
     "--password {}",
     "?api_key={}&n=1",
     "Authorization: Bearer {}",
@@ -89,8 +97,11 @@ PLACES: Final = (
     "Set-Cookie: sessionid={}; Path=/",
     "the password is {}",
     "<secret>{}</secret>",
+    '<o:secret kind="x"><![CDATA[{}]]></o:secret>',
     "postgres://app:{}@db:5432/x",
     "https://{}@git.example.org/a.git",
+    "HTTPS://{}@git.example.org/a.git",
+    "SplitResult(scheme='https', netloc='app:{}@x', path='')",
     "sk-{}Example0123456789",
     "ghp_{}Example0123456789",
     "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----",
@@ -188,7 +199,13 @@ HOSTILE: Final = (
         "cookie a=b; ",
         "set-cookie: a",
         "<password>x",
+        "<password ",
+        "<password><![cdata[",
+        "password:\n ",
+        'password","value',
+        '["password",',
     ),
+    *("curl ", "curl -u a:b ", "curl -u 'a:", "netloc='", "scheme='a', netloc='b:c@", "scheme=", "password\u00a0"),
     *("('password', '", "--token ", "name: password value", "password%3D%22", "[REDACTED]", "password=[REDACTED]"),
 )
 

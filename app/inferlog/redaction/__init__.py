@@ -18,12 +18,23 @@ from inferlog.redaction.spans import REDACTED, Span, lower, replace_spans
 from inferlog.redaction.tokens import find_http_credentials, find_issued_tokens, find_jwts, find_private_keys
 from inferlog.redaction.urls import find_url_secrets
 
-__all__ = ["REDACTED", "Secrets", "activate", "build_secrets", "is_credential", "is_secret_name", "redact"]
+__all__ = [
+    "REDACTED",
+    "Secrets",
+    "activate",
+    "build_secrets",
+    "is_credential",
+    "is_secret_name",
+    "redact",
+    "redact_name",
+]
 
 # Most labels are a short word. Every shape of a secret has 13 or more characters, except "name=value" and "a@b.org".
 _SHORT_WORD: Final = re.compile(r"[\w.-]{0,12}")
 _PASSES_LIMIT: Final = 8
 _NAME_SUFFIX_CHARACTERS: Final = 64
+_CACHED_NAME_CHARACTERS: Final = 256
+_CLOSING_MARKS: Final = "\"'`)]}>:= \t\r\n"  # user[password], ('db', 'password')
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +92,16 @@ def redact(text: str, secrets: Secrets | None = None) -> str:
     return text
 
 
+def redact_name(name: str) -> str:
+    """Return *name*, of a label or a logger, as :func:`redact` does; fast for the few names that a service repeats."""
+    return _redact_name(name, _active) if len(name) <= _CACHED_NAME_CHARACTERS else redact(name)
+
+
+@lru_cache(maxsize=1_024)
+def _redact_name(name: str, secrets: Secrets) -> str:
+    return redact(name, secrets)
+
+
 def _find_spans(text: str, secrets: Secrets) -> list[Span]:
     lowered = lower(text)
     spans = find_assigned_values(text, lowered, secrets.words)
@@ -91,7 +112,7 @@ def _find_spans(text: str, secrets: Secrets) -> list[Span]:
     spans += find_account_numbers(text)
     has_at_sign = "@" in text
     if has_at_sign or "://" in text or "?" in text:
-        spans += find_url_secrets(text)
+        spans += find_url_secrets(text, lowered)
     if has_at_sign or "%40" in text:
         spans += find_email_addresses(text, lowered)
     for pattern in secrets.patterns:
@@ -118,4 +139,5 @@ def is_secret_name(name: str, secrets: Secrets | None = None) -> bool:
 
 @lru_cache(maxsize=1_024)  # a service binds the same few names repeatedly
 def _is_secret_name(name: str, secrets: Secrets) -> bool:
-    return any(found.end == len(name) for found in find_secret_names(lower(name), secrets.words))
+    lowered = lower(name).rstrip(_CLOSING_MARKS)
+    return any(found.end == len(lowered) for found in find_secret_names(lowered, secrets.words))

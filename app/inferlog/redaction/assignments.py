@@ -19,21 +19,32 @@ _ASSIGNS: Final = re.compile(
           (?: [ ]?(?:str|bytes|secretstr|optional\[str\]|str[ ]\|[ ]none)[ ]?= )?     # password: str = …
       )
       [ \t]{{0,8}} {_COLOUR}
-    | ["']?[,;]?\s{{1,40}}["']?value["']?[ ]?[:=][ ]?           # name: DB_PASSWORD, value: …
+    | \\{{0,4}} (?: ["']?[,;]?\s{{1,40}} | ["'], )               # name: DB_PASSWORD, value: …
+      \\{{0,4}} ["']?value\\{{0,4}}["']?[ ]?[:=][ ]?
     # Input rejected by pydantic, in its text and in its error dicts.
     | \n[ ]{{2}}(?!field[ ]required)[^\n]{{0,400}}?[ ]input_value=
     | ["'][)\]],[ ]?["']msg["']:[ ]?(?!["']field[ ]required){_MESSAGE},[ ]?["']input["']:[ ]?
     """,
     re.VERBOSE,
 )
-_PAIR: Final = re.compile(r"""["'],[ ]{0,4}(?=b?["'](?P<value>[^"']{0,64}))""")
-_OPENS_PAIR: Final = ("('", '("', "(b'", '(b"', "['", '["', "[b'", '[b"')
+# YAML with the value on the next line; a plain one must be a single word.
+_NEXT_LINE: Final = re.compile(
+    r"""["']?:(?P<block>[ ]?[|>][-+0-9]{0,2}[ ]{0,4})?\r?\n[ \t]{1,40}"""
+    r"""(?(block)|(?=[^\s:]{1,128}[ \t]{0,4}(?:[\r\n]|$)))"""
+)
+_OPENS_PAIR: Final = re.compile(r"""[(\[]\s{0,40}b?\\{0,4}["']\Z""")
+_PAIR: Final = re.compile(r"""\\{0,4}["'],\s{0,40}(?=b?\\{0,4}["'](?P<value>[^"'\\]{0,64})|[(\[])""")
 # An option's value on a command line, or in a list of arguments; TOKEN in [--token TOKEN] is a placeholder.
 _OPTION: Final = re.compile(r"""(?:["'],[ ]{0,4}(?=["'][^-])|[ ]{1,4}(?=[^\s-]))(?![A-Z][A-Z_]{1,32}(?:[\s\],]|$))""")
 _COOKIE: Final = re.compile(r"[ ](?=[\w.-]{1,64}=)")
 _STATED: Final = re.compile(r"[ ]{1,4}(?P<verb>(?:is|was)[ ]{1,4})?")
 
-_ELEMENT: Final = re.compile(r">(?P<value>[^<>]{1,1024})</")
+_OPENS_ELEMENT: Final = re.compile(r"<(?:[a-z][\w.-]{0,30}:)?\Z")
+_ELEMENT: Final = re.compile(
+    r"(?:\s[^<>]{0,256}(?<!/))?>(?P<cdata>\s{0,40}<!\[cdata\[)?"
+    r"(?P<value>(?(cdata).{1,1024}?(?=\]\]>)|[^<>]{1,1024}(?=</)))",
+    re.DOTALL,
+)
 _ENCODED: Final = re.compile(
     r"(?:%22|%27)?(?:%20|\+)?%3[ad](?:%20|\+)?(?:%22|%27)?"
     r"(?P<value>[^\s&\"'<>%]*(?:%(?!22|26|27|2c|3b|7d)[^\s&\"'<>%]*)*)"
@@ -41,6 +52,7 @@ _ENCODED: Final = re.compile(
 
 _NAME_CHARACTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789_-."
 _NAME_LIMIT_CHARACTERS: Final = 40
+_OPENING_LIMIT_CHARACTERS: Final = 48
 
 
 def find_assigned_values(text: str, lowered: str, words: Words) -> list[Span]:
@@ -61,15 +73,19 @@ def _find_value(text: str, lowered: str, name: Name, words: Words) -> Span | Non
     """Return the span of the value of *name*, found by the text between and before them."""
     left = lowered[max(0, name.start - _NAME_LIMIT_CHARACTERS) : name.start]
     begins = name.start - len(left) + len(left.rstrip(_NAME_CHARACTERS))
-    before = lowered[max(0, begins - 3) : begins]
-    whole = _ENCODED.match(lowered, name.end) or (_ELEMENT.match(lowered, name.end) if before.endswith("<") else None)
+    before = lowered[max(0, begins - _OPENING_LIMIT_CHARACTERS) : begins]
+    whole = _ENCODED.match(lowered, name.end) or (
+        _ELEMENT.match(lowered, name.end) if _OPENS_ELEMENT.search(before) else None
+    )
     if whole:
         return whole.span("value")
+    if (line := _NEXT_LINE.match(lowered, name.end)) and (line["block"] or looks_random(lowered, line.end())):
+        return find_value(lowered, line.end(), name)
     if assigns := _ASSIGNS.match(lowered, name.end):
         is_host_with_port = before.endswith("//")
         return None if is_host_with_port else find_value(lowered, assigns.end(), name)
-    if before.endswith(_OPENS_PAIR) and (pair := _PAIR.match(lowered, name.end)):
-        return None if _is_name(pair["value"], words) else find_value(lowered, pair.end(), name)
+    if (pair := _PAIR.match(lowered, name.end)) and _OPENS_PAIR.search(before):
+        return None if pair["value"] and _is_name(pair["value"], words) else find_value(lowered, pair.end(), name)
     if lowered.startswith("-", begins) and (option := _OPTION.match(text, name.end)):
         return find_value(lowered, option.end(), name)
     stated_at = _find_stated_value(lowered, name)

@@ -18,6 +18,7 @@ def _split(names: str) -> tuple[str, ...]:
 
 
 _NO_TAIL: Final = _compile_tail("")
+_COPY: Final = "(?:[_-]?(?:again|base|confirm(?:ation)?|current|new|old|previous|repeat(?:ed)?))?"  # password_old
 
 
 class Confidence(Enum):
@@ -84,13 +85,13 @@ _OTHER_TOKENS: Final = frozenset(
 )
 
 _WORDS: Final = (
-    Word(core="pass", tail=_compile_tail("(?:words?|wd|phrases?|codes?)")),
+    Word(core="pass", tail=_compile_tail(f"(?:words?|wd|phrases?|codes?){_COPY}")),
     Word(core="pass", after=_PASS_OWNERS),
     Word(core="pass", confidence=Confidence.LOW, never_behind=_ALPHANUMERIC + "_-."),  # not forward_pass
-    Word(core="pwd"),
-    Word(core="secret", tail=_compile_tail("s?")),
+    Word(core="pwd", tail=_compile_tail(_COPY)),
+    Word(core="secret", tail=_compile_tail(f"s?{_COPY}")),
     Word(core="token", confidence=Confidence.MEDIUM, never_after=_OTHER_TOKENS),
-    Word(core="key", tail=_compile_tail("s?"), after=_KEY_OWNERS),
+    Word(core="key", tail=_compile_tail(f"s?{_COPY}"), after=_KEY_OWNERS),
     Word(core="authorization"),
     Word(core="auth", confidence=Confidence.LOW, never_behind=_ALPHANUMERIC),
     Word(core="cookie", tail=_compile_tail("s?"), confidence=Confidence.MEDIUM),

@@ -1,5 +1,6 @@
 """Spans of a text to redact: returned by finders, replaced in one place."""
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -9,10 +10,15 @@ Span = tuple[int, int]
 """Start and end of a secret, in characters."""
 
 
+_SPACES: Final = re.compile("[\xa0\u2007\u202f\u3000]")  # no-break and ideographic ones
+
+
 def lower(text: str) -> str:
-    """Return *text* in lower case with unchanged character positions; ``İ`` would otherwise become two characters."""
+    """Return *text* in lower case and with plain spaces, each character at its position; ``İ`` would become two."""
     lowered = text.lower()
-    return lowered if len(lowered) == len(text) else text.replace("İ", "i").lower()
+    if lowered.isascii():
+        return lowered
+    return _SPACES.sub(" ", lowered if len(lowered) == len(text) else text.replace("İ", "i").lower())
 
 
 def replace_spans(text: str, spans: Iterable[Span]) -> str:

@@ -45,16 +45,24 @@ _LONG_RUN: Final = b"x" * _SHORTEST_CHARACTERS
 
 
 _BEARER: Final = re.compile(
-    r"""(?<![a-z0-9])bearer(?:[ ]{1,4}|["']?[ ]?[:=][ ]?["']?)(?P<credential>[a-z0-9._~+/-]{8,}=*)""",
+    r"""(?<![a-z0-9])bearer(?:[ \t\xa0]{1,4}|["']?[ ]?[:=][ ]?["']?)(?P<credential>[a-z0-9._~+/-]{8,}=*)""",
     re.ASCII | re.IGNORECASE,
 )
-_BASIC: Final = re.compile(r"(?<![a-z0-9])basic[ ]{1,4}(?P<credential>[a-z0-9+/]{6,}=*)", re.ASCII | re.IGNORECASE)
+_BASIC: Final = re.compile(
+    r"(?<![a-z0-9])basic[ \t\xa0]{1,4}(?P<credential>[a-z0-9+/]{6,}=*)", re.ASCII | re.IGNORECASE
+)
 # Continuation of a sentence, "Bearer authentication failed", or of a challenge: Bearer authorization_uri="…".
 _WORD: Final = re.compile(r"[A-Za-z]?[a-z/-]{0,18}|[A-Z/-]{0,19}|[a-z_]+=")
 _PARAMETER: Final = r"""[\w-]{1,32}=(?:"[^"\n]*"|[^\s,"]+)"""
 _DIGEST: Final = re.compile(
-    rf"digest[ ]{{1,4}}(?P<credential>{_PARAMETER}(?:,[ ]{{0,4}}{_PARAMETER})*)", re.ASCII | re.IGNORECASE
+    rf"digest[ \t\xa0]{{1,4}}(?P<credential>{_PARAMETER}(?:,[ ]{{0,4}}{_PARAMETER})*)", re.ASCII | re.IGNORECASE
 )
+# curl -u app:…, also in a list of arguments. In other commands a group follows the user: docker run -u 1000:1000.
+_CURL_OPTION: Final = re.compile(
+    r"""(?<=[\s"'])(?:-[uU]|--(?:proxy-)?user)(?:[ =]{1,4}|\\{0,4}["'],\s{0,4})"""
+    r"""\\{0,4}(?P<quote>["'])?[^\s:"'@/\\]{1,64}:(?P<credential>(?(quote)(?:(?!\\{0,4}(?P=quote))[^\n])+|[^\s"']+))"""
+)
+_COMMAND_LIMIT_CHARACTERS: Final = 300
 
 _PRIVATE_KEY: Final = re.compile(r"-{4,5}[ ]?(?P<edge>BEGIN|END)[ ][A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?[ ]?-{4,5}")
 _INSIDE_KEY: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\\ \t\r\n"
@@ -93,11 +101,17 @@ def find_http_credentials(text: str, lowered: str) -> list[Span]:
     found: list[re.Match[str]] = []
     if "bearer" in lowered:
         found += (match for match in _BEARER.finditer(text) if not _WORD.fullmatch(match["credential"]))
-    if "basic " in lowered:
+    if "basic" in lowered:
         found += (match for match in _BASIC.finditer(text) if _is_user_and_password(match["credential"]))
-    if "digest " in lowered:
+    if "digest" in lowered:
         found += _DIGEST.finditer(text)
+    if "curl" in lowered:
+        found += (match for match in _CURL_OPTION.finditer(text) if _follows_curl(lowered, match.start()))
     return [match.span("credential") for match in found]
+
+
+def _follows_curl(lowered: str, at: int) -> bool:
+    return lowered.find("curl", max(0, at - _COMMAND_LIMIT_CHARACTERS), at) >= 0
 
 
 def _is_user_and_password(credential: str) -> bool:
