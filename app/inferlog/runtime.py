@@ -297,7 +297,7 @@ class _SinkFactory:
         if name == "none":
             return NullSink()
         if name == "stdout":
-            return StdoutSink(stream, losses, is_copy=losses is None)
+            return StdoutSink(stream, losses)
         if name == "forward":
             return _make_forward_sink(settings, stream, losses)
         sink = FileSink(

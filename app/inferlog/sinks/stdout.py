@@ -1,7 +1,6 @@
 """Sinks for standard output, collected by platforms; for standard error, without a configuration; and for nothing."""
 
 import os
-import select
 import sys
 import threading
 
@@ -19,32 +18,14 @@ class _StandardOutput:
         self.torn = torn
         self._lock = threading.RLock()
 
-    def write(self, line: bytes, *, waits: bool) -> bool:
+    def write(self, line: bytes) -> bool:
         with self._lock:
-            if not waits and not _is_writable():
-                return False
-            sys.stdout.flush()  # keeps the order with the service's own output, which waits for the same reader
+            sys.stdout.flush()  # keeps the order with the service's own output
             if self.torn:
                 line = b"\n" + line
             # A non-blocking pipe may accept only a part.
-            written = os.write(1, line) if waits else _write_at_once(line)
-            if written:
-                self.torn = written < len(line)
-            return written == len(line)
-
-
-def _is_writable() -> bool:
-    poll = select.poll()
-    poll.register(1, select.POLLOUT)
-    return bool(poll.poll(0))
-
-
-def _write_at_once(line: bytes) -> int:
-    """Write as much of *line* as standard output accepts without waiting; return the number of bytes."""
-    written = 0
-    while written < len(line) and _is_writable():
-        written += os.write(1, line[written : written + select.PIPE_BUF])  # as much as a writable pipe accepts
-    return written
+            self.torn = os.write(1, line) < len(line)
+            return not self.torn
 
 
 _standard_output = _StandardOutput()
@@ -56,25 +37,23 @@ class StdoutSink:
 
     A pipe with a slow reader blocks the writer, or tears the line if it is non-blocking, and a line of more than
     4 096 bytes may be torn by other processes on the same pipe. If events must not be lost or delay a request, use the
-    file as record of truth, and standard output at most as a copy: a copy never waits.
+    file as record of truth.
 
     Args:
         stream: ``events``, ``app`` …, for reports.
         losses: Reports lost lines; None to ignore them.
-        is_copy: Whether another sink is the record of truth: what the reader does not accept at once is lost.
     """
 
     copies_dropped = 0
 
-    def __init__(self, stream: str = "events", losses: Losses | None = None, *, is_copy: bool = False) -> None:
+    def __init__(self, stream: str = "events", losses: Losses | None = None) -> None:
         self._stream = stream
         self._losses = losses
-        self._waits = not is_copy
 
     def write(self, line: bytes) -> bool:
         """Write *line*; return whether it was written completely. The line after a torn one starts with a newline."""
         try:
-            whole, reason = _standard_output.write(line, waits=self._waits), "the pipe was full in the middle of a line"
+            whole, reason = _standard_output.write(line), "the pipe was full in the middle of a line"
         except (OSError, ValueError, AttributeError) as error:  # closed or replaced
             whole, reason = False, (error.strerror if isinstance(error, OSError) else None) or "closed"
         if not whole and self._losses is not None:
