@@ -154,7 +154,7 @@ class Call(Inference):
     def include(self, later: Inference) -> None:
         """Add the values of *later* to this call, replacing earlier ones, and to all that includes it."""
         fields = later.fields
-        with context.adding:
+        with context.values_lock:
             self._leave_written_event()
             before: dict[str, float] = {name: self.fields.get(name, 0) for name in SUMMED if name in fields}
             Inference.include(self, later)
@@ -197,7 +197,7 @@ class Call(Inference):
         self._at_end = {name: self.fields.pop(name) for name in _AT_THE_END if name in self.fields}
         owner.rejected += self.rejected
         self.rejected = owner.rejected
-        with context.adding:
+        with context.values_lock:
             self._pass_on(self, {})
 
     def _pass_on(self, values: Inference, before: Mapping[str, float]) -> None:
@@ -209,7 +209,7 @@ class Call(Inference):
     def _leave(self, owner: Inference, error: BaseException | None, elapsed_seconds: float) -> None:
         """Add the sums to the event of *owner*; if that is written, write the call's own."""
         at_end = self._at_end
-        with context.adding:
+        with context.values_lock:
             self._leave_written_event()
             if self.parent is not None:
                 stated = self.fields.pop("latency_seconds", None)
@@ -257,13 +257,13 @@ class Call(Inference):
 
     def _add(self, values: Mapping[str, Any]) -> None:
         """Add *values* of the decorator, its callbacks and the clock that are not stated, to those of calls inside."""
-        values = {name: value for name, value in values.items() if not self._is_stated(name)}
         if self._is_alone():
-            self.bind(values)
+            self.bind({name: value for name, value in values.items() if not self._is_stated(name)})
             return
         own = Inference()
-        own.bind(values)
-        with context.adding:
+        with context.values_lock:
+            self._leave_written_event()
+            own.bind({name: value for name, value in values.items() if not self._is_stated(name)})
             for name in SUMMED:
                 if name in own.fields and name in self.fields:
                     mine, inside = own.fields[name], self.fields[name]

@@ -33,7 +33,7 @@ _CHECKS: Final = {name: check for name, check in CHECKS.items() if name != "stat
 _CHAIN: Final = ("correlation_id", "trace_id", "span_id")
 _FAILED: Final = frozenset({"rejected", "error"})
 
-adding = threading.RLock()
+values_lock = threading.RLock()
 """
 Held while a call adds its values to the inferences around it. Two threads of one request may do so at the same time,
 and a sum is a read and a write. Reentrant: a signal handler or the finaliser of a stream may add values meanwhile.
@@ -41,8 +41,8 @@ and a sum is a read and a write. Reentrant: a signal handler or the finaliser of
 
 
 def _renew_lock() -> None:
-    global adding  # noqa: PLW0603 (a thread that does not exist in the child may hold it)
-    adding = threading.RLock()
+    global values_lock  # noqa: PLW0603 (a thread that does not exist in the child may hold it)
+    values_lock = threading.RLock()
 
 
 os.register_at_fork(after_in_child=_renew_lock)
@@ -82,9 +82,9 @@ class Inference:
     def end(self) -> None:
         """Set :attr:`ended`, and wait for a call that is adding its values at this moment."""
         self.ended = True
-        # A call sets has_calls before it reads `ended`: so it sees `ended`, or is seen here.
+        # A call sets has_calls before it reads `ended` and adds its values: so it sees `ended`, or is seen here.
         if self.has_calls:
-            with adding:
+            with values_lock:
                 pass
 
     def state(self, values: Mapping[str, Any]) -> None:
@@ -218,7 +218,7 @@ class Inference:
         if len(self.labels) < LABELS_LIMIT or name in self.labels:
             return self.labels
         reason = f"{name}: the event already has {LABELS_LIMIT} labels"
-        if reason not in self.rejected:  # the calls around this one share the list
+        if self.rejected[-1:] != [reason]:  # the calls around this one share the list
             self.rejected.append(reason)
         return None
 

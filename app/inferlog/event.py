@@ -37,14 +37,15 @@ STATUS_OF_ACTION: Final[Mapping[str, Status]] = {action: status for status, (act
 NAME_LIMIT_CHARACTERS: Final = 256
 MESSAGE_LIMIT_CHARACTERS: Final = 2_000
 STACK_TRACE_LIMIT_CHARACTERS: Final = 16_000
-COUNT_LIMIT: Final = 10**12
+COUNT_MAX: Final = 10**12
 """Highest count. A sentinel such as ``sys.maxsize`` would make the sum of all versions' tokens overflow."""
 MEASURE_LIMIT: Final = 1e9
-"""Measures are below it, in seconds 31 years."""
+"""Exclusive limit of a measure: 31 years in seconds."""
 LABELS_LIMIT: Final = 64
 NAMES_LIMIT: Final = 64
 _QUOTE_LIMIT_CHARACTERS: Final = 80
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_STATUS_CODES: Final = range(100, 600)
 _CLIENT_CLOSED_REQUEST: Final = 499  # nginx's code for a client that disconnected
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER: Final = datetime(2262, 1, 1, tzinfo=UTC)  # the end of the index's date_nanos range
@@ -72,7 +73,7 @@ def _quote(value: Any) -> str:
         text = repr(value)
     except Exception:  # noqa: BLE001 (a value whose __repr__ raises)
         return f"<{type(value).__name__}>"
-    return to_redacted_text(text, _QUOTE_LIMIT_CHARACTERS)
+    return cut(to_redacted_text(text, MESSAGE_LIMIT_CHARACTERS), _QUOTE_LIMIT_CHARACTERS)
 
 
 def _check_name(value: Any) -> str:
@@ -143,16 +144,16 @@ def _check_stack_trace(value: Any) -> str:
 
 
 def _check_count(value: Any) -> int:
-    if type(value) is int and 0 <= value <= COUNT_LIMIT:
+    if type(value) is int and 0 <= value <= COUNT_MAX:
         return value
     value = to_scalar(value)
     try:
         number = operator.index(value)
     except TypeError:
         number = -1
-    if isinstance(value, bool) or not 0 <= number <= COUNT_LIMIT:
+    if isinstance(value, bool) or not 0 <= number <= COUNT_MAX:
         raise InvalidFieldError(
-            f"{_quote(value)} is not a valid count; expected a whole number from 0 to {COUNT_LIMIT:,}"
+            f"{_quote(value)} is not a valid count; expected a whole number from 0 to {COUNT_MAX:,}"
         )
     return number
 
@@ -174,7 +175,7 @@ def _check_measure(value: Any) -> float:
 
 
 def _to_number(value: Any) -> float:
-    """Return *value* as a number; NaN if it is none."""
+    """Return *value* as a number; NaN if it is not one."""
     value = to_scalar(value)
     try:
         return math.nan if isinstance(value, (bool, str)) else float(value)
@@ -217,9 +218,9 @@ def classify_status_code(code: int) -> Status:
 
 
 def _check_status_code(value: Any) -> int:
-    number = _check_count(value)
-    if not 100 <= number <= 599:
-        raise InvalidFieldError(f"{number} is not a valid HTTP status code; expected 100 to 599")
+    number = to_scalar(value)
+    if type(number) is not int or number not in _STATUS_CODES:
+        raise InvalidFieldError(f"{_quote(value)} is not a valid HTTP status code; expected 100 to 599")
     return number
 
 
@@ -228,7 +229,7 @@ def _check_moment(value: Any) -> str:
     try:
         moment = value if isinstance(value, datetime) else datetime.fromtimestamp(round(_to_number(value), 6), UTC)
         utc = moment.astimezone(UTC)
-    except (InvalidFieldError, ValueError, OverflowError, OSError):
+    except (ValueError, OverflowError, OSError):
         utc = _NEVER
     if not _EPOCH <= utc < _NEVER:
         raise InvalidFieldError(f"{_quote(value)} is not a moment; expected a datetime or Unix seconds, 1970 to 2261")

@@ -101,9 +101,8 @@ class Losses:
 
     def read_last_loss(self) -> tuple[str, float] | None:
         """Return place and reason of the latest loss, and its Unix time in seconds; None if there was none."""
-        with self._lock:
-            self._collect_failures()
-            return self._last_loss
+        self.report()  # an exception starts no thread for reports, but heartbeats ask here
+        return self._last_loss
 
     def add(self, stream: str, place: str, reason: str, lines: int = 1) -> None:
         """Count *lines* of *stream* that *place* (a path or an address) rejected; report them if a report is due."""

@@ -93,8 +93,8 @@ class _Recorder(ABC, Generic[Content]):
     line is written; a plain lock would deadlock, and a nested write would tear both lines.
 
     Attributes:
-        failures: Names of exceptions that have each lost a line, until they are reported. At the limit of the recursion
-            no function can be called any more, but a name can be added.
+        failures: Names of exceptions that have each lost a line, until they are reported. Only names, and no call of
+            :class:`~inferlog.losses.Losses`, which may fail as well at the limit of the recursion.
     """
 
     def __init__(self, sink: Sink, make_id: IdMaker) -> None:

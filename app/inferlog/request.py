@@ -184,11 +184,12 @@ class Exchange(ABC):
         if handled_error is not None and type(handled_error).__name__ != "HTTPException":
             self._handled_error = handled_error
 
-    def give_ids(self) -> tuple[str, str]:
+    def fix_ids(self) -> tuple[str, str]:
         """Return request id and correlation id for the response's headers; from now on they are those of the event."""
-        fields = self.inference.fields
-        self._sent_ids = ids = fields["request_id"], fields["correlation_id"]
-        return ids
+        if self._sent_ids is None:
+            fields = self.inference.fields
+            self._sent_ids = fields["request_id"], fields["correlation_id"]
+        return self._sent_ids
 
     def note_sent(self, part: Any) -> None:
         """Record that the server has accepted *part* of a stream; ignore a part that is not bytes, which is invalid."""

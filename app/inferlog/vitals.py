@@ -48,7 +48,7 @@ class Activity:
         Returns *at_most_seconds* if it takes longer, None without a running loop.
         """
         loop = self._loop
-        if loop is None or loop.is_closed():
+        if loop is None or not loop.is_running():
             return None
         reached = threading.Event()
         scheduled = time.monotonic()

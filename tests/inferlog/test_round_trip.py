@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 import inferlog
 from inferlog.audit import FIRST, Hasher, split
-from inferlog.event import ACTION_AND_OUTCOME, COUNT_LIMIT, FIELDS
+from inferlog.event import ACTION_AND_OUTCOME, COUNT_MAX, FIELDS
 from inferlog.testing import recording
 
 # A short word is not a secret or a credential: it is written unchanged.
 words = st.from_regex(r"[a-z][a-z0-9-]{0,11}", fullmatch=True)
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
 measures = st.floats(0, 999_999).map(lambda seconds: round(seconds, 6))
-counts = st.integers(0, COUNT_LIMIT)
+counts = st.integers(0, COUNT_MAX)
 OF_A_KIND: dict[str, st.SearchStrategy[Any]] = {
     "request_id": st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True),
     "correlation_id": st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True),

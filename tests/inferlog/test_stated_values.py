@@ -620,3 +620,18 @@ def test_route_bound_before_exception_in_flask_is_kept(inferlog_recorded: Record
 
     run_in_flask(fail)
     assert inferlog_recorded.event["http"]["route"] == "/stated"
+
+
+def test_call_that_ends_after_its_request_does_not_repeat_tokens_of_calls_inside_it(inferlog_recorded: Recorded) -> None:
+    request = Inference({"request_id": "request", "correlation_id": "chain"})
+    token = current_inference.set(request)
+
+    @inferlog.track_performance(output_tokens=lambda _: 10)
+    def ask() -> None:
+        track({"output_tokens": 1}, bind())()
+        request.end()
+
+    ask()
+    current_inference.reset(token)
+    assert request.fields["output_tokens"] == 1
+    assert inferlog_recorded.event["gen_ai"]["usage"] == {"output_tokens": 10}

@@ -112,12 +112,13 @@ class InferenceMiddleware:
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run a WebSocket handler under the ids of its handshake, which is not an inference."""
         connection = _begin_connection(scope)
-        ids = connection.fields["request_id"], connection.fields["correlation_id"]
 
         async def send_with_ids(message: Message) -> None:
             if message["type"] in _HANDSHAKE_ANSWERS:
                 headers = [header for header in message.get("headers", ()) if header[0].lower() not in _OUR_HEADERS]
-                message = {**message, "headers": [*headers, *_build_id_headers(*ids)]}
+                fields = connection.fields
+                ids = _build_id_headers(fields["request_id"], fields["correlation_id"])
+                message = {**message, "headers": [*headers, *ids]}
             await send(message)
 
         scope[_OWNED] = connection
@@ -221,7 +222,7 @@ class _AsgiExchange(Exchange):
         for header in message.get("headers", ()):
             if header[0].lower() not in _OUR_HEADERS:
                 headers.append(header)  # noqa: PERF401 (in Python 3.11 a comprehension is one more call)
-        request_id, correlation_id = self.give_ids()
+        request_id, correlation_id = self.fix_ids()
         headers += _build_id_headers(request_id, correlation_id)
         message = dict(message)
         message["headers"] = headers

@@ -123,7 +123,7 @@ class _WsgiExchange(Exchange):
         handled_error = exc_info[0][1] if exc_info and exc_info[0] else sys.exc_info()[1]
         self.begin_response(_parse_status_code(status), handled_error)
         self._route = flask_app.find_route_template(self._environ, self._app, self._mounted_at)
-        request_id, correlation_id = self.give_ids()
+        request_id, correlation_id = self.fix_ids()
         self._headers = [header for header in headers if header[0].lower() not in _OUR_HEADERS]
         self._headers += (("X-Request-ID", request_id), ("X-Correlation-ID", correlation_id))
         self._write = self._start_response(status, self._headers, *exc_info)

@@ -36,8 +36,8 @@ class StdoutSink:
     Writes each line to file descriptor 1 with one ``write()``.
 
     A pipe with a slow reader blocks the writer, or tears the line if it is non-blocking, and a line of more than
-    4 096 bytes may be torn by other processes on the same pipe. If events must not be lost or delay a request, use the
-    file as record of truth.
+    4 096 bytes may be torn by other processes on the same pipe. If no event may be lost or delay a request, use the
+    file alone: a copy on standard output waits as well.
 
     Args:
         stream: ``events``, ``app`` …, for reports.

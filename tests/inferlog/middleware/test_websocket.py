@@ -37,6 +37,13 @@ def client(recorded: Recorded) -> TestClient:
                 await socket.send_json(inferlog.outgoing_headers())
         await socket.close()
 
+    @app.websocket("/bound")
+    async def bind(socket: WebSocket) -> None:
+        inferlog.bind_inference(correlation_id="order-18")
+        await socket.accept()
+        log.info("accepted")
+        await socket.close()
+
     @app.websocket("/refused")
     async def refused(socket: WebSocket) -> None:
         await socket.send_denial_response(PlainTextResponse("no", status_code=401))
@@ -72,6 +79,12 @@ def test_line_of_connection_has_its_ids_and_so_has_answer_to_its_handshake(
         b"x-request-id": line["request_id"].encode(),
         b"x-correlation-id": b"order-17",
     }
+
+
+def test_id_bound_before_the_handshake_s_answer_is_in_it(client: TestClient, recorded: Recorded) -> None:
+    with client.websocket_connect("/bound") as socket:
+        answered: dict[bytes, bytes] = dict(socket.extra_headers or ())
+    assert answered[b"x-correlation-id"] == find_line(recorded)["correlation_id"].encode() == b"order-18"
 
 
 def test_connection_gets_new_ids_when_caller_sends_none(client: TestClient, recorded: Recorded) -> None:

@@ -259,6 +259,17 @@ def test_error_that_application_answers_names_its_cause(logs: Logs) -> None:
     assert "stack_trace" not in logs.event["error"]
 
 
+def test_second_start_of_the_response_has_the_ids_of_the_first(logs: Logs) -> None:
+    def app(given: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        inferlog.bind_inference(correlation_id="late")
+        start_response("200 OK", [], (ValueError, ValueError("again"), None))
+        return [b"a"]
+
+    answer = ask(inferlog.InferenceWSGIMiddleware(app))
+    assert answer.headers["X-Correlation-ID"] == logs.event["correlation_id"] != "late"
+
+
 def test_application_that_answers_while_it_is_iterated_is_one_event(logs: Logs) -> None:
     def app(given: dict[str, Any], start_response: Any) -> Iterator[bytes]:
         inferlog.bind_inference(model_version="v1")
