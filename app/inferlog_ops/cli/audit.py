@@ -73,10 +73,8 @@ def verify(
     else:
         cluster = open_cluster(url, namespace, home)
         with cluster.build_client() as client, translate_errors(cluster, "reading the events"):
-            counted = sources.read_counts_from_index(client, cluster.namespace, start, end, now)
-            report = chain.verify(
-                sources.read_events_from_index(client, cluster.namespace, start, end), hasher, counted
-            )
+            counted = sources.read_counts_from_index(client, cluster, start, end, now)
+            report = chain.verify(sources.read_events_from_index(client, cluster, start, end), hasher, counted)
     if json:
         print_json(asdict(report))
     else:

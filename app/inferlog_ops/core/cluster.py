@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from urllib3.util import Url, parse_url
 from inferlog_ops.core.errors import OperatorError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_UNPROVISIONED = re.compile(r"index_not_found_exception|verification_exception: .*Unknown (index|column)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +173,35 @@ def translate_errors(cluster: Cluster, doing: str) -> Iterator[None]:
             f"{doing}: no answer from {cluster.shown_url} ({error.message}); "
             "is it running? Check the embedded engine with: inferlog engine status"
         ) from error
+
+
+@contextmanager
+def require_stream(cluster: Cluster, stream: str) -> Iterator[None]:
+    """
+    Translate the error about a missing *stream* in the block into one that names the command which creates it.
+
+    Raises:
+        OperatorError: If the stream is missing.
+    """
+    try:
+        yield
+    except elasticsearch.ApiError as error:
+        if not is_unprovisioned(error):
+            raise
+        raise make_unprovisioned_error(cluster, f"the stream {stream}", "it") from error
+
+
+def is_unprovisioned(error: elasticsearch.ApiError) -> bool:
+    """Return whether the cluster lacks an index, or in ES|QL a field."""
+    return bool(_UNPROVISIONED.match(find_reason(error)))
+
+
+def make_unprovisioned_error(cluster: Cluster, missing: str, pronoun: str) -> OperatorError:
+    """Return the error about *missing* streams or fields, with the command that creates them."""
+    return OperatorError(
+        f"{cluster.shown_url} lacks {missing}; "
+        f"create {pronoun} with: inferlog provision --namespace {cluster.namespace}"
+    )
 
 
 def find_reason(error: elasticsearch.ApiError) -> str:

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from inferlog_ops.core.cluster import Cluster, translate_errors
+from inferlog_ops.core.cluster import Cluster, require_stream, translate_errors
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
-from inferlog_ops.core.snapshot import require_stream
 from inferlog_ops.core.streams import build_stream_name, build_summaries_stream_name
 from inferlog_ops.core.wait import poll
 from inferlog_ops.query.timerange import format_iso
