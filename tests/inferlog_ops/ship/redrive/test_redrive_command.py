@@ -154,7 +154,7 @@ def test_redrive_prints_a_table_of_outcomes(provisioned: Cluster, place: Shipper
     assert done.returncode == 1
     assert "created" in done.stdout
     assert "failed to parse field [latency_seconds]" in " ".join(done.stdout.split())
-    assert "1 dead letters remain" in done.stderr
+    assert "1 dead letter remains" in done.stderr
 
 
 def test_redrive_succeeds_without_dead_letters(provisioned: Cluster, place: ShipperDirs) -> None:
