@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,13 +11,14 @@ from pathlib import Path
 
 import elasticsearch
 from elastic_transport.client_utils import DEFAULT
-from elasticsearch import Elasticsearch
+from elasticsearch import Elasticsearch, ElasticsearchWarning
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
 from inferlog_ops.core.errors import OperatorError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_TREATED_AS_MISSING = r"Line \d+:\d+: "
 _UNPROVISIONED = re.compile(r"index_not_found_exception|verification_exception: .*Unknown (index|column)", re.DOTALL)
 
 
@@ -44,6 +46,8 @@ class Cluster:
     def build_client(self, *, request_timeout_seconds: float = 30.0) -> Elasticsearch:
         """Return a client for this cluster. Connects at the first request."""
         address = self.parse_address()
+        # ES|QL treats a value that it cannot compute with as missing, and warns.
+        warnings.filterwarnings("ignore", message=_TREATED_AS_MISSING, category=ElasticsearchWarning)
         try:
             return Elasticsearch(
                 address.url,

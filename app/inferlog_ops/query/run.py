@@ -35,9 +35,9 @@ _READS_FAILURES = "read_failure_store"
 _CLOCKS_DIFFER_BY = timedelta(seconds=1)
 """Synchronized clocks differ by less; a new event is therefore not counted as a future event."""
 
-_FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_TIME = datetime(2262, 1, 1, tzinfo=UTC)
-"""End of the years that Elasticsearch can index."""
+"""Bounds of the years that Elasticsearch can index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,9 +172,9 @@ def check_range(start: datetime, end: datetime) -> None:
             f"the range from {format_iso(start)} to {format_iso(end)} is empty; its end must be after its start",
             exit_code=2,
         )
-    if start < _FIRST_TIME or end > LAST_TIME:
+    if start < FIRST_TIME or end > LAST_TIME:
         raise OperatorError(
-            f"the range from {format_iso(start)} to {format_iso(end)} is not within {_FIRST_TIME.year} and "
+            f"the range from {format_iso(start)} to {format_iso(end)} is not within {FIRST_TIME.year} and "
             f"{LAST_TIME.year}, the years that Elasticsearch can index",
             exit_code=2,
         )

@@ -12,6 +12,8 @@ from inferlog_ops.core.streams import build_stream_name
 # caller, or to end after it.
 _CLOCK_SKEW = timedelta(milliseconds=20)
 _LATE_SHARE = 0.1
+_LONGEST_SECONDS = 1e9
+"""Longest latency shown; the library records none that is longer, but other writers may."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,7 +75,8 @@ def build_tree(events: Sequence[dict[str, Any]]) -> list[Span]:
 
 def _make_span(event: dict[str, Any]) -> Span:
     ended = datetime.fromisoformat(event["@timestamp"])
-    return Span(event=event, began=ended - timedelta(seconds=event.get("latency_seconds", 0.0)), ended=ended)
+    latency_seconds = max(0.0, min(event.get("latency_seconds", 0.0), _LONGEST_SECONDS))
+    return Span(event=event, began=ended - timedelta(seconds=latency_seconds), ended=ended)
 
 
 def _contains(outer: Span, inner: Span) -> bool:

@@ -17,9 +17,10 @@ from inferlog_ops.core.cluster import Cluster, require_stream, translate_errors
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
 from inferlog_ops.core.streams import build_stream_name, build_summaries_stream_name
 from inferlog_ops.core.wait import poll
+from inferlog_ops.query.run import FIRST_TIME
 from inferlog_ops.query.timerange import format_iso
 from inferlog_ops.summarize.changes import plan_changes
-from inferlog_ops.summarize.events import FIRST_TIME, Events
+from inferlog_ops.summarize.events import Events
 from inferlog_ops.summarize.store import SummaryStore
 from inferlog_ops.summarize.summary import Summary, SummaryInterval
 
@@ -56,6 +57,26 @@ class SummarizeSettings:
     lookback: timedelta = LOOKBACK
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """
+    Events of a minute with a value that is in no sum, because it is too large.
+
+    Attributes:
+        start: Start of the minute.
+        model_version: Their model version; None if it is missing.
+        events: Their number.
+    """
+
+    start: datetime
+    model_version: str | None
+    events: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"start": format_iso(self.start), "model_version": self.model_version, "events": self.events}
+
+
 @dataclass(slots=True, kw_only=True)
 class SummarizeResult:
     """
@@ -70,6 +91,7 @@ class SummarizeResult:
         unchanged: Documents that were computed again and stay.
         left_out_events: Events that are in no summary: older than the events that are still complete.
         prevented: Changes that other runs prevented in every attempt.
+        left_out_values: Events with values that are in no sum, by minute and model version.
     """
 
     minutes: int = 0
@@ -80,6 +102,7 @@ class SummarizeResult:
     unchanged: int = 0
     left_out_events: int = 0
     prevented: int = 0
+    left_out_values: list[LeftOut] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
@@ -92,6 +115,7 @@ class SummarizeResult:
             "unchanged": self.unchanged,
             "left_out_events": self.left_out_events,
             "prevented": self.prevented,
+            "left_out_values": [each.as_json() for each in self.left_out_values],
         }
 
 
@@ -232,6 +256,17 @@ class _Run:
             self.result.prevented += written.prevented
         if interval is SummaryInterval.MINUTE:
             self.result.minutes += len({summary.start for summary in computed})
+            self.result.left_out_values += _list_left_out(computed)
+
+
+def _list_left_out(minutes: Iterable[Summary]) -> Iterator[LeftOut]:
+    """Yield the events with values that are in no sum, by minute and model version."""
+    counts: Counter[tuple[datetime, str | None]] = Counter()
+    for each in minutes:
+        if each.left_out:
+            counts[each.start, each.model_version] += each.left_out
+    for (start, model_version), events in counts.items():
+        yield LeftOut(start=start, model_version=model_version, events=events)
 
 
 def group_starts(starts: Iterable[datetime], interval: SummaryInterval) -> list[TimeRange]:
