@@ -51,7 +51,7 @@ PREFIXES_OF_PREDICATES = {"is", "has", "as"}
 # Names that users import, that a base class of another package has, functions of Lens formulas, and values of --curve.
 GIVEN_NAMES = {
     *inferlog.__all__, *inferlog.testing.__all__, "sink", "exception", "aexception", "new",
-    "connection_made", "connection_lost", "data_received", "on_response_complete", "on_broken_pipe",
+    "connection_made", "connection_lost", "data_received", "on_response_complete",
     "latest", "latest_text", "lowest", "percentile", "on_start", "steps",
 }  # fmt: skip
 DECORATORS_OF_NOUNS = ("property", "fixture", "composite", "command", "callback", "get", "post", "setter")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from io import BufferedWriter, FileIO, TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -42,10 +42,6 @@ class PlainConsole(Console):
 
     A second line of defence behind `escape_control`. Newlines are kept.
     """
-
-    def on_broken_pipe(self) -> NoReturn:
-        """Raise the error again: `run_command` ends the command."""
-        raise  # noqa: PLE0704 (rich calls this while it handles the error)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Render with control characters escaped."""

