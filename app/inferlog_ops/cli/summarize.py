@@ -25,7 +25,7 @@ class SummarizeExit(IntEnum):
     """Exit codes, for cron and CI. 1 is also any failure, 2 is wrong usage, as in every command."""
 
     DONE = 0
-    DIFFERENT = 1
+    FAILED_OR_DIFFERENT = 1
     PREVENTED = 3
     LEFT_OUT = 4
 
@@ -85,6 +85,8 @@ def summarize(
         _check(cluster, settings, json=json)
     elif pause_seconds is None:
         result = _run_once(cluster, settings, json=json)
+        if result.failures:
+            raise typer.Exit(SummarizeExit.FAILED_OR_DIFFERENT)
         if result.prevented:
             raise typer.Exit(SummarizeExit.PREVENTED)
         if result.left_out_values:
@@ -111,6 +113,8 @@ def _run_once(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) 
     if result.left_out_events:
         are = "event is" if result.left_out_events == 1 else "events are"
         _warn(f"{result.left_out_events:,} {are} in no summary: retention had deleted others of their minutes")
+    for failure in result.failures:
+        _warn(f"not summarized: {failure}")
     _warn_of_left_out_values(result.left_out_values)
     if result.prevented:
         _warn(f"another run prevented {format_count(result.prevented, 'change')}; run inferlog summarize again")
@@ -164,7 +168,7 @@ def _check(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) -> 
         agree = "minute agree" if minutes == 1 else "minutes agree"
         out.print(f"The summaries of {minutes:,} {agree} with the events.", highlight=False)
     if differences:
-        raise typer.Exit(SummarizeExit.DIFFERENT)
+        raise typer.Exit(SummarizeExit.FAILED_OR_DIFFERENT)
 
 
 def _describe_difference(each: "Difference") -> str:

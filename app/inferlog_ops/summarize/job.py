@@ -21,6 +21,7 @@ from inferlog_ops.query.run import FIRST_TIME
 from inferlog_ops.query.timerange import format_iso
 from inferlog_ops.summarize.changes import plan_changes
 from inferlog_ops.summarize.events import Events
+from inferlog_ops.summarize.reading import TooManyRowsError
 from inferlog_ops.summarize.store import SummaryStore
 from inferlog_ops.summarize.summary import Summary, SummaryInterval
 
@@ -92,6 +93,7 @@ class SummarizeResult:
         left_out_events: Events that are in no summary: older than the events that are still complete.
         prevented: Changes that other runs prevented in every attempt.
         left_out_values: Events with values that are in no sum, by minute and model version.
+        failures: A sentence for each minute or hour that cannot be summarized.
     """
 
     minutes: int = 0
@@ -103,6 +105,7 @@ class SummarizeResult:
     left_out_events: int = 0
     prevented: int = 0
     left_out_values: list[LeftOut] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
@@ -116,6 +119,7 @@ class SummarizeResult:
             "left_out_events": self.left_out_events,
             "prevented": self.prevented,
             "left_out_values": [each.as_json() for each in self.left_out_values],
+            "failures": self.failures,
         }
 
 
@@ -233,6 +237,23 @@ class _Run:
             self._rewrite(SummaryInterval.HOUR, part_start, part_end, self.store.merge_hours)
 
     def _rewrite(
+        self,
+        interval: SummaryInterval,
+        start: datetime,
+        end: datetime,
+        compute: Callable[[datetime, datetime], list[Summary]],
+    ) -> None:
+        """Rewrite the summaries of the range; a start that cannot be summarized does not keep the others from it."""
+        try:
+            self._rewrite_range(interval, start, end, compute)
+        except TooManyRowsError as error:
+            self.result.failures.append(str(error))
+            failed = interval.floor(error.start)
+            for part_start, part_end in ((start, failed), (failed + interval.duration, end)):
+                if part_start < part_end:
+                    self._rewrite(interval, part_start, part_end, compute)
+
+    def _rewrite_range(
         self,
         interval: SummaryInterval,
         start: datetime,

@@ -51,6 +51,7 @@ def test_result_is_one_line_and_check_agrees_until_an_event_arrives(
         "left_out_events": 0,
         "prevented": 0,
         "left_out_values": [],
+        "failures": [],
     }
     checked = json.loads(commands.run(*build_options(provisioned), "--check", "--json").stdout)
     assert checked == {"minutes": 1, "differences": []}
