@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
-from inferlog_ops.core.console import err, escape_control, out, print_json
+from inferlog_ops.core.console import err, escape_control, format_count, out, print_json
 from inferlog_ops.core.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -87,14 +87,15 @@ def check(
     receiver = webhook.parse_webhook_url(notify) if notify else None
     cluster = open_cluster(url, namespace, home)
     evaluation = _evaluate(cluster, rule or [], at)
-    if json:
-        print_json(evaluation.as_json())
-    else:
-        _print(evaluation, quiet=quiet)
+    # Before the output, which may be a file on a full disk.
     if record:
         _print_failure_of(lambda: write(cluster, evaluation.alerts))
     if receiver and (evaluation.alerts or evaluation.failures):
         _print_failure_of(lambda: webhook.post(receiver, webhook.build_message(evaluation)))
+    if json:
+        print_json(evaluation.as_json())
+    else:
+        _print(evaluation, quiet=quiet)
     raise typer.Exit(_exit_code(evaluation))
 
 
@@ -148,7 +149,10 @@ def _print(evaluation: "Evaluation", *, quiet: bool) -> None:
         for name, count in evaluation.not_listed.items():
             err.print(Text(f"{name}: at least {count:,} more alerts fire than the table shows", style="yellow"))
     elif not quiet and not evaluation.failures:
-        err.print(f"No alert fires ({evaluation.rules} rules, {evaluation.at:%Y-%m-%d %H:%M:%S} UTC).", highlight=False)
+        err.print(
+            f"No alert fires ({format_count(evaluation.rules, 'rule')}, {evaluation.at:%Y-%m-%d %H:%M:%S} UTC).",
+            highlight=False,
+        )
 
 
 def _build_table(evaluation: "Evaluation") -> Table:

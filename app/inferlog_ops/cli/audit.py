@@ -1,5 +1,6 @@
 """``inferlog audit``: verifies the hash chain of the events."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ import typer
 from rich.text import Text
 
 from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
-from inferlog_ops.core.console import err, escape_control, out, print_json
+from inferlog_ops.core.console import err, escape_control, format_count, out, print_json
 from inferlog_ops.core.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -73,10 +74,8 @@ def verify(
     else:
         cluster = open_cluster(url, namespace, home)
         with cluster.build_client() as client, translate_errors(cluster, "reading the events"):
-            counted = sources.read_counts_from_index(client, cluster.namespace, start, end, now)
-            report = chain.verify(
-                sources.read_events_from_index(client, cluster.namespace, start, end), hasher, counted
-            )
+            counted = sources.read_counts_from_index(client, cluster, start, end, now)
+            report = chain.verify(sources.read_events_from_index(client, cluster, start, end), hasher, counted)
     if json:
         print_json(asdict(report))
     else:
@@ -86,34 +85,39 @@ def verify(
 
 
 def _print(report: "AuditReport") -> None:
-    out.print(f"{report.events:,} events of {report.instances} instances verified", highlight=False)
-    if report.cut_heads:
-        out.print(
-            f"{report.cut_heads} chains start after their first event: because of the range, retention or deletion",
-            highlight=False,
-        )
-    if report.not_there:
-        out.print(
-            f"{report.not_there} instances have heartbeats that count events, but no events: because of the range, "
-            "retention or deletion",
-            highlight=False,
-        )
-    if report.ahead:
-        out.print(
-            f"{report.ahead} instances have heartbeats with a future time: whether their ends were cut off is not "
-            "known before that time; compare the clocks of the hosts",
-            highlight=False,
-        )
-    if report.dropped:
-        out.print(
-            f"{report.dropped} events were dropped by a full or failing disk; the chain is intact", highlight=False
-        )
+    for line in _list_counts(report):
+        out.print(line, highlight=False)
     for finding in report.findings[:_SHOWN]:
         out.print(Text(escape_control(_format_finding(finding)), style="red"))
     if len(report.findings) > _SHOWN:
         err.print(f"… and {len(report.findings) - _SHOWN} more; --json lists all of them", highlight=False)
     if not report.findings:
         out.print("No event was changed, removed, cut off or inserted.", style="green")
+
+
+def _list_counts(report: "AuditReport") -> Iterator[str]:
+    """Yield a line for the events that were read, and for each reason why others are not among them."""
+    yield f"{format_count(report.events, 'event')} of {format_count(report.instances, 'instance')} verified"
+    if report.cut_heads:
+        yield (
+            f"{format_count(report.cut_heads, 'chain')} without the first event: "
+            "because of the range, retention or deletion"
+        )
+    if report.not_there:
+        yield (
+            f"{format_count(report.not_there, 'instance')} with heartbeats that count events, but without events: "
+            "because of the range, retention or deletion"
+        )
+    if report.ahead:
+        yield (
+            f"{format_count(report.ahead, 'instance')} with heartbeats of a future time: whether events are cut off "
+            "at the end is not known before that time; compare the clocks of the hosts"
+        )
+    if report.dropped:
+        yield (
+            f"{format_count(report.dropped, 'event')} dropped by the service, which did not write them; "
+            "the chain is intact"
+        )
 
 
 def _format_finding(finding: "Finding") -> str:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
-from inferlog_ops.core.console import escape_control, out, print_json
+from inferlog_ops.core.console import escape_control, format_count, out, print_json
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import Home, find_default_home
 
@@ -165,7 +165,10 @@ def resend(sources: "list[LetterSource]", cluster: "Cluster", *, dry_run: bool, 
         )
     left = sum(tally.left for tally in tallies)
     if left and not dry_run:
-        raise OperatorError(f"{left} dead letters remain: fix the reason of their refusal, then run this again")
+        remain = "remains" if left == 1 else "remain"
+        raise OperatorError(
+            f"{format_count(left, 'dead letter')} {remain}: fix the reason of their refusal, then run this again"
+        )
 
 
 def _describe_tally(tally: "RedriveTally") -> dict[str, Any]:

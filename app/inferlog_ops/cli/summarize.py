@@ -1,6 +1,7 @@
 """``inferlog summarize``: summaries of events per minute and hour, for ranges longer than their retention."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated
@@ -9,22 +10,24 @@ import typer
 from rich.text import Text
 
 from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
-from inferlog_ops.core.console import err, out, print_json
+from inferlog_ops.core.console import err, escape_control, format_count, out, print_json
 from inferlog_ops.core.errors import OperatorError
 
 if TYPE_CHECKING:
     from inferlog_ops.core.cluster import Cluster
-    from inferlog_ops.summarize.job import Difference, SummarizeResult, SummarizeSettings
+    from inferlog_ops.summarize.job import Difference, LeftOut, SummarizeResult, SummarizeSettings
 
 _DIFFERENCES_SHOWN = 20
+_LEFT_OUT_SHOWN = 20
 
 
 class SummarizeExit(IntEnum):
     """Exit codes, for cron and CI. 1 is also any failure, 2 is wrong usage, as in every command."""
 
     DONE = 0
-    DIFFERENT = 1
+    FAILED_OR_DIFFERENT = 1
     PREVENTED = 3
+    LEFT_OUT = 4
 
 
 def summarize(
@@ -59,10 +62,11 @@ def summarize(
     The first run begins with the oldest event. A repeated run changes only minutes that have more events than before.
     Runs can be interrupted, and two can run at once.
 
-    Exit code 1: a failure, or a difference with --check; 2: wrong usage; 3: another run prevented some changes.
+    Exit code 1: a failure, or a difference with --check; 2: wrong usage; 3: another run prevented some changes; 4: some
+    values are too large for a sum.
     """
     from inferlog_ops.core.durations import parse_duration
-    from inferlog_ops.query.run import check_range
+    from inferlog_ops.query.run import FIRST_TIME, LAST_TIME, check_range
     from inferlog_ops.query.timerange import parse_moment
     from inferlog_ops.summarize.job import SummarizeSettings
 
@@ -74,14 +78,19 @@ def summarize(
         end=parse_moment(to, "--to") if to is not None else None,
         lookback=parse_duration(lookback),
     )
-    if settings.start and settings.end:
-        check_range(settings.start, settings.end)
+    if settings.start or settings.end:
+        check_range(settings.start or FIRST_TIME, settings.end or LAST_TIME)
     cluster = open_cluster(url, namespace, home)
     if check:
         _check(cluster, settings, json=json)
     elif pause_seconds is None:
-        if _run_once(cluster, settings, json=json).prevented:
+        result = _run_once(cluster, settings, json=json)
+        if result.failures:
+            raise typer.Exit(SummarizeExit.FAILED_OR_DIFFERENT)
+        if result.prevented:
             raise typer.Exit(SummarizeExit.PREVENTED)
+        if result.left_out_values:
+            raise typer.Exit(SummarizeExit.LEFT_OUT)
     else:
         _repeat(cluster, settings, pause_seconds, json=json)
 
@@ -96,18 +105,34 @@ def _run_once(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) 
         print_json(result.as_json())
     else:
         out.print(
-            f"{result.minutes:,} minutes summarized, {result.late_minutes:,} of them with late events. Documents: "
-            f"{result.created:,} created, {result.replaced:,} replaced, {result.deleted:,} deleted, "
+            f"{format_count(result.minutes, 'minute')} summarized, {result.late_minutes:,} of them with late events. "
+            f"Documents: {result.created:,} created, {result.replaced:,} replaced, {result.deleted:,} deleted, "
             f"{result.unchanged:,} unchanged.",
             highlight=False,
         )
     if result.left_out_events:
-        _warn(
-            f"{result.left_out_events:,} events are in no summary: retention had deleted others of their minutes before"
-        )
+        are = "event is" if result.left_out_events == 1 else "events are"
+        _warn(f"{result.left_out_events:,} {are} in no summary: retention had deleted others of their minutes")
+    for failure in result.failures:
+        _warn(f"not summarized: {failure}")
+    _warn_of_left_out_values(result.left_out_values)
     if result.prevented:
-        _warn(f"another run prevented {result.prevented:,} changes; run inferlog summarize again")
+        _warn(f"another run prevented {format_count(result.prevented, 'change')}; run inferlog summarize again")
     return result
+
+
+def _warn_of_left_out_values(left_out: "Sequence[LeftOut]") -> None:
+    """Name minute, version and limit of values that are in no sum."""
+    from inferlog_ops.summarize.events import MOST_SECONDS, MOST_TOKENS, MOST_USD
+
+    for each in left_out[:_LEFT_OUT_SHOWN]:
+        version = escape_control(each.model_version or "(none)")
+        _warn(
+            f"{each.start:%Y-%m-%d %H:%M} UTC, {version}: {format_count(each.events, 'event')} with values in no sum: "
+            f"over {MOST_TOKENS:,} tokens, {MOST_SECONDS:,} s or {MOST_USD:,} US$"
+        )
+    if len(left_out) > _LEFT_OUT_SHOWN:
+        _warn(f"… and {len(left_out) - _LEFT_OUT_SHOWN:,} more; --json lists all of them")
 
 
 def _repeat(cluster: "Cluster", settings: "SummarizeSettings", pause_seconds: float, *, json: bool) -> None:
@@ -140,13 +165,14 @@ def _check(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) -> 
             more = len(differences) - _DIFFERENCES_SHOWN
             err.print(f"… and {more:,} more; --json lists all of them", highlight=False)
     else:
-        out.print(f"The summaries of {minutes:,} minutes agree with the events.", highlight=False)
+        agree = "minute agree" if minutes == 1 else "minutes agree"
+        out.print(f"The summaries of {minutes:,} {agree} with the events.", highlight=False)
     if differences:
-        raise typer.Exit(SummarizeExit.DIFFERENT)
+        raise typer.Exit(SummarizeExit.FAILED_OR_DIFFERENT)
 
 
 def _describe_difference(each: "Difference") -> str:
-    found = f"{each.events:,} events, {each.summarized:,} summarized"
+    found = f"{format_count(each.events, 'event')}, {each.summarized:,} summarized"
     return f"{each.start:%Y-%m-%d %H:%M} UTC, {each.interval.value} s: {found}"
 
 

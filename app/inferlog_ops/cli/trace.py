@@ -32,17 +32,15 @@ def trace(
 
     Exit code 3: requests or log lines are missing; at most 1 000 of each are shown.
     """
-    from inferlog_ops.core.cluster import translate_errors
     from inferlog_ops.query import trace as traces
 
     cluster = open_cluster(url, namespace, home)
-    with cluster.build_client() as client, translate_errors(cluster, f"looking for {correlation_id}"):
-        requests = traces.find_events(client, cluster.namespace, correlation_id)
-        logged = (
-            traces.find_log_lines(client, cluster.namespace, correlation_id)
-            if lines
-            else traces.FoundDocuments(documents=[], missing=0)
-        )
+    requests = traces.find_documents(cluster, "events", correlation_id)
+    logged = (
+        traces.find_documents(cluster, "app", correlation_id)
+        if lines
+        else traces.FoundDocuments(documents=[], missing=0)
+    )
     outermost = traces.build_tree(requests.documents)
     if not outermost:
         raise OperatorError(

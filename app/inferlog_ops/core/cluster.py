@@ -2,6 +2,8 @@
 
 import base64
 import os
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,13 +11,15 @@ from pathlib import Path
 
 import elasticsearch
 from elastic_transport.client_utils import DEFAULT
-from elasticsearch import Elasticsearch
+from elasticsearch import Elasticsearch, ElasticsearchWarning
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
 from inferlog_ops.core.errors import OperatorError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_TREATED_AS_MISSING = r"Line \d+:\d+: "
+_UNPROVISIONED = re.compile(r"index_not_found_exception|verification_exception: .*Unknown (index|column)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +46,8 @@ class Cluster:
     def build_client(self, *, request_timeout_seconds: float = 30.0) -> Elasticsearch:
         """Return a client for this cluster. Connects at the first request."""
         address = self.parse_address()
+        # ES|QL treats a value that it cannot compute with as missing, and warns.
+        warnings.filterwarnings("ignore", message=_TREATED_AS_MISSING, category=ElasticsearchWarning)
         try:
             return Elasticsearch(
                 address.url,
@@ -171,6 +177,35 @@ def translate_errors(cluster: Cluster, doing: str) -> Iterator[None]:
             f"{doing}: no answer from {cluster.shown_url} ({error.message}); "
             "is it running? Check the embedded engine with: inferlog engine status"
         ) from error
+
+
+@contextmanager
+def require_stream(cluster: Cluster, stream: str) -> Iterator[None]:
+    """
+    Translate the error about a missing *stream* in the block into one that names the command which creates it.
+
+    Raises:
+        OperatorError: If the stream is missing.
+    """
+    try:
+        yield
+    except elasticsearch.ApiError as error:
+        if not is_unprovisioned(error):
+            raise
+        raise make_unprovisioned_error(cluster, f"the stream {stream}", "it") from error
+
+
+def is_unprovisioned(error: elasticsearch.ApiError) -> bool:
+    """Return whether the cluster lacks an index, or in ES|QL a field."""
+    return bool(_UNPROVISIONED.match(find_reason(error)))
+
+
+def make_unprovisioned_error(cluster: Cluster, missing: str, pronoun: str) -> OperatorError:
+    """Return the error about *missing* streams or fields, with the command that creates them."""
+    return OperatorError(
+        f"{cluster.shown_url} lacks {missing}; "
+        f"create {pronoun} with: inferlog provision --namespace {cluster.namespace}"
+    )
 
 
 def find_reason(error: elasticsearch.ApiError) -> str:

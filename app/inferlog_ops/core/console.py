@@ -1,13 +1,22 @@
 """Consoles: results to stdout, progress and errors to stderr, colours only on a terminal."""
 
+import os
 import re
 import sys
 from collections.abc import Iterable
-from typing import Any
+from io import BufferedWriter, FileIO, TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+STDOUT = "stdout"
+"""``filename`` of an `OSError` of a write to stdout."""
 
 _WIDTH_ELSEWHERE = 160
 """Width in characters of a table in a file or a pipe."""
@@ -20,6 +29,11 @@ def escape_control(text: str) -> str:
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )
+
+
+def format_count(count: int, noun: str) -> str:
+    """Return *count* with *noun*, in the plural unless it is 1."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 class PlainConsole(Console):
@@ -47,6 +61,39 @@ err = PlainConsole(stderr=True, soft_wrap=True)
 
 if not out.is_terminal:
     out.width = _WIDTH_ELSEWHERE
+
+
+class _NamedStdout(FileIO):
+    """Standard output whose errors name it: those of a write otherwise have no ``filename``."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = STDOUT
+            raise
+
+
+def prepare_stdout() -> None:
+    """
+    Replace ``sys.stdout`` by one that names itself in errors, and escapes characters that its encoding lacks.
+
+    A redirected ``sys.stdout`` stays as it is, and one that was closed before the start discards its text.
+    """
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (as long as the process)
+    elif sys.__stdout__ is not None and sys.stdout is sys.__stdout__:
+        sys.stdout = TextIOWrapper(
+            BufferedWriter(_NamedStdout(sys.stdout.fileno(), "w", closefd=False)),
+            encoding=sys.stdout.encoding,
+            errors="backslashreplace",
+            line_buffering=sys.stdout.isatty(),
+        )
+
+
+def discard_stdout() -> None:
+    """Discard the text that could not be written: Python's flush at exit would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(value: Any) -> None:

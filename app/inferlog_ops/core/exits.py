@@ -9,33 +9,46 @@ from typing import NoReturn
 
 from rich.text import Text
 
-from inferlog_ops.core.console import err
+from inferlog_ops.core.console import STDOUT, discard_stdout, err, prepare_stdout
 from inferlog_ops.core.errors import OperatorError
 
+_READER_GONE = 141  # as for a command that SIGPIPE ends
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, kill, a closed terminal
 
 
 def run_command(command: Callable[[], object], name: str) -> int:
     """Run *command* and return its exit code; print an error as one sentence that begins with *name*."""
+    prepare_stdout()
     try:
-        command()
+        return _finish(command)
     except OperatorError as error:
         err.print(Text.assemble((f"{name}:", "red"), " ", str(error)))
         return error.exit_code
     except BrokenPipeError:
-        # The reader has closed the pipe; without this, Python's flush at exit would fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        discard_stdout()
+        return _READER_GONE
     except OSError as error:
         if error.filename is None:
             raise
+        if error.filename == STDOUT:
+            discard_stdout()
+            err.print(Text.assemble((f"{name}:", "red"), f" the output cannot be written: {error.strerror}"))
+            return os.EX_IOERR
         err.print(Text.assemble((f"{name}:", "red"), f" {error.filename!s:.200}: {error.strerror}"))
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _finish(command: Callable[[], object]) -> int:
+    """Run *command*, write the rest of its output, and return its exit code."""
+    try:
+        command()
+        code = 0
     except SystemExit as leaving:
-        return leaving.code if isinstance(leaving.code, int) else 1
-    return 0
+        code = leaving.code if isinstance(leaving.code, int) else 1
+    sys.stdout.flush()
+    return code
 
 
 @contextmanager

@@ -4,11 +4,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
-import elasticsearch
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.core.cluster import Cluster, translate_errors
-from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.cluster import Cluster, require_stream, translate_errors
 from inferlog_ops.core.streams import build_stream_name
 
 Filter = dict[str, Any]
@@ -17,23 +15,6 @@ Filter = dict[str, Any]
 _KEEP_ALIVE = "2m"
 _TIMEOUT_SECONDS = 120.0
 _PAGE = 10_000  # the default limit of an index
-
-
-@contextmanager
-def require_stream(cluster: Cluster, stream: str) -> Iterator[None]:
-    """
-    Translate a 404 in the block into an error that names the command which creates *stream*.
-
-    Raises:
-        OperatorError: If the stream is missing.
-    """
-    try:
-        yield
-    except elasticsearch.NotFoundError as error:
-        raise OperatorError(
-            f"{cluster.shown_url} lacks the stream {stream}; "
-            f"create it with: inferlog provision --namespace {cluster.namespace}"
-        ) from error
 
 
 class Snapshot:

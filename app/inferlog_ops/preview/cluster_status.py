@@ -5,7 +5,7 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.core.cluster import Cluster, translate_errors
+from inferlog_ops.core.cluster import Cluster, require_stream, translate_errors
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.query.run import find_future_events
@@ -41,17 +41,14 @@ def read_status(cluster: Cluster) -> dict[str, Any]:
 def _find_newest_event(client: Elasticsearch, cluster: Cluster) -> str | None:
     stream = build_stream_name("events", cluster.namespace)
     # A search requires only the read privilege. logsdb is sorted by time and finds the newest event directly.
-    answer = client.options(ignore_status=404).search(
-        index=stream,
-        size=1,
-        source=False,
-        fields=[{"field": "@timestamp", "format": "strict_date_time"}],
-        sort=[{"@timestamp": "desc"}],
-        track_total_hits=False,
-    )
-    if answer.meta.status == 404:
-        raise OperatorError(
-            f"{cluster.shown_url} has no {stream}; create it with: inferlog provision --namespace {cluster.namespace}"
+    with require_stream(cluster, stream):
+        answer = client.search(
+            index=stream,
+            size=1,
+            source=False,
+            fields=[{"field": "@timestamp", "format": "strict_date_time"}],
+            sort=[{"@timestamp": "desc"}],
+            track_total_hits=False,
         )
     hits = answer["hits"]["hits"]
     return str(hits[0]["fields"]["@timestamp"][0]) if hits else None

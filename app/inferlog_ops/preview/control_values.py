@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.core.cluster import Cluster, translate_errors
+from inferlog_ops.core.cluster import Cluster, require_stream, translate_errors
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import (
     ALERTS,
@@ -45,6 +45,7 @@ def find_values(cluster: Cluster, control: Control, within: list[dict[str, Any]]
     with (
         cluster.build_client(request_timeout_seconds=TIMEOUT_SECONDS) as client,
         translate_errors(cluster, f"looking for the values of {control.title}"),
+        require_stream(cluster, index),
     ):
         return _search_values(client, control, index, within, search)
 

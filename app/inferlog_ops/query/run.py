@@ -1,7 +1,8 @@
 """Execution of a saved query on a cluster, for a time range."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.core.cluster import Cluster, find_reason, translate_errors
+from inferlog_ops.core.cluster import Cluster, find_reason, is_unprovisioned, make_unprovisioned_error, translate_errors
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import build_stream_name, build_summaries_stream_name
 from inferlog_ops.query import notes
@@ -29,15 +30,14 @@ NO_MODEL_VERSION = "(none)"
 """Value of the column ``model_version`` for events without one."""
 
 _TIMEOUT_SECONDS = 120.0
-_UNPROVISIONED = re.compile("Unknown (index|column)")
 _TOO_LARGE = "circuit_breaking_exception"
 _READS_FAILURES = "read_failure_store"
 _CLOCKS_DIFFER_BY = timedelta(seconds=1)
 """Synchronized clocks differ by less; a new event is therefore not counted as a future event."""
 
-_FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_TIME = datetime(2262, 1, 1, tzinfo=UTC)
-"""End of the years that Elasticsearch can index."""
+"""Bounds of the years that Elasticsearch can index."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,9 +172,9 @@ def check_range(start: datetime, end: datetime) -> None:
             f"the range from {format_iso(start)} to {format_iso(end)} is empty; its end must be after its start",
             exit_code=2,
         )
-    if start < _FIRST_TIME or end > LAST_TIME:
+    if start < FIRST_TIME or end > LAST_TIME:
         raise OperatorError(
-            f"the range from {format_iso(start)} to {format_iso(end)} is not within {_FIRST_TIME.year} and "
+            f"the range from {format_iso(start)} to {format_iso(end)} is not within {FIRST_TIME.year} and "
             f"{LAST_TIME.year}, the years that Elasticsearch can index",
             exit_code=2,
         )
@@ -271,16 +271,15 @@ class _Execution:
 
     def _aggregate(self, index: str, aggregations: dict[str, Any]) -> Any:
         in_range = {"range": {"@timestamp": {"gte": format_iso(self.start), "lt": format_iso(self.end)}}}
-        return self.client.search(
-            index=index,
-            query=_combine_filters(in_range, self.filter),
-            size=0,
-            track_total_hits=False,
-            aggs=aggregations,
-            # The query itself reports a missing stream.
-            ignore_unavailable=True,
-            allow_partial_search_results=False,
-        )["aggregations"]
+        with self._translate_errors():
+            return self.client.search(
+                index=index,
+                query=_combine_filters(in_range, self.filter),
+                size=0,
+                track_total_hits=False,
+                aggs=aggregations,
+                allow_partial_search_results=False,
+            )["aggregations"]
 
     def _may_read_failures(self, streams: list[str]) -> bool:
         """Return whether the reader has the privilege that the failure stores of *streams* need, as far as is known."""
@@ -291,7 +290,7 @@ class _Execution:
             return True  # without security all may read; a version without this privilege rejects the query itself
 
     def _execute(self, text: str, parameters: list[dict[str, str]]) -> Any:
-        try:
+        with self._translate_errors():
             return self.client.esql.query(
                 query=text,
                 params=parameters,
@@ -300,14 +299,17 @@ class _Execution:
                 # Figures from some of the shards are wrong, and 9.x returns them without an error.
                 allow_partial_results=False,
             )
-        except elasticsearch.BadRequestError as error:
-            if _UNPROVISIONED.search(find_reason(error)):
-                raise OperatorError(
-                    f"{self.cluster.shown_url} lacks the streams or fields of {self.query.name}; "
-                    f"create them with: inferlog provision --namespace {self.cluster.namespace}"
-                ) from error
-            raise
+
+    @contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        """Translate errors that are about this query: it lacks streams or fields, or exceeds the memory."""
+        try:
+            yield
         except elasticsearch.ApiError as error:
+            if is_unprovisioned(error):
+                raise make_unprovisioned_error(
+                    self.cluster, f"the streams or fields of {self.query.name}", "them"
+                ) from error
             if (why := find_reason(error)).startswith(_TOO_LARGE):
                 raise OperatorError(
                     f"{self.query.name} from {format_iso(self.start)} to {format_iso(self.end)} exceeds "

@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from elasticsearch import Elasticsearch
-
+from inferlog_ops.core.cluster import Cluster, require_stream, translate_errors
 from inferlog_ops.core.streams import build_stream_name
 
 # Clocks of several machines differ, and a busy service records times late: a call may appear to start before its
 # caller, or to end after it.
 _CLOCK_SKEW = timedelta(milliseconds=20)
 _LATE_SHARE = 0.1
+_LONGEST_SECONDS = 1e9
+"""Longest latency shown; the library records none that is longer, but other writers may."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,7 +75,8 @@ def build_tree(events: Sequence[dict[str, Any]]) -> list[Span]:
 
 def _make_span(event: dict[str, Any]) -> Span:
     ended = datetime.fromisoformat(event["@timestamp"])
-    return Span(event=event, began=ended - timedelta(seconds=event.get("latency_seconds", 0.0)), ended=ended)
+    latency_seconds = max(0.0, min(event.get("latency_seconds", 0.0), _LONGEST_SECONDS))
+    return Span(event=event, began=ended - timedelta(seconds=latency_seconds), ended=ended)
 
 
 def _contains(outer: Span, inner: Span) -> bool:
@@ -99,23 +101,27 @@ class FoundDocuments:
     missing: int
 
 
-def find_events(client: Elasticsearch, namespace: str, correlation_id: str) -> FoundDocuments:
-    return _find_documents(client, build_stream_name("events", namespace), correlation_id)
+def find_documents(cluster: Cluster, stream: str, correlation_id: str) -> FoundDocuments:
+    """
+    Return the documents of *correlation_id* in *stream*: "events", or "app" for log lines.
 
-
-def find_log_lines(client: Elasticsearch, namespace: str, correlation_id: str) -> FoundDocuments:
-    return _find_documents(client, build_stream_name("app", namespace), correlation_id)
-
-
-def _find_documents(client: Elasticsearch, stream: str, correlation_id: str) -> FoundDocuments:
-    answer = client.search(
-        index=stream,
-        query={"term": {"correlation_id": correlation_id}},
-        sort=[{"@timestamp": "asc"}],
-        size=_MAX_DOCUMENTS,
-        track_total_hits=True,
-        # The documents of a shard that does not answer are not in the total either.
-        allow_partial_search_results=False,
-    )
+    Raises:
+        OperatorError: If the stream is missing, or the cluster fails or rejects the search.
+    """
+    name = build_stream_name(stream, cluster.namespace)
+    with (
+        cluster.build_client() as client,
+        translate_errors(cluster, f"looking for {correlation_id}"),
+        require_stream(cluster, name),
+    ):
+        answer = client.search(
+            index=name,
+            query={"term": {"correlation_id": correlation_id}},
+            sort=[{"@timestamp": "asc"}],
+            size=_MAX_DOCUMENTS,
+            track_total_hits=True,
+            # The documents of a shard that does not answer are not in the total either.
+            allow_partial_search_results=False,
+        )
     documents = [hit["_source"] for hit in answer["hits"]["hits"]]
     return FoundDocuments(documents=documents, missing=int(answer["hits"]["total"]["value"]) - len(documents))

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from inferlog_ops.core.cluster import Cluster, translate_errors
+from inferlog_ops.core.cluster import Cluster, require_stream, translate_errors
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
-from inferlog_ops.core.snapshot import require_stream
 from inferlog_ops.core.streams import build_stream_name, build_summaries_stream_name
 from inferlog_ops.core.wait import poll
+from inferlog_ops.query.run import FIRST_TIME
 from inferlog_ops.query.timerange import format_iso
 from inferlog_ops.summarize.changes import plan_changes
-from inferlog_ops.summarize.events import FIRST_TIME, Events
+from inferlog_ops.summarize.events import Events
+from inferlog_ops.summarize.reading import TooManyRowsError
 from inferlog_ops.summarize.store import SummaryStore
 from inferlog_ops.summarize.summary import Summary, SummaryInterval
 
@@ -57,6 +58,26 @@ class SummarizeSettings:
     lookback: timedelta = LOOKBACK
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """
+    Events of a minute with a value that is in no sum, because it is too large.
+
+    Attributes:
+        start: Start of the minute.
+        model_version: Their model version; None if it is missing.
+        events: Their number.
+    """
+
+    start: datetime
+    model_version: str | None
+    events: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"start": format_iso(self.start), "model_version": self.model_version, "events": self.events}
+
+
 @dataclass(slots=True, kw_only=True)
 class SummarizeResult:
     """
@@ -71,6 +92,8 @@ class SummarizeResult:
         unchanged: Documents that were computed again and stay.
         left_out_events: Events that are in no summary: older than the events that are still complete.
         prevented: Changes that other runs prevented in every attempt.
+        left_out_values: Events with values that are in no sum, by minute and model version.
+        failures: A sentence for each minute or hour that cannot be summarized.
     """
 
     minutes: int = 0
@@ -81,6 +104,8 @@ class SummarizeResult:
     unchanged: int = 0
     left_out_events: int = 0
     prevented: int = 0
+    left_out_values: list[LeftOut] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as JSON values."""
@@ -93,6 +118,8 @@ class SummarizeResult:
             "unchanged": self.unchanged,
             "left_out_events": self.left_out_events,
             "prevented": self.prevented,
+            "left_out_values": [each.as_json() for each in self.left_out_values],
+            "failures": self.failures,
         }
 
 
@@ -216,6 +243,23 @@ class _Run:
         end: datetime,
         compute: Callable[[datetime, datetime], list[Summary]],
     ) -> None:
+        """Rewrite the summaries of the range; a start that cannot be summarized does not keep the others from it."""
+        try:
+            self._rewrite_range(interval, start, end, compute)
+        except TooManyRowsError as error:
+            self.result.failures.append(str(error))
+            failed = interval.floor(error.start)
+            for part_start, part_end in ((start, failed), (failed + interval.duration, end)):
+                if part_start < part_end:
+                    self._rewrite(interval, part_start, part_end, compute)
+
+    def _rewrite_range(
+        self,
+        interval: SummaryInterval,
+        start: datetime,
+        end: datetime,
+        compute: Callable[[datetime, datetime], list[Summary]],
+    ) -> None:
         """Make the stored summaries equal to the computed ones; again if another run was faster."""
         for _ in poll(timeout_seconds=_CONFLICT_SECONDS, interval_seconds=_SECONDS_BETWEEN_ATTEMPTS):
             # The versions before the content: otherwise an older content could replace that of a faster run.
@@ -233,6 +277,17 @@ class _Run:
             self.result.prevented += written.prevented
         if interval is SummaryInterval.MINUTE:
             self.result.minutes += len({summary.start for summary in computed})
+            self.result.left_out_values += _list_left_out(computed)
+
+
+def _list_left_out(minutes: Iterable[Summary]) -> Iterator[LeftOut]:
+    """Yield the events with values that are in no sum, by minute and model version."""
+    counts: Counter[tuple[datetime, str | None]] = Counter()
+    for each in minutes:
+        if each.left_out:
+            counts[each.start, each.model_version] += each.left_out
+    for (start, model_version), events in counts.items():
+        yield LeftOut(start=start, model_version=model_version, events=events)
 
 
 def group_starts(starts: Iterable[datetime], interval: SummaryInterval) -> list[TimeRange]:

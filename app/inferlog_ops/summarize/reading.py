@@ -15,6 +15,22 @@ MOST_ROWS = 10_000
 _Row = TypeVar("_Row")
 
 
+class TooManyRowsError(OperatorError):
+    """
+    An interval whose answer may be cut off.
+
+    Attributes:
+        start: Start of the interval.
+    """
+
+    def __init__(self, start: datetime, interval: SummaryInterval) -> None:
+        super().__init__(
+            f"{format_iso(start)}: {MOST_ROWS:,} or more combinations of service, version, route and status in "
+            f"{interval.value} s; are raw paths or ids logged as http.route or model_version?"
+        )
+        self.start = start
+
+
 def read_whole(
     read: Callable[[datetime, datetime], list[_Row]], start: datetime, end: datetime, interval: SummaryInterval
 ) -> list[_Row]:
@@ -22,16 +38,13 @@ def read_whole(
     Return the rows that *read* returns from *start* to *end*, in halves of the range if an answer may be cut off.
 
     Raises:
-        OperatorError: If one interval alone has too many rows.
+        TooManyRowsError: If one interval alone has too many rows.
     """
     rows = read(start, end)
     if len(rows) < MOST_ROWS:
         return rows
     if end - start <= interval.duration:
-        raise OperatorError(
-            f"{format_iso(start)}: {MOST_ROWS:,} or more combinations of service, version, route and status in "
-            f"{interval.value} s; are raw paths or ids logged as http.route or model_version?"
-        )
+        raise TooManyRowsError(start, interval)
     middle = interval.floor(start + (end - start) / 2)
     return read_whole(read, start, middle, interval) + read_whole(read, middle, end, interval)
 

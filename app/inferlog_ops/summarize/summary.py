@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any, Final, Self
@@ -57,6 +57,7 @@ class Summary:
         output_tokens: Sum; None if no event has them.
         requests_with_cost: Number of events with a cost.
         cost_nano_usd: Sum of their costs.
+        left_out: Number of events with a value that is too large for a sum; not part of the document.
     """
 
     interval: SummaryInterval
@@ -70,11 +71,17 @@ class Summary:
     output_tokens: int | None
     requests_with_cost: int
     cost_nano_usd: int
+    left_out: int = field(default=0, compare=False)
 
     @property
     def id(self) -> str:
         """Id of its document: the same in each run."""
         return hashlib.sha256(orjson.dumps([self.interval, self.start, self.key])).hexdigest()[:32]
+
+    @property
+    def model_version(self) -> str | None:
+        """Its model version; None if it is missing."""
+        return self.key[KEY_FIELDS.index("model_version")]
 
     def to_document(self) -> dict[str, Any]:
         """Return its document."""
@@ -149,9 +156,9 @@ def _total(values: Iterable[int | None]) -> int | None:
 def _nest(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return *fields* without missing values, with an object for each part before a dot."""
     nested: dict[str, Any] = {}
-    for field, value in fields.items():
+    for path, value in fields.items():
         if value is not None:
-            *parents, name = field.split(".")
+            *parents, name = path.split(".")
             inner = nested
             for parent in parents:
                 inner = inner.setdefault(parent, {})

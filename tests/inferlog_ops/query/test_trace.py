@@ -66,3 +66,10 @@ def test_event_without_latency_has_zero_length() -> None:
     moment = build_event("x", 0.5, 0.5)
     del moment["latency_seconds"]
     assert reduce_to_names(build_tree([build_event("gateway", 0, 1), moment])) == [("gateway", [("x", [])])]
+
+
+@pytest.mark.parametrize("latency_seconds", [1e300, -1e300])
+def test_absurd_latency_of_another_writer_is_bounded(latency_seconds: float) -> None:
+    event = {**build_event("absurd", 0, 1), "latency_seconds": latency_seconds}
+    (span,) = build_tree([event])
+    assert 0.0 <= span.latency_seconds <= 1e9

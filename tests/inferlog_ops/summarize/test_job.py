@@ -1,5 +1,6 @@
 """The job on a real engine: exact sums, late events, gaps, retention, rollovers, conflicts and interruptions."""
 
+import re
 import threading
 from collections import Counter
 from datetime import datetime, timedelta
@@ -11,6 +12,8 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.query import library
+from inferlog_ops.query.run import fetch_rows
 from inferlog_ops.summarize import reading
 from inferlog_ops.summarize.job import SummarizeSettings, check, group_starts
 from inferlog_ops.summarize.store import SummaryStore
@@ -271,13 +274,15 @@ def test_answer_of_too_many_rows_is_read_in_halves(provisioned: Cluster, monkeyp
     assert list_differences(provisioned, NOON - DAY, NOON + DAY) == []
 
 
-def test_minute_with_too_many_combinations_is_an_error(provisioned: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_minute_with_too_many_combinations_is_reported_and_others_are_summarized(
+    provisioned: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(reading, "MOST_ROWS", 3)
     index(provisioned, "events", [build_event(NOON, version=f"v{number}") for number in range(3)])
-    with pytest.raises(
-        OperatorError, match=r"12:00:00.*3 or more combinations .* in 60 s; are raw paths or ids logged"
-    ):
-        run(provisioned, NOON + HOUR)
+    index(provisioned, "events", [build_event(NOON + MINUTE * number) for number in (-90, -1, 1, 2)])
+    (failure,) = run(provisioned, NOON + HOUR).failures
+    assert re.search(r"12:00:00.*3 or more combinations .* in 60 s; are raw paths or ids logged", failure)
+    assert count_requests(provisioned, NOON - DAY, NOON + DAY) == 4
 
 
 def test_check_reports_minutes_that_differ(provisioned: Cluster) -> None:
@@ -311,3 +316,43 @@ def test_ranges_join_near_starts_and_are_at_most_six_hours() -> None:
     ranges = group_starts([NOON + HOUR * number for number in range(20)], SummaryInterval.HOUR)
     assert all(end - start <= 6 * HOUR for start, end in ranges)
     assert all(end == start for (_, end), (start, _) in pairwise(ranges))
+
+
+LARGEST = 2**63 - 1
+
+
+def test_values_too_large_for_a_sum_are_left_out_and_reported_by_minute_and_version(provisioned: Cluster) -> None:
+    """Other writers may write them; the events count all the same, and other versions and minutes are exact."""
+    events = [
+        *(
+            build_event(NOON, version="large", gen_ai={"usage": {"input_tokens": tokens, "output_tokens": 1}})
+            for tokens in (LARGEST, LARGEST, 12)
+        ),
+        build_event(NOON, 1e300, version="slow"),
+        build_event(NOON, 0.5, version="slow"),
+        build_event(NOON, version="dear", cost_usd=1e300),
+        *(build_event(NOON, 1e7, version="most", cost_usd=1e4) for _ in range(10)),
+        build_event(NOON + MINUTE, version="later", gen_ai={"usage": {"input_tokens": 7}}),
+    ]
+    index(provisioned, "events", events)
+    result = run(provisioned, NOON + HOUR)
+    assert sorted((each.start, each.model_version, each.events) for each in result.left_out_values) == [
+        (NOON, "dear", 1),
+        (NOON, "large", 2),
+        (NOON, "slow", 1),
+    ]
+    rows = fetch_rows(provisioned, library.find("long_range_traffic"), NOON, NOON + HOUR)
+    figures = {row["model_version"]: (row["requests"], row["input_tokens"], row["cost_usd"]) for row in rows}
+    assert figures == {
+        "large": (3, 12, None),
+        "slow": (2, 0, None),
+        "dear": (1, 0, None),
+        "most": (10, 0, 1e5),
+        "later": (1, 7, None),
+    }
+    sums = {each["_source"]["model_version"]: each["_source"] for each in list_documents(provisioned)}
+    assert (sums["slow"]["requests_with_latency"], sums["slow"]["latency_seconds_sum"]) == (1, 0.5)
+    assert sums["most"]["latency_seconds_sum"] == 1e8
+    assert "cost_usd" not in sums["dear"]
+    assert list_differences(provisioned, NOON, NOON + HOUR) == []
+    assert run(provisioned, NOON + HOUR).left_out_values == []

@@ -28,11 +28,11 @@ def test_result_is_one_line_and_check_agrees_until_an_event_arrives(
     first = commands.run_here(*build_options(provisioned))
     assert first.returncode == 0, first.stderr
     assert first.stdout == (
-        "1 minutes summarized, 0 of them with late events. Documents: 4 created, 0 replaced, 0 deleted, 0 unchanged.\n"
+        "1 minute summarized, 0 of them with late events. Documents: 4 created, 0 replaced, 0 deleted, 0 unchanged.\n"
     )
     assert first.stderr == ""
     agrees = commands.run_here(*build_options(provisioned), "--check")
-    assert (agrees.returncode, agrees.stdout) == (0, "The summaries of 1 minutes agree with the events.\n")
+    assert (agrees.returncode, agrees.stdout) == (0, "The summaries of 1 minute agree with the events.\n")
     index(provisioned, "events", [build_event(NOON)])
     differs = commands.run_here(*build_options(provisioned), "--check")
     assert differs.returncode == 1
@@ -50,9 +50,31 @@ def test_result_is_one_line_and_check_agrees_until_an_event_arrives(
         "unchanged": 2,
         "left_out_events": 0,
         "prevented": 0,
+        "left_out_values": [],
+        "failures": [],
     }
     checked = json.loads(commands.run(*build_options(provisioned), "--check", "--json").stdout)
     assert checked == {"minutes": 1, "differences": []}
+
+
+def test_minute_and_version_of_a_value_too_large_for_a_sum_are_reported(provisioned: Cluster) -> None:
+    index(provisioned, "events", [build_event(NOON, 1e300, "v2"), build_event(NOON), build_event(NOON + MINUTE)])
+    done = commands.run(*build_options(provisioned))
+    assert done.returncode == 4
+    assert done.stdout.startswith("2 minutes summarized, ")
+    assert done.stderr == (
+        "2026-11-23 12:00 UTC, v2: 1 event with values in no sum: "
+        "over 1,000,000,000,000 tokens, 10,000,000 s or 10,000 US$\n"
+    )
+    assert commands.run_here(*build_options(provisioned)).returncode == 0
+
+
+@pytest.mark.parametrize("option", ["--from=1800-01-01", "--to=2400-01-01", "--to=1969-01-01"])
+def test_range_outside_the_years_of_elasticsearch_is_rejected(option: str) -> None:
+    done = commands.run_here("summarize", "--url", "http://127.0.0.1:1", option)
+    assert done.returncode == 2
+    assert done.stderr.startswith("inferlog: the range from ")
+    assert done.stderr.count("\n") == 1
 
 
 def test_check_counts_the_differences_that_it_does_not_show(provisioned: Cluster) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from elasticsearch import Elasticsearch
 
+from inferlog_ops.core.cluster import Cluster, require_stream
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.query.audit.chain import Event, HeartbeatCount, get_instance_id, sort_key
@@ -31,13 +32,18 @@ FROM {{stream}}
 """
 
 
-def read_events_from_index(client: Elasticsearch, namespace: str, start: datetime, end: datetime) -> Iterator[Event]:
+def read_events_from_index(client: Elasticsearch, cluster: Cluster, start: datetime, end: datetime) -> Iterator[Event]:
     """
     Yield the events with *start* <= ``@timestamp`` < *end*, sorted by instance and sequence.
 
     Reads through a point in time: documents indexed in between do not shift the pages.
+
+    Raises:
+        OperatorError: If the stream is missing.
     """
-    point = client.open_point_in_time(index=build_stream_name("events", namespace), keep_alive=_KEEP_ALIVE)["id"]
+    stream = build_stream_name("events", cluster.namespace)
+    with require_stream(cluster, stream):
+        point = client.open_point_in_time(index=stream, keep_alive=_KEEP_ALIVE)["id"]
     try:
         after: list[Any] | None = None
         while True:
@@ -60,20 +66,27 @@ def read_events_from_index(client: Elasticsearch, namespace: str, start: datetim
 
 
 def read_counts_from_index(
-    client: Elasticsearch, namespace: str, start: datetime, end: datetime, now: datetime
+    client: Elasticsearch, cluster: Cluster, start: datetime, end: datetime, now: datetime
 ) -> dict[str, HeartbeatCount]:
-    """Return the counts of each instance's last heartbeat in the range that is a minute older than *now*."""
-    query = _COUNTED.format(stream=build_stream_name("health", namespace))
+    """
+    Return the counts of each instance's last heartbeat in the range that is a minute older than *now*.
+
+    Raises:
+        OperatorError: If the stream is missing.
+    """
+    stream = build_stream_name("health", cluster.namespace)
+    query = _COUNTED.format(stream=stream)
     moments = {"start": start, "end": end, "settled": now - _SETTLE, "ahead": now + _SETTLE}
     counted: dict[str, HeartbeatCount] = {}
     after = ""
     while True:
-        rows = client.esql.query(
-            query=query,
-            params=[*({name: moment.isoformat()} for name, moment in moments.items()), {"after": after}],
-            # Without the count of a shard that does not answer, a missing end would not be found.
-            allow_partial_results=False,
-        )["values"]
+        with require_stream(cluster, stream):
+            rows = client.esql.query(
+                query=query,
+                params=[*({name: moment.isoformat()} for name, moment in moments.items()), {"after": after}],
+                # Without the count of a shard that does not answer, a missing end would not be found.
+                allow_partial_results=False,
+            )["values"]
         counted |= {
             instance: HeartbeatCount(written=written or 0, dropped=dropped or 0, is_ahead=ahead > 0)
             for instance, written, dropped, ahead in rows

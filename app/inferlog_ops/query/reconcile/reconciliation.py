@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from inferlog_ops.core.cluster import Cluster, translate_errors
+from inferlog_ops.core.cluster import Cluster, require_stream, translate_errors
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress
-from inferlog_ops.core.snapshot import Filter, Snapshot, require_stream
+from inferlog_ops.core.snapshot import Filter, Snapshot
 from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.core.wait import NotInTimeError, wait_while
 from inferlog_ops.query import library

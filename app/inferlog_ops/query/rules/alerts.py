@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import elasticsearch
 import orjson
 
-from inferlog_ops.core.cluster import Cluster, translate_errors
+from inferlog_ops.core.cluster import Cluster, make_unprovisioned_error, require_stream, translate_errors
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import build_alerts_stream_name
 from inferlog_ops.query.rules.rules import Rule
@@ -120,22 +119,16 @@ def record(cluster: Cluster, alerts: Sequence[Alert]) -> int:
     operations: list[dict[str, Any]] = []
     for alert in alerts:
         operations += [{"create": {"_id": alert.build_document_id()}}, alert.to_document()]
-    with cluster.build_client() as client, translate_errors(cluster, f"writing alerts to {stream}"):
-        try:
-            answer = client.bulk(index=stream, operations=operations, refresh=True, require_data_stream=True)
-        except elasticsearch.NotFoundError as error:
-            raise _make_not_provisioned_error(cluster, stream) from error
+    with (
+        cluster.build_client() as client,
+        translate_errors(cluster, f"writing alerts to {stream}"),
+        require_stream(cluster, stream),
+    ):
+        answer = client.bulk(index=stream, operations=operations, refresh=True, require_data_stream=True)
     items = [item["create"] for item in answer["items"]]
     refused = [item for item in items if item["status"] >= 300 and item["status"] != _ALREADY_THERE]
     if any(item["error"]["type"] == "index_not_found_exception" for item in refused):
-        raise _make_not_provisioned_error(cluster, stream)
+        raise make_unprovisioned_error(cluster, f"the stream {stream}", "it")
     if refused:
         raise OperatorError(f"writing alerts to {stream}: {len(refused)} rejected: {refused[0]['error']['reason']}")
     return sum(item["status"] < 300 for item in items)
-
-
-def _make_not_provisioned_error(cluster: Cluster, stream: str) -> OperatorError:
-    return OperatorError(
-        f"{cluster.shown_url} has no data stream {stream}; "
-        f"create it with: inferlog provision --namespace {cluster.namespace}"
-    )

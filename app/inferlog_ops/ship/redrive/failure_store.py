@@ -9,7 +9,7 @@ from typing import Any
 import elasticsearch
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.core.cluster import Cluster, find_reason, translate_errors
+from inferlog_ops.core.cluster import Cluster, find_reason, require_stream, translate_errors
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.ship.redrive.letter import Letter, parse_failure
@@ -63,20 +63,21 @@ class FailureStore:
         after: list[Any] | None = None
         while True:
             try:
-                page = client.search(
-                    index=self.name,
-                    query={"range": {"@timestamp": {"lt": began}}},
-                    sort=[{"@timestamp": "asc"}, {"document.id": {"order": "asc", "missing": "_last"}}],
-                    source_includes=["@timestamp", "document", "error.type", "error.message"],
-                    size=_PAGE,
-                    search_after=after,
-                    # Failures of a shard that does not answer would be left out of a run that reports success.
-                    allow_partial_search_results=False,
-                )
-            except (elasticsearch.NotFoundError, elasticsearch.BadRequestError) as error:
+                with require_stream(self.cluster, build_stream_name(self.stream, self.cluster.namespace)):
+                    page = client.search(
+                        index=self.name,
+                        query={"range": {"@timestamp": {"lt": began}}},
+                        sort=[{"@timestamp": "asc"}, {"document.id": {"order": "asc", "missing": "_last"}}],
+                        source_includes=["@timestamp", "document", "error.type", "error.message"],
+                        size=_PAGE,
+                        search_after=after,
+                        # Failures of a shard that does not answer would be left out of a run that reports success.
+                        allow_partial_search_results=False,
+                    )
+            except elasticsearch.BadRequestError as error:
                 raise OperatorError(
-                    f"{self.cluster.shown_url} has no {self.name} ({find_reason(error)}); check --namespace, or create "
-                    "the stream with: inferlog provision"
+                    f"{self.cluster.shown_url} has no {self.name} ({find_reason(error)}); "
+                    "failure stores need Elasticsearch 8.19 or 9.1"
                 ) from error
             hits = page["hits"]["hits"]
             if not hits:

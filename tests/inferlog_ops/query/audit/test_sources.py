@@ -23,7 +23,7 @@ def make_heartbeat(instance: str, moment: datetime, written: int) -> dict[str, A
 
 def read_counts(cluster: Cluster, end: datetime = LAST_TIME) -> dict[str, HeartbeatCount]:
     with cluster.build_client() as client:
-        return read_counts_from_index(client, cluster.namespace, NOW - timedelta(days=1), end, NOW)
+        return read_counts_from_index(client, cluster, NOW - timedelta(days=1), end, NOW)
 
 
 def test_counts_of_more_instances_than_one_answer_has_rows_are_read(provisioned: Cluster) -> None:

@@ -224,7 +224,7 @@ def test_unrecorded_alerts_are_reported_without_hiding_alerts(filled: Cluster, m
     result = _check(filled, FIRING.at, "--record")
     assert result.exit_code == 1
     assert "p99_latency" in result.stdout
-    assert f"has no data stream inferlog-alarms-{filled.namespace}" in result.stderr
+    assert f"lacks the stream inferlog-alarms-{filled.namespace}" in result.stderr
     assert f"inferlog provision --namespace {filled.namespace}" in result.stderr
 
 

@@ -154,7 +154,7 @@ def test_redrive_prints_a_table_of_outcomes(provisioned: Cluster, place: Shipper
     assert done.returncode == 1
     assert "created" in done.stdout
     assert "failed to parse field [latency_seconds]" in " ".join(done.stdout.split())
-    assert "1 dead letters remain" in done.stderr
+    assert "1 dead letter remains" in done.stderr
 
 
 def test_redrive_succeeds_without_dead_letters(provisioned: Cluster, place: ShipperDirs) -> None:
@@ -165,4 +165,7 @@ def test_redrive_succeeds_without_dead_letters(provisioned: Cluster, place: Ship
 def test_missing_stream_is_reported_when_its_failure_store_is_read(provisioned: Cluster) -> None:
     done = run("redrive", "--url", provisioned.url, "--namespace", "nowhere", "--failure-store")
     assert done.returncode == 1
-    assert "has no logs-inference.events-nowhere::failures" in " ".join(done.stderr.split())
+    assert (
+        "lacks the stream logs-inference.events-nowhere; create it with: inferlog provision --namespace nowhere"
+        in " ".join(done.stderr.split())
+    )

@@ -96,7 +96,7 @@ def test_letter_is_refused_again_when_it_goes_into_the_failure_store(store: Faul
     store.faults.append(Fault(item=lambda _: {"status": 201, "failure_store": "used"}))
     (tally,), ended = redrive(store, "--from", tmp_path)
     assert tally["refused_again"] == 1
-    assert "1 dead letters remain" in ended
+    assert "1 dead letter remains" in ended
     assert read_left(tmp_path) == ["a"]
 
 
