@@ -622,7 +622,9 @@ def test_route_bound_before_exception_in_flask_is_kept(inferlog_recorded: Record
     assert inferlog_recorded.event["http"]["route"] == "/stated"
 
 
-def test_call_that_ends_after_its_request_does_not_repeat_tokens_of_calls_inside_it(inferlog_recorded: Recorded) -> None:
+def test_call_that_ends_after_its_request_does_not_repeat_tokens_of_calls_inside_it(
+    inferlog_recorded: Recorded,
+) -> None:
     request = Inference({"request_id": "request", "correlation_id": "chain"})
     token = current_inference.set(request)
 
