@@ -3,17 +3,15 @@
 import os
 import re
 import sys
-from collections.abc import Iterable
-from io import BufferedWriter, FileIO, TextIOWrapper
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import BufferedWriter, TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 STDOUT = "stdout"
 """``filename`` of an `OSError` of a write to stdout."""
@@ -63,15 +61,29 @@ if not out.is_terminal:
     out.width = _WIDTH_ELSEWHERE
 
 
-class _NamedStdout(FileIO):
-    """Standard output whose errors name it: those of a write otherwise have no ``filename``."""
+class _NamedStdout(TextIOWrapper):
+    """
+    Standard output whose errors name it: those of a write otherwise have no ``filename``.
 
-    def write(self, data: "ReadableBuffer", /) -> int:
-        try:
-            return super().write(data)
-        except OSError as error:
-            error.filename = STDOUT
-            raise
+    Above the buffer, not below it: a Ctrl-C after a write of Python code below would let the buffer write again.
+    """
+
+    def write(self, text: str, /) -> int:
+        with _name_stdout():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _name_stdout():
+            super().flush()
+
+
+@contextmanager
+def _name_stdout() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename = STDOUT
+        raise
 
 
 def prepare_stdout() -> None:
@@ -83,11 +95,12 @@ def prepare_stdout() -> None:
     if sys.stdout is None:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (as long as the process)
     elif sys.__stdout__ is not None and sys.stdout is sys.__stdout__:
-        sys.stdout = TextIOWrapper(
-            BufferedWriter(_NamedStdout(sys.stdout.fileno(), "w", closefd=False)),
+        sys.stdout = _NamedStdout(
+            sys.stdout.buffer,
             encoding=sys.stdout.encoding,
             errors="backslashreplace",
             line_buffering=sys.stdout.isatty(),
+            write_through=not isinstance(sys.stdout.buffer, BufferedWriter),
         )
 
 
@@ -100,5 +113,6 @@ def print_json(value: Any) -> None:
     """Write *value* to stdout as one line of JSON, with every control character escaped."""
     text = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE).decode()
     # JSON escapes ASCII control characters; the others can only occur inside its strings.
-    sys.stdout.buffer.write(_BEYOND_ASCII.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode())
-    sys.stdout.buffer.flush()
+    with _name_stdout():
+        sys.stdout.buffer.write(_BEYOND_ASCII.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode())
+        sys.stdout.buffer.flush()
