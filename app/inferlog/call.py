@@ -153,16 +153,9 @@ class Call(Inference):
 
     def include(self, later: Inference) -> None:
         """Add the values of *later* to this call, replacing earlier ones, and to all that includes it."""
-        fields = later.fields
         with context.values_lock:
             self._leave_written_event()
-            before: dict[str, float] = {name: self.fields.get(name, 0) for name in SUMMED if name in fields}
-            Inference.include(self, later)
-            self._from_inside = self._from_inside.difference(fields, later.labels or ())
-            if self.parent is None and self.owner is not None:
-                self._late += [*fields, *(later.labels or ())]
-            fields.pop("latency_seconds", None)  # that of the call: the surrounding event has its own
-            self._pass_on(later, before)
+            self._include(later)
 
     def take_over(self, values: Inference, before: Mapping[str, float]) -> None:
         """Add *values* of a call inside this one; note which fields and labels have only such values."""
@@ -214,8 +207,9 @@ class Call(Inference):
             if self.parent is not None:
                 stated = self.fields.pop("latency_seconds", None)
                 if stated is not None and not self._is_stated("model_latency_seconds"):
-                    self.include(Inference({"model_latency_seconds": stated}))
-                self._add({"model_latency_seconds": at_end.pop("latency_seconds", elapsed_seconds), **at_end})
+                    self._include(Inference({"model_latency_seconds": stated}))
+                seconds = at_end.pop("latency_seconds", elapsed_seconds)
+                self._include_unstated({"model_latency_seconds": seconds, **at_end})
                 self.closed = True
         if self.closed:
             return
@@ -239,8 +233,9 @@ class Call(Inference):
                 self.fields.pop(name, None)
 
     def _reject(self, reason: str) -> None:
-        self._leave_written_event()
-        self.rejected.append(reason)
+        with context.values_lock:
+            self._leave_written_event()
+            self.rejected.append(reason)
 
     def _is_alone(self) -> bool:
         """Return whether no other inference has values of this one, and it has none of calls inside it."""
@@ -255,21 +250,43 @@ class Call(Inference):
         label = to_label_name(name)
         return name in self._written or (label in (self.labels or ()) and label not in self._from_inside)
 
+    def _select_unstated(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if not self._is_stated(name)}
+
     def _add(self, values: Mapping[str, Any]) -> None:
         """Add *values* of the decorator, its callbacks and the clock that are not stated, to those of calls inside."""
         if self._is_alone():
-            self.bind({name: value for name, value in values.items() if not self._is_stated(name)})
+            self.bind(self._select_unstated(values))
             return
-        own = Inference()
         with context.values_lock:
             self._leave_written_event()
-            own.bind({name: value for name, value in values.items() if not self._is_stated(name)})
-            for name in SUMMED:
-                if name in own.fields and name in self.fields:
-                    mine, inside = own.fields[name], self.fields[name]
-                    # Tokens and cost of a call inside are its own; its seconds are a part of this call's.
-                    own.bind({name: max(mine, inside) if name == "model_latency_seconds" else mine + inside})
-            self.include(own)
+            self._include_unstated(values)
+
+    def _include(self, later: Inference) -> None:
+        """
+        Include *later* under the lock.
+
+        Does not read `ended` again: a request that begins to end meanwhile waits for the lock, and has the values.
+        """
+        fields = later.fields
+        before: dict[str, float] = {name: self.fields.get(name, 0) for name in SUMMED if name in fields}
+        Inference.include(self, later)
+        self._from_inside = self._from_inside.difference(fields, later.labels or ())
+        if self.parent is None and self.owner is not None:
+            self._late += [*fields, *(later.labels or ())]
+        fields.pop("latency_seconds", None)  # that of the call: the surrounding event has its own
+        self._pass_on(later, before)
+
+    def _include_unstated(self, values: Mapping[str, Any]) -> None:
+        """Include those of *values* that are not stated, added to those of calls inside, under the lock."""
+        own = Inference()
+        own.bind(self._select_unstated(values))
+        for name in SUMMED:
+            if name in own.fields and name in self.fields:
+                mine, inside = own.fields[name], self.fields[name]
+                # Tokens and cost of a call inside are its own; its seconds are a part of this call's.
+                own.bind({name: max(mine, inside) if name == "model_latency_seconds" else mine + inside})
+        self._include(own)
 
     def _write(self, error: BaseException | None, elapsed_seconds: float) -> None:
         if "latency_seconds" not in self.fields:

@@ -12,6 +12,8 @@ import flask
 import pytest
 
 import inferlog
+from inferlog import context
+from inferlog.call import Call
 from inferlog.context import Inference, current_inference
 from inferlog.testing import Recorded
 
@@ -637,3 +639,45 @@ def test_call_that_ends_after_its_request_does_not_repeat_tokens_of_calls_inside
     current_inference.reset(token)
     assert request.fields["output_tokens"] == 1
     assert inferlog_recorded.event["gen_ai"]["usage"] == {"output_tokens": 10}
+
+
+class WatchedLock:
+    holders = 0
+
+    def __enter__(self) -> None:
+        self.holders += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.holders -= 1
+
+
+@pytest.mark.parametrize(
+    ("known", "stated", "name"),
+    [
+        ({}, {"latency_seconds": 2.0}, "model_latency_seconds"),
+        ({"model_latency_seconds": 2.0}, {}, "model_latency_seconds"),
+        ({"output_tokens": 2}, {}, "output_tokens"),
+        ({"output_tokens": lambda _: 2}, {}, "output_tokens"),
+    ],
+)
+def test_values_that_call_adds_are_in_the_event_of_a_request_that_begins_to_end_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], stated: dict[str, Any], name: str
+) -> None:
+    request = Inference({"request_id": "request", "correlation_id": "chain"})
+    lock, is_stated = WatchedLock(), Call._is_stated
+    monkeypatch.setattr(context, "values_lock", lock)
+
+    def begin_to_end(self: Call, field: str) -> bool:
+        if lock.holders:
+            request.ended = True  # as in another thread, which then waits for the lock before it writes the event
+        return is_stated(self, field)
+
+    @inferlog.track_performance("ask", **known)
+    def ask() -> None:
+        inferlog.bind_inference(**stated)
+        monkeypatch.setattr(Call, "_is_stated", begin_to_end)
+
+    token = current_inference.set(request)
+    ask()
+    current_inference.reset(token)
+    assert request.fields[name] == 2
