@@ -25,7 +25,8 @@ from inferlog.sinks.shipped import is_tailed
 _RETRY_OPEN_SECONDS = 1.0  # on a full or read-only disk, every line would otherwise try to create a file
 _UNSAFE = re.compile(r"[^A-Za-z0-9._]+")
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ESTALE}
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+"""Errors of a disk, or a quota, without space."""
 
 
 def check_directory(directory: Path) -> None:
@@ -42,7 +43,7 @@ def check_directory(directory: Path) -> None:
         try:
             tempfile.TemporaryFile(dir=directory).close()
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in DISK_FULL:
                 raise OSError(error.errno, error.strerror, str(directory)) from error
     elif not nearest.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))

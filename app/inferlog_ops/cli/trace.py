@@ -35,12 +35,13 @@ def trace(
     from inferlog_ops.query import trace as traces
 
     cluster = open_cluster(url, namespace, home)
-    requests = traces.find_documents(cluster, "events", correlation_id)
-    logged = (
-        traces.find_documents(cluster, "app", correlation_id)
-        if lines
-        else traces.FoundDocuments(documents=[], missing=0)
-    )
+    with cluster.build_client() as client:
+        requests = traces.find_documents(client, cluster, "events", correlation_id)
+        logged = (
+            traces.find_documents(client, cluster, "app", correlation_id)
+            if lines
+            else traces.FoundDocuments(documents=[], missing=0)
+        )
     outermost = traces.build_tree(requests.documents)
     if not outermost:
         raise OperatorError(

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from elasticsearch import Elasticsearch
+
+from inferlog.event import MEASURE_LIMIT
 from inferlog_ops.core.cluster import Cluster, require_stream, translate_errors
 from inferlog_ops.core.streams import build_stream_name
 
@@ -12,8 +15,6 @@ from inferlog_ops.core.streams import build_stream_name
 # caller, or to end after it.
 _CLOCK_SKEW = timedelta(milliseconds=20)
 _LATE_SHARE = 0.1
-_LONGEST_SECONDS = 1e9
-"""Longest latency shown; the library records none that is longer, but other writers may."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +76,7 @@ def build_tree(events: Sequence[dict[str, Any]]) -> list[Span]:
 
 def _make_span(event: dict[str, Any]) -> Span:
     ended = datetime.fromisoformat(event["@timestamp"])
-    latency_seconds = max(0.0, min(event.get("latency_seconds", 0.0), _LONGEST_SECONDS))
+    latency_seconds = max(0.0, min(event.get("latency_seconds", 0.0), MEASURE_LIMIT))  # other writers have no limit
     return Span(event=event, began=ended - timedelta(seconds=latency_seconds), ended=ended)
 
 
@@ -101,7 +102,7 @@ class FoundDocuments:
     missing: int
 
 
-def find_documents(cluster: Cluster, stream: str, correlation_id: str) -> FoundDocuments:
+def find_documents(client: Elasticsearch, cluster: Cluster, stream: str, correlation_id: str) -> FoundDocuments:
     """
     Return the documents of *correlation_id* in *stream*: "events", or "app" for log lines.
 
@@ -109,11 +110,7 @@ def find_documents(cluster: Cluster, stream: str, correlation_id: str) -> FoundD
         OperatorError: If the stream is missing, or the cluster fails or rejects the search.
     """
     name = build_stream_name(stream, cluster.namespace)
-    with (
-        cluster.build_client() as client,
-        translate_errors(cluster, f"looking for {correlation_id}"),
-        require_stream(cluster, name),
-    ):
+    with translate_errors(cluster, f"looking for {correlation_id}"), require_stream(cluster, name):
         answer = client.search(
             index=name,
             query={"term": {"correlation_id": correlation_id}},

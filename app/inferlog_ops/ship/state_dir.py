@@ -1,6 +1,5 @@
 """The shipper's state directory, locked so that only one shipper uses it, with an id that survives restarts."""
 
-import errno
 import os
 import uuid
 from collections.abc import Iterator
@@ -8,10 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from inferlog.sinks.file import DISK_FULL
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.files import replace_file, try_lock
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +62,7 @@ def report_unusable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = (
-            "free space on its disk" if error.errno in _DISK_FULL else "make it readable and writable for this user"
-        )
+        remedy = "free space on its disk" if error.errno in DISK_FULL else "make it readable and writable for this user"
         raise OperatorError(
             f"the state directory {path} cannot be used ({error.filename or path}: {error.strerror}): "
             f"{remedy}, or give another --state"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from elasticsearch import Elasticsearch
 
+from inferlog.event import COUNT_MAX
 from inferlog_ops.query.run import FIRST_TIME
 from inferlog_ops.query.timerange import format_iso
 from inferlog_ops.summarize.buckets import COUNT_UNIT, ESQL_BUCKET
@@ -20,7 +21,7 @@ _RANGE: Final = "| WHERE @timestamp >= ?start AND @timestamp < ?end"
 _MINUTE: Final = "| EVAL minute_ns = TO_LONG(@timestamp) / 60000000000 * 60000000000"
 _KEY: Final = f"minute_ns, {', '.join(KEY_FIELDS)}"
 
-MOST_TOKENS: Final = 1_000_000_000_000
+MOST_TOKENS: Final = COUNT_MAX
 MOST_SECONDS: Final = 10_000_000
 MOST_USD: Final = 10_000
 """Largest values of an event in a sum: 900 000 of them in a minute fit in 63 bits. Other writers have no limit."""

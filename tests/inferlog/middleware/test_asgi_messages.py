@@ -625,7 +625,7 @@ def test_operating_system_error_of_handler_after_its_done_is_error(logs: Logs, s
     assert read_outcome(logs) == ("error", 200, "PermissionError")
 
 
-# From version 2.4 of ASGI on, Starlette raises ClientDisconnect for every OSError in a stream.
+# Since ASGI 2.4, Starlette raises ClientDisconnect for each OSError in a stream.
 NEWER: Any = {"asgi": {"spec_version": "2.4"}}
 
 
