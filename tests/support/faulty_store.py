@@ -139,6 +139,7 @@ class FaultyStore:
         wanted = orjson.loads(body)["query"]["ids"]["values"]
         return {
             "timed_out": False,
+            "_shards": {"total": len(indexes)},
             "hits": {"hits": [{"_id": each} for index in indexes for each in wanted if each in index]},
         }
 

@@ -132,7 +132,7 @@ class BulkClient:
 
         Raises:
             NoAnswerError: If there was no response.
-            RefusedRequestError: If the search failed.
+            RefusedRequestError: If the search failed, or there is no such stream.
         """
         found: set[str] = set()
         for start in range(0, len(ids), _IDS_A_SEARCH):
@@ -153,11 +153,17 @@ class BulkClient:
 
     def _search_ids(self, stream: str, ids: Sequence[str]) -> set[str]:
         body = {"size": _HITS_A_SEARCH, "query": {"ids": {"values": ids}}, "_source": False}
-        path = f"_search?track_total_hits=false&filter_path=timed_out,hits.hits._id&{_SEARCH_QUERY}"
+        path = f"_search?track_total_hits=false&filter_path=timed_out,_shards.total,hits.hits._id&{_SEARCH_QUERY}"
         response = self._send_request("POST", self._build_path(stream, path), orjson.dumps(body), "application/json")
         content = _check_success(response)
         if content.get("timed_out") is not False:
             raise RefusedRequestError(response.status, f"timed out in the search for ids: {response.text}")
+        if content["_shards"]["total"] == 0:
+            raise RefusedRequestError(
+                response.status,
+                f"lacks the stream {build_stream_name(stream, self._namespace)}; "
+                f"create it with: inferlog provision --namespace {self._namespace}",
+            )
         return {hit["_id"] for hit in content.get("hits", {}).get("hits", [])}
 
     def _build_path(self, stream: str, action: str) -> str:

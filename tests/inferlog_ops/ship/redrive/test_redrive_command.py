@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -160,6 +161,22 @@ def test_redrive_prints_a_table_of_outcomes(provisioned: Cluster, place: Shipper
 def test_redrive_succeeds_without_dead_letters(provisioned: Cluster, place: ShipperDirs) -> None:
     done = run("redrive", "--url", provisioned.url, "--home", place.root)
     assert (done.returncode, done.stdout) == (0, "no dead letters\n")
+
+
+@pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=["send", "dry run"])
+def test_letters_are_not_sent_to_a_mistyped_namespace(
+    provisioned: Cluster, place: ShipperDirs, options: list[str]
+) -> None:
+    path = write_fluentd_letters(place.root, build_event_line("a"))
+    namespace = f"mistyped{uuid4().hex[:8]}"
+    done = run("redrive", "--url", provisioned.url, "--namespace", namespace, "--from", path, *options)
+    assert done.returncode == 1
+    command = f"inferlog provision --namespace {namespace}"
+    assert f"lacks the stream logs-inference.events-{namespace}; create it with: {command}" in done.stderr
+    _, (letters,) = redrive(provisioned, "--from", place.root, "--list")
+    assert (letters["letters"], letters["can_be_sent"]) == (1, True)
+    with provisioned.build_client() as client:
+        assert not client.indices.exists(index=f"logs-inference.events-{namespace}")
 
 
 def test_missing_stream_is_reported_when_its_failure_store_is_read(provisioned: Cluster) -> None:
