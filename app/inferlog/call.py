@@ -21,6 +21,7 @@ from inferlog.context import (
 )
 from inferlog.event import CHECKS, InvalidFieldError, to_label_name, to_microunits
 from inferlog.line import describe_error
+from inferlog.recorder import unwritten_events
 from inferlog.streams import FirstToken, has_content, is_done
 
 # Python 3.11 calls a method of a module's own name in a third of the time of an imported name's.
@@ -171,8 +172,8 @@ class Call(Inference):
             error: Exception that ended the call.
             result: Returned value; a stream uses its last item instead.
         """
-        elapsed_seconds = to_microunits(time.perf_counter() - self._started)
         try:
+            elapsed_seconds = to_microunits(time.perf_counter() - self._started)
             if self._from_result:
                 self._extract_from_result(self._result if result is _NOTHING else result)
             if self.owner is None:
@@ -180,6 +181,8 @@ class Call(Inference):
             else:
                 self._leave(self.owner, error, elapsed_seconds)
         except Exception as failure:  # noqa: BLE001 (a failure to log must not change a result, nor hide its error)
+            if self.parent is None and not self.closed:
+                unwritten_events.append(type(failure).__name__)
             log_failure("the event of a call", failure)
         self._result = _NOTHING
 

@@ -324,8 +324,10 @@ _warned: set[tuple[str, str]] = set()
 
 def log_failure(what: str, error: Exception) -> None:
     """Log that *what* has failed inside the instrumentation. Never raises: the service must not notice."""
-    with suppress(Exception):
+    try:  # noqa: SIM105 (suppress is a function of Python, which cannot be called at the limit of the recursion)
         _LOGGER.warning("inferlog.failed: %s", what, exc_info=error)
+    except Exception:  # noqa: BLE001, S110 (as above)
+        pass
 
 
 def warn_once(message: str, about: str = "", **details: object) -> None:

@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from inferlog.configuration import get_runtime
-from inferlog.context import current_inference, log_failure
+from inferlog.context import Inference, current_inference, log_failure
 from inferlog.event import Status, to_redacted_text
 from inferlog.line import get_shared_fields
+from inferlog.recorder import unwritten_events
 from inferlog.runtime import build_inference
 
 _CONTENT_LIMIT_CHARACTERS: Final = 32_000
@@ -49,6 +50,7 @@ def record_inference(
         **values: Other fields of the event by their Python names (docs/events.md), such as ``request_id``,
             ``time_to_first_token_seconds``, ``cost_usd``; any other name becomes a label.
     """
+    inference: Inference | None = None
     try:
         inference = build_inference(
             {
@@ -66,6 +68,8 @@ def record_inference(
         )
         get_runtime().record_finished(inference, current_inference.get())
     except Exception as failure:  # noqa: BLE001 (a failure to log must not affect the service)
+        if inference is None or not inference.closed:
+            unwritten_events.append(type(failure).__name__)
         log_failure("the event of a finished inference", failure)
 
 

@@ -19,6 +19,15 @@ _LayoutKey = tuple[Status, tuple[str, ...]]
 Content = TypeVar("Content")
 """A record before its time, sequence and hash."""
 
+unwritten_events: Final[deque[str]] = deque()
+"""
+Names of exceptions that have each lost an event, until :class:`EventRecorder` counts them. At the limit of the
+recursion no function of Python can be called, but a name can be appended here.
+"""
+
+# A forked child would count its parent's losses.
+os.register_at_fork(after_in_child=unwritten_events.clear)
+
 
 class Sink(Protocol):
     """
@@ -93,8 +102,7 @@ class _Recorder(ABC, Generic[Content]):
     line is written; a plain lock would deadlock, and a nested write would tear both lines.
 
     Attributes:
-        failures: Names of exceptions that have each lost a line, until they are reported. Only names, and no call of
-            :class:`~inferlog.losses.Losses`, which may fail as well at the limit of the recursion.
+        failures: Names of exceptions that have each lost a line, until they are reported.
     """
 
     def __init__(self, sink: Sink, make_id: IdMaker) -> None:
@@ -196,7 +204,8 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
 
     Time, sequence, hash and write are under one lock: sequence and time increase together in the file, a gap in the
     sequence is a loss, and each event has the hash of the one before it. An event dropped by the sink leaves a gap in
-    the sequence but no break in the chain, which distinguishes it from one removed later.
+    the sequence but no break in the chain, which distinguishes it from one removed later. An exception in
+    :meth:`record` has lost the event; who catches it adds its name to :data:`unwritten_events`.
 
     Args:
         sink: Destination of the events.
@@ -235,7 +244,24 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
             fields["labels"] = orjson.Fragment(serialize_canonically(labels))
         self._put((fields, self._make_id()))
 
+    def count_unwritten(self) -> None:
+        """Count the events that exceptions have lost as dropped, each with a number of the sequence."""
+        with self._lock:
+            while unwritten_events:
+                self.failures.append(unwritten_events.popleft())
+                self._sequence += 1
+                self.dropped += 1
+
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            try:
+                self._write(self._waiting.popleft())
+            except Exception as error:  # noqa: BLE001 (its own caller has returned)
+                unwritten_events.append(type(error).__name__)
+
     def _write(self, content: tuple[dict[str, Any], str]) -> bool:
+        if unwritten_events:
+            self.count_unwritten()  # before this event, so that their numbers are a gap
         fields, event_id = content
         sequence, previous = self._sequence, self._previous_hash
         self._sequence = sequence + 1
@@ -248,9 +274,8 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
             own = self._hash(previous, unix_microseconds, body)
             head = f'{{"@timestamp":"{timestamp}","audit":{{"prev":"{previous}","hash":"{own}"}},'
             whole = self._sink.write(b"".join((head.encode(), body[1:], b"\n")))
-        except Exception as error:
-            self.dropped += 1
-            self.failures.append(type(error).__name__)
+        except Exception:
+            self._sequence -= 1  # count_unwritten gives the lost event a number
             raise
         if whole:
             self.written += 1

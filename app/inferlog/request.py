@@ -13,6 +13,7 @@ from inferlog.configuration import get_runtime
 from inferlog.context import Inference, attach, check_synchronous, log_failure, name_error_type
 from inferlog.event import CHECKS, Status, check_value, classify_status_code, is_valid_id, to_microunits
 from inferlog.line import describe_error
+from inferlog.recorder import unwritten_events
 from inferlog.settings import Settings
 from inferlog.streams import DoneMark
 
@@ -229,6 +230,8 @@ class Exchange(ABC):
                 self._set_outcome(error, latency_seconds, complete)
                 running.record(inference)
         except Exception as failure:  # noqa: BLE001 (a failure to log must not change a response, nor hide its error)
+            if not inference.closed:
+                unwritten_events.append(type(failure).__name__)
             log_failure("the event of a request", failure)
         # The tracebacks of exceptions refer to this object.
         self._handled_error, self._failed_sends = None, ()

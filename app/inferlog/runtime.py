@@ -14,7 +14,15 @@ from inferlog.heartbeat import Heartbeat, close_at_worker_exit
 from inferlog.line import build_line, describe_error
 from inferlog.losses import Losses, Stats
 from inferlog.pricing import PriceTable, PriceTableError, read_price_table
-from inferlog.recorder import EventRecorder, IdMaker, LineRecorder, Sink, make_id_maker, make_instance_id
+from inferlog.recorder import (
+    EventRecorder,
+    IdMaker,
+    LineRecorder,
+    Sink,
+    make_id_maker,
+    make_instance_id,
+    unwritten_events,
+)
 from inferlog.settings import NO_SINKS, Settings, SettingsError
 from inferlog.sinks.console import STREAMS, ConsoleSink, is_terminal
 from inferlog.sinks.fan_out import FanOut
@@ -171,7 +179,12 @@ class Runtime:
         surrounding = get_innermost()
         owner = surrounding and (surrounding.owner or surrounding)
         if surrounding is None or owner is None or owner.ended:
-            self.record_finished(logged, owner)
+            try:
+                self.record_finished(logged, owner)
+            except Exception as failure:
+                if not logged.closed:
+                    unwritten_events.append(type(failure).__name__)
+                raise
             return
         if status is None and named == "success":
             del logged.fields["status"]  # the surrounding request has not ended yet
@@ -222,6 +235,7 @@ class Runtime:
 
     def close(self) -> None:
         """Write the last heartbeat and close all sinks."""
+        self.events.count_unwritten()
         self.heartbeat.stop()
         for recorder in self._list_recorders():
             recorder.close()
@@ -251,6 +265,7 @@ def build_inference(values: Mapping[str, Any], error: BaseException | None = Non
 
 
 def _collect_stats(events: EventRecorder, lines: Sequence[LineRecorder], losses: Losses) -> Stats:
+    events.count_unwritten()
     last_loss, lost_at = losses.read_last_loss() or (None, None)
     return Stats(
         events_written=events.written,

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -319,3 +320,57 @@ def test_line_lost_by_an_exception_is_reported(
     assert (stats.events_dropped, stats.last_loss) == (1, reason)
     inferlog.shutdown()
     assert f"1 event and 1 log line lost: {reason}" in capfd.readouterr().err
+
+
+# Each function calls itself up to the limit of the recursion: the events of the innermost calls cannot be written.
+DEEP = """
+import sys, inferlog
+
+inferlog.configure(service_name="deep", log_dir=sys.argv[1], console="never", heartbeat_seconds=0)
+begun = 0
+
+
+@inferlog.track_performance(separate=True)
+def track(level):
+    global begun
+    begun += 1
+    track(level + 1)
+
+
+def record(level):
+    global begun
+    inferlog.record_inference(latency_seconds=0.1)
+    begun += 1
+    record(level + 1)
+
+
+def begin_at(depth):
+    if depth:
+        return begin_at(depth - 1)
+    try:
+        globals()[sys.argv[2]](0)
+    except RecursionError:
+        pass
+
+
+sys.setrecursionlimit(100)
+for depth in range(12):
+    begin_at(depth)
+sys.setrecursionlimit(1000)
+stats = inferlog.stats()
+print(begun, stats.events_written, stats.events_dropped)
+"""
+
+
+@pytest.mark.parametrize("function", ["track", "record"])
+def test_events_lost_at_the_limit_of_the_recursion_are_counted(function: str, tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", DEEP, str(tmp_path), function], capture_output=True, text=True, timeout=60, check=True
+    )
+    begun, written, dropped = map(int, ran.stdout.split())
+    assert dropped > 0
+    assert written + dropped == begun
+    assert sum(map(int, re.findall(r"(\d+) events? .*lost", ran.stderr))) == dropped
+    sequences = [line["event"]["sequence"] for line in Logs(tmp_path).events]
+    assert sequences == sorted(set(sequences))
+    assert sequences[-1] + 1 - written <= dropped
