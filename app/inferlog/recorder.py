@@ -246,6 +246,8 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
 
     def count_unwritten(self) -> None:
         """Count the events that exceptions have lost as dropped, each with a number of the sequence."""
+        if not unwritten_events:
+            return  # without the lock, which another thread may hold until a slow disk answers
         with self._lock:
             while unwritten_events:
                 self.failures.append(unwritten_events.popleft())
