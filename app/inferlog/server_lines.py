@@ -16,9 +16,10 @@ OWN_LOGGERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "gunicorn.er
 # The response has the ids of its request; gunicorn writes the line after the request's context has ended.
 _ID_ATOMS: Final = (("request_id", "{x-request-id}o"), ("correlation_id", "{x-correlation-id}o"))
 _QUOTES_ADDRESSES: Final = re.compile(
-    r"(?:gunicorn\.error|werkzeug|httpx2?|httpcore2?|urllib3|requests|aiohttp\.client)(?:\.|$)"
+    r"(?:uvicorn\.error|gunicorn\.error|hypercorn|werkzeug|websockets|aiohttp|tornado\.access|django\.server"
+    r"|httpx2?|httpcore2?|urllib3|requests)(?:\.|$)"
 )
-_QUERY: Final = re.compile(r"(/[^\s?]*)\?\S*")
+_WORD: Final = re.compile(r"\S+")
 
 
 def get_message(record: logging.LogRecord) -> str:
@@ -33,13 +34,20 @@ def get_message(record: logging.LogRecord) -> str:
             method, _, target_and_protocol = str(arguments["r"]).partition(" ")
             return f"{method} {_strip_query(target_and_protocol.rpartition(' ')[0])} {arguments['s']}"
         case name if _QUOTES_ADDRESSES.match(name):
-            return _QUERY.sub(r"\1", record.getMessage())
+            return _WORD.sub(_strip_query_of_address, record.getMessage())
         case _:
             return record.getMessage()
 
 
 def _strip_query(target: Any) -> str:
     return str(target).partition("?")[0]
+
+
+def _strip_query_of_address(word: re.Match[str]) -> str:
+    address, question_mark, query = word[0].partition("?")
+    if not question_mark or "/" not in address:
+        return word[0]
+    return f'{address}"' if query.endswith('"') else address
 
 
 def get_ids(record: logging.LogRecord) -> dict[str, Any]:

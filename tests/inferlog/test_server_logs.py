@@ -60,11 +60,11 @@ def listen() -> Iterator[socket.socket]:
         yield listener
 
 
-def run(home: Path, *server: str, **environment: str) -> Served:
-    """Start *server*, send two requests, and stop it."""
-    console = home / "console.txt"
+@contextmanager
+def serve(home: Path, *server: str, **environment: str) -> Iterator[httpx.Client]:
+    """Start *server*, yield a client of it, and stop it. Its logs are in ``logs``, its output in ``console.txt``."""
     outside = {name: value for name, value in os.environ.items() if not name.startswith("INFERLOG_")}
-    with listen() as listener, console.open("w") as out:
+    with listen() as listener, (home / "console.txt").open("w") as out:
         number = listener.fileno()
         where = f"--bind=fd://{number}" if server[0] == "gunicorn" else f"--fd={number}"
         process = subprocess.Popen(
@@ -77,13 +77,20 @@ def run(home: Path, *server: str, **environment: str) -> Served:
         try:
             address = "http://127.0.0.1:{1}".format(*listener.getsockname())
             with httpx.Client(base_url=address, verify=False, timeout=30, headers={"referer": SECRET}) as client:
-                answer = client.get(f"/predict?prompt={SECRET}", headers={"x-correlation-id": "order-17"})
-                assert client.get(f"/fail?prompt={SECRET}").status_code == 500
-            wait_until(lambda: len(Logs(home / "logs").events) == 2, what="both events")
+                yield client
         finally:
             process.terminate()
             process.wait(timeout=30)
-    return Served(Logs(home / "logs"), answer, console.read_text())
+
+
+def run(home: Path, *server: str, **environment: str) -> Served:
+    """Start *server*, send two requests, and stop it."""
+    logs = Logs(home / "logs")
+    with serve(home, *server, **environment) as client:
+        answer = client.get(f"/predict?prompt={SECRET}", headers={"x-correlation-id": "order-17"})
+        assert client.get(f"/fail?prompt={SECRET}").status_code == 500
+        wait_until(lambda: len(logs.events) == 2, what="both events")
+    return Served(logs, answer, (home / "console.txt").read_text())
 
 
 @pytest.fixture(scope="module", params=list(SERVERS.values()), ids=list(SERVERS))
@@ -153,6 +160,25 @@ def test_log_level_holds_for_servers_too(tmp_path: Path) -> None:
     assert {line["log"]["level"] for line in lines} == {"error", "warning"}
 
 
+HANDSHAKE = {
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+@pytest.mark.parametrize(("path", "status", "answer"), [("/chat", 101, "[accepted]"), ("/elsewhere", 403, "403")])
+def test_line_of_websocket_loses_its_query_string(tmp_path: Path, path: str, status: int, answer: str) -> None:
+    with serve(tmp_path, *UVICORN) as client:
+        assert client.get(f"{path}?prompt={SECRET}&ticket=Zq8", headers=HANDSHAKE).status_code == status
+    lines = [str(line["message"]) for line in Logs(tmp_path / "logs").read_lines("app")]
+
+    (line,) = [line for line in lines if "WebSocket" in line]
+    assert line.endswith(f' - "WebSocket {path}" {answer}')
+    assert not [line for line in lines if SECRET in line]
+
+
 def answer_ok(_: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
     start_response("200 OK", [])
     return [b"ok"]
@@ -199,13 +225,20 @@ def test_client_lines_have_no_query_string_at_level_debug(ask: Callable[[str], o
 
 
 CLIENTS = ("httpx", "httpcore.http11", "urllib3.connectionpool", "requests", "aiohttp.client")
+SERVERS_WITHOUT_A_TRIAL = ("aiohttp.access", "django.server", "hypercorn.access", "tornado.access", "websockets.server")
 
 
-@pytest.mark.parametrize("name", CLIENTS)
-def test_every_address_in_line_of_client_loses_its_query_string(logs: Logs, name: str) -> None:
+@pytest.mark.parametrize("name", [*CLIENTS, *SERVERS_WITHOUT_A_TRIAL])
+def test_every_address_in_line_of_client_or_server_loses_its_query_string(logs: Logs, name: str) -> None:
     logging.getLogger(name).warning("redirected from %s to %s", "https://a.example?q=1", "https://b.example/x?q=2")
     (line,) = logs.read_lines("app")
     assert line["message"] == "redirected from https://a.example to https://b.example/x"
+
+
+def test_quoted_address_keeps_only_its_own_quotes(logs: Logs) -> None:
+    logging.getLogger("uvicorn.error").info('%s - "WebSocket %s" 403', "10.0.0.1:4711", f'/chat?a="{SECRET}"&b="')
+    (line,) = logs.read_lines("app")
+    assert line["message"] == '10.0.0.1:4711 - "WebSocket /chat" 403'
 
 
 def test_lines_of_other_loggers_are_unchanged(logs: Logs) -> None:

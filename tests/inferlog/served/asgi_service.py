@@ -24,6 +24,12 @@ async def fail() -> None:
     raise RuntimeError("the model is broken")
 
 
+@app.websocket("/chat")
+async def chat(socket: fastapi.WebSocket) -> None:
+    await socket.accept()
+    await socket.close()
+
+
 @app.exception_handler(Exception)
 async def apologise(_: fastapi.Request, error: Exception) -> fastapi.Response:
     logging.getLogger("scoring").warning("apologising")
