@@ -25,6 +25,7 @@ _PLAIN_TYPES: Final = frozenset(
 )  # fast path of nearly every value
 _DEPTH_LIMIT: Final = 16
 _NUMBER_CHARACTERS: Final = 4
+_BRACKETS_CHARACTERS: Final = 2
 _CUT: Final = "…"
 _PRIVATE_KEY: Final = "PRIVATE KEY"  # in its first and last line
 _ENTRY_NAMES: Final = ("name", "Name", "key", "Key")
@@ -89,16 +90,19 @@ class _Reader:
         if isinstance(value, (date, time)):
             return self._convert_text(value.isoformat())
         if is_dataclass(value) and not isinstance(value, type):
-            value = {field.name: getattr(value, field.name) for field in fields(value)}
+            value = {field.name: getattr(value, field.name) for field in fields(value) if field.repr}
         elif isinstance(value, tuple) and hasattr(value, "_asdict"):
             value = value._asdict()  # a named tuple; its names can be those of secrets
         elif _is_array(value) and value.size <= self._left_characters:
             value = value.tolist()
-        if depth < _DEPTH_LIMIT and isinstance(value, Mapping):
+        if not isinstance(value, (Mapping, list, tuple, set, frozenset)):
+            return self._convert_text(value)
+        self._left_characters -= _BRACKETS_CHARACTERS  # otherwise a million empty lists would all be read
+        if depth == _DEPTH_LIMIT:
+            return _CUT
+        if isinstance(value, Mapping):
             return self._convert_mapping(value, depth + 1)
-        if depth < _DEPTH_LIMIT and isinstance(value, (list, tuple, set, frozenset)):
-            return self._convert_items(value, depth + 1)
-        return _CUT if isinstance(value, (Mapping, list, tuple, set, frozenset)) else self._convert_text(value)
+        return self._convert_items(value, depth + 1)
 
     def _convert_text(self, value: Any) -> str:
         text = _write_text(value).encode("utf-8", "replace").decode()

@@ -1,13 +1,16 @@
 import enum
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import attrs
 import numpy as np
+import pydantic
+import pydantic.dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,6 +44,30 @@ class Nested(enum.Enum):
 class Usage:
     prompt: int
     api_key: str
+
+
+@dataclass
+class Patient:
+    ward: int
+    diagnosis: str = field(repr=False)
+
+
+@pydantic.dataclasses.dataclass
+class ValidatedPatient:
+    ward: int
+    diagnosis: str = pydantic.Field(repr=False)
+
+
+@attrs.define
+class AttrsPatient:
+    ward: int
+    diagnosis: str = attrs.field(repr=False)
+
+
+class PatientModel(pydantic.BaseModel):
+    ward: int
+    diagnosis: str = pydantic.Field(repr=False)
+    identity: pydantic.SecretStr = pydantic.SecretStr("flu")
 
 
 class Login(NamedTuple):
@@ -140,6 +167,19 @@ def test_neighbours_of_private_key_in_list_are_kept() -> None:
     assert to_label("x", lines) == '["before","[REDACTED]","after"]'
 
 
+@pytest.mark.parametrize(
+    "patient",
+    [Patient(7, "flu"), ValidatedPatient(7, "flu"), AttrsPatient(7, "flu"), PatientModel(ward=7, diagnosis="flu")],
+    ids=lambda patient: type(patient).__name__,
+)
+def test_field_hidden_from_repr_is_hidden_from_label(patient: Any) -> None:
+    for value in (patient, [patient], {"patient": patient}):
+        text = str(to_label("x", value))
+        assert "7" in text
+        assert "diagnosis" not in text
+        assert "flu" not in text
+
+
 def test_credential_as_key_of_label_is_removed() -> None:
     key = "sk-proj-" + "Ab3" * 16
     assert key not in str(to_label("counts", {key: 1}))
@@ -151,20 +191,41 @@ def test_label_that_holds_itself_ends() -> None:
     assert json.loads(str(to_label("x", cycle)))
 
 
-def test_million_items_of_label_are_not_read() -> None:
+class Counted(list[Any]):
+    """Counts the items that are read, and raises after 10 000."""
+
     read = 0
 
-    class Counted(list[int]):
-        def __iter__(self) -> Any:
-            nonlocal read
-            for item in super().__iter__():
-                read += 1
-                yield item
+    def __iter__(self) -> Any:
+        for item in super().__iter__():
+            self.read += 1
+            if self.read > 10_000:
+                raise RuntimeError("too many items are read")
+            yield item
 
+
+def test_million_items_of_label_are_not_read() -> None:
     text = str(to_label("x", Counted(range(1_000_000))))
     assert text.startswith("[0,1,2,")
     assert "characters cut" in text
-    assert read < 10_000
+
+
+@pytest.mark.parametrize("item", [[], {}, (), "", None, {"": ""}, [[], {}]], ids=repr)
+@pytest.mark.parametrize("levels", [0, 14, 15])
+def test_million_items_without_content_are_not_read(item: Any, levels: int) -> None:
+    items = Counted([item] * 1_000_000)
+    value: list[Any] = items
+    for _ in range(levels):
+        value = [value]
+    assert str(to_label("x", value)).startswith("[")
+    assert 100 < items.read <= 10_000
+
+
+@pytest.mark.parametrize("references", [1, 2, 3, 100])
+def test_label_that_holds_itself_several_times_ends(references: int) -> None:
+    loop = Counted()
+    loop.extend([loop] * references)
+    assert str(to_label("x", loop)).startswith("[[[[")
 
 
 @pytest.mark.parametrize(
