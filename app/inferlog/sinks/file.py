@@ -77,7 +77,8 @@ class _OpenFile:
         most_bytes: Limit of the size in bytes.
         bytes: Size in bytes.
         lines: Number of complete lines.
-        torn: Whether it ends with an incomplete line.
+        torn: Whether it ends without a newline.
+        lacks_only_newline: Whether the last line of a torn file is complete but for its newline.
         removed: Whether another process has deleted, renamed, replaced or truncated it.
         seen_lines: Number of lines when the file was last verified to be in place.
     """
@@ -89,6 +90,7 @@ class _OpenFile:
         "descriptor",
         "expires",
         "inode",
+        "lacks_only_newline",
         "lines",
         "most_bytes",
         "removed",
@@ -104,7 +106,7 @@ class _OpenFile:
         self.expires = now + limits.max_file_age_seconds
         self.most_bytes = limits.max_file_bytes
         self.bytes = self.lines = self.seen_lines = 0
-        self.torn = self.removed = False
+        self.torn = self.lacks_only_newline = self.removed = False
 
     def is_in_place(self) -> bool:
         """Return whether the path still refers to the file at its full length; True if unknown."""
@@ -168,7 +170,8 @@ class FileSink:
         Append *line*, which ends with a newline; return whether it was written completely.
 
         Never raises, and blocks only on the local disk: a line rejected by a full or broken disk is dropped and
-        reported, and the caller counts it.
+        reported, and the caller counts it. A line that lacks only its newline is written: the next write, or
+        :meth:`close`, adds the newline.
         """
         now = self._clock()
         length = len(line)
@@ -192,9 +195,10 @@ class FileSink:
         file.bytes += written
         if written < length or file.torn:
             # After a short write the rest of the line is not retried: the disk has just filled. The next line starts
-            # with a newline, so that only this one is broken.
-            file.torn = written < length
-            if file.torn:
+            # with a newline, so that only this one is broken, or not even this one.
+            file.torn = not line[:written].endswith(b"\n")
+            file.lacks_only_newline = written == length - 1
+            if written < length - 1:
                 return self._drop(os.strerror(errno.ENOSPC))
         file.lines += 1
         return True
@@ -221,8 +225,11 @@ class FileSink:
             return
         self.check_file()
         if self._file.torn:
-            with suppress(OSError):
-                os.write(self._file.descriptor, b"\n")  # a reader would otherwise wait for the rest of the broken line
+            try:
+                os.write(self._file.descriptor, b"\n")  # a reader would otherwise wait for the rest of the line
+            except OSError as error:
+                if self._file.lacks_only_newline:
+                    self._drop(error.strerror or str(error))
         self.detach_after_fork()
 
     def detach_after_fork(self) -> None:

@@ -23,9 +23,10 @@ class _StandardOutput:
             sys.stdout.flush()  # keeps the order with the service's own output
             if self.torn:
                 line = b"\n" + line
-            # A non-blocking pipe may accept only a part.
-            self.torn = os.write(1, line) < len(line)
-            return not self.torn
+            # A non-blocking pipe may accept only a part. If only the newline is missing, the next write adds it.
+            written = os.write(1, line)
+            self.torn = line[written - 1 : written] != b"\n"
+            return written >= len(line) - 1
 
 
 _standard_output = _StandardOutput()

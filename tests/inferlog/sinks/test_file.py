@@ -5,7 +5,8 @@ import re
 import resource
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -97,22 +98,66 @@ def test_each_line_is_one_write(tmp_path: Path, clock: Clock, monkeypatch: pytes
     assert sizes == [100_001, 2]
 
 
-def test_disk_full_during_line_breaks_only_that_line(tmp_path: Path, clock: Clock) -> None:
-    """The kernel's file size limit simulates a full disk: a short write, then errors."""
-    sink = make_sink(tmp_path, clock)
+@contextmanager
+def fill_disk(limit_bytes: int) -> Iterator[None]:
+    """Limit every file to *limit_bytes* by the kernel, like a full disk: a short write, then errors."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
-        assert sink.write(b"first\n")
-        resource.setrlimit(resource.RLIMIT_FSIZE, (9, before[1]))
-        assert not sink.write(b"second\n")
-        assert not sink.write(b"third\n")
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        assert sink.write(b"fourth\n")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, before[1]))
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_disk_full_during_line_breaks_only_that_line(tmp_path: Path, clock: Clock) -> None:
+    sink = make_sink(tmp_path, clock)
+    assert sink.write(b"first\n")
+    with fill_disk(9):
+        assert not sink.write(b"second\n")
+        assert not sink.write(b"third\n")
+    assert sink.write(b"fourth\n")
     assert read_contents(tmp_path) == [b"first\nsec\nfourth\n"]
+
+
+def test_line_that_lacks_only_its_newline_is_written(tmp_path: Path, clock: Clock) -> None:
+    sink = make_sink(tmp_path, clock)
+    with fill_disk(5):
+        assert sink.write(b"first\n")
+        assert not sink.write(b"lost\n")
+    assert sink.write(b"second\n")
+    assert read_contents(tmp_path) == [b"first\nsecond\n"]
+
+
+def test_line_after_torn_one_that_lacks_only_its_newline_is_written(tmp_path: Path, clock: Clock) -> None:
+    sink = make_sink(tmp_path, clock)
+    with fill_disk(2):
+        assert not sink.write(b"first\n")
+    with fill_disk(len(b"fi\nsecond")):
+        assert sink.write(b"second\n")
+    sink.close()
+    assert read_contents(tmp_path) == [b"fi\nsecond\n"]
+
+
+def test_newline_of_torn_line_is_not_repeated(tmp_path: Path, clock: Clock) -> None:
+    sink = make_sink(tmp_path, clock)
+    with fill_disk(2):
+        assert not sink.write(b"first\n")
+    with fill_disk(3):
+        assert not sink.write(b"second\n")
+    assert sink.write(b"third\n")
+    assert read_contents(tmp_path) == [b"fi\nthird\n"]
+
+
+def test_line_without_newline_in_closed_file_is_reported(tmp_path: Path, clock: Clock) -> None:
+    losses = Losses(clock=clock, write=lambda _: True)
+    sink = make_sink(tmp_path, clock, losses=losses)
+    with fill_disk(5):
+        assert sink.write(b"first\n")
+        assert losses.read_last_loss() is None
+        sink.close()
+    assert losses.read_last_loss() is not None
 
 
 def test_lines_are_dropped_until_directory_can_be_created(tmp_path: Path, clock: Clock) -> None:

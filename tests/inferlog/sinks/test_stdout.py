@@ -49,6 +49,26 @@ def test_torn_line_does_not_break_line_of_other_stream() -> None:
         assert os.read(pipe, PIPE_BYTES) == b"\n" + SHORT
 
 
+def test_line_that_lacks_only_its_newline_is_written() -> None:
+    sink = StdoutSink()
+    exact = LONG[:PIPE_BYTES] + b"\n"
+    with pipe_stdout() as pipe:
+        assert sink.write(exact)
+        assert os.read(pipe, 2 * PIPE_BYTES) == exact[:-1]
+        assert sink.write(SHORT)
+        assert os.read(pipe, PIPE_BYTES) == b"\n" + SHORT
+
+
+def test_newline_of_torn_line_is_not_repeated() -> None:
+    sink = StdoutSink()
+    with pipe_stdout() as pipe:
+        assert not sink.write(LONG)
+        os.read(pipe, 2 * PIPE_BYTES)
+        # With its own newline and the one before, it is a byte longer than the pipe.
+        assert sink.write(LONG[: PIPE_BYTES - 1] + b"\n")
+        assert os.read(pipe, 2 * PIPE_BYTES) == b"\n" + LONG[: PIPE_BYTES - 1]
+
+
 def test_line_rejected_by_full_pipe_keeps_torn_state() -> None:
     sink = StdoutSink()
     with pipe_stdout() as pipe:
