@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -245,7 +246,8 @@ class Runtime:
     def detach_after_fork(self) -> None:
         """Release the parent's sinks in a forked child."""
         for recorder in self._list_recorders():
-            recorder.detach_after_fork()
+            with suppress(Exception):  # the other files are the parent's too
+                recorder.detach_after_fork()
 
     def _list_recorders(self) -> list[EventRecorder | LineRecorder]:
         return [self.events, self.app, self.heartbeat.recorder, *([self.content] if self.content else [])]

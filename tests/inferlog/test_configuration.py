@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 import inferlog
+from inferlog.runtime import Runtime
+from inferlog.settings import Settings
+from inferlog.sinks.stdout import StderrSink
 from tests.support.logfiles import Logs
 
 
@@ -132,3 +135,15 @@ def test_forked_child_directory_may_have_become_unwritable(logs: Logs, monkeypat
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert len(logs.events) == 1
+
+
+def test_every_sink_is_released_in_child_although_one_raises() -> None:
+    released = []
+
+    class Sink(StderrSink):
+        def detach_after_fork(self) -> None:
+            released.append(self)
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    Runtime.begin(Settings(), lambda _: Sink()).detach_after_fork()
+    assert len(released) == len(["events", "app", "health"])

@@ -51,9 +51,10 @@ class ConsoleSink:
 
     def close(self) -> None:
         """Release the terminal. A later line goes to the current standard error."""
-        if self._terminal is not None:
-            os.close(self._terminal)
-            self._terminal = None
+        terminal, self._terminal = self._terminal, None  # first: a child forked during the close must not close it too
+        if terminal is not None:
+            with suppress(OSError):
+                os.close(terminal)
 
     def detach_after_fork(self) -> None:
         """Release the parent's terminal in a forked child."""

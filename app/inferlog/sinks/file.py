@@ -221,22 +221,28 @@ class FileSink:
 
     def close(self) -> None:
         """Close the open file. A later line opens the next one."""
-        if self._file is None:
-            return
         self.check_file()
-        if self._file.torn:
+        file, self._file = self._file, None
+        if file is None:
+            return
+        if file.torn:
             try:
-                os.write(self._file.descriptor, b"\n")  # a reader would otherwise wait for the rest of the line
+                os.write(file.descriptor, b"\n")  # a reader would otherwise wait for the rest of the line
             except OSError as error:
-                if self._file.lacks_only_newline:
+                if file.lacks_only_newline:
                     self._drop(error.strerror or str(error))
-        self.detach_after_fork()
+        try:
+            os.close(file.descriptor)
+        except OSError as error:  # a file server may reject the last lines only now
+            self._drop(error.strerror or str(error))
 
     def detach_after_fork(self) -> None:
         """Close the descriptor without completing the file: in a forked child it belongs to the parent."""
-        if self._file is not None:
-            os.close(self._file.descriptor)
-            self._file = None
+        # Forked while another thread was closing the file, the child has no file, or a descriptor that is closed.
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):
+                os.close(file.descriptor)
 
     def _drop(self, reason: str) -> bool:
         if self._losses is not None:

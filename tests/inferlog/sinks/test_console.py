@@ -200,3 +200,19 @@ def test_closed_terminal_does_not_block_service(tmp_path: Path) -> None:
     os.close(controller)
     process.wait(60)
     assert len(Logs(tmp_path).events) == 2000
+
+
+def test_terminal_is_closed_once_by_child_forked_during_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("inferlog.sinks.console._open_terminal", lambda: os.open(os.devnull, os.O_WRONLY))
+    sink = ConsoleSink()
+    closed = []
+    close = os.close
+
+    def fork_while_closing(descriptor: int) -> None:
+        closed.append(descriptor)
+        close(descriptor)
+        sink.detach_after_fork()
+
+    monkeypatch.setattr(os, "close", fork_while_closing)
+    sink.close()
+    assert len(closed) == 1

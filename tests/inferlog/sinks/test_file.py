@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
@@ -158,6 +159,39 @@ def test_line_without_newline_in_closed_file_is_reported(tmp_path: Path, clock: 
         assert losses.read_last_loss() is None
         sink.close()
     assert losses.read_last_loss() is not None
+
+
+def test_file_is_closed_once_by_child_forked_during_close(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = make_sink(tmp_path, clock)
+    sink.write(b"1\n")
+    closed = []
+    close = os.close
+
+    def fork_while_closing(descriptor: int) -> None:
+        closed.append(descriptor)
+        close(descriptor)
+        sink.detach_after_fork()
+
+    monkeypatch.setattr(os, "close", fork_while_closing)
+    sink.close()
+    assert len(closed) == 1
+
+
+def is_in(directory: Path, link: Path) -> bool:
+    return os.path.lexists(link) and directory in link.readlink().parents
+
+
+def test_descriptor_closed_by_service_raises_in_no_sink(tmp_path: Path, clock: Clock) -> None:
+    losses = Losses(clock=clock, write=lambda _: True)
+    sink = make_sink(tmp_path, clock, losses=losses)
+    for close in (sink.detach_after_fork, sink.close):
+        sink.write(b"1\n")
+        (link,) = [link for link in Path("/proc/self/fd").iterdir() if is_in(tmp_path, link)]
+        os.close(int(link.name))
+        close()
+    assert losses.read_last_loss() == (f"{tmp_path}: Bad file descriptor", ANY)
 
 
 def test_lines_are_dropped_until_directory_can_be_created(tmp_path: Path, clock: Clock) -> None:
