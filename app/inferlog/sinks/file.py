@@ -38,7 +38,7 @@ def check_directory(directory: Path) -> None:
     Raises:
         OSError: If it cannot.
     """
-    nearest = next(path for path in (directory, *directory.parents) if path.exists())
+    nearest = next(path for path in (directory, *directory.parents) if os.path.lexists(path))
     if nearest == directory:
         try:
             tempfile.TemporaryFile(dir=directory).close()

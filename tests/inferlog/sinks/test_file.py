@@ -326,6 +326,23 @@ def test_directory_check_rejects_directory_below_file(tmp_path: Path, directory:
         check_directory(tmp_path / directory)
 
 
+@pytest.mark.parametrize("directory", ["link", "link/logs", "link/logs/new"])
+@pytest.mark.parametrize("target", ["missing", "link"], ids=["dangling", "loop"])
+def test_directory_check_rejects_link_to_no_directory(tmp_path: Path, directory: str, target: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / target)
+    with pytest.raises(OSError, match=re.escape(f"'{tmp_path / 'link'}'")):
+        check_directory(tmp_path / directory)
+    assert not make_sink(tmp_path / directory, Clock()).write(b"1\n")
+
+
+@pytest.mark.parametrize("directory", ["link", "link/logs"])
+def test_directory_check_accepts_link_to_directory(tmp_path: Path, clock: Clock, directory: str) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to("target")
+    check_directory(tmp_path / directory)
+    assert make_sink(tmp_path / directory, clock).write(b"1\n")
+
+
 def test_directory_check_accepts_full_disk_and_rejects_read_only_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
