@@ -3,15 +3,17 @@
 import asyncio
 import functools
 import inspect
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator
-from types import AsyncGeneratorType, CoroutineType, GeneratorType, TracebackType
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType, TracebackType
 from typing import Any, Final, Literal, TypeVar, overload
 
 from inferlog.call import Call
-from inferlog.context import Inference, check_synchronous, current_inference, get_innermost
+from inferlog.context import Inference, check_synchronous, current_inference, get_innermost, warn_once
 from inferlog.streams import FirstToken, has_content
 
 _NOTHING_KNOWN: Final = Inference()
+_get_frame: Final = sys._getframe  # noqa: SLF001 (inspect.currentframe() is a call more, and every block passes here)
 _AnyFunction = Callable[..., Any]
 _Function = TypeVar("_Function", bound="Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any]")
 
@@ -176,7 +178,8 @@ class Tracker:
     """
     Result of ``track_performance(…)``: a decorator, and a context manager for ``with`` and ``async with``.
 
-    One tracker can be used many times: sequentially, nested, and by several threads and tasks at once.
+    One tracker can be used many times: sequentially, nested, and by several threads, tasks and contexts at once. Only
+    blocks of an ``ExitStack`` that end in another context than they started in may be confused, with a warning.
     """
 
     __slots__ = ("_first_token", "_name", "_open", "_separate", "_values")
@@ -188,9 +191,25 @@ class Tracker:
         self._first_token = first_token
         self._values = values
         self._separate = separate
-        self._open: list[Call] = []
+        self._open: list[tuple[FrameType | None, Call]] = []
 
     def __enter__(self) -> TrackedCall:
+        return self._begin(_get_frame().f_back)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Literal[False]:
+        return self._end(_get_frame().f_back, error)
+
+    async def __aenter__(self) -> TrackedCall:
+        return self._begin(_get_frame().f_back)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Literal[False]:
+        return self._end(_get_frame().f_back, error)
+
+    def _begin(self, block: FrameType | None) -> TrackedCall:
         if self._first_token is not None:
             raise TypeError(
                 "track_performance: first_token applies to streams, and a block has no stream; "
@@ -203,25 +222,15 @@ class Tracker:
             self._reject_callables()
         call.begin()
         call.resume()
-        self._open.append(call)
+        self._open.append((block, call))
         return TrackedCall(call)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> Literal[False]:
+    def _end(self, block: FrameType | None, error: BaseException | None) -> Literal[False]:
         # A single call is the first, even if another thread opens one at this moment.
-        call = self._open.pop(0) if len(self._open) == 1 else self._pop_innermost()
+        _, call = self._open.pop(0) if len(self._open) == 1 else self._pop_call_of(block)
         call.pause()
         call.finish(error)
         return False
-
-    async def __aenter__(self) -> TrackedCall:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> Literal[False]:
-        return self.__exit__(kind, error, traceback)
 
     def __call__(self, function: _Function) -> _Function:
         """Decorate *function* to time each call until it returns or its generator is exhausted."""
@@ -243,16 +252,32 @@ class Tracker:
                 "and a block has no result; set the value on `call` of `with … as call`"
             )
 
-    def _pop_innermost(self) -> Call:
-        """Remove and return the call of the ending block: that of this thread and task, if several are open."""
+    def _pop_call_of(self, block: FrameType | None) -> tuple[FrameType | None, Call]:
+        """
+        Remove and return the call of the ending *block*, if several are open.
+
+        A ``with`` statement begins and ends in one frame, whatever its context. An ``ExitStack`` does not: its call is
+        that of this context or, in another context than it started in, of this request.
+        """
+        opened = self._open[::-1]
+        of_block = [each for each in opened if each[0] is block]
         innermost, current = get_innermost(), current_inference.get()
-        calls = self._open[::-1]
-        # A block that ends in another context than it started in, as in a yielding dependency, has lost its context,
-        # but not its request.
-        of_request = next((call for call in calls if (call.owner or call) is current), calls[0])
-        call = next((call for call in calls if call is innermost), of_request)
-        self._open.remove(call)
-        return call
+        candidates = of_block or opened
+        found = next((each for each in candidates if each[1] is innermost), None) or next(
+            (each for each in candidates if (each[1].owner or each[1]) is current), None
+        )
+        if found is None:
+            found = candidates[0]
+            if not of_block:
+                warn_once(
+                    "several blocks of one tracker end in other contexts than they started in, so that a call may have "
+                    "the time and error of another; use with statements, or call track_performance(…) for each block"
+                )
+        try:
+            self._open.remove(found)
+        except ValueError:  # another thread has taken it, by a guess
+            return self._pop_call_of(block)
+        return found
 
 
 def _select_callables(values: dict[str, Any]) -> dict[str, Callable[[Any], Any]]:

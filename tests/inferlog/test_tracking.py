@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -262,6 +263,82 @@ def test_block_that_ends_in_other_context_is_that_of_its_request(logs: Logs) -> 
         current_inference.reset(token)
         assert "model_latency_seconds" in request.fields
     assert [request.fields["output_tokens"] for request in requests] == [40, 40]
+
+
+def test_each_block_of_one_tracker_ends_its_own_call_in_other_context(logs: Logs) -> None:
+    tracker = inferlog.track_performance("classify")
+
+    def dependency(output_tokens: int) -> Generator[None]:
+        with tracker as call:
+            call.output_tokens = output_tokens
+            yield
+
+    halves = [dependency(number) for number in range(4)]
+    for half in halves:
+        contextvars.copy_context().run(next, half)
+    with pytest.raises(ValueError, match="of 1"):
+        contextvars.copy_context().run(halves[1].throw, ValueError("of 1"))
+    for number in (0, 3, 2):
+        contextvars.copy_context().run(next, halves[number], None)
+    assert [event["gen_ai"]["usage"]["output_tokens"] for event in logs.events] == [1, 0, 3, 2]
+    assert [event["status"] for event in logs.events] == ["error", "success", "success", "success"]
+
+
+def test_each_asynchronous_block_of_one_tracker_ends_its_own_call_in_other_context(logs: Logs) -> None:
+    tracker = inferlog.track_performance("classify")
+
+    async def dependency(output_tokens: int) -> AsyncIterator[None]:
+        async with tracker as call:
+            call.output_tokens = output_tokens
+            yield
+
+    def run(half: AsyncIterator[None]) -> None:
+        with suppress(StopIteration, StopAsyncIteration):
+            contextvars.copy_context().run(anext(half).__await__().__next__)
+
+    halves = [dependency(number) for number in range(3)]
+    for half in (*halves, halves[1], halves[0], halves[2]):
+        run(half)
+    assert [event["gen_ai"]["usage"]["output_tokens"] for event in logs.events] == [1, 0, 2]
+
+
+def test_blocks_of_exit_stacks_end_their_own_calls_in_their_contexts(logs: Logs) -> None:
+    tracker = inferlog.track_performance("classify")
+    contexts = [contextvars.copy_context() for _ in range(3)]
+    stacks = [ExitStack() for _ in contexts]
+    for number, (context, stack) in enumerate(zip(contexts, stacks, strict=True)):
+        context.run(stack.enter_context, tracker).output_tokens = number
+    for number in (1, 0, 2):
+        contexts[number].run(stacks[number].close)
+    assert [event["gen_ai"]["usage"]["output_tokens"] for event in logs.events] == [1, 0, 2]
+    assert logs.read_lines("app") == []
+
+
+def test_block_of_exit_stack_that_ends_in_other_context_warns_once_of_a_guess(logs: Logs) -> None:
+    tracker = inferlog.track_performance("classify")
+    stacks = [ExitStack() for _ in range(3)]
+    for stack in stacks:
+        contextvars.copy_context().run(stack.enter_context, tracker)
+    for stack in stacks:
+        contextvars.copy_context().run(stack.close)
+    assert len(logs.events) == 3
+    (line,) = logs.read_lines("app")
+    assert "may have the time" in line["message"]
+
+
+def test_abandoned_generator_ends_its_call(logs: Logs) -> None:
+    tracker = inferlog.track_performance("classify")
+
+    def stream() -> Iterator[int]:
+        with tracker:
+            yield 1
+
+    first, second = stream(), stream()
+    assert contextvars.copy_context().run(next, first) == contextvars.copy_context().run(next, second) == 1
+    del first
+    assert len(logs.events) == 1
+    del second
+    assert [event["status"] for event in logs.events] == ["cancelled", "cancelled"]
 
 
 def test_block_rejects_callbacks_of_result(logs: Logs) -> None:
