@@ -13,7 +13,6 @@ from inferlog.context import Inference, check_synchronous, current_inference, ge
 from inferlog.streams import FirstToken, has_content
 
 _NOTHING_KNOWN: Final = Inference()
-_get_frame: Final = sys._getframe  # noqa: SLF001 (inspect.currentframe() is a call more, and every block passes here)
 _AnyFunction = Callable[..., Any]
 _Function = TypeVar("_Function", bound="Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[Any, Any]")
 
@@ -194,22 +193,22 @@ class Tracker:
         self._open: list[tuple[FrameType | None, Call]] = []
 
     def __enter__(self) -> TrackedCall:
-        return self._begin(_get_frame().f_back)
+        return self._begin()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> Literal[False]:
-        return self._end(_get_frame().f_back, error)
+        return self._end(error)
 
     async def __aenter__(self) -> TrackedCall:
-        return self._begin(_get_frame().f_back)
+        return self._begin()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> Literal[False]:
-        return self._end(_get_frame().f_back, error)
+        return self._end(error)
 
-    def _begin(self, block: FrameType | None) -> TrackedCall:
+    def _begin(self) -> TrackedCall:
         if self._first_token is not None:
             raise TypeError(
                 "track_performance: first_token applies to streams, and a block has no stream; "
@@ -222,12 +221,12 @@ class Tracker:
             self._reject_callables()
         call.begin()
         call.resume()
-        self._open.append((block, call))
+        self._open.append((_find_block(), call))
         return TrackedCall(call)
 
-    def _end(self, block: FrameType | None, error: BaseException | None) -> Literal[False]:
+    def _end(self, error: BaseException | None) -> Literal[False]:
         # A single call is the first, even if another thread opens one at this moment.
-        _, call = self._open.pop(0) if len(self._open) == 1 else self._pop_call_of(block)
+        _, call = self._open.pop(0) if len(self._open) == 1 else self._pop_call_of(_find_block())
         call.pause()
         call.finish(error)
         return False
@@ -278,6 +277,14 @@ class Tracker:
         except ValueError:  # another thread has taken it, by a guess
             return self._pop_call_of(block)
         return found
+
+
+def _find_block() -> FrameType | None:
+    """Return the frame of the block that begins or ends; None for compiled code without frames."""
+    try:
+        return sys._getframe(3)  # noqa: SLF001 (called by a method called by __enter__, __exit__, __aenter__ or __aexit__)
+    except ValueError:
+        return None
 
 
 def _select_callables(values: dict[str, Any]) -> dict[str, Callable[[Any], Any]]:
