@@ -168,10 +168,14 @@ class Call(Inference):
         """
         Write the event, or add the values to the event of the surrounding request. Never raises.
 
+        Does nothing in a forked child for a call that began in its parent.
+
         Args:
             error: Exception that ended the call.
             result: Returned value; a stream uses its last item instead.
         """
+        if self.closed:
+            return
         try:
             elapsed_seconds = to_microunits(time.perf_counter() - self._started)
             if self._from_result:
