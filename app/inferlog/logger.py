@@ -317,6 +317,18 @@ def _find_exception(exc_info: Any) -> BaseException | None:
 class StdlibHandler(logging.Handler):
     """Writes the records of Python's ``logging`` as lines of the same form."""
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """
+        Write *record* without the lock of a handler.
+
+        The recorder has its own, which lets a signal handler and a finaliser log while their thread writes a line. With
+        both, one thread could hold the first and another the second.
+        """
+        passed = self.filter(record)  # since Python 3.12 also another record
+        if passed:
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return bool(passed)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write *record*; an unformattable one is handled according to ``logging.raiseExceptions``."""
         try:

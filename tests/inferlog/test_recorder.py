@@ -1,8 +1,10 @@
 """Recorders: ids, order, counts and thread safety of written lines."""
 
 import itertools
+import logging
 import re
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ from inferlog.context import Inference
 from inferlog.event import ACTION_AND_OUTCOME
 from inferlog.recorder import IdMaker, make_id_maker, make_instance_id
 from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
 
 
 def build_finished() -> Inference:
@@ -183,3 +186,30 @@ def test_instance_id_is_16_hexadecimal_digits() -> None:
 
 def _make_many(make_id: IdMaker) -> list[str]:
     return [make_id() for _ in range(2000)]
+
+
+def test_finaliser_may_log_by_stdlib_while_another_thread_waits_for_its_line(logs: Logs) -> None:
+    sink, other = get_runtime().app._sink, logging.getLogger("other")
+    write, within = sink.write, iter([1])
+    waiting = threading.Thread(target=other.warning, args=("from another thread",), daemon=True)
+
+    def is_waiting() -> bool:
+        frame = sys._current_frames().get(waiting.ident or 0)
+        return frame is not None and frame.f_code.co_name == "_put"
+
+    def logging_write(line: bytes) -> bool:
+        for _ in within:
+            waiting.start()
+            wait_until(is_waiting)
+            other.warning("from a finaliser")
+        return write(line)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sink, "write", logging_write)
+        writing = threading.Thread(target=other.warning, args=("first",), daemon=True)
+        writing.start()
+        writing.join(20)
+        assert not writing.is_alive()
+        waiting.join(20)
+    lines = [line["message"] for line in logs.read_lines("app")]
+    assert lines == ["first", "from a finaliser", "from another thread"]
