@@ -304,6 +304,27 @@ def test_losses_of_many_threads_are_all_counted(paper: Paper) -> None:
     assert sum(int(line.split()[1]) for line in paper.lines) == 2000
 
 
+def test_loss_is_noted_while_another_thread_reports(clock: Clock) -> None:
+    lines: list[str] = []
+    noted: list[bool] = []
+
+    def write(text: str) -> bool:
+        lines.append(text)
+        if len(lines) == 1:
+            thread = threading.Thread(target=losses.add, args=("events", "/logs", FULL, 2), daemon=True)
+            thread.start()
+            thread.join(10)
+            noted.append(not thread.is_alive())
+            losses.add("app", "/logs", FULL)  # as a signal handler
+        return True
+
+    losses = Losses(clock=clock, write=write)
+    losses.add("events", "/logs", FULL)
+    losses.report(even_early=True)
+    assert noted == [True]
+    assert lines == [f"inferlog: 1 event lost: /logs: {FULL}", f"inferlog: 2 events and 1 log line lost: /logs: {FULL}"]
+
+
 @pytest.mark.parametrize("error", [RecursionError, MemoryError])
 def test_line_lost_by_an_exception_is_reported(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
