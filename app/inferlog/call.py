@@ -184,9 +184,12 @@ class Call(Inference):
                 self._write(error, elapsed_seconds)
             else:
                 self._leave(self.owner, error, elapsed_seconds)
-        except Exception as failure:  # noqa: BLE001 (a failure to log must not change a result, nor hide its error)
+        except BaseException as failure:
             if self.parent is None and not self.closed:
                 unwritten_events.append(type(failure).__name__)
+            if not isinstance(failure, Exception):
+                raise  # of a signal handler, as by Ctrl-C
+            # A failure to log must not change a result, nor hide its error.
             log_failure("the event of a call", failure)
         self._result = _NOTHING
 

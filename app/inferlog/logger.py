@@ -12,8 +12,9 @@ from typing import Any, Final, Protocol, Self, cast
 import structlog
 from structlog.typing import Context, EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-from inferlog.context import log_failure
+from inferlog.context import current_inference, log_failure
 from inferlog.event import STATUS_OF_ACTION
+from inferlog.recorder import unwritten_events
 from inferlog.server_lines import OWN_LOGGERS, get_ids, get_message
 
 _LEVELS: Final = logging.getLevelNamesMapping()
@@ -151,6 +152,14 @@ class BoundLogger(structlog.BoundLoggerBase):
         except structlog.DropEvent:  # raised by a processor of the service
             return
         except Exception as error:  # noqa: BLE001 (a processor of the service may raise)
+            # Not a function: at the limit of the recursion none can be called.
+            if (
+                "latency_seconds" in values
+                and isinstance(event, str)
+                and event in STATUS_OF_ACTION
+                and current_inference.get() is None
+            ):
+                unwritten_events.append(type(error).__name__)
             log_failure("a log line", error)
 
 
@@ -339,8 +348,18 @@ class StdlibHandler(logging.Handler):
                 values={**_get_extras(record), **get_ids(record)},
                 error=_find_exception(record.exc_info),
             )
-        except Exception:  # noqa: BLE001 (the contract of logging: a handler does not raise)
-            self.handleError(record)
+        except Exception as error:  # noqa: BLE001 (the contract of logging: a handler does not raise)
+            if (
+                hasattr(record, "latency_seconds")
+                and isinstance(record.msg, str)
+                and record.msg in STATUS_OF_ACTION
+                and current_inference.get() is None
+            ):
+                unwritten_events.append(type(error).__name__)
+            try:  # noqa: SIM105 (suppress is a function of Python)
+                self.handleError(record)
+            except RecursionError:
+                pass
 
 
 _RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}

@@ -54,6 +54,26 @@ def test_exception_is_described_and_redacted(logs: Logs) -> None:
     assert "hunter2" not in line["error"]["stack_trace"]
 
 
+class PayloadError(Exception):
+    """Raises for every unknown attribute, also for ``__notes__``, which Python's formatter reads."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise KeyError(name)
+
+
+def test_exception_whose_attributes_raise_loses_neither_line_nor_event(logs: Logs) -> None:
+    with pytest.raises(PayloadError), inferlog.track_performance("predict"):
+        raise PayloadError("first")
+    try:
+        raise PayloadError("second")
+    except PayloadError:
+        inferlog.get_logger().exception("failed")
+    (line,) = logs.read_lines("app")
+    for error, message in ((logs.event["error"], "first"), (line["error"], "second")):
+        assert (error["type"], error["message"]) == (f"{__name__}.PayloadError", message)
+        assert f'raise PayloadError("{message}")' in error["stack_trace"]
+
+
 def test_lines_within_inference_carry_its_ids(logs: Logs) -> None:
     with inferlog.track_performance("predict", model_version="v3"):
         inferlog.get_logger().info("inside")

@@ -345,7 +345,7 @@ def test_line_lost_by_an_exception_is_reported(
 
 # Each function calls itself up to the limit of the recursion: the events of the innermost calls cannot be written.
 DEEP = """
-import sys, inferlog
+import logging, sys, inferlog
 
 inferlog.configure(service_name="deep", log_dir=sys.argv[1], console="never", heartbeat_seconds=0)
 begun = 0
@@ -363,6 +363,20 @@ def record(level):
     inferlog.record_inference(latency_seconds=0.1)
     begun += 1
     record(level + 1)
+
+
+def log(level):
+    global begun
+    inferlog.get_logger().info("inference_completed", latency_seconds=0.1)
+    begun += 1
+    log(level + 1)
+
+
+def log_by_stdlib(level):
+    global begun
+    logging.getLogger("stdlib").info("inference_completed", extra={"latency_seconds": 0.1})
+    begun += 1
+    log_by_stdlib(level + 1)
 
 
 def begin_at(depth):
@@ -383,7 +397,7 @@ print(begun, stats.events_written, stats.events_dropped)
 """
 
 
-@pytest.mark.parametrize("function", ["track", "record"])
+@pytest.mark.parametrize("function", ["track", "record", "log", "log_by_stdlib"])
 def test_events_lost_at_the_limit_of_the_recursion_are_counted(function: str, tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", DEEP, str(tmp_path), function], capture_output=True, text=True, timeout=60, check=True

@@ -2,12 +2,15 @@
 
 import itertools
 import logging
+import os
 import re
 import signal
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -213,3 +216,57 @@ def test_finaliser_may_log_by_stdlib_while_another_thread_waits_for_its_line(log
         waiting.join(20)
     lines = [line["message"] for line in logs.read_lines("app")]
     assert lines == ["first", "from a finaliser", "from another thread"]
+
+
+class Interruption(BaseException):
+    """Like KeyboardInterrupt, by a signal handler."""
+
+
+@pytest.mark.parametrize("interruption", [Interruption, TimeoutError])
+@pytest.mark.parametrize("written", [False, True], ids=["before the write", "after the write"])
+@pytest.mark.parametrize("copies", ["file", "file,stdout"])
+def test_event_whose_write_a_signal_handler_interrupts_counts_once(
+    tmp_path: Path, interruption: type[BaseException], written: bool, copies: str
+) -> None:
+    inferlog.configure(service_name="scoring", log_dir=tmp_path, sinks=copies, heartbeat_seconds=0)
+    write = os.write
+
+    def write_and_interrupt(descriptor: int, line: bytes) -> int:
+        if b"interrupted" not in line or descriptor < 3:
+            return write(descriptor, line)
+        if written:
+            write(descriptor, line)
+        raise interruption
+
+    inferlog.record_inference(latency_seconds=0.1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("inferlog.sinks.file.os.write", write_and_interrupt)
+        with nullcontext() if interruption is TimeoutError else pytest.raises(interruption):
+            inferlog.record_inference(latency_seconds=0.1, model_version="interrupted")
+    inferlog.record_inference(latency_seconds=0.1)
+    inferlog.shutdown()
+    stats, events = inferlog.stats(), Logs(tmp_path).events
+    assert (stats.events_written, stats.events_dropped) == ((3, 0) if written else (2, 1))
+    assert [event["event"]["sequence"] for event in events] == ([0, 1, 2] if written else [0, 2])
+    assert [event["audit"]["prev"] for event in events] == [FIRST, *(event["audit"]["hash"] for event in events[:-1])]
+
+
+def test_interrupted_write_of_a_part_of_the_line_breaks_only_that_event(tmp_path: Path) -> None:
+    inferlog.configure(service_name="scoring", log_dir=tmp_path, heartbeat_seconds=0)
+    write = os.write
+
+    def write_half(descriptor: int, line: bytes) -> int:
+        write(descriptor, line[: len(line) // 2])
+        raise Interruption
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("inferlog.sinks.file.os.write", write_half)
+        with pytest.raises(Interruption):
+            inferlog.record_inference(latency_seconds=0.1)
+    inferlog.record_inference(latency_seconds=0.1)
+    inferlog.shutdown()
+    (path,) = tmp_path.glob("events-*")
+    half, whole = path.read_bytes().splitlines()
+    assert not half.endswith(b"}")
+    assert whole.endswith(b"}")
+    assert inferlog.stats().events_dropped == 1
