@@ -277,7 +277,8 @@ def install(level: str, *, capture_stdlib: bool) -> None:
     if capture_stdlib:
         root = logging.getLogger()
         _levels_before.setdefault(root, root.level)
-        root.setLevel(level.upper())
+        # Never higher: the service's own handlers may want more.
+        root.setLevel(min(root.level, _LEVELS[level.upper()]))
         handler = StdlibHandler()
         handler.setLevel(level.upper())
         handler.addFilter(_is_of_others)
