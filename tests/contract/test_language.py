@@ -175,7 +175,7 @@ MAXIMUM = {
     "benchmarks": 0,
     "docs/examples": 0,
     "scripts": 0,
-    "tests": 8,
+    "tests": 7,
 }
 
 
