@@ -152,6 +152,7 @@ TEXTS: dict[str, Callable[[], Iterable[str]]] = {
 }
 # Zero is the aim. A number may only become smaller.
 MAXIMUM = {
+    ".ci": 0,
     "README.md": 0,
     "CONTRIBUTING.md": 0,
     "CHANGELOG.md": 0,
