@@ -173,7 +173,7 @@ def test_full_disk_stops_a_first_start(tmp_path: Path, monkeypatch: pytest.Monke
 def test_full_disk_of_an_existing_home_is_a_warning(
     laid_out: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its events must stay format_bytes, and prunable."""
+    """Its events must stay readable and prunable."""
     said: list[str] = []
     (tmp_path / "engine/data").mkdir()
     add_a_jar(laid_out)
