@@ -35,7 +35,7 @@ class VersionRule:
     raises: dict[int, tuple[tuple[int, ...], ...]]
 
 
-LINES = {
+RULES = {
     "ELASTIC_VERSION": VersionRule(images=("elasticsearch", "kibana"), raises={1: ((0,),), 2: ((),)}),
     # Its images are rebuilt for the same Fluentd: the last two numbers.
     "FLUENTD_VERSION": VersionRule(
@@ -54,9 +54,9 @@ def main() -> int:
     root: Path = parser.parse_args().root
     file, compose = root / ".env.example", root / "docker-compose.yml"
     text, defaults = file.read_text(), compose.read_text()
-    for setting, line in LINES.items():
+    for setting, rule in RULES.items():
         (present,) = re.findall(rf"^{setting}=(.+)$", text, re.MULTILINE)
-        if (raised := find_newest(present, line, exists_as_image)) != present:
+        if (raised := find_newest(present, rule, exists_as_image)) != present:
             text = text.replace(f"{setting}={present}\n", f"{setting}={raised}\n")
             defaults = defaults.replace(f"${{{setting}:-{present}}}", f"${{{setting}:-{raised}}}")
             print(f"- `{setting}`: {present} → {raised}")
@@ -65,18 +65,18 @@ def main() -> int:
     return 0
 
 
-def find_newest(present: str, line: VersionRule, exists: Exists) -> str:
+def find_newest(present: str, rule: VersionRule, exists: Exists) -> str:
     """Return the newest existing version after *present*."""
-    for candidate in list_versions_after(present, line):
-        if all(exists(f"{image}:{candidate}") for image in line.images):
-            return find_newest(candidate, line, exists)
+    for candidate in list_versions_after(present, rule):
+        if all(exists(f"{image}:{candidate}") for image in rule.images):
+            return find_newest(candidate, rule, exists)
     return present
 
 
-def list_versions_after(version: str, line: VersionRule) -> Iterator[str]:
+def list_versions_after(version: str, rule: VersionRule) -> Iterator[str]:
     """Yield possible versions after *version*, largest step first."""
     numbers = [int(number) for number in re.findall(r"\d+", version)]
-    for place, endings in line.raises.items():
+    for place, endings in rule.raises.items():
         for step, ending in itertools.product(STEPS, endings):
             yield replace_numbers(version, [*numbers[:place], numbers[place] + step, *ending])
 
@@ -93,12 +93,12 @@ def exists_as_image(image: str) -> bool:
     Raises:
         SystemExit: If the registry does not answer, which is different from a missing image.
     """
-    asked = subprocess.run(["docker", "manifest", "inspect", image], capture_output=True, text=True, check=False)
-    if asked.returncode == 0:
+    inspection = subprocess.run(["docker", "manifest", "inspect", image], capture_output=True, text=True, check=False)
+    if inspection.returncode == 0:
         return True
-    if NOT_THERE.search(asked.stderr):
+    if NOT_THERE.search(inspection.stderr):
         return False
-    sys.exit(f"bump_versions: cannot check whether {image} exists: {asked.stderr.strip()}")
+    sys.exit(f"bump_versions: cannot check whether {image} exists: {inspection.stderr.strip()}")
 
 
 if __name__ == "__main__":

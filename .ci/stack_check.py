@@ -1,9 +1,9 @@
 """
-Holds what a load generator has sent against what a stack shows of it.
+Compares the requests of a load generator with the events and panels of a stack.
 
-Every request of the file of records has exactly one event, and the query behind every panel of every dashboard answers
-with something. Asks the Elasticsearch of ELASTICSEARCH_URL (with ELASTICSEARCH_API_KEY, ELASTICSEARCH_CA_FILE), or the
-embedded one that runs. Exit code 0 = all of that holds, 1 = it does not, 2 = a wrong option.
+Every request in the records must have exactly one event, and the query of every panel must return rows. Reads from
+ELASTICSEARCH_URL (ELASTICSEARCH_API_KEY, ELASTICSEARCH_CA_FILE), or from the running embedded engine. Exit code 0: no
+difference; 1: a difference; 2: a wrong option.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def main() -> None:
     sent = read_records(options.records)
     cluster = open_cluster(options.url, options.namespace, options.home)
     found = poll_until_stable(
-        lambda: find_events(cluster, sent), lambda ids: set(ids) >= set(sent.ids), options.patience
+        lambda: find_events(cluster, sent), lambda ids: set(ids) >= set(sent.ids), options.patience_seconds
     )
     missing, unexpected = find_missing_and_unexpected(sent.ids, found)
     out.print(
@@ -96,7 +96,7 @@ def main() -> None:
     # Afterwards, because most panels are empty without events.
     excused = EXPECTED_EMPTY.keys() | list_queries_about_others(options.shipper)
     empty = poll_until_stable(
-        lambda: find_empty_panels(cluster, sent, excused), lambda panels: not panels, options.patience
+        lambda: find_empty_panels(cluster, sent, excused), lambda panels: not panels, options.patience_seconds
     )
     fail_on(*describe_ids("panels whose query returns no rows", empty))
     out.print("Every request has one event, and every panel has data.")
@@ -121,7 +121,9 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--url", default=os.environ.get("ELASTICSEARCH_URL"))
     parser.add_argument("--namespace", default="default")
     parser.add_argument("--home", type=Path, help="home of the embedded Elasticsearch")
-    parser.add_argument("--patience", type=float, default=60.0, help="seconds without any change; default %(default)s")
+    parser.add_argument(
+        "--patience-seconds", type=float, default=60.0, help="seconds without any change; default %(default)s"
+    )
     return parser.parse_args()
 
 

@@ -27,7 +27,7 @@ def bench(
     ] = None,
     *,
     for_page: Annotated[
-        bool, typer.Option("--page", help="Measure the figures of docs/performance.md: about 15 minutes.")
+        bool, typer.Option("--page", help="Measure the figures of docs/performance.md: about 16 minutes.")
     ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Use small sizes: about three minutes for all.")] = False,
     only_list: Annotated[bool, typer.Option("--list", help="List the benchmarks, then exit.")] = False,
@@ -75,7 +75,7 @@ def _show_list(*, json: bool) -> None:
         print_json(benchmark_list.BENCHMARKS)
         return
     for benchmark in benchmark_list.BENCHMARKS:
-        out.print(f"{benchmark.name:10}{benchmark.question}", highlight=False)
+        out.print(f"{benchmark.name:14}{benchmark.question}", highlight=False)
 
 
 def _show(page: RunPage, *, json: bool, markdown: bool) -> None:

@@ -40,14 +40,6 @@ and a sum is a read and a write. Reentrant: a signal handler or the finaliser of
 """
 
 
-def _renew_lock() -> None:
-    global values_lock  # noqa: PLW0603 (a thread that does not exist in the child may hold it)
-    values_lock = threading.RLock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)
-
-
 class Inference:
     """
     State of one inference in progress.
@@ -176,7 +168,7 @@ class Inference:
         self._include_labels(later)
         self.rejected += later.rejected
 
-    def take_over(self, values: "Inference", before: Mapping[str, float]) -> None:
+    def merge(self, values: "Inference", before: Mapping[str, float]) -> None:
         """
         Add *values* of a call inside this inference.
 
@@ -248,6 +240,20 @@ def get_innermost() -> Inference | None:
         call = call.parent  # a task that outlives a call belongs to the one around it
     return call if call is not None and not call.closed and owner in (None, call.owner) else owner
 
+
+def _leave_to_parent() -> None:
+    """In a forked child, leave the open inferences to the parent, which writes their events; calls get their own."""
+    global values_lock  # noqa: PLW0603 (a thread that does not exist in the child may hold it)
+    values_lock = threading.RLock()
+    inference, call = current_inference.get(), current_call.get()
+    if inference is not None:
+        inference.ended = inference.closed = True
+    while call is not None:
+        call.closed = True
+        call = call.parent
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
 
 _ENDED_BY_IT: Final = "inferlog_inference"
 

@@ -75,5 +75,12 @@ def describe_error(error: BaseException) -> dict[str, Any]:
     return {
         "error_type": check_value("error_type", name_error_type(cause)),
         "error_message": check_value("error_message", cause),
-        "error_stack_trace": check_value("error_stack_trace", "".join(traceback.format_exception(error))),
+        "error_stack_trace": check_value("error_stack_trace", _format_stack_trace(error)),
     }
+
+
+def _format_stack_trace(error: BaseException) -> str:
+    try:
+        return "".join(traceback.format_exception(error))
+    except Exception:  # noqa: BLE001 (an exception of the service whose attributes raise)
+        return "".join([*traceback.format_tb(error.__traceback__), name_error_type(error)])

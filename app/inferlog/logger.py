@@ -12,8 +12,9 @@ from typing import Any, Final, Protocol, Self, cast
 import structlog
 from structlog.typing import Context, EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
-from inferlog.context import log_failure
+from inferlog.context import current_inference, log_failure
 from inferlog.event import STATUS_OF_ACTION
+from inferlog.recorder import unwritten_events
 from inferlog.server_lines import OWN_LOGGERS, get_ids, get_message
 
 _LEVELS: Final = logging.getLevelNamesMapping()
@@ -151,6 +152,14 @@ class BoundLogger(structlog.BoundLoggerBase):
         except structlog.DropEvent:  # raised by a processor of the service
             return
         except Exception as error:  # noqa: BLE001 (a processor of the service may raise)
+            # Not a function: at the limit of the recursion none can be called.
+            if (
+                "latency_seconds" in values
+                and isinstance(event, str)
+                and event in STATUS_OF_ACTION
+                and current_inference.get() is None
+            ):
+                unwritten_events.append(type(error).__name__)
             log_failure("a log line", error)
 
 
@@ -268,7 +277,8 @@ def install(level: str, *, capture_stdlib: bool) -> None:
     if capture_stdlib:
         root = logging.getLogger()
         _levels_before.setdefault(root, root.level)
-        root.setLevel(level.upper())
+        # Never higher: the service's own handlers may want more.
+        root.setLevel(min(root.level, _LEVELS[level.upper()]))
         handler = StdlibHandler()
         handler.setLevel(level.upper())
         handler.addFilter(_is_of_others)
@@ -317,6 +327,18 @@ def _find_exception(exc_info: Any) -> BaseException | None:
 class StdlibHandler(logging.Handler):
     """Writes the records of Python's ``logging`` as lines of the same form."""
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """
+        Write *record* without the lock of a handler.
+
+        The recorder has its own, which lets a signal handler and a finaliser log while their thread writes a line. With
+        both, one thread could hold the first and another the second.
+        """
+        passed = self.filter(record)  # since Python 3.12 also another record
+        if passed:
+            self.emit(passed if isinstance(passed, logging.LogRecord) else record)
+        return bool(passed)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write *record*; an unformattable one is handled according to ``logging.raiseExceptions``."""
         try:
@@ -327,8 +349,18 @@ class StdlibHandler(logging.Handler):
                 values={**_get_extras(record), **get_ids(record)},
                 error=_find_exception(record.exc_info),
             )
-        except Exception:  # noqa: BLE001 (the contract of logging: a handler does not raise)
-            self.handleError(record)
+        except Exception as error:  # noqa: BLE001 (the contract of logging: a handler does not raise)
+            if (
+                hasattr(record, "latency_seconds")
+                and isinstance(record.msg, str)
+                and record.msg in STATUS_OF_ACTION
+                and current_inference.get() is None
+            ):
+                unwritten_events.append(type(error).__name__)
+            try:  # noqa: SIM105 (suppress is a function of Python)
+                self.handleError(record)
+            except RecursionError:
+                pass
 
 
 _RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}

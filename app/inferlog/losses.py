@@ -12,6 +12,8 @@ from typing import Final
 
 _REPORT_EVERY_SECONDS: Final = 60.0
 _RETRY_SECONDS: Final = 1.0
+_WAIT_SECONDS: Final = 1.0
+_AT_MOST: Final = "at most "
 _NAMES: Final = {"events": "event", "app": "log line", "health": "heartbeat", "content": "content line"}
 
 
@@ -67,6 +69,9 @@ class Losses:
     """
     Reports the first loss at once and later ones together, at most once a minute. Thread-safe; never raises.
 
+    A loss is noted without a lock: the thread that notes it may hold the lock of a recorder, and a thread that reports
+    may be interrupted by a signal handler that needs this recorder.
+
     Args:
         start_reports: Starts the thread that runs :meth:`report` from time to time, unless started. Called at each
             loss, without a lock of this object. Never raises.
@@ -87,7 +92,8 @@ class Losses:
         self._start_reports = start_reports
         self._clock = clock
         self._write = write
-        self._lock = threading.RLock()  # a signal handler may log, and lose a line, during a report
+        self._reporting = threading.Lock()
+        self._noted: deque[tuple[str, str, int, str]] = deque()
         self._unreported: dict[tuple[str, str], Counter[str]] = {}
         self._due_at = 0.0
         self._removed: Counter[str] = Counter()
@@ -106,17 +112,22 @@ class Losses:
 
     def add(self, stream: str, place: str, reason: str, lines: int = 1) -> None:
         """Count *lines* of *stream* that *place* (a path or an address) rejected; report them if a report is due."""
-        self._add(stream, f"{place}: {reason}", lines)
+        self._note(stream, f"{place}: {reason}", lines)
 
     def add_removed(self, stream: str, place: str, lines: int) -> None:
         """Count up to *lines* of *stream* in a file of the directory *place* that was removed while in use."""
-        self._removed[stream] += lines
-        self._add(stream, f"{place}: a log file was deleted, renamed or truncated while in use", lines, "at most ")
+        self._note(stream, f"{place}: a log file was deleted, renamed or truncated while in use", lines, _AT_MOST)
 
     def report(self, *, even_early: bool = False) -> None:
-        """Report all unreported losses if the last report is a minute ago, or now if *even_early*."""
-        with self._lock:
-            self._collect_failures()
+        """
+        Report all unreported losses if the last report is a minute ago, or now if *even_early*.
+
+        Leaves them to another thread that is reporting at the moment; waits up to a second for it if *even_early*.
+        """
+        if not self._reporting.acquire(timeout=_WAIT_SECONDS if even_early else 0):
+            return
+        try:
+            self._count_noted()
             now = self._clock()
             if not self._unreported or (now < self._due_at and not even_early):
                 return
@@ -125,21 +136,26 @@ class Losses:
             if written:
                 self._unreported.clear()
             self._due_at = now + (_REPORT_EVERY_SECONDS if written else _RETRY_SECONDS)
+        finally:
+            self._reporting.release()
 
-    def _add(self, stream: str, cause: str, lines: int, quantity: str = "") -> None:
-        with self._lock:
-            self._count(stream, cause, lines, quantity)
+    def _note(self, stream: str, cause: str, lines: int, quantity: str = "") -> None:
+        self._noted.append((stream, cause, lines, quantity))
+        self._last_loss = cause, time.time()
         self.report()
         self._start_reports()  # the next report is due without another loss, and also if no log file is ever opened
 
-    def _collect_failures(self) -> None:
+    def _count_noted(self) -> None:
         for stream, failures in self.failures.items():
             while failures:
-                self._count(stream, f"{failures.popleft()} while the line was written", 1)
-
-    def _count(self, stream: str, cause: str, lines: int, quantity: str = "") -> None:
-        self._unreported.setdefault((cause, quantity), Counter())[stream] += lines
-        self._last_loss = cause, time.time()
+                cause = f"{failures.popleft()} while the line was written"
+                self._noted.append((stream, cause, 1, ""))
+                self._last_loss = cause, time.time()
+        while self._noted:
+            stream, cause, lines, quantity = self._noted.popleft()
+            self._unreported.setdefault((cause, quantity), Counter())[stream] += lines
+            if quantity == _AT_MOST:
+                self._removed[stream] += lines
 
 
 def _format_loss(cause: str, quantity: str, lost: Mapping[str, int]) -> str:

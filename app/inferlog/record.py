@@ -67,9 +67,12 @@ def record_inference(
             }
         )
         get_runtime().record_finished(inference, current_inference.get())
-    except Exception as failure:  # noqa: BLE001 (a failure to log must not affect the service)
+    except BaseException as failure:
         if inference is None or not inference.closed:
             unwritten_events.append(type(failure).__name__)
+        if not isinstance(failure, Exception):
+            raise  # of a signal handler, as by Ctrl-C
+        # A failure to log must not affect the service.
         log_failure("the event of a finished inference", failure)
 
 
@@ -78,18 +81,21 @@ def capture_content(*, input: Any = None, output: Any = None) -> None:  # noqa: 
     Write a prompt and an answer to the separate stream ``content``, linked to the request by its ids.
 
     Does nothing unless the setting ``capture_content`` (``INFERLOG_CAPTURE_CONTENT``) is on, the only opt-in.
-    Credentials are redacted, and a text is cut at 32 000 characters. Never part of the event.
+    Credentials are redacted, and a text is cut at 32 000 characters. Never part of the event. Never raises.
     """
-    recorder = get_runtime().content
-    if recorder is None:
-        return
-    texts = {name: value for name, value in (("input", input), ("output", output)) if value is not None}
-    inference = current_inference.get()
-    recorder.record(
-        get_shared_fields(inference)
-        | {
-            "gen_ai": {
-                name: {"text": to_redacted_text(value, _CONTENT_LIMIT_CHARACTERS)} for name, value in texts.items()
+    try:
+        recorder = get_runtime().content
+        if recorder is None:
+            return
+        texts = {name: value for name, value in (("input", input), ("output", output)) if value is not None}
+        inference = current_inference.get()
+        recorder.record(
+            get_shared_fields(inference)
+            | {
+                "gen_ai": {
+                    name: {"text": to_redacted_text(value, _CONTENT_LIMIT_CHARACTERS)} for name, value in texts.items()
+                }
             }
-        }
-    )
+        )
+    except Exception as failure:  # noqa: BLE001 (a failure to log must not affect the service)
+        log_failure("a content line", failure)

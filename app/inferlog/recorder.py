@@ -7,11 +7,13 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import orjson
 
 from inferlog.audit import FIRST, Hasher, serialize_canonically
+from inferlog.context import Inference
 from inferlog.event import EventLayout, Status
 
 _LAYOUTS_LIMIT: Final = 256
@@ -48,6 +50,16 @@ class Sink(Protocol):
 
     def detach_after_fork(self) -> None:
         """Release the parent's resources in a forked child."""
+
+
+def has_written(sink: Sink, line: bytes) -> bool:
+    """
+    Return whether *sink* has written *line* although an exception, as of a signal handler, ended its ``write``.
+
+    False if the sink has no method of this name.
+    """
+    check: Callable[[bytes], bool] | None = getattr(sink, "has_written", None)
+    return check is not None and check(line)
 
 
 IdMaker = Callable[[], str]
@@ -141,7 +153,8 @@ class _Recorder(ABC, Generic[Content]):
 
     def _write_waiting(self) -> None:
         while self._waiting:
-            self._write(self._waiting.popleft())
+            with suppress(Exception):  # counted by _write; the line before it is written
+                self._write(self._waiting.popleft())
 
     @abstractmethod
     def _write(self, content: Content) -> bool: ...
@@ -182,14 +195,18 @@ class LineRecorder(_Recorder[dict[str, Any]]):
         )
 
     def _write(self, content: dict[str, Any]) -> bool:
+        line = b""
         try:
             content["@timestamp"] = self._clock.read()[1]
             # default=str: for an unknown type, its text is better than an exception in the service's log call.
             line = orjson.dumps(content, default=str, option=orjson.OPT_APPEND_NEWLINE)
             whole = self._sink.write(line)
-        except Exception as error:
-            self.dropped += 1
-            self.failures.append(type(error).__name__)
+        except BaseException as error:
+            if line and not isinstance(error, RecursionError) and has_written(self._sink, line):
+                self.written += 1
+            else:
+                self.dropped += 1
+                self.failures.append(type(error).__name__)
             raise
         if whole:
             self.written += 1
@@ -198,14 +215,15 @@ class LineRecorder(_Recorder[dict[str, Any]]):
         return whole
 
 
-class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
+class EventRecorder(_Recorder[tuple[Inference, dict[str, Any], str]]):
     """
     Writes the inference events of one process. Thread-safe; never raises.
 
     Time, sequence, hash and write are under one lock: sequence and time increase together in the file, a gap in the
     sequence is a loss, and each event has the hash of the one before it. An event dropped by the sink leaves a gap in
-    the sequence but no break in the chain, which distinguishes it from one removed later. An exception in
-    :meth:`record` has lost the event; who catches it adds its name to :data:`unwritten_events`.
+    the sequence but no break in the chain, which distinguishes it from one removed later. An exception on its
+    way to this class has lost the event too: who catches it with an inference that is not closed adds its name to
+    :data:`unwritten_events`.
 
     Args:
         sink: Destination of the events.
@@ -232,17 +250,18 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
         """Events lost by sinks other than the record of truth."""
         return self._sink.copies_dropped
 
-    def record(self, fields: dict[str, Any], labels: Mapping[str, Any] | None = None) -> None:
+    def record(self, inference: Inference, fields: dict[str, Any]) -> None:
         """
-        Write the event of one inference.
+        Write the event of *inference*, and close it.
 
         Args:
-            fields: Checked fields, ``status`` among them; owned by the recorder from now on.
-            labels: Other values of the event.
+            inference: The inference, with its labels.
+            fields: Its fields in their written form, ``status`` among them; owned by the recorder from now on.
         """
-        if labels:
-            fields["labels"] = orjson.Fragment(serialize_canonically(labels))
-        self._put((fields, self._make_id()))
+        if inference.labels:
+            fields["labels"] = orjson.Fragment(serialize_canonically(inference.labels))
+        self._put((inference, fields, self._make_id()))
+        inference.closed = True
 
     def count_unwritten(self) -> None:
         """Count the events that exceptions have lost as dropped, each with a number of the sequence."""
@@ -254,17 +273,12 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
                 self._sequence += 1
                 self.dropped += 1
 
-    def _write_waiting(self) -> None:
-        while self._waiting:
-            try:
-                self._write(self._waiting.popleft())
-            except Exception as error:  # noqa: BLE001 (its own caller has returned)
-                unwritten_events.append(type(error).__name__)
-
-    def _write(self, content: tuple[dict[str, Any], str]) -> bool:
+    def _write(self, content: tuple[Inference, dict[str, Any], str]) -> bool:
         if unwritten_events:
             self.count_unwritten()  # before this event, so that their numbers are a gap
-        fields, event_id = content
+        inference, fields, event_id = content
+        inference.closed = True  # from now on its loss is counted here
+        line = b""
         sequence, previous = self._sequence, self._previous_hash
         self._sequence = sequence + 1
         try:
@@ -275,9 +289,16 @@ class EventRecorder(_Recorder[tuple[dict[str, Any], str]]):
             unix_microseconds, timestamp = self._clock.read()
             own = self._hash(previous, unix_microseconds, body)
             head = f'{{"@timestamp":"{timestamp}","audit":{{"prev":"{previous}","hash":"{own}"}},'
-            whole = self._sink.write(b"".join((head.encode(), body[1:], b"\n")))
-        except Exception:
-            self._sequence -= 1  # count_unwritten gives the lost event a number
+            line = b"".join((head.encode(), body[1:], b"\n"))
+            whole = self._sink.write(line)
+        except BaseException as error:
+            # The limit of the recursion is reached before the write, and there is room for no call.
+            if line and not isinstance(error, RecursionError) and has_written(self._sink, line):
+                self.written += 1
+                self._previous_hash = own
+            else:
+                self._sequence -= 1  # count_unwritten gives it a number
+                unwritten_events.append(type(error).__name__)
             raise
         if whole:
             self.written += 1

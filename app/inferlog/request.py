@@ -229,9 +229,12 @@ class Exchange(ABC):
                 self._keep_sent_ids()
                 self._set_outcome(error, latency_seconds, complete)
                 running.record(inference)
-        except Exception as failure:  # noqa: BLE001 (a failure to log must not change a response, nor hide its error)
+        except BaseException as failure:
             if not inference.closed:
                 unwritten_events.append(type(failure).__name__)
+            if not isinstance(failure, Exception):
+                raise  # of a signal handler, as by Ctrl-C
+            # A failure to log must not change a response, nor hide its error.
             log_failure("the event of a request", failure)
         # The tracebacks of exceptions refer to this object.
         self._handled_error, self._failed_sends = None, ()

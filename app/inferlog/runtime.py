@@ -9,7 +9,7 @@ from typing import Any
 
 from inferlog.audit import Hasher
 from inferlog.client_id import ClientIds
-from inferlog.context import Inference, find_inference, get_innermost, warn_once
+from inferlog.context import Inference, current_inference, find_inference, get_innermost, log_failure, warn_once
 from inferlog.event import STATUS_OF_ACTION
 from inferlog.heartbeat import Heartbeat, close_at_worker_exit
 from inferlog.line import build_line, describe_error
@@ -163,15 +163,24 @@ class Runtime:
     ) -> None:
         """Write a log line, or an event for a line such as ``inference_completed`` with ``latency_seconds``."""
         if isinstance(message, str) and message in STATUS_OF_ACTION and values.get("latency_seconds") is not None:
-            self._log_inference(message, values, error)
+            logged: Inference | None = None
+            try:
+                logged = build_inference(values, error)
+                self._take_logged(message, logged)
+            except Exception as failure:  # noqa: BLE001 (a failure to log must not affect the service)
+                if current_inference.get() is None and (logged is None or not logged.closed):
+                    unwritten_events.append(type(failure).__name__)
+                try:  # noqa: SIM105 (suppress is a function of Python, which cannot be called at the limit)
+                    log_failure("the event of a log line", failure)
+                except RecursionError:
+                    pass
             return
         self.app.record(
             build_line(message, level=level, logger=logger, values=values, error=error, inference=find_inference())
         )
 
-    def _log_inference(self, action: str, values: Mapping[str, Any], error: BaseException | None) -> None:
-        """Treat the log line *action* as an inference event: merge it into the current inference, or write its own."""
-        logged = build_inference(values, error)
+    def _take_logged(self, action: str, logged: Inference) -> None:
+        """Merge *logged*, from a log line *action*, into the current inference, or write its own event."""
         named, status = STATUS_OF_ACTION[action], logged.fields.get("status")
         if status is None:
             logged.fields["status"] = named
@@ -180,12 +189,7 @@ class Runtime:
         surrounding = get_innermost()
         owner = surrounding and (surrounding.owner or surrounding)
         if surrounding is None or owner is None or owner.ended:
-            try:
-                self.record_finished(logged, owner)
-            except Exception as failure:
-                if not logged.closed:
-                    unwritten_events.append(type(failure).__name__)
-                raise
+            self.record_finished(logged, owner)
             return
         if status is None and named == "success":
             del logged.fields["status"]  # the surrounding request has not ended yet
@@ -216,9 +220,12 @@ class Runtime:
         fields = fields.copy()
         if "client_id" in fields:
             fields["client_id"] = self.startup_files.client_ids(fields["client_id"])
-        self.events.record(fields, inference.labels)
-        inference.closed = True
+        self.events.record(inference, fields)
         if inference.rejected:
+            self._report_rejected(inference)
+
+    def _report_rejected(self, inference: Inference) -> None:
+        try:
             self.app.record(
                 build_line(
                     "inferlog.value_refused",
@@ -228,6 +235,8 @@ class Runtime:
                     inference=inference,
                 )
             )
+        except Exception as failure:  # noqa: BLE001 (the event is written)
+            log_failure("the line about rejected values", failure)
 
     def _start_heartbeat(self) -> None:
         self.heartbeat.start()

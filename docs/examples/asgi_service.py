@@ -13,7 +13,7 @@ inferlog.configure(service_name="reviews")
 
 
 async def judge(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer any request with one word; no framework tells which route it took, so the handler does."""
+    """Answer with one word. The handler binds the route, because no framework does."""
     if scope["type"] != "http":
         return  # there is nothing to do at start and end, and no websocket
     inferlog.bind_inference(http_route="/sentiment", model_name="sentiment", model_version="v3")

@@ -18,14 +18,14 @@ inferlog.configure(service_name="reviews")
 
 
 class Review(BaseModel):
-    """What a customer has written."""
+    """A customer's review."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One answer, and what is known of how it was made."""
+    """An answer and the figures of its batch."""
 
     sentiment: str
     queue_seconds: float
@@ -52,7 +52,7 @@ def model(texts: list[str]) -> list[str]:
 
 
 async def judge_in_batches() -> None:
-    """Take what waits, and hand each request its answer. It belongs to no request, so that it binds nothing."""
+    """Collect waiting requests and answer them in batches. Binds nothing: a batch belongs to several requests."""
     while True:
         batch = [await _queue.get()]
         await asyncio.sleep(_GATHER_SECONDS)
@@ -87,7 +87,7 @@ app.add_middleware(inferlog.InferenceMiddleware, model_version="v3")
 
 @app.post("/sentiment")
 async def sentiment(review: Review) -> dict[str, str]:
-    """Wait for the batch that this request gets into; what it tells is bound here, where the request is at hand."""
+    """Wait for the batch of this request, then bind its figures."""
     waiting = Waiting(review.text, asyncio.get_running_loop().create_future())
     _queue.put_nowait(waiting)
     judged = await waiting.answer

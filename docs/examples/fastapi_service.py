@@ -15,14 +15,14 @@ log = inferlog.get_logger(__name__)
 
 
 class Review(BaseModel):
-    """What a customer has written."""
+    """A customer's review."""
 
     text: str
 
 
 @app.post("/sentiment")
 def sentiment(review: Review) -> dict[str, str]:
-    """Answer from a thread of the pool: what it binds and logs belongs to its request all the same."""
+    """Answer from a thread pool. Bound values and log lines still belong to the request."""
     words = review.text.split()
     if not words:
         raise HTTPException(422, "nothing to judge")

@@ -9,7 +9,7 @@ inferlog.configure(service_name="reviews")
 
 
 def judge(environ: dict[str, Any], start_response: Callable[..., object]) -> list[bytes]:
-    """Answer any request with one word; no framework tells which route it took, so the handler does."""
+    """Answer with one word. The handler binds the route, because no framework does."""
     inferlog.bind_inference(http_route="/sentiment", model_name="sentiment", model_version="v3")
     text = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     start_response("200 OK", [("Content-Type", "text/plain")])

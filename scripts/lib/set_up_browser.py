@@ -61,12 +61,12 @@ def find() -> str:
 def is_chromium(path: str) -> bool:
     """Return whether the program at *path* is a Chromium; on Ubuntu it can be a stub for a snap."""
     try:
-        said = subprocess.run(
+        done = subprocess.run(
             [path, "--version"], capture_output=True, text=True, timeout=_VERSION_TIMEOUT_SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return said.returncode == 0 and "Chrom" in said.stdout
+    return done.returncode == 0 and "Chrom" in done.stdout
 
 
 def find_playwright_path() -> str:
@@ -107,7 +107,7 @@ def list_methods() -> list[tuple[str, list[list[str]]]]:
 def run_logged(command: Sequence[str], what: str) -> bool:
     """Run *command* with its output in the log; print progress; return whether it succeeded."""
     began = time.monotonic()
-    said = 0.0
+    reported_seconds = 0.0
     with LOG.open("a") as log:
         process = subprocess.Popen(
             command,
@@ -121,8 +121,8 @@ def run_logged(command: Sequence[str], what: str) -> bool:
                 return process.wait(0.2) == 0
             except subprocess.TimeoutExpired:
                 elapsed = time.monotonic() - began
-                if elapsed - said >= _SECONDS_BETWEEN_LINES:
-                    said = elapsed
+                if elapsed - reported_seconds >= _SECONDS_BETWEEN_LINES:
+                    reported_seconds = elapsed
                     print_status(f"installing {what} for the tests ({elapsed:.0f} s); details: {LOG}")
 
 

@@ -43,7 +43,7 @@ def chaos(
 
     Starts Elasticsearch, a service with two workers and a shipper, in a temporary directory and on free ports. Without
     options, runs the most important faults for a few seconds each, in 4 minutes. With --full, runs all faults at full
-    length, in an hour. If started by root, it runs as the user nobody, because root ignores file modes.
+    length, in about 40 minutes. If started by root, it runs as the user nobody, because root ignores file modes.
 
     Every line on the disk must be in the store exactly once, or among the dead letters. Events that the disk refused
     must be counted in the heartbeats and by the query lost_events. Exits with 1 if an invariant is violated, and keeps

@@ -61,7 +61,7 @@ def stack(engine_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def check(stack: Stack, folder: Path, records: list[dict[str, Any]], *more: object) -> subprocess.CompletedProcess[str]:
     file = folder / "records.jsonl"
     file.write_text("".join(f"{json.dumps(record)}\n" for record in records))
-    options = ("--records", file, "--shipper", "inferlog", "--url", stack.cluster.url, "--patience", 20)
+    options = ("--records", file, "--shipper", "inferlog", "--url", stack.cluster.url, "--patience-seconds", 20)
     command = [sys.executable, CHECK, *options, "--namespace", stack.cluster.namespace, *more]
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, check=False)
 
@@ -91,7 +91,7 @@ def test_complete_stack_passes(stack: Stack, tmp_path: Path) -> None:
     ids=["lost", "unknown", "unanswered"],
 )
 def test_mismatched_requests_and_events_are_listed(stack: Stack, tmp_path: Path, change: Any, words: str) -> None:
-    done = check(stack, tmp_path, change(stack.records), "--patience", 1)
+    done = check(stack, tmp_path, change(stack.records), "--patience-seconds", 1)
     assert done.returncode == 1
     assert f"{words}{stack.records[0]['correlation_id']}" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -108,7 +108,7 @@ def test_empty_panels_are_listed(stack: Stack, tmp_path: Path, provisioned: Clus
     }
     with provisioned.build_client() as client:
         client.create(index=build_stream_name("events", provisioned.namespace), id="1", document=document, refresh=True)
-    done = check(replace(stack, cluster=provisioned), tmp_path, [record], "--patience", 0)
+    done = check(replace(stack, cluster=provisioned), tmp_path, [record], "--patience-seconds", 0)
     assert done.returncode == 1
     assert "panels whose query returns no rows: " in done.stderr
     for name in ("costs", "saturation_over_time", "errors_by_type"):

@@ -152,6 +152,7 @@ TEXTS: dict[str, Callable[[], Iterable[str]]] = {
 }
 # Zero is the aim. A number may only become smaller.
 MAXIMUM = {
+    ".ci": 0,
     "README.md": 0,
     "CONTRIBUTING.md": 0,
     "CHANGELOG.md": 0,
@@ -173,9 +174,9 @@ MAXIMUM = {
     "app/inferlog_ops/query": 0,
     "app/inferlog_ops/ship": 0,
     "benchmarks": 0,
-    "docs/examples": 6,
+    "docs/examples": 0,
     "scripts": 0,
-    "tests": 8,
+    "tests": 7,
 }
 
 

@@ -44,7 +44,7 @@ def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Logs]:
     inferlog.shutdown()
 
 
-def test_fastapi(logs: Logs) -> None:
+def test_fastapi_example_writes_its_events(logs: Logs) -> None:
     with serve_app(load("fastapi_service").app) as url, httpx.Client(base_url=url) as client:
         assert client.post("/sentiment", json={"text": "a good book"}).json() == {"sentiment": "good"}
         assert client.post("/echo", json={"text": "a good book"}).text == "a good book "
@@ -57,7 +57,7 @@ def test_fastapi(logs: Logs) -> None:
     assert line["request_id"] == first["request_id"]
 
 
-def test_starlette(logs: Logs) -> None:
+def test_starlette_example_writes_its_event(logs: Logs) -> None:
     with serve_app(load("starlette_service").app) as url:
         assert httpx.post(f"{url}/acme/sentiment", content="a good book").text == "good"
     event = logs.event
@@ -68,7 +68,7 @@ def test_starlette(logs: Logs) -> None:
 @pytest.mark.parametrize(
     ("name", "variable", "serve"), [("asgi_service", "app", serve_app), ("wsgi_service", "application", serve_wsgi)]
 )
-def test_without_a_framework(logs: Logs, name: str, variable: str, serve: Any) -> None:
+def test_example_without_a_framework_writes_its_event(logs: Logs, name: str, variable: str, serve: Any) -> None:
     with serve(getattr(load(name), variable)) as url:
         answer = httpx.post(f"{url}/any/path", content="a bad book", headers={"Authorization": "Bearer of-a-key"})
     assert answer.text == "bad"
@@ -77,7 +77,7 @@ def test_without_a_framework(logs: Logs, name: str, variable: str, serve: Any) -
     assert len(event["client"]["id"]) == 32
 
 
-def test_flask(logs: Logs) -> None:
+def test_flask_example_writes_its_events(logs: Logs) -> None:
     app = load("flask_service").app
     assert app.test_client().post("/sentiment/en", data="a good book").text == "good"
     assert app.test_client().post("/sentiment/fr", data="un livre", buffered=True).status_code == 404
@@ -86,7 +86,7 @@ def test_flask(logs: Logs) -> None:
     assert second["status"] == "rejected"
 
 
-def test_batching(logs: Logs) -> None:
+def test_batching_example_writes_an_event_for_each_request(logs: Logs) -> None:
     with serve_app(load("batching_service").app, lifespan="on") as url, ThreadPoolExecutor(3) as callers:
         texts = ["a good book", "a bad book", "a long book"]
         answers = list(callers.map(lambda text: httpx.post(f"{url}/sentiment", json={"text": text}).json(), texts))
@@ -99,7 +99,7 @@ def test_batching(logs: Logs) -> None:
         assert event["latency_seconds"] >= event["queue_seconds"] + event["model_latency_seconds"]
 
 
-def test_batch_script(logs: Logs) -> None:
+def test_batch_script_writes_an_event_for_each_call(logs: Logs) -> None:
     printed = subprocess.run(
         [sys.executable, DOCS / "examples" / "batch_script.py"],
         env={**os.environ, "INFERLOG_LOG_DIR": str(logs.directory)},
@@ -115,7 +115,7 @@ def test_batch_script(logs: Logs) -> None:
     assert (failed["status"], failed["error"]["type"]) == ("error", "AttributeError")
 
 
-def test_two_services(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_services_write_events_with_one_correlation_id(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
     with serve_app(load("fastapi_service").app) as model_url:
         monkeypatch.setenv("MODEL_URL", model_url)
         with serve_app(load("gateway").app) as url:

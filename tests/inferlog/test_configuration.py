@@ -1,7 +1,12 @@
+import asyncio
 import errno
 import os
 import re
 import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -16,6 +21,14 @@ from tests.support.logfiles import Logs
 def record_one() -> None:
     with inferlog.track_performance("predict"):
         pass
+
+
+async def receive() -> dict[str, object]:
+    return {"type": "http.request"}
+
+
+async def send(_message: object) -> None:
+    pass
 
 
 def test_forked_child_has_own_instance_sequence_and_file(logs: Logs) -> None:
@@ -35,6 +48,41 @@ def test_forked_child_has_own_instance_sequence_and_file(logs: Logs) -> None:
     assert sorted(by_instance.values()) == [[0, 1], [0, 1]]
     assert len({event["event"]["id"] for event in logs.events}) == 4
     assert len(list(logs.directory.glob("events-*"))) == 2
+
+
+@pytest.mark.parametrize("inner", [False, True], ids=["in a call", "in a call inside a call"])
+def test_calls_in_a_child_that_was_forked_within_a_call_have_their_own_events(logs: Logs, inner: bool) -> None:
+    with inferlog.track_performance("outer"), inferlog.track_performance("inner") if inner else nullcontext():
+        child = os.fork()
+        if child == 0:
+            record_one()
+            inferlog.record_inference(latency_seconds=0.1)
+            inferlog.get_logger().info("inference_completed", latency_seconds=0.1)
+            inferlog.bind_inference(output_tokens=1)
+    if child == 0:
+        os._exit(0)  # after the ends of the blocks
+    assert os.waitpid(child, 0)[1] == 0
+    outer = [event for event in logs.events if event.get("gen_ai") == {"operation": {"name": "outer"}}]
+    others = [event for event in logs.events if event not in outer]
+    assert (len(outer), len(others)) == (1, 3)
+    assert outer[0]["service"]["instance"]["id"] not in {event["service"]["instance"]["id"] for event in others}
+    assert {event["correlation_id"] for event in others} == {outer[0]["correlation_id"]}
+
+
+def test_calls_in_a_process_pool_that_begins_within_a_request_have_their_own_events(logs: Logs) -> None:
+    async def answer(_scope: object, _receive: object, send: Callable[..., Awaitable[None]]) -> None:
+        with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+            for _ in range(3):
+                pool.submit(record_one).result()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    asyncio.run(inferlog.InferenceMiddleware(answer)(scope, receive, send))
+    (request,) = (event for event in logs.events if "http" in event)
+    calls = [event for event in logs.events if "http" not in event]
+    assert len(calls) == 3
+    assert {event["correlation_id"] for event in calls} == {request["correlation_id"]}
 
 
 def test_forked_child_reads_no_startup_file(tmp_path: Path) -> None:

@@ -54,6 +54,47 @@ def test_exception_is_described_and_redacted(logs: Logs) -> None:
     assert "hunter2" not in line["error"]["stack_trace"]
 
 
+class PayloadError(Exception):
+    """Raises for every unknown attribute, also for ``__notes__``, which Python's formatter reads."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise KeyError(name)
+
+
+def test_exception_whose_attributes_raise_loses_neither_line_nor_event(logs: Logs) -> None:
+    with pytest.raises(PayloadError), inferlog.track_performance("predict"):
+        raise PayloadError("first")
+    try:
+        raise PayloadError("second")
+    except PayloadError:
+        inferlog.get_logger().exception("failed")
+    (line,) = logs.read_lines("app")
+    for error, message in ((logs.event["error"], "first"), (line["error"], "second")):
+        assert (error["type"], error["message"]) == (f"{__name__}.PayloadError", message)
+        assert f'raise PayloadError("{message}")' in error["stack_trace"]
+
+
+@pytest.mark.parametrize("own_level", [logging.DEBUG, logging.NOTSET, logging.ERROR])
+def test_own_handlers_get_the_lines_that_they_got_before(tmp_path: Path, own_level: int) -> None:
+    root, received = logging.getLogger(), list[str]()
+    handler = logging.Handler()
+    handler.emit = lambda record: received.append(record.getMessage())  # type: ignore[method-assign]
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(own_level)
+    try:
+        inferlog.configure(service_name="scoring", log_dir=tmp_path, heartbeat_seconds=0)
+        logging.getLogger("svc").debug("detail")
+        logging.getLogger("svc").error("failed")
+        inferlog.shutdown()
+    finally:
+        root.removeHandler(handler)
+        inferlog.logger.uninstall()
+        root.setLevel(before)
+    assert received == (["failed"] if own_level == logging.ERROR else ["detail", "failed"])
+    assert [line["message"] for line in Logs(tmp_path).read_lines("app")] == ["failed"]
+
+
 def test_lines_within_inference_carry_its_ids(logs: Logs) -> None:
     with inferlog.track_performance("predict", model_version="v3"):
         inferlog.get_logger().info("inside")

@@ -304,6 +304,27 @@ def test_losses_of_many_threads_are_all_counted(paper: Paper) -> None:
     assert sum(int(line.split()[1]) for line in paper.lines) == 2000
 
 
+def test_loss_is_noted_while_another_thread_reports(clock: Clock) -> None:
+    lines: list[str] = []
+    noted: list[bool] = []
+
+    def write(text: str) -> bool:
+        lines.append(text)
+        if len(lines) == 1:
+            thread = threading.Thread(target=losses.add, args=("events", "/logs", FULL, 2), daemon=True)
+            thread.start()
+            thread.join(10)
+            noted.append(not thread.is_alive())
+            losses.add("app", "/logs", FULL)  # as a signal handler
+        return True
+
+    losses = Losses(clock=clock, write=write)
+    losses.add("events", "/logs", FULL)
+    losses.report(even_early=True)
+    assert noted == [True]
+    assert lines == [f"inferlog: 1 event lost: /logs: {FULL}", f"inferlog: 2 events and 1 log line lost: /logs: {FULL}"]
+
+
 @pytest.mark.parametrize("error", [RecursionError, MemoryError])
 def test_line_lost_by_an_exception_is_reported(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
@@ -324,7 +345,7 @@ def test_line_lost_by_an_exception_is_reported(
 
 # Each function calls itself up to the limit of the recursion: the events of the innermost calls cannot be written.
 DEEP = """
-import sys, inferlog
+import logging, sys, inferlog
 
 inferlog.configure(service_name="deep", log_dir=sys.argv[1], console="never", heartbeat_seconds=0)
 begun = 0
@@ -342,6 +363,20 @@ def record(level):
     inferlog.record_inference(latency_seconds=0.1)
     begun += 1
     record(level + 1)
+
+
+def log(level):
+    global begun
+    inferlog.get_logger().info("inference_completed", latency_seconds=0.1)
+    begun += 1
+    log(level + 1)
+
+
+def log_by_stdlib(level):
+    global begun
+    logging.getLogger("stdlib").info("inference_completed", extra={"latency_seconds": 0.1})
+    begun += 1
+    log_by_stdlib(level + 1)
 
 
 def begin_at(depth):
@@ -362,7 +397,7 @@ print(begun, stats.events_written, stats.events_dropped)
 """
 
 
-@pytest.mark.parametrize("function", ["track", "record"])
+@pytest.mark.parametrize("function", ["track", "record", "log", "log_by_stdlib"])
 def test_events_lost_at_the_limit_of_the_recursion_are_counted(function: str, tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", DEEP, str(tmp_path), function], capture_output=True, text=True, timeout=60, check=True

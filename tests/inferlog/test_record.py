@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 import inferlog
+from inferlog.configuration import get_runtime
 from inferlog.testing import Recorded, recording
 from tests.support.logfiles import Logs
 
@@ -311,6 +312,21 @@ def test_content_is_off_with_all_other_settings(tmp_path: Path, monkeypatch: pyt
     infer()
     inferlog.shutdown()
     assert Logs(tmp_path).read_lines("content") == []
+
+
+def test_content_that_cannot_be_written_does_not_break_the_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: bytes) -> bool:
+        raise RuntimeError("reentrant call inside a writer")
+
+    inferlog.configure(service_name="scoring", log_dir=tmp_path, capture_content=True, heartbeat_seconds=0)
+    content = get_runtime().content
+    assert content is not None
+    monkeypatch.setattr(content._sink, "write", fail)
+    inferlog.capture_content(input=PROMPT)
+    stats = inferlog.stats()
+    assert (stats.lines_dropped, stats.last_loss) == (1, "RuntimeError while the line was written")
 
 
 def test_long_prompt_is_cut_with_note(tmp_path: Path) -> None:

@@ -1,11 +1,16 @@
 """Recorders: ids, order, counts and thread safety of written lines."""
 
 import itertools
+import logging
+import os
 import re
 import signal
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +21,7 @@ from inferlog.context import Inference
 from inferlog.event import ACTION_AND_OUTCOME
 from inferlog.recorder import IdMaker, make_id_maker, make_instance_id
 from tests.support.logfiles import Logs
+from tests.support.polling import wait_until
 
 
 def build_finished() -> Inference:
@@ -183,3 +189,84 @@ def test_instance_id_is_16_hexadecimal_digits() -> None:
 
 def _make_many(make_id: IdMaker) -> list[str]:
     return [make_id() for _ in range(2000)]
+
+
+def test_finaliser_may_log_by_stdlib_while_another_thread_waits_for_its_line(logs: Logs) -> None:
+    sink, other = get_runtime().app._sink, logging.getLogger("other")
+    write, within = sink.write, iter([1])
+    waiting = threading.Thread(target=other.warning, args=("from another thread",), daemon=True)
+
+    def is_waiting() -> bool:
+        frame = sys._current_frames().get(waiting.ident or 0)
+        return frame is not None and frame.f_code.co_name == "_put"
+
+    def logging_write(line: bytes) -> bool:
+        for _ in within:
+            waiting.start()
+            wait_until(is_waiting)
+            other.warning("from a finaliser")
+        return write(line)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sink, "write", logging_write)
+        writing = threading.Thread(target=other.warning, args=("first",), daemon=True)
+        writing.start()
+        writing.join(20)
+        assert not writing.is_alive()
+        waiting.join(20)
+    lines = [line["message"] for line in logs.read_lines("app")]
+    assert lines == ["first", "from a finaliser", "from another thread"]
+
+
+class Interruption(BaseException):
+    """Like KeyboardInterrupt, by a signal handler."""
+
+
+@pytest.mark.parametrize("interruption", [Interruption, TimeoutError])
+@pytest.mark.parametrize("written", [False, True], ids=["before the write", "after the write"])
+@pytest.mark.parametrize("copies", ["file", "file,stdout"])
+def test_event_whose_write_a_signal_handler_interrupts_counts_once(
+    tmp_path: Path, interruption: type[BaseException], written: bool, copies: str
+) -> None:
+    inferlog.configure(service_name="scoring", log_dir=tmp_path, sinks=copies, heartbeat_seconds=0)
+    write = os.write
+
+    def write_and_interrupt(descriptor: int, line: bytes) -> int:
+        if b"interrupted" not in line or descriptor < 3:
+            return write(descriptor, line)
+        if written:
+            write(descriptor, line)
+        raise interruption
+
+    inferlog.record_inference(latency_seconds=0.1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("inferlog.sinks.file.os.write", write_and_interrupt)
+        with nullcontext() if interruption is TimeoutError else pytest.raises(interruption):
+            inferlog.record_inference(latency_seconds=0.1, model_version="interrupted")
+    inferlog.record_inference(latency_seconds=0.1)
+    inferlog.shutdown()
+    stats, events = inferlog.stats(), Logs(tmp_path).events
+    assert (stats.events_written, stats.events_dropped) == ((3, 0) if written else (2, 1))
+    assert [event["event"]["sequence"] for event in events] == ([0, 1, 2] if written else [0, 2])
+    assert [event["audit"]["prev"] for event in events] == [FIRST, *(event["audit"]["hash"] for event in events[:-1])]
+
+
+def test_interrupted_write_of_a_part_of_the_line_breaks_only_that_event(tmp_path: Path) -> None:
+    inferlog.configure(service_name="scoring", log_dir=tmp_path, heartbeat_seconds=0)
+    write = os.write
+
+    def write_half(descriptor: int, line: bytes) -> int:
+        write(descriptor, line[: len(line) // 2])
+        raise Interruption
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("inferlog.sinks.file.os.write", write_half)
+        with pytest.raises(Interruption):
+            inferlog.record_inference(latency_seconds=0.1)
+    inferlog.record_inference(latency_seconds=0.1)
+    inferlog.shutdown()
+    (path,) = tmp_path.glob("events-*")
+    half, whole = path.read_bytes().splitlines()
+    assert not half.endswith(b"}")
+    assert whole.endswith(b"}")
+    assert inferlog.stats().events_dropped == 1

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from inferlog.recorder import Sink
+from inferlog.recorder import Sink, has_written
 
 
 class FanOut:
@@ -28,6 +28,10 @@ class FanOut:
             if not _try_write(copy, line):
                 self._refused += 1
         return whole
+
+    def has_written(self, line: bytes) -> bool:
+        """Return whether the first has *line*."""
+        return has_written(self._truth, line)
 
     def close(self) -> None:
         """Close all sinks."""

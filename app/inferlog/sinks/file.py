@@ -77,6 +77,7 @@ class _OpenFile:
         most_bytes: Limit of the size in bytes.
         bytes: Size in bytes.
         lines: Number of complete lines.
+        path: Path of the file.
         torn: Whether it ends without a newline.
         lacks_only_newline: Whether the last line of a torn file is complete but for its newline.
         removed: Whether another process has deleted, renamed, replaced or truncated it.
@@ -85,7 +86,6 @@ class _OpenFile:
 
     __slots__ = (
         "_device",
-        "_path",
         "bytes",
         "descriptor",
         "expires",
@@ -93,6 +93,7 @@ class _OpenFile:
         "lacks_only_newline",
         "lines",
         "most_bytes",
+        "path",
         "removed",
         "seen_lines",
         "torn",
@@ -100,7 +101,7 @@ class _OpenFile:
 
     def __init__(self, path: Path, descriptor: int, limits: FileLimits, now: float) -> None:
         status = os.fstat(descriptor)
-        self._path = path
+        self.path = path
         self._device, self.inode = status.st_dev, status.st_ino
         self.descriptor = descriptor
         self.expires = now + limits.max_file_age_seconds
@@ -112,7 +113,7 @@ class _OpenFile:
         """Return whether the path still refers to the file at its full length; True if unknown."""
         least_bytes = self.bytes  # read first: another thread may be writing
         try:
-            status = self._path.lstat()
+            status = self.path.lstat()
         except OSError as error:
             return error.errno not in _GONE
         return (status.st_dev, status.st_ino) == (self._device, self.inode) and status.st_size >= least_bytes
@@ -191,6 +192,8 @@ class FileSink:
                 length += 1
             written = os.write(file.descriptor, line)
         except OSError as error:
+            if error.errno is None:
+                raise  # of a signal handler, such as TimeoutError
             return self._drop(error.strerror or str(error))
         file.bytes += written
         if written < length or file.torn:
@@ -202,6 +205,26 @@ class FileSink:
                 return self._drop(os.strerror(errno.ENOSPC))
         file.lines += 1
         return True
+
+    def has_written(self, line: bytes) -> bool:
+        """
+        Return whether the file ends with *line*, after an exception has ended :meth:`write`; correct its counts.
+
+        A line that lacks only its newline is written, as above.
+        """
+        file = self._file
+        if file is None:
+            return False
+        try:
+            with file.path.open("rb") as reader:
+                file.bytes = reader.seek(0, os.SEEK_END)
+                reader.seek(max(0, file.bytes - len(line)))
+                end = reader.read()
+        except OSError:
+            return False
+        file.torn = file.bytes > 0 and not end.endswith(b"\n")
+        file.lacks_only_newline = end.endswith(line[:-1])
+        return end == line or file.lacks_only_newline
 
     def check_file(self) -> None:
         """Detect the removal of the open file, and count the lines since the last check. Thread-safe."""

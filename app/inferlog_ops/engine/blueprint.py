@@ -87,7 +87,7 @@ def load(folder: Path | None = None) -> Blueprint:
     Read ``modules.toml`` and ``jars.lock`` from *folder*, by default from this installation.
 
     Raises:
-        OperatorError: If the lock file is missing, is not format_bytes, or was made from another ``modules.toml``.
+        OperatorError: If the lock file is missing, is not readable, or was made from another ``modules.toml``.
     """
     folder = folder or find_asset_dir("infra/engine")
     plan = load_plan(folder)

@@ -53,15 +53,15 @@ def fetch_answers(cluster: Cluster, panel: Panel, queries: Mapping[str, Query], 
 def _fetch_answer(
     cluster: Cluster, part: dict[str, Any], queries: Mapping[str, Query], scope: PanelScope
 ) -> QueryAnswer:
-    asked = find_query(part)
-    if asked is None:
+    panel_query = find_query(part)
+    if panel_query is None:
         raise OperatorError(
             f"data sources of type {part['data_source'].get('type')} are not supported; "
             "expected a query in dashboards/queries"
         )
-    if asked.name not in queries:
-        raise OperatorError(f"dashboards/queries/{asked.name}.esql does not exist")
-    return _run_query(cluster, restrict_columns(queries[asked.name], asked.columns), part, scope)
+    if panel_query.name not in queries:
+        raise OperatorError(f"dashboards/queries/{panel_query.name}.esql does not exist")
+    return _run_query(cluster, restrict_columns(queries[panel_query.name], panel_query.columns), part, scope)
 
 
 def _run_query(cluster: Cluster, query: Query, part: dict[str, Any], scope: PanelScope) -> QueryAnswer:

@@ -63,9 +63,9 @@ def _describe_panel(panel: Panel, queries: Mapping[str, Query], namespace: str) 
         "type": panel.type,
         "config": panel.config,
         "queries": [
-            _describe_query(restrict_columns(queries[asked.name], asked.columns), namespace)
-            for asked in panel.list_queries()
-            if asked.name in queries
+            _describe_query(restrict_columns(queries[panel_query.name], panel_query.columns), namespace)
+            for panel_query in panel.list_queries()
+            if panel_query.name in queries
         ],
     }
     if panel.type == "markdown":

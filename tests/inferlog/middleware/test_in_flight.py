@@ -47,7 +47,7 @@ def test_in_flight_counts_other_open_requests(logs: Logs, gate: tuple[str, Gate]
         assert held.waiting.acquire(timeout=10)
     line = get_runtime().heartbeat.build_line()
     assert line["active_requests"] == 3
-    assert line["event_loop"]["lag_seconds"] >= 0
+    assert 0 < line["event_loop"]["lag_seconds"] <= 1
     held.open.set()
     for thread in threads:
         thread.join()

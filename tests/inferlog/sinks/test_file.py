@@ -161,6 +161,25 @@ def test_line_without_newline_in_closed_file_is_reported(tmp_path: Path, clock: 
     assert losses.read_last_loss() is not None
 
 
+@pytest.mark.parametrize(("room_bytes", "is_written"), [(6, True), (5, True), (4, False)])
+def test_line_is_written_although_exception_ends_its_write(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, room_bytes: int, is_written: bool
+) -> None:
+    write = os.write
+
+    def write_and_interrupt(descriptor: int, data: bytes) -> int:
+        write(descriptor, data)
+        raise KeyboardInterrupt
+
+    sink = make_sink(tmp_path, clock)
+    with monkeypatch.context() as patch, fill_disk(room_bytes), pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "write", write_and_interrupt)
+        sink.write(b"first\n")
+    assert sink.has_written(b"first\n") == is_written
+    assert sink.write(b"second\n")
+    assert read_contents(tmp_path) == [b"first"[:room_bytes] + b"\nsecond\n"]
+
+
 def test_file_is_closed_once_by_child_forked_during_close(
     tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

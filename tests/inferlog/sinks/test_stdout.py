@@ -67,6 +67,8 @@ def test_newline_of_torn_line_is_not_repeated() -> None:
         # With its own newline and the one before, it is a byte longer than the pipe.
         assert sink.write(LONG[: PIPE_BYTES - 1] + b"\n")
         assert os.read(pipe, 2 * PIPE_BYTES) == b"\n" + LONG[: PIPE_BYTES - 1]
+        assert sink.write(SHORT)
+        assert os.read(pipe, PIPE_BYTES) == b"\n" + SHORT
 
 
 def test_line_rejected_by_full_pipe_keeps_torn_state() -> None:

@@ -35,9 +35,11 @@ def visit(engine_url: str, window: Any, dashboard: Any) -> Iterator[Visit]:
         build_chart("bars", by_version, y=24),
         build_vis("heat", {"type": "heatmap", "title": "Heat", **heat}, query="requests_per_second_over_time", y=34),
         build_vis("rows", {"type": "data_table", "title": SCRIPT, "rows": rows}, query="recent_errors", y=44),
+        build_vis("source", {**build_tiles("requests_per_second", "requests"), "data_source": {"type": SCRIPT}}, y=54),
+        {"type": SCRIPT, "id": "kind", "grid": {"x": 0, "y": 64, "w": 48, "h": 4}, "config": {}},
     ]
     dashboard(*panels, title=SCRIPT, description=SCRIPT, pinned_panels=[build_control("model_version", title=SCRIPT)])
-    with window(cluster, height=1500) as visit:
+    with window(cluster, height=1500, refusals=True) as visit:
         visit.go(
             "inferlog-test",
             **{"from": format_address(NOW - timedelta(minutes=10)), "to": format_address(NOW), "refresh": 0},
@@ -63,16 +65,16 @@ def build_event(name: str, minute: int) -> dict[str, Any]:
     }
 
 
-def test_tiles(visit: Visit) -> None:
+def test_tiles_show_markup_as_text(visit: Visit) -> None:
     assert sorted(visit.find_panel("tiles").locator(".tile-title").all_inner_texts()) == sorted(NAMES)
 
 
-def test_legends(visit: Visit) -> None:
+def test_legends_show_markup_as_text(visit: Visit) -> None:
     visit.read_drawn("line")
     assert sorted(visit.find_panel("line").locator(".legend .series-name").all_text_contents()) == sorted(NAMES)
 
 
-def test_tooltips(visit: Visit) -> None:
+def test_tooltips_show_markup_as_text(visit: Visit) -> None:
     visit.read_drawn("bars")
     panel = visit.find_panel("bars")
     tooltips = set()
@@ -88,33 +90,33 @@ def test_tooltips(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("panel_id", ["bars", "heat"])
-def test_axes(panel_id: str, visit: Visit) -> None:
+def test_axes_show_markup_as_text(panel_id: str, visit: Visit) -> None:
     visit.read_drawn(panel_id)
     shown = visit.find_panel(panel_id).locator(".ytick text").all_text_contents()
     assert sorted(shown) == sorted(name if panel_id == "heat" or len(name) <= 26 else f"{name[:25]}…" for name in NAMES)
 
 
-def test_tables(visit: Visit) -> None:
+def test_tables_show_markup_as_text(visit: Visit) -> None:
     panel = visit.find_panel("rows")
     assert panel.get_by_role("heading").text_content() == SCRIPT
     assert set(panel.locator("tbody td:first-child").all_text_contents()) == set(NAMES)
     assert set(panel.locator("tbody td:last-child").all_text_contents()) == set(NAMES)
 
 
-def test_titles(visit: Visit) -> None:
+def test_titles_show_markup_as_text(visit: Visit) -> None:
     assert visit.page.locator(".heading h1").text_content() == SCRIPT
     assert visit.page.locator(".heading p").text_content() == SCRIPT
     assert visit.page.title().startswith(SCRIPT)
 
 
-def test_markdown(visit: Visit) -> None:
+def test_markdown_shows_markup_as_text(visit: Visit) -> None:
     shown = visit.page.locator(".markdown")
     assert shown.locator("h1").text_content() == SCRIPT
     assert "<b>bold</b> <i>" in (shown.text_content() or "")
     assert (shown.text_content() or "").endswith("here picture".replace("here", "[here](javascript:alert(6))"))
 
 
-def test_controls_and_the_filter_that_they_make(visit: Visit) -> None:
+def test_controls_and_their_filter_show_markup_as_text(visit: Visit) -> None:
     before = visit.page.url
     visit.page.locator(".control").click()
     boxes = visit.page.locator(".popover:popover-open .option")
@@ -129,10 +131,16 @@ def test_controls_and_the_filter_that_they_make(visit: Visit) -> None:
     visit.wait_until_settled()
 
 
-def test_errors(visit: Visit) -> None:
-    """Unknown fields in the address are ignored; an unknown dashboard shows an error."""
+@pytest.mark.parametrize("panel_id", ["source", "kind"])
+def test_errors_show_markup_as_text(panel_id: str, visit: Visit) -> None:
+    assert f"of type {SCRIPT}" in (visit.find_panel(panel_id).text_content() or "")
+
+
+def test_markup_in_the_address_is_ignored(visit: Visit) -> None:
     before = visit.page.url
     visit.page.goto(f"{visit.url}/#/view/<img src=x onerror=alert(7)>")
     visit.wait_until_settled()
+    assert visit.page.locator(".heading h1").text_content() == SCRIPT
+    assert visit.page.locator('img[src="x"]').count() == 0
     visit.page.goto(before)
     visit.wait_until_settled()

@@ -74,7 +74,7 @@ class AuditReport:
         cut_heads: Number of chains that start after their first event: because of the range, retention or deletion.
         not_there: Number of instances with heartbeats that count events, but no events, for the same reasons.
         ahead: Number of instances with heartbeats of a future time: until then, their ends are not verified.
-        findings: In sort_key of instance and sequence.
+        findings: Sorted by instance and sequence.
     """
 
     events: int = 0

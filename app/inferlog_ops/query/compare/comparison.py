@@ -16,11 +16,11 @@ from inferlog_ops.query.compare.samples import Sample
 
 CONFIDENCE = 0.95
 MARGIN = 0.05
-ROOM, LEAST_ROOM_OF_ERROR_RATE = 0.5, 0.01
+HARM_LIMIT_SHARE, MIN_HARM_LIMIT_OF_ERROR_RATE = 0.5, 0.01
 """A figure that may be worse by this much is not "same". Share of the first value; for the error rate, of requests."""
 
 NEEDED = (LATENCY_P99, ERROR_RATE)
-"""The main service levels: while one of them is open, the overall verdict is never same or better."""
+"""The main service levels: while one of them is undecided, the overall verdict is never same or better."""
 
 
 class Verdict(StrEnum):
@@ -42,8 +42,8 @@ class JudgedFigure:
         figure: The judged figure.
         interval: 95 % confidence interval of the difference; None if too few, or if the figure is not judged.
         verdict: Verdict by that interval; None for a figure that is not judged.
-        sure: Whether a figure that is worse or better still is by an interval so wide that those of all figures
-            together hold the truth with 95 % confidence. Of ten figures one differs by resampling often enough.
+        sure: Whether a verdict of worse or better also holds with the Bonferroni-corrected interval, which covers all
+            figures together with 95 % confidence. True for every other verdict.
     """
 
     figure: ComparedFigure
@@ -52,7 +52,7 @@ class JudgedFigure:
     sure: bool
 
     @property
-    def open(self) -> bool:
+    def is_undecided(self) -> bool:
         """True if more requests are needed to rule out that the second version is worse."""
         return self.verdict is Verdict.TOO_FEW or (self.verdict is Verdict.WORSE and not self.sure)
 
@@ -64,7 +64,7 @@ class VersionComparison:
 
     Attributes:
         figures: In display order.
-        verdict: Worse if a figure is surely worse; otherwise too few if latency p99 or error rate is open;
+        verdict: Worse if a figure is surely worse; otherwise too few if latency p99 or error rate is undecided;
             otherwise better if a figure is surely better; otherwise same.
         margin: Differences up to this share of the first version's value are ignored.
     """
@@ -89,8 +89,8 @@ def compare_samples(
     """
     shown = [each for each in compute_figures(first, second, span_seconds, resampling) if _is_known(each)]
     together = sum(each.uncertainty is not None for each in shown)
-    strict = 1 - (1 - CONFIDENCE) / max(1, together)  # Bonferroni's
-    judged = [_judge_figure(each, strict, margin) for each in shown]
+    corrected_confidence = 1 - (1 - CONFIDENCE) / max(1, together)  # Bonferroni's
+    judged = [_judge_figure(each, corrected_confidence, margin) for each in shown]
     return VersionComparison(figures=judged, verdict=_judge_all(judged), margin=margin)
 
 
@@ -98,7 +98,7 @@ def _judge_all(judged: list[JudgedFigure]) -> Verdict:
     sure = {each.verdict for each in judged if each.sure}
     if Verdict.WORSE in sure:
         return Verdict.WORSE
-    if any(each.figure.name in NEEDED and each.open for each in judged):
+    if any(each.figure.name in NEEDED and each.is_undecided for each in judged):
         return Verdict.TOO_FEW
     return Verdict.BETTER if Verdict.BETTER in sure else Verdict.SAME
 
@@ -108,7 +108,7 @@ def _is_known(figure: ComparedFigure) -> bool:
     return figure.first is not None or figure.second is not None or figure.name in NEEDED
 
 
-def _judge_figure(figure: ComparedFigure, strict: float, margin: float) -> JudgedFigure:
+def _judge_figure(figure: ComparedFigure, corrected_confidence: float, margin: float) -> JudgedFigure:
     if figure.better is None:
         return JudgedFigure(figure=figure, interval=None, verdict=None, sure=True)
     if figure.uncertainty is None:
@@ -116,7 +116,9 @@ def _judge_figure(figure: ComparedFigure, strict: float, margin: float) -> Judge
     interval = figure.uncertainty.compute_interval(CONFIDENCE)
     verdict = _judge_interval(figure, interval, margin)
     differs = verdict in {Verdict.WORSE, Verdict.BETTER}
-    sure = not differs or verdict is _judge_interval(figure, figure.uncertainty.compute_interval(strict), margin)
+    sure = not differs or verdict is _judge_interval(
+        figure, figure.uncertainty.compute_interval(corrected_confidence), margin
+    )
     return JudgedFigure(figure=figure, interval=interval, verdict=verdict, sure=sure)
 
 
@@ -130,5 +132,8 @@ def _judge_interval(figure: ComparedFigure, interval: Interval, margin: float) -
             return Verdict.WORSE
         if harm.high < 0:
             return Verdict.BETTER
-    room = max(ROOM * first, LEAST_ROOM_OF_ERROR_RATE) if is_rate else max(ROOM, margin) * first
-    return Verdict.TOO_FEW if harm.high > room else Verdict.SAME
+    if is_rate:
+        harm_limit = max(HARM_LIMIT_SHARE * first, MIN_HARM_LIMIT_OF_ERROR_RATE)
+    else:
+        harm_limit = max(HARM_LIMIT_SHARE, margin) * first
+    return Verdict.TOO_FEW if harm.high > harm_limit else Verdict.SAME

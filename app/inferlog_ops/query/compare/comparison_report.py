@@ -69,8 +69,9 @@ def _describe_verdict(comparison: VersionComparison, first: Sample, second: Samp
         beyond = f" beyond the margin of {comparison.margin:.3g}" if comparison.margin else ""
         return f"No difference{beyond} between {one} and {other}."
     if comparison.verdict is Verdict.TOO_FEW:
-        unknown = (judged.figure.name for judged in comparison.figures if judged.open and judged.figure.name in NEEDED)
-        return f"Too few requests to decide if {other} is worse than {one}; undecided: {', '.join(unknown)}."
+        undecided = [judged.figure.name for judged in comparison.figures if judged.is_undecided]
+        needed = ", ".join(name for name in undecided if name in NEEDED)
+        return f"Too few requests to decide if {other} is worse than {one}; undecided: {needed}."
     shows = (judged for judged in comparison.figures if judged.sure and judged.verdict is comparison.verdict)
     return f"{other} is {comparison.verdict} than {one}: {', '.join(judged.figure.name for judged in shows)}."
 

@@ -78,9 +78,9 @@ class Resampling:
 
     def make_generator(self, figure: str, model_version: str) -> np.random.Generator:
         """
-        Return the make_generator for one figure of one version.
+        Return the random generator for one figure of one version.
 
-        They hang on the version, not on its place in the comparison: who swaps the two gets the same bounds, negated.
+        It depends on the version, not on its position: swapping the versions negates the bounds.
         """
         return np.random.default_rng([self.seed, *f"{figure} {model_version}".encode()])
 

@@ -71,11 +71,11 @@ class EsqlLayers:
 
     def begin(self, holder: Mapping[str, Any]) -> "EsqlLayerBuilder":
         """Return the builder of the layer in *holder*."""
-        asked = find_query(holder)
-        if asked is None or asked.name not in self._queries:
+        panel_query = find_query(holder)
+        if panel_query is None or panel_query.name not in self._queries:
             reference = holder["data_source"]["query"]
             raise OperatorError(f"a panel refers to {reference}, which does not exist; expected queries/NAME.esql")
-        query = restrict_columns(self._queries[asked.name], asked.columns)
+        query = restrict_columns(self._queries[panel_query.name], panel_query.columns)
         return EsqlLayerBuilder(
             fill_namespace(query, self._namespace), ",".join(list_streams(query, self._namespace)), query.date_columns
         )
