@@ -108,12 +108,14 @@ def configure(
         SettingsError: If a setting is invalid; the message names the setting, the value found and the value expected.
             Also if no file can be created in *log_dir* for another reason than a full disk.
     """
-    global _runtime  # noqa: PLW0603 (the process has one runtime)
+    global _runtime
     settings = Settings.read(locals())
     _check_log_dir(settings)
-    shutdown()
-    _runtime = Runtime.begin(settings)
-    _activate(settings)
+    with _first_use:
+        replaced, _runtime = _runtime, Runtime.begin(settings)
+        _activate(settings)
+    if replaced is not None:
+        replaced.retire()
 
 
 def shutdown() -> None:
@@ -141,7 +143,7 @@ def replace_runtime(settings_values: Mapping[str, Any], make_sink: MakeSink) -> 
     try:
         yield
     finally:
-        running.close()
+        running.retire()
         _runtime = before
         if before is None or before.settings is _UNCONFIGURED:
             forget_warnings()

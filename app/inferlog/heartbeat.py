@@ -118,6 +118,12 @@ class Heartbeat:
             self._thread, self._stopped = None, threading.Event()
             self.is_started = self._every_seconds <= 0
 
+    def retire(self) -> None:
+        """Write the last line like :meth:`stop`, and never start again."""
+        self.is_started = True
+        self.stop()
+        self._stopped.set()  # ends a thread that another one is starting
+
     def build_line(self) -> dict[str, Any]:
         """Return the document of a heartbeat taken now."""
         line = self._build_line_without_gauges()

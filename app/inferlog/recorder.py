@@ -62,6 +62,35 @@ def has_written(sink: Sink, line: bytes) -> bool:
     return check is not None and check(line)
 
 
+class _ClosingSink:
+    """Sink of a replaced configuration: closed, with a report of losses, after each line of a thread that has it."""
+
+    def __init__(self, sink: Sink, report_losses: Callable[[], None]) -> None:
+        self._sink = sink
+        self._report_losses = report_losses
+
+    @property
+    def copies_dropped(self) -> int:
+        return self._sink.copies_dropped
+
+    def write(self, line: bytes) -> bool:
+        whole = self._sink.write(line)
+        self.close()
+        return whole
+
+    def has_written(self, line: bytes) -> bool:
+        whole = has_written(self._sink, line)
+        self.close()
+        return whole
+
+    def close(self) -> None:
+        self._sink.close()
+        self._report_losses()
+
+    def detach_after_fork(self) -> None:
+        self._sink.detach_after_fork()
+
+
 IdMaker = Callable[[], str]
 """Generates ids. Thread-safe: no Python code runs during a call."""
 
@@ -135,6 +164,11 @@ class _Recorder(ABC, Generic[Content]):
                 self._sink.close()
             finally:
                 self._in_a_line = False
+
+    def retire(self, report_losses: Callable[[], None]) -> None:
+        """Keep the sink closed from :meth:`close` on: a later line reopens it, closes it and calls *report_losses*."""
+        with self._lock:
+            self._sink = _ClosingSink(self._sink, report_losses)
 
     def _put(self, content: Content) -> bool:
         """Write *content*, or queue it if this thread is writing a line; return False if lost."""

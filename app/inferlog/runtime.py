@@ -252,6 +252,14 @@ class Runtime:
         self.housekeeping.stop()
         self.losses.report(even_early=True)
 
+    def retire(self) -> None:
+        """Close for good, since another runtime replaces this one: a thread that still has it leaves nothing open."""
+        self.heartbeat.retire()
+        self.housekeeping.retire()
+        for recorder in self._list_recorders():
+            recorder.retire(partial(self.losses.report, even_early=True))
+        self.close()
+
     def detach_after_fork(self) -> None:
         """Release the parent's sinks in a forked child."""
         for recorder in self._list_recorders():

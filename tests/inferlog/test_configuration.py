@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import inferlog
-from inferlog.runtime import Runtime
+from inferlog.configuration import get_runtime
+from inferlog.runtime import Runtime, build_inference
 from inferlog.settings import Settings
 from inferlog.sinks.stdout import StderrSink
 from tests.support.logfiles import Logs
@@ -195,3 +196,62 @@ def test_every_sink_is_released_in_child_although_one_raises() -> None:
 
     Runtime.begin(Settings(), lambda _: Sink()).detach_after_fork()
     assert len(released) == len(["events", "app", "health"])
+
+
+def read_open_files(directory: Path) -> list[str]:
+    links = [link for link in Path("/proc/self/fd").iterdir() if os.path.lexists(link)]
+    return [path.name for path in map(Path.readlink, links) if path.is_relative_to(directory)]
+
+
+def record_late(runtime: Runtime) -> None:
+    runtime.record_finished(build_inference({"latency_seconds": 0.5}), None)
+    runtime.log("late", level="info", logger="app", values={})
+
+
+@pytest.mark.parametrize("is_used", [False, True])
+def test_event_of_replaced_configuration_is_written_and_leaves_nothing_open(tmp_path: Path, is_used: bool) -> None:
+    inferlog.configure(service_name="first", log_dir=tmp_path, heartbeat_seconds=3600)
+    replaced = get_runtime()  # as read by another thread just before the next call
+    if is_used:
+        record_late(replaced)
+    inferlog.configure(service_name="second", log_dir=tmp_path, heartbeat_seconds=3600)
+    for _ in range(2):
+        record_late(replaced)
+    assert [event["event"]["sequence"] for event in Logs(tmp_path).events] == list(range(2 + is_used))
+    assert len(Logs(tmp_path).read_lines("app")) == 2 + is_used
+    assert read_open_files(tmp_path) == []
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("inferlog-")]
+
+
+def test_lost_event_of_replaced_configuration_is_reported_at_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    inferlog.configure(service_name="first", log_dir=tmp_path / "logs", heartbeat_seconds=0)
+    replaced = get_runtime()
+    inferlog.configure(service_name="second", log_dir=tmp_path / "elsewhere", heartbeat_seconds=0)
+    (tmp_path / "logs").touch()
+    for _ in range(2):
+        replaced.record_finished(build_inference({"latency_seconds": 0.5}), None)
+        assert "1 event lost" in capfd.readouterr().err
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("inferlog-")]
+
+
+def test_concurrent_configurations_leave_nothing_open(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def write_always() -> None:
+        while not stop.is_set():
+            record_one()
+
+    writers = [threading.Thread(target=write_always) for _ in range(4)]
+    for number in range(10):
+        inferlog.configure(service_name=f"service {number}", log_dir=tmp_path, heartbeat_seconds=3600)
+        if not number:
+            for writer in writers:
+                writer.start()
+    stop.set()
+    for writer in writers:
+        writer.join()
+    inferlog.shutdown()
+    assert read_open_files(tmp_path) == []
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("inferlog-")]

@@ -203,6 +203,7 @@ class Housekeeping:
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._starting = threading.Lock()
+        self._is_retired = False
 
     def start(self) -> None:
         """Start the thread, unless already started. Never raises or waits for another thread that starts it."""
@@ -210,7 +211,7 @@ class Housekeeping:
         if self._thread is not None or sys.is_finalizing() or not self._starting.acquire(blocking=False):
             return
         try:
-            if self._thread is None:
+            if self._thread is None and not self._is_retired:
                 self._start()
         finally:
             self._starting.release()
@@ -233,6 +234,11 @@ class Housekeeping:
             if thread.is_alive():
                 return  # the disk hangs, and the caller would too
         self._run_tasks()
+
+    def retire(self) -> None:
+        """Start no thread from now on; :meth:`stop` ends one that is running."""
+        with self._starting:
+            self._is_retired = True
 
     def _run(self, stopped: threading.Event) -> None:
         while not stopped.wait(CHECK_EVERY_SECONDS):

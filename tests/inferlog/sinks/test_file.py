@@ -172,9 +172,10 @@ def test_line_is_written_although_exception_ends_its_write(
         raise KeyboardInterrupt
 
     sink = make_sink(tmp_path, clock)
-    with monkeypatch.context() as patch, fill_disk(room_bytes), pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, fill_disk(room_bytes):
         patch.setattr(os, "write", write_and_interrupt)
-        sink.write(b"first\n")
+        with pytest.raises(KeyboardInterrupt):
+            sink.write(b"first\n")
     assert sink.has_written(b"first\n") == is_written
     assert sink.write(b"second\n")
     assert read_contents(tmp_path) == [b"first"[:room_bytes] + b"\nsecond\n"]
