@@ -166,9 +166,10 @@ class Call(Inference):
 
     def finish(self, error: BaseException | None = None, result: Any = _NOTHING) -> None:
         """
-        Write the event, or add the values to the event of the surrounding request. Never raises.
+        Write the event, or add the values to the event of the surrounding request.
 
-        Does nothing in a forked child for a call that began in its parent.
+        Raises only an exception of a signal handler that is not an ``Exception``, such as KeyboardInterrupt. Does
+        nothing in a forked child for a call that began in its parent.
 
         Args:
             error: Exception that ended the call.
@@ -185,7 +186,7 @@ class Call(Inference):
             else:
                 self._finish_inside(self.owner, error, elapsed_seconds)
         except BaseException as failure:
-            if self.parent is None and not self.closed:
+            if (self.parent is None or (self.owner is not None and self.owner.ended)) and not self.closed:
                 unwritten_events.append(type(failure).__name__)
             if not isinstance(failure, Exception):
                 raise  # of a signal handler, as by Ctrl-C

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any, Final
 
 from inferlog.event import (
@@ -246,8 +246,10 @@ def _leave_to_parent() -> None:
     global values_lock  # noqa: PLW0603 (a thread that does not exist in the child may hold it)
     values_lock = threading.RLock()
     inference, call = current_inference.get(), current_call.get()
-    if inference is not None:
+    while inference is not None:
         inference.ended = inference.closed = True
+        token: Token[Inference | None] | None = getattr(inference, "_token", None)  # of a separate call
+        inference = token.old_value if token is not None and token.old_value is not Token.MISSING else None
     while call is not None:
         call.closed = True
         call = call.parent

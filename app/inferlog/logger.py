@@ -154,10 +154,10 @@ class BoundLogger(structlog.BoundLoggerBase):
         except Exception as error:  # noqa: BLE001 (a processor of the service may raise)
             # Not a function: at the limit of the recursion none can be called.
             if (
-                "latency_seconds" in values
+                (values.get("latency_seconds") is not None or self._context.get("latency_seconds") is not None)
                 and isinstance(event, str)
                 and event in STATUS_OF_ACTION
-                and current_inference.get() is None
+                and ((owner := current_inference.get()) is None or owner.ended)
             ):
                 unwritten_events.append(type(error).__name__)
             log_failure("a log line", error)
@@ -263,10 +263,12 @@ class _LineLogger:
 
 
 _levels_before: dict[logging.Logger, int] = {}
+_level_set: int | None = None
 
 
 def install(level: str, *, capture_stdlib: bool) -> None:
     """Configure ``structlog.get_logger()``, and with *capture_stdlib* Python's loggers, to write the same lines."""
+    global _level_set  # noqa: PLW0603 (Python's loggers are of the process too)
     structlog.configure(
         processors=_PROCESSORS,
         wrapper_class=BoundLogger,
@@ -276,9 +278,11 @@ def install(level: str, *, capture_stdlib: bool) -> None:
     _remove_handlers()
     if capture_stdlib:
         root = logging.getLogger()
-        _levels_before.setdefault(root, root.level)
-        # Never higher: the service's own handlers may want more.
-        root.setLevel(min(root.level, _LEVELS[level.upper()]))
+        if root.level != _level_set:  # not by an earlier configuration
+            _levels_before[root] = root.level
+        # Never higher than before: the service's own handlers may want more.
+        _level_set = min(_levels_before.setdefault(root, root.level), _LEVELS[level.upper()])
+        root.setLevel(_level_set)
         handler = StdlibHandler()
         handler.setLevel(level.upper())
         handler.addFilter(_is_of_others)
@@ -351,10 +355,10 @@ class StdlibHandler(logging.Handler):
             )
         except Exception as error:  # noqa: BLE001 (the contract of logging: a handler does not raise)
             if (
-                hasattr(record, "latency_seconds")
+                getattr(record, "latency_seconds", None) is not None
                 and isinstance(record.msg, str)
                 and record.msg in STATUS_OF_ACTION
-                and current_inference.get() is None
+                and ((owner := current_inference.get()) is None or owner.ended)
             ):
                 unwritten_events.append(type(error).__name__)
             try:  # noqa: SIM105 (suppress is a function of Python)

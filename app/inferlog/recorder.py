@@ -302,10 +302,14 @@ class EventRecorder(_Recorder[tuple[Inference, dict[str, Any], str]]):
         if not unwritten_events:
             return  # without the lock, which another thread may hold until a slow disk answers
         with self._lock:
-            while unwritten_events:
-                self.failures.append(unwritten_events.popleft())
+            while True:
+                try:
+                    name = unwritten_events.popleft()
+                except IndexError:
+                    return
                 self._sequence += 1
                 self.dropped += 1
+                self.failures.append(name)
 
     def _write(self, content: tuple[Inference, dict[str, Any], str]) -> bool:
         if unwritten_events:

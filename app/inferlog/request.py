@@ -207,7 +207,9 @@ class Exchange(ABC):
 
     def finish(self, error: BaseException | None = None, *, complete: bool = True) -> None:
         """
-        Write the event, at the first call only. Raises only KeyboardInterrupt, after the event is written.
+        Write the event, at the first call only.
+
+        Raises only an exception of a signal handler that is not an ``Exception``, such as KeyboardInterrupt.
 
         Args:
             error: Exception raised by the application.
@@ -218,10 +220,10 @@ class Exchange(ABC):
             attach(error, inference)
         if inference.ended:
             return
-        inference.end()
-        self._activity.end()
-        latency_seconds = to_microunits(time.perf_counter() - self._started)
         try:
+            inference.end()
+            self._activity.end()
+            latency_seconds = to_microunits(time.perf_counter() - self._started)
             running = get_runtime()
             try:
                 self._find_missing_values(running.settings)

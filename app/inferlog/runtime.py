@@ -124,13 +124,13 @@ class Runtime:
         }
         housekeeping = Housekeeping()
         losses = Losses(start_reports=housekeeping.start)
-        housekeeping.tasks.append(losses.report)
         sink = make_sink or _SinkFactory(settings, instance_id, losses, housekeeping).make_stream_sink
 
         def recorder(stream: str) -> LineRecorder:
             return LineRecorder(sink(stream), dataset=f"inference.{stream}", service=service, make_id=make_id)
 
         events = EventRecorder(sink("events"), service=service, make_id=make_id, hasher=Hasher(startup_files.audit_key))
+        housekeeping.tasks += [events.count_unwritten, losses.report]
         app, health = recorder("app"), recorder("health")
         content = recorder("content") if settings.capture_content else None
         losses.failures = {"events": events.failures, "app": app.failures, "health": health.failures}
@@ -168,7 +168,8 @@ class Runtime:
                 logged = build_inference(values, error)
                 self._take_logged(message, logged)
             except Exception as failure:  # noqa: BLE001 (a failure to log must not affect the service)
-                if current_inference.get() is None and (logged is None or not logged.closed):
+                owner = current_inference.get()
+                if (owner is None or owner.ended) and (logged is None or not logged.closed):
                     unwritten_events.append(type(failure).__name__)
                 try:  # noqa: SIM105 (suppress is a function of Python, which cannot be called at the limit)
                     log_failure("the event of a log line", failure)
@@ -249,6 +250,7 @@ class Runtime:
         self.heartbeat.stop()
         for recorder in self._list_recorders():
             recorder.close()
+        self.events.count_unwritten()  # of lines that waited
         self.housekeeping.stop()
         self.losses.report(even_early=True)
 

@@ -5,7 +5,7 @@ import re
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -51,23 +51,31 @@ def test_forked_child_has_own_instance_sequence_and_file(logs: Logs) -> None:
     assert len(list(logs.directory.glob("events-*"))) == 2
 
 
-@pytest.mark.parametrize("inner", [False, True], ids=["in a call", "in a call inside a call"])
-def test_calls_in_a_child_that_was_forked_within_a_call_have_their_own_events(logs: Logs, inner: bool) -> None:
-    with inferlog.track_performance("outer"), inferlog.track_performance("inner") if inner else nullcontext():
-        child = os.fork()
+@pytest.mark.parametrize(
+    "make_inner",
+    [nullcontext, lambda: inferlog.track_performance("inner"), lambda: inferlog.track_performance(separate=True)],
+    ids=["in a call", "in a call inside a call", "in a separate call"],
+)
+def test_calls_in_a_child_that_was_forked_within_a_call_have_their_own_events(
+    logs: Logs, make_inner: Callable[[], AbstractContextManager[object]]
+) -> None:
+    with inferlog.track_performance("outer"):
+        with make_inner():
+            child = os.fork()
+            if child == 0:
+                record_one()
+                inferlog.record_inference(latency_seconds=0.1)
+                inferlog.bind_inference(output_tokens=1)
         if child == 0:
-            record_one()
-            inferlog.record_inference(latency_seconds=0.1)
             inferlog.get_logger().info("inference_completed", latency_seconds=0.1)
-            inferlog.bind_inference(output_tokens=1)
     if child == 0:
         os._exit(0)  # after the ends of the blocks
     assert os.waitpid(child, 0)[1] == 0
     outer = [event for event in logs.events if event.get("gen_ai") == {"operation": {"name": "outer"}}]
-    others = [event for event in logs.events if event not in outer]
-    assert (len(outer), len(others)) == (1, 3)
-    assert outer[0]["service"]["instance"]["id"] not in {event["service"]["instance"]["id"] for event in others}
-    assert {event["correlation_id"] for event in others} == {outer[0]["correlation_id"]}
+    instance_id = outer[0]["service"]["instance"]["id"]
+    of_child = [event for event in logs.events if event["service"]["instance"]["id"] != instance_id]
+    assert (len(outer), len(of_child)) == (1, 3)
+    assert {event["correlation_id"] for event in of_child} == {outer[0]["correlation_id"]}
 
 
 def test_calls_in_a_process_pool_that_begins_within_a_request_have_their_own_events(logs: Logs) -> None:

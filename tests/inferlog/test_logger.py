@@ -95,6 +95,18 @@ def test_own_handlers_get_the_lines_that_they_got_before(tmp_path: Path, own_lev
     assert [line["message"] for line in Logs(tmp_path).read_lines("app")] == ["failed"]
 
 
+def test_level_of_python_s_loggers_is_that_of_the_last_configuration(tmp_path: Path) -> None:
+    root = logging.getLogger()
+    inferlog.logger.uninstall()
+    before = root.level
+    for level, expected in (("debug", logging.DEBUG), ("error", min(before, logging.ERROR)), ("info", logging.INFO)):
+        inferlog.configure(service_name="scoring", log_dir=tmp_path, log_level=level, heartbeat_seconds=0)
+        assert root.level == expected
+    inferlog.shutdown()
+    inferlog.logger.uninstall()
+    assert root.level == before
+
+
 def test_lines_within_inference_carry_its_ids(logs: Logs) -> None:
     with inferlog.track_performance("predict", model_version="v3"):
         inferlog.get_logger().info("inside")

@@ -183,6 +183,22 @@ def test_later_losses_are_reported_while_process_is_idle(
     assert capfd.readouterr().err == ""
 
 
+def test_event_lost_by_an_exception_is_reported_while_process_is_idle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("inferlog.sinks.retention.CHECK_EVERY_SECONDS", 0.05)
+    inferlog.configure(service_name="scoring", log_dir=tmp_path, heartbeat_seconds=0)
+    record()
+    with monkeypatch.context() as patch:
+        patch.setattr("inferlog.recorder.Clock.read", fail)
+        record()
+    wait_until(lambda: "1 event" in capfd.readouterr().err, 10, what="a report of the event")
+    inferlog.shutdown()
+
+
 def test_each_loss_starts_thread_of_reports_after_its_own(clock: Clock, paper: Paper) -> None:
     started: list[int] = []
     losses = Losses(clock=clock, write=paper, start_reports=lambda: started.append(len(paper.lines)))

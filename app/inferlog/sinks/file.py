@@ -224,7 +224,9 @@ class FileSink:
             return False
         file.torn = file.bytes > 0 and not end.endswith(b"\n")
         file.lacks_only_newline = end.endswith(line[:-1])
-        return end == line or file.lacks_only_newline
+        whole = end == line or file.lacks_only_newline
+        file.lines += whole
+        return whole
 
     def check_file(self) -> None:
         """Detect the removal of the open file, and count the lines since the last check. Thread-safe."""
@@ -282,7 +284,8 @@ class FileSink:
             self._directory.mkdir(parents=True, exist_ok=True)
             self._file = self._create(now)
         except OSError as error:
-            self._open_error = error
+            if error.errno is not None:  # otherwise of a signal handler, such as TimeoutError
+                self._open_error = error
             raise
         self._open_error = None
         # Held while the file is open, so that the retention of another process can distinguish it from a finished

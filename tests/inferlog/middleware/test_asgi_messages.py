@@ -652,3 +652,17 @@ def test_operating_system_error_of_starlette_stream_is_error(logs: Logs) -> None
     with pytest.raises(ClientDisconnect):
         Client(**NEWER).ask(StreamingResponse(parts(), media_type="text/event-stream"))
     assert read_outcome(logs) == ("error", 200, "FileNotFoundError")
+
+
+@pytest.mark.parametrize("step", ["inferlog.vitals.Activity.end", "inferlog.request.to_microunits"])
+def test_request_whose_end_a_signal_handler_interrupts_is_counted(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise TimeoutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, interrupt)
+        assert Client().ask(build_app(START, BODY)).had[-1] == BODY
+    stats = inferlog.stats()
+    assert (stats.events_written, stats.events_dropped, logs.events) == (0, 1, [])
