@@ -3,7 +3,8 @@
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,9 +12,13 @@ from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.core.streams import STREAMS
 from inferlog_ops.ship.clock_skew import Moment
 from inferlog_ops.ship.offsets import Fingerprint, FoundFile, OffsetTracker, SavedOffset, TrackedFile
+from inferlog_ops.ship.sightings import Sightings
 from inferlog_ops.ship.status import Counters
 
 _NAME = re.compile(rf"({'|'.join(STREAMS)})-.+\.jsonl")
+
+_KEPT_SECONDS = 7 * 24 * 3600.0
+"""How long the offsets of missing files are kept that may return, such as with a volume that is not mounted."""
 
 
 @dataclass(slots=True)
@@ -25,9 +30,11 @@ class Listing:
         files: The log files.
         left_alone: Names of other files.
         problems: Unreadable directories. If there are any, a missing file may still exist.
+        folders: Names of all directories, relative to the log directory, which is the empty name.
     """
 
     files: list[FoundFile] = field(default_factory=list)
+    folders: set[str] = field(default_factory=set)
     left_alone: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -45,30 +52,35 @@ class FileDiscovery:
     ) -> None:
         self._root = root
         self._tracker = tracker
-        self._saved = dict(saved)
+        self._sightings = Sightings(saved)
         self._counters = counters
         self._log = log
         self.listing = Listing()
+        tracker.set_missing(saved)
 
     def poll(self) -> None:
         """Update the tracker with every file in its current state."""
         polled_at = Moment.read_clocks()
         self.listing = list_folder(self._root)
-        found_names = set()
-        for found in self.listing.files:
-            found_names.add(found.name)
-            self._update(found, polled_at)
+        found_names = {found.name for found in self.listing.files}
+        self._sightings.record(found_names, self.listing.folders)
+        # Missing files first: a checkpoint in between must not pair them with new files, as if they had been together.
         if not self.listing.problems:
             for file in self._tracker.list_files():
                 file.set_gone(file.name not in found_names)
-            self._saved = {name: saved for name, saved in self._saved.items() if name in found_names}
+            self._forget_missing(found_names)
         self.forget_gone()
+        for found in self.listing.files:
+            self._update(found, polled_at)
 
     def forget_gone(self) -> None:
-        """Stop tracking deleted files that have no lines in flight."""
+        """Stop tracking missing files that have no lines in flight."""
         for file in self._tracker.list_files():
             if file.is_gone and not file.byte_ranges:
-                self._tracker.forget(file)
+                may_return = self._may_return(file.name, file.acknowledged_offset)
+                self._tracker.forget(file, missing_since=time.time() if may_return else None)
+                if not may_return:
+                    self._sightings.forget(file.name)
                 if file.behind_bytes:
                     self._counters.add(lost_files=1, lost_bytes=file.behind_bytes)
                     self._log(f"{file.name} has disappeared: {file.behind_bytes} bytes of it were not shipped")
@@ -89,21 +101,38 @@ class FileDiscovery:
         fingerprint = Fingerprint(device=found.device, inode=found.inode)
         if file is None:
             self._track(found, fingerprint)
-        elif not file.fingerprint.has_same_inode(fingerprint) or found.size < file.read_offset:
+        elif file.fingerprint.inode != found.inode or found.size < file.read_offset:
             self.restart(file, fingerprint, found.size)
         else:
-            file.update_size(found.size, polled_at)
+            file.update(found, polled_at)
 
     def _track(self, found: FoundFile, fingerprint: Fingerprint) -> None:
-        saved = self._saved.pop(found.name, None)
+        saved = self._tracker.get_missing(found.name)
         if saved is None:
             self._tracker.track(found, fingerprint)
             return
         # The head digest is checked when the file is opened, inode and size are checked here.
-        known = replace(saved.fingerprint, device=fingerprint.device, inode=fingerprint.inode)
-        file = self._tracker.track(found, known, saved.offset)
-        if not saved.fingerprint.has_same_inode(fingerprint) or found.size < saved.offset:
+        file = self._tracker.track(found, saved.fingerprint, saved.offset)
+        if saved.fingerprint.inode != found.inode or found.size < saved.offset:
             self.restart(file, fingerprint, found.size)
+
+    def _forget_missing(self, found_names: Collection[str]) -> None:
+        """Keep the offsets of missing files only if they may return."""
+        now = time.time()
+        kept = {}
+        for name, saved in self._tracker.list_missing().items():
+            since = now if saved.missing_since is None else saved.missing_since
+            if name in found_names:
+                kept[name] = saved
+            elif self._may_return(name, saved.offset) and now - since < _KEPT_SECONDS:
+                kept[name] = replace(saved, missing_since=since)
+            else:
+                self._sightings.forget(name)
+        self._tracker.set_missing(kept)
+
+    def _may_return(self, name: str, offset: int) -> bool:
+        """Whether a missing file may return, and reading it would not begin at 0 anyway."""
+        return offset > 0 and not self._sightings.is_deleted(name)
 
 
 def find_stream(file_name: str) -> str | None:
@@ -123,6 +152,7 @@ def list_folder(root: Path) -> Listing:
     folders = [""]
     while folders:
         folder = folders.pop()
+        listing.folders.add(folder.rstrip("/"))
         try:
             for entry in _scan(root / folder):
                 name = folder + entry.name

@@ -72,13 +72,15 @@ class FileTailer:
     def _check_fingerprint(self, handle: int, file: TrackedFile) -> None:
         known, status = file.fingerprint, os.fstat(handle)
         found = Fingerprint(device=status.st_dev, inode=status.st_ino)
-        is_same = known.has_same_inode(found) and status.st_size >= file.read_offset
+        # The device may change with a mount: the leading bytes decide.
+        is_same = known.inode == found.inode and status.st_size >= file.read_offset
         if (
             not is_same
             or not _is_line_start(handle, file.read_offset)
             or _compute_digest(handle, known.head_bytes) != known.head_digest
         ):
             raise ReplacedFileError(found, status.st_size)
+        self._tracker.confirm(file, found)
 
     def _read_chunk(self, handle: int, batch: Batch, file: TrackedFile) -> bool:
         """Add the whole lines of one read; return False if there were none."""
@@ -195,7 +197,7 @@ class Reader:
         self._next_poll = began + max(self._settings.poll_seconds, took / _POLLING_SHARE)
 
     def _is_readable(self, file: TrackedFile) -> bool:
-        return file.has_unread and file not in self._unreadable
+        return (file.has_unread or file.must_check) and file not in self._unreadable
 
     def _submit_some(self) -> bool:
         """Submit at most one batch of each stream; return whether there was any."""

@@ -15,6 +15,7 @@ import pytest
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.ship.discovery import FileDiscovery
 from tests.support.faulty_store import FaultyStore, build_error_body
 from tests.support.polling import wait_until
 from tests.support.shipping import ShipperDirs, build_event_line, make_event_ids, ship_command, write_events
@@ -94,6 +95,43 @@ def test_once_prints_the_result_of_every_line(faulty: FaultyStore, place: Shippe
         "no_health_lines": None,
     }
     assert "logs-inference.events-default/_bulk?require_data_stream=true" in faulty.bulk_paths[-1]
+
+
+def test_start_on_an_empty_or_missing_folder_keeps_the_offsets(faulty: FaultyStore, place: ShipperDirs) -> None:
+    def ship(logs: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return run("--from", logs, "--to", faulty.url, "--state", place.state, *arguments)
+
+    write_events(place.events, make_event_ids(10))
+    assert ship(place.logs, "--once").returncode == 0
+    offsets = place.offsets
+    (place.root / "empty").mkdir()
+    assert ship(place.root / "empty", "--once").returncode == 0
+    assert place.offsets == offsets
+    assert ship(place.root / "missing", "--timeout", "1").returncode == 0
+    assert place.offsets == offsets
+    faulty.roll_over()
+    assert ship(place.logs, "--once").stdout == "shipped 0 · behind by 0 · refused 0\n"
+
+
+def test_shipper_that_is_killed_at_its_start_keeps_the_offsets(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_events(place.events, make_event_ids(10))
+    place.ship_once(faulty_cluster)
+    before = place.offsets
+    saved: list[dict[str, int]] = []
+    poll = FileDiscovery.poll
+
+    def wait_for_checkpoint(discovery: FileDiscovery) -> None:
+        if not saved:
+            (place.state / "positions.json").unlink()
+            wait_until((place.state / "positions.json").exists, what="the first checkpoint")
+            saved.append(place.offsets)
+        poll(discovery)
+
+    monkeypatch.setattr(FileDiscovery, "poll", wait_for_checkpoint)
+    place.ship_once(faulty_cluster)
+    assert saved == [before]
 
 
 def test_namespace_is_part_of_the_stream_name(faulty: FaultyStore, place: ShipperDirs) -> None:

@@ -2,14 +2,17 @@
 
 import errno
 import os
+import shutil
 import tempfile
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,7 +75,7 @@ def begin_reading(root: Path, settings: ShipSettings = SMALL) -> Reading:
 
 
 def save(reading: Reading) -> None:
-    OffsetFile(reading.root.parent / "positions.json", "test").save(reading.tracker.list_files())
+    OffsetFile(reading.root.parent / "positions.json", "test").save(reading.tracker.list_offsets())
 
 
 def collect_ids(batches: list[Batch]) -> list[str]:
@@ -294,6 +297,121 @@ def test_offsets_survive_a_temporarily_missing_folder(reading: Reading) -> None:
     away.rename(reading.root)
     assert reading.read() == []
     assert reading.counters.counts.lost_files == 0
+
+
+def test_offsets_survive_an_empty_folder_until_its_volume_is_mounted(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    save(reading)
+    volume = reading.root.rename(reading.root.with_name("volume"))
+    for _ in range(3):
+        unmounted = begin_reading(reading.root.parent)
+        assert unmounted.read() == []
+        save(unmounted)
+        # The shipper itself writes health lines into the empty mount point.
+        write_events(reading.root / "health-inferlog_shipper-1.jsonl", ["health"])
+        unmounted.acknowledge(unmounted.read())
+        assert NAME in unmounted.tracker.list_offsets()
+        save(unmounted)
+    shutil.rmtree(reading.root)
+    volume.rename(reading.root)
+    mounted = begin_reading(reading.root.parent)
+    assert mounted.read() == []
+    assert [file.confirmed_offset for file in mounted.tracker.list_files()] == [path.stat().st_size]
+
+
+@pytest.mark.parametrize("folder", ["", "mounted", "mounted/below"])
+def test_offsets_survive_a_volume_that_is_unmounted_during_a_run(folder: str, reading: Reading) -> None:
+    write_events(reading.root / "other" / "events-other-1-1.jsonl", ["other"])
+    write_events(reading.root / folder / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    place = reading.root / Path(folder).parts[0] if folder else reading.root
+    volume = place.rename(reading.root.with_name("volume"))
+    place.mkdir()
+    assert reading.read() == []
+    write_events(place / "events-new-1-1.jsonl", ["new"])
+    reading.acknowledge(reading.read())
+    assert reading.read() == []
+    shutil.rmtree(place)
+    volume.rename(place)
+    assert reading.read() == []
+    assert reading.counters.counts.lost_files == 0
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_offset_of_a_deleted_file_is_forgotten_when_others_of_its_folder_are_there(
+    restarted: bool, reading: Reading
+) -> None:
+    write_events(reading.root / NAME, make_event_ids(5))
+    write_events(reading.root / "pod" / NAME, make_event_ids(5, "p"))
+    write_events(reading.root / "events-scoring-1-2.jsonl", make_event_ids(5, "f"))
+    reading.acknowledge(reading.read())
+    save(reading)
+    (reading.root / NAME).unlink()
+    shutil.rmtree(reading.root / "pod")
+    after = begin_reading(reading.root.parent) if restarted else reading
+    assert after.read() == []
+    assert after.tracker.list_offsets().keys() == {"events-scoring-1-2.jsonl"}
+
+
+def test_offset_of_a_missing_file_is_forgotten_after_a_week(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    path.unlink()
+    now = time.time()
+    reading.read()
+    monkeypatch.setattr(time, "time", lambda: now + 6 * 24 * 3600)
+    reading.read()
+    save(reading)
+    after = begin_reading(reading.root.parent)
+    after.read()
+    assert after.tracker.list_offsets().keys() == {NAME}
+    monkeypatch.setattr(time, "time", lambda: now + 8 * 24 * 3600)
+    after.read()
+    assert after.tracker.list_offsets() == {}
+
+
+def change_device(reading: Reading) -> None:
+    path = reading.root.parent / "positions.json"
+    device = reading.root.stat().st_dev
+    path.write_bytes(path.read_bytes().replace(b'"device":%d' % device, b'"device":%d' % (device + 1)))
+
+
+def test_offsets_survive_another_device_number(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    save(reading)
+    change_device(reading)
+    after = begin_reading(reading.root.parent)
+    after.discovery.poll()
+    assert [file.confirmed_offset for file in after.tracker.list_files()] == [0], "it may be another file"
+    assert after.read() == []
+    assert [file.confirmed_offset for file in after.tracker.list_files()] == [path.stat().st_size]
+    write_events(path, ["new"])
+    assert collect_ids(after.read()) == ["new"]
+    assert after.said == []
+
+
+def test_other_file_of_the_same_size_and_inode_on_another_device_is_read(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    save(reading)
+    change_device(reading)
+    path.write_bytes(path.read_bytes().replace(b"e00000", b"f00000"))
+    after = begin_reading(reading.root.parent)
+    assert collect_ids(after.read()) == make_event_ids(5, "f")
+
+
+def test_offsets_of_this_version_are_valid_for_an_earlier_one(reading: Reading) -> None:
+    """It reads exactly these keys."""
+    write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    (reading.root / NAME).unlink()
+    reading.read()
+    save(reading)
+    saved = orjson.loads((reading.root.parent / "positions.json").read_bytes())
+    assert saved["version"] == 1
+    assert {"device", "inode", "head_bytes", "head_digest", "position"} <= saved["files"][NAME].keys()
 
 
 def test_unreadable_file_does_not_block_others(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
