@@ -153,7 +153,8 @@ def ship(
     elif once:
         out.print(outcome.status.as_line(), highlight=False, markup=False)
     if (once or outcome.timed_out) and not outcome.complete:
-        ended = f"the timeout of {timeout:g} s" if outcome.timed_out else "the shipper was stopped"
-        raise OperatorError(f"some lines were not shipped before {ended}: {outcome.status.as_line()}")
+        end = f" before the timeout of {timeout:g} s" if outcome.timed_out else ""
+        end = end or (" before the shipper was stopped" if outcome.stopped else "")
+        raise OperatorError(f"some lines were not shipped{end}: {outcome.status.as_line()}")
     if outcome.unsearchable:
         raise OperatorError(f"all lines were shipped, but some may not be searchable yet: {outcome.unsearchable}")

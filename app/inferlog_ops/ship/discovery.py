@@ -161,6 +161,8 @@ def list_folder(root: Path) -> Listing:
                 else:
                     _add_entry(listing, name, entry)
         except OSError as error:
+            if folder and isinstance(error, FileNotFoundError):
+                continue  # deleted since its parent was read
             listing.problems.append(f"cannot read the folder {root / folder}: {error.strerror}")
     listing.files.sort(key=lambda file: file.name)
     listing.left_alone.sort()

@@ -32,14 +32,16 @@ class ShipOutcome:
 
     Attributes:
         status: The last status.
-        complete: Whether every whole line of every file was acknowledged.
+        complete: Whether every folder was readable, and every whole line of every file was acknowledged.
         timed_out: Whether the deadline ended the run.
+        stopped: Whether a requested stop ended the run.
         unsearchable: Why documents of a run with *once* may not be searchable yet; None if all are.
     """
 
     status: ShipperStatus
     complete: bool
     timed_out: bool
+    stopped: bool
     unsearchable: str | None = None
 
 
@@ -124,7 +126,10 @@ class Pipeline:
         end_by = time.monotonic() + self._settings.stop_seconds
         self._drain(reader, senders, end_by)
         outcome = ShipOutcome(
-            status=self._checkpointer.build_status(), complete=self._is_complete(), timed_out=timed_out
+            status=self._checkpointer.build_status(),
+            complete=self._is_complete(),
+            timed_out=timed_out,
+            stopped=is_stop_requested(),
         )
         if self._health.is_enabled and not (once and _is_uneventful(outcome.status)):
             self._ship_last_health_line(outcome.status, reader, end_by)
@@ -194,7 +199,11 @@ class Pipeline:
 
     def _is_complete(self) -> bool:
         files = self._tracker.list_files()
-        return self._schedule.is_empty() and not any(file.has_unread or file.trouble for file in files)
+        return (
+            self._schedule.is_empty()
+            and not self._discovery.listing.problems
+            and not any(file.has_unread or file.trouble for file in files)
+        )
 
     def _start_thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         def record_crash() -> None:

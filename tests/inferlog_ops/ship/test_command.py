@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -44,7 +45,7 @@ def read_stderr(place: ShipperDirs) -> str:
 
 
 def wait_while_running(
-    process: "subprocess.Popen[bytes]", place: ShipperDirs, condition: Callable[[], object], what: str
+    process: "subprocess.Popen[Any]", place: ShipperDirs, condition: Callable[[], object], what: str
 ) -> None:
     """Wait until *condition* is true, at most until *process* ends."""
 
@@ -107,7 +108,9 @@ def test_start_on_an_empty_or_missing_folder_keeps_the_offsets(faulty: FaultySto
     (place.root / "empty").mkdir()
     assert ship(place.root / "empty", "--once").returncode == 0
     assert place.offsets == offsets
-    assert ship(place.root / "missing", "--timeout", "1").returncode == 0
+    missing = ship(place.root / "missing", "--timeout", "1")
+    assert missing.returncode == 1
+    assert "cannot read the folder" in missing.stderr
     assert place.offsets == offsets
     faulty.roll_over()
     assert ship(place.logs, "--once").stdout == "shipped 0 · behind by 0 · refused 0\n"
@@ -169,6 +172,31 @@ def test_drain_that_ends_too_early_exits_with_1_and_reports_it(unused_url: str, 
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 1
     assert "some lines were not shipped before the timeout of 0.5 s" in read_stderr(place)
+
+
+@pytest.mark.parametrize("ending", ["--once", "--drain"])
+def test_run_fails_when_a_folder_cannot_be_read(ending: str, faulty: FaultyStore, place: ShipperDirs) -> None:
+    write_events(place.events, ["a"])
+    write_events(place.logs / "closed" / "events-scoring-2-1.jsonl", ["b"])
+    (place.logs / "closed").chmod(0)
+    # Root ignores file modes unless it gives up these capabilities.
+    unprivileged = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    options = ["--once"] if ending == "--once" else ["--drain", "30"]
+    command = ship_command(
+        *("--from", place.logs, "--to", faulty.url, "--state", place.state, "--heartbeat", "0"), *options
+    )
+    try:
+        with subprocess.Popen([*unprivileged, *command], stderr=subprocess.PIPE, text=True) as process:
+            if ending == "--drain":
+                wait_while_running(process, place, lambda: place.offsets.get(place.events.name), "the readable line")
+                process.terminate()
+            _, stderr = process.communicate(timeout=60)
+    finally:
+        (place.logs / "closed").chmod(0o755)
+    assert process.returncode == 1
+    assert "some lines were not shipped: shipped" in stderr
+    assert f"cannot read the folder {place.logs / 'closed'}: Permission denied" in stderr
+    assert faulty.stored.keys() == {"a"}
 
 
 def test_once_gives_up_after_the_timeout(unused_url: str, place: ShipperDirs) -> None:
