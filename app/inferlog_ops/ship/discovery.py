@@ -55,6 +55,7 @@ class FileDiscovery:
         self._sightings = Sightings(saved)
         self._counters = counters
         self._log = log
+        self._replaced: list[TrackedFile] = []
         self.listing = Listing()
         tracker.set_missing(saved)
 
@@ -73,27 +74,39 @@ class FileDiscovery:
         for found in self.listing.files:
             self._update(found, polled_at)
 
-    def forget_gone(self) -> None:
-        """Stop tracking missing files that have no lines in flight."""
+    def forget_gone(self, *, drops_in_flight: bool = False) -> None:
+        """Stop tracking missing files without lines in flight; with *drops_in_flight* all, and count those lines."""
         for file in self._tracker.list_files():
-            if file.is_gone and not file.byte_ranges:
+            if file.is_gone and (drops_in_flight or not file.byte_ranges):
                 may_return = self._may_return(file.name, file.acknowledged_offset)
                 self._tracker.forget(file, missing_since=time.time() if may_return else None)
                 if not may_return:
                     self._sightings.forget(file.name)
-                if file.behind_bytes:
-                    self._counters.add(lost_files=1, lost_bytes=file.behind_bytes)
-                    self._log(f"{file.name} has disappeared: {file.behind_bytes} bytes of it were not shipped")
+                if lost_bytes := file.unread_bytes + file.in_flight_bytes:
+                    self._counters.add(lost_files=1, lost_bytes=lost_bytes)
+                    self._log(f"{file.name} has disappeared: {lost_bytes} bytes of it were not shipped")
+        self._replaced = [file for file in self._replaced if file.byte_ranges]
+        if drops_in_flight:
+            for file in self._replaced:
+                self._counters.add(lost_files=not file.unread_bytes, lost_bytes=file.in_flight_bytes)
+                self._log(f"{file.name} was replaced before: {file.in_flight_bytes} bytes of it were not shipped")
 
     def restart(self, file: TrackedFile, fingerprint: Fingerprint, size: int) -> TrackedFile:
-        """Track the file that replaced *file* from its beginning. The event ids prevent duplicates."""
-        self._log(
-            f"{file.name} was replaced or truncated ({size} bytes, {file.read_offset} had been read): "
-            "it is read from its beginning"
-        )
+        """
+        Track the file that replaced *file* from its beginning. The event ids prevent duplicates.
+
+        Lines that were read before are still sent.
+        """
+        if fingerprint.inode == file.fingerprint.inode and size >= file.read_offset:
+            file.end_at_confirmed_size()
+        lost_bytes = file.unread_bytes
+        if lost_bytes:
+            self._counters.add(lost_files=1, lost_bytes=lost_bytes)
+        self._replaced.append(file)
         found = FoundFile(
             name=file.name, stream=file.stream, device=fingerprint.device, inode=fingerprint.inode, size=size
         )
+        self._log_replaced(found, file.read_offset, lost_bytes)
         return self._tracker.track(found, fingerprint)
 
     def _update(self, found: FoundFile, polled_at: Moment) -> None:
@@ -112,9 +125,19 @@ class FileDiscovery:
             self._tracker.track(found, fingerprint)
             return
         # The head digest is checked when the file is opened, inode and size are checked here.
-        file = self._tracker.track(found, saved.fingerprint, saved.offset)
-        if saved.fingerprint.inode != found.inode or found.size < saved.offset:
-            self.restart(file, fingerprint, found.size)
+        if saved.fingerprint.inode == found.inode and found.size >= saved.offset:
+            self._tracker.track(found, saved.fingerprint, saved.offset)
+        else:
+            # The size of the file that the offset belongs to is unknown.
+            self._log_replaced(found, saved.offset, 0)
+            self._tracker.track(found, fingerprint)
+
+    def _log_replaced(self, found: FoundFile, read_offset: int, lost_bytes: int) -> None:
+        lost = f"; {lost_bytes} bytes of the old content were not shipped" if lost_bytes else ""
+        self._log(
+            f"{found.name} was replaced or truncated ({found.size} bytes, {read_offset} had been read): "
+            f"it is read from its beginning{lost}"
+        )
 
     def _forget_missing(self, found_names: Collection[str]) -> None:
         """Keep the offsets of missing files only if they may return."""

@@ -71,6 +71,7 @@ class TrackedFile:
         stream: Stream of its lines.
         fingerprint: Recognizes the file after a restart.
         size: Size at the last poll.
+        confirmed_size: Size at the last poll before the leading bytes were compared.
         acknowledged_offset: Every line before it is acknowledged.
         read_offset: Every line before it has been read.
         scanned_offset: There is no end of line between *read_offset* and here.
@@ -86,6 +87,7 @@ class TrackedFile:
     stream: str
     fingerprint: Fingerprint
     size: int
+    confirmed_size: int = 0
     acknowledged_offset: int = 0
     read_offset: int = 0
     scanned_offset: int = 0
@@ -119,8 +121,23 @@ class TrackedFile:
     @property
     def behind_bytes(self) -> int:
         """Bytes that are not acknowledged, without an incomplete last line, which cannot be sent."""
-        end_of_lines = self.read_offset if self.scanned_offset >= self.size else self.size
-        return max(0, end_of_lines - self.acknowledged_offset)
+        return max(0, self._end_of_lines - self.acknowledged_offset)
+
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes that were not read, without an incomplete last line."""
+        return max(0, self._end_of_lines - self.read_offset)
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """Bytes that were read and are not acknowledged."""
+        return sum(
+            byte_range.end - byte_range.start for byte_range in tuple(self.byte_ranges) if not byte_range.is_acknowledged
+        )
+
+    @property
+    def _end_of_lines(self) -> int:
+        return self.read_offset if self.scanned_offset >= self.size else self.size
 
     def update(self, found: FoundFile, polled_at: Moment) -> None:
         """Record the state at a poll. A smaller size means that an incomplete line was removed: scan it again."""
@@ -139,6 +156,10 @@ class TrackedFile:
         """Record that the file ends at the scanned offset, shorter than at the last poll."""
         self.size = self.scanned_offset
 
+    def end_at_confirmed_size(self) -> None:
+        """Record that later polls may have measured another file."""
+        self.size = max(self.read_offset, self.confirmed_size)
+
     def record_head(self, length: int, digest: str) -> None:
         """Add a digest of the first *length* bytes to the fingerprint."""
         self.fingerprint = replace(self.fingerprint, head_bytes=length, head_digest=digest)
@@ -146,6 +167,7 @@ class TrackedFile:
     def confirm(self, found: Fingerprint) -> None:
         """Record that the leading bytes are those of the fingerprint. *found* is the open file's, without them."""
         self.fingerprint = replace(self.fingerprint, device=found.device)
+        self.confirmed_size = self.size
         self.is_suspect = False
 
     def set_gone(self, is_gone: bool) -> None:

@@ -154,7 +154,7 @@ class Pipeline:
         for thread in senders:
             thread.join(max(0.0, end_by - time.monotonic()))
         if not reader.is_alive():
-            self._discovery.forget_gone()
+            self._discovery.forget_gone(drops_in_flight=True)
         self._checkpointer.run_due(run_all=True)
         self._raise_crash()
 

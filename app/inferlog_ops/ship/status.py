@@ -27,7 +27,7 @@ class Counts:
         shipped: Lines that Elasticsearch stored.
         duplicates: Lines that Elasticsearch had already.
         dead_lettered: Lines in the dead letter file.
-        lost_files: Files that disappeared before all of their lines were acknowledged.
+        lost_files: Files that disappeared, or were replaced or truncated, before all of their lines were acknowledged.
         lost_bytes: Bytes of lost files that were not acknowledged, without an incomplete last line.
     """
 

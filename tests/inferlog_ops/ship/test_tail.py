@@ -26,7 +26,7 @@ from inferlog_ops.ship.discovery import FileDiscovery
 from inferlog_ops.ship.offsets import OffsetFile, OffsetTracker
 from inferlog_ops.ship.schedule import Schedule
 from inferlog_ops.ship.settings import MEBIBYTE, ShipSettings
-from inferlog_ops.ship.status import Counters
+from inferlog_ops.ship.status import Counters, Counts
 from inferlog_ops.ship.tail import FileTailer, Reader
 from tests.support.shipping import QUICK, build_event_line, make_event_ids, write_events
 
@@ -222,6 +222,55 @@ def test_replaced_file_is_read_from_its_beginning(
     lines = [line.text for batch in after.read() for line in batch.lines]
     assert lines == path.read_bytes().splitlines()
     assert [said for said in after.said if "read from its beginning" in said]
+
+
+@pytest.mark.parametrize("replacement", REPLACEMENTS)
+def test_unread_bytes_of_a_replaced_file_are_counted_as_lost(
+    replacement: Callable[[Path], None], reading: Reading
+) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(10))
+    size = path.stat().st_size
+    reading.discovery.poll()
+    settings = replace(SMALL, read_bytes=size // 2)
+    batch = Batch(stream="events")
+    FileTailer(reading.root, reading.tracker, ClockSkew(), replace(settings, bulk_events=4)).read_into(
+        batch, reading.tracker.list_files()[0]
+    )
+    unread = size - batch.size_bytes
+    assert unread > 0
+    replacement(path)
+    reading.read()
+    reading.acknowledge([batch])
+    reading.discovery.forget_gone(drops_in_flight=True)
+    assert (reading.counters.counts.lost_files, reading.counters.counts.lost_bytes) == (1, unread)
+    assert f"{unread} bytes of the old content were not shipped" in reading.said[0]
+
+
+@pytest.mark.parametrize("change", [*REPLACEMENTS, Path.unlink])
+def test_lines_in_flight_of_an_old_file_are_counted_as_lost_at_the_end(
+    change: Callable[[Path], None], reading: Reading
+) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(10))
+    size = path.stat().st_size
+    first, _ = reading.read()
+    change(path)
+    reading.read()
+    assert reading.counters.counts.lost_files == 0
+    reading.acknowledge([first])
+    reading.discovery.forget_gone(drops_in_flight=True)
+    assert (reading.counters.counts.lost_files, reading.counters.counts.lost_bytes) == (1, size - first.size_bytes)
+
+
+def test_file_that_was_replaced_while_no_shipper_ran_is_not_counted_as_lost(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(10))
+    reading.acknowledge(reading.read())
+    save(reading)
+    for replacement in REPLACEMENTS:
+        replacement(path)
+        after = begin_reading(reading.root.parent)
+        after.acknowledge(after.read())
+        save(after)
+        assert after.counters.counts == Counts()
 
 
 def test_file_is_read_from_its_beginning_when_the_offset_is_inside_a_line(reading: Reading) -> None:
