@@ -4,10 +4,11 @@ import os
 import re
 import stat
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from inferlog.sinks.shipped import find_active_shippers
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.core.streams import STREAMS
 from inferlog_ops.ship.clock_skew import Moment
@@ -49,12 +50,16 @@ class FileDiscovery:
         saved: Mapping[str, SavedOffset],
         counters: Counters,
         log: ReportProgress,
+        *,
+        shipper_id: str,
     ) -> None:
         self._root = root
         self._tracker = tracker
         self._sightings = Sightings(saved)
         self._counters = counters
         self._log = log
+        self._shipper_id = shipper_id
+        self._others: set[str] = set()
         self._replaced: list[TrackedFile] = []
         self.listing = Listing()
         tracker.set_missing(saved)
@@ -73,6 +78,7 @@ class FileDiscovery:
         self.forget_gone()
         for found in self.listing.files:
             self._update(found, polled_at)
+        self._mark_shared(found_names)
 
     def forget_gone(self, *, drops_in_flight: bool = False) -> None:
         """Stop tracking missing files without lines in flight; with *drops_in_flight* all, and count those lines."""
@@ -118,6 +124,26 @@ class FileDiscovery:
             self.restart(file, fingerprint, found.size)
         else:
             file.update(found, polled_at)
+
+    def _mark_shared(self, names: Iterable[str]) -> None:
+        """Mark the lines of folders that another shipper ships: with the same cluster it may have stored them."""
+        is_shared: dict[str, bool] = {}
+        for name in names:
+            folder = name.rpartition("/")[0]
+            if folder not in is_shared:
+                is_shared[folder] = self._has_other_shipper(self._root / folder)
+            if is_shared[folder] and (file := self._tracker.get(name)):
+                file.mark_maybe_stored()
+
+    def _has_other_shipper(self, folder: Path) -> bool:
+        others = find_active_shippers(folder, time.time()) - {self._shipper_id}
+        for other in sorted(others - self._others):
+            self._log(
+                f"the shipper {other} has also shipped {folder} within the last hour: "
+                "if both ship to the same cluster, stop one of them"
+            )
+        self._others |= others
+        return bool(others)
 
     def _track(self, found: FoundFile, fingerprint: Fingerprint) -> None:
         saved = self._tracker.get_missing(found.name)

@@ -75,7 +75,8 @@ class TrackedFile:
         acknowledged_offset: Every line before it is acknowledged.
         read_offset: Every line before it has been read.
         scanned_offset: There is no end of line between *read_offset* and here.
-        maybe_stored_to: An earlier shipper may have sent lines before it: the size of the file when it was found.
+        maybe_stored_to: Another shipper may have sent lines before it: the size of the file when it was found, or at
+            the last poll while another shipper is active.
         caught_up_at: Last poll at which every byte had been read; None before the first.
         is_suspect: Whether it may be another file with the same inode, until its leading bytes are compared.
         is_gone: Whether the file has disappeared.
@@ -132,7 +133,9 @@ class TrackedFile:
     def in_flight_bytes(self) -> int:
         """Bytes that were read and are not acknowledged."""
         return sum(
-            byte_range.end - byte_range.start for byte_range in tuple(self.byte_ranges) if not byte_range.is_acknowledged
+            byte_range.end - byte_range.start
+            for byte_range in tuple(self.byte_ranges)
+            if not byte_range.is_acknowledged
         )
 
     @property
@@ -147,6 +150,10 @@ class TrackedFile:
         self.size = found.size
         if found.size == self.read_offset:
             self.caught_up_at = polled_at
+
+    def mark_maybe_stored(self) -> None:
+        """Record that another shipper may have sent every line of the last poll."""
+        self.maybe_stored_to = self.size
 
     def record_scan(self, offset: int) -> None:
         """Record that there is no end of line between the read offset and *offset*."""

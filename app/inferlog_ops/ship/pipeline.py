@@ -52,6 +52,7 @@ class Pipeline:
         self,
         *,
         logs: Path,
+        shipper_id: str,
         saved: Mapping[str, SavedOffset],
         offset_file: OffsetFile,
         ack_file: AckFile,
@@ -71,7 +72,7 @@ class Pipeline:
         self._cluster_identity = cluster_identity
         self._tracker = OffsetTracker()
         self._schedule = Schedule(settings.stream_batches, shortened_seconds=settings.first_backoff_seconds)
-        self._discovery = FileDiscovery(logs, self._tracker, saved, counters, display.log)
+        self._discovery = FileDiscovery(logs, self._tracker, saved, counters, display.log, shipper_id=shipper_id)
         clock_skew = ClockSkew()
         self._tail = FileTailer(logs, self._tracker, clock_skew, settings)
         self._reader = Reader(

@@ -294,6 +294,25 @@ def test_second_shipper_with_the_same_state_directory_is_rejected(faulty_cluster
     place.ship_once(faulty_cluster)
 
 
+def test_two_shippers_of_one_folder_store_nothing_twice_over_a_rollover(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
+) -> None:
+    second = ShipperDirs(place.root / "second")
+    second.root.mkdir()
+    (second.root / "logs").symlink_to(place.logs)
+    write_events(place.events, ["a"])
+    with place.run_shipper(faulty_cluster), start_ship(second, "--to", faulty.url) as process:
+        wait_while_running(process, second, lambda: "has also shipped" in read_stderr(second), "the other shipper")
+        wait_while_running(process, second, lambda: second.offsets == place.offsets, "the first line")
+        process.send_signal(signal.SIGSTOP)
+        write_events(place.events, make_event_ids(50))
+        wait_until(lambda: place.offsets[place.events.name] == place.events.stat().st_size, what="the other lines")
+        faulty.roll_over()
+        process.send_signal(signal.SIGCONT)
+        wait_while_running(process, second, lambda: second.offsets == place.offsets, "the same offset")
+    assert max(faulty.stored.values()) == 1
+
+
 def test_state_directory_without_locks_is_rejected_with_advice(
     faulty_cluster: Cluster, place: ShipperDirs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,7 +71,8 @@ def begin_reading(root: Path, settings: ShipSettings = SMALL) -> Reading:
     logs.mkdir(exist_ok=True)
     tracker, counters, said = OffsetTracker(), Counters(), list[str]()
     saved = OffsetFile(root / "positions.json", "test").load(said.append)
-    return Reading(logs, settings, tracker, FileDiscovery(logs, tracker, saved, counters, said.append), counters, said)
+    discovery = FileDiscovery(logs, tracker, saved, counters, said.append, shipper_id="own")
+    return Reading(logs, settings, tracker, discovery, counters, said)
 
 
 def save(reading: Reading) -> None:
@@ -288,6 +289,37 @@ def test_lines_found_at_discovery_may_be_stored(reading: Reading) -> None:
     assert [batch.maybe_stored for batch in reading.read()] == [True]
     write_events(path, make_event_ids(3))
     assert [batch.maybe_stored for batch in reading.read()] == [False]
+
+
+@pytest.mark.parametrize(
+    ("published", "age_seconds", "maybe_stored"),
+    [
+        ("own.json", 0, False),
+        ("other.json", 0, True),
+        ("other.json", 3000, True),
+        ("other.json", 3700, False),
+        ("fluentd-events.pos", 0, True),
+        (".other.json.new", 0, False),
+    ],
+)
+def test_lines_may_be_stored_while_another_shipper_is_active(
+    published: str, age_seconds: float, maybe_stored: bool, reading: Reading
+) -> None:
+    path = write_events(reading.root / "deep" / NAME, make_event_ids(3))
+    reading.read()
+    ack_file = path.parent / ".shipped" / published
+    ack_file.parent.mkdir()
+    ack_file.touch()
+    os.utime(ack_file, (time.time() - age_seconds,) * 2)
+    for _ in range(2):
+        write_events(path, make_event_ids(3))
+        assert [batch.maybe_stored for batch in reading.read()] == [maybe_stored]
+    name = Path(published).stem.removesuffix("-events")
+    warning = (
+        f"the shipper {name} has also shipped {path.parent} within the last hour: "
+        "if both ship to the same cluster, stop one of them"
+    )
+    assert reading.said == [warning] * maybe_stored
 
 
 def test_backlog_of_a_file_does_not_delay_another(reading: Reading) -> None:
