@@ -64,6 +64,13 @@ class Delivery:
             PostponedBatchError: If lines remain that cannot be sent now.
             OtherClusterError: If the cluster is not the one that the offsets belong to.
         """
+        try:
+            self._deliver(batch)
+        except PostponedBatchError:
+            self._cluster_identity.distrust()
+            raise
+
+    def _deliver(self, batch: Batch) -> None:
         self._write_dead_letters(batch)
         while batch.lines:
             self._check_cluster()
