@@ -2,6 +2,7 @@
 
 import stat
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -145,9 +146,10 @@ def ship(
         stop_on_signals(shipper.stop)
         outcome = shipper.run(once=once, timeout_seconds=timeout)
     if drain and not once and not outcome.timed_out:
-        once, timeout = True, drain
+        once, timeout, earlier = True, drain, outcome.status
         with open_with_options(display=Display(sys.stderr)) as shipper:
             outcome = shipper.run(once=once, timeout_seconds=timeout)
+        outcome = replace(outcome, status=outcome.status.add_totals(earlier))
     if json:
         print_json(outcome.status.as_json())
     elif once:

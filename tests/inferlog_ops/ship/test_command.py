@@ -165,6 +165,19 @@ def test_drain_ships_lines_written_right_before_the_signal(faulty: FaultyStore, 
     assert set(faulty.documents) == {"first", *make_event_ids(50)}
 
 
+def test_drain_reports_the_lines_before_it_too(faulty: FaultyStore, place: ShipperDirs) -> None:
+    write_events(place.events, make_event_ids(10))
+    command = ship_command(
+        *("--from", place.logs, "--to", faulty.url, "--state", place.state, "--heartbeat", "0"),
+        *("--drain", "30", "--json"),
+    )
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        wait_while_running(process, place, lambda: place.offsets.get(place.events.name), "the lines")
+        process.terminate()
+        stdout, _ = process.communicate(timeout=60)
+    assert orjson.loads(stdout)["shipped"] == 10
+
+
 def test_drain_that_ends_too_early_exits_with_1_and_reports_it(unused_url: str, place: ShipperDirs) -> None:
     write_events(place.events, ["a"])
     with start_ship(place, "--to", unused_url, "--drain", "0.5") as process:
