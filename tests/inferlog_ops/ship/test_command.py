@@ -178,6 +178,25 @@ def test_drain_reports_the_lines_before_it_too(faulty: FaultyStore, place: Shipp
     assert orjson.loads(stdout)["shipped"] == 10
 
 
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_ship_works_with_closed_standard_streams(closed: str, faulty: FaultyStore, place: ShipperDirs) -> None:
+    write_events(place.events, ["a"])
+    with place.events.open("ab") as file:
+        file.write(b"{bad\n")
+    before = place.events.read_bytes()
+    command = ship_command(
+        *("--from", place.logs, "--to", faulty.url, "--state", place.state, "--once"),
+        *("--stats-file", place.root / "stats.json"),
+    )
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], timeout=60, check=False)
+    assert done.returncode == 0
+    assert "a" in faulty.stored
+    assert place.events.read_bytes() == before
+    assert len(place.dead_letters) == 1
+    assert place.offsets[place.events.name] == len(before)
+    assert (place.state / "lock").read_text().strip().isdigit()
+
+
 def test_drain_that_ends_too_early_exits_with_1_and_reports_it(unused_url: str, place: ShipperDirs) -> None:
     write_events(place.events, ["a"])
     with start_ship(place, "--to", unused_url, "--drain", "0.5") as process:
