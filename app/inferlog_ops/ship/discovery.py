@@ -97,31 +97,27 @@ class FileDiscovery:
                 self._counters.add(lost_files=not file.unread_bytes, lost_bytes=file.in_flight_bytes)
                 self._log(f"{file.name} was replaced before: {file.in_flight_bytes} bytes of it were not shipped")
 
-    def restart(self, file: TrackedFile, fingerprint: Fingerprint, size: int) -> TrackedFile:
+    def restart(self, file: TrackedFile, found: FoundFile) -> TrackedFile:
         """
-        Track the file that replaced *file* from its beginning. The event ids prevent duplicates.
+        Track *found*, which replaced *file*, from its beginning. The event ids prevent duplicates.
 
         Lines that were read before are still sent.
         """
-        if fingerprint.inode == file.fingerprint.inode and size >= file.read_offset:
+        if found.inode == file.fingerprint.inode and found.size >= file.read_offset:
             file.end_at_confirmed_size()
         lost_bytes = file.unread_bytes
         if lost_bytes:
             self._counters.add(lost_files=1, lost_bytes=lost_bytes)
         self._replaced.append(file)
-        found = FoundFile(
-            name=file.name, stream=file.stream, device=fingerprint.device, inode=fingerprint.inode, size=size
-        )
         self._log_replaced(found, file.read_offset, lost_bytes)
-        return self._tracker.track(found, fingerprint)
+        return self._tracker.track(found, Fingerprint.of(found))
 
     def _update(self, found: FoundFile, polled_at: Moment) -> None:
         file = self._tracker.get(found.name)
-        fingerprint = Fingerprint(device=found.device, inode=found.inode)
         if file is None:
-            self._track(found, fingerprint)
+            self._track(found)
         elif file.fingerprint.inode != found.inode or found.size < file.read_offset:
-            self.restart(file, fingerprint, found.size)
+            self.restart(file, found)
         else:
             file.update(found, polled_at)
 
@@ -145,10 +141,10 @@ class FileDiscovery:
         self._others |= others
         return bool(others)
 
-    def _track(self, found: FoundFile, fingerprint: Fingerprint) -> None:
+    def _track(self, found: FoundFile) -> None:
         saved = self._tracker.get_missing(found.name)
         if saved is None:
-            self._tracker.track(found, fingerprint)
+            self._tracker.track(found, Fingerprint.of(found))
             return
         # The head digest is checked when the file is opened, inode and size are checked here.
         if saved.fingerprint.inode == found.inode and found.size >= saved.offset:
@@ -156,7 +152,7 @@ class FileDiscovery:
         else:
             # The size of the file that the offset belongs to is unknown.
             self._log_replaced(found, saved.offset, 0)
-            self._tracker.track(found, fingerprint)
+            self._tracker.track(found, Fingerprint.of(found))
 
     def _log_replaced(self, found: FoundFile, read_offset: int, lost_bytes: int) -> None:
         lost = f"; {lost_bytes} bytes of the old content were not shipped" if lost_bytes else ""
@@ -236,5 +232,12 @@ def _add_entry(listing: Listing, name: str, entry: os.DirEntry[str]) -> None:
         listing.left_alone.append(name)
         return
     listing.files.append(
-        FoundFile(name=name, stream=stream, device=status.st_dev, inode=status.st_ino, size=status.st_size)
+        FoundFile(
+            name=name,
+            stream=stream,
+            device=status.st_dev,
+            inode=status.st_ino,
+            size=status.st_size,
+            mtime_ns=status.st_mtime_ns,
+        )
     )

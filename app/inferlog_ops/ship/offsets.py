@@ -27,6 +27,7 @@ class FoundFile:
     device: int
     inode: int
     size: int
+    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class Fingerprint:
 
     Attributes:
         device: Number of the file system, which can change with a mount.
+        mtime_ns: Modification time when the leading bytes were last compared; None if unknown.
         inode: Number of the file in the file system.
         head_bytes: Number of leading bytes in *head_digest*; 0 until the first read.
         head_digest: Hexadecimal digest of the leading bytes. The first line contains an id, so digests are unique.
@@ -45,10 +47,16 @@ class Fingerprint:
     inode: int
     head_bytes: int = 0
     head_digest: str = ""
+    mtime_ns: int | None = None
+
+    @classmethod
+    def of(cls, found: FoundFile) -> "Fingerprint":
+        """Return the fingerprint of a file that was not read yet."""
+        return cls(device=found.device, inode=found.inode, mtime_ns=found.mtime_ns)
 
     def is_confirmed_by(self, found: FoundFile) -> bool:
         """Whether *found* is this file without a comparison of its leading bytes."""
-        return (self.device, self.inode) == (found.device, found.inode)
+        return (self.device, self.inode) == (found.device, found.inode) and self.mtime_ns in (None, found.mtime_ns)
 
 
 @dataclass(slots=True, eq=False)
@@ -78,7 +86,8 @@ class TrackedFile:
         maybe_stored_to: Another shipper may have sent lines before it: the size of the file when it was found, or at
             the last poll while another shipper is active.
         caught_up_at: Last poll at which every byte had been read; None before the first.
-        is_suspect: Whether it may be another file with the same inode, until its leading bytes are compared.
+        is_suspect: Whether it may have another content, or be another file with the same inode, until its leading bytes
+            are compared.
         is_gone: Whether the file has disappeared.
         trouble: Why the file is unreadable; None if it is readable.
         byte_ranges: Byte ranges in flight, oldest first.
@@ -171,9 +180,9 @@ class TrackedFile:
         """Add a digest of the first *length* bytes to the fingerprint."""
         self.fingerprint = replace(self.fingerprint, head_bytes=length, head_digest=digest)
 
-    def confirm(self, found: Fingerprint) -> None:
-        """Record that the leading bytes are those of the fingerprint. *found* is the open file's, without them."""
-        self.fingerprint = replace(self.fingerprint, device=found.device)
+    def confirm(self, found: FoundFile) -> None:
+        """Record that the leading bytes of *found* are those of the fingerprint."""
+        self.fingerprint = replace(self.fingerprint, device=found.device, mtime_ns=found.mtime_ns)
         self.confirmed_size = self.size
         self.is_suspect = False
 
@@ -296,8 +305,8 @@ class OffsetTracker:
                     self._missing[file.name] = SavedOffset(file.fingerprint, file.acknowledged_offset, missing_since)
                 self._changes += 1
 
-    def confirm(self, file: TrackedFile, found: Fingerprint) -> None:
-        """Record that *file* is the one of its fingerprint; *found* is the open file's."""
+    def confirm(self, file: TrackedFile, found: FoundFile) -> None:
+        """Record that the leading bytes of *found* are those of *file*."""
         with self._lock:
             self._changes += file.must_check
             file.confirm(found)
@@ -394,15 +403,16 @@ class OffsetFile:
 
 def _as_row(saved: SavedOffset) -> dict[str, Any]:
     fingerprint = saved.fingerprint
-    row = {
+    return {
         "device": fingerprint.device,
         "inode": fingerprint.inode,
         "head_bytes": fingerprint.head_bytes,
         "head_digest": fingerprint.head_digest,
         "position": saved.offset,
+        # Earlier versions do not write these, and ignore them.
+        "mtime_ns": fingerprint.mtime_ns,
+        "missing_since": saved.missing_since,
     }
-    # Earlier versions ignore unknown keys.
-    return row if saved.missing_since is None else row | {"missing_since": saved.missing_since}
 
 
 def _parse_offsets(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, SavedOffset]:
@@ -418,6 +428,7 @@ def _parse_fingerprint(row: Mapping[str, Any]) -> Fingerprint:
         inode=_check_count(row["inode"]),
         head_bytes=_check_count(row["head_bytes"]),
         head_digest=str(row["head_digest"]),
+        mtime_ns=None if row.get("mtime_ns") is None else int(row["mtime_ns"]),
     )
 
 

@@ -206,7 +206,18 @@ def replace_within_the_same_inode(path: Path) -> None:
             file.write(build_event_line(f"new{file.tell()}", message="longer"))
 
 
-REPLACEMENTS = [replace_by_a_shorter_file, replace_by_a_file_with_another_inode, replace_within_the_same_inode]
+def rewrite_with_the_same_size(path: Path) -> None:
+    changed_at_ns = path.stat().st_mtime_ns
+    path.write_bytes(path.read_bytes().replace(b"e0", b"f0"))
+    os.utime(path, ns=(changed_at_ns, changed_at_ns + 1_000_000))  # the clock of the file system may not have ticked
+
+
+REPLACEMENTS = [
+    replace_by_a_shorter_file,
+    replace_by_a_file_with_another_inode,
+    replace_within_the_same_inode,
+    rewrite_with_the_same_size,
+]
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -493,6 +504,31 @@ def test_offsets_of_this_version_are_valid_for_an_earlier_one(reading: Reading) 
     saved = orjson.loads((reading.root.parent / "positions.json").read_bytes())
     assert saved["version"] == 1
     assert {"device", "inode", "head_bytes", "head_digest", "position"} <= saved["files"][NAME].keys()
+
+
+def test_offsets_of_an_earlier_version_are_valid(reading: Reading) -> None:
+    """It did not save when a file was changed or missing."""
+    write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    save(reading)
+    path = reading.root.parent / "positions.json"
+    saved = orjson.loads(path.read_bytes())
+    for row in saved["files"].values():
+        del row["mtime_ns"], row["missing_since"]
+    path.write_bytes(orjson.dumps(saved))
+    after = begin_reading(reading.root.parent)
+    assert after.read() == []
+    assert after.said == []
+
+
+def test_touched_file_is_not_read_again(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    for seconds in (1, 2):
+        os.utime(path, (seconds, seconds))
+        assert reading.read() == []
+        assert [file.confirmed_offset for file in reading.tracker.list_files()] == [path.stat().st_size]
+    assert reading.said == []
 
 
 def test_unreadable_file_does_not_block_others(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
