@@ -119,7 +119,15 @@ class FileDiscovery:
         elif file.fingerprint.inode != found.inode or found.size < file.read_offset:
             self.restart(file, found)
         else:
+            self._count_cut(file, found.size)
             file.update(found, polled_at)
+
+    def _count_cut(self, file: TrackedFile, size: int) -> None:
+        """Count unread lines that a truncation to *size* has removed."""
+        lost_bytes = file.unread_bytes - max(0, size - file.read_offset)
+        if lost_bytes > 0:
+            self._counters.add(lost_files=1, lost_bytes=lost_bytes)
+            self._log(f"{file.name} was truncated to {size} bytes: {lost_bytes} bytes of it were not shipped")
 
     def _mark_shared(self, names: Iterable[str]) -> None:
         """Mark the lines of folders that another shipper ships: with the same cluster it may have stored them."""

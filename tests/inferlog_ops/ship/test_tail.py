@@ -258,6 +258,18 @@ def test_unread_bytes_of_a_replaced_file_are_counted_as_lost(
     assert f"{unread} bytes of the old content were not shipped" in reading.said[0]
 
 
+@pytest.mark.parametrize("kept_lines", [0, 2])
+def test_unread_lines_that_a_truncation_removes_are_counted_as_lost(kept_lines: int, reading: Reading) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(10))
+    size = path.stat().st_size
+    reading.discovery.poll()
+    kept = size // 10 * kept_lines
+    os.truncate(path, kept)
+    assert collect_ids(reading.read()) == make_event_ids(kept_lines)
+    assert (reading.counters.counts.lost_files, reading.counters.counts.lost_bytes) == (1, size - kept)
+    assert reading.said == [f"{NAME} was truncated to {kept} bytes: {size - kept} bytes of it were not shipped"]
+
+
 @pytest.mark.parametrize("change", [*REPLACEMENTS, Path.unlink])
 def test_lines_in_flight_of_an_old_file_are_counted_as_lost_at_the_end(
     change: Callable[[Path], None], reading: Reading
