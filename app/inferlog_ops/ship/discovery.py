@@ -110,7 +110,7 @@ class FileDiscovery:
             self._counters.add(lost_files=1, lost_bytes=lost_bytes)
         self._replaced.append(file)
         self._log_replaced(found, file.read_offset, lost_bytes)
-        return self._tracker.track(found, Fingerprint.of(found))
+        return self._tracker.track(found, Fingerprint.build(found))
 
     def _update(self, found: FoundFile, polled_at: Moment) -> None:
         file = self._tracker.get(found.name)
@@ -152,7 +152,7 @@ class FileDiscovery:
     def _track(self, found: FoundFile) -> None:
         saved = self._tracker.get_missing(found.name)
         if saved is None:
-            self._tracker.track(found, Fingerprint.of(found))
+            self._tracker.track(found, Fingerprint.build(found))
             return
         # The head digest is checked when the file is opened, inode and size are checked here.
         if saved.fingerprint.inode == found.inode and found.size >= saved.offset:
@@ -160,7 +160,7 @@ class FileDiscovery:
         else:
             # The size of the file that the offset belongs to is unknown.
             self._log_replaced(found, saved.offset, 0)
-            self._tracker.track(found, Fingerprint.of(found))
+            self._tracker.track(found, Fingerprint.build(found))
 
     def _log_replaced(self, found: FoundFile, read_offset: int, lost_bytes: int) -> None:
         lost = f"; {lost_bytes} bytes of the old content were not shipped" if lost_bytes else ""

@@ -50,7 +50,7 @@ class Fingerprint:
     mtime_ns: int | None = None
 
     @classmethod
-    def of(cls, found: FoundFile) -> "Fingerprint":
+    def build(cls, found: FoundFile) -> "Fingerprint":
         """Return the fingerprint of a file that was not read yet."""
         return cls(device=found.device, inode=found.inode, mtime_ns=found.mtime_ns)
 
