@@ -44,7 +44,7 @@ def check(data: bytes) -> None:
     content = data[1:]
     first = len(content) * min(data[0], 128) // 128 if data else 0
     tracker = OffsetTracker()
-    discovery = FileDiscovery(_root, tracker, {}, Counters(), _fail)
+    discovery = FileDiscovery(_root, tracker, {}, Counters(), _fail, shipper_id="own")
     read: list[Line | RefusedLine] = []
     for known in (content[:first], content) if first < len(content) else (content,):
         _path.write_bytes(known)

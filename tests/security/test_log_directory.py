@@ -104,7 +104,7 @@ def test_shipper_skips_and_names_links_pipes_and_devices(logs: Path, what: str, 
 def test_file_replaced_between_discovery_and_read_is_not_read(logs: Path, what: str, elsewhere: Path) -> None:
     path = write_events(logs / NAME, make_event_ids(2))
     tracker = OffsetTracker()
-    FileDiscovery(logs, tracker, {}, Counters(), pytest.fail).poll()
+    FileDiscovery(logs, tracker, {}, Counters(), pytest.fail, shipper_id="own").poll()
     (file,) = tracker.list_files()
     path.unlink()
     plant(logs, what, elsewhere)
@@ -131,7 +131,7 @@ def test_offsets_are_never_published_through_a_linked_folder(logs: Path, elsewhe
     write_events(logs / NAME, make_event_ids(1))
     said: list[str] = []
     tracker = OffsetTracker()
-    FileDiscovery(logs, tracker, {}, Counters(), said.append).poll()
+    FileDiscovery(logs, tracker, {}, Counters(), said.append, shipper_id="own").poll()
     AckFile(logs, "one", said.append).publish(tracker.list_files())
     assert [path.name for path in elsewhere.parent.iterdir()] == [elsewhere.name]
     assert "cannot publish offsets" in said[0]

@@ -96,6 +96,19 @@ def is_tailed(directory: Path, inode: int) -> bool:
     )
 
 
+def find_active_shippers(directory: Path, now: float) -> set[str]:
+    """Return the names of the shippers that have published offsets in *directory* in the hour before *now*."""
+    active = set()
+    for path in (directory / SHIPPED_DIRECTORY).glob("*"):
+        try:
+            published = path.stat().st_mtime
+        except OSError:
+            continue  # removed meanwhile
+        if path.suffix in (".json", ".pos") and now - published <= SILENT_SECONDS:
+            active.add(get_shipper(path))
+    return active
+
+
 def _holds_inode(path: Path, inode: int) -> bool:
     try:
         content = read_file(path)

@@ -2,6 +2,7 @@
 
 import stat
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -145,15 +146,17 @@ def ship(
         stop_on_signals(shipper.stop)
         outcome = shipper.run(once=once, timeout_seconds=timeout)
     if drain and not once and not outcome.timed_out:
-        once, timeout = True, drain
+        once, timeout, earlier = True, drain, outcome.status
         with open_with_options(display=Display(sys.stderr)) as shipper:
             outcome = shipper.run(once=once, timeout_seconds=timeout)
+        outcome = replace(outcome, status=outcome.status.add_totals(earlier))
     if json:
         print_json(outcome.status.as_json())
     elif once:
         out.print(outcome.status.as_line(), highlight=False, markup=False)
     if (once or outcome.timed_out) and not outcome.complete:
-        ended = f"the timeout of {timeout:g} s" if outcome.timed_out else "the shipper was stopped"
-        raise OperatorError(f"some lines were not shipped before {ended}: {outcome.status.as_line()}")
+        end = f" before the timeout of {timeout:g} s" if outcome.timed_out else ""
+        end = end or (" before the shipper was stopped" if outcome.stopped else "")
+        raise OperatorError(f"some lines were not shipped{end}: {outcome.status.as_line()}")
     if outcome.why_unsearchable:
         raise OperatorError(f"all lines were shipped, but some may not be searchable yet: {outcome.why_unsearchable}")

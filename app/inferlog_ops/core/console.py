@@ -16,6 +16,9 @@ from rich.segment import Segment
 STDOUT = "stdout"
 """``filename`` of an `OSError` of a write to stdout."""
 
+_STDERR = 2
+"""Descriptor of the standard error stream."""
+
 _WIDTH_ELSEWHERE = 160
 """Width in characters of a table in a file or a pipe."""
 
@@ -96,6 +99,19 @@ def _name_stdout() -> Iterator[None]:
     except OSError as error:
         error.filename = STDOUT
         raise
+
+
+def occupy_closed_streams() -> None:
+    """
+    Replace each standard stream that was closed before the start by one that discards its text.
+
+    Otherwise the next file that is opened takes its descriptor, and receives the text of C libraries and of children.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (as long as the process)
 
 
 def prepare_stdout() -> None:

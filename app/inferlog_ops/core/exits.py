@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from rich.text import Text
 
-from inferlog_ops.core.console import STDOUT, discard_stdout, err, prepare_stdout
+from inferlog_ops.core.console import STDOUT, discard_stdout, err, occupy_closed_streams, prepare_stdout
 from inferlog_ops.core.errors import OperatorError
 
 ROWS_MISSING = 3
@@ -21,6 +21,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, kill, a clos
 
 def run_command(command: Callable[[], object], name: str) -> int:
     """Run *command* and return its exit code; print an error as one sentence that begins with *name*."""
+    occupy_closed_streams()
     prepare_stdout()
     try:
         return _finish(command)

@@ -187,7 +187,7 @@ class Batch:
         self.refused.append(RefusedLine(file, offset, reason, head[:LONG_LINE_KEPT_BYTES], length))
 
     def add_byte_range(self, byte_range: ByteRange) -> None:
-        """Add the byte range of added lines. Lines that the file had when it was found may be stored already."""
+        """Add the byte range of added lines. Another shipper may have stored them already."""
         self.byte_ranges.append(byte_range)
         self.maybe_stored |= byte_range.start < byte_range.file.maybe_stored_to
 

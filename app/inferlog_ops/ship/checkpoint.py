@@ -52,7 +52,7 @@ class AckFile:
         current: defaultdict[Path, dict[str, int]] = defaultdict(dict)
         for file in files:
             path = self._root / file.name
-            current[path.parent][path.name] = file.acknowledged_offset
+            current[path.parent][path.name] = file.confirmed_offset
         for folder in current.keys() | self._published.keys():
             offsets = current.get(folder, {})
             if self._published.get(folder) != offsets:
@@ -173,7 +173,7 @@ class Checkpointer:
             return
         files = self._tracker.list_files()
         try:
-            self._offset_file.save(files)
+            self._offset_file.save(self._tracker.list_offsets())
         except OSError as error:
             self._trouble = f"offsets cannot be saved: {error.strerror}"
             return

@@ -12,7 +12,8 @@ from inferlog_ops.ship.offsets import OffsetFile
 # Another cluster cannot take over the address in less time without a failed request in between.
 _TRUSTED_SECONDS = 2.0
 
-# Statuses with which the uuid stays hidden until the privileges or the proxy change. Others are temporary.
+# Statuses with which the uuid stays hidden until the privileges or the proxy change, if Elasticsearch itself answers
+# with them. Others are temporary, and so may be the answer of a proxy.
 _UUID_HIDDEN = frozenset({400, 403, 404, 405, 410, 501})
 
 
@@ -40,6 +41,11 @@ class ClusterIdentityCheck:
         self._is_enabled = True
         self._trusted_until = 0.0
 
+    def distrust(self) -> None:
+        """Request the uuid at the next check: another cluster may have taken over the address during a failure."""
+        with self._lock:
+            self._trusted_until = 0.0
+
     def check(self) -> None:
         """
         Return if the cluster is the right one or hides its uuid. The first uuid becomes the right one.
@@ -64,9 +70,14 @@ class ClusterIdentityCheck:
 
     def _handle_refusal(self, error: RefusedRequestError) -> None:
         """Continue without the uuid: a problem of the cluster also shows in the results of the lines."""
-        if error.status in _UUID_HIDDEN:
+        if error.status not in _UUID_HIDDEN:
+            return
+        if error.error_type:
             self._is_enabled = False
             self._log_once(
                 f"the cluster uuid is not available (Elasticsearch {error}): if another cluster takes over the "
                 "address, it receives only new lines (grant the cluster privilege monitor to prevent it)"
             )
+        else:
+            self._trusted_until = time.monotonic() + _TRUSTED_SECONDS
+            self._log_once(f"the cluster uuid is not available (a proxy {error}): it is requested again")

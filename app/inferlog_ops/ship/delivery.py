@@ -64,6 +64,13 @@ class Delivery:
             PostponedBatchError: If lines remain that cannot be sent now.
             OtherClusterError: If the cluster is not the one that the offsets belong to.
         """
+        try:
+            self._deliver(batch)
+        except PostponedBatchError:
+            self._cluster_identity.distrust()
+            raise
+
+    def _deliver(self, batch: Batch) -> None:
         self._write_dead_letters(batch)
         while batch.lines:
             self._check_cluster()
@@ -102,7 +109,7 @@ class Delivery:
             if error.status != 403 or error.error_type != "security_exception":
                 raise PostponedBatchError(f"the search for existing events failed: Elasticsearch {error}") from error
             self._log_once(
-                "the API key does not permit searching: a rollover between an attempt and its retry can store events "
+                "the API key does not permit searching: after a rollover, events that have to be sent again are stored "
                 "twice (grant the privileges read and maintenance to prevent it)"
             )
             return lines

@@ -3,17 +3,23 @@
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from inferlog.sinks.shipped import find_active_shippers
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.core.streams import STREAMS
 from inferlog_ops.ship.clock_skew import Moment
 from inferlog_ops.ship.offsets import Fingerprint, FoundFile, OffsetTracker, SavedOffset, TrackedFile
+from inferlog_ops.ship.sightings import Sightings
 from inferlog_ops.ship.status import Counters
 
 _NAME = re.compile(rf"({'|'.join(STREAMS)})-.+\.jsonl")
+
+_KEPT_SECONDS = 7 * 24 * 3600.0
+"""How long the offsets of missing files are kept that may return, such as with a volume that is not mounted."""
 
 
 @dataclass(slots=True)
@@ -25,9 +31,11 @@ class Listing:
         files: The log files.
         left_alone: Names of other files.
         problems: Unreadable directories. If there are any, a missing file may still exist.
+        folders: Names of all directories, relative to the log directory, which is the empty name.
     """
 
     files: list[FoundFile] = field(default_factory=list)
+    folders: set[str] = field(default_factory=set)
     left_alone: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -42,68 +50,142 @@ class FileDiscovery:
         saved: Mapping[str, SavedOffset],
         counters: Counters,
         log: ReportProgress,
+        *,
+        shipper_id: str,
     ) -> None:
         self._root = root
         self._tracker = tracker
-        self._saved = dict(saved)
+        self._sightings = Sightings(saved)
         self._counters = counters
         self._log = log
+        self._shipper_id = shipper_id
+        self._others: set[str] = set()
+        self._replaced: list[TrackedFile] = []
         self.listing = Listing()
+        tracker.set_missing(saved)
 
     def poll(self) -> None:
         """Update the tracker with every file in its current state."""
         polled_at = Moment.read_clocks()
         self.listing = list_folder(self._root)
-        found_names = set()
-        for found in self.listing.files:
-            found_names.add(found.name)
-            self._update(found, polled_at)
+        found_names = {found.name for found in self.listing.files}
+        self._sightings.record(found_names, self.listing.folders)
+        # Missing files first: a checkpoint in between must not pair them with new files, as if they had been together.
         if not self.listing.problems:
             for file in self._tracker.list_files():
                 file.set_gone(file.name not in found_names)
-            self._saved = {name: saved for name, saved in self._saved.items() if name in found_names}
+            self._forget_missing(found_names)
         self.forget_gone()
+        for found in self.listing.files:
+            self._update(found, polled_at)
+        self._mark_shared(found_names)
 
-    def forget_gone(self) -> None:
-        """Stop tracking deleted files that have no lines in flight."""
+    def forget_gone(self, *, drops_in_flight: bool = False) -> None:
+        """Stop tracking missing files without lines in flight; with *drops_in_flight* all, and count those lines."""
         for file in self._tracker.list_files():
-            if file.is_gone and not file.byte_ranges:
-                self._tracker.forget(file)
-                if file.behind_bytes:
-                    self._counters.add(lost_files=1, lost_bytes=file.behind_bytes)
-                    self._log(f"{file.name} has disappeared: {file.behind_bytes} bytes of it were not shipped")
+            if file.is_gone and (drops_in_flight or not file.byte_ranges):
+                may_return = self._may_return(file.name, file.acknowledged_offset)
+                self._tracker.forget(file, missing_since=time.time() if may_return else None)
+                if not may_return:
+                    self._sightings.forget(file.name)
+                if lost_bytes := file.unread_bytes + file.in_flight_bytes:
+                    self._counters.add(lost_files=1, lost_bytes=lost_bytes)
+                    self._log(f"{file.name} has disappeared: {lost_bytes} bytes of it were not shipped")
+        self._replaced = [file for file in self._replaced if file.byte_ranges]
+        if drops_in_flight:
+            for file in self._replaced:
+                self._counters.add(lost_files=not file.unread_bytes, lost_bytes=file.in_flight_bytes)
+                self._log(f"{file.name} was replaced before: {file.in_flight_bytes} bytes of it were not shipped")
 
-    def restart(self, file: TrackedFile, fingerprint: Fingerprint, size: int) -> TrackedFile:
-        """Track the file that replaced *file* from its beginning. The event ids prevent duplicates."""
-        self._log(
-            f"{file.name} was replaced or truncated ({size} bytes, {file.read_offset} had been read): "
-            "it is read from its beginning"
-        )
-        found = FoundFile(
-            name=file.name, stream=file.stream, device=fingerprint.device, inode=fingerprint.inode, size=size
-        )
-        return self._tracker.track(found, fingerprint)
+    def restart(self, file: TrackedFile, found: FoundFile) -> TrackedFile:
+        """
+        Track *found*, which replaced *file*, from its beginning. The event ids prevent duplicates.
+
+        Lines that were read before are still sent.
+        """
+        if found.inode == file.fingerprint.inode and found.size >= file.read_offset:
+            file.end_at_confirmed_size()
+        lost_bytes = file.unread_bytes
+        if lost_bytes:
+            self._counters.add(lost_files=1, lost_bytes=lost_bytes)
+        self._replaced.append(file)
+        self._log_replaced(found, file.read_offset, lost_bytes)
+        return self._tracker.track(found, Fingerprint.build(found))
 
     def _update(self, found: FoundFile, polled_at: Moment) -> None:
         file = self._tracker.get(found.name)
-        fingerprint = Fingerprint(device=found.device, inode=found.inode)
         if file is None:
-            self._track(found, fingerprint)
-        elif not file.fingerprint.has_same_inode(fingerprint) or found.size < file.read_offset:
-            self.restart(file, fingerprint, found.size)
+            self._track(found)
+        elif file.fingerprint.inode != found.inode or found.size < file.read_offset:
+            self.restart(file, found)
         else:
-            file.update_size(found.size, polled_at)
+            self._count_cut(file, found.size)
+            file.update(found, polled_at)
 
-    def _track(self, found: FoundFile, fingerprint: Fingerprint) -> None:
-        saved = self._saved.pop(found.name, None)
+    def _count_cut(self, file: TrackedFile, size: int) -> None:
+        """Count unread lines that a truncation to *size* has removed."""
+        lost_bytes = file.unread_bytes - max(0, size - file.read_offset)
+        if lost_bytes > 0:
+            self._counters.add(lost_files=1, lost_bytes=lost_bytes)
+            self._log(f"{file.name} was truncated to {size} bytes: {lost_bytes} bytes of it were not shipped")
+
+    def _mark_shared(self, names: Iterable[str]) -> None:
+        """Mark the lines of folders that another shipper ships: with the same cluster it may have stored them."""
+        is_shared: dict[str, bool] = {}
+        for name in names:
+            folder = name.rpartition("/")[0]
+            if folder not in is_shared:
+                is_shared[folder] = self._has_other_shipper(self._root / folder)
+            if is_shared[folder] and (file := self._tracker.get(name)):
+                file.mark_maybe_stored()
+
+    def _has_other_shipper(self, folder: Path) -> bool:
+        others = find_active_shippers(folder, time.time()) - {self._shipper_id}
+        for other in sorted(others - self._others):
+            self._log(
+                f"the shipper {other} has also shipped {folder} within the last hour: "
+                "if both ship to the same cluster, stop one of them"
+            )
+        self._others |= others
+        return bool(others)
+
+    def _track(self, found: FoundFile) -> None:
+        saved = self._tracker.get_missing(found.name)
         if saved is None:
-            self._tracker.track(found, fingerprint)
+            self._tracker.track(found, Fingerprint.build(found))
             return
         # The head digest is checked when the file is opened, inode and size are checked here.
-        known = replace(saved.fingerprint, device=fingerprint.device, inode=fingerprint.inode)
-        file = self._tracker.track(found, known, saved.offset)
-        if not saved.fingerprint.has_same_inode(fingerprint) or found.size < saved.offset:
-            self.restart(file, fingerprint, found.size)
+        if saved.fingerprint.inode == found.inode and found.size >= saved.offset:
+            self._tracker.track(found, saved.fingerprint, saved.offset)
+        else:
+            # The size of the file that the offset belongs to is unknown.
+            self._log_replaced(found, saved.offset, 0)
+            self._tracker.track(found, Fingerprint.build(found))
+
+    def _log_replaced(self, found: FoundFile, read_offset: int, lost_bytes: int) -> None:
+        lost = f"; {lost_bytes} bytes of the old content were not shipped" if lost_bytes else ""
+        self._log(
+            f"{found.name} was replaced or truncated ({found.size} bytes, {read_offset} had been read): "
+            f"it is read from its beginning{lost}"
+        )
+
+    def _forget_missing(self, found_names: Collection[str]) -> None:
+        """Keep the offsets of missing files only if they may return."""
+        now = time.time()
+        kept = {}
+        for name, saved in self._tracker.list_missing().items():
+            since = now if saved.missing_since is None else saved.missing_since
+            if name in found_names:
+                kept[name] = saved
+            elif self._may_return(name, saved.offset) and now - since < _KEPT_SECONDS:
+                kept[name] = replace(saved, missing_since=since)
+            else:
+                self._sightings.forget(name)
+        self._tracker.set_missing(kept)
+
+    def _may_return(self, name: str, offset: int) -> bool:
+        """Whether a missing file may return, and reading it would not begin at 0 anyway."""
+        return offset > 0 and not self._sightings.is_deleted(name)
 
 
 def find_stream(file_name: str) -> str | None:
@@ -123,6 +205,7 @@ def list_folder(root: Path) -> Listing:
     folders = [""]
     while folders:
         folder = folders.pop()
+        listing.folders.add(folder.rstrip("/"))
         try:
             for entry in _scan(root / folder):
                 name = folder + entry.name
@@ -131,6 +214,8 @@ def list_folder(root: Path) -> Listing:
                 else:
                     _add_entry(listing, name, entry)
         except OSError as error:
+            if folder and isinstance(error, FileNotFoundError):
+                continue  # deleted since its parent was read
             listing.problems.append(f"cannot read the folder {root / folder}: {error.strerror}")
     listing.files.sort(key=lambda file: file.name)
     listing.left_alone.sort()
@@ -155,5 +240,12 @@ def _add_entry(listing: Listing, name: str, entry: os.DirEntry[str]) -> None:
         listing.left_alone.append(name)
         return
     listing.files.append(
-        FoundFile(name=name, stream=stream, device=status.st_dev, inode=status.st_ino, size=status.st_size)
+        FoundFile(
+            name=name,
+            stream=stream,
+            device=status.st_dev,
+            inode=status.st_ino,
+            size=status.st_size,
+            mtime_ns=status.st_mtime_ns,
+        )
     )

@@ -32,14 +32,16 @@ class ShipOutcome:
 
     Attributes:
         status: The last status.
-        complete: Whether every whole line of every file was acknowledged.
+        complete: Whether every folder was readable, and every whole line of every file was acknowledged.
         timed_out: Whether the deadline ended the run.
+        stopped: Whether a requested stop ended the run.
         why_unsearchable: Why documents of a run with *once* may not be searchable yet; None if all are.
     """
 
     status: ShipperStatus
     complete: bool
     timed_out: bool
+    stopped: bool
     why_unsearchable: str | None = None
 
 
@@ -50,6 +52,7 @@ class Pipeline:
         self,
         *,
         logs: Path,
+        shipper_id: str,
         saved: Mapping[str, SavedOffset],
         offset_file: OffsetFile,
         ack_file: AckFile,
@@ -69,7 +72,7 @@ class Pipeline:
         self._cluster_identity = cluster_identity
         self._tracker = OffsetTracker()
         self._schedule = Schedule(settings.stream_batches, shortened_seconds=settings.first_backoff_seconds)
-        self._discovery = FileDiscovery(logs, self._tracker, saved, counters, display.log)
+        self._discovery = FileDiscovery(logs, self._tracker, saved, counters, display.log, shipper_id=shipper_id)
         clock_skew = ClockSkew()
         self._tail = FileTailer(logs, self._tracker, clock_skew, settings)
         self._reader = Reader(
@@ -124,7 +127,10 @@ class Pipeline:
         end_by = time.monotonic() + self._settings.stop_seconds
         self._drain(reader, senders, end_by)
         outcome = ShipOutcome(
-            status=self._checkpointer.build_status(), complete=self._is_complete(), timed_out=timed_out
+            status=self._checkpointer.build_status(),
+            complete=self._is_complete(),
+            timed_out=timed_out,
+            stopped=is_stop_requested(),
         )
         if self._health.is_enabled and not (once and _is_uneventful(outcome.status)):
             self._ship_last_health_line(outcome.status, reader, end_by)
@@ -149,7 +155,7 @@ class Pipeline:
         for thread in senders:
             thread.join(max(0.0, end_by - time.monotonic()))
         if not reader.is_alive():
-            self._discovery.forget_gone()
+            self._discovery.forget_gone(drops_in_flight=True)
         self._checkpointer.run_due(run_all=True)
         self._raise_crash()
 
@@ -194,7 +200,11 @@ class Pipeline:
 
     def _is_complete(self) -> bool:
         files = self._tracker.list_files()
-        return self._schedule.is_empty() and not any(file.has_unread or file.trouble for file in files)
+        return (
+            self._schedule.is_empty()
+            and not self._discovery.listing.problems
+            and not any(file.has_unread or file.trouble for file in files)
+        )
 
     def _start_thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         def record_crash() -> None:

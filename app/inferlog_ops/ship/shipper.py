@@ -94,6 +94,7 @@ class Shipper:
         refresher = StreamRefresher(self._client, self._display.log_once) if once else None
         return Pipeline(
             logs=self._logs,
+            shipper_id=self._state.shipper_id,
             saved=self._saved,
             offset_file=self._offset_file,
             ack_file=AckFile(self._logs, self._state.shipper_id, self._display.log),

@@ -80,7 +80,8 @@ def _acquire(lock: int, path: Path) -> None:
     if not locked:
         owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
         raise OperatorError(
-            f"another shipper (pid {owner}) uses {path}: stop it, or start this one with another --state"
+            f"another shipper (pid {owner}) uses {path}: stop it, or give another --state for other logs or another "
+            "cluster"
         )
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -27,7 +27,7 @@ class Counts:
         shipped: Lines that Elasticsearch stored.
         duplicates: Lines that Elasticsearch had already.
         dead_lettered: Lines in the dead letter file.
-        lost_files: Files that disappeared before all of their lines were acknowledged.
+        lost_files: Files that disappeared, or were replaced or truncated, before all of their lines were acknowledged.
         lost_bytes: Bytes of lost files that were not acknowledged, without an incomplete last line.
     """
 
@@ -40,6 +40,10 @@ class Counts:
     @property
     def acknowledged(self) -> int:
         return self.shipped + self.duplicates + self.dead_lettered
+
+    def __add__(self, other: "Counts") -> "Counts":
+        counts = asdict(self)
+        return Counts(**{name: count + counts[name] for name, count in asdict(other).items()})
 
 
 class Counters:
@@ -67,8 +71,7 @@ class Counters:
     def add(self, **more: int) -> None:
         """Add to the named counts."""
         with self._lock:
-            counts = asdict(self._counts)
-            self._counts = Counts(**{name: count + more.get(name, 0) for name, count in counts.items()})
+            self._counts += Counts(**more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,10 @@ class ShipperStatus:
     def reported_clock_skew_seconds(self) -> float | None:
         """The clock skew if it is beyond the limit."""
         return self.clock_skew_seconds if is_beyond_limit(self.clock_skew_seconds) else None
+
+    def add_totals(self, earlier: "ShipperStatus") -> "ShipperStatus":
+        """Return this status with the totals of an *earlier* run of the same command."""
+        return replace(self, counts=self.counts + earlier.counts, retries=self.retries + earlier.retries)
 
     def as_json(self) -> dict[str, Any]:
         """Return all fields as plain data, the counts at the same level as the rest."""

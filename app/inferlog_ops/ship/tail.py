@@ -14,7 +14,7 @@ from inferlog_ops.core.streams import STREAMS
 from inferlog_ops.ship.batch import Batch
 from inferlog_ops.ship.clock_skew import ClockSkew
 from inferlog_ops.ship.discovery import FileDiscovery
-from inferlog_ops.ship.offsets import Fingerprint, OffsetTracker, TrackedFile
+from inferlog_ops.ship.offsets import FoundFile, OffsetTracker, TrackedFile
 from inferlog_ops.ship.schedule import Schedule
 from inferlog_ops.ship.settings import ShipSettings
 
@@ -25,12 +25,11 @@ _POLLING_SHARE = 0.1
 
 
 class ReplacedFileError(Exception):
-    """Another file has the name now. *fingerprint* is the new file's, *size* its length in bytes."""
+    """The file *found* has the name now, or the file has another content."""
 
-    def __init__(self, fingerprint: Fingerprint, size: int) -> None:
+    def __init__(self, found: FoundFile) -> None:
         super().__init__()
-        self.fingerprint = fingerprint
-        self.size = size
+        self.found = found
 
 
 class FileTailer:
@@ -71,14 +70,23 @@ class FileTailer:
 
     def _check_fingerprint(self, handle: int, file: TrackedFile) -> None:
         known, status = file.fingerprint, os.fstat(handle)
-        found = Fingerprint(device=status.st_dev, inode=status.st_ino)
-        is_same = known.has_same_inode(found) and status.st_size >= file.read_offset
+        found = FoundFile(
+            name=file.name,
+            stream=file.stream,
+            device=status.st_dev,
+            inode=status.st_ino,
+            size=status.st_size,
+            mtime_ns=status.st_mtime_ns,
+        )
+        # The device may change with a mount: the leading bytes decide.
+        is_same = known.inode == found.inode and found.size >= file.read_offset
         if (
             not is_same
             or not _is_line_start(handle, file.read_offset)
             or _compute_digest(handle, known.head_bytes) != known.head_digest
         ):
-            raise ReplacedFileError(found, status.st_size)
+            raise ReplacedFileError(found)
+        self._tracker.confirm(file, found)
 
     def _read_chunk(self, handle: int, batch: Batch, file: TrackedFile) -> bool:
         """Add the whole lines of one read; return False if there were none."""
@@ -195,7 +203,7 @@ class Reader:
         self._next_poll = began + max(self._settings.poll_seconds, took / _POLLING_SHARE)
 
     def _is_readable(self, file: TrackedFile) -> bool:
-        return file.has_unread and file not in self._unreadable
+        return (file.has_unread or file.must_check) and file not in self._unreadable
 
     def _submit_some(self) -> bool:
         """Submit at most one batch of each stream; return whether there was any."""
@@ -224,7 +232,7 @@ class Reader:
         try:
             self._tail.read_into(batch, file)
         except ReplacedFileError as replaced:
-            return self._discovery.restart(file, replaced.fingerprint, replaced.size)
+            return self._discovery.restart(file, replaced.found)
         except FileNotFoundError:
             file.set_gone(True)
         except OSError as error:

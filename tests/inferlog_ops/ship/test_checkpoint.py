@@ -29,7 +29,7 @@ def ack_file(tmp_path: Path, clock: Clock) -> AckFile:
 
 
 def track(position: int) -> TrackedFile:
-    found = FoundFile(name=NAME, stream="events", device=1, inode=2, size=100)
+    found = FoundFile(name=NAME, stream="events", device=1, inode=2, size=100, mtime_ns=3)
     return OffsetTracker().track(found, Fingerprint(device=1, inode=2), position)
 
 

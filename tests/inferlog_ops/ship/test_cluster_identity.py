@@ -184,6 +184,44 @@ def test_uuid_is_requested_again_when_the_cluster_is_not_ready(
     assert read_saved_uuid(place) == "first-store"
 
 
+def test_other_cluster_is_detected_after_a_proxy_has_answered_in_between(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As during a move to another cluster behind one address."""
+    monkeypatch.undo()
+    missing = (404, b"default backend - 404")
+    write_events(place.events, IDS)
+    place.ship_once(faulty_cluster)
+    faulty.identity = "second-store"
+    faulty.identity_faults.extend([missing])
+    faulty.faults.append(Fault(status=404, body=missing[1]))
+    write_events(place.events, ["later"])
+    with pytest.raises(OtherClusterError):
+        place.ship_once(faulty_cluster)
+    assert "later" not in faulty.stored
+
+
+def test_uuid_hidden_by_a_proxy_is_requested_again_after_a_failure(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_identity, "_TRUSTED_SECONDS", 60.0)
+    faulty.identity_faults.extend([(403, b"<html>forbidden</html>")] * 100)
+    with place.run_shipper(faulty_cluster):
+        for prefix in ("a", "b", "c"):
+            write_events(place.events, make_event_ids(3, prefix))
+
+            def is_stored(prefix: str = prefix) -> bool:
+                return f"{prefix}000000" in faulty.stored
+
+            wait_until(is_stored, what="the lines")
+        assert faulty.count_requests("_cluster/state") == 1
+        faulty.faults.append(Fault(status=503))
+        write_events(place.events, ["d"])
+        wait_until(lambda: "d" in faulty.stored, what="the last line")
+        assert faulty.count_requests("_cluster/state") > 1
+    assert place.said.getvalue().count("the cluster uuid is not available (a proxy answered 403") == 1
+
+
 def test_uuid_is_requested_less_often_than_batches_are_sent(
     faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

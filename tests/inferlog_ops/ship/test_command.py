@@ -9,12 +9,14 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.ship.discovery import FileDiscovery
 from tests.support.faulty_store import FaultyStore, build_error_body
 from tests.support.polling import wait_until
 from tests.support.shipping import ShipperDirs, build_event_line, make_event_ids, ship_command, write_events
@@ -43,7 +45,7 @@ def read_stderr(place: ShipperDirs) -> str:
 
 
 def wait_while_running(
-    process: "subprocess.Popen[bytes]", place: ShipperDirs, condition: Callable[[], object], what: str
+    process: "subprocess.Popen[Any]", place: ShipperDirs, condition: Callable[[], object], what: str
 ) -> None:
     """Wait until *condition* is true, at most until *process* ends."""
 
@@ -96,6 +98,45 @@ def test_once_prints_the_result_of_every_line(faulty: FaultyStore, place: Shippe
     assert "logs-inference.events-default/_bulk?require_data_stream=true" in faulty.bulk_paths[-1]
 
 
+def test_start_on_an_empty_or_missing_folder_keeps_the_offsets(faulty: FaultyStore, place: ShipperDirs) -> None:
+    def ship(logs: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return run("--from", logs, "--to", faulty.url, "--state", place.state, *arguments)
+
+    write_events(place.events, make_event_ids(10))
+    assert ship(place.logs, "--once").returncode == 0
+    offsets = place.offsets
+    (place.root / "empty").mkdir()
+    assert ship(place.root / "empty", "--once").returncode == 0
+    assert place.offsets == offsets
+    missing = ship(place.root / "missing", "--timeout", "1")
+    assert missing.returncode == 1
+    assert "cannot read the folder" in missing.stderr
+    assert place.offsets == offsets
+    faulty.roll_over()
+    assert ship(place.logs, "--once").stdout == "shipped 0 · behind by 0 · refused 0\n"
+
+
+def test_shipper_that_is_killed_at_its_start_keeps_the_offsets(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_events(place.events, make_event_ids(10))
+    place.ship_once(faulty_cluster)
+    before = place.offsets
+    saved: list[dict[str, int]] = []
+    poll = FileDiscovery.poll
+
+    def wait_for_checkpoint(discovery: FileDiscovery) -> None:
+        if not saved:
+            (place.state / "positions.json").unlink()
+            wait_until((place.state / "positions.json").exists, what="the first checkpoint")
+            saved.append(place.offsets)
+        poll(discovery)
+
+    monkeypatch.setattr(FileDiscovery, "poll", wait_for_checkpoint)
+    place.ship_once(faulty_cluster)
+    assert saved == [before]
+
+
 def test_namespace_is_part_of_the_stream_name(faulty: FaultyStore, place: ShipperDirs) -> None:
     write_events(place.events, ["a"])
     done = run("--from", place.logs, "--url", faulty.url, "--state", place.state, "--once", "--namespace", "blue")
@@ -124,6 +165,38 @@ def test_drain_ships_lines_written_right_before_the_signal(faulty: FaultyStore, 
     assert set(faulty.documents) == {"first", *make_event_ids(50)}
 
 
+def test_drain_reports_the_lines_before_it_too(faulty: FaultyStore, place: ShipperDirs) -> None:
+    write_events(place.events, make_event_ids(10))
+    command = ship_command(
+        *("--from", place.logs, "--to", faulty.url, "--state", place.state, "--heartbeat", "0"),
+        *("--drain", "30", "--json"),
+    )
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        wait_while_running(process, place, lambda: place.offsets.get(place.events.name), "the lines")
+        process.terminate()
+        stdout, _ = process.communicate(timeout=60)
+    assert orjson.loads(stdout)["shipped"] == 10
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "0<&- 1>&- 2>&-"])
+def test_ship_works_with_closed_standard_streams(closed: str, faulty: FaultyStore, place: ShipperDirs) -> None:
+    write_events(place.events, ["a"])
+    with place.events.open("ab") as file:
+        file.write(b"{bad\n")
+    before = place.events.read_bytes()
+    command = ship_command(
+        *("--from", place.logs, "--to", faulty.url, "--state", place.state, "--once"),
+        *("--stats-file", place.root / "stats.json"),
+    )
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], timeout=60, check=False)
+    assert done.returncode == 0
+    assert "a" in faulty.stored
+    assert place.events.read_bytes() == before
+    assert len(place.dead_letters) == 1
+    assert place.offsets[place.events.name] == len(before)
+    assert (place.state / "lock").read_text().strip().isdigit()
+
+
 def test_drain_that_ends_too_early_exits_with_1_and_reports_it(unused_url: str, place: ShipperDirs) -> None:
     write_events(place.events, ["a"])
     with start_ship(place, "--to", unused_url, "--drain", "0.5") as process:
@@ -131,6 +204,31 @@ def test_drain_that_ends_too_early_exits_with_1_and_reports_it(unused_url: str, 
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 1
     assert "some lines were not shipped before the timeout of 0.5 s" in read_stderr(place)
+
+
+@pytest.mark.parametrize("ending", ["--once", "--drain"])
+def test_run_fails_when_a_folder_cannot_be_read(ending: str, faulty: FaultyStore, place: ShipperDirs) -> None:
+    write_events(place.events, ["a"])
+    write_events(place.logs / "closed" / "events-scoring-2-1.jsonl", ["b"])
+    (place.logs / "closed").chmod(0)
+    # Root ignores file modes unless it gives up these capabilities.
+    unprivileged = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    options = ["--once"] if ending == "--once" else ["--drain", "30"]
+    command = ship_command(
+        *("--from", place.logs, "--to", faulty.url, "--state", place.state, "--heartbeat", "0"), *options
+    )
+    try:
+        with subprocess.Popen([*unprivileged, *command], stderr=subprocess.PIPE, text=True) as process:
+            if ending == "--drain":
+                wait_while_running(process, place, lambda: place.offsets.get(place.events.name), "the readable line")
+                process.terminate()
+            _, stderr = process.communicate(timeout=60)
+    finally:
+        (place.logs / "closed").chmod(0o755)
+    assert process.returncode == 1
+    assert "some lines were not shipped: shipped" in stderr
+    assert f"cannot read the folder {place.logs / 'closed'}: Permission denied" in stderr
+    assert faulty.stored.keys() == {"a"}
 
 
 def test_once_gives_up_after_the_timeout(unused_url: str, place: ShipperDirs) -> None:
@@ -226,6 +324,25 @@ def test_second_shipper_with_the_same_state_directory_is_rejected(faulty_cluster
     with place.open_shipper(faulty_cluster), pytest.raises(OperatorError, match=r"another shipper \(pid \d+\) uses"):
         place.ship_once(faulty_cluster)
     place.ship_once(faulty_cluster)
+
+
+def test_two_shippers_of_one_folder_store_nothing_twice_over_a_rollover(
+    faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
+) -> None:
+    second = ShipperDirs(place.root / "second")
+    second.root.mkdir()
+    (second.root / "logs").symlink_to(place.logs)
+    write_events(place.events, ["a"])
+    with place.run_shipper(faulty_cluster), start_ship(second, "--to", faulty.url) as process:
+        wait_while_running(process, second, lambda: "has also shipped" in read_stderr(second), "the other shipper")
+        wait_while_running(process, second, lambda: second.offsets == place.offsets, "the first line")
+        process.send_signal(signal.SIGSTOP)
+        write_events(place.events, make_event_ids(50))
+        wait_until(lambda: place.offsets[place.events.name] == place.events.stat().st_size, what="the other lines")
+        faulty.roll_over()
+        process.send_signal(signal.SIGCONT)
+        wait_while_running(process, second, lambda: second.offsets == place.offsets, "the same offset")
+    assert max(faulty.stored.values()) == 1
 
 
 def test_state_directory_without_locks_is_rejected_with_advice(

@@ -1,4 +1,6 @@
 import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,21 @@ def test_list_folder_ignores_entries_that_are_not_regular_files(tmp_path: Path) 
     listing = list_folder(tmp_path)
     assert listing.files == []
     assert listing.left_alone == ["events-loop.jsonl", "events-nowhere.jsonl", "events-pipe.jsonl"]
+
+
+def test_folder_that_is_deleted_during_the_poll_is_not_a_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "short-lived").mkdir()
+    scandir = os.scandir
+
+    def delete_first(folder: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+        if folder.name == "short-lived":
+            folder.rmdir()
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", delete_first)
+    assert list_folder(tmp_path).problems == []
 
 
 def test_list_folder_reports_a_missing_folder_as_a_problem(tmp_path: Path) -> None:

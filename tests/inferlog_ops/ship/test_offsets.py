@@ -7,7 +7,7 @@ from inferlog_ops.ship.offsets import Fingerprint, FoundFile, OffsetTracker, Tra
 
 
 def track(tracker: OffsetTracker, size: int = 1_000_000) -> TrackedFile:
-    found = FoundFile(name="events-a-b.jsonl", stream="events", device=1, inode=2, size=size)
+    found = FoundFile(name="events-a-b.jsonl", stream="events", device=1, inode=2, size=size, mtime_ns=3)
     return tracker.track(found, Fingerprint(device=1, inode=2))
 
 

@@ -2,14 +2,17 @@
 
 import errno
 import os
+import shutil
 import tempfile
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +26,7 @@ from inferlog_ops.ship.discovery import FileDiscovery
 from inferlog_ops.ship.offsets import OffsetFile, OffsetTracker
 from inferlog_ops.ship.schedule import Schedule
 from inferlog_ops.ship.settings import MEBIBYTE, ShipSettings
-from inferlog_ops.ship.status import Counters
+from inferlog_ops.ship.status import Counters, Counts
 from inferlog_ops.ship.tail import FileTailer, Reader
 from tests.support.shipping import QUICK, build_event_line, make_event_ids, write_events
 
@@ -68,11 +71,12 @@ def begin_reading(root: Path, settings: ShipSettings = SMALL) -> Reading:
     logs.mkdir(exist_ok=True)
     tracker, counters, said = OffsetTracker(), Counters(), list[str]()
     saved = OffsetFile(root / "positions.json", "test").load(said.append)
-    return Reading(logs, settings, tracker, FileDiscovery(logs, tracker, saved, counters, said.append), counters, said)
+    discovery = FileDiscovery(logs, tracker, saved, counters, said.append, shipper_id="own")
+    return Reading(logs, settings, tracker, discovery, counters, said)
 
 
 def save(reading: Reading) -> None:
-    OffsetFile(reading.root.parent / "positions.json", "test").save(reading.tracker.list_files())
+    OffsetFile(reading.root.parent / "positions.json", "test").save(reading.tracker.list_offsets())
 
 
 def collect_ids(batches: list[Batch]) -> list[str]:
@@ -202,7 +206,18 @@ def replace_within_the_same_inode(path: Path) -> None:
             file.write(build_event_line(f"new{file.tell()}", message="longer"))
 
 
-REPLACEMENTS = [replace_by_a_shorter_file, replace_by_a_file_with_another_inode, replace_within_the_same_inode]
+def rewrite_with_the_same_size(path: Path) -> None:
+    changed_at_ns = path.stat().st_mtime_ns
+    path.write_bytes(path.read_bytes().replace(b"e0", b"f0"))
+    os.utime(path, ns=(changed_at_ns, changed_at_ns + 1_000_000))  # the clock of the file system may not have ticked
+
+
+REPLACEMENTS = [
+    replace_by_a_shorter_file,
+    replace_by_a_file_with_another_inode,
+    replace_within_the_same_inode,
+    rewrite_with_the_same_size,
+]
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -221,6 +236,67 @@ def test_replaced_file_is_read_from_its_beginning(
     assert [said for said in after.said if "read from its beginning" in said]
 
 
+@pytest.mark.parametrize("replacement", REPLACEMENTS)
+def test_unread_bytes_of_a_replaced_file_are_counted_as_lost(
+    replacement: Callable[[Path], None], reading: Reading
+) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(10))
+    size = path.stat().st_size
+    reading.discovery.poll()
+    settings = replace(SMALL, read_bytes=size // 2)
+    batch = Batch(stream="events")
+    FileTailer(reading.root, reading.tracker, ClockSkew(), replace(settings, bulk_events=4)).read_into(
+        batch, reading.tracker.list_files()[0]
+    )
+    unread = size - batch.size_bytes
+    assert unread > 0
+    replacement(path)
+    reading.read()
+    reading.acknowledge([batch])
+    reading.discovery.forget_gone(drops_in_flight=True)
+    assert (reading.counters.counts.lost_files, reading.counters.counts.lost_bytes) == (1, unread)
+    assert f"{unread} bytes of the old content were not shipped" in reading.said[0]
+
+
+@pytest.mark.parametrize("kept_lines", [0, 2])
+def test_unread_lines_that_a_truncation_removes_are_counted_as_lost(kept_lines: int, reading: Reading) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(10))
+    size = path.stat().st_size
+    reading.discovery.poll()
+    kept = size // 10 * kept_lines
+    os.truncate(path, kept)
+    assert collect_ids(reading.read()) == make_event_ids(kept_lines)
+    assert (reading.counters.counts.lost_files, reading.counters.counts.lost_bytes) == (1, size - kept)
+    assert reading.said == [f"{NAME} was truncated to {kept} bytes: {size - kept} bytes of it were not shipped"]
+
+
+@pytest.mark.parametrize("change", [*REPLACEMENTS, Path.unlink])
+def test_lines_in_flight_of_an_old_file_are_counted_as_lost_at_the_end(
+    change: Callable[[Path], None], reading: Reading
+) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(10))
+    size = path.stat().st_size
+    first, _ = reading.read()
+    change(path)
+    reading.read()
+    assert reading.counters.counts.lost_files == 0
+    reading.acknowledge([first])
+    reading.discovery.forget_gone(drops_in_flight=True)
+    assert (reading.counters.counts.lost_files, reading.counters.counts.lost_bytes) == (1, size - first.size_bytes)
+
+
+def test_file_that_was_replaced_while_no_shipper_ran_is_not_counted_as_lost(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(10))
+    reading.acknowledge(reading.read())
+    save(reading)
+    for replacement in REPLACEMENTS:
+        replacement(path)
+        after = begin_reading(reading.root.parent)
+        after.acknowledge(after.read())
+        save(after)
+        assert after.counters.counts == Counts()
+
+
 def test_file_is_read_from_its_beginning_when_the_offset_is_inside_a_line(reading: Reading) -> None:
     path = write_events(reading.root / NAME, make_event_ids(10))
     reading.acknowledge(reading.read())
@@ -236,6 +312,37 @@ def test_lines_found_at_discovery_may_be_stored(reading: Reading) -> None:
     assert [batch.maybe_stored for batch in reading.read()] == [True]
     write_events(path, make_event_ids(3))
     assert [batch.maybe_stored for batch in reading.read()] == [False]
+
+
+@pytest.mark.parametrize(
+    ("published", "age_seconds", "maybe_stored"),
+    [
+        ("own.json", 0, False),
+        ("other.json", 0, True),
+        ("other.json", 3000, True),
+        ("other.json", 3700, False),
+        ("fluentd-events.pos", 0, True),
+        (".other.json.new", 0, False),
+    ],
+)
+def test_lines_may_be_stored_while_another_shipper_is_active(
+    published: str, age_seconds: float, maybe_stored: bool, reading: Reading
+) -> None:
+    path = write_events(reading.root / "deep" / NAME, make_event_ids(3))
+    reading.read()
+    ack_file = path.parent / ".shipped" / published
+    ack_file.parent.mkdir()
+    ack_file.touch()
+    os.utime(ack_file, (time.time() - age_seconds,) * 2)
+    for _ in range(2):
+        write_events(path, make_event_ids(3))
+        assert [batch.maybe_stored for batch in reading.read()] == [maybe_stored]
+    name = Path(published).stem.removesuffix("-events")
+    warning = (
+        f"the shipper {name} has also shipped {path.parent} within the last hour: "
+        "if both ship to the same cluster, stop one of them"
+    )
+    assert reading.said == [warning] * maybe_stored
 
 
 def test_backlog_of_a_file_does_not_delay_another(reading: Reading) -> None:
@@ -294,6 +401,146 @@ def test_offsets_survive_a_temporarily_missing_folder(reading: Reading) -> None:
     away.rename(reading.root)
     assert reading.read() == []
     assert reading.counters.counts.lost_files == 0
+
+
+def test_offsets_survive_an_empty_folder_until_its_volume_is_mounted(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    save(reading)
+    volume = reading.root.rename(reading.root.with_name("volume"))
+    for _ in range(3):
+        unmounted = begin_reading(reading.root.parent)
+        assert unmounted.read() == []
+        save(unmounted)
+        # The shipper itself writes health lines into the empty mount point.
+        write_events(reading.root / "health-inferlog_shipper-1.jsonl", ["health"])
+        unmounted.acknowledge(unmounted.read())
+        assert NAME in unmounted.tracker.list_offsets()
+        save(unmounted)
+    shutil.rmtree(reading.root)
+    volume.rename(reading.root)
+    mounted = begin_reading(reading.root.parent)
+    assert mounted.read() == []
+    assert [file.confirmed_offset for file in mounted.tracker.list_files()] == [path.stat().st_size]
+
+
+@pytest.mark.parametrize("folder", ["", "mounted", "mounted/below"])
+def test_offsets_survive_a_volume_that_is_unmounted_during_a_run(folder: str, reading: Reading) -> None:
+    write_events(reading.root / "other" / "events-other-1-1.jsonl", ["other"])
+    write_events(reading.root / folder / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    place = reading.root / Path(folder).parts[0] if folder else reading.root
+    volume = place.rename(reading.root.with_name("volume"))
+    place.mkdir()
+    assert reading.read() == []
+    write_events(place / "events-new-1-1.jsonl", ["new"])
+    reading.acknowledge(reading.read())
+    assert reading.read() == []
+    shutil.rmtree(place)
+    volume.rename(place)
+    assert reading.read() == []
+    assert reading.counters.counts.lost_files == 0
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_offset_of_a_deleted_file_is_forgotten_when_others_of_its_folder_are_there(
+    restarted: bool, reading: Reading
+) -> None:
+    write_events(reading.root / NAME, make_event_ids(5))
+    write_events(reading.root / "pod" / NAME, make_event_ids(5, "p"))
+    write_events(reading.root / "events-scoring-1-2.jsonl", make_event_ids(5, "f"))
+    reading.acknowledge(reading.read())
+    save(reading)
+    (reading.root / NAME).unlink()
+    shutil.rmtree(reading.root / "pod")
+    after = begin_reading(reading.root.parent) if restarted else reading
+    assert after.read() == []
+    assert after.tracker.list_offsets().keys() == {"events-scoring-1-2.jsonl"}
+
+
+def test_offset_of_a_missing_file_is_forgotten_after_a_week(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    path.unlink()
+    now = time.time()
+    reading.read()
+    monkeypatch.setattr(time, "time", lambda: now + 6 * 24 * 3600)
+    reading.read()
+    save(reading)
+    after = begin_reading(reading.root.parent)
+    after.read()
+    assert after.tracker.list_offsets().keys() == {NAME}
+    monkeypatch.setattr(time, "time", lambda: now + 8 * 24 * 3600)
+    after.read()
+    assert after.tracker.list_offsets() == {}
+
+
+def change_device(reading: Reading) -> None:
+    path = reading.root.parent / "positions.json"
+    device = reading.root.stat().st_dev
+    path.write_bytes(path.read_bytes().replace(b'"device":%d' % device, b'"device":%d' % (device + 1)))
+
+
+def test_offsets_survive_another_device_number(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    save(reading)
+    change_device(reading)
+    after = begin_reading(reading.root.parent)
+    after.discovery.poll()
+    assert [file.confirmed_offset for file in after.tracker.list_files()] == [0], "it may be another file"
+    assert after.read() == []
+    assert [file.confirmed_offset for file in after.tracker.list_files()] == [path.stat().st_size]
+    write_events(path, ["new"])
+    assert collect_ids(after.read()) == ["new"]
+    assert after.said == []
+
+
+def test_other_file_of_the_same_size_and_inode_on_another_device_is_read(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    save(reading)
+    change_device(reading)
+    path.write_bytes(path.read_bytes().replace(b"e00000", b"f00000"))
+    after = begin_reading(reading.root.parent)
+    assert collect_ids(after.read()) == make_event_ids(5, "f")
+
+
+def test_offsets_of_this_version_are_valid_for_an_earlier_one(reading: Reading) -> None:
+    """It reads exactly these keys."""
+    write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    (reading.root / NAME).unlink()
+    reading.read()
+    save(reading)
+    saved = orjson.loads((reading.root.parent / "positions.json").read_bytes())
+    assert saved["version"] == 1
+    assert {"device", "inode", "head_bytes", "head_digest", "position"} <= saved["files"][NAME].keys()
+
+
+def test_offsets_of_an_earlier_version_are_valid(reading: Reading) -> None:
+    """It did not save when a file was changed or missing."""
+    write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    save(reading)
+    path = reading.root.parent / "positions.json"
+    saved = orjson.loads(path.read_bytes())
+    for row in saved["files"].values():
+        del row["mtime_ns"], row["missing_since"]
+    path.write_bytes(orjson.dumps(saved))
+    after = begin_reading(reading.root.parent)
+    assert after.read() == []
+    assert after.said == []
+
+
+def test_touched_file_is_not_read_again(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    for seconds in (1, 2):
+        os.utime(path, (seconds, seconds))
+        assert reading.read() == []
+        assert [file.confirmed_offset for file in reading.tracker.list_files()] == [path.stat().st_size]
+    assert reading.said == []
 
 
 def test_unreadable_file_does_not_block_others(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
