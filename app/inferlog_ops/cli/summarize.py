@@ -113,6 +113,9 @@ def _run_once(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) 
     if result.left_out_events:
         are = "event is" if result.left_out_events == 1 else "events are"
         _warn(f"{result.left_out_events:,} {are} in no summary: retention had deleted others of their minutes")
+    if result.future_summaries:
+        are = "summary is" if result.future_summaries == 1 else "summaries are"
+        _warn(f"{result.future_summaries:,} {are} of minutes in the future; compare the clocks of the hosts")
     for failure in result.failures:
         _warn(f"not summarized: {failure}")
     _warn_of_left_out_values(result.left_out_values)

@@ -92,6 +92,7 @@ class SummarizeResult:
         unchanged: Documents that were computed again and stay.
         left_out_events: Events that are in no summary: older than the events that are still complete.
         prevented: Changes that other runs prevented in every attempt.
+        future_summaries: Stored summaries of minutes that have not begun: of a host whose clock was ahead.
         left_out_values: Events with values that are in no sum, by minute and model version.
         failures: A sentence for each minute or hour that cannot be summarized.
     """
@@ -104,6 +105,7 @@ class SummarizeResult:
     unchanged: int = 0
     left_out_events: int = 0
     prevented: int = 0
+    future_summaries: int = 0
     left_out_values: list[LeftOut] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -118,6 +120,7 @@ class SummarizeResult:
             "unchanged": self.unchanged,
             "left_out_events": self.left_out_events,
             "prevented": self.prevented,
+            "future_summaries": self.future_summaries,
             "left_out_values": [each.as_json() for each in self.left_out_values],
             "failures": self.failures,
         }
@@ -173,6 +176,7 @@ def summarize(
             run.update(*late_range)
         run.result.late_minutes = run.result.minutes
         run.update(start, end)
+        run.result.future_summaries = store.count_from(now)
         return run.result
 
 
@@ -187,7 +191,7 @@ def check(cluster: Cluster, settings: SummarizeSettings, now: datetime) -> tuple
         OperatorError: As in `summarize`.
     """
     with _open(cluster, "comparing summaries with events") as (events, store):
-        start, end = _choose_range(events, store, settings, now)
+        start, end = _choose_range(events, settings, now, _find_newest(store, now))
         start = max(start, events.find_whole_from())
         compared, differences = 0, list[Difference]()
         for part_start, part_end in _split(start, end, _PART):
@@ -315,12 +319,16 @@ def _open(cluster: Cluster, doing: str) -> Iterator[tuple[Events, SummaryStore]]
         yield Events(client=client, stream=stream), SummaryStore(client=client, stream=summaries)
 
 
-def _choose_range(events: Events, store: SummaryStore, settings: SummarizeSettings, now: datetime) -> TimeRange:
+def _find_newest(store: SummaryStore, now: datetime) -> datetime | None:
+    """Return the newest summarized minute; one of the future is not a sign that the minutes before it are done."""
+    return store.find_newest(before=SummaryInterval.MINUTE.floor(now - SETTLE))
+
+
+def _choose_range(events: Events, settings: SummarizeSettings, now: datetime, newest: datetime | None) -> TimeRange:
     """Return the range of *settings*, with its defaults filled in."""
     end = SummaryInterval.MINUTE.floor(settings.end or now - SETTLE)
     if settings.start is not None:
         return SummaryInterval.MINUTE.floor(settings.start), end
-    newest = store.find_newest()
     first = newest - settings.lookback if newest is not None else events.find_first(FIRST_TIME, end)
     return (end if first is None else first), end
 
@@ -329,8 +337,8 @@ def _list_ranges(
     events: Events, store: SummaryStore, settings: SummarizeSettings, now: datetime
 ) -> tuple[list[TimeRange], TimeRange]:
     """Return the ranges of earlier minutes with late events, and the range of *settings*."""
-    start, end = _choose_range(events, store, settings, now)
-    newest = store.find_newest()
+    newest = _find_newest(store, now)
+    start, end = _choose_range(events, settings, now, newest)
     if newest is None or newest >= end:
         return [], (start, end)
     # The next run resumes at the newest minute, so this one leaves no gap before it.

@@ -115,6 +115,19 @@ def test_range_of_the_user_is_summarized_alone(provisioned: Cluster) -> None:
     assert (min(starts), max(starts)) == ("2026-11-23T11:00:00Z", "2026-11-23T11:29:00Z")
 
 
+def test_summary_of_the_future_does_not_stop_later_runs(provisioned: Cluster) -> None:
+    """A host whose clock was days ahead, and a range that ends after its events."""
+    arrive(provisioned, [build_event(NOON - 4 * DAY), build_event(NOON + 10 * DAY)], at=NOON)
+    assert run(provisioned, NOON + HOUR, end=NOON + 20 * DAY).future_summaries == 1
+    arrive(provisioned, [*spread(10), build_event(NOON - 9 * DAY)], at=NOON)
+    result = run(provisioned, NOON + HOUR)
+    assert (result.minutes, result.late_minutes, result.future_summaries) == (11, 1, 1)
+    assert count_requests(provisioned, NOON - 10 * DAY, NOON + 20 * DAY) == 13
+    arrive(provisioned, [build_event(NOON - STEP)], at=NOON)
+    minutes, (difference,) = check(provisioned, SummarizeSettings(), NOON + HOUR)
+    assert (minutes, difference.events, difference.summarized) == (10, 2, 1)
+
+
 def test_minute_is_summarized_two_minutes_after_its_end(provisioned: Cluster) -> None:
     index(provisioned, "events", [build_event(NOON - MINUTE), build_event(NOON)])
     run(provisioned, NOON + 2 * MINUTE)

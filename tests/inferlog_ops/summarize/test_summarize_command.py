@@ -50,6 +50,7 @@ def test_result_is_one_line_and_check_agrees_until_an_event_arrives(
         "unchanged": 2,
         "left_out_events": 0,
         "prevented": 0,
+        "future_summaries": 0,
         "left_out_values": [],
         "failures": [],
     }
@@ -67,6 +68,17 @@ def test_minute_and_version_of_a_value_too_large_for_a_sum_are_reported(provisio
         "over 1,000,000,000,000 tokens, 10,000,000 s or 10,000 US$\n"
     )
     assert commands.run_here(*build_options(provisioned)).returncode == 0
+
+
+def test_summaries_of_the_future_are_reported(provisioned: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_QUIET_SECONDS", 3600.0)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    index(provisioned, "events", [build_event(tomorrow)])
+    done = commands.run_here(*build_options(provisioned), f"--to={(tomorrow + HOUR).isoformat()}")
+    assert (done.returncode, done.stderr) == (
+        0,
+        "1 summary is of minutes in the future; compare the clocks of the hosts\n",
+    )
 
 
 @pytest.mark.parametrize("option", ["--from=1800-01-01", "--to=2400-01-01", "--to=1969-01-01"])
