@@ -63,7 +63,7 @@ def summarize(
     Runs can be interrupted, and two can run at once.
 
     Exit code 1: a failure, or a difference with --check; 2: wrong usage; 3: another run prevented some changes; 4: some
-    values are too large for a sum.
+    events or values are in no summary.
     """
     from inferlog_ops.core.durations import parse_duration
     from inferlog_ops.query.run import FIRST_TIME, LAST_TIME, check_range
@@ -89,7 +89,7 @@ def summarize(
             raise typer.Exit(SummarizeExit.FAILED_OR_DIFFERENT)
         if result.prevented:
             raise typer.Exit(SummarizeExit.PREVENTED)
-        if result.left_out_values:
+        if result.left_out_events or result.left_out_values:
             raise typer.Exit(SummarizeExit.LEFT_OUT)
     else:
         _repeat(cluster, settings, pause_seconds, json=json)
@@ -111,8 +111,10 @@ def _run_once(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) 
             highlight=False,
         )
     if result.left_out_events:
-        are = "event is" if result.left_out_events == 1 else "events are"
-        _warn(f"{result.left_out_events:,} {are} in no summary: retention had deleted others of their minutes")
+        what = "event is in no summary: its minute was"
+        if result.left_out_events > 1:
+            what = "events are in no summary: their minutes were"
+        _warn(f"{result.left_out_events:,} {what} summarized before older events were deleted")
     if result.future_summaries:
         are = "summary is" if result.future_summaries == 1 else "summaries are"
         _warn(f"{result.future_summaries:,} {are} of minutes in the future; compare the clocks of the hosts")

@@ -63,6 +63,20 @@ _SUMMARIES: Final = f"""| EVAL bucket = {ESQL_BUCKET}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OldestIndex:
+    """
+    The oldest remaining backing index of the events.
+
+    Attributes:
+        name: Its name, which no later index has again.
+        whole_from: Time from which no event was deleted with an older index.
+    """
+
+    name: str
+    whole_from: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Events:
     """
     The events in a data stream.
@@ -75,9 +89,9 @@ class Events:
     client: Elasticsearch
     stream: str
 
-    def find_whole_from(self) -> datetime:
+    def find_oldest_index(self) -> OldestIndex:
         """
-        Return the first time from which no event was deleted with its backing index.
+        Return the oldest remaining backing index.
 
         Events are in the index that was the newest when they arrived. So an event later than the creation of the
         oldest remaining index is still there, unless its host's clock was ahead by more than an hour.
@@ -87,9 +101,11 @@ class Events:
             index: datetime.fromtimestamp(int(body["settings"]["index"]["creation_date"]) / 1000, UTC)
             for index, body in settings.items()
         }
-        if any((match := _GENERATION.fullmatch(index)) and int(match[1]) == 1 for index in created):
-            return FIRST_TIME
-        return SummaryInterval.MINUTE.ceil(min(created.values()) + _CLOCKS_DIFFER_BY)
+        for index in created:
+            if (match := _GENERATION.fullmatch(index)) and int(match[1]) == 1:
+                return OldestIndex(name=index, whole_from=FIRST_TIME)
+        name = min(created, key=lambda index: (created[index], index))
+        return OldestIndex(name=name, whole_from=SummaryInterval.MINUTE.ceil(created[name] + _CLOCKS_DIFFER_BY))
 
     def find_first(self, start: datetime, end: datetime) -> datetime | None:
         """Return the minute of the first event in the range; None if there is none."""

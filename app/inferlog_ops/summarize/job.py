@@ -8,8 +8,9 @@ before the events, so it fails if another run was faster, and is tried again.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from inferlog_ops.core.wait import poll
 from inferlog_ops.query.run import FIRST_TIME
 from inferlog_ops.query.timerange import format_iso
 from inferlog_ops.summarize.changes import plan_changes
-from inferlog_ops.summarize.events import Events
+from inferlog_ops.summarize.events import Events, OldestIndex
 from inferlog_ops.summarize.reading import TooManyRowsError
 from inferlog_ops.summarize.store import SummaryStore
 from inferlog_ops.summarize.summary import Summary, SummaryInterval
@@ -90,7 +91,8 @@ class SummarizeResult:
         replaced: Documents with new content.
         deleted: Documents of vanished combinations, and surplus copies.
         unchanged: Documents that were computed again and stay.
-        left_out_events: Events that are in no summary: older than the events that are still complete.
+        left_out_events: Events that are in no summary: they arrived for a minute after events of it may have been
+            deleted.
         prevented: Changes that other runs prevented in every attempt.
         future_summaries: Stored summaries of minutes that have not begun: of a host whose clock was ahead.
         left_out_values: Events with values that are in no sum, by minute and model version.
@@ -169,7 +171,7 @@ def summarize(
         OperatorError: If a stream or privilege is missing, or the cluster does not answer or rejects a document.
     """
     with _open(cluster, "summarizing events") as (events, store):
-        run = _Run(events=events, store=store, whole_from=events.find_whole_from(), report=report)
+        run = _Run(events=events, store=store, oldest_index=events.find_oldest_index(), report=report)
         late_ranges, (start, end) = _list_ranges(events, store, settings, now)
         # First: once newer minutes are summarized, a later run looks less far back for late events.
         for late_range in late_ranges:
@@ -192,12 +194,17 @@ def check(cluster: Cluster, settings: SummarizeSettings, now: datetime) -> tuple
     """
     with _open(cluster, "comparing summaries with events") as (events, store):
         start, end = _choose_range(events, settings, now, _find_newest(store, now))
-        start = max(start, events.find_whole_from())
+        whole_from = events.find_oldest_index().whole_from
         compared, differences = 0, list[Difference]()
         for part_start, part_end in _split(start, end, _PART):
             minutes = events.summarize(part_start, part_end)
             compared += len({each.start for each in minutes})
-            differences += _compare(SummaryInterval.MINUTE, minutes, store, part_start, part_end)
+            differences += [
+                each
+                for each in _compare(SummaryInterval.MINUTE, minutes, store, part_start, part_end)
+                # Before, a summary may count events that were deleted since.
+                if each.start >= whole_from or each.events > each.summarized
+            ]
             hours = SummaryInterval.HOUR.floor(part_start), SummaryInterval.HOUR.ceil(part_end)
             differences += _compare(SummaryInterval.HOUR, store.merge_hours(*hours), store, *hours)
         return compared, differences
@@ -209,7 +216,7 @@ class _Run:
 
     events: Events
     store: SummaryStore
-    whole_from: datetime
+    oldest_index: OldestIndex
     report: ReportProgress
     result: SummarizeResult = field(default_factory=SummarizeResult)
 
@@ -223,16 +230,44 @@ class _Run:
 
     def _update_minutes(self, start: datetime, end: datetime) -> None:
         summarized = self.store.count_by_minute(start, end)
+        events = self.events.count_by_minute(start, end)
+        final = self._list_final_minutes(summarized.keys(), events.keys())
         stale = self.store.list_doubled(SummaryInterval.MINUTE, start, end)
-        for minute, events in self.events.count_by_minute(start, end).items():
-            missing = events - summarized.get(minute, 0)
-            if missing > 0 and minute < self.whole_from:
+        for minute, count in events.items():
+            missing = count - summarized.get(minute, 0)
+            if missing > 0 and minute in final:
                 self.result.left_out_events += missing
             elif missing > 0:
                 stale.add(minute)
+
+        def compute(start: datetime, end: datetime) -> list[Summary]:
+            return [
+                replace(each, oldest_events_index=self.oldest_index.name)
+                for each in self.events.summarize(start, end)
+                if each.start not in final
+            ]
+
         for part_start, part_end in group_starts(stale, SummaryInterval.MINUTE):
             self.report(f"summarizing the minutes from {part_start:%Y-%m-%d %H:%M} UTC")
-            self._rewrite(SummaryInterval.MINUTE, part_start, part_end, self.events.summarize)
+            self._rewrite(SummaryInterval.MINUTE, part_start, part_end, compute)
+
+    def _list_final_minutes(
+        self, summarized: AbstractSet[datetime], with_events: AbstractSet[datetime]
+    ) -> set[datetime]:
+        """
+        Return those of the *summarized* minutes whose summaries may count events that were deleted since.
+
+        Without them, a minute cannot be computed again. All events of a minute are still there if it is later than the
+        oldest index, or if no index was deleted since it was computed.
+        """
+        final = {minute for minute in summarized if minute < self.oldest_index.whole_from}
+        for start, end in group_starts(final & with_events, SummaryInterval.MINUTE):
+            final -= {
+                each.summary.start
+                for each in self.store.read(SummaryInterval.MINUTE, start, end)
+                if each.summary.oldest_events_index == self.oldest_index.name
+            }
+        return final
 
     def _update_hours(self, start: datetime, end: datetime) -> None:
         stale = {*self.store.list_stale_hours(start, end), *self.store.list_doubled(SummaryInterval.HOUR, start, end)}

@@ -146,24 +146,52 @@ def test_stream_without_events_has_no_summaries(provisioned: Cluster) -> None:
     assert (result.minutes, result.created, list_documents(provisioned)) == (0, 0, [])
 
 
+def delete_oldest_index(cluster: Cluster) -> None:
+    """Delete the events as retention and inferlog engine prune do: with their backing index."""
+    stream = f"logs-inference.events-{cluster.namespace}"
+    with cluster.build_client() as client:
+        client.indices.rollover(alias=stream)
+        client.indices.delete(index=list_backing_indices(client, stream)[0])
+
+
 def test_summaries_outlive_events_that_retention_deletes(provisioned: Cluster) -> None:
-    """A late event of such a minute is reported, because its minute cannot be computed as a whole any more."""
-    stream = f"logs-inference.events-{provisioned.namespace}"
+    """Late events of such a minute are reported, because it cannot be computed as a whole any more."""
     index(provisioned, "events", spread(30))
     run(provisioned, NOON + HOUR)
     before = list_documents(provisioned)
-    with provisioned.build_client() as client:
-        client.indices.rollover(alias=stream)
-        client.indices.delete(index=list_backing_indices(client, stream)[0])
-    arrive(
-        provisioned,
-        [build_event(NOON - STEP), build_event(NOON - 9 * DAY), build_event(NOON - 9 * DAY)],
-        at=NOON + HOUR,
-    )
+    delete_oldest_index(provisioned)
+    arrive(provisioned, [build_event(NOON - STEP) for _ in range(3)], at=NOON + HOUR)
     result = run(provisioned, NOON + HOUR)
     assert (result.minutes, result.left_out_events) == (0, 2)
     assert list_documents(provisioned) == before
-    assert list_differences(provisioned, NOON - DAY, NOON + HOUR) == []
+    assert list_differences(provisioned, NOON - DAY, NOON + HOUR) == [SummaryInterval.MINUTE.floor(NOON - STEP)]
+
+
+def test_new_events_are_summarized_at_once_after_all_earlier_ones_were_deleted(provisioned: Cluster) -> None:
+    """Also those of before the deletion, and late ones of minutes that were summarized since."""
+    index(provisioned, "events", spread(20, NOON - 2 * HOUR))
+    run(provisioned, NOON)
+    delete_oldest_index(provisioned)
+    arrive(provisioned, [*spread(10), build_event(NOON - 9 * DAY)], at=NOON)
+    result = run(provisioned, NOON + HOUR)
+    assert (result.minutes, result.late_minutes, result.left_out_events) == (11, 1, 0)
+    arrive(provisioned, [build_event(NOON - STEP)], at=NOON)
+    result = run(provisioned, NOON + HOUR)
+    assert (result.minutes, result.replaced, result.left_out_events) == (1, 2, 0)
+    assert count_requests(provisioned, NOON - 10 * DAY, NOON + HOUR) == 20 + 10 + 1 + 1
+    assert list_differences(provisioned, NOON - 10 * DAY, NOON + HOUR) == []
+
+
+def test_minute_whose_events_were_deleted_is_not_computed_again_with_its_neighbours(provisioned: Cluster) -> None:
+    """As many events arrive for it as its summary counts."""
+    index(provisioned, "events", [build_event(NOON, version="deleted")])
+    run(provisioned, NOON + HOUR)
+    delete_oldest_index(provisioned)
+    index(provisioned, "events", [build_event(NOON + MINUTE * number) for number in (-1, 0, 1)])
+    assert run(provisioned, NOON + HOUR).minutes == 2
+    assert count_requests(provisioned, NOON - HOUR, NOON + HOUR) == 3
+    versions = {hit["_source"]["model_version"] for hit in list_documents(provisioned)}
+    assert versions == {"deleted", "v1"}
 
 
 def test_summaries_outlive_events_that_are_deleted_one_by_one(provisioned: Cluster) -> None:

@@ -81,6 +81,25 @@ def test_summaries_of_the_future_are_reported(provisioned: Cluster, monkeypatch:
     )
 
 
+def test_late_events_of_minutes_with_deleted_events_are_reported(
+    provisioned: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_QUIET_SECONDS", 3600.0)
+    stream = f"logs-inference.events-{provisioned.namespace}"
+    index(provisioned, "events", [build_event(NOON)])
+    assert commands.run_here(*build_options(provisioned)).returncode == 0
+    with provisioned.build_client() as client:
+        before = client.indices.rollover(alias=stream)["old_index"]
+        client.indices.delete(index=before)
+    index(provisioned, "events", [build_event(NOON), build_event(NOON)])
+    done = commands.run_here(*build_options(provisioned))
+    assert (done.returncode, done.stderr) == (
+        4,
+        "1 event is in no summary: its minute was summarized before older events were deleted\n",
+    )
+    assert commands.run_here(*build_options(provisioned), "--check").returncode == 1
+
+
 @pytest.mark.parametrize("option", ["--from=1800-01-01", "--to=2400-01-01", "--to=1969-01-01"])
 def test_range_outside_the_years_of_elasticsearch_is_rejected(option: str) -> None:
     done = commands.run_here("summarize", "--url", "http://127.0.0.1:1", option)
