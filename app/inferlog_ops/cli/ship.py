@@ -155,5 +155,5 @@ def ship(
     if (once or outcome.timed_out) and not outcome.complete:
         ended = f"the timeout of {timeout:g} s" if outcome.timed_out else "the shipper was stopped"
         raise OperatorError(f"some lines were not shipped before {ended}: {outcome.status.as_line()}")
-    if outcome.unsearchable:
-        raise OperatorError(f"all lines were shipped, but some may not be searchable yet: {outcome.unsearchable}")
+    if outcome.why_unsearchable:
+        raise OperatorError(f"all lines were shipped, but some may not be searchable yet: {outcome.why_unsearchable}")
