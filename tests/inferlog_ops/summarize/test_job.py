@@ -359,6 +359,35 @@ def test_ranges_join_near_starts_and_are_at_most_six_hours() -> None:
     assert all(end == start for (_, end), (start, _) in pairwise(ranges))
 
 
+def test_event_with_arrays_counts_once_with_their_smallest_values(provisioned: Cluster) -> None:
+    """Other writers may write arrays, as which ES|QL would count it in each group."""
+    arrays = {
+        **build_event(NOON),
+        "model_version": ["v9", "v8"],
+        "status": ["success", "error"],
+        "service": {"name": ["y", "x"]},
+        "latency_seconds": [2.0, 1.0],
+        "cost_usd": [0.25, 0.5],
+        "gen_ai": {"usage": {"input_tokens": [5, 3], "output_tokens": [LARGEST, 7]}},
+    }
+    index(provisioned, "events", [arrays, *(build_event(NOON) for _ in range(7))])
+    assert run(provisioned, NOON + HOUR).left_out_values == []
+    (found,) = (
+        hit["_source"]
+        for hit in list_documents(provisioned)
+        if hit["_source"]["model_version"] == "v8" and hit["_source"]["interval_seconds"] == SummaryInterval.MINUTE
+    )
+    assert (found["service"]["name"], found["status"], found["requests"]) == ("x", "error", 1)
+    assert (found["requests_with_latency"], found["latency_seconds_sum"]) == (1, 1.0)
+    assert (found["requests_with_cost"], found["cost_usd"]) == (1, 0.25)
+    assert (found["input_tokens"], found["output_tokens"]) == (3, 7)
+    assert count_requests(provisioned, NOON, NOON + HOUR) == 8
+    index(provisioned, "events", [build_event(NOON) for _ in range(7)])
+    run(provisioned, NOON + HOUR)
+    assert count_requests(provisioned, NOON, NOON + HOUR) == 15
+    assert list_differences(provisioned, NOON, NOON + HOUR) == []
+
+
 LARGEST = 2**63 - 1
 
 
