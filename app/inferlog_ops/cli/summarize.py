@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _DIFFERENCES_SHOWN = 20
 _LEFT_OUT_SHOWN = 20
+_LONGEST_PAUSE = timedelta(days=366)
 
 
 class SummarizeExit(IntEnum):
@@ -72,7 +73,9 @@ def summarize(
 
     if check and every is not None:
         raise OperatorError("--check and --every are mutually exclusive; give one of them", exit_code=2)
-    pause_seconds = None if every is None else parse_duration(every).total_seconds()
+    pause = None if every is None else parse_duration(every)
+    if pause is not None and pause > _LONGEST_PAUSE:
+        raise OperatorError(f"--every {every} is more than {_LONGEST_PAUSE.days} days; choose less", exit_code=2)
     settings = SummarizeSettings(
         start=parse_moment(from_, "--from") if from_ is not None else None,
         end=parse_moment(to, "--to") if to is not None else None,
@@ -83,7 +86,7 @@ def summarize(
     cluster = open_cluster(url, namespace, home)
     if check:
         _check(cluster, settings, json=json)
-    elif pause_seconds is None:
+    elif pause is None:
         result = _run_once(cluster, settings, json=json)
         if result.failures:
             raise typer.Exit(SummarizeExit.FAILED_OR_DIFFERENT)
@@ -92,7 +95,7 @@ def summarize(
         if result.left_out_events or result.left_out_values:
             raise typer.Exit(SummarizeExit.LEFT_OUT)
     else:
-        _repeat(cluster, settings, pause_seconds, json=json)
+        _repeat(cluster, settings, pause.total_seconds(), json=json)
 
 
 def _run_once(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) -> "SummarizeResult":
@@ -158,9 +161,11 @@ def _repeat(cluster: "Cluster", settings: "SummarizeSettings", pause_seconds: fl
 
 
 def _check(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) -> None:
+    from inferlog_ops.core.progress import delay_progress, show_progress
     from inferlog_ops.summarize.job import check as compare
 
-    minutes, differences = compare(cluster, settings, datetime.now(UTC))
+    with show_progress() as show:
+        minutes, differences = compare(cluster, settings, datetime.now(UTC), delay_progress(show))
     if json:
         print_json({"minutes": minutes, "differences": [each.as_json() for each in differences]})
     elif differences:

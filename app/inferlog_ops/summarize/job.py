@@ -182,7 +182,9 @@ def summarize(
         return run.result
 
 
-def check(cluster: Cluster, settings: SummarizeSettings, now: datetime) -> tuple[int, list[Difference]]:
+def check(
+    cluster: Cluster, settings: SummarizeSettings, now: datetime, report: ReportProgress = ignore_progress
+) -> tuple[int, list[Difference]]:
     """
     Compare the summaries with the events, changing nothing.
 
@@ -197,6 +199,7 @@ def check(cluster: Cluster, settings: SummarizeSettings, now: datetime) -> tuple
         whole_from = events.find_oldest_index().whole_from
         compared, differences = 0, list[Difference]()
         for part_start, part_end in _split(start, end, _PART):
+            report(f"comparing the minutes from {part_start:%Y-%m-%d %H:%M} UTC")
             minutes = events.summarize(part_start, part_end)
             compared += len({each.start for each in minutes})
             differences += [
@@ -364,8 +367,12 @@ def _choose_range(events: Events, settings: SummarizeSettings, now: datetime, ne
     end = SummaryInterval.MINUTE.floor(settings.end or now - SETTLE)
     if settings.start is not None:
         return SummaryInterval.MINUTE.floor(settings.start), end
-    first = newest - settings.lookback if newest is not None else events.find_first(FIRST_TIME, end)
+    first = events.find_first(FIRST_TIME, end) if newest is None else _look_back(newest, settings.lookback)
     return (end if first is None else first), end
+
+
+def _look_back(newest: datetime, lookback: timedelta) -> datetime:
+    return newest - min(lookback, newest - FIRST_TIME)
 
 
 def _list_ranges(
@@ -377,7 +384,7 @@ def _list_ranges(
     if newest is None or newest >= end:
         return [], (start, end)
     # The next run resumes at the newest minute, so this one leaves no gap before it.
-    resumed = newest - settings.lookback
+    resumed = _look_back(newest, settings.lookback)
     start = min(start, resumed)
     return group_starts(events.list_late_minutes(start, arrived_since=resumed), SummaryInterval.MINUTE), (start, end)
 

@@ -168,6 +168,7 @@ def test_missing_stream_is_one_sentence_with_the_command(cluster: Cluster) -> No
     [
         (["--every", "5m", "--check"], "--check and --every are mutually exclusive"),
         (["--every", "often"], "'often' is not a duration"),
+        (["--every", "99999999w"], "--every 99999999w is more than 366 days"),
         (["--lookback", "2"], "'2' is not a duration"),
         (["--from", "yesterday"], "--from is 'yesterday'; expected ISO 8601"),
         (["--from", "2026-11-23", "--to", "2026-11-22"], "is empty; its end must be after its start"),
@@ -183,6 +184,14 @@ def test_silent_cluster_is_named() -> None:
     done = commands.run_here("summarize", "--url", "http://127.0.0.1:1")
     assert done.returncode == 1
     assert "summarizing events: no answer from http://127.0.0.1:1" in done.stderr
+
+
+def test_long_lookback_reaches_back_to_the_first_event(provisioned: Cluster) -> None:
+    index(provisioned, "events", [build_event(NOON)])
+    assert commands.run_here(*build_options(provisioned)).returncode == 0
+    index(provisioned, "events", [build_event(NOON - timedelta(days=999))])
+    assert commands.run_here(*build_options(provisioned), "--lookback", "99999999d").returncode == 0
+    assert len(list_documents(provisioned)) == 4
 
 
 def test_current_minute_is_not_summarized(provisioned: Cluster) -> None:
