@@ -73,4 +73,7 @@ def split(document: Mapping[str, Any]) -> tuple[str, str, int, bytes]:
 def _parse_unix_microseconds(timestamp: Any) -> int:
     if not isinstance(timestamp, str):
         raise ValueError(f"@timestamp is {timestamp!r}; expected ISO 8601")  # noqa: TRY004 (one kind of error)
-    return (datetime.fromisoformat(timestamp) - _EPOCH) // timedelta(microseconds=1)
+    moment = datetime.fromisoformat(timestamp)
+    if moment.tzinfo is None:
+        raise ValueError(f"@timestamp is {timestamp!r}, without the offset from UTC")
+    return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -105,10 +105,16 @@ def _evaluate(cluster: "Cluster", names: list[str], at: str | None) -> "Evaluati
     from inferlog_ops.query.dashboards import slo
     from inferlog_ops.query.rules import rules
     from inferlog_ops.query.rules.evaluate import evaluate
-    from inferlog_ops.query.run import find_future_events
+    from inferlog_ops.query.run import FIRST_TIME, LAST_TIME, find_future_events
     from inferlog_ops.query.timerange import parse_moment
 
     moment = parse_moment(at, "--at") if at else datetime.now(UTC)
+    if not FIRST_TIME < moment <= LAST_TIME:
+        raise OperatorError(
+            f"--at is {at!r}; expected a time within {FIRST_TIME.year} and {LAST_TIME.year}, the years that "
+            "Elasticsearch can index",
+            exit_code=2,
+        )
     try:
         wanted = [rules.find(name) for name in names] or list(rules.load_all().values())
         evaluation = evaluate(cluster, wanted, slo.load(), library.load_all(), moment)

@@ -1,6 +1,6 @@
 """``inferlog audit``: verifies the hash chain of the events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,8 @@ from inferlog_ops.core.console import err, escape_control, format_count, out, pr
 from inferlog_ops.core.errors import OperatorError
 
 if TYPE_CHECKING:
-    from inferlog_ops.query.audit.chain import AuditReport, Finding
+    from inferlog_ops.core.progress import ReportProgress
+    from inferlog_ops.query.audit.chain import AuditReport, Event, Finding
 
 app = typer.Typer(help="Verify the hash chain of the events.", no_args_is_help=True)
 
@@ -48,11 +49,17 @@ def verify(
     namespace: Namespace = "default",
     home: HomeDir = None,
 ) -> None:
-    """List every event that was changed, removed, cut off or inserted. Exit code 1 if there is any."""
+    """
+    List every event that was changed, removed, cut off or inserted.
+
+    Exit code 1 if there is any, or if a file is not readable; 2 if there is no event file.
+    """
     from inferlog.audit import Hasher
     from inferlog.settings import Settings, SettingsError
     from inferlog_ops.core.cluster import translate_errors
+    from inferlog_ops.core.progress import delay_progress, show_progress
     from inferlog_ops.query.audit import chain, sources
+    from inferlog_ops.query.audit.event_files import EventFiles
     from inferlog_ops.query.run import LAST_TIME, check_range
     from inferlog_ops.query.timerange import build_time_range
 
@@ -67,21 +74,34 @@ def verify(
         hasher = Hasher(Settings(audit_key_file=key_file).read_key("audit_key_file"))
     except SettingsError as error:
         raise OperatorError(str(error), exit_code=2) from error
-    if files is not None:
-        # Count first: events written in between are then surplus, not missing.
-        counted = sources.read_counts_from_files(files, start, end)
-        report = chain.verify(sources.read_events_from_files(files, start, end), hasher, counted)
-    else:
-        cluster = open_cluster(url, namespace, home)
-        with cluster.build_client() as client, translate_errors(cluster, "reading the events"):
-            counted = sources.read_counts_from_index(client, cluster, start, end, now)
-            report = chain.verify(sources.read_events_from_index(client, cluster, start, end), hasher, counted)
+    with show_progress() as show:
+        progress = delay_progress(show)
+        if files is not None:
+            source = EventFiles(files, progress)
+            # Count first: events written in between are then surplus, not missing.
+            counted = source.read_counts(start, end)
+            report = chain.verify(_report_each(source.read_events(start, end), progress), hasher, counted)
+            report.unreadable_lines = source.unreadable_lines
+        else:
+            cluster = open_cluster(url, namespace, home)
+            with cluster.build_client() as client, translate_errors(cluster, "reading the events"):
+                counted = sources.read_counts_from_index(client, cluster, start, end, now)
+                events = sources.read_events_from_index(client, cluster, start, end)
+                report = chain.verify(_report_each(events, progress), hasher, counted)
     if json:
         print_json(asdict(report))
     else:
         _print(report)
     if report.findings:
         raise typer.Exit(1)
+
+
+def _report_each(events: "Iterable[Event]", report: "ReportProgress") -> "Iterator[Event]":
+    """Yield the *events*, with a progress line for each thousand."""
+    for number, event in enumerate(events, 1):
+        if not number % 1_000:
+            report(f"{number:,} events read")
+        yield event
 
 
 def _print(report: "AuditReport") -> None:
@@ -112,6 +132,11 @@ def _list_counts(report: "AuditReport") -> Iterator[str]:
         yield (
             f"{format_count(report.ahead, 'instance')} with heartbeats of a future time: whether events are cut off "
             "at the end is not known before that time; compare the clocks of the hosts"
+        )
+    if report.unreadable_lines:
+        yield (
+            f"{format_count(report.unreadable_lines, 'line')} not valid JSON, cut short or damaged: "
+            "if it was an event, it is missing in its chain"
         )
     if report.dropped:
         yield (

@@ -82,11 +82,11 @@ def prune(
 ) -> None:
     """Remove old events from the running engine, in every namespace, and free their disk space."""
     from inferlog_ops.core.cluster import Cluster, translate_errors
-    from inferlog_ops.core.durations import parse_duration
+    from inferlog_ops.core.durations import go_back
     from inferlog_ops.engine import control
     from inferlog_ops.engine.prune import STREAMS, measure_bytes, prune, reclaim
 
-    before = datetime.now(UTC) - parse_duration(older_than)
+    before = go_back(datetime.now(UTC), older_than, "--older-than")
     if (url := control.find_running_url(_find_engine_home(home))) is None:
         raise OperatorError("the engine is not running; start it before pruning: inferlog engine start")
     cluster = Cluster(url=url)

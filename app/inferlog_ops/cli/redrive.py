@@ -142,15 +142,17 @@ def resend(sources: "list[LetterSource]", cluster: "Cluster", *, dry_run: bool, 
     Raises:
         OperatorError: If letters remain, or sending failed.
     """
+    from inferlog_ops.core.progress import delay_progress, show_progress
     from inferlog_ops.ship.bulk_client import BulkClient
     from inferlog_ops.ship.redrive.resend import Resender, preview_letters, redrive_letters
     from inferlog_ops.ship.settings import ShipSettings
 
     client = BulkClient(cluster, ShipSettings(senders=1))
     try:
-        resender = Resender(client, dry_run=dry_run)
-        send = preview_letters if dry_run else redrive_letters
-        tallies = [tally for tally in send(sources, resender) if tally.outcomes.total()]
+        with show_progress() as show:
+            resender = Resender(client, dry_run=dry_run, report=delay_progress(show))
+            send = preview_letters if dry_run else redrive_letters
+            tallies = [tally for tally in send(sources, resender) if tally.outcomes.total()]
     finally:
         client.close()
     if json:

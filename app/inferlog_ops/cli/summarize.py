@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _DIFFERENCES_SHOWN = 20
 _LEFT_OUT_SHOWN = 20
+_LONGEST_PAUSE = timedelta(days=366)
 
 
 class SummarizeExit(IntEnum):
@@ -63,7 +64,7 @@ def summarize(
     Runs can be interrupted, and two can run at once.
 
     Exit code 1: a failure, or a difference with --check; 2: wrong usage; 3: another run prevented some changes; 4: some
-    values are too large for a sum.
+    events or values are in no summary.
     """
     from inferlog_ops.core.durations import parse_duration
     from inferlog_ops.query.run import FIRST_TIME, LAST_TIME, check_range
@@ -72,7 +73,9 @@ def summarize(
 
     if check and every is not None:
         raise OperatorError("--check and --every are mutually exclusive; give one of them", exit_code=2)
-    pause_seconds = None if every is None else parse_duration(every).total_seconds()
+    pause = None if every is None else parse_duration(every)
+    if pause is not None and pause > _LONGEST_PAUSE:
+        raise OperatorError(f"--every {every} is more than {_LONGEST_PAUSE.days} days; choose less", exit_code=2)
     settings = SummarizeSettings(
         start=parse_moment(from_, "--from") if from_ is not None else None,
         end=parse_moment(to, "--to") if to is not None else None,
@@ -83,16 +86,16 @@ def summarize(
     cluster = open_cluster(url, namespace, home)
     if check:
         _check(cluster, settings, json=json)
-    elif pause_seconds is None:
+    elif pause is None:
         result = _run_once(cluster, settings, json=json)
         if result.failures:
             raise typer.Exit(SummarizeExit.FAILED_OR_DIFFERENT)
         if result.prevented:
             raise typer.Exit(SummarizeExit.PREVENTED)
-        if result.left_out_values:
+        if result.left_out_events or result.left_out_values:
             raise typer.Exit(SummarizeExit.LEFT_OUT)
     else:
-        _repeat(cluster, settings, pause_seconds, json=json)
+        _repeat(cluster, settings, pause.total_seconds(), json=json)
 
 
 def _run_once(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) -> "SummarizeResult":
@@ -111,8 +114,13 @@ def _run_once(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) 
             highlight=False,
         )
     if result.left_out_events:
-        are = "event is" if result.left_out_events == 1 else "events are"
-        _warn(f"{result.left_out_events:,} {are} in no summary: retention had deleted others of their minutes")
+        what = "event is in no summary: its minute was"
+        if result.left_out_events > 1:
+            what = "events are in no summary: their minutes were"
+        _warn(f"{result.left_out_events:,} {what} summarized before older events were deleted")
+    if result.future_summaries:
+        are = "summary is" if result.future_summaries == 1 else "summaries are"
+        _warn(f"{result.future_summaries:,} {are} of minutes in the future; compare the clocks of the hosts")
     for failure in result.failures:
         _warn(f"not summarized: {failure}")
     _warn_of_left_out_values(result.left_out_values)
@@ -153,9 +161,11 @@ def _repeat(cluster: "Cluster", settings: "SummarizeSettings", pause_seconds: fl
 
 
 def _check(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) -> None:
+    from inferlog_ops.core.progress import delay_progress, show_progress
     from inferlog_ops.summarize.job import check as compare
 
-    minutes, differences = compare(cluster, settings, datetime.now(UTC))
+    with show_progress() as show:
+        minutes, differences = compare(cluster, settings, datetime.now(UTC), delay_progress(show))
     if json:
         print_json({"minutes": minutes, "differences": [each.as_json() for each in differences]})
     elif differences:

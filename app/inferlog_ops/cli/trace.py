@@ -68,8 +68,11 @@ def trace(
 
 
 def _format_line(line: dict[str, Any]) -> str:
-    level, message = line.get("log", {}).get("level", ""), line.get("message", "")
-    return f"{line['@timestamp']}  {line['service']['name']}  {level}  {message}"
+    from inferlog_ops.query.library import NO_VALUE
+    from inferlog_ops.query.trace import read_text
+
+    service, level, message = (read_text(line, path) for path in ("service.name", "log.level", "message"))
+    return f"{line['@timestamp']}  {service or NO_VALUE}  {level or ''}  {message or ''}"
 
 
 def _print_missing(found: "FoundDocuments", unit: str) -> None:
@@ -79,15 +82,17 @@ def _print_missing(found: "FoundDocuments", unit: str) -> None:
 
 
 def _build_rows(outermost: list["Span"]) -> list[dict[str, Any]]:
+    from inferlog_ops.query.trace import read_text
+
     total_seconds = sum(span.latency_seconds for span in outermost) or 1.0
     first = min(span.began for span in outermost)
     return [
         {
             "depth": depth,
-            "service": span.event["service"]["name"],
-            "request_id": span.event.get("request_id"),
-            "model_version": span.event.get("model_version"),
-            "status": span.event["status"],
+            "service": read_text(span.event, "service.name"),
+            "request_id": read_text(span.event, "request_id"),
+            "model_version": read_text(span.event, "model_version"),
+            "status": read_text(span.event, "status"),
             "begin_seconds": round((span.began - first).total_seconds(), 6),
             "latency_seconds": round(span.latency_seconds, 6),
             "own_seconds": round(span.own_seconds, 6),
@@ -106,10 +111,10 @@ def _build_table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(title, justify="right")
     for row in rows:
         table.add_row(
-            Text("  " * row["depth"] + escape_control(row["service"])),
+            Text("  " * row["depth"] + escape_control(row["service"] or NO_VALUE)),
             Text(escape_control(row["request_id"] or "-")),
             Text(escape_control(row["model_version"] or NO_VALUE)),
-            Text(escape_control(row["status"]), style=_STYLES.get(row["status"], "")),
+            Text(escape_control(row["status"] or NO_VALUE), style=_STYLES.get(row["status"], "")),
             f"{row['begin_seconds']:.3f}",
             f"{row['latency_seconds']:.3f}",
             f"{row['own_seconds']:.3f}",

@@ -18,7 +18,8 @@ from urllib3.util import Url, parse_url
 from inferlog_ops.core.errors import OperatorError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_TREATED_AS_MISSING = r"Line \d+:\d+: "
+_TREATED_AS_MISSING = r"(?s)Line \d+:\d+: |.*\\$|.*treating result as null"
+"""The client splits such a warning at the quotation marks of the query that it quotes."""
 _UNPROVISIONED = re.compile(r"index_not_found_exception|verification_exception: .*Unknown (index|column)", re.DOTALL)
 
 

@@ -1,7 +1,7 @@
 """Durations as users write them: ``90s``, ``15m``, ``12h``, ``7d``, ``2w``, ``1h30m``."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from inferlog_ops.core.errors import OperatorError
 
@@ -33,6 +33,20 @@ def parse_duration(text: str) -> timedelta:
     if not duration:
         raise _build_error(text)
     return duration
+
+
+def go_back(end: datetime, text: str, option: str) -> datetime:
+    """
+    Return the time that is the duration *text*, the value of *option*, before *end*.
+
+    Raises:
+        OperatorError: If *text* is not a duration, or the time is before the year 1.
+    """
+    duration = parse_duration(text)
+    try:
+        return end - duration
+    except OverflowError:
+        raise OperatorError(f"{option} {text} starts before the year 1; choose a shorter one", exit_code=2) from None
 
 
 def _build_error(text: str) -> OperatorError:

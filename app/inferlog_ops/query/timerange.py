@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from inferlog_ops.core.durations import parse_duration
+from inferlog_ops.core.durations import go_back
 from inferlog_ops.core.errors import OperatorError
 
 DEFAULT_LAST = "15m"
@@ -24,11 +24,7 @@ def build_time_range(
     end = parse_moment(to, "--to") if to is not None else now.astimezone(UTC)
     if from_ is not None:
         return parse_moment(from_, "--from"), end
-    duration = parse_duration(last or DEFAULT_LAST)
-    try:
-        return end - duration, end
-    except OverflowError as error:
-        raise OperatorError(f"--last {last} starts before the year 1; choose a shorter range", exit_code=2) from error
+    return go_back(end, last or DEFAULT_LAST, "--last"), end
 
 
 def format_iso(moment: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from elasticsearch import Elasticsearch
@@ -76,8 +76,38 @@ def build_tree(events: Sequence[dict[str, Any]]) -> list[Span]:
 
 def _make_span(event: dict[str, Any]) -> Span:
     ended = datetime.fromisoformat(event["@timestamp"])
-    latency_seconds = max(0.0, min(event.get("latency_seconds", 0.0), MEASURE_LIMIT))  # other writers have no limit
+    if ended.tzinfo is None:
+        ended = ended.replace(tzinfo=UTC)  # as Elasticsearch reads it
+    # Other writers have no limit.
+    latency_seconds = max(0.0, min(float(read_value(event, "latency_seconds") or 0.0), MEASURE_LIMIT))
     return Span(event=event, began=ended - timedelta(seconds=latency_seconds), ended=ended)
+
+
+def read_value(document: dict[str, Any], path: str) -> Any:
+    """
+    Return the value of the field *path*, such as ``service.name``; None if it is missing.
+
+    Other writers may leave out any field, write it with dots or as an array, of which the first value counts.
+    """
+    if path in document:
+        return _take_first(document[path])
+    value: Any = document
+    for part in path.split("."):
+        value = _take_first(value)
+        value = value.get(part) if isinstance(value, dict) else None
+    return _take_first(value)
+
+
+def read_text(document: dict[str, Any], path: str) -> str | None:
+    """Return the same as text; None if it is missing."""
+    value = read_value(document, path)
+    return None if value is None else str(value)
+
+
+def _take_first(value: Any) -> Any:
+    while isinstance(value, list):
+        value = value[0] if value else None
+    return value
 
 
 def _contains(outer: Span, inner: Span) -> bool:

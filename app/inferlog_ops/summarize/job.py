@@ -8,8 +8,9 @@ before the events, so it fails if another run was faster, and is tried again.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from inferlog_ops.core.wait import poll
 from inferlog_ops.query.run import FIRST_TIME
 from inferlog_ops.query.timerange import format_iso
 from inferlog_ops.summarize.changes import plan_changes
-from inferlog_ops.summarize.events import Events
+from inferlog_ops.summarize.events import Events, OldestIndex
 from inferlog_ops.summarize.reading import TooManyRowsError
 from inferlog_ops.summarize.store import SummaryStore
 from inferlog_ops.summarize.summary import Summary, SummaryInterval
@@ -90,8 +91,10 @@ class SummarizeResult:
         replaced: Documents with new content.
         deleted: Documents of vanished combinations, and surplus copies.
         unchanged: Documents that were computed again and stay.
-        left_out_events: Events that are in no summary: older than the events that are still complete.
+        left_out_events: Events that are in no summary: they arrived for a minute after events of it may have been
+            deleted.
         prevented: Changes that other runs prevented in every attempt.
+        future_summaries: Stored summaries of minutes that have not begun: of a host whose clock was ahead.
         left_out_values: Events with values that are in no sum, by minute and model version.
         failures: A sentence for each minute or hour that cannot be summarized.
     """
@@ -104,6 +107,7 @@ class SummarizeResult:
     unchanged: int = 0
     left_out_events: int = 0
     prevented: int = 0
+    future_summaries: int = 0
     left_out_values: list[LeftOut] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -118,6 +122,7 @@ class SummarizeResult:
             "unchanged": self.unchanged,
             "left_out_events": self.left_out_events,
             "prevented": self.prevented,
+            "future_summaries": self.future_summaries,
             "left_out_values": [each.as_json() for each in self.left_out_values],
             "failures": self.failures,
         }
@@ -166,17 +171,20 @@ def summarize(
         OperatorError: If a stream or privilege is missing, or the cluster does not answer or rejects a document.
     """
     with _open(cluster, "summarizing events") as (events, store):
-        run = _Run(events=events, store=store, whole_from=events.find_whole_from(), report=report)
+        run = _Run(events=events, store=store, oldest_index=events.find_oldest_index(), report=report)
         late_ranges, (start, end) = _list_ranges(events, store, settings, now)
         # First: once newer minutes are summarized, a later run looks less far back for late events.
         for late_range in late_ranges:
             run.update(*late_range)
         run.result.late_minutes = run.result.minutes
         run.update(start, end)
+        run.result.future_summaries = store.count_from(now)
         return run.result
 
 
-def check(cluster: Cluster, settings: SummarizeSettings, now: datetime) -> tuple[int, list[Difference]]:
+def check(
+    cluster: Cluster, settings: SummarizeSettings, now: datetime, report: ReportProgress = ignore_progress
+) -> tuple[int, list[Difference]]:
     """
     Compare the summaries with the events, changing nothing.
 
@@ -187,13 +195,19 @@ def check(cluster: Cluster, settings: SummarizeSettings, now: datetime) -> tuple
         OperatorError: As in `summarize`.
     """
     with _open(cluster, "comparing summaries with events") as (events, store):
-        start, end = _choose_range(events, store, settings, now)
-        start = max(start, events.find_whole_from())
+        start, end = _choose_range(events, settings, now, _find_newest(store, now))
+        whole_from = events.find_oldest_index().whole_from
         compared, differences = 0, list[Difference]()
         for part_start, part_end in _split(start, end, _PART):
+            report(f"comparing the minutes from {part_start:%Y-%m-%d %H:%M} UTC")
             minutes = events.summarize(part_start, part_end)
             compared += len({each.start for each in minutes})
-            differences += _compare(SummaryInterval.MINUTE, minutes, store, part_start, part_end)
+            differences += [
+                each
+                for each in _compare(SummaryInterval.MINUTE, minutes, store, part_start, part_end)
+                # Before, a summary may count events that were deleted since.
+                if each.start >= whole_from or each.events > each.summarized
+            ]
             hours = SummaryInterval.HOUR.floor(part_start), SummaryInterval.HOUR.ceil(part_end)
             differences += _compare(SummaryInterval.HOUR, store.merge_hours(*hours), store, *hours)
         return compared, differences
@@ -205,7 +219,7 @@ class _Run:
 
     events: Events
     store: SummaryStore
-    whole_from: datetime
+    oldest_index: OldestIndex
     report: ReportProgress
     result: SummarizeResult = field(default_factory=SummarizeResult)
 
@@ -219,16 +233,44 @@ class _Run:
 
     def _update_minutes(self, start: datetime, end: datetime) -> None:
         summarized = self.store.count_by_minute(start, end)
+        events = self.events.count_by_minute(start, end)
+        final = self._list_final_minutes(summarized.keys(), events.keys())
         stale = self.store.list_doubled(SummaryInterval.MINUTE, start, end)
-        for minute, events in self.events.count_by_minute(start, end).items():
-            missing = events - summarized.get(minute, 0)
-            if missing > 0 and minute < self.whole_from:
+        for minute, count in events.items():
+            missing = count - summarized.get(minute, 0)
+            if missing > 0 and minute in final:
                 self.result.left_out_events += missing
             elif missing > 0:
                 stale.add(minute)
+
+        def compute(start: datetime, end: datetime) -> list[Summary]:
+            return [
+                replace(each, oldest_events_index=self.oldest_index.name)
+                for each in self.events.summarize(start, end)
+                if each.start not in final
+            ]
+
         for part_start, part_end in group_starts(stale, SummaryInterval.MINUTE):
             self.report(f"summarizing the minutes from {part_start:%Y-%m-%d %H:%M} UTC")
-            self._rewrite(SummaryInterval.MINUTE, part_start, part_end, self.events.summarize)
+            self._rewrite(SummaryInterval.MINUTE, part_start, part_end, compute)
+
+    def _list_final_minutes(
+        self, summarized: AbstractSet[datetime], with_events: AbstractSet[datetime]
+    ) -> set[datetime]:
+        """
+        Return those of the *summarized* minutes whose summaries may count events that were deleted since.
+
+        Without them, a minute cannot be computed again. All events of a minute are still there if it is later than the
+        oldest index, or if no index was deleted since it was computed.
+        """
+        final = {minute for minute in summarized if minute < self.oldest_index.whole_from}
+        for start, end in group_starts(final & with_events, SummaryInterval.MINUTE):
+            final -= {
+                each.summary.start
+                for each in self.store.read(SummaryInterval.MINUTE, start, end)
+                if each.summary.oldest_events_index == self.oldest_index.name
+            }
+        return final
 
     def _update_hours(self, start: datetime, end: datetime) -> None:
         stale = {*self.store.list_stale_hours(start, end), *self.store.list_doubled(SummaryInterval.HOUR, start, end)}
@@ -315,26 +357,34 @@ def _open(cluster: Cluster, doing: str) -> Iterator[tuple[Events, SummaryStore]]
         yield Events(client=client, stream=stream), SummaryStore(client=client, stream=summaries)
 
 
-def _choose_range(events: Events, store: SummaryStore, settings: SummarizeSettings, now: datetime) -> TimeRange:
+def _find_newest(store: SummaryStore, now: datetime) -> datetime | None:
+    """Return the newest summarized minute; one of the future is not a sign that the minutes before it are done."""
+    return store.find_newest(before=SummaryInterval.MINUTE.floor(now - SETTLE))
+
+
+def _choose_range(events: Events, settings: SummarizeSettings, now: datetime, newest: datetime | None) -> TimeRange:
     """Return the range of *settings*, with its defaults filled in."""
     end = SummaryInterval.MINUTE.floor(settings.end or now - SETTLE)
     if settings.start is not None:
         return SummaryInterval.MINUTE.floor(settings.start), end
-    newest = store.find_newest()
-    first = newest - settings.lookback if newest is not None else events.find_first(FIRST_TIME, end)
+    first = events.find_first(FIRST_TIME, end) if newest is None else _look_back(newest, settings.lookback)
     return (end if first is None else first), end
+
+
+def _look_back(newest: datetime, lookback: timedelta) -> datetime:
+    return newest - min(lookback, newest - FIRST_TIME)
 
 
 def _list_ranges(
     events: Events, store: SummaryStore, settings: SummarizeSettings, now: datetime
 ) -> tuple[list[TimeRange], TimeRange]:
     """Return the ranges of earlier minutes with late events, and the range of *settings*."""
-    start, end = _choose_range(events, store, settings, now)
-    newest = store.find_newest()
+    newest = _find_newest(store, now)
+    start, end = _choose_range(events, settings, now, newest)
     if newest is None or newest >= end:
         return [], (start, end)
     # The next run resumes at the newest minute, so this one leaves no gap before it.
-    resumed = newest - settings.lookback
+    resumed = _look_back(newest, settings.lookback)
     start = min(start, resumed)
     return group_starts(events.list_late_minutes(start, arrived_since=resumed), SummaryInterval.MINUTE), (start, end)
 

@@ -52,18 +52,29 @@ class SummaryStore:
     client: Elasticsearch
     stream: str
 
-    def find_newest(self) -> datetime | None:
-        """Return the start of the newest minute; None if there is none."""
+    def find_newest(self, before: datetime) -> datetime | None:
+        """Return the start of the newest minute before *before*; None if there is none."""
         answer = self.client.search(
             index=self.stream,
             size=0,
-            query={"term": {"interval_seconds": SummaryInterval.MINUTE.value}},
+            query=_build_filter(SummaryInterval.MINUTE, {"lt": format_iso(before)}),
             aggs={"newest": {"max": {"field": "@timestamp", "format": "strict_date_time"}}},
             track_total_hits=False,
             allow_partial_search_results=False,
         )
         newest = answer["aggregations"]["newest"].get("value_as_string")
         return datetime.fromisoformat(newest) if newest else None
+
+    def count_from(self, start: datetime) -> int:
+        """Return the number of summaries of minutes that start at *start* or later."""
+        answer = self.client.search(
+            index=self.stream,
+            size=0,
+            query=_build_filter(SummaryInterval.MINUTE, {"gte": format_iso(start)}),
+            track_total_hits=True,
+            allow_partial_search_results=False,
+        )
+        return int(answer["hits"]["total"]["value"])
 
     def count_by_minute(self, start: datetime, end: datetime) -> dict[datetime, int]:
         """Return the number of summarized requests of each minute in the range that has any."""
@@ -105,14 +116,7 @@ class SummaryStore:
             answer = self.client.search(
                 index=self.stream,
                 size=MOST_ROWS,
-                query={
-                    "bool": {
-                        "filter": [
-                            {"term": {"interval_seconds": interval.value}},
-                            {"range": {"@timestamp": {"gte": format_iso(start), "lt": format_iso(end)}}},
-                        ]
-                    }
-                },
+                query=_build_filter(interval, {"gte": format_iso(start), "lt": format_iso(end)}),
                 seq_no_primary_term=True,
                 track_total_hits=False,
                 allow_partial_search_results=False,
@@ -157,6 +161,11 @@ class SummaryStore:
             else:
                 done[action] += 1
         return done
+
+
+def _build_filter(interval: SummaryInterval, bounds: dict[str, str]) -> dict[str, Any]:
+    """Return the query DSL of the summaries of *interval* that start within *bounds*."""
+    return {"bool": {"filter": [{"term": {"interval_seconds": interval.value}}, {"range": {"@timestamp": bounds}}]}}
 
 
 def _list_operations(changes: Changes, stream: str) -> Iterator[list[dict[str, Any]]]:

@@ -58,6 +58,8 @@ class Summary:
         requests_with_cost: Number of events with a cost.
         cost_nano_usd: Sum of their costs.
         left_out: Number of events with a value that is too large for a sum; not part of the document.
+        oldest_events_index: Oldest backing index of the events when the minute was computed; None for an hour, and for
+            a minute of an earlier release.
     """
 
     interval: SummaryInterval
@@ -72,6 +74,7 @@ class Summary:
     requests_with_cost: int
     cost_nano_usd: int
     left_out: int = field(default=0, compare=False)
+    oldest_events_index: str | None = field(default=None, compare=False)
 
     @property
     def id(self) -> str:
@@ -96,6 +99,8 @@ class Summary:
         sums["requests_with_cost"] = self.requests_with_cost
         if self.requests_with_cost:
             sums["cost_usd"] = self.cost_nano_usd / NANO
+        if self.oldest_events_index is not None:
+            sums["oldest_events_index"] = self.oldest_events_index
         return {
             "@timestamp": self.start.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "interval_seconds": self.interval.value,
@@ -118,6 +123,7 @@ class Summary:
             output_tokens=document.get("output_tokens"),
             requests_with_cost=document["requests_with_cost"],
             cost_nano_usd=round(document.get("cost_usd", 0.0) * NANO),
+            oldest_events_index=document.get("oldest_events_index"),
         )
 
 
@@ -145,6 +151,7 @@ def _merge(start: datetime, minutes: list[Summary]) -> Summary:
         output_tokens=_total(each.output_tokens for each in minutes),
         requests_with_cost=sum(each.requests_with_cost for each in minutes),
         cost_nano_usd=sum(each.cost_nano_usd for each in minutes),
+        oldest_events_index=None,
     )
 
 

@@ -159,7 +159,14 @@ def test_stopped_engine_cannot_be_pruned(tmp_path: Path) -> None:
     assert "start it before pruning: inferlog engine start" in refused.stderr
 
 
-def test_invalid_age_is_rejected(home: Home) -> None:
-    refused = run("engine", "prune", "--home", home.root, "--older-than", "soon")
+@pytest.mark.parametrize(
+    ("age", "complaint"),
+    [
+        ("soon", "'soon' is not a duration"),
+        ("99999999w", "--older-than 99999999w starts before the year 1; choose a shorter one"),
+    ],
+)
+def test_invalid_age_is_rejected(tmp_path: Path, age: str, complaint: str) -> None:
+    refused = run("engine", "prune", "--home", tmp_path, "--older-than", age)
     assert refused.returncode == 2
-    assert "'soon' is not a duration" in refused.stderr
+    assert complaint in refused.stderr

@@ -86,3 +86,11 @@ def test_command_prints_no_traceback_with_absurd_values(arguments: str, filled: 
     done = commands.run(*arguments.split(), *span, *options)
     assert done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["error_rate", "errors_by_type", "callers", "time_spent"])
+def test_query_prints_no_warning_of_the_client_about_an_array(name: str, provisioned: Cluster) -> None:
+    """The tests make errors of warnings."""
+    at = {"@timestamp": format_iso(START), "event": {"id": "a"}, "service": {"name": ["x", "y"]}}
+    index(provisioned, "events", [at | {"status": ["success", "error"], "latency_seconds": [0.5, 1.0]}])
+    run_query(provisioned, library.find(name), START, END)

@@ -63,6 +63,8 @@ def test_invalid_time_is_rejected_with_its_option(text: str) -> None:
 def test_range_before_year_one_is_rejected() -> None:
     with pytest.raises(OperatorError, match="starts before the year 1"):
         build_time_range(last="200000w", from_=None, to=None, now=NOW)
+    with pytest.raises(OperatorError, match="--last 15m starts before the year 1"):
+        build_time_range(last=None, from_=None, to="0001-01-01", now=NOW)
 
 
 @given(st.text())

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from inferlog_ops.query.trace import Span, build_tree
+from inferlog_ops.query.trace import Span, build_tree, read_text
 
 START = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
@@ -60,6 +60,36 @@ def test_shares_of_a_chain_without_parallel_calls_add_up_to_its_latency() -> Non
         [build_event("a", 0, 1), build_event("b", 0.1, 0.9), build_event("c", 0.2, 0.5), build_event("d", 0.6, 0.7)]
     )
     assert sum(hop.own_seconds for _, hop in outer.walk()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("latency_seconds", "expected"), [(None, 0), ([0.5, 2], 0.5), ([], 0), ([None], 0), ("0.5", 0.5)]
+)
+def test_latency_of_another_writer_is_its_first_value(latency_seconds: Any, expected: float) -> None:
+    (hop,) = build_tree([build_event("gateway", 0, 1) | {"latency_seconds": latency_seconds}])
+    assert hop.latency_seconds == pytest.approx(expected)
+
+
+def test_time_without_offset_is_in_utc() -> None:
+    naive = build_event("model", 0.2, 0.8)
+    naive["@timestamp"] = naive["@timestamp"].removesuffix("Z")
+    assert reduce_to_names(build_tree([naive, build_event("gateway", 0, 1)])) == [("gateway", [("model", [])])]
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({}, None),
+        ({"service": None}, None),
+        ({"service": "scoring"}, None),
+        ({"service": {"name": "scoring"}}, "scoring"),
+        ({"service.name": "scoring"}, "scoring"),
+        ({"service": [{"name": ["scoring", "other"]}]}, "scoring"),
+        ({"service": {"name": 7}}, "7"),
+    ],
+)
+def test_field_of_another_writer_is_read_in_any_form(document: dict[str, Any], expected: str | None) -> None:
+    assert read_text(document, "service.name") == expected
 
 
 def test_event_without_latency_has_zero_length() -> None:

@@ -147,3 +147,18 @@ def test_requests_and_lines_beyond_the_limit_are_counted(provisioned: Cluster) -
     said = json.loads(traced.stdout)
     assert (len(said["hops"]), said["missing_hops"]) == (1_000, 2)
     assert (len(said["lines"]), said["missing_lines"]) == (1_000, 3)
+
+
+def test_documents_of_other_writers_are_shown_without_their_missing_fields(provisioned: Cluster) -> None:
+    """The shipper accepts any document with a time."""
+    odd = {"@timestamp": "2026-11-23T06:00:00Z", "correlation_id": "odd"}
+    index_many(provisioned, "events", [odd, odd | {"model_version": ["v1", "v2"], "latency_seconds": [0.5, 1]}])
+    index_many(provisioned, "app", [odd])
+    traced = Chain("odd", httpx.Response(200), provisioned).trace("odd", "--lines")
+    assert (traced.returncode, traced.stderr) == (0, "")
+    _, *hops, line = traced.stdout.splitlines()
+    assert sorted(" ".join(hop.split()) for hop in hops) == [
+        "(none) - (none) (none) 0.500 0.000 0.000 0.0%",
+        "(none) - v1 (none) 0.000 0.500 0.500 100.0%",
+    ]
+    assert line == "2026-11-23T06:00:00Z  (none)    "

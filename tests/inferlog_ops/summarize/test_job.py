@@ -115,6 +115,19 @@ def test_range_of_the_user_is_summarized_alone(provisioned: Cluster) -> None:
     assert (min(starts), max(starts)) == ("2026-11-23T11:00:00Z", "2026-11-23T11:29:00Z")
 
 
+def test_summary_of_the_future_does_not_stop_later_runs(provisioned: Cluster) -> None:
+    """A host whose clock was days ahead, and a range that ends after its events."""
+    arrive(provisioned, [build_event(NOON - 4 * DAY), build_event(NOON + 10 * DAY)], at=NOON)
+    assert run(provisioned, NOON + HOUR, end=NOON + 20 * DAY).future_summaries == 1
+    arrive(provisioned, [*spread(10), build_event(NOON - 9 * DAY)], at=NOON)
+    result = run(provisioned, NOON + HOUR)
+    assert (result.minutes, result.late_minutes, result.future_summaries) == (11, 1, 1)
+    assert count_requests(provisioned, NOON - 10 * DAY, NOON + 20 * DAY) == 13
+    arrive(provisioned, [build_event(NOON - STEP)], at=NOON)
+    minutes, (difference,) = check(provisioned, SummarizeSettings(), NOON + HOUR)
+    assert (minutes, difference.events, difference.summarized) == (10, 2, 1)
+
+
 def test_minute_is_summarized_two_minutes_after_its_end(provisioned: Cluster) -> None:
     index(provisioned, "events", [build_event(NOON - MINUTE), build_event(NOON)])
     run(provisioned, NOON + 2 * MINUTE)
@@ -133,24 +146,52 @@ def test_stream_without_events_has_no_summaries(provisioned: Cluster) -> None:
     assert (result.minutes, result.created, list_documents(provisioned)) == (0, 0, [])
 
 
+def delete_oldest_index(cluster: Cluster) -> None:
+    """Delete the events as retention and inferlog engine prune do: with their backing index."""
+    stream = f"logs-inference.events-{cluster.namespace}"
+    with cluster.build_client() as client:
+        client.indices.rollover(alias=stream)
+        client.indices.delete(index=list_backing_indices(client, stream)[0])
+
+
 def test_summaries_outlive_events_that_retention_deletes(provisioned: Cluster) -> None:
-    """A late event of such a minute is reported, because its minute cannot be computed as a whole any more."""
-    stream = f"logs-inference.events-{provisioned.namespace}"
+    """Late events of such a minute are reported, because it cannot be computed as a whole any more."""
     index(provisioned, "events", spread(30))
     run(provisioned, NOON + HOUR)
     before = list_documents(provisioned)
-    with provisioned.build_client() as client:
-        client.indices.rollover(alias=stream)
-        client.indices.delete(index=list_backing_indices(client, stream)[0])
-    arrive(
-        provisioned,
-        [build_event(NOON - STEP), build_event(NOON - 9 * DAY), build_event(NOON - 9 * DAY)],
-        at=NOON + HOUR,
-    )
+    delete_oldest_index(provisioned)
+    arrive(provisioned, [build_event(NOON - STEP) for _ in range(3)], at=NOON + HOUR)
     result = run(provisioned, NOON + HOUR)
     assert (result.minutes, result.left_out_events) == (0, 2)
     assert list_documents(provisioned) == before
-    assert list_differences(provisioned, NOON - DAY, NOON + HOUR) == []
+    assert list_differences(provisioned, NOON - DAY, NOON + HOUR) == [SummaryInterval.MINUTE.floor(NOON - STEP)]
+
+
+def test_new_events_are_summarized_at_once_after_all_earlier_ones_were_deleted(provisioned: Cluster) -> None:
+    """Also those of before the deletion, and late ones of minutes that were summarized since."""
+    index(provisioned, "events", spread(20, NOON - 2 * HOUR))
+    run(provisioned, NOON)
+    delete_oldest_index(provisioned)
+    arrive(provisioned, [*spread(10), build_event(NOON - 9 * DAY)], at=NOON)
+    result = run(provisioned, NOON + HOUR)
+    assert (result.minutes, result.late_minutes, result.left_out_events) == (11, 1, 0)
+    arrive(provisioned, [build_event(NOON - STEP)], at=NOON)
+    result = run(provisioned, NOON + HOUR)
+    assert (result.minutes, result.replaced, result.left_out_events) == (1, 2, 0)
+    assert count_requests(provisioned, NOON - 10 * DAY, NOON + HOUR) == 20 + 10 + 1 + 1
+    assert list_differences(provisioned, NOON - 10 * DAY, NOON + HOUR) == []
+
+
+def test_minute_whose_events_were_deleted_is_not_computed_again_with_its_neighbours(provisioned: Cluster) -> None:
+    """As many events arrive for it as its summary counts."""
+    index(provisioned, "events", [build_event(NOON, version="deleted")])
+    run(provisioned, NOON + HOUR)
+    delete_oldest_index(provisioned)
+    index(provisioned, "events", [build_event(NOON + MINUTE * number) for number in (-1, 0, 1)])
+    assert run(provisioned, NOON + HOUR).minutes == 2
+    assert count_requests(provisioned, NOON - HOUR, NOON + HOUR) == 3
+    versions = {hit["_source"]["model_version"] for hit in list_documents(provisioned)}
+    assert versions == {"deleted", "v1"}
 
 
 def test_summaries_outlive_events_that_are_deleted_one_by_one(provisioned: Cluster) -> None:
@@ -316,6 +357,35 @@ def test_ranges_join_near_starts_and_are_at_most_six_hours() -> None:
     ranges = group_starts([NOON + HOUR * number for number in range(20)], SummaryInterval.HOUR)
     assert all(end - start <= 6 * HOUR for start, end in ranges)
     assert all(end == start for (_, end), (start, _) in pairwise(ranges))
+
+
+def test_event_with_arrays_counts_once_with_their_smallest_values(provisioned: Cluster) -> None:
+    """Other writers may write arrays, as which ES|QL would count it in each group."""
+    arrays = {
+        **build_event(NOON),
+        "model_version": ["v9", "v8"],
+        "status": ["success", "error"],
+        "service": {"name": ["y", "x"]},
+        "latency_seconds": [2.0, 1.0],
+        "cost_usd": [0.25, 0.5],
+        "gen_ai": {"usage": {"input_tokens": [5, 3], "output_tokens": [LARGEST, 7]}},
+    }
+    index(provisioned, "events", [arrays, *(build_event(NOON) for _ in range(7))])
+    assert run(provisioned, NOON + HOUR).left_out_values == []
+    (found,) = (
+        hit["_source"]
+        for hit in list_documents(provisioned)
+        if hit["_source"]["model_version"] == "v8" and hit["_source"]["interval_seconds"] == SummaryInterval.MINUTE
+    )
+    assert (found["service"]["name"], found["status"], found["requests"]) == ("x", "error", 1)
+    assert (found["requests_with_latency"], found["latency_seconds_sum"]) == (1, 1.0)
+    assert (found["requests_with_cost"], found["cost_usd"]) == (1, 0.25)
+    assert (found["input_tokens"], found["output_tokens"]) == (3, 7)
+    assert count_requests(provisioned, NOON, NOON + HOUR) == 8
+    index(provisioned, "events", [build_event(NOON) for _ in range(7)])
+    run(provisioned, NOON + HOUR)
+    assert count_requests(provisioned, NOON, NOON + HOUR) == 15
+    assert list_differences(provisioned, NOON, NOON + HOUR) == []
 
 
 LARGEST = 2**63 - 1

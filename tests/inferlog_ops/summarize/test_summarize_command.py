@@ -50,6 +50,7 @@ def test_result_is_one_line_and_check_agrees_until_an_event_arrives(
         "unchanged": 2,
         "left_out_events": 0,
         "prevented": 0,
+        "future_summaries": 0,
         "left_out_values": [],
         "failures": [],
     }
@@ -67,6 +68,36 @@ def test_minute_and_version_of_a_value_too_large_for_a_sum_are_reported(provisio
         "over 1,000,000,000,000 tokens, 10,000,000 s or 10,000 US$\n"
     )
     assert commands.run_here(*build_options(provisioned)).returncode == 0
+
+
+def test_summaries_of_the_future_are_reported(provisioned: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_QUIET_SECONDS", 3600.0)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    index(provisioned, "events", [build_event(tomorrow)])
+    done = commands.run_here(*build_options(provisioned), f"--to={(tomorrow + HOUR).isoformat()}")
+    assert (done.returncode, done.stderr) == (
+        0,
+        "1 summary is of minutes in the future; compare the clocks of the hosts\n",
+    )
+
+
+def test_late_events_of_minutes_with_deleted_events_are_reported(
+    provisioned: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_QUIET_SECONDS", 3600.0)
+    stream = f"logs-inference.events-{provisioned.namespace}"
+    index(provisioned, "events", [build_event(NOON)])
+    assert commands.run_here(*build_options(provisioned)).returncode == 0
+    with provisioned.build_client() as client:
+        before = client.indices.rollover(alias=stream)["old_index"]
+        client.indices.delete(index=before)
+    index(provisioned, "events", [build_event(NOON), build_event(NOON)])
+    done = commands.run_here(*build_options(provisioned))
+    assert (done.returncode, done.stderr) == (
+        4,
+        "1 event is in no summary: its minute was summarized before older events were deleted\n",
+    )
+    assert commands.run_here(*build_options(provisioned), "--check").returncode == 1
 
 
 @pytest.mark.parametrize("option", ["--from=1800-01-01", "--to=2400-01-01", "--to=1969-01-01"])
@@ -137,6 +168,7 @@ def test_missing_stream_is_one_sentence_with_the_command(cluster: Cluster) -> No
     [
         (["--every", "5m", "--check"], "--check and --every are mutually exclusive"),
         (["--every", "often"], "'often' is not a duration"),
+        (["--every", "99999999w"], "--every 99999999w is more than 366 days"),
         (["--lookback", "2"], "'2' is not a duration"),
         (["--from", "yesterday"], "--from is 'yesterday'; expected ISO 8601"),
         (["--from", "2026-11-23", "--to", "2026-11-22"], "is empty; its end must be after its start"),
@@ -152,6 +184,14 @@ def test_silent_cluster_is_named() -> None:
     done = commands.run_here("summarize", "--url", "http://127.0.0.1:1")
     assert done.returncode == 1
     assert "summarizing events: no answer from http://127.0.0.1:1" in done.stderr
+
+
+def test_long_lookback_reaches_back_to_the_first_event(provisioned: Cluster) -> None:
+    index(provisioned, "events", [build_event(NOON)])
+    assert commands.run_here(*build_options(provisioned)).returncode == 0
+    index(provisioned, "events", [build_event(NOON - timedelta(days=999))])
+    assert commands.run_here(*build_options(provisioned), "--lookback", "99999999d").returncode == 0
+    assert len(list_documents(provisioned)) == 4
 
 
 def test_current_minute_is_not_summarized(provisioned: Cluster) -> None:

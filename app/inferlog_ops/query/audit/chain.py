@@ -74,6 +74,7 @@ class AuditReport:
         cut_heads: Number of chains that start after their first event: because of the range, retention or deletion.
         not_there: Number of instances with heartbeats that count events, but no events, for the same reasons.
         ahead: Number of instances with heartbeats of a future time: until then, their ends are not verified.
+        unreadable_lines: Number of lines of the files that are not valid JSON. Their events are missing in the chains.
         findings: Sorted by instance and sequence.
     """
 
@@ -83,6 +84,7 @@ class AuditReport:
     cut_heads: int = 0
     not_there: int = 0
     ahead: int = 0
+    unreadable_lines: int = 0
     findings: list[Finding] = field(default_factory=list)
 
 

@@ -1,19 +1,15 @@
-"""Sources of the events to verify and of their expected counts: an index, or the event files."""
+"""Events to verify and their expected counts, from an index."""
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import datetime, timedelta
 
-import orjson
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster, require_stream
-from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.snapshot import PointInTime
 from inferlog_ops.core.streams import build_stream_name
-from inferlog_ops.query.audit.chain import Event, HeartbeatCount, get_instance_id, sort_key
+from inferlog_ops.query.audit.chain import Event, HeartbeatCount
 
 _PAGE = 2_000
 # A heartbeat can be indexed before the events that it counts. One that is later than now by as much has a clock ahead.
@@ -85,51 +81,3 @@ def read_counts_from_index(
         if len(rows) < _MAX_ROWS:
             return counted
         after = rows[-1][0]
-
-
-def read_counts_from_files(directory: Path, start: datetime, end: datetime) -> dict[str, HeartbeatCount]:
-    """Return the same counts from the files below *directory*."""
-    counted: dict[str, HeartbeatCount] = {}
-    for path in sorted(directory.rglob("health-*.jsonl")):
-        for line in _read_documents(path):
-            written, dropped = line.get("events_written"), line.get("events_dropped", 0)
-            if isinstance(written, int) and isinstance(dropped, int) and start <= _read_event_time(line) < end:
-                before = counted.get(get_instance_id(line), HeartbeatCount())
-                counted[get_instance_id(line)] = HeartbeatCount(
-                    written=max(written, before.written), dropped=max(dropped, before.dropped)
-                )
-    return counted
-
-
-def read_events_from_files(directory: Path, start: datetime, end: datetime) -> Iterator[Event]:
-    """
-    Yield the events of the files below *directory* with *start* <= ``@timestamp`` < *end*, by instance and sequence.
-
-    Raises:
-        OperatorError: If *directory* is not a directory.
-    """
-    if not directory.is_dir():
-        raise OperatorError(f"{directory} is not a directory; expected the directory with the event files", exit_code=2)
-    paths = sorted(directory.rglob("events-*.jsonl"))
-    # Sorted in memory: the sink's max_total_bytes limits the files of one log directory.
-    events = (event for path in paths for event in _read_documents(path) if start <= _read_event_time(event) < end)
-    yield from sorted(events, key=sort_key)
-
-
-def _read_documents(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as lines:
-        for line in lines:
-            try:
-                document = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                continue  # a line cut short by a full disk or a crash; its event shows as a gap
-            if isinstance(document, dict):
-                yield document
-
-
-def _read_event_time(event: Event) -> datetime:
-    try:
-        return datetime.fromisoformat(event["@timestamp"])
-    except (KeyError, TypeError, ValueError):
-        # An event without a valid time must become a finding; most ranges contain the current time.
-        return datetime.now(UTC)

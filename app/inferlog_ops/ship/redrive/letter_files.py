@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from inferlog.sinks.file import DISK_FULL
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.files import try_lock
 from inferlog_ops.core.streams import STREAMS
@@ -54,7 +55,8 @@ class LetterFile:
         Yield the file to the block, which puts each letter aside or keeps it. If the block fails, all letters stay.
 
         Raises:
-            OperatorError: If another redrive uses the file, or another process keeps it open for writing.
+            OperatorError: If another redrive uses the file, another process keeps it open for writing, or the disk is
+                full.
         """
         name = _parse_name(self.path)
         path = self.path if name["taken"] else _move_away(self.path, name)
@@ -74,6 +76,13 @@ class LetterFile:
                     rest.replace(path)
                 else:
                     path.unlink()
+            except OSError as error:
+                if error.errno not in DISK_FULL:
+                    raise
+                raise OperatorError(
+                    f"{path.parent} is on a full disk ({error.strerror}); all letters stay in {path.name}: "
+                    "free some space, then run this again"
+                ) from error
             finally:
                 rest.unlink(missing_ok=True)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
+from inferlog_ops.core.progress import ReportProgress, ignore_progress
 from inferlog_ops.ship.batch import join_bulk_heads
 from inferlog_ops.ship.bulk_client import BulkClient, NoAnswerError
 from inferlog_ops.ship.bulk_response import (
@@ -114,19 +115,24 @@ class Resender:
     Args:
         client: Client of the cluster to send to.
         dry_run: Only search for existing ids.
+        report: Receives progress lines.
 
     Attributes:
         trouble: Why sending has stopped; None if it has not.
     """
 
-    def __init__(self, client: BulkClient, *, dry_run: bool = False) -> None:
+    def __init__(self, client: BulkClient, *, dry_run: bool = False, report: ReportProgress = ignore_progress) -> None:
         self._client = client
         self._dry_run = dry_run
+        self._report = report
+        self._letters = 0
         self.trouble: str | None = None
 
     def send(self, letters: Iterable[Letter]) -> Iterator[ResentLetter]:
         """Yield each of *letters* with its outcome, in any order within a batch."""
         for batch in _split_into_batches(letters):
+            self._report(f"{self._letters:,} letters done")
+            self._letters += len(batch)
             by_stream: defaultdict[str, list[Letter]] = defaultdict(list)
             for letter in batch:
                 if letter.can_be_sent:

@@ -135,6 +135,7 @@ def test_user_file_levels_are_used_as_thresholds(
     [
         (["--rule", "p99_latncy"], "did you mean p99_latency"),
         (["--at", "soon"], "--at is 'soon'; expected ISO 8601"),
+        (["--at", "0001-01-01"], "--at is '0001-01-01'; expected a time within 1970 and 2262"),
         (["--namespace", "A-B"], "the namespace is 'A-B'"),
         (["--notify", "ftp://hooks.example/s3cr3t"], "--notify is 'ftp://hooks.example'"),
     ],

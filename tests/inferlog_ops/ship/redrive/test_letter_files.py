@@ -79,6 +79,16 @@ def test_all_letters_stay_when_the_block_fails(folder: Path) -> None:
     assert list(folder.glob("*.part")) == []
 
 
+def test_full_disk_is_named_and_all_letters_stay(folder: Path) -> None:
+    (folder / "redriven").mkdir()
+    (folder / "redriven" / DAY).symlink_to("/dev/full")
+    (file,) = find_letter_files([folder])
+    with pytest.raises(OperatorError, match=rf"{folder} is on a full disk \(No space left on device\); all letters"):
+        process(file, set(LINES))
+    assert read_contents(folder, "*.log") == LINES
+    assert list(folder.glob("*.part")) == []
+
+
 def test_take_waits_for_writers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (file,) = find_letter_files([folder])
     writer = (folder / DAY).open("ab")
