@@ -55,7 +55,7 @@ class Call(Inference):
         first_token: Returns whether an item of a stream is its first token.
 
     Attributes:
-        left: Whether it is a stream that was closed before its end.
+        closed_early: Whether it is a stream that was closed before its end.
     """
 
     __slots__ = (
@@ -70,7 +70,7 @@ class Call(Inference):
         "_started",
         "_token",
         "_written",
-        "left",
+        "closed_early",
     )
 
     def __init__(
@@ -93,7 +93,7 @@ class Call(Inference):
         self._result: Any = _NOTHING
         self._token: Token[Inference | None] | None = None
         self._from_inside = self._written = _NO_NAMES
-        self.left = False
+        self.closed_early = False
 
     def begin(self) -> Self:
         """Start the clock, inside the surrounding request or call."""
@@ -155,14 +155,14 @@ class Call(Inference):
     def include(self, later: Inference) -> None:
         """Add the values of *later* to this call, replacing earlier ones, and to all that includes it."""
         with context.values_lock:
-            self._leave_written_event()
+            self._detach_from_written_event()
             self._include(later)
 
-    def take_over(self, values: Inference, before: Mapping[str, float]) -> None:
+    def merge(self, values: Inference, before: Mapping[str, float]) -> None:
         """Add *values* of a call inside this one; note which fields and labels have only such values."""
         inside = {*values.fields, *(values.labels or ())} - self.fields.keys()
         self._from_inside = self._from_inside.union(inside.difference(self.labels or ()))
-        Inference.take_over(self, values, before)
+        Inference.merge(self, values, before)
 
     def finish(self, error: BaseException | None = None, result: Any = _NOTHING) -> None:
         """
@@ -179,7 +179,7 @@ class Call(Inference):
             if self.owner is None:
                 self._write(error, elapsed_seconds)
             else:
-                self._leave(self.owner, error, elapsed_seconds)
+                self._finish_inside(self.owner, error, elapsed_seconds)
         except Exception as failure:  # noqa: BLE001 (a failure to log must not change a result, nor hide its error)
             if self.parent is None and not self.closed:
                 unwritten_events.append(type(failure).__name__)
@@ -199,14 +199,14 @@ class Call(Inference):
     def _pass_on(self, values: Inference, before: Mapping[str, float]) -> None:
         around = self.parent
         while around is not None:
-            around.take_over(values, before)
+            around.merge(values, before)
             around = around.parent
 
-    def _leave(self, owner: Inference, error: BaseException | None, elapsed_seconds: float) -> None:
+    def _finish_inside(self, owner: Inference, error: BaseException | None, elapsed_seconds: float) -> None:
         """Add the sums to the event of *owner*; if that is written, write the call's own."""
         at_end = self._at_end
         with context.values_lock:
-            self._leave_written_event()
+            self._detach_from_written_event()
             if self.parent is not None:
                 stated = self.fields.pop("latency_seconds", None)
                 if stated is not None and not self._is_stated("model_latency_seconds"):
@@ -216,7 +216,7 @@ class Call(Inference):
                 self.closed = True
         if self.closed:
             return
-        if self.left:
+        if self.closed_early:
             # The request has abandoned its stream, and its event records that.
             report_late([*at_end, *self._late])
             self.closed = True
@@ -225,7 +225,7 @@ class Call(Inference):
             self._assign_ids(owner)
             self._write(error, elapsed_seconds)
 
-    def _leave_written_event(self) -> None:
+    def _detach_from_written_event(self) -> None:
         """Separate the call from a surrounding event that is already written; the values in it are not repeated."""
         if self.parent is not None and self.owner is not None and self.owner.ended:
             self.parent = None
@@ -237,7 +237,7 @@ class Call(Inference):
 
     def _reject(self, reason: str) -> None:
         with context.values_lock:
-            self._leave_written_event()
+            self._detach_from_written_event()
             self.rejected.append(reason)
 
     def _is_alone(self) -> bool:
@@ -262,7 +262,7 @@ class Call(Inference):
             self.bind(self._select_unstated(values))
             return
         with context.values_lock:
-            self._leave_written_event()
+            self._detach_from_written_event()
             self._include_unstated(values)
 
     def _include(self, later: Inference) -> None:
@@ -294,7 +294,7 @@ class Call(Inference):
     def _write(self, error: BaseException | None, elapsed_seconds: float) -> None:
         if "latency_seconds" not in self.fields:
             self.fields["latency_seconds"] = elapsed_seconds
-        if error is None or self._is_left_complete(error):
+        if error is None or self._closes_complete_stream(error):
             self.conclude()
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
             self.overrule("status", "cancelled", "the call was cancelled")
@@ -316,7 +316,7 @@ class Call(Inference):
             self._first_token = has_content
             return self._is_first_token(item)
 
-    def _is_left_complete(self, error: BaseException) -> bool:
+    def _closes_complete_stream(self, error: BaseException) -> bool:
         """Return whether *error* only means that the consumer closed a stream that was already complete."""
         return (
             isinstance(error, (asyncio.CancelledError, GeneratorExit))

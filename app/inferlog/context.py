@@ -176,7 +176,7 @@ class Inference:
         self._include_labels(later)
         self.rejected += later.rejected
 
-    def take_over(self, values: "Inference", before: Mapping[str, float]) -> None:
+    def merge(self, values: "Inference", before: Mapping[str, float]) -> None:
         """
         Add *values* of a call inside this inference.
 

@@ -92,7 +92,8 @@ class Settings:
             if value is None and isinstance(field.default, Path):
                 value = field.default  # made absolute like any other path
             if value is not None:
-                values[field.name] = _PARSERS[field.type](source, value)
+                parsed = _PARSERS[field.type](source, value)
+                values[field.name] = parsed.lower() if field.name in _LOWERED else parsed
         return cls(**values)
 
     def __post_init__(self) -> None:
@@ -179,6 +180,7 @@ def has_settings(environ: Mapping[str, str]) -> bool:
 _KEY_LIMIT_BYTES: Final = 4096  # a device has no end
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 CONSOLE = ("auto", "always", "never")
+_LOWERED: Final = ("log_level", "client_id_header", "console")  # text whose case is without meaning
 _PRODUCTION: Final = frozenset({"production", "prod"})
 SINKS = ("file", "stdout", "forward")
 NO_SINKS: Final = ("none",)
@@ -196,7 +198,7 @@ def _parse_text(source: str, value: Any) -> str:
         )
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise SettingsError(f"{source} is {value!r:.80}; expected text that can be encoded as UTF-8")
-    return value.lower() if source.lower().endswith(("log_level", "client_id_header", "console")) else value
+    return value
 
 
 def _parse_bool(source: str, value: Any) -> bool:

@@ -99,11 +99,11 @@ def _wrap_generator(function: _AnyFunction, begin: Begin) -> _AnyFunction:
             call.take_item(item)
             try:
                 advance, argument = items.send, (yield item)
-            except GeneratorExit as left:
-                call.left = True
+            except GeneratorExit as closing:
+                call.closed_early = True
                 with call:
                     items.close()
-                call.finish(left)
+                call.finish(closing)
                 raise
             except BaseException as thrown:  # noqa: BLE001 (an exception thrown in by the caller goes to the generator)
                 advance, argument = items.throw, thrown
@@ -132,15 +132,15 @@ def _wrap_async_generator(function: _AnyFunction, begin: Begin) -> _AnyFunction:
             call.take_item(item)
             try:
                 advance, argument = items.asend, (yield item)
-            except GeneratorExit as left:
-                call.left = True
+            except GeneratorExit as closing:
+                call.closed_early = True
                 with call:
                     await items.aclose()
-                call.finish(left)
+                call.finish(closing)
                 raise
             except BaseException as thrown:  # noqa: BLE001 (as above)
                 # An ending event loop closes open generators this way.
-                call.left = isinstance(thrown, asyncio.CancelledError)
+                call.closed_early = isinstance(thrown, asyncio.CancelledError)
                 advance, argument = items.athrow, thrown
 
     return timed

@@ -31,7 +31,6 @@ NEEDED_DISK_BYTES = 6 * 1024**3  # images, and what Elasticsearch keeps free
 SKEW_AT_MOST_SECONDS = 5.0
 CAN_RAISE_LIMITS = 1 << 24  # the capability CAP_SYS_RESOURCE
 ENGINE_PID_FILE = Path("/var/run/docker.pid")
-UNUSED_SETTINGS = "fluentd.env"
 # The setting of each service's port.
 PORTS = {
     "elasticsearch": "ELASTICSEARCH_PORT",
@@ -149,7 +148,6 @@ def run_checks() -> Iterator[Finding]:
     except DockerError as error:
         yield Finding("configuration", ok=False, detail=f"docker compose rejects it: {error}")
         return
-    yield find_unused_settings()
     yield from run_check("memory", find_memory)
     yield from run_check("processors", lambda: find_processors(stack))
     yield find_map_count(Path("/proc/sys/vm/max_map_count"))
@@ -171,13 +169,6 @@ def read_stack() -> Stack:
     """
     read = json.loads(run_docker("compose", "--project-directory", str(ROOT), "config", "--format", "json"))
     return Stack(name=read["name"], services=read["services"])
-
-
-def find_unused_settings() -> Finding:
-    """Check for the file in which older versions of the stack kept Fluentd's settings."""
-    if (ROOT / UNUSED_SETTINGS).exists():
-        return Finding("settings", ok=False, detail=f"{UNUSED_SETTINGS} is not read any more; move its lines to .env")
-    return Finding("settings", ok=True, detail="are valid")
 
 
 def run_check(about: str, find: Callable[[], Finding]) -> Iterator[Finding]:

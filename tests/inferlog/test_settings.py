@@ -51,6 +51,15 @@ def test_invalid_setting_error_names_found_and_expected_value(given: dict[str, o
         Settings.read(given, {})
 
 
+@pytest.mark.parametrize("is_argument", [True, False])
+def test_case_is_kept_only_in_text_where_it_has_a_meaning(is_argument: bool) -> None:
+    text = {"log_level": "Info", "console": "Never", "client_id_header": "X-Client-Id", "service_name": "Scoring"}
+    variables = {f"INFERLOG_{name.upper()}": value for name, value in text.items()}
+    settings = Settings.read(text, {}) if is_argument else Settings.read({}, variables)
+    assert (settings.log_level, settings.console, settings.client_id_header) == ("info", "never", "x-client-id")
+    assert settings.service_name == "Scoring"
+
+
 def test_invalid_variable_error_has_variable_name() -> None:
     with pytest.raises(SettingsError, match="INFERLOG_MAX_FILE_AGE_SECONDS is 'x'; expected a number"):
         Settings.read({}, {"INFERLOG_MAX_FILE_AGE_SECONDS": "x"})

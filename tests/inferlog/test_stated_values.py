@@ -500,15 +500,15 @@ def test_tokens_that_call_adds_while_its_request_ends_are_in_the_request_s_event
     inferlog_recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adding, answered = threading.Event(), threading.Event()
-    take_over = Inference.take_over
+    merge = Inference.merge
 
-    def take_over_slowly(self: Inference, values: Inference, before: Any) -> None:
+    def merge_slowly(self: Inference, values: Inference, before: Any) -> None:
         if "output_tokens" in values.fields:
             adding.set()
             answered.wait(0.3)
-        take_over(self, values, before)
+        merge(self, values, before)
 
-    monkeypatch.setattr(Inference, "take_over", take_over_slowly)
+    monkeypatch.setattr(Inference, "merge", merge_slowly)
     ask = threading.Thread(target=lambda: in_request.run(track({"output_tokens": lambda _: 40}, bind())))
     in_request = contextvars.Context()
 

@@ -189,13 +189,6 @@ def test_available_processors_are_accepted(doctor: Doctor) -> None:
     assert findings["processors"]["ok"]
 
 
-def test_settings_of_an_earlier_version_are_not_ignored_silently(doctor: Doctor, checkout: Path) -> None:
-    (checkout / "fluentd.env").write_text("INFERLOG_FLUENTD_FLUSH_INTERVAL=2s")
-    code, findings = doctor()
-    assert code == 1
-    assert "move its lines to .env" in findings["settings"]["says"]
-
-
 @pytest.mark.parametrize(
     ("hard", "capabilities", "ok"),
     [("1024", "0", True), ("1023", "0", False), ("unlimited", "0", True), ("1", "1000000", True)],

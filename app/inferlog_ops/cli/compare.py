@@ -9,8 +9,6 @@ from rich.text import Text
 from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
 from inferlog_ops.core.console import err, out, print_json
 
-_MOMENT = "%Y-%m-%d %H:%M:%S UTC"
-
 
 def compare(
     first: Annotated[str, typer.Argument(metavar="V1", help="Baseline model version.")],
@@ -58,7 +56,7 @@ def compare(
     from inferlog_ops.query.compare.figures import Resampling
     from inferlog_ops.query.compare.samples import CompareSettings, fetch_samples
     from inferlog_ops.query.run import find_future_events
-    from inferlog_ops.query.timerange import build_time_range
+    from inferlog_ops.query.timerange import build_time_range, format_utc
 
     start, end = build_time_range(last=last, from_=from_, to=to, now=datetime.now(UTC))
     settings = CompareSettings(model_versions=(first, second), start=start, end=end, at_most=at_most, seed=seed)
@@ -73,7 +71,7 @@ def compare(
             {"from": start, "to": end, "seed": seed, **comparison_report.as_json(comparison, *both), "notes": notes}
         )
     else:
-        out.print(f"{start:{_MOMENT}} to {end:{_MOMENT}}", highlight=False)
+        out.print(f"{format_utc(start)} to {format_utc(end)}", highlight=False)
         out.print(comparison_report.as_table(comparison, *both))
         for sentence in comparison_report.list_findings(comparison, *both):
             out.print(sentence, highlight=False, markup=False)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from inferlog_ops.cli.options import HomeDir, Json
-from inferlog_ops.core.console import out, print_json
+from inferlog_ops.core.console import format_bytes, out, print_json
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import Home, find_default_home
 from inferlog_ops.core.progress import show_progress
@@ -153,8 +153,6 @@ def _read_status(engine_home: Path) -> dict[str, Any]:
 
 
 def _print_status(facts: dict[str, Any]) -> None:
-    from inferlog_ops.engine.disk import format_bytes
-
     state = "running" if facts["running"] else "starting or stopping" if facts["changing"] else "not running"
     _print(f"engine     {state}")
     if facts["running"]:
@@ -169,8 +167,6 @@ def _print_status(facts: dict[str, Any]) -> None:
 
 
 def _print_pruned(facts: dict[str, Any]) -> None:
-    from inferlog_ops.engine.disk import format_bytes
-
     would = "would be " if facts["dry_run"] else ""
     for stream in facts["streams"]:
         whole = len(stream["deleted_indices"])

@@ -14,16 +14,13 @@ from rich.text import Text
 from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
 from inferlog_ops.core.console import PlainConsole, err, escape_control, out, print_json
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.exits import ROWS_MISSING
 
 if TYPE_CHECKING:
     from inferlog_ops.query.notes import Note
     from inferlog_ops.query.run import QueryAnswer
 
 _WIDE = PlainConsole(width=10_000)
-_ROWS_MISSING = 3
-"""Exit code of an incomplete result, as in `inferlog alerts check`."""
-
-_MOMENT = "%Y-%m-%d %H:%M:%S UTC"
 
 
 def query(
@@ -69,7 +66,7 @@ def query(
     from inferlog_ops.query.library import find, list_streams
     from inferlog_ops.query.notes import is_incomplete
     from inferlog_ops.query.run import find_future_events, run_query
-    from inferlog_ops.query.timerange import build_time_range
+    from inferlog_ops.query.timerange import build_time_range, format_utc
 
     question = find(name)
     start, end = build_time_range(last=last, from_=from_, to=to, now=datetime.now(UTC))
@@ -85,10 +82,10 @@ def query(
     elif answer.rows:
         _print_answer(answer)
     else:
-        err.print(f"{name}: no rows from {start:{_MOMENT}} to {end:{_MOMENT}}", highlight=False)
+        err.print(f"{name}: no rows from {format_utc(start)} to {format_utc(end)}", highlight=False)
     _print_notes([*answer.notes, *([future] if future else [])], json=json)
     if is_incomplete(answer.notes):
-        raise typer.Exit(_ROWS_MISSING)
+        raise typer.Exit(ROWS_MISSING)
 
 
 def _print_notes(notes: Sequence["Note"], *, json: bool) -> None:

@@ -10,8 +10,6 @@ from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
 from inferlog_ops.core.console import out, print_json
 from inferlog_ops.core.errors import OperatorError
 
-_MOMENT = "%Y-%m-%d %H:%M:%S UTC"
-
 
 def _require_finite(seconds: float) -> float:
     """
@@ -76,6 +74,7 @@ def reconcile(
     from inferlog_ops.query.reconcile.latencies import Tolerance
     from inferlog_ops.query.reconcile.reconciliation import ReconcileSettings, reconcile
     from inferlog_ops.query.reconcile.records import read_records
+    from inferlog_ops.query.timerange import format_utc
 
     settings = ReconcileSettings(
         scope=EventScope(run_id=run_id, service_name=service),
@@ -91,7 +90,7 @@ def reconcile(
     if json:
         print_json(reconcile_report.as_json(result))
     else:
-        out.print(f"{result.start:{_MOMENT}} to {result.end:{_MOMENT}}", highlight=False)
+        out.print(f"{format_utc(result.start)} to {format_utc(result.end)}", highlight=False)
         for line in reconcile_report.count_lines(result):
             out.print(line)
         out.print(reconcile_report.as_table(result))

@@ -158,5 +158,5 @@ def ship(
         end = f" before the timeout of {timeout:g} s" if outcome.timed_out else ""
         end = end or (" before the shipper was stopped" if outcome.stopped else "")
         raise OperatorError(f"some lines were not shipped{end}: {outcome.status.as_line()}")
-    if outcome.unsearchable:
-        raise OperatorError(f"all lines were shipped, but some may not be searchable yet: {outcome.unsearchable}")
+    if outcome.why_unsearchable:
+        raise OperatorError(f"all lines were shipped, but some may not be searchable yet: {outcome.why_unsearchable}")

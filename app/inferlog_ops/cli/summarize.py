@@ -123,10 +123,11 @@ def _run_once(cluster: "Cluster", settings: "SummarizeSettings", *, json: bool) 
 
 def _warn_of_left_out_values(left_out: "Sequence[LeftOut]") -> None:
     """Name minute, version and limit of values that are in no sum."""
+    from inferlog_ops.query.library import NO_VALUE
     from inferlog_ops.summarize.events import MOST_SECONDS, MOST_TOKENS, MOST_USD
 
     for each in left_out[:_LEFT_OUT_SHOWN]:
-        version = escape_control(each.model_version or "(none)")
+        version = escape_control(each.model_version or NO_VALUE)
         _warn(
             f"{each.start:%Y-%m-%d %H:%M} UTC, {version}: {format_count(each.events, 'event')} with values in no sum: "
             f"over {MOST_TOKENS:,} tokens, {MOST_SECONDS:,} s or {MOST_USD:,} US$"

@@ -9,12 +9,10 @@ from rich.text import Text
 from inferlog_ops.cli.options import HomeDir, Json, Namespace, Url, open_cluster
 from inferlog_ops.core.console import err, escape_control, out, print_json
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.exits import ROWS_MISSING
 
 if TYPE_CHECKING:
     from inferlog_ops.query.trace import FoundDocuments, Span
-
-_ROWS_MISSING = 3
-"""Exit code of an incomplete result, as in ``inferlog query``."""
 
 _STYLES = {"success": "green", "rejected": "yellow", "error": "red", "cancelled": "magenta"}
 
@@ -66,7 +64,7 @@ def trace(
         _print_missing(requests, "requests")
         _print_missing(logged, "lines")
     if requests.missing or logged.missing:
-        raise typer.Exit(_ROWS_MISSING)
+        raise typer.Exit(ROWS_MISSING)
 
 
 def _format_line(line: dict[str, Any]) -> str:
@@ -101,6 +99,8 @@ def _build_rows(outermost: list["Span"]) -> list[dict[str, Any]]:
 
 
 def _build_table(rows: list[dict[str, Any]]) -> Table:
+    from inferlog_ops.query.library import NO_VALUE
+
     table = Table("service", "request id", "model version", "status", box=None, pad_edge=False)
     for title in ("begin s", "latency s", "own s", "own share"):
         table.add_column(title, justify="right")
@@ -108,7 +108,7 @@ def _build_table(rows: list[dict[str, Any]]) -> Table:
         table.add_row(
             Text("  " * row["depth"] + escape_control(row["service"])),
             Text(escape_control(row["request_id"] or "-")),
-            Text(escape_control(row["model_version"] or "(none)")),
+            Text(escape_control(row["model_version"] or NO_VALUE)),
             Text(escape_control(row["status"]), style=_STYLES.get(row["status"], "")),
             f"{row['begin_seconds']:.3f}",
             f"{row['latency_seconds']:.3f}",

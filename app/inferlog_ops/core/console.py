@@ -37,6 +37,18 @@ def format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def format_bytes(size_bytes: int) -> str:
+    """Return *size_bytes* in the largest unit of which it has at least one: ``71.3 MB``."""
+    if size_bytes < 1000:
+        return format_count(size_bytes, "byte")
+    size = size_bytes / 1000
+    for unit in ("kB", "MB", "GB"):
+        if size < 999.95:  # not 1000.0
+            return f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
+
+
 class PlainConsole(Console):
     """
     A console that escapes control characters in every text, so that none can control the terminal.

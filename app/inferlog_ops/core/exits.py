@@ -12,6 +12,9 @@ from rich.text import Text
 from inferlog_ops.core.console import STDOUT, discard_stdout, err, occupy_closed_streams, prepare_stdout
 from inferlog_ops.core.errors import OperatorError
 
+ROWS_MISSING = 3
+"""Exit code of an incomplete result."""
+
 _READER_GONE = 141  # as for a command that SIGPIPE ends
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, kill, a closed terminal
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from inferlog_ops.core.console import format_bytes
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.home import find_cache_dir
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
@@ -206,6 +207,6 @@ def _check_room(engine_home: Path, report: ReportProgress) -> None:
     elif (free := disk.measure_free_bytes(engine_home)) < disk.NEEDED_BYTES:
         # The start must succeed: without it the events could neither be read nor pruned.
         report(
-            f"{engine_home}: only {disk.format_bytes(free)} are free on this disk, and below 1.1 GB the engine "
+            f"{engine_home}: only {format_bytes(free)} are free on this disk, and below 1.1 GB the engine "
             "rejects new events: make room, for instance with inferlog engine prune"
         )

@@ -1,16 +1,14 @@
 """Free disk space and disk usage."""
 
-import math
 import os
 import shutil
 from pathlib import Path
 
+from inferlog_ops.core.console import format_bytes
 from inferlog_ops.core.errors import OperatorError
 
 NEEDED_BYTES = 1_500_000_000
 """The engine rejects events below 1 GiB of free space (its watermarks); the rest is for its jars and first events."""
-
-_UNITS = ("kB", "MB", "GB", "TB")
 
 
 def measure_free_bytes(path: Path) -> int:
@@ -43,11 +41,3 @@ def measure_usage(folder: Path) -> int:
             except FileNotFoundError:
                 continue
     return total
-
-
-def format_bytes(size_bytes: int) -> str:
-    """Format a size: ``71.3 MB``."""
-    if size_bytes < 1000:
-        return f"{size_bytes} bytes"
-    power = min(int(math.log(size_bytes, 1000)), len(_UNITS))
-    return f"{size_bytes / 1000**power:.1f} {_UNITS[power - 1]}"

@@ -9,6 +9,7 @@ index, so the retry of a recent event must reach the same index.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,7 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress
+from inferlog_ops.core.snapshot import PointInTime
 from inferlog_ops.core.wait import poll
 
 STREAMS = "logs-inference.*"
@@ -117,25 +119,10 @@ def _delete_documents(client: Elasticsearch, index: str, before: datetime) -> No
 
 
 def _read_pages_of_ids(client: Elasticsearch, index: str, before: datetime) -> Iterator[list[str]]:
-    pit = client.open_point_in_time(index=index, keep_alive="5m")["id"]
-    after: list[Any] | None = None
-    try:
-        while True:
-            answer = client.search(
-                pit={"id": pit, "keep_alive": "5m"},
-                query=_build_age_filter(before),
-                size=_PAGE_DOCUMENTS,
-                sort=["_shard_doc"],
-                search_after=after,
-                source=False,
-                track_total_hits=False,
-            )
-            if not (hits := answer["hits"]["hits"]):
-                return
+    query = _build_age_filter(before)
+    with closing(PointInTime.open(client, index)) as point:
+        for hits in point.read_pages(query=query, size=_PAGE_DOCUMENTS, sort=["_shard_doc"], source=False):
             yield [hit["_id"] for hit in hits]
-            pit, after = answer["pit_id"], hits[-1]["sort"]
-    finally:
-        client.close_point_in_time(id=pit)
 
 
 def _build_age_filter(before: datetime) -> dict[str, Any]:

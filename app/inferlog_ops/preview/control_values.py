@@ -16,7 +16,8 @@ from inferlog_ops.core.streams import (
     build_summaries_stream_name,
 )
 from inferlog_ops.preview.answers import TIMEOUT_SECONDS
-from inferlog_ops.preview.controls import NO_VALUE, Control
+from inferlog_ops.preview.controls import Control
+from inferlog_ops.query.library import NO_VALUE
 
 MAX_VALUES: Final = 200
 """Maximum number of options at once; a search finds the others."""

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
-NO_VALUE: Final = "(none)"
-"""Option for events without the field, as in the saved queries."""
+from inferlog_ops.query.library import NO_VALUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

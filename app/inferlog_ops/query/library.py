@@ -10,6 +10,8 @@ from inferlog_ops.core.streams import check_namespace
 from inferlog_ops.query.esql import keep_columns
 
 FOLDER = "dashboards/queries"
+NO_VALUE = "(none)"
+"""Group of the events without a value in the rows of the queries."""
 
 _NO_MODEL_VERSION = "Takes no model version:"
 _TOP_VERSIONS = re.compile(r"Many model versions: inferlog shows the (\d+) with the most requests")

@@ -22,12 +22,9 @@ from inferlog_ops.query.esql import (
     find_read_limits,
     group_other_versions,
 )
-from inferlog_ops.query.library import Query, fill_namespace, list_streams
+from inferlog_ops.query.library import NO_VALUE, Query, fill_namespace, list_streams
 from inferlog_ops.query.notes import Note
 from inferlog_ops.query.timerange import format_iso
-
-NO_MODEL_VERSION = "(none)"
-"""Value of the column ``model_version`` for events without one."""
 
 _TIMEOUT_SECONDS = 120.0
 _TOO_LARGE = "circuit_breaking_exception"
@@ -182,7 +179,7 @@ def check_range(start: datetime, end: datetime) -> None:
 
 def build_version_filter(model_version: str) -> dict[str, Any]:
     """Return the query DSL filter of the events of *model_version*, or of ``(none)``."""
-    if model_version == NO_MODEL_VERSION:
+    if model_version == NO_VALUE:
         return {"bool": {"must_not": {"exists": {"field": "model_version"}}}}
     return {"term": {"model_version": model_version}}
 

@@ -36,6 +36,11 @@ def format_iso(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def format_utc(moment: datetime) -> str:
+    """Return *moment*, which has a time zone, for people: in UTC, to the second."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def parse_moment(text: str, option: str) -> datetime:
     """
     Parse an ISO 8601 time; without an offset it is in UTC.

@@ -19,9 +19,9 @@ from inferlog_ops.ship.cluster_identity import ClusterIdentityCheck
 from inferlog_ops.ship.dead_letters import DeadLetters
 from inferlog_ops.ship.offsets import OffsetTracker
 from inferlog_ops.ship.schedule import Schedule
-from inferlog_ops.ship.searchable import StreamRefresher
 from inferlog_ops.ship.settings import ShipSettings
 from inferlog_ops.ship.status import Counters
+from inferlog_ops.ship.stream_refresher import StreamRefresher
 
 _REASON_CHARACTERS = 300
 
@@ -35,7 +35,7 @@ class Delivery:
     Delivers batches to Elasticsearch. Thread-safe; a batch belongs to one thread at a time.
 
     Args:
-        searchable: Decides which requests refresh their stream; None for no refresh.
+        refresher: Decides which bulk requests refresh their stream; None for no refresh.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class Delivery:
         cluster_identity: ClusterIdentityCheck,
         dead_letters: DeadLetters,
         counters: Counters,
-        searchable: StreamRefresher | None,
+        refresher: StreamRefresher | None,
         log_once: ReportProgress,
     ) -> None:
         self._client = client
         self._cluster_identity = cluster_identity
         self._dead_letters = dead_letters
         self._counters = counters
-        self._searchable = searchable
+        self._refresher = refresher
         self._log_once = log_once
         self._last_stored: dict[str, float] = {}
 
@@ -120,7 +120,7 @@ class Delivery:
 
     def _send(self, batch: Batch, lines: list[Line]) -> None:
         """Send *lines*, the first lines of *batch*, and remove the stored ones."""
-        refresh = self._searchable is not None and self._searchable.refreshes_with_bulk(batch.stream)
+        refresh = self._refresher is not None and self._refresher.refreshes_with_bulk(batch.stream)
         began = time.monotonic()
         try:
             response = self._client.send_bulk(batch.stream, build_bulk_body(lines, datetime.now(UTC)), refresh=refresh)

@@ -17,9 +17,9 @@ from inferlog_ops.ship.discovery import FileDiscovery
 from inferlog_ops.ship.health import STOPPED, Health
 from inferlog_ops.ship.offsets import OffsetFile, OffsetTracker, SavedOffset
 from inferlog_ops.ship.schedule import Schedule
-from inferlog_ops.ship.searchable import StreamRefresher
 from inferlog_ops.ship.settings import ShipSettings
 from inferlog_ops.ship.status import Counters, Counts, Display, ShipperStatus
+from inferlog_ops.ship.stream_refresher import StreamRefresher
 from inferlog_ops.ship.tail import FileTailer, Reader, ReplacedFileError
 
 _TICK_SECONDS = 0.05
@@ -35,14 +35,14 @@ class ShipOutcome:
         complete: Whether every folder was readable, and every whole line of every file was acknowledged.
         timed_out: Whether the deadline ended the run.
         stopped: Whether a requested stop ended the run.
-        unsearchable: Why documents of a run with *once* may not be searchable yet; None if all are.
+        why_unsearchable: Why documents of a run with *once* may not be searchable yet; None if all are.
     """
 
     status: ShipperStatus
     complete: bool
     timed_out: bool
     stopped: bool
-    unsearchable: str | None = None
+    why_unsearchable: str | None = None
 
 
 class Pipeline:
@@ -59,7 +59,7 @@ class Pipeline:
         health: Health,
         cluster_identity: ClusterIdentityCheck,
         delivery: Delivery,
-        searchable: StreamRefresher | None,
+        refresher: StreamRefresher | None,
         counters: Counters,
         display: Display,
         settings: ShipSettings,
@@ -67,7 +67,7 @@ class Pipeline:
     ) -> None:
         self._settings = settings
         self._display = display
-        self._searchable = searchable
+        self._refresher = refresher
         self._health = health
         self._cluster_identity = cluster_identity
         self._tracker = OffsetTracker()
@@ -134,10 +134,10 @@ class Pipeline:
         )
         if self._health.is_enabled and not (once and _is_uneventful(outcome.status)):
             self._ship_last_health_line(outcome.status, reader, end_by)
-        if self._searchable is None or timed_out or is_stop_requested():
+        if self._refresher is None or timed_out or is_stop_requested():
             return outcome
-        unsearchable = self._wait_until_searchable(self._searchable, is_stop_requested, deadline)
-        return replace(outcome, unsearchable=unsearchable)
+        why_unsearchable = self._wait_until_searchable(self._refresher, is_stop_requested, deadline)
+        return replace(outcome, why_unsearchable=why_unsearchable)
 
     def _check_cluster(self) -> None:
         """Detect another cluster even if there is nothing to send. The first delivery repeats a failed check."""
@@ -181,11 +181,11 @@ class Pipeline:
         self._raise_crash()
 
     def _wait_until_searchable(
-        self, searchable: StreamRefresher, is_stop_requested: Callable[[], bool], deadline: float | None
+        self, refresher: StreamRefresher, is_stop_requested: Callable[[], bool], deadline: float | None
     ) -> str | None:
         """Refresh the streams of all files; return the reason if it gave up, None on success."""
         streams = {file.stream for file in self._tracker.list_files()}
-        while reason := searchable.refresh(streams):
+        while reason := refresher.refresh(streams):
             next_try = time.monotonic() + self._settings.first_backoff_seconds
             self._display.show(f"waits until all documents are searchable: {reason}")
             while time.monotonic() < next_try:

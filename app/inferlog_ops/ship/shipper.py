@@ -18,10 +18,10 @@ from inferlog_ops.ship.delivery import Delivery
 from inferlog_ops.ship.health import Health
 from inferlog_ops.ship.offsets import OffsetFile
 from inferlog_ops.ship.pipeline import Pipeline, ShipOutcome
-from inferlog_ops.ship.searchable import StreamRefresher
 from inferlog_ops.ship.settings import ShipSettings
 from inferlog_ops.ship.state_dir import StateDir, lock_state_dir, report_unusable
 from inferlog_ops.ship.status import Counters, Display
+from inferlog_ops.ship.stream_refresher import StreamRefresher
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
@@ -91,7 +91,7 @@ class Shipper:
         self._client.close()
 
     def _build_pipeline(self, *, once: bool) -> Pipeline:
-        searchable = StreamRefresher(self._client, self._display.log_once) if once else None
+        refresher = StreamRefresher(self._client, self._display.log_once) if once else None
         return Pipeline(
             logs=self._logs,
             shipper_id=self._state.shipper_id,
@@ -105,10 +105,10 @@ class Shipper:
                 cluster_identity=self._cluster_identity,
                 dead_letters=self._dead_letters,
                 counters=self._counters,
-                searchable=searchable,
+                refresher=refresher,
                 log_once=self._display.log_once,
             ),
-            searchable=searchable,
+            refresher=refresher,
             counters=self._counters,
             display=self._display,
             settings=self._settings,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from inferlog.sinks.safe_open import open_file
-from inferlog_ops.core.console import escape_control
+from inferlog_ops.core.console import escape_control, format_bytes, format_count
 from inferlog_ops.ship.clock_skew import is_beyond_limit, read_event_time
 from inferlog_ops.ship.offsets import TrackedFile
 
@@ -122,16 +122,16 @@ class ShipperStatus:
         """Return one line for the terminal."""
         counts = self.counts
         parts = [
-            f"shipped {_format_number(counts.shipped)}",
+            f"shipped {counts.shipped:,}",
             f"behind by {self._format_behind()}",
-            f"refused {_format_number(counts.dead_lettered)}",
+            f"refused {counts.dead_lettered:,}",
         ]
         if counts.duplicates:
-            parts.append(f"already there {_format_number(counts.duplicates)}")
+            parts.append(f"already there {counts.duplicates:,}")
         if self.pending:
             parts.append(f"half-written {self.pending}")
         if counts.lost_files:
-            parts.append(f"gone unshipped {counts.lost_files} files, {_format_size(counts.lost_bytes)}")
+            parts.append(f"gone unshipped {format_count(counts.lost_files, 'file')}, {format_bytes(counts.lost_bytes)}")
         if self.left_alone:
             parts.append(f"left alone {_format_first(self.left_alone)}")
         if skew := self.reported_clock_skew_seconds:
@@ -146,8 +146,8 @@ class ShipperStatus:
     def _format_behind(self) -> str:
         if not self.behind_bytes:
             return "0"
-        events = "" if self.behind_events is None else f"about {_format_number(self.behind_events)} events, "
-        return f"{events}{_format_size(self.behind_bytes)}, {_format_duration(self.behind_seconds)}"
+        events = "" if self.behind_events is None else f"about {format_count(self.behind_events, 'event')}, "
+        return f"{events}{format_bytes(self.behind_bytes)}, {_format_duration(self.behind_seconds)}"
 
 
 class Display:
@@ -236,21 +236,9 @@ def _read_age_seconds(path: Path, offset: int, now: datetime) -> float:
     return max(0.0, now.timestamp() - (stamped.timestamp() if stamped else changed_at))
 
 
-def _format_number(count: int) -> str:
-    return f"{count:,}".replace(",", " ")
-
-
 def _format_first(names: list[str], shown: int = 2) -> str:
     rest = f" (+{len(names) - shown})" if len(names) > shown else ""
     return "; ".join(names[:shown]) + rest
-
-
-def _format_size(count_bytes: float) -> str:
-    for unit in ("B", "KB", "MB"):
-        if count_bytes < 1000:
-            return f"{count_bytes:.0f} {unit}"
-        count_bytes /= 1000
-    return f"{count_bytes:.1f} GB"
 
 
 def _format_duration(seconds: float) -> str:

@@ -36,11 +36,6 @@ def find_bucket(latency_seconds: float) -> int:
     return min(HIGHEST_BUCKET, 1 + math.floor(math.log(latency_seconds / LOWEST_SECONDS) / math.log(GROWTH)))
 
 
-def estimate_seconds(bucket: int) -> float:
-    """Return the geometric middle of the bounds of *bucket*, the estimate of each latency in it."""
-    return LOWEST_SECONDS * GROWTH ** (bucket - 0.5) if bucket else 0.0
-
-
 def encode_counts(counts: Mapping[int, int]) -> tuple[int, ...]:
     """Encode the number of requests by bucket, in ascending order of the buckets."""
     return tuple(bucket * COUNT_UNIT + count for bucket, count in sorted(counts.items()))

@@ -12,6 +12,7 @@ from inferlog_ops.core.progress import ignore_progress
 from inferlog_ops.engine import prune as pruning
 from inferlog_ops.engine.prune import PrunedStream, measure_bytes, prune
 from tests.support.commands import run
+from tests.support.renewed_points import renew_points
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 WEEK_AGO = NOW - timedelta(days=7)
@@ -71,6 +72,17 @@ def test_prune_removes_more_than_one_page(client: Elasticsearch, stream: str) ->
     assert done
     assert done.documents == 12_001
     assert find_kept(client, stream) == [NOW.isoformat()]
+
+
+def test_prune_follows_the_id_of_its_point_in_time_and_refuses_partial_results(
+    client: Elasticsearch, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(client, stream, [WEEK_AGO - timedelta(seconds=second) for second in range(1, 5_002)])
+    write(client, stream, [NOW])
+    accepted = renew_points(monkeypatch)
+    prune(client, WEEK_AGO, ignore_progress)
+    assert accepted == [False] * 3
+    assert client.count(index=stream)["count"] == 1
 
 
 def test_an_index_of_old_events_only_is_deleted_whole(client: Elasticsearch, stream: str) -> None:

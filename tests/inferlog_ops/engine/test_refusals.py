@@ -159,7 +159,7 @@ def test_first_start_without_network_is_one_sentence(tmp_path: Path, monkeypatch
 
 
 def test_full_disk_is_rejected_with_sizes(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match=r"are free on this disk and the engine needs 1000000\.0 TB; make room"):
+    with pytest.raises(OperatorError, match=r"are free on this disk and the engine needs 1,000,000\.0 TB; make room"):
         disk.require_room(tmp_path / "not/there/yet", needed_bytes=10**18)
 
 

@@ -36,7 +36,7 @@ def build_status(**fields: object) -> ShipperStatus:
 
 
 def test_status_line_is_short_without_problems() -> None:
-    assert build_status().as_line() == "shipped 1 234 567 · behind by 0 · refused 0"
+    assert build_status().as_line() == "shipped 1,234,567 · behind by 0 · refused 0"
 
 
 def test_status_line_contains_every_problem() -> None:
@@ -52,8 +52,8 @@ def test_status_line_contains_every_problem() -> None:
         no_health_lines="cannot write to logs",
     ).as_line()
     assert line == (
-        "shipped 5 · behind by about 4 100 events, 2 MB, 3 min · refused 1 · already there 2 · half-written 1 · "
-        "gone unshipped 1 files, 2 KB · left alone a.log; b.log (+1) · "
+        "shipped 5 · behind by about 4,100 events, 2.5 MB, 3 min · refused 1 · already there 2 · half-written 1 · "
+        "gone unshipped 1 file, 1.5 kB · left alone a.log; b.log (+1) · "
         "clock skew: events are 10 min ahead of this clock · no health lines: cannot write to logs · "
         "waits: events: no answer: Connection refused"
     )
@@ -71,7 +71,7 @@ def test_status_line_contains_every_problem() -> None:
 )
 def test_status_line_contains_clock_skew_beyond_the_limit(skew_seconds: float | None, part: str) -> None:
     line = build_status(clock_skew_seconds=skew_seconds).as_line()
-    assert line == f"shipped 1 234 567 · behind by 0 · refused 0{part}"
+    assert line == f"shipped 1,234,567 · behind by 0 · refused 0{part}"
 
 
 def test_events_behind_are_estimated_from_previous_lines() -> None:

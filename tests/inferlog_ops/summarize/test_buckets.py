@@ -8,15 +8,21 @@ from hypothesis import strategies as st
 
 from inferlog_ops.summarize.buckets import (
     COUNT_UNIT,
+    GROWTH,
     HIGHEST_BUCKET,
+    LOWEST_SECONDS,
     decode_counts,
     encode_counts,
-    estimate_seconds,
     find_bucket,
 )
 
 DAY_SECONDS = 86_400.0
 COUNTS = st.dictionaries(st.integers(0, HIGHEST_BUCKET), st.integers(1, COUNT_UNIT - 1), max_size=50)
+
+
+def estimate_seconds(bucket: int) -> float:
+    """Return the geometric middle of *bucket*, which the queries show for each latency in it."""
+    return LOWEST_SECONDS * GROWTH ** (bucket - 0.5) if bucket else 0.0
 
 
 @given(st.floats(0.000_001, 150 * DAY_SECONDS))

@@ -21,13 +21,11 @@ class Capabilities:
         has_time_parameters: ES|QL panels know ``?_tstart`` and ``?_tend``.
         alerts_by_row: A rule makes an alert of each row of its query, instead of one alert of all rows.
         takes_artifacts: A rule can refer to dashboards.
-        may_have_earlier_ids: An earlier inferlog may have created rules and connector under ids that are not UUIDs.
     """
 
     has_time_parameters: bool = False
     alerts_by_row: bool = False
     takes_artifacts: bool = False
-    may_have_earlier_ids: bool = True
 
 
 OF_EVERY_VERSION = Capabilities()
@@ -55,7 +53,6 @@ def detect_capabilities(client: KibanaClient) -> Capabilities:
         has_time_parameters=version >= (8, 16),
         alerts_by_row=(8, 19) <= version < (9, 0) or version >= (9, 1),
         takes_artifacts=version >= (9, 1),
-        may_have_earlier_ids=version >= (9, 5),
     )
 
 

@@ -1,6 +1,5 @@
 """All desired objects of one namespace in Kibana."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from inferlog_ops.core.streams import check_namespace
@@ -30,11 +29,9 @@ class Plan:
     rules: tuple[DesiredObject, ...]
 
 
-def build_plan(
-    namespace: str, capabilities: Capabilities = OF_EVERY_VERSION, earlier_ids: Collection[str] = ()
-) -> Plan:
+def build_plan(namespace: str, capabilities: Capabilities = OF_EVERY_VERSION) -> Plan:
     """
-    Read all files and build the plan for *namespace*; objects under one of *earlier_ids* keep it.
+    Read all files and build the plan for *namespace*.
 
     Raises:
         OperatorError: If a file or *namespace* is invalid.
@@ -67,11 +64,9 @@ def build_plan(
             ),
         ),
         rules=(
-            rules.build_connector(namespace, earlier_ids),
+            rules.build_connector(namespace),
             *(
-                rules.build_rule(
-                    each, levels, queries, namespace, bases, capabilities=capabilities, earlier_ids=earlier_ids
-                )
+                rules.build_rule(each, levels, queries, namespace, bases, capabilities=capabilities)
                 for each in rule_files.load_all().values()
             ),
         ),

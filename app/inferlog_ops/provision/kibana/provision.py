@@ -7,7 +7,6 @@ from inferlog_ops.provision.kibana.capabilities import detect_capabilities
 from inferlog_ops.provision.kibana.client import KibanaClient
 from inferlog_ops.provision.kibana.plan import build_plan
 from inferlog_ops.provision.kibana.readiness import wait_until_ready
-from inferlog_ops.provision.kibana.rules import find_earlier_ids
 from inferlog_ops.provision.kibana.saved_objects import ensure_objects
 
 
@@ -36,9 +35,7 @@ def provision_kibana(
     build_plan(namespace)  # an invalid file is reported before any request
     with KibanaClient(kibana) as client:
         wait_until_ready(client, timeout_seconds=wait_seconds, on_progress=on_progress)
-        capabilities = detect_capabilities(client)
-        earlier_ids = find_earlier_ids(client, namespace) if capabilities.may_have_earlier_ids else set()
-        plan = build_plan(namespace, capabilities, earlier_ids)
+        plan = build_plan(namespace, detect_capabilities(client))
         return [
             *(ensure(client, each) for each in plan.data_views),
             *ensure_objects(client, plan.saved_objects),

@@ -7,7 +7,6 @@ from typing import Any
 from inferlog_ops.core.streams import build_alerts_stream_name
 from inferlog_ops.provision.desired import DesiredObject, Request, Stamp
 from inferlog_ops.provision.kibana.capabilities import Capabilities
-from inferlog_ops.provision.kibana.client import KibanaClient
 from inferlog_ops.provision.kibana.identity import (
     OTHER_SPACE,
     WAY_OUT,
@@ -22,7 +21,7 @@ from inferlog_ops.query.dashboards.slo import ServiceLevels
 from inferlog_ops.query.library import Query
 from inferlog_ops.query.rules.alerts import ONE_GROUP
 from inferlog_ops.query.rules.condition import THRESHOLD, VALUE, build_rule_query
-from inferlog_ops.query.rules.rules import FOLDER, Rule, load_all
+from inferlog_ops.query.rules.rules import FOLDER, Rule
 
 CONNECTOR = "inferlog-alerts"
 CONNECTOR_API = "/api/actions/connector"
@@ -42,20 +41,7 @@ def build_rule_name(rule: Rule) -> str:
     return f"inferlog-{rule.name.replace('_', '-')}"
 
 
-def find_earlier_ids(client: KibanaClient, namespace: str) -> set[str]:
-    """
-    Return the ids of existing rules and of the connector that an earlier inferlog created.
-
-    It used their names as ids, which only new versions of Kibana accept. Such objects are updated in place.
-    """
-    paths = [f"{CONNECTOR_API}/{build_object_id(CONNECTOR, namespace)}"]
-    paths += [f"{RULE_API}/{build_object_id(build_rule_name(rule), namespace)}" for rule in load_all().values()]
-    requests = [Request(method="GET", path=path) for path in paths]
-    found = [each.path for each in requests if client.send(each, "looking for earlier rules").status == 200]
-    return {path.rpartition("/")[2] for path in found}
-
-
-def build_connector(namespace: str, earlier_ids: Collection[str] = ()) -> DesiredObject:
+def build_connector(namespace: str) -> DesiredObject:
     """
     Return the connector for *namespace*: the destination of all alerts.
 
@@ -63,7 +49,7 @@ def build_connector(namespace: str, earlier_ids: Collection[str] = ()) -> Desire
     it writes alerts to an index of inferlog.
     """
     name, source = build_object_id(CONNECTOR, namespace), "the connector of all rules"
-    path = f"{CONNECTOR_API}/{choose_connector_id(namespace, earlier_ids)}"
+    path = f"{CONNECTOR_API}/{build_connector_id(namespace)}"
     content = {
         "name": qualify_title("inferlog alerts", namespace),
         "config": {"index": build_alerts_stream_name(namespace), "refresh": False, "executionTimeField": "@timestamp"},
@@ -90,9 +76,8 @@ def build_connector(namespace: str, earlier_ids: Collection[str] = ()) -> Desire
     )
 
 
-def choose_connector_id(namespace: str, earlier_ids: Collection[str] = ()) -> str:
-    name = build_object_id(CONNECTOR, namespace)
-    return name if name in earlier_ids else build_object_uuid("connector", name)
+def build_connector_id(namespace: str) -> str:
+    return build_object_uuid("connector", build_object_id(CONNECTOR, namespace))
 
 
 def build_rule(
@@ -103,7 +88,6 @@ def build_rule(
     bases: Collection[str],
     *,
     capabilities: Capabilities,
-    earlier_ids: Collection[str] = (),
 ) -> DesiredObject:
     """
     Return *rule* for *namespace*; *bases* are the ids of all saved objects that it can refer to.
@@ -114,8 +98,8 @@ def build_rule(
         OperatorError: If the rule refers to a missing query or service level.
     """
     name, source = build_object_id(build_rule_name(rule), namespace), f"{FOLDER}/{rule.name}.json"
-    path = f"{RULE_API}/{name if name in earlier_ids else build_object_uuid('rule', name)}"
-    connector = choose_connector_id(namespace, earlier_ids)
+    path = f"{RULE_API}/{build_object_uuid('rule', name)}"
+    connector = build_connector_id(namespace)
     written = build_rule_body(rule, levels, queries, namespace, connector=connector, capabilities=capabilities)
     body: dict[str, Any] = replace_ids(namespace, written, bases)
     body["name"] = qualify_title(body["name"], namespace)

@@ -1,6 +1,7 @@
 """Sources of the events to verify and of their expected counts: an index, or the event files."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster, require_stream
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.snapshot import PointInTime
 from inferlog_ops.core.streams import build_stream_name
 from inferlog_ops.query.audit.chain import Event, HeartbeatCount, get_instance_id, sort_key
 
 _PAGE = 2_000
-_KEEP_ALIVE = "2m"
 # A heartbeat can be indexed before the events that it counts. One that is later than now by as much has a clock ahead.
 _SETTLE = timedelta(minutes=1)
 _MAX_ROWS = 10_000  # Elasticsearch's own limit
@@ -37,32 +38,22 @@ def read_events_from_index(client: Elasticsearch, cluster: Cluster, start: datet
     Yield the events with *start* <= ``@timestamp`` < *end*, sorted by instance and sequence.
 
     Reads through a point in time: documents indexed in between do not shift the pages.
+    Partial results are an error: the events of a missing shard would be reported as removed.
 
     Raises:
         OperatorError: If the stream is missing.
     """
     stream = build_stream_name("events", cluster.namespace)
     with require_stream(cluster, stream):
-        point = client.open_point_in_time(index=stream, keep_alive=_KEEP_ALIVE)["id"]
-    try:
-        after: list[Any] | None = None
-        while True:
-            page = client.search(
-                pit={"id": point, "keep_alive": _KEEP_ALIVE},
-                query={"range": {"@timestamp": {"gte": start.isoformat(), "lt": end.isoformat()}}},
-                sort=[{"service.instance.id": "asc"}, {"event.sequence": "asc"}, {"_shard_doc": "asc"}],
-                size=_PAGE,
-                search_after=after,
-                track_total_hits=False,
-                # Events of a shard that does not answer would be reported as removed.
-                allow_partial_search_results=False,
-            )["hits"]["hits"]
-            if not page:
-                return
-            yield from (hit["_source"] for hit in page)
-            after = page[-1]["sort"]
-    finally:
-        client.close_point_in_time(id=point)
+        point = PointInTime.open(client, stream)
+    with closing(point):
+        pages = point.read_pages(
+            query={"range": {"@timestamp": {"gte": start.isoformat(), "lt": end.isoformat()}}},
+            sort=[{"service.instance.id": "asc"}, {"event.sequence": "asc"}, {"_shard_doc": "asc"}],
+            size=_PAGE,
+        )
+        for hits in pages:
+            yield from (hit["_source"] for hit in hits)
 
 
 def read_counts_from_index(

@@ -12,8 +12,10 @@ from inferlog_ops.core.console import escape_control
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.core.snapshot import Filter, Snapshot
+from inferlog_ops.query.library import NO_VALUE
 from inferlog_ops.query.notes import Note
-from inferlog_ops.query.run import NO_MODEL_VERSION, build_version_filter, check_range
+from inferlog_ops.query.run import build_version_filter, check_range
+from inferlog_ops.query.timerange import format_utc
 
 Numbers = NDArray[np.float64]
 
@@ -80,7 +82,6 @@ def sort_known(numbers: Numbers) -> Numbers:
 _FIELDS = ("latency_seconds", "time_to_first_token_seconds", "gen_ai.usage.output_tokens", "cost_usd")
 _MOST_VERSIONS = 1_000
 _SHOWN_VERSIONS = 10
-_MOMENT = "%Y-%m-%d %H:%M:%S UTC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,7 @@ class CompareSettings:
     @property
     def span(self) -> str:
         """The range as text."""
-        return f"from {self.start:{_MOMENT}} to {self.end:{_MOMENT}}"
+        return f"from {format_utc(self.start)} to {format_utc(self.end)}"
 
 
 def fetch_samples(
@@ -226,5 +227,5 @@ def _make_no_requests_error(
 
 def _list_versions(snapshot: Snapshot, query: Filter) -> list[str]:
     """Return the model versions of the events that match *query*, by descending count."""
-    terms = {"field": "model_version", "missing": NO_MODEL_VERSION, "size": _MOST_VERSIONS}
+    terms = {"field": "model_version", "missing": NO_VALUE, "size": _MOST_VERSIONS}
     return [bucket["key"] for bucket in snapshot.aggregate(query, {"terms": terms})]

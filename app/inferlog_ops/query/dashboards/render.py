@@ -4,12 +4,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query.dashboards.files import Dashboard
 from inferlog_ops.query.dashboards.shape import check_shape
-from inferlog_ops.query.dashboards.slo import ServiceLevels
+from inferlog_ops.query.dashboards.slo import REFERENCE, ServiceLevels
 
-_LEVEL = re.compile(r"\{slo\.([a-z0-9_]+)\}")
 _QUERY_FILE = re.compile(r"queries/([a-z0-9_]+)\.esql")
 
 
@@ -22,10 +20,10 @@ def fill_levels(dashboard: Dashboard, levels: ServiceLevels) -> dict[str, Any]:
     """
 
     def put_in(text: str) -> str | float:
-        whole = _LEVEL.fullmatch(text)
+        whole = REFERENCE.fullmatch(text)
         if whole:
-            return _find_level(levels, whole[1], dashboard)
-        return _LEVEL.sub(lambda match: f"{_find_level(levels, match[1], dashboard):g}", text)
+            return levels.find_default(whole[1], dashboard.path.name)
+        return REFERENCE.sub(lambda match: f"{levels.find_default(match[1], dashboard.path.name):g}", text)
 
     body: dict[str, Any] = replace_strings(dashboard.body, put_in)
     # A number may have replaced a string.
@@ -48,12 +46,3 @@ def replace_strings(value: Any, change: Callable[[str], Any]) -> Any:
     if isinstance(value, dict):
         return {key: replace_strings(each, change) for key, each in value.items()}
     return value
-
-
-def _find_level(levels: ServiceLevels, name: str, dashboard: Dashboard) -> float:
-    if name not in levels.default:
-        raise OperatorError(
-            f"{dashboard.path.name} refers to the unknown service level {name!r}; "
-            f"expected one of {', '.join(levels.default)}"
-        )
-    return levels.default[name]

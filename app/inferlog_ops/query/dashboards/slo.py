@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.files import read_json
 
 SETTING = "INFERLOG_SLO_FILE"
+REFERENCE = re.compile(r"\{slo\.([a-z0-9_]+)\}")
+"""Reference to a service level in a dashboard or rule: ``{slo.NAME}``."""
 
 _OF_MODEL_VERSIONS = "model_versions"
 
@@ -29,6 +32,19 @@ class ServiceLevels:
 
     default: Mapping[str, float]
     by_model_version: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def find_default(self, name: str, file: str) -> float:
+        """
+        Return the level *name* in total, to which *file* refers.
+
+        Raises:
+            OperatorError: If it is unknown.
+        """
+        if name not in self.default:
+            raise OperatorError(
+                f"{file} refers to the unknown service level {name!r}; expected one of {', '.join(self.default)}"
+            )
+        return self.default[name]
 
 
 def load() -> ServiceLevels:

@@ -6,10 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from inferlog_ops.core.snapshot import Filter, Snapshot
+from inferlog_ops.query.library import NO_VALUE
 from inferlog_ops.query.reconcile.records import ClientRecords
-
-NO_VALUE: Final = "(none)"
-"""Group of the events without a value, as in the saved queries."""
 
 _FIELDS: Final = (
     "@timestamp",

@@ -9,7 +9,8 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from inferlog_ops.query.reconcile.events import NO_VALUE, RequestEvent
+from inferlog_ops.query.library import NO_VALUE
+from inferlog_ops.query.reconcile.events import RequestEvent
 from inferlog_ops.query.reconcile.records import OUTCOMES, ClientOutcome, ClientRecords
 
 _MAX_STRANGERS: Final = 20

@@ -127,7 +127,7 @@ def reconcile(
     if len(matching.services) > 1:
         raise OperatorError(
             f"events of {len(matching.services)} services have the requests' correlation ids "
-            f"({', '.join(sorted(name or events.NO_VALUE for name in matching.services))}); "
+            f"({', '.join(sorted(name or library.NO_VALUE for name in matching.services))}); "
             "select the service that the clients called with --service",
             exit_code=2,
         )

@@ -1,10 +1,9 @@
 """ES|QL text of a rule: the rows of its saved query, filtered by its condition."""
 
-import re
 from collections.abc import Mapping
 
 from inferlog_ops.core.errors import OperatorError
-from inferlog_ops.query.dashboards.slo import ServiceLevels
+from inferlog_ops.query.dashboards.slo import REFERENCE, ServiceLevels
 from inferlog_ops.query.esql import drop_limits
 from inferlog_ops.query.library import Query, fill_namespace
 from inferlog_ops.query.rules.rules import FOLDER, Rule
@@ -12,7 +11,6 @@ from inferlog_ops.query.rules.rules import FOLDER, Rule
 VALUE, THRESHOLD = "alert_value", "alert_threshold"
 """Columns added to the query: the judged figure and its threshold, as doubles."""
 
-_LEVEL = re.compile(r"\{slo\.([a-z0-9_]+)\}")
 _MODEL_VERSION = "model_version"
 _MAX_ALERTS = 1000
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -52,7 +50,7 @@ def fill_levels(rule: Rule, text: str, levels: ServiceLevels) -> str:
     Raises:
         OperatorError: If a service level is unknown.
     """
-    return _LEVEL.sub(lambda match: _build_level_expression(rule, match[1], levels), text)
+    return REFERENCE.sub(lambda match: _build_level_expression(rule, match[1], levels), text)
 
 
 def _keep_one_row_per_group(rule: Rule) -> str:
@@ -66,13 +64,8 @@ def _keep_one_row_per_group(rule: Rule) -> str:
 
 
 def _build_level_expression(rule: Rule, name: str, levels: ServiceLevels) -> str:
-    if name not in levels.default:
-        raise OperatorError(
-            f"{FOLDER}/{rule.name}.json refers to the unknown service level {name!r}; "
-            f"expected one of {', '.join(levels.default)}"
-        )
     # All as doubles: the branches of a CASE must have one type.
-    default = repr(float(levels.default[name]))
+    default = repr(float(levels.find_default(name, f"{FOLDER}/{rule.name}.json")))
     of_versions = {version: own[name] for version, own in levels.by_model_version.items() if name in own}
     if not of_versions or _MODEL_VERSION not in rule.group:
         return default

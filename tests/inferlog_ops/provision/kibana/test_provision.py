@@ -11,14 +11,14 @@ from inferlog_ops.provision.kibana import data_views
 from inferlog_ops.provision.kibana.address import Kibana
 from inferlog_ops.provision.kibana.identity import build_object_uuid
 from inferlog_ops.provision.kibana.provision import provision_kibana
-from inferlog_ops.provision.kibana.rules import choose_connector_id
+from inferlog_ops.provision.kibana.rules import build_connector_id
 from inferlog_ops.query import library as query_files
 from inferlog_ops.query.dashboards import files as dashboard_files
 from inferlog_ops.query.rules import rules as rule_files
 from tests.support.kibana_stand_in import KibanaStandIn
 
 KINDS = ["data view", "dashboard", "saved query", "connector", "rule"]
-CONNECTOR = choose_connector_id("default")
+CONNECTOR = build_connector_id("default")
 
 
 def _collect_names(provisioned: list[ProvisionedObject], outcome: ProvisionOutcome) -> set[str]:
@@ -150,7 +150,7 @@ def test_two_namespaces_share_one_kibana(kibana: Kibana, server: KibanaStandIn) 
         server.objects.find_contents("search")["inferlog-query-routes-team-a"]
     )
     rule = _find_rule(server, "inferlog-error-rate-team-a")
-    assert rule["actions"][0]["id"] == choose_connector_id("team.a")
+    assert rule["actions"][0]["id"] == build_connector_id("team.a")
     assert (
         server.objects.find_contents("index-pattern")["inferlog-events-team-a"]["title"]
         == "logs-inference.events-team.a"
@@ -273,18 +273,3 @@ def test_rules_are_updated_after_an_upgrade_of_kibana(kibana: Kibana, server: Ki
     provisioned = provision_kibana(kibana, "default")
     assert {each.outcome for each in provisioned if each.kind == "rule"} == {ProvisionOutcome.UPDATED}
     assert {each.outcome for each in provision_kibana(kibana, "default")} == {ProvisionOutcome.UNCHANGED}
-
-
-def test_connector_and_rules_of_an_earlier_inferlog_are_updated_in_place(kibana: Kibana, server: KibanaStandIn) -> None:
-    server.version = "9.5.0"
-    tags = ["inferlog", "[inferlog dashboards/rules/error_rate.json 000000000000]"]
-    server.objects.put("alert", "inferlog-error-rate", "default", {"name": "older", "enabled": False, "tags": tags})
-    config = {"index": "inferlog-alerts-default", "refresh": False, "executionTimeField": None}
-    older = {"name": "inferlog alerts", "connector_type_id": ".index", "config": config}
-    server.objects.put("action", "inferlog-alerts", "default", older)
-    updated = _collect_names(provision_kibana(kibana, "default"), ProvisionOutcome.UPDATED)
-    assert updated == {"inferlog-alerts", "inferlog-error-rate"}
-    assert set(server.objects.find_contents("action")) == {"inferlog-alerts"}
-    rule = server.objects.find_contents("alert")["inferlog-error-rate"]
-    assert (rule["enabled"], rule["actions"][0]["id"]) == (False, "inferlog-alerts")
-    assert len(server.objects.find_contents("alert")) == len(rule_files.load_all())

@@ -1,13 +1,17 @@
-"""Counts of heartbeats in the index: of every instance, and none that the events may not have followed yet."""
+"""Events and counts of heartbeats in the index: all of them, but no count that events may not have followed yet."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query.audit.chain import HeartbeatCount
-from inferlog_ops.query.audit.sources import read_counts_from_index
+from inferlog_ops.query.audit.sources import read_counts_from_index, read_events_from_index
 from inferlog_ops.query.run import LAST_TIME
-from tests.support.indexing import index_many
+from tests.support.chains import build_chain
+from tests.support.indexing import index, index_many
+from tests.support.renewed_points import renew_points
 
 NOW = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 
@@ -39,3 +43,15 @@ def test_heartbeat_of_the_last_minute_is_not_counted_and_one_of_the_future_is_re
     here, fast = HeartbeatCount(written=7, dropped=1), HeartbeatCount(is_ahead=True)
     assert read_counts(provisioned) == {"here": here, "fast": fast}
     assert read_counts(provisioned, end=NOW) == {"here": here}
+
+
+def test_events_are_read_on_after_the_id_of_the_point_in_time_has_changed(
+    provisioned: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = build_chain(NOW - timedelta(seconds=number) for number in range(2_001))
+    index(provisioned, "events", events)
+    accepted = renew_points(monkeypatch)
+    with provisioned.build_client() as client:
+        read = list(read_events_from_index(client, provisioned, NOW - timedelta(days=1), LAST_TIME))
+    assert read == events
+    assert accepted == [False] * 3

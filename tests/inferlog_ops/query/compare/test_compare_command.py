@@ -302,9 +302,9 @@ def test_later_documents_are_not_in_any_page(provisioned: Cluster) -> None:
 def test_snapshot_is_closed(provisioned: Cluster) -> None:
     with provisioned.build_client() as client:
         with snapshot.Snapshot.open_events(provisioned) as taken:
-            client.search(pit={"id": taken._point_id})
+            client.search(pit={"id": taken._point.id})
         with pytest.raises(NotFoundError):
-            client.search(pit={"id": taken._point_id})
+            client.search(pit={"id": taken._point.id})
 
 
 def test_events_later_than_a_range_that_ends_now_are_counted(provisioned: Cluster) -> None:

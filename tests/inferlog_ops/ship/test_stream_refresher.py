@@ -62,7 +62,7 @@ def test_key_without_the_maintenance_privilege_refreshes_with_each_bulk_request(
     faulty.may_search = False
     write_events(place.events, IDS)
     outcome = place.ship_once(faulty_cluster)
-    assert outcome.unsearchable is None
+    assert outcome.why_unsearchable is None
     assert ["refresh=true" in path for path in faulty.bulk_paths] == [True]
     assert faulty.count_requests("/_refresh") == 1, "the refusal is remembered"
 
@@ -90,7 +90,7 @@ def test_refresh_that_fails_is_repeated_until_it_works(
     write_events(place.events, IDS)
     faulty.refresh_faults.extend([answer] * 3)
     outcome = place.ship_once(faulty_cluster)
-    assert outcome.unsearchable is None
+    assert outcome.why_unsearchable is None
     assert "waits until all documents are searchable: events: Elasticsearch" in place.said.getvalue()
     assert not faulty.refresh_faults
 
@@ -101,11 +101,11 @@ def test_run_ends_with_a_notice_when_the_refresh_privilege_is_revoked(
     write_events(place.events, IDS)
     faulty.refresh_faults.append((200, b'{"_shards":{"failed":0}}'))
     faulty.refresh_faults.append((403, build_error_body("security_exception", "for a test", 403)))
-    assert place.ship_once(faulty_cluster).unsearchable is None
+    assert place.ship_once(faulty_cluster).why_unsearchable is None
     assert "events: the API key no longer permits a refresh" in place.said.getvalue()
 
 
 def test_missing_stream_needs_no_refresh(faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs) -> None:
     write_events(place.events, [])
     faulty.refresh_faults.append((404, build_error_body("index_not_found_exception", "for a test", 404)))
-    assert place.ship_once(faulty_cluster).unsearchable is None
+    assert place.ship_once(faulty_cluster).why_unsearchable is None
