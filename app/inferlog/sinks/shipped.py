@@ -4,9 +4,11 @@ Acknowledged offsets of a log directory's shippers: this project's and Fluentd's
 The retention needs them to delete only shipped files, and the file sink to avoid inodes that Fluentd has already read.
 """
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -99,13 +101,12 @@ def is_tailed(directory: Path, inode: int) -> bool:
 def find_active_shippers(directory: Path, now: float) -> set[str]:
     """Return the names of the shippers that have published offsets in *directory* in the hour before *now*."""
     active = set()
-    for path in (directory / SHIPPED_DIRECTORY).glob("*"):
-        try:
-            published = path.stat().st_mtime
-        except OSError:
-            continue  # removed meanwhile
-        if path.suffix in (".json", ".pos") and now - published <= SILENT_SECONDS:
-            active.add(get_shipper(path))
+    with suppress(OSError), os.scandir(directory / SHIPPED_DIRECTORY) as entries:  # mostly, it does not exist
+        for entry in entries:
+            path = Path(entry.path)
+            with suppress(FileNotFoundError):  # removed meanwhile
+                if path.suffix in (".json", ".pos") and now - entry.stat().st_mtime <= SILENT_SECONDS:
+                    active.add(get_shipper(path))
     return active
 
 

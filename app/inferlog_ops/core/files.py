@@ -10,6 +10,9 @@ import orjson
 
 from inferlog_ops.core.errors import OperatorError
 
+NOT_LOGS = "lost+found"
+"""Folder at the top of a file system for its checks, which only its administrator can read."""
+
 _MAX_JSON_BYTES = 16 * 1024 * 1024
 _MAX_JSON_DEPTH = 64  # consumers recurse, with a few calls per level
 

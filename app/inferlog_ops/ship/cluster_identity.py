@@ -80,4 +80,7 @@ class ClusterIdentityCheck:
             )
         else:
             self._trusted_until = time.monotonic() + _TRUSTED_SECONDS
-            self._log_once(f"the cluster uuid is not available (a proxy {error}): it is requested again")
+            # Without the text, which may contain the id of a request.
+            self._log_once(
+                f"the cluster uuid is not available (a proxy answered {error.status}): it is requested again"
+            )

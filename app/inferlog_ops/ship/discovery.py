@@ -9,17 +9,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from inferlog.sinks.shipped import find_active_shippers
+from inferlog_ops.core.files import NOT_LOGS
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.core.streams import STREAMS
 from inferlog_ops.ship.clock_skew import Moment
 from inferlog_ops.ship.offsets import Fingerprint, FoundFile, OffsetTracker, SavedOffset, TrackedFile
-from inferlog_ops.ship.sightings import Sightings
+from inferlog_ops.ship.sightings import Sightings, list_folders
 from inferlog_ops.ship.status import Counters
 
 _NAME = re.compile(rf"({'|'.join(STREAMS)})-.+\.jsonl")
 
 _KEPT_SECONDS = 7 * 24 * 3600.0
 """How long the offsets of missing files are kept that may return, such as with a volume that is not mounted."""
+
+_LOOK_FOR_OTHERS_SECONDS = 0.2
+"""Time between looks for other shippers, for each hundred folders: a look into one takes 50 µs."""
 
 
 @dataclass(slots=True)
@@ -30,7 +34,9 @@ class Listing:
     Attributes:
         files: The log files.
         left_alone: Names of other files.
-        problems: Unreadable directories. If there are any, a missing file may still exist.
+        problems: Unreadable directories, each with the reason.
+        unreadable: Names of these directories. A missing file in one of them may still exist.
+        is_missing: Whether the log directory itself does not exist.
         folders: Names of all directories, relative to the log directory, which is the empty name.
     """
 
@@ -38,6 +44,12 @@ class Listing:
     folders: set[str] = field(default_factory=set)
     left_alone: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unreadable: set[str] = field(default_factory=set)
+    is_missing: bool = False
+
+    def may_contain(self, name: str) -> bool:
+        """Whether the file *name*, which was not found, may be in a directory that was not readable."""
+        return bool(self.unreadable) and not self.unreadable.isdisjoint(list_folders(name))
 
 
 class FileDiscovery:
@@ -60,6 +72,8 @@ class FileDiscovery:
         self._log = log
         self._shipper_id = shipper_id
         self._others: set[str] = set()
+        self._shared: set[str] = set()
+        self._look_for_others_at = 0.0
         self._replaced: list[TrackedFile] = []
         self.listing = Listing()
         tracker.set_missing(saved)
@@ -71,10 +85,9 @@ class FileDiscovery:
         found_names = {found.name for found in self.listing.files}
         self._sightings.record(found_names, self.listing.folders)
         # Missing files first: a checkpoint in between must not pair them with new files, as if they had been together.
-        if not self.listing.problems:
-            for file in self._tracker.list_files():
-                file.set_gone(file.name not in found_names)
-            self._forget_missing(found_names)
+        for file in self._tracker.list_files():
+            file.set_gone(file.name not in found_names and not self.listing.may_contain(file.name))
+        self._forget_missing(found_names)
         self.forget_gone()
         for found in self.listing.files:
             self._update(found, polled_at)
@@ -120,7 +133,7 @@ class FileDiscovery:
             self.restart(file, found)
         else:
             self._count_cut(file, found.size)
-            file.update(found, polled_at)
+            self._tracker.update(file, found, polled_at)
 
     def _count_cut(self, file: TrackedFile, size: int) -> None:
         """Count unread lines that a truncation to *size* has removed."""
@@ -131,13 +144,14 @@ class FileDiscovery:
 
     def _mark_shared(self, names: Iterable[str]) -> None:
         """Mark the lines of folders that another shipper ships: with the same cluster it may have stored them."""
-        is_shared: dict[str, bool] = {}
-        for name in names:
-            folder = name.rpartition("/")[0]
-            if folder not in is_shared:
-                is_shared[folder] = self._has_other_shipper(self._root / folder)
-            if is_shared[folder] and (file := self._tracker.get(name)):
-                file.mark_maybe_stored()
+        if time.monotonic() >= self._look_for_others_at:
+            folders = {name.rpartition("/")[0] for name in names}
+            self._look_for_others_at = time.monotonic() + len(folders) // 100 * _LOOK_FOR_OTHERS_SECONDS
+            self._shared = {folder for folder in folders if self._has_other_shipper(self._root / folder)}
+        if self._shared:
+            for name in names:
+                if name.rpartition("/")[0] in self._shared and (file := self._tracker.get(name)):
+                    file.mark_maybe_stored()
 
     def _has_other_shipper(self, folder: Path) -> bool:
         others = find_active_shippers(folder, time.time()) - {self._shipper_id}
@@ -175,7 +189,7 @@ class FileDiscovery:
         kept = {}
         for name, saved in self._tracker.list_missing().items():
             since = now if saved.missing_since is None else saved.missing_since
-            if name in found_names:
+            if name in found_names or self.listing.may_contain(name):
                 kept[name] = saved
             elif self._may_return(name, saved.offset) and now - since < _KEPT_SECONDS:
                 kept[name] = replace(saved, missing_since=since)
@@ -197,7 +211,7 @@ def find_stream(file_name: str) -> str | None:
 
 def list_folder(root: Path) -> Listing:
     """
-    List *root* and all directories in it, except hidden ones.
+    List *root* and all directories in it, except hidden ones and ``lost+found``.
 
     Symlinks are not followed: with one, a user who can write there could ship any file that this process can read.
     """
@@ -217,6 +231,8 @@ def list_folder(root: Path) -> Listing:
             if folder and isinstance(error, FileNotFoundError):
                 continue  # deleted since its parent was read
             listing.problems.append(f"cannot read the folder {root / folder}: {error.strerror}")
+            listing.unreadable.add(folder.rstrip("/"))
+            listing.is_missing |= isinstance(error, FileNotFoundError)
     listing.files.sort(key=lambda file: file.name)
     listing.left_alone.sort()
     return listing
@@ -224,7 +240,7 @@ def list_folder(root: Path) -> Listing:
 
 def _scan(folder: Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
-        yield from (entry for entry in entries if not entry.name.startswith("."))
+        yield from (entry for entry in entries if not entry.name.startswith(".") and entry.name != NOT_LOGS)
 
 
 def _add_entry(listing: Listing, name: str, entry: os.DirEntry[str]) -> None:

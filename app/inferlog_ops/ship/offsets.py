@@ -156,6 +156,7 @@ class TrackedFile:
         self.is_suspect = not self.fingerprint.is_confirmed_by(found)
         if found.size < self.size:
             self.scanned_offset = self.read_offset
+        self.confirmed_size = min(self.confirmed_size, found.size)
         self.size = found.size
         if found.size == self.read_offset:
             self.caught_up_at = polled_at
@@ -310,6 +311,14 @@ class OffsetTracker:
         with self._lock:
             self._changes += file.must_check
             file.confirm(found)
+
+    def update(self, file: TrackedFile, found: FoundFile, polled_at: Moment) -> None:
+        """Record the state of *file* at a poll."""
+        with self._lock:
+            must_check = file.must_check
+            file.update(found, polled_at)
+            # The offset that was published may be that of another content.
+            self._changes += file.must_check and not must_check
 
     def reserve(self, file: TrackedFile, end: int) -> ByteRange:
         """Mark the lines of *file* from its read offset to *end* as in flight."""

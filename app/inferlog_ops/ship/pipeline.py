@@ -202,7 +202,7 @@ class Pipeline:
         files = self._tracker.list_files()
         return (
             self._schedule.is_empty()
-            and not self._discovery.listing.problems
+            and (not self._discovery.listing.problems or self._discovery.listing.is_missing)
             and not any(file.has_unread or file.trouble for file in files)
         )
 

@@ -7,7 +7,7 @@ from inferlog_ops.ship.offsets import SavedOffset
 
 class Sightings:
     """
-    The first and the last poll that found each file.
+    The first and the last poll of the latest time without interruption in which each file was found.
 
     A missing file was deleted if a file of its folder is still there that an earlier poll found together with it. If
     all of them are missing, the folder may be another one: a mount point without its volume, or a wrong ``--from``.
@@ -30,7 +30,8 @@ class Sightings:
         self._folders = folders
         self._oldest = None
         for name in names:
-            self._first.setdefault(name, self._polls)
+            if self._last.get(name) != self._polls - 1:
+                self._first[name] = self._polls  # new, or back after an interruption
             self._last[name] = self._polls
 
     def forget(self, name: str) -> None:
@@ -44,7 +45,7 @@ class Sightings:
             return False
         if self._oldest is None:
             self._oldest = self._find_oldest()
-        folder = next((folder for folder in _list_folders(name) if folder in self._folders), "")
+        folder = next((folder for folder in list_folders(name) if folder in self._folders), "")
         return self._oldest.get(folder, self._polls) <= last
 
     def _find_oldest(self) -> dict[str, int]:
@@ -52,12 +53,12 @@ class Sightings:
         oldest: dict[str, int] = {}
         for name, last in self._last.items():
             if last == self._polls:
-                for folder in _list_folders(name):
+                for folder in list_folders(name):
                     oldest[folder] = min(oldest.get(folder, self._polls), self._first[name])
         return oldest
 
 
-def _list_folders(name: str) -> Iterator[str]:
+def list_folders(name: str) -> Iterator[str]:
     """Yield the folders of the file *name* from the innermost to the log directory, which is the empty name."""
     while name:
         name = name.rpartition("/")[0]

@@ -91,8 +91,8 @@ class SummarizeResult:
         replaced: Documents with new content.
         deleted: Documents of vanished combinations, and surplus copies.
         unchanged: Documents that were computed again and stay.
-        left_out_events: Events that are in no summary: they arrived for a minute after events of it may have been
-            deleted.
+        left_out_events: Least number of events that are in no summary: they arrived for a minute after events of it may
+            have been deleted.
         prevented: Changes that other runs prevented in every attempt.
         future_summaries: Stored summaries of minutes that have not begun: of a host whose clock was ahead.
         left_out_values: Events with values that are in no sum, by minute and model version.
@@ -260,8 +260,8 @@ class _Run:
         """
         Return those of the *summarized* minutes whose summaries may count events that were deleted since.
 
-        Without them, a minute cannot be computed again. All events of a minute are still there if it is later than the
-        oldest index, or if no index was deleted since it was computed.
+        Without them, a minute cannot be computed again. Retention has deleted no event of a minute that is later than
+        the oldest index, or if no index was deleted since it was computed.
         """
         final = {minute for minute in summarized if minute < self.oldest_index.whole_from}
         for start, end in group_starts(final & with_events, SummaryInterval.MINUTE):

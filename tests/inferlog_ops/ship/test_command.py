@@ -109,7 +109,7 @@ def test_start_on_an_empty_or_missing_folder_keeps_the_offsets(faulty: FaultySto
     assert ship(place.root / "empty", "--once").returncode == 0
     assert place.offsets == offsets
     missing = ship(place.root / "missing", "--timeout", "1")
-    assert missing.returncode == 1
+    assert missing.returncode == 0
     assert "cannot read the folder" in missing.stderr
     assert place.offsets == offsets
     faulty.roll_over()
@@ -229,6 +229,15 @@ def test_run_fails_when_a_folder_cannot_be_read(ending: str, faulty: FaultyStore
     assert "some lines were not shipped: shipped" in stderr
     assert f"cannot read the folder {place.logs / 'closed'}: Permission denied" in stderr
     assert faulty.stored.keys() == {"a"}
+
+
+def test_drain_succeeds_without_a_log_folder(faulty: FaultyStore, place: ShipperDirs) -> None:
+    command = ship_command("--from", place.logs, "--to", faulty.url, "--state", place.state, "--drain", "30")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        wait_while_running(process, place, (place.state / "positions.json").exists, "the offsets")
+        process.terminate()
+        _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
 
 
 def test_once_gives_up_after_the_timeout(unused_url: str, place: ShipperDirs) -> None:

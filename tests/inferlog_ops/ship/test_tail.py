@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -440,6 +441,61 @@ def test_offsets_survive_a_volume_that_is_unmounted_during_a_run(folder: str, re
     volume.rename(place)
     assert reading.read() == []
     assert reading.counters.counts.lost_files == 0
+
+
+def test_offsets_survive_a_volume_that_is_unmounted_twice_over_files_of_its_mount_point(reading: Reading) -> None:
+    volume, point = reading.root.with_name("volume"), reading.root.with_name("point")
+    write_events(volume / NAME, make_event_ids(5))
+    write_events(reading.root / "health-inferlog_shipper-1.jsonl", ["health"])
+    reading.acknowledge(reading.read())
+    for _ in range(2):
+        reading.root.rename(point)
+        volume.rename(reading.root)
+        ids = collect_ids(batches := reading.read())
+        reading.acknowledge(batches)
+        reading.root.rename(volume)
+        point.rename(reading.root)
+        assert reading.read() == []
+    assert ids == []
+
+
+@pytest.mark.parametrize("folder", ["lost+found", "closed"])
+def test_unreadable_folder_keeps_no_offsets_of_other_folders(
+    folder: str, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def scan_readable(path: Path) -> Any:
+        if Path(path).name == folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return scan(path)
+
+    monkeypatch.setattr("inferlog_ops.ship.discovery.os.scandir", scan_readable)
+    (reading.root / folder).mkdir()
+    write_events(reading.root / NAME, make_event_ids(5))
+    write_events(reading.root / "events-scoring-1-2.jsonl", make_event_ids(5, "f"))
+    reading.acknowledge(reading.read())
+    (reading.root / NAME).unlink()
+    assert reading.read() == []
+    assert reading.tracker.list_offsets().keys() == {"events-scoring-1-2.jsonl"}
+    assert len(reading.discovery.listing.problems) == (folder == "closed")
+
+
+def test_offset_of_a_rewritten_file_is_withdrawn_before_it_is_read(reading: Reading) -> None:
+    path = write_events(reading.root / NAME, make_event_ids(5))
+    reading.acknowledge(reading.read())
+    changes = reading.tracker.changes
+    path.write_bytes(b"".join(map(build_event_line, make_event_ids(5, "o"))))
+    os.utime(path, ns=(1, 1))
+    reading.discovery.poll()
+    assert [file.confirmed_offset for file in reading.tracker.list_files()] == [0]
+    assert reading.tracker.changes > changes
+
+
+def test_unreadable_offsets_of_other_shippers_do_not_stop_reading(reading: Reading) -> None:
+    (reading.root / ".shipped").symlink_to("x" * 300)
+    write_events(reading.root / NAME, make_event_ids(5))
+    assert len(collect_ids(reading.read())) == 5
 
 
 @pytest.mark.parametrize("restarted", [False, True])

@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.core.files import NOT_LOGS
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
 from inferlog_ops.query.audit.chain import Event, HeartbeatCount, get_instance_id, sort_key
 
@@ -72,7 +74,7 @@ class EventFiles:
                 places.append((instances.setdefault(instance, instance), sequence, number, offset))
         places.sort()
         for number, neighbours in groupby(places, key=itemgetter(2)):
-            with paths[number].open("rb") as lines:
+            with suppress(FileNotFoundError), paths[number].open("rb") as lines:  # as above
                 for *_, offset in neighbours:
                     lines.seek(offset)
                     if (event := _parse(lines.readline())) is None:
@@ -83,27 +85,31 @@ class EventFiles:
         """Return the files of lines whose names begin with *prefix*."""
         return sorted(
             Path(folder, name)
-            for folder, _, names in os.walk(self._directory, onerror=_raise)
+            for folder, _, names in os.walk(self._directory, onerror=self._raise_unless_harmless)
             for name in names
             if name.startswith(prefix) and name.endswith(".jsonl")
         )
+
+    def _raise_unless_harmless(self, error: OSError) -> None:
+        """Ignore a folder that was deleted since its parent was read, and that of a file system's checks."""
+        folder = Path(error.filename)
+        if folder == self._directory or not (isinstance(error, FileNotFoundError) or folder.name == NOT_LOGS):
+            raise error
 
     def _read(self, paths: list[Path]) -> Iterator[tuple[int, int, dict[str, Any]]]:
         """Yield number of the file, offset of the line, and document."""
         for number, path in enumerate(paths):
             self._report(f"reading file {number + 1} of {len(paths)}")
             offset = 0
-            with path.open("rb") as lines:
+            with suppress(FileNotFoundError), path.open("rb") as lines:  # deleted by retention since it was listed
                 for line in lines:
-                    if (document := _parse(line)) is None:
-                        self.unreadable_lines += 1
-                    else:
+                    if (document := _parse(line)) is not None:
                         yield number, offset, document
+                    else:
+                        self.unreadable_lines += 1
+                        if not line.endswith(b"\n"):
+                            break  # its writer is in the middle of it: the rest would look like a line of its own
                     offset += len(line)
-
-
-def _raise(error: OSError) -> NoReturn:
-    raise error
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

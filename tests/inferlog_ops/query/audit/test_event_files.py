@@ -1,5 +1,6 @@
 """Event files of several services: all of them, in the order of the chains, and never fewer without an error."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -125,3 +126,34 @@ def test_memory_is_a_fraction_of_the_size_of_the_files(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak_bytes < path.stat().st_size / 4
+
+
+def test_line_that_is_being_written_is_the_end_of_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "events-scoring-1-1.jsonl"
+    path.write_bytes(b'{"event":{"sequence":0}}\n{"event":{"sequence":1')
+    files = EventFiles(tmp_path)
+    assert len(list(files.read_events(FIRST_TIME, LAST_TIME))) == 1
+    assert files.unreadable_lines == 1
+
+
+def test_file_that_retention_deletes_meanwhile_is_left_out(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"events-scoring-1-{number}.jsonl").write_bytes(b'{"event":{"sequence":%d}}\n' % number)
+    events = EventFiles(tmp_path).read_events(FIRST_TIME, LAST_TIME)
+    assert next(events)["event"]["sequence"] == 0
+    (tmp_path / "events-scoring-1-1.jsonl").unlink()
+    assert list(events) == []
+
+
+def test_folder_of_a_file_system_s_checks_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def scan_readable(folder: str) -> Any:
+        if Path(folder).name == "lost+found":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return scan(folder)
+
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "events-scoring-1-1.jsonl").write_bytes(b'{"event":{"sequence":0}}\n')
+    monkeypatch.setattr(os, "scandir", scan_readable)
+    assert len(list(EventFiles(tmp_path).read_events(FIRST_TIME, LAST_TIME))) == 1
