@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from time import monotonic
 
+from rich.status import Status
 from rich.text import Text
 
 from inferlog_ops.core.console import err
@@ -32,8 +33,17 @@ def show_progress() -> Generator[ReportProgress]:
     if not err.is_terminal:
         yield _throttle(lambda text: err.print(Text(text)))
         return
-    with err.status("") as line:
-        yield lambda text: line.update(Text(text))
+    with ExitStack() as open_lines:
+        line: Status | None = None
+
+        def report(text: str) -> None:
+            nonlocal line
+            if line is None:  # a command that reports nothing changes nothing on the terminal
+                line = open_lines.enter_context(err.status(Text(text)))
+            else:
+                line.update(Text(text))
+
+        yield report
 
 
 def _throttle(show: ReportProgress) -> ReportProgress:

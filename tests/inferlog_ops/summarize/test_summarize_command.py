@@ -112,7 +112,7 @@ def test_check_counts_the_differences_that_it_does_not_show(provisioned: Cluster
     index(provisioned, "events", [build_event(NOON - MINUTE * number) for number in range(22)])
     differs = commands.run_here(*build_options(provisioned), "--check")
     assert len(differs.stdout.splitlines()) == 1 + 20
-    assert differs.stderr == "… and 2 more; --json lists all of them\n"
+    assert differs.stderr.splitlines()[-1] == "… and 2 more; --json lists all of them"  # after any progress
 
 
 def test_killed_run_is_completed_by_the_next(provisioned: Cluster) -> None:
