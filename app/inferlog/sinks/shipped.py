@@ -89,10 +89,9 @@ def is_tailed(directory: Path, inode: int) -> bool:
 
     This runs during a request, so a position file is parsed only if it contains the number.
     """
-    paths = (directory / SHIPPED_DIRECTORY).glob("*.pos")
     return any(
         entry.inode == inode and entry.offset > 0
-        for path in paths
+        for path, _ in _list_published(directory, ".pos")
         if _holds_inode(path, inode)
         for entry in _read_available_entries(path)
     )
@@ -100,14 +99,19 @@ def is_tailed(directory: Path, inode: int) -> bool:
 
 def find_active_shippers(directory: Path, now: float) -> set[str]:
     """Return the names of the shippers that have published offsets in *directory* in the hour before *now*."""
-    active = set()
+    published = _list_published(directory, ".json", ".pos")
+    return {get_shipper(path) for path, since in published if now - since <= SILENT_SECONDS}
+
+
+def _list_published(directory: Path, *suffixes: str) -> list[tuple[Path, float]]:
+    """Return the files of published offsets with these *suffixes*, each with its modification time in Unix seconds."""
+    found = []
     with suppress(OSError), os.scandir(directory / SHIPPED_DIRECTORY) as entries:  # mostly, it does not exist
         for entry in entries:
-            path = Path(entry.path)
-            with suppress(FileNotFoundError):  # removed meanwhile
-                if path.suffix in (".json", ".pos") and now - entry.stat().st_mtime <= SILENT_SECONDS:
-                    active.add(get_shipper(path))
-    return active
+            with suppress(OSError):  # removed meanwhile
+                if entry.name.endswith(suffixes):
+                    found.append((Path(entry.path), entry.stat().st_mtime))
+    return found
 
 
 def _holds_inode(path: Path, inode: int) -> bool:
@@ -119,12 +123,8 @@ def _holds_inode(path: Path, inode: int) -> bool:
 
 
 def _read_acked_offsets(directory: Path) -> Iterator[_AckedOffsets]:
-    for path in (directory / SHIPPED_DIRECTORY).glob("*.json"):
-        try:
-            published = path.stat().st_mtime
-        except OSError:
-            continue  # removed meanwhile
-        yield _AckedOffsets(offsets=_read_ack_file(path), published=published)
+    for path, since in _list_published(directory, ".json"):
+        yield _AckedOffsets(offsets=_read_ack_file(path), published=since)
     yield from _read_fluentd_offsets(directory)
 
 
@@ -132,11 +132,7 @@ def _read_fluentd_offsets(directory: Path) -> Iterator[_AckedOffsets]:
     """Yield the offsets of each Fluentd: its position files combined, as of the newest one."""
     offsets: defaultdict[str, dict[str, int]] = defaultdict(dict)
     published: defaultdict[str, float] = defaultdict(float)
-    for path in (directory / SHIPPED_DIRECTORY).glob("*.pos"):
-        try:
-            written = path.stat().st_mtime
-        except OSError:
-            continue  # removed meanwhile
+    for path, written in _list_published(directory, ".pos"):
         shipper = get_shipper(path)
         published[shipper] = max(published[shipper], written)
         offsets[shipper] |= _filter_existing(directory, _read_available_entries(path))

@@ -6,7 +6,7 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 
 import inferlog
 from inferlog.configuration import get_runtime
+from inferlog.recorder import Sink
 from inferlog.sinks.console import ConsoleSink
 from inferlog.sinks.fan_out import FanOut
 from tests.support.logfiles import Logs
@@ -202,17 +203,9 @@ def test_closed_terminal_does_not_block_service(tmp_path: Path) -> None:
     assert len(Logs(tmp_path).events) == 2000
 
 
-def test_terminal_is_closed_once_by_child_forked_during_close(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terminal_is_closed_once_by_child_forked_during_close(
+    monkeypatch: pytest.MonkeyPatch, close_while_forking: Callable[[Sink], list[int]]
+) -> None:
     monkeypatch.setattr("inferlog.sinks.console._open_terminal", lambda: os.open(os.devnull, os.O_WRONLY))
     sink = ConsoleSink()
-    closed = []
-    close = os.close
-
-    def fork_while_closing(descriptor: int) -> None:
-        closed.append(descriptor)
-        close(descriptor)
-        sink.detach_after_fork()
-
-    monkeypatch.setattr(os, "close", fork_while_closing)
-    sink.close()
-    assert len(closed) == 1
+    assert len(close_while_forking(sink)) == 1

@@ -13,6 +13,7 @@ from unittest.mock import ANY
 import pytest
 
 from inferlog.losses import Losses
+from inferlog.recorder import Sink
 from inferlog.sinks.file import FileLimits, FileSink, check_directory
 from inferlog.sinks.retention import Retention
 
@@ -181,22 +182,18 @@ def test_line_is_written_although_exception_ends_its_write(
     assert read_contents(tmp_path) == [b"first"[:room_bytes] + b"\nsecond\n"]
 
 
+def test_unreadable_folder_of_shipped_offsets_does_not_stop_writing(tmp_path: Path, clock: Clock) -> None:
+    (tmp_path / ".shipped").symlink_to("x" * 300)
+    sink = make_sink(tmp_path, clock)
+    assert sink.write(b"1\n")
+
+
 def test_file_is_closed_once_by_child_forked_during_close(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: Clock, close_while_forking: Callable[[Sink], list[int]]
 ) -> None:
     sink = make_sink(tmp_path, clock)
     sink.write(b"1\n")
-    closed = []
-    close = os.close
-
-    def fork_while_closing(descriptor: int) -> None:
-        closed.append(descriptor)
-        close(descriptor)
-        sink.detach_after_fork()
-
-    monkeypatch.setattr(os, "close", fork_while_closing)
-    sink.close()
-    assert len(closed) == 1
+    assert len(close_while_forking(sink)) == 1
 
 
 def is_in(directory: Path, link: Path) -> bool:
