@@ -246,11 +246,10 @@ class Runtime:
 
     def close(self) -> None:
         """Write the last heartbeat and close all sinks."""
-        self.events.count_unwritten()
         self.heartbeat.stop()
         for recorder in self._list_recorders():
             recorder.close()
-        self.events.count_unwritten()  # of lines that waited
+        self.events.count_unwritten()
         self.housekeeping.stop()
         self.losses.report(even_early=True)
 

@@ -52,7 +52,7 @@ def verify(
     """
     List every event that was changed, removed, cut off or inserted.
 
-    Exit code 1 if there is any, or if a file is not readable; 2 if there is no event file.
+    Exit code 1 if there is any, or if a file is not readable; 2 without any event file.
     """
     from inferlog.audit import Hasher
     from inferlog.settings import Settings, SettingsError

@@ -37,6 +37,12 @@ def format_utc(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def read_timestamp(text: str) -> datetime:
+    """Return the time *text*, ISO 8601; without an offset it is in UTC, as for Elasticsearch."""
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
 def parse_moment(text: str, option: str) -> datetime:
     """
     Parse an ISO 8601 time; without an offset it is in UTC.
@@ -45,8 +51,7 @@ def parse_moment(text: str, option: str) -> datetime:
         OperatorError: If *text*, the value of *option*, is not valid.
     """
     try:
-        moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return read_timestamp(text).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise OperatorError(
             f"{option} is {text!r}; expected ISO 8601, such as 2026-11-23T06:15:00Z", exit_code=2

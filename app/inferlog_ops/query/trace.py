@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from elasticsearch import Elasticsearch
@@ -10,6 +10,7 @@ from elasticsearch import Elasticsearch
 from inferlog.event import MEASURE_LIMIT
 from inferlog_ops.core.cluster import Cluster, require_stream, translate_errors
 from inferlog_ops.core.streams import build_stream_name
+from inferlog_ops.query.timerange import read_timestamp
 
 # Clocks of several machines differ, and a busy service records times late: a call may appear to start before its
 # caller, or to end after it.
@@ -75,9 +76,7 @@ def build_tree(events: Sequence[dict[str, Any]]) -> list[Span]:
 
 
 def _make_span(event: dict[str, Any]) -> Span:
-    ended = datetime.fromisoformat(event["@timestamp"])
-    if ended.tzinfo is None:
-        ended = ended.replace(tzinfo=UTC)  # as Elasticsearch reads it
+    ended = read_timestamp(event["@timestamp"])
     # Other writers have no limit.
     latency_seconds = max(0.0, min(float(read_value(event, "latency_seconds") or 0.0), MEASURE_LIMIT))
     return Span(event=event, began=ended - timedelta(seconds=latency_seconds), ended=ended)

@@ -132,7 +132,7 @@ class BulkClient:
 
         Raises:
             NoAnswerError: If there was no response.
-            RefusedRequestError: If the search failed, or there is no such stream.
+            RefusedRequestError: If the search failed, or the stream is missing.
         """
         found: set[str] = set()
         for start in range(0, len(ids), _IDS_A_SEARCH):

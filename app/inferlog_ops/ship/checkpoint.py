@@ -15,7 +15,8 @@ from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.ship.clock_skew import ClockSkew
 from inferlog_ops.ship.discovery import FileDiscovery
 from inferlog_ops.ship.health import Health
-from inferlog_ops.ship.offsets import OffsetFile, OffsetTracker, TrackedFile
+from inferlog_ops.ship.offset_file import OffsetFile
+from inferlog_ops.ship.offsets import OffsetTracker, TrackedFile
 from inferlog_ops.ship.schedule import Schedule
 from inferlog_ops.ship.status import Counters, Display, ShipperStatus, estimate_events, find_oldest_age_seconds
 

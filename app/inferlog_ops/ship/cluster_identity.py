@@ -7,7 +7,7 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.progress import ReportProgress
 from inferlog_ops.ship.bulk_client import BulkClient
 from inferlog_ops.ship.bulk_response import RefusedRequestError
-from inferlog_ops.ship.offsets import OffsetFile
+from inferlog_ops.ship.offset_file import OffsetFile
 
 # Another cluster cannot take over the address in less time without a failed request in between.
 _TRUSTED_SECONDS = 2.0

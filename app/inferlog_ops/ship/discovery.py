@@ -34,8 +34,7 @@ class Listing:
     Attributes:
         files: The log files.
         left_alone: Names of other files.
-        problems: Unreadable directories, each with the reason.
-        unreadable: Names of these directories. A missing file in one of them may still exist.
+        unreadable: Names of unreadable directories, each with the problem. A missing file in one of them may exist.
         is_missing: Whether the log directory itself does not exist.
         folders: Names of all directories, relative to the log directory, which is the empty name.
     """
@@ -43,13 +42,16 @@ class Listing:
     files: list[FoundFile] = field(default_factory=list)
     folders: set[str] = field(default_factory=set)
     left_alone: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    unreadable: set[str] = field(default_factory=set)
+    unreadable: dict[str, str] = field(default_factory=dict)
     is_missing: bool = False
+
+    @property
+    def problems(self) -> list[str]:
+        return list(self.unreadable.values())
 
     def may_contain(self, name: str) -> bool:
         """Whether the file *name*, which was not found, may be in a directory that was not readable."""
-        return bool(self.unreadable) and not self.unreadable.isdisjoint(list_folders(name))
+        return bool(self.unreadable) and any(folder in self.unreadable for folder in list_folders(name))
 
 
 class FileDiscovery:
@@ -230,8 +232,7 @@ def list_folder(root: Path) -> Listing:
         except OSError as error:
             if folder and isinstance(error, FileNotFoundError):
                 continue  # deleted since its parent was read
-            listing.problems.append(f"cannot read the folder {root / folder}: {error.strerror}")
-            listing.unreadable.add(folder.rstrip("/"))
+            listing.unreadable[folder.rstrip("/")] = f"cannot read the folder {root / folder}: {error.strerror}"
             listing.is_missing |= isinstance(error, FileNotFoundError)
     listing.files.sort(key=lambda file: file.name)
     listing.left_alone.sort()
@@ -255,13 +256,4 @@ def _add_entry(listing: Listing, name: str, entry: os.DirEntry[str]) -> None:
     if not stat.S_ISREG(status.st_mode):
         listing.left_alone.append(name)
         return
-    listing.files.append(
-        FoundFile(
-            name=name,
-            stream=stream,
-            device=status.st_dev,
-            inode=status.st_ino,
-            size=status.st_size,
-            mtime_ns=status.st_mtime_ns,
-        )
-    )
+    listing.files.append(FoundFile.build(name, stream, status))

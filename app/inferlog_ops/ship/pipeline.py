@@ -15,7 +15,8 @@ from inferlog_ops.ship.cluster_identity import ClusterIdentityCheck
 from inferlog_ops.ship.delivery import Delivery, Sender
 from inferlog_ops.ship.discovery import FileDiscovery
 from inferlog_ops.ship.health import STOPPED, Health
-from inferlog_ops.ship.offsets import OffsetFile, OffsetTracker, SavedOffset
+from inferlog_ops.ship.offset_file import OffsetFile
+from inferlog_ops.ship.offsets import OffsetTracker, SavedOffset
 from inferlog_ops.ship.schedule import Schedule
 from inferlog_ops.ship.settings import ShipSettings
 from inferlog_ops.ship.status import Counters, Counts, Display, ShipperStatus

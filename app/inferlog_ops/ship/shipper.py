@@ -16,7 +16,7 @@ from inferlog_ops.ship.cluster_identity import ClusterIdentityCheck, OtherCluste
 from inferlog_ops.ship.dead_letters import DeadLetters
 from inferlog_ops.ship.delivery import Delivery
 from inferlog_ops.ship.health import Health
-from inferlog_ops.ship.offsets import OffsetFile
+from inferlog_ops.ship.offset_file import OffsetFile
 from inferlog_ops.ship.pipeline import Pipeline, ShipOutcome
 from inferlog_ops.ship.settings import ShipSettings
 from inferlog_ops.ship.state_dir import StateDir, lock_state_dir, report_unusable

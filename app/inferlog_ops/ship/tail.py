@@ -69,15 +69,7 @@ class FileTailer:
             os.close(handle)
 
     def _check_fingerprint(self, handle: int, file: TrackedFile) -> None:
-        known, status = file.fingerprint, os.fstat(handle)
-        found = FoundFile(
-            name=file.name,
-            stream=file.stream,
-            device=status.st_dev,
-            inode=status.st_ino,
-            size=status.st_size,
-            mtime_ns=status.st_mtime_ns,
-        )
+        known, found = file.fingerprint, FoundFile.build(file.name, file.stream, os.fstat(handle))
         # The device may change with a mount: the leading bytes decide.
         is_same = known.inode == found.inode and found.size >= file.read_offset
         if (

@@ -124,18 +124,23 @@ def test_other_cluster_is_rejected_when_there_is_nothing_to_send(faulty_cluster:
             place.ship_once(Cluster(url=other.url, namespace="test"))
 
 
+def ship_in_turns(faulty: FaultyStore, place: ShipperDirs) -> None:
+    """Write lines three times, each time after the running shipper has sent those before."""
+    for prefix in ("a", "b", "c"):
+        write_events(place.events, make_event_ids(3, prefix))
+
+        def is_stored(prefix: str = prefix) -> bool:
+            return f"{prefix}000000" in faulty.stored
+
+        wait_until(is_stored, what="the lines")
+
+
 def test_shipping_continues_and_is_logged_once_when_the_uuid_is_hidden(
     faulty: FaultyStore, faulty_cluster: Cluster, place: ShipperDirs
 ) -> None:
     faulty.identity_faults.extend([FORBIDDEN] * 100)
     with place.run_shipper(faulty_cluster):
-        for prefix in ("a", "b", "c"):
-            write_events(place.events, make_event_ids(3, prefix))
-
-            def is_stored(prefix: str = prefix) -> bool:
-                return f"{prefix}000000" in faulty.stored
-
-            wait_until(is_stored, what="the lines")
+        ship_in_turns(faulty, place)
     assert place.said.getvalue().count("the cluster privilege monitor") == 1
     assert faulty.count_requests("_cluster/state") == 1
     assert read_saved_uuid(place) is None
@@ -207,13 +212,7 @@ def test_uuid_hidden_by_a_proxy_is_requested_again_after_a_failure(
     monkeypatch.setattr(cluster_identity, "_TRUSTED_SECONDS", 60.0)
     faulty.identity_faults.extend([(403, b"<html>forbidden</html>")] * 100)
     with place.run_shipper(faulty_cluster):
-        for prefix in ("a", "b", "c"):
-            write_events(place.events, make_event_ids(3, prefix))
-
-            def is_stored(prefix: str = prefix) -> bool:
-                return f"{prefix}000000" in faulty.stored
-
-            wait_until(is_stored, what="the lines")
+        ship_in_turns(faulty, place)
         assert faulty.count_requests("_cluster/state") == 1
         faulty.faults.append(Fault(status=503))
         write_events(place.events, ["d"])

@@ -24,7 +24,8 @@ from inferlog_ops.ship import tail
 from inferlog_ops.ship.batch import LONG_LINE_KEPT_BYTES, Batch, RefusedLine
 from inferlog_ops.ship.clock_skew import ClockSkew
 from inferlog_ops.ship.discovery import FileDiscovery
-from inferlog_ops.ship.offsets import OffsetFile, OffsetTracker
+from inferlog_ops.ship.offset_file import OffsetFile
+from inferlog_ops.ship.offsets import OffsetTracker
 from inferlog_ops.ship.schedule import Schedule
 from inferlog_ops.ship.settings import MEBIBYTE, ShipSettings
 from inferlog_ops.ship.status import Counters, Counts

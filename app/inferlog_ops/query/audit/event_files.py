@@ -15,6 +15,7 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.files import NOT_LOGS
 from inferlog_ops.core.progress import ReportProgress, ignore_progress
 from inferlog_ops.query.audit.chain import Event, HeartbeatCount, get_instance_id, sort_key
+from inferlog_ops.query.timerange import read_timestamp
 
 
 class EventFiles:
@@ -59,7 +60,7 @@ class EventFiles:
         Yield the events with *start* <= ``@timestamp`` < *end*, sorted by instance and sequence.
 
         Raises:
-            OperatorError: If there is no event file, or if one was changed while it was read.
+            OperatorError: If the directory has no event file, or if one was changed while it was read.
             OSError: If a file or subdirectory is not readable: its events would be missing without a finding.
         """
         paths = self._list("events-")
@@ -122,8 +123,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 def _read_time(document: dict[str, Any]) -> datetime:
     try:
-        moment = datetime.fromisoformat(document["@timestamp"])
+        return read_timestamp(document["@timestamp"])
     except (KeyError, TypeError, ValueError):
         # An event without a valid time must become a finding; most ranges contain the current time.
         return datetime.now(UTC)
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
