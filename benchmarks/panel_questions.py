@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.preview.answers import find_trend_query
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files as dashboards
 from inferlog_ops.query.dashboards import slo
@@ -18,7 +19,8 @@ class Question:
     Panels with the same queries and columns.
 
     Attributes:
-        queries: Their queries, without repetitions, each with the columns that the panels show.
+        queries: Their queries, without repetitions, each with the columns that the panels show; that of the background
+            of a metric last.
         places: Dashboard and id of each.
         panel: The first of them, whose requests are those of Kibana.
     """
@@ -78,9 +80,9 @@ def _group_panels(dashboard_ids: Iterable[str]) -> list[Question]:
     levels = slo.load()
     for dashboard_id in dashboard_ids:
         for panel in list_panels(fill_levels(dashboards.find(dashboard_id), levels)):
-            queries = tuple(
-                dict.fromkeys(restrict_columns(library.find(each.name), each.columns) for each in panel.list_queries())
-            )
+            shown = [restrict_columns(library.find(each.name), each.columns) for each in panel.list_queries()]
+            trend = find_trend_query(panel, library.load_all())
+            queries = tuple(dict.fromkeys(query for query in (*shown, trend) if query is not None))
             if queries:
                 question = asked.setdefault(queries, Question(queries=queries, places=[], panel=panel))
                 question.places.append(f"{dashboard_id}/{panel.id}")

@@ -11,7 +11,8 @@ a temporary directory; --home keeps both, and uses a running engine in it. --cop
 size would include that. Then each panel is timed for the whole day and for its last hour, after further calls, by the
 median of several calls:
 
-- on the preview page: its ES|QL queries, with the columns that the panel shows; one with several layers has several;
+- on the preview page: its queries as the page runs them, with the columns that the panel shows, by aggregations or
+  ES|QL; a panel with several layers has several, one with a background over time has a second;
 - in Kibana: the requests that Kibana makes of the same panel (see kibana_requests.py), if it is form-based.
 
 On an idle machine with two cores, a million events take about a minute and 350 MB of disk.
@@ -40,9 +41,9 @@ from benchmarks.kibana_requests import has_own_requests, run_requests
 from benchmarks.panel_questions import Question, name_query, select_panels
 from inferlog_ops.core.cluster import Cluster, translate_errors
 from inferlog_ops.core.errors import OperatorError
+from inferlog_ops.preview.answers import PanelScope, run_page_query
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.query.library import Query
-from inferlog_ops.query.run import run_query
 from inferlog_ops.summarize.job import SummarizeSettings, summarize
 
 MOST_SECONDS = 1.0
@@ -119,7 +120,7 @@ class PanelTimes:
     Times of one panel.
 
     Attributes:
-        on_page: Of its ES|QL queries.
+        on_page: Of its queries on the preview page.
         in_kibana: Of Kibana's requests; None if the panel is not form-based: Kibana then runs the ES|QL queries.
     """
 
@@ -210,7 +211,7 @@ def warm_up(cluster: Cluster, asked: Sequence[Question], seconds: float) -> None
         while time.perf_counter() < deadline:
             for question in asked:
                 for query in question.queries:
-                    run_query(cluster, query, END - DAY, END)
+                    ask_as_page(client, cluster, query, END - DAY)
                 if has_own_requests(question.panel):
                     ask_as_kibana(client, cluster, question, END - DAY)
 
@@ -232,7 +233,8 @@ def measure_panels(
 
 def measure_query(cluster: Cluster, query: Query, engine: Engine, calls: CallCounts) -> Times:
     log_progress(f"asking {cluster.namespace}: {name_query(query)}")
-    return measure(lambda start: run_query(cluster, query, start, END), engine, calls)
+    with cluster.build_client(request_timeout_seconds=600) as client:
+        return measure(lambda start: ask_as_page(client, cluster, query, start), engine, calls)
 
 
 def measure_in_kibana(cluster: Cluster, question: Question, engine: Engine, calls: CallCounts) -> Times | None:
@@ -241,6 +243,11 @@ def measure_in_kibana(cluster: Cluster, question: Question, engine: Engine, call
     log_progress(f"asking {cluster.namespace} as Kibana does: {question.place}")
     with cluster.build_client(request_timeout_seconds=600) as client:
         return measure(lambda start: ask_as_kibana(client, cluster, question, start), engine, calls)
+
+
+def ask_as_page(client: Elasticsearch, cluster: Cluster, query: Query, start: datetime) -> None:
+    client.indices.clear_cache(request=True)  # or the answer of the call before would be measured
+    run_page_query(cluster, query, PanelScope(start=start, end=END, within=None))
 
 
 def ask_as_kibana(client: Elasticsearch, cluster: Cluster, question: Question, start: datetime) -> None:

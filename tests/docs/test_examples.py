@@ -134,7 +134,7 @@ def test_page_on_tests_shows_a_passing_test(tmp_path: Path) -> None:
     tests = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tmp_path],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(DOCS / "examples")},
+        env={**os.environ, "PYTHONPATH": str(DOCS / "examples"), "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         check=False,

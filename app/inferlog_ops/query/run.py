@@ -119,12 +119,40 @@ def run_query(
     if top_versions is not None and query.top_versions is None:
         raise OperatorError(f"{query.name} has no rows per model version; run it without --top", exit_code=2)
     filter_ = _combine_filters(None if model_version is None else build_version_filter(model_version), within)
+    with _connect(cluster, query, timeout_seconds) as client:
+        execution = _Execution(client=client, cluster=cluster, query=query, start=start, end=end, filter=filter_)
+        return execution.run(None if model_version is not None else top_versions)
+
+
+def aggregate(
+    cluster: Cluster,
+    query: Query,
+    aggregations: dict[str, Any],
+    start: datetime,
+    end: datetime,
+    *,
+    within: dict[str, Any] | None = None,
+    timeout_seconds: float = _TIMEOUT_SECONDS,
+) -> dict[str, Any]:
+    """
+    Return the answer to *aggregations* over the documents that *query* reads; other arguments as in `run_query`.
+
+    Raises:
+        OperatorError: If the range is empty, or the cluster rejects the request.
+    """
+    check_range(start, end)
+    with _connect(cluster, query, timeout_seconds) as client:
+        execution = _Execution(client=client, cluster=cluster, query=query, start=start, end=end, filter=within)
+        return dict(execution.aggregate(list_streams(query, cluster.namespace), aggregations))
+
+
+@contextmanager
+def _connect(cluster: Cluster, query: Query, timeout_seconds: float) -> Iterator[Elasticsearch]:
     with (
         cluster.build_client(request_timeout_seconds=timeout_seconds) as client,
         translate_errors(cluster, f"running {query.name}"),
     ):
-        execution = _Execution(client=client, cluster=cluster, query=query, start=start, end=end, filter=filter_)
-        return execution.run(None if model_version is not None else top_versions)
+        yield client
 
 
 def find_future_events(
@@ -245,7 +273,7 @@ class _Execution:
         summaries = build_summaries_stream_name(self.cluster.namespace)
         if summaries in list_streams(self.query, self.cluster.namespace):
             return self._find_top_summarized_versions(summaries, most)
-        values = self._aggregate(
+        values = self.aggregate(
             build_stream_name("events", self.cluster.namespace),
             {"values": {"terms": {"field": "model_version", "size": most}}},
         )["values"]
@@ -261,12 +289,12 @@ class _Execution:
             },
             "aggs": {"values": {"terms": terms, "aggs": requests}, **requests},
         }
-        found = self._aggregate(stream, {"of_minutes": of_minutes})["of_minutes"]
+        found = self.aggregate(stream, {"of_minutes": of_minutes})["of_minutes"]
         own = found["values"]["buckets"]
         others = found["requests"]["value"] - sum(bucket["requests"]["value"] for bucket in own)
         return [bucket["key"] for bucket in own], int(others)
 
-    def _aggregate(self, index: str, aggregations: dict[str, Any]) -> Any:
+    def aggregate(self, index: str | Sequence[str], aggregations: dict[str, Any]) -> Any:
         in_range = {"range": {"@timestamp": {"gte": format_iso(self.start), "lt": format_iso(self.end)}}}
         with self._translate_errors():
             return self.client.search(

@@ -224,7 +224,9 @@ SOURCES: dict[str, Source] = {
     "p99_latency_of_successes": Source(
         view=EVENTS, kql='status: "success"', columns={**_VERSION, **_LATENCY, "requests": _build_figure(_requests)}
     ),
-    "p99_latency_over_time": Source(view=EVENTS, columns={**_VERSION_OVER_TIME, **_LATENCY}),
+    "p99_latency_over_time": Source(
+        view=EVENTS, columns={**_VERSION_OVER_TIME, **_LATENCY, "requests": _build_figure(_requests)}
+    ),
     "p99_alone_over_time": Source(view=EVENTS, columns={**_VERSION_OVER_TIME, **_LATENCY}),
     "error_rate": Source(view=EVENTS, columns={**_VERSION, **_TRAFFIC}),
     "error_rate_over_time": Source(view=EVENTS, columns={**_VERSION_OVER_TIME, **_TRAFFIC}),
@@ -243,7 +245,10 @@ SOURCES: dict[str, Source] = {
     "time_to_first_token_over_time": Source(
         view=EVENTS,
         kql="time_to_first_token_seconds: *",
-        columns={**_VERSION_OVER_TIME, **_build_percentiles("time_to_first_token_seconds")},
+        columns={
+            **_VERSION_OVER_TIME, **_build_percentiles("time_to_first_token_seconds"),
+            "requests": _build_figure(_requests),
+        },
     ),
     "costs": Source(view=EVENTS, kql="cost_usd: *", columns={**_VERSION, **_COSTS}),
     "costs_over_time": Source(view=EVENTS, kql="cost_usd: *", columns={**_VERSION_OVER_TIME, **_COSTS}),
