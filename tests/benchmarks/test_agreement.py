@@ -6,7 +6,7 @@ import pytest
 
 from tests.benchmarks.benchmark_runs import run_benchmark
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 REQUESTS = 5_000  # more than one page of events, and 50 above the p99; scripts/bench agreement sends 20 000
 

@@ -7,11 +7,11 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster
-from inferlog_ops.core.home import Home
 from inferlog_ops.core.progress import ignore_progress
 from inferlog_ops.engine import prune as pruning
 from inferlog_ops.engine.prune import PrunedStream, measure_bytes, prune
 from tests.support.commands import run
+from tests.support.own_engine import OwnEngine
 from tests.support.renewed_points import renew_points
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -138,19 +138,23 @@ def test_stored_bytes_are_current(client: Elasticsearch, stream: str) -> None:
     assert measure_bytes(client, stream) > 50_000
 
 
-@pytest.mark.alone  # what other tests write takes room
-def test_prune_command_frees_disk_space(home: Home, client: Elasticsearch, stream: str) -> None:
-    now = datetime.now(UTC)
-    # So old that no other test's events go with them.
-    write(client, stream, [now - timedelta(days=10_001, milliseconds=number) for number in range(20_000)])
-    write(client, stream, [now])
-    done = run("engine", "prune", "--home", home.root, "--older-than", "10000d", "--json")
+def test_prune_command_frees_disk_space(tmp_path: Path, namespace: str) -> None:
+    engine = OwnEngine(tmp_path / "home")  # what other tests write takes room
+    engine.start()
+    engine.provision(namespace)
+    now, stream = datetime.now(UTC), f"logs-inference.events-{namespace}"
+    with Cluster(url=engine.url).build_client() as client:
+        write(client, stream, [now - timedelta(days=8, milliseconds=number) for number in range(20_000)])
+        write(client, stream, [now])
+        done = run("engine", "prune", "--home", engine.home, "--older-than", "7d", "--json")
+        kept = find_kept(client, stream)
+    engine.stop()
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
-    assert facts["documents"] >= 20_000
+    assert facts["documents"] == 20_000
     assert facts["reclaimed"] is True
     assert facts["freed_bytes"] > 100_000
-    assert len(find_kept(client, stream)) == 1
+    assert len(kept) == 1
 
 
 def test_stopped_engine_cannot_be_pruned(tmp_path: Path) -> None:

@@ -1,58 +1,25 @@
 """Provisioning of the real engine: repeatable, adds fields, and never changes foreign objects."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import orjson
 import pytest
 from elasticsearch import Elasticsearch
 
-from inferlog_ops.core.assets import find_asset_dir
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.provision.desired import Stamp, require
-from inferlog_ops.provision.elasticsearch import ProvisionedObject, ProvisionOutcome, definitions, provision_cluster
+from inferlog_ops.provision.elasticsearch import ProvisionedObject, ProvisionOutcome, provision_cluster
 from inferlog_ops.provision.elasticsearch.definitions import COMPONENT_TEMPLATE, INDEX_TEMPLATE, Definition, Kind
 from inferlog_ops.provision.elasticsearch.server import Deployment, ElasticsearchServer, detect_deployment
-
-EVENTS_MAPPINGS = "component_templates/inferlog-events-mappings.json"
-NEW_FIELD = "a_field_that_no_file_has"
 
 
 @pytest.fixture
 def client(cluster: Cluster) -> Iterator[Elasticsearch]:
     with cluster.build_client() as client:
         yield client
-
-
-@pytest.fixture
-def edited_files(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Iterator[Path]:
-    """A copy of the files that provisioning reads from now on; afterwards the engine has the originals again."""
-    assert request.node.get_closest_marker("alone"), "templates are the whole engine's: another test would get these"
-    copy = tmp_path / "elasticsearch"
-    shutil.copytree(find_asset_dir("infra/elasticsearch"), copy)
-    with monkeypatch.context() as patch:
-        patch.setattr(definitions, "find_asset_dir", lambda _: copy)
-        yield copy
-    provision_cluster(Cluster(url=cluster.url, namespace=f"{cluster.namespace}r"))
-
-
-def _set_field(file: Path, name: str, mapping: dict[str, Any]) -> None:
-    body = orjson.loads(file.read_bytes())
-    body["template"]["mappings"]["properties"][name] = mapping
-    file.write_bytes(orjson.dumps(body))
-
-
-def _read_mappings(client: Elasticsearch, stream: str, name: str) -> list[dict[str, Any] | None]:
-    """Return what each backing index knows of a field."""
-    indices = client.indices.get_mapping(index=stream).body.values()
-    return [index["mappings"]["properties"].get(name) for index in indices]
 
 
 def _collect_outcomes(provisioned: list[ProvisionedObject]) -> dict[str, ProvisionOutcome]:
@@ -85,63 +52,6 @@ def test_two_namespaces_are_independent(cluster: Cluster) -> None:
     outcomes = _collect_outcomes(provision_cluster(other))
     assert outcomes[f"logs-inference.events-{other.namespace}"] is ProvisionOutcome.CREATED
     assert outcomes["inferlog-events"] is ProvisionOutcome.UNCHANGED
-
-
-@pytest.mark.alone
-def test_new_field_reaches_every_index_of_an_existing_stream(
-    cluster: Cluster, client: Elasticsearch, edited_files: Path
-) -> None:
-    provision_cluster(cluster)
-    stream = f"logs-inference.events-{cluster.namespace}"
-    client.indices.rollover(alias=stream)
-    assert _read_mappings(client, stream, NEW_FIELD) == [None, None]
-    _set_field(edited_files / EVENTS_MAPPINGS, NEW_FIELD, {"type": "long"})
-    outcomes = _collect_outcomes(provision_cluster(cluster))
-    assert _read_mappings(client, stream, NEW_FIELD) == [{"type": "long"}] * 2
-    assert {name for name, outcome in outcomes.items() if outcome is ProvisionOutcome.UPDATED} == {
-        "inferlog-events-mappings",
-        "inferlog-events",
-        stream,
-    }
-    assert set(_collect_outcomes(provision_cluster(cluster)).values()) == {ProvisionOutcome.UNCHANGED}
-
-
-@pytest.mark.alone
-def test_changed_field_type_is_rejected_with_file_and_reason(cluster: Cluster, edited_files: Path) -> None:
-    provision_cluster(cluster)
-    _set_field(edited_files / EVENTS_MAPPINGS, "latency_seconds", {"type": "keyword"})
-    with pytest.raises(OperatorError, match=r"inferlog-events\.json.*latency_seconds.*double.*keyword"):
-        provision_cluster(cluster)
-
-
-@pytest.mark.alone
-def test_unknown_mapping_is_rejected_with_its_file(cluster: Cluster, edited_files: Path) -> None:
-    _set_field(edited_files / EVENTS_MAPPINGS, NEW_FIELD, {"type": "biginteger"})
-    with pytest.raises(OperatorError, match=r"inferlog-events-mappings\.json.*rejected.*400.*biginteger"):
-        provision_cluster(cluster)
-
-
-@pytest.mark.alone
-@pytest.mark.parametrize("content", ["{", "[]", ""])
-def test_invalid_json_file_is_reported(cluster: Cluster, edited_files: Path, content: str) -> None:
-    (edited_files / EVENTS_MAPPINGS).write_text(content)
-    with pytest.raises(OperatorError, match=r"inferlog-events-mappings\.json is not (valid JSON|a JSON object)"):
-        provision_cluster(cluster)
-
-
-@pytest.mark.alone
-def test_template_with_a_missing_component_is_an_error(cluster: Cluster, edited_files: Path) -> None:
-    (edited_files / EVENTS_MAPPINGS).unlink()
-    with pytest.raises(OperatorError, match=r"inferlog-events\.json is composed of inferlog-events-mappings"):
-        provision_cluster(cluster)
-
-
-@pytest.mark.alone
-def test_empty_folder_is_an_error(cluster: Cluster, edited_files: Path) -> None:
-    for file in (edited_files / "component_templates").iterdir():
-        file.unlink()
-    with pytest.raises(OperatorError, match="component_templates contains no file"):
-        provision_cluster(cluster)
 
 
 def test_object_is_created_then_unchanged_then_updated_by_its_stamp(client: Elasticsearch) -> None:
