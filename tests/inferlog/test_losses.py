@@ -359,6 +359,7 @@ def test_line_lost_by_an_exception_is_reported(
     assert f"1 event and 1 log line lost: {reason}" in capfd.readouterr().err
 
 
+DEPTHS = 12
 # Each function calls itself up to the limit of the recursion: the events of the innermost calls cannot be written.
 DEEP = """
 import logging, sys, inferlog
@@ -405,7 +406,7 @@ def begin_at(depth):
 
 
 sys.setrecursionlimit(100)
-for depth in range(12):
+for depth in range(int(sys.argv[3])):
     begin_at(depth)
 sys.setrecursionlimit(1000)
 stats = inferlog.stats()
@@ -416,11 +417,17 @@ print(begun, stats.events_written, stats.events_dropped)
 @pytest.mark.parametrize("function", ["track", "record", "log", "log_by_stdlib"])
 def test_events_lost_at_the_limit_of_the_recursion_are_counted(function: str, tmp_path: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", DEEP, str(tmp_path), function], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", DEEP, str(tmp_path), function, str(DEPTHS)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     begun, written, dropped = map(int, ran.stdout.split())
     assert dropped > 0
-    assert written + dropped == begun
+    # Since Python 3.12 the call at the limit raises after it has counted its event, and has not been counted here.
+    at_the_limit = 0 if sys.version_info < (3, 12) else DEPTHS
+    assert begun <= written + dropped <= begun + at_the_limit
     assert sum(map(int, re.findall(r"(\d+) events? .*lost", ran.stderr))) == dropped
     sequences = [line["event"]["sequence"] for line in Logs(tmp_path).events]
     assert sequences == sorted(set(sequences))

@@ -55,7 +55,9 @@ def store() -> Iterator[RecordingStore]:
                 "hits": {"hits": []},
                 "aggregations": {"values": {"buckets": [], "sum_other_doc_count": 0}},
             }
-            hits["aggregations"]["lacking"] = {"doc_count": 0}
+            hits["aggregations"]["own"] = {"buckets": [], "sum_other_doc_count": 0}
+            for missing in ("lacking", "none"):
+                hits["aggregations"][missing] = {"doc_count": 0, "slices": {"buckets": []}}
             hits["aggregations"]["of_minutes"] = {"values": {"buckets": []}, "requests": {"value": 0.0}}
             hits["has_all_requested"] = True
             said = json.dumps({"columns": [], "values": []} if self.path.startswith("/_query") else hits).encode()
@@ -155,11 +157,15 @@ def test_no_parameter_leads_elsewhere(page: str, store: RecordingStore, hostile:
     ]
     assert {answer.status for answer in answers} <= {404, 422}
     assert store.asked == []
-    assert get(page, panel, **RANGE, filter=f"model_version:{hostile}").status == 200
+    for shown in (panel, "/api/dashboards/inferlog-overview/panels/status-codes"):
+        assert get(page, shown, **RANGE, filter=f"model_version:{hostile}").status == 200
     assert get(page, values, **RANGE, search=hostile[:200]).status == 200
     check(store)
-    asked = [body for _, path, body in store.asked if path.startswith("/_query")]
-    assert asked[0]["filter"] == {"bool": {"filter": [{"bool": {"filter": [{"terms": {"model_version": [hostile]}}]}}]}}
+    chosen = {"bool": {"filter": [{"terms": {"model_version": [hostile]}}]}}
+    (of_query,) = (body["filter"] for _, path, body in store.asked if path.startswith("/_query"))
+    (of_panel,) = (body["query"] for _, _, body in store.asked if "own" in body.get("aggs", {}))
+    assert of_query == {"bool": {"filter": [chosen]}}
+    assert of_panel["bool"]["filter"][1]["bool"]["filter"] == [chosen]
 
 
 def test_dashboard_with_its_own_query_is_rejected(
