@@ -2,14 +2,52 @@
 
 from typing import Any
 
+import pytest
+
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.query.dashboards import files
 from inferlog_ops.query.dashboards.panels import list_panels
+from tests.golden import START
 from tests.support.browsing import PATIENCE_MS, Visit
-from tests.support.indexing import create_fresh_cluster
+from tests.support.indexing import create_fresh_cluster, index_many
 
 OURS = files.load_all()
 ALL_PANELS_PX = 16_000  # so high a window that every panel is in sight
+LATENCIES = ("latency_seconds", "time_to_first_token_seconds")
+CUT_TEXTS = """
+tiles => tiles.flatMap((tile) => [".tile-title", ".tile-secondary strong", ".tile-value"].filter((part) => {
+    const range = document.createRange();
+    range.selectNodeContents(tile.querySelector(part));
+    const text = range.getBoundingClientRect();
+    return [tile, tile.querySelector(part).closest(".tile-head, .tile-secondary, .tile")].some((frame) => {
+        const { left, right, top, bottom } = frame.getBoundingClientRect();
+        return text.left < left - 1 || text.right > right + 1 || text.top < top - 1 || text.bottom > bottom + 1;
+    });
+}).map((part) => `${tile.innerText}: ${part}`))
+"""
+
+
+@pytest.fixture(scope="module")
+def nine_versions(engine_url: str) -> Cluster:
+    """Events of nine model versions, with a median of hundreds of milliseconds."""
+    cluster: Cluster = create_fresh_cluster(engine_url)
+    index_many(
+        cluster,
+        "events",
+        (
+            {
+                "@timestamp": START.isoformat(),
+                "model_version": f"v{version}",
+                "status": "error" if number == 0 else "success",
+                **dict.fromkeys(LATENCIES, 0.304 if number < 20 else 12.3),
+                "gen_ai": {"usage": {"input_tokens": 38_500, "output_tokens": 38_500}},
+                "cost_usd": 0.123,
+            }
+            for version in range(9)
+            for number in range(30)
+        ),
+    )
+    return cluster
 
 
 def open_sections(visit: Visit) -> None:
@@ -32,6 +70,19 @@ def test_every_panel_of_our_dashboards_is_drawn_from_known_events(
             assert sorted(ids) == sorted(panel.id for panel in list_panels(dashboard.body))
             assert visit.page.locator(".panel-error").all_inner_texts() == []
             assert visit.page.get_by_text("does not support").count() == 0
+
+
+@pytest.mark.parametrize("width", [400, 800, 1280, 1500])
+@pytest.mark.parametrize("versions", [4, 9])
+def test_no_figure_or_version_of_a_tile_is_cut(
+    width: int, versions: int, window: Any, nine_versions: Cluster, all_of_them: Any
+) -> None:
+    with window(nine_versions, width=width, height=ALL_PANELS_PX) as visit:
+        visit.go("inferlog-overview", **all_of_them, f=[f"model_version:v{number}" for number in range(versions)])
+        open_sections(visit)
+        tiles = visit.page.locator(".tile:has(.tile-secondary)")
+        assert tiles.count() >= versions
+        assert tiles.evaluate_all(CUT_TEXTS) == []
 
 
 def test_stack_without_events_shows_empty_panels_without_errors(window: Any, empty: Cluster, all_of_them: Any) -> None:
