@@ -2,8 +2,8 @@
 Answers to queries by aggregations instead of their ES|QL, with the operations of Kibana's form-based charts.
 
 ES|QL builds a digest for each percentile; an aggregation builds one for all percentiles of a field. The rows are those
-of the query, with two differences, as in Kibana: percentiles of more than 2 000 values are less exact, and the busiest
-model versions are those with the most documents of the query.
+of the query, with one difference, as in Kibana: the busiest model versions are those with the most documents of the
+query.
 """
 
 import operator
@@ -34,6 +34,8 @@ Bucket = Mapping[str, Any]
 
 _MOST_GROUPS: Final = 10_000
 """Maximum number of groups other than model versions, as in the last ``LIMIT`` of the queries."""
+_COMPRESSION: Final = 1000
+"""Precision of percentiles, that of ES|QL: exact up to 20 000 values. With 100, the default, a median is 4 % off."""
 _METRICS: Final = {"sum": "sum", "average": "avg", "min": "min", "max": "max"}
 _MATH: Final[dict[str, Callable[[float, float], float]]] = {
     "add": operator.add,
@@ -254,7 +256,8 @@ def _build_metrics(figures: Iterable[Expression]) -> Iterator[tuple[str, Body]]:
         elif each.kql:
             yield _name_metric(each), {"filter": _build_filter(each.kql)}
     for field, of_field in percents.items():
-        yield f"percentile of {field}", {"percentiles": {"field": field, "percents": sorted(of_field)}}
+        digest = {"tdigest": {"compression": _COMPRESSION}}
+        yield f"percentile of {field}", {"percentiles": {"field": field, "percents": sorted(of_field), **digest}}
 
 
 def _name_metric(figure: Aggregate) -> str:
