@@ -125,14 +125,14 @@ def run_aggregations(
         matching = {"bool": {"filter": filters}}
         return aggregate(cluster, query, aggs, start, end, within=matching, timeout_seconds=timeout_seconds)
 
-    answer = ask(request.build_aggs())
-    others, about = int(answer["own"]["sum_other_doc_count"]), list[Note]()
-    if others and query.top_versions is None:
+    answer, about = ask(request.build_aggs()), list[Note]()
+    if answer["own"]["sum_other_doc_count"] and query.top_versions is None:
         about.append(note_missing_rows(_MOST_GROUPS, _MOST_GROUPS))
-    elif others:
-        about.append(note_other_versions(query.top_versions or 0, others))
+    elif answer["own"]["sum_other_doc_count"]:
         # Each shard has reported only its own busiest versions, so their figures are not complete.
-        answer = ask(request.build_aggs_of([bucket["key"] for bucket in answer["own"]["buckets"]]))
+        own = [bucket["key"] for bucket in answer["own"]["buckets"] if bucket["key"] != OTHER_VERSIONS]
+        answer = ask(request.build_aggs_of(own))
+        about.append(note_other_versions(len(own), int(answer["others"]["doc_count"])))
     rows = _sort_rows(request.read_rows(answer), aggregated.sort)
     columns = [Column(name=name, type=request.find_type(name)) for name in query.columns]
     shown = [{name: row[name] for name in query.columns} for row in rows]

@@ -1,6 +1,6 @@
 """Panels that the page answers by aggregations show the figures that plain Python computes, as their queries do."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -143,6 +143,36 @@ def test_less_busy_versions_are_one_group_as_in_the_query(name: str, many: Clust
 def test_note_counts_the_requests_of_less_busy_versions(many: Cluster) -> None:
     query = QUERIES["p99_latency_over_time"]
     assert run(many, query).notes == run_query(many, query, START, END, top_versions=query.top_versions).notes
+
+
+@pytest.fixture(scope="module")
+def scattered(engine_url: str) -> Cluster:
+    """A hundred model versions in two backing indices, each mostly in one of them; the busiest one is named (other)."""
+    cluster = create_fresh_cluster(engine_url)
+    requests = {f"v{number:02d}": 10 + number for number in range(99)} | {"(other)": 200}
+    index_many(cluster, "events", build_requests({name: count if count % 2 else 1 for name, count in requests.items()}))
+    with cluster.build_client() as client:
+        client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
+    index_many(cluster, "events", build_requests({name: 1 if count % 2 else count for name, count in requests.items()}))
+    return cluster
+
+
+def build_requests(counts: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    """Yield so many events of each model version."""
+    for version, count in counts.items():
+        for number in range(count):
+            yield {"@timestamp": START.isoformat(), "model_version": version, "latency_seconds": 0.1 * number}
+
+
+def test_version_named_other_is_in_the_group_of_that_name(scattered: Cluster) -> None:
+    rows = run(scattered, QUERIES["p99_alone_over_time"]).rows
+    assert [row["model_version"] for row in rows].count("(other)") == 1
+
+
+def test_note_has_the_number_of_requests_in_the_group_of_others(scattered: Cluster) -> None:
+    shown = run(scattered, QUERIES["p99_latency_over_time"])
+    (note,) = shown.notes
+    assert [note.count] == [row["requests"] for row in shown.rows if row["model_version"] == "(other)"]
 
 
 def test_percentiles_of_many_values_in_several_indices_equal_plain_python(engine_url: str) -> None:
