@@ -1,6 +1,8 @@
 """Panels that the page answers by aggregations show the figures that plain Python computes, as their queries do."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.library import Query, restrict_columns
 from inferlog_ops.query.run import QueryAnswer, build_version_filter, run_query
 from tests.golden import END, START, Golden, compute_expected_rows
+from tests.golden.reading import compute_percentile
 from tests.support.indexing import create_fresh_cluster, index_many
 
 QUERIES = library.load_all()
@@ -140,6 +143,53 @@ def test_less_busy_versions_are_one_group_as_in_the_query(name: str, many: Clust
 def test_note_counts_the_requests_of_less_busy_versions(many: Cluster) -> None:
     query = QUERIES["p99_latency_over_time"]
     assert run(many, query).notes == run_query(many, query, START, END, top_versions=query.top_versions).notes
+
+
+@pytest.fixture(scope="module")
+def scattered(engine_url: str) -> Cluster:
+    """A hundred model versions in two backing indices, each mostly in one of them; the busiest one is named (other)."""
+    cluster = create_fresh_cluster(engine_url)
+    requests = {f"v{number:02d}": 10 + number for number in range(99)} | {"(other)": 200}
+    index_many(cluster, "events", build_requests({name: count if count % 2 else 1 for name, count in requests.items()}))
+    with cluster.build_client() as client:
+        client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
+    index_many(cluster, "events", build_requests({name: 1 if count % 2 else count for name, count in requests.items()}))
+    return cluster
+
+
+def build_requests(counts: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    """Yield so many events of each model version."""
+    for version, count in counts.items():
+        for number in range(count):
+            yield {"@timestamp": START.isoformat(), "model_version": version, "latency_seconds": 0.1 * number}
+
+
+def test_version_named_other_is_in_the_group_of_that_name(scattered: Cluster) -> None:
+    rows = run(scattered, QUERIES["p99_alone_over_time"]).rows
+    assert [row["model_version"] for row in rows].count("(other)") == 1
+
+
+def test_note_has_the_number_of_requests_in_the_group_of_others(scattered: Cluster) -> None:
+    shown = run(scattered, QUERIES["p99_latency_over_time"])
+    (note,) = shown.notes
+    assert [note.count] == [row["requests"] for row in shown.rows if row["model_version"] == "(other)"]
+
+
+def test_percentiles_of_many_values_in_several_indices_equal_plain_python(engine_url: str) -> None:
+    cluster, random = create_fresh_cluster(engine_url), Random(20261201)
+    seconds = [random.lognormvariate(-1, 1.5) for _ in range(10_000)]
+    index_many(cluster, "events", build_latencies(seconds[:5_000]))
+    with cluster.build_client() as client:
+        client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
+    index_many(cluster, "events", build_latencies(seconds[5_000:]))
+    (row,) = run(cluster, QUERIES["p99_latency"]).rows
+    figures = {f"p{percent}_seconds": compute_percentile(seconds, percent) for percent in (50, 95, 99)}
+    wanted = {"model_version": "v1", "requests": 10_000, **figures}
+    assert [row] == allow_for_rounding([wanted])
+
+
+def build_latencies(seconds: Iterable[float]) -> Iterator[dict[str, Any]]:
+    return ({"@timestamp": START.isoformat(), "model_version": "v1", "latency_seconds": each} for each in seconds)
 
 
 def test_more_groups_than_rows_have_a_note(engine_url: str) -> None:
