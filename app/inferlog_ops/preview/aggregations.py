@@ -70,6 +70,12 @@ class AggregatedQuery:
     figures: Mapping[str, Expression]
     sort: tuple[tuple[str, bool], ...]
 
+    def list_fields(self) -> set[str]:
+        """Return the fields of the documents that it reads."""
+        aggregates = [each for figure in self.figures.values() for each in list_aggregates(figure)]
+        filtered = {kql.partition(":")[0] for kql in (self.kql, *(each.kql for each in aggregates)) if kql}
+        return {"@timestamp", self.field, *filtered, *(each.field for each in aggregates if each.field)}
+
 
 def find_aggregations(query: Query) -> AggregatedQuery | None:
     """
@@ -116,14 +122,17 @@ def run_aggregations(
     """
     Return the rows of *aggregated*; arguments and errors as of `run_query` with the default number of model versions.
 
-    Two requests at most: the second one is for the model versions that have no row of their own.
+    Two searches at most: the second one is for the model versions that have no row of their own.
     """
     query, request = aggregated.query, _Request(aggregated=aggregated, start=start, end=end)
     filters = [each for each in (within, _build_filter(aggregated.kql)) if each is not None]
+    fields = aggregated.list_fields()
 
     def ask(aggs: Body) -> Bucket:
         matching = {"bool": {"filter": filters}}
-        return aggregate(cluster, query, aggs, start, end, within=matching, timeout_seconds=timeout_seconds)
+        return aggregate(
+            cluster, query, aggs, start, end, fields=fields, within=matching, timeout_seconds=timeout_seconds
+        )
 
     answer, about = ask(request.build_aggs()), list[Note]()
     if answer["own"]["sum_other_doc_count"] and query.top_versions is None:

@@ -1,7 +1,7 @@
 """Execution of a saved query on a cluster, for a time range."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -131,6 +131,7 @@ def aggregate(
     start: datetime,
     end: datetime,
     *,
+    fields: Collection[str],
     within: dict[str, Any] | None = None,
     timeout_seconds: float = _TIMEOUT_SECONDS,
 ) -> dict[str, Any]:
@@ -138,12 +139,14 @@ def aggregate(
     Return the answer to *aggregations* over the documents that *query* reads; other arguments as in `run_query`.
 
     Raises:
-        OperatorError: If the range is empty, or the cluster rejects the request.
+        OperatorError: If the range is empty, one of *fields* has no mapping, or the cluster rejects the request.
     """
     check_range(start, end)
     with _connect(cluster, query, timeout_seconds) as client:
         execution = _Execution(client=client, cluster=cluster, query=query, start=start, end=end, filter=within)
-        return dict(execution.aggregate(list_streams(query, cluster.namespace), aggregations))
+        streams = list_streams(query, cluster.namespace)
+        execution.require_fields(streams, fields)
+        return dict(execution.aggregate(streams, aggregations))
 
 
 @contextmanager
@@ -306,6 +309,13 @@ class _Execution:
                 allow_partial_search_results=False,
             )["aggregations"]
 
+    def require_fields(self, streams: list[str], fields: Collection[str]) -> None:
+        """Reject *fields* without a mapping, as ES|QL does; for an aggregation they are fields without values."""
+        with self._translate_errors():
+            mapped = self.client.field_caps(index=streams, fields=list(fields))["fields"]
+        if not set(fields) <= mapped.keys():
+            raise self._make_unprovisioned_error()
+
     def _may_read_failures(self, streams: list[str]) -> bool:
         """Return whether the reader has the privilege that the failure stores of *streams* need, as far as is known."""
         needed = {"names": streams, "privileges": [_READS_FAILURES]}
@@ -332,9 +342,7 @@ class _Execution:
             yield
         except elasticsearch.ApiError as error:
             if is_unprovisioned(error):
-                raise make_unprovisioned_error(
-                    self.cluster, f"the streams or fields of {self.query.name}", "them"
-                ) from error
+                raise self._make_unprovisioned_error() from error
             if (why := find_reason(error)).startswith(_TOO_LARGE):
                 raise OperatorError(
                     f"{self.query.name} from {format_iso(self.start)} to {format_iso(self.end)} exceeds "
@@ -342,3 +350,6 @@ class _Execution:
                     "choose a shorter range, or increase the heap of Elasticsearch"
                 ) from error
             raise
+
+    def _make_unprovisioned_error(self) -> OperatorError:
+        return make_unprovisioned_error(self.cluster, f"the streams or fields of {self.query.name}", "them")

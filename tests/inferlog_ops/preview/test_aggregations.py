@@ -1,6 +1,7 @@
 """Panels that the page answers by aggregations show the figures that plain Python computes, as their queries do."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.preview.aggregations import find_aggregations, run_aggregations
+from inferlog_ops.provision.kibana.lens.expressions import count, percentile
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files
 from inferlog_ops.query.dashboards.panels import list_panels
@@ -159,8 +161,8 @@ def scattered(engine_url: str) -> Cluster:
 
 def build_requests(counts: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """Yield so many events of each model version."""
-    for version, count in counts.items():
-        for number in range(count):
+    for version, requests in counts.items():
+        for number in range(requests):
             yield {"@timestamp": START.isoformat(), "model_version": version, "latency_seconds": 0.1 * number}
 
 
@@ -209,6 +211,23 @@ def test_more_groups_than_rows_have_a_note(engine_url: str) -> None:
 def test_unprovisioned_stack_error_names_the_command(cluster: Cluster) -> None:
     with pytest.raises(OperatorError, match=f"inferlog provision --namespace {cluster.namespace}"):
         run(cluster, QUERIES["p99_latency"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"field": "absent"},
+        {"kql": "absent: *"},
+        {"figures": {"requests": count(), "errors": count(kql='absent: "error"') / count()}},
+        {"figures": {"requests": percentile("absent", 99)}},
+    ],
+    ids=str,
+)
+def test_field_without_a_mapping_is_an_error_as_in_a_query(change: dict[str, Any], empty: Cluster) -> None:
+    aggregated = find_aggregations(QUERIES["routes"])
+    assert aggregated is not None
+    with pytest.raises(OperatorError, match=r"lacks the streams or fields of routes; .*inferlog provision"):
+        run_aggregations(empty, replace(aggregated, **change), START, END, within=None, timeout_seconds=30)
 
 
 def test_silent_cluster_is_named() -> None:
