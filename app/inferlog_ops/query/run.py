@@ -32,6 +32,9 @@ _READS_FAILURES = "read_failure_store"
 _CLOCKS_DIFFER_BY = timedelta(seconds=1)
 """Synchronized clocks differ by less; a new event is therefore not counted as a future event."""
 
+RANKED_BY_SHARD = 10_000
+"""Number of model versions that each shard ranks; with fewer, the busiest of all shards together may be missing."""
+
 FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_TIME = datetime(2262, 1, 1, tzinfo=UTC)
 """Bounds of the years that Elasticsearch can index."""
@@ -278,14 +281,15 @@ class _Execution:
             return self._find_top_summarized_versions(summaries, most)
         values = self.aggregate(
             build_stream_name("events", self.cluster.namespace),
-            {"values": {"terms": {"field": "model_version", "size": most}}},
+            {"values": {"terms": {"field": "model_version", "size": most, "shard_size": RANKED_BY_SHARD}}},
         )["values"]
         return [bucket["key"] for bucket in values["buckets"]], int(values["sum_other_doc_count"])
 
     def _find_top_summarized_versions(self, stream: str, most: int) -> tuple[list[str], int]:
         """Return the same from the summaries of minutes in *stream*: a document counts many requests."""
         requests = {"requests": {"sum": {"field": "requests"}}}
-        terms = {"field": "model_version", "size": most, "order": {"requests": "desc"}}
+        order = {"requests": "desc"}
+        terms = {"field": "model_version", "size": most, "shard_size": RANKED_BY_SHARD, "order": order}
         of_minutes = {
             "filter": {
                 "bool": {"filter": [{"term": {"interval_seconds": 60}}, {"exists": {"field": "model_version"}}]}
