@@ -177,6 +177,19 @@ def test_note_has_the_number_of_requests_in_the_group_of_others(scattered: Clust
     assert [note.count] == [row["requests"] for row in shown.rows if row["model_version"] == "(other)"]
 
 
+def test_busiest_versions_are_those_of_all_backing_indices_together(engine_url: str) -> None:
+    """Each version is mostly in one of two indices, and the busiest twenty are not the busiest of either."""
+    cluster = create_fresh_cluster(engine_url)
+    both = {f"zz-{number:02d}": 9 for number in range(20)}
+    index_many(cluster, "events", build_requests({f"one-{number:02d}": 10 for number in range(60)} | both))
+    with cluster.build_client() as client:
+        client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
+    index_many(cluster, "events", build_requests({f"two-{number:02d}": 10 for number in range(60)} | both))
+    shown = run(cluster, QUERIES["p99_alone_over_time"])
+    assert [row["model_version"] for row in shown.rows] == ["(other)", *both]
+    assert [note.count for note in shown.notes] == [2 * 60 * 10]
+
+
 def test_percentiles_of_many_values_in_several_indices_equal_plain_python(engine_url: str) -> None:
     cluster, random = create_fresh_cluster(engine_url), Random(20261201)
     seconds = [random.lognormvariate(-1, 1.5) for _ in range(10_000)]
