@@ -50,7 +50,8 @@ def store() -> Iterator[RecordingStore]:
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            store.asked.append((self.command, self.path, json.loads(body or b"null")))
+            asked = json.loads(body or b"null")
+            store.asked.append((self.command, self.path, asked))
             hits: dict[str, Any] = {
                 "hits": {"hits": []},
                 "aggregations": {"values": {"buckets": [], "sum_other_doc_count": 0}},
@@ -60,6 +61,8 @@ def store() -> Iterator[RecordingStore]:
                 hits["aggregations"][missing] = {"doc_count": 0, "slices": {"buckets": []}}
             hits["aggregations"]["of_minutes"] = {"values": {"buckets": []}, "requests": {"value": 0.0}}
             hits["has_all_requested"] = True
+            if self.path.endswith("/_field_caps"):
+                hits["fields"] = dict.fromkeys(asked["fields"])
             said = json.dumps({"columns": [], "values": []} if self.path.startswith("/_query") else hits).encode()
             self.send_response(200)
             self.send_header("X-Elastic-Product", "Elasticsearch")
@@ -101,7 +104,7 @@ def check(store: RecordingStore) -> None:
             assert body == {"index": [{"names": ["logs-inference.*-ours"], "privileges": ["read_failure_store"]}]}
         else:
             index, _, action = address.removeprefix("/").partition("/")
-            assert action == "_search"
+            assert action in {"_search", "_field_caps"}
             assert OUR_STREAM.fullmatch(index)
             assert '"script"' not in json.dumps(body)
 

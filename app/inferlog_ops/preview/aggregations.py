@@ -26,7 +26,7 @@ from inferlog_ops.provision.kibana.lens.sources import EVENTS, SOURCES, Figure, 
 from inferlog_ops.query.esql import OTHER_VERSIONS
 from inferlog_ops.query.library import NO_VALUE, Query
 from inferlog_ops.query.notes import Note, note_missing_rows, note_other_versions
-from inferlog_ops.query.run import Column, QueryAnswer, aggregate
+from inferlog_ops.query.run import RANKED_BY_SHARD, Column, QueryAnswer, aggregate
 from inferlog_ops.query.timerange import read_timestamp
 
 Body = dict[str, Any]
@@ -69,6 +69,12 @@ class AggregatedQuery:
     slices: str | None
     figures: Mapping[str, Expression]
     sort: tuple[tuple[str, bool], ...]
+
+    def list_fields(self) -> set[str]:
+        """Return the fields of the documents that it reads."""
+        aggregates = [each for figure in self.figures.values() for each in list_aggregates(figure)]
+        filtered = {kql.partition(":")[0] for kql in (self.kql, *(each.kql for each in aggregates)) if kql}
+        return {"@timestamp", self.field, *filtered, *(each.field for each in aggregates if each.field)}
 
 
 def find_aggregations(query: Query) -> AggregatedQuery | None:
@@ -116,21 +122,25 @@ def run_aggregations(
     """
     Return the rows of *aggregated*; arguments and errors as of `run_query` with the default number of model versions.
 
-    Two requests at most: the second one is for the model versions that have no row of their own.
+    One search, or three if some model versions have no row of their own.
     """
     query, request = aggregated.query, _Request(aggregated=aggregated, start=start, end=end)
     filters = [each for each in (within, _build_filter(aggregated.kql)) if each is not None]
+    fields = aggregated.list_fields()
 
     def ask(aggs: Body) -> Bucket:
         matching = {"bool": {"filter": filters}}
-        return aggregate(cluster, query, aggs, start, end, within=matching, timeout_seconds=timeout_seconds)
+        return aggregate(
+            cluster, query, aggs, start, end, fields=fields, within=matching, timeout_seconds=timeout_seconds
+        )
 
     answer, about = ask(request.build_aggs()), list[Note]()
     if answer["own"]["sum_other_doc_count"] and query.top_versions is None:
         about.append(note_missing_rows(_MOST_GROUPS, _MOST_GROUPS))
     elif answer["own"]["sum_other_doc_count"]:
-        # Each shard has reported only its own busiest versions, so their figures are not complete.
-        own = [bucket["key"] for bucket in answer["own"]["buckets"] if bucket["key"] != OTHER_VERSIONS]
+        # Each shard has reported only its own busiest versions: some of all shards together, and figures, are missing.
+        ranked = ask({"ranked": {"terms": {**request.terms, "shard_size": RANKED_BY_SHARD}}})["ranked"]["buckets"]
+        own = [bucket["key"] for bucket in ranked if bucket["key"] != OTHER_VERSIONS]
         answer = ask(request.build_aggs_of(own))
         about.append(note_other_versions(len(own), int(answer["others"]["doc_count"])))
     rows = _sort_rows(request.read_rows(answer), aggregated.sort)
@@ -147,13 +157,14 @@ class _Request:
     start: datetime
     end: datetime
 
+    @property
+    def terms(self) -> Body:
+        """The groups with the most documents."""
+        return {"field": self.aggregated.field, "size": self.aggregated.query.top_versions or _MOST_GROUPS}
+
     def build_aggs(self) -> Body:
         inner, field = self._build_figures(), self.aggregated.field
-        size = self.aggregated.query.top_versions or _MOST_GROUPS
-        return {
-            "own": {"terms": {"field": field, "size": size}, **inner},
-            "none": {"missing": {"field": field}, **inner},
-        }
+        return {"own": {"terms": self.terms, **inner}, "none": {"missing": {"field": field}, **inner}}
 
     def build_aggs_of(self, own: list[str]) -> Body:
         """Return the aggregations with the values *own*, and all others as one group."""

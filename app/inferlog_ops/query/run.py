@@ -1,7 +1,7 @@
 """Execution of a saved query on a cluster, for a time range."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -31,6 +31,9 @@ _TOO_LARGE = "circuit_breaking_exception"
 _READS_FAILURES = "read_failure_store"
 _CLOCKS_DIFFER_BY = timedelta(seconds=1)
 """Synchronized clocks differ by less; a new event is therefore not counted as a future event."""
+
+RANKED_BY_SHARD = 10_000
+"""Number of model versions that each shard ranks; with fewer, the busiest of all shards together may be missing."""
 
 FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_TIME = datetime(2262, 1, 1, tzinfo=UTC)
@@ -131,6 +134,7 @@ def aggregate(
     start: datetime,
     end: datetime,
     *,
+    fields: Collection[str],
     within: dict[str, Any] | None = None,
     timeout_seconds: float = _TIMEOUT_SECONDS,
 ) -> dict[str, Any]:
@@ -138,12 +142,14 @@ def aggregate(
     Return the answer to *aggregations* over the documents that *query* reads; other arguments as in `run_query`.
 
     Raises:
-        OperatorError: If the range is empty, or the cluster rejects the request.
+        OperatorError: If the range is empty, one of *fields* has no mapping, or the cluster rejects the request.
     """
     check_range(start, end)
     with _connect(cluster, query, timeout_seconds) as client:
         execution = _Execution(client=client, cluster=cluster, query=query, start=start, end=end, filter=within)
-        return dict(execution.aggregate(list_streams(query, cluster.namespace), aggregations))
+        streams = list_streams(query, cluster.namespace)
+        execution.require_fields(streams, fields)
+        return dict(execution.aggregate(streams, aggregations))
 
 
 @contextmanager
@@ -275,14 +281,15 @@ class _Execution:
             return self._find_top_summarized_versions(summaries, most)
         values = self.aggregate(
             build_stream_name("events", self.cluster.namespace),
-            {"values": {"terms": {"field": "model_version", "size": most}}},
+            {"values": {"terms": {"field": "model_version", "size": most, "shard_size": RANKED_BY_SHARD}}},
         )["values"]
         return [bucket["key"] for bucket in values["buckets"]], int(values["sum_other_doc_count"])
 
     def _find_top_summarized_versions(self, stream: str, most: int) -> tuple[list[str], int]:
         """Return the same from the summaries of minutes in *stream*: a document counts many requests."""
         requests = {"requests": {"sum": {"field": "requests"}}}
-        terms = {"field": "model_version", "size": most, "order": {"requests": "desc"}}
+        order = {"requests": "desc"}
+        terms = {"field": "model_version", "size": most, "shard_size": RANKED_BY_SHARD, "order": order}
         of_minutes = {
             "filter": {
                 "bool": {"filter": [{"term": {"interval_seconds": 60}}, {"exists": {"field": "model_version"}}]}
@@ -305,6 +312,13 @@ class _Execution:
                 aggs=aggregations,
                 allow_partial_search_results=False,
             )["aggregations"]
+
+    def require_fields(self, streams: list[str], fields: Collection[str]) -> None:
+        """Reject *fields* without a mapping, as ES|QL does; for an aggregation they are fields without values."""
+        with self._translate_errors():
+            mapped = self.client.field_caps(index=streams, fields=list(fields))["fields"]
+        if not set(fields) <= mapped.keys():
+            raise self._make_unprovisioned_error()
 
     def _may_read_failures(self, streams: list[str]) -> bool:
         """Return whether the reader has the privilege that the failure stores of *streams* need, as far as is known."""
@@ -332,9 +346,7 @@ class _Execution:
             yield
         except elasticsearch.ApiError as error:
             if is_unprovisioned(error):
-                raise make_unprovisioned_error(
-                    self.cluster, f"the streams or fields of {self.query.name}", "them"
-                ) from error
+                raise self._make_unprovisioned_error() from error
             if (why := find_reason(error)).startswith(_TOO_LARGE):
                 raise OperatorError(
                     f"{self.query.name} from {format_iso(self.start)} to {format_iso(self.end)} exceeds "
@@ -342,3 +354,6 @@ class _Execution:
                     "choose a shorter range, or increase the heap of Elasticsearch"
                 ) from error
             raise
+
+    def _make_unprovisioned_error(self) -> OperatorError:
+        return make_unprovisioned_error(self.cluster, f"the streams or fields of {self.query.name}", "them")

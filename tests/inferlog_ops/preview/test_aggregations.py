@@ -1,6 +1,7 @@
 """Panels that the page answers by aggregations show the figures that plain Python computes, as their queries do."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.preview.aggregations import find_aggregations, run_aggregations
+from inferlog_ops.provision.kibana.lens.expressions import count, percentile
 from inferlog_ops.query import library
 from inferlog_ops.query.dashboards import files
 from inferlog_ops.query.dashboards.panels import list_panels
@@ -159,8 +161,8 @@ def scattered(engine_url: str) -> Cluster:
 
 def build_requests(counts: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """Yield so many events of each model version."""
-    for version, count in counts.items():
-        for number in range(count):
+    for version, requests in counts.items():
+        for number in range(requests):
             yield {"@timestamp": START.isoformat(), "model_version": version, "latency_seconds": 0.1 * number}
 
 
@@ -173,6 +175,19 @@ def test_note_has_the_number_of_requests_in_the_group_of_others(scattered: Clust
     shown = run(scattered, QUERIES["p99_latency_over_time"])
     (note,) = shown.notes
     assert [note.count] == [row["requests"] for row in shown.rows if row["model_version"] == "(other)"]
+
+
+def test_busiest_versions_are_those_of_all_backing_indices_together(engine_url: str) -> None:
+    """Each version is mostly in one of two indices, and the busiest twenty are not the busiest of either."""
+    cluster = create_fresh_cluster(engine_url)
+    both = {f"zz-{number:02d}": 9 for number in range(20)}
+    index_many(cluster, "events", build_requests({f"one-{number:02d}": 10 for number in range(60)} | both))
+    with cluster.build_client() as client:
+        client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
+    index_many(cluster, "events", build_requests({f"two-{number:02d}": 10 for number in range(60)} | both))
+    shown = run(cluster, QUERIES["p99_alone_over_time"])
+    assert [row["model_version"] for row in shown.rows] == ["(other)", *both]
+    assert [note.count for note in shown.notes] == [2 * 60 * 10]
 
 
 def test_percentiles_of_many_values_in_several_indices_equal_plain_python(engine_url: str) -> None:
@@ -209,6 +224,23 @@ def test_more_groups_than_rows_have_a_note(engine_url: str) -> None:
 def test_unprovisioned_stack_error_names_the_command(cluster: Cluster) -> None:
     with pytest.raises(OperatorError, match=f"inferlog provision --namespace {cluster.namespace}"):
         run(cluster, QUERIES["p99_latency"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"field": "absent"},
+        {"kql": "absent: *"},
+        {"figures": {"requests": count(), "errors": count(kql='absent: "error"') / count()}},
+        {"figures": {"requests": percentile("absent", 99)}},
+    ],
+    ids=str,
+)
+def test_field_without_a_mapping_is_an_error_as_in_a_query(change: dict[str, Any], empty: Cluster) -> None:
+    aggregated = find_aggregations(QUERIES["routes"])
+    assert aggregated is not None
+    with pytest.raises(OperatorError, match=r"lacks the streams or fields of routes; .*inferlog provision"):
+        run_aggregations(empty, replace(aggregated, **change), START, END, within=None, timeout_seconds=30)
 
 
 def test_silent_cluster_is_named() -> None:

@@ -134,6 +134,26 @@ def test_p99_of_the_others_is_that_of_their_events(filled: Cluster) -> None:
     assert other["p99_seconds"] == pytest.approx(np.percentile(latencies, 99), rel=0.01)
 
 
+def test_busiest_versions_are_those_of_all_backing_indices_together(engine_url: str) -> None:
+    """Each version is mostly in one of two indices, and the busiest twenty are not the busiest of either."""
+    cluster = create_fresh_cluster(engine_url)
+    halves = ([f"one-{number:02d}" for number in range(60)], [f"two-{number:02d}" for number in range(60)])
+    both = [f"zz-{number:02d}" for number in range(20)]
+    for part, versions in enumerate(halves):
+        if part:
+            with cluster.build_client() as client:
+                client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
+        requests = dict.fromkeys(versions, 10) | dict.fromkeys(both, 9)
+        index_many(
+            cluster,
+            "events",
+            (_build_event(START, each, "success", 0.1) for each in requests for _ in range(requests[each])),
+        )
+    answer = run_query(cluster, QUERIES["p99_latency"], START, END, top_versions=20)
+    assert [row["model_version"] for row in answer.rows] == [OTHER, *both]
+    assert _collect_notes(answer) == [("other_versions", 2 * 60 * 10)]
+
+
 @pytest.mark.parametrize("name", OVER_TIME)
 def test_rows_of_every_version_over_time_are_the_newest_and_the_missing_ones_are_counted(
     name: str, filled: Cluster

@@ -19,6 +19,7 @@ from elasticsearch import Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.streams import STREAMS
+from inferlog_ops.preview.answers import PanelScope, run_page_query
 from inferlog_ops.provision.elasticsearch import provision_cluster
 from inferlog_ops.provision.stack import roles
 from inferlog_ops.query.dashboards import slo
@@ -214,10 +215,12 @@ def test_readers_write_no_events(store: Deployment, role: str) -> None:
     assert store.send(role, create("writes", store.events, uuid4().hex)) == 403
 
 
-def test_dashboards_role_can_run_every_saved_query(store: Deployment) -> None:
+def test_dashboards_role_can_run_every_saved_query_also_as_the_preview_page_does(store: Deployment) -> None:
     end = datetime.now(UTC) + timedelta(minutes=1)
+    scope = PanelScope(start=end - timedelta(hours=1), end=end, within=None)
     for query in load_queries().values():
-        run_query(store.keys[roles.DASHBOARDS], query, end - timedelta(hours=1), end)
+        run_query(store.keys[roles.DASHBOARDS], query, scope.start, scope.end)
+        run_page_query(store.keys[roles.DASHBOARDS], query, scope)
 
 
 def test_reader_without_failure_stores_gets_the_dead_letters_and_a_note(store: Deployment) -> None:
