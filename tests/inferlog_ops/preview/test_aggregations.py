@@ -113,7 +113,11 @@ def test_range_without_events_has_no_rows(name: str, filled: Cluster) -> None:
 
 @pytest.fixture(scope="module")
 def many(engine_url: str) -> Cluster:
-    """Sixty model versions, each with one event more than the next, and a third of them without a latency."""
+    """
+    Sixty model versions, each with one event more than the next, and events without a version or a status.
+
+    A third of the events have no latency.
+    """
     cluster: Cluster = create_fresh_cluster(engine_url)
     index_many(
         cluster,
@@ -131,6 +135,7 @@ def many(engine_url: str) -> Cluster:
             for number in range(70 - version)
         ),
     )
+    index_many(cluster, "events", ({"@timestamp": (START + SECOND * number).isoformat()} for number in range(9)))
     return cluster
 
 
