@@ -4,7 +4,7 @@ Columns of the queries as Lens operations: the only place that connects the quer
 An entry of `SOURCES` makes the panels of its query form-based: its data view, the filter of its first ``WHERE``, and
 for each column that a panel shows a `Figure`, a `Group`, or `AbsentColumn` with the reason. An entry of `LISTS` makes
 its tables lists of documents, as in Discover. A query without an entry needs nothing here: its panels are ES|QL since
-Kibana 8.16, and a text with the terminal's command before.
+Kibana 8.16, and a text with the terminal's command before. The preview page computes figures by some of them too.
 docs/kibana.md lists the queries that Lens cannot express, with the reasons.
 """
 
