@@ -36,13 +36,7 @@ _MOST_GROUPS: Final = 10_000
 """Maximum number of groups other than model versions, as in the last ``LIMIT`` of the queries."""
 _COMPRESSION: Final = 1000
 """Precision of percentiles, that of ES|QL: exact up to 20 000 values. With 100, the default, a median is 4 % off."""
-_METRICS: Final = {"sum": "sum", "average": "avg", "min": "min", "max": "max"}
-_MATH: Final[dict[str, Callable[[float, float], float]]] = {
-    "add": operator.add,
-    "subtract": operator.sub,
-    "multiply": operator.mul,
-    "divide": operator.truediv,
-}
+_MATH: Final[dict[str, Callable[[float, float], float]]] = {"multiply": operator.mul, "divide": operator.truediv}
 _SECONDS: Final = {"s": 1, "h": 3600}
 _WIDTHS = re.compile(r"span_seconds <= (\d+), (\d+)")
 _LONGEST_WIDTH = re.compile(r"span_seconds <= \d+, \d+, (\d+)\)")
@@ -250,8 +244,8 @@ def _is_known(expression: Expression) -> bool:
             return " or " not in expression.kql
         case Aggregate(operation="percentile", kql="", per=None):
             return True
-        case Aggregate(operation=operation, kql="", kind="number"):
-            return operation in _METRICS
+        case Aggregate(operation="sum", kql=""):
+            return True
         case FunctionCall(function=function, arguments=arguments):
             return function in _MATH and len(arguments) == 2 and all(map(_is_known, arguments))
     return False
@@ -263,7 +257,7 @@ def _build_metrics(figures: Iterable[Expression]) -> Iterator[tuple[str, Body]]:
         if each.operation == "percentile":
             percents.setdefault(str(each.field), set()).add(each.percentile or 0)
         elif each.operation != "count":
-            yield _name_metric(each), {_METRICS[each.operation]: {"field": each.field}}
+            yield _name_metric(each), {"sum": {"field": each.field}}
         elif each.kql:
             yield _name_metric(each), {"filter": _build_filter(each.kql)}
     for field, of_field in percents.items():
