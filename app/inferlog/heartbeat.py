@@ -44,12 +44,16 @@ def add_gauge(name: str, read: Gauge) -> None:
 
     Raises:
         TypeError: If *name* is not text.
-        ValueError: If *name* is not a valid field name.
+        ValueError: If *name* is not a valid field name, or another gauge's name makes it an object, such as ``queue``
+            and ``queue.requests``: the index would reject every heartbeat.
     """
     if not isinstance(name, str):
         raise TypeError(f"a gauge's name is {name!r:.80}; expected text such as 'queue_requests'")
     if not all(part.strip() for part in name.split(".")) or not name.isprintable():
         raise ValueError(f"a gauge's name is {name!r:.80}; expected a field name such as 'queue_requests'")
+    for other in _gauges:
+        if other.startswith(f"{name}.") or name.startswith(f"{other}."):
+            raise ValueError(f"gauges {name!r:.80} and {other!r:.80}: one is an object in the other; rename one")
     _gauges[name] = read
 
 

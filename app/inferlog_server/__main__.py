@@ -2,7 +2,12 @@
 
 import sys
 
-from inferlog_server.main import main
+try:
+    from inferlog_server.main import main
+except ModuleNotFoundError as error:
+    if error.name is None or error.name.startswith("inferlog"):
+        raise
+    sys.exit(f"inferlog_server: the package {error.name} is not installed; it belongs to the extra: inferlog[server]")
 
 if __name__ == "__main__":
     sys.exit(main())

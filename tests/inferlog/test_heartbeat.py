@@ -172,6 +172,14 @@ def test_invalid_gauge_name_is_rejected(name: Any, error: type[Exception]) -> No
         inferlog.add_gauge(name, lambda: 1)
 
 
+@pytest.mark.parametrize("names", [("queue", "queue.requests"), ("queue.requests", "queue")])
+def test_gauge_that_is_an_object_in_another_is_rejected(names: tuple[str, str]) -> None:
+    inferlog.add_gauge(names[0], lambda: 1)
+    inferlog.add_gauge("queue_seconds", lambda: 1)
+    with pytest.raises(ValueError, match="one is an object in the other; rename one"):
+        inferlog.add_gauge(names[1], lambda: 1)
+
+
 def test_end_does_not_wait_for_gauge_that_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "_STOP_AT_MOST_SECONDS", 0.1)
     reached, release, left = threading.Event(), threading.Event(), threading.Event()

@@ -256,3 +256,18 @@ def test_model_is_reachable_only_through_the_port_of_the_service(llama_server: R
     listening = [connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN]
 
     assert listening == [int(llama_server.url.rpartition(":")[2])]
+
+
+def test_missing_extra_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "pydantic_settings.py").write_text("raise ModuleNotFoundError(name='pydantic_settings')")
+    ran = subprocess.run(
+        [sys.executable, "-m", "inferlog_server"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr == (
+        "inferlog_server: the package pydantic_settings is not installed; it belongs to the extra: inferlog[server]\n"
+    )

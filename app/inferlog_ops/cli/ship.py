@@ -130,7 +130,8 @@ def ship(
     cluster = resolve_cluster(to, namespace, fallback_url=engine_url)
     folder = logs or own_home.logs
     if once and not folder.is_dir():
-        raise OperatorError(f"the log folder {folder} does not exist: give --from")
+        why = "is not a directory" if folder.exists() else "does not exist"
+        raise OperatorError(f"the log folder {folder} {why}: give --from")
     open_with_options = partial(
         open_shipper,
         cluster=cluster,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated
@@ -145,10 +146,10 @@ def _warn_of_left_out_values(left_out: "Sequence[LeftOut]") -> None:
 
 
 def _repeat(cluster: "Cluster", settings: "SummarizeSettings", pause_seconds: float, *, json: bool) -> None:
-    """Run until the process is stopped. A failed run is reported, and the next one makes up for it."""
+    """Run until a signal stops the process. A failed run is reported, and the next one makes up for it."""
     from inferlog_ops.core.exits import interrupt_on_signal
 
-    with interrupt_on_signal():
+    with suppress(KeyboardInterrupt), interrupt_on_signal():
         while True:
             began = time.monotonic()
             try:

@@ -264,6 +264,7 @@ def test_once_fails_when_documents_are_not_searchable_in_time(faulty: FaultyStor
     ("arguments", "words"),
     [
         (["--once", "--from", "/nowhere"], "the log folder /nowhere does not exist"),
+        (["--once", "--from", "/dev/null"], "the log folder /dev/null is not a directory"),
         (["--to", "localhost:9200"], "expected http(s)://host:port"),
         (["--to", "http://user:secret@[::1"], "expected http(s)://host:port"),
         (["--namespace", "Not-Ours"], "the namespace is 'Not-Ours'"),
