@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from cryptography import x509
+from elasticsearch import ApiError, Elasticsearch
 
 from inferlog_ops.core.cluster import Cluster
 from tests import ROOT
@@ -268,8 +269,15 @@ class Stack:
         )
 
     def wait_until_complete(self, timeout_seconds: float = 300) -> None:
-        """Return when every long-running service runs and is healthy."""
+        """
+        Return when every long-running service runs and is healthy, and Elasticsearch has loaded the events.
+
+        Its health check needs no secret, and so succeeds up to 11 s before that after a kill.
+        """
         wait_until(self.is_complete, timeout_seconds, "the stack")
+        with self.superuser.build_client() as client:
+            once = client.options(max_retries=0)
+            wait_until(lambda: _is_searchable(once), timeout_seconds, "the events in Elasticsearch")
 
 
 @dataclass(frozen=True)
@@ -311,6 +319,17 @@ class Traffic:
         """Return when *count* more requests have ended."""
         before = self.count()
         wait_until(lambda: self.count() >= before + count, 120, f"{count} more requests")
+
+
+def _is_searchable(client: Elasticsearch) -> bool:
+    """Return whether Elasticsearch has loaded its users (401 before) and the events (503 before)."""
+    try:
+        client.count(index=EVENTS)
+    except ApiError as error:
+        if error.status_code in (401, 503):
+            return False
+        raise
+    return True
 
 
 def is_engine_there() -> bool:
