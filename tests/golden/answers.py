@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.golden import canary, cost, delivery, health, latency, listings, long_range, traffic
 from tests.golden.reading import Document, Row, get_time
 
@@ -42,6 +44,17 @@ def compute_expected_rows(
     if base == name:
         return _ANSWERS[base](documents, start, end)
     return _answer_over_time(_ANSWERS[base], documents, start, end, width or _choose_width(end - start))
+
+
+def allow_for_rounding(rows: list[Row]) -> list[Row]:
+    """Allow for the last digits of a percentile, a sum or a quotient; everything else must be equal."""
+    return [
+        {
+            name: pytest.approx(value, rel=1e-9, abs=1e-12) if isinstance(value, float) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
 
 
 def _choose_width(span: timedelta) -> timedelta:

@@ -34,9 +34,14 @@ def index_parts(cluster: Cluster, stream: str, *parts: Iterable[dict[str, Any]])
     """Index each of *parts* into a backing index of its own, which takes an id of an earlier part again."""
     for number, part in enumerate(parts):
         if number:
-            with cluster.build_client() as client:
-                client.indices.rollover(alias=f"logs-inference.{stream}-{cluster.namespace}")
+            roll_over(cluster, stream)
         index(cluster, stream, part)
+
+
+def roll_over(cluster: Cluster, stream: str) -> None:
+    """Begin another backing index of the stream."""
+    with cluster.build_client() as client:
+        client.indices.rollover(alias=f"logs-inference.{stream}-{cluster.namespace}")
 
 
 def index_golden(cluster: Cluster) -> Golden:

@@ -6,9 +6,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from inferlog_ops.query.dashboards.panels import Panel
+from inferlog_ops.query.dashboards import files
+from inferlog_ops.query.dashboards.panels import Panel, list_panels
 from inferlog_ops.query.dashboards.render import parse_query_name
-from inferlog_ops.query.library import Query
+from inferlog_ops.query.library import Query, load_all, restrict_columns
 from tests.kibana.json_paths import walk
 
 _COMPONENTS = Path(__file__).parents[2] / "infra" / "elasticsearch" / "component_templates"
@@ -26,6 +27,20 @@ def list_columns_by_query(panel: Panel) -> dict[str, set[str]]:
             columns[name] |= {node["column"] for _, node in walk(holder) if isinstance(node, dict) and "column" in node}
             columns[name] |= set(holder.get("column_order", []))
     return columns
+
+
+def list_shown_columns() -> list[tuple[str, tuple[str, ...]]]:
+    """Return the queries of all panels of our dashboards, each with the columns that a panel shows of it."""
+    queries = load_all()
+    return sorted(
+        {
+            (shown.name, restrict_columns(queries[shown.name], shown.columns).columns)
+            for dashboard in files.load_all().values()
+            for panel in list_panels(dashboard.body)
+            for shown in panel.list_queries()
+            if shown.columns
+        }
+    )
 
 
 def check_head(query: Query, columns: list[str]) -> None:

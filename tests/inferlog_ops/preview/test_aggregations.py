@@ -13,45 +13,31 @@ from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.preview.aggregations import find_aggregations, run_aggregations
 from inferlog_ops.provision.kibana.lens.expressions import count, percentile
 from inferlog_ops.query import library
-from inferlog_ops.query.dashboards import files
-from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.library import Query, restrict_columns
 from inferlog_ops.query.run import QueryAnswer, build_version_filter, run_query
-from tests.golden import END, START, Golden, compute_expected_rows
+from tests.golden import END, START, Golden, allow_for_rounding, compute_expected_rows
 from tests.golden.reading import compute_percentile
-from tests.support.indexing import create_fresh_cluster, index_many
+from tests.support.indexing import create_fresh_cluster, index_many, roll_over
+from tests.support.panel_queries import list_shown_columns
 
 QUERIES = library.load_all()
-SHOWN = sorted(
-    {
-        (query.name, restrict_columns(QUERIES[query.name], query.columns).columns)
-        for dashboard in files.load_all().values()
-        for panel in list_panels(dashboard.body)
-        for query in panel.list_queries()
-        if query.columns
-    }
-)
+SHOWN = list_shown_columns()
 AGGREGATED = [(name, columns) for name, columns in SHOWN if find_aggregations(restrict_columns(QUERIES[name], columns))]
 WHOLE = [name for name, query in QUERIES.items() if find_aggregations(query)]
 SECOND = timedelta(seconds=1)
 LATENCIES = ("latency_seconds", "time_to_first_token_seconds")
 
 
-def run(cluster: Cluster, query: Query, start: datetime = START, end: datetime = END, **options: Any) -> QueryAnswer:
+def run(
+    cluster: Cluster,
+    query: Query,
+    start: datetime = START,
+    end: datetime = END,
+    within: dict[str, Any] | None = None,
+) -> QueryAnswer:
     aggregated = find_aggregations(query)
     assert aggregated is not None
-    return run_aggregations(cluster, aggregated, start, end, within=options.get("within"), timeout_seconds=30)
-
-
-def allow_for_rounding(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Allow for the last digits of a percentile, a sum or a quotient; everything else must be equal."""
-    return [
-        {
-            name: pytest.approx(value, rel=1e-9, abs=1e-12) if isinstance(value, float) else value
-            for name, value in row.items()
-        }
-        for row in rows
-    ]
+    return run_aggregations(cluster, aggregated, start, end, within=within, timeout_seconds=30)
 
 
 def test_every_panel_with_percentiles_of_events_is_answered_by_aggregations() -> None:
@@ -158,8 +144,7 @@ def scattered(engine_url: str) -> Cluster:
     cluster = create_fresh_cluster(engine_url)
     requests = {f"v{number:02d}": 10 + number for number in range(99)} | {"(other)": 200}
     index_many(cluster, "events", build_requests({name: count if count % 2 else 1 for name, count in requests.items()}))
-    with cluster.build_client() as client:
-        client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
+    roll_over(cluster, "events")
     index_many(cluster, "events", build_requests({name: 1 if count % 2 else count for name, count in requests.items()}))
     return cluster
 
@@ -187,8 +172,7 @@ def test_busiest_versions_are_those_of_all_backing_indices_together(engine_url: 
     cluster = create_fresh_cluster(engine_url)
     both = {f"zz-{number:02d}": 9 for number in range(20)}
     index_many(cluster, "events", build_requests({f"one-{number:02d}": 10 for number in range(60)} | both))
-    with cluster.build_client() as client:
-        client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
+    roll_over(cluster, "events")
     index_many(cluster, "events", build_requests({f"two-{number:02d}": 10 for number in range(60)} | both))
     shown = run(cluster, QUERIES["p99_alone_over_time"])
     assert [row["model_version"] for row in shown.rows] == ["(other)", *both]
@@ -199,8 +183,7 @@ def test_percentiles_of_many_values_in_several_indices_equal_plain_python(engine
     cluster, random = create_fresh_cluster(engine_url), Random(20261201)
     seconds = [random.lognormvariate(-1, 1.5) for _ in range(10_000)]
     index_many(cluster, "events", build_latencies(seconds[:5_000]))
-    with cluster.build_client() as client:
-        client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
+    roll_over(cluster, "events")
     index_many(cluster, "events", build_latencies(seconds[5_000:]))
     (row,) = run(cluster, QUERIES["p99_latency"]).rows
     figures = {f"p{percent}_seconds": compute_percentile(seconds, percent) for percent in (50, 95, 99)}

@@ -1,33 +1,22 @@
 """Each saved query on a real engine returns the rows that plain Python computes."""
 
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
 
 import pytest
 
 from inferlog_ops.core.cluster import Cluster
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.query import library
-from inferlog_ops.query.dashboards import files
-from inferlog_ops.query.dashboards.panels import list_panels
 from inferlog_ops.query.library import Query, restrict_columns
 from inferlog_ops.query.run import fetch_rows, run_query
-from tests.golden import END, START, Golden, compute_expected_rows
+from tests.golden import END, START, Golden, allow_for_rounding, compute_expected_rows
 from tests.golden.reading import select_stream
 from tests.support.indexing import create_fresh_cluster, index_golden
-from tests.support.panel_queries import check_head
+from tests.support.panel_queries import check_head, list_shown_columns
 
 QUERIES = {name: query for name, query in library.load_all().items() if "FROM logs-inference." in query.text}
 
-SHOWN_BY_PANELS = sorted(
-    {
-        (query.name, restrict_columns(QUERIES[query.name], query.columns).columns)
-        for dashboard in files.load_all().values()
-        for panel in list_panels(dashboard.body)
-        for query in panel.list_queries()
-        if query.columns and query.name in QUERIES
-    }
-)
+SHOWN_BY_PANELS = [(name, columns) for name, columns in list_shown_columns() if name in QUERIES]
 
 
 @pytest.fixture(scope="module")
@@ -43,23 +32,12 @@ def empty(engine_url: str) -> Cluster:
     return create_fresh_cluster(engine_url)
 
 
-def _allow_for_rounding(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Allow for the last digits of a percentile or a quotient; everything else must be equal."""
-    return [
-        {
-            name: pytest.approx(value, rel=1e-9, abs=1e-12) if isinstance(value, float) else value
-            for name, value in row.items()
-        }
-        for row in rows
-    ]
-
-
 @pytest.mark.parametrize("name", QUERIES)
 def test_answer_equals_plain_python_on_the_same_events(name: str, filled: tuple[Cluster, Golden]) -> None:
     cluster, documents = filled
     wanted = compute_expected_rows(name, documents.select_between(START, END), START, END)
     assert wanted, f"tests/golden/documents.py has no document that {name} answers with"
-    assert fetch_rows(cluster, QUERIES[name], START, END) == _allow_for_rounding(wanted)
+    assert fetch_rows(cluster, QUERIES[name], START, END) == allow_for_rounding(wanted)
 
 
 @pytest.mark.parametrize(("name", "columns"), SHOWN_BY_PANELS, ids=str)
@@ -69,7 +47,7 @@ def test_figures_of_a_panel_do_not_depend_on_the_columns_that_it_leaves_out(
     cluster, _ = filled
     whole = fetch_rows(cluster, QUERIES[name], START, END)
     shown = fetch_rows(cluster, restrict_columns(QUERIES[name], columns), START, END)
-    assert shown == _allow_for_rounding([{column: row[column] for column in columns} for row in whole])
+    assert shown == allow_for_rounding([{column: row[column] for column in columns} for row in whole])
 
 
 @pytest.mark.parametrize(
@@ -95,7 +73,7 @@ def test_buckets_are_correct_at_any_range_including_cut_ones(
     start = START + timedelta(minutes=3, microseconds=1) if span < timedelta(minutes=5) else START
     inside = documents.select_between(start, start + span)
     rows = fetch_rows(cluster, QUERIES[name], start, start + span)
-    assert rows == _allow_for_rounding(compute_expected_rows(name, inside, start, start + span))
+    assert rows == allow_for_rounding(compute_expected_rows(name, inside, start, start + span))
     assert sum(row["requests"] for row in rows) == len(select_stream(inside, "events"))
 
 
@@ -109,7 +87,7 @@ def test_model_version_answer_equals_the_answer_on_its_events(
         each for each in documents.select_between(START, END) if each.get("model_version", "(none)") == version
     ]
     rows = fetch_rows(cluster, QUERIES[name], START, END, version)
-    assert rows == _allow_for_rounding(compute_expected_rows(name, of_version, START, END))
+    assert rows == allow_for_rounding(compute_expected_rows(name, of_version, START, END))
 
 
 @pytest.mark.parametrize("version", ["v9", 'v1" | LIMIT 1 //', "v*", ""])

@@ -18,7 +18,7 @@ from inferlog_ops.query.dashboards import slo
 from inferlog_ops.query.rules import rules
 from inferlog_ops.query.rules.evaluate import evaluate
 from inferlog_ops.query.run import QueryAnswer, fetch_rows, run_query
-from tests.support.indexing import create_fresh_cluster, index_many
+from tests.support.indexing import create_fresh_cluster, index_many, roll_over
 
 QUERIES = {name: each for name, each in library.load_all().items() if "FROM inferlog-summaries-*" not in each.text}
 START = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
@@ -141,8 +141,7 @@ def test_busiest_versions_are_those_of_all_backing_indices_together(engine_url: 
     both = [f"zz-{number:02d}" for number in range(20)]
     for part, versions in enumerate(halves):
         if part:
-            with cluster.build_client() as client:
-                client.indices.rollover(alias=f"logs-inference.events-{cluster.namespace}")
+            roll_over(cluster, "events")
         requests = dict.fromkeys(versions, 10) | dict.fromkeys(both, 9)
         index_many(
             cluster,
