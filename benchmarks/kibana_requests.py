@@ -6,7 +6,6 @@ percentiles of a field in one aggregation. Covers the operations that our charts
 tests/kibana/test_requests_in_browser.py compares them with those of a real Kibana.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from elasticsearch import Elasticsearch
 from inferlog_ops.core.errors import OperatorError
 from inferlog_ops.core.streams import build_alerts_stream_name, build_stream_name
 from inferlog_ops.provision.kibana.lens.charts import build_chart
+from inferlog_ops.provision.kibana.lens.kql import build_filter
 from inferlog_ops.provision.kibana.lens.layers import (
     FormBasedLayer,
     FormBasedLayerBuilder,
@@ -30,8 +30,6 @@ from inferlog_ops.query.dashboards.panels import Panel
 Body = dict[str, Any]
 Answer = Mapping[str, Any]
 
-_CONDITION = re.compile(r'([@\w.]+): (?:\*|"([^"]*)")')
-_OR = " or "
 _STREAMS = {EVENTS: ["events"], HEALTH: ["health"], DELIVERY: ["events", "health"]}
 _MISSING, _RANK, _DOCUMENTS = "__missing__", "rank", "___records___"
 _BARS = 50
@@ -290,21 +288,3 @@ def _build_metric(column: Mapping[str, Any]) -> Body:
     if operation not in _METRICS:
         raise OperatorError(f"no request for the operation {operation}")
     return {_METRICS[operation]: {"field": field}}
-
-
-def build_filter(kql: str) -> Body:
-    """Return the filter for *kql*: conditions on a field joined by ``or``, any value or a text each."""
-    conditions = [_build_any([_build_condition(each)]) for each in kql.split(_OR)]
-    return conditions[0] if len(conditions) == 1 else _build_any(conditions)
-
-
-def _build_any(filters: list[Body]) -> Body:
-    return {"bool": {"should": filters, "minimum_should_match": 1}}
-
-
-def _build_condition(kql: str) -> Body:
-    match = _CONDITION.fullmatch(kql)
-    if match is None:
-        raise OperatorError(f"no request for the filter {kql!r}; expected a field, and a text or *")
-    field, text = match.groups()
-    return {"exists": {"field": field}} if text is None else {"term": {field: {"value": text}}}

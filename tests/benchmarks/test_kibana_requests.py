@@ -8,7 +8,6 @@ import pytest
 from benchmarks.kibana_requests import (
     Answer,
     KibanaRequest,
-    build_filter,
     build_other_request,
     build_requests,
     has_own_requests,
@@ -159,26 +158,3 @@ def test_documents_outside_the_found_groups_within_a_group_are_rejected() -> Non
     request = build_request("inferlog-overview/callers")
     with pytest.raises(OperatorError, match="no request for the group Other of model_version within another group"):
         build_other_request(request, build_answer(["a", "b"], left_out=0, left_out_inside=1))
-
-
-@pytest.mark.parametrize(
-    ("kql", "wanted"),
-    [
-        ("cost_usd: *", [{"exists": {"field": "cost_usd"}}]),
-        ('status: "error"', [{"term": {"status": {"value": "error"}}}]),
-        (
-            "a: * or b: *",
-            [
-                {"bool": {"should": [{"exists": {"field": "a"}}], "minimum_should_match": 1}},
-                {"bool": {"should": [{"exists": {"field": "b"}}], "minimum_should_match": 1}},
-            ],
-        ),
-    ],
-)
-def test_filter_becomes_query_dsl(kql: str, wanted: list[dict[str, Any]]) -> None:
-    assert build_filter(kql) == {"bool": {"should": wanted, "minimum_should_match": 1}}
-
-
-def test_unknown_filter_is_rejected() -> None:
-    with pytest.raises(OperatorError, match="no request for the filter"):
-        build_filter("latency_seconds > 3")

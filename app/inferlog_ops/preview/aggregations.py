@@ -22,6 +22,7 @@ from inferlog_ops.provision.kibana.lens.expressions import (
     Number,
     list_aggregates,
 )
+from inferlog_ops.provision.kibana.lens.kql import build_filter, list_fields
 from inferlog_ops.provision.kibana.lens.sources import EVENTS, SOURCES, Figure, Group
 from inferlog_ops.query.esql import OTHER_VERSIONS
 from inferlog_ops.query.library import NO_VALUE, Query
@@ -67,7 +68,8 @@ class AggregatedQuery:
     def list_fields(self) -> set[str]:
         """Return the fields of the documents that it reads."""
         aggregates = [each for figure in self.figures.values() for each in list_aggregates(figure)]
-        filtered = {kql.partition(":")[0] for kql in (self.kql, *(each.kql for each in aggregates)) if kql}
+        filters = [kql for kql in (self.kql, *(each.kql for each in aggregates)) if kql]
+        filtered = [field for kql in filters for field in list_fields(kql)]
         return {"@timestamp", self.field, *filtered, *(each.field for each in aggregates if each.field)}
 
 
@@ -79,7 +81,7 @@ def find_aggregations(query: Query) -> AggregatedQuery | None:
     of one group.
     """
     source = SOURCES.get(query.name)
-    if source is None or source.view != EVENTS or " or " in source.kql:
+    if source is None or source.view != EVENTS:
         return None
     buckets = {name: column.bucket for name, column in source.columns.items() if isinstance(column, Group)}
     slices = [name for name, bucket in buckets.items() if isinstance(bucket, TimeSlices)]
@@ -119,13 +121,12 @@ def run_aggregations(
     One search, or three if some model versions have no row of their own.
     """
     query, request = aggregated.query, _Request(aggregated=aggregated, start=start, end=end)
-    filters = [each for each in (within, _build_filter(aggregated.kql)) if each is not None]
-    fields = aggregated.list_fields()
+    of_query = build_filter(aggregated.kql) if aggregated.kql else None
+    matching = {"bool": {"filter": [each for each in (within, of_query) if each is not None]}}
 
     def ask(aggs: Body) -> Bucket:
-        matching = {"bool": {"filter": filters}}
         return aggregate(
-            cluster, query, aggs, start, end, fields=fields, within=matching, timeout_seconds=timeout_seconds
+            cluster, query, aggs, start, end, fields=aggregated.list_fields(), within=matching, timeout_seconds=timeout_seconds
         )
 
     answer, about = ask(request.build_aggs()), list[Note]()
@@ -231,20 +232,15 @@ def _sort_rows(rows: Iterable[dict[str, Any]], sort: Iterable[tuple[str, bool]])
     return ordered
 
 
-def _build_filter(kql: str) -> Body | None:
-    """Return the filter for *kql*, a field with a text or ``*``: Lucene's syntax means the same by it."""
-    return {"query_string": {"query": kql}} if kql else None
-
-
 def _is_known(expression: Expression) -> bool:
     match expression:
         case Number():
             return True
-        case Aggregate(operation="count", field=None, kind="number"):
-            return " or " not in expression.kql
-        case Aggregate(operation="percentile", kql="", per=None):
-            return True
-        case Aggregate(operation="sum", kql=""):
+        case (
+            Aggregate(operation="count", field=None)
+            | Aggregate(operation="percentile", kql="", per=None)
+            | Aggregate(operation="sum", kql="")
+        ):
             return True
         case FunctionCall(function=function, arguments=arguments):
             return function in _MATH and len(arguments) == 2 and all(map(_is_known, arguments))
@@ -259,7 +255,7 @@ def _build_metrics(figures: Iterable[Expression]) -> Iterator[tuple[str, Body]]:
         elif each.operation != "count":
             yield _name_metric(each), {"sum": {"field": each.field}}
         elif each.kql:
-            yield _name_metric(each), {"filter": _build_filter(each.kql)}
+            yield _name_metric(each), {"filter": build_filter(each.kql)}
     for field, of_field in percents.items():
         digest = {"tdigest": {"compression": _COMPRESSION}}
         yield f"percentile of {field}", {"percentiles": {"field": field, "percents": sorted(of_field), **digest}}
