@@ -8,7 +8,7 @@ query.
 
 import operator
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -124,12 +124,12 @@ def run_aggregations(
     of_query = build_filter(aggregated.kql) if aggregated.kql else None
     matching = {"bool": {"filter": [each for each in (within, of_query) if each is not None]}}
 
-    def ask(aggs: Body) -> Bucket:
+    def ask(aggs: Body, fields: Collection[str] = ()) -> Bucket:
         return aggregate(
-            cluster, query, aggs, start, end, fields=aggregated.list_fields(), within=matching, timeout_seconds=timeout_seconds
+            cluster, query, aggs, start, end, fields=fields, within=matching, timeout_seconds=timeout_seconds
         )
 
-    answer, about = ask(request.build_aggs()), list[Note]()
+    answer, about = ask(request.build_aggs(), aggregated.list_fields()), list[Note]()
     if answer["own"]["sum_other_doc_count"] and query.top_versions is None:
         about.append(note_missing_rows(_MOST_GROUPS, _MOST_GROUPS))
     elif answer["own"]["sum_other_doc_count"]:

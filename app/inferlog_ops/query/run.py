@@ -134,7 +134,7 @@ def aggregate(
     start: datetime,
     end: datetime,
     *,
-    fields: Collection[str],
+    fields: Collection[str] = (),
     within: dict[str, Any] | None = None,
     timeout_seconds: float = _TIMEOUT_SECONDS,
 ) -> dict[str, Any]:
@@ -148,7 +148,8 @@ def aggregate(
     with _connect(cluster, query, timeout_seconds) as client:
         execution = _Execution(client=client, cluster=cluster, query=query, start=start, end=end, filter=within)
         streams = list_streams(query, cluster.namespace)
-        execution.require_fields(streams, fields)
+        if fields:
+            execution.require_fields(streams, fields)
         return dict(execution.aggregate(streams, aggregations))
 
 
