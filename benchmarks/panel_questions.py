@@ -77,11 +77,11 @@ def select_panels(only: Iterable[str] | None = None, of_dashboards: Iterable[str
 
 def _group_panels(dashboard_ids: Iterable[str]) -> list[Question]:
     asked: dict[tuple[Query, ...], Question] = {}
-    levels = slo.load()
+    levels, queries_by_name = slo.load(), library.load_all()
     for dashboard_id in dashboard_ids:
         for panel in list_panels(fill_levels(dashboards.find(dashboard_id), levels)):
             shown = [restrict_columns(library.find(each.name), each.columns) for each in panel.list_queries()]
-            trend = find_trend_query(panel, library.load_all())
+            trend = find_trend_query(panel, queries_by_name)
             queries = tuple(dict.fromkeys(query for query in (*shown, trend) if query is not None))
             if queries:
                 question = asked.setdefault(queries, Question(queries=queries, places=[], panel=panel))
